@@ -1,0 +1,87 @@
+"""Batches and noise of one site in one round.
+
+With a seed (simulation, tests) both are functions of (seed, run-independent site name, round), so a
+repeated round repeats its mechanism to the bit and no answer depends on the cohort. Without one
+(a device) the batches come from a generator seeded by the operating system and the noise from the
+operating system's generator itself.
+"""
+
+import hashlib
+import math
+import os
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from fl_common.plan import RunPlan
+from fl_common.privacy import PrivacyPlan
+
+
+class NoiseSource(Protocol):
+    """Standard normal numbers for the Gaussian mechanism."""
+
+    def standard_normal(self, size: int) -> torch.Tensor:
+        """Shape (size,), float32."""
+        ...
+
+
+class SeededNoise:
+    """Repeatable noise, for simulation and tests only: whoever knows the seed can remove it."""
+
+    def __init__(self, seed: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def standard_normal(self, size: int) -> torch.Tensor:
+        """Shape (size,), float32."""
+        return torch.randn(size, generator=self._generator)
+
+
+class SystemNoise:
+    """Noise from ``os.urandom`` by Box and Muller (1958).
+
+    Each value is the sum of four independent normals over two, which hides the floating-point
+    grid that a single one shows (Holohan and Braghin 2021, section 5.1; Mironov 2012).
+    """
+
+    def standard_normal(self, size: int) -> torch.Tensor:
+        """Shape (size,), float32."""
+        pairs = 2 * size
+        words = np.frombuffer(os.urandom(16 * pairs), dtype=np.uint64).reshape(2, pairs)
+        uniform_2P = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        radius_P = np.sqrt(-2 * np.log(uniform_2P[0]))
+        angle_P = 2 * math.pi * uniform_2P[1]
+        normals = np.concatenate([radius_P * np.cos(angle_P), radius_P * np.sin(angle_P)])
+        return torch.from_numpy((normals.reshape(4, size).sum(0) / 2).astype(np.float32))
+
+
+def noise_source(plan: RunPlan, site: str, round_: int) -> NoiseSource:
+    """Seeded when the plan has a seed, else the operating system's."""
+    if plan.seed is None:
+        return SystemNoise()
+    return SeededNoise(derive_seed(plan.seed, "noise", site, round_))
+
+
+def draw_batches(plan: RunPlan, site: str, round_: int, windows: int) -> list[torch.Tensor]:
+    """Row indices (int64, ascending under DP) of every step of one round, in order.
+
+    Under DP: ``steps`` Poisson samples, each window with probability ``sampling_rate`` (a batch may
+    be empty, and its noise is still added). Without: ``local_epochs`` shuffled passes.
+    """
+    generator = torch.Generator()
+    seed = int.from_bytes(os.urandom(8), "little") >> 1
+    if plan.seed is not None:
+        seed = derive_seed(plan.seed, "batches", site, round_)
+    generator.manual_seed(seed)
+    if isinstance(plan.privacy, PrivacyPlan):
+        rate, steps = plan.privacy.sampling_rate, plan.privacy.steps
+        masks_SN = torch.rand(steps, windows, generator=generator) < rate
+        return [mask_N.nonzero().flatten() for mask_N in masks_SN]
+    epochs = (torch.randperm(windows, generator=generator) for _ in range(plan.training.local_epochs))
+    return [batch for order in epochs for batch in order.split(plan.training.batch_size)]
+
+
+def derive_seed(seed: int, *parts: object) -> int:
+    """A 63-bit seed from a seed and any names: sha256, so that neighbours are independent."""
+    text = "/".join(map(str, (seed, *parts)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1

@@ -1,0 +1,1 @@
+"""The words that both tiers speak: domain types, plans, the wire, privacy accounting."""

@@ -1,0 +1,59 @@
+"""Every error a person can meet, in one tree.
+
+    JoinTheDotsError
+    ├── BadInput                a value that can't be used: exit status 2
+    │   ├── InvalidConfiguration    an override, a plan or a combination of both
+    │   └── InvalidData             an archive, an array or a file of a user's
+    ├── LedgerError             the privacy ledger can't be read or written: nothing is trained
+    ├── PrivacyViolation        a guard of the DP mechanism tripped: nothing is sent
+    ├── ExportMismatch          torch and ONNX Runtime disagree: nothing is published
+    └── RunFailed               a federated run can't go on: exit status 1
+
+A refusal (``fl_common.vocabulary.Refusal``) is a value and not in this tree.
+"""
+
+
+class JoinTheDotsError(Exception):
+    """The root; ``exit_status`` is what a command line ends with."""
+
+    exit_status = 1
+
+
+class BadInput(JoinTheDotsError):
+    """A value from outside that breaks a rule.
+
+    The message names the value, the rule and the remedy, in this order, in one line.
+    """
+
+    exit_status = 2
+
+    def __init__(self, value: str, rule: str, remedy: str) -> None:
+        super().__init__(f"{value}: {rule}. {remedy}.")
+        self.value, self.rule, self.remedy = value, rule, remedy
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.value, self.rule, self.remedy)
+
+
+class InvalidConfiguration(BadInput):
+    """An override or a plan that can't be carried out."""
+
+
+class InvalidData(BadInput):
+    """Data that a loader can't accept as they are."""
+
+
+class LedgerError(JoinTheDotsError):
+    """The ledger of privacy spent can't be trusted or written."""
+
+
+class PrivacyViolation(JoinTheDotsError):
+    """The mechanism did not run as the plan says."""
+
+
+class ExportMismatch(JoinTheDotsError):
+    """The exported model does not compute what the trained model computes."""
+
+
+class RunFailed(JoinTheDotsError):
+    """Too few sites answered, or the server can't go on."""

@@ -1,0 +1,53 @@
+"""Arithmetic on parameters: pure functions on named float32 arrays."""
+
+import hashlib
+
+import numpy as np
+
+from fl_common.vocabulary import Parameters
+
+
+def add(left: Parameters, right: Parameters) -> Parameters:
+    """``left + right``, name by name; both must have the same names and shapes."""
+    return {name: left[name] + right[name] for name in left}
+
+
+def subtract(left: Parameters, right: Parameters) -> Parameters:
+    """``left - right``, name by name."""
+    return {name: left[name] - right[name] for name in left}
+
+
+def scale(parameters: Parameters, factor: float) -> Parameters:
+    """``factor * parameters``, kept in float32."""
+    return {name: array * np.float32(factor) for name, array in parameters.items()}
+
+
+def norm(parameters: Parameters) -> float:
+    """L2 norm over all arrays together, accumulated in float64."""
+    squares = (np.square(array, dtype=np.float64).sum() for array in parameters.values())
+    return float(np.sqrt(sum(squares)))
+
+
+def clip(parameters: Parameters, bound: float) -> Parameters:
+    """Scaled down to an L2 norm of at most ``bound``; an all-zero value stays as it is."""
+    length = norm(parameters)
+    return parameters if length <= bound else scale(parameters, bound / length)
+
+
+def is_finite(parameters: Parameters) -> bool:
+    """True when no entry is NaN or infinite."""
+    return all(bool(np.isfinite(array).all()) for array in parameters.values())
+
+
+def same_shapes(left: Parameters, right: Parameters) -> bool:
+    """True when both have the same names, in the same order, with the same shapes."""
+    return [(n, a.shape) for n, a in left.items()] == [(n, a.shape) for n, a in right.items()]
+
+
+def digest(parameters: Parameters) -> str:
+    """Hex sha256 over names, shapes and little-endian float32 bytes, in order."""
+    state = hashlib.sha256()
+    for name, array in parameters.items():
+        state.update(f"{name}{array.shape}".encode())
+        state.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
+    return state.hexdigest()

@@ -1,0 +1,126 @@
+"""The run's plan: everything that every site does alike, as one frozen value with a digest.
+
+The plan travels with each instruction as JSON. A site compares its digest with the one the run
+began with; a plan that changes in mid-run is refused.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.privacy import NoPrivacy, Privacy, PrivacyPlan
+from fl_common.vocabulary import NetSpec, Task
+
+Optimizer = Literal["sgd", "adam"]
+Schedule = Literal["constant", "cosine"]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Local training of one round.
+
+    Without DP a site passes ``local_epochs`` times over its windows in shuffled batches of
+    ``batch_size`` (the last one may be smaller). Under DP the privacy plan's sampling rate and
+    steps rule instead, so that every site spends the same.
+
+    ``proximal_mu`` is FedProx' mu (Li et al. 2020, equation 2); 0 is FedAvg.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    optimizer: Optimizer
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    batch_size: int
+    local_epochs: int
+    proximal_mu: float
+    schedule: Schedule
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("optimizer", self.optimizer in ("sgd", "adam"), "must be sgd or adam"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "must be above 0"),
+            ("momentum", 0 <= self.momentum < 1, "must lie in [0, 1)"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "must be at least 0"),
+            ("batch_size", self.batch_size >= 1, "must be at least 1"),
+            ("local_epochs", self.local_epochs >= 1, "must be at least 1"),
+            ("proximal_mu", 0 <= self.proximal_mu < math.inf, "must be at least 0"),
+            ("schedule", self.schedule in ("constant", "cosine"), "must be constant or cosine"),
+        )
+        for name, holds, rule in rules:
+            if not holds:
+                value = getattr(self, name)
+                raise InvalidConfiguration(
+                    f"training.{name}={value}", rule, f"Set training.{name} to such a value"
+                )
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One federated run, as every site sees it. ``run`` is the run's identity."""
+
+    run: str
+    task: Task
+    net: NetSpec
+    training: TrainingPlan
+    privacy: Privacy
+    rounds: int
+    seed: int | None
+    """Seeds batches and noise in simulation; None takes the operating system's generator."""
+
+    def learning_rate(self, round_: int) -> float:
+        """The learning rate of ``round_`` (1 to ``rounds``): constant, or half a cosine to 0."""
+        base = self.training.learning_rate
+        if self.training.schedule == "constant":
+            return base
+        return base * 0.5 * (1 + math.cos(math.pi * (round_ - 1) / self.rounds))
+
+    def digest(self) -> str:
+        """Hex sha256 of the plan's canonical JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str) -> "RunPlan":
+        """The plan that ``to_json`` wrote.
+
+        Raises:
+            InvalidConfiguration: not such a text, or a value outside its range.
+        """
+        try:
+            fields = json.loads(text)
+            return RunPlan(
+                run=str(fields["run"]),
+                task=_task(fields["task"]),
+                net=NetSpec(**fields["net"]),
+                training=TrainingPlan(**fields["training"]),
+                privacy=_privacy(fields["privacy"]),
+                rounds=int(fields["rounds"]),
+                seed=fields["seed"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidConfiguration(
+                f"run plan {text[:80]!r}",
+                f"is not a plan that this version reads ({type(error).__name__}: {error})",
+                "Run server and sites with the same version",
+            ) from error
+
+
+def _task(fields: dict[str, Any]) -> Task:
+    return Task(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+
+
+def _privacy(fields: dict[str, Any]) -> Privacy:
+    kinds: dict[str, type[PrivacyPlan] | type[NoPrivacy]] = {
+        "window": PrivacyPlan,
+        "none": NoPrivacy,
+    }
+    return kinds[fields["unit"]](**fields)

@@ -1,0 +1,125 @@
+"""The domain's values: frozen, made of the standard library and numpy only.
+
+Axes are written behind tensor names: N windows, T time, C channels, H height, W width.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+Parameters = Mapping[str, Floats]
+"""Named arrays of one model, in the model's own order (``state_dict`` order)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learnt, and how a window looks; public, the same on every site.
+
+    ``center`` and ``scale`` (one number per channel) turn sensor units into numbers near one:
+    ``(value - center) / scale``. They are declared constants of the sensor, never statistics of
+    private windows, which would be an unaccounted release.
+    """
+
+    name: str
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    rate_hz: float | None
+    """Readings per second; None where a window has no time axis (images, vectors)."""
+    window_shape: tuple[int, ...]
+    """Shape of one window: (T, C) series, (C, H, W) images, (C,) vectors."""
+    labels: tuple[str, ...]
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the channels in one window (no batch axis): 0 for images and vectors, else 1."""
+        return 1 if len(self.window_shape) == 2 else 0
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Labelled windows of one site (or a test set). Private: never in a message.
+
+    Shapes: ``values`` (N, *task.window_shape) in sensor units, ``labels`` (N,),
+    ``block_of`` (N,) index into ``blocks``, the names of the privacy blocks (a day, a recording).
+    """
+
+    values: Floats
+    labels: Integers
+    block_of: Integers
+    blocks: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows_N: NDArray[Any]) -> "Windows":
+        """The windows in ``rows_N`` (indices or a boolean mask), blocks unchanged."""
+        return Windows(self.values[rows_N], self.labels[rows_N], self.block_of[rows_N], self.blocks)
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """A network by name: a class under ``models.nets`` and its keyword options (JSON values)."""
+
+    target: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LocalUpdate:
+    """A site's answer to a training instruction: the change it proposes.
+
+    ``delta`` is local minus global parameters, already clipped and noised when the plan says so;
+    ``weight`` is what the plan declares (1.0, or the number of windows where that is public).
+    """
+
+    site: str
+    run: str
+    round: int
+    delta: Parameters
+    weight: float
+
+
+class RefusalReason(StrEnum):
+    """Why a site says no; sent as this word."""
+
+    BUDGET = "budget"
+    """The next round would pass the privacy limit."""
+    DATA = "data"
+    """Too few windows for one batch, or labels that the task does not have."""
+    PLAN = "plan"
+    """The plan breaks a rule of the site, or differs from the one this run began with."""
+    PRIVACY = "privacy"
+    """The DP mechanism could not be set up or did not run as planned."""
+    TRAINING = "training"
+    """Training raised an error."""
+    LEDGER = "ledger"
+    """The ledger can't be read or written."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A site's answer "no", with its reason; a value that travels, not an exception."""
+
+    site: str
+    run: str
+    round: int
+    reason: RefusalReason
+    detail: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Counts of one evaluation: ``correct`` of ``total`` windows and the summed loss (nats)."""
+
+    correct: float
+    total: float
+    loss_sum: float

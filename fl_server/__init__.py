@@ -1,0 +1,1 @@
+"""Everything in the cloud: rounds, aggregation, checkpoints, publishing."""

@@ -1,0 +1,1 @@
+"""What is learnt and published: tasks, networks, export to ONNX."""

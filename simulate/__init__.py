@@ -1,0 +1,1 @@
+"""A world for the real client and server: data, a fleet of sites, engines, the report."""

@@ -1,0 +1,43 @@
+"""Data sets as worlds of sites: each has a task, sites with private windows, and a test set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fl_common.vocabulary import Integers, Task, Windows
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The researcher's test windows, in groups (people, or the sites' own held-out windows).
+
+    ``group_of`` (N,) is an index into ``groups``. One group where the data have no such division.
+    """
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    windows: Windows
+    group_of: Integers
+    groups: tuple[str, ...]
+
+
+class World(Protocol):
+    """A data set divided into sites. ``windows`` may be lazy; nothing is built per site before."""
+
+    @property
+    def task(self) -> Task:
+        """What is learnt on these data."""
+        ...
+
+    @property
+    def sites(self) -> Sequence[str]:
+        """Names of the sites, in order; may be a lazy sequence of a million."""
+        ...
+
+    def windows(self, index: int) -> Windows:
+        """Training windows of site ``index``; the same object each time while it is cached."""
+        ...
+
+    def test(self) -> TestSet:
+        """The central test set."""
+        ...
