@@ -1,0 +1,179 @@
+"""Checks that every trainer makes, so that all of them refuse alike.
+
+Before training: do plan, net, parameters and windows fit together? After it: was the noise of the
+Gaussian mechanism really drawn?
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+
+from fl_client.training import LocalTask
+from fl_client.training.prepared import net_for
+from fl_client.training.randomness import NoiseSource
+from fl_common import params
+from fl_common.errors import BadInput, InvalidConfiguration, InvalidData, PrivacyViolation
+from fl_common.privacy import PrivacyPlan, check_delta
+from fl_common.vocabulary import Refusal, RefusalReason
+from models.nets import Net
+
+
+def refuse(task: LocalTask, reason: RefusalReason, detail: str) -> Refusal:
+    """The refusal of ``task``."""
+    return Refusal(task.site, task.plan.run, task.round, reason, detail)
+
+
+def check_task(task: LocalTask) -> Refusal | None:
+    """None when ``task`` can be trained, else the refusal: before any debit, before any gradient.
+
+    PLAN for a delta, a net or parameters that don't fit; DATA for windows; PRIVACY for a net that
+    can't be trained with DP.
+    """
+    try:
+        _check_windows(task)
+        _check_plan(task)
+        net = net_for(task.plan)
+        _check_parameters(task, net)
+    except InvalidData as error:
+        return refuse(task, RefusalReason.DATA, str(error))
+    except BadInput as error:
+        return refuse(task, RefusalReason.PLAN, str(error))
+    if isinstance(task.plan.privacy, PrivacyPlan) and (problem := why_not_private(net)):
+        return refuse(task, RefusalReason.PRIVACY, problem)
+    return None
+
+
+def _check_plan(task: LocalTask) -> None:
+    if isinstance(task.plan.privacy, PrivacyPlan):
+        check_delta(task.plan.privacy.delta, len(task.windows))
+
+
+def _check_windows(task: LocalTask) -> None:
+    windows, plan = task.windows, task.plan
+    shape, known = plan.task.window_shape, len(plan.task.labels)
+    if windows.values.shape != (len(windows), *shape):
+        raise InvalidData(
+            f"windows of shape {windows.values.shape} with {len(windows)} labels",
+            f"must be (N, {', '.join(map(str, shape))}) with N labels",
+            f"Cut them as task {plan.task.name} says",
+        )
+    _check_enough(task)
+    lowest, highest = int(windows.labels.min()), int(windows.labels.max())
+    if lowest < 0 or highest >= known:
+        raise InvalidData(
+            f"labels from {lowest} to {highest}",
+            f"must lie in 0..{known - 1}, the labels of task {plan.task.name}",
+            "Correct or remove those windows",
+        )
+
+
+def _check_enough(task: LocalTask) -> None:
+    windows, privacy = len(task.windows), task.plan.privacy
+    if isinstance(privacy, PrivacyPlan):
+        if windows * privacy.sampling_rate < 1:
+            raise InvalidData(
+                f"{windows} windows at a sampling rate of {privacy.sampling_rate:.3g}",
+                "must give a batch of at least one window on average",
+                "Leave the site out, or raise the sampling rate",
+            )
+    elif windows < task.plan.training.batch_size:
+        raise InvalidData(
+            f"{windows} windows",
+            f"must be at least one batch of {task.plan.training.batch_size}",
+            "Leave the site out, or lower training.batch_size",
+        )
+
+
+def _check_parameters(task: LocalTask, net: Net) -> None:
+    tensors = [*net.body.named_parameters(), *net.body.named_buffers()]
+    expected = {name: tuple(t.shape) for name, t in tensors if t.is_floating_point()}
+    given = {name: array.shape for name, array in task.parameters.items()}
+    if given != expected:
+        odd = min({*given.items()} ^ {*expected.items()})
+        raise InvalidConfiguration(
+            f"global parameters of net {task.plan.net.target} ({odd[0]} {odd[1]})",
+            "must have the names and shapes of the net that the plan names",
+            "Run server and sites with the same version",
+        )
+    if not params.is_finite(task.parameters):
+        raise InvalidConfiguration(
+            "global parameters",
+            "must be finite and hold NaN or infinity",
+            "The run has diverged: lower training.learning_rate",
+        )
+
+
+@lru_cache(maxsize=16)
+def why_not_private(net: Net) -> str:
+    """Why ``net`` can't be trained with DP-SGD, in one line; empty when it can.
+
+    Asks Opacus' validator: per-sample gradients must exist, and no layer may mix samples or keep
+    statistics of them.
+    """
+    from opacus.validators import ModuleValidator
+
+    problems = ModuleValidator.validate(net.body, strict=False)
+    if not problems:
+        return ""
+    reason = " ".join(str(problems[0]).split())
+    layers = sorted({type(m).__name__ for m in net.body.modules() if type(m).__name__ in reason})
+    return str(
+        InvalidConfiguration(
+            f"net with {', '.join(layers) or type(net.body).__name__}",
+            f"can't be trained with DP-SGD ({reason.rstrip('.')})",
+            "Use GroupNorm for BatchNorm and DPGRU for GRU, or privacy=none",
+        )
+    )
+
+
+class WatchedNoise:
+    """A noise source that proves afterwards that noise was drawn, and that it looks Gaussian.
+
+    ``verify`` catches a generator that is frozen, silent or of the wrong scale, and a step without
+    a draw; it can't prove a generator good. The sum of squares of n standard normals must lie
+    within the bounds of Laurent and Massart (2000), Lemma 1, at a false alarm rate of 2 e^-30.
+    """
+
+    _LOG_ALARM = 30.0
+    _HEAD = 16
+
+    def __init__(self, source: NoiseSource) -> None:
+        self._source = source
+        self._draws = 0
+        self._numbers = 0
+        self._sum_of_squares = 0.0
+        self._repeated = False
+        self._last_head = torch.empty(0)
+
+    def standard_normal(self, size: int) -> torch.Tensor:
+        """Shape (size,), float32, from the watched source."""
+        noise = self._source.standard_normal(size)
+        head = noise[: self._HEAD].clone()
+        self._repeated = self._repeated or torch.equal(head, self._last_head)
+        self._last_head = head
+        self._draws += 1
+        self._numbers += noise.numel()
+        self._sum_of_squares += float(torch.dot(noise, noise))
+        return noise
+
+    def verify(self, steps: int, size: int) -> None:
+        """Raise PrivacyViolation unless each of ``steps`` steps drew ``size`` plausible numbers."""
+        if (self._draws, self._numbers) != (steps, steps * size):
+            raise PrivacyViolation(
+                f"{self._draws} draws of {self._numbers} numbers in all: every one of {steps} steps"
+                f" must add noise to all {size} parameters. The update is withheld."
+            )
+        if self._repeated:
+            raise PrivacyViolation(
+                "two steps drew the same noise: the generator is frozen. The update is withheld."
+            )
+        count, alarm = self._numbers, self._LOG_ALARM
+        lowest = max(count - 2 * math.sqrt(count * alarm), 0.0)
+        highest = count + 2 * math.sqrt(count * alarm) + 2 * alarm
+        if not lowest < self._sum_of_squares < highest:
+            variance = self._sum_of_squares / count
+            raise PrivacyViolation(
+                f"the noise has a variance of {variance:.3g} where 1 is due, over {count} numbers:"
+                " the generator is not a standard normal one. The update is withheld."
+            )

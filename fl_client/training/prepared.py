@@ -1,0 +1,137 @@
+"""What a site computes once and trains on in every round: the front end's output, and the net.
+
+The front end has no parameters (``models.nets``), so its output for a site's windows is the same in
+every round. It is kept while the windows themselves are alive, within a bound in bytes.
+"""
+
+import json
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from fl_client.training import LocalTask
+from fl_common.errors import InvalidData
+from fl_common.plan import RunPlan
+from fl_common.vocabulary import Floats, NetSpec, Task, Windows
+from models.nets import Net, build_net
+
+CACHE_BYTES = 512 * 2**20
+_CHUNK_WINDOWS = 1024
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A site's windows behind the front end: ``inputs`` (N, *front output), ``labels`` (N,)."""
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that both tensors take, in bytes."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in (self.inputs, self.labels))
+
+
+class PreparedCache:
+    """Least recently used first out, bounded by ``capacity`` bytes; a dead array's entry goes.
+
+    The key is the identity of the values array (held weakly, so that the windows a data set drops
+    are really freed, and an identity used again is noticed), the net and the task.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[Hashable, tuple[weakref.ref[Floats], Prepared]] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def get(self, task: LocalTask) -> Prepared:
+        """The prepared windows of ``task``; computed where they are not kept."""
+        windows = task.windows
+        key = (id(windows.values), _net_key(task.plan))
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None and found[0]() is windows.values:
+                self._entries.move_to_end(key)
+                return found[1]
+        fresh = _prepare(net_for(task.plan), windows)
+        with self._lock:
+            gone = weakref.ref(windows.values, lambda _: self._drop(key))
+            self._entries[key] = (gone, fresh)
+            self._shrink()
+        return fresh
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that all entries take, in bytes."""
+        with self._lock:
+            return sum(entry.nbytes for _, entry in self._entries.values())
+
+    def _drop(self, key: Hashable) -> None:
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None and found[0]() is None:
+                del self._entries[key]
+
+    def _shrink(self) -> None:
+        total = self.nbytes
+        while total > self._capacity and len(self._entries) > 1:
+            _, (_, oldest) = self._entries.popitem(last=False)
+            total -= oldest.nbytes
+
+
+_CACHE = PreparedCache(CACHE_BYTES)
+
+
+def prepared(task: LocalTask) -> Prepared:
+    """The windows of ``task`` behind its net's front end, in the windows' own order.
+
+    Raises:
+        InvalidData: windows of another shape than the task's, or values that are not finite.
+        InvalidConfiguration: the plan's net can't be built.
+    """
+    return _CACHE.get(task)
+
+
+def net_for(plan: RunPlan) -> Net:
+    """The plan's network, built once per process and shared: load parameters before each use.
+
+    The front end is in evaluation mode, the body in training mode. Whoever attaches hooks to the
+    body works on a copy of it.
+
+    Raises:
+        InvalidConfiguration: no such net, or options or a window shape that it can't take.
+    """
+    return _net(*_net_key(plan))
+
+
+def _net_key(plan: RunPlan) -> tuple[str, str, Task]:
+    return plan.net.target, json.dumps(dict(plan.net.options), sort_keys=True), plan.task
+
+
+@lru_cache(maxsize=16)
+def _net(target: str, options: str, task: Task) -> Net:
+    net = build_net(NetSpec(target, json.loads(options)), task)
+    net.front.eval()
+    return net
+
+
+def _prepare(net: Net, windows: Windows) -> Prepared:
+    chunks = []
+    with torch.no_grad():
+        for start in range(0, len(windows), _CHUNK_WINDOWS):
+            values = np.array(windows.values[start : start + _CHUNK_WINDOWS], dtype=np.float32)
+            chunks.append(net.front(torch.from_numpy(values)))
+    inputs = torch.cat(chunks).clone()
+    if not bool(torch.isfinite(inputs).all()):
+        raise InvalidData(
+            f"{int((~torch.isfinite(inputs.flatten(1))).any(1).sum())} of {len(windows)} windows",
+            "hold NaN or infinity behind the net's front end",
+            "Remove those windows from the site's data",
+        )
+    return Prepared(inputs, torch.from_numpy(np.array(windows.labels, dtype=np.int64)))
