@@ -1,0 +1,263 @@
+"""Local training one site after the other, by PyTorch and the vetted library Opacus.
+
+Any network that Opacus supports, with the least code of our own between the plan and the
+mechanism: Opacus computes the per-sample gradients, clips and sums them (Abadi et al. 2016,
+algorithm 1); batches and noise come from ``randomness``, as in every trainer.
+"""
+
+import copy
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from opacus.grad_sample import GradSampleHooks
+from opacus.optimizers.optimizer import DPOptimizer, _check_processed_flag, _mark_as_processed
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from fl_client.training import LocalTask
+from fl_client.training.checks import WatchedNoise, check_task, refuse
+from fl_client.training.prepared import Prepared, net_for, prepared
+from fl_client.training.randomness import NoiseSource, derive_seed, draw_batches, noise_source
+from fl_common import params
+from fl_common.errors import InvalidData, PrivacyViolation
+from fl_common.privacy import PrivacyPlan
+from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
+from models.nets import Net, load_parameters, parameters_of
+
+PER_SAMPLE_BYTES = 256 * 2**20
+"""Memory for per-sample gradients: a larger batch is clipped in parts before its one noise."""
+
+_KEPT_BODIES = 4
+_logger = logging.getLogger(__name__)
+
+
+class OpacusTrainer:
+    """Trains each task in turn. Keeps nothing but built networks; for one thread at a time.
+
+    Refuses with PRIVACY where DP can't be set up or did not run as planned, with TRAINING where
+    training raised or diverged, and as ``check_task`` says; never raises for one site's fault.
+    """
+
+    def __init__(self) -> None:
+        self._bodies: dict[tuple[Net, bool], nn.Module] = {}
+
+    def train(self, cohort: Sequence[LocalTask]) -> list[LocalUpdate | Refusal]:
+        """An update or a refusal for each task, in order."""
+        return [self._answer(task) for task in cohort]
+
+    def _answer(self, task: LocalTask) -> LocalUpdate | Refusal:
+        if refusal := check_task(task):
+            return refusal
+        try:
+            delta = self._delta(task)
+        except InvalidData as error:
+            return refuse(task, RefusalReason.DATA, str(error))
+        except PrivacyViolation as error:
+            return refuse(task, RefusalReason.PRIVACY, str(error))
+        except Exception as error:
+            _logger.exception("training of site %s in round %s raised", task.site, task.round)
+            return refuse(task, RefusalReason.TRAINING, f"raised {type(error).__name__}: {error}")
+        if not params.is_finite(delta):
+            detail = "the update holds NaN or infinity. Lower training.learning_rate."
+            return refuse(task, RefusalReason.TRAINING, detail)
+        examples = task.plan.privacy.weights == "examples"
+        weight = float(len(task.windows)) if examples else 1.0
+        return LocalUpdate(task.site, task.plan.run, task.round, delta, weight)
+
+    def _delta(self, task: LocalTask) -> Parameters:
+        data = prepared(task)
+        privacy = task.plan.privacy
+        private = isinstance(privacy, PrivacyPlan)
+        body = self._take_body(task, private)
+        load_parameters(body, task.parameters)
+        with _own_chance(task), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Full backward hook is firing")
+            if isinstance(privacy, PrivacyPlan):
+                _train_privately(body, task, privacy, data)
+            else:
+                _train_plainly(body, task, data)
+        delta = params.subtract(parameters_of(body), task.parameters)
+        if private:
+            _check_buffers(body, delta)
+        self._keep_body(task, private, body)
+        return {name: delta[name] for name in task.parameters}
+
+    def _take_body(self, task: LocalTask, private: bool) -> nn.Module:
+        """The body to train, with Opacus' hooks under DP; not kept while it is in use.
+
+        So a training that raises half-way leaves no half-used hooks to the next task.
+        """
+        net = net_for(task.plan)
+        body = self._bodies.pop((net, private), None)
+        if body is None:
+            body = copy.deepcopy(net.body)
+            if private:
+                with _setting_up(task):
+                    hooks = GradSampleHooks(body, loss_reduction="sum", strict=True)
+                    hooks.forbid_grad_accumulation()
+        return body
+
+    def _keep_body(self, task: LocalTask, private: bool, body: nn.Module) -> None:
+        self._bodies[net_for(task.plan), private] = body
+        while len(self._bodies) > _KEPT_BODIES:
+            del self._bodies[next(iter(self._bodies))]
+
+
+def _train_plainly(body: nn.Module, task: LocalTask, data: Prepared) -> None:
+    weights = [p for p in body.parameters() if p.requires_grad]
+    optimizer = _optimizer(weights, task)
+    pull = _Proximity(weights, task.plan.training.proximal_mu)
+    for batch in draw_batches(task.plan, task.site, task.round, len(data.labels)):
+        optimizer.zero_grad()
+        cross_entropy(body(data.inputs[batch]), data.labels[batch]).backward()
+        pull.add_gradient()
+        optimizer.step()
+
+
+def _train_privately(body: nn.Module, task: LocalTask, plan: PrivacyPlan, data: Prepared) -> None:
+    weights = [p for p in body.parameters() if p.requires_grad]
+    size = sum(p.numel() for p in weights)
+    noise = WatchedNoise(noise_source(task.plan, task.site, task.round))
+    with _setting_up(task):
+        optimizer = PlannedOptimizer(_optimizer(weights, task), plan, len(data.labels), noise)
+        pull = _Proximity(weights, task.plan.training.proximal_mu)
+        optimizer.attach_step_hook(lambda _: pull.add_gradient())
+    part = max(1, PER_SAMPLE_BYTES // (4 * size))
+    for batch in draw_batches(task.plan, task.site, task.round, len(data.labels)):
+        parts = batch.split(part)
+        for place, rows in enumerate(parts):
+            optimizer.zero_grad()
+            optimizer.signal_skip_step(place < len(parts) - 1)
+            _per_sample_gradients(body, weights, data.inputs[rows], data.labels[rows])
+            optimizer.step()
+    noise.verify(plan.steps, size)
+
+
+def _per_sample_gradients(
+    body: nn.Module, weights: list[nn.Parameter], inputs: torch.Tensor, labels: torch.Tensor
+) -> None:
+    """Leave ``grad_sample`` (N, *shape) on each parameter; an empty Poisson batch gives N = 0."""
+    if len(labels):
+        cross_entropy(body(inputs), labels, reduction="sum").backward()
+        return
+    for weight in weights:
+        weight.grad_sample = weight.new_zeros((0, *weight.shape))  # type: ignore[attr-defined]
+
+
+class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
+    """Opacus' optimizer with the plan's noise, and a guard that every step was clipped.
+
+    One flat draw of standard normals per step covers all parameters in their order. Gradients are
+    averaged over the expected batch, ``sampling_rate * windows``: the real size is private.
+
+    Raises:
+        PrivacyViolation: on a step whose gradients were not clipped and summed as planned.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        plan: PrivacyPlan,
+        windows: int,
+        noise: NoiseSource,
+    ) -> None:
+        super().__init__(
+            optimizer,
+            noise_multiplier=plan.noise_multiplier,
+            max_grad_norm=plan.clip_norm,
+            expected_batch_size=plan.sampling_rate * windows,
+            loss_reduction="mean",
+        )
+        self._noise = noise
+        self._clipped = 0
+
+    def clip_and_accumulate(self) -> None:
+        """Clip each sample's gradient over all parameters together, and sum (Opacus')."""
+        super().clip_and_accumulate()
+        self._clipped += len(self.grad_samples[0])
+
+    def add_noise(self) -> None:
+        """Add ``noise_multiplier * clip_norm`` times one standard normal to each entry."""
+        self._check_clipped()
+        sizes = [p.numel() for p in self.params]
+        noise = self._noise.standard_normal(sum(sizes)) * (
+            self.noise_multiplier * self.max_grad_norm
+        )
+        for parameter, part in zip(self.params, noise.split(sizes), strict=True):
+            _check_processed_flag(parameter.summed_grad)
+            parameter.grad = parameter.summed_grad + part.view_as(parameter)
+            _mark_as_processed(parameter.summed_grad)
+
+    def _check_clipped(self) -> None:
+        sums = [p.summed_grad for p in self.params]
+        if any(total is None for total in sums):
+            raise PrivacyViolation(
+                "a step had gradients that were not clipped. The update is withheld."
+            )
+        norms = torch.stack([torch.linalg.vector_norm(total) for total in sums])
+        length, bound = float(torch.linalg.vector_norm(norms)), self._clipped * self.max_grad_norm
+        if length > 1.001 * bound:
+            raise PrivacyViolation(
+                f"clipped gradients of {self._clipped} windows sum to a norm of {length:.4g}, above"
+                f" {bound:.4g}: clipping did not run as planned. The update is withheld."
+            )
+        self._clipped = 0
+
+
+class _Proximity:
+    """FedProx' pull towards the global parameters (Li et al. 2020, equation 2).
+
+    A function of parameters alone, so that adding it behind the noise releases nothing.
+    """
+
+    def __init__(self, weights: list[nn.Parameter], mu: float) -> None:
+        self._mu = mu
+        self._pairs = [(p, p.detach().clone()) for p in weights] if mu else []
+
+    def add_gradient(self) -> None:
+        """Add ``mu * (w - w_global)`` to each parameter's gradient."""
+        for parameter, anchor in self._pairs:
+            assert parameter.grad is not None
+            parameter.grad += self._mu * (parameter.detach() - anchor)
+
+
+def _optimizer(weights: list[nn.Parameter], task: LocalTask) -> torch.optim.Optimizer:
+    training, rate = task.plan.training, task.plan.learning_rate(task.round)
+    if training.optimizer == "adam":
+        return torch.optim.Adam(weights, rate, weight_decay=training.weight_decay)
+    return torch.optim.SGD(weights, rate, training.momentum, weight_decay=training.weight_decay)
+
+
+@contextmanager
+def _setting_up(task: LocalTask) -> Iterator[None]:
+    """Turn whatever the set-up of DP raises into a violation: never train without it."""
+    try:
+        yield
+    except Exception as error:
+        raise PrivacyViolation(
+            f"DP could not be set up for net {task.plan.net.target}"
+            f" ({type(error).__name__}: {error}). Nothing was trained."
+        ) from error
+
+
+@contextmanager
+def _own_chance(task: LocalTask) -> Iterator[None]:
+    """Give layers that draw by themselves (dropout) a generator of this site and round alone."""
+    if task.plan.seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(task.plan.seed, "layers", task.site, task.round))
+        yield
+
+
+def _check_buffers(body: nn.Module, delta: Parameters) -> None:
+    """Raise when a buffer learnt from the windows: it has no noise."""
+    for name, _ in body.named_buffers():
+        if name in delta and delta[name].any():
+            raise PrivacyViolation(
+                f"buffer {name} changed in training without noise. The update is withheld."
+            )
