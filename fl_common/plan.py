@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy import NoPrivacy, Privacy, PrivacyPlan
-from fl_common.vocabulary import NetSpec, Task
+from fl_common.vocabulary import NetSpec, Parameters, Task
 
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "cosine"]
@@ -112,6 +112,15 @@ class RunPlan:
                 f"is not a plan that this version reads ({type(error).__name__}: {error})",
                 "Run server and sites with the same version",
             ) from error
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """What the server asks of a site in one round: take these parameters and follow the plan."""
+
+    plan: RunPlan
+    round: int
+    parameters: Parameters
 
 
 def _task(fields: dict[str, Any]) -> Task:

@@ -1,0 +1,1 @@
+"""The Hydra configuration: a group per extension point."""

@@ -1,0 +1,69 @@
+"""The Flower ClientApp of a site: train, evaluate and query.
+
+Each handler answers a cohort. Flower hands over one message at a time (a device is a cohort of
+one); the in-process grid hands over all messages of a round to ``answer`` at once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
+from fl_client.participation import Participation, Site
+from fl_client.uplink import release_evaluation
+from fl_common import wire
+from fl_common.plan import Instruction
+from fl_common.vocabulary import Evaluation
+from models.evaluation import Evaluator
+from models.nets import build_net
+
+Asked = Sequence[tuple[Message, Context]]
+
+
+class SiteApp(ClientApp):
+    """A ClientApp over the sites of this process.
+
+    ``site_of`` finds the site of a node's configuration; ``participation`` is called with the first
+    training message, in the process that trains, and gives the same object each time.
+    """
+
+    def __init__(
+        self, site_of: Callable[[Mapping[str, Any]], Site], participation: Callable[[], Participation]
+    ) -> None:
+        super().__init__()
+        self._site_of = site_of
+        self._participation = participation
+        self._reader = wire.InstructionReader()
+        self.train()(lambda message, context: self.answer([(message, context)])[0])
+        self.evaluate()(self._evaluate)
+        self.query()(self._name)
+
+    def answer(self, asked: Asked) -> list[Message]:
+        """Replies to training messages, in order, as one cohort."""
+        work = [(self._site_of(context.node_config), self._reader.read(m.content)) for m, context in asked]
+        answers = self._participation().answer(work)
+        return [
+            Message(wire.write_answer(answer), reply_to=message)
+            for answer, (message, _) in zip(answers, asked, strict=True)
+        ]
+
+    def _evaluate(self, message: Message, context: Context) -> Message:
+        site, instruction = self._site_of(context.node_config), self._reader.read(message.content)
+        answer = release_evaluation(evaluate_site(site, instruction), site.name, instruction)
+        return Message(wire.write_answer(answer), reply_to=message)
+
+    def _name(self, message: Message, context: Context) -> Message:
+        site = self._site_of(context.node_config)
+        return Message(wire.write_name(site.name, site.position), reply_to=message)
+
+
+def evaluate_site(site: Site, instruction: Instruction) -> Evaluation:
+    """The global parameters on the site's own held-out windows, as exact counts."""
+    plan, windows = instruction.plan, site.held_out_windows()
+    if len(windows) == 0:
+        return Evaluation(0.0, 0.0, 0.0)
+    evaluator = Evaluator(build_net(plan.net, plan.task), windows, len(plan.task.labels))
+    result = evaluator(instruction.parameters)
+    correct = float((result.truth_N == result.predicted_N).sum())
+    return Evaluation(correct, float(len(windows)), float(result.loss_N.sum()))

@@ -1,0 +1,109 @@
+"""A site's part in a round: check the plan, debit the ledger, train, release.
+
+The order is the guarantee: the ledger is written and synced before the first gradient, and nothing
+leaves but through the uplink. Any number of sites is answered at once (a device is one).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fl_client.ledger import Charge, Ledger
+from fl_client.training import LocalTask, Trainer
+from fl_client.training.checks import check_task, refuse
+from fl_client.uplink import release_update
+from fl_common.errors import BadInput, LedgerError
+from fl_common.plan import Instruction
+from fl_common.privacy import PrivacyPlan
+from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site's name and private data; ``position`` is its place in a simulated fleet, else -1."""
+
+    name: str
+    position: int
+    training_windows: Callable[[], Windows] = field(repr=False)
+    held_out_windows: Callable[[], Windows] = field(repr=False)
+
+
+Answer = LocalUpdate | Refusal
+
+
+class Participation:
+    """Answers training instructions for the sites of this process."""
+
+    def __init__(self, ledger: Ledger, trainer: Trainer) -> None:
+        self._ledger = ledger
+        self._trainer = trainer
+
+    def answer(self, asked: Sequence[tuple[Site, Instruction]]) -> list[Answer]:
+        """An update or a refusal for each, in order; the cohort's debits are one transaction."""
+        answers: dict[int, Answer] = {}
+        tasks: dict[int, LocalTask] = {}
+        for place, task in enumerate(self._tasks(asked)):
+            if isinstance(task, Refusal):
+                answers[place] = task
+            else:
+                tasks[place] = task
+        tasks, refusals = self._debit(tasks)
+        answers |= refusals
+        for place, answer in zip(tasks, self._trainer.train(list(tasks.values())), strict=True):
+            answers[place] = _released(answer, asked[place][1])
+        return [answers[place] for place in range(len(asked))]
+
+    def _tasks(self, asked: Sequence[tuple[Site, Instruction]]) -> Iterator[LocalTask | Refusal]:
+        for site, instruction in asked:
+            plan, round_ = instruction.plan, instruction.round
+            try:
+                windows = site.training_windows()
+            except BadInput as error:
+                yield Refusal(site.name, plan.run, round_, RefusalReason.DATA, str(error))
+                continue
+            task = LocalTask(plan, site.name, round_, instruction.parameters, windows)
+            yield check_task(task) or task
+
+    def _debit(
+        self, tasks: dict[int, LocalTask]
+    ) -> tuple[dict[int, LocalTask], dict[int, Answer]]:
+        """The tasks that may train, on their open blocks only; refusals for the others."""
+        private = {p: t for p, t in tasks.items() if isinstance(t.plan.privacy, PrivacyPlan)}
+        try:
+            debits = self._ledger.debit([_charge(task) for task in private.values()])
+        except LedgerError as error:
+            refusals: dict[int, Answer] = {
+                place: refuse(task, RefusalReason.LEDGER, str(error))
+                for place, task in private.items()
+            }
+            return {p: t for p, t in tasks.items() if p not in private}, refusals
+        open_tasks, refused = dict(tasks), dict[int, Answer]()
+        for place, debit in zip(private, debits, strict=True):
+            if isinstance(debit, Refusal):
+                refused[place] = debit
+                del open_tasks[place]
+            else:
+                open_tasks[place] = _restricted(private[place], debit)
+        return open_tasks, refused
+
+
+def _charge(task: LocalTask) -> Charge:
+    privacy = task.plan.privacy
+    assert isinstance(privacy, PrivacyPlan)
+    repeatable = task.plan.seed is not None
+    return Charge(task.site, task.plan.run, task.round, privacy, task.windows.blocks, repeatable)
+
+
+def _restricted(task: LocalTask, open_blocks: Sequence[str]) -> LocalTask:
+    """The task on the windows of the open blocks alone."""
+    windows = task.windows
+    if len(open_blocks) == len(windows.blocks):
+        return task
+    is_open_B = np.isin(windows.blocks, open_blocks)
+    rest = windows.take(is_open_B[windows.block_of])
+    return LocalTask(task.plan, task.site, task.round, task.parameters, rest)
+
+
+def _released(answer: Answer, instruction: Instruction) -> Answer:
+    return answer if isinstance(answer, Refusal) else release_update(answer, instruction)

@@ -1,0 +1,158 @@
+"""Vocabulary to Flower records and back: the only file that knows a record's key.
+
+A train or evaluate message carries the run's plan (JSON), the round and the global parameters; its
+answer is an update, an evaluation or a refusal. Each kind of content holds named arrays, numbers
+and short texts only: there is no field that could hold a window or a reading.
+"""
+
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+
+from fl_common.errors import JoinTheDotsError
+from fl_common.plan import Instruction, RunPlan
+from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal, RefusalReason
+
+_HEAD, _ARRAYS = "head", "arrays"
+_UPDATE, _REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
+_DETAIL_LIMIT = 2000
+_Kind = TypeVar("_Kind", str, int, float)
+
+
+class WireError(JoinTheDotsError):
+    """Records that are not what this version writes."""
+
+
+class InstructionWriter:
+    """Writes one round's instruction to many sites: the parameters are serialised once."""
+
+    def __init__(self, instruction: Instruction) -> None:
+        self._head = ConfigRecord(
+            {"plan": instruction.plan.to_json(), "round": instruction.round}
+        )
+        self._arrays = _to_arrays(instruction.parameters)
+
+    def content(self) -> RecordDict:
+        """A record dictionary of its own that shares the (read-only) records."""
+        return RecordDict({_HEAD: self._head, _ARRAYS: self._arrays})
+
+
+class InstructionReader:
+    """Reads instructions; parameters shared by many messages of a round are decoded once."""
+
+    def __init__(self) -> None:
+        self._record: ArrayRecord | None = None
+        self._parameters: Parameters = {}
+
+    def read(self, content: RecordDict) -> Instruction:
+        """The instruction in ``content``.
+
+        Raises:
+            WireError: a record or a field is missing or of another type.
+            InvalidConfiguration: the plan breaks a rule.
+        """
+        head, record = _config(content, _HEAD), content.array_records.get(_ARRAYS)
+        if record is None:
+            raise WireError(f"the instruction has no record {_ARRAYS!r}")
+        if record is not self._record:
+            self._parameters, self._record = _from_arrays(record), record
+        plan = _parse_plan(_field(head, "plan", str))
+        return Instruction(plan, _field(head, "round", int), self._parameters)
+
+
+@lru_cache(maxsize=8)
+def _parse_plan(text: str) -> RunPlan:
+    return RunPlan.from_json(text)
+
+
+def write_answer(answer: LocalUpdate | Refusal | Evaluation) -> RecordDict:
+    """The content of a site's reply."""
+    if isinstance(answer, Refusal):
+        head = {"kind": _REFUSAL, **_origin(answer), "reason": str(answer.reason),
+                "detail": answer.detail[:_DETAIL_LIMIT]}  # fmt: skip
+        return RecordDict({_HEAD: ConfigRecord(head)})
+    if isinstance(answer, Evaluation):
+        head = {"kind": _EVALUATION, "correct": float(answer.correct),
+                "total": float(answer.total), "loss_sum": float(answer.loss_sum)}  # fmt: skip
+        return RecordDict({_HEAD: ConfigRecord(head)})
+    head = {"kind": _UPDATE, **_origin(answer), "weight": float(answer.weight)}
+    return RecordDict({_HEAD: ConfigRecord(head), _ARRAYS: _to_arrays(answer.delta)})
+
+
+def read_answer(content: RecordDict) -> LocalUpdate | Refusal | Evaluation:
+    """What ``write_answer`` wrote.
+
+    Raises:
+        WireError: anything else.
+    """
+    head = _config(content, _HEAD)
+    kind = _field(head, "kind", str)
+    if kind == _EVALUATION:
+        return Evaluation(*(_field(head, key, float) for key in ("correct", "total", "loss_sum")))
+    origin = (_field(head, "site", str), _field(head, "run", str), _field(head, "round", int))
+    if kind == _REFUSAL:
+        reason = _field(head, "reason", str)
+        if reason not in list(RefusalReason):
+            raise WireError(f"unknown reason {reason!r} of a refusal")
+        return Refusal(*origin, RefusalReason(reason), _field(head, "detail", str))
+    if kind == _UPDATE and _ARRAYS in content.array_records:
+        delta = _from_arrays(content.array_records[_ARRAYS])
+        return LocalUpdate(*origin, delta, _field(head, "weight", float))
+    raise WireError(f"unknown kind {kind!r} of answer, or an update without arrays")
+
+
+def write_name(site: str, position: int) -> RecordDict:
+    """The answer to a query: the site's name, and its position in a simulated fleet (else -1)."""
+    return RecordDict({_HEAD: ConfigRecord({"kind": _NAME, "site": site, "position": position})})
+
+
+def read_name(content: RecordDict) -> tuple[str, int]:
+    """What ``write_name`` wrote."""
+    head = _config(content, _HEAD)
+    return _field(head, "site", str), _field(head, "position", int)
+
+
+def empty() -> RecordDict:
+    """The content of a query."""
+    return RecordDict()
+
+
+def count_bytes(content: RecordDict) -> int:
+    """Bytes of all records: serialised arrays, keys and values, without the transport's framing."""
+    return sum(record.count_bytes() for record in content.values())
+
+
+def _origin(answer: LocalUpdate | Refusal) -> dict[str, Any]:
+    return {"site": answer.site, "run": answer.run, "round": answer.round}
+
+
+def _to_arrays(parameters: Parameters) -> ArrayRecord:
+    return ArrayRecord({name: Array(np.ascontiguousarray(a)) for name, a in parameters.items()})
+
+
+def _from_arrays(record: ArrayRecord) -> Parameters:
+    parameters: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+    for name, array in record.items():
+        try:
+            values = array.numpy()
+        except Exception as error:  # whatever numpy raises on bytes from the wire
+            raise WireError(f"array {name!r} can't be read: {error}") from error
+        if values.dtype != np.float32:
+            raise WireError(f"array {name!r} has type {values.dtype}, not float32")
+        parameters[name] = values
+    return parameters
+
+
+def _config(content: RecordDict, key: str) -> ConfigRecord:
+    if key not in content.config_records:
+        raise WireError(f"the message has no record {key!r}")
+    return content.config_records[key]
+
+
+def _field(head: ConfigRecord, key: str, kind: type[_Kind]) -> _Kind:
+    value = head.get(key)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise WireError(f"field {key!r} is {value!r}, not {kind.__name__}")
+    return value

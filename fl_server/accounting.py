@@ -1,0 +1,37 @@
+"""What the server knows of privacy spent: an upper bound per site, from what it asked for.
+
+The ledger on each site is the authority. The server counts every round in which a site was asked
+and did not refuse before training; a site that did not answer counts as having spent.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from fl_common.privacy import Privacy, PrivacyPlan, Spend, epsilon_of
+from fl_common.vocabulary import RefusalReason
+
+SPENDS_NOTHING = frozenset(
+    {RefusalReason.BUDGET, RefusalReason.DATA, RefusalReason.PLAN, RefusalReason.LEDGER}
+)
+"""Reasons that a site gives before its ledger is debited."""
+
+
+class Tally:
+    """Rounds charged per site (by node), and the highest epsilon among them."""
+
+    def __init__(self, privacy: Privacy) -> None:
+        self._privacy = privacy
+        self._rounds_of: Counter[int] = Counter()
+
+    def charge(self, nodes: Iterable[int]) -> None:
+        """One more round for each of ``nodes``."""
+        self._rounds_of.update(nodes)
+
+    def epsilon(self) -> float:
+        """Highest epsilon over sites at the plan's delta, composed over rounds; 0.0 without DP."""
+        if not isinstance(self._privacy, PrivacyPlan):
+            return 0.0
+        rounds = max(self._rounds_of.values(), default=0)
+        event = self._privacy.spend_per_round
+        spent = Spend(event.noise_multiplier, event.sampling_rate, event.steps * rounds)
+        return epsilon_of([spent] if rounds else [], self._privacy.delta, self._privacy.accountant)

@@ -1,0 +1,81 @@
+"""The Flower ServerApp of a federated run, from its start or a checkpoint to its end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from fl_common.vocabulary import Parameters
+from fl_server.checkpoint import Checkpoint, check_plan, load_latest, save
+from fl_server.strategy import Federation, Progress, RoundReport
+
+Row = dict[str, Any]
+"""One round for the records: JSON values only."""
+
+
+@dataclass
+class FederatedRun:
+    """A federation's rounds; after each, ``record`` makes its row and a checkpoint is kept.
+
+    ``parameters`` and ``history`` hold the global parameters and the rows so far.
+    """
+
+    federation: Federation
+    initial: Parameters
+    checkpoints: Path
+    record: Callable[[RoundReport], Row]
+    parameters: Parameters = field(init=False)
+    history: list[Row] = field(init=False, default_factory=list)
+    _progress: Progress = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = self.initial
+        self._progress = Progress(0, self.initial, self.federation.optimiser.initial(self.initial))
+
+    def resume(self) -> int:
+        """Take up the latest checkpoint, if there is one; the round that it ends (else 0).
+
+        Raises:
+            InvalidConfiguration: the checkpoint is of another plan.
+        """
+        kept = load_latest(self.checkpoints)
+        if kept is None:
+            return 0
+        check_plan(kept, self.federation.plan.digest())
+        self.parameters, self.history = kept.parameters, list(kept.history)
+        charged = [row["charged"] for row in self.history]
+        self._progress = Progress(kept.round, kept.parameters, kept.optimiser_state, charged)
+        return kept.round
+
+    def __call__(self, grid: Grid) -> None:
+        """All rounds that are left."""
+        for report in self.federation.rounds(grid, self._progress):
+            self.parameters = report.parameters
+            self.history.append({**self.record(report), "charged": report.charged})
+            save(self.checkpoints, self._checkpoint(report))
+
+    def _checkpoint(self, report: RoundReport) -> Checkpoint:
+        plan = self.federation.plan
+        return Checkpoint(
+            run=plan.run,
+            plan_digest=plan.digest(),
+            round=report.round,
+            parameters=report.parameters,
+            optimiser_state=report.optimiser_state,
+            history=self.history,
+        )
+
+
+def build_server_app(run: FederatedRun) -> ServerApp:
+    """A ServerApp that carries out ``run``."""
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        del context  # the run is configured before it starts
+        run(grid)
+
+    return app

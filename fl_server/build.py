@@ -1,0 +1,140 @@
+"""From configuration to the server's objects: the plan, the federation, the run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fl_common.build import build
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.plan import RunPlan, TrainingPlan
+from fl_common.privacy import (
+    NoPrivacy,
+    Privacy,
+    PrivacyPlan,
+    calibrate_noise,
+    check_delta,
+    check_epsilon,
+)
+from fl_common.vocabulary import NetSpec, Task
+from fl_server.sampling import ClientSampling
+from fl_server.strategy import Federation, Roster
+
+_POLL_INTERVAL_S = 0.1
+
+Node = Mapping[str, Any]
+"""A part of the resolved configuration."""
+
+
+@dataclass(frozen=True)
+class FleetFacts:
+    """What must be known of the fleet to plan: sites, and windows on the smallest and largest.
+
+    The sizes are None where nobody knows them (a deployment, a fleet too large to count).
+    """
+
+    sites: int
+    smallest: int | None
+    largest: int | None
+
+
+def build_plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan:
+    """The run's plan.
+
+    Raises:
+        InvalidConfiguration: a value, or a combination with the fleet, that breaks a rule.
+    """
+    rounds = config["rounds"]
+    if not isinstance(rounds, int) or rounds < 1:
+        raise InvalidConfiguration(f"rounds={rounds}", "must be a whole number from 1", "Set it so")
+    if not isinstance(config["seed"], int):
+        raise InvalidConfiguration(f"seed={config['seed']}", "must be a whole number", "Set it so")
+    fields = {k: v for k, v in config["training"].items() if k != "trainer"}
+    training = TrainingPlan(**fields)
+    return RunPlan(
+        run=run,
+        task=task,
+        net=_net(config["net"]),
+        training=training,
+        privacy=_privacy(config["privacy"], training, rounds, fleet),
+        rounds=rounds,
+        seed=config["seed"],
+    )
+
+
+def build_federation(config: Node, plan: RunPlan, roster: Roster) -> Federation:
+    """The federation that carries out ``plan``."""
+    strategy = config["strategy"]
+    sampling = ClientSampling(
+        config["clients_per_round"], strategy["fraction"], strategy["minimum_sites"]
+    )
+    return Federation(
+        plan=plan,
+        aggregator=build(strategy["aggregator"]),
+        optimiser=build(strategy["optimiser"]),
+        sampling=sampling,
+        roster=roster,
+        round_timeout_s=strategy["round_timeout_s"],
+        poll_interval_s=_POLL_INTERVAL_S,
+    )
+
+
+def check_sampling(federation: Federation, sites: Sequence[object]) -> None:
+    """Raise InvalidConfiguration now when no round could choose its sites."""
+    federation.sampling.choose(sites, 1, 0)
+
+
+def _net(node: Node) -> NetSpec:
+    return NetSpec(node["_target_"], {k: v for k, v in node.items() if k != "_target_"})
+
+
+def _privacy(node: Node, training: TrainingPlan, rounds: int, fleet: FleetFacts) -> Privacy:
+    if node["unit"] == "none":
+        _check_batches(training.batch_size, fleet, f"training.batch_size={training.batch_size}")
+        return NoPrivacy(weights=node["weights"])
+    check_epsilon(node["epsilon"])
+    check_delta(node["delta"], fleet.largest)
+    rate = _sampling_rate(node["sampling_rate"], training.batch_size, fleet)
+    steps = training.local_epochs * max(1, round(1 / rate))
+    noise = node["noise_multiplier"]
+    if noise is None:
+        noise = calibrate_noise(
+            node["epsilon"], node["delta"], rate, steps * rounds, node["accountant"]
+        )
+    return PrivacyPlan(
+        clip_norm=node["clip_norm"],
+        noise_multiplier=noise,
+        sampling_rate=rate,
+        steps=steps,
+        delta=node["delta"],
+        epsilon_limit=node["epsilon"],
+        accountant=node["accountant"],
+        weights=node["weights"],
+    )
+
+
+def _sampling_rate(given: float | None, batch_size: int, fleet: FleetFacts) -> float:
+    if given is not None:
+        if not 0 < given <= 1:
+            raise InvalidConfiguration(
+                f"privacy.sampling_rate={given}", "must lie in (0, 1]", "Set it so"
+            )
+        _check_batches(1 / given, fleet, f"privacy.sampling_rate={given}")
+        return given
+    if fleet.smallest is None:
+        raise InvalidConfiguration(
+            "privacy.sampling_rate=null",
+            "can't be derived from the smallest site, whose size is not known here",
+            "Set privacy.sampling_rate, for example to 0.1",
+        )
+    _check_batches(batch_size, fleet, f"training.batch_size={batch_size}")
+    return batch_size / fleet.smallest
+
+
+def _check_batches(needed: float, fleet: FleetFacts, value: str) -> None:
+    if fleet.smallest is not None and fleet.smallest < needed:
+        raise InvalidConfiguration(
+            value,
+            f"needs {needed:.0f} windows on each site, and the smallest site has {fleet.smallest}",
+            "Lower the batch size, raise the sampling rate, or use fewer sites",
+        )

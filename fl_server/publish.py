@@ -1,0 +1,44 @@
+"""The end of a run: its parameters as one proved ONNX file."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from fl_common import params
+from fl_common.plan import RunPlan
+from fl_common.privacy import ACCOUNTANTS, PrivacyPlan
+from fl_common.vocabulary import Parameters, Windows
+from models.export import ExportProof, export_onnx
+from models.nets import build_net, load_parameters
+
+
+def publish_model(
+    plan: RunPlan, parameters: Parameters, epsilon: float, round_: int, windows: Windows, path: Path
+) -> ExportProof:
+    """Export the global model to ``path``, proved on real ``windows``; nothing is left on failure.
+
+    Raises:
+        ExportMismatch: torch and ONNX Runtime disagree.
+    """
+    net = build_net(plan.net, plan.task)
+    load_parameters(net, parameters)
+    metadata = {
+        "run": plan.run,
+        "round": str(round_),
+        "plan_digest": plan.digest(),
+        "parameter_digest": params.digest(parameters),
+        "privacy": json.dumps(_privacy_spent(plan, epsilon)),
+    }
+    return export_onnx(net, plan.task, path, metadata, windows.values)
+
+
+def _privacy_spent(plan: RunPlan, epsilon: float) -> dict[str, object]:
+    """What a reader of the file must know to judge the guarantee."""
+    if not isinstance(plan.privacy, PrivacyPlan):
+        return asdict(plan.privacy)
+    return {
+        **asdict(plan.privacy),
+        "epsilon": epsilon,
+        "conversion": ACCOUNTANTS[plan.privacy.accountant],
+        "noise_generator": "operating system" if plan.seed is None else "seeded",
+    }

@@ -1,0 +1,180 @@
+"""The federated round over a Flower grid: ask, fold answers as they arrive, step.
+
+Flower's own ``Strategy.start`` keeps the replies of two rounds in memory and always begins at round
+one; this loop holds one update at a time and begins where a checkpoint ends.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from fl_common import wire
+from fl_common.errors import RunFailed
+from fl_common.plan import Instruction, RunPlan
+from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
+from fl_server.accounting import SPENDS_NOTHING, Tally
+from fl_server.aggregation import Aggregator, BadUpdate, Fold
+from fl_server.optimisers import ServerOptimiser, State
+from fl_server.sampling import ClientSampling
+
+Roster = Callable[[Grid], Sequence[int]]
+"""Node identities of the sites in a stable order; may be a lazy sequence."""
+
+
+@dataclass
+class RoundReport:
+    """One round as the server saw it; ``charged`` are the nodes that may have spent privacy."""
+
+    round: int
+    asked: int
+    parameters: Parameters
+    optimiser_state: State
+    updates: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    charged: list[int] = field(default_factory=list)
+    bytes_up: int = 0
+    bytes_down: int = 0
+    seconds: float = 0.0
+    epsilon: float = 0.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: after ``round`` rounds (0 at the start)."""
+
+    round: int
+    parameters: Parameters
+    optimiser_state: State
+    charged: Sequence[Sequence[int]] = ()
+
+
+@dataclass(frozen=True)
+class Federation:
+    """Everything that a round needs but the grid. ``round_timeout_s`` bounds the wait for answers.
+
+    ``poll_interval_s`` is the pause between two looks for answers on a grid that has none yet.
+    """
+
+    plan: RunPlan
+    aggregator: Aggregator
+    optimiser: ServerOptimiser
+    sampling: ClientSampling
+    roster: Roster
+    round_timeout_s: float
+    poll_interval_s: float
+    clock: Callable[[], float] = time.monotonic
+    wait: Callable[[float], None] = time.sleep
+
+    def rounds(self, grid: Grid, progress: Progress) -> Iterator[RoundReport]:
+        """The rounds after ``progress``, one report each.
+
+        Raises:
+            RunFailed: fewer updates than the minimum in a round.
+        """
+        tally = Tally(self.plan.privacy)
+        for nodes in progress.charged:
+            tally.charge(nodes)
+        parameters, state = progress.parameters, progress.optimiser_state
+        for round_ in range(progress.round + 1, self.plan.rounds + 1):
+            report = self._round(grid, round_, parameters, state)
+            tally.charge(report.charged)
+            report.epsilon = tally.epsilon()
+            parameters, state = report.parameters, report.optimiser_state
+            yield report
+
+    def _round(
+        self, grid: Grid, round_: int, parameters: Parameters, state: State
+    ) -> RoundReport:
+        started = self.clock()
+        roster = self.roster(grid)
+        chosen = self.sampling.choose(len(roster), round_, self.plan.seed or 0)
+        nodes = [roster[position] for position in chosen]
+        report = RoundReport(round_, len(nodes), parameters, state, charged=list(nodes))
+        writer = wire.InstructionWriter(Instruction(self.plan, round_, parameters))
+        fold = self.aggregator.start(parameters)
+        for reply in self._exchange(grid, writer, nodes, report):
+            self._fold(reply, fold, report)
+        if fold.count < self.sampling.minimum:
+            raise RunFailed(_too_few(report, fold.count, self.sampling.minimum))
+        report.parameters, report.optimiser_state = self.optimiser.step(
+            parameters, fold.result(), state
+        )
+        report.seconds = self.clock() - started
+        return report
+
+    def _exchange(
+        self, grid: Grid, writer: wire.InstructionWriter, nodes: Iterable[int], report: RoundReport
+    ) -> Iterator[Message]:
+        """Replies as they arrive, until all are here or the time is up."""
+        messages = [
+            Message(writer.content(), node, "train", group_id=str(report.round), ttl=self.round_timeout_s)
+            for node in nodes
+        ]  # fmt: skip
+        report.bytes_down = sum(wire.count_bytes(message.content) for message in messages)
+        missing = set(grid.push_messages(messages))
+        deadline = self.clock() + self.round_timeout_s
+        while missing:
+            arrived = False
+            for reply in grid.pull_messages(list(missing)):
+                arrived = True
+                missing.discard(reply.metadata.reply_to_message_id)
+                yield reply
+            if missing and self.clock() >= deadline:
+                report.errors.append(f"{len(missing)} sites did not answer in time")
+                return
+            if missing and not arrived:
+                self.wait(self.poll_interval_s)
+
+    def _fold(self, reply: Message, fold: Fold, report: RoundReport) -> None:
+        """Add one answer to the fold, or write down why it does not count."""
+        if reply.has_error():
+            report.errors.append(reply.error.reason or f"error {reply.error.code}")
+            return
+        report.bytes_up += wire.count_bytes(reply.content)
+        try:
+            answer = wire.read_answer(reply.content)
+            if isinstance(answer, LocalUpdate):
+                self._check_origin(answer, report.round)
+                fold.add(answer)
+                report.updates += 1
+                return
+        except (wire.WireError, BadUpdate) as error:
+            report.errors.append(f"node {reply.metadata.src_node_id}: {error}")
+            return
+        if isinstance(answer, Refusal):
+            report.refusals.append(answer)
+            if answer.reason in SPENDS_NOTHING:
+                report.charged.remove(reply.metadata.src_node_id)
+
+    def _check_origin(self, update: LocalUpdate, round_: int) -> None:
+        if (update.run, update.round) != (self.plan.run, round_):
+            raise wire.WireError(
+                f"the update is of run {update.run} round {update.round},"
+                f" not of run {self.plan.run} round {round_}"
+            )
+
+
+def _too_few(report: RoundReport, count: int, minimum: int) -> str:
+    told = [f"{refusal.site}: {refusal.detail}" for refusal in report.refusals] + report.errors
+    first = told[0] if told else "no site answered"
+    return (
+        f"round {report.round}: {count} of {report.asked} sites sent an update, and the minimum is"
+        f" {minimum}. First reason: {first}"
+    )
+
+
+def ask_roster(grid: Grid, expected: int, wait: Callable[[float], None] = time.sleep) -> list[int]:
+    """Node identities in the order of the sites' positions, from a query to every node.
+
+    Waits until ``expected`` nodes are there.
+    """
+    while len(nodes := list(grid.get_node_ids())) < expected:
+        wait(0.1)
+    queries = [Message(wire.empty(), node, "query") for node in nodes]
+    replies = grid.send_and_receive(queries)
+    named = [(wire.read_name(r.content)[1], r.metadata.src_node_id) for r in replies if r.has_content()]
+    return [node for _, node in sorted(named)]

@@ -1,0 +1,96 @@
+"""``python -m simulate``: one federated run, or a sweep, from a Hydra configuration.
+
+    python -m simulate                                            the main job
+    python -m simulate task=activity data.root=DATA rounds=50     another task
+    python -m simulate --multirun privacy.epsilon=2,4,8 seed=0,1  a sweep
+    python -m simulate resume=outputs/2026-01-31/12-00-00         go on after an interruption
+    python -m simulate --cfg job                                  show the configuration
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+STARTED = time.monotonic()
+os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach main(), which prints one line
+
+import hydra  # noqa: E402  (the environment must be set before any import of Flower or Hydra)
+from hydra.core.hydra_config import HydraConfig  # noqa: E402
+from hydra.errors import HydraException  # noqa: E402
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from omegaconf.errors import OmegaConfBaseException  # noqa: E402
+
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
+from simulate.home import Home  # noqa: E402
+
+_INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 and the signal's number, as shells count."""
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def _job(config: DictConfig) -> None:
+    from simulate.console import Console
+    from simulate.job import Job
+
+    context = HydraConfig.get()
+    home = Home(Path(context.runtime.output_dir))
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    Job({str(k): v for k, v in values.items()}, home, Console(), STARTED).run(
+        list(context.overrides.task)
+    )
+
+
+def main() -> None:
+    """The console script ``fl-simulate``; exits with 0, 1 (failed), 2 (bad input) or 130."""
+    OmegaConf.register_new_resolver("first", _first, replace=True)
+    try:
+        sys.argv = _with_resumed_overrides(sys.argv)
+        _job()
+    except JoinTheDotsError as error:
+        _end(str(error), error.exit_status)
+    except (HydraException, OmegaConfBaseException) as error:
+        _end(_configuration_error(error), InvalidConfiguration.exit_status)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _end(
+            f"{place}{error.strerror or error}: the file or folder must be readable, and the outputs"
+            " folder writable with room left. Free space, or set hydra.run.dir to another folder.",
+            InvalidConfiguration.exit_status,
+        )
+    except KeyboardInterrupt:
+        _end("Interrupted. Finished rounds are kept: go on with resume=<outputs folder>.",
+             _INTERRUPTED)  # fmt: skip
+
+
+def _first(*candidates: object) -> object:
+    """The first candidate that is not null: a resolver for the configuration."""
+    return next(candidate for candidate in candidates if candidate is not None)
+
+
+def _with_resumed_overrides(arguments: list[str]) -> list[str]:
+    """With ``resume=FOLDER``, the overrides of that run stand before those given now."""
+    folders = [a.partition("=")[2] for a in arguments if a.startswith("resume=")]
+    if not folders or folders[-1] in ("", "null"):
+        return arguments
+    kept = Home(Path(folders[-1])).read_record()["overrides"]
+    return [arguments[0], *kept, *arguments[1:], "hydra.output_subdir=null"]
+
+
+def _configuration_error(error: Exception) -> str:
+    """Hydra's own words in one line, and the remedy."""
+    words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    return f"{words}. List every value with: python -m simulate --cfg job"
+
+
+def _end(message: str, status: int) -> None:
+    print(f"error: {message}" if status != _INTERRUPTED else message, file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

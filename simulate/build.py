@@ -1,0 +1,56 @@
+"""From configuration to a simulated fleet and its client app.
+
+Worlds and participations are cached by their configuration, so that an engine's worker process
+opens its data and its ledger once, however often the client app is sent to it.
+"""
+
+import time
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from fl_client.app import SiteApp
+from fl_client.build import build_participation
+from fl_client.participation import Participation, Site
+from fl_common.build import build
+from fl_server.build import FleetFacts
+from simulate.fleet import Fleet
+from simulate.world import World
+
+_COUNTABLE = 5000
+"""Fleets up to this size are measured site by site before a run."""
+
+
+@cache
+def open_world(node_yaml: str) -> World:
+    """The world of a configuration node (as YAML)."""
+    world: World = build(OmegaConf.create(node_yaml))
+    return world
+
+
+def fleet_facts(world: World) -> FleetFacts:
+    """The number of sites and the extreme sizes, where the fleet is small enough to look."""
+    sites = len(world.sites)
+    if sites > _COUNTABLE:
+        return FleetFacts(sites, None, None)
+    sizes = [len(world.windows(position)) for position in range(sites)]
+    return FleetFacts(sites, min(sizes), max(sizes))
+
+
+def build_site_app(world_yaml: str, trainer_yaml: str, ledger: Path) -> SiteApp:
+    """The client app of all simulated sites; small enough to be sent to other processes."""
+    return SiteApp(
+        site_of=partial(_site_of, world_yaml),
+        participation=partial(_participation, trainer_yaml, ledger),
+    )
+
+
+def _site_of(world_yaml: str, node_config: dict[str, Any]) -> Site:
+    return Fleet(open_world(world_yaml)).site_of(node_config)
+
+
+@cache
+def _participation(trainer_yaml: str, ledger: Path) -> Participation:
+    return build_participation(OmegaConf.create(trainer_yaml), ledger, time.time)

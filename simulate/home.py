@@ -1,0 +1,76 @@
+"""The outputs folder of a run: what lies where, and whether a run can go on from it."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fl_common.errors import InvalidConfiguration
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths in one run's outputs folder."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """The run's identity and overrides, written before the first round."""
+        return self.folder / "run.json"
+
+    @property
+    def ledger(self) -> Path:
+        """Privacy spent by the simulated sites."""
+        return self.folder / "ledger.sqlite"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The last rounds' states."""
+        return self.folder / "checkpoints"
+
+    @property
+    def rounds(self) -> Path:
+        """One line a round."""
+        return self.folder / "rounds.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """The figures of the whole run."""
+        return self.folder / "summary.json"
+
+    @property
+    def model(self) -> Path:
+        """The global model."""
+        return self.folder / "model.onnx"
+
+    @property
+    def report(self) -> Path:
+        """The page to show."""
+        return self.folder / "report.html"
+
+    def write_record(self, run: str, overrides: list[str]) -> None:
+        """Keep what a later ``resume`` needs; durable when this returns."""
+        part = self.record.with_suffix(".part")
+        with part.open("w") as file:
+            json.dump({"run": run, "overrides": overrides}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.record)
+
+    def read_record(self) -> dict[str, Any]:
+        """The run's identity and overrides.
+
+        Raises:
+            InvalidConfiguration: not the outputs folder of a run.
+        """
+        try:
+            record: dict[str, Any] = json.loads(self.record.read_text())
+            return {"run": str(record["run"]), "overrides": list(record["overrides"])}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InvalidConfiguration(
+                f"resume={self.folder}",
+                f"is not the outputs folder of a run (no readable run.json: {error})",
+                "Give a folder such as outputs/2026-01-31/12-00-00",
+            ) from error

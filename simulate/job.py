@@ -1,0 +1,112 @@
+"""One simulated run, from its configuration to its files."""
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from fl_common import params
+from fl_common.errors import InvalidConfiguration
+from fl_common.plan import RunPlan
+from fl_common.privacy import PrivacyPlan
+from fl_server.app import FederatedRun, Row, build_server_app
+from fl_server.build import build_federation, build_plan, check_sampling
+from fl_server.publish import publish_model
+from fl_server.strategy import RoundReport, ask_roster
+from models.evaluation import Evaluator, Predictions
+from models.nets import build_net, parameters_of
+from simulate.build import build_site_app, fleet_facts, open_world
+from simulate.console import Console
+from simulate.home import Home
+from simulate.loopback import run_in_process
+from simulate.report import write_report
+from simulate.results import Outcome, RoundLog, RoundResult, summarise, write_summary
+from simulate.world import TestSet, World
+
+Config = Mapping[str, Any]
+
+
+@dataclass
+class Job:
+    """Everything of one run; ``run`` carries it out and leaves its files in ``home``."""
+
+    config: Config
+    home: Home
+    console: Console
+    started: float
+    """``time.monotonic()`` when the program began."""
+    _evaluate: Evaluator = field(init=False)
+    _log: RoundLog = field(init=False)
+    _start_up_s: float = field(init=False, default=0.0)
+
+    def run(self, overrides: list[str]) -> None:
+        """Plan, train, publish and report."""
+        torch.set_num_threads(1)  # a worker process per core beats threads on small nets
+        world = open_world(self._yaml("world"))
+        plan = self._plan(world, overrides)
+        federation = build_federation(self.config, plan, self._roster(len(world.sites)))
+        check_sampling(federation, world.sites)
+        net = build_net(plan.net, plan.task, plan.seed or 0)
+        test = world.test()
+        self._evaluate = Evaluator(net, test.windows, len(plan.task.labels))
+        run = FederatedRun(federation, parameters_of(net), self.home.checkpoints, self._record)
+        done = run.resume()
+        self._log = RoundLog(self.home.rounds, keep_until=done)
+        self._start(plan, len(world.sites), run.history)
+        self._engine(run, len(world.sites))
+        self._finish(plan, run, test)
+
+    def _plan(self, world: World, overrides: list[str]) -> RunPlan:
+        """The plan of this run, under the identity of the run that goes on, if one does."""
+        resumed = self.config["resume"]
+        identity = self.home.read_record()["run"] if resumed else uuid.uuid4().hex
+        plan = build_plan(self.config, identity, world.task, fleet_facts(world))
+        if not resumed:
+            self.home.write_record(identity, overrides)
+        return plan
+
+    def _yaml(self, key: str) -> str:
+        return OmegaConf.to_yaml(OmegaConf.create(dict(self.config[key])))
+
+    def _roster(self, sites: int) -> Callable[[Grid], Sequence[int]]:
+        """In this process nodes are known; elsewhere each is asked for its position once."""
+        if self.config["engine"]["name"] == "loopback":
+            return lambda grid: grid.get_node_ids()
+        return cache(partial(ask_roster, expected=sites))
+
+    def _engine(self, run: FederatedRun, sites: int) -> None:
+        """Carry out the run on the engine that the configuration names."""
+        engine = self.config["engine"]
+        client_app = build_site_app(
+            self._yaml("world"), to_yaml(self.config["training"]["trainer"]), self.home.ledger
+        )
+        server_app = build_server_app(run)
+        if engine["name"] == "ray":
+            run_on_ray(server_app, client_app, sites, engine["cpus_per_site"])
+        else:
+            run_in_process(server_app, client_app, sites, engine["cohort_size"])
+
+    def _record(self, report: RoundReport) -> Row:
+        """Evaluate the round, show it and write its line."""
+        predictions = self._evaluate(report.parameters)
+        result = RoundResult(
+            round=report.round,
+            sites_asked=report.asked,
+            updates=report.updates,
+            refusals=Counter(str(refusal.reason) for refusal in report.refusals),
+            errors=len(report.errors),
+            accuracy=predictions.accuracy,
+            loss=predictions.loss,
+            epsilon=report.epsilon,
+            bytes_up=report.bytes_up,
+            bytes_down=report.bytes_down,
+            seconds=report.seconds,
+        )
+        self._log.append(result)
+        self.console.round(result)
+        return asdict(result)

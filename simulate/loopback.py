@@ -1,0 +1,117 @@
+"""Flower's grid in this process: both app objects run unmodified, without a server or actors.
+
+Messages pushed in one call are handed to the client app as cohorts, and the replies are made when
+they are pulled, one cohort at a time, so that the server holds no more than one cohort's updates.
+"""
+
+import traceback
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from flwr.app import Context, Error, Message, RecordDict
+from flwr.serverapp import Grid, ServerApp
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+
+from fl_client.app import SiteApp
+
+_RUN_ID = 1
+_SERVER_NODE = 0
+_CLIENT_APP_ERROR = 2
+"""Flower's code for a ClientApp that raised (``flwr.common.constant.ErrorCode``)."""
+
+
+class LoopbackGrid(Grid):
+    """A grid of ``sites`` nodes; node i + 1 is the site at position i.
+
+    ``cohort_size`` bounds how many messages are handed over at once. It never changes a result.
+    """
+
+    def __init__(self, app: SiteApp, sites: int, cohort_size: int) -> None:
+        self._app = app
+        self._sites = sites
+        self._cohort_size = cohort_size
+        self._waiting: dict[str, Message] = {}
+        # Message() reads the identity of "the task of this process": a private name of flwr 1.41,
+        # held by a contract test.
+        TaskIdentity.task_id, TaskIdentity.run_id = 1, _RUN_ID
+        TaskIdentity.node_id = _SERVER_NODE
+
+    @property
+    def run(self) -> Run:
+        """Not used in this process; here because the interface has it."""
+        return Run.create_empty(_RUN_ID)
+
+    def set_run(self, run: Run) -> None:
+        """Nothing to do: there is one run in this process."""
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """A message as ``flwr.app.Message`` makes it."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def get_node_ids(self) -> Sequence[int]:
+        """All nodes, as a range: a million cost nothing."""
+        return range(1, self._sites + 1)
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Keep the messages until their replies are pulled."""
+        identities = []
+        for message in messages:
+            identity = uuid.uuid4().hex
+            message.metadata.__dict__["_message_id"] = identity
+            self._waiting[identity] = message
+            identities.append(identity)
+        return identities
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterator[Message]:
+        """The replies, made cohort by cohort while they are read, in the order of the push."""
+        wanted = set(message_ids)
+        waiting = [identity for identity in self._waiting if identity in wanted]
+        for start in range(0, len(waiting), self._cohort_size):
+            cohort = [self._waiting.pop(i) for i in waiting[start : start + self._cohort_size]]
+            yield from self._answer(cohort)
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        """Push, and pull every reply."""
+        del timeout  # the replies are made here: there is nothing to wait for
+        return list(self.pull_messages(self.push_messages(messages)))
+
+    def _answer(self, cohort: Sequence[Message]) -> list[Message]:
+        """Training messages together, others one by one; an error reply where the app raises."""
+        if all(message.metadata.message_type == "train" for message in cohort):
+            asked = [(message, self._context(message)) for message in cohort]
+            return _or_errors(lambda: self._app.answer(asked), cohort)
+        return [
+            reply
+            for message in cohort
+            for reply in _or_errors(lambda m=message: [self._app(m, self._context(m))], [message])
+        ]
+
+    def _context(self, message: Message) -> Context:
+        node = message.metadata.dst_node_id
+        config = {"partition-id": node - 1, "num-partitions": self._sites}
+        return Context(_RUN_ID, node, config, RecordDict(), {})
+
+
+def _or_errors(call: Callable[[], list[Message]], asked: Sequence[Message]) -> list[Message]:
+    """What ``call`` returns; if it raises, an error reply to each message, as a deployment does."""
+    try:
+        return call()
+    except Exception:
+        reason = traceback.format_exc(limit=-3)
+        return [Message(Error(_CLIENT_APP_ERROR, reason), reply_to=m) for m in asked]
+
+
+def run_in_process(server_app: ServerApp, client_app: SiteApp, sites: int, cohort_size: int) -> None:
+    """Run both apps to the end of the ServerApp."""
+    grid = LoopbackGrid(client_app, sites, cohort_size)
+    server_app(grid, Context(_RUN_ID, _SERVER_NODE, {}, RecordDict(), {}))

@@ -1,0 +1,101 @@
+"""What travels: vocabulary to records and back, and nothing else."""
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+
+from fl_common import wire
+from fl_common.plan import Instruction
+from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
+from tests.samples import plan
+
+PARAMETERS = {
+    "weight": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "bias": np.float32([np.pi, -0.0]),
+}
+UPDATE = LocalUpdate("a", "run", 3, PARAMETERS, 12.5)
+REFUSAL = Refusal("a", "run", 3, RefusalReason.BUDGET, "no block left")
+EVALUATION = Evaluation(3.0, 4.0, 0.25)
+
+
+def test_an_instruction_comes_back_as_it_was_sent() -> None:
+    sent = Instruction(plan(), 7, PARAMETERS)
+    received = wire.InstructionReader().read(wire.InstructionWriter(sent).content())
+    assert received.plan == sent.plan
+    assert received.round == 7
+    assert list(received.parameters) == list(PARAMETERS)
+    for name, array in PARAMETERS.items():
+        np.testing.assert_array_equal(received.parameters[name], array)
+
+
+def test_parameters_shared_by_a_round_are_decoded_once() -> None:
+    writer, reader = wire.InstructionWriter(Instruction(plan(), 1, PARAMETERS)), wire.InstructionReader()
+    first, second = reader.read(writer.content()), reader.read(writer.content())
+    assert first.parameters is second.parameters
+    other = wire.InstructionWriter(Instruction(plan(), 2, {"weight": np.zeros(1, np.float32)}))
+    assert list(reader.read(other.content()).parameters) == ["weight"]
+
+
+@pytest.mark.parametrize("answer", [REFUSAL, EVALUATION])
+def test_a_refusal_and_an_evaluation_come_back(answer: Refusal | Evaluation) -> None:
+    assert wire.read_answer(wire.write_answer(answer)) == answer
+
+
+def test_an_update_comes_back_with_its_weight() -> None:
+    received = wire.read_answer(wire.write_answer(UPDATE))
+    assert isinstance(received, LocalUpdate)
+    assert (received.site, received.run, received.round, received.weight) == ("a", "run", 3, 12.5)
+    np.testing.assert_array_equal(received.delta["weight"], PARAMETERS["weight"])
+
+
+def test_a_long_detail_is_cut_so_that_nothing_can_hide_in_it() -> None:
+    long = Refusal("a", "run", 3, RefusalReason.DATA, "x" * 100_000)
+    received = wire.read_answer(wire.write_answer(long))
+    assert isinstance(received, Refusal)
+    assert len(received.detail) == 2000
+
+
+def _changed(key: str, value: object) -> RecordDict:
+    content = wire.write_answer(UPDATE)
+    content.config_records["head"][key] = value  # type: ignore[assignment]
+    return content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        RecordDict(),
+        RecordDict({"head": ConfigRecord({"kind": "update"})}),
+        _changed("kind", "other"),
+        _changed("round", "3"),
+        _changed("round", True),
+        _changed("weight", 1),
+        _changed("site", 1.0),
+    ],
+)
+def test_damaged_heads_are_refused(content: RecordDict) -> None:
+    with pytest.raises(wire.WireError):
+        wire.read_answer(content)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        Array("float32", (2,), "numpy.ndarray", b"garbage"),
+        Array("float32", (2,), "numpy.ndarray", b""),
+        Array("float32", (2,), "torch.tensor", b"garbage"),
+        Array(np.zeros(2)),
+        Array(np.array(["text"])),
+    ],
+)
+def test_damaged_arrays_are_refused(array: Array) -> None:
+    content = wire.write_answer(UPDATE)
+    content["arrays"] = ArrayRecord({"weight": array})
+    with pytest.raises(wire.WireError):
+        wire.read_answer(content)
+
+
+def test_bytes_are_counted_for_arrays_and_head() -> None:
+    content = wire.write_answer(UPDATE)
+    arrays = sum(array.nbytes for array in PARAMETERS.values())
+    assert arrays < wire.count_bytes(content) < arrays + 600
