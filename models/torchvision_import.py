@@ -29,12 +29,10 @@ def import_torchvision() -> ModuleType:
         ModuleNotFoundError: torchvision is not installed.
     """
     if "torchvision" not in sys.modules and not _definitions and not _extension_loads():
-        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        library = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
-            schema = (
-                f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            )
-            library.define(schema)  # type: ignore[no-untyped-call]
+            schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            library.define(schema)
         _definitions.append(library)
     return importlib.import_module("torchvision")
 
@@ -52,7 +50,7 @@ def _extension_loads() -> bool:
     if extension is None or extension.origin is None:
         return False
     try:
-        torch.ops.load_library(extension.origin)  # type: ignore[no-untyped-call]
+        torch.ops.load_library(extension.origin)
     except (ImportError, OSError):
         return False
     return True

@@ -1,0 +1,73 @@
+"""Front ends: fixed functions of one window, without parameters, that go before a trainable body.
+
+A front end sees one window at a time and holds only constants that are public (declared by the
+task, or written here), so it takes no part in the privacy accounting: clipping and noise act on the
+gradients of the body. A site computes it once for its windows; the exported model contains it.
+"""
+
+import torch
+from torch import nn
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Task
+
+
+class Normalise(nn.Module):
+    """Sensor units to numbers near one: ``(value - center) / scale``, channel by channel.
+
+    (N, *task.window_shape) to the same shape, with the constants that the task declares.
+
+    Raises:
+        InvalidConfiguration: not one constant per channel, or a scale that is not above 0.
+    """
+
+    center: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        channels = task.window_shape[task.channel_axis]
+        if not len(task.center) == len(task.scale) == channels:
+            raise InvalidConfiguration(
+                f"task {task.name} with {len(task.center)} centers and {len(task.scale)} scales",
+                f"needs one of each for its {channels} channels",
+                "Declare center and scale for every channel",
+            )
+        if not all(scale > 0 for scale in task.scale):
+            raise InvalidConfiguration(
+                f"task {task.name} with scale {list(task.scale)}",
+                "every scale must be above 0",
+                "Declare the spread that the sensor's readings have",
+            )
+        along_channels = [1] * len(task.window_shape)
+        along_channels[task.channel_axis] = channels
+        self.register_buffer("center", torch.tensor(task.center).reshape(along_channels))
+        self.register_buffer("scale", torch.tensor(task.scale).reshape(along_channels))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Values in sensor units to values near one, same shape."""
+        return (values - self.center) / self.scale
+
+
+class ChannelsFirst(nn.Module):
+    """Series (N, T, C) to (N, C, T), the order that convolutions over time take."""
+
+    def forward(self, values_NTC: torch.Tensor) -> torch.Tensor:
+        """The same values, (N, C, T)."""
+        return values_NTC.transpose(1, 2)
+
+
+class AveragesOverTime(nn.Module):
+    """Series (N, T, C) to (N, T // readings, C): the mean of every ``readings`` in a row.
+
+    Fewer, quieter steps for a recurrent net; readings left over at the end are not used.
+    """
+
+    def __init__(self, readings: int) -> None:
+        super().__init__()
+        self.readings = readings
+
+    def forward(self, values_NTC: torch.Tensor) -> torch.Tensor:
+        """Averages (N, T // readings, C)."""
+        values_NCT = values_NTC.transpose(1, 2)
+        return nn.functional.avg_pool1d(values_NCT, self.readings).transpose(1, 2)

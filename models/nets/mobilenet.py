@@ -1,0 +1,39 @@
+"""MobileNetV3-small (Howard et al. 2019) from torchvision, with group normalisation."""
+
+from torch import nn
+
+from fl_common.vocabulary import Task
+from models.fronts import Normalise
+from models.layers import check_option, group_norm, image_shape
+from models.nets import Net
+from models.torchvision_import import import_torchvision
+
+
+class MobileNet(Net):
+    """torchvision's ``mobilenet_v3_small`` for image sensors of any number of channels.
+
+    About 1.5 million parameters, from scratch. ``groups`` are those of the group normalisation
+    that stands for the batch normalisation (which DP excludes). ``stem_stride`` is the stride of
+    the first convolution: 2 as published for images of 224 pixels, 1 for small ones such as 28 x
+    28, of which nothing would be left behind five halvings.
+
+    Raises:
+        InvalidConfiguration: windows that are not images, or an option out of range.
+    """
+
+    def __init__(self, task: Task, *, groups: int, stem_stride: int) -> None:
+        channels = image_shape(task, "mobilenet")[0]
+        check_option(stem_stride in (1, 2), "stem_stride", stem_stride, "must be 1 or 2")
+        body = import_torchvision().models.mobilenet_v3_small(
+            num_classes=len(task.labels),
+            norm_layer=lambda width: group_norm(width, groups),
+            dropout=0.0,
+        )
+        stem = body.features[0][0]
+        body.features[0][0] = nn.Conv2d(
+            channels, stem.out_channels, stem.kernel_size, stem_stride, stem.padding, bias=False
+        )
+        for module in body.modules():
+            if hasattr(module, "inplace"):
+                module.inplace = False  # hooks of per-sample gradients need the values before
+        super().__init__(Normalise(task), body)
