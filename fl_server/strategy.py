@@ -86,12 +86,10 @@ class Federation:
             parameters, state = report.parameters, report.optimiser_state
             yield report
 
-    def _round(
-        self, grid: Grid, round_: int, parameters: Parameters, state: State
-    ) -> RoundReport:
+    def _round(self, grid: Grid, round_: int, parameters: Parameters, state: State) -> RoundReport:
         started = self.clock()
         roster = self.roster(grid)
-        chosen = self.sampling.choose(len(roster), round_, self.plan.seed or 0)
+        chosen = self.sampling.choose(roster, round_, self.plan.seed)
         nodes = [roster[position] for position in chosen]
         report = RoundReport(round_, len(nodes), parameters, state, charged=list(nodes))
         writer = wire.InstructionWriter(Instruction(self.plan, round_, parameters))
@@ -176,5 +174,7 @@ def ask_roster(grid: Grid, expected: int, wait: Callable[[float], None] = time.s
         wait(0.1)
     queries = [Message(wire.empty(), node, "query") for node in nodes]
     replies = grid.send_and_receive(queries)
-    named = [(wire.read_name(r.content)[1], r.metadata.src_node_id) for r in replies if r.has_content()]
+    named = [
+        (wire.read_name(r.content)[1], r.metadata.src_node_id) for r in replies if r.has_content()
+    ]
     return [node for _, node in sorted(named)]

@@ -89,7 +89,9 @@ class Job:
         if engine["name"] == "ray":
             run_on_ray(server_app, client_app, sites, engine["cpus_per_site"])
         else:
-            run_in_process(server_app, client_app, sites, engine["cohort_size"])
+            run_in_process(
+                server_app, client_app, sites, engine["cohort_size"], engine["workers"]
+            )
 
     def _record(self, report: RoundReport) -> Row:
         """Evaluate the round, show it and write its line."""
@@ -110,3 +112,18 @@ class Job:
         self._log.append(result)
         self.console.round(result)
         return asdict(result)
+
+    def _start(self, plan: RunPlan, sites: int, history: Sequence[Row]) -> None:
+        """Show what is about to run."""
+        self._start_up_s = time.monotonic() - self.started
+        self.console.start(plan, sites, rounds_done=len(history))
+
+    def _finish(self, plan: RunPlan, run: FederatedRun, test: TestSet) -> None:
+        """Publish the model, write summary and report, and show the closing table."""
+        results = [RoundResult.from_row(row) for row in run.history]
+        predictions = self._evaluate(run.parameters)
+        epsilon = results[-1].epsilon
+        proof = publish_model(
+            plan, run.parameters, epsilon, len(results), test.windows, self.home.model
+        )
+        outcome = _outcome(predictions, test, plan)

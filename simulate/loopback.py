@@ -14,6 +14,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.app import SiteApp
+from simulate.workers import ForkedWorkers, ThisProcess, Workers
 
 _RUN_ID = 1
 _SERVER_NODE = 0
@@ -27,15 +28,12 @@ class LoopbackGrid(Grid):
     ``cohort_size`` bounds how many messages are handed over at once. It never changes a result.
     """
 
-    def __init__(self, app: SiteApp, sites: int, cohort_size: int) -> None:
-        self._app = app
+    def __init__(self, workers: Workers, sites: int, cohort_size: int) -> None:
+        self._workers = workers
         self._sites = sites
         self._cohort_size = cohort_size
         self._waiting: dict[str, Message] = {}
-        # Message() reads the identity of "the task of this process": a private name of flwr 1.41,
-        # held by a contract test.
-        TaskIdentity.task_id, TaskIdentity.run_id = 1, _RUN_ID
-        TaskIdentity.node_id = _SERVER_NODE
+        identify_process()
 
     @property
     def run(self) -> Run:
@@ -74,9 +72,13 @@ class LoopbackGrid(Grid):
         """The replies, made cohort by cohort while they are read, in the order of the push."""
         wanted = set(message_ids)
         waiting = [identity for identity in self._waiting if identity in wanted]
-        for start in range(0, len(waiting), self._cohort_size):
-            cohort = [self._waiting.pop(i) for i in waiting[start : start + self._cohort_size]]
-            yield from self._answer(cohort)
+        size = self._cohort_size
+        cohorts = (
+            [self._waiting.pop(identity) for identity in waiting[start : start + size]]
+            for start in range(0, len(waiting), size)
+        )
+        for replies in self._workers.answers(cohorts):
+            yield from replies
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -85,16 +87,32 @@ class LoopbackGrid(Grid):
         del timeout  # the replies are made here: there is nothing to wait for
         return list(self.pull_messages(self.push_messages(messages)))
 
-    def _answer(self, cohort: Sequence[Message]) -> list[Message]:
+
+def identify_process() -> None:
+    """Give this process the identity that ``Message()`` reads.
+
+    A private name of flwr 1.41, held by a contract test.
+    """
+    TaskIdentity.task_id, TaskIdentity.run_id = 1, _RUN_ID
+    TaskIdentity.node_id = _SERVER_NODE
+
+
+class CohortAnswering:
+    """Hands a cohort of messages to the client app, as Flower would one by one."""
+
+    def __init__(self, app: SiteApp, sites: int) -> None:
+        self._app = app
+        self._sites = sites
+
+    def __call__(self, cohort: Sequence[Message]) -> list[Message]:
         """Training messages together, others one by one; an error reply where the app raises."""
         if all(message.metadata.message_type == "train" for message in cohort):
             asked = [(message, self._context(message)) for message in cohort]
             return _or_errors(lambda: self._app.answer(asked), cohort)
-        return [
-            reply
-            for message in cohort
-            for reply in _or_errors(lambda m=message: [self._app(m, self._context(m))], [message])
-        ]
+        return [reply for message in cohort for reply in self._one(message)]
+
+    def _one(self, message: Message) -> list[Message]:
+        return _or_errors(lambda: [self._app(message, self._context(message))], [message])
 
     def _context(self, message: Message) -> Context:
         node = message.metadata.dst_node_id
@@ -111,7 +129,14 @@ def _or_errors(call: Callable[[], list[Message]], asked: Sequence[Message]) -> l
         return [Message(Error(_CLIENT_APP_ERROR, reason), reply_to=m) for m in asked]
 
 
-def run_in_process(server_app: ServerApp, client_app: SiteApp, sites: int, cohort_size: int) -> None:
-    """Run both apps to the end of the ServerApp."""
-    grid = LoopbackGrid(client_app, sites, cohort_size)
-    server_app(grid, Context(_RUN_ID, _SERVER_NODE, {}, RecordDict(), {}))
+def run_in_process(
+    server_app: ServerApp, client_app: SiteApp, sites: int, cohort_size: int, workers: int
+) -> None:
+    """Run both apps to the end of the ServerApp, with ``workers`` processes that train."""
+    answering = CohortAnswering(client_app, sites)
+    team: Workers = ThisProcess(answering) if workers == 1 else ForkedWorkers(answering, workers)
+    try:
+        grid = LoopbackGrid(team, sites, cohort_size)
+        server_app(grid, Context(_RUN_ID, _SERVER_NODE, {}, RecordDict(), {}))
+    finally:
+        team.close()

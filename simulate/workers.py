@@ -1,0 +1,96 @@
+"""Who answers a cohort: this process, or persistent worker processes forked from it.
+
+Workers are forked after the data are loaded, so that all of them read one copy. A cohort's messages
+share their parameter record, and pickle keeps the sharing: a worker gets the parameters once per
+cohort. Cohorts and their order do not depend on the number of workers, and so no result does.
+"""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol
+
+from fl_common.errors import RunFailed
+
+Cohort = Sequence[Any]
+"""Messages that are answered together."""
+Replies = list[Any]
+Answering = Callable[[Cohort], Replies]
+
+
+class Workers(Protocol):
+    """Answers cohorts, in order."""
+
+    def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
+        """The replies of each cohort; a cohort is taken from ``cohorts`` when it is begun."""
+        ...
+
+    def close(self) -> None:
+        """End what was started."""
+        ...
+
+
+class ThisProcess:
+    """Answers one cohort after another, here."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+
+    def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
+        """The replies of each cohort."""
+        return map(self._answering, cohorts)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+class ForkedWorkers:
+    """Answers ``count`` cohorts at a time, each in a process of its own."""
+
+    def __init__(self, answering: Answering, count: int) -> None:
+        self._count = count
+        self._pool = ProcessPoolExecutor(
+            count,
+            mp_context=multiprocessing.get_context("fork"),
+            initializer=_keep,
+            initargs=(answering,),
+        )
+
+    def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
+        """The replies of each cohort, in order; one more cohort than workers is in hand.
+
+        Raises:
+            RunFailed: a worker process died (killed, or out of memory).
+        """
+        running: deque[Future[Replies]] = deque()
+        try:
+            for cohort in cohorts:
+                running.append(self._pool.submit(_answer, cohort))
+                if len(running) > self._count:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        except BrokenProcessPool as error:
+            raise RunFailed(
+                "a worker process died, perhaps for want of memory. Lower engine.workers or"
+                " engine.cohort_size, and go on with resume=<outputs folder>"
+            ) from error
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+_answering: Answering | None = None
+
+
+def _keep(answering: Answering) -> None:
+    global _answering
+    _answering = answering
+
+
+def _answer(cohort: Cohort) -> Replies:
+    assert _answering is not None
+    return _answering(cohort)

@@ -1,0 +1,102 @@
+"""What this project leans on in the pinned Flower: when one of these fails, the pin has moved."""
+
+import inspect
+
+import pytest
+from flwr.app import Context, Error, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.common.constant import ErrorCode
+from flwr.serverapp import Grid, ServerApp
+from flwr.supercore.task_identity import TaskIdentity
+
+from simulate import loopback
+from simulate.loopback import CohortAnswering, LoopbackGrid
+from simulate.workers import ThisProcess
+
+
+class Echo(ClientApp):
+    """A client app that names its partition, and raises on partition 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cohorts: list[int] = []
+        self.query()(self.reply)
+
+    def answer(self, asked: list[tuple[Message, Context]]) -> list[Message]:
+        self.cohorts.append(len(asked))
+        return [self.reply(message, context) for message, context in asked]
+
+    def reply(self, message: Message, context: Context) -> Message:
+        if context.node_config["partition-id"] == 2:
+            raise ValueError("broken site")
+        return Message(RecordDict(), reply_to=message)
+
+
+def grid(app: Echo, cohort_size: int = 2) -> LoopbackGrid:
+    return LoopbackGrid(ThisProcess(CohortAnswering(app, 5)), 5, cohort_size)  # type: ignore[arg-type]
+
+
+def test_a_grid_is_a_public_abstract_class_with_these_methods() -> None:
+    assert inspect.isabstract(Grid)
+    assert Grid.__abstractmethods__ == {
+        "set_run", "run", "create_message", "get_node_ids", "push_messages", "pull_messages",
+        "send_and_receive",
+    }  # fmt: skip
+
+
+def test_a_message_needs_the_identity_of_a_task() -> None:
+    TaskIdentity._run_id = None
+    with pytest.raises(RuntimeError, match="run_id"):
+        Message(RecordDict(), 1, "train")
+    grid(Echo())
+    assert Message(RecordDict(), 1, "train").metadata.dst_node_id == 1
+
+
+def test_flowers_code_of_a_client_app_that_raised() -> None:
+    assert loopback._CLIENT_APP_ERROR == ErrorCode.CLIENT_APP_RAISED_EXCEPTION
+
+
+def test_train_messages_come_as_cohorts_and_replies_keep_their_message() -> None:
+    app = Echo()
+    network = grid(app)
+    messages = [Message(RecordDict(), node, "train") for node in (1, 2, 4, 5)]
+    identities = network.push_messages(messages)
+    replies = list(network.pull_messages(identities))
+    assert app.cohorts == [2, 2]
+    assert [reply.metadata.reply_to_message_id for reply in replies] == identities
+    assert [reply.metadata.src_node_id for reply in replies] == [1, 2, 4, 5]
+    assert list(network.pull_messages(identities)) == []
+
+
+def test_replies_are_made_only_as_they_are_read() -> None:
+    app = Echo()
+    network = grid(app)
+    messages = [Message(RecordDict(), node, "train") for node in (1, 2, 4, 5)]
+    replies = iter(network.pull_messages(network.push_messages(messages)))
+    next(replies)
+    assert app.cohorts == [2]
+
+
+def test_an_app_that_raises_becomes_an_error_reply() -> None:
+    replies = grid(Echo()).send_and_receive([Message(RecordDict(), n, "query") for n in (2, 3)])
+    assert replies[0].has_content()
+    assert replies[1].has_error()
+    assert isinstance(replies[1].error, Error)
+    assert "broken site" in str(replies[1].error.reason)
+
+
+def test_a_server_app_is_called_with_grid_and_context() -> None:
+    seen: list[int] = []
+    app = ServerApp()
+
+    @app.main()
+    def main(network: Grid, context: Context) -> None:
+        seen.extend(network.get_node_ids())
+
+    app(grid(Echo()), Context(1, 0, {}, RecordDict(), {}))
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_a_million_nodes_cost_nothing() -> None:
+    network = LoopbackGrid(ThisProcess(list), 1_000_000, 64)
+    assert isinstance(network.get_node_ids(), range)
