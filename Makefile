@@ -1,0 +1,51 @@
+# `make` alone lists the targets. Everything runs in .venv, which `make setup` builds.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+SUITABLE := import sys, ensurepip; assert (3, 11) <= sys.version_info < (3, 13)
+
+# Nothing is sent anywhere by the tools themselves.
+export FLWR_TELEMETRY_ENABLED := 0
+export FLWR_DISABLE_UPDATE_CHECK := 1
+export RAY_USAGE_STATS_ENABLED := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A bad override gets one message, not Hydra's stack trace.
+unexport HYDRA_FULL_ERROR
+
+.DEFAULT_GOAL := help
+.PHONY: help setup simulate test lint
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## Build .venv with the pinned packages; instant when up to date
+
+simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds=50"
+	@$(BIN)/python -m simulate $(ARGS)
+
+test: $(STAMP)  ## Run every test; pytest's own options in TESTARGS="-k ledger"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTARGS)
+
+lint: $(STAMP)  ## Check style, form and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# The stamp is written last, so an install that was interrupted is done again. An environment that
+# is there and sound is kept.
+$(STAMP): pyproject.toml constraints.txt
+	@$(BIN)/python -c '$(SUITABLE); import pip' 2>/dev/null || { \
+	  for python in $(PYTHON) python3.11 python3.12 python3; do \
+	    $$python -c '$(SUITABLE)' 2>/dev/null || continue; \
+	    echo "Creating $(VENV) with $$($$python --version)"; \
+	    exec $$python -m venv --clear $(VENV); \
+	  done; \
+	  echo "No Python 3.11 or 3.12 with its venv module was found." >&2; \
+	  echo "Debian, Ubuntu: apt-get install python3 python3-venv" >&2; \
+	  echo "Elsewhere, name one: make setup PYTHON=path/to/python3.11" >&2; \
+	  exit 1; }
+	@echo "Installing the pinned packages into $(VENV): a few minutes the first time"
+	@$(BIN)/python -m pip install -c constraints.txt -e '.[simulation,dev]'
+	@$(BIN)/python -m pip check
+	@touch $@

@@ -1,0 +1,35 @@
+"""Every option of every configuration group can be chosen, alone, on the command line."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig, OmegaConf
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+OPTIONS = sorted(
+    f"{path.parent.relative_to(CONF).as_posix()}={path.stem}"
+    for path in CONF.rglob("*.yaml")
+    if path.parent != CONF
+)
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The configuration as the shipped package ``conf`` gives it."""
+    with initialize_config_module("conf", version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+def test_every_group_has_options() -> None:
+    groups = {option.partition("=")[0] for option in OPTIONS}
+    folders = {p.relative_to(CONF).as_posix() for p in CONF.rglob("*") if p.is_dir()}
+    assert groups
+    assert groups == {folder for folder in folders if "__pycache__" not in folder}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_composes(option: str) -> None:
+    config = composed(option)
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    assert OmegaConf.missing_keys(config) == set()

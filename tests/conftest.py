@@ -1,0 +1,40 @@
+"""What every test runs under: nothing sent, one thread, Flower's home in a folder of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Read by these libraries when they are imported, which happens after this file is.
+os.environ.update(
+    FLWR_TELEMETRY_ENABLED="0",
+    FLWR_DISABLE_UPDATE_CHECK="1",
+    RAY_USAGE_STATS_ENABLED="0",
+    OMP_NUM_THREADS="1",  # torch and numpy: pytest-xdist already has a process per core
+    MKL_NUM_THREADS="1",
+    OPENBLAS_NUM_THREADS="1",
+)
+os.environ.pop("HYDRA_FULL_ERROR", None)
+
+# No deadline: a slow machine is no failure. In CI the same examples each time.
+settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("project")
+
+_SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data sets beside the checkout; skips where there is none."""
+    if not _SHARED_DATA.is_dir():
+        pytest.skip("needs public data sets in ../shared/data, which is not there")
+    return _SHARED_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def flower_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Flower keeps its configuration and state here, not in the user's home."""
+    home = tmp_path_factory.mktemp("flower")
+    os.environ["FLWR_HOME"] = str(home)
+    return home

@@ -1,0 +1,212 @@
+"""The layout's rules, read from the source: who imports what, how long things are, what is said."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
+from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
+from statistics import median
+
+import pytest
+
+from tests.sources import PACKAGES, ROOT, Source, sources
+
+MAY_IMPORT = {
+    "conf": set[str](),
+    "fl_common": set[str](),
+    "models": {"fl_common"},
+    "fl_client": {"fl_common", "models"},
+    "fl_server": {"fl_common", "models"},
+    "simulate": {"fl_common", "models", "fl_client", "fl_server"},
+}
+"""Packages of ours that each may import, beside itself."""
+
+ONLY_IN = {
+    "aiomqtt": ("fl_client/*",),
+    "flwr": (
+        "fl_client/app.py",
+        "fl_common/wire.py",
+        "fl_server/app.py",
+        "fl_server/strategy.py",
+        "simulate/loopback.py",
+        "simulate/ray_engine.py",
+    ),
+    "hydra": ("*/build.py", "simulate/__main__.py"),
+    "omegaconf": ("*/build.py", "simulate/*"),
+    "onnxruntime": ("fl_client/engine.py", "models/export.py"),
+    "opacus": ("fl_client/training/*", "fl_common/privacy.py", "models/nets/gru.py"),
+    "paho": ("fl_client/*",),
+    "plotly": ("simulate/*",),
+    "pyarrow": ("simulate/*",),
+    "ray": ("simulate/ray_engine.py",),
+    "tuf": ("fl_common/components/*",),
+}
+"""Libraries that are kept behind few files, so that a new version of one touches these alone."""
+
+NOT_IMPORTED = {
+    "grpcio": "the inference service, which comes with the serving of models",
+    "paho-mqtt": "the sensors' transport, which comes with the ingestion of readings",
+    "onnxscript": "torch.onnx imports it",
+    "pytest-timeout": "pytest loads it",
+    "pytest-xdist": "pytest loads it",
+    "ruff": "a command",
+    "mypy": "a command",
+    "seglearn": "only its data file is read",
+}
+"""Declared without an import of ours, and why."""
+
+MOST_LINES_OF_A_FILE = 300
+MOST_LINES_OF_A_FUNCTION = 40
+MOST_LINES_OF_THE_MEDIAN_FUNCTION = 10
+
+OWN = sources(*PACKAGES)
+EVERYTHING = sources(*PACKAGES, "benchmarks", "tests")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def third_party(files: Iterable[Source]) -> set[str]:
+    """Top-level names that the files import and that are neither ours nor Python's."""
+    names = {top(name) for source in files for name in source.imports}
+    return names - set(sys.stdlib_module_names) - {*PACKAGES, "tests"}
+
+
+def distributions(requirements: Iterable[str]) -> set[str]:
+    """Names of the required distributions, written as package indexes compare them."""
+    return {canonical(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+DECLARED = distributions(PROJECT["dependencies"])
+EXTRAS = {name: distributions(some) for name, some in PROJECT["optional-dependencies"].items()}
+
+
+def test_the_source_was_found() -> None:
+    assert {source.package for source in OWN} == set(PACKAGES) == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_those_below_it(package: str) -> None:
+    allowed = {package} | MAY_IMPORT[package]
+    wrong = [
+        f"{source.path} imports {name}"
+        for source in sources(package)
+        for name in source.imports
+        if top(name) in {*PACKAGES, "tests"} - allowed
+    ]
+    assert wrong == []
+
+
+def test_the_vocabulary_needs_nothing_but_numpy() -> None:
+    files = [source for source in OWN if source.path == "fl_common/vocabulary.py"]
+    assert third_party(files) == {"numpy"}
+
+
+def test_modules_import_each_other_in_one_direction() -> None:
+    modules = {source.module for source in OWN}
+
+    def imported(source: Source) -> Iterator[str]:
+        for name in source.imports:
+            module = name if name in modules else name.rpartition(".")[0]
+            if module in modules:
+                yield module
+
+    graph = {source.module: set(imported(source)) for source in OWN}
+    assert not [module for module, needed in graph.items() if module in needed]
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_is_kept_behind_few_files(library: str) -> None:
+    wrong = [
+        source.path
+        for source in OWN
+        if library in map(top, source.imports)
+        and not any(fnmatch(source.path, pattern) for pattern in ONLY_IN[library])
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("folders", "extras"),
+    [
+        (("fl_client", "fl_common", "fl_server", "models"), ()),
+        (("simulate",), ("simulation",)),
+        (("tests",), ("simulation", "dev")),
+    ],
+)
+def test_every_import_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
+    declared = DECLARED.union(*(EXTRAS[extra] for extra in extras))
+    installed = packages_distributions()
+    undeclared = [
+        name
+        for name in sorted(third_party(sources(*folders)))
+        if not {canonical(found) for found in installed.get(name, [])} & declared
+    ]
+    assert undeclared == []
+
+
+def test_every_declared_package_has_a_user() -> None:
+    installed = packages_distributions()
+    used = {
+        canonical(found) for name in third_party(EVERYTHING) for found in installed.get(name, [])
+    }
+    assert DECLARED.union(*EXTRAS.values()) - used == set(NOT_IMPORTED)
+
+
+def test_every_declared_package_is_pinned_by_name_and_version_alone() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
+    assert DECLARED.union(*EXTRAS.values()) - distributions(pins) == set()
+
+
+def test_files_are_short() -> None:
+    assert {s.path: s.lines for s in EVERYTHING if s.lines > MOST_LINES_OF_A_FILE} == {}
+
+
+def test_functions_are_short() -> None:
+    sizes = {name: size for s in EVERYTHING for name, size in s.function_sizes().items()}
+    assert {n: size for n, size in sizes.items() if size > MOST_LINES_OF_A_FUNCTION} == {}
+    own = [size for source in OWN for size in source.function_sizes().values()]
+    assert median(own) <= MOST_LINES_OF_THE_MEDIAN_FUNCTION
+
+
+def test_a_function_is_measured_without_docstring_comment_and_blank_line() -> None:
+    head = 'def one():\n    """Two\n    lines."""\n    # why\n\n'
+    text = head + '    x = """a\n\n    b"""\n    return x\n'
+    assert Source("a.py", text).function_sizes() == {"a.py:1 one": 5}
+
+
+WRITTEN = (".cfg", ".ini", ".json", ".md", ".proto", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml")
+MACHINE_PATH = re.compile(r"(?<![\w.}/-])/(?:work|tmp|root|home|opt)\b")
+INDEX_ADDRESS = re.compile(r"pypi\.org/simple|pythonhosted|(?:extra-)?index-url|find-links", re.I)
+
+
+def written_files() -> list[str]:
+    """Text that ships with the project, this file aside."""
+    folders = [ROOT / name for name in (*PACKAGES, ".ci", "benchmarks", "docs", "tests")]
+    paths = [*ROOT.glob("*"), *(path for folder in folders for path in folder.rglob("*"))]
+    names = {"Makefile", "LICENSE", "run"}
+    texts = [p for p in paths if p.is_file() and (p.suffix in WRITTEN or p.name in names)]
+    return [p.relative_to(ROOT).as_posix() for p in texts if p.name != "test_architecture.py"]
+
+
+def test_no_file_names_a_path_of_one_machine_or_a_package_index() -> None:
+    files = written_files()
+    assert {"Makefile", "constraints.txt", "fl_common/errors.py", ".ci/run"} <= set(files)
+    wrong = [
+        f"{file}:{number} {line.strip()}"
+        for file in files
+        for number, line in enumerate((ROOT / file).read_text("utf-8").splitlines(), 1)
+        if MACHINE_PATH.search(line) or INDEX_ADDRESS.search(line)
+    ]
+    assert wrong == []
