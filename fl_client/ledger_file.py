@@ -16,12 +16,12 @@ from fl_common.errors import LedgerError
 
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x4A74444C  # "JtDL": tells a ledger from any other SQLite file
-_LOCK_SECONDS = 30.0
+LOCK_SECONDS = 30.0
 
 _RESTORE = "Restore it from a backup; a new ledger would forget what was spent"
 _FAULTS: Mapping[str, tuple[str, str]] = {
     "SQLITE_BUSY": (
-        f"has been locked by another process for {_LOCK_SECONDS:g} s",
+        f"has been locked by another process for {LOCK_SECONDS:g} s",
         "Stop that process, or wait for it",
     ),
     "SQLITE_FULL": ("can't grow: the disk is full", "Free some space on it"),
@@ -84,7 +84,7 @@ def open_checked(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
-        timeout=_LOCK_SECONDS,
+        timeout=LOCK_SECONDS,
         isolation_level=None,
         check_same_thread=False,
     )
@@ -113,7 +113,7 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
             f"{path}: is in journal mode {mode}, and must be in wal. Put it on a local disk."
         )
     if (found := ask("PRAGMA quick_check")) != "ok":
-        raise LedgerError(f"{path}: is damaged ({found}). {_RESTORE}.")
+        raise LedgerError(f"{path}: is damaged ({str(found).splitlines()[-1]}). {_RESTORE}.")
     if ask(_UNEQUAL_SUMS):
         raise LedgerError(f"{path}: its sums differ from its lines: it was edited. {_RESTORE}.")
 

@@ -1,0 +1,285 @@
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fl_client import ledger_file
+from fl_client.ledger import Charge, Ledger
+from fl_common.errors import LedgerError
+from fl_common.privacy import PrivacyPlan, Spend, epsilon_of
+from fl_common.vocabulary import Refusal, RefusalReason
+from tests.samples import WINDOW_PRIVACY
+
+ROUNDS = 4
+ONE = epsilon_of([WINDOW_PRIVACY.spend_per_round], 1e-5, "rdp")
+FOUR = epsilon_of([WINDOW_PRIVACY.spend_per_round] * ROUNDS, 1e-5, "rdp")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    opened = Ledger(path, lambda: 7.0)
+    yield opened
+    opened.close()
+
+
+def plan(limit: float = FOUR, **changes: Any) -> PrivacyPlan:
+    return replace(WINDOW_PRIVACY, epsilon_limit=limit, **changes)
+
+
+def charge(
+    round_: int = 1,
+    *blocks: str,
+    site: str = "anna",
+    run: str = "run",
+    privacy: PrivacyPlan | None = None,
+    repeatable: bool = False,
+) -> Charge:
+    return Charge(site, run, round_, privacy or plan(), blocks or ("monday",), repeatable)
+
+
+def refusal(answer: tuple[str, ...] | Refusal, reason: RefusalReason) -> str:
+    assert isinstance(answer, Refusal)
+    assert answer.reason is reason
+    return answer.detail
+
+
+def test_debit_answers_each_charge_in_order(ledger: Ledger) -> None:
+    answers = ledger.debit([charge(1, "mon", "tue"), charge(1, "may", site="bert")])
+    assert answers == [("mon", "tue"), ("may",)]
+    assert ledger.debit([]) == []
+
+
+def test_budget_ends_exactly_where_the_composed_epsilon_passes_the_limit(ledger: Ledger) -> None:
+    answers = [ledger.debit([charge(round_)])[0] for round_ in range(1, ROUNDS + 2)]
+    assert answers[:ROUNDS] == [("monday",)] * ROUNDS
+    detail = refusal(answers[ROUNDS], RefusalReason.BUDGET)
+    assert "monday" in detail
+    assert f"{FOUR:.4g}" in detail
+    assert "RDP" in detail
+    assert "Fresh data" in detail
+    assert ledger.epsilon("anna", 1e-5, "rdp") == pytest.approx(FOUR)
+
+
+def test_block_at_its_limit_is_left_out_and_fresh_data_bring_fresh_budget(ledger: Ledger) -> None:
+    for round_ in range(1, ROUNDS + 1):
+        ledger.debit([charge(round_, "monday")])
+    assert ledger.debit([charge(5, "monday", "tuesday")]) == [("tuesday",)]
+    assert ledger.epsilon("anna", 1e-5, "rdp") == pytest.approx(FOUR)
+
+
+def test_spends_compose_over_runs_and_plans(ledger: Ledger) -> None:
+    other = plan(noise_multiplier=2.0, sampling_rate=0.5)
+    ledger.debit([charge(1), charge(1, run="another"), charge(2, privacy=other)])
+    spends = [WINDOW_PRIVACY.spend_per_round, WINDOW_PRIVACY.spend_per_round, Spend(2.0, 0.5, 4)]
+    assert ledger.epsilon("anna", 1e-6, "rdp") == pytest.approx(epsilon_of(spends, 1e-6, "rdp"))
+
+
+def test_same_site_twice_in_a_cohort_is_charged_twice(ledger: Ledger) -> None:
+    privacy = plan(limit=ONE)
+    first, second = ledger.debit([charge(1, privacy=privacy), charge(2, privacy=privacy)])
+    assert first == ("monday",)
+    refusal(second, RefusalReason.BUDGET)
+
+
+def test_refused_charge_leaves_the_others_of_its_cohort_alone(ledger: Ledger) -> None:
+    answers = ledger.debit(
+        [charge(site="a"), charge(site="b", privacy=plan(limit=0.01)), charge(site="c")]
+    )
+    assert answers[0] == answers[2] == ("monday",)
+    refusal(answers[1], RefusalReason.BUDGET)
+    assert ledger.epsilon("b", 1e-5, "rdp") == 0.0
+
+
+def test_budget_outlives_the_process(path: Path, ledger: Ledger) -> None:
+    for round_ in range(1, ROUNDS + 1):
+        ledger.debit([charge(round_)])
+    ledger.close()
+    again = Ledger(path, lambda: 8.0)
+    refusal(again.debit([charge(99, run="another")])[0], RefusalReason.BUDGET)
+    again.close()
+
+
+def test_repeated_round_is_charged_once_when_it_repeats_to_the_bit(ledger: Ledger) -> None:
+    answers = [ledger.debit([charge(1, "a", "b", repeatable=True)])[0] for _ in range(5)]
+    assert answers == [("a", "b")] * 5
+    assert ledger.epsilon("anna", 1e-5, "rdp") == pytest.approx(ONE)
+
+
+def test_repeated_round_is_a_second_release_otherwise(ledger: Ledger) -> None:
+    ledger.debit([charge(1)])
+    ledger.debit([charge(1)])
+    ledger.debit([charge(1, repeatable=True)])
+    spends = [WINDOW_PRIVACY.spend_per_round] * 3
+    assert ledger.epsilon("anna", 1e-5, "rdp") == pytest.approx(epsilon_of(spends, 1e-5, "rdp"))
+
+
+def test_repeated_round_keeps_its_blocks_although_the_site_has_more(ledger: Ledger) -> None:
+    ledger.debit([charge(1, "a", repeatable=True)])
+    assert ledger.debit([charge(1, "a", "b", repeatable=True)]) == [("a",)]
+
+
+@pytest.mark.parametrize("change", ["clip_norm", "noise_multiplier", "sampling_rate", "steps"])
+def test_repeated_round_with_another_mechanism_is_refused(ledger: Ledger, change: str) -> None:
+    ledger.debit([charge(1, repeatable=True)])
+    value = {"steps": 5}.get(change, 0.9)
+    other = charge(1, privacy=plan(**{change: value}), repeatable=True)
+    assert "another mechanism" in refusal(ledger.debit([other])[0], RefusalReason.PLAN)
+
+
+def test_repeated_round_whose_blocks_are_gone_is_refused(ledger: Ledger) -> None:
+    ledger.debit([charge(1, "a", "b", repeatable=True)])
+    refusal(ledger.debit([charge(1, "b", repeatable=True)])[0], RefusalReason.PLAN)
+
+
+def test_entries_tell_what_was_charged_by_which_round(ledger: Ledger) -> None:
+    ledger.debit([charge(1, "a", "b"), charge(1, site="bert"), charge(2, "b")])
+    first, second = ledger.entries("anna")
+    assert (first.time, first.run, first.round, first.blocks) == (7.0, "run", 1, ("a", "b"))
+    assert first.spend == WINDOW_PRIVACY.spend_per_round
+    assert (second.round, second.blocks) == (2, ("b",))
+    assert second.number > first.number
+
+
+def test_threads_and_connections_share_one_budget(path: Path, ledger: Ledger) -> None:
+    neighbour = Ledger(path, lambda: 9.0)
+    answers: list[tuple[str, ...] | Refusal] = []
+
+    def debit(own: Ledger, first: int) -> None:
+        for round_ in range(first, first + ROUNDS):
+            answers.extend(own.debit([charge(round_)]))
+
+    threads = [
+        threading.Thread(target=debit, args=(own, 100 * place))
+        for place, own in enumerate([ledger, ledger, neighbour])
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    neighbour.close()
+    assert answers.count(("monday",)) == ROUNDS
+    assert len(answers) == 3 * ROUNDS
+
+
+def test_new_ledger_leaves_no_other_file_and_is_private(path: Path, ledger: Ledger) -> None:
+    assert {file.name for file in path.parent.iterdir()} <= {
+        path.name, f"{path.name}-wal", f"{path.name}-shm"
+    }  # fmt: skip
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def fails(path: Path, match: str) -> None:
+    with pytest.raises(LedgerError, match=match) as caught:
+        Ledger(path, lambda: 0.0)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_empty_file_is_a_cut_off_ledger_not_a_new_one(path: Path) -> None:
+    path.touch()
+    fails(path, "cut off.*forget what was spent")
+
+
+def test_truncated_ledger_is_refused(path: Path, ledger: Ledger) -> None:
+    ledger.debit([charge(round_, *map(str, range(40))) for round_ in range(20)])
+    ledger.close()
+    whole = path.read_bytes()
+    for share in (0.1, 0.4, 0.7, 0.95):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        fails(path, "damaged|can't be")
+
+
+def test_other_files_are_refused(path: Path) -> None:
+    path.write_text("no database at all, but long enough to be read as one\n" * 100)
+    fails(path, "not a privacy ledger")
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE charge (site)")
+    fails(path, "no privacy ledger")
+
+
+@pytest.mark.parametrize(
+    ("statement", "match"),
+    [
+        ("UPDATE spent SET steps = 1", "edited"),
+        ("DELETE FROM spent WHERE block = 'a'", "edited"),
+        ("DELETE FROM charge", "edited"),
+        ("PRAGMA user_version = 99", "version 99"),
+        ("PRAGMA journal_mode = DELETE", "journal mode delete"),
+    ],
+)
+def test_changed_ledger_is_refused(path: Path, ledger: Ledger, statement: str, match: str) -> None:
+    ledger.debit([charge(1, "a", "b")])
+    ledger.close()
+    with sqlite3.connect(path, isolation_level=None) as connection:
+        connection.execute(statement)
+    fails(path, match)
+
+
+def test_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    fails(tmp_path / "nowhere" / "ledger.sqlite", "can't be opened")
+
+
+def test_lock_by_another_process_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_file, "LOCK_SECONDS", 0.0)
+    ledger = Ledger(path, lambda: 0.0)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerError, match="locked by another process"):
+        ledger.debit([charge(1)])
+    holder.execute("ROLLBACK")
+    assert ledger.debit([charge(1)]) == [("monday",)]
+    holder.close()
+
+
+def test_full_disk_charges_nobody_and_the_ledger_goes_on_later(ledger: Ledger) -> None:
+    connection = ledger._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    many = [charge(1, *(f"block {i}" for i in range(500)), site=f"site {n}") for n in range(3)]
+    with pytest.raises(LedgerError, match="disk is full"):
+        ledger.debit([charge(1, "small"), *many])
+    assert list(ledger.entries("anna")) == []
+    connection.execute("PRAGMA max_page_count = 100000")
+    assert ledger.debit([charge(1, "small")]) == [("small",)]
+
+
+def test_read_only_connection_is_reported(ledger: Ledger) -> None:
+    ledger._connection.execute("PRAGMA query_only = ON")
+    with pytest.raises(LedgerError, match="read-only"):
+        ledger.debit([charge(1)])
+
+
+def test_ledger_replaced_while_in_use_is_noticed(path: Path, ledger: Ledger) -> None:
+    path.rename(path.with_name("moved"))
+    with pytest.raises(LedgerError, match="can't be opened"):
+        ledger.debit([charge(1)])
+    Ledger(path, lambda: 0.0).close()
+    with pytest.raises(LedgerError, match="replaced"):
+        ledger.debit([charge(1)])
+
+
+def test_failure_in_the_middle_of_a_cohort_charges_nobody(path: Path) -> None:
+    times = iter([1.0, 2.0])
+    ledger = Ledger(path, lambda: next(times))
+    with pytest.raises(StopIteration):
+        ledger.debit([charge(1, site=name) for name in "abc"])
+    assert [list(ledger.entries(name)) for name in "abc"] == [[], [], []]
+    ledger.close()
+
+
+def test_ledger_needs_no_torch() -> None:
+    code = "import sys, fl_client.ledger; sys.exit('torch' in sys.modules)"
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
