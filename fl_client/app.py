@@ -29,7 +29,9 @@ class SiteApp(ClientApp):
     """
 
     def __init__(
-        self, site_of: Callable[[Mapping[str, Any]], Site], participation: Callable[[], Participation]
+        self,
+        site_of: Callable[[Mapping[str, Any]], Site],
+        participation: Callable[[], Participation],
     ) -> None:
         super().__init__()
         self._site_of = site_of
@@ -41,7 +43,10 @@ class SiteApp(ClientApp):
 
     def answer(self, asked: Asked) -> list[Message]:
         """Replies to training messages, in order, as one cohort."""
-        work = [(self._site_of(context.node_config), self._reader.read(m.content)) for m, context in asked]
+        work = [
+            (self._site_of(context.node_config), self._reader.read(m.content))
+            for m, context in asked
+        ]
         answers = self._participation().answer(work)
         return [
             Message(wire.write_answer(answer), reply_to=message)

@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fl_common.build import build
-
 from fl_client.ledger import Ledger
 from fl_client.participation import Participation
+from fl_common.build import build
 
 
 def build_participation(

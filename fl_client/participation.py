@@ -65,9 +65,7 @@ class Participation:
             task = LocalTask(plan, site.name, round_, instruction.parameters, windows)
             yield check_task(task) or task
 
-    def _debit(
-        self, tasks: dict[int, LocalTask]
-    ) -> tuple[dict[int, LocalTask], dict[int, Answer]]:
+    def _debit(self, tasks: dict[int, LocalTask]) -> tuple[dict[int, LocalTask], dict[int, Answer]]:
         """The tasks that may train, on their open blocks only; refusals for the others."""
         private = {p: t for p, t in tasks.items() if isinstance(t.plan.privacy, PrivacyPlan)}
         try:

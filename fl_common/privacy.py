@@ -60,18 +60,29 @@ class PrivacyPlan:
     def __post_init__(self) -> None:
         check_epsilon(self.epsilon_limit)
         check_delta(self.delta)
-        _check(self.clip_norm > 0 and math.isfinite(self.clip_norm), "privacy.clip_norm",
-               self.clip_norm, "must be a finite number above 0")  # fmt: skip
-        _check(self.noise_multiplier > 0 and math.isfinite(self.noise_multiplier),
-               "privacy.noise_multiplier", self.noise_multiplier,
-               "must be a finite number above 0 (use privacy=none to train without noise)")  # fmt: skip
-        _check(0 < self.sampling_rate <= 1, "privacy.sampling_rate", self.sampling_rate,
-               "must lie in (0, 1]")  # fmt: skip
-        _check(self.steps >= 1, "privacy.steps", self.steps, "must be at least 1")
-        _check(self.accountant in ACCOUNTANTS, "privacy.accountant", self.accountant,
-               f"must be one of {', '.join(ACCOUNTANTS)}")  # fmt: skip
-        _check(self.weights == "uniform", "privacy.weights", self.weights,
-               "must be uniform under DP: an exact example count is an unnoised release")  # fmt: skip
+        named = ", ".join(ACCOUNTANTS)
+        rules = (
+            ("clip_norm", 0 < self.clip_norm < math.inf, "must be a finite number above 0"),
+            (
+                "noise_multiplier",
+                0 < self.noise_multiplier < math.inf,
+                "must be a finite number above 0 (use privacy=none to train without noise)",
+            ),
+            ("sampling_rate", 0 < self.sampling_rate <= 1, "must lie in (0, 1]"),
+            ("steps", self.steps >= 1, "must be at least 1"),
+            ("accountant", self.accountant in ACCOUNTANTS, f"must be one of {named}"),
+            (
+                "weights",
+                self.weights == "uniform",
+                "must be uniform under DP: an exact example count is an unnoised release",
+            ),
+        )
+        for name, holds, rule in rules:
+            if not holds:
+                value = getattr(self, name)
+                raise InvalidConfiguration(
+                    f"privacy.{name}={value}", rule, f"Set privacy.{name} to such a value"
+                )
 
     @property
     def spend_per_round(self) -> Spend:
@@ -88,11 +99,6 @@ class NoPrivacy:
 
 
 Privacy = PrivacyPlan | NoPrivacy
-
-
-def _check(holds: bool, name: str, value: object, rule: str) -> None:
-    if not holds:
-        raise InvalidConfiguration(f"{name}={value}", rule, f"Set {name} to such a value")
 
 
 def check_epsilon(epsilon: float) -> None:

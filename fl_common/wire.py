@@ -29,9 +29,7 @@ class InstructionWriter:
     """Writes one round's instruction to many sites: the parameters are serialised once."""
 
     def __init__(self, instruction: Instruction) -> None:
-        self._head = ConfigRecord(
-            {"plan": instruction.plan.to_json(), "round": instruction.round}
-        )
+        self._head = ConfigRecord({"plan": instruction.plan.to_json(), "round": instruction.round})
         self._arrays = _to_arrays(instruction.parameters)
 
     def content(self) -> RecordDict:

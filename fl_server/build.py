@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fl_common.build import build
-
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.privacy import (

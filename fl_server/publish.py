@@ -1,14 +1,15 @@
 """The end of a run: its parameters as one proved ONNX file."""
 
-import json
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from fl_common import params
 from fl_common.plan import RunPlan
 from fl_common.privacy import ACCOUNTANTS, PrivacyPlan
 from fl_common.vocabulary import Parameters, Windows
 from models.export import ExportProof, export_onnx
+from models.lineage import Lineage
 from models.nets import build_net, load_parameters
 
 
@@ -22,17 +23,17 @@ def publish_model(
     """
     net = build_net(plan.net, plan.task)
     load_parameters(net, parameters)
-    metadata = {
-        "run": plan.run,
-        "round": str(round_),
-        "plan_digest": plan.digest(),
-        "parameter_digest": params.digest(parameters),
-        "privacy": json.dumps(_privacy_spent(plan, epsilon)),
-    }
-    return export_onnx(net, plan.task, path, metadata, windows.values)
+    lineage = Lineage(
+        version=version("join-the-dots"),
+        run=plan.run,
+        round=round_,
+        net=plan.net,
+        privacy=_privacy_spent(plan, epsilon),
+    )
+    return export_onnx(net, plan.task, path, lineage, windows.values)
 
 
-def _privacy_spent(plan: RunPlan, epsilon: float) -> dict[str, object]:
+def _privacy_spent(plan: RunPlan, epsilon: float) -> dict[str, Any]:
     """What a reader of the file must know to judge the guarantee."""
     if not isinstance(plan.privacy, PrivacyPlan):
         return asdict(plan.privacy)

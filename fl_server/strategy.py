@@ -108,10 +108,10 @@ class Federation:
         self, grid: Grid, writer: wire.InstructionWriter, nodes: Iterable[int], report: RoundReport
     ) -> Iterator[Message]:
         """Replies as they arrive, until all are here or the time is up."""
+        group, ttl = str(report.round), self.round_timeout_s
         messages = [
-            Message(writer.content(), node, "train", group_id=str(report.round), ttl=self.round_timeout_s)
-            for node in nodes
-        ]  # fmt: skip
+            Message(writer.content(), node, "train", group_id=group, ttl=ttl) for node in nodes
+        ]
         report.bytes_down = sum(wire.count_bytes(message.content) for message in messages)
         missing = set(grid.push_messages(messages))
         deadline = self.clock() + self.round_timeout_s

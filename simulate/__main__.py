@@ -1,10 +1,10 @@
 """``python -m simulate``: one federated run, or a sweep, from a Hydra configuration.
 
-    python -m simulate                                            the main job
-    python -m simulate task=activity data.root=DATA rounds=50     another task
-    python -m simulate --multirun privacy.epsilon=2,4,8 seed=0,1  a sweep
-    python -m simulate resume=outputs/2026-01-31/12-00-00         go on after an interruption
-    python -m simulate --cfg job                                  show the configuration
+python -m simulate                                            the main job
+python -m simulate task=activity data.root=DATA rounds=50     another task
+python -m simulate --multirun privacy.epsilon=2,4,8 seed=0,1  a sweep
+python -m simulate resume=outputs/2026-01-31/12-00-00         go on after an interruption
+python -m simulate --cfg job                                  show the configuration
 """
 
 import os
@@ -18,7 +18,8 @@ os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach main(), which prints one line
 
-import hydra  # noqa: E402  (the environment must be set before any import of Flower or Hydra)
+# The environment must be set before any import of Flower or Hydra.
+import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402

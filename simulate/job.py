@@ -10,22 +10,18 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from fl_common import params
-from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy import PrivacyPlan
 from fl_server.app import FederatedRun, Row, build_server_app
 from fl_server.build import build_federation, build_plan, check_sampling
 from fl_server.publish import publish_model
 from fl_server.strategy import RoundReport, ask_roster
-from models.evaluation import Evaluator, Predictions
+from models.evaluation import Evaluator
 from models.nets import build_net, parameters_of
 from simulate.build import build_site_app, fleet_facts, open_world
 from simulate.console import Console
 from simulate.home import Home
 from simulate.loopback import run_in_process
-from simulate.report import write_report
-from simulate.results import Outcome, RoundLog, RoundResult, summarise, write_summary
+from simulate.results import RoundLog, RoundResult
 from simulate.world import TestSet, World
 
 Config = Mapping[str, Any]
@@ -89,9 +85,7 @@ class Job:
         if engine["name"] == "ray":
             run_on_ray(server_app, client_app, sites, engine["cpus_per_site"])
         else:
-            run_in_process(
-                server_app, client_app, sites, engine["cohort_size"], engine["workers"]
-            )
+            run_in_process(server_app, client_app, sites, engine["cohort_size"], engine["workers"])
 
     def _record(self, report: RoundReport) -> Row:
         """Evaluate the round, show it and write its line."""
@@ -123,7 +117,5 @@ class Job:
         results = [RoundResult.from_row(row) for row in run.history]
         predictions = self._evaluate(run.parameters)
         epsilon = results[-1].epsilon
-        proof = publish_model(
-            plan, run.parameters, epsilon, len(results), test.windows, self.home.model
-        )
-        outcome = _outcome(predictions, test, plan)
+        publish_model(plan, run.parameters, epsilon, len(results), test.windows, self.home.model)
+        _outcome(predictions, test, plan)

@@ -42,7 +42,9 @@ WINDOW_PRIVACY = PrivacyPlan(
 PUBLIC = NoPrivacy(weights="examples")
 
 
-def plan(privacy: Privacy = PUBLIC, training: dict[str, Any] | None = None, **changes: Any) -> RunPlan:
+def plan(
+    privacy: Privacy = PUBLIC, training: dict[str, Any] | None = None, **changes: Any
+) -> RunPlan:
     """A plan for the toy task with a logistic net; ``training`` and ``changes`` replace fields."""
     base = RunPlan(
         run="run",

@@ -1,5 +1,6 @@
 """Rounds over the real apps in one process: refusals, faults, resume, privacy spent."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -66,10 +67,8 @@ class Fleet:
         run.resume()
         app = SiteApp(self.site_of, lambda: self.participation)
         server_app = build_server_app(run if rounds is None else _Killed(run, rounds))  # type: ignore[arg-type]
-        try:
+        with contextlib.suppress(_Kill):
             run_in_process(server_app, app, len(self.data), cohort_size=2, workers=1)
-        except _Kill:
-            pass
         return run, reports
 
 
@@ -132,7 +131,7 @@ def test_a_run_of_another_plan_is_not_taken_up(tmp_path: Path) -> None:
 def test_sites_refuse_when_their_budget_is_spent_and_the_run_fails_at_last(tmp_path: Path) -> None:
     tight = replace(WINDOW_PRIVACY, epsilon_limit=6.0)
     fleet = Fleet(tmp_path)
-    with pytest.raises(RunFailed, match="minimum is 1.*limit"):
+    with pytest.raises(RunFailed, match=r"minimum is 1.*limit"):
         fleet.run(plan(tight, rounds=50))
     for site in range(3):
         assert 4.0 < fleet.ledger.epsilon(f"site-{site}", 1e-5, "rdp") <= 6.0
@@ -171,7 +170,7 @@ def test_a_faulty_site_is_reported_and_left_out(tmp_path: Path, fault: str) -> N
 
 def test_below_the_minimum_of_sites_the_run_fails_with_the_first_reason(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, trainer=Broken("nan"))
-    with pytest.raises(RunFailed, match="2 of 3 sites .* minimum is 3.*NaN"):
+    with pytest.raises(RunFailed, match=r"2 of 3 sites .* minimum is 3.*NaN"):
         fleet.run(plan(), minimum=3)
 
 

@@ -29,7 +29,10 @@ def test_an_instruction_comes_back_as_it_was_sent() -> None:
 
 
 def test_parameters_shared_by_a_round_are_decoded_once() -> None:
-    writer, reader = wire.InstructionWriter(Instruction(plan(), 1, PARAMETERS)), wire.InstructionReader()
+    writer, reader = (
+        wire.InstructionWriter(Instruction(plan(), 1, PARAMETERS)),
+        wire.InstructionReader(),
+    )
     first, second = reader.read(writer.content()), reader.read(writer.content())
     assert first.parameters is second.parameters
     other = wire.InstructionWriter(Instruction(plan(), 2, {"weight": np.zeros(1, np.float32)}))
