@@ -1,0 +1,55 @@
+"""Each file of conf/strategy is a complete strategy that can be built."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from fl_common.vocabulary import LocalUpdate
+from fl_server import aggregation, optimisers
+from fl_server.sampling import ClientSampling
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+EXPECTED = {
+    "fedavg": (aggregation.WeightedMean, optimisers.FedAvg),
+    "fedavgm": (aggregation.WeightedMean, optimisers.FedAvgM),
+    "fedadam": (aggregation.WeightedMean, optimisers.FedAdam),
+    "fedyogi": (aggregation.WeightedMean, optimisers.FedYogi),
+    "fedprox": (aggregation.WeightedMean, optimisers.FedAvg),
+    "trimmed_mean": (aggregation.TrimmedMean, optimisers.FedAvg),
+    "median": (aggregation.CoordinateMedian, optimisers.FedAvg),
+}
+
+
+def composed(name: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(f"strategy/{name}")
+
+
+def test_no_strategy_is_without_a_test() -> None:
+    assert {path.stem for path in (CONF / "strategy").glob("*.yaml")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_strategy_is_complete_and_makes_a_step(name: str) -> None:
+    node = composed(name).strategy
+    names = {"aggregator", "optimiser", "fraction", "minimum_sites", "round_timeout_s"}
+    assert set(node) == names
+    aggregator, optimiser = instantiate(node.aggregator), instantiate(node.optimiser)
+    assert (type(aggregator), type(optimiser)) == EXPECTED[name]
+    assert ClientSampling(None, node.fraction, node.minimum_sites).choose(range(5), 1, 0)
+    assert node.round_timeout_s > 0
+    parameters = {"w": np.zeros(3, np.float32)}
+    fold = aggregator.start(parameters)
+    fold.add(LocalUpdate("a", "run", 1, {"w": np.ones(3, np.float32)}, 1.0))
+    moved, _ = optimiser.step(parameters, fold.result(), optimiser.initial(parameters))
+    assert np.all(moved["w"] > 0)
+
+
+def test_fedprox_is_fedavg_with_a_proximal_term_on_the_sites() -> None:
+    node = composed("fedprox")
+    assert node.strategy == composed("fedavg").strategy
+    assert node.training.proximal_mu > 0
