@@ -108,23 +108,25 @@ def _check_parameters(task: LocalTask, net: Net) -> None:
 def why_not_private(net: Net) -> str:
     """Why ``net`` can't be trained with DP-SGD, in one line; empty when it can.
 
-    Asks Opacus' validator: per-sample gradients must exist, and no layer may mix samples or keep
-    statistics of them.
+    Asks Opacus' rules for every layer, and not only, as Opacus does, for those with parameters: a
+    BatchNorm without any mixes samples all the same.
     """
+    from opacus.grad_sample import GradSampleHooks
     from opacus.validators import ModuleValidator
 
-    problems = ModuleValidator.validate(net.body, strict=False)
-    if not problems:
-        return ""
-    reason = " ".join(str(problems[0]).split())
-    layers = sorted({type(m).__name__ for m in net.body.modules() if type(m).__name__ in reason})
-    return str(
-        InvalidConfiguration(
-            f"net with {', '.join(layers) or type(net.body).__name__}",
-            f"can't be trained with DP-SGD ({reason.rstrip('.')})",
-            "Use GroupNorm for BatchNorm and DPGRU for GRU, or privacy=none",
-        )
-    )
+    for name, layer in net.body.named_modules():
+        for kind, rule in ModuleValidator.VALIDATORS.items():
+            if isinstance(layer, kind) and (problems := rule(layer)):
+                return _not_private(f"layer {name} ({type(layer).__name__})", problems[0])
+    for problem in GradSampleHooks.validate(net.body, strict=False):
+        return _not_private(f"net {type(net).__name__}", problem)
+    return ""
+
+
+def _not_private(value: str, problem: Exception) -> str:
+    reason = " ".join(str(problem).split()).split(". ")[0].rstrip(".")
+    remedy = "Use GroupNorm for BatchNorm and DPGRU for GRU, or privacy=none"
+    return str(InvalidConfiguration(value, f"can't be trained with DP-SGD ({reason})", remedy))
 
 
 class WatchedNoise:
