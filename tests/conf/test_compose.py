@@ -1,5 +1,6 @@
 """Every option of every configuration group can be chosen, alone, on the command line."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ OPTIONS = sorted(
 )
 
 
+@cache
 def composed(*overrides: str) -> DictConfig:
     """The configuration as the shipped package ``conf`` gives it."""
     with initialize_config_module("conf", version_base="1.3"):
