@@ -1,0 +1,135 @@
+"""Local training of many sites at once, as one stacked computation on a CPU.
+
+The same contract as the trainer by Opacus, and the same answers: batches and noise come from
+``randomness`` by site and round, so a site's update does not depend on who else is in the cohort.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from fl_client.training import LocalTask
+from fl_client.training.checks import check_task, refuse
+from fl_client.training.prepared import net_for, prepared
+from fl_client.training.randomness import draw_batches
+from fl_client.training.stacked.local_round import ReadyTask
+from fl_client.training.stacked.ways import Way, way_to_train
+from fl_common import params
+from fl_common.errors import InvalidConfiguration, InvalidData, PrivacyViolation
+from fl_common.privacy import PrivacyPlan
+from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
+from models.nets import Net
+
+_KEPT_WAYS = 8
+_logger = logging.getLogger(__name__)
+
+Answer = LocalUpdate | Refusal
+
+
+class CohortTrainer:
+    """Trains a cohort in stacks of sites. Keeps nothing but built networks; for one thread.
+
+    ``memory_budget_mib`` bounds what one stack takes: parameters, windows and activations of its
+    sites. Refuses as the trainer by Opacus does, one site at a time.
+
+    Raises:
+        InvalidConfiguration: a budget that is not above 0.
+    """
+
+    def __init__(self, memory_budget_mib: int) -> None:
+        if memory_budget_mib < 1:
+            raise InvalidConfiguration(
+                f"memory_budget_mib={memory_budget_mib}", "must be at least 1", "Set it to 64"
+            )
+        self._budget = memory_budget_mib * 2**20
+        self._ways: dict[tuple[Net, bool], Way] = {}
+
+    def train(self, cohort: Sequence[LocalTask]) -> list[Answer]:
+        """An update or a refusal for each task, in order."""
+        answers: dict[int, Answer] = {}
+        ready: dict[int, ReadyTask] = {}
+        for place, task in enumerate(cohort):
+            made = _make_ready(task)
+            if isinstance(made, Refusal):
+                answers[place] = made
+            else:
+                ready[place] = made
+        with torch.no_grad():
+            for places in _alike(ready):
+                for part in self._parts(places, ready):
+                    found = self._answers([ready[place] for place in part])
+                    answers |= dict(zip(part, found, strict=True))
+        return [answers[place] for place in range(len(cohort))]
+
+    def _parts(self, places: list[int], ready: dict[int, ReadyTask]) -> Iterator[list[int]]:
+        """``places`` of alike tasks, cut to the size of a stack."""
+        size = self._way(ready[places[0]].task).sites_at_once(
+            [ready[place] for place in places], self._budget
+        )
+        for start in range(0, len(places), size):
+            yield places[start : start + size]
+
+    def _answers(self, stack: list[ReadyTask]) -> list[Answer]:
+        """An answer for each; where a stack raises, its sites train alone to find the culprit."""
+        try:
+            deltas = self._way(stack[0].task).train(stack)
+        except Exception as error:
+            if len(stack) > 1:
+                return [answer for ready in stack for answer in self._answers([ready])]
+            return [_refusal(stack[0].task, error)]
+        return [_update(ready.task, delta) for ready, delta in zip(stack, deltas, strict=True)]
+
+    def _way(self, task: LocalTask) -> Way:
+        """How to train the plan's net, tried out once."""
+        net, private = net_for(task.plan), isinstance(task.plan.privacy, PrivacyPlan)
+        if (net, private) not in self._ways:
+            while len(self._ways) >= _KEPT_WAYS:
+                del self._ways[next(iter(self._ways))]
+            self._ways[net, private] = way_to_train(
+                net.body, prepared(task).inputs.shape[1:], private
+            )
+        return self._ways[net, private]
+
+
+def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
+    """The checked task with all that its steps need, or why not."""
+    if refusal := check_task(task):
+        return refusal
+    try:
+        data = prepared(task)
+        batches = draw_batches(task.plan, task.site, task.round, len(data.labels))
+    except Exception as error:
+        return _refusal(task, error)
+    return ReadyTask(task, data, batches)
+
+
+def _update(task: LocalTask, delta: Parameters) -> Answer:
+    if not params.is_finite(delta):
+        detail = "the update holds NaN or infinity. Lower training.learning_rate."
+        return refuse(task, RefusalReason.TRAINING, detail)
+    examples = task.plan.privacy.weights == "examples"
+    weight = float(len(task.windows)) if examples else 1.0
+    return LocalUpdate(task.site, task.plan.run, task.round, delta, weight)
+
+
+def _refusal(task: LocalTask, error: Exception) -> Refusal:
+    if isinstance(error, InvalidData):
+        return refuse(task, RefusalReason.DATA, str(error))
+    if isinstance(error, PrivacyViolation):
+        return refuse(task, RefusalReason.PRIVACY, str(error))
+    _logger.error("site %s, round %s", task.site, task.round, exc_info=error)
+    return refuse(task, RefusalReason.TRAINING, f"raised {type(error).__name__}: {error}")
+
+
+def _alike(ready: dict[int, ReadyTask]) -> list[list[int]]:
+    """Places of tasks that can be stacked: of one plan and round, and padded to one width."""
+    groups: list[list[int]] = []
+    for place, member in ready.items():
+        for group in groups:
+            if ready[group[0]].is_like(member):
+                group.append(place)
+                break
+        else:
+            groups.append([place])
+    return groups

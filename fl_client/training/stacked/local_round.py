@@ -1,0 +1,132 @@
+"""One round of local training for a stack of sites: DP-SGD or plain steps."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import torch
+
+from fl_client.training import LocalTask
+from fl_client.training.checks import WatchedNoise
+from fl_client.training.prepared import Prepared
+from fl_client.training.randomness import noise_source
+from fl_client.training.stacked.optimiser import optimiser_of, shape_gradients
+from fl_client.training.stacked.schedule import Batches, Step, width_of
+from fl_common.errors import PrivacyViolation
+from fl_common.privacy import PrivacyPlan
+
+_ROUNDING = 1.001
+"""Leeway for float32 in the guard of the clipped sum."""
+
+
+class Gradients(Protocol):
+    """What ``StackedNet`` and ``OneSiteNet`` compute."""
+
+    def gradients(
+        self,
+        rows_SP: torch.Tensor,
+        inputs: torch.Tensor,
+        labels_N: torch.Tensor,
+        weights_SB: torch.Tensor,
+        clip_norm: float | None,
+    ) -> torch.Tensor:
+        """See ``StackedNet.gradients``."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReadyTask:
+    """A checked task with its prepared windows and the batches drawn for this round."""
+
+    task: LocalTask
+    data: Prepared
+    batches: Batches
+
+    @cached_property
+    def width(self) -> int:
+        """The size that this site's batches are padded to in a stack."""
+        return width_of(self.batches, isinstance(self.task.plan.privacy, PrivacyPlan))
+
+    def is_like(self, other: "ReadyTask") -> bool:
+        """True where both can be in one stack: same plan and round, batches padded alike."""
+        mine, theirs = self.task, other.task
+        same_plan = mine.plan is theirs.plan or mine.plan == theirs.plan
+        return same_plan and mine.round == theirs.round and self.width == other.width
+
+
+class Mechanism:
+    """The Gaussian mechanism of every site of a stack, each with its own noise (Abadi et al. 2016).
+
+    Raises:
+        PrivacyViolation: in ``release`` where a sum is longer than clipping allows, in ``verify``
+            where noise was not drawn as planned.
+    """
+
+    def __init__(self, plan: PrivacyPlan, stack: Sequence[ReadyTask]) -> None:
+        self._plan = plan
+        tasks = [ready.task for ready in stack]
+        self._noise = [
+            WatchedNoise(noise_source(each.plan, each.site, each.round)) for each in tasks
+        ]
+        expected = [[plan.sampling_rate * len(ready.data.labels)] for ready in stack]
+        self._expected_S1 = torch.tensor(expected)
+
+    def release(self, sums_SP: torch.Tensor, weights_SB: torch.Tensor) -> None:
+        """Turn clipped sums into noised means over the expected batch, in place.
+
+        The real size of a batch is private, so it is not what the sum is divided by.
+        """
+        bounds_S = weights_SB.sum(1) * (self._plan.clip_norm * _ROUNDING)
+        if bool((torch.linalg.vector_norm(sums_SP, dim=1) > bounds_S).any()):
+            raise PrivacyViolation(
+                f"clipped gradients sum to a norm above {self._plan.clip_norm} for each window:"
+                " clipping did not run as planned. The update is withheld."
+            )
+        deviation = self._plan.noise_multiplier * self._plan.clip_norm
+        for sum_P, noise in zip(sums_SP, self._noise, strict=True):
+            sum_P.add_(noise.standard_normal(len(sum_P)), alpha=deviation)
+        sums_SP.div_(self._expected_S1)
+
+    def verify(self, size: int) -> None:
+        """Check every site's noise: ``size`` numbers in each step."""
+        for noise in self._noise:
+            noise.verify(self._plan.steps, size)
+
+
+def train_stack(
+    net: Gradients, stack: Sequence[ReadyTask], steps: Iterable[Step], global_SP: torch.Tensor
+) -> torch.Tensor:
+    """The sites' parameters after one round, shape (S, P); ``stack`` in order of falling steps.
+
+    All tasks are of one plan and round. ``global_SP`` are the parameters to begin with.
+
+    Raises:
+        PrivacyViolation: the mechanism did not run as planned; nothing may be sent.
+    """
+    plan, round_ = stack[0].task.plan, stack[0].task.round
+    inputs = _end_to_end([ready.data.inputs for ready in stack])
+    labels = _end_to_end([ready.data.labels for ready in stack])
+    privacy = plan.privacy if isinstance(plan.privacy, PrivacyPlan) else None
+    mechanism = Mechanism(privacy, stack) if privacy else None
+    optimiser = optimiser_of(plan.training, plan.learning_rate(round_))
+    rows_SP = global_SP.clone()
+    for chosen_N, weights_SB in steps:
+        active_SP = rows_SP[: len(weights_SB)]
+        batch = inputs.index_select(0, chosen_N), labels.index_select(0, chosen_N)
+        if len(chosen_N):
+            clip_norm = privacy.clip_norm if privacy else None
+            gradients_SP = net.gradients(active_SP, *batch, weights_SB, clip_norm)
+        else:
+            gradients_SP = torch.zeros_like(active_SP)
+        if mechanism:
+            mechanism.release(gradients_SP, weights_SB)
+        shape_gradients(gradients_SP, active_SP, global_SP[: len(active_SP)], plan.training)
+        optimiser.step(active_SP, gradients_SP)
+    if mechanism:
+        mechanism.verify(rows_SP.shape[1])
+    return rows_SP
+
+
+def _end_to_end(tensors: list[torch.Tensor]) -> torch.Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)

@@ -1,0 +1,87 @@
+"""Any net, one site at a time: what ``StackedNet`` can't stack."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.func import functional_call, grad, vmap
+from torch.nn.functional import cross_entropy
+
+from fl_client.training.stacked.network import clip_factors
+from fl_client.training.stacked.rows import slots_of
+from fl_common.vocabulary import Parameters
+
+_PER_SAMPLE_BYTES = 128 * 2**20
+"""Memory for per-sample gradients: a larger batch is clipped in parts."""
+
+
+class OneSiteNet:
+    """The body of one net, for stacks of one site: parameters, and buffers where it has any."""
+
+    def __init__(self, body: nn.Module) -> None:
+        self._body = copy.deepcopy(body)
+        self.slots = slots_of(body)
+        self._buffers: dict[str, torch.Tensor] = {}
+
+    def begin(self, parameters: Parameters) -> None:
+        """Take the buffers of ``parameters``; those without floating point begin as built."""
+        self._buffers = {
+            name: torch.from_numpy(parameters[name].copy())
+            if name in parameters
+            else buffer.clone()
+            for name, buffer in self._body.named_buffers()
+        }
+
+    def learnt(self, parameters: Parameters) -> Parameters:
+        """What the floating-point buffers changed by since ``begin``."""
+        kept = {name: buffer for name, buffer in self._buffers.items() if name in parameters}
+        return {name: buffer.numpy() - parameters[name] for name, buffer in kept.items()}
+
+    def gradients(
+        self,
+        rows_SP: torch.Tensor,
+        inputs: torch.Tensor,
+        labels_N: torch.Tensor,
+        weights_SB: torch.Tensor,
+        clip_norm: float | None,
+    ) -> torch.Tensor:
+        """See ``StackedNet.gradients``; S is 1."""
+        weights = {name: slot.view(rows_SP)[0] for name, slot in self.slots.items()}
+        if clip_norm is None:
+            return self._plain(weights, inputs, labels_N, weights_SB[0])[None]
+        part = max(1, _PER_SAMPLE_BYTES // (4 * rows_SP.shape[1]))
+        clipped = vmap(self._clipped(weights, clip_norm), chunk_size=part, randomness="different")
+        return torch.as_tensor(weights_SB[0] @ clipped(inputs, labels_N))[None]
+
+    def _plain(
+        self,
+        weights: dict[str, torch.Tensor],
+        inputs: torch.Tensor,
+        labels_N: torch.Tensor,
+        weights_B: torch.Tensor,
+    ) -> torch.Tensor:
+        leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+        with torch.enable_grad():
+            logits = functional_call(self._body, (leaves, self._buffers), (inputs,))
+            loss = weights_B @ cross_entropy(logits, labels_N, reduction="none")
+        gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+        return torch.cat([gradient.flatten() for gradient in gradients])
+
+    def _clipped(
+        self, weights: dict[str, torch.Tensor], clip_norm: float
+    ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """The clipped gradient (P,) of one sample."""
+
+        def loss(
+            weights: dict[str, torch.Tensor], values: torch.Tensor, label: torch.Tensor
+        ) -> torch.Tensor:
+            logits = functional_call(self._body, (weights, self._buffers), (values[None],))
+            return cross_entropy(logits, label[None])
+
+        def clipped(values: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+            gradients = grad(loss)(weights, values, label)
+            row = torch.cat([gradient.flatten() for gradient in gradients.values()])
+            return row * clip_factors(torch.linalg.vector_norm(row), clip_norm)
+
+        return clipped

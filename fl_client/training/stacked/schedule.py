@@ -1,0 +1,68 @@
+"""The batches of all sites of a stack, step by step."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+_WIDTH_STEP = 16
+
+Batches = Sequence[torch.Tensor]
+
+
+class Step(NamedTuple):
+    """One step of the first S sites: N = S * B rows, those of each site in a row.
+
+    A row is an index into the sites' windows laid end to end; padding has weight 0.
+    """
+
+    rows_N: torch.Tensor
+    weights_SB: torch.Tensor
+
+
+def width_of(batches: Batches, private: bool) -> int:
+    """The size B that a site's batches are padded to: a function of this site alone.
+
+    So that a site's arithmetic, to the last bit, does not depend on who else is in its stack.
+    Poisson batches are of all sizes: padded in coarse steps, many sites have a width in common.
+    """
+    largest = max(1, *map(len, batches))
+    return -(-largest // _WIDTH_STEP) * _WIDTH_STEP if private else largest
+
+
+def exact_steps(batches: Batches, mean: bool) -> Iterator[Step]:
+    """The batches of a single site as they are, empty ones too.
+
+    ``mean`` weights each row by one over the size of its batch, else by 1.
+    """
+    for batch in batches:
+        weight = 1 / max(len(batch), 1) if mean else 1.0
+        yield Step(batch, torch.full((1, len(batch)), weight))
+
+
+def padded_steps(
+    batches_of: Sequence[Batches], windows: Sequence[int], width: int, mean: bool
+) -> Iterator[Step]:
+    """The batches of several sites, which come in order of falling steps.
+
+    ``windows`` are the sites' numbers of windows; a site without steps left takes no part.
+    """
+    sites, steps = len(batches_of), len(batches_of[0])
+    sizes_TS = np.zeros((steps, sites), dtype=np.int64)
+    rows_TSB = np.empty((steps, sites, width), dtype=np.int64)
+    rows_TSB[:] = np.cumsum([0, *windows[:-1]])[:, None]
+    for site, batches in enumerate(batches_of):
+        sizes_TS[: len(batches), site] = [len(batch) for batch in batches]
+    is_row_TSB = np.arange(width) < sizes_TS[:, :, None]
+    for site, batches in enumerate(batches_of):
+        rows_TSB[:, site][is_row_TSB[:, site]] += torch.cat(list(batches)).numpy()
+    weights_TSB = is_row_TSB.astype(np.float32)
+    if mean:
+        weights_TSB /= np.maximum(sizes_TS, 1)[:, :, None]
+    lengths_S = np.array([len(batches) for batches in batches_of])
+    active_T = (lengths_S > np.arange(steps)[:, None]).sum(1).tolist()
+    for rows_SB, weights_SB, active in zip(
+        torch.from_numpy(rows_TSB), torch.from_numpy(weights_TSB), active_T, strict=True
+    ):
+        yield Step(rows_SB[:active].flatten(), weights_SB[:active])

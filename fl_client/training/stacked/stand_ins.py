@@ -1,0 +1,97 @@
+"""Which stacked layer stands in for which ordinary one."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from fl_client.training.stacked.convolution import StackedConvolution
+from fl_client.training.stacked.layers import Stack, StackedLayer, StackedLinear, StackedNorm
+from fl_client.training.stacked.pooling import HalvingMaxPool
+from fl_client.training.stacked.rows import Slot, Slots
+
+
+class NotStackable(Exception):
+    """A body that must be trained one site after another."""
+
+
+def with_stand_ins(body: nn.Module, stack: Stack, slots: Slots) -> nn.Module:
+    """A copy of ``body`` with a stacked layer for each one with parameters, and faster pooling.
+
+    Raises:
+        NotStackable: a parameter in another layer, a layer that mixes samples, draws by itself or
+            keeps statistics.
+    """
+    slot_of = {id(parameter): slots[name] for name, parameter in body.named_parameters()}
+    stand_ins: dict[int, nn.Module] = {}
+    stacked: set[int] = set()
+    for module in body.modules():
+        _check_alone(module)
+        stand_in = _stand_in(module, stack, slot_of)
+        if stand_in is not None:
+            stand_ins[id(module)] = stand_in
+            stacked |= {id(parameter) for parameter in module.parameters()}
+    if left := [name for name, p in body.named_parameters() if id(p) not in stacked]:
+        raise NotStackable(f"parameters {', '.join(left)} are in no layer that can be stacked")
+    copied = copy.deepcopy(body, memo=dict(stand_ins))
+    for module in copied.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False  # type: ignore[assignment]  # the values before are needed for gradients
+    return copied
+
+
+def _check_alone(module: nn.Module) -> None:
+    """Raise unless a sample's output depends on that sample and the parameters alone."""
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        raise NotStackable(f"{type(module).__name__} normalises over samples")
+    if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
+        raise NotStackable(f"{type(module).__name__} draws by itself")
+    if any(buffer.is_floating_point() for buffer in module.buffers(recurse=False)):
+        raise NotStackable(f"{type(module).__name__} has buffers")
+
+
+def _stand_in(module: nn.Module, stack: Stack, slot_of: Mapping[int, Slot]) -> nn.Module | None:
+    if isinstance(module, nn.MaxPool1d) and _halves(module):
+        return HalvingMaxPool()
+    build = _BUILDERS.get(type(module).forward)
+    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    if build is None or weight is None:
+        return None
+    return build(module, stack, slot_of[id(weight)], None if bias is None else slot_of[id(bias)])
+
+
+def _halves(pool: nn.MaxPool1d) -> bool:
+    sizes = [pool.kernel_size, pool.stride, pool.padding, pool.dilation]
+    plain = not (pool.ceil_mode or pool.return_indices)
+    return plain and [s if isinstance(s, int) else s[0] for s in sizes] == [2, 2, 0, 1]
+
+
+def _linear(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
+    return StackedLinear(stack, weight, bias)
+
+
+def _convolution(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
+    if module.padding_mode != "zeros" or isinstance(module.padding, str):
+        raise NotStackable(f"padding {module.padding} with {module.padding_mode}")
+    return StackedConvolution(stack, weight, bias, module)
+
+
+def _group_norm(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
+    plain = nn.GroupNorm(module.num_groups, module.num_channels, module.eps, affine=False)
+    return StackedNorm(stack, weight, bias, plain)
+
+
+def _layer_norm(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
+    plain = nn.LayerNorm(module.normalized_shape, module.eps, elementwise_affine=False)
+    return StackedNorm(stack, weight, bias, plain)
+
+
+_BUILDERS: Mapping[Any, Callable[[Any, Stack, Slot, Slot | None], StackedLayer]] = {
+    nn.Linear.forward: _linear,
+    nn.Conv1d.forward: _convolution,
+    nn.Conv2d.forward: _convolution,
+    nn.GroupNorm.forward: _group_norm,
+    nn.LayerNorm.forward: _layer_norm,
+}
+"""By the layer's forward: a subclass that computes something else is not stood in for."""

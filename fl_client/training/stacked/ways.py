@@ -1,0 +1,152 @@
+"""How a net is trained: many sites at once where its layers can be stacked, else one by one."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from fl_client.training import LocalTask
+from fl_client.training.randomness import derive_seed
+from fl_client.training.stacked.local_round import ReadyTask, train_stack
+from fl_client.training.stacked.network import StackedNet, clip_factors
+from fl_client.training.stacked.one_site import OneSiteNet
+from fl_client.training.stacked.rows import from_row, to_rows, width_of_row
+from fl_client.training.stacked.schedule import exact_steps, padded_steps
+from fl_client.training.stacked.stand_ins import NotStackable
+from fl_common.errors import PrivacyViolation
+from fl_common.privacy import NoPrivacy
+from fl_common.vocabulary import Parameters
+
+_CALL_BYTES = 2**20
+"""One call of a layer over all sites should fit a core's cache; larger ones gain nothing."""
+
+_ROWS = 6
+"""Rows of P entries per site: parameters, global ones, gradients, noise, an optimiser's state."""
+
+_ACTIVATIONS = 4
+"""Around each layer's own: normalised, activated and pooled ones, and their gradients."""
+
+
+class Way(Protocol):
+    """One net's way of training."""
+
+    def sites_at_once(self, alike: Sequence[ReadyTask], budget: int) -> int:
+        """How many of ``alike`` (same plan, round, width) make a stack within ``budget`` bytes."""
+        ...
+
+    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
+        """Each site's delta, in order. Raises what training raises, for the stack as a whole."""
+        ...
+
+
+class ManySites:
+    """Many sites at once.
+
+    Where a single site's batch fills a core's cache a stack has one site, and nothing is padded:
+    more at once would be slower. This depends on plan and site alone, never on the cohort.
+    """
+
+    def __init__(self, net: StackedNet, largest: int, total: int) -> None:
+        self._net, self._largest, self._total = net, largest, total
+
+    def sites_at_once(self, alike: Sequence[ReadyTask], budget: int) -> int:
+        """See ``Way``."""
+        width, windows = alike[0].width, max(ready.data.nbytes for ready in alike)
+        parameters = _ROWS * 4 * width_of_row(self._net.slots)
+        per_site = parameters + _ACTIVATIONS * width * self._total + windows
+        return max(1, min(self._fitting(width), budget // per_site))
+
+    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
+        """See ``Way``."""
+        mean, width = isinstance(stack[0].task.plan.privacy, NoPrivacy), stack[0].width
+        order = sorted(range(len(stack)), key=lambda place: -len(stack[place].batches))
+        ordered = [stack[place] for place in order]
+        if self._fitting(width) == 1:
+            steps = exact_steps(ordered[0].batches, mean)
+        else:
+            windows = [len(ready.data.labels) for ready in ordered]
+            steps = padded_steps([ready.batches for ready in ordered], windows, width, mean)
+        global_SP = to_rows([ready.task.parameters for ready in ordered], self._net.slots)
+        delta_SP = train_stack(self._net, ordered, steps, global_SP).sub_(global_SP)
+        delta_of = dict(zip(order, delta_SP, strict=True))
+        return [from_row(delta_of[place], self._net.slots) for place in range(len(stack))]
+
+    def _fitting(self, width: int) -> int:
+        return max(1, _CALL_BYTES // (self._largest * width))
+
+
+class OneByOne:
+    """Any net, one site at a time."""
+
+    def __init__(self, net: OneSiteNet) -> None:
+        self._net = net
+
+    def sites_at_once(self, alike: Sequence[ReadyTask], budget: int) -> int:
+        """One."""
+        return 1
+
+    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
+        """See ``Way``."""
+        (ready,) = stack
+        parameters, plain = ready.task.parameters, isinstance(ready.task.plan.privacy, NoPrivacy)
+        self._net.begin(parameters)
+        global_SP = to_rows([parameters], self._net.slots)
+        with _own_chance(ready.task):
+            steps = exact_steps(ready.batches, mean=plain)
+            delta_SP = train_stack(self._net, stack, steps, global_SP).sub_(global_SP)
+        learnt = self._net.learnt(parameters)
+        if not plain and any(change.any() for change in learnt.values()):
+            raise PrivacyViolation("a buffer changed without noise. The update is withheld.")
+        return [{**from_row(delta_SP[0], self._net.slots), **learnt}]
+
+
+def way_to_train(body: nn.Module, shape: torch.Size, private: bool) -> Way:
+    """The faster way that computes the same; ``shape`` is that of a sample behind the front end."""
+    one_site = OneSiteNet(body)
+    try:
+        stacked = StackedNet(body)
+    except NotStackable:
+        return OneByOne(one_site)
+    if not _same_gradients(stacked, one_site, body, shape):
+        return OneByOne(one_site)
+    return ManySites(stacked, *stacked.footprint(torch.zeros(shape), private))
+
+
+def _same_gradients(
+    stacked: StackedNet, one_site: OneSiteNet, body: nn.Module, shape: torch.Size
+) -> bool:
+    """Proof on two random samples of two sites: a body may use its layers in ways unforeseen."""
+    inputs = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
+    labels, ones_SB = torch.zeros(4, dtype=torch.int64), torch.ones(2, 2)
+    row_P = torch.cat([parameter.detach().flatten() for parameter in body.parameters()])
+    rows_SP = torch.stack([row_P, 1.1 * row_P])
+    parts = zip(inputs.split(1), labels.split(1), rows_SP[[0, 0, 1, 1]].split(1), strict=True)
+    gradients_NP = torch.cat(
+        [one_site.gradients(row_1P, value, label, torch.ones(1, 1), None)
+         for value, label, row_1P in parts]
+    )  # fmt: skip
+    norms_N = torch.linalg.vector_norm(gradients_NP, dim=1)
+    clip_norm = float(norms_N.mean())
+    clipped_NP = gradients_NP * clip_factors(norms_N, clip_norm)[:, None]
+    return all(
+        torch.allclose(
+            stacked.gradients(rows_SP, inputs, labels, ones_SB, clip),
+            expected_NP.view(2, 2, -1).sum(1),
+            rtol=1e-3,
+            atol=1e-5 * clip_norm,
+        )
+        for clip, expected_NP in ((None, gradients_NP), (clip_norm, clipped_NP))
+    )
+
+
+@contextmanager
+def _own_chance(task: LocalTask) -> Iterator[None]:
+    """Give layers that draw by themselves (dropout) a generator of this site and round alone."""
+    if task.plan.seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(task.plan.seed, "layers", task.site, task.round))
+        yield
