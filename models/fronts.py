@@ -5,11 +5,30 @@ task, or written here), so it takes no part in the privacy accounting: clipping 
 gradients of the body. A site computes it once for its windows; the exported model contains it.
 """
 
+import math
+
 import torch
 from torch import nn
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
+
+
+def check_constants(task: Task) -> None:
+    """Raise InvalidConfiguration unless every channel has a center, and a scale above 0."""
+    channels = task.window_shape[task.channel_axis]
+    if not len(task.center) == len(task.scale) == channels:
+        raise InvalidConfiguration(
+            f"task {task.name} with {len(task.center)} centers and {len(task.scale)} scales",
+            f"needs one of each for its {channels} channels",
+            "Declare center and scale for every channel",
+        )
+    if not all(0 < scale < math.inf for scale in task.scale):
+        raise InvalidConfiguration(
+            f"task {task.name} with scale {list(task.scale)}",
+            "every scale must be a finite number above 0",
+            "Declare the spread that the sensor's readings have",
+        )
 
 
 class Normalise(nn.Module):
@@ -26,21 +45,9 @@ class Normalise(nn.Module):
 
     def __init__(self, task: Task) -> None:
         super().__init__()
-        channels = task.window_shape[task.channel_axis]
-        if not len(task.center) == len(task.scale) == channels:
-            raise InvalidConfiguration(
-                f"task {task.name} with {len(task.center)} centers and {len(task.scale)} scales",
-                f"needs one of each for its {channels} channels",
-                "Declare center and scale for every channel",
-            )
-        if not all(scale > 0 for scale in task.scale):
-            raise InvalidConfiguration(
-                f"task {task.name} with scale {list(task.scale)}",
-                "every scale must be above 0",
-                "Declare the spread that the sensor's readings have",
-            )
+        check_constants(task)
         along_channels = [1] * len(task.window_shape)
-        along_channels[task.channel_axis] = channels
+        along_channels[task.channel_axis] = len(task.center)
         self.register_buffer("center", torch.tensor(task.center).reshape(along_channels))
         self.register_buffer("scale", torch.tensor(task.scale).reshape(along_channels))
 

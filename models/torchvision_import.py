@@ -10,7 +10,6 @@ torch, work. Operators of the extension itself (``torchvision.ops.nms``) still r
 Where the extension does load (CUDA, macOS, a CPU wheel of torchvision) nothing is defined.
 """
 
-import importlib
 import importlib.util
 import sys
 from importlib.machinery import PathFinder
@@ -34,7 +33,10 @@ def import_torchvision() -> ModuleType:
             schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
             library.define(schema)
         _definitions.append(library)
-    return importlib.import_module("torchvision")
+    import torchvision
+
+    module: ModuleType = torchvision
+    return module
 
 
 def _extension_loads() -> bool:

@@ -1,5 +1,6 @@
 """MobileNetV3-small (Howard et al. 2019) from torchvision, with group normalisation."""
 
+import torch
 from torch import nn
 
 from fl_common.vocabulary import Task
@@ -24,8 +25,10 @@ class MobileNet(Net):
     def __init__(self, task: Task, *, groups: int, stem_stride: int) -> None:
         channels = image_shape(task, "mobilenet")[0]
         check_option(stem_stride in (1, 2), "stem_stride", stem_stride, "must be 1 or 2")
-        body = import_torchvision().models.mobilenet_v3_small(
+        models = import_torchvision().models
+        body = models.mobilenet_v3_small(
             num_classes=len(task.labels),
+            block=lambda *settings: _Residual(models.mobilenetv3.InvertedResidual(*settings)),
             norm_layer=lambda width: group_norm(width, groups),
             dropout=0.0,
         )
@@ -37,3 +40,16 @@ class MobileNet(Net):
             if hasattr(module, "inplace"):
                 module.inplace = False  # hooks of per-sample gradients need the values before
         super().__init__(Normalise(task), body)
+
+
+class _Residual(nn.Module):
+    """torchvision's inverted residual block with a sum that is not in place, for the same hooks."""
+
+    def __init__(self, original: nn.Module) -> None:
+        super().__init__()
+        self.block = original.get_submodule("block")
+        self.is_residual = bool(original.use_res_connect)
+
+    def forward(self, values_NCHW: torch.Tensor) -> torch.Tensor:
+        changed_NCHW: torch.Tensor = self.block(values_NCHW)
+        return values_NCHW + changed_NCHW if self.is_residual else changed_NCHW

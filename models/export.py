@@ -1,0 +1,166 @@
+"""torch to ONNX, with proof: no file exists under its name unless ONNX Runtime agrees with torch.
+
+The published model is one self-contained file: normalisation inside, input ``values``
+(N, *window_shape) in sensor units with any N, outputs ``logits`` and ``probabilities`` (N, K), and
+metadata properties that say what it is and how it was made.
+
+The exporter is torch's TorchScript one. The newer one (``dynamo=True``) gives the same graphs for
+the networks here but takes 10 to 40 times as long, and the proof below does not depend on either.
+"""
+
+import copy
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+
+from fl_common.errors import ExportMismatch, InvalidConfiguration, InvalidData
+from fl_common.params import digest
+from fl_common.vocabulary import Floats, Task
+from models.lineage import Lineage, ModelMetadata, write_properties
+from models.nets import Net, parameters_of
+
+TOLERANCE = 1e-4
+"""Largest difference between torch and ONNX Runtime with which a model is published."""
+
+_OPSET = 18
+_BATCHES = (1, 2, 7)
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class ExportProof:
+    """A published model file and what is known of it.
+
+    ``digest`` is the hex sha256 of the file, ``bytes`` its size, and ``parity`` the largest
+    difference found between torch and ONNX Runtime (see ``export_onnx``).
+    """
+
+    path: Path
+    digest: str
+    bytes: int
+    parity: float
+
+
+def export_onnx(
+    net: Net, task: Task, path: Path, lineage: Lineage, values_N: Floats
+) -> ExportProof:
+    """Write ``net`` to ``path`` as ONNX, after proof that it computes what torch computes.
+
+    ``values_N`` are real windows (N, *task.window_shape) in sensor units: all are compared, in
+    batches of 1, 2, 7 and up to 256. The difference is absolute, over probabilities and logits;
+    that of logits is taken relative to the window's largest logit where this is above one, because
+    the rounding of float32 grows with it. ``net`` itself is not changed, nor is its mode.
+
+    Raises:
+        ExportMismatch: a difference above 1e-4 or not a number; no file is left or replaced.
+        InvalidData: no windows, or windows of another shape than the task's.
+        InvalidConfiguration: the folder can't be written.
+    """
+    if len(values_N) == 0 or values_N.shape[1:] != task.window_shape:
+        raise InvalidData(
+            f"windows of shape {values_N.shape}",
+            f"parity is proved on windows of shape {('1 or more', *task.window_shape)}",
+            "Give some of the task's own windows",
+        )
+    evaluated = copy.deepcopy(net).eval()
+    metadata = ModelMetadata.of(task, lineage, digest(parameters_of(evaluated)))
+    model = _to_onnx(evaluated, values_N[:1])
+    write_properties(model, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    content = model.SerializeToString()
+    parity = _largest_difference(evaluated, content, values_N)
+    if not parity <= TOLERANCE:
+        raise ExportMismatch(
+            f"torch and ONNX Runtime differ by {parity:.3g}: at most {TOLERANCE:.0e} is allowed."
+            f" {path.name} is not written. Check the network for operators that depend on chance"
+            " or on the batch, and its parameters for values that are not finite."
+        )
+    _write_durably(path, content)
+    return ExportProof(path, hashlib.sha256(content).hexdigest(), len(content), parity)
+
+
+class _Published(nn.Module):
+    """A net with both published outputs."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits_NK = self.net(values)
+        return logits_NK, logits_NK.softmax(1)
+
+
+def _to_onnx(net: Net, values_N: Floats) -> onnx.ModelProto:
+    names = ["values", "logits", "probabilities"]
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's age and its doubts: the proof decides
+        file = Path(folder, "model.onnx")
+        torch.onnx.export(
+            _Published(_exportable(copy.deepcopy(net))),
+            (torch.from_numpy(values_N),),
+            file,
+            input_names=names[:1],
+            output_names=names[1:],
+            dynamic_axes={name: {0: "N"} for name in names},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+        return onnx.load(file)  # with any weights that the exporter put beside it
+
+
+def _exportable(module: nn.Module) -> nn.Module:
+    """``module`` with each part that has an ``exportable`` form replaced by it, in place."""
+    for name, child in module.named_children():
+        replacement = getattr(child, "exportable", None)
+        setattr(module, name, replacement() if replacement else _exportable(child))
+    return module
+
+
+def _largest_difference(net: Net, content: bytes, values_N: Floats) -> float:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    chunks = [values_N[start : start + _CHUNK] for start in range(0, len(values_N), _CHUNK)]
+    batches = [*(values_N[:size] for size in _BATCHES), *chunks]
+    return float(np.max([_difference(net, session, batch_N) for batch_N in batches]))
+
+
+def _difference(net: Net, session: onnxruntime.InferenceSession, values_N: Floats) -> float:
+    """NaN where a value is not finite or a shape differs."""
+    values_N = np.ascontiguousarray(values_N, dtype=np.float32)
+    with torch.no_grad():
+        logits_NK, probabilities_NK = (
+            tensor.numpy() for tensor in _Published(net)(torch.from_numpy(values_N))
+        )
+    logits, probabilities = session.run(["logits", "probabilities"], {"values": values_N})
+    if logits.shape != logits_NK.shape or probabilities.shape != probabilities_NK.shape:
+        return float("nan")
+    size_N1 = np.maximum(1.0, np.abs(logits_NK).max(axis=1, keepdims=True))
+    differences = ((logits - logits_NK) / size_N1, probabilities - probabilities_NK)
+    return float(np.max(np.abs(differences)))
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    """All of ``content`` under ``path``, on disk, or nothing."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InvalidConfiguration(
+            f"{path}", f"can't be written ({error.strerror})", "Free space or choose another folder"
+        ) from error

@@ -1,0 +1,110 @@
+"""What a published model says of itself: its task, and how it was made.
+
+Kept as the ONNX file's metadata properties, so that a site needs nothing beside the file. Strings
+stand as they are, everything else as JSON.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from fl_common.errors import InvalidData
+from fl_common.vocabulary import NetSpec, Task
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """How a model was made.
+
+    ``version`` is that of the framework, ``round`` the last round of ``run`` that is in the model,
+    and ``privacy`` what was spent and how, as JSON values: unit, epsilon (highest over sites),
+    delta, accountant, and whether the noise was seeded; ``{"unit": "none"}`` without DP.
+    """
+
+    version: str
+    run: str
+    round: int
+    net: NetSpec
+    privacy: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """Everything in a published model's metadata properties; each field is one property."""
+
+    task: str
+    labels: tuple[str, ...]
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    rate_hz: float | None
+    window_shape: tuple[int, ...]
+    version: str
+    run: str
+    round: int
+    net: NetSpec
+    privacy: Mapping[str, Any]
+    parameter_digest: str
+
+    @staticmethod
+    def of(task: Task, lineage: Lineage, parameter_digest: str) -> "ModelMetadata":
+        """The metadata of a model for ``task`` with these parameters."""
+        return ModelMetadata(
+            task=task.name,
+            labels=task.labels,
+            channels=task.channels,
+            units=task.units,
+            rate_hz=task.rate_hz,
+            window_shape=task.window_shape,
+            version=lineage.version,
+            run=lineage.run,
+            round=lineage.round,
+            net=lineage.net,
+            privacy=lineage.privacy,
+            parameter_digest=parameter_digest,
+        )
+
+
+_PLAIN = ("task", "version", "run", "parameter_digest")
+
+
+def write_properties(model: onnx.ModelProto, metadata: ModelMetadata) -> None:
+    """Make ``metadata`` the metadata properties of ``model``, in place."""
+    properties = {
+        name: value if name in _PLAIN else json.dumps(value, sort_keys=True)
+        for name, value in asdict(metadata).items()
+    }
+    onnx.helper.set_model_props(model, properties)
+
+
+def read_metadata(path: Path) -> ModelMetadata:
+    """The metadata of the model file at ``path``.
+
+    Raises:
+        InvalidData: the file can't be read, or is not a model that this framework published.
+    """
+    try:
+        onnx.checker.check_model(path)
+        model = onnx.load(path)
+        properties = {entry.key: entry.value for entry in model.metadata_props}
+        return _parse(properties)
+    except (OSError, onnx.checker.ValidationError, KeyError, TypeError, ValueError) as error:
+        raise InvalidData(
+            f"model {path}",
+            f"is not an ONNX file with our metadata properties ({type(error).__name__}: {error})",
+            "Give a model.onnx that a run has written",
+        ) from error
+
+
+def _parse(properties: Mapping[str, str]) -> ModelMetadata:
+    values: dict[str, Any] = {
+        name: properties[name] if name in _PLAIN else json.loads(properties[name])
+        for name in ModelMetadata.__dataclass_fields__
+    }
+    for name in ("labels", "channels", "units", "window_shape"):
+        values[name] = tuple(values[name])
+    values["net"] = NetSpec(**values["net"])
+    return ModelMetadata(**values)
