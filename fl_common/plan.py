@@ -124,7 +124,10 @@ class Instruction:
 
 
 def _task(fields: dict[str, Any]) -> Task:
-    return Task(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+    tuples: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    return Task(**tuples)
 
 
 def _privacy(fields: dict[str, Any]) -> Privacy:
