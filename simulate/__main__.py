@@ -10,7 +10,10 @@ python -m simulate --cfg job                                  show the configura
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 STARTED = time.monotonic()
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -22,14 +25,12 @@ os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach main(), which prints one li
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
+from hydra.types import RunMode  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from simulate.home import Home  # noqa: E402
-
-_INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 and the signal's number, as shells count."""
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
@@ -41,31 +42,41 @@ def _job(config: DictConfig) -> None:
     home = Home(Path(context.runtime.output_dir))
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
-    Job({str(k): v for k, v in values.items()}, home, Console(), STARTED).run(
-        list(context.overrides.task)
-    )
+    brief = context.mode == RunMode.MULTIRUN
+    with _one_line_errors(), Console(brief=brief) as console:
+        job = Job({str(key): value for key, value in values.items()}, home, console, STARTED)
+        job.run(list(context.overrides.task))
 
 
 def main() -> None:
     """The console script ``fl-simulate``; exits with 0, 1 (failed), 2 (bad input) or 130."""
     OmegaConf.register_new_resolver("first", _first, replace=True)
-    try:
+    with _one_line_errors():
         sys.argv = _with_resumed_overrides(sys.argv)
         _job()
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """End the program with one line for every error that has a remedy.
+
+    Stands around the job, too: Hydra prints a traceback of what leaves it, but not of an exit.
+    """
+    try:
+        yield
     except JoinTheDotsError as error:
-        _end(str(error), error.exit_status)
+        _end(f"error: {error}", error.exit_status)
     except (HydraException, OmegaConfBaseException) as error:
-        _end(_configuration_error(error), InvalidConfiguration.exit_status)
+        _end(f"error: {_configuration_error(error)}", InvalidConfiguration.exit_status)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _end(
-            f"{place}{error.strerror or error}: the file or folder must be readable, and the outputs"
-            " folder writable with room left. Free space, or set hydra.run.dir to another folder.",
+            f"error: {place}{error.strerror or error}: the file or folder must be readable, and the"
+            " outputs folder writable with room left. Free space, or set hydra.run.dir elsewhere.",
             InvalidConfiguration.exit_status,
         )
     except KeyboardInterrupt:
-        _end("Interrupted. Finished rounds are kept: go on with resume=<outputs folder>.",
-             _INTERRUPTED)  # fmt: skip
+        _end("Interrupted. Finished rounds are kept: go on with resume=<outputs folder>.", 130)
 
 
 def _first(*candidates: object) -> object:
@@ -88,8 +99,8 @@ def _configuration_error(error: Exception) -> str:
     return f"{words}. List every value with: python -m simulate --cfg job"
 
 
-def _end(message: str, status: int) -> None:
-    print(f"error: {message}" if status != _INTERRUPTED else message, file=sys.stderr)
+def _end(message: str, status: int) -> NoReturn:
+    print(message, file=sys.stderr)
     sys.exit(status)
 
 

@@ -50,6 +50,15 @@ class Home:
         """The page to show."""
         return self.folder / "report.html"
 
+    def files(self) -> dict[str, Path]:
+        """What a person may want to open, by name."""
+        return {
+            "report": self.report,
+            "summary": self.summary,
+            "rounds": self.rounds,
+            "model": self.model,
+        }
+
     def write_record(self, run: str, overrides: list[str]) -> None:
         """Keep what a later ``resume`` needs; durable when this returns."""
         part = self.record.with_suffix(".part")

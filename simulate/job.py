@@ -3,25 +3,30 @@
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
+from fl_common import params
 from fl_common.plan import RunPlan
+from fl_common.vocabulary import Task
 from fl_server.app import FederatedRun, Row, build_server_app
 from fl_server.build import build_federation, build_plan, check_sampling
 from fl_server.publish import publish_model
-from fl_server.strategy import RoundReport, ask_roster
-from models.evaluation import Evaluator
+from fl_server.strategy import Roster, RoundReport, ask_roster
+from models.evaluation import Evaluator, Predictions
 from models.nets import build_net, parameters_of
 from simulate.build import build_site_app, fleet_facts, open_world
 from simulate.console import Console
 from simulate.home import Home
 from simulate.loopback import run_in_process
-from simulate.results import RoundLog, RoundResult
+from simulate.ray_engine import run_on_ray
+from simulate.report import write_report
+from simulate.results import Ending, Outcome, RoundLog, RoundResult, summarise, write_summary
 from simulate.world import TestSet, World
 
 Config = Mapping[str, Any]
@@ -53,9 +58,9 @@ class Job:
         run = FederatedRun(federation, parameters_of(net), self.home.checkpoints, self._record)
         done = run.resume()
         self._log = RoundLog(self.home.rounds, keep_until=done)
-        self._start(plan, len(world.sites), run.history)
+        self._start(plan, len(world.sites), done)
         self._engine(run, len(world.sites))
-        self._finish(plan, run, test)
+        self._finish(plan, run, test, len(world.sites))
 
     def _plan(self, world: World, overrides: list[str]) -> RunPlan:
         """The plan of this run, under the identity of the run that goes on, if one does."""
@@ -66,20 +71,23 @@ class Job:
             self.home.write_record(identity, overrides)
         return plan
 
-    def _yaml(self, key: str) -> str:
-        return OmegaConf.to_yaml(OmegaConf.create(dict(self.config[key])))
+    def _yaml(self, *keys: str) -> str:
+        node: Any = self.config
+        for key in keys:
+            node = node[key]
+        return OmegaConf.to_yaml(OmegaConf.create(dict(node)))
 
-    def _roster(self, sites: int) -> Callable[[Grid], Sequence[int]]:
+    def _roster(self, sites: int) -> Roster:
         """In this process nodes are known; elsewhere each is asked for its position once."""
         if self.config["engine"]["name"] == "loopback":
-            return lambda grid: grid.get_node_ids()
+            return lambda grid: range(1, sites + 1)
         return cache(partial(ask_roster, expected=sites))
 
     def _engine(self, run: FederatedRun, sites: int) -> None:
         """Carry out the run on the engine that the configuration names."""
         engine = self.config["engine"]
         client_app = build_site_app(
-            self._yaml("world"), to_yaml(self.config["training"]["trainer"]), self.home.ledger
+            self._yaml("world"), self._yaml("training", "trainer"), self.home.ledger
         )
         server_app = build_server_app(run)
         if engine["name"] == "ray":
@@ -104,18 +112,58 @@ class Job:
             seconds=report.seconds,
         )
         self._log.append(result)
-        self.console.round(result)
-        return asdict(result)
+        self.console.round(result, report.refusals, report.errors)
+        return result.to_row()
 
-    def _start(self, plan: RunPlan, sites: int, history: Sequence[Row]) -> None:
+    def _start(self, plan: RunPlan, sites: int, done: int) -> None:
         """Show what is about to run."""
         self._start_up_s = time.monotonic() - self.started
-        self.console.start(plan, sites, rounds_done=len(history))
+        self.console.start(plan, sites, done)
 
-    def _finish(self, plan: RunPlan, run: FederatedRun, test: TestSet) -> None:
+    def _finish(self, plan: RunPlan, run: FederatedRun, test: TestSet, sites: int) -> None:
         """Publish the model, write summary and report, and show the closing table."""
         results = [RoundResult.from_row(row) for row in run.history]
-        predictions = self._evaluate(run.parameters)
-        epsilon = results[-1].epsilon
-        publish_model(plan, run.parameters, epsilon, len(results), test.windows, self.home.model)
-        _outcome(predictions, test, plan)
+        proof = publish_model(
+            plan, run.parameters, results[-1].epsilon, len(results), test.windows, self.home.model
+        )
+        outcome = _outcome(self._evaluate(run.parameters), test, plan.task)
+        ending = Ending(
+            sites=sites,
+            strategy=type(run.federation.optimiser).__name__,
+            engine=self.config["engine"]["name"],
+            start_up_s=self._start_up_s,
+            total_s=time.monotonic() - self.started,
+            parameter_digest=params.digest(run.parameters),
+            onnx_path=str(self.home.model),
+            onnx_parity=proof.parity,
+        )
+        summary = summarise(plan, results, outcome, ending)
+        write_summary(self.home.summary, summary)
+        write_report(self.home.report, plan, summary, results, outcome, self._configuration())
+        self.console.finish(summary, outcome, self.home.files())
+
+    def _configuration(self) -> str:
+        """The resolved configuration as YAML."""
+        return OmegaConf.to_yaml(OmegaConf.create(dict(self.config)))
+
+
+def _outcome(predictions: Predictions, test: TestSet, task: Task) -> Outcome:
+    """The final evaluation, by label and by group of the test set."""
+    confusion_KK = predictions.confusion_KK()
+    totals_K = confusion_KK.sum(1)
+    right_N = predictions.truth_N == predictions.predicted_N
+    return Outcome(
+        accuracy=predictions.accuracy,
+        loss=predictions.loss,
+        per_class_accuracy={
+            label: float(confusion_KK[k, k] / totals_K[k])
+            for k, label in enumerate(task.labels)
+            if totals_K[k]
+        },
+        confusion_KK=confusion_KK,
+        accuracy_of_group={
+            group: float(right_N[test.group_of == index].mean())
+            for index, group in enumerate(test.groups)
+            if (test.group_of == index).any()
+        },
+    )
