@@ -177,8 +177,8 @@ def calibrate_noise(
 def _falling_zero(function: Callable[[float], float], low: float, high: float) -> float:
     """Where a falling function, above 0 at ``low``, is at most 0: at most 10^-4 above its zero.
 
-    Secants, kept between the two ends: half the calls of a bisection, and the accountant takes a
-    tenth of a second and more for each.
+    Secants, kept between the two ends: half the calls of a bisection, and PRV takes about half a
+    second for each.
     """
     older, newer = low, high
     while True:

@@ -1,0 +1,172 @@
+"""Laws of the plans: what is written is read back, any change shows, noise meets its limit."""
+
+import json
+import math
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.plan import RunPlan, TrainingPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan, Spend, calibrate_noise, epsilon_of
+from fl_common.vocabulary import NetSpec, Task
+from tests import samples
+
+above_zero = st.floats(1e-6, 1e6)
+names = st.text(min_size=1, max_size=8)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | names,
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+privacy_plans = st.builds(
+    PrivacyPlan,
+    clip_norm=above_zero,
+    noise_multiplier=above_zero,
+    sampling_rate=st.floats(1e-6, 1),
+    steps=st.integers(1, 10**6),
+    delta=st.floats(1e-12, 0.5),
+    epsilon_limit=above_zero,
+    accountant=st.sampled_from(["rdp", "prv"]),
+    weights=st.just("uniform"),
+    unit=st.just("window"),
+)
+training_plans = st.builds(
+    TrainingPlan,
+    optimizer=st.sampled_from(["sgd", "adam"]),
+    learning_rate=above_zero,
+    momentum=st.floats(0, 0.999),
+    weight_decay=st.floats(0, 1),
+    batch_size=st.integers(1, 4096),
+    local_epochs=st.integers(1, 100),
+    proximal_mu=st.floats(0, 10),
+    schedule=st.sampled_from(["constant", "cosine"]),
+)
+tasks = st.builds(
+    Task,
+    name=names,
+    channels=st.lists(names, max_size=3).map(tuple),
+    units=st.lists(names, max_size=3).map(tuple),
+    rate_hz=st.none() | above_zero,
+    window_shape=st.lists(st.integers(1, 512), min_size=1, max_size=3).map(tuple),
+    labels=st.lists(names, max_size=4).map(tuple),
+    center=st.lists(st.floats(-1e3, 1e3), max_size=3).map(tuple),
+    scale=st.lists(above_zero, max_size=3).map(tuple),
+)
+plans = st.builds(
+    RunPlan,
+    run=names,
+    task=tasks,
+    net=st.builds(NetSpec, names, st.dictionaries(names, json_values, max_size=3)),
+    training=training_plans,
+    privacy=privacy_plans
+    | st.builds(NoPrivacy, st.sampled_from(["uniform", "examples"]), st.just("none")),
+    rounds=st.integers(1, 10**4),
+    seed=st.none() | st.integers(0, 2**63),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(plan=plans)
+def test_plan_read_back_is_the_plan(plan: RunPlan) -> None:
+    again = RunPlan.from_json(plan.to_json())
+    assert again == plan
+    assert again.digest() == plan.digest()
+
+
+@settings(max_examples=40, deadline=None)
+@given(one=plans, other=plans)
+def test_plans_share_a_digest_only_when_they_are_equal(one: RunPlan, other: RunPlan) -> None:
+    assert (one.digest() == other.digest()) == (one == other)
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if not isinstance(value, dict):
+        return [path]
+    return [leaf for key, inner in value.items() for leaf in leaves(inner, (*path, key))]
+
+
+PLAN = samples.plan(samples.WINDOW_PRIVACY)
+OTHER = replace(
+    PLAN,
+    run="r2",
+    task=Task("t2", ("z",), ("m",), 1.0, (3,), ("one", "two"), (1.0,), (2.0,)),
+    net=NetSpec("models.nets.mlp.Mlp", {"hidden": [2]}),
+    training=TrainingPlan("adam", 0.2, 0.1, 0.1, 9, 2, 0.1, "cosine"),
+    privacy=PrivacyPlan(2.0, 2.0, 0.5, 9, 1e-6, 1.0, "prv", "uniform"),
+    rounds=6,
+    seed=None,
+)
+
+
+CHANGEABLE = [
+    path
+    for path in leaves(asdict(PLAN))
+    if path not in (("privacy", "weights"), ("privacy", "unit"))  # one value under DP
+]
+
+
+@pytest.mark.parametrize("path", CHANGEABLE, ids="/".join)
+def test_any_change_of_a_plan_changes_its_digest(path: tuple[str, ...]) -> None:
+    changed, other = json.loads(PLAN.to_json()), json.loads(OTHER.to_json())
+    target = changed
+    for key in path[:-1]:
+        target, other = target[key], other[key]
+    assert target[path[-1]] != other[path[-1]]
+    target[path[-1]] = other[path[-1]]
+    assert RunPlan.from_json(json.dumps(changed)).digest() != PLAN.digest()
+
+
+@given(text=st.text() | json_values.map(json.dumps))
+def test_text_that_is_no_plan_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="not a plan"):
+        RunPlan.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "path", sorted({*leaves(asdict(PLAN))} - {("net", "options")}), ids="/".join
+)
+def test_plan_with_a_missing_field_is_refused(path: tuple[str, ...]) -> None:
+    fields = json.loads(PLAN.to_json())
+    target = fields
+    for key in path[:-1]:
+        target = target[key]
+    del target[path[-1]]
+    with pytest.raises(InvalidConfiguration, match="not a plan"):
+        RunPlan.from_json(json.dumps(fields))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    epsilon=st.floats(0.3, 20),
+    delta=st.sampled_from([1e-4, 1e-5, 1e-7]),
+    rate=st.floats(0.002, 1),
+    steps=st.integers(1, 3000),
+)
+def test_calibrated_noise_never_passes_the_limit_and_is_tight(
+    epsilon: float, delta: float, rate: float, steps: int
+) -> None:
+    noise = calibrate_noise(epsilon, delta, rate, steps, "rdp")
+    spent = epsilon_of([Spend(noise, rate, steps)], delta, "rdp")
+    assert 0.995 * epsilon <= spent <= epsilon
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rounds=st.integers(1, 200),
+    steps=st.integers(1, 50),
+    noise=st.sampled_from([0.8, 1.0, 2.0]),
+    rate=st.sampled_from([0.01, 0.1, 1.0]),
+)
+def test_composed_epsilon_grows_with_every_round_and_less_than_in_proportion(
+    rounds: int, steps: int, noise: float, rate: float
+) -> None:
+    def after(count: int) -> float:
+        return epsilon_of([Spend(noise, rate, steps)] * count, 1e-5, "rdp")
+
+    assert after(rounds) < after(rounds + 1) <= (rounds + 1) * after(1) * (1 + 1e-9)
+    assert after(rounds) == epsilon_of([Spend(noise, rate, steps * rounds)], 1e-5, "rdp")
+    assert math.isfinite(after(rounds))
