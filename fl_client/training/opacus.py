@@ -58,8 +58,8 @@ class OpacusTrainer:
         except PrivacyViolation as error:
             return refuse(task, RefusalReason.PRIVACY, str(error))
         except Exception as error:
-            _logger.exception("training of site %s in round %s raised", task.site, task.round)
-            return refuse(task, RefusalReason.TRAINING, f"raised {type(error).__name__}: {error}")
+            _logger.info("site %s, round %s raised", task.site, task.round, exc_info=True)
+            return refuse(task, RefusalReason.TRAINING, _told(task, error))
         if not params.is_finite(delta):
             detail = "the update holds NaN or infinity. Lower training.learning_rate."
             return refuse(task, RefusalReason.TRAINING, detail)
@@ -229,6 +229,14 @@ def _optimizer(weights: list[nn.Parameter], task: LocalTask) -> torch.optim.Opti
     if training.optimizer == "adam":
         return torch.optim.Adam(weights, rate, weight_decay=training.weight_decay)
     return torch.optim.SGD(weights, rate, training.momentum, weight_decay=training.weight_decay)
+
+
+def _told(task: LocalTask, error: Exception) -> str:
+    """What of ``error`` may leave: its kind alone under DP on a device; a text may quote data."""
+    kind = f"training raised {type(error).__name__}"
+    if isinstance(task.plan.privacy, PrivacyPlan) and task.plan.seed is None:
+        return f"{kind}; the site's own log says more."
+    return f"{kind}: {error}"
 
 
 @contextmanager

@@ -57,6 +57,11 @@ class Trap(nn.Module):
         return values
 
 
+def sprung_by(task: LocalTask) -> dict[str, Any]:
+    weight, bias = np.zeros((16, 16), np.float32), np.full(16, 77.0, np.float32)
+    return {**task.parameters, "0.weight": weight, "0.bias": bias}
+
+
 @pytest.mark.parametrize("privacy", [samples.WINDOW_PRIVACY, samples.PUBLIC])
 def test_site_whose_training_raises_leaves_the_others_alone(
     privacy: Any, monkeypatch: pytest.MonkeyPatch
@@ -64,18 +69,28 @@ def test_site_whose_training_raises_leaves_the_others_alone(
     spec = own_net(monkeypatch, lambda: nn.Sequential(nn.Linear(16, 16), Trap(), nn.Linear(16, 3)))
     plan = samples.plan(privacy, net=spec)
     before, after = local_task(plan), local_task(plan, "cora")
-    poisoned = samples.windows()
-    trap = {**before.parameters, "0.weight": np.zeros((16, 16), np.float32),
-            "0.bias": np.full(16, 77.0, np.float32)}  # fmt: skip
-    sprung = LocalTask(plan, "bert", 1, trap, poisoned)
+    sprung = replace(before, site="bert", parameters=sprung_by(before))
     trainer = OpacusTrainer()
     answers = trainer.train([before, sprung, after])
     assert isinstance(answers[1], Refusal)
     assert answers[1].reason is RefusalReason.TRAINING
-    assert "RuntimeError" in answers[1].detail
+    assert "RuntimeError: sprung" in answers[1].detail
     for asked, answer in ((before, answers[0]), (after, answers[2])):
         assert isinstance(answer, LocalUpdate)
         assert equal(answer, train(OpacusTrainer(), asked))
+
+
+def test_text_of_an_error_stays_on_a_device_that_trains_with_dp(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    spec = own_net(monkeypatch, lambda: nn.Sequential(nn.Linear(16, 16), Trap(), nn.Linear(16, 3)))
+    asked = local_task(samples.plan(samples.WINDOW_PRIVACY, net=spec, seed=None))
+    asked = replace(asked, parameters=sprung_by(asked))
+    detail = refused(OpacusTrainer(), asked, RefusalReason.TRAINING)
+    assert "RuntimeError" in detail
+    assert "sprung" not in detail
+    assert "sprung" in caplog.text
 
 
 def test_diverged_training_is_refused() -> None:
