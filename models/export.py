@@ -56,7 +56,8 @@ def export_onnx(
     """Write ``net`` to ``path`` as ONNX, after proof that it computes what torch computes.
 
     ``values_N`` are real windows (N, *task.window_shape) in sensor units: all are compared, in
-    batches of 1, 2, 7 and up to 256. The difference is absolute, over probabilities and logits;
+    batches of up to 256, and the first also in batches of 1, 2 and 7 (repeated where there are
+    fewer). The difference is absolute, over probabilities and logits;
     that of logits is taken relative to the window's largest logit where this is above one, because
     the rounding of float32 grows with it. ``net`` itself is not changed, nor is its mode.
 
@@ -131,7 +132,8 @@ def _largest_difference(net: Net, content: bytes, values_N: Floats) -> float:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     chunks = [values_N[start : start + _CHUNK] for start in range(0, len(values_N), _CHUNK)]
-    batches = [*(values_N[:size] for size in _BATCHES), *chunks]
+    small = [np.resize(values_N, (size, *values_N.shape[1:])) for size in _BATCHES]
+    batches = [*small, *chunks]
     return float(np.max([_difference(net, session, batch_N) for batch_N in batches]))
 
 
