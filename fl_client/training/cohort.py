@@ -86,9 +86,8 @@ class CohortTrainer:
         if (net, private) not in self._ways:
             while len(self._ways) >= _KEPT_WAYS:
                 del self._ways[next(iter(self._ways))]
-            self._ways[net, private] = way_to_train(
-                net.body, prepared(task).inputs.shape[1:], private
-            )
+            input_ = prepared(task).inputs[0]
+            self._ways[net, private] = way_to_train(net.body, input_, private)
         return self._ways[net, private]
 
 

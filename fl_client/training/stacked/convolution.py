@@ -4,15 +4,20 @@ Kernels of different sites run one after another: a convolution is enough work f
 grouped one over all sites is no faster on a CPU.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from fl_client.training.stacked.gradients import MatrixGradients, SampleGradients, VectorGradients
-from fl_client.training.stacked.layers import Stack, StackedLayer
+from fl_client.training.stacked.gradients import (
+    MatrixGradients,
+    SampleGradients,
+    VectorGradients,
+    sum_of_products,
+)
+from fl_client.training.stacked.layers import Stack, StackedLayer, Written
 from fl_client.training.stacked.rows import Slot
 
 _NATIVE_CHANNELS = 8
@@ -27,9 +32,13 @@ class StackedConvolution(StackedLayer):
     """
 
     def __init__(
-        self, stack: Stack, weight: Slot, bias: Slot | None, like: nn.Conv1d | nn.Conv2d
+        self,
+        stack: Stack,
+        weight_slot: Slot,
+        bias_slot: Slot | None,
+        like: nn.Conv1d | nn.Conv2d,
     ) -> None:
-        super().__init__(stack, weight, bias)
+        super().__init__(stack, weight_slot, bias_slot)
         self._kernel, self._stride, self._dilation = like.kernel_size, like.stride, like.dilation
         self._padding = tuple(int(each) for each in like.padding)
         self._groups = like.groups
@@ -41,69 +50,65 @@ class StackedConvolution(StackedLayer):
         output: torch.Tensor = _Convolve.apply(values, kept, self)  # type: ignore[no-untyped-call]
         return self.remember(kept, output)
 
-    def sample_gradients(self, backprops: list[torch.Tensor]) -> list[tuple[Slot, SampleGradients]]:
+    def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
         """The kernel's and the bias'."""
         native = self._is_native()
         patches = [self._patches(kept) if native else kept for kept in self.activations]
-        patches_NIT = patches[0] if len(patches) == 1 else torch.cat(patches, dim=2)
-        flat = [backprop.flatten(2) for backprop in backprops]
-        backprops_NOT = flat[0] if len(flat) == 1 else torch.cat(flat, dim=2)
-        gradients = [(self.weight, _kernel_gradients(backprops_NOT, patches_NIT, self._groups))]
+        backprops_NOT = _side_by_side([backprop.flatten(2) for backprop in backprops])
+        kernels = _kernel_gradients(backprops_NOT, _side_by_side(patches), self._groups)
+        written: Written = [(self.weight_sum, kernels)]
         if self.bias is not None:
-            gradients.append((self.bias, VectorGradients(backprops_NOT.sum(2))))
-        return gradients
+            written.append((self.bias_sum, VectorGradients(backprops_NOT.sum(2))))
+        return written
 
-    def site_sums(self, backprops: list[torch.Tensor]) -> list[tuple[Slot, torch.Tensor]]:
-        """See ``StackedLayer``."""
-        if not self._is_native():
-            return super().site_sums(backprops)
-        sites = self.stack.sites
-        weight_SX = self.stack.rows_SP.new_zeros(sites, self.weight.shape.numel())
-        bias_SO = self.stack.rows_SP.new_zeros(sites, self.weight.shape[0])
-        for activations, backprop in zip(self.activations, backprops, strict=True):
-            parts = zip(
-                self._kernels(), backprop.chunk(sites), activations.chunk(sites), strict=True
+    def write_sums(self, backprops: list[torch.Tensor]) -> None:
+        """By torch's own kernel, or as one product with patches."""
+        if self._is_native():
+            self.write_nothing()
+            for activations, backprop in zip(self.activations, backprops, strict=True):
+                self._add_native_sums(activations, backprop)
+            return
+        backprops_NOT = _side_by_side([backprop.flatten(2) for backprop in backprops])
+        sums = sum_of_products(backprops_NOT, _side_by_side(self.activations), self.stack.sites)
+        self.weight_sum.copy_(sums.view(self.weight_sum.shape))
+        if self.bias is not None:
+            summed_NO = backprops_NOT.sum(2)
+            torch.sum(
+                summed_NO.view(self.stack.sites, -1, summed_NO.shape[1]), 1, out=self.bias_sum
             )
-            for site, (kernel, backprop_part, part) in enumerate(parts):
-                _, weight, bias = self._backward(
-                    backprop_part, part, kernel[0], [False, True, True]
-                )
-                weight_SX[site] += weight.flatten()
-                bias_SO[site] += bias
-        sums = [(self.weight, weight_SX)]
-        return sums if self.bias is None else [*sums, (self.bias, bias_SO)]
 
     def convolve(self, values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-        """The output, from ``kept``: patches, or the values themselves."""
-        output = values.new_empty(len(values), self.weight.shape[0], *self._space(values))
-        sites = self.stack.sites
-        parts = zip(self._kernels(), kept.chunk(sites), output.chunk(sites), strict=True)
-        for (weight, bias), part, target in parts:
-            if self._is_native():
-                target.copy_(self._native(part, weight, bias))
-            else:
-                _multiply(weight, bias, part, target.flatten(2))
-        return output
+        """The output, from ``kept``: patches, or the values themselves; site by site."""
+        sites, native = self.stack.sites, self._is_native()
+        biases: Sequence[torch.Tensor | None] = [None] * sites
+        if self.bias is not None:
+            biases = self.bias.unbind()
+        space = self._space(values)
+        outputs = [
+            self._native(part, weight, bias) if native else _multiply(weight, bias, part, space)
+            for weight, bias, part in zip(self.weight, biases, kept.chunk(sites), strict=True)
+        ]
+        return outputs[0] if sites == 1 else torch.cat(outputs)
 
     def input_gradient(self, backprop: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """The gradient of ``values``, site by site."""
         sites = self.stack.sites
-        parts = zip(self._kernels(), backprop.chunk(sites), values.chunk(sites), strict=True)
-        only_input = [True, False, False]
-        gradients = [self._backward(g, part, kernel[0], only_input)[0] for kernel, g, part in parts]
+        parts = zip(backprop.chunk(sites), values.chunk(sites), self.weight, strict=True)
+        gradients = [self._backward(*part, [True, False, False])[0] for part in parts]
         return gradients[0] if sites == 1 else torch.cat(gradients)
+
+    def _add_native_sums(self, values: torch.Tensor, backprop: torch.Tensor) -> None:
+        sites = self.stack.sites
+        parts = zip(backprop.chunk(sites), values.chunk(sites), self.weight, strict=True)
+        for site, part in enumerate(parts):
+            wanted = [False, True, self.bias is not None]
+            _, weight, bias = self._backward(*part, wanted)
+            self.weight_sum[site] += weight
+            if self.bias is not None:
+                self.bias_sum[site] += bias
 
     def _is_native(self) -> bool:
         return self._groups > 1 or (self._many_channels and not self.stack.private)
-
-    def _kernels(self) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-        """Kernel and bias of each active site."""
-        rows_SP = self.stack.rows_SP
-        for weight, row_P in zip(self.weight.view(rows_SP), rows_SP, strict=True):
-            bias = None
-            if self.bias is not None:
-                bias = row_P.narrow(0, self.bias.start, self.bias.shape.numel())
-            yield weight, bias
 
     def _native(
         self, values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
@@ -160,14 +165,23 @@ class _Convolve(torch.autograd.Function):
 
 
 def _multiply(
-    weight: torch.Tensor, bias: torch.Tensor | None, patches_BKT: torch.Tensor, into: torch.Tensor
-) -> None:
-    """``weight @ patches + bias`` into (B, O, T)."""
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    patches_BKT: torch.Tensor,
+    space: tuple[int, ...],
+) -> torch.Tensor:
+    """``weight @ patches + bias``, shape (B, O, *space)."""
     weight_BOK = weight.flatten(1).expand(len(patches_BKT), -1, -1)
     if bias is None:
-        torch.bmm(weight_BOK, patches_BKT, out=into)
+        output_BOT = torch.bmm(weight_BOK, patches_BKT)
     else:
-        torch.baddbmm(bias[:, None].expand(into.shape), weight_BOK, patches_BKT, out=into)
+        output_BOT = torch.baddbmm(bias[:, None], weight_BOK, patches_BKT)
+    return output_BOT.view(len(patches_BKT), len(weight), *space)
+
+
+def _side_by_side(calls_NXT: list[torch.Tensor]) -> torch.Tensor:
+    """The places of all calls in a row."""
+    return calls_NXT[0] if len(calls_NXT) == 1 else torch.cat(calls_NXT, dim=2)
 
 
 def _kernel_gradients(

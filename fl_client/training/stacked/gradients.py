@@ -23,13 +23,9 @@ class SampleGradients(Protocol):
         """``sum_b weights[s, b] * gradient[s, b]`` for each site, shape (S, entries)."""
         ...
 
-    def plain_sum(self, sites: int) -> torch.Tensor:
-        """``sum_b gradient[s, b]`` for each site, shape (S, entries)."""
-        ...
-
 
 class VectorGradients:
-    """Gradients of few entries (a bias, a scale) as they are, shape (N, entries)."""
+    """Gradients as they are, shape (N, entries)."""
 
     def __init__(self, gradients_NX: torch.Tensor) -> None:
         self._gradients_NX = gradients_NX
@@ -37,16 +33,12 @@ class VectorGradients:
     def squared_norms(self) -> torch.Tensor:
         """See ``SampleGradients``."""
         norms_N: torch.Tensor = torch.linalg.vector_norm(self._gradients_NX, dim=1)
-        return norms_N.square()
+        return norms_N.square_()
 
     def weighted_sum(self, weights_SB: torch.Tensor) -> torch.Tensor:
         """See ``SampleGradients``."""
         gradients_SBX = self._gradients_NX.view(*weights_SB.shape, -1)
         return torch.bmm(weights_SB.unsqueeze(1), gradients_SBX).squeeze(1)
-
-    def plain_sum(self, sites: int) -> torch.Tensor:
-        """See ``SampleGradients``."""
-        return self._gradients_NX.view(sites, -1, self._gradients_NX.shape[1]).sum(1)
 
 
 class MatrixGradients:
@@ -81,20 +73,22 @@ class MatrixGradients:
         """See ``SampleGradients``."""
         if self._product is not None:
             return self._product.weighted_sum(weights_SB)
-        backprops_SBOT = self._backprops_NOT.unflatten(0, weights_SB.shape)
-        return self._sum_over_samples(backprops_SBOT * weights_SB[:, :, None, None])
-
-    def plain_sum(self, sites: int) -> torch.Tensor:
-        """See ``SampleGradients``."""
-        return self._sum_over_samples(self._backprops_NOT.unflatten(0, (sites, -1)))
-
-    def _sum_over_samples(self, backprops_SBOT: torch.Tensor) -> torch.Tensor:
-        activations_SBIT = self._activations_NIT.unflatten(0, backprops_SBOT.shape[:2])
-        left_SOX = backprops_SBOT.transpose(1, 2).flatten(2)
-        right_SXI = activations_SBIT.transpose(2, 3).flatten(1, 2)
-        return torch.bmm(left_SOX, right_SXI).flatten(1)
+        weighted_NOT = self._backprops_NOT * weights_SB.view(-1, 1, 1)
+        return sum_of_products(weighted_NOT, self._activations_NIT, len(weights_SB)).flatten(1)
 
     def _product_is_cheaper(self) -> bool:
         _, outputs, places = self._backprops_NOT.shape
         inputs = self._activations_NIT.shape[1]
         return places > 1 and places**2 * (outputs + inputs) > _GRAM_ADVANTAGE * outputs * inputs
+
+
+def sum_of_products(
+    backprops_NOT: torch.Tensor, activations_NIT: torch.Tensor, sites: int
+) -> torch.Tensor:
+    """``sum_bt backprops[b, o, t] * activations[b, i, t]`` for each site, shape (S, O, I)."""
+    _, outputs, places = backprops_NOT.shape
+    left = backprops_NOT.view(sites, -1, outputs, places).permute(0, 2, 1, 3)
+    right = activations_NIT.view(sites, -1, activations_NIT.shape[1], places).permute(0, 1, 3, 2)
+    return torch.bmm(
+        left.reshape(sites, outputs, -1), right.reshape(sites, -1, activations_NIT.shape[1])
+    )

@@ -16,15 +16,14 @@ from fl_client.training.stacked.rows import Slot
 
 @dataclass
 class Stack:
-    """What all layers share in one step: the active sites' parameters (S, P), and the mode."""
+    """What all layers share in one step: the number of active sites S, and the mode."""
 
-    rows_SP: torch.Tensor
+    sites: int
     private: bool
 
-    @property
-    def sites(self) -> int:
-        """Number of active sites S."""
-        return self.rows_SP.shape[0]
+
+Written = list[tuple[torch.Tensor, SampleGradients]]
+"""Per-sample gradients, and where their sum over each site's samples is to be written."""
 
 
 class StackedLayer(nn.Module):
@@ -34,12 +33,25 @@ class StackedLayer(nn.Module):
     gradients, the backprops, autograd is asked for.
     """
 
-    def __init__(self, stack: Stack, weight: Slot, bias: Slot | None) -> None:
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    weight_sum: torch.Tensor
+    bias_sum: torch.Tensor
+
+    def __init__(self, stack: Stack, weight_slot: Slot, bias_slot: Slot | None) -> None:
         super().__init__()
         self.stack = stack
-        self.weight, self.bias = weight, bias
+        self._slots = (weight_slot, bias_slot)
         self.activations: list[torch.Tensor] = []
         self.outputs: list[torch.Tensor] = []
+
+    def bind(self, rows_SP: torch.Tensor, sums_SP: torch.Tensor) -> None:
+        """Take parameters from ``rows_SP`` and leave gradients in ``sums_SP``, as views."""
+        weight_slot, bias_slot = self._slots
+        self.weight, self.weight_sum = weight_slot.view(rows_SP), weight_slot.view(sums_SP)
+        self.bias = None
+        if bias_slot is not None:
+            self.bias, self.bias_sum = bias_slot.view(rows_SP), bias_slot.view(sums_SP)
 
     def remember(self, activations: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         """Keep one call; the first layer's output is where autograd begins."""
@@ -53,14 +65,19 @@ class StackedLayer(nn.Module):
         """Drop the calls."""
         self.activations, self.outputs = [], []
 
-    def sample_gradients(self, backprops: list[torch.Tensor]) -> list[tuple[Slot, SampleGradients]]:
+    def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
         """Each parameter's gradients, from the backprops of all calls in order."""
         raise NotImplementedError
 
-    def site_sums(self, backprops: list[torch.Tensor]) -> list[tuple[Slot, torch.Tensor]]:
-        """Each parameter's gradient summed over each site's samples, (S, entries)."""
-        gradients = self.sample_gradients(backprops)
-        return [(slot, each.plain_sum(self.stack.sites)) for slot, each in gradients]
+    def write_sums(self, backprops: list[torch.Tensor]) -> None:
+        """Write each parameter's gradient summed over each site's samples."""
+        raise NotImplementedError
+
+    def write_nothing(self) -> None:
+        """Write the gradients of a layer that was not called."""
+        self.weight_sum.zero_()
+        if self.bias is not None:
+            self.bias_sum.zero_()
 
 
 class StackedLinear(StackedLayer):
@@ -68,26 +85,31 @@ class StackedLinear(StackedLayer):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(N, *places, I) to (N, *places, O)."""
-        rows_SP = self.stack.rows_SP
-        matrix_SIO = self.weight.view(rows_SP).transpose(1, 2)
+        matrix_SIO = self.weight.transpose(1, 2)
         values_SXI = values.reshape(self.stack.sites, -1, values.shape[-1])
         if self.bias is None:
             output_SXO = torch.bmm(values_SXI, matrix_SIO)
         else:
-            bias_S1O = self.bias.view(rows_SP).unsqueeze(1)
-            output_SXO = torch.baddbmm(bias_S1O, values_SXI, matrix_SIO)
+            output_SXO = torch.baddbmm(self.bias.unsqueeze(1), values_SXI, matrix_SIO)
         output = output_SXO.view(*values.shape[:-1], output_SXO.shape[2])
         return self.remember(values.detach(), output)
 
-    def sample_gradients(self, backprops: list[torch.Tensor]) -> list[tuple[Slot, SampleGradients]]:
+    def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
         """The matrix' as factors, the bias' summed over places."""
         backprops_NOT, activations_NIT = _by_place(backprops), _by_place(self.activations)
-        gradients: list[tuple[Slot, SampleGradients]] = [
-            (self.weight, MatrixGradients(backprops_NOT, activations_NIT))
-        ]
+        written: Written = [(self.weight_sum, MatrixGradients(backprops_NOT, activations_NIT))]
         if self.bias is not None:
-            gradients.append((self.bias, VectorGradients(backprops_NOT.sum(2))))
-        return gradients
+            written.append((self.bias_sum, VectorGradients(backprops_NOT.sum(2))))
+        return written
+
+    def write_sums(self, backprops: list[torch.Tensor]) -> None:
+        """One product over all samples and places of a site."""
+        sites = self.stack.sites
+        backprops_SXO = _by_site(backprops, sites)
+        activations_SXI = _by_site(self.activations, sites)
+        torch.bmm(backprops_SXO.transpose(1, 2), activations_SXI, out=self.weight_sum)
+        if self.bias is not None:
+            torch.sum(backprops_SXO, 1, out=self.bias_sum)
 
 
 class StackedNorm(StackedLayer):
@@ -98,47 +120,72 @@ class StackedNorm(StackedLayer):
     """
 
     def __init__(
-        self, stack: Stack, weight: Slot, bias: Slot | None, plain: nn.GroupNorm | nn.LayerNorm
+        self,
+        stack: Stack,
+        weight_slot: Slot,
+        bias_slot: Slot | None,
+        plain: nn.GroupNorm | nn.LayerNorm,
     ) -> None:
-        super().__init__(stack, weight, bias)
+        super().__init__(stack, weight_slot, bias_slot)
         self.plain = plain
         self._by_channel = isinstance(plain, nn.GroupNorm)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Same shape."""
         normalised = self.plain(values)
-        scaled = normalised.unflatten(0, (self.stack.sites, -1)) * self._spread(self.weight, values)
+        shape = (self.stack.sites, -1, *values.shape[1:])
+        scaled = normalised.view(shape) * self._spread(self.weight, values)
         if self.bias is not None:
             scaled = scaled + self._spread(self.bias, values)
-        return self.remember(normalised.detach(), scaled.flatten(0, 1))
+        return self.remember(normalised.detach(), scaled.view(values.shape))
 
-    def sample_gradients(self, backprops: list[torch.Tensor]) -> list[tuple[Slot, SampleGradients]]:
+    def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
         """Sums over the places that share an entry."""
-        calls = zip(self.activations, backprops, strict=True)
-        scales = [self._gather(backprop * activations) for activations, backprop in calls]
-        gradients: list[tuple[Slot, SampleGradients]] = [(self.weight, _total(scales))]
+        written: Written = [(self.weight_sum, VectorGradients(self._scales_NX(backprops)))]
         if self.bias is not None:
-            gradients.append((self.bias, _total([self._gather(each) for each in backprops])))
-        return gradients
+            shifts_NX = _total([self._gather(each) for each in backprops])
+            written.append((self.bias_sum, VectorGradients(shifts_NX)))
+        return written
 
-    def _spread(self, slot: Slot, values: torch.Tensor) -> torch.Tensor:
-        """The parameter so that it broadcasts against (S, B, ...)."""
-        parameter = slot.view(self.stack.rows_SP)
-        free = [1] * (values.dim() - 1 - len(slot.shape))
-        shape = (*slot.shape, *free) if self._by_channel else (*free, *slot.shape)
-        return parameter.reshape(self.stack.sites, 1, *shape)
+    def write_sums(self, backprops: list[torch.Tensor]) -> None:
+        """See ``StackedLayer``."""
+        self._write(self._scales_NX(backprops), self.weight_sum)
+        if self.bias is not None:
+            self._write(_total([self._gather(each) for each in backprops]), self.bias_sum)
+
+    def _scales_NX(self, backprops: list[torch.Tensor]) -> torch.Tensor:
+        calls = zip(self.activations, backprops, strict=True)
+        return _total([self._gather(backprop * normalised) for normalised, backprop in calls])
+
+    def _write(self, gradients_NX: torch.Tensor, into: torch.Tensor) -> None:
+        each_SBX = gradients_NX.view(self.stack.sites, -1, gradients_NX.shape[1])
+        into.copy_(each_SBX.sum(1).view(into.shape))
+
+    def _spread(self, parameter: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """The parameter (S, *entries) so that it broadcasts against (S, B, ...)."""
+        free = [1] * (values.dim() - parameter.dim())
+        own = parameter.shape[1:]
+        return parameter.view(
+            len(parameter), 1, *((*own, *free) if self._by_channel else (*free, *own))
+        )
 
     def _gather(self, gradients: torch.Tensor) -> torch.Tensor:
         if self._by_channel:
             return gradients.reshape(*gradients.shape[:2], -1).sum(2)
-        return gradients.reshape(len(gradients), -1, self.weight.shape.numel()).sum(1)
+        return gradients.reshape(len(gradients), -1, self.weight[0].numel()).sum(1)
 
 
-def _total(calls: list[torch.Tensor]) -> VectorGradients:
-    return VectorGradients(calls[0] if len(calls) == 1 else torch.stack(calls).sum(0))
+def _total(calls: list[torch.Tensor]) -> torch.Tensor:
+    return calls[0] if len(calls) == 1 else torch.stack(calls).sum(0)
 
 
 def _by_place(calls: list[torch.Tensor]) -> torch.Tensor:
     """Calls of (N, *places, X) as one view (N, X, T) over all places and calls."""
     flat = [call.reshape(len(call), -1, call.shape[-1]) for call in calls]
     return (flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)).transpose(1, 2)
+
+
+def _by_site(calls: list[torch.Tensor], sites: int) -> torch.Tensor:
+    """Calls of (N, *places, X) as (S, samples and places and calls, X)."""
+    flat = [call.reshape(sites, -1, call.shape[-1]) for call in calls]
+    return flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)

@@ -27,7 +27,7 @@ class Gradients(Protocol):
         self,
         rows_SP: torch.Tensor,
         inputs: torch.Tensor,
-        labels_N: torch.Tensor,
+        one_hot_NK: torch.Tensor,
         weights_SB: torch.Tensor,
         clip_norm: float | None,
     ) -> torch.Tensor:
@@ -107,21 +107,24 @@ def train_stack(
     plan, round_ = stack[0].task.plan, stack[0].task.round
     inputs = _end_to_end([ready.data.inputs for ready in stack])
     labels = _end_to_end([ready.data.labels for ready in stack])
+    one_hot = torch.nn.functional.one_hot(labels, len(plan.task.labels)).float()
     privacy = plan.privacy if isinstance(plan.privacy, PrivacyPlan) else None
+    clip_norm = privacy.clip_norm if privacy else None
     mechanism = Mechanism(privacy, stack) if privacy else None
     optimiser = optimiser_of(plan.training, plan.learning_rate(round_))
     rows_SP = global_SP.clone()
+    active_SP, active_global_SP = rows_SP, global_SP
     for chosen_N, weights_SB in steps:
-        active_SP = rows_SP[: len(weights_SB)]
-        batch = inputs.index_select(0, chosen_N), labels.index_select(0, chosen_N)
+        if len(weights_SB) < len(active_SP):
+            active_SP, active_global_SP = rows_SP[: len(weights_SB)], global_SP[: len(weights_SB)]
         if len(chosen_N):
-            clip_norm = privacy.clip_norm if privacy else None
+            batch = inputs.index_select(0, chosen_N), one_hot.index_select(0, chosen_N)
             gradients_SP = net.gradients(active_SP, *batch, weights_SB, clip_norm)
         else:
             gradients_SP = torch.zeros_like(active_SP)
         if mechanism:
             mechanism.release(gradients_SP, weights_SB)
-        shape_gradients(gradients_SP, active_SP, global_SP[: len(active_SP)], plan.training)
+        shape_gradients(gradients_SP, active_SP, active_global_SP, plan.training)
         optimiser.step(active_SP, gradients_SP)
     if mechanism:
         mechanism.verify(rows_SP.shape[1])

@@ -19,46 +19,59 @@ class StackedNet:
     """
 
     def __init__(self, body: nn.Module) -> None:
-        self._stack = Stack(torch.empty(0, 0), private=False)
+        self._stack = Stack(0, private=False)
         self.slots = slots_of(body)
         self._body = with_stand_ins(body, self._stack, self.slots)
         found = (module for module in self._body.modules() if isinstance(module, StackedLayer))
         self._layers = list(found)
+        self._rows_SP = self._sums_SP = torch.empty(0)
 
     def gradients(
         self,
         rows_SP: torch.Tensor,
         inputs: torch.Tensor,
-        labels_N: torch.Tensor,
+        one_hot_NK: torch.Tensor,
         weights_SB: torch.Tensor,
         clip_norm: float | None,
     ) -> torch.Tensor:
         """Each site's weighted sum of its samples' gradients of cross-entropy, shape (S, P).
 
-        ``inputs`` (N, ...) and ``labels_N`` are N = S * B samples. A weight of 0 leaves a sample
-        out. With ``clip_norm`` each sample's gradient is first clipped (Abadi et al. 2016).
+        N = S * B samples; ``one_hot_NK`` are their labels. A weight of 0 leaves a sample out. With
+        ``clip_norm``, where all other weights are 1, each sample's gradient is first clipped
+        (Abadi et al. 2016, algorithm 1). The next call overwrites the result.
         """
-        private = clip_norm is not None
-        self._stack.rows_SP, self._stack.private = rows_SP, private
+        self._stack.private = clip_norm is not None
+        if rows_SP is not self._rows_SP:
+            self._bind(rows_SP)
         try:
             with torch.enable_grad():
                 logits_NK = self._body(inputs)
-            sample_weights = (weights_SB != 0).float() if private else weights_SB
-            toward = _loss_gradient(logits_NK.detach(), labels_N, sample_weights)
-            backprops = self._backprops(logits_NK, toward)
-            gradients_SP = torch.zeros_like(rows_SP)
+            toward_NK = logits_NK.detach().softmax(1).sub_(one_hot_NK)
+            toward_NK.mul_(weights_SB.reshape(-1, 1))
+            backprops = self._backprops(logits_NK, toward_NK)
             if clip_norm is None:
-                self._write_sums(backprops, gradients_SP)
+                for layer, toward in backprops:
+                    layer.write_sums(toward)
             else:
-                self._write_clipped(backprops, weights_SB, clip_norm, gradients_SP)
+                _write_clipped(backprops, weights_SB, clip_norm)
         finally:
             for layer in self._layers:
                 layer.forget()
-        return gradients_SP
+        return self._sums_SP
+
+    def release(self) -> None:
+        """Let go of the parameters and gradients of the last stack."""
+        self._bind(torch.empty(0, width_of_row(self.slots)))
+
+    def _bind(self, rows_SP: torch.Tensor) -> None:
+        self._rows_SP, self._sums_SP = rows_SP, torch.zeros_like(rows_SP)
+        self._stack.sites = len(rows_SP)
+        for layer in self._layers:
+            layer.bind(rows_SP, self._sums_SP)
 
     def footprint(self, input_: torch.Tensor, private: bool) -> tuple[int, int]:
         """Bytes per sample of the largest call, and of all calls; ``input_`` is one sample."""
-        self._stack.rows_SP = torch.zeros(1, width_of_row(self.slots))
+        self._bind(torch.zeros(1, width_of_row(self.slots)))
         self._stack.private = private
         with torch.enable_grad():
             self._body(input_[None])
@@ -73,50 +86,36 @@ class StackedNet:
 
     def _backprops(
         self, logits: torch.Tensor, toward: torch.Tensor
-    ) -> dict[StackedLayer, list[torch.Tensor]]:
-        """The gradient at each output of each layer that was called."""
+    ) -> list[tuple[StackedLayer, list[torch.Tensor]]]:
+        """The gradients at the outputs of each layer that was called."""
         outputs = [output for layer in self._layers for output in layer.outputs]
         if len(outputs) == 1 and outputs[0] is logits:
             found = iter((toward,))
         else:
             found = iter(torch.autograd.grad(logits, outputs, toward, materialize_grads=True))
-        return {
-            layer: [next(found) for _ in layer.outputs] for layer in self._layers if layer.outputs
-        }
+        called = []
+        for layer in self._layers:
+            if layer.outputs:
+                called.append((layer, [next(found).contiguous() for _ in layer.outputs]))
+            else:
+                layer.write_nothing()
+        return called
 
-    def _write_sums(
-        self, backprops: dict[StackedLayer, list[torch.Tensor]], into_SP: torch.Tensor
-    ) -> None:
-        for layer, toward in backprops.items():
-            for slot, sum_SX in layer.site_sums(toward):
-                slot.flat(into_SP).copy_(sum_SX)
 
-    def _write_clipped(
-        self,
-        backprops: dict[StackedLayer, list[torch.Tensor]],
-        weights_SB: torch.Tensor,
-        clip_norm: float,
-        into_SP: torch.Tensor,
-    ) -> None:
-        gradients = [
-            pair for layer, toward in backprops.items() for pair in layer.sample_gradients(toward)
-        ]
-        squares_N = sum(each.squared_norms() for _, each in gradients)
-        norms_SB = torch.as_tensor(squares_N).sqrt().view(weights_SB.shape)
-        factors_SB = clip_factors(norms_SB, clip_norm) * weights_SB
-        for slot, each in gradients:
-            slot.flat(into_SP).copy_(each.weighted_sum(factors_SB))
+def _write_clipped(
+    backprops: list[tuple[StackedLayer, list[torch.Tensor]]],
+    weights_SB: torch.Tensor,
+    clip_norm: float,
+) -> None:
+    written = [pair for layer, toward in backprops for pair in layer.sample_gradients(toward)]
+    squares_N = written[0][1].squared_norms()
+    for _, gradients in written[1:]:
+        squares_N += gradients.squared_norms()
+    factors_SB = clip_factors(squares_N.sqrt_().view(weights_SB.shape), clip_norm) * weights_SB
+    for target, gradients in written:
+        target.copy_(gradients.weighted_sum(factors_SB).view(target.shape))
 
 
 def clip_factors(norms: torch.Tensor, clip_norm: float) -> torch.Tensor:
     """What each gradient is multiplied by, so that no norm passes ``clip_norm``."""
     return (clip_norm / (norms + _OPACUS_STABILITY)).clamp(max=1.0)
-
-
-def _loss_gradient(
-    logits_NK: torch.Tensor, labels_N: torch.Tensor, weights_SB: torch.Tensor
-) -> torch.Tensor:
-    """The gradient of the weighted sum of cross-entropies at the logits: softmax - one-hot."""
-    toward = logits_NK.softmax(1)
-    toward.scatter_add_(1, labels_N[:, None], toward.new_full((len(labels_N), 1), -1.0))
-    return toward * weights_SB.view(-1, 1)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
-from torch.nn.functional import cross_entropy
 
 from fl_client.training.stacked.network import clip_factors
 from fl_client.training.stacked.rows import slots_of
@@ -42,29 +41,29 @@ class OneSiteNet:
         self,
         rows_SP: torch.Tensor,
         inputs: torch.Tensor,
-        labels_N: torch.Tensor,
+        one_hot_NK: torch.Tensor,
         weights_SB: torch.Tensor,
         clip_norm: float | None,
     ) -> torch.Tensor:
         """See ``StackedNet.gradients``; S is 1."""
         weights = {name: slot.view(rows_SP)[0] for name, slot in self.slots.items()}
         if clip_norm is None:
-            return self._plain(weights, inputs, labels_N, weights_SB[0])[None]
+            return self._plain(weights, inputs, one_hot_NK, weights_SB[0])[None]
         part = max(1, _PER_SAMPLE_BYTES // (4 * rows_SP.shape[1]))
         clipped = vmap(self._clipped(weights, clip_norm), chunk_size=part, randomness="different")
-        return torch.as_tensor(weights_SB[0] @ clipped(inputs, labels_N))[None]
+        return torch.as_tensor(weights_SB[0] @ clipped(inputs, one_hot_NK))[None]
 
     def _plain(
         self,
         weights: dict[str, torch.Tensor],
         inputs: torch.Tensor,
-        labels_N: torch.Tensor,
+        one_hot_NK: torch.Tensor,
         weights_B: torch.Tensor,
     ) -> torch.Tensor:
         leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
         with torch.enable_grad():
             logits = functional_call(self._body, (leaves, self._buffers), (inputs,))
-            loss = weights_B @ cross_entropy(logits, labels_N, reduction="none")
+            loss = -(weights_B @ (one_hot_NK * logits.log_softmax(1)).sum(1))
         gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         return torch.cat([gradient.flatten() for gradient in gradients])
 
@@ -74,13 +73,13 @@ class OneSiteNet:
         """The clipped gradient (P,) of one sample."""
 
         def loss(
-            weights: dict[str, torch.Tensor], values: torch.Tensor, label: torch.Tensor
+            weights: dict[str, torch.Tensor], values: torch.Tensor, one_hot_K: torch.Tensor
         ) -> torch.Tensor:
             logits = functional_call(self._body, (weights, self._buffers), (values[None],))
-            return cross_entropy(logits, label[None])
+            return -(one_hot_K * logits[0].log_softmax(0)).sum()
 
-        def clipped(values: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-            gradients = grad(loss)(weights, values, label)
+        def clipped(values: torch.Tensor, one_hot_K: torch.Tensor) -> torch.Tensor:
+            gradients = grad(loss)(weights, values, one_hot_K)
             row = torch.cat([gradient.flatten() for gradient in gradients.values()])
             return row * clip_factors(torch.linalg.vector_norm(row), clip_norm)
 

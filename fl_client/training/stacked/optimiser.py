@@ -26,7 +26,7 @@ class Sgd:
         """See ``Optimiser``."""
         if self._momentum:
             if self._buffer_SP is None:
-                self._buffer_SP = gradients_SP
+                self._buffer_SP = gradients_SP.clone()
             else:
                 self._buffer_SP = self._buffer_SP[: len(rows_SP)]
                 self._buffer_SP.mul_(self._momentum).add_(gradients_SP)

@@ -49,20 +49,20 @@ def padded_steps(
     ``windows`` are the sites' numbers of windows; a site without steps left takes no part.
     """
     sites, steps = len(batches_of), len(batches_of[0])
-    sizes_TS = np.zeros((steps, sites), dtype=np.int64)
-    rows_TSB = np.empty((steps, sites, width), dtype=np.int64)
-    rows_TSB[:] = np.cumsum([0, *windows[:-1]])[:, None]
-    for site, batches in enumerate(batches_of):
-        sizes_TS[: len(batches), site] = [len(batch) for batch in batches]
-    is_row_TSB = np.arange(width) < sizes_TS[:, :, None]
-    for site, batches in enumerate(batches_of):
-        rows_TSB[:, site][is_row_TSB[:, site]] += torch.cat(list(batches)).numpy()
-    weights_TSB = is_row_TSB.astype(np.float32)
-    if mean:
-        weights_TSB /= np.maximum(sizes_TS, 1)[:, :, None]
     lengths_S = np.array([len(batches) for batches in batches_of])
+    sizes = np.array([len(batch) for batches in batches_of for batch in batches])
+    site_of = np.repeat(np.arange(sites), lengths_S)
+    step_of = np.concatenate([np.arange(length) for length in lengths_S])
+    first_of = (step_of * sites + site_of) * width
+    places = np.repeat(first_of - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    offsets_S = np.cumsum([0, *windows[:-1]])
+    chosen = torch.cat([batch for batches in batches_of for batch in batches]).numpy()
+    rows = np.tile(np.repeat(offsets_S, width), steps)
+    rows[places] += chosen
+    weights = np.zeros(len(rows), dtype=np.float32)
+    weights[places] = np.repeat(1 / np.maximum(sizes, 1), sizes) if mean else 1
     active_T = (lengths_S > np.arange(steps)[:, None]).sum(1).tolist()
-    for rows_SB, weights_SB, active in zip(
-        torch.from_numpy(rows_TSB), torch.from_numpy(weights_TSB), active_T, strict=True
-    ):
-        yield Step(rows_SB[:active].flatten(), weights_SB[:active])
+    rows_TX = torch.from_numpy(rows).view(steps, -1)
+    weights_TSB = torch.from_numpy(weights).view(steps, sites, width)
+    for rows_X, weights_SB, active in zip(rows_TX, weights_TSB, active_T, strict=True):
+        yield Step(rows_X[: active * width], weights_SB[:active])

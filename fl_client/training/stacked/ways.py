@@ -69,7 +69,10 @@ class ManySites:
             windows = [len(ready.data.labels) for ready in ordered]
             steps = padded_steps([ready.batches for ready in ordered], windows, width, mean)
         global_SP = to_rows([ready.task.parameters for ready in ordered], self._net.slots)
-        delta_SP = train_stack(self._net, ordered, steps, global_SP).sub_(global_SP)
+        try:
+            delta_SP = train_stack(self._net, ordered, steps, global_SP).sub_(global_SP)
+        finally:
+            self._net.release()
         delta_of = dict(zip(order, delta_SP, strict=True))
         return [from_row(delta_of[place], self._net.slots) for place in range(len(stack))]
 
@@ -102,16 +105,16 @@ class OneByOne:
         return [{**from_row(delta_SP[0], self._net.slots), **learnt}]
 
 
-def way_to_train(body: nn.Module, shape: torch.Size, private: bool) -> Way:
-    """The faster way that computes the same; ``shape`` is that of a sample behind the front end."""
+def way_to_train(body: nn.Module, input_: torch.Tensor, private: bool) -> Way:
+    """The faster way that computes the same; ``input_`` is a sample behind the front end."""
     one_site = OneSiteNet(body)
     try:
         stacked = StackedNet(body)
     except NotStackable:
         return OneByOne(one_site)
-    if not _same_gradients(stacked, one_site, body, shape):
+    if not _same_gradients(stacked, one_site, body, input_.shape):
         return OneByOne(one_site)
-    return ManySites(stacked, *stacked.footprint(torch.zeros(shape), private))
+    return ManySites(stacked, *stacked.footprint(torch.zeros_like(input_), private))
 
 
 def _same_gradients(
@@ -119,10 +122,11 @@ def _same_gradients(
 ) -> bool:
     """Proof on two random samples of two sites: a body may use its layers in ways unforeseen."""
     inputs = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
-    labels, ones_SB = torch.zeros(4, dtype=torch.int64), torch.ones(2, 2)
+    classes = body(inputs[:1]).shape[1]
+    one_hot_NK, ones_SB = torch.eye(classes)[torch.zeros(4, dtype=torch.int64)], torch.ones(2, 2)
     row_P = torch.cat([parameter.detach().flatten() for parameter in body.parameters()])
     rows_SP = torch.stack([row_P, 1.1 * row_P])
-    parts = zip(inputs.split(1), labels.split(1), rows_SP[[0, 0, 1, 1]].split(1), strict=True)
+    parts = zip(inputs.split(1), one_hot_NK.split(1), rows_SP[[0, 0, 1, 1]].split(1), strict=True)
     gradients_NP = torch.cat(
         [one_site.gradients(row_1P, value, label, torch.ones(1, 1), None)
          for value, label, row_1P in parts]
@@ -132,7 +136,7 @@ def _same_gradients(
     clipped_NP = gradients_NP * clip_factors(norms_N, clip_norm)[:, None]
     return all(
         torch.allclose(
-            stacked.gradients(rows_SP, inputs, labels, ones_SB, clip),
+            stacked.gradients(rows_SP, inputs, one_hot_NK, ones_SB, clip),
             expected_NP.view(2, 2, -1).sum(1),
             rtol=1e-3,
             atol=1e-5 * clip_norm,
