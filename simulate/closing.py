@@ -1,0 +1,145 @@
+"""The tables that stand at the end of a run, to fit any width."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from fl_common.plan import RunPlan
+from fl_common.privacy import PrivacyPlan
+from fl_common.vocabulary import Refusal
+from simulate.results import Outcome
+from simulate.wording import (
+    SEEDED_NOISE,
+    bytes_text,
+    counted,
+    loss_text,
+    one_line,
+    seconds_text,
+    share_text,
+)
+
+KEY_CELLS = 12
+"""Width of the first column, at least, with the gap behind it."""
+_SHOWN = 8
+"""Classes, and sites that refused, shown by name at most; the report and the log have all."""
+_NAME_CELLS = 28
+"""Longer names of classes and sites are cut."""
+
+
+class Refused:
+    """Which sites refused, why and how often, as far as this process has seen it."""
+
+    def __init__(self) -> None:
+        self._rounds_of: dict[str, Counter[str]] = defaultdict(Counter)
+        self._latest: dict[str, Refusal] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._rounds_of)
+
+    def add(self, refusal: Refusal) -> None:
+        """Count ``refusal``."""
+        reason = str(refusal.reason)
+        self._rounds_of[reason][refusal.site] += 1
+        self._latest[reason] = refusal
+
+    def table(self) -> Table:
+        """One row for each reason: the sites, how many rounds each, and the latest one's words."""
+        table = _table()
+        for reason, rounds_of in self._rounds_of.items():
+            named = [f"{_cut(site)} ({count})" for site, count in rounds_of.most_common(_SHOWN)]
+            more = [f"{len(rounds_of) - _SHOWN} more"] if len(rounds_of) > _SHOWN else []
+            sites = f"{counted(len(rounds_of), 'site')} (rounds): {', '.join(named + more)}"
+            latest = self._latest[reason]
+            words = f"{_cut(latest.site)}: {one_line(latest.detail)}"
+            table.add_row(reason, Text(f"{sites}\n{words}"))
+        return table
+
+
+def main_table(summary: Mapping[str, Any], outcome: Outcome, plan: RunPlan) -> Table:
+    """The figures of the run."""
+    table = _table()
+    accuracy, loss = share_text(summary["accuracy"]), loss_text(summary["loss"])
+    table.add_row("accuracy", Text.assemble((accuracy, "bold green"), f"   loss {loss}"))
+    table.add_row("per site", Text(_spread(outcome.accuracy_of_group)))
+    privacy_style = "" if isinstance(plan.privacy, PrivacyPlan) else "bold red"
+    table.add_row("privacy", Text(_privacy_text(summary, plan), style=privacy_style))
+    up, down = bytes_text(summary["bytes_up"]), bytes_text(summary["bytes_down"])
+    table.add_row("traffic", f"{up} up, {down} down")
+    table.add_row("time", _time_text(summary["seconds"]))
+    table.add_row("model", f"torch and ONNX Runtime differ by at most {summary['onnx_parity']:.1e}")
+    table.add_row("digest", Text(summary["parameter_digest"]))
+    return table
+
+
+def class_table(outcome: Outcome, unicode: bool) -> Table:
+    """The classes in the task's order; only the lowest where there are many."""
+    classes = list(outcome.per_class_accuracy.items())
+    if len(classes) > _SHOWN:
+        classes = sorted(classes, key=lambda item: item[1])[:_SHOWN]
+    table = _table()
+    full, mark = 20, "━" if unicode else "="
+    for label, share in classes:
+        bar = mark * round(full * share) if math.isfinite(share) else ""
+        table.add_row(Text(_cut(label)), Text.assemble(share_text(share), " ", (bar, "green")))
+    if len(classes) < len(outcome.per_class_accuracy):
+        table.add_row("", f"the {_SHOWN} lowest; the report has all")
+    return table
+
+
+def _spread(accuracy_of: Mapping[str, float]) -> str:
+    """Lowest, median and highest with the names of the extremes."""
+    accuracy_of = {name: share for name, share in accuracy_of.items() if math.isfinite(share)}
+    if not accuracy_of:
+        return "not known"
+    low, high = (
+        min(accuracy_of, key=accuracy_of.__getitem__),
+        max(accuracy_of, key=accuracy_of.__getitem__),
+    )
+    return (
+        f"lowest {share_text(accuracy_of[low])} ({_cut(low)}),"
+        f" median {share_text(median(accuracy_of.values()))},"
+        f" highest {share_text(accuracy_of[high])} ({_cut(high)})"
+    )
+
+
+def spent_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
+    """``epsilon 7.98 of 8``, or that there is no DP."""
+    if not isinstance(plan.privacy, PrivacyPlan):
+        return "no DP"
+    return f"epsilon {summary['epsilon']:.3g} of {plan.privacy.epsilon_limit:g}"
+
+
+def _privacy_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
+    if not isinstance(plan.privacy, PrivacyPlan):
+        return "none"
+    whose = f"for each {summary['privacy_unit']} of a site (highest over sites)"
+    noise = f"noise multiplier {summary['noise_multiplier']:.3g}"
+    return (
+        f"{spent_text(summary, plan)} at delta {summary['delta']:g} {whose}\n"
+        f"{summary['accountant']}\n{noise}" + (f", {SEEDED_NOISE}" if plan.seed is not None else "")
+    )
+
+
+def _time_text(seconds: Mapping[str, Any]) -> str:
+    each = seconds["per_round"]
+    return (
+        f"{seconds_text(seconds['total'])} in all, {seconds_text(seconds['start_up'])} to start"
+        + (f", {seconds_text(each)} a round" if each is not None else "")
+    )
+
+
+def _cut(name: str) -> str:
+    name = one_line(name)
+    return name if len(name) <= _NAME_CELLS else name[: _NAME_CELLS - 1] + "…"
+
+
+def _table() -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True, style="cyan", min_width=KEY_CELLS - 2)
+    table.add_column(overflow="fold")
+    return table

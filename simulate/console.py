@@ -1,0 +1,163 @@
+"""What a person sees of a run while it goes on, and at its end.
+
+On a terminal one line is drawn over and over; it is drawn when a round ends and by no thread of its
+own, so worker processes can be forked at any time. Elsewhere (a file, a pipe, a CI log) a line is
+printed for a round, with no control codes, and never more than about fifty in all.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import rich.console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from fl_common.errors import BadInput
+from fl_common.plan import RunPlan
+from fl_common.privacy import PrivacyPlan
+from fl_common.vocabulary import Refusal
+from simulate.closing import KEY_CELLS, Refused, class_table, main_table, spent_text
+from simulate.progress import RoundLine
+from simulate.results import Outcome, RoundResult, net_name
+from simulate.wording import (
+    NO_PRIVACY,
+    loss_text,
+    one_line,
+    privacy_sentence,
+    share_text,
+    title_of,
+)
+
+_LINES = 50
+"""Lines of progress, about, where the output is no terminal."""
+
+
+class Console:
+    """Shows one run: ``start``, then ``round`` for each, then ``finish``.
+
+    A context manager: on leaving, also by an error, the terminal is whole again. With ``brief`` (a
+    sweep) the closing table is one line.
+    """
+
+    def __init__(self, output: rich.console.Console | None = None, *, brief: bool = False) -> None:
+        self._output = output or _standard_output()
+        self._brief = brief
+        self._live: Live | None = None
+        self._line: RoundLine | None = None
+        self._told: set[str] = set()
+        self._refused = Refused()
+
+    def __enter__(self) -> "Console":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the line of progress as it stands; nothing where there is none."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def start(self, plan: RunPlan, sites: int, rounds_done: int) -> None:
+        """Say what is about to run, and how private it is."""
+        facts = {"task": plan.task.name, "net": net_name(plan), "sites": sites}
+        self._say(title_of({**facts, "rounds": plan.rounds, "seed": plan.seed}), style="bold")
+        if isinstance(plan.privacy, PrivacyPlan):
+            self._say(f"differential privacy: {privacy_sentence(plan)}")
+        else:
+            self._say(NO_PRIVACY, style="bold red")
+        if rounds_done:
+            self._say(f"going on after round {rounds_done} of {plan.rounds}")
+        self._line = RoundLine(plan, rounds_done)
+        if self._output.is_terminal and not self._output.is_dumb_terminal:
+            self._live = Live(self._line, console=self._output, auto_refresh=False)
+            self._live.start(refresh=True)
+
+    def round(
+        self, result: RoundResult, refusals: Sequence[Refusal] = (), errors: Sequence[str] = ()
+    ) -> None:
+        """Show a finished round; what went wrong in it is said the first time it happens."""
+        assert self._line is not None, "start() comes first"
+        for refusal in refusals:
+            self._refused.add(refusal)
+            reason, who = str(refusal.reason), f"round {refusal.round}: site {refusal.site}"
+            self._tell(reason, f"{who} refuses ({reason}): {refusal.detail}")
+        for error in errors:
+            self._tell(error, f"round {result.round}: {error}")
+        self._line.show(result)
+        if self._live is not None:
+            self._live.refresh()
+        elif self._line.is_due(_LINES):
+            self._output.print(Text(self._line.plain(unicode=self._unicode)), soft_wrap=True)
+
+    def finish(
+        self, summary: Mapping[str, Any], outcome: Outcome, files: Mapping[str, Path]
+    ) -> None:
+        """The closing table; ``files`` are paths by what lies there."""
+        self.close()
+        assert self._line is not None, "start() comes first"
+        plan = self._line.plan
+        if self._brief:
+            folder = next(iter(files.values())).parent if files else ""
+            self._output.print(Text(f"{_headline(summary, plan)}  {folder}"), soft_wrap=True)
+            return
+        self._output.print()
+        self._say(title_of(summary), style="bold")
+        self._output.print(main_table(summary, outcome, plan))
+        self._section("accuracy per class", class_table(outcome, self._unicode))
+        if self._refused:
+            self._section("sites that refused", self._refused.table())
+        self._output.print()
+        if not isinstance(plan.privacy, PrivacyPlan):
+            self._say(NO_PRIVACY, style="bold red")
+        for name, path in files.items():
+            self._output.print(Text(f"{name:<{KEY_CELLS}}{path}"), soft_wrap=True)
+
+    @property
+    def _unicode(self) -> bool:
+        return not self._output.options.ascii_only
+
+    def _section(self, title: str, table: Table) -> None:
+        self._output.print()
+        self._say(title, style="bold")
+        self._output.print(table)
+
+    def _say(self, line: str, style: str = "") -> None:
+        """A line: wrapped at words on a terminal, whole in a file."""
+        text = Text(one_line(line), style=style)
+        self._output.print(text, soft_wrap=not self._output.is_terminal)
+
+    def _tell(self, kind: str, line: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            self._say(line, style="yellow")
+
+
+def print_error(error: BadInput) -> None:
+    """One line on stderr: the value, the rule and the remedy."""
+    output = rich.console.Console(stderr=True, highlight=False)
+    line = " ".join(str(error).split())
+    output.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
+
+
+def _standard_output() -> rich.console.Console:
+    """Standard output, on which a letter that its encoding lacks becomes a question mark."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    return rich.console.Console(highlight=False)
+
+
+def _headline(summary: Mapping[str, Any], plan: RunPlan) -> str:
+    accuracy, loss = share_text(summary["accuracy"]), loss_text(summary["loss"])
+    return f"accuracy {accuracy}  loss {loss}  {spent_text(summary, plan)}"

@@ -1,0 +1,237 @@
+"""The figures of the report: what is drawn, and what it says in words.
+
+They are plain values; plotly.js draws them in the page.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fl_common.plan import RunPlan
+from fl_common.privacy import PrivacyPlan
+from simulate.plots import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    SERIES,
+    Layout,
+    Trace,
+    bars,
+    dashed,
+    histogram,
+    layout_of,
+    line,
+    over_rounds,
+    safe,
+    strip,
+    tick,
+)
+from simulate.results import Outcome, RoundResult
+from simulate.wording import bytes_text, counted, loss_text, one_line, percent_text, seconds_text
+
+_NAMED_SITES, _DOTTED_SITES = 30, 1000
+"""Up to here a bar each, up to here a dot each, above that a histogram."""
+_WRITTEN_CLASSES = 12
+"""Up to here the confusion matrix has its figures in its cells."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: ``name`` is its id, ``says`` its content in words, for who can't see it."""
+
+    name: str
+    title: str
+    says: str
+    data: Sequence[Trace]
+    layout: Layout
+
+
+def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> list[Figure]:
+    """All figures of a run, in the order in which they are shown."""
+    drawn = [_accuracy(rounds)]
+    if isinstance(plan.privacy, PrivacyPlan):
+        drawn.append(_epsilon(plan.privacy, rounds))
+    drawn += [_loss(rounds), _sites(outcome.accuracy_of_group)]
+    drawn += [_confusion(plan.task.labels, outcome), _classes(outcome.per_class_accuracy)]
+    drawn += [_traffic(rounds), _seconds(rounds)]
+    if any(result.updates < result.sites_asked for result in rounds):
+        drawn.append(_answers(rounds))
+    return drawn
+
+
+def _accuracy(rounds: Sequence[RoundResult]) -> Figure:
+    values = [result.accuracy for result in rounds]
+    return Figure(
+        "accuracy",
+        "Accuracy over rounds",
+        f"Share of test windows that the global model names right:"
+        f" {percent_text(values[0])} after the first round, {percent_text(values[-1])} at the end.",
+        [line(rounds, values, "accuracy", BLUE, "%{y:.1%}")],
+        over_rounds(rounds, {"range": [0, 1.02], "tickformat": ".0%"}),
+    )
+
+
+def _epsilon(privacy: PrivacyPlan, rounds: Sequence[RoundResult]) -> Figure:
+    values, limit = [result.epsilon for result in rounds], privacy.epsilon_limit
+    layout = over_rounds(rounds, {"range": [0, 1.12 * max(limit, *values)]})
+    layout["shapes"] = [dashed(y0=limit, y1=limit, xref="paper", x0=0, x1=1)]
+    layout["annotations"] = [
+        {"text": f"limit {limit:g}", "xref": "paper", "x": 0, "y": limit, "xanchor": "left",
+         "yanchor": "bottom", "showarrow": False}
+    ]  # fmt: skip
+    return Figure(
+        "epsilon",
+        "Privacy spent: epsilon over rounds",
+        f"Highest epsilon over sites, composed from the first round on: {values[-1]:.3g} at the"
+        f" end, and the limit is {limit:g}.",
+        [line(rounds, values, "epsilon", ORANGE, "%{y:.3f}")],
+        layout,
+    )
+
+
+def _loss(rounds: Sequence[RoundResult]) -> Figure:
+    values = [result.loss for result in rounds]
+    return Figure(
+        "loss",
+        "Loss over rounds",
+        f"Mean cross-entropy on the test windows, in nats: {loss_text(values[0])} after the first"
+        f" round, {loss_text(values[-1])} at the end.",
+        [line(rounds, values, "loss", BLUE, "%{y:.3f}")],
+        over_rounds(rounds, {"rangemode": "tozero"}),
+    )
+
+
+def _sites(accuracy_of: Mapping[str, float]) -> Figure:
+    known = {name: share for name, share in accuracy_of.items() if math.isfinite(share)}
+    ordered = dict(sorted(known.items(), key=lambda item: item[1]))
+    shares = list(ordered.values())
+    middle = median(shares) if shares else math.nan
+    if len(shares) <= _NAMED_SITES:
+        data, layout = bars(ordered)
+    elif len(shares) <= _DOTTED_SITES:
+        data, layout = strip(ordered)
+    else:
+        data, layout = histogram(shares)
+    if shares:
+        layout["shapes"] = [dashed(x0=middle, x1=middle, yref="paper", y0=0, y1=1)]
+    ends = f"from {percent_text(shares[0])} to {percent_text(shares[-1])}" if shares else ""
+    return Figure(
+        "sites",
+        "Accuracy per site",
+        f"Accuracy of the final model on the test windows of {counted(len(shares), 'site')}:"
+        f" {ends}, median {percent_text(middle)} (dashed).",
+        data,
+        layout,
+    )
+
+
+def _confusion(labels: Sequence[str], outcome: Outcome) -> Figure:
+    counts_KK = np.asarray(outcome.confusion_KK)
+    totals_K1 = counts_KK.sum(axis=1, keepdims=True)
+    shares_KK = counts_KK / np.maximum(totals_K1, 1)
+    names = [tick(label) for label in labels]
+    hover_KK = [
+        [f"{safe(truth)}, named {safe(named)}:<br>{count} of {total}"
+         for named, count in zip(labels, row_K, strict=True)]
+        for truth, row_K, total in zip(labels, counts_KK, totals_K1[:, 0], strict=True)
+    ]  # fmt: skip
+    heat: Trace = {
+        "type": "heatmap", "z": shares_KK.round(4).tolist(), "text": hover_KK, "zmin": 0, "zmax": 1,
+        "hovertemplate": "%{text} (%{z:.1%})<extra></extra>", "showscale": False,
+        "colorscale": [[0, "rgba(47,122,185,0)"], [1, "rgba(47,122,185,0.85)"]],
+        "xgap": 1, "ygap": 1,
+    }  # fmt: skip
+    ticks = {"tickvals": list(range(len(names))), "ticktext": names, "showgrid": False}
+    ticks["ticklabelstandoff"] = 4
+    layout = layout_of(
+        xaxis={**ticks, "title": "named", "tickangle": -40},
+        yaxis={**ticks, "title": "truth", "autorange": "reversed"},
+        height=_height_of(len(names)),
+    )
+    if len(names) <= _WRITTEN_CLASSES:
+        layout["annotations"] = _cells(shares_KK)
+    right = int(np.trace(counts_KK))
+    return Figure(
+        "confusion",
+        "Which class is taken for which",
+        f"Confusion matrix: each row is one true class, and its cells say in percent what its"
+        f" windows were named. {right:,} of {counted(int(counts_KK.sum()), 'window')} are right.",
+        [heat],
+        layout,
+    )
+
+
+def _height_of(classes: int) -> int:
+    return min(720, max(360, 170 + 36 * classes))
+
+
+def _cells(shares_KK: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """The percentages in the cells; an empty cell stays empty."""
+    return [
+        {"x": int(column), "y": int(row), "text": f"{100 * shares_KK[row, column]:.0f}",
+         "showarrow": False}
+        for row, column in np.argwhere(shares_KK >= 0.005)
+    ]  # fmt: skip
+
+
+def _classes(accuracy_of: Mapping[str, float]) -> Figure:
+    data, layout = bars(dict(reversed(list(accuracy_of.items()))))
+    layout["height"] = max(layout["height"], _height_of(len(accuracy_of)))
+    known = {label: share for label, share in accuracy_of.items() if math.isfinite(share)}
+    lowest = min(known, key=known.__getitem__, default="")
+    told = f"; the lowest is {one_line(lowest)} with {percent_text(known[lowest])}" if known else ""
+    return Figure(
+        "classes",
+        "Accuracy per class",
+        f"Share of each class's windows that is named right{told}.",
+        data,
+        layout,
+    )
+
+
+def _traffic(rounds: Sequence[RoundResult]) -> Figure:
+    up, down = [r.bytes_up for r in rounds], [r.bytes_down for r in rounds]
+    return Figure(
+        "traffic",
+        "Bytes per round",
+        f"All sites together: {bytes_text(sum(up))} up (updates) and {bytes_text(sum(down))} down"
+        f" (parameters) over the run.",
+        [
+            line(rounds, up, "up", BLUE, "%{y:.3s}B up"),
+            line(rounds, down, "down", GREEN, "%{y:.3s}B down", dash="dot"),
+        ],
+        over_rounds(rounds, {"rangemode": "tozero", "tickformat": "~s", "ticksuffix": "B"}),
+    )
+
+
+def _seconds(rounds: Sequence[RoundResult]) -> Figure:
+    values = [result.seconds for result in rounds]
+    return Figure(
+        "seconds",
+        "Seconds per round",
+        f"From asking the first site to the new global model: {seconds_text(median(values))} in the"
+        f" median round.",
+        [line(rounds, values, "seconds", BLUE, "%{y:.3g} s")],
+        over_rounds(rounds, {"rangemode": "tozero"}),
+    )
+
+
+def _answers(rounds: Sequence[RoundResult]) -> Figure:
+    reasons = sorted({reason for result in rounds for reason in result.refusals})
+    parts = {"update": [r.updates for r in rounds]}
+    parts |= {f"refused: {why}": [r.refusals.get(why, 0) for r in rounds] for why in reasons}
+    parts["error"] = [result.errors for result in rounds]
+    data = [
+        {"type": "bar", "x": [r.round for r in rounds], "y": counts, "name": safe(name),
+         "marker": {"color": SERIES[at % len(SERIES)]}}
+        for at, (name, counts) in enumerate(parts.items()) if any(counts)
+    ]  # fmt: skip
+    layout = over_rounds(rounds, {"rangemode": "tozero"})
+    told = ", ".join(f"{name} {sum(counts):,}" for name, counts in parts.items() if any(counts))
+    says = f"What the sites that were asked answered, over all rounds: {told}."
+    return Figure("answers", "Answers per round", says, data, layout | {"barmode": "stack"})

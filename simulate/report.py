@@ -1,0 +1,224 @@
+"""``report.html``: a run as one page that a person would show a colleague.
+
+The page is one file: plotly.js, styles and figures are in it, and its content security policy
+forbids the browser to fetch anything or to run any script but the page's own two. Everything that
+comes from data or configuration is escaped.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from fl_common.plan import RunPlan
+from fl_common.privacy import PrivacyPlan
+from simulate.figures import Figure, figures
+from simulate.results import Outcome, RoundResult, json_value, write_text
+from simulate.wording import (
+    NO_PRIVACY,
+    bytes_text,
+    counted,
+    loss_text,
+    odds_text,
+    one_line,
+    percent_text,
+    refusals_text,
+    seconds_text,
+    share_text,
+)
+
+_PARTS = Path(__file__).parent
+_NAMED_CLASSES = 12
+_RECORD = (
+    "run",
+    "strategy",
+    "engine",
+    "accountant",
+    "noise_multiplier",
+    "plan_digest",
+    "parameter_digest",
+    "onnx_path",
+    "onnx_parity",
+)
+
+
+def write_report(
+    path: Path,
+    plan: RunPlan,
+    summary: Mapping[str, Any],
+    rounds: Sequence[RoundResult],
+    outcome: Outcome,
+    configuration: str,
+) -> None:
+    """Write the page for a run of at least one round; ``configuration`` is its resolved YAML."""
+    from plotly.offline import get_plotlyjs  # only here: the start of a run does not wait for it
+
+    plotly, script = get_plotlyjs(), (_PARTS / "report.js").read_text(encoding="utf-8")
+    drawn = figures(plan, rounds, outcome)
+    page = Template((_PARTS / "report.html").read_text(encoding="utf-8")).substitute(
+        policy=_policy(plotly, script),
+        title=_text(f"{summary['task']}: federated run {summary['run']}"),
+        style=(_PARTS / "report.css").read_text(encoding="utf-8"),
+        task=_text(summary["task"]),
+        about=_text(_about(summary)),
+        lead=_text(_lead(plan, summary)),
+        glance="".join(_glance(plan, summary)),
+        privacy=_privacy(plan, summary),
+        plots="".join(map(_figure, drawn)),
+        rounds=_rounds_table(rounds),
+        record=_pairs({key: summary[key] for key in _RECORD if summary[key] is not None}),
+        configuration=escape(configuration),
+        versions=_pairs(summary["versions"]),
+        figures=_json([{"name": f.name, "data": f.data, "layout": f.layout} for f in drawn]),
+        plotly=plotly,
+        script=script,
+    )
+    write_text(path, page)
+
+
+def _policy(*scripts: str) -> str:
+    """A content security policy: no connection anywhere, and only ``scripts`` run."""
+    digests = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline';"
+        " img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _about(summary: Mapping[str, Any]) -> str:
+    return (
+        f"Federated run of {counted(summary['rounds'], 'round')} on"
+        f" {counted(summary['sites'], 'site')}, net {summary['net']}, strategy"
+        f" {summary['strategy']}, seed {summary['seed']}"
+    )
+
+
+def _lead(plan: RunPlan, summary: Mapping[str, Any]) -> str:
+    task = plan.task
+    named = f" ({', '.join(task.labels)})" if len(task.labels) <= _NAMED_CLASSES else ""
+    shape = " by ".join(map(str, task.window_shape))
+    rate = f" at {task.rate_hz:g} readings a second" if task.rate_hz else ""
+    return (
+        f"A network learnt to tell {counted(len(task.labels), 'class', 'classes')}{named} from"
+        f" windows of {shape} values{rate}. The windows stayed on their sites; only updates of the"
+        f" network's parameters left. On windows held out from training it names"
+        f" {percent_text(summary['accuracy'])} right."
+    )
+
+
+def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
+    seconds = summary["seconds"]
+    yield _fact("Accuracy", percent_text(summary["accuracy"]), f"loss {loss_text(summary['loss'])}")
+    if isinstance(plan.privacy, PrivacyPlan):
+        spent = f"ε {summary['epsilon']:.3g}"
+        yield _fact(
+            "Privacy spent", spent, f"limit {plan.privacy.epsilon_limit:g}, δ {summary['delta']:g}"
+        )
+    else:
+        yield _fact("Privacy", "none", "no noise was added", "alarming")
+    refused = refusals_text(summary["refusals"])
+    yield _fact(
+        "Sites", f"{summary['sites']:,}", f"refused: {refused}" if refused else "none refused"
+    )
+    yield _fact("Rounds", f"{summary['rounds']:,}", f"{seconds_text(seconds['per_round'])} each")
+    total = bytes_text(summary["bytes_up"] + summary["bytes_down"])
+    yield _fact("Traffic", total, f"{bytes_text(summary['bytes_up'])} up")
+    yield _fact(
+        "Time", seconds_text(seconds["total"]), f"{seconds_text(seconds['start_up'])} to start"
+    )
+
+
+def _fact(name: str, value: str, more: str, kind: str = "") -> str:
+    return (
+        f'<div class="glance"><dt>{_text(name)}</dt>'
+        f'<dd class="{kind}">{_text(value)}<small>{_text(more)}</small></dd></div>'
+    )
+
+
+def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
+    """The guarantee in words: what is promised, to whom, and what is not."""
+    if not isinstance(plan.privacy, PrivacyPlan):
+        return (
+            f'<div class="alarm"><h2>How private?</h2><p><strong>{_text(NO_PRIVACY)}</strong></p>'
+            "<p>Whoever sees a site's update, or the model, may be able to tell whether a window"
+            " was in the training data, or what it looked like. Choose privacy=window to bound"
+            " that.</p></div>"
+        )
+    epsilon, delta, unit = summary["epsilon"], summary["delta"], summary["privacy_unit"]
+    promise = (
+        f"All that a site sent in this run, taken together, is (ε, δ)-differentially private for"
+        f" each {unit} of its data: ε = {epsilon:.3g} at δ = {delta:g} on the site that spent most,"
+        f" and the limit is {plan.privacy.epsilon_limit:g}."
+    )
+    meaning = (
+        f"Whether or not any one {unit} was among a site's training data, nothing that can come"
+        f" out is more than e^ε = {odds_text(epsilon)} times as likely, save for a probability of"
+        " δ. This holds against whoever sees the updates, the server too, since each site clips and"
+        " adds noise before anything leaves."
+    )
+    limits = (
+        f"One {unit} is protected, not all that a person contributed. Test windows, with which"
+        " the figures below were made, are not part of the promise."
+    )
+    seeded = (
+        " The noise of this run came from a seed, so that the run can be repeated; who knows the"
+        " seed can take the noise away. Runs on real devices draw it from the operating system."
+        if plan.seed is not None
+        else ""
+    )
+    how = (
+        f"Accountant: {summary['accountant']}. Noise multiplier {summary['noise_multiplier']:.4g},"
+    )
+    how += f" clip norm {plan.privacy.clip_norm:g}, sampling rate {plan.privacy.sampling_rate:.4g},"
+    how += f" {counted(plan.privacy.steps, 'step')} a round."
+    return (
+        '<div class="private"><h2>How private?</h2><div class="prose">'
+        f"<p>{_text(promise)}</p><p>{_text(meaning)}</p>"
+        f"<p>{_text(limits + seeded)}</p><p><small>{_text(how)}</small></p></div></div>"
+    )
+
+
+def _figure(figure: Figure) -> str:
+    says = _text(figure.says)
+    return (
+        f"<figure><figcaption><h2>{_text(figure.title)}</h2><p>{says}</p></figcaption>"
+        f'<div class="plot" id="{figure.name}" role="img" aria-label="{says}"></div></figure>'
+    )
+
+
+def _rounds_table(rounds: Sequence[RoundResult]) -> str:
+    head = ("round", "asked", "updates", "refused", "errors", "accuracy", "loss", "epsilon", "up",
+            "down", "seconds")  # fmt: skip
+    rows = [
+        (r.round, r.sites_asked, r.updates, refusals_text(r.refusals) or "0", r.errors,
+         share_text(r.accuracy), loss_text(r.loss), f"{r.epsilon:.3f}", bytes_text(r.bytes_up),
+         bytes_text(r.bytes_down), f"{r.seconds:.3f}")
+        for r in rounds
+    ]  # fmt: skip
+    cells = "".join(f"<tr>{''.join(f'<td>{_text(c)}</td>' for c in row)}</tr>" for row in rows)
+    names = "".join(f'<th scope="col">{name}</th>' for name in head)
+    return f'<table class="numbers"><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table>'
+
+
+def _pairs(value_of: Mapping[str, Any]) -> str:
+    rows = (
+        f'<tr><th scope="row">{_text(name)}</th><td class="long">{_text(value)}</td></tr>'
+        for name, value in value_of.items()
+    )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _text(value: object) -> str:
+    """``value`` as text in a page or an attribute, whatever it holds."""
+    return escape(one_line(str(value)))
+
+
+def _json(value: object) -> str:
+    """JSON that can stand in a script element: no character in it ends the element."""
+    text = json.dumps(json_value(value), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,261 @@
+"""What a run leaves as files: one line a round, and a summary of the whole.
+
+Every file is strict JSON: a figure that is not a number (a loss that has run away) is null.
+"""
+
+import json
+import math
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.plan import RunPlan
+from fl_common.privacy import ACCOUNTANTS, PrivacyPlan
+from fl_common.vocabulary import Integers
+
+_PACKAGES = (
+    "torch",
+    "opacus",
+    "flwr",
+    "onnx",
+    "onnxruntime",
+    "numpy",
+    "hydra-core",
+    "join-the-dots",
+)
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """One round, as its line in ``rounds.jsonl`` and its point in the figures.
+
+    ``refusals`` counts sites by reason; ``errors`` counts answers that never came or could not be
+    used. ``epsilon`` is the highest over sites after this round, 0.0 without DP. ``accuracy`` (a
+    share) and ``loss`` (nats) are those of the global model after the round; None where unknown.
+    """
+
+    round: int
+    sites_asked: int
+    updates: int
+    refusals: Mapping[str, int]
+    errors: int
+    accuracy: float | None
+    loss: float | None
+    epsilon: float
+    bytes_up: int
+    bytes_down: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "refusals", dict(self.refusals))
+
+    def to_row(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        row: dict[str, Any] = json_value(asdict(self))
+        return row
+
+    @staticmethod
+    def from_row(row: Mapping[str, Any]) -> "RoundResult":
+        """The result of which ``to_row`` made ``row``; keys of others in it are passed over.
+
+        Raises:
+            InvalidConfiguration: a field is missing.
+        """
+        names = [field.name for field in fields(RoundResult)]
+        missing = [name for name in names if name not in row]
+        if missing:
+            raise InvalidConfiguration(
+                f"round {row.get('round', '?')} of the earlier rounds",
+                f"has no {', '.join(missing)}",
+                "Resume with the version that began the run",
+            )
+        return RoundResult(**{name: row[name] for name in names})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The final evaluation on the test set.
+
+    ``per_class_accuracy`` (the share of a class's windows that was named right) is by label,
+    ``accuracy_of_group`` by person or site. ``confusion_KK`` counts windows: rows are the truth,
+    columns the prediction, both in the order of the task's labels.
+    """
+
+    accuracy: float
+    loss: float
+    per_class_accuracy: Mapping[str, float]
+    confusion_KK: Integers
+    accuracy_of_group: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What only the end of a run knows.
+
+    Seconds are of this process: a run that was resumed has spent more, as its rounds tell.
+    """
+
+    sites: int
+    strategy: str
+    engine: str
+    start_up_s: float
+    """From the start of the program to the first round."""
+    total_s: float
+    parameter_digest: str
+    onnx_path: str
+    onnx_parity: float
+    """Largest absolute difference between torch's and ONNX Runtime's outputs."""
+
+
+class RoundLog:
+    """``rounds.jsonl``: one JSON object a line, each in the file before ``append`` returns.
+
+    A run that goes on from its checkpoint repeats the rounds after it, so opening the log keeps
+    only rounds up to ``keep_until`` (0: none). A line that a crash left half-written is dropped.
+    A power cut may cost the log its last lines, never the checkpoint: that holds the same rows.
+    """
+
+    def __init__(self, path: Path, keep_until: int) -> None:
+        self._path = path
+        kept = [row for row in _rows(path) if row["round"] <= keep_until]
+        write_text(path, "".join(_line(row) for row in kept))
+
+    def append(self, result: RoundResult) -> None:
+        """Add the line of ``result``."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_line(result.to_row()))
+
+
+def summarise(
+    plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome, ending: Ending
+) -> dict[str, Any]:
+    """The figures of a whole run, as JSON values."""
+    refusals: Counter[str] = Counter()
+    for result in rounds:
+        refusals.update(result.refusals)
+    summary = {
+        "run": plan.run,
+        "task": plan.task.name,
+        "net": net_name(plan),
+        "strategy": ending.strategy,
+        "engine": ending.engine,
+        "sites": ending.sites,
+        "rounds": len(rounds),
+        "seed": plan.seed,
+        "accuracy": outcome.accuracy,
+        "loss": outcome.loss,
+        "per_class_accuracy": outcome.per_class_accuracy,
+        **_privacy(plan, rounds),
+        "bytes_up": sum(result.bytes_up for result in rounds),
+        "bytes_down": sum(result.bytes_down for result in rounds),
+        "seconds": _seconds(rounds, ending),
+        "refusals": dict(sorted(refusals.items())),
+        "plan_digest": plan.digest(),
+        "parameter_digest": ending.parameter_digest,
+        "onnx_path": ending.onnx_path,
+        "onnx_parity": ending.onnx_parity,
+        "versions": versions(),
+    }
+    strict: dict[str, Any] = json_value(summary)
+    return strict
+
+
+def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
+    """Write ``summary`` as JSON, whole or not at all."""
+    strict = json_value(summary)
+    write_text(path, json.dumps(strict, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put ``text`` (UTF-8) at ``path``, whole or not at all, through a crash or a power cut too."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def json_value(value: Any) -> Any:
+    """``value`` with every number that JSON can't hold as null."""
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_value(item) for item in value]
+    if isinstance(value, np.generic):
+        return json_value(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and the main packages; None for one that is not installed."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
+
+
+def net_name(plan: RunPlan) -> str:
+    """The net as an override names it: the file under ``models.nets``."""
+    return plan.net.target.split(".")[-2]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _privacy(plan: RunPlan, rounds: Sequence[RoundResult]) -> dict[str, Any]:
+    privacy = plan.privacy
+    if not isinstance(privacy, PrivacyPlan):
+        nothing = ("epsilon", "delta", "accountant", "noise_multiplier")
+        return {**dict.fromkeys(nothing), "privacy_unit": "none"}
+    return {
+        "epsilon": max((result.epsilon for result in rounds), default=0.0),
+        "delta": privacy.delta,
+        "accountant": ACCOUNTANTS[privacy.accountant],
+        "privacy_unit": privacy.unit,
+        "noise_multiplier": privacy.noise_multiplier,
+    }
+
+
+def _seconds(rounds: Sequence[RoundResult], ending: Ending) -> dict[str, Any]:
+    each = [result.seconds for result in rounds]
+    return {
+        "total": ending.total_s,
+        "start_up": ending.start_up_s,
+        "per_round": sum(each) / len(each) if each else None,
+        "rounds": each,
+    }
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a log; none where there is no log."""
+    if not path.exists():
+        return []
+    rows = (_row(line) for line in path.read_bytes().split(b"\n"))
+    return [row for row in rows if row is not None]
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("round"), int) else None
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,123 @@
+"""The words and units that the console and the report share, so that both say the same."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from fl_common.plan import RunPlan
+from fl_common.privacy import ACCOUNTANTS, PrivacyPlan
+
+NO_PRIVACY = "No differential privacy: updates reveal what they were trained on."
+"""Said wherever a run without DP shows its figures."""
+
+SEEDED_NOISE = "seeded noise: repeatable, for simulation only"
+"""Whoever knows the seed can subtract the noise (DESIGN decision 6)."""
+
+_NAMED_BEST = 10_000_000
+
+
+def bytes_text(count: float) -> str:
+    """Bytes in decimal units, three digits: ``1.23 MB``."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{_three_digits(count / size)} {unit}"
+    return f"{count:.0f} B"
+
+
+def seconds_text(seconds: float) -> str:
+    """``12 ms``, ``1.23 s``, ``4 min 05 s``, ``2 h 03 min``."""
+    if seconds < 0.0995:
+        return f"{seconds * 1e3:.0f} ms"
+    if seconds < 59.95:
+        return f"{_three_digits(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def clock_text(seconds: float) -> str:
+    """``0:12`` or ``1:02:03``, for a countdown."""
+    minutes, rest = divmod(round(seconds), 60)
+    return (
+        f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+        if minutes >= 60
+        else f"{minutes}:{rest:02d}"
+    )
+
+
+def share_text(share: float | None) -> str:
+    """A share as ``0.871``."""
+    return f"{share:.3f}" if _is_known(share) else "unknown"
+
+
+def percent_text(share: float | None) -> str:
+    """A share as ``87.1%``."""
+    return f"{100 * share:.1f}%" if _is_known(share) else "unknown"
+
+
+def loss_text(loss: float | None) -> str:
+    """A loss as ``0.412`` (or ``12.3``, ``1.2e+05``); "not finite" where it has run away."""
+    if not _is_known(loss):
+        return "not finite"
+    return _three_digits(loss) if loss < 1000 else f"{loss:.1e}"
+
+
+def privacy_sentence(plan: RunPlan) -> str:
+    """How private the run is by its plan, in one line."""
+    privacy = plan.privacy
+    if not isinstance(privacy, PrivacyPlan):
+        return NO_PRIVACY
+    return (
+        f"at most epsilon {privacy.epsilon_limit:g} at delta {privacy.delta:g}"
+        f" for each {privacy.unit} of a site, noise multiplier {privacy.noise_multiplier:.3g},"
+        f" {ACCOUNTANTS[privacy.accountant]}"
+    )
+
+
+def refusals_text(refusals: Mapping[str, int]) -> str:
+    """``budget 12, training 1``."""
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(refusals.items()))
+
+
+def odds_text(epsilon: float) -> str:
+    """The factor e^epsilon in a form that a person can read."""
+    if epsilon > 300:
+        return f"e^{epsilon:.0f}"
+    factor = math.exp(epsilon)
+    return (
+        f"{factor:,.3g}"
+        if factor < 1000
+        else f"{factor:,.0f}"
+        if factor < _NAMED_BEST
+        else f"{factor:.1e}"
+    )
+
+
+def title_of(summary: Mapping[str, Any]) -> str:
+    """``wearables, cnn1d: 10 sites, 30 rounds, seed 0``."""
+    return (
+        f"{summary['task']}, {summary['net']}: {counted(summary['sites'], 'site')},"
+        f" {counted(summary['rounds'], 'round')}, seed {summary['seed']}"
+    )
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """``1 site``, ``12 sites``, ``1,000,000 sites``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def one_line(text: str) -> str:
+    """``text`` in one line, without what would steer a terminal."""
+    return "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split())
+    )
+
+
+def _is_known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
+
+
+def _three_digits(value: float) -> str:
+    digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f}"
