@@ -1,0 +1,125 @@
+"""RESULTS.md: the rows of every workload, the figures to reach, and the machine."""
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks.figures import Finding, findings
+from benchmarks.machine import Facts
+from benchmarks.results import LARGEST_DIFFERENCE, Results, Row, Spread, comparable
+from benchmarks.workloads import BARE, COMPARED, OPACUS, Workload
+
+_MIB = 2**20
+
+_INTRODUCTION = f"""# Results
+
+Written by `make bench`; `README.md` beside this file says how each figure is taken.
+
+Times are the median of the runs, with the least and the largest in brackets. An *update* is the
+training of one site in one round: the median round over its sites, evaluation not counted. *Loop*
+is from the first round's start to the last one's end with all that lies between. *Whole process*
+begins with the command and ends with its exit; ours contains the checkpoints, the published ONNX
+model and the report. *Of bare* divides by the bare loop in one process, without DP, of the same
+session. A row whose accuracy lies more than {LARGEST_DIFFERENCE * 100:.0f} point from the bare
+loop's (with DP: from Opacus' in it) is not comparable.
+"""
+
+
+def to_markdown(results: Results) -> str:
+    """The whole page."""
+    parts = [_INTRODUCTION, _machine(results.machine), _figures(findings(results))]
+    parts += [_compared(w, results) for w in COMPARED if results.of_workload(w.name)]
+    parts += _alone(results)
+    return "\n".join(parts)
+
+
+def _machine(facts: Facts) -> str:
+    return "\n".join(
+        [
+            "## The machine\n",
+            _table(["fact", "value"], ([name, str(value)] for name, value in facts.items())),
+        ]
+    )
+
+
+def _figures(found: Sequence[Finding]) -> str:
+    rows = (
+        [f.name, _bound(f.bound), "-" if f.measured is None else f"{f.measured:.3g}", f.verdict]
+        for f in found
+    )
+    return "## Figures to reach\n\n" + _table(["figure", "at most", "measured", ""], rows)
+
+
+def _bound(bound: float) -> str:
+    return f"1/{1 / bound:.3g} = {bound:.3g}" if bound < 1 else f"{bound:.3g}"
+
+
+def _compared(workload: Workload, results: Results) -> str:
+    """Rows beside the bare loop."""
+    bare = results.row(workload.base, BARE)
+    same = results.row(workload.name, OPACUS if workload.is_private else BARE)
+    heads = ["system", "ms per update", "of bare", "loop s", "whole process s", "of bare"]
+    rows = (_cells(row, bare, same) for row in results.of_workload(workload.name))
+    title = f"## {workload.name}: {workload.title}\n"
+    return "\n".join([title, _table([*heads, "peak MiB", "accuracy"], rows)])
+
+
+def _cells(row: Row, bare: Row | None, same: Row | None) -> list[str]:
+    if not row.runs:
+        return [row.system, f"failed: {row.failure}", *["-"] * 6]
+    return [
+        row.system,
+        _spread(row.update_s, 1e3),
+        _of(row.update_s, bare.update_s if bare else None, row, same),
+        _spread(row.of(lambda run: run.loop_s)),
+        _spread(row.wall_s),
+        _of(row.wall_s, bare.wall_s if bare else None, row, same),
+        _memory(row),
+        f"{row.accuracy:.4f}",
+    ]
+
+
+def _of(value: Spread, base: Spread | None, row: Row, same: Row | None) -> str:
+    if base is None or same is None:
+        return "-"
+    if not comparable(row, same):
+        return "not comparable"
+    return f"{value.median / base.median:.3g}"
+
+
+def _alone(results: Results) -> list[str]:
+    """Workloads that only this project is measured on: the main job, and large populations."""
+    names = {workload.name for workload in COMPARED}
+    rows = [row for row in results.rows if row.workload not in names]
+    if not rows:
+        return []
+    heads = ["job", "start-up s", "ms per round", "whole process s", "peak MiB"]
+    return ["## This project alone\n", _table(heads, map(_alone_cells, rows))]
+
+
+def _alone_cells(row: Row) -> list[str]:
+    if not row.runs:
+        return [row.workload, f"failed: {row.failure}", "-", "-", "-"]
+    return [
+        row.workload,
+        _spread(row.of(lambda run: run.start_up_s or 0.0)),
+        _spread(row.of(lambda run: run.round_s), 1e3),
+        _spread(row.wall_s),
+        _memory(row),
+    ]
+
+
+def _memory(row: Row) -> str:
+    return f"{row.of(lambda run: run.peak_bytes).median / _MIB:.0f}"
+
+
+def _spread(spread: Spread, scale: float = 1.0) -> str:
+    median, least, largest = (
+        f"{value * scale:.3g}" for value in (spread.median, spread.least, spread.largest)
+    )
+    return median if least == largest else f"{median} ({least} to {largest})"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [list(heads), ["---"] * len(heads), *map(list, rows)]
+    return (
+        "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in r)} |" for r in lines) + "\n"
+    )
