@@ -8,6 +8,7 @@ to spend its privacy budget on finding such features first (Tramer and Boneh 202
 
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,15 +19,9 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 from models.fronts import check_constants
 
-MOTION_UNITS: Mapping[str, float] = {
-    "g": 1.0,
-    "m/s2": 9.80665,
-    "rad/s": 1.0,
-    "deg/s": 180 / math.pi,
-}
-"""Units of motion sensors, with the size that becomes 1: one g, one rad/s; zero stays zero."""
+GRAVITY: Mapping[str, float] = {"g": 1.0, "m/s2": 9.80665}
+"""Units of accelerometers, with what gravity is in them (standard gravity, CGPM 1901)."""
 
-_GRAVITY_UNITS = ("g", "m/s2")
 _WITHOUT_GRAVITY = ("body", "linear")
 
 _BAND_ENDS = (1, 2, 3, 4, 6, 8, 12, 18, 28, 48, 76, 120, 190, 300, 480, 760, 1200)
@@ -53,14 +48,15 @@ class _Sensor:
 class MotionFeatures(nn.Module):
     """Series (N, T, C) in sensor units to features (N, F), standardised within each window.
 
-    Channels that follow each other and differ only behind the last underscore (acc_x, acc_y, acc_z)
-    are the axes of one sensor; the magnitude over its axes joins them as one more signal. Of each
+    Channels that follow each other and differ in a last letter x, y or z (acc_x, acc_y, acc_z) are
+    the axes of one sensor; the magnitude over its axes joins them as one more signal. Of each
     signal: mean, largest and smallest value, and the logarithms of variance, of mean squared
     difference and of the power in each band of its spectrum (Hann window). Of each sensor: the
     correlations between its axes. Of each accelerometer in which gravity was left (its name does
     not begin with body or linear): the direction of gravity, and the products of its coordinates.
 
-    Channels in other units than ``MOTION_UNITS`` are normalised by the task's center and scale.
+    Accelerations are taken relative to gravity; other channels by the task's center and scale,
+    where the largest scale of a sensor's axes counts for all of them.
 
     Raises:
         InvalidConfiguration: windows of fewer than 8 readings.
@@ -82,7 +78,7 @@ class MotionFeatures(nn.Module):
                 "Make the windows longer, or choose net=mlp",
             )
         self.sensors = _sensors(task)
-        center, unit = _constants(task)
+        center, unit = _constants(task, self.sensors)
         self.register_buffer("center", torch.tensor(center))
         self.register_buffer("unit", torch.tensor(unit))
         for name, buffer in _spectrum(length).items():
@@ -149,27 +145,29 @@ class MotionFeatures(nn.Module):
 
 
 def _sensors(task: Task) -> tuple[_Sensor, ...]:
-    def stem(channel: int) -> str:
-        return task.channels[channel].rpartition("_")[0] or task.channels[channel]
+    def key(channel: int) -> tuple[str, str]:
+        return re.sub("_?[xyzXYZ]$", "", task.channels[channel]), task.units[channel]
 
     sensors = []
-    for name, group in itertools.groupby(range(len(task.channels)), key=stem):
+    for (name, unit), group in itertools.groupby(range(len(task.channels)), key):
         channels = list(group)
-        accelerometer = task.units[channels[0]] in _GRAVITY_UNITS
         feels_gravity = (
-            accelerometer and len(channels) > 1 and not name.startswith(_WITHOUT_GRAVITY)
+            unit in GRAVITY and len(channels) > 1 and not name.startswith(_WITHOUT_GRAVITY)
         )
         sensors.append(_Sensor(channels[0], len(channels), feels_gravity))
     return tuple(sensors)
 
 
-def _constants(task: Task) -> tuple[list[float], list[float]]:
+def _constants(task: Task, sensors: tuple[_Sensor, ...]) -> tuple[list[float], list[float]]:
     """Center and unit of each channel."""
     check_constants(task)
     center, unit = list(task.center), list(task.scale)
-    for channel, name in enumerate(task.units):
-        if name in MOTION_UNITS:
-            center[channel], unit[channel] = 0.0, MOTION_UNITS[name]
+    for sensor in sensors:
+        axes = slice(sensor.first, sensor.first + sensor.axes)
+        gravity = GRAVITY.get(task.units[sensor.first])
+        if gravity is not None:
+            center[axes] = [0.0] * sensor.axes
+        unit[axes] = [gravity or max(task.scale[axes])] * sensor.axes
     return center, unit
 
 

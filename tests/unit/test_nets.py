@@ -222,7 +222,9 @@ def test_normalise_takes_center_to_zero_and_scale_to_one(
 
 
 def test_motion_features_do_not_depend_on_the_unit() -> None:
-    in_si = replace(MOTION, units=("m/s2",) * 3 + ("deg/s",) * 3)
+    in_si = replace(
+        MOTION, units=("m/s2",) * 3 + ("deg/s",) * 3, scale=(1.0,) * 3 + (57.29578 * 2.5,) * 3
+    )
     values_NTC = torch.from_numpy(readings(MOTION, 4))
     factors_C = torch.tensor([9.80665] * 3 + [57.29578] * 3)
     torch.testing.assert_close(
@@ -231,6 +233,22 @@ def test_motion_features_do_not_depend_on_the_unit() -> None:
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+@pytest.mark.parametrize(
+    ("channels", "axes", "gravity"),
+    [
+        (("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"), [3, 3], [True, False]),
+        (("ax", "ay", "az", "wx", "wy", "wz"), [3, 3], [True, False]),
+        (("body_acc_x", "body_acc_y", "body_acc_z", "q", "p", "r"), [3, 1, 1, 1], [False] * 4),
+    ],
+)
+def test_axes_of_one_sensor_are_found_by_name(
+    channels: tuple[str, ...], axes: list[int], gravity: list[bool]
+) -> None:
+    sensors = MotionFeatures(replace(MOTION, channels=channels)).sensors
+    assert [sensor.axes for sensor in sensors] == axes
+    assert [sensor.feels_gravity for sensor in sensors] == gravity
 
 
 def test_motion_features_see_gravity_and_the_band_of_a_swing() -> None:
