@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.privacy import NoPrivacy, Privacy, PrivacyPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan
+from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import NetSpec, Parameters, Task
 
+Privacy = PrivacyPlan | SitePrivacyPlan | NoPrivacy
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "cosine"]
 
@@ -116,11 +118,31 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class Instruction:
-    """What the server asks of a site in one round: take these parameters and follow the plan."""
+    """What the server asks of a site in one round: take these parameters and follow the plan.
+
+    ``clip_norm`` bounds the site's whole update in this round; None but under a site-level plan.
+
+    Raises:
+        InvalidConfiguration: a clip norm that the plan does not provide for.
+    """
 
     plan: RunPlan
     round: int
     parameters: Parameters
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        privacy, given = self.plan.privacy, self.clip_norm
+        if not isinstance(privacy, SitePrivacyPlan):
+            fits, rule = given is None, "must be left out: only a site-level plan has one"
+        elif privacy.adaptive_clipping is None:
+            fits, rule = given == privacy.clip_norm, f"must be the plan's, {privacy.clip_norm}"
+        else:
+            fits = given is not None and 0 < given < math.inf
+            rule = "must be a finite number above 0"
+        if not fits:
+            remedy = "Run server and sites with the same version"
+            raise InvalidConfiguration(f"clip norm {given} of round {self.round}", rule, remedy)
 
 
 def _task(fields: dict[str, Any]) -> Task:
@@ -131,6 +153,11 @@ def _task(fields: dict[str, Any]) -> Task:
 
 
 def _privacy(fields: dict[str, Any]) -> Privacy:
+    if fields["unit"] == "site":
+        adaptive = fields["adaptive_clipping"]
+        return SitePrivacyPlan(
+            **{**fields, "adaptive_clipping": adaptive and AdaptiveClipping(**adaptive)}
+        )
     kinds: dict[str, type[PrivacyPlan] | type[NoPrivacy]] = {
         "window": PrivacyPlan,
         "none": NoPrivacy,

@@ -100,9 +100,6 @@ class NoPrivacy:
     unit: Literal["none"] = "none"
 
 
-Privacy = PrivacyPlan | NoPrivacy
-
-
 def check_epsilon(epsilon: float) -> None:
     """Raise InvalidConfiguration unless ``epsilon`` is finite and above 0."""
     if not (epsilon > 0 and math.isfinite(epsilon)):

@@ -7,7 +7,8 @@ and did not refuse before training; a site that did not answer counts as having 
 from collections import Counter
 from collections.abc import Iterable
 
-from fl_common.privacy import Privacy, PrivacyPlan, Spend, epsilon_of
+from fl_common.plan import Privacy
+from fl_common.privacy import PrivacyPlan, Spend, epsilon_of
 from fl_common.vocabulary import RefusalReason
 
 SPENDS_NOTHING = frozenset(

@@ -6,10 +6,9 @@ from typing import Any
 
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
-from fl_common.plan import RunPlan, TrainingPlan
+from fl_common.plan import Privacy, RunPlan, TrainingPlan
 from fl_common.privacy import (
     NoPrivacy,
-    Privacy,
     PrivacyPlan,
     calibrate_noise,
     check_delta,

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fl_common.plan import RunPlan
-from fl_common.privacy import Privacy
+from fl_common.plan import Privacy, RunPlan
 from fl_common.vocabulary import NetSpec
 from simulate.results import Ending, Outcome, RoundResult, summarise
 from tests import samples

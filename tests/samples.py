@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fl_common.plan import RunPlan, TrainingPlan
-from fl_common.privacy import NoPrivacy, Privacy, PrivacyPlan
+from fl_common.plan import Privacy, RunPlan, TrainingPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task, Windows
 
 TASK = Task(

@@ -10,8 +10,7 @@ from fl_client.training.checks import WatchedNoise, check_task
 from fl_client.training.prepared import net_for
 from fl_client.training.randomness import SeededNoise, SystemNoise
 from fl_common.errors import PrivacyViolation
-from fl_common.plan import RunPlan
-from fl_common.privacy import Privacy
+from fl_common.plan import Privacy, RunPlan
 from fl_common.vocabulary import NetSpec, RefusalReason, Windows
 from models.nets import parameters_of
 from tests import samples
