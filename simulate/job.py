@@ -11,15 +11,17 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
+from fl_client.training.checks import why_not_private
 from fl_common import params
 from fl_common.plan import RunPlan
+from fl_common.privacy import NoPrivacy
 from fl_common.vocabulary import Task
 from fl_server.app import FederatedRun, Row, build_server_app
 from fl_server.build import build_federation, build_plan, check_sampling
 from fl_server.publish import publish_model
 from fl_server.strategy import Roster, RoundReport, ask_roster
 from models.evaluation import Evaluator, Predictions
-from models.nets import build_net, parameters_of
+from models.nets import Net, build_net, parameters_of
 from simulate.build import build_site_app, fleet_facts, open_world
 from simulate.console import Console
 from simulate.home import Home
@@ -49,27 +51,27 @@ class Job:
         """Plan, train, publish and report."""
         torch.set_num_threads(1)  # a worker process per core beats threads on small nets
         world = open_world(self._yaml("world"))
-        plan = self._plan(world, overrides)
+        plan = self._plan(world)
         federation = build_federation(self.config, plan, self._roster(len(world.sites)))
         check_sampling(federation, world.sites)
         net = build_net(plan.net, plan.task, plan.seed or 0)
+        _check_private(net, plan)
         test = world.test()
         self._evaluate = Evaluator(net, test.windows, len(plan.task.labels))
         run = FederatedRun(federation, parameters_of(net), self.home.checkpoints, self._record)
         done = run.resume()
+        if not self.config["resume"]:
+            self.home.write_record(plan.run, overrides)
         self._log = RoundLog(self.home.rounds, keep_until=done)
         self._start(plan, len(world.sites), done)
         self._engine(run, len(world.sites))
         self._finish(plan, run, test, len(world.sites))
 
-    def _plan(self, world: World, overrides: list[str]) -> RunPlan:
+    def _plan(self, world: World) -> RunPlan:
         """The plan of this run, under the identity of the run that goes on, if one does."""
         resumed = self.config["resume"]
         identity = self.home.read_record()["run"] if resumed else uuid.uuid4().hex
-        plan = build_plan(self.config, identity, world.task, fleet_facts(world))
-        if not resumed:
-            self.home.write_record(identity, overrides)
-        return plan
+        return build_plan(self.config, identity, world.task, fleet_facts(world))
 
     def _yaml(self, *keys: str) -> str:
         node: Any = self.config
@@ -145,6 +147,12 @@ class Job:
     def _configuration(self) -> str:
         """The resolved configuration as YAML."""
         return OmegaConf.to_yaml(OmegaConf.create(dict(self.config)))
+
+
+def _check_private(net: Net, plan: RunPlan) -> None:
+    """Raise now what every site would refuse in the first round."""
+    if not isinstance(plan.privacy, NoPrivacy) and (problem := why_not_private(net)):
+        raise problem
 
 
 def _outcome(predictions: Predictions, test: TestSet, task: Task) -> Outcome:

@@ -7,13 +7,13 @@ operating system's generator itself.
 """
 
 import hashlib
-import math
 import os
 from typing import Protocol
 
 import numpy as np
 import torch
 
+from fl_common.noise import system_normals
 from fl_common.plan import RunPlan
 from fl_common.privacy import PrivacyPlan
 
@@ -38,21 +38,11 @@ class SeededNoise:
 
 
 class SystemNoise:
-    """Noise from ``os.urandom`` by Box and Muller (1958).
-
-    Each value is the sum of four independent normals over two, which hides the floating-point
-    grid that a single one shows (Holohan and Braghin 2021, section 5.1; Mironov 2012).
-    """
+    """Noise from the operating system: see ``fl_common.noise``."""
 
     def standard_normal(self, size: int) -> torch.Tensor:
         """Shape (size,), float32."""
-        pairs = 2 * size
-        words = np.frombuffer(os.urandom(16 * pairs), dtype=np.uint64).reshape(2, pairs)
-        uniform_2P = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-        radius_P = np.sqrt(-2 * np.log(uniform_2P[0]))
-        angle_P = 2 * math.pi * uniform_2P[1]
-        normals = np.concatenate([radius_P * np.cos(angle_P), radius_P * np.sin(angle_P)])
-        return torch.from_numpy((normals.reshape(4, size).sum(0) / 2).astype(np.float32))
+        return torch.from_numpy(system_normals(size).astype(np.float32))
 
 
 def noise_source(plan: RunPlan, site: str, round_: int) -> NoiseSource:
@@ -77,7 +67,9 @@ def draw_batches(plan: RunPlan, site: str, round_: int, windows: int) -> list[to
         rate, steps = plan.privacy.sampling_rate, plan.privacy.steps
         masks_SN = torch.rand(steps, windows, generator=generator) < rate
         return [mask_N.nonzero().flatten() for mask_N in masks_SN]
-    epochs = (torch.randperm(windows, generator=generator) for _ in range(plan.training.local_epochs))
+    epochs = [
+        torch.randperm(windows, generator=generator) for _ in range(plan.training.local_epochs)
+    ]
     return [batch for order in epochs for batch in order.split(plan.training.batch_size)]
 
 

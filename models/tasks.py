@@ -1,0 +1,72 @@
+"""The tasks on public data: what is learnt, and how a window looks.
+
+``center`` and ``scale`` are round numbers of the order of the sensor's readings, or constants that
+others have published, never statistics of the windows that a site holds. They need not be exact:
+they only bring readings near one.
+"""
+
+from fl_common.vocabulary import Task
+
+
+def wearables() -> Task:
+    """Seven shoulder exercises from a smartwatch (Burns et al. 2018, arXiv 1802.01489).
+
+    Windows (128, 6): accelerometer in g and gyroscope in rad/s at 50 Hz. Gravity is 1 g, and an
+    arm that is exercised turns by about 2 rad/s.
+    """
+    return Task(
+        name="wearables",
+        channels=("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"),
+        units=("g",) * 3 + ("rad/s",) * 3,
+        rate_hz=50.0,
+        window_shape=(128, 6),
+        labels=("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW"),
+        center=(0.0,) * 6,
+        scale=(1.0,) * 3 + (2.0,) * 3,
+    )
+
+
+def activity() -> Task:
+    """Six activities from a smartphone at the waist (Anguita et al. 2013, ESANN).
+
+    Windows (128, 9) at 50 Hz: body acceleration without gravity and total acceleration in g, and
+    angular velocity in rad/s. Standing upright, gravity lies along the first axis.
+    """
+    return Task(
+        name="activity",
+        channels=tuple(
+            f"{signal}_{axis}"
+            for signal in ("body_acc", "body_gyro", "total_acc")
+            for axis in ("x", "y", "z")
+        ),
+        units=("g",) * 3 + ("rad/s",) * 3 + ("g",) * 3,
+        rate_hz=50.0,
+        window_shape=(128, 9),
+        labels=(
+            "WALKING",
+            "WALKING_UPSTAIRS",
+            "WALKING_DOWNSTAIRS",
+            "SITTING",
+            "STANDING",
+            "LAYING",
+        ),
+        center=(0.0,) * 9,
+        scale=(0.2,) * 3 + (0.5,) * 3 + (0.5,) * 3,
+    )
+
+
+def digits() -> Task:
+    """Handwritten digits, MNIST (LeCun et al. 1998): images (1, 28, 28) of grey levels 0 to 255.
+
+    The constants 0.1307 and 0.3081 (times 255) are those of the PyTorch MNIST example.
+    """
+    return Task(
+        name="digits",
+        channels=("grey",),
+        units=("level",),
+        rate_hz=None,
+        window_shape=(1, 28, 28),
+        labels=tuple("0123456789"),
+        center=(0.1307 * 255,),
+        scale=(0.3081 * 255,),
+    )
