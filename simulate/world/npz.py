@@ -1,0 +1,54 @@
+"""Reading npz files from outside: no pickles, and one message whatever is wrong with them."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fl_common.errors import InvalidData
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def read_npz(path: Path) -> Arrays:
+    """Every array of an npz file, by name.
+
+    Raises:
+        InvalidData: no such file, no npz file, a damaged one, or one with object arrays (pickles).
+    """
+    if not path.is_file():
+        raise InvalidData(str(path), "must be a file that exists", "Correct the path")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise InvalidData(str(path), "must be an npz file", "Write it with numpy.savez")
+        with loaded as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise InvalidData(
+                str(path),
+                "must be an undamaged npz file without object arrays: those are pickles, which can"
+                " run code when they are read",
+                "Write plain numbers or strings with numpy.savez",
+            ) from error
+        raise InvalidData(
+            str(path),
+            f"must be an undamaged npz file ({error})",
+            "Get or write it again",
+        ) from error
+
+
+def require(arrays: Arrays, names: tuple[str, ...], source: str) -> None:
+    """Raise InvalidData unless all of ``names`` are there."""
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise InvalidData(
+            f"{source} with {', '.join(sorted(arrays)) or 'nothing'}",
+            f"must also hold {', '.join(missing)}",
+            f"Give it the arrays {', '.join(names)}",
+        )
