@@ -64,9 +64,11 @@ class CohortTrainer:
 
     def _parts(self, places: list[int], ready: dict[int, ReadyTask]) -> Iterator[list[int]]:
         """``places`` of alike tasks, cut to the size of a stack."""
-        size = self._way(ready[places[0]].task).sites_at_once(
-            [ready[place] for place in places], self._budget
-        )
+        alike = [ready[place] for place in places]
+        try:
+            size = self._way(alike[0].task).sites_at_once(alike, self._budget)
+        except Exception:  # raised again, and answered, where each trains
+            size = 1
         for start in range(0, len(places), size):
             yield places[start : start + size]
 

@@ -11,17 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fl_client.training.stacked.gradients import (
-    MatrixGradients,
-    SampleGradients,
-    VectorGradients,
-    sum_of_products,
-)
+from fl_client.training.stacked.gradients import MatrixGradients
 from fl_client.training.stacked.layers import Stack, StackedLayer, Written
 from fl_client.training.stacked.rows import Slot
 
 _NATIVE_CHANNELS = 8
-"""From so many input channels on, torch's own kernels beat products with patches without DP."""
+"""From so many on, torch's own kernels beat products with patches: for images, without DP."""
 
 
 class StackedConvolution(StackedLayer):
@@ -42,7 +37,7 @@ class StackedConvolution(StackedLayer):
         self._kernel, self._stride, self._dilation = like.kernel_size, like.stride, like.dilation
         self._padding = tuple(int(each) for each in like.padding)
         self._groups = like.groups
-        self._many_channels = like.in_channels >= _NATIVE_CHANNELS
+        self._many_channels = like.in_channels >= _NATIVE_CHANNELS and len(like.kernel_size) > 1
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(N, C, *space) to (N, O, *space)."""
@@ -58,7 +53,7 @@ class StackedConvolution(StackedLayer):
         kernels = _kernel_gradients(backprops_NOT, _side_by_side(patches), self._groups)
         written: Written = [(self.weight_sum, kernels)]
         if self.bias is not None:
-            written.append((self.bias_sum, VectorGradients(backprops_NOT.sum(2))))
+            written.append((self.bias_sum, backprops_NOT.sum(2)))
         return written
 
     def write_sums(self, backprops: list[torch.Tensor]) -> None:
@@ -69,8 +64,8 @@ class StackedConvolution(StackedLayer):
                 self._add_native_sums(activations, backprop)
             return
         backprops_NOT = _side_by_side([backprop.flatten(2) for backprop in backprops])
-        sums = sum_of_products(backprops_NOT, _side_by_side(self.activations), self.stack.sites)
-        self.weight_sum.copy_(sums.view(self.weight_sum.shape))
+        kernels = MatrixGradients(backprops_NOT, _side_by_side(self.activations))
+        self.weight_sum.copy_(kernels.plain_sum(self.stack.sites).view(self.weight_sum.shape))
         if self.bias is not None:
             summed_NO = backprops_NOT.sum(2)
             torch.sum(
@@ -186,10 +181,10 @@ def _side_by_side(calls_NXT: list[torch.Tensor]) -> torch.Tensor:
 
 def _kernel_gradients(
     backprops_NOT: torch.Tensor, patches_NIT: torch.Tensor, groups: int
-) -> SampleGradients:
+) -> MatrixGradients | torch.Tensor:
     if groups == 1:
         return MatrixGradients(backprops_NOT, patches_NIT)
     left = backprops_NOT.unflatten(1, (groups, -1)).flatten(0, 1)
     right = patches_NIT.unflatten(1, (groups, -1)).flatten(0, 1)
     product = torch.bmm(left, right.transpose(1, 2))
-    return VectorGradients(product.view(len(backprops_NOT), -1))
+    return product.view(len(backprops_NOT), -1)

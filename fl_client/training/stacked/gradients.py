@@ -1,10 +1,8 @@
-"""Per-sample gradients of one parameter, in the form that costs least for what is asked of them.
+"""Per-sample gradients of one parameter, in the form that costs least.
 
 N is sites x batch, a site's samples in a row; S sites of B samples. Under DP the norms are asked
 for and then a weighted sum; without DP the plain sum alone.
 """
-
-from typing import Protocol
 
 import torch
 
@@ -12,33 +10,16 @@ _GRAM_ADVANTAGE = 8
 """Forming a gradient costs memory traffic: about this many multiplications per entry."""
 
 
-class SampleGradients(Protocol):
-    """One parameter's gradients, for each sample."""
-
-    def squared_norms(self) -> torch.Tensor:
-        """Squared L2 norm of each sample's gradient, shape (N,)."""
-        ...
-
-    def weighted_sum(self, weights_SB: torch.Tensor) -> torch.Tensor:
-        """``sum_b weights[s, b] * gradient[s, b]`` for each site, shape (S, entries)."""
-        ...
+def squared_lengths(gradients_NX: torch.Tensor) -> torch.Tensor:
+    """Squared L2 norm of each row, shape (N,)."""
+    lengths_N: torch.Tensor = torch.linalg.vector_norm(gradients_NX, dim=1)
+    return lengths_N.square_()
 
 
-class VectorGradients:
-    """Gradients as they are, shape (N, entries)."""
-
-    def __init__(self, gradients_NX: torch.Tensor) -> None:
-        self._gradients_NX = gradients_NX
-
-    def squared_norms(self) -> torch.Tensor:
-        """See ``SampleGradients``."""
-        norms_N: torch.Tensor = torch.linalg.vector_norm(self._gradients_NX, dim=1)
-        return norms_N.square_()
-
-    def weighted_sum(self, weights_SB: torch.Tensor) -> torch.Tensor:
-        """See ``SampleGradients``."""
-        gradients_SBX = self._gradients_NX.view(*weights_SB.shape, -1)
-        return torch.bmm(weights_SB.unsqueeze(1), gradients_SBX).squeeze(1)
+def weighted_rows(gradients_NX: torch.Tensor, weights_SB: torch.Tensor) -> torch.Tensor:
+    """``sum_b weights[s, b] * gradients[s, b]`` for each site, shape (S, X)."""
+    gradients_SBX = gradients_NX.view(*weights_SB.shape, -1)
+    return torch.bmm(weights_SB.unsqueeze(1), gradients_SBX).squeeze(1)
 
 
 class MatrixGradients:
@@ -53,28 +34,34 @@ class MatrixGradients:
 
     def __init__(self, backprops_NOT: torch.Tensor, activations_NIT: torch.Tensor) -> None:
         self._backprops_NOT, self._activations_NIT = backprops_NOT, activations_NIT
-        self._product: VectorGradients | None = None
+        self._product_NX: torch.Tensor | None = None
 
     def squared_norms(self) -> torch.Tensor:
-        """See ``SampleGradients``."""
+        """Squared L2 norm of each sample's gradient, shape (N,)."""
         if self._product_is_cheaper():
             product_NOI = torch.bmm(self._backprops_NOT, self._activations_NIT.transpose(1, 2))
-            self._product = VectorGradients(product_NOI.flatten(1))
-            return self._product.squared_norms()
+            self._product_NX = product_NOI.flatten(1)
+            return squared_lengths(self._product_NX)
         factors = (self._backprops_NOT, self._activations_NIT)
         if self._backprops_NOT.shape[2] == 1:
-            one, other = (torch.linalg.vector_norm(f.flatten(1), dim=1) for f in factors)
-            lengths_N: torch.Tensor = one * other
-            return lengths_N.square()
+            one, other = (squared_lengths(factor.flatten(1)) for factor in factors)
+            return one * other
         one, other = (torch.bmm(factor.transpose(1, 2), factor) for factor in factors)
         return (one * other).sum((1, 2)).clamp(min=0)
 
     def weighted_sum(self, weights_SB: torch.Tensor) -> torch.Tensor:
-        """See ``SampleGradients``."""
-        if self._product is not None:
-            return self._product.weighted_sum(weights_SB)
+        """``sum_b weights[s, b] * gradient[s, b]`` for each site, shape (S, entries)."""
+        if self._product_NX is not None:
+            return weighted_rows(self._product_NX, weights_SB)
         weighted_NOT = self._backprops_NOT * weights_SB.view(-1, 1, 1)
         return sum_of_products(weighted_NOT, self._activations_NIT, len(weights_SB)).flatten(1)
+
+    def plain_sum(self, sites: int) -> torch.Tensor:
+        """``sum_b gradient[s, b]`` for each site, shape (S, entries)."""
+        if self._product_is_cheaper():
+            product_NOI = torch.bmm(self._backprops_NOT, self._activations_NIT.transpose(1, 2))
+            return product_NOI.view(sites, len(product_NOI) // sites, -1).sum(1)
+        return sum_of_products(self._backprops_NOT, self._activations_NIT, sites).flatten(1)
 
     def _product_is_cheaper(self) -> bool:
         _, outputs, places = self._backprops_NOT.shape

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from fl_client.training.stacked.gradients import MatrixGradients, SampleGradients, VectorGradients
+from fl_client.training.stacked.gradients import MatrixGradients
 from fl_client.training.stacked.rows import Slot
 
 
@@ -22,8 +22,9 @@ class Stack:
     private: bool
 
 
-Written = list[tuple[torch.Tensor, SampleGradients]]
-"""Per-sample gradients, and where their sum over each site's samples is to be written."""
+Written = list[tuple[torch.Tensor, MatrixGradients | torch.Tensor]]
+"""Per-sample gradients of a parameter, as factors or as they are (N, entries), each behind the
+place where their sum over each site's samples is to be written."""
 
 
 class StackedLayer(nn.Module):
@@ -99,7 +100,7 @@ class StackedLinear(StackedLayer):
         backprops_NOT, activations_NIT = _by_place(backprops), _by_place(self.activations)
         written: Written = [(self.weight_sum, MatrixGradients(backprops_NOT, activations_NIT))]
         if self.bias is not None:
-            written.append((self.bias_sum, VectorGradients(backprops_NOT.sum(2))))
+            written.append((self.bias_sum, backprops_NOT.sum(2)))
         return written
 
     def write_sums(self, backprops: list[torch.Tensor]) -> None:
@@ -141,10 +142,10 @@ class StackedNorm(StackedLayer):
 
     def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
         """Sums over the places that share an entry."""
-        written: Written = [(self.weight_sum, VectorGradients(self._scales_NX(backprops)))]
+        written: Written = [(self.weight_sum, self._scales_NX(backprops))]
         if self.bias is not None:
             shifts_NX = _total([self._gather(each) for each in backprops])
-            written.append((self.bias_sum, VectorGradients(shifts_NX)))
+            written.append((self.bias_sum, shifts_NX))
         return written
 
     def write_sums(self, backprops: list[torch.Tensor]) -> None:

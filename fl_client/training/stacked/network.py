@@ -3,6 +3,11 @@
 import torch
 from torch import nn
 
+from fl_client.training.stacked.gradients import (
+    MatrixGradients,
+    squared_lengths,
+    weighted_rows,
+)
 from fl_client.training.stacked.layers import Stack, StackedLayer
 from fl_client.training.stacked.rows import slots_of, width_of_row
 from fl_client.training.stacked.stand_ins import with_stand_ins
@@ -107,13 +112,22 @@ def _write_clipped(
     weights_SB: torch.Tensor,
     clip_norm: float,
 ) -> None:
+    """Clip each sample's gradient over all layers together, and write each site's sum."""
     written = [pair for layer, toward in backprops for pair in layer.sample_gradients(toward)]
-    squares_N = written[0][1].squared_norms()
-    for _, gradients in written[1:]:
+    matrices = [(into, each) for into, each in written if isinstance(each, MatrixGradients)]
+    vectors = [(into, each) for into, each in written if isinstance(each, torch.Tensor)]
+    squares_N = torch.zeros(weights_SB.numel())
+    for _, gradients in matrices:
         squares_N += gradients.squared_norms()
+    joined_NX = torch.cat([squares_N.new_empty(len(squares_N), 0), *(v for _, v in vectors)], 1)
+    squares_N += squared_lengths(joined_NX)
     factors_SB = clip_factors(squares_N.sqrt_().view(weights_SB.shape), clip_norm) * weights_SB
-    for target, gradients in written:
+    for target, gradients in matrices:
         target.copy_(gradients.weighted_sum(factors_SB).view(target.shape))
+    widths = [each.shape[1] for _, each in vectors]
+    sums = weighted_rows(joined_NX, factors_SB).split(widths, dim=1)
+    for (target, _), sum_SX in zip(vectors, sums, strict=True):
+        target.copy_(sum_SX.view(target.shape))
 
 
 def clip_factors(norms: torch.Tensor, clip_norm: float) -> torch.Tensor:

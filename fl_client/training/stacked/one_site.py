@@ -76,7 +76,8 @@ class OneSiteNet:
             weights: dict[str, torch.Tensor], values: torch.Tensor, one_hot_K: torch.Tensor
         ) -> torch.Tensor:
             logits = functional_call(self._body, (weights, self._buffers), (values[None],))
-            return -(one_hot_K * logits[0].log_softmax(0)).sum()
+            loss_: torch.Tensor = -(one_hot_K * logits[0].log_softmax(0)).sum()
+            return loss_
 
         def clipped(values: torch.Tensor, one_hot_K: torch.Tensor) -> torch.Tensor:
             gradients = grad(loss)(weights, values, one_hot_K)

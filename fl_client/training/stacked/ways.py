@@ -16,10 +16,10 @@ from fl_client.training.stacked.rows import from_row, to_rows, width_of_row
 from fl_client.training.stacked.schedule import exact_steps, padded_steps
 from fl_client.training.stacked.stand_ins import NotStackable
 from fl_common.errors import PrivacyViolation
-from fl_common.privacy import NoPrivacy
+from fl_common.privacy import PrivacyPlan
 from fl_common.vocabulary import Parameters
 
-_CALL_BYTES = 2**20
+_CALL_BYTES = 512 * 1024
 """One call of a layer over all sites should fit a core's cache; larger ones gain nothing."""
 
 _ROWS = 6
@@ -60,7 +60,7 @@ class ManySites:
 
     def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
         """See ``Way``."""
-        mean, width = isinstance(stack[0].task.plan.privacy, NoPrivacy), stack[0].width
+        mean, width = not _is_private(stack[0].task), stack[0].width
         order = sorted(range(len(stack)), key=lambda place: -len(stack[place].batches))
         ordered = [stack[place] for place in order]
         if self._fitting(width) == 1:
@@ -93,7 +93,7 @@ class OneByOne:
     def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
         """See ``Way``."""
         (ready,) = stack
-        parameters, plain = ready.task.parameters, isinstance(ready.task.plan.privacy, NoPrivacy)
+        parameters, plain = ready.task.parameters, not _is_private(ready.task)
         self._net.begin(parameters)
         global_SP = to_rows([parameters], self._net.slots)
         with _own_chance(ready.task):
@@ -103,6 +103,11 @@ class OneByOne:
         if not plain and any(change.any() for change in learnt.values()):
             raise PrivacyViolation("a buffer changed without noise. The update is withheld.")
         return [{**from_row(delta_SP[0], self._net.slots), **learnt}]
+
+
+def _is_private(task: LocalTask) -> bool:
+    """True where each step is clipped and noised by itself (DP-SGD)."""
+    return isinstance(task.plan.privacy, PrivacyPlan)
 
 
 def way_to_train(body: nn.Module, input_: torch.Tensor, private: bool) -> Way:
