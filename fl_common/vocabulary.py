@@ -78,7 +78,8 @@ class LocalUpdate:
     """A site's answer to a training instruction: the change it proposes.
 
     ``delta`` is local minus global parameters, already clipped and noised when the plan says so;
-    ``weight`` is what the plan declares (1.0, or the number of windows where that is public).
+    ``weight`` is what the plan declares (1.0, or the number of windows where that is public);
+    ``within_clip_norm`` the one bit that adaptive clipping asks for, else None.
     """
 
     site: str
@@ -86,6 +87,7 @@ class LocalUpdate:
     round: int
     delta: Parameters
     weight: float
+    within_clip_norm: bool | None = None
 
 
 class RefusalReason(StrEnum):

@@ -1,8 +1,9 @@
 """Vocabulary to Flower records and back: the only file that knows a record's key.
 
-A train or evaluate message carries the run's plan (JSON), the round and the global parameters; its
-answer is an update, an evaluation or a refusal. Each kind of content holds named arrays, numbers
-and short texts only: there is no field that could hold a window or a reading.
+A train or evaluate message carries the run's plan (JSON), the round, the global parameters and,
+under a site-level plan, the round's clip norm; its answer is an update, an evaluation or a refusal.
+Each kind of content holds named arrays, numbers and short texts only: there is no field that could
+hold a window or a reading.
 """
 
 from functools import lru_cache
@@ -18,7 +19,7 @@ from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal, R
 _HEAD, _ARRAYS = "head", "arrays"
 _UPDATE, _REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
 _DETAIL_LIMIT = 2000
-_Kind = TypeVar("_Kind", str, int, float)
+_Kind = TypeVar("_Kind", str, int, float, bool)
 
 
 class WireError(JoinTheDotsError):
@@ -29,7 +30,9 @@ class InstructionWriter:
     """Writes one round's instruction to many sites: the parameters are serialised once."""
 
     def __init__(self, instruction: Instruction) -> None:
-        self._head = ConfigRecord({"plan": instruction.plan.to_json(), "round": instruction.round})
+        head = {"plan": instruction.plan.to_json(), "round": instruction.round,
+                **_if_known(clip_norm=instruction.clip_norm)}  # fmt: skip
+        self._head = ConfigRecord(head)
         self._arrays = _to_arrays(instruction.parameters)
 
     def content(self) -> RecordDict:
@@ -49,7 +52,7 @@ class InstructionReader:
 
         Raises:
             WireError: a record or a field is missing or of another type.
-            InvalidConfiguration: the plan breaks a rule.
+            InvalidConfiguration: the plan or the clip norm breaks a rule.
         """
         head, record = _config(content, _HEAD), content.array_records.get(_ARRAYS)
         if record is None:
@@ -57,7 +60,8 @@ class InstructionReader:
         if record is not self._record:
             self._parameters, self._record = _from_arrays(record), record
         plan = _parse_plan(_field(head, "plan", str))
-        return Instruction(plan, _field(head, "round", int), self._parameters)
+        clip_norm = _field(head, "clip_norm", float) if "clip_norm" in head else None
+        return Instruction(plan, _field(head, "round", int), self._parameters, clip_norm)
 
 
 @lru_cache(maxsize=8)
@@ -75,7 +79,8 @@ def write_answer(answer: LocalUpdate | Refusal | Evaluation) -> RecordDict:
         head = {"kind": _EVALUATION, "correct": float(answer.correct),
                 "total": float(answer.total), "loss_sum": float(answer.loss_sum)}  # fmt: skip
         return RecordDict({_HEAD: ConfigRecord(head)})
-    head = {"kind": _UPDATE, **_origin(answer), "weight": float(answer.weight)}
+    head = {"kind": _UPDATE, **_origin(answer), "weight": float(answer.weight),
+            **_if_known(within_clip_norm=answer.within_clip_norm)}  # fmt: skip
     return RecordDict({_HEAD: ConfigRecord(head), _ARRAYS: _to_arrays(answer.delta)})
 
 
@@ -97,7 +102,8 @@ def read_answer(content: RecordDict) -> LocalUpdate | Refusal | Evaluation:
         return Refusal(*origin, RefusalReason(reason), _field(head, "detail", str))
     if kind == _UPDATE and _ARRAYS in content.array_records:
         delta = _from_arrays(content.array_records[_ARRAYS])
-        return LocalUpdate(*origin, delta, _field(head, "weight", float))
+        within = _field(head, "within_clip_norm", bool) if "within_clip_norm" in head else None
+        return LocalUpdate(*origin, delta, _field(head, "weight", float), within)
     raise WireError(f"unknown kind {kind!r} of answer, or an update without arrays")
 
 
@@ -124,6 +130,10 @@ def count_bytes(content: RecordDict) -> int:
 
 def _origin(answer: LocalUpdate | Refusal) -> dict[str, Any]:
     return {"site": answer.site, "run": answer.run, "round": answer.round}
+
+
+def _if_known(**fields: float | bool | None) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _to_arrays(parameters: Parameters) -> ArrayRecord:

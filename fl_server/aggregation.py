@@ -79,7 +79,7 @@ class WeightedMean:
 
     def start(self, parameters: Parameters) -> Fold:
         """A sum of zeros."""
-        return _WeightedSum(parameters)
+        return WeightedSum(parameters)
 
 
 @dataclass(frozen=True)
@@ -125,29 +125,42 @@ class CoordinateMedian:
         return _Gathered(parameters, lambda values_UB: np.asarray(np.median(values_UB, axis=0)))
 
 
-class _WeightedSum:
+class WeightedSum:
+    """The running sum of ``weight * delta`` in float64, and the weights' sum."""
+
     def __init__(self, parameters: Parameters) -> None:
         self._shapes = {name: array.shape for name, array in parameters.items()}
-        self._sums = {name: np.zeros(shape) for name, shape in self._shapes.items()}
         self._weight = 0.0
         self._count = 0
+        self.sums = {name: np.zeros(shape) for name, shape in self._shapes.items()}
 
     @property
     def count(self) -> int:
+        """Updates counted so far."""
         return self._count
 
     def add(self, update: LocalUpdate) -> None:
+        """See ``Fold``."""
+        self.check(update)
+        self.accumulate(update.delta, update.weight)
+
+    def check(self, update: LocalUpdate) -> None:
+        """See ``check_update``."""
         check_update(update, self._shapes)
-        for name, sums in self._sums.items():
-            sums_E, delta_E = sums.reshape(-1), update.delta[name].reshape(-1)
+
+    def accumulate(self, delta: Parameters, weight: float) -> None:
+        """Add a checked ``delta``, times ``weight`` in float64."""
+        for name, sums in self.sums.items():
+            sums_E, delta_E = sums.reshape(-1), delta[name].reshape(-1)
             for block in _blocks(sums_E.size):
-                sums_E[block] += np.multiply(delta_E[block], update.weight, dtype=np.float64)
-        self._weight += update.weight
+                sums_E[block] += np.multiply(delta_E[block], weight, dtype=np.float64)
+        self._weight += weight
         self._count += 1
 
     def result(self) -> Parameters:
+        """See ``Fold``."""
         _check_any(self._count)
-        return {name: _divided(sums, self._weight) for name, sums in self._sums.items()}
+        return {name: divided(sums, self._weight) for name, sums in self.sums.items()}
 
 
 class _Gathered:
@@ -202,7 +215,8 @@ def _blocks(size: int) -> Iterator[slice]:
     return (slice(start, start + _BLOCK) for start in range(0, size, _BLOCK))
 
 
-def _divided(sums: Doubles, weight: float) -> Floats:
+def divided(sums: Doubles, weight: float) -> Floats:
+    """``sums / weight`` in float32."""
     mean = np.empty(sums.shape, dtype=np.float32)
     np.divide(sums, weight, out=mean, casting="same_kind")
     return mean

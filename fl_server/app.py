@@ -47,14 +47,18 @@ class FederatedRun:
         check_plan(kept, self.federation.plan.digest())
         self.parameters, self.history = kept.parameters, list(kept.history)
         charged = [row["charged"] for row in self.history]
-        self._progress = Progress(kept.round, kept.parameters, kept.optimiser_state, charged)
+        clip_norm = self.history[-1].get("next_clip_norm") if self.history else None
+        self._progress = Progress(
+            kept.round, kept.parameters, kept.optimiser_state, charged, clip_norm
+        )
         return kept.round
 
     def __call__(self, grid: Grid) -> None:
         """All rounds that are left."""
         for report in self.federation.rounds(grid, self._progress):
             self.parameters = report.parameters
-            self.history.append({**self.record(report), "charged": report.charged})
+            kept = {"charged": report.charged, "next_clip_norm": report.next_clip_norm}
+            self.history.append({**self.record(report), **kept})
             save(self.checkpoints, self._checkpoint(report))
 
     def _checkpoint(self, report: RoundReport) -> Checkpoint:

@@ -14,8 +14,15 @@ from fl_common.privacy import (
     check_delta,
     check_epsilon,
 )
+from fl_common.site_privacy import (
+    AdaptiveClipping,
+    SitePrivacyPlan,
+    check_population,
+    usual_bit_noise,
+)
 from fl_common.vocabulary import NetSpec, Task
-from fl_server.sampling import ClientSampling
+from fl_server.checks import check_number
+from fl_server.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.strategy import Federation, Roster
 
 _POLL_INTERVAL_S = 0.1
@@ -63,14 +70,11 @@ def build_plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan
 def build_federation(config: Node, plan: RunPlan, roster: Roster) -> Federation:
     """The federation that carries out ``plan``."""
     strategy = config["strategy"]
-    sampling = ClientSampling(
-        config["clients_per_round"], strategy["fraction"], strategy["minimum_sites"]
-    )
     return Federation(
         plan=plan,
         aggregator=build(strategy["aggregator"]),
         optimiser=build(strategy["optimiser"]),
-        sampling=sampling,
+        sampling=_sampling(config, plan),
         roster=roster,
         round_timeout_s=strategy["round_timeout_s"],
         poll_interval_s=_POLL_INTERVAL_S,
@@ -82,6 +86,23 @@ def check_sampling(federation: Federation, sites: Sequence[object]) -> None:
     federation.sampling.choose(sites, 1, 0)
 
 
+def _sampling(config: Node, plan: RunPlan) -> Sampling:
+    strategy, asked = config["strategy"], config["clients_per_round"]
+    if not isinstance(plan.privacy, SitePrivacyPlan):
+        return ClientSampling(asked, strategy["fraction"], strategy["minimum_sites"])
+    for name, value, neutral in (
+        ("clients_per_round", asked, None),
+        ("strategy.fraction", strategy["fraction"], 1.0),
+    ):
+        if value != neutral:
+            raise InvalidConfiguration(
+                f"{name}={value}",
+                "can't be used with privacy=site, which draws each site by itself",
+                "Set privacy.participation instead: the probability that a site takes part",
+            )
+    return PoissonSampling(plan.privacy.participation, strategy["minimum_sites"])
+
+
 def _net(node: Node) -> NetSpec:
     return NetSpec(node["_target_"], {k: v for k, v in node.items() if k != "_target_"})
 
@@ -90,6 +111,9 @@ def _privacy(node: Node, training: TrainingPlan, rounds: int, fleet: FleetFacts)
     if node["unit"] == "none":
         _check_batches(training.batch_size, fleet, f"training.batch_size={training.batch_size}")
         return NoPrivacy(weights=node["weights"])
+    if node["unit"] == "site":
+        _check_batches(training.batch_size, fleet, f"training.batch_size={training.batch_size}")
+        return _site_privacy(node, rounds, fleet.sites)
     check_epsilon(node["epsilon"])
     check_delta(node["delta"], fleet.largest)
     rate = _sampling_rate(node["sampling_rate"], training.batch_size, fleet)
@@ -108,6 +132,32 @@ def _privacy(node: Node, training: TrainingPlan, rounds: int, fleet: FleetFacts)
         epsilon_limit=node["epsilon"],
         accountant=node["accountant"],
         weights=node["weights"],
+    )
+
+
+def _site_privacy(node: Node, rounds: int, sites: int) -> SitePrivacyPlan:
+    """The noise is calibrated to every round: a site's own, if it is drawn each time."""
+    check_epsilon(node["epsilon"])
+    check_population(node["delta"], sites)
+    participation, adaptive = node["participation"], node["adaptive_clipping"]
+    check_number("privacy.participation", participation, lambda q: 0 < q <= 1, "must lie in (0, 1]")
+    noise = node["noise_multiplier"]
+    if noise is None:
+        rate = participation if node["noise"] == "server" else 1.0
+        noise = calibrate_noise(node["epsilon"], node["delta"], rate, rounds, node["accountant"])
+    if adaptive is not None and adaptive["bit_noise"] is None:
+        adaptive = {**adaptive, "bit_noise": usual_bit_noise(noise, participation * sites)}
+    return SitePrivacyPlan(
+        clip_norm=node["clip_norm"],
+        noise_multiplier=noise,
+        noise=node["noise"],
+        participation=participation,
+        population=sites,
+        delta=node["delta"],
+        epsilon_limit=node["epsilon"],
+        accountant=node["accountant"],
+        weights=node["weights"],
+        adaptive_clipping=adaptive and AdaptiveClipping(**adaptive),
     )
 
 

@@ -44,7 +44,7 @@ class ClientSampling:
             InvalidConfiguration: fewer sites than are to be chosen, or fewer than the minimum.
         """
         count = self._count(len(available))
-        generator = np.random.default_rng(None if seed is None else _entropy(seed, round_))
+        generator = np.random.default_rng(None if seed is None else entropy(seed, "sites", round_))
         chosen = generator.choice(len(available), count, replace=False, shuffle=False)
         return sorted(chosen.tolist())
 
@@ -67,6 +67,41 @@ class ClientSampling:
         return count
 
 
-def _entropy(seed: int, round_: int) -> int:
-    """Takes any seed, negative ones too, and keeps apart from other uses of the same seed."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/sites/{round_}".encode()).digest(), "little")
+@dataclass(frozen=True)
+class PoissonSampling:
+    """Each site by itself takes part with probability ``participation``, drawn anew each round.
+
+    This is the sampling that the accounting of a site-level plan assumes: it may choose no site at
+    all. A round in which sites were asked needs ``minimum`` updates to count, or one of each site
+    asked where they are fewer.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    participation: float
+    minimum: int
+
+    def __post_init__(self) -> None:
+        share = self.participation
+        check_number("privacy.participation", share, lambda q: 0 < q <= 1, "must lie in (0, 1]")
+        check_count("strategy.minimum_sites", self.minimum)
+
+    def choose(self, available: Sized, round_: int, seed: int | None) -> list[int]:
+        """Positions in ``available`` of the sites of ``round_``, ascending; maybe none.
+
+        Repeats for a seed and round, and costs time and memory for the chosen sites alone, as
+        ``ClientSampling`` does: their number is binomial, and any set of that size is as likely.
+        """
+        generator = np.random.default_rng(None if seed is None else entropy(seed, "sites", round_))
+        count = generator.binomial(len(available), self.participation)
+        chosen = generator.choice(len(available), count, replace=False, shuffle=False)
+        return sorted(chosen.tolist())
+
+
+Sampling = ClientSampling | PoissonSampling
+
+
+def entropy(seed: int, use: str, round_: int) -> int:
+    """Takes any seed, negative ones too, and keeps the uses of one seed apart."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{use}/{round_}".encode()).digest(), "little")

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from fl_common import wire
+from fl_common import params, wire
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
+from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_server.accounting import SPENDS_NOTHING, Tally
 from fl_server.aggregation import Aggregator, BadUpdate, Fold
 from fl_server.optimisers import ServerOptimiser, State
-from fl_server.sampling import ClientSampling
+from fl_server.sampling import Sampling
+from fl_server.site_privacy import PrivateSum, check_site_level, start_fold
 
 Roster = Callable[[Grid], Sequence[int]]
 """Node identities of the sites in a stable order; may be a lazy sequence."""
@@ -26,12 +28,17 @@ Roster = Callable[[Grid], Sequence[int]]
 
 @dataclass
 class RoundReport:
-    """One round as the server saw it; ``charged`` are the nodes that may have spent privacy."""
+    """One round as the server saw it; ``charged`` are the nodes that may have spent privacy.
+
+    Under a site-level plan ``clip_norm`` is the round's, and ``next_clip_norm`` that of the next.
+    """
 
     round: int
     asked: int
     parameters: Parameters
     optimiser_state: State
+    clip_norm: float | None = None
+    next_clip_norm: float | None = None
     updates: int = 0
     refusals: list[Refusal] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -44,12 +51,16 @@ class RoundReport:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: after ``round`` rounds (0 at the start)."""
+    """Where a run stands: after ``round`` rounds (0 at the start).
+
+    ``clip_norm`` is the next round's under a site-level plan; None at its start and elsewhere.
+    """
 
     round: int
     parameters: Parameters
     optimiser_state: State
     charged: Sequence[Sequence[int]] = ()
+    clip_norm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,17 +68,23 @@ class Federation:
     """Everything that a round needs but the grid. ``round_timeout_s`` bounds the wait for answers.
 
     ``poll_interval_s`` is the pause between two looks for answers on a grid that has none yet.
+
+    Raises:
+        InvalidConfiguration: a site-level plan with a sampling or an aggregator that breaks it.
     """
 
     plan: RunPlan
     aggregator: Aggregator
     optimiser: ServerOptimiser
-    sampling: ClientSampling
+    sampling: Sampling
     roster: Roster
     round_timeout_s: float
     poll_interval_s: float
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        check_site_level(self.plan.privacy, self.aggregator, self.sampling)
 
     def rounds(self, grid: Grid, progress: Progress) -> Iterator[RoundReport]:
         """The rounds after ``progress``, one report each.
@@ -79,28 +96,44 @@ class Federation:
         for nodes in progress.charged:
             tally.charge(nodes)
         parameters, state = progress.parameters, progress.optimiser_state
+        privacy, clip_norm = self.plan.privacy, progress.clip_norm
+        if isinstance(privacy, SitePrivacyPlan) and clip_norm is None:
+            clip_norm = privacy.clip_norm
         for round_ in range(progress.round + 1, self.plan.rounds + 1):
-            report = self._round(grid, round_, parameters, state)
+            report = self._round(grid, round_, parameters, state, clip_norm)
             tally.charge(report.charged)
             report.epsilon = tally.epsilon()
             parameters, state = report.parameters, report.optimiser_state
+            clip_norm = report.next_clip_norm
             yield report
 
-    def _round(self, grid: Grid, round_: int, parameters: Parameters, state: State) -> RoundReport:
+    def _round(
+        self,
+        grid: Grid,
+        round_: int,
+        parameters: Parameters,
+        state: State,
+        clip_norm: float | None,
+    ) -> RoundReport:
         started = self.clock()
         roster = self.roster(grid)
         chosen = self.sampling.choose(roster, round_, self.plan.seed)
         nodes = [roster[position] for position in chosen]
-        report = RoundReport(round_, len(nodes), parameters, state, charged=list(nodes))
-        writer = wire.InstructionWriter(Instruction(self.plan, round_, parameters))
-        fold = self.aggregator.start(parameters)
+        report = RoundReport(
+            round_, len(nodes), parameters, state, clip_norm, clip_norm, charged=list(nodes)
+        )
+        writer = wire.InstructionWriter(Instruction(self.plan, round_, parameters, clip_norm))
+        fold = start_fold(self.plan, self.aggregator, parameters, round_, clip_norm)
         for reply in self._exchange(grid, writer, nodes, report):
             self._fold(reply, fold, report)
-        if fold.count < self.sampling.minimum:
-            raise RunFailed(_too_few(report, fold.count, self.sampling.minimum))
+        minimum = min(self.sampling.minimum, report.asked)
+        if fold.count < minimum:
+            raise RunFailed(_too_few(report, fold.count, minimum))
         report.parameters, report.optimiser_state = self.optimiser.step(
-            parameters, fold.result(), state
+            parameters, _change(fold, parameters), state
         )
+        if isinstance(fold, PrivateSum):
+            report.next_clip_norm = fold.next_clip_norm
         report.seconds = self.clock() - started
         return report
 
@@ -119,8 +152,9 @@ class Federation:
             arrived = False
             for reply in grid.pull_messages(list(missing)):
                 arrived = True
-                missing.discard(reply.metadata.reply_to_message_id)
-                yield reply
+                if (answered := reply.metadata.reply_to_message_id) in missing:
+                    missing.discard(answered)  # a second answer to one message does not count
+                    yield reply
             if missing and self.clock() >= deadline:
                 report.errors.append(f"{len(missing)} sites did not answer in time")
                 return
@@ -154,6 +188,13 @@ class Federation:
                 f"the update is of run {update.run} round {update.round},"
                 f" not of run {self.plan.run} round {round_}"
             )
+
+
+def _change(fold: Fold, parameters: Parameters) -> Parameters:
+    """The fold's result; no change where no site was drawn and nobody adds noise for it."""
+    if fold.count == 0 and not isinstance(fold, PrivateSum):
+        return params.scale(parameters, 0.0)
+    return fold.result()
 
 
 def _too_few(report: RoundReport, count: int, minimum: int) -> str:

@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from fl_client.training.checks import why_not_private
+from fl_client.training.checks import why_not_under
 from fl_common import params
 from fl_common.plan import RunPlan
-from fl_common.privacy import NoPrivacy
 from fl_common.vocabulary import Task
 from fl_server.app import FederatedRun, Row, build_server_app
 from fl_server.build import build_federation, build_plan, check_sampling
@@ -112,6 +111,7 @@ class Job:
             bytes_up=report.bytes_up,
             bytes_down=report.bytes_down,
             seconds=report.seconds,
+            clip_norm=report.clip_norm,
         )
         self._log.append(result)
         self.console.round(result, report.refusals, report.errors)
@@ -151,7 +151,7 @@ class Job:
 
 def _check_private(net: Net, plan: RunPlan) -> None:
     """Raise now what every site would refuse in the first round."""
-    if not isinstance(plan.privacy, NoPrivacy) and (problem := why_not_private(net)):
+    if problem := why_not_under(plan.privacy, net):
         raise problem
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy import ACCOUNTANTS, PrivacyPlan
+from fl_common.privacy import ACCOUNTANTS, NoPrivacy
 from fl_common.vocabulary import Integers
 
 _PACKAGES = (
@@ -40,6 +40,7 @@ class RoundResult:
     ``refusals`` counts sites by reason; ``errors`` counts answers that never came or could not be
     used. ``epsilon`` is the highest over sites after this round, 0.0 without DP. ``accuracy`` (a
     share) and ``loss`` (nats) are those of the global model after the round; None where unknown.
+    ``clip_norm`` is the bound on a site's whole update in this round, under a site-level plan.
     """
 
     round: int
@@ -53,6 +54,7 @@ class RoundResult:
     bytes_up: int
     bytes_down: int
     seconds: float
+    clip_norm: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "refusals", dict(self.refusals))
@@ -219,7 +221,7 @@ def _version(package: str) -> str | None:
 
 def _privacy(plan: RunPlan, rounds: Sequence[RoundResult]) -> dict[str, Any]:
     privacy = plan.privacy
-    if not isinstance(privacy, PrivacyPlan):
+    if isinstance(privacy, NoPrivacy):
         nothing = ("epsilon", "delta", "accountant", "noise_multiplier")
         return {**dict.fromkeys(nothing), "privacy_unit": "none"}
     return {

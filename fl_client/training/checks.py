@@ -4,7 +4,6 @@ Before training: do plan, net, parameters and windows fit together? After it: wa
 Gaussian mechanism really drawn?
 """
 
-import math
 from functools import lru_cache
 
 import torch
@@ -15,7 +14,10 @@ from fl_client.training.prepared import net_for
 from fl_client.training.randomness import NoiseSource
 from fl_common import params
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData, PrivacyViolation
+from fl_common.noise import check_standard_normal
+from fl_common.plan import Privacy
 from fl_common.privacy import PrivacyPlan, check_delta
+from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason
 from models.nets import Net
 
@@ -40,14 +42,21 @@ def check_task(task: LocalTask) -> Refusal | None:
         return refuse(task, RefusalReason.DATA, str(error))
     except BadInput as error:
         return refuse(task, RefusalReason.PLAN, str(error))
-    if isinstance(task.plan.privacy, PrivacyPlan) and (problem := why_not_private(net)):
+    if problem := why_not_under(task.plan.privacy, net):
         return refuse(task, RefusalReason.PRIVACY, str(problem))
     return None
 
 
 def _check_plan(task: LocalTask) -> None:
-    if isinstance(task.plan.privacy, PrivacyPlan):
-        check_delta(task.plan.privacy.delta, len(task.windows))
+    plan = task.plan
+    if isinstance(plan.privacy, PrivacyPlan):
+        check_delta(plan.privacy.delta, len(task.windows))
+    elif isinstance(plan.privacy, SitePrivacyPlan) and not 1 <= task.round <= plan.rounds:
+        raise InvalidConfiguration(
+            f"round {task.round}",
+            f"is not of the plan's {plan.rounds} rounds, for which privacy is accounted",
+            "Begin a new run for more rounds",
+        )
 
 
 def _check_windows(task: LocalTask) -> None:
@@ -105,6 +114,28 @@ def _check_parameters(task: LocalTask, net: Net) -> None:
         )
 
 
+def why_not_under(privacy: Privacy, net: Net) -> InvalidConfiguration | None:
+    """Why ``net`` can't be trained under ``privacy``; None when it can."""
+    if isinstance(privacy, PrivacyPlan):
+        return why_not_private(net)
+    return why_not_site_level(net) if isinstance(privacy, SitePrivacyPlan) else None
+
+
+def why_not_site_level(net: Net) -> InvalidConfiguration | None:
+    """Why noise on the whole update of ``net`` would spoil it; None where it would not.
+
+    Noise belongs on what is trained: the running variance of a BatchNorm would turn negative.
+    """
+    for name, buffer in net.body.named_buffers():
+        if buffer.is_floating_point():
+            return InvalidConfiguration(
+                f"buffer {name} of net {type(net).__name__}",
+                "is sent but not trained, and can't take the noise of site-level DP",
+                "Use GroupNorm for BatchNorm, or privacy=none",
+            )
+    return None
+
+
 _KNOWN_LAYERS = frozenset(
     {
         nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AvgPool1d, nn.AvgPool2d, nn.Conv1d,
@@ -146,11 +177,9 @@ class WatchedNoise:
     """A noise source that proves afterwards that noise was drawn, and that it looks Gaussian.
 
     ``verify`` catches a generator that is frozen, silent or of the wrong scale, and a step without
-    a draw; it can't prove a generator good. The sum of squares of n standard normals must lie
-    within the bounds of Laurent and Massart (2000), Lemma 1, at a false alarm rate of 2 e^-30.
+    a draw; it can't prove a generator good.
     """
 
-    _LOG_ALARM = 30.0
     _HEAD = 16
 
     def __init__(self, source: NoiseSource) -> None:

@@ -23,7 +23,7 @@ from fl_client.training.prepared import Prepared, net_for, prepared
 from fl_client.training.randomness import NoiseSource, derive_seed, draw_batches, noise_source
 from fl_common import params
 from fl_common.errors import InvalidData, PrivacyViolation
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net, load_parameters, parameters_of
 
@@ -234,7 +234,7 @@ def _optimizer(weights: list[nn.Parameter], task: LocalTask) -> torch.optim.Opti
 def _told(task: LocalTask, error: Exception) -> str:
     """What of ``error`` may leave: its kind alone under DP on a device; a text may quote data."""
     kind = f"training raised {type(error).__name__}"
-    if isinstance(task.plan.privacy, PrivacyPlan) and task.plan.seed is None:
+    if not isinstance(task.plan.privacy, NoPrivacy) and task.plan.seed is None:
         return f"{kind}; the site's own log says more."
     return f"{kind}: {error}"
 

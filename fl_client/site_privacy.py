@@ -1,0 +1,76 @@
+"""The site's half of a site-level plan: what training proposes becomes what may leave.
+
+The update is clipped as a whole, over all arrays together. Where the sites add the noise, it is
+added here, before anything leaves; where the server does, the bit for adaptive clipping is made
+here. What is handed back has been checked by itself, whatever clipped it and drew the noise.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fl_client.training.randomness import noise_source
+from fl_common import params
+from fl_common.errors import PrivacyViolation
+from fl_common.noise import FreshDraws, check_standard_normal
+from fl_common.plan import Instruction
+from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.vocabulary import LocalUpdate, Parameters
+
+_ROUNDING = 1 + 1e-5
+_DRAWS = FreshDraws()
+
+
+def protect_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate:
+    """``update`` clipped to the round's clip norm, and noised where each site adds the noise.
+
+    The instruction is of a site-level plan and the update is finite.
+
+    Raises:
+        PrivacyViolation: clipping or noise did not run as planned; nothing may leave.
+    """
+    privacy, bound = instruction.plan.privacy, instruction.clip_norm
+    if not isinstance(privacy, SitePrivacyPlan) or bound is None:
+        raise PrivacyViolation("no site-level plan with a clip norm. The update is withheld.")
+    clipped = params.clip(update.delta, bound)
+    _check_clipped(clipped, bound)
+    if privacy.noise == "server":
+        within = params.norm(update.delta) <= bound
+        bit = within if privacy.adaptive_clipping else None
+        return replace(update, delta=clipped, within_clip_norm=bit)
+    deviation = privacy.noise_multiplier * bound
+    noised = _noised(clipped, update.site, instruction, deviation)
+    _check_noised(noised, clipped, deviation)
+    return replace(update, delta=noised, within_clip_norm=None)
+
+
+def _check_clipped(clipped: Parameters, bound: float) -> None:
+    length = params.norm(clipped)
+    if not length <= bound * _ROUNDING:
+        raise PrivacyViolation(
+            f"the update has a norm of {length:.4g} above the clip norm {bound:.4g}: clipping did"
+            " not run as planned. The update is withheld."
+        )
+
+
+def _noised(
+    clipped: Parameters, site: str, instruction: Instruction, deviation: float
+) -> Parameters:
+    """One draw over all arrays, in their order."""
+    plan, round_ = instruction.plan, instruction.round
+    sizes = [array.size for array in clipped.values()]
+    noise_E = noise_source(plan, site, round_).standard_normal(sum(sizes)).numpy()
+    _DRAWS.check(noise_E, None if plan.seed is None else (plan.run, site, round_))
+    scaled_E = noise_E * np.float32(deviation)
+    parts = np.split(scaled_E, np.cumsum(sizes)[:-1])
+    return {
+        name: np.asarray(array + part_E.reshape(array.shape))
+        for (name, array), part_E in zip(clipped.items(), parts, strict=True)
+    }
+
+
+def _check_noised(noised: Parameters, clipped: Parameters, deviation: float) -> None:
+    """Raise unless what leaves differs from the clipped update as noise of the plan's size does."""
+    size = sum(array.size for array in clipped.values())
+    length = params.norm(params.subtract(noised, clipped)) / deviation
+    check_standard_normal(length**2, size)
