@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import ACCOUNTANTS, PrivacyPlan
+from fl_common.privacy import ACCOUNTANTS, NoPrivacy
 from fl_common.vocabulary import Parameters, Windows
 from models.export import ExportProof, export_onnx
 from models.lineage import Lineage
@@ -35,7 +35,7 @@ def publish_model(
 
 def _privacy_spent(plan: RunPlan, epsilon: float) -> dict[str, Any]:
     """What a reader of the file must know to judge the guarantee."""
-    if not isinstance(plan.privacy, PrivacyPlan):
+    if isinstance(plan.privacy, NoPrivacy):
         return asdict(plan.privacy)
     return {
         **asdict(plan.privacy),

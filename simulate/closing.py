@@ -10,17 +10,19 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy import NoPrivacy
 from fl_common.vocabulary import Refusal
 from simulate.results import Outcome
 from simulate.wording import (
     SEEDED_NOISE,
+    added_by_text,
     bytes_text,
     counted,
     loss_text,
     one_line,
     seconds_text,
     share_text,
+    whose_text,
 )
 
 KEY_CELLS = 12
@@ -66,7 +68,7 @@ def main_table(summary: Mapping[str, Any], outcome: Outcome, plan: RunPlan) -> T
     accuracy, loss = share_text(summary["accuracy"]), loss_text(summary["loss"])
     table.add_row("accuracy", Text.assemble((accuracy, "bold green"), f"   loss {loss}"))
     table.add_row("per site", Text(_spread(outcome.accuracy_of_group)))
-    privacy_style = "" if isinstance(plan.privacy, PrivacyPlan) else "bold red"
+    privacy_style = "bold red" if isinstance(plan.privacy, NoPrivacy) else ""
     table.add_row("privacy", Text(_privacy_text(summary, plan), style=privacy_style))
     up, down = bytes_text(summary["bytes_up"]), bytes_text(summary["bytes_down"])
     table.add_row("traffic", f"{up} up, {down} down")
@@ -109,16 +111,16 @@ def _spread(accuracy_of: Mapping[str, float]) -> str:
 
 def spent_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
     """``epsilon 7.98 of 8``, or that there is no DP."""
-    if not isinstance(plan.privacy, PrivacyPlan):
+    if isinstance(plan.privacy, NoPrivacy):
         return "no DP"
     return f"epsilon {summary['epsilon']:.3g} of {plan.privacy.epsilon_limit:g}"
 
 
 def _privacy_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
-    if not isinstance(plan.privacy, PrivacyPlan):
+    if isinstance(plan.privacy, NoPrivacy):
         return "none"
-    whose = f"for each {summary['privacy_unit']} of a site (highest over sites)"
-    noise = f"noise multiplier {summary['noise_multiplier']:.3g}"
+    whose = f"{whose_text(plan)} (highest over sites)"
+    noise = f"noise multiplier {summary['noise_multiplier']:.3g}{added_by_text(plan)}"
     return (
         f"{spent_text(summary, plan)} at delta {summary['delta']:g} {whose}\n"
         f"{summary['accountant']}\n{noise}" + (f", {SEEDED_NOISE}" if plan.seed is not None else "")

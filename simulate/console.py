@@ -19,7 +19,7 @@ from rich.text import Text
 
 from fl_common.errors import BadInput
 from fl_common.plan import RunPlan
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy import NoPrivacy
 from fl_common.vocabulary import Refusal
 from simulate.closing import KEY_CELLS, Refused, class_table, main_table, spent_text
 from simulate.progress import RoundLine
@@ -73,10 +73,10 @@ class Console:
         """Say what is about to run, and how private it is."""
         facts = {"task": plan.task.name, "net": net_name(plan), "sites": sites}
         self._say(title_of({**facts, "rounds": plan.rounds, "seed": plan.seed}), style="bold")
-        if isinstance(plan.privacy, PrivacyPlan):
-            self._say(f"differential privacy: {privacy_sentence(plan)}")
-        else:
+        if isinstance(plan.privacy, NoPrivacy):
             self._say(NO_PRIVACY, style="bold red")
+        else:
+            self._say(f"differential privacy: {privacy_sentence(plan)}")
         if rounds_done:
             self._say(f"going on after round {rounds_done} of {plan.rounds}")
         self._line = RoundLine(plan, rounds_done)
@@ -119,7 +119,7 @@ class Console:
         if self._refused:
             self._section("sites that refused", self._refused.table())
         self._output.print()
-        if not isinstance(plan.privacy, PrivacyPlan):
+        if isinstance(plan.privacy, NoPrivacy):
             self._say(NO_PRIVACY, style="bold red")
         for name, path in files.items():
             self._output.print(Text(f"{name:<{KEY_CELLS}}{path}"), soft_wrap=True)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan
+from fl_common.site_privacy import SitePrivacyPlan
 from simulate.plots import (
     BLUE,
     GREEN,
@@ -54,7 +55,7 @@ class Figure:
 def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> list[Figure]:
     """All figures of a run, in the order in which they are shown."""
     drawn = [_accuracy(rounds)]
-    if isinstance(plan.privacy, PrivacyPlan):
+    if not isinstance(plan.privacy, NoPrivacy):
         drawn.append(_epsilon(plan.privacy, rounds))
     drawn += [_loss(rounds), _sites(outcome.accuracy_of_group)]
     drawn += [_confusion(plan.task.labels, outcome), _classes(outcome.per_class_accuracy)]
@@ -76,7 +77,7 @@ def _accuracy(rounds: Sequence[RoundResult]) -> Figure:
     )
 
 
-def _epsilon(privacy: PrivacyPlan, rounds: Sequence[RoundResult]) -> Figure:
+def _epsilon(privacy: PrivacyPlan | SitePrivacyPlan, rounds: Sequence[RoundResult]) -> Figure:
     values, limit = [result.epsilon for result in rounds], privacy.epsilon_limit
     layout = over_rounds(rounds, {"range": [0, 1.12 * max(limit, *values)]})
     layout["shapes"] = [dashed(y0=limit, y1=limit, xref="paper", x0=0, x1=1)]
@@ -87,8 +88,8 @@ def _epsilon(privacy: PrivacyPlan, rounds: Sequence[RoundResult]) -> Figure:
     return Figure(
         "epsilon",
         "Privacy spent: epsilon over rounds",
-        f"Highest epsilon over sites, composed from the first round on: {values[-1]:.3g} at the"
-        f" end, and the limit is {limit:g}.",
+        f"Highest epsilon over sites for each {privacy.unit}, composed from the first round on:"
+        f" {values[-1]:.3g} at the end, and the limit is {limit:g}.",
         [line(rounds, values, "epsilon", ORANGE, "%{y:.3f}")],
         layout,
     )

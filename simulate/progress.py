@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy import NoPrivacy
 from simulate.results import RoundResult
 from simulate.wording import bytes_text, clock_text, counted, loss_text, share_text
 
@@ -85,7 +85,7 @@ class RoundLine:
             return [(_Rank.ACCURACY, "the next round is under way")]
         facts = [(_Rank.ACCURACY, f"accuracy {share_text(result.accuracy)}")]
         facts.append((_Rank.LOSS, f"loss {loss_text(result.loss)}"))
-        if isinstance(self.plan.privacy, PrivacyPlan):
+        if not isinstance(self.plan.privacy, NoPrivacy):
             name = "ε" if unicode else "epsilon"
             spent = f"{name} {result.epsilon:.2f}/{self.plan.privacy.epsilon_limit:g}"
             facts.append((_Rank.EPSILON, spent))

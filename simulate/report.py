@@ -15,9 +15,11 @@ from string import Template
 from typing import Any
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan
+from fl_common.site_privacy import SitePrivacyPlan
 from simulate.figures import Figure, figures
 from simulate.results import Outcome, RoundResult, json_value, write_text
+from simulate.site_promise import Promise, site_promise
 from simulate.wording import (
     NO_PRIVACY,
     bytes_text,
@@ -114,10 +116,12 @@ def _lead(plan: RunPlan, summary: Mapping[str, Any]) -> str:
 def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
     seconds = summary["seconds"]
     yield _fact("Accuracy", percent_text(summary["accuracy"]), f"loss {loss_text(summary['loss'])}")
-    if isinstance(plan.privacy, PrivacyPlan):
+    if not isinstance(plan.privacy, NoPrivacy):
         spent = f"ε {summary['epsilon']:.3g}"
         yield _fact(
-            "Privacy spent", spent, f"limit {plan.privacy.epsilon_limit:g}, δ {summary['delta']:g}"
+            f"Privacy spent, each {plan.privacy.unit}",
+            spent,
+            f"limit {plan.privacy.epsilon_limit:g}, δ {summary['delta']:g}",
         )
     else:
         yield _fact("Privacy", "none", "no noise was added", "alarming")
@@ -142,18 +146,37 @@ def _fact(name: str, value: str, more: str, kind: str = "") -> str:
 
 def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     """The guarantee in words: what is promised, to whom, and what is not."""
-    if not isinstance(plan.privacy, PrivacyPlan):
+    if isinstance(plan.privacy, NoPrivacy):
         return (
             f'<div class="alarm"><h2>How private?</h2><p><strong>{_text(NO_PRIVACY)}</strong></p>'
             "<p>Whoever sees a site's update, or the model, may be able to tell whether a window"
             " was in the training data, or what it looked like. Choose privacy=window to bound"
             " that.</p></div>"
         )
+    words = (
+        site_promise(plan.privacy, summary)
+        if isinstance(plan.privacy, SitePrivacyPlan)
+        else _window_promise(plan.privacy, summary)
+    )
+    seeded = (
+        " The noise of this run came from a seed, so that the run can be repeated; who knows the"
+        " seed can take the noise away. Runs on real devices draw it from the operating system."
+        if plan.seed is not None
+        else ""
+    )
+    return (
+        '<div class="private"><h2>How private?</h2><div class="prose">'
+        f"<p>{_text(words.promise)}</p><p>{_text(words.meaning)}</p>"
+        f"<p>{_text(words.limits + seeded)}</p><p><small>{_text(words.how)}</small></p></div></div>"
+    )
+
+
+def _window_promise(privacy: PrivacyPlan, summary: Mapping[str, Any]) -> Promise:
     epsilon, delta, unit = summary["epsilon"], summary["delta"], summary["privacy_unit"]
     promise = (
         f"All that a site sent in this run, taken together, is (ε, δ)-differentially private for"
         f" each {unit} of its data: ε = {epsilon:.3g} at δ = {delta:g} on the site that spent most,"
-        f" and the limit is {plan.privacy.epsilon_limit:g}."
+        f" and the limit is {privacy.epsilon_limit:g}."
     )
     meaning = (
         f"Whether or not any one {unit} was among a site's training data, nothing that can come"
@@ -165,22 +188,12 @@ def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
         f"One {unit} is protected, not all that a person contributed. Test windows, with which"
         " the figures below were made, are not part of the promise."
     )
-    seeded = (
-        " The noise of this run came from a seed, so that the run can be repeated; who knows the"
-        " seed can take the noise away. Runs on real devices draw it from the operating system."
-        if plan.seed is not None
-        else ""
-    )
     how = (
         f"Accountant: {summary['accountant']}. Noise multiplier {summary['noise_multiplier']:.4g},"
     )
-    how += f" clip norm {plan.privacy.clip_norm:g}, sampling rate {plan.privacy.sampling_rate:.4g},"
-    how += f" {counted(plan.privacy.steps, 'step')} a round."
-    return (
-        '<div class="private"><h2>How private?</h2><div class="prose">'
-        f"<p>{_text(promise)}</p><p>{_text(meaning)}</p>"
-        f"<p>{_text(limits + seeded)}</p><p><small>{_text(how)}</small></p></div></div>"
-    )
+    how += f" clip norm {privacy.clip_norm:g}, sampling rate {privacy.sampling_rate:.4g},"
+    how += f" {counted(privacy.steps, 'step')} a round."
+    return Promise(promise, meaning, limits, how)
 
 
 def _figure(figure: Figure) -> str:

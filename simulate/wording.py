@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import ACCOUNTANTS, PrivacyPlan
+from fl_common.privacy import ACCOUNTANTS, NoPrivacy
+from fl_common.site_privacy import SitePrivacyPlan
 
 NO_PRIVACY = "No differential privacy: updates reveal what they were trained on."
 """Said wherever a run without DP shows its figures."""
@@ -66,13 +67,26 @@ def loss_text(loss: float | None) -> str:
 def privacy_sentence(plan: RunPlan) -> str:
     """How private the run is by its plan, in one line."""
     privacy = plan.privacy
-    if not isinstance(privacy, PrivacyPlan):
+    if isinstance(privacy, NoPrivacy):
         return NO_PRIVACY
     return (
-        f"at most epsilon {privacy.epsilon_limit:g} at delta {privacy.delta:g}"
-        f" for each {privacy.unit} of a site, noise multiplier {privacy.noise_multiplier:.3g},"
+        f"at most epsilon {privacy.epsilon_limit:g} at delta {privacy.delta:g} {whose_text(plan)},"
+        f" noise multiplier {privacy.noise_multiplier:.3g}{added_by_text(plan)},"
         f" {ACCOUNTANTS[privacy.accountant]}"
     )
+
+
+def whose_text(plan: RunPlan) -> str:
+    """What a plan with DP protects: ``for each window of a site`` or ``for each whole site``."""
+    unit = plan.privacy.unit
+    return "for each whole site" if unit == "site" else f"for each {unit} of a site"
+
+
+def added_by_text(plan: RunPlan) -> str:
+    """Who adds the noise of a site-level plan; nothing where it is always the site itself."""
+    if not isinstance(plan.privacy, SitePrivacyPlan):
+        return ""
+    return " by the server, which is trusted" if plan.privacy.noise == "server" else " by each site"
 
 
 def refusals_text(refusals: Mapping[str, int]) -> str:

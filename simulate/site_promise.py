@@ -1,0 +1,59 @@
+"""What a site-level plan promises, in the words of the report."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fl_common.site_privacy import SitePrivacyPlan
+from simulate.wording import odds_text
+
+
+class Promise(NamedTuple):
+    """What is promised, what it means, what is not promised, and how it is kept."""
+
+    promise: str
+    meaning: str
+    limits: str
+    how: str
+
+
+def site_promise(privacy: SitePrivacyPlan, summary: Mapping[str, Any]) -> Promise:
+    """The guarantee of a run under ``privacy``, with the figures of ``summary``."""
+    by_server = privacy.noise == "server"
+    epsilon, delta = summary["epsilon"], summary["delta"]
+    released = "All global models of this run" if by_server else "All that a site sent in this run"
+    promise = (
+        f"{released}, taken together, are (ε, δ)-differentially private for each site as a whole:"
+        f" ε = {epsilon:.3g} at δ = {delta:g}, and the limit is {privacy.epsilon_limit:g}."
+    )
+    against = (
+        "This holds against whoever sees the global models. The server is trusted: it sees each"
+        " site's update and who took part, and adds the noise. Keep its records to itself; the"
+        " model may be published."
+        if by_server
+        else "This holds against whoever sees the updates, the server too, since each site clips"
+        " and adds noise before anything leaves. That a site took part is no secret."
+    )
+    meaning = (
+        f"With or without the data of any one site, nothing that can come out is more than e^ε ="
+        f" {odds_text(epsilon)} times as likely, save for a probability of δ. {against}"
+    )
+    limits = (
+        "Test windows, with which the figures below were made, are not part of the promise; nor"
+        " are people whose data lie on several sites."
+    )
+    return Promise(promise, meaning, limits, _how(privacy, summary))
+
+
+def _how(privacy: SitePrivacyPlan, summary: Mapping[str, Any]) -> str:
+    rate = f"{privacy.participation:.4g} of {privacy.population:,} sites in a round on average"
+    clipping = f"clip norm {privacy.clip_norm:g} on a site's whole update"
+    if adaptive := privacy.adaptive_clipping:
+        clipping += (
+            f" at first, then at the {adaptive.target_quantile:g} quantile of the updates' norms,"
+            f" with noise {adaptive.bit_noise:.3g} on the number below it"
+        )
+    adds = "the server" if privacy.noise == "server" else "each site"
+    return (
+        f"Accountant: {summary['accountant']}. Noise multiplier {privacy.noise_multiplier:.4g},"
+        f" added by {adds}, {clipping}, {rate}."
+    )
