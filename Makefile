@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test lint
+.PHONY: help setup simulate test bench lint
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds
 
 test: $(STAMP)  ## Run every test; pytest's own options in TESTARGS="-k ledger"
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTARGS)
+
+bench: $(STAMP)  ## Measure beside other systems; data in DATA, options in BENCHARGS="--only B1"
+	@$(BIN)/python -m benchmarks.run $(BENCHARGS)
 
 lint: $(STAMP)  ## Check style, form and types
 	@$(BIN)/ruff check .

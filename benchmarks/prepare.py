@@ -3,12 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import hydra
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from benchmarks.environments import ROOT
 from benchmarks.systems import Place
@@ -31,12 +32,8 @@ def prepare(workload: Workload, place: Place) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     config = compose(overrides)
-    world = open_world(OmegaConf.to_yaml(config["world"]))
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict)
-    plan = build_plan(
-        {str(k): v for k, v in values.items()}, "bench", world.task, fleet_facts(world)
-    )
+    world = open_world(OmegaConf.to_yaml(OmegaConf.create(config["world"])))
+    plan = build_plan(config, "bench", world.task, fleet_facts(world))
     net = build_net(plan.net, plan.task).eval()
     sites = [world.windows(position) for position in range(len(world.sites))]
     _write(folder, "", net, sites)
@@ -54,10 +51,14 @@ def prepare(workload: Workload, place: Place) -> None:
     )
 
 
-def compose(overrides: Sequence[str]) -> DictConfig:
-    """The configuration that ``python -m simulate`` has with these overrides."""
+def compose(overrides: Sequence[str]) -> dict[str, Any]:
+    """The values that ``python -m simulate`` has with these overrides."""
+    OmegaConf.register_new_resolver("first", lambda *values: None, replace=True)  # folders only
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return hydra.compose("config", [*overrides, "seed=0"])
+        config = hydra.compose("config", [*overrides, "seed=0"])
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 def _write(folder: Path, prefix: str, net: Net, parts: Sequence[Windows]) -> None:

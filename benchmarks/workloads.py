@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass
 
-_CONVOLUTIONAL = ("training.learning_rate=0.1", "training.batch_size=32")
+_PLAIN_TRAINING = (
+    # Said in full, so that no default of this project's is part of a comparison.
+    "strategy=fedavg",
+    "training.optimizer=sgd",
+    "training.momentum=0",
+    "training.weight_decay=0",
+    "training.local_epochs=1",
+    "training.proximal_mu=0",
+    "training.schedule=constant",
+)
+_CONVOLUTIONAL = (*_PLAIN_TRAINING, "training.learning_rate=0.1", "training.batch_size=32")
 _PRIVATE = (
     "privacy=window",
     "privacy.clip_norm=1",
@@ -61,6 +71,7 @@ COMPARED = (
             "sites=1000",
             "clients_per_round=10",
             "net=logistic",
+            *_PLAIN_TRAINING,
             "rounds=100",
             "training.learning_rate=0.03",
             "training.batch_size=10",
@@ -85,7 +96,7 @@ COMPARED = (
     Workload(
         name="B2-DP",
         title="the same with DP-SGD, clip 1, noise 1",
-        overrides=(*_B2, *_PRIVATE),
+        overrides=(*_B2, *_PRIVATE, "privacy.sampling_rate=0.0914"),  # 32 of 350 on average
         clients_per_round=21,
         rounds=20,
         peers=_DP,
@@ -99,6 +110,7 @@ COMPARED = (
             "task=arrays",
             "data.path={made}/statistics.npz",
             "net=mlp",
+            *_PLAIN_TRAINING,
             "rounds=20",
             "training.learning_rate=0.1",
             "training.batch_size=16",
@@ -123,7 +135,7 @@ COMPARED = (
     Workload(
         name="B4-DP",
         title="the same with DP-SGD, clip 1, noise 1",
-        overrides=(*_B4, *_PRIVATE),
+        overrides=(*_B4, *_PRIVATE, "privacy.sampling_rate=0.0533"),  # 32 of 600
         clients_per_round=10,
         rounds=10,
         peers=(OPACUS, OPACUS_CORES),
@@ -155,6 +167,7 @@ POPULATIONS = tuple(
             f"sites={sites}",
             "clients_per_round=20",
             "net=logistic",
+            *_PLAIN_TRAINING,
             "rounds=20",
             "training.learning_rate=0.03",
             "training.batch_size=10",
