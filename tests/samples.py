@@ -7,6 +7,7 @@ import numpy as np
 
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan
+from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import NetSpec, Task, Windows
 
 TASK = Task(
@@ -39,6 +40,19 @@ WINDOW_PRIVACY = PrivacyPlan(
     accountant="rdp",
     weights="uniform",
 )
+SITE_PRIVACY = SitePrivacyPlan(
+    clip_norm=1.0,
+    noise_multiplier=1.0,
+    noise="server",
+    participation=0.5,
+    population=6,
+    delta=1e-5,
+    epsilon_limit=50.0,
+    accountant="rdp",
+    weights="uniform",
+    adaptive_clipping=None,
+)
+ADAPTIVE = AdaptiveClipping(target_quantile=0.5, learning_rate=0.2, bit_noise=2.0)
 PUBLIC = NoPrivacy(weights="examples")
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan, Spend, calibrate_noise, epsilon_of
+from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from tests import samples
 
@@ -33,6 +34,21 @@ privacy_plans = st.builds(
     accountant=st.sampled_from(["rdp", "prv"]),
     weights=st.just("uniform"),
     unit=st.just("window"),
+)
+site_privacy_plans = st.builds(
+    SitePrivacyPlan,
+    clip_norm=above_zero,
+    noise_multiplier=st.floats(1e-6, 1e3),
+    noise=st.just("server"),
+    participation=st.floats(1e-6, 1),
+    population=st.integers(1, 10**6),
+    delta=st.floats(1e-12, 1e-7),
+    epsilon_limit=above_zero,
+    accountant=st.sampled_from(["rdp", "prv"]),
+    weights=st.just("uniform"),
+    adaptive_clipping=st.none()
+    | st.builds(AdaptiveClipping, st.floats(0.01, 0.99), above_zero, st.floats(1e3, 1e6)),
+    unit=st.just("site"),
 )
 training_plans = st.builds(
     TrainingPlan,
@@ -63,6 +79,7 @@ plans = st.builds(
     net=st.builds(NetSpec, names, st.dictionaries(names, json_values, max_size=3)),
     training=training_plans,
     privacy=privacy_plans
+    | site_privacy_plans
     | st.builds(NoPrivacy, st.sampled_from(["uniform", "examples"]), st.just("none")),
     rounds=st.integers(1, 10**4),
     seed=st.none() | st.integers(0, 2**63),
@@ -102,22 +119,39 @@ OTHER = replace(
 )
 
 
+SITE_PLAN = samples.plan(replace(samples.SITE_PRIVACY, adaptive_clipping=samples.ADAPTIVE))
+OTHER_SITE_PLAN = replace(
+    OTHER,
+    privacy=SitePrivacyPlan(
+        2.0, 2.0, "server", 0.7, 7, 1e-6, 1.0, "prv", "uniform", AdaptiveClipping(0.6, 0.3, 3.0)
+    ),
+)
+
+ONE_VALUE = {("privacy", "weights"), ("privacy", "unit"), ("privacy", "noise")}
+"""One value under DP; noise=site does not go with adaptive clipping."""
 CHANGEABLE = [
-    path
-    for path in leaves(asdict(PLAN))
-    if path not in (("privacy", "weights"), ("privacy", "unit"))  # one value under DP
+    (plan, other, path)
+    for plan, other in ((PLAN, OTHER), (SITE_PLAN, OTHER_SITE_PLAN))
+    for path in leaves(asdict(plan))
+    if path not in ONE_VALUE
 ]
 
 
-@pytest.mark.parametrize("path", CHANGEABLE, ids="/".join)
-def test_any_change_of_a_plan_changes_its_digest(path: tuple[str, ...]) -> None:
-    changed, other = json.loads(PLAN.to_json()), json.loads(OTHER.to_json())
+@pytest.mark.parametrize(
+    ("plan", "another", "path"),
+    CHANGEABLE,
+    ids=["/".join((plan.privacy.unit, *path)) for plan, _, path in CHANGEABLE],
+)
+def test_any_change_of_a_plan_changes_its_digest(
+    plan: RunPlan, another: RunPlan, path: tuple[str, ...]
+) -> None:
+    changed, other = json.loads(plan.to_json()), json.loads(another.to_json())
     target = changed
     for key in path[:-1]:
         target, other = target[key], other[key]
     assert target[path[-1]] != other[path[-1]]
     target[path[-1]] = other[path[-1]]
-    assert RunPlan.from_json(json.dumps(changed)).digest() != PLAN.digest()
+    assert RunPlan.from_json(json.dumps(changed)).digest() != plan.digest()
 
 
 @given(text=st.text() | json_values.map(json.dumps))
@@ -127,10 +161,13 @@ def test_text_that_is_no_plan_is_said_to_be_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted({*leaves(asdict(PLAN))} - {("net", "options")}), ids="/".join
+    "path",
+    sorted({*leaves(asdict(PLAN)), *leaves(asdict(SITE_PLAN))} - {("net", "options")}),
+    ids="/".join,
 )
 def test_plan_with_a_missing_field_is_refused(path: tuple[str, ...]) -> None:
-    fields = json.loads(PLAN.to_json())
+    plan = PLAN if path in leaves(asdict(PLAN)) else SITE_PLAN
+    fields = json.loads(plan.to_json())
     target = fields
     for key in path[:-1]:
         target = target[key]
