@@ -15,7 +15,6 @@ from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches
 from fl_client.training.stacked.local_round import ReadyTask
 from fl_client.training.stacked.ways import Way, way_to_train
-from fl_common import params
 from fl_common.errors import InvalidConfiguration, InvalidData, PrivacyViolation
 from fl_common.privacy import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
@@ -105,8 +104,8 @@ def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
     return ReadyTask(task, data, batches)
 
 
-def _update(task: LocalTask, delta: Parameters) -> Answer:
-    if not params.is_finite(delta):
+def _update(task: LocalTask, delta: Parameters | None) -> Answer:
+    if delta is None:
         detail = "the update holds NaN or infinity. Lower training.learning_rate."
         return refuse(task, RefusalReason.TRAINING, detail)
     examples = task.plan.privacy.weights == "examples"

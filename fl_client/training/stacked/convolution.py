@@ -118,7 +118,7 @@ class StackedConvolution(StackedLayer):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         gradients: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = (
             torch.ops.aten.convolution_backward(
-                backprop, values, weight, [len(weight)], self._stride, self._padding,
+                backprop, values, weight, [weight.shape[0]], self._stride, self._padding,
                 self._dilation, False, [0] * len(self._stride), self._groups, wanted,
             )
         )  # fmt: skip
@@ -166,12 +166,12 @@ def _multiply(
     space: tuple[int, ...],
 ) -> torch.Tensor:
     """``weight @ patches + bias``, shape (B, O, *space)."""
-    weight_BOK = weight.flatten(1).expand(len(patches_BKT), -1, -1)
+    weight_BOK = weight.flatten(1).expand(patches_BKT.shape[0], -1, -1)
     if bias is None:
         output_BOT = torch.bmm(weight_BOK, patches_BKT)
     else:
         output_BOT = torch.baddbmm(bias[:, None], weight_BOK, patches_BKT)
-    return output_BOT.view(len(patches_BKT), len(weight), *space)
+    return output_BOT.view(patches_BKT.shape[0], weight.shape[0], *space)
 
 
 def _side_by_side(calls_NXT: list[torch.Tensor]) -> torch.Tensor:

@@ -54,13 +54,13 @@ class MatrixGradients:
         if self._product_NX is not None:
             return weighted_rows(self._product_NX, weights_SB)
         weighted_NOT = self._backprops_NOT * weights_SB.view(-1, 1, 1)
-        return sum_of_products(weighted_NOT, self._activations_NIT, len(weights_SB)).flatten(1)
+        return sum_of_products(weighted_NOT, self._activations_NIT, weights_SB.shape[0]).flatten(1)
 
     def plain_sum(self, sites: int) -> torch.Tensor:
         """``sum_b gradient[s, b]`` for each site, shape (S, entries)."""
         if self._product_is_cheaper():
             product_NOI = torch.bmm(self._backprops_NOT, self._activations_NIT.transpose(1, 2))
-            return product_NOI.view(sites, len(product_NOI) // sites, -1).sum(1)
+            return product_NOI.view(sites, product_NOI.shape[0] // sites, -1).sum(1)
         return sum_of_products(self._backprops_NOT, self._activations_NIT, sites).flatten(1)
 
     def _product_is_cheaper(self) -> bool:

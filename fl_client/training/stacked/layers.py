@@ -64,7 +64,8 @@ class StackedLayer(nn.Module):
 
     def forget(self) -> None:
         """Drop the calls."""
-        self.activations, self.outputs = [], []
+        self.activations.clear()
+        self.outputs.clear()
 
     def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
         """Each parameter's gradients, from the backprops of all calls in order."""
@@ -167,13 +168,13 @@ class StackedNorm(StackedLayer):
         free = [1] * (values.dim() - parameter.dim())
         own = parameter.shape[1:]
         return parameter.view(
-            len(parameter), 1, *((*own, *free) if self._by_channel else (*free, *own))
+            parameter.shape[0], 1, *((*own, *free) if self._by_channel else (*free, *own))
         )
 
     def _gather(self, gradients: torch.Tensor) -> torch.Tensor:
         if self._by_channel:
             return gradients.reshape(*gradients.shape[:2], -1).sum(2)
-        return gradients.reshape(len(gradients), -1, self.weight[0].numel()).sum(1)
+        return gradients.reshape(gradients.shape[0], -1, self.weight[0].numel()).sum(1)
 
 
 def _total(calls: list[torch.Tensor]) -> torch.Tensor:
@@ -182,7 +183,7 @@ def _total(calls: list[torch.Tensor]) -> torch.Tensor:
 
 def _by_place(calls: list[torch.Tensor]) -> torch.Tensor:
     """Calls of (N, *places, X) as one view (N, X, T) over all places and calls."""
-    flat = [call.reshape(len(call), -1, call.shape[-1]) for call in calls]
+    flat = [call.reshape(call.shape[0], -1, call.shape[-1]) for call in calls]
     return (flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)).transpose(1, 2)
 
 

@@ -69,7 +69,7 @@ class Mechanism:
         self._noise = [
             WatchedNoise(noise_source(each.plan, each.site, each.round)) for each in tasks
         ]
-        expected = [[plan.sampling_rate * len(ready.data.labels)] for ready in stack]
+        expected = [[plan.sampling_rate * ready.data.labels.numel()] for ready in stack]
         self._expected_S1 = torch.tensor(expected)
 
     def release(self, sums_SP: torch.Tensor, weights_SB: torch.Tensor) -> None:
@@ -85,7 +85,7 @@ class Mechanism:
             )
         deviation = self._plan.noise_multiplier * self._plan.clip_norm
         for sum_P, noise in zip(sums_SP, self._noise, strict=True):
-            sum_P.add_(noise.standard_normal(len(sum_P)), alpha=deviation)
+            sum_P.add_(noise.standard_normal(sum_P.numel()), alpha=deviation)
         sums_SP.div_(self._expected_S1)
 
     def verify(self, size: int) -> None:
@@ -115,9 +115,10 @@ def train_stack(
     rows_SP = global_SP.clone()
     active_SP, active_global_SP = rows_SP, global_SP
     for chosen_N, weights_SB in steps:
-        if len(weights_SB) < len(active_SP):
-            active_SP, active_global_SP = rows_SP[: len(weights_SB)], global_SP[: len(weights_SB)]
-        if len(chosen_N):
+        sites = weights_SB.shape[0]
+        if sites < active_SP.shape[0]:
+            active_SP, active_global_SP = rows_SP[:sites], global_SP[:sites]
+        if chosen_N.numel():
             batch = inputs.index_select(0, chosen_N), one_hot.index_select(0, chosen_N)
             gradients_SP = net.gradients(active_SP, *batch, weights_SB, clip_norm)
         else:

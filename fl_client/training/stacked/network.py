@@ -119,7 +119,7 @@ def _write_clipped(
     squares_N = torch.zeros(weights_SB.numel())
     for _, gradients in matrices:
         squares_N += gradients.squared_norms()
-    joined_NX = torch.cat([squares_N.new_empty(len(squares_N), 0), *(v for _, v in vectors)], 1)
+    joined_NX = torch.cat([squares_N.new_empty(squares_N.numel(), 0), *(v for _, v in vectors)], 1)
     squares_N += squared_lengths(joined_NX)
     factors_SB = clip_factors(squares_N.sqrt_().view(weights_SB.shape), clip_norm) * weights_SB
     for target, gradients in matrices:

@@ -28,7 +28,7 @@ class Sgd:
             if self._buffer_SP is None:
                 self._buffer_SP = gradients_SP.clone()
             else:
-                self._buffer_SP = self._buffer_SP[: len(rows_SP)]
+                self._buffer_SP = self._buffer_SP[: rows_SP.shape[0]]
                 self._buffer_SP.mul_(self._momentum).add_(gradients_SP)
             gradients_SP = self._buffer_SP
         rows_SP.add_(gradients_SP, alpha=-self._learning_rate)
@@ -49,7 +49,7 @@ class Adam:
         """See ``Optimiser``."""
         if self._moments is None:
             self._moments = torch.zeros_like(rows_SP), torch.zeros_like(rows_SP)
-        first_SP, second_SP = (moment[: len(rows_SP)] for moment in self._moments)
+        first_SP, second_SP = (moment[: rows_SP.shape[0]] for moment in self._moments)
         self._steps += 1
         (beta_1, beta_2), step = self._BETAS, self._steps
         first_SP.lerp_(gradients_SP, 1 - beta_1)

@@ -27,7 +27,7 @@ def width_of(batches: Batches, private: bool) -> int:
     So that a site's arithmetic, to the last bit, does not depend on who else is in its stack.
     Poisson batches are of all sizes: padded in coarse steps, many sites have a width in common.
     """
-    largest = max(1, *map(len, batches))
+    largest = max(1, *(batch.numel() for batch in batches))
     return -(-largest // _WIDTH_STEP) * _WIDTH_STEP if private else largest
 
 
@@ -37,8 +37,8 @@ def exact_steps(batches: Batches, mean: bool) -> Iterator[Step]:
     ``mean`` weights each row by one over the size of its batch, else by 1.
     """
     for batch in batches:
-        weight = 1 / max(len(batch), 1) if mean else 1.0
-        yield Step(batch, torch.full((1, len(batch)), weight))
+        weight = 1 / max(batch.numel(), 1) if mean else 1.0
+        yield Step(batch, torch.full((1, batch.numel()), weight))
 
 
 def padded_steps(
@@ -50,7 +50,7 @@ def padded_steps(
     """
     sites, steps = len(batches_of), len(batches_of[0])
     lengths_S = np.array([len(batches) for batches in batches_of])
-    sizes = np.array([len(batch) for batches in batches_of for batch in batches])
+    sizes = np.array([batch.numel() for batches in batches_of for batch in batches])
     site_of = np.repeat(np.arange(sites), lengths_S)
     step_of = np.concatenate([np.arange(length) for length in lengths_S])
     first_of = (step_of * sites + site_of) * width

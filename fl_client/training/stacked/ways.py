@@ -15,6 +15,7 @@ from fl_client.training.stacked.one_site import OneSiteNet
 from fl_client.training.stacked.rows import from_row, to_rows, width_of_row
 from fl_client.training.stacked.schedule import exact_steps, padded_steps
 from fl_client.training.stacked.stand_ins import NotStackable
+from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.privacy import PrivacyPlan
 from fl_common.vocabulary import Parameters
@@ -36,8 +37,11 @@ class Way(Protocol):
         """How many of ``alike`` (same plan, round, width) make a stack within ``budget`` bytes."""
         ...
 
-    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
-        """Each site's delta, in order. Raises what training raises, for the stack as a whole."""
+    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
+        """Each site's delta, in order; None for one that is not finite.
+
+        Raises what training raises, for the stack as a whole.
+        """
         ...
 
 
@@ -58,7 +62,7 @@ class ManySites:
         per_site = parameters + _ACTIVATIONS * width * self._total + windows
         return max(1, min(self._fitting(width), budget // per_site))
 
-    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
+    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
         """See ``Way``."""
         mean, width = not _is_private(stack[0].task), stack[0].width
         order = sorted(range(len(stack)), key=lambda place: -len(stack[place].batches))
@@ -66,15 +70,18 @@ class ManySites:
         if self._fitting(width) == 1:
             steps = exact_steps(ordered[0].batches, mean)
         else:
-            windows = [len(ready.data.labels) for ready in ordered]
+            windows = [ready.data.labels.numel() for ready in ordered]
             steps = padded_steps([ready.batches for ready in ordered], windows, width, mean)
         global_SP = to_rows([ready.task.parameters for ready in ordered], self._net.slots)
         try:
             delta_SP = train_stack(self._net, ordered, steps, global_SP).sub_(global_SP)
         finally:
             self._net.release()
-        delta_of = dict(zip(order, delta_SP, strict=True))
-        return [from_row(delta_of[place], self._net.slots) for place in range(len(stack))]
+        is_finite_S = torch.isfinite(delta_SP).all(1).tolist()
+        deltas: list[Parameters | None] = [None] * len(stack)
+        for place, delta_P, is_finite in zip(order, delta_SP, is_finite_S, strict=True):
+            deltas[place] = from_row(delta_P, self._net.slots) if is_finite else None
+        return deltas
 
     def _fitting(self, width: int) -> int:
         return max(1, _CALL_BYTES // (self._largest * width))
@@ -90,7 +97,7 @@ class OneByOne:
         """One."""
         return 1
 
-    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
+    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
         """See ``Way``."""
         (ready,) = stack
         parameters, plain = ready.task.parameters, not _is_private(ready.task)
@@ -102,7 +109,8 @@ class OneByOne:
         learnt = self._net.learnt(parameters)
         if not plain and any(change.any() for change in learnt.values()):
             raise PrivacyViolation("a buffer changed without noise. The update is withheld.")
-        return [{**from_row(delta_SP[0], self._net.slots), **learnt}]
+        delta = {**from_row(delta_SP[0], self._net.slots), **learnt}
+        return [delta if params.is_finite(delta) else None]
 
 
 def _is_private(task: LocalTask) -> bool:
