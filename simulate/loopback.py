@@ -4,6 +4,7 @@ Messages pushed in one call are handed to the client app as cohorts, and the rep
 they are pulled, one cohort at a time, so that the server holds no more than one cohort's updates.
 """
 
+import math
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,7 +26,8 @@ _CLIENT_APP_ERROR = 2
 class LoopbackGrid(Grid):
     """A grid of ``sites`` nodes; node i + 1 is the site at position i.
 
-    ``cohort_size`` bounds how many messages are handed over at once. It never changes a result.
+    The messages of one pull are cut into equal cohorts, one for each worker, or more where a cohort
+    would be larger than ``cohort_size``. How they are cut never changes a result.
     """
 
     def __init__(self, workers: Workers, sites: int, cohort_size: int) -> None:
@@ -72,7 +74,7 @@ class LoopbackGrid(Grid):
         """The replies, made cohort by cohort while they are read, in the order of the push."""
         wanted = set(message_ids)
         waiting = [identity for identity in self._waiting if identity in wanted]
-        size = self._cohort_size
+        size = min(self._cohort_size, max(1, math.ceil(len(waiting) / self._workers.count)))
         cohorts = (
             [self._waiting.pop(identity) for identity in waiting[start : start + size]]
             for start in range(0, len(waiting), size)

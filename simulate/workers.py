@@ -2,7 +2,8 @@
 
 Workers are forked after the data are loaded, so that all of them read one copy. A cohort's messages
 share their parameter record, and pickle keeps the sharing: a worker gets the parameters once per
-cohort. Cohorts and their order do not depend on the number of workers, and so no result does.
+cohort. A site's answer does not depend on its cohort, and replies keep their order, so that the
+number of workers changes no result.
 """
 
 import multiprocessing
@@ -21,7 +22,12 @@ Answering = Callable[[Cohort], Replies]
 
 
 class Workers(Protocol):
-    """Answers cohorts, in order."""
+    """Answers cohorts, in order; ``count`` of them at a time."""
+
+    @property
+    def count(self) -> int:
+        """How many cohorts are answered at a time."""
+        ...
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
         """The replies of each cohort; a cohort is taken from ``cohorts`` when it is begun."""
@@ -34,6 +40,8 @@ class Workers(Protocol):
 
 class ThisProcess:
     """Answers one cohort after another, here."""
+
+    count = 1
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
@@ -50,7 +58,7 @@ class ForkedWorkers:
     """Answers ``count`` cohorts at a time, each in a process of its own."""
 
     def __init__(self, answering: Answering, count: int) -> None:
-        self._count = count
+        self.count = count
         self._pool = ProcessPoolExecutor(
             count,
             mp_context=multiprocessing.get_context("fork"),
@@ -68,7 +76,7 @@ class ForkedWorkers:
         try:
             for cohort in cohorts:
                 running.append(self._pool.submit(_answer, cohort))
-                if len(running) > self._count:
+                if len(running) > self.count:
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
