@@ -10,7 +10,14 @@ from fl_common.build import build
 
 
 def build_participation(
-    trainer: Mapping[str, Any], ledger: Path, clock: Callable[[], float]
+    trainer: Mapping[str, Any],
+    ledger: Path,
+    counter: Path | None,
+    owner: str,
+    clock: Callable[[], float],
 ) -> Participation:
-    """Participation with the trainer that the node names, on the ledger at ``ledger``."""
-    return Participation(Ledger(ledger, clock), build(trainer))
+    """Participation with the trainer that the node names, on ``owner``'s ledger.
+
+    ``counter`` is the path of the ledger's counter; None: beside the ledger.
+    """
+    return Participation(Ledger(ledger, clock, owner, counter), build(trainer))

@@ -2,82 +2,95 @@
 
 The ledger keeps the events (noise multiplier, sampling rate, steps) of every block of data, not
 epsilons, so it composes over rounds, runs, models and restarts with any accountant. Each block is
-accounted for by itself: by block composition (Lécuyer et al., Sage, SOSP 2019; Luo et al.,
-PrivateKube, OSDI 2021) all releases together cost no more than the block that took part in
-most, because the blocks hold disjoint windows.
+accounted for by itself. The theorem is block composition (Lécuyer, Spahn, Vodrahalli, Geambasu and
+Hsu, "Privacy accounting and quality control in the Sage differentially private ML platform", SOSP
+2019, section 4; with Rényi DP: Luo, Pan, Tholoniat, Cidon, Geambasu and Lécuyer, "Privacy budget
+scheduling", OSDI 2021): where blocks hold disjoint records, a record touches only the releases that
+its own block took part in, so all releases together cost no more than the block that cost most.
+Which blocks take part, and when a block is left out, depends on the ledger alone and never on
+windows; that a limit fixed beforehand may stop spends chosen adaptively is the privacy filter of
+Rogers et al. (2016), for Rényi DP of Feldman and Zrnic (2021) and Lécuyer (2021).
+
+Units are kept apart: a site-level plan is charged to the block ``(site)``, any other plan to blocks
+of data. The epsilon of ``(site)`` is that of all releases under site-level plans; it does not count
+those that protect single windows, and the blocks of data do not count site-level ones.
 
 A crash behind a debit wastes budget; it never hides a spend. The file is SQLite in WAL mode with
-synchronous=FULL; one file may hold several sites, and a cohort's debits are one transaction.
+synchronous=FULL; one file may hold several sites, and a cohort's debits are one transaction. A hash
+chain over its lines (``ledger_chain``) shows an edit, and a counter kept apart (``ledger_counter``)
+an old copy.
 """
 
-import itertools
-import json
-import operator
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from fl_client.ledger_file import create, explained, open_checked
+from fl_client import ledger_lines as lines
+from fl_client.ledger_chain import last
+from fl_client.ledger_counter import PUT_BACK, Counter, Slots, counter_beside, difference
+from fl_client.ledger_file import (
+    check_lines,
+    create,
+    explained,
+    open_checked,
+    owner_of,
+    wrong_sums,
+)
+from fl_client.ledger_lines import Charge, Entry, Journal
 from fl_common.errors import LedgerError
-from fl_common.privacy import ACCOUNTANTS, AccountantName, PrivacyPlan, Spend, epsilon_of
+from fl_common.privacy import ACCOUNTANTS, AccountantName, Spend, epsilon_of
 from fl_common.vocabulary import Refusal, RefusalReason
+
+__all__ = ["Charge", "Entry", "Ledger"]
 
 _TOLERANCE = 1e-9  # of the limit: rounding must not refuse a plan calibrated to it
 _NAMED_BLOCKS = 5
 
 
-@dataclass(frozen=True)
-class Charge:
-    """What one round of ``run`` would cost each of ``blocks``, all the blocks that ``site`` has.
-
-    ``repeatable`` says that the round, asked again, repeats its mechanism to the bit (seeded
-    simulation), so that the repetition releases nothing new.
-    """
-
-    site: str
-    run: str
-    round: int
-    privacy: PrivacyPlan
-    blocks: tuple[str, ...]
-    repeatable: bool
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the ledger: ``blocks`` were charged ``spend`` at ``time`` (seconds, Unix)."""
-
-    number: int
-    time: float
-    site: str
-    run: str
-    round: int
-    spend: Spend
-    blocks: tuple[str, ...]
-
-
 class Ledger:
-    """The ledger in the file at ``path``, created where there is none. Any thread may call it.
+    """The ledger of ``owner`` in the file at ``path``, created where there is none.
+
+    ``owner`` is the site's name, or one name for a fleet that shares a file; None opens a ledger
+    that is there, whosever it is. ``counter`` is the path of its counter, which belongs on another
+    device; None: beside the ledger. Any thread may call the ledger.
 
     Raises:
         LedgerError: here and in each method, when the file can't be read, written or trusted.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float],
+        owner: str | None,
+        counter: Path | None = None,
+    ) -> None:
         self._path = path
         self._clock = clock
+        self._counter = Counter(counter or counter_beside(path))
         self._lock = threading.Lock()
         with explained(path):
-            if not path.exists():
-                create(path)
+            if owner is not None and not path.exists():
+                self._counter.check_unused(path)
+                create(path, owner)
             self._connection = open_checked(path)
-            self._inode = path.stat().st_ino
+            try:
+                self._inode = path.stat().st_ino
+                self._owner = owner_of(self._connection)
+                self._check(owner)
+            except BaseException:
+                self._connection.close()
+                raise
 
     def close(self) -> None:
         """Close the file; the ledger can't be used any more."""
         self._connection.close()
+
+    @property
+    def owner(self) -> str:
+        """The site or fleet that the ledger belongs to."""
+        return self._owner
 
     def debit(self, charges: Sequence[Charge]) -> list[tuple[str, ...] | Refusal]:
         """The blocks that each charge was booked on, or a refusal; durable when this returns.
@@ -85,115 +98,149 @@ class Ledger:
         A block that the round would take past ``epsilon_limit`` is left out; where none is left,
         the answer is a refusal that says what helps. A repeatable charge that is booked already is
         answered alike and not booked again; any other repetition is a second release and is booked.
+        A run keeps the plan that its first charge was booked under: another is refused.
         """
-        with self._transaction() as connection:
-            return [_debit(connection, charge, self._clock()) for charge in charges]
+        with self._transaction() as journal:
+            return [_debit(journal, charge) for charge in charges]
+
+    def plan_of(self, site: str, run: str) -> str | None:
+        """The digest of the plan that ``run`` was first charged under; None where it was not."""
+        with self._lock, explained(self._path):
+            return lines.plan_of(self._connection, site, run)
 
     def epsilon(self, site: str, delta: float, accountant: AccountantName) -> float:
         """Epsilon at ``delta`` that ``site`` has spent: the highest over its blocks, else 0.0."""
-        with self._lock, explained(self._path):
-            histories = set(_histories(self._connection, site).values())
+        histories = set(self.histories(site).values())
         return max((epsilon_of(events, delta, accountant) for events in histories), default=0.0)
 
-    def entries(self, site: str) -> Iterator[Entry]:
-        """All lines of ``site``, oldest first."""
-        query = (
-            "SELECT number, time, run, round, noise, rate, steps, blocks FROM charge"
-            " WHERE site = ? ORDER BY number"
-        )
+    def histories(self, site: str) -> dict[str, tuple[Spend, ...]]:
+        """All that each block of ``site`` has taken part in."""
         with self._lock, explained(self._path):
-            rows = self._connection.execute(query, (site,)).fetchall()
-        for number, time, run, round_, noise, rate, steps, blocks in rows:
-            spend = Spend(noise, rate, steps)
-            yield Entry(number, time, site, run, round_, spend, tuple(json.loads(blocks)))
+            return lines.histories_of(self._connection, site)
+
+    def entries(self, site: str) -> Iterator[Entry]:
+        """All charges of ``site``, oldest first."""
+        with self._lock, explained(self._path):
+            return lines.entries_of(self._connection, site)
+
+    def sites(self) -> list[str]:
+        """Every site that was charged, by name."""
+        with self._lock, explained(self._path):
+            return lines.sites_of(self._connection)
+
+    def notes(self) -> list[tuple[float, str]]:
+        """When (seconds, Unix) and what was done to the ledger itself."""
+        with self._lock, explained(self._path):
+            return lines.notes_of(self._connection)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, explained(self._path):
-            if self._path.stat().st_ino != self._inode:
-                raise LedgerError(f"{self._path}: was replaced while in use. Start again.")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+    def _transaction(self) -> Iterator[Journal]:
+        """One debit: ledger first, counter second (see ``ledger_counter``)."""
+        with self._lock, explained(self._path), self._written(), self._counter.held() as slots:
+            journal = self._journal(slots)
+            head = journal.head
+            yield journal
+            self._connection.execute("COMMIT")
+            if journal.head != head:
+                slots.write(journal.head)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """SQLite's write lock; what is not committed inside is undone."""
+        if self._path.stat().st_ino != self._inode:
+            raise LedgerError(f"{self._path}: was replaced while in use. Start again.")
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    def _journal(self, slots: Slots) -> Journal:
+        """Where the ledger stands; the counter is brought up to it where a crash left it behind."""
+        counted = slots.read()
+        if fault := difference(self._connection, self._owner, counted):
+            raise LedgerError(f"{self._path}: {fault}. {PUT_BACK}.")
+        head, debit = last(self._connection, self._owner)
+        if head != counted:
+            slots.write(head)
+        return Journal(self._connection, head, debit + 1, self._clock)
+
+    def _check(self, owner: str | None) -> None:
+        """Everything that is checked on opening: the owner, each line, the counter, the sums."""
+        if owner not in (None, self._owner):
+            raise LedgerError(
+                f"{self._path}: is from another site: it belongs to {self._owner}, and this is"
+                f" {owner}. Give each site a ledger of its own, or correct the site's name."
+            )
+        with self._written():
+            sums_right = check_lines(self._path, self._connection, self._owner)
+            self._begin_counter()
+            with self._counter.held() as slots:
+                self._journal(slots)
+        if not sums_right:
+            raise wrong_sums(self._path)
+
+    def _begin_counter(self) -> None:
+        """The counter of a new ledger; one that has lines must have it already."""
+        if self._counter.exists():
+            return
+        head, _ = last(self._connection, self._owner)
+        if head.number:
+            raise LedgerError(
+                f"{self._path}: has {head.number} lines, and its counter {self._counter.path} is"
+                " missing: it may have been removed to hide an old copy, or its device is not"
+                f" there. {PUT_BACK}."
+            )
+        self._counter.create(head)
 
 
-def _debit(
-    connection: sqlite3.Connection, charge: Charge, time: float
-) -> tuple[str, ...] | Refusal:
-    if charge.repeatable and (booked := _booked(connection, charge)) is not None:
-        return booked
-    histories = _histories(connection, charge.site)
+def _debit(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal:
+    if (answer := _answered(journal, charge)) is not None:
+        return answer
+    histories = lines.histories_of(journal.connection, charge.site)
     spent = {block: histories.get(block, ()) for block in dict.fromkeys(charge.blocks)}
     limit = charge.privacy.epsilon_limit * (1 + _TOLERANCE)
     is_open = {events: _epsilon_after(events, charge) <= limit for events in set(spent.values())}
     left = tuple(block for block, events in spent.items() if is_open[events])
     if not left:
         return _exhausted(charge, spent)
-    _book(connection, charge, left, time)
+    journal.charge(charge, left)
     return left
 
 
-def _booked(connection: sqlite3.Connection, charge: Charge) -> tuple[str, ...] | Refusal | None:
-    """The answer to a repeatable charge that is in the ledger; None when it is new."""
-    row = connection.execute(
-        "SELECT clip, noise, rate, steps, blocks FROM charge"
-        " WHERE site = ? AND run = ? AND round = ? AND repeatable ORDER BY number DESC",
-        (charge.site, charge.run, charge.round),
-    ).fetchone()
-    if row is None:
+def _answered(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal | None:
+    """The refusal of a changed plan, or the answer to what is booked already; None for the rest."""
+    begun = lines.plan_of(journal.connection, charge.site, charge.run)
+    if begun not in (None, charge.plan):
+        return refuse_changed_plan(charge.site, charge.run, charge.round)
+    booked = lines.booked(journal.connection, charge) if charge.repeatable else None
+    if booked is None:
         return None
-    blocks = tuple(json.loads(row[-1]))
-    if row[:-1] == _mechanism(charge.privacy) and set(blocks) <= set(charge.blocks):
+    mechanism, blocks = booked
+    if mechanism == charge.mechanism and set(blocks) <= set(charge.blocks):
         return blocks
     return _refuse(
         charge,
         RefusalReason.PLAN,
         f"round {charge.round} of run {charge.run}: is in the ledger with another mechanism"
-        f" (clip norm, noise multiplier, sampling rate, steps {row[:-1]}) or other blocks of data."
+        f" (clip norm, noise multiplier, sampling rate, steps {mechanism}) or other blocks of data."
         " Begin a new run to change the plan or the data.",
     )
 
 
-def _book(
-    connection: sqlite3.Connection, charge: Charge, blocks: tuple[str, ...], time: float
-) -> None:
-    clip, noise, rate, steps = _mechanism(charge.privacy)
-    connection.execute(
-        "INSERT INTO charge (time, site, run, round, clip, noise, rate, steps, blocks, repeatable)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (time, charge.site, charge.run, charge.round, clip, noise, rate, steps,
-         json.dumps(blocks, ensure_ascii=False), charge.repeatable),
+def refuse_changed_plan(site: str, run: str, round_: int) -> Refusal:
+    """The refusal of a plan that is not the one that ``run`` was first charged under."""
+    return Refusal(
+        site, run, round_, RefusalReason.PLAN,
+        f"the plan of run {run}: is not the one that this site began the run with, and a plan can't"
+        " change in mid-run. Begin a new run.",
     )  # fmt: skip
-    connection.executemany(
-        "INSERT INTO spent VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET steps = steps + excluded.steps",
-        [(charge.site, block, noise, rate, steps) for block in blocks],
-    )
-
-
-def _histories(connection: sqlite3.Connection, site: str) -> dict[str, tuple[Spend, ...]]:
-    """All that each block of ``site`` has taken part in; equal histories are equal tuples."""
-    query = "SELECT block, noise, rate, steps FROM spent WHERE site = ? ORDER BY block, noise, rate"
-    rows = connection.execute(query, (site,))
-    return {
-        block: tuple(Spend(*row[1:]) for row in group)
-        for block, group in itertools.groupby(rows, operator.itemgetter(0))
-    }
-
-
-def _mechanism(privacy: PrivacyPlan) -> tuple[float, float, float, int]:
-    spend = privacy.spend_per_round
-    return privacy.clip_norm, spend.noise_multiplier, spend.sampling_rate, spend.steps
 
 
 def _epsilon_after(events: Sequence[Spend], charge: Charge) -> float:
     privacy = charge.privacy
-    return epsilon_of([*events, privacy.spend_per_round], privacy.delta, privacy.accountant)
+    return epsilon_of([*events, charge.spend], privacy.delta, privacy.accountant)
 
 
 def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusal:
@@ -204,12 +251,18 @@ def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusa
         (_epsilon_after(events, charge), epsilon_of(events, privacy.delta, privacy.accountant))
         for events in spent.values()
     )
+    if before > privacy.epsilon_limit * (1 + _TOLERANCE):
+        problem = f"this plan's limit of {privacy.epsilon_limit:g} is below what is spent already"
+    else:
+        problem = (
+            f"this round would take them to {after:.4g} or more, past the limit of"
+            f" {privacy.epsilon_limit:g}"
+        )
     return _refuse(
         charge,
         RefusalReason.BUDGET,
         f"privacy blocks {names}{more}: have spent an epsilon of {before:.4g} or more at delta"
-        f" {privacy.delta:g} ({ACCOUNTANTS[privacy.accountant]}), and this round would take them to"
-        f" {after:.4g} or more, past the limit of {privacy.epsilon_limit:g}. Fresh data in new"
+        f" {privacy.delta:g} ({ACCOUNTANTS[privacy.accountant]}), and {problem}. Fresh data in new"
         " blocks, more noise, fewer steps or a higher privacy.epsilon would help.",
     )
 

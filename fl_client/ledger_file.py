@@ -4,6 +4,7 @@ The file is SQLite in WAL mode with synchronous=FULL. It appears under its name 
 whole, so that an empty or partial file always means damage, never a beginning.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -12,53 +13,45 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from fl_client import ledger_chain
 from fl_common.errors import LedgerError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x4A74444C  # "JtDL": tells a ledger from any other SQLite file
 LOCK_SECONDS = 30.0
 
-_RESTORE = "Restore it from a backup; a new ledger would forget what was spent"
+_RESTORE = (
+    "Put the newest whole copy back and see `fl-client ledger --help`;"
+    " a new ledger would forget what was spent"
+)
+_FULL = ("can't grow: the disk is full", "Free some space on it")
 _FAULTS: Mapping[str, tuple[str, str]] = {
-    "SQLITE_BUSY": (
-        f"has been locked by another process for {LOCK_SECONDS:g} s",
-        "Stop that process, or wait for it",
-    ),
-    "SQLITE_FULL": ("can't grow: the disk is full", "Free some space on it"),
+    "SQLITE_FULL": _FULL,
     "SQLITE_READONLY": ("is read-only", "Make the file and its folder writable"),
     "SQLITE_CANTOPEN": ("can't be opened", "Check that its folder exists and is writable"),
-    "SQLITE_IOERR": ("can't be read or written", "Check the disk"),
+    "SQLITE_IOERR": ("can't be read or written", "Check the disk, and whether it is full"),
     "SQLITE_NOTADB": ("is not a privacy ledger", _RESTORE),
     "SQLITE_CORRUPT": ("is damaged", _RESTORE),
 }
 """What SQLite says, as a rule and a remedy; by the beginning of its error name."""
 
 _SCHEMA = f"""
-BEGIN IMMEDIATE;
+CREATE TABLE owner (name TEXT NOT NULL);
 CREATE TABLE charge (
-    number INTEGER PRIMARY KEY, time REAL NOT NULL, site TEXT NOT NULL, run TEXT NOT NULL,
-    round INTEGER NOT NULL, clip REAL NOT NULL, noise REAL NOT NULL, rate REAL NOT NULL,
-    steps INTEGER NOT NULL, blocks TEXT NOT NULL, repeatable INTEGER NOT NULL);
+    number INTEGER PRIMARY KEY, line TEXT NOT NULL, hash TEXT NOT NULL,
+    debit INTEGER AS (json_extract(line, '$.debit')), site TEXT AS (json_extract(line, '$.site')),
+    run TEXT AS (json_extract(line, '$.run')), round INTEGER AS (json_extract(line, '$.round')));
 CREATE INDEX charge_of ON charge (site, run, round);
 CREATE TABLE spent (
     site TEXT NOT NULL, block TEXT NOT NULL, noise REAL NOT NULL, rate REAL NOT NULL,
     steps INTEGER NOT NULL, PRIMARY KEY (site, block, noise, rate)) WITHOUT ROWID;
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
 """
-"""``charge`` is the record, one row per round of a site; ``spent`` its sums, for a quick debit."""
-
-_UNEQUAL_SUMS = """
-WITH charged AS (
-    SELECT site, block.value, noise, rate, SUM(steps) FROM charge, json_each(blocks) AS block
-    GROUP BY 1, 2, 3, 4)
-SELECT EXISTS (SELECT * FROM charged EXCEPT SELECT * FROM spent)
-    OR EXISTS (SELECT * FROM spent EXCEPT SELECT * FROM charged)
-"""
+"""``charge`` has a line (JSON) for each round of a site; ``spent`` its sums, for a quick debit."""
 
 
-def create(path: Path) -> None:
+def create(path: Path, owner: str) -> None:
     """An empty ledger at ``path``, whole or not at all; one that appears meanwhile stays."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(descriptor)
@@ -67,7 +60,9 @@ def create(path: Path) -> None:
         with closing(sqlite3.connect(name, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}")
+            connection.execute("INSERT INTO owner VALUES (?)", (owner,))
+            connection.execute("COMMIT")
         fcntl.flock(folder, fcntl.LOCK_EX)
         if not path.exists():
             Path(name).rename(path)
@@ -77,8 +72,17 @@ def create(path: Path) -> None:
         Path(name).unlink(missing_ok=True)
 
 
+def sync_folder(folder: Path) -> None:
+    """Make names that were changed in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def open_checked(path: Path) -> sqlite3.Connection:
-    """A connection to the ledger at ``path``; raises where it can't be trusted."""
+    """A connection to the ledger at ``path``, which is whole; raises where it can't be read."""
     if path.stat().st_size == 0:
         raise LedgerError(f"{path}: is empty, so it was cut off. {_RESTORE}.")
     connection = sqlite3.connect(
@@ -95,6 +99,32 @@ def open_checked(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def owner_of(connection: sqlite3.Connection) -> str:
+    """The site or fleet that a ledger belongs to."""
+    return str(connection.execute("SELECT name FROM owner").fetchone()[0])
+
+
+def check_lines(path: Path, connection: sqlite3.Connection, owner: str) -> bool:
+    """Raise LedgerError, naming the line, where the chain is broken; True where sums are right."""
+    fault, sums_right = ledger_chain.audit(connection, owner)
+    if fault:
+        raise LedgerError(f"{path}: {fault}. {_RESTORE}.")
+    return sums_right
+
+
+def wrong_sums(path: Path) -> LedgerError:
+    """The error of a ledger whose sums are not those of its lines."""
+    return LedgerError(f"{path}: its sums differ from its lines: they were edited. {_RESTORE}.")
+
+
+def locked() -> str:
+    """Rule and remedy for a file that another process holds for too long."""
+    return (
+        f"has been locked by another process for {LOCK_SECONDS:g} s."
+        " Stop that process, or wait for it"
+    )
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
@@ -114,8 +144,6 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
         )
     if (found := ask("PRAGMA quick_check")) != "ok":
         raise LedgerError(f"{path}: is damaged ({str(found).splitlines()[-1]}). {_RESTORE}.")
-    if ask(_UNEQUAL_SUMS):
-        raise LedgerError(f"{path}: its sums differ from its lines: it was edited. {_RESTORE}.")
 
 
 @contextmanager
@@ -125,12 +153,18 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = error.sqlite_errorname if hasattr(error, "sqlite_errorname") else ""
+        if code.startswith("SQLITE_BUSY"):
+            raise LedgerError(f"{path}: {locked()}.") from error
         rule, remedy = next(
             (text for name, text in _FAULTS.items() if code.startswith(name)),
             (f"can't be used ({error})", _RESTORE),
         )
         raise LedgerError(f"{path}: {rule}. {remedy}.") from error
     except OSError as error:
-        raise LedgerError(
-            f"{path}: can't be opened ({error.strerror}). Check the path and its permissions."
-        ) from error
+        rule, remedy = (
+            f"can't be opened ({error.strerror})",
+            "Check the path and its permissions",
+        )
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            rule, remedy = _FULL
+        raise LedgerError(f"{path}: {rule}. {remedy}.") from error

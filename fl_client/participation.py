@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fl_client.ledger import Charge, Ledger
+from fl_client.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_task, refuse
 from fl_client.uplink import release_update
@@ -63,7 +63,19 @@ class Participation:
                 yield Refusal(site.name, plan.run, round_, RefusalReason.DATA, str(error))
                 continue
             task = LocalTask(plan, site.name, round_, instruction.parameters, windows)
-            yield check_task(task) or task
+            yield check_task(task) or self._check_begun(task) or task
+
+    def _check_begun(self, task: LocalTask) -> Refusal | None:
+        """A refusal where a run that was charged goes on without DP; a debit checks the others."""
+        if isinstance(task.plan.privacy, PrivacyPlan):
+            return None
+        try:
+            begun = self._ledger.plan_of(task.site, task.plan.run)
+        except LedgerError as error:
+            return refuse(task, RefusalReason.LEDGER, str(error))
+        if begun not in (None, task.plan.digest()):
+            return refuse_changed_plan(task.site, task.plan.run, task.round)
+        return None
 
     def _debit(self, tasks: dict[int, LocalTask]) -> tuple[dict[int, LocalTask], dict[int, Answer]]:
         """The tasks that may train, on their open blocks only; refusals for the others."""
@@ -89,8 +101,18 @@ class Participation:
 def _charge(task: LocalTask) -> Charge:
     privacy = task.plan.privacy
     assert isinstance(privacy, PrivacyPlan)
-    repeatable = task.plan.seed is not None
-    return Charge(task.site, task.plan.run, task.round, privacy, task.windows.blocks, repeatable)
+    windows = task.windows
+    counts_B = np.bincount(windows.block_of, minlength=len(windows.blocks))
+    return Charge(
+        site=task.site,
+        run=task.plan.run,
+        round=task.round,
+        plan=task.plan.digest(),
+        privacy=privacy,
+        blocks=windows.blocks,
+        windows=tuple(counts_B.tolist()),
+        repeatable=task.plan.seed is not None,
+    )
 
 
 def _restricted(task: LocalTask, open_blocks: Sequence[str]) -> LocalTask:

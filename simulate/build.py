@@ -22,6 +22,9 @@ from simulate.world import World
 _COUNTABLE = 5000
 """Fleets up to this size are measured site by site before a run."""
 
+_LEDGER_OWNER = "fleet"
+"""The simulated sites share one ledger."""
+
 
 @cache
 def open_world(node_yaml: str) -> World:
@@ -53,4 +56,5 @@ def _site_of(world_yaml: str, node_config: dict[str, Any]) -> Site:
 
 @cache
 def _participation(trainer_yaml: str, ledger: Path) -> Participation:
-    return build_participation(OmegaConf.create(trainer_yaml), ledger, time.time)
+    trainer = OmegaConf.create(trainer_yaml)
+    return build_participation(trainer, ledger, None, _LEDGER_OWNER, time.time)

@@ -23,13 +23,14 @@ MECHANISMS = [
     for noise, steps in [(1.0, 1), (1.0, 4), (2.0, 4)]
 ]
 charges = st.builds(
-    Charge,
+    lambda **fields: Charge(
+        plan="digest", windows=tuple(8 for _ in fields["blocks"]), repeatable=False, **fields
+    ),
     site=st.sampled_from(["anna", "bert"]),
     run=st.sampled_from(["one", "two"]),
     round=st.integers(1, 3),
     privacy=st.sampled_from(MECHANISMS),
     blocks=st.sets(st.sampled_from("abc"), min_size=1).map(lambda blocks: tuple(sorted(blocks))),
-    repeatable=st.just(False),
 )
 
 
@@ -40,7 +41,7 @@ def test_ledger_agrees_with_a_plain_model(cohorts: list[list[Charge]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.sqlite"
         for cohort in cohorts:
-            with closing(Ledger(path, lambda: 0.0)) as ledger:
+            with closing(Ledger(path, lambda: 0.0, "fleet")) as ledger:
                 answers = ledger.debit(cohort)
             for charge, answer in zip(cohort, answers, strict=True):
                 spend = charge.privacy.spend_per_round
@@ -52,7 +53,7 @@ def test_ledger_agrees_with_a_plain_model(cohorts: list[list[Charge]]) -> None:
                 assert answer == left if left else isinstance(answer, Refusal)
                 for block in left:
                     spent[charge.site, block].append(spend)
-        with closing(Ledger(path, lambda: 0.0)) as ledger:
+        with closing(Ledger(path, lambda: 0.0, "fleet")) as ledger:
             for site in ("anna", "bert"):
                 histories = [events for (owner, _), events in spent.items() if owner == site]
                 highest = max((epsilon_of(h, DELTA, "rdp") for h in histories), default=0.0)
@@ -66,11 +67,14 @@ from pathlib import Path
 from fl_client import ledger as module
 from tests.samples import WINDOW_PRIVACY
 module.epsilon_of = lambda events, delta, accountant: 0.0  # start at once: no accountant needed
-ledger = module.Ledger(Path(sys.argv[1]), time.time)
+ledger = module.Ledger(Path(sys.argv[1]), time.time, "fleet")
 blocks = tuple(f"block {i}" for i in range(30))
 for round_ in itertools.count(int(sys.argv[2])):
     sites = ("anna", "bert")
-    ledger.debit([module.Charge(s, "run", round_, WINDOW_PRIVACY, blocks, False) for s in sites])
+    ledger.debit([
+        module.Charge(s, "run", round_, "digest", WINDOW_PRIVACY, blocks, (9,) * 30, False)
+        for s in sites
+    ])
     print(round_, flush=True)
 """
 
@@ -91,7 +95,7 @@ def test_no_acknowledged_debit_is_lost_when_the_process_is_killed(tmp_path: Path
             acknowledged += [int(child.stdout.readline()) for _ in range(debits_before_kill)]
             child.kill()
             acknowledged += [int(line) for line in child.stdout.read().splitlines()]
-        with closing(Ledger(path, lambda: 0.0)) as ledger:
+        with closing(Ledger(path, lambda: 0.0, "fleet")) as ledger:
             rounds = [entry.round for entry in ledger.entries("anna")]
             assert [entry.round for entry in ledger.entries("bert")] == rounds
         unacknowledged = set(rounds) - set(acknowledged)

@@ -35,7 +35,7 @@ class Fleet:
     def __init__(self, folder: Path, sites: int = 3, trainer: Any = None) -> None:
         self.folder = folder
         self.data = [windows(32 + 4 * i, seed=i) for i in range(sites)]
-        self.ledger = Ledger(folder / "ledger.sqlite", time.time)
+        self.ledger = Ledger(folder / "ledger.sqlite", time.time, "fleet")
         self.participation = Participation(self.ledger, trainer or OpacusTrainer())
 
     def site_of(self, config: Mapping[str, Any]) -> Site:

@@ -1,0 +1,52 @@
+"""A new counter for a ledger that has lost its own: on a person's command, and written down."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from fl_client.ledger_chain import last
+from fl_client.ledger_counter import Counter, counter_beside, difference
+from fl_client.ledger_file import check_lines, explained, open_checked, owner_of, wrong_sums
+from fl_client.ledger_lines import Journal
+from fl_common.errors import LedgerError
+
+
+def adopt(path: Path, clock: Callable[[], float], counter: Path | None = None) -> str:
+    """Make a new counter for the ledger at ``path``, and write down in the ledger why.
+
+    Returns why: what was wrong; empty where ledger and counter agree, and nothing was done. The
+    ledger's own lines must be whole: a chain that is broken is never adopted.
+
+    Raises:
+        LedgerError: the file can't be read, written or trusted.
+    """
+    kept = Counter(counter or counter_beside(path))
+    with explained(path):
+        connection = open_checked(path)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            owner = owner_of(connection)
+            if not check_lines(path, connection, owner):
+                raise wrong_sums(path)
+            if not (why := _why_not_counted(connection, owner, kept)):
+                return ""
+            head, debit = last(connection, owner)
+            journal = Journal(connection, head, debit + 1, clock)
+            journal.note(f"its counter was made anew: {why}")
+            connection.execute("COMMIT")
+            kept.create(journal.head)
+            return why
+        finally:
+            connection.close()
+
+
+def _why_not_counted(connection: sqlite3.Connection, owner: str, counter: Counter) -> str:
+    if not counter.exists():
+        return "the counter was missing"
+    try:
+        with counter.held() as slots:
+            counted = slots.read()
+    except LedgerError as error:
+        return str(error)
+    fault = difference(connection, owner, counted)
+    return f"the ledger {fault}" if fault else ""

@@ -1,0 +1,75 @@
+"""The hash chain over a ledger's lines: a line that was edited, removed or moved is found.
+
+Each line carries the SHA-256 of the hash before it and of its own text; the first one follows a
+hash of the owner's name. The chain has no key, so whoever may write the file can make another whole
+chain; the counter kept apart (``ledger_counter``) tells that one from this.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections import Counter as Tally
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_SITE = ',"site":'
+"""Behind it, a line says the same in every round of a run: the rest is read once."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a chain stands: its number of lines, and the hash of the last one (hex SHA-256)."""
+
+    number: int
+    hash: str
+
+
+def genesis(owner: str) -> Head:
+    """The head of ``owner``'s ledger without any line."""
+    return Head(0, _link("privacy ledger of ", owner))
+
+
+def after(head: Head, line: str) -> Head:
+    """The head when the text ``line`` has been added behind ``head``."""
+    return Head(head.number + 1, _link(head.hash, line))
+
+
+def last(connection: sqlite3.Connection, owner: str) -> tuple[Head, int]:
+    """The head as the last line has it, and the number of its debit (0 where there is none)."""
+    row = connection.execute(
+        "SELECT number, hash, debit FROM charge ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    return (Head(row[0], row[1]), row[2]) if row else (genesis(owner), 0)
+
+
+def audit(connection: sqlite3.Connection, owner: str) -> tuple[str, bool]:
+    """Read all lines: which one does not follow from those before it, and whether sums are right.
+
+    The text is empty where every line follows.
+    """
+    head, alike = genesis(owner), Tally[str]()
+    for number, line, hash_ in connection.execute(
+        "SELECT number, line, hash FROM charge ORDER BY number"
+    ):
+        if number != head.number + 1:
+            return f"line {head.number + 1} is missing: line {number} comes next", False
+        head = after(head, line)
+        if head.hash != hash_:
+            return f"line {number} does not follow from those before: it was edited or moved", False
+        alike[line.partition(_SITE)[2]] += 1
+    spent = connection.execute("SELECT site, block, noise, rate, steps FROM spent")
+    return "", {tuple(key): steps for *key, steps in spent} == _sums(alike)
+
+
+def _sums(alike: Mapping[str, int]) -> Mapping[tuple[str, str, float, float], int]:
+    """Steps by site, block, noise and rate; from the ends of lines, and how many end alike."""
+    sums = Tally[tuple[str, str, float, float]]()
+    for rest, lines in alike.items():
+        line = json.loads("{" + _SITE[1:] + rest) if rest else {}
+        for block in line.get("blocks", ()):
+            sums[line["site"], block, line["noise"], line["rate"]] += line["steps"] * lines
+    return sums
+
+
+def _link(previous: str, text: str) -> str:
+    return hashlib.sha256((previous + text).encode()).hexdigest()

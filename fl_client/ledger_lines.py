@@ -1,0 +1,189 @@
+"""The lines of a ledger: how a charge becomes one, and how lines are read again."""
+
+import itertools
+import json
+import operator
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fl_client.ledger_chain import Head, after
+from fl_common.privacy import AccountantName, PrivacyPlan, Spend
+from fl_common.site_privacy import SitePrivacyPlan
+
+_ADD = (
+    "INSERT INTO spent VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET steps = steps + excluded.steps"
+)
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What one round of ``run`` would cost each of ``blocks``, all the blocks that ``site`` has.
+
+    ``windows`` are the numbers of windows in the blocks; they stay in the ledger. ``plan`` is the
+    digest of the run's plan. ``repeatable`` says that the round, asked again, repeats its mechanism
+    to the bit (seeded simulation), so that the repetition releases nothing new. ``rounds`` is above
+    1 for a charge of a whole run at once, which stands under round 0.
+    """
+
+    site: str
+    run: str
+    round: int
+    plan: str
+    privacy: PrivacyPlan | SitePrivacyPlan
+    blocks: tuple[str, ...]
+    windows: tuple[int, ...]
+    repeatable: bool
+    rounds: int = 1
+
+    @property
+    def spend(self) -> Spend:
+        """What each block is charged."""
+        event = self.privacy.spend_per_round
+        return replace(event, steps=event.steps * self.rounds)
+
+    @property
+    def mechanism(self) -> dict[str, float]:
+        """Clip norm, noise multiplier, sampling rate and steps: what a repetition repeats."""
+        spend = self.spend
+        return {
+            "clip": float(self.privacy.clip_norm),
+            "noise": float(spend.noise_multiplier),
+            "rate": float(spend.sampling_rate),
+            "steps": int(spend.steps),
+        }
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger: ``blocks`` were charged ``spend`` at ``time`` (seconds, Unix).
+
+    ``delta``, ``epsilon_limit`` and ``accountant`` are those of the plan that was followed.
+    """
+
+    number: int
+    time: float
+    site: str
+    run: str
+    round: int
+    unit: str
+    spend: Spend
+    delta: float
+    epsilon_limit: float
+    accountant: AccountantName
+    blocks: tuple[str, ...]
+    windows: tuple[int, ...]
+
+
+class Journal:
+    """Adds the lines of one debit behind ``head``, inside a transaction of the caller's."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, head: Head, debit: int, clock: Callable[[], float]
+    ) -> None:
+        self.connection = connection
+        self.head = head
+        self._debit = debit
+        self._clock = clock
+
+    def charge(self, charge: Charge, blocks: tuple[str, ...]) -> None:
+        """A line for ``charge`` on those of its blocks, and their sums."""
+        privacy, mechanism = charge.privacy, charge.mechanism
+        windows_of = dict(zip(charge.blocks, charge.windows, strict=True))
+        self._add(
+            round=charge.round,
+            site=charge.site,
+            run=charge.run,
+            plan=charge.plan,
+            unit=privacy.unit,
+            **mechanism,
+            delta=float(privacy.delta),
+            epsilon_limit=float(privacy.epsilon_limit),
+            accountant=privacy.accountant,
+            blocks=blocks,
+            windows=[windows_of[block] for block in blocks],
+            repeatable=charge.repeatable,
+        )
+        noise, rate, steps = mechanism["noise"], mechanism["rate"], mechanism["steps"]
+        self.connection.executemany(
+            _ADD, [(charge.site, block, noise, rate, steps) for block in blocks]
+        )
+
+    def note(self, text: str) -> None:
+        """A line that charges nothing and says what was done to the ledger itself."""
+        self._add(note=text)
+
+    def _add(self, **fields: object) -> None:
+        head = {"debit": self._debit, "time": float(self._clock())}
+        line = json.dumps({**head, **fields}, separators=(",", ":"))
+        self.head = after(self.head, line)
+        self.connection.execute(
+            "INSERT INTO charge (number, line, hash) VALUES (?, ?, ?)",
+            (self.head.number, line, self.head.hash),
+        )
+
+
+def entries_of(connection: sqlite3.Connection, site: str) -> Iterator[Entry]:
+    """All charges of ``site``, oldest first."""
+    rows = connection.execute(
+        "SELECT number, line FROM charge WHERE site = ? ORDER BY number", (site,)
+    ).fetchall()
+    return (_entry(number, json.loads(line)) for number, line in rows)
+
+
+def notes_of(connection: sqlite3.Connection) -> list[tuple[float, str]]:
+    """When (seconds, Unix) and what was done to the ledger itself."""
+    rows = connection.execute("SELECT line FROM charge WHERE site IS NULL ORDER BY number")
+    lines = [json.loads(line) for (line,) in rows]
+    return [(line["time"], line["note"]) for line in lines]
+
+
+def sites_of(connection: sqlite3.Connection) -> list[str]:
+    """Every site that was charged, by name."""
+    rows = connection.execute("SELECT DISTINCT site FROM spent ORDER BY site")
+    return [site for (site,) in rows]
+
+
+def histories_of(connection: sqlite3.Connection, site: str) -> dict[str, tuple[Spend, ...]]:
+    """All that each block of ``site`` has taken part in; equal histories are equal tuples."""
+    query = "SELECT block, noise, rate, steps FROM spent WHERE site = ? ORDER BY block, noise, rate"
+    rows = connection.execute(query, (site,))
+    return {
+        block: tuple(Spend(*row[1:]) for row in group)
+        for block, group in itertools.groupby(rows, operator.itemgetter(0))
+    }
+
+
+def plan_of(connection: sqlite3.Connection, site: str, run: str) -> str | None:
+    """The digest of the plan that ``site`` was charged for ``run`` under; None before that."""
+    row = connection.execute(
+        "SELECT line FROM charge WHERE site = ? AND run = ? LIMIT 1", (site, run)
+    ).fetchone()
+    return str(json.loads(row[0])["plan"]) if row else None
+
+
+def booked(
+    connection: sqlite3.Connection, charge: Charge
+) -> tuple[dict[str, float], tuple[str, ...]] | None:
+    """Mechanism and blocks of the repeatable line that ``charge`` repeats; None when it is new."""
+    rows = connection.execute(
+        "SELECT line FROM charge WHERE site = ? AND run = ? AND round = ? ORDER BY number DESC",
+        (charge.site, charge.run, charge.round),
+    )
+    for line in (json.loads(text) for (text,) in rows):
+        if line["repeatable"]:
+            return {name: line[name] for name in charge.mechanism}, tuple(line["blocks"])
+    return None
+
+
+def _entry(number: int, line: dict[str, Any]) -> Entry:
+    copied = ("time", "site", "run", "round", "unit", "delta", "epsilon_limit", "accountant")
+    return Entry(
+        number=number,
+        spend=Spend(line["noise"], line["rate"], line["steps"]),
+        blocks=tuple(line["blocks"]),
+        windows=tuple(line["windows"]),
+        **{name: line[name] for name in copied},
+    )
