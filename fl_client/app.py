@@ -4,7 +4,9 @@ Each handler answers a cohort. Flower hands over one message at a time (a device
 one); the in-process grid hands over all messages of a round to ``answer`` at once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from flwr.app import Context, Message
@@ -13,12 +15,18 @@ from flwr.clientapp import ClientApp
 from fl_client.participation import Participation, Site
 from fl_client.uplink import release_evaluation
 from fl_common import wire
+from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction
 from fl_common.vocabulary import Evaluation
 from models.evaluation import Evaluator
 from models.nets import build_net
 
 Asked = Sequence[tuple[Message, Context]]
+_logger = logging.getLogger(__name__)
+
+
+class NoAnswer(JoinTheDotsError):
+    """A site could not answer; Flower sends this error's text to the server."""
 
 
 class SiteApp(ClientApp):
@@ -42,25 +50,44 @@ class SiteApp(ClientApp):
         self.query()(self._name)
 
     def answer(self, asked: Asked) -> list[Message]:
-        """Replies to training messages, in order, as one cohort."""
-        work = [
-            (self._site_of(context.node_config), self._reader.read(m.content))
-            for m, context in asked
-        ]
-        answers = self._participation().answer(work)
+        """Replies to training messages, in order, as one cohort.
+
+        Raises:
+            NoAnswer: whatever was raised, by its kind alone.
+        """
+        with _by_its_kind_alone():
+            work = [
+                (self._site_of(context.node_config), self._reader.read(m.content))
+                for m, context in asked
+            ]
+            answers = self._participation().answer(work)
         return [
             Message(wire.write_answer(answer), reply_to=message)
             for answer, (message, _) in zip(answers, asked, strict=True)
         ]
 
     def _evaluate(self, message: Message, context: Context) -> Message:
-        site, instruction = self._site_of(context.node_config), self._reader.read(message.content)
-        answer = release_evaluation(evaluate_site(site, instruction), site.name, instruction)
+        with _by_its_kind_alone():
+            site = self._site_of(context.node_config)
+            instruction = self._reader.read(message.content)
+            answer = release_evaluation(evaluate_site(site, instruction), site.name, instruction)
         return Message(wire.write_answer(answer), reply_to=message)
 
     def _name(self, message: Message, context: Context) -> Message:
-        site = self._site_of(context.node_config)
+        with _by_its_kind_alone():
+            site = self._site_of(context.node_config)
         return Message(wire.write_name(site.name, site.position), reply_to=message)
+
+
+@contextmanager
+def _by_its_kind_alone() -> Iterator[None]:
+    """Keep an exception's text, which may quote data, on the site: Flower would send it."""
+    try:
+        yield
+    except Exception as error:
+        _logger.exception("a message could not be answered")
+        kind = type(error).__name__
+        raise NoAnswer(f"raised {kind}; the site's own log says more") from None
 
 
 def evaluate_site(site: Site, instruction: Instruction) -> Evaluation:

@@ -2,18 +2,57 @@
 
 What leaves is declared by the plan. A clipped and noised update leaves as it is; an update's weight
 is uniform unless the plan declares the number of windows public; exact counts of an evaluation
-leave only then, too.
+leave only then, too, and so does the free text of a refusal, which may quote counts, names or
+values.
 """
 
+import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
-from fl_client.site_privacy import protect_update
 from fl_common import params
-from fl_common.errors import PrivacyViolation
-from fl_common.plan import Instruction
+from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy import NoPrivacy
-from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
+
+_logger = logging.getLogger(__name__)
+
+SENTENCES: Mapping[RefusalReason, str] = {
+    RefusalReason.BUDGET: (
+        "every block of the site's data has reached the limit on epsilon. Fresh data in new blocks,"
+        " more noise, fewer steps or a higher privacy.epsilon would help; the site's ledger names"
+        " the blocks."
+    ),
+    RefusalReason.DATA: (
+        "the site's windows can't be read, do not fit the task, or are too few for one batch."
+        " Correct them as the site's log says, raise the sampling rate, or leave the site out."
+    ),
+    RefusalReason.PLAN: (
+        "the plan breaks a rule of the site, differs from the one that this run began with, or asks"
+        " for exact counts that are not public. Run server and sites with the same version, lower"
+        " privacy.delta, evaluate on the server's own test set, or begin a new run; the site's log"
+        " names the rule."
+    ),
+    RefusalReason.PRIVACY: (
+        "the DP mechanism could not be set up for this net, or did not run as planned; nothing"
+        " leaves without it. Use a net that DP-SGD can train (GroupNorm, not BatchNorm); the site's"
+        " log says more."
+    ),
+    RefusalReason.TRAINING: (
+        "training raised an error, or its update was NaN or infinite. Lower"
+        " training.learning_rate; the site's log says more."
+    ),
+    RefusalReason.LEDGER: (
+        "the site's privacy ledger can't be read, written or trusted, and nothing is trained"
+        " without it. Look at the file that the site's log names, and at the room on its disk."
+    ),
+}
+"""What a refusal says where its own words may not leave: the same on every site."""
+
+
+def is_public(plan: RunPlan) -> bool:
+    """True where ``plan`` declares exact counts, and words that may quote data, public."""
+    return isinstance(plan.privacy, NoPrivacy) and plan.privacy.weights == "examples"
 
 
 def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate | Refusal:
@@ -26,18 +65,21 @@ def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate
     elif not params.is_finite(update.delta):
         detail = "the update holds NaN or infinity; lower training.learning_rate"
     else:
-        return _protected(update, instruction)
-    return Refusal(update.site, update.run, update.round, RefusalReason.TRAINING, detail)
+        return update
+    refusal = Refusal(update.site, update.run, update.round, RefusalReason.TRAINING, detail)
+    return release_refusal(refusal, instruction)
 
 
-def _protected(update: LocalUpdate, instruction: Instruction) -> LocalUpdate | Refusal:
-    """Under a site-level plan the update clipped and noised; as it is under any other."""
-    if not isinstance(instruction.plan.privacy, SitePrivacyPlan):
-        return replace(update, within_clip_norm=None)
-    try:
-        return protect_update(update, instruction)
-    except PrivacyViolation as error:
-        return Refusal(update.site, update.run, update.round, RefusalReason.PRIVACY, str(error))
+def release_refusal(refusal: Refusal, instruction: Instruction) -> Refusal:
+    """The refusal in its own words where the plan is public, else in its reason's sentence.
+
+    The words are in the site's own log either way, at level INFO.
+    """
+    site, round_, reason = refusal.site, refusal.round, refusal.reason
+    _logger.info("site %s, round %s refuses (%s): %s", site, round_, reason, refusal.detail)
+    if is_public(instruction.plan):
+        return refusal
+    return replace(refusal, detail=SENTENCES[reason])
 
 
 def release_evaluation(
@@ -45,10 +87,11 @@ def release_evaluation(
 ) -> Evaluation | Refusal:
     """Exact counts where the plan says that they are public, else a refusal."""
     plan = instruction.plan
-    if isinstance(plan.privacy, NoPrivacy) and plan.privacy.weights == "examples":
+    if is_public(plan):
         return evaluation
     detail = (
         "exact counts of held-out windows are not public under this plan;"
         " evaluate on the server's own test set, or declare privacy=none"
     )
-    return Refusal(site, plan.run, instruction.round, RefusalReason.PLAN, detail)
+    refusal = Refusal(site, plan.run, instruction.round, RefusalReason.PLAN, detail)
+    return release_refusal(refusal, instruction)
