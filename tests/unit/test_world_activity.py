@@ -14,6 +14,7 @@ from fl_common.errors import InvalidConfiguration, InvalidData
 from models import tasks
 from simulate.world import activity
 from simulate.world.activity import Activity
+from tests.unit.test_world_download import Site, serve  # noqa: F401  (a fixture)
 
 NAME = "UCI HAR Dataset"
 TRAIN_PERSONS = [3, 1, 1, 7, 3, 3]
@@ -219,6 +220,23 @@ def test_without_a_root_and_a_network_it_says_where_to_put_the_archive(
     with pytest.raises(InvalidData, match=r"can't be downloaded.*set data\.root") as caught:
         Activity(None, sites=None)
     assert str(cache / "uci-har.zip") in str(caught.value)
+
+
+def test_a_download_is_kept_and_compared_with_its_first_checksum(
+    folder: Path,
+    cache: Path,
+    tmp_path: Path,
+    serve: Site,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    serve.files["/human.zip"] = zipped_twice(folder, tmp_path / "human.zip").read_bytes()
+    monkeypatch.setattr(activity, "URL", f"{serve.address}/human.zip")
+    for _ in range(2):
+        assert len(Activity(None, sites=None).sites) == 3
+    assert serve.asked == ["/human.zip"]
+    zipped(folder, cache / "uci-har.zip")  # the same windows, in another file
+    with pytest.raises(InvalidData, match=r"must have the sha256 recorded in uci-har\.zip\.sha256"):
+        Activity(None, sites=None)
 
 
 def test_an_archive_put_into_the_cache_folder_is_found(folder: Path, cache: Path) -> None:

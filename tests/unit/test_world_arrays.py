@@ -70,6 +70,12 @@ def test_without_a_split_the_last_fifth_of_each_site_is_held_out(tmp_path: Path)
     assert np.array_equal(own.test().windows.labels, data()["y"][held_out])
 
 
+def test_sites_that_are_left_out_leave_the_test_set_too(tmp_path: Path) -> None:
+    few = world(saved(tmp_path, data()), sites=1)
+    assert few.sites == few.test().groups == ("a",)
+    assert np.array_equal(few.test().windows.labels, data()["y"][rows_of("a")[9:]])
+
+
 @pytest.mark.parametrize("words", [(0, 1), ("train", "test"), ("0", "1"), (False, True)])
 def test_a_split_is_kept_and_may_hold_out_whole_sites(
     tmp_path: Path, words: tuple[object, object]

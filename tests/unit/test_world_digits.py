@@ -182,6 +182,16 @@ def test_a_cut_npz_is_refused(tmp_path: Path, keep: int) -> None:
         world(tmp_path)
 
 
+@pytest.mark.parametrize("size", [1, 1000])
+def test_an_npz_with_changed_bytes_is_refused(tmp_path: Path, size: int) -> None:
+    np.savez_compressed(tmp_path / "mnist.npz", **arrays())
+    content = bytearray((tmp_path / "mnist.npz").read_bytes())
+    content[1000 : 1000 + size] = bytes(255 - byte for byte in content[1000 : 1000 + size])
+    (tmp_path / "mnist.npz").write_bytes(content)
+    with pytest.raises(InvalidData, match="must be an undamaged npz file"):
+        world(tmp_path)
+
+
 def test_an_npy_file_is_no_npz(tmp_path: Path) -> None:
     with (tmp_path / "mnist.npz").open("wb") as file:
         np.save(file, np.zeros(3))
@@ -226,6 +236,19 @@ def test_a_folder_without_mnist_is_refused_and_nothing_is_downloaded_to_it(tmp_p
     assert list((tmp_path / "data").iterdir()) == []
 
 
+def test_unpacked_files_need_no_archives(published: Site, tmp_path: Path) -> None:
+    raw = write_raw(tmp_path, arrays())
+    (raw / f"{LABELS}.gz").write_bytes(b"not the published one")
+    assert_holds(world(tmp_path), arrays())
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_any_mirror_will_do(published: Site, monkeypatch: pytest.MonkeyPatch, order: int) -> None:
+    mirrors = ["http://127.0.0.1:9/", f"{published.address}/"]
+    monkeypatch.setattr(import_torchvision().datasets.MNIST, "mirrors", mirrors[::order])
+    assert_holds(world(None), arrays())
+
+
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch, serve: Site) -> Site:  # noqa: F811
     """A mirror with a small MNIST; torchvision knows its address and checksums."""
@@ -234,7 +257,7 @@ def published(monkeypatch: pytest.MonkeyPatch, serve: Site) -> Site:  # noqa: F8
     serve.files.update({f"/{name}": content for name, content in packed.items()})
     sums = [(name, hashlib.md5(content).hexdigest()) for name, content in packed.items()]
     monkeypatch.setattr(mnist, "resources", sums)
-    monkeypatch.setattr(mnist, "mirrors", ["http://127.0.0.1:9/", f"{serve.address}/"])
+    monkeypatch.setattr(mnist, "mirrors", [f"{serve.address}/"])
     return serve
 
 
