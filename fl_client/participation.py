@@ -15,7 +15,8 @@ from fl_client.training.checks import check_task, refuse
 from fl_client.uplink import release_refusal, release_update
 from fl_common.errors import BadInput, LedgerError
 from fl_common.plan import Instruction
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan
+from fl_common.site_privacy import WHOLE_SITE, SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
 
 
@@ -67,7 +68,7 @@ class Participation:
 
     def _check_begun(self, task: LocalTask) -> Refusal | None:
         """A refusal where a run that was charged goes on without DP; a debit checks the others."""
-        if isinstance(task.plan.privacy, PrivacyPlan):
+        if not isinstance(task.plan.privacy, NoPrivacy):
             return None
         try:
             begun = self._ledger.plan_of(task.site, task.plan.run)
@@ -79,7 +80,7 @@ class Participation:
 
     def _debit(self, tasks: dict[int, LocalTask]) -> tuple[dict[int, LocalTask], dict[int, Answer]]:
         """The tasks that may train, on their open blocks only; refusals for the others."""
-        private = {p: t for p, t in tasks.items() if isinstance(t.plan.privacy, PrivacyPlan)}
+        private = {p: t for p, t in tasks.items() if not isinstance(t.plan.privacy, NoPrivacy)}
         try:
             debits = self._ledger.debit([_charge(task) for task in private.values()])
         except LedgerError as error:
@@ -99,9 +100,10 @@ class Participation:
 
 
 def _charge(task: LocalTask) -> Charge:
-    privacy = task.plan.privacy
+    privacy, windows = task.plan.privacy, task.windows
+    if isinstance(privacy, SitePrivacyPlan):
+        return _site_charge(task, privacy)
     assert isinstance(privacy, PrivacyPlan)
-    windows = task.windows
     counts_B = np.bincount(windows.block_of, minlength=len(windows.blocks))
     return Charge(
         site=task.site,
@@ -115,9 +117,32 @@ def _charge(task: LocalTask) -> Charge:
     )
 
 
+def _site_charge(task: LocalTask, privacy: SitePrivacyPlan) -> Charge:
+    """The charge of a site-level plan, on the whole site.
+
+    With the site's own noise it is the round's. With the server's it is that of all the run's
+    rounds, booked once, before the first in which the site takes part: the server releases a noised
+    sum in every round, and the site does not see those that it is not drawn for.
+    """
+    plan, by_server = task.plan, privacy.noise == "server"
+    return Charge(
+        site=task.site,
+        run=plan.run,
+        round=0 if by_server else task.round,
+        plan=plan.digest(),
+        privacy=privacy,
+        blocks=(WHOLE_SITE,),
+        windows=(len(task.windows),),
+        repeatable=by_server or plan.seed is not None,
+        rounds=plan.rounds if by_server else 1,
+    )
+
+
 def _restricted(task: LocalTask, open_blocks: Sequence[str]) -> LocalTask:
-    """The task on the windows of the open blocks alone."""
+    """The task on the windows of the open blocks alone; all of them where the block is the site."""
     windows = task.windows
+    if isinstance(task.plan.privacy, SitePrivacyPlan):
+        return task
     if len(open_blocks) == len(windows.blocks):
         return task
     is_open_B = np.isin(windows.blocks, open_blocks)

@@ -10,9 +10,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
+from fl_client.site_privacy import protect_update
 from fl_common import params
+from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy import NoPrivacy
+from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 
 _logger = logging.getLogger(__name__)
@@ -65,9 +68,21 @@ def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate
     elif not params.is_finite(update.delta):
         detail = "the update holds NaN or infinity; lower training.learning_rate"
     else:
-        return update
+        return _protected(update, instruction)
     refusal = Refusal(update.site, update.run, update.round, RefusalReason.TRAINING, detail)
     return release_refusal(refusal, instruction)
+
+
+def _protected(update: LocalUpdate, instruction: Instruction) -> LocalUpdate | Refusal:
+    """Under a site-level plan the update clipped and noised; as it is under any other."""
+    if not isinstance(instruction.plan.privacy, SitePrivacyPlan):
+        return replace(update, within_clip_norm=None)
+    try:
+        return protect_update(update, instruction)
+    except PrivacyViolation as error:
+        reason = RefusalReason.PRIVACY
+        refusal = Refusal(update.site, update.run, update.round, reason, str(error))
+        return release_refusal(refusal, instruction)
 
 
 def release_refusal(refusal: Refusal, instruction: Instruction) -> Refusal:
