@@ -16,7 +16,7 @@ from fl_client.training.randomness import draw_batches
 from fl_client.training.stacked.local_round import ReadyTask
 from fl_client.training.stacked.ways import Way, way_to_train
 from fl_common.errors import InvalidConfiguration, InvalidData, PrivacyViolation
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net
 
@@ -118,8 +118,13 @@ def _refusal(task: LocalTask, error: Exception) -> Refusal:
         return refuse(task, RefusalReason.DATA, str(error))
     if isinstance(error, PrivacyViolation):
         return refuse(task, RefusalReason.PRIVACY, str(error))
-    _logger.error("site %s, round %s", task.site, task.round, exc_info=error)
-    return refuse(task, RefusalReason.TRAINING, f"raised {type(error).__name__}: {error}")
+    _logger.info("site %s, round %s raised", task.site, task.round, exc_info=error)
+    kind = f"training raised {type(error).__name__}"
+    if not isinstance(task.plan.privacy, NoPrivacy) and task.plan.seed is None:
+        detail = f"{kind}; the site's own log says more."  # the text may quote data
+    else:
+        detail = f"{kind}: {error}"
+    return refuse(task, RefusalReason.TRAINING, detail)
 
 
 def _alike(ready: dict[int, ReadyTask]) -> list[list[int]]:

@@ -22,6 +22,7 @@ class OneSiteNet:
         self._body = copy.deepcopy(body)
         self.slots = slots_of(body)
         self._buffers: dict[str, torch.Tensor] = {}
+        self._vectorises = True
 
     def begin(self, parameters: Parameters) -> None:
         """Take the buffers of ``parameters``; those without floating point begin as built."""
@@ -49,9 +50,30 @@ class OneSiteNet:
         weights = {name: slot.view(rows_SP)[0] for name, slot in self.slots.items()}
         if clip_norm is None:
             return self._plain(weights, inputs, one_hot_NK, weights_SB[0])[None]
-        part = max(1, _PER_SAMPLE_BYTES // (4 * rows_SP.shape[1]))
-        clipped = vmap(self._clipped(weights, clip_norm), chunk_size=part, randomness="different")
-        return torch.as_tensor(weights_SB[0] @ clipped(inputs, one_hot_NK))[None]
+        clipped_NP = self._clipped(weights, inputs, one_hot_NK, clip_norm)
+        return torch.as_tensor(weights_SB[0] @ clipped_NP)[None]
+
+    def _clipped(
+        self,
+        weights: dict[str, torch.Tensor],
+        inputs: torch.Tensor,
+        one_hot_NK: torch.Tensor,
+        clip_norm: float,
+    ) -> torch.Tensor:
+        """Clipped gradients (N, P): vectorised where the net can be, else sample by sample."""
+        one = torch.ones(1)
+        if self._vectorises:
+            size = sum(weight.numel() for weight in weights.values())
+            try:
+                return self._vectorised(weights, clip_norm, _PER_SAMPLE_BYTES // (4 * size))(
+                    inputs, one_hot_NK
+                )
+            except RuntimeError:  # its vmap has no rule for a step of the net
+                self._vectorises = False
+        samples = zip(inputs.split(1), one_hot_NK.split(1), strict=True)
+        rows_NP = torch.stack([self._plain(weights, *sample, one) for sample in samples])
+        norms_N = torch.linalg.vector_norm(rows_NP, dim=1)
+        return rows_NP * clip_factors(norms_N, clip_norm)[:, None]
 
     def _plain(
         self,
@@ -67,10 +89,10 @@ class OneSiteNet:
         gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         return torch.cat([gradient.flatten() for gradient in gradients])
 
-    def _clipped(
-        self, weights: dict[str, torch.Tensor], clip_norm: float
+    def _vectorised(
+        self, weights: dict[str, torch.Tensor], clip_norm: float, at_once: int
     ) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-        """The clipped gradient (P,) of one sample."""
+        """Clipped gradients (N, P) of N samples, ``at_once`` in one go."""
 
         def loss(
             weights: dict[str, torch.Tensor], values: torch.Tensor, one_hot_K: torch.Tensor
@@ -84,4 +106,6 @@ class OneSiteNet:
             row = torch.cat([gradient.flatten() for gradient in gradients.values()])
             return row * clip_factors(torch.linalg.vector_norm(row), clip_norm)
 
-        return clipped
+        mapped: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+        mapped = vmap(clipped, chunk_size=max(1, at_once), randomness="different")
+        return mapped
