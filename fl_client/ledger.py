@@ -39,7 +39,15 @@ from fl_client.ledger_file import (
 )
 from fl_client.ledger_lines import Charge, Entry, Journal
 from fl_common.errors import LedgerError
-from fl_common.privacy import ACCOUNTANTS, AccountantName, Spend, epsilon_of
+from fl_common.privacy import (
+    ACCOUNTANTS,
+    AccountantName,
+    PrivacyPlan,
+    Spend,
+    epsilon_of,
+    epsilon_of_group,
+)
+from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason
 
 __all__ = ["Charge", "Entry", "Ledger"]
@@ -240,7 +248,12 @@ def refuse_changed_plan(site: str, run: str, round_: int) -> Refusal:
 
 def _epsilon_after(events: Sequence[Spend], charge: Charge) -> float:
     privacy = charge.privacy
-    return epsilon_of([*events, charge.spend], privacy.delta, privacy.accountant)
+    return _epsilon([*events, charge.spend], privacy)
+
+
+def _epsilon(events: Sequence[Spend], privacy: PrivacyPlan | SitePrivacyPlan) -> float:
+    """Epsilon of the unit that the plan's limit applies to."""
+    return epsilon_of_group(events, privacy.windows_per_unit, privacy.delta, privacy.accountant)
 
 
 def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusal:
@@ -248,8 +261,7 @@ def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusa
     names = ", ".join(list(spent)[:_NAMED_BLOCKS])
     more = f" and {len(spent) - _NAMED_BLOCKS} more" if len(spent) > _NAMED_BLOCKS else ""
     after, before = min(
-        (_epsilon_after(events, charge), epsilon_of(events, privacy.delta, privacy.accountant))
-        for events in spent.values()
+        (_epsilon_after(events, charge), _epsilon(events, privacy)) for events in spent.values()
     )
     if before > privacy.epsilon_limit * (1 + _TOLERANCE):
         problem = f"this plan's limit of {privacy.epsilon_limit:g} is below what is spent already"
@@ -261,8 +273,9 @@ def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusa
     return _refuse(
         charge,
         RefusalReason.BUDGET,
-        f"privacy blocks {names}{more}: have spent an epsilon of {before:.4g} or more at delta"
-        f" {privacy.delta:g} ({ACCOUNTANTS[privacy.accountant]}), and {problem}. Fresh data in new"
+        f"privacy blocks {names}{more}: have spent an epsilon of {before:.4g} or more for each"
+        f" {privacy.unit} at delta {privacy.delta:g} ({ACCOUNTANTS[privacy.accountant]}), and"
+        f" {problem}. Fresh data in new"
         " blocks, more noise, fewer steps or a higher privacy.epsilon would help.",
     )
 

@@ -160,6 +160,7 @@ def _privacy(fields: dict[str, Any]) -> Privacy:
         )
     kinds: dict[str, type[PrivacyPlan] | type[NoPrivacy]] = {
         "window": PrivacyPlan,
+        "reading": PrivacyPlan,
         "none": NoPrivacy,
     }
     return kinds[fields["unit"]](**fields)

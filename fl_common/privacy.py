@@ -37,10 +37,30 @@ class Spend:
     sampling_rate: float
     steps: int
 
+    def of_group(self, windows: int) -> "Spend":
+        """What this event costs a group of ``windows`` windows that come or go together.
+
+        A step draws j of them, so that the sum moves by at most j clip norms. Scaled by j of
+        ``windows`` and filled up with noise, a move by all of them becomes that move, so the event
+        is a post-processing of one that moves by all with the probability that any is drawn:
+        noise multiplier over ``windows``, sampling rate 1 - (1 - q)^windows.
+        """
+        if windows == 1:
+            return self
+        rate = (
+            -math.expm1(windows * math.log1p(-self.sampling_rate))
+            if self.sampling_rate < 1
+            else 1.0
+        )
+        return Spend(self.noise_multiplier / windows, rate, self.steps)
+
 
 @dataclass(frozen=True)
 class PrivacyPlan:
-    """Sample-level DP-SGD (Abadi et al. 2016): one window is the unit that is protected.
+    """Sample-level DP-SGD (Abadi et al. 2016): a window, or a reading, is what is protected.
+
+    Where windows overlap, a reading is part of up to ``windows_per_reading`` windows, and is
+    protected as that many windows are together. ``unit`` is what ``epsilon_limit`` applies to.
 
     ``steps`` is the number of DP-SGD steps in one round; ``epsilon_limit`` holds for everything
     that a block of a site's data ever takes part in.
@@ -57,7 +77,8 @@ class PrivacyPlan:
     epsilon_limit: float
     accountant: AccountantName
     weights: Weights
-    unit: Literal["window"] = "window"
+    unit: Literal["window", "reading"]
+    windows_per_reading: int
 
     def __post_init__(self) -> None:
         check_epsilon(self.epsilon_limit)
@@ -72,6 +93,8 @@ class PrivacyPlan:
             ),
             ("sampling_rate", 0 < self.sampling_rate <= 1, "must lie in (0, 1]"),
             ("steps", self.steps >= 1, "must be at least 1"),
+            ("unit", self.unit in ("window", "reading"), "must be window or reading"),
+            ("windows_per_reading", self.windows_per_reading >= 1, "must be at least 1"),
             ("accountant", self.accountant in ACCOUNTANTS, f"must be one of {named}"),
             (
                 "weights",
@@ -90,6 +113,11 @@ class PrivacyPlan:
     def spend_per_round(self) -> Spend:
         """The accountant's event for one round of this plan."""
         return Spend(self.noise_multiplier, self.sampling_rate, self.steps)
+
+    @property
+    def windows_per_unit(self) -> int:
+        """Windows that one protected unit is part of."""
+        return self.windows_per_reading if self.unit == "reading" else 1
 
 
 @dataclass(frozen=True)
@@ -134,6 +162,13 @@ def epsilon_of(spends: Iterable[Spend], delta: float, accountant: AccountantName
         steps_of[key] = steps_of.get(key, 0) + spend.steps
     history = tuple(sorted((noise, rate, steps) for (noise, rate), steps in steps_of.items()))
     return _epsilon_of_history(history, delta, accountant) if history else 0.0
+
+
+def epsilon_of_group(
+    spends: Iterable[Spend], windows: int, delta: float, accountant: AccountantName
+) -> float:
+    """Epsilon at ``delta`` for ``windows`` windows that come or go together; 0.0 for none."""
+    return epsilon_of([spend.of_group(windows) for spend in spends], delta, accountant)
 
 
 def calibrate_noise(

@@ -107,6 +107,11 @@ class SitePrivacyPlan:
             _check_affordable(self.adaptive_clipping, self)
 
     @property
+    def windows_per_unit(self) -> int:
+        """1: a site is protected as a whole, by events of its own."""
+        return 1
+
+    @property
     def expected_sites(self) -> float:
         """Sites in a round on average: the divisor of a sum, as the real number is private."""
         return self.participation * self.population

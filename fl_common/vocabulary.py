@@ -37,6 +37,8 @@ class Task:
     labels: tuple[str, ...]
     center: tuple[float, ...]
     scale: tuple[float, ...]
+    windows_per_reading: int
+    """The most windows that one reading is part of: 1 without overlap, 2 where half overlaps."""
 
     @property
     def channel_axis(self) -> int:

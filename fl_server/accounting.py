@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from fl_common.plan import Privacy
-from fl_common.privacy import NoPrivacy, Spend, epsilon_of
+from fl_common.privacy import NoPrivacy, PrivacyPlan, Spend, epsilon_of_group
 from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import RefusalReason
 
@@ -36,12 +36,25 @@ class Tally:
         self._rounds += 1
 
     def epsilon(self) -> float:
-        """Highest epsilon over sites at the plan's delta, composed over rounds; 0.0 without DP."""
+        """Highest epsilon over sites for the plan's unit, composed over rounds; 0.0 without DP."""
         if isinstance(self._privacy, NoPrivacy):
             return 0.0
+        return self._epsilon(self._privacy, self._privacy.windows_per_unit)
+
+    def epsilon_per(self) -> dict[str, float]:
+        """The same for a window and for a reading, where the plan protects one of them."""
+        if not isinstance(self._privacy, PrivacyPlan):
+            return {}
+        return {
+            "window": self._epsilon(self._privacy, 1),
+            "reading": self._epsilon(self._privacy, self._privacy.windows_per_reading),
+        }
+
+    def _epsilon(self, privacy: PrivacyPlan | SitePrivacyPlan, windows: int) -> float:
         rounds = max(self._rounds_of.values(), default=0)
-        if isinstance(self._privacy, SitePrivacyPlan) and self._privacy.noise == "server":
+        if isinstance(privacy, SitePrivacyPlan) and privacy.noise == "server":
             rounds = self._rounds
-        event = self._privacy.spend_per_round
+        event = privacy.spend_per_round
         spent = Spend(event.noise_multiplier, event.sampling_rate, event.steps * rounds)
-        return epsilon_of([spent] if rounds else [], self._privacy.delta, self._privacy.accountant)
+        spends = [spent] if rounds else []
+        return epsilon_of_group(spends, windows, privacy.delta, privacy.accountant)

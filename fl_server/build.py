@@ -1,7 +1,7 @@
 """From configuration to the server's objects: the plan, the federation, the run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fl_common.build import build
@@ -61,7 +61,7 @@ def build_plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan
         task=task,
         net=_net(config["net"]),
         training=training,
-        privacy=_privacy(config["privacy"], training, rounds, fleet),
+        privacy=_privacy(config["privacy"], task, training, rounds, fleet),
         rounds=rounds,
         seed=config["seed"],
     )
@@ -107,7 +107,9 @@ def _net(node: Node) -> NetSpec:
     return NetSpec(node["_target_"], {k: v for k, v in node.items() if k != "_target_"})
 
 
-def _privacy(node: Node, training: TrainingPlan, rounds: int, fleet: FleetFacts) -> Privacy:
+def _privacy(
+    node: Node, task: Task, training: TrainingPlan, rounds: int, fleet: FleetFacts
+) -> Privacy:
     if node["unit"] == "none":
         _check_batches(training.batch_size, fleet, f"training.batch_size={training.batch_size}")
         return NoPrivacy(weights=node["weights"])
@@ -118,21 +120,27 @@ def _privacy(node: Node, training: TrainingPlan, rounds: int, fleet: FleetFacts)
     check_delta(node["delta"], fleet.largest)
     rate = _sampling_rate(node["sampling_rate"], training.batch_size, fleet)
     steps = training.local_epochs * max(1, round(1 / rate))
-    noise = node["noise_multiplier"]
-    if noise is None:
-        noise = calibrate_noise(
-            node["epsilon"], node["delta"], rate, steps * rounds, node["accountant"]
-        )
-    return PrivacyPlan(
+    plan = PrivacyPlan(
         clip_norm=node["clip_norm"],
-        noise_multiplier=noise,
+        noise_multiplier=1.0 if node["noise_multiplier"] is None else node["noise_multiplier"],
         sampling_rate=rate,
         steps=steps,
         delta=node["delta"],
         epsilon_limit=node["epsilon"],
         accountant=node["accountant"],
         weights=node["weights"],
+        unit=node["unit"],
+        windows_per_reading=task.windows_per_reading,
     )
+    return plan if node["noise_multiplier"] is not None else _calibrated(plan, rounds)
+
+
+def _calibrated(plan: PrivacyPlan, rounds: int) -> PrivacyPlan:
+    """The plan with the least noise that keeps the protected unit within the limit."""
+    windows, limit = plan.windows_per_unit, plan.epsilon_limit
+    rate = plan.spend_per_round.of_group(windows).sampling_rate
+    noise = calibrate_noise(limit, plan.delta, rate, plan.steps * rounds, plan.accountant)
+    return replace(plan, noise_multiplier=noise * windows)
 
 
 def _site_privacy(node: Node, rounds: int, sites: int) -> SitePrivacyPlan:

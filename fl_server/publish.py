@@ -1,5 +1,6 @@
 """The end of a run: its parameters as one proved ONNX file."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +15,16 @@ from models.nets import build_net, load_parameters
 
 
 def publish_model(
-    plan: RunPlan, parameters: Parameters, epsilon: float, round_: int, windows: Windows, path: Path
+    plan: RunPlan,
+    parameters: Parameters,
+    round_: int,
+    spent: Mapping[str, float],
+    windows: Windows,
+    path: Path,
 ) -> ExportProof:
     """Export the global model to ``path``, proved on real ``windows``; nothing is left on failure.
+
+    ``spent`` are the epsilons after ``round_`` rounds, by name.
 
     Raises:
         ExportMismatch: torch and ONNX Runtime disagree.
@@ -28,18 +36,18 @@ def publish_model(
         run=plan.run,
         round=round_,
         net=plan.net,
-        privacy=_privacy_spent(plan, epsilon),
+        privacy=_privacy_spent(plan, spent),
     )
     return export_onnx(net, plan.task, path, lineage, windows.values)
 
 
-def _privacy_spent(plan: RunPlan, epsilon: float) -> dict[str, Any]:
+def _privacy_spent(plan: RunPlan, spent: Mapping[str, float]) -> dict[str, Any]:
     """What a reader of the file must know to judge the guarantee."""
     if isinstance(plan.privacy, NoPrivacy):
         return asdict(plan.privacy)
     return {
         **asdict(plan.privacy),
-        "epsilon": epsilon,
+        **spent,
         "conversion": ACCOUNTANTS[plan.privacy.accountant],
         "noise_generator": "operating system" if plan.seed is None else "seeded",
     }

@@ -47,6 +47,8 @@ class RoundReport:
     bytes_down: int = 0
     seconds: float = 0.0
     epsilon: float = 0.0
+    epsilon_per: dict[str, float] = field(default_factory=dict)
+    """Epsilon for a window and for a reading, where the plan protects one of them."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Federation:
         for round_ in range(progress.round + 1, self.plan.rounds + 1):
             report = self._round(grid, round_, parameters, state, clip_norm)
             tally.charge(report.charged)
-            report.epsilon = tally.epsilon()
+            report.epsilon, report.epsilon_per = tally.epsilon(), tally.epsilon_per()
             parameters, state = report.parameters, report.optimiser_state
             clip_norm = report.next_clip_norm
             yield report

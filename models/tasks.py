@@ -23,6 +23,7 @@ def wearables() -> Task:
         labels=("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW"),
         center=(0.0,) * 6,
         scale=(1.0,) * 3 + (2.0,) * 3,
+        windows_per_reading=2,
     )
 
 
@@ -52,6 +53,7 @@ def activity() -> Task:
         ),
         center=(0.0,) * 9,
         scale=(0.2,) * 3 + (0.5,) * 3 + (0.5,) * 3,
+        windows_per_reading=2,
     )
 
 
@@ -69,4 +71,5 @@ def digits() -> Task:
         labels=tuple("0123456789"),
         center=(0.1307 * 255,),
         scale=(0.3081 * 255,),
+        windows_per_reading=1,
     )

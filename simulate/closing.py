@@ -16,6 +16,7 @@ from simulate.results import Outcome
 from simulate.wording import (
     SEEDED_NOISE,
     added_by_text,
+    both_units_text,
     bytes_text,
     counted,
     loss_text,
@@ -120,9 +121,11 @@ def _privacy_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
     if isinstance(plan.privacy, NoPrivacy):
         return "none"
     whose = f"{whose_text(plan)} (highest over sites)"
+    both = both_units_text(summary, plan)
     noise = f"noise multiplier {summary['noise_multiplier']:.3g}{added_by_text(plan)}"
     return (
         f"{spent_text(summary, plan)} at delta {summary['delta']:g} {whose}\n"
+        f"{both + chr(10) if both else ''}"
         f"{summary['accountant']}\n{noise}" + (f", {SEEDED_NOISE}" if plan.seed is not None else "")
     )
 

@@ -108,6 +108,7 @@ class Job:
             accuracy=predictions.accuracy,
             loss=predictions.loss,
             epsilon=report.epsilon,
+            epsilon_per=report.epsilon_per,
             bytes_up=report.bytes_up,
             bytes_down=report.bytes_down,
             seconds=report.seconds,
@@ -126,7 +127,7 @@ class Job:
         """Publish the model, write summary and report, and show the closing table."""
         results = [RoundResult.from_row(row) for row in run.history]
         proof = publish_model(
-            plan, run.parameters, results[-1].epsilon, len(results), test.windows, self.home.model
+            plan, run.parameters, len(results), results[-1].spent(), test.windows, self.home.model
         )
         outcome = _outcome(self._evaluate(run.parameters), test, plan.task)
         ending = Ending(

@@ -22,6 +22,7 @@ from simulate.results import Outcome, RoundResult, json_value, write_text
 from simulate.site_promise import Promise, site_promise
 from simulate.wording import (
     NO_PRIVACY,
+    both_units_text,
     bytes_text,
     counted,
     loss_text,
@@ -156,7 +157,7 @@ def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     words = (
         site_promise(plan.privacy, summary)
         if isinstance(plan.privacy, SitePrivacyPlan)
-        else _window_promise(plan.privacy, summary)
+        else _window_promise(plan.privacy, plan, summary)
     )
     seeded = (
         " The noise of this run came from a seed, so that the run can be repeated; who knows the"
@@ -171,8 +172,9 @@ def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     )
 
 
-def _window_promise(privacy: PrivacyPlan, summary: Mapping[str, Any]) -> Promise:
+def _window_promise(privacy: PrivacyPlan, plan: RunPlan, summary: Mapping[str, Any]) -> Promise:
     epsilon, delta, unit = summary["epsilon"], summary["delta"], summary["privacy_unit"]
+    both = both_units_text(summary, plan)
     promise = (
         f"All that a site sent in this run, taken together, is (ε, δ)-differentially private for"
         f" each {unit} of its data: ε = {epsilon:.3g} at δ = {delta:g} on the site that spent most,"
@@ -185,7 +187,8 @@ def _window_promise(privacy: PrivacyPlan, summary: Mapping[str, Any]) -> Promise
         " adds noise before anything leaves."
     )
     limits = (
-        f"One {unit} is protected, not all that a person contributed. Test windows, with which"
+        f"One {unit} is protected, not all that a person contributed."
+        f"{f' At the same delta it is {both}.' if both else ''} Test windows, with which"
         " the figures below were made, are not part of the promise."
     )
     how = (

@@ -38,8 +38,10 @@ class RoundResult:
     """One round, as its line in ``rounds.jsonl`` and its point in the figures.
 
     ``refusals`` counts sites by reason; ``errors`` counts answers that never came or could not be
-    used. ``epsilon`` is the highest over sites after this round, 0.0 without DP. ``accuracy`` (a
-    share) and ``loss`` (nats) are those of the global model after the round; None where unknown.
+    used. ``epsilon`` is the highest over sites after this round for the plan's unit (0.0 without
+    DP), ``epsilon_per`` that of a window and of a reading where the plan protects one of them.
+    ``accuracy`` (a share) and ``loss`` (nats) are those of the global model after the round; None
+    where unknown.
     ``clip_norm`` is the bound on a site's whole update in this round, under a site-level plan.
     """
 
@@ -51,6 +53,7 @@ class RoundResult:
     accuracy: float | None
     loss: float | None
     epsilon: float
+    epsilon_per: Mapping[str, float]
     bytes_up: int
     bytes_down: int
     seconds: float
@@ -58,6 +61,12 @@ class RoundResult:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "refusals", dict(self.refusals))
+        object.__setattr__(self, "epsilon_per", dict(self.epsilon_per))
+
+    def spent(self) -> dict[str, float]:
+        """Every epsilon of this round by its key in the summary and in the model's metadata."""
+        per = {f"epsilon_per_{unit}": epsilon for unit, epsilon in self.epsilon_per.items()}
+        return {"epsilon": self.epsilon, **per}
 
     def to_row(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -225,7 +234,7 @@ def _privacy(plan: RunPlan, rounds: Sequence[RoundResult]) -> dict[str, Any]:
         nothing = ("epsilon", "delta", "accountant", "noise_multiplier")
         return {**dict.fromkeys(nothing), "privacy_unit": "none"}
     return {
-        "epsilon": max((result.epsilon for result in rounds), default=0.0),
+        **(rounds[-1].spent() if rounds else {"epsilon": 0.0}),
         "delta": privacy.delta,
         "accountant": ACCOUNTANTS[privacy.accountant],
         "privacy_unit": privacy.unit,

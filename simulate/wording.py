@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import ACCOUNTANTS, NoPrivacy
+from fl_common.privacy import ACCOUNTANTS, NoPrivacy, PrivacyPlan
 from fl_common.site_privacy import SitePrivacyPlan
 
 NO_PRIVACY = "No differential privacy: updates reveal what they were trained on."
@@ -80,6 +80,17 @@ def whose_text(plan: RunPlan) -> str:
     """What a plan with DP protects: ``for each window of a site`` or ``for each whole site``."""
     unit = plan.privacy.unit
     return "for each whole site" if unit == "site" else f"for each {unit} of a site"
+
+
+def both_units_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
+    """The epsilons of a window and of a reading, where readings are shared; else nothing."""
+    if not isinstance(plan.privacy, PrivacyPlan) or plan.privacy.windows_per_reading == 1:
+        return ""
+    return (
+        f"epsilon {summary['epsilon_per_window']:.3g} for a window,"
+        f" {summary['epsilon_per_reading']:.3g} for a reading"
+        f" (part of up to {plan.privacy.windows_per_reading} windows)"
+    )
 
 
 def added_by_text(plan: RunPlan) -> str:

@@ -39,6 +39,7 @@ def result(round_: int, **changes: Any) -> RoundResult:
         accuracy=0.5 + 0.4 * (1 - 0.9**round_),
         loss=1.5 * 0.9**round_,
         epsilon=round_**0.5,
+        epsilon_per={"window": round_**0.5, "reading": 2 * round_**0.5},
         bytes_up=1_234_000,
         bytes_down=2_345_000,
         seconds=1.5,

@@ -19,6 +19,7 @@ TASK = Task(
     labels=("still", "moving", "falling"),
     center=(0.0, 0.0),
     scale=(1.0, 1.0),
+    windows_per_reading=2,
 )
 TRAINING = TrainingPlan(
     optimizer="sgd",
@@ -39,6 +40,8 @@ WINDOW_PRIVACY = PrivacyPlan(
     epsilon_limit=50.0,
     accountant="rdp",
     weights="uniform",
+    unit="window",
+    windows_per_reading=2,
 )
 SITE_PRIVACY = SitePrivacyPlan(
     clip_norm=1.0,

@@ -22,6 +22,7 @@ class Arrays(LazyWorld):
     The other arguments declare what the file can't say. Null stands for: ``labels`` as found in y,
     ``channels`` c0, c1, ..., ``units`` of pure numbers, no rate, ``center`` 0 and ``scale`` 1.
     ``center`` and ``scale`` are one number, or one for each channel; they must be public.
+    ``windows_per_reading`` is the most windows that one reading is part of (1 without overlap).
 
     Sites are the names with training rows, in order; the test set's groups are the names with test
     rows. Without a split the last fifth of each site's rows is for the test. The rows of a site are
@@ -43,13 +44,14 @@ class Arrays(LazyWorld):
         rate_hz: float | None,
         center: float | Sequence[float] | None,
         scale: float | Sequence[float] | None,
+        windows_per_reading: int,
     ) -> None:
         if path is None:
             raise InvalidConfiguration(
                 "data.path=null", "must name a file for task=arrays", "Set data.path=FILE.npz"
             )
         columns = read_columns(Path(path).expanduser())
-        declared = Declaration(labels, channels, units, rate_hz, center, scale)
+        declared = Declaration(labels, channels, units, rate_hz, center, scale, windows_per_reading)
         names, labels_N = declared.labels_of(columns.source, columns.y_N)
         task = declared.task(columns.x.shape[1:], names)
         check_values(columns.source, columns.x, task)

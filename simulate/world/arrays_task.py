@@ -25,6 +25,7 @@ class Declaration:
     rate_hz: float | None
     center: float | Sequence[float] | None
     scale: float | Sequence[float] | None
+    windows_per_reading: int
 
     def labels_of(self, source: str, y_N: NDArray[Any]) -> tuple[tuple[str, ...], Integers]:
         """The names of the labels, and the index of each row's label.
@@ -73,7 +74,23 @@ class Declaration:
                     f"must have one for each of the {count} channels of x",
                     f"Correct world.{name}, or set it to null",
                 )
-        return Task("arrays", channels, units, self.rate_hz, window_shape, labels, center, scale)
+        if self.windows_per_reading < 1:
+            raise InvalidConfiguration(
+                f"world.windows_per_reading={self.windows_per_reading}",
+                "must be at least 1: the most windows that one reading is part of",
+                "Set it to 1 where windows do not overlap, to 2 where they overlap by half",
+            )
+        return Task(
+            name="arrays",
+            channels=channels,
+            units=units,
+            rate_hz=self.rate_hz,
+            window_shape=window_shape,
+            labels=labels,
+            center=center,
+            scale=scale,
+            windows_per_reading=self.windows_per_reading,
+        )
 
 
 def _texts(values: Sequence[str] | None) -> tuple[str, ...]:

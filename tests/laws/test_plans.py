@@ -33,7 +33,8 @@ privacy_plans = st.builds(
     epsilon_limit=above_zero,
     accountant=st.sampled_from(["rdp", "prv"]),
     weights=st.just("uniform"),
-    unit=st.just("window"),
+    unit=st.sampled_from(["window", "reading"]),
+    windows_per_reading=st.integers(1, 5),
 )
 site_privacy_plans = st.builds(
     SitePrivacyPlan,
@@ -110,10 +111,10 @@ PLAN = samples.plan(samples.WINDOW_PRIVACY)
 OTHER = replace(
     PLAN,
     run="r2",
-    task=Task("t2", ("z",), ("m",), 1.0, (3,), ("one", "two"), (1.0,), (2.0,)),
+    task=Task("t2", ("z",), ("m",), 1.0, (3,), ("one", "two"), (1.0,), (2.0,), 3),
     net=NetSpec("models.nets.mlp.Mlp", {"hidden": [2]}),
     training=TrainingPlan("adam", 0.2, 0.1, 0.1, 9, 2, 0.1, "cosine"),
-    privacy=PrivacyPlan(2.0, 2.0, 0.5, 9, 1e-6, 1.0, "prv", "uniform"),
+    privacy=PrivacyPlan(2.0, 2.0, 0.5, 9, 1e-6, 1.0, "prv", "uniform", "reading", 3),
     rounds=6,
     seed=None,
 )
@@ -127,13 +128,13 @@ OTHER_SITE_PLAN = replace(
     ),
 )
 
-ONE_VALUE = {("privacy", "weights"), ("privacy", "unit"), ("privacy", "noise")}
+ONE_VALUE = {("privacy", "weights"), ("privacy", "noise")}
 """One value under DP; noise=site does not go with adaptive clipping."""
 CHANGEABLE = [
     (plan, other, path)
     for plan, other in ((PLAN, OTHER), (SITE_PLAN, OTHER_SITE_PLAN))
     for path in leaves(asdict(plan))
-    if path not in ONE_VALUE
+    if path not in ONE_VALUE and not (plan is SITE_PLAN and path == ("privacy", "unit"))
 ]
 
 

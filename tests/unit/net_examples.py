@@ -19,6 +19,7 @@ MOTION = Task(
     labels=("rest", "walk", "run"),
     center=(0.0, 0.2, -0.1, 0.0, 0.0, 0.0),
     scale=(0.9, 0.5, 0.5, 1.0, 2.5, 1.0),
+    windows_per_reading=1,
 )
 GREY = Task(
     name="grey",
@@ -29,6 +30,7 @@ GREY = Task(
     labels=("zero", "one"),
     center=(33.3,),
     scale=(78.6,),
+    windows_per_reading=1,
 )
 COLOUR = Task(
     name="colour",
@@ -39,6 +41,7 @@ COLOUR = Task(
     labels=("cat", "dog", "none"),
     center=(120.0, 118.0, 110.0),
     scale=(60.0, 61.0, 62.0),
+    windows_per_reading=1,
 )
 VECTOR = Task(
     name="vector",
@@ -49,6 +52,7 @@ VECTOR = Task(
     labels=("off", "on"),
     center=(20.0, 0.5),
     scale=(8.0, 0.2),
+    windows_per_reading=1,
 )
 
 EXAMPLES: tuple[tuple[str, Task], ...] = (

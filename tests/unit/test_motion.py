@@ -66,7 +66,7 @@ def test_motion_features_take_any_sensors(
 ) -> None:
     count = len(channels)
     center, scale = (20.0,) * count, (3.0,) * count
-    task = Task("any", channels, units, 10.0, (length, count), ("a", "b"), center, scale)
+    task = Task("any", channels, units, 10.0, (length, count), ("a", "b"), center, scale, 1)
     motion = MotionFeatures(task)
     features_NF = motion(torch.from_numpy(readings(task, 2)))
     assert features_NF.shape == (2, motion.size)

@@ -21,7 +21,7 @@ SUMMARY_KEYS = {
     "task", "sites", "rounds", "seed", "accuracy", "loss", "per_class_accuracy", "epsilon", "delta",
     "accountant", "privacy_unit", "noise_multiplier", "bytes_up", "bytes_down", "seconds",
     "parameter_digest", "onnx_path", "onnx_parity", "versions", "run", "plan_digest", "net",
-    "strategy", "engine", "refusals",
+    "strategy", "engine", "refusals", "epsilon_per_window", "epsilon_per_reading",
 }  # fmt: skip
 
 
