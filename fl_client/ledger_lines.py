@@ -73,6 +73,7 @@ class Entry:
     delta: float
     epsilon_limit: float
     accountant: AccountantName
+    windows_per_reading: int
     blocks: tuple[str, ...]
     windows: tuple[int, ...]
 
@@ -102,6 +103,7 @@ class Journal:
             delta=float(privacy.delta),
             epsilon_limit=float(privacy.epsilon_limit),
             accountant=privacy.accountant,
+            windows_per_reading=_windows_per_reading(privacy),
             blocks=blocks,
             windows=[windows_of[block] for block in blocks],
             repeatable=charge.repeatable,
@@ -178,8 +180,16 @@ def booked(
     return None
 
 
+def _windows_per_reading(privacy: PrivacyPlan | SitePrivacyPlan) -> int:
+    """Windows that share a reading; 1 where what is protected is a whole site."""
+    return privacy.windows_per_reading if isinstance(privacy, PrivacyPlan) else 1
+
+
 def _entry(number: int, line: dict[str, Any]) -> Entry:
-    copied = ("time", "site", "run", "round", "unit", "delta", "epsilon_limit", "accountant")
+    copied = (
+        "time", "site", "run", "round", "unit", "delta", "epsilon_limit", "accountant",
+        "windows_per_reading",
+    )  # fmt: skip
     return Entry(
         number=number,
         spend=Spend(line["noise"], line["rate"], line["steps"]),

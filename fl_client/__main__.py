@@ -1,0 +1,48 @@
+"""``python -m fl_client``, or ``fl-client``: the commands of a site's box.
+
+fl-client ledger                                       privacy spent, by block of data
+fl-client ledger --path outputs/2026-01-31/12-00-00    the ledger of a simulated fleet
+fl-client ledger adopt                                 a new counter for a ledger that lost its own
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from fl_client import ledger_command
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError, LedgerError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script ``fl-client``; exits with 0, 1 (failed) or 2 (bad input)."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except LedgerError as error:  # the ledger is what the command was given
+        _end(f"error: {error}", InvalidConfiguration.exit_status)
+    except JoinTheDotsError as error:
+        _end(f"error: {error}", error.exit_status)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with one line for a wrong argument, as for every other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        _end(f"error: {message}. See: {self.prog} --help", InvalidConfiguration.exit_status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fl-client", description="The commands of a site's box.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    ledger_command.add_command(commands)
+    return parser
+
+
+def _end(message: str, status: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
