@@ -29,7 +29,7 @@ def data(shape: tuple[int, ...] = (8, 3)) -> Data:
 
 def world(path: Path, sites: int | None = None, **declared: Any) -> Arrays:
     nothing = dict.fromkeys(("labels", "channels", "units", "rate_hz", "center", "scale"))
-    return Arrays(str(path), sites, **{**nothing, **declared})
+    return Arrays(str(path), sites, **{**nothing, "windows_per_reading": 1, **declared})
 
 
 def saved(folder: Path, content: Data) -> Path:
@@ -127,10 +127,12 @@ def test_what_is_declared_is_kept(tmp_path: Path) -> None:
         rate_hz=20.0,
         center=0.5,
         scale=[1, 2, 3],
+        windows_per_reading=4,
     ).task
     assert task.labels == ("still", "walking", "running", "never seen")
     assert (task.channels, task.units) == (("x", "y", "z"), ("g", "g", "g"))
     assert (task.center, task.scale, task.rate_hz) == ((0.5,) * 3, (1.0, 2.0, 3.0), 20.0)
+    assert task.windows_per_reading == 4
 
 
 @pytest.mark.parametrize("save", [saved, saved_as_parquet])
@@ -247,7 +249,7 @@ def test_a_missing_file_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_a_path_must_be_given() -> None:
     with pytest.raises(InvalidConfiguration, match=r"data\.path=null.*Set data\.path=FILE"):
-        Arrays(None, None, None, None, None, None, None, None)
+        Arrays(None, None, None, None, None, None, None, None, 1)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +260,7 @@ def test_a_path_must_be_given() -> None:
         ({"center": [0.0] * 8}, InvalidConfiguration, r"world\.center with 8 .* 3 channels"),
         ({"scale": [1.0] * 2}, InvalidConfiguration, r"world\.scale with 2 .* 3 channels"),
         ({"rate_hz": 0.0}, InvalidConfiguration, r"world\.rate_hz=0\.0"),
+        ({"windows_per_reading": 0}, InvalidConfiguration, r"world\.windows_per_reading=0"),
         ({"labels": ["a", "b"]}, InvalidData, r"labels from 0 to 2: must lie in 0\.\.1"),
         ({"sites": 4}, InvalidConfiguration, "sites=4: must be at most 3"),
         ({"sites": 0}, InvalidConfiguration, "sites=0: must be a whole number from 1"),

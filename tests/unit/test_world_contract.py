@@ -80,6 +80,15 @@ def test_every_site_has_windows_that_fit_the_task(found: World) -> None:
         assert_fits(found.windows(index), found.task)
 
 
+def test_readings_are_in_as_many_windows_as_the_task_says() -> None:
+    found = world("task=wearables")
+    windows = found.windows(0)
+    for block in range(len(windows.blocks)):
+        readings = windows.values[windows.block_of == block].reshape(-1, 6)
+        _, counts = np.unique(readings, axis=0, return_counts=True)
+        assert np.quantile(counts, 0.9) == found.task.windows_per_reading
+
+
 def test_the_same_site_is_the_same_object(found: World) -> None:
     assert found.windows(1) is found.windows(1)
     assert found.windows(1).values is found.windows(1).values
