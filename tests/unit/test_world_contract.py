@@ -14,9 +14,9 @@ from fl_common.vocabulary import Task, Windows
 from models import tasks
 from models.fronts import check_constants
 from simulate.world import World
+from tests.unit.small_mnist import arrays
 from tests.unit.test_world_activity import write_part
 from tests.unit.test_world_arrays import data, saved
-from tests.unit.test_world_digits import arrays
 
 CASES = {
     "wearables": [],

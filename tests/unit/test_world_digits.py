@@ -2,22 +2,20 @@
 
 import gzip
 import hashlib
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration, InvalidData
 from models.torchvision_import import import_torchvision
 from simulate.world.digits import Digits
 from simulate.world.partition import Dirichlet, Iid, Shards
+from tests.unit.small_mnist import Data, arrays, idx, keras, raw_files, write_raw
 from tests.unit.test_world_download import Site, serve  # noqa: F401  (a fixture)
 
-Data = dict[str, Any]
 Damage = Callable[[Data], object]
 
 
@@ -25,43 +23,6 @@ Damage = Callable[[Data], object]
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "join-the-dots"
-
-
-def arrays(train: int = 40, test: int = 20) -> Data:
-    generator = np.random.default_rng(0)
-    return {
-        "x": generator.integers(0, 256, (train + test, 28, 28), dtype=np.uint8),
-        "y": generator.integers(0, 10, train + test, dtype=np.uint8),
-        "split": np.repeat(np.array([0, 1], dtype=np.uint8), (train, test)),
-    }
-
-
-def idx(values: NDArray[Any]) -> bytes:
-    """LeCun's idx format: type 8 is unsigned bytes."""
-    head = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-    return head + values.tobytes()
-
-
-def raw_files(data: Data) -> dict[str, bytes]:
-    files = {}
-    for name, code in (("train", 0), ("t10k", 1)):
-        rows = data["split"] == code
-        files[f"{name}-images-idx3-ubyte"] = idx(data["x"][rows])
-        files[f"{name}-labels-idx1-ubyte"] = idx(data["y"][rows])
-    return files
-
-
-def write_raw(root: Path, data: Data) -> Path:
-    raw = root / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for name, content in raw_files(data).items():
-        (raw / name).write_bytes(content)
-    return raw
-
-
-def keras(data: Data) -> Data:
-    parts = {"train": data["split"] == 0, "test": data["split"] == 1}
-    return {f"{name}_{part}": data[name][rows] for part, rows in parts.items() for name in "xy"}
 
 
 def world(root: Path | None, sites: int | None = 4, **changes: Any) -> Digits:
