@@ -11,6 +11,7 @@ import torch
 
 from fl_client.training import LocalTask
 from fl_client.training.checks import check_task, refuse
+from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches
 from fl_client.training.stacked.local_round import ReadyTask
@@ -99,6 +100,8 @@ def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
     try:
         data = prepared(task)
         batches = draw_batches(task.plan, task.site, task.round, len(data.labels))
+        if isinstance(task.plan.privacy, PrivacyPlan):
+            check_poisson(batches, len(data.labels), task.plan.privacy)
     except Exception as error:
         return _refusal(task, error)
     return ReadyTask(task, data, batches)

@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from fl_client.training import LocalTask
 from fl_client.training.checks import WatchedNoise, check_task, refuse
+from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import Prepared, net_for, prepared
 from fl_client.training.randomness import NoiseSource, derive_seed, draw_batches, noise_source
 from fl_common import params
@@ -126,7 +127,9 @@ def _train_privately(body: nn.Module, task: LocalTask, plan: PrivacyPlan, data: 
         pull = _Proximity(weights, task.plan.training.proximal_mu)
         optimizer.attach_step_hook(lambda _: pull.add_gradient())
     part = max(1, PER_SAMPLE_BYTES // (4 * size))
-    for batch in draw_batches(task.plan, task.site, task.round, len(data.labels)):
+    batches = draw_batches(task.plan, task.site, task.round, len(data.labels))
+    check_poisson(batches, len(data.labels), plan)
+    for batch in batches:
         parts = batch.split(part)
         for place, rows in enumerate(parts):
             optimizer.zero_grad()
