@@ -40,8 +40,12 @@ def is_finite(parameters: Parameters) -> bool:
 
 
 def same_shapes(left: Parameters, right: Parameters) -> bool:
-    """True when both have the same names, in the same order, with the same shapes."""
-    return [(n, a.shape) for n, a in left.items()] == [(n, a.shape) for n, a in right.items()]
+    """True when both have the same names, in the same order, with the same shapes and types."""
+    return _layout(left) == _layout(right)
+
+
+def _layout(parameters: Parameters) -> list[tuple[str, tuple[int, ...], np.dtype[np.float32]]]:
+    return [(name, array.shape, array.dtype) for name, array in parameters.items()]
 
 
 def digest(parameters: Parameters) -> str:

@@ -1,0 +1,57 @@
+"""Google's dp-accounting as an independent judge of epsilons: writes dp_accounting.json.
+
+Its pins do not go together with this project's, so it runs in an environment of its own:
+
+    python3 -m venv judge && judge/bin/pip install dp-accounting
+    judge/bin/python tests/judges/dp_accounting_values.py
+"""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import dp_accounting
+from dp_accounting import pld, rdp
+
+DELTA = 1e-5
+CASES = [
+    (1.1, 256 / 60000, 3515),
+    (1.0, 0.1, 100),
+    (0.7, 0.02, 1000),
+    (2.0, 0.5, 60),
+    (5.0, 1.0, 60),
+    (4.9414, 1.0, 60),
+    (31.4, 1.0, 60),
+    (1.3, 0.004, 3515),
+]
+"""Noise multiplier, sampling rate, steps."""
+
+
+def _event(noise: float, rate: float, steps: int) -> dp_accounting.DpEvent:
+    gaussian = dp_accounting.GaussianDpEvent(noise)
+    sampled = dp_accounting.PoissonSampledDpEvent(rate, gaussian) if rate < 1 else gaussian
+    return dp_accounting.SelfComposedDpEvent(sampled, steps)
+
+
+def _epsilon(accountant: dp_accounting.PrivacyAccountant, event: dp_accounting.DpEvent) -> float:
+    return float(accountant.compose(event).get_epsilon(DELTA))
+
+
+def main() -> None:
+    """Write the judge's epsilons beside this file."""
+    rows = [
+        {
+            "noise_multiplier": noise,
+            "sampling_rate": rate,
+            "steps": steps,
+            "rdp": _epsilon(rdp.RdpAccountant(), _event(noise, rate, steps)),
+            "pld": _epsilon(pld.PLDAccountant(), _event(noise, rate, steps)),
+        }
+        for noise, rate, steps in CASES
+    ]
+    judged = {"judge": f"dp-accounting {version('dp-accounting')}", "delta": DELTA, "rows": rows}
+    Path(__file__).with_name("dp_accounting.json").write_text(json.dumps(judged, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
