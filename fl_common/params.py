@@ -29,9 +29,15 @@ def norm(parameters: Parameters) -> float:
 
 
 def clip(parameters: Parameters, bound: float) -> Parameters:
-    """Scaled down to an L2 norm of at most ``bound``; an all-zero value stays as it is."""
+    """Scaled down to an L2 norm of at most ``bound``, but for float32; zero stays as it is.
+
+    Multiplied in float64: a factor too small for float32 would leave a longer value.
+    """
     length = norm(parameters)
-    return parameters if length <= bound else scale(parameters, bound / length)
+    if length <= bound:
+        return parameters
+    factor = np.float64(bound / length)
+    return {name: np.asarray(a * factor, np.float32) for name, a in parameters.items()}
 
 
 def is_finite(parameters: Parameters) -> bool:
