@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fl_client.ledger import Charge, Ledger, refuse_changed_plan
+from fl_client.releases import Releases
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_task, refuse
 from fl_client.uplink import release_refusal, release_update
-from fl_common.errors import BadInput, LedgerError
+from fl_common.errors import BadInput, LedgerError, PrivacyViolation
 from fl_common.plan import Instruction
 from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.site_privacy import WHOLE_SITE, SitePrivacyPlan
@@ -39,6 +40,7 @@ class Participation:
     def __init__(self, ledger: Ledger, trainer: Trainer) -> None:
         self._ledger = ledger
         self._trainer = trainer
+        self._releases = Releases()
 
     def answer(self, asked: Sequence[tuple[Site, Instruction]]) -> list[Answer]:
         """An update or a refusal for each, in order; the cohort's debits are one transaction."""
@@ -53,7 +55,7 @@ class Participation:
         answers |= refusals
         for place, answer in zip(tasks, self._trainer.train(list(tasks.values())), strict=True):
             answers[place] = answer
-        return [_released(answers[place], asked[place][1]) for place in range(len(asked))]
+        return [self._released(answers[place], asked[place][1]) for place in range(len(asked))]
 
     def _tasks(self, asked: Sequence[tuple[Site, Instruction]]) -> Iterator[LocalTask | Refusal]:
         for site, instruction in asked:
@@ -97,6 +99,21 @@ class Participation:
             else:
                 open_tasks[place] = _restricted(private[place], debit)
         return open_tasks, refused
+
+    def _released(self, answer: Answer, instruction: Instruction) -> Answer:
+        """What may leave: the answer, or a refusal in its place."""
+        if isinstance(answer, Refusal):
+            return release_refusal(answer, instruction)
+        released = release_update(answer, instruction)
+        if isinstance(released, Refusal):
+            return released
+        try:
+            self._releases.check(released, instruction.plan)
+        except PrivacyViolation as error:
+            reason = RefusalReason.PRIVACY
+            refusal = Refusal(answer.site, answer.run, answer.round, reason, str(error))
+            return release_refusal(refusal, instruction)
+        return released
 
 
 def _charge(task: LocalTask) -> Charge:
@@ -148,9 +165,3 @@ def _restricted(task: LocalTask, open_blocks: Sequence[str]) -> LocalTask:
     is_open_B = np.isin(windows.blocks, open_blocks)
     rest = windows.take(is_open_B[windows.block_of])
     return LocalTask(task.plan, task.site, task.round, task.parameters, rest)
-
-
-def _released(answer: Answer, instruction: Instruction) -> Answer:
-    if isinstance(answer, Refusal):
-        return release_refusal(answer, instruction)
-    return release_update(answer, instruction)

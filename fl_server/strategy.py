@@ -30,6 +30,7 @@ Roster = Callable[[Grid], Sequence[int]]
 class RoundReport:
     """One round as the server saw it; ``charged`` are the nodes that may have spent privacy.
 
+    ``answered`` are the sites whose update was counted: each counts once, from whichever node.
     Under a site-level plan ``clip_norm`` is the round's, and ``next_clip_norm`` that of the next.
     """
 
@@ -40,6 +41,7 @@ class RoundReport:
     clip_norm: float | None = None
     next_clip_norm: float | None = None
     updates: int = 0
+    answered: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     charged: list[int] = field(default_factory=list)
@@ -172,8 +174,9 @@ class Federation:
         try:
             answer = wire.read_answer(reply.content)
             if isinstance(answer, LocalUpdate):
-                self._check_origin(answer, report.round)
+                self._check_origin(answer, report)
                 fold.add(answer)
+                report.answered.add(answer.site)
                 report.updates += 1
                 return
         except (wire.WireError, BadUpdate) as error:
@@ -184,12 +187,15 @@ class Federation:
             if answer.reason in SPENDS_NOTHING:
                 report.charged.remove(reply.metadata.src_node_id)
 
-    def _check_origin(self, update: LocalUpdate, round_: int) -> None:
-        if (update.run, update.round) != (self.plan.run, round_):
+    def _check_origin(self, update: LocalUpdate, report: RoundReport) -> None:
+        """Raise WireError for an update of another run or round, or of a site that has answered."""
+        if (update.run, update.round) != (self.plan.run, report.round):
             raise wire.WireError(
                 f"the update is of run {update.run} round {update.round},"
-                f" not of run {self.plan.run} round {round_}"
+                f" not of run {self.plan.run} round {report.round}"
             )
+        if update.site in report.answered:
+            raise wire.WireError(f"site {update.site} has already answered in this round")
 
 
 def _change(fold: Fold, parameters: Parameters) -> Parameters:

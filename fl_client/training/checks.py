@@ -11,7 +11,7 @@ from torch import nn
 
 from fl_client.training import LocalTask
 from fl_client.training.prepared import net_for
-from fl_client.training.randomness import NoiseSource
+from fl_client.training.randomness import NoiseSource, SeededNoise
 from fl_common import params
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData, PrivacyViolation
 from fl_common.noise import check_standard_normal
@@ -177,10 +177,12 @@ class WatchedNoise:
     """A noise source that proves afterwards that noise was drawn, and that it looks Gaussian.
 
     ``verify`` catches a generator that is frozen, silent or of the wrong scale, and a step without
-    a draw; it can't prove a generator good.
+    a draw; it can't prove a generator good. Seeded noise repeats itself when a round is repeated;
+    any other source must not, from one round to the next either.
     """
 
     _HEAD = 16
+    _last_of_all = torch.empty(0)
 
     def __init__(self, source: NoiseSource) -> None:
         self._source = source
@@ -196,6 +198,9 @@ class WatchedNoise:
         head = noise[: self._HEAD].clone()
         self._repeated = self._repeated or torch.equal(head, self._last_head)
         self._last_head = head
+        if not isinstance(self._source, SeededNoise):
+            self._repeated = self._repeated or torch.equal(head, WatchedNoise._last_of_all)
+            WatchedNoise._last_of_all = head
         self._draws += 1
         self._numbers += noise.numel()
         self._sum_of_squares += float(torch.dot(noise, noise))
@@ -210,6 +215,6 @@ class WatchedNoise:
             )
         if self._repeated:
             raise PrivacyViolation(
-                "two steps drew the same noise: the generator is frozen. The update is withheld."
+                "two draws gave the same noise: the generator is frozen. The update is withheld."
             )
         check_standard_normal(self._sum_of_squares, self._numbers)

@@ -1,0 +1,40 @@
+"""The last update that each site sent, so that none is sent twice under two names."""
+
+from fl_common import params
+from fl_common.errors import PrivacyViolation
+from fl_common.plan import RunPlan
+from fl_common.privacy import NoPrivacy
+from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.vocabulary import LocalUpdate
+
+
+class Releases:
+    """Notices a noised update that leaves again: its noise was not drawn for this round.
+
+    Remembers one digest for each site, while the process lives. A seeded round that is repeated
+    repeats its update, and releases nothing new.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, int]] = {}
+
+    def check(self, update: LocalUpdate, plan: RunPlan) -> None:
+        """Raise PrivacyViolation where ``update`` is the one that its site sent last."""
+        if not _noised_by_the_site(plan):
+            return
+        digest = params.digest(update.delta)
+        last_digest, last_round = self._last.get(update.site, ("", 0))
+        repeats = plan.seed is not None and update.round == last_round
+        if digest == last_digest and not repeats:
+            raise PrivacyViolation(
+                f"the update of round {update.round} is the one that was sent for round"
+                f" {last_round}: its noise is not fresh. The update is withheld."
+            )
+        self._last[update.site] = digest, update.round
+
+
+def _noised_by_the_site(plan: RunPlan) -> bool:
+    privacy = plan.privacy
+    if isinstance(privacy, SitePrivacyPlan):
+        return privacy.noise == "site"
+    return not isinstance(privacy, NoPrivacy)
