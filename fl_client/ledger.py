@@ -267,16 +267,17 @@ def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusa
         problem = f"this plan's limit of {privacy.epsilon_limit:g} is below what is spent already"
     else:
         problem = (
-            f"this round would take them to {after:.4g} or more, past the limit of"
-            f" {privacy.epsilon_limit:g}"
+            f"this {'round' if charge.rounds == 1 else 'run'} would take them to {after:.4g} or"
+            f" more, past the limit of {privacy.epsilon_limit:g}"
         )
+    fresh = "Fresh data in new blocks, more noise, fewer steps"
+    remedy = "More noise, fewer rounds" if privacy.unit == "site" else fresh
     return _refuse(
         charge,
         RefusalReason.BUDGET,
         f"privacy blocks {names}{more}: have spent an epsilon of {before:.4g} or more for each"
         f" {privacy.unit} at delta {privacy.delta:g} ({ACCOUNTANTS[privacy.accountant]}), and"
-        f" {problem}. Fresh data in new"
-        " blocks, more noise, fewer steps or a higher privacy.epsilon would help.",
+        f" {problem}. {remedy} or a higher privacy.epsilon would help.",
     )
 
 
