@@ -4,7 +4,7 @@
     ├── BadInput                a value that can't be used: exit status 2
     │   ├── InvalidConfiguration    an override, a plan or a combination of both
     │   └── InvalidData             an archive, an array or a file of a user's
-    ├── LedgerError             the privacy ledger can't be read or written: nothing is trained
+    ├── LedgerError             the privacy ledger can't be read or written: exit status 2
     ├── PrivacyViolation        a guard of the DP mechanism tripped: nothing is sent
     ├── ExportMismatch          torch and ONNX Runtime disagree: nothing is published
     └── RunFailed               a federated run can't go on: exit status 1
@@ -45,6 +45,8 @@ class InvalidData(BadInput):
 
 class LedgerError(JoinTheDotsError):
     """The ledger of privacy spent can't be trusted or written."""
+
+    exit_status = 2
 
 
 class PrivacyViolation(JoinTheDotsError):

@@ -130,7 +130,7 @@ class NoPrivacy:
 
 def check_epsilon(epsilon: float) -> None:
     """Raise InvalidConfiguration unless ``epsilon`` is finite and above 0."""
-    if not (epsilon > 0 and math.isfinite(epsilon)):
+    if not (isinstance(epsilon, (int, float)) and 0 < epsilon < math.inf):
         raise InvalidConfiguration(
             f"privacy.epsilon={epsilon}",
             "must be a finite number above 0",

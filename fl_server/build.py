@@ -49,13 +49,28 @@ def build_plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan
     Raises:
         InvalidConfiguration: a value, or a combination with the fleet, that breaks a rule.
     """
-    rounds = config["rounds"]
-    if not isinstance(rounds, int) or rounds < 1:
-        raise InvalidConfiguration(f"rounds={rounds}", "must be a whole number from 1", "Set it so")
-    if not isinstance(config["seed"], int):
-        raise InvalidConfiguration(f"seed={config['seed']}", "must be a whole number", "Set it so")
+    for name in ("rounds", "seed"):
+        if not isinstance(config[name], int):
+            raise InvalidConfiguration(
+                f"{name}={config[name]}", "must be a whole number", f"Set {name} to one"
+            )
+    if config["rounds"] < 1:
+        raise InvalidConfiguration(
+            f"rounds={config['rounds']}", "must be at least 1", "Set rounds to such a number"
+        )
+    try:
+        return _plan(config, run, task, fleet)
+    except TypeError as error:
+        raise InvalidConfiguration(
+            "a value under training or privacy",
+            f"is of the wrong type ({error})",
+            "Compare your overrides with: python -m simulate --cfg job",
+        ) from error
+
+
+def _plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan:
     fields = {k: v for k, v in config["training"].items() if k != "trainer"}
-    training = TrainingPlan(**fields)
+    training, rounds = TrainingPlan(**fields), config["rounds"]
     return RunPlan(
         run=run,
         task=task,

@@ -9,10 +9,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from fl_client.app import SiteApp
 from fl_client.build import build_participation
+from fl_client.ledger import Ledger
 from fl_client.participation import Participation, Site
 from fl_common.build import build
 from fl_server.build import FleetFacts
@@ -29,7 +30,7 @@ _LEDGER_OWNER = "fleet"
 @cache
 def open_world(node_yaml: str) -> World:
     """The world of a configuration node (as YAML)."""
-    world: World = build(OmegaConf.create(node_yaml))
+    world: World = build(_node(node_yaml))
     return world
 
 
@@ -40,6 +41,15 @@ def fleet_facts(world: World) -> FleetFacts:
         return FleetFacts(sites, None, None)
     sizes = [len(world.windows(position)) for position in range(sites)]
     return FleetFacts(sites, min(sizes), max(sizes))
+
+
+def create_ledger(path: Path) -> None:
+    """The fleet's ledger at ``path``, made before the first round: a full disk ends a run here.
+
+    Raises:
+        LedgerError: it can't be written, or the one that is there can't be trusted.
+    """
+    Ledger(path, time.time, _LEDGER_OWNER).close()
 
 
 def build_site_app(world_yaml: str, trainer_yaml: str, ledger: Path) -> SiteApp:
@@ -56,5 +66,10 @@ def _site_of(world_yaml: str, node_config: dict[str, Any]) -> Site:
 
 @cache
 def _participation(trainer_yaml: str, ledger: Path) -> Participation:
-    trainer = OmegaConf.create(trainer_yaml)
-    return build_participation(trainer, ledger, None, _LEDGER_OWNER, time.time)
+    return build_participation(_node(trainer_yaml), ledger, None, _LEDGER_OWNER, time.time)
+
+
+def _node(yaml: str) -> DictConfig:
+    node = OmegaConf.create(yaml)
+    assert isinstance(node, DictConfig)
+    return node

@@ -21,7 +21,7 @@ from fl_server.publish import publish_model
 from fl_server.strategy import Roster, RoundReport, ask_roster
 from models.evaluation import Evaluator, Predictions
 from models.nets import Net, build_net, parameters_of
-from simulate.build import build_site_app, fleet_facts, open_world
+from simulate.build import build_site_app, create_ledger, fleet_facts, open_world
 from simulate.console import Console
 from simulate.home import Home
 from simulate.loopback import run_in_process
@@ -61,6 +61,7 @@ class Job:
         done = run.resume()
         if not self.config["resume"]:
             self.home.write_record(plan.run, overrides)
+        create_ledger(self.home.ledger)
         self._log = RoundLog(self.home.rounds, keep_until=done)
         self._start(plan, len(world.sites), done)
         self._engine(run, len(world.sites))

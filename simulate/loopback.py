@@ -118,7 +118,10 @@ class CohortAnswering:
 
     def _context(self, message: Message) -> Context:
         node = message.metadata.dst_node_id
-        config = {"partition-id": node - 1, "num-partitions": self._sites}
+        config: dict[str, bool | float | int | str] = {
+            "partition-id": node - 1,
+            "num-partitions": self._sites,
+        }
         return Context(_RUN_ID, node, config, RecordDict(), {})
 
 

@@ -45,7 +45,7 @@ def test_a_grid_is_a_public_abstract_class_with_these_methods() -> None:
 
 
 def test_a_message_needs_the_identity_of_a_task() -> None:
-    TaskIdentity._run_id = None
+    TaskIdentity._run_id = None  # type: ignore[assignment]
     with pytest.raises(RuntimeError, match="run_id"):
         Message(RecordDict(), 1, "train")
     grid(Echo())

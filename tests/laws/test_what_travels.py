@@ -90,12 +90,13 @@ def test_a_reply_has_one_head_of_scalars_and_arrays_only_with_an_update(
 @given(st.sampled_from(["name", "shape", "type", "extra"]))
 def test_an_update_with_anything_else_in_it_does_not_leave(smuggled: str) -> None:
     window = np.ones((8, 2), np.float32)
-    delta = {
+    deltas: dict[str, dict[str, Any]] = {
         "name": {"weight": GLOBAL["weight"], "window": GLOBAL["bias"]},
         "shape": {**GLOBAL, "weight": window},
         "type": {**GLOBAL, "weight": GLOBAL["weight"].astype(np.float64)},
         "extra": {**GLOBAL, "window": window},
-    }[smuggled]
+    }
+    delta = deltas[smuggled]
     instruction = Instruction(plan(WINDOW_PRIVACY), 1, GLOBAL)
     answer = release_update(LocalUpdate("a", "run", 1, delta, 1.0), instruction)
     assert isinstance(answer, Refusal)

@@ -1,4 +1,4 @@
-"""``python -m simulate`` as a person runs it: the files it leaves, repeats, resumes, and bad input."""
+"""``python -m simulate`` as a person runs it: its files, repeats, resumes, and bad input."""
 
 import json
 import os
@@ -160,7 +160,7 @@ def test_without_privacy_it_says_so(tmp_path: Path) -> None:
         (["net=nonsense"], ["net/nonsense", "cnn1d"]),
         (["privacy.epsilon=0"], ["privacy.epsilon=0", "above 0"]),
         (["privacy.epsilon=-1"], ["privacy.epsilon=-1", "above 0"]),
-        (["privacy.epsilon=.inf"], ["privacy.epsilon=inf", "finite"]),
+        (["privacy.epsilon=inf"], ["privacy.epsilon=inf", "finite"]),
         (["privacy.delta=0.01"], ["privacy.delta=0.01", "below 1/n"]),
         (["privacy.noise_multiplier=0"], ["noise_multiplier=0", "privacy=none"]),
         (["privacy.sampling_rate=2"], ["privacy.sampling_rate=2", "(0, 1]"]),
@@ -169,6 +169,7 @@ def test_without_privacy_it_says_so(tmp_path: Path) -> None:
         (["rounds=0"], ["rounds=0"]),
         (["privacy=none", "training.batch_size=5000"], ["training.batch_size=5000", "smallest"]),
         (["training.learning_rate=-1"], ["training.learning_rate=-1", "above 0"]),
+        (["training.learning_rate=fast"], ["training", "type"]),
         (["data.root=/no/such/place"], ["/no/such/place"]),
         (["strategy=trimmed_mean", "strategy.aggregator.share=0.7"], ["0.7"]),
         (["net=cnn1d", "net.norm=batch"], ["BatchNorm", "GroupNorm"]),

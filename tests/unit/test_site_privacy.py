@@ -217,10 +217,12 @@ def test_with_the_sites_noise_a_round_counts_for_those_who_took_part() -> None:
 
 
 def test_lineage_tells_a_reader_what_protects_whom() -> None:
-    lineage = _privacy_spent(samples.plan(replace(SITE_PRIVACY, adaptive_clipping=ADAPTIVE)), 3.5)
+    lineage = _privacy_spent(
+        samples.plan(replace(SITE_PRIVACY, adaptive_clipping=ADAPTIVE)), {"epsilon": 3.5}
+    )
     assert lineage["unit"] == "site"
     assert (lineage["noise"], lineage["participation"], lineage["population"]) == ("server", 0.5, 6)
     assert (lineage["epsilon"], lineage["delta"]) == (3.5, 1e-5)
     assert lineage["noise_generator"] == "seeded"
     assert "Balle" in lineage["conversion"]
-    assert _privacy_spent(samples.plan(NoPrivacy("uniform")), 0.0)["unit"] == "none"
+    assert _privacy_spent(samples.plan(NoPrivacy("uniform")), {})["unit"] == "none"

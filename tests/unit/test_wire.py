@@ -11,7 +11,7 @@ from tests.samples import plan
 
 PARAMETERS = {
     "weight": np.arange(6, dtype=np.float32).reshape(2, 3),
-    "bias": np.float32([np.pi, -0.0]),
+    "bias": np.array([np.pi, -0.0], np.float32),
 }
 UPDATE = LocalUpdate("a", "run", 3, PARAMETERS, 12.5)
 REFUSAL = Refusal("a", "run", 3, RefusalReason.BUDGET, "no block left")
