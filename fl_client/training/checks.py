@@ -96,8 +96,7 @@ def _check_enough(task: LocalTask) -> None:
 
 
 def _check_parameters(task: LocalTask, net: Net) -> None:
-    tensors = [*net.body.named_parameters(), *net.body.named_buffers()]
-    expected = {name: tuple(t.shape) for name, t in tensors if t.is_floating_point()}
+    expected = _shapes_of(net)
     given = {name: array.shape for name, array in task.parameters.items()}
     if given != expected:
         odd = min({*given.items()} ^ {*expected.items()})
@@ -112,6 +111,12 @@ def _check_parameters(task: LocalTask, net: Net) -> None:
             "must be finite and hold NaN or infinity",
             "The run has diverged: lower training.learning_rate",
         )
+
+
+@lru_cache(maxsize=16)
+def _shapes_of(net: Net) -> dict[str, tuple[int, ...]]:
+    tensors = [*net.body.named_parameters(), *net.body.named_buffers()]
+    return {name: tuple(t.shape) for name, t in tensors if t.is_floating_point()}
 
 
 def why_not_under(privacy: Privacy, net: Net) -> InvalidConfiguration | None:

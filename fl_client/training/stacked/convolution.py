@@ -4,7 +4,6 @@ Kernels of different sites run one after another: a convolution is enough work f
 grouped one over all sites is no faster on a CPU.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,8 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from fl_client.training.stacked.gradients import MatrixGradients
-from fl_client.training.stacked.layers import Stack, StackedLayer, Written
+from fl_client.training.stacked.layers import StackedLayer, Written
 from fl_client.training.stacked.rows import Slot
+from fl_client.training.stacked.stack import Stack
 
 _NATIVE_CHANNELS = 8
 """From so many on, torch's own kernels beat products with patches: for images, without DP."""
@@ -65,42 +65,39 @@ class StackedConvolution(StackedLayer):
             return
         backprops_NOT = _side_by_side([backprop.flatten(2) for backprop in backprops])
         kernels = MatrixGradients(backprops_NOT, _side_by_side(self.activations))
-        self.weight_sum.copy_(kernels.plain_sum(self.stack.sites).view(self.weight_sum.shape))
+        self.weight_sum.copy_(kernels.plain_sum(self.stack).view(self.weight_sum.shape))
         if self.bias is not None:
-            summed_NO = backprops_NOT.sum(2)
-            torch.sum(
-                summed_NO.view(self.stack.sites, -1, summed_NO.shape[1]), 1, out=self.bias_sum
-            )
+            self.bias_sum.copy_(self.stack.plain_sum(backprops_NOT.sum(2)))
 
     def convolve(self, values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
         """The output, from ``kept``: patches, or the values themselves; site by site."""
-        sites, native = self.stack.sites, self._is_native()
-        biases: Sequence[torch.Tensor | None] = [None] * sites
-        if self.bias is not None:
-            biases = self.bias.unbind()
+        biases = [None] * self.stack.sites if self.bias is None else self.bias
         space = self._space(values)
-        outputs = [
-            self._native(part, weight, bias) if native else _multiply(weight, bias, part, space)
-            for weight, bias, part in zip(self.weight, biases, kept.chunk(sites), strict=True)
-        ]
-        return outputs[0] if sites == 1 else torch.cat(outputs)
+        output = values.new_empty(values.shape[0], self.weight.shape[1], *space)
+        parts = (self.stack.split(kept), self.weight, biases, self.stack.split(output))
+        for part, weight, bias, target in zip(*parts, strict=True):
+            if self._is_native():
+                target.copy_(self._native(part, weight, bias))
+            else:
+                _multiply(part, weight, bias, target.flatten(2))
+        return output
 
     def input_gradient(self, backprop: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """The gradient of ``values``, site by site."""
-        sites = self.stack.sites
-        parts = zip(backprop.chunk(sites), values.chunk(sites), self.weight, strict=True)
-        gradients = [self._backward(*part, [True, False, False])[0] for part in parts]
-        return gradients[0] if sites == 1 else torch.cat(gradients)
+        parts = zip(self.stack.split(backprop), self.stack.split(values), self.weight, strict=True)
+        wanted = [True, False, False]
+        gradients = [self._backward(*part, wanted)[0] for part in parts if part[0].numel()]
+        return gradients[0] if len(gradients) == 1 else torch.cat(gradients)
 
     def _add_native_sums(self, values: torch.Tensor, backprop: torch.Tensor) -> None:
-        sites = self.stack.sites
-        parts = zip(backprop.chunk(sites), values.chunk(sites), self.weight, strict=True)
+        parts = zip(self.stack.split(backprop), self.stack.split(values), self.weight, strict=True)
+        wanted = [False, True, self.bias is not None]
         for site, part in enumerate(parts):
-            wanted = [False, True, self.bias is not None]
-            _, weight, bias = self._backward(*part, wanted)
-            self.weight_sum[site] += weight
-            if self.bias is not None:
-                self.bias_sum[site] += bias
+            if part[0].numel():
+                _, weight, bias = self._backward(*part, wanted)
+                self.weight_sum[site] += weight
+                if self.bias is not None:
+                    self.bias_sum[site] += bias
 
     def _is_native(self) -> bool:
         return self._groups > 1 or (self._many_channels and not self.stack.private)
@@ -160,18 +157,14 @@ class _Convolve(torch.autograd.Function):
 
 
 def _multiply(
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    patches_BKT: torch.Tensor,
-    space: tuple[int, ...],
-) -> torch.Tensor:
-    """``weight @ patches + bias``, shape (B, O, *space)."""
+    patches_BKT: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, into: torch.Tensor
+) -> None:
+    """``weight @ patches + bias``, written to ``into`` (B, O, T)."""
     weight_BOK = weight.flatten(1).expand(patches_BKT.shape[0], -1, -1)
     if bias is None:
-        output_BOT = torch.bmm(weight_BOK, patches_BKT)
+        torch.bmm(weight_BOK, patches_BKT, out=into)
     else:
-        output_BOT = torch.baddbmm(bias[:, None], weight_BOK, patches_BKT)
-    return output_BOT.view(patches_BKT.shape[0], weight.shape[0], *space)
+        torch.baddbmm(bias[:, None].expand(into.shape), weight_BOK, patches_BKT, out=into)
 
 
 def _side_by_side(calls_NXT: list[torch.Tensor]) -> torch.Tensor:

@@ -5,22 +5,15 @@ autograd: it only carries backprops from layer to layer, and each layer makes it
 from its activations and backprops.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
+from torch.nn import functional
 
 from fl_client.training.stacked.gradients import MatrixGradients
 from fl_client.training.stacked.rows import Slot
+from fl_client.training.stacked.stack import Stack
 
-
-@dataclass
-class Stack:
-    """What all layers share in one step: the number of active sites S, and the mode."""
-
-    sites: int
-    private: bool
-
+_NOTHING = torch.empty(0)
 
 Written = list[tuple[torch.Tensor, MatrixGradients | torch.Tensor]]
 """Per-sample gradients of a parameter, as factors or as they are (N, entries), each behind the
@@ -53,6 +46,11 @@ class StackedLayer(nn.Module):
         self.bias = None
         if bias_slot is not None:
             self.bias, self.bias_sum = bias_slot.view(rows_SP), bias_slot.view(sums_SP)
+
+    def release(self) -> None:
+        """Let go of what ``bind`` took."""
+        self.weight = self.weight_sum = self.bias_sum = _NOTHING
+        self.bias = None
 
     def remember(self, activations: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         """Keep one call; the first layer's output is where autograd begins."""
@@ -87,13 +85,18 @@ class StackedLinear(StackedLayer):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(N, *places, I) to (N, *places, O)."""
-        matrix_SIO = self.weight.transpose(1, 2)
-        values_SXI = values.reshape(self.stack.sites, -1, values.shape[-1])
-        if self.bias is None:
-            output_SXO = torch.bmm(values_SXI, matrix_SIO)
+        if self.stack.padded:
+            values_SXI = values.reshape(self.stack.sites, -1, values.shape[-1])
+            matrix_SIO = self.weight.transpose(1, 2)
+            if self.bias is None:
+                output = torch.bmm(values_SXI, matrix_SIO)
+            else:
+                output = torch.baddbmm(self.bias.unsqueeze(1), values_SXI, matrix_SIO)
+            output = output.view(*values.shape[:-1], -1)
         else:
-            output_SXO = torch.baddbmm(self.bias.unsqueeze(1), values_SXI, matrix_SIO)
-        output = output_SXO.view(*values.shape[:-1], output_SXO.shape[2])
+            biases = [None] * self.stack.sites if self.bias is None else self.bias
+            parts = zip(self.stack.split(values), self.weight, biases, strict=True)
+            output = torch.cat([functional.linear(*part) for part in parts])
         return self.remember(values.detach(), output)
 
     def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
@@ -106,12 +109,11 @@ class StackedLinear(StackedLayer):
 
     def write_sums(self, backprops: list[torch.Tensor]) -> None:
         """One product over all samples and places of a site."""
-        sites = self.stack.sites
-        backprops_SXO = _by_site(backprops, sites)
-        activations_SXI = _by_site(self.activations, sites)
-        torch.bmm(backprops_SXO.transpose(1, 2), activations_SXI, out=self.weight_sum)
+        backprops_NOT, activations_NIT = _by_place(backprops), _by_place(self.activations)
+        sums_SOI = self.stack.sum_of_products(backprops_NOT, activations_NIT)
+        self.weight_sum.copy_(sums_SOI)
         if self.bias is not None:
-            torch.sum(backprops_SXO, 1, out=self.bias_sum)
+            self.bias_sum.copy_(self.stack.plain_sum(backprops_NOT.sum(2)))
 
 
 class StackedNorm(StackedLayer):
@@ -135,11 +137,10 @@ class StackedNorm(StackedLayer):
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Same shape."""
         normalised = self.plain(values)
-        shape = (self.stack.sites, -1, *values.shape[1:])
-        scaled = normalised.view(shape) * self._spread(self.weight, values)
+        scaled = normalised * self._spread(self.weight, values)
         if self.bias is not None:
             scaled = scaled + self._spread(self.bias, values)
-        return self.remember(normalised.detach(), scaled.view(values.shape))
+        return self.remember(normalised.detach(), scaled)
 
     def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
         """Sums over the places that share an entry."""
@@ -151,25 +152,20 @@ class StackedNorm(StackedLayer):
 
     def write_sums(self, backprops: list[torch.Tensor]) -> None:
         """See ``StackedLayer``."""
-        self._write(self._scales_NX(backprops), self.weight_sum)
-        if self.bias is not None:
-            self._write(_total([self._gather(each) for each in backprops]), self.bias_sum)
+        for target, gradients_NX in self.sample_gradients(backprops):
+            assert isinstance(gradients_NX, torch.Tensor)
+            target.copy_(self.stack.plain_sum(gradients_NX).view(target.shape))
 
     def _scales_NX(self, backprops: list[torch.Tensor]) -> torch.Tensor:
         calls = zip(self.activations, backprops, strict=True)
         return _total([self._gather(backprop * normalised) for normalised, backprop in calls])
 
-    def _write(self, gradients_NX: torch.Tensor, into: torch.Tensor) -> None:
-        each_SBX = gradients_NX.view(self.stack.sites, -1, gradients_NX.shape[1])
-        into.copy_(each_SBX.sum(1).view(into.shape))
-
-    def _spread(self, parameter: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """The parameter (S, *entries) so that it broadcasts against (S, B, ...)."""
-        free = [1] * (values.dim() - parameter.dim())
-        own = parameter.shape[1:]
-        return parameter.view(
-            parameter.shape[0], 1, *((*own, *free) if self._by_channel else (*free, *own))
-        )
+    def _spread(self, parameter_SX: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Each sample's own parameter, so that it broadcasts against (N, ...)."""
+        own = parameter_SX.index_select(0, self.stack.site_of_row_N)
+        free = [1] * (values.dim() - own.dim())
+        entries = own.shape[1:]
+        return own.view(-1, *((*entries, *free) if self._by_channel else (*free, *entries)))
 
     def _gather(self, gradients: torch.Tensor) -> torch.Tensor:
         if self._by_channel:
@@ -185,9 +181,3 @@ def _by_place(calls: list[torch.Tensor]) -> torch.Tensor:
     """Calls of (N, *places, X) as one view (N, X, T) over all places and calls."""
     flat = [call.reshape(call.shape[0], -1, call.shape[-1]) for call in calls]
     return (flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)).transpose(1, 2)
-
-
-def _by_site(calls: list[torch.Tensor], sites: int) -> torch.Tensor:
-    """Calls of (N, *places, X) as (S, samples and places and calls, X)."""
-    flat = [call.reshape(sites, -1, call.shape[-1]) for call in calls]
-    return flat[0] if len(flat) == 1 else torch.cat(flat, dim=1)

@@ -13,6 +13,7 @@ from fl_client.training.prepared import Prepared
 from fl_client.training.randomness import noise_source
 from fl_client.training.stacked.optimiser import optimiser_of, shape_gradients
 from fl_client.training.stacked.schedule import Batches, Step, width_of
+from fl_client.training.stacked.stack import Batch
 from fl_common.errors import PrivacyViolation
 from fl_common.privacy import PrivacyPlan
 
@@ -26,9 +27,7 @@ class Gradients(Protocol):
     def gradients(
         self,
         rows_SP: torch.Tensor,
-        inputs: torch.Tensor,
-        one_hot_NK: torch.Tensor,
-        weights_SB: torch.Tensor,
+        batch: Batch,
         clip_norm: float | None,
     ) -> torch.Tensor:
         """See ``StackedNet.gradients``."""
@@ -72,12 +71,12 @@ class Mechanism:
         expected = [[plan.sampling_rate * ready.data.labels.numel()] for ready in stack]
         self._expected_S1 = torch.tensor(expected)
 
-    def release(self, sums_SP: torch.Tensor, weights_SB: torch.Tensor) -> None:
+    def release(self, sums_SP: torch.Tensor, sizes: tuple[int, ...]) -> None:
         """Turn clipped sums into noised means over the expected batch, in place.
 
         The real size of a batch is private, so it is not what the sum is divided by.
         """
-        bounds_S = weights_SB.sum(1) * (self._plan.clip_norm * _ROUNDING)
+        bounds_S = torch.tensor(sizes) * (self._plan.clip_norm * _ROUNDING)
         if bool((torch.linalg.vector_norm(sums_SP, dim=1) > bounds_S).any()):
             raise PrivacyViolation(
                 f"clipped gradients sum to a norm above {self._plan.clip_norm} for each window:"
@@ -114,17 +113,18 @@ def train_stack(
     optimiser = optimiser_of(plan.training, plan.learning_rate(round_))
     rows_SP = global_SP.clone()
     active_SP, active_global_SP = rows_SP, global_SP
-    for chosen_N, weights_SB in steps:
-        sites = weights_SB.shape[0]
+    for chosen_N, weights_N, sizes, padded in steps:
+        sites = len(sizes)
         if sites < active_SP.shape[0]:
             active_SP, active_global_SP = rows_SP[:sites], global_SP[:sites]
         if chosen_N.numel():
-            batch = inputs.index_select(0, chosen_N), one_hot.index_select(0, chosen_N)
-            gradients_SP = net.gradients(active_SP, *batch, weights_SB, clip_norm)
+            chosen = inputs.index_select(0, chosen_N), one_hot.index_select(0, chosen_N)
+            batch = Batch(*chosen, weights_N, sizes, padded)
+            gradients_SP = net.gradients(active_SP, batch, clip_norm)
         else:
             gradients_SP = torch.zeros_like(active_SP)
         if mechanism:
-            mechanism.release(gradients_SP, weights_SB)
+            mechanism.release(gradients_SP, sizes)
         shape_gradients(gradients_SP, active_SP, active_global_SP, plan.training)
         optimiser.step(active_SP, gradients_SP)
     if mechanism:

@@ -6,10 +6,10 @@ from torch import nn
 from fl_client.training.stacked.gradients import (
     MatrixGradients,
     squared_lengths,
-    weighted_rows,
 )
-from fl_client.training.stacked.layers import Stack, StackedLayer
+from fl_client.training.stacked.layers import StackedLayer
 from fl_client.training.stacked.rows import slots_of, width_of_row
+from fl_client.training.stacked.stack import Batch, Stack
 from fl_client.training.stacked.stand_ins import with_stand_ins
 
 _OPACUS_STABILITY = 1e-6
@@ -24,7 +24,7 @@ class StackedNet:
     """
 
     def __init__(self, body: nn.Module) -> None:
-        self._stack = Stack(0, private=False)
+        self._stack = Stack()
         self.slots = slots_of(body)
         self._body = with_stand_ins(body, self._stack, self.slots)
         found = (module for module in self._body.modules() if isinstance(module, StackedLayer))
@@ -34,31 +34,28 @@ class StackedNet:
     def gradients(
         self,
         rows_SP: torch.Tensor,
-        inputs: torch.Tensor,
-        one_hot_NK: torch.Tensor,
-        weights_SB: torch.Tensor,
+        batch: Batch,
         clip_norm: float | None,
     ) -> torch.Tensor:
         """Each site's weighted sum of its samples' gradients of cross-entropy, shape (S, P).
 
-        N = S * B samples; ``one_hot_NK`` are their labels. A weight of 0 leaves a sample out. With
-        ``clip_norm``, where all other weights are 1, each sample's gradient is first clipped
+        With ``clip_norm``, where weights are 0 or 1, each sample's gradient is first clipped
         (Abadi et al. 2016, algorithm 1). The next call overwrites the result.
         """
-        self._stack.private = clip_norm is not None
+        self._stack.begin(batch.sizes, batch.padded, clip_norm is not None)
         if rows_SP is not self._rows_SP:
             self._bind(rows_SP)
         try:
             with torch.enable_grad():
-                logits_NK = self._body(inputs)
-            toward_NK = logits_NK.detach().softmax(1).sub_(one_hot_NK)
-            toward_NK.mul_(weights_SB.reshape(-1, 1))
+                logits_NK = self._body(batch.inputs)
+            toward_NK = logits_NK.detach().softmax(1).sub_(batch.one_hot_NK)
+            toward_NK.mul_(batch.weights_N.view(-1, 1))
             backprops = self._backprops(logits_NK, toward_NK)
             if clip_norm is None:
                 for layer, toward in backprops:
                     layer.write_sums(toward)
             else:
-                _write_clipped(backprops, weights_SB, clip_norm)
+                _write_clipped(backprops, batch.weights_N, self._stack, clip_norm)
         finally:
             for layer in self._layers:
                 layer.forget()
@@ -66,18 +63,19 @@ class StackedNet:
 
     def release(self) -> None:
         """Let go of the parameters and gradients of the last stack."""
-        self._bind(torch.empty(0, width_of_row(self.slots)))
+        self._rows_SP = self._sums_SP = torch.empty(0)
+        for layer in self._layers:
+            layer.release()
 
     def _bind(self, rows_SP: torch.Tensor) -> None:
         self._rows_SP, self._sums_SP = rows_SP, torch.zeros_like(rows_SP)
-        self._stack.sites = len(rows_SP)
         for layer in self._layers:
             layer.bind(rows_SP, self._sums_SP)
 
     def footprint(self, input_: torch.Tensor, private: bool) -> tuple[int, int]:
         """Bytes per sample of the largest call, and of all calls; ``input_`` is one sample."""
         self._bind(torch.zeros(1, width_of_row(self.slots)))
-        self._stack.private = private
+        self._stack.begin((1,), False, private)
         with torch.enable_grad():
             self._body(input_[None])
         calls = [
@@ -109,23 +107,24 @@ class StackedNet:
 
 def _write_clipped(
     backprops: list[tuple[StackedLayer, list[torch.Tensor]]],
-    weights_SB: torch.Tensor,
+    weights_N: torch.Tensor,
+    stack: Stack,
     clip_norm: float,
 ) -> None:
     """Clip each sample's gradient over all layers together, and write each site's sum."""
     written = [pair for layer, toward in backprops for pair in layer.sample_gradients(toward)]
     matrices = [(into, each) for into, each in written if isinstance(each, MatrixGradients)]
     vectors = [(into, each) for into, each in written if isinstance(each, torch.Tensor)]
-    squares_N = torch.zeros(weights_SB.numel())
+    squares_N = torch.zeros_like(weights_N)
     for _, gradients in matrices:
         squares_N += gradients.squared_norms()
     joined_NX = torch.cat([squares_N.new_empty(squares_N.numel(), 0), *(v for _, v in vectors)], 1)
     squares_N += squared_lengths(joined_NX)
-    factors_SB = clip_factors(squares_N.sqrt_().view(weights_SB.shape), clip_norm) * weights_SB
+    factors_N = clip_factors(squares_N.sqrt_(), clip_norm) * weights_N
     for target, gradients in matrices:
-        target.copy_(gradients.weighted_sum(factors_SB).view(target.shape))
+        target.copy_(gradients.weighted_sum(factors_N, stack).view(target.shape))
     widths = [each.shape[1] for _, each in vectors]
-    sums = weighted_rows(joined_NX, factors_SB).split(widths, dim=1)
+    sums = stack.weighted_sum(joined_NX, factors_N).split(widths, dim=1)
     for (target, _), sum_SX in zip(vectors, sums, strict=True):
         target.copy_(sum_SX.view(target.shape))
 

@@ -9,6 +9,7 @@ from torch.func import functional_call, grad, vmap
 
 from fl_client.training.stacked.network import clip_factors
 from fl_client.training.stacked.rows import slots_of
+from fl_client.training.stacked.stack import Batch
 from fl_common.vocabulary import Parameters
 
 _PER_SAMPLE_BYTES = 128 * 2**20
@@ -41,17 +42,15 @@ class OneSiteNet:
     def gradients(
         self,
         rows_SP: torch.Tensor,
-        inputs: torch.Tensor,
-        one_hot_NK: torch.Tensor,
-        weights_SB: torch.Tensor,
+        batch: Batch,
         clip_norm: float | None,
     ) -> torch.Tensor:
         """See ``StackedNet.gradients``; S is 1."""
         weights = {name: slot.view(rows_SP)[0] for name, slot in self.slots.items()}
         if clip_norm is None:
-            return self._plain(weights, inputs, one_hot_NK, weights_SB[0])[None]
-        clipped_NP = self._clipped(weights, inputs, one_hot_NK, clip_norm)
-        return torch.as_tensor(weights_SB[0] @ clipped_NP)[None]
+            return self._plain(weights, batch.inputs, batch.one_hot_NK, batch.weights_N)[None]
+        clipped_NP = self._clipped(weights, batch.inputs, batch.one_hot_NK, clip_norm)
+        return torch.as_tensor(batch.weights_N @ clipped_NP)[None]
 
     def _clipped(
         self,
@@ -80,12 +79,12 @@ class OneSiteNet:
         weights: dict[str, torch.Tensor],
         inputs: torch.Tensor,
         one_hot_NK: torch.Tensor,
-        weights_B: torch.Tensor,
+        weights_N: torch.Tensor,
     ) -> torch.Tensor:
         leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
         with torch.enable_grad():
             logits = functional_call(self._body, (leaves, self._buffers), (inputs,))
-            loss = -(weights_B @ (one_hot_NK * logits.log_softmax(1)).sum(1))
+            loss = -(weights_N @ (one_hot_NK * logits.log_softmax(1)).sum(1))
         gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         return torch.cat([gradient.flatten() for gradient in gradients])
 

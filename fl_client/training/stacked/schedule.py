@@ -12,13 +12,15 @@ Batches = Sequence[torch.Tensor]
 
 
 class Step(NamedTuple):
-    """One step of the first S sites: N = S * B rows, those of each site in a row.
+    """One step of the first S sites: ``sizes`` samples of each, N in all.
 
     A row is an index into the sites' windows laid end to end; padding has weight 0.
     """
 
     rows_N: torch.Tensor
-    weights_SB: torch.Tensor
+    weights_N: torch.Tensor
+    sizes: tuple[int, ...]
+    padded: bool
 
 
 def width_of(batches: Batches, private: bool) -> int:
@@ -31,23 +33,28 @@ def width_of(batches: Batches, private: bool) -> int:
     return -(-largest // _WIDTH_STEP) * _WIDTH_STEP if private else largest
 
 
-def exact_steps(batches: Batches, mean: bool) -> Iterator[Step]:
-    """The batches of a single site as they are, empty ones too.
+def exact_steps(
+    batches_of: Sequence[Batches], windows: Sequence[int], mean: bool
+) -> Iterator[Step]:
+    """The batches of several sites as they are, empty ones too; sites in order of falling steps.
 
-    ``mean`` weights each row by one over the size of its batch, else by 1.
+    ``windows`` are the sites' numbers of windows. ``mean`` weights each row by one over the size of
+    its batch, else by 1. A site without steps left takes no part.
     """
-    for batch in batches:
-        weight = 1 / max(batch.numel(), 1) if mean else 1.0
-        yield Step(batch, torch.full((1, batch.numel()), weight))
+    offsets = np.cumsum([0, *windows[:-1]]).tolist()
+    for step in range(len(batches_of[0])):
+        batches = [batches[step] for batches in batches_of if step < len(batches)]
+        sizes = [batch.numel() for batch in batches]
+        rows = [batch + offset for batch, offset in zip(batches, offsets, strict=False)]
+        shares = [1 / max(size, 1) if mean else 1.0 for size in sizes]
+        weights = np.repeat(np.array(shares, dtype=np.float32), sizes)
+        yield Step(torch.cat(rows), torch.from_numpy(weights), tuple(sizes), False)
 
 
 def padded_steps(
     batches_of: Sequence[Batches], windows: Sequence[int], width: int, mean: bool
 ) -> Iterator[Step]:
-    """The batches of several sites, which come in order of falling steps.
-
-    ``windows`` are the sites' numbers of windows; a site without steps left takes no part.
-    """
+    """The same with every batch padded to ``width``, so that all sites are computed together."""
     sites, steps = len(batches_of), len(batches_of[0])
     lengths_S = np.array([len(batches) for batches in batches_of])
     sizes = np.array([batch.numel() for batches in batches_of for batch in batches])
@@ -63,6 +70,7 @@ def padded_steps(
     weights[places] = np.repeat(1 / np.maximum(sizes, 1), sizes) if mean else 1
     active_T = (lengths_S > np.arange(steps)[:, None]).sum(1).tolist()
     rows_TX = torch.from_numpy(rows).view(steps, -1)
-    weights_TSB = torch.from_numpy(weights).view(steps, sites, width)
-    for rows_X, weights_SB, active in zip(rows_TX, weights_TSB, active_T, strict=True):
-        yield Step(rows_X[: active * width], weights_SB[:active])
+    weights_TX = torch.from_numpy(weights).view(steps, -1)
+    for rows_X, weights_X, active in zip(rows_TX, weights_TX, active_T, strict=True):
+        size = active * width
+        yield Step(rows_X[:size], weights_X[:size], (width,) * active, True)

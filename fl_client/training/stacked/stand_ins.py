@@ -7,9 +7,10 @@ from typing import Any
 from torch import nn
 
 from fl_client.training.stacked.convolution import StackedConvolution
-from fl_client.training.stacked.layers import Stack, StackedLayer, StackedLinear, StackedNorm
+from fl_client.training.stacked.layers import StackedLayer, StackedLinear, StackedNorm
 from fl_client.training.stacked.pooling import HalvingMaxPool
 from fl_client.training.stacked.rows import Slot, Slots
+from fl_client.training.stacked.stack import Stack
 
 
 class NotStackable(Exception):

@@ -14,6 +14,7 @@ from fl_client.training.stacked.network import StackedNet, clip_factors
 from fl_client.training.stacked.one_site import OneSiteNet
 from fl_client.training.stacked.rows import from_row, to_rows, width_of_row
 from fl_client.training.stacked.schedule import exact_steps, padded_steps
+from fl_client.training.stacked.stack import Batch
 from fl_client.training.stacked.stand_ins import NotStackable
 from fl_common import params
 from fl_common.errors import PrivacyViolation
@@ -21,7 +22,13 @@ from fl_common.privacy import PrivacyPlan
 from fl_common.vocabulary import Parameters
 
 _CALL_BYTES = 512 * 1024
-"""One call of a layer over all sites should fit a core's cache; larger ones gain nothing."""
+"""Small layers: as many sites at once, padded alike, as make calls of so many bytes."""
+
+_FEW_SITES = 4
+"""Where fewer would be that many, padding costs more than it saves: batches stay as they are."""
+
+_LARGE_CALL_BYTES = 8 * 2**20
+"""Then, as many sites at once as make calls of so many bytes: a step's overhead is shared."""
 
 _ROWS = 6
 """Rows of P entries per site: parameters, global ones, gradients, noise, an optimiser's state."""
@@ -46,10 +53,9 @@ class Way(Protocol):
 
 
 class ManySites:
-    """Many sites at once.
+    """Many sites at once: padded to one batch size where that is cheap, else as they are.
 
-    Where a single site's batch fills a core's cache a stack has one site, and nothing is padded:
-    more at once would be slower. This depends on plan and site alone, never on the cohort.
+    Which of both depends on plan and site alone, never on the cohort.
     """
 
     def __init__(self, net: StackedNet, largest: int, total: int) -> None:
@@ -60,18 +66,20 @@ class ManySites:
         width, windows = alike[0].width, max(ready.data.nbytes for ready in alike)
         parameters = _ROWS * 4 * width_of_row(self._net.slots)
         per_site = parameters + _ACTIVATIONS * width * self._total + windows
-        return max(1, min(self._fitting(width), budget // per_site))
+        wanted = self._padded(width) or _LARGE_CALL_BYTES // (self._largest * width)
+        return max(1, min(wanted, budget // per_site))
 
     def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
         """See ``Way``."""
         mean, width = not _is_private(stack[0].task), stack[0].width
         order = sorted(range(len(stack)), key=lambda place: -len(stack[place].batches))
         ordered = [stack[place] for place in order]
-        if self._fitting(width) == 1:
-            steps = exact_steps(ordered[0].batches, mean)
+        batches = [ready.batches for ready in ordered]
+        windows = [ready.data.labels.numel() for ready in ordered]
+        if self._padded(width):
+            steps = padded_steps(batches, windows, width, mean)
         else:
-            windows = [ready.data.labels.numel() for ready in ordered]
-            steps = padded_steps([ready.batches for ready in ordered], windows, width, mean)
+            steps = exact_steps(batches, windows, mean)
         global_SP = to_rows([ready.task.parameters for ready in ordered], self._net.slots)
         try:
             delta_SP = train_stack(self._net, ordered, steps, global_SP).sub_(global_SP)
@@ -83,8 +91,10 @@ class ManySites:
             deltas[place] = from_row(delta_P, self._net.slots) if is_finite else None
         return deltas
 
-    def _fitting(self, width: int) -> int:
-        return max(1, _CALL_BYTES // (self._largest * width))
+    def _padded(self, width: int) -> int:
+        """How many sites make a padded stack; 0 where batches stay as they are."""
+        sites = _CALL_BYTES // (self._largest * width)
+        return sites if sites >= _FEW_SITES else 0
 
 
 class OneByOne:
@@ -104,7 +114,7 @@ class OneByOne:
         self._net.begin(parameters)
         global_SP = to_rows([parameters], self._net.slots)
         with _own_chance(ready.task):
-            steps = exact_steps(ready.batches, mean=plain)
+            steps = exact_steps([ready.batches], [ready.data.labels.numel()], mean=plain)
             delta_SP = train_stack(self._net, stack, steps, global_SP).sub_(global_SP)
         learnt = self._net.learnt(parameters)
         if not plain and any(change.any() for change in learnt.values()):
@@ -136,21 +146,23 @@ def _same_gradients(
     """Proof on two random samples of two sites: a body may use its layers in ways unforeseen."""
     inputs = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
     classes = body(inputs[:1]).shape[1]
-    one_hot_NK, ones_SB = torch.eye(classes)[torch.zeros(4, dtype=torch.int64)], torch.ones(2, 2)
+    batch = Batch(inputs, torch.eye(classes)[[0, 0, 0, 0]], torch.ones(4), (1, 3), False)
     row_P = torch.cat([parameter.detach().flatten() for parameter in body.parameters()])
     rows_SP = torch.stack([row_P, 1.1 * row_P])
-    parts = zip(inputs.split(1), one_hot_NK.split(1), rows_SP[[0, 0, 1, 1]].split(1), strict=True)
+    samples = zip((0, 1, 1, 1), *(each.split(1) for each in batch[:3]), strict=True)
     gradients_NP = torch.cat(
-        [one_site.gradients(row_1P, value, label, torch.ones(1, 1), None)
-         for value, label, row_1P in parts]
-    )  # fmt: skip
+        [
+            one_site.gradients(rows_SP[[site]], Batch(values, label, one, (1,), False), None)
+            for site, values, label, one in samples
+        ]
+    )
     norms_N = torch.linalg.vector_norm(gradients_NP, dim=1)
     clip_norm = float(norms_N.mean())
     clipped_NP = gradients_NP * clip_factors(norms_N, clip_norm)[:, None]
     return all(
         torch.allclose(
-            stacked.gradients(rows_SP, inputs, one_hot_NK, ones_SB, clip),
-            expected_NP.view(2, 2, -1).sum(1),
+            stacked.gradients(rows_SP, batch, clip),
+            torch.stack([expected_NP[0], expected_NP[1:].sum(0)]),
             rtol=1e-3,
             atol=1e-5 * clip_norm,
         )
