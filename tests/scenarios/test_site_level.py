@@ -259,3 +259,10 @@ def test_a_site_that_does_not_clip_is_left_out(
         assert "norm" in report.errors[0]
         assert "site-1" in report.errors[0]
     assert params.norm(params.subtract(run.parameters, run.initial)) < 20
+
+
+@pytest.mark.parametrize("privacy", [CENTRAL, LOCAL], ids=["server", "site"])
+def test_without_a_seed_no_two_runs_are_alike(tmp_path: Path, privacy: Any) -> None:
+    device = plan(replace(privacy, participation=1.0), rounds=2, seed=None)
+    runs = [Fleet(tmp_path / name).run(device)[0] for name in ("one", "other")]
+    assert len({params.digest(run.parameters) for run in runs}) == 2

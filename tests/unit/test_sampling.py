@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from fl_common.errors import InvalidConfiguration
-from fl_server.sampling import ClientSampling
+from fl_server.sampling import ClientSampling, PoissonSampling
 
 
 class LengthOnly:
@@ -113,3 +113,40 @@ def test_a_value_outside_its_range_is_refused(
 ) -> None:
     with pytest.raises(InvalidConfiguration, match=message):
         ClientSampling(*values)
+
+
+def test_poisson_sampling_draws_each_site_by_itself() -> None:
+    sampling, rounds, sites, rate = PoissonSampling(0.3, 1), 4000, 10, 0.3
+    choices = [sampling.choose(LengthOnly(sites), round_, 5) for round_ in range(rounds)]
+    taken = Counter(position for chosen in choices for position in chosen)
+    five_sigma = 5 * (rounds * rate * (1 - rate)) ** 0.5
+    assert all(abs(taken[site] - rate * rounds) < five_sigma for site in range(sites))
+    both = sum(0 in chosen and 1 in chosen for chosen in choices)  # independent: 0.3 times 0.3
+    assert abs(both - rate**2 * rounds) < 5 * (rounds * rate**2 * (1 - rate**2)) ** 0.5
+    empty = sum(not chosen for chosen in choices)
+    assert abs(empty - 0.7**10 * rounds) < 5 * (rounds * 0.7**10) ** 0.5
+
+
+def test_poisson_sampling_repeats_and_costs_nothing_for_those_not_drawn() -> None:
+    sampling = PoissonSampling(1e-14, 1)
+    chosen = sampling.choose(LengthOnly(10**15), 1, 0)
+    assert chosen == PoissonSampling(1e-14, 2).choose(LengthOnly(10**15), 1, 0)
+    assert chosen != sampling.choose(LengthOnly(10**15), 2, 0)
+    assert PoissonSampling(1.0, 1).choose(range(7), 1, 0) == list(range(7))
+    assert sampling.choose([], 1, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((0.0, 1), r"privacy.participation=0.0: must lie in \(0, 1\]"),
+        ((1.5, 1), "privacy.participation=1.5"),
+        ((float("nan"), 1), "privacy.participation=nan"),
+        ((0.5, 0), "strategy.minimum_sites=0"),
+    ],
+)
+def test_a_poisson_value_outside_its_range_is_refused(
+    values: tuple[float, int], message: str
+) -> None:
+    with pytest.raises(InvalidConfiguration, match=message):
+        PoissonSampling(*values)

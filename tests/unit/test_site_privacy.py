@@ -6,17 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
+from fl_client.training.checks import check_task
 from fl_common import wire
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Instruction, Privacy, RunPlan
 from fl_common.privacy import NoPrivacy, Spend, epsilon_of
 from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan, usual_bit_noise
-from fl_common.vocabulary import LocalUpdate
+from fl_common.vocabulary import LocalUpdate, RefusalReason
 from fl_server.accounting import Tally
 from fl_server.build import FleetFacts, build_plan
 from fl_server.publish import _privacy_spent
 from tests import samples
+from tests.local_training import local_task, own_net
 from tests.samples import ADAPTIVE, SITE_PRIVACY
 
 
@@ -226,3 +229,18 @@ def test_lineage_tells_a_reader_what_protects_whom() -> None:
     assert lineage["noise_generator"] == "seeded"
     assert "Balle" in lineage["conversion"]
     assert _privacy_spent(samples.plan(NoPrivacy("uniform")), {})["unit"] == "none"
+
+
+def test_a_net_that_sends_what_it_does_not_train_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def with_batch_norm() -> nn.Module:
+        return nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 3))
+
+    net = own_net(monkeypatch, with_batch_norm)
+    answer = check_task(local_task(samples.plan(SITE_PRIVACY, net=net)))
+    assert answer is not None
+    assert answer.reason is RefusalReason.PRIVACY
+    assert "running_mean" in answer.detail
+    assert check_task(local_task(samples.plan(net=net))) is None
+    assert check_task(local_task(samples.plan(SITE_PRIVACY))) is None
