@@ -65,6 +65,7 @@ EXAMPLES: tuple[tuple[str, Task], ...] = (
     ("gru", MOTION),
     ("cnn2d", GREY),
     ("cnn2d", COLOUR),
+    ("opacus_mnist", GREY),
     ("mobilenet", GREY),
     ("mobilenet", COLOUR),
 )

@@ -162,6 +162,7 @@ def test_a_plan_can_name_nothing_but_a_net(target: str, message: str) -> None:
         ("features", replace(MOTION, window_shape=(4, 6)), {}, "4 readings.*at least 8"),
         ("cnn2d", MOTION, {}, r"\(32, 6\).*images"),
         ("mobilenet", VECTOR, {}, "images"),
+        ("opacus_mnist", COLOUR, {}, r"\(3, 20, 24\).*grey images"),
         ("cnn1d", replace(MOTION, window_shape=(7, 6)), {}, r"widths=\[.*halvings.*of 7"),
         ("cnn2d", replace(GREY, window_shape=(1, 28, 3)), {}, "halvings.*of 28 x 3"),
         ("cnn1d", MOTION, {"kernel": 4}, "kernel=4.*odd"),

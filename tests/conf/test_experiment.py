@@ -1,0 +1,94 @@
+"""A recipe that ships is the recipe that was measured, and can still be changed from outside."""
+
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from fl_common.plan import RunPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan, epsilon_of
+from fl_server.build import FleetFacts, build_plan
+from fl_server.optimisers import FedAvg, FedAvgM
+from models import tasks
+from tests.conf.test_compose import CONF, composed
+
+PERSONS = FleetFacts(21, 281, 409)
+"""UCI HAR's training persons, and the fewest and most windows of one."""
+
+
+def values(*overrides: str) -> dict[str, Any]:
+    found = OmegaConf.to_container(composed(*overrides), resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
+
+
+def har(*overrides: str) -> RunPlan:
+    return build_plan(values(*overrides), "run", tasks.activity(), PERSONS)
+
+
+def private(plan: RunPlan) -> PrivacyPlan:
+    assert isinstance(plan.privacy, PrivacyPlan)
+    return plan.privacy
+
+
+def test_no_recipe_is_without_a_test() -> None:
+    recipes = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
+    assert recipes == {"har_private", "har_without_privacy", "opacus_mnist"}
+
+
+def test_the_private_recipe_for_activities() -> None:
+    plan = har("experiment=har_private")
+    assert plan.net.target == "models.nets.features.Features"
+    training, privacy = plan.training, private(plan)
+    assert (plan.rounds, privacy.steps, privacy.sampling_rate, privacy.clip_norm) == (30, 2, 1, 1)
+    assert (training.optimizer, training.learning_rate, training.momentum) == ("sgd", 0.4, 0.0)
+    assert (training.schedule, training.weight_decay, training.proximal_mu) == ("constant", 0, 0)
+    assert (privacy.epsilon_limit, privacy.delta, privacy.weights) == (8.0, 1e-5, "uniform")
+    node = values("experiment=har_private")
+    assert node["strategy"]["optimiser"] == {
+        "_target_": f"{FedAvgM.__module__}.FedAvgM",
+        "learning_rate": 1.0,
+        "momentum": 0.9,
+    }
+    assert node["world"]["_target_"] == "simulate.world.activity.Activity"
+    assert node["training"]["trainer"]["_target_"].endswith(".CohortTrainer")
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "noise"), [(8.0, 4.939), (4.0, 8.966), (2.0, 16.65), (1.0, 31.34)]
+)
+def test_one_recipe_serves_every_epsilon(epsilon: float, noise: float) -> None:
+    plan = har("experiment=har_private", f"privacy.epsilon={epsilon}")
+    privacy = private(plan)
+    assert privacy.noise_multiplier == pytest.approx(noise, rel=1e-3)
+    spends = [privacy.spend_per_round] * plan.rounds
+    spent = epsilon_of(spends, privacy.delta, privacy.accountant)
+    assert epsilon * 0.999 < spent <= epsilon
+
+
+def test_what_is_given_on_the_command_line_comes_before_the_recipe() -> None:
+    plan = har("experiment=har_private", "rounds=7", "training.learning_rate=0.1", "net=logistic")
+    assert (plan.rounds, plan.training.learning_rate) == (7, 0.1)
+    assert plan.net.target.endswith(".Logistic")
+    assert isinstance(har("experiment=har_private", "privacy=none").privacy, NoPrivacy)
+
+
+def test_the_recipe_without_privacy_has_the_same_net_and_server() -> None:
+    plan, node = har("experiment=har_without_privacy"), values("experiment=har_without_privacy")
+    assert isinstance(plan.privacy, NoPrivacy)
+    assert plan.net == har("experiment=har_private").net
+    assert node["strategy"] == values("experiment=har_private")["strategy"]
+    assert (plan.rounds, plan.training.learning_rate, plan.training.batch_size) == (50, 0.05, 32)
+
+
+def test_the_settings_that_opacus_publishes_for_mnist() -> None:
+    node = values("experiment=opacus_mnist")
+    plan = build_plan(node, "run", tasks.digits(), FleetFacts(1, 60_000, 60_000))
+    privacy = private(plan)
+    assert (node["sites"], plan.rounds, privacy.steps) == (1, 15, 240)
+    assert privacy.sampling_rate * 60_000 == pytest.approx(250)
+    assert (privacy.noise_multiplier, privacy.clip_norm, privacy.delta) == (1.3, 1.5, 1e-5)
+    assert (plan.training.learning_rate, plan.training.momentum) == (0.25, 0.0)
+    assert node["strategy"]["optimiser"]["_target_"] == f"{FedAvg.__module__}.FedAvg"
+    spent = epsilon_of([privacy.spend_per_round] * plan.rounds, privacy.delta, privacy.accountant)
+    assert spent < privacy.epsilon_limit == 1.19  # published, by an older conversion
