@@ -1,0 +1,59 @@
+"""``python -m benchmarks.mnist_check``: Opacus' published accuracy on MNIST, through our path.
+
+The published settings are ``experiment=opacus_mnist``; one site holds all training images, so that
+federated training is central training. Takes some minutes for each seed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.measure import ProcessFailed
+from benchmarks.privacy_results import Check, Published, Trial
+from benchmarks.privacy_runs import command, trial
+from benchmarks.privacy_table import data_of, keep
+
+PUBLISHED = Published(
+    source="Opacus' MNIST example"
+    " (`examples/mnist_README.md`, `-n=15 --lr=.25 --sigma=1.3 -c=1.5`)",
+    mean=0.9463,
+    deviation=0.0034,
+    runs=10,
+    epsilon=1.19,
+)
+_OVERRIDES = ("experiment=opacus_mnist",)
+_LIMIT_S = 3 * 3600.0
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def measure(data: Path | None, seeds: int) -> Check:
+    """The published settings with each seed.
+
+    Raises:
+        ProcessFailed: a run failed.
+    """
+    trials: list[Trial] = []
+    for seed in range(seeds):
+        done = trial([*_OVERRIDES, f"seed={seed}"], data, _LIMIT_S)
+        _console.print(f"seed {seed}  accuracy {done.accuracy:.4f}  {done.wall_s:.0f} s")
+        trials.append(done)
+    return Check(command(_OVERRIDES), PUBLISHED, tuple(trials))
+
+
+def main() -> None:
+    """Exit status 1 where a run failed; what was there stays."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=1, help="how many runs, from seed 0")
+    options = data_of(parser)
+    try:
+        check = measure(options.data and options.data.resolve(), options.seeds)
+    except ProcessFailed as error:
+        sys.exit(f"error: {error}")
+    keep(lambda measured: measured.with_check(check))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""``python -m benchmarks.privacy_table``: accuracy on UCI HAR at each epsilon, as a page.
+
+python -m benchmarks.privacy_table --data FOLDER    what `make privacy-table` runs
+python -m benchmarks.privacy_table --cost           what DP costs in time, on the same page
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+
+from benchmarks.activity_parts import data_facts
+from benchmarks.machine import Facts, facts
+from benchmarks.measure import ProcessFailed
+from benchmarks.privacy_page import to_markdown
+from benchmarks.privacy_results import (
+    KEPT,
+    PAGE,
+    Cost,
+    Level,
+    Measured,
+    Trial,
+    read_measured,
+    write_measured,
+)
+from benchmarks.privacy_runs import command, run, trial
+from fl_common.errors import BadInput
+from simulate.results import write_text
+
+LIMITS = (8.0, 4.0, 2.0, 1.0)
+SEEDS = (0, 1, 2)
+
+_LIMIT_S = 600.0
+_REPEATS = 5
+
+_EQUAL = ("world._target_=benchmarks.activity_parts.EqualSites",)
+_CNN = (
+    *("task=activity", *_EQUAL, "net=cnn1d", "rounds=20", "training.batch_size=32"),
+    *("training.local_epochs=1", "training.learning_rate=0.1"),
+)
+_COSTS = (
+    (
+        "experiment=har_private",
+        "2 steps of all 281 windows, on each of 21 sites",
+        ("experiment=har_private", *_EQUAL),
+        ("experiment=har_private", *_EQUAL, "privacy=none", "training.batch_size=281"),
+    ),
+    (
+        "net=cnn1d",
+        "9 steps of 32 windows (with DP on average), on each of 21 sites",
+        (*_CNN, "privacy.sampling_rate=null", "privacy.noise_multiplier=1", "privacy.epsilon=1000"),
+        (*_CNN, "privacy=none"),
+    ),
+)
+"""Name, work, and overrides with DP and without."""
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def measure_levels(data: Path | None) -> list[Level]:
+    """All runs of the table, one after another.
+
+    Raises:
+        ProcessFailed: one failed.
+        BadInput: no data there.
+    """
+    machine = {**facts(), "data": data_facts(data)}
+    levels = [_level(("experiment=har_without_privacy",), data, machine)]
+    for limit in LIMITS:
+        levels.append(
+            _level(("experiment=har_private", f"privacy.epsilon={limit:g}"), data, machine)
+        )
+    return levels
+
+
+def _level(overrides: Sequence[str], data: Path | None, machine: Facts) -> Level:
+    trials: list[Trial] = []
+    for seed in SEEDS:
+        asked = [*overrides, f"seed={seed}"]
+        trials.append(trial(asked, data, _LIMIT_S))
+        _console.print(
+            f"{command(asked):<75} accuracy {trials[-1].accuracy:.4f}  {trials[-1].wall_s:5.1f} s"
+        )
+    return Level(command(overrides), tuple(trials), machine)
+
+
+def measure_costs(data: Path | None) -> list[Cost]:
+    """Seconds per round with DP and without, run in turns.
+
+    Raises:
+        ProcessFailed: a run failed.
+    """
+    costs = []
+    for name, work, *both in _COSTS:
+        machine = facts()
+        seconds: list[list[float]] = [[], []]
+        for repeat in range(_REPEATS):
+            for taken, overrides in zip(seconds, both, strict=True):
+                summary, _ = run([*overrides, f"seed={repeat}"], data, _LIMIT_S)
+                taken.append(median(summary["seconds"]["rounds"]))
+            _console.print(
+                f"{name:<30} {seconds[0][-1]:.3f} s with DP, {seconds[1][-1]:.3f} s without"
+            )
+        commands = (command(both[0]), command(both[1]))
+        costs.append(Cost(name, work, commands, tuple(seconds[0]), tuple(seconds[1]), machine))
+    return costs
+
+
+def keep(change: Callable[[Measured], Measured]) -> None:
+    """Change what is kept, and write the page anew."""
+    measured = change(read_measured(KEPT))
+    write_measured(KEPT, measured)
+    write_text(PAGE, to_markdown(measured))
+    _console.print(f"written: {PAGE}")
+
+
+def data_of(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options of ``parser`` with ``data``: an archive, a folder, or None to download."""
+    default = os.environ.get("DATA") or None
+    parser.add_argument("--data", type=Path, default=default, help="the data set, or its folder")
+    options = parser.parse_args()
+    if options.data is not None and not options.data.exists():
+        parser.error(f"--data {options.data}: does not exist. Leave it out to download the data")
+    return options
+
+
+def main() -> None:
+    """Exit status 1 where a run failed; what was there stays."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cost", action="store_true", help="measure what DP costs in time")
+    options = data_of(parser)
+    data = options.data and options.data.resolve()
+    try:
+        if options.cost:
+            costs = measure_costs(data)
+            keep(lambda measured: measured.with_costs(costs))
+        else:
+            levels = measure_levels(data)
+            keep(lambda measured: measured.with_levels(levels))
+    except (ProcessFailed, BadInput) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
