@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -78,10 +78,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class Results:
-    """All rows, and the machine that they were measured on."""
+    """All rows, and the machine that they were measured on.
+
+    ``operations`` are the floating-point operations of one client update, by workload.
+    """
 
     machine: Facts
     rows: tuple[Row, ...]
+    operations: dict[str, float] = field(default_factory=dict)
 
     def row(self, workload: str, system: str) -> Row | None:
         """The row with runs, if there is one."""
@@ -92,13 +96,16 @@ class Results:
         """Rows of one workload, in order."""
         return tuple(row for row in self.rows if row.workload == workload)
 
-    def replaced(self, rows: Iterable[Row], machine: Facts) -> "Results":
+    def replaced(
+        self, rows: Iterable[Row], machine: Facts, operations: dict[str, float]
+    ) -> "Results":
         """With ``rows`` for all earlier rows of the same workloads, and of other machines."""
         new = tuple(rows)
         measured = {row.workload for row in new}
         same = all(self.machine.get(name) == machine.get(name) for name in _IDENTITY)
         kept = tuple(row for row in self.rows if same and row.workload not in measured)
-        return Results(machine, tuple(sorted((*kept, *new), key=lambda row: row.workload)))
+        ordered = tuple(sorted((*kept, *new), key=lambda row: row.workload))
+        return Results(machine, ordered, {**self.operations, **operations})
 
 
 def comparable(row: Row, reference: Row) -> bool:
@@ -115,12 +122,16 @@ def read_results(path: Path) -> Results:
         Row(**{**fields, "runs": tuple(Run(**run) for run in fields["runs"])})
         for fields in content["rows"]
     ]
-    return Results(content["machine"], tuple(rows))
+    return Results(content["machine"], tuple(rows), content["operations"])
 
 
 def write_results(path: Path, results: Results) -> None:
     """As JSON, whole or not at all."""
     part = path.with_suffix(".part")
-    content = {"machine": results.machine, "rows": [asdict(row) for row in results.rows]}
+    content = {
+        "machine": results.machine,
+        "operations": results.operations,
+        "rows": [asdict(row) for row in results.rows],
+    }
     part.write_text(json.dumps(content, indent=1) + "\n")
     part.replace(path)

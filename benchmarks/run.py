@@ -15,8 +15,10 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.environments import ROOT
+from benchmarks.limits import operations_per_update
 from benchmarks.machine import Facts, facts
 from benchmarks.measure import ProcessFailed
+from benchmarks.peers.work import load_workload
 from benchmarks.prepare import make_statistics, prepare
 from benchmarks.results import Row, Run, read_results, write_results
 from benchmarks.systems import Place, measure, measure_job
@@ -35,7 +37,7 @@ from benchmarks.workloads import (
 HERE = ROOT / "benchmarks"
 GROUPS = [*dict.fromkeys(workload.group for workload in COMPARED), "B5", "main"]
 
-_console = Console(highlight=False)
+_console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
@@ -98,6 +100,15 @@ def trials_of(group: str, place: Place, named: Sequence[str]) -> Iterator[Trial]
         yield Trial(job.name, OURS, job.clients_per_round, run)
 
 
+def work_of(group: str, place: Place) -> dict[str, float]:
+    """Operations of one update on each workload of a group."""
+    return {
+        workload.name: operations_per_update(load_workload(place.prepared(workload)))
+        for workload in COMPARED
+        if workload.group == group
+    }
+
+
 def _trial(workload: Workload, system: str, place: Place) -> Trial:
     run = partial(measure, workload, system, place)
     return Trial(workload.name, system, workload.clients_per_round, run)
@@ -110,7 +121,7 @@ def bench(groups: Sequence[str], place: Place, named: Sequence[str], repeats: in
         _console.print(f"load {machine['load_at_start']}: other programs disturb the measurement")
     for group in groups:
         rows = carry_out(list(trials_of(group, place, named)), repeats)
-        results = read_results(HERE / "results.json").replaced(rows, machine)
+        results = read_results(HERE / "results.json").replaced(rows, machine, work_of(group, place))
         write_results(HERE / "results.json", results)
         (HERE / "RESULTS.md").write_text(to_markdown(results))
     _console.print(f"written: {HERE / 'RESULTS.md'}")

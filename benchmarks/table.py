@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from benchmarks.figures import Finding, findings
 from benchmarks.machine import Facts
 from benchmarks.results import LARGEST_DIFFERENCE, Results, Row, Spread, comparable
-from benchmarks.workloads import BARE, COMPARED, OPACUS, Workload
+from benchmarks.workloads import BARE, COMPARED, OPACUS, OURS, Workload
 
 _MIB = 2**20
 
@@ -27,6 +27,7 @@ def to_markdown(results: Results) -> str:
     """The whole page."""
     parts = [_INTRODUCTION, _machine(results.machine), _figures(findings(results))]
     parts += [_compared(w, results) for w in COMPARED if results.of_workload(w.name)]
+    parts.append(_limits(results))
     parts += _alone(results)
     return "\n".join(parts)
 
@@ -83,6 +84,25 @@ def _of(value: Spread, base: Spread | None, row: Row, same: Row | None) -> str:
     if not comparable(row, same):
         return "not comparable"
     return f"{value.median / base.median:.3g}"
+
+
+def _limits(results: Results) -> str:
+    """What the arithmetic of an update alone would take at the machine's peak."""
+    peak = float(results.machine.get("product_gflops", 0)) * 1e9
+    ours = {name: results.row(name, OURS) for name in results.operations}
+    rows = [
+        [name, f"{operations / 1e6:.4g}", f"{operations / peak * 1e3:.3g}",
+         f"{row.update_s.median * 1e3:.3g}", f"{operations / peak / row.update_s.median:.1%}"]
+        for name, operations in results.operations.items()
+        if peak and (row := ours[name]) is not None
+    ]  # fmt: skip
+    heads = ["workload", "million operations", "ms at the peak", "ms, ours on one core", "of it"]
+    return f"""## The arithmetic of one update
+
+Operations of the forward and backward passes over a site's windows, counted by torch, and the time
+that they would take at the speed of one core in a large matrix product. DP adds the clipping.
+
+{_table(heads, rows)}"""
 
 
 def _alone(results: Results) -> list[str]:

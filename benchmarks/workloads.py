@@ -112,7 +112,7 @@ COMPARED = (
             "net=mlp",
             *_PLAIN_TRAINING,
             "rounds=20",
-            "training.learning_rate=0.1",
+            "training.learning_rate=0.3",
             "training.batch_size=16",
             "privacy=none",
         ),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.limits import operations_per_update, windows_per_update
 from benchmarks.peers.bare import weighted_sum
 from benchmarks.peers.work import Workload, build_body, local_work, parameters_of
 from fl_client.training import LocalTask, Trainer
@@ -63,3 +64,14 @@ def test_weights_are_those_that_the_plan_declares(plan: RunPlan, total: float) -
 
     (sums,) = weighted_sum(world, unchanged, [torch.zeros(3)], [0, 1])
     assert sums.tolist() == [total] * 3
+
+
+def test_operations_are_those_of_all_passes_over_a_site() -> None:
+    world = workload(WHOLE, 2)
+    assert windows_per_update(world) == 32 * 3
+    # Logistic regression: a product forward, and one for the weights backward.
+    assert operations_per_update(world) == 32 * 3 * (2 * 2 * 16 * 3)
+
+
+def test_a_private_update_takes_its_steps_samples() -> None:
+    assert windows_per_update(workload(samples.plan(samples.WINDOW_PRIVACY), 2)) == 32 * 0.25 * 4

@@ -20,7 +20,7 @@ def row(workload: str, system: str, *runs: Run, failure: str | None = None) -> R
 
 
 def results(*rows: Row) -> Results:
-    return Results(MACHINE, rows)
+    return Results(MACHINE, rows, {"B1": 2e6})
 
 
 def cells(page: str, system: str) -> list[str]:
@@ -101,14 +101,14 @@ def test_results_come_back_from_their_file(tmp_path: Path) -> None:
 
 def test_a_workload_measured_again_replaces_all_its_rows_and_no_other() -> None:
     before = results(row("B1", BARE, RUN), row("B1", FLOWER, RUN), row("B2", BARE, RUN))
-    after = before.replaced([row("B1", BARE, replace(RUN, wall_s=1.0))], MACHINE)
+    after = before.replaced([row("B1", BARE, replace(RUN, wall_s=1.0))], MACHINE, {})
     assert [(each.workload, each.system) for each in after.rows] == [("B1", BARE), ("B2", BARE)]
     assert after.rows[0].wall_s.median == 1.0
 
 
 def test_rows_of_another_machine_are_not_kept() -> None:
     before = results(row("B1", BARE, RUN))
-    assert before.replaced([row("B2", BARE, RUN)], {"cores": 4}).of_workload("B1") == ()
+    assert before.replaced([row("B2", BARE, RUN)], {"cores": 4}, {}).of_workload("B1") == ()
 
 
 def test_a_figure_is_reached_missed_not_comparable_or_not_measured() -> None:
@@ -142,3 +142,9 @@ _OURS = (OURS, "ours, worker per core")
 def test_a_population_is_a_job_of_its_own_in_the_table() -> None:
     page = to_markdown(results(Row(POPULATIONS[0].name, OURS, 20, (RUN,))))
     assert cells(page, POPULATIONS[0].name)[1:] == ["3", "200", "10", "1024"]
+
+
+def test_an_update_is_held_against_the_peak_of_the_machine() -> None:
+    ours = row("B1", OURS, replace(RUN, round_s=0.02))
+    page = to_markdown(Results({"product_gflops": 4.0}, (ours,), {"B1": 2e6}))
+    assert "| B1 | 2 | 0.5 | 2 | 25.0% |" in page
