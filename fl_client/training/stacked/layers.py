@@ -109,11 +109,23 @@ class StackedLinear(StackedLayer):
 
     def write_sums(self, backprops: list[torch.Tensor]) -> None:
         """One product over all samples and places of a site."""
+        if self.stack.padded and len(backprops) == 1:
+            self._write_product(backprops[0], self.activations[0])
+            return
         backprops_NOT, activations_NIT = _by_place(backprops), _by_place(self.activations)
         sums_SOI = self.stack.sum_of_products(backprops_NOT, activations_NIT)
         self.weight_sum.copy_(sums_SOI)
         if self.bias is not None:
             self.bias_sum.copy_(self.stack.plain_sum(backprops_NOT.sum(2)))
+
+    def _write_product(self, backprop: torch.Tensor, activations: torch.Tensor) -> None:
+        """The same for a padded batch and a single call, with nothing laid out anew."""
+        sites, width = self.stack.sites, activations.shape[-1]
+        backprop_SXO = backprop.view(sites, -1, backprop.shape[-1])
+        activations_SXI = activations.reshape(sites, -1, width)
+        torch.bmm(backprop_SXO.transpose(1, 2), activations_SXI, out=self.weight_sum)
+        if self.bias is not None:
+            torch.sum(backprop_SXO, 1, out=self.bias_sum)
 
 
 class StackedNorm(StackedLayer):
