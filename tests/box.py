@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fl_client.ledger import Ledger
 from fl_client.participation import Answer, Participation, Site
@@ -30,7 +31,7 @@ def trainer_of(kind: str) -> Trainer:
     return CohortTrainer(64)
 
 
-def device_plan(privacy: PrivacyPlan = samples.WINDOW_PRIVACY, **changes: object) -> RunPlan:
+def device_plan(privacy: PrivacyPlan = samples.WINDOW_PRIVACY, **changes: Any) -> RunPlan:
     """A plan as on a device: noise and batches are the operating system's."""
     return samples.plan(privacy, **{"seed": None, **changes})
 

@@ -4,6 +4,7 @@ import logging
 import warnings
 
 from flwr.app import ArrayRecord, Context, MetricRecord
+from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 
@@ -53,6 +54,12 @@ def main() -> None:
         )
         write_outcome(options.outcome, watch)
 
+    client_app = build_client_app(options.workload, options.seed * workload.sites)
+    simulate(server_app, client_app, workload.sites)
+
+
+def simulate(server_app: ServerApp, client_app: ClientApp, sites: int) -> None:
+    """Flower's own runtime, one CPU per client, without its log."""
     logging.getLogger("flwr").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -60,8 +67,8 @@ def main() -> None:
 
         run_simulation(
             server_app,
-            build_client_app(options.workload, options.seed * workload.sites),
-            num_supernodes=workload.sites,
+            client_app,
+            num_supernodes=sites,
             backend_config={
                 "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
                 "init_args": {"include_dashboard": False, "log_to_driver": False},

@@ -1,9 +1,9 @@
-"""Google's dp-accounting as an independent judge of epsilons: writes dp_accounting.json.
+"""Google's dp-accounting as an independent judge of epsilons: writes the values that the tests read.
 
 Its pins do not go together with this project's, so it runs in an environment of its own:
 
     python3 -m venv judge && judge/bin/pip install dp-accounting
-    judge/bin/python tests/judges/dp_accounting_values.py
+    judge/bin/python benchmarks/judges/dp_accounting_values.py
 """
 
 import json
@@ -38,7 +38,7 @@ def _epsilon(accountant: dp_accounting.PrivacyAccountant, event: dp_accounting.D
 
 
 def main() -> None:
-    """Write the judge's epsilons beside this file."""
+    """Write the judge's epsilons for tests/unit/test_judged_accounting.py."""
     rows = [
         {
             "noise_multiplier": noise,
@@ -50,7 +50,8 @@ def main() -> None:
         for noise, rate, steps in CASES
     ]
     judged = {"judge": f"dp-accounting {version('dp-accounting')}", "delta": DELTA, "rows": rows}
-    Path(__file__).with_name("dp_accounting.json").write_text(json.dumps(judged, indent=1) + "\n")
+    path = Path(__file__).parents[2] / "tests" / "judges" / "dp_accounting.json"
+    path.write_text(json.dumps(judged, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""Every command in the README does what it says: they are read from it and run."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    shlex.split(line, comments=True)
+    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+SMALL = ["rounds=1", "sites=2"]
+
+
+def test_the_readme_has_commands() -> None:
+    assert ["make", "simulate"] in COMMANDS
+    assert ["make", "test"] in COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_command_of_the_readme(command: list[str], tmp_path: Path) -> None:
+    if command[0] == "make":
+        _run(["make", "--dry-run", *command[1:]])  # the target exists
+        arguments = [a.removeprefix("ARGS=") for a in command[2:]]
+        command = [".venv/bin/python", "-m", "simulate", *shlex.split(" ".join(arguments))]
+    if command[1:] == ["-m", "simulate"] or "--cfg" not in command:
+        folder = f"hydra.{'sweep' if '--multirun' in command else 'run'}.dir={tmp_path}"
+        command = [*command, *SMALL, folder]
+    ended = _run(command)
+    if "--cfg" in command:
+        assert "epsilon: 8.0" in ended
+    else:
+        assert list(tmp_path.rglob("report.html"))
+
+
+def _run(command: list[str]) -> str:
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
