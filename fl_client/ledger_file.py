@@ -40,7 +40,8 @@ CREATE TABLE owner (name TEXT NOT NULL);
 CREATE TABLE charge (
     number INTEGER PRIMARY KEY, line TEXT NOT NULL, hash TEXT NOT NULL,
     debit INTEGER AS (json_extract(line, '$.debit')), site TEXT AS (json_extract(line, '$.site')),
-    run TEXT AS (json_extract(line, '$.run')), round INTEGER AS (json_extract(line, '$.round')));
+    run TEXT AS (json_extract(line, '$.run')), round INTEGER AS (json_extract(line, '$.round')),
+    plan TEXT AS (json_extract(line, '$.plan')));
 CREATE INDEX charge_of ON charge (site, run, round);
 CREATE TABLE spent (
     site TEXT NOT NULL, block TEXT NOT NULL, noise REAL NOT NULL, rate REAL NOT NULL,

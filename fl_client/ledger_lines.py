@@ -161,9 +161,9 @@ def histories_of(connection: sqlite3.Connection, site: str) -> dict[str, tuple[S
 def plan_of(connection: sqlite3.Connection, site: str, run: str) -> str | None:
     """The digest of the plan that ``site`` was charged for ``run`` under; None before that."""
     row = connection.execute(
-        "SELECT line FROM charge WHERE site = ? AND run = ? LIMIT 1", (site, run)
+        "SELECT plan FROM charge WHERE site = ? AND run = ? LIMIT 1", (site, run)
     ).fetchone()
-    return str(json.loads(row[0])["plan"]) if row else None
+    return str(row[0]) if row else None
 
 
 def booked(
