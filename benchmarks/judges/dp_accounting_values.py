@@ -1,4 +1,4 @@
-"""Google's dp-accounting as an independent judge of epsilons: writes the values that the tests read.
+"""Google's dp-accounting as an independent judge of epsilons: writes what the tests read.
 
 Its pins do not go together with this project's, so it runs in an environment of its own:
 
