@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_client import ledger_command
-from fl_common.errors import InvalidConfiguration, JoinTheDotsError, LedgerError
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -19,8 +19,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except LedgerError as error:  # the ledger is what the command was given
-        _end(f"error: {error}", InvalidConfiguration.exit_status)
     except JoinTheDotsError as error:
         _end(f"error: {error}", error.exit_status)
 

@@ -1,0 +1,92 @@
+"""The ledger of a simulated run: it is shown, and a run does not go on with a spoilt one."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fl_client.__main__ import main as fl_client
+from fl_client.ledger_counter import counter_beside
+from simulate.__main__ import main as simulate
+
+LEDGER = "ledger.sqlite"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outputs folder of a finished run of two rounds."""
+    folder = tmp_path_factory.mktemp("run") / "outputs"
+    overrides = ["net=logistic", "rounds=2", "sites=3", f"hydra.run.dir={folder}"]
+    subprocess.run([sys.executable, "-m", "simulate", *overrides], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def outputs(finished: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(finished, tmp_path / "outputs"))
+
+
+def test_command_shows_what_the_summary_says(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fl_client(["ledger", "--path", str(finished), "--json"])
+    document = json.loads(capsys.readouterr().out)
+    summary = json.loads((finished / "summary.json").read_text())
+    assert document["owner"] == "fleet"
+    assert len({block["site"] for block in document["blocks"]}) == 3
+    highest = max(block["spent"] for block in document["blocks"])
+    assert highest == pytest.approx(summary["epsilon"])
+    assert all(list(block["rounds"].values()) == [[1, 2]] for block in document["blocks"])
+
+
+def edit(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / LEDGER, isolation_level=None)) as connection:
+        connection.execute("UPDATE charge SET line = replace(line, '1', '2') WHERE number = 2")
+
+
+def cut(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / LEDGER, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM charge WHERE number > 3")
+
+
+def remove(folder: Path) -> None:
+    (folder / LEDGER).unlink()
+
+
+def remove_counter(folder: Path) -> None:
+    counter_beside(folder / LEDGER).unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match"),
+    [
+        (edit, "line 2 does not follow"),
+        (cut, "ends at line 3, and its counter has counted 6"),
+        (remove, "is missing, and its counter"),
+        (remove_counter, "fl-client ledger adopt"),
+    ],
+)
+def test_run_does_not_go_on_with_a_spoilt_ledger(
+    outputs: Path,
+    spoil: Callable[[Path], None],
+    match: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spoil(outputs)
+    before = {path.name: path.stat().st_mtime_ns for path in outputs.iterdir()}
+    monkeypatch.setattr(sys, "argv", ["simulate", f"resume={outputs}"])
+    with pytest.raises(SystemExit) as ended:
+        simulate()
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"error: {outputs / LEDGER}: ")
+    assert match in line
+    assert {path.name: path.stat().st_mtime_ns for path in outputs.iterdir()} == before
