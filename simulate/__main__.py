@@ -5,15 +5,17 @@ python -m simulate task=activity data.root=DATA rounds=50     another task
 python -m simulate --multirun privacy.epsilon=2,4,8 seed=0,1  a sweep
 python -m simulate resume=outputs/2026-01-31/12-00-00         go on after an interruption
 python -m simulate --cfg job                                  show the configuration
+python -m simulate audit privacy.epsilon=2                    a lower bound on epsilon
+python -m simulate egress                                     what leaves the sites
 """
 
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 STARTED = time.monotonic()
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
@@ -39,19 +41,41 @@ def _job(config: DictConfig) -> None:
     from simulate.job import Job
 
     context = HydraConfig.get()
-    home = Home(Path(context.runtime.output_dir))
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict)
     brief = context.mode == RunMode.MULTIRUN
     with _one_line_errors(), Console(brief=brief) as console:
-        job = Job({str(key): value for key, value in values.items()}, home, console, STARTED)
+        job = Job(_values(config), _home(), console, STARTED)
         job.run(list(context.overrides.task))
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="audit")
+def _audit(config: DictConfig) -> None:
+    from simulate.audit.command import audit
+    from simulate.console import standard_output
+
+    with _one_line_errors():
+        _exit_if(audit(_values(config), _home(), standard_output()))
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="egress")
+def _egress(config: DictConfig) -> None:
+    from simulate.console import standard_output
+    from simulate.egress.command import egress
+
+    with _one_line_errors():
+        _exit_if(egress(_values(config), _home(), standard_output()))
+
+
+_COMMANDS: Mapping[str, Callable[[], None]] = {"audit": _audit, "egress": _egress}
+"""What a first word on the command line selects."""
 
 
 def main() -> None:
     """The console script ``fl-simulate``; exits with 0, 1 (failed), 2 (bad input) or 130."""
     OmegaConf.register_new_resolver("first", _first, replace=True)
     with _one_line_errors():
+        if sys.argv[1:] and sys.argv[1] in _COMMANDS:
+            _COMMANDS[sys.argv.pop(1)]()
+            return
         sys.argv = _with_resumed_overrides(sys.argv)
         _job()
 
@@ -77,6 +101,23 @@ def _one_line_errors() -> Iterator[None]:
         )
     except KeyboardInterrupt:
         _end("Interrupted. Finished rounds are kept: go on with resume=<outputs folder>.", 130)
+
+
+def _values(config: DictConfig) -> dict[str, Any]:
+    """The resolved configuration."""
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def _home() -> Home:
+    """The outputs folder that Hydra made for this run."""
+    return Home(Path(HydraConfig.get().runtime.output_dir))
+
+
+def _exit_if(status: int) -> None:
+    if status:
+        sys.exit(status)
 
 
 def _first(*candidates: object) -> object:

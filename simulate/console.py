@@ -45,7 +45,7 @@ class Console:
     """
 
     def __init__(self, output: rich.console.Console | None = None, *, brief: bool = False) -> None:
-        self._output = output or _standard_output()
+        self._output = output or standard_output()
         self._brief = brief
         self._live: Live | None = None
         self._line: RoundLine | None = None
@@ -151,7 +151,7 @@ def print_error(error: BadInput) -> None:
     output.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
 
 
-def _standard_output() -> rich.console.Console:
+def standard_output() -> rich.console.Console:
     """Standard output, on which a letter that its encoding lacks becomes a question mark."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

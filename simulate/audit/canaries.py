@@ -1,0 +1,139 @@
+"""Canaries: windows put into one site's data by the toss of a coin, to be found again.
+
+A good canary leaves a trace of its own in the update: its gradient points where no other's does.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Floats, Integers, Task, Windows
+from simulate.world import TestSet, World
+
+BLOCK = "canaries"
+"""The privacy block of the canaries, beside the site's own blocks."""
+
+
+@dataclass(frozen=True)
+class Canaries:
+    """M canaries, and which of them are in the data: the secret that the attacker guesses."""
+
+    windows: Windows
+    included_M: NDArray[np.bool_]
+
+
+Maker = Callable[[Task, int, float, np.random.Generator], tuple[Floats, Integers]]
+"""Values (M, *task.window_shape) and labels (M,): of a task, M, an amplitude and a generator."""
+
+
+def draw_canaries(
+    kind: str, task: Task, count: int, amplitude: float, generator: np.random.Generator
+) -> Canaries:
+    """``count`` canaries of ``kind`` (one of ``MAKERS``), and a fair coin for each.
+
+    ``amplitude`` is in the task's scales (about one standard deviation of a reading).
+
+    Raises:
+        InvalidConfiguration: no such kind, or a number that can't be made.
+    """
+    if kind not in MAKERS:
+        raise InvalidConfiguration(
+            f"audit.canary={kind}", f"must be one of {', '.join(MAKERS)}", "Choose one of them"
+        )
+    if not isinstance(count, int) or count < 2:
+        raise InvalidConfiguration(
+            f"audit.canaries={count}", "must be a whole number from 2", "Give such as 1000"
+        )
+    if not 0 < amplitude < math.inf:
+        raise InvalidConfiguration(
+            f"audit.amplitude={amplitude}", "must be a finite number above 0", "Give such as 30"
+        )
+    values, labels_M = MAKERS[kind](task, count, amplitude, generator)
+    included_M = generator.random(count) < 0.5
+    return Canaries(Windows(values, labels_M, np.zeros(count, np.int64), (BLOCK,)), included_M)
+
+
+def dirac(
+    task: Task, count: int, amplitude: float, generator: np.random.Generator
+) -> tuple[Floats, Integers]:
+    """Windows at the declared center but for one reading, which stands out.
+
+    For a linear net the gradients are at right angles to each other: what Nasr et al. 2023
+    ("Tight auditing of differentially private machine learning") put into gradients, as windows.
+    Each reading has one canary before any has two; those that share one differ in their label.
+    """
+    readings, labels = math.prod(task.window_shape), len(task.labels)
+    if count > readings * (labels - 1):
+        raise InvalidConfiguration(
+            f"audit.canaries={count}",
+            f"is more than a window of {readings} readings and {labels} labels can tell apart",
+            f"Lower it to {readings * (labels - 1)}, or set audit.canary=noise",
+        )
+    place_M = np.resize(generator.permutation(readings), count)
+    turn_M = np.arange(count) // readings
+    labels_M = (generator.integers(0, labels, readings)[place_M] + turn_M) % labels
+    values = np.zeros((count, readings), np.float64)
+    values[np.arange(count), place_M] = amplitude
+    return _in_sensor_units(values, task), labels_M.astype(np.int64)
+
+
+def noise(
+    task: Task, count: int, amplitude: float, generator: np.random.Generator
+) -> tuple[Floats, Integers]:
+    """Windows of independent normal readings with random labels, for nets of any kind."""
+    values = amplitude * generator.normal(size=(count, math.prod(task.window_shape)))
+    return _in_sensor_units(values, task), generator.integers(0, len(task.labels), count)
+
+
+MAKERS: Mapping[str, Maker] = {"dirac": dirac, "noise": noise}
+
+
+def _in_sensor_units(values: NDArray[np.float64], task: Task) -> Floats:
+    """Undo the task's normalisation, channel by channel."""
+    along_channels = [1] * len(task.window_shape)
+    along_channels[task.channel_axis] = len(task.center)
+    center, scale = (np.reshape(given, along_channels) for given in (task.center, task.scale))
+    windows: Floats = (values.reshape(-1, *task.window_shape) * scale + center).astype(np.float32)
+    return windows
+
+
+class WorldWithCanaries:
+    """``world``, with the included canaries behind the windows of the site at ``position``."""
+
+    def __init__(self, world: World, position: int, canaries: Canaries) -> None:
+        self._world = world
+        self._position = position
+        included = canaries.windows.take(canaries.included_M)
+        self._windows = joined(world.windows(position), included)
+
+    @property
+    def task(self) -> Task:
+        """The world's task."""
+        return self._world.task
+
+    @property
+    def sites(self) -> Sequence[str]:
+        """The world's sites."""
+        return self._world.sites
+
+    def windows(self, index: int) -> Windows:
+        """Training windows of site ``index``."""
+        return self._windows if index == self._position else self._world.windows(index)
+
+    def test(self) -> TestSet:
+        """The world's test set."""
+        return self._world.test()
+
+
+def joined(first: Windows, second: Windows) -> Windows:
+    """Both, in this order, with the blocks of both."""
+    return Windows(
+        np.concatenate([first.values, second.values]),
+        np.concatenate([first.labels, second.labels]),
+        np.concatenate([first.block_of, second.block_of + len(first.blocks)]),
+        first.blocks + second.blocks,
+    )

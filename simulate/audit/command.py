@@ -1,0 +1,110 @@
+"""The command ``python -m simulate audit``: from a configuration to a verdict."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import rich.console
+import torch
+from omegaconf import OmegaConf
+
+from fl_client.training.randomness import derive_seed
+from fl_common.build import build
+from fl_common.errors import InvalidConfiguration
+from fl_common.plan import RunPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan
+from fl_server.build import build_federation, build_plan
+from simulate.audit.canaries import Canaries, WorldWithCanaries, draw_canaries
+from simulate.audit.experiment import Experiment
+from simulate.audit.guesses import GuessRule
+from simulate.audit.report import show, write
+from simulate.build import fleet_facts, open_world
+from simulate.home import Home
+from simulate.world import World
+
+Config = Mapping[str, Any]
+
+
+def audit(config: Config, home: Home, output: rich.console.Console) -> int:
+    """Audit the plan of ``config``: shown on ``output``, and audit.json in ``home``.
+
+    Returns:
+        The exit status: 1 where the bound exceeds the epsilon that the site's ledger claims.
+
+    Raises:
+        JoinTheDotsError: a configuration that can't be carried out, or a run that failed.
+    """
+    torch.set_num_threads(1)  # as in any run on one worker
+    settings = config["audit"]
+    rule = GuessRule(tuple(settings["guess_shares"]), settings["confidence"])
+    experiment = _experiment(config)
+    trainer, plan = build(config["training"]["trainer"]), experiment.federation.plan
+    with output.status("") as status:
+        found = experiment.audit(
+            trainer,
+            rule,
+            _delta(plan, settings),
+            home,
+            lambda report: status.update(f"round {report.round} of {plan.rounds}"),
+        )
+    path = home.folder / "audit.json"
+    write(path, found)
+    show(found, path, output)
+    return 1 if found.is_refuted else 0
+
+
+def _experiment(config: Config) -> Experiment:
+    if config["resume"]:
+        raise InvalidConfiguration(
+            f"resume={config['resume']}", "can't be used here: an audit is one run", "Leave it out"
+        )
+    world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
+    position = _position(config["audit"]["site"], world)
+    canaries = _canaries(config, world)
+    plan = _plan(config, WorldWithCanaries(world, position, canaries))
+    federation = build_federation(config, plan, lambda grid: list(grid.get_node_ids()))
+    return Experiment(federation, world, position, canaries)
+
+
+def _position(given: object, world: World) -> int:
+    if isinstance(given, int) and 0 <= given < len(world.sites):
+        return given
+    raise InvalidConfiguration(
+        f"audit.site={given}",
+        f"must be the position of a site, 0 to {len(world.sites) - 1}",
+        "Set it to 0",
+    )
+
+
+def _canaries(config: Config, world: World) -> Canaries:
+    """Coins and canaries: repeatable with a seed, by the operating system's chance without."""
+    settings, seed = config["audit"], config["seed"]
+    generator = np.random.default_rng(None if seed is None else derive_seed(seed, "canaries"))
+    return draw_canaries(
+        settings["canary"], world.task, settings["canaries"], settings["amplitude"], generator
+    )
+
+
+def _plan(config: Config, world: World) -> RunPlan:
+    """The run's plan; ``seed: null`` draws batches and noise as a device does."""
+    seed = config["seed"]
+    seeded = {**config, "seed": 0 if seed is None else seed}
+    plan = build_plan(seeded, uuid.uuid4().hex, world.task, fleet_facts(world))
+    if not isinstance(plan.privacy, PrivacyPlan | NoPrivacy):
+        raise InvalidConfiguration(
+            f"privacy.unit={plan.privacy.unit}",
+            "can't be audited by windows: its canaries would be whole sites",
+            "Set privacy=window or privacy=none",
+        )
+    return replace(plan, seed=seed)
+
+
+def _delta(plan: RunPlan, settings: Config) -> float:
+    """The plan's delta; without DP there is none, and the bound is taken at the audit's own."""
+    privacy = plan.privacy
+    delta: float = (
+        privacy.delta if isinstance(privacy, PrivacyPlan) else settings["delta_without_dp"]
+    )
+    return delta

@@ -1,0 +1,208 @@
+"""What an audit found: as a table, as a file, and as a verdict in words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rich.console
+from rich.table import Table
+from rich.text import Text
+
+from fl_common.plan import RunPlan
+from fl_common.privacy import ACCOUNTANTS, PrivacyPlan
+from simulate.audit.guesses import Finding, GuessRule, best
+from simulate.results import net_name, versions, write_summary
+from simulate.wording import SEEDED_NOISE, counted
+
+METHOD = (
+    "Steinke, Nasr and Jagielski 2023 (one run), theorem 5.2; union bound over the shares guessed"
+)
+LIMITS = (
+    "A bound below the claim does not prove the claim: a better attack may find more.",
+    "It holds for this plan, net, site and trainer as they ran here; the accountant's arithmetic"
+    " and the quality of the noise generator are not tested by it.",
+    "By chance alone a sound mechanism is refuted in at most 1 - confidence of all audits: repeat"
+    " with another seed before calling it broken.",
+)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One audit. ``claimed`` is the epsilon for one window in the site's ledger; None without DP.
+
+    ``own_windows`` are the site's without canaries; ``rounds`` those that it sent an update in.
+    """
+
+    plan: RunPlan
+    trainer: str
+    site: str
+    own_windows: int
+    canaries: int
+    included: int
+    rounds: int
+    claimed: float | None
+    delta: float
+    rule: GuessRule
+    findings: tuple[Finding, ...]
+
+    @property
+    def bound(self) -> float:
+        """With the rule's confidence, epsilon is not lower than this."""
+        return best(self.findings).bound
+
+    @property
+    def ceiling(self) -> float:
+        """The largest bound that this audit could have given."""
+        return self.rule.ceiling(self.canaries, self.delta)
+
+    @property
+    def is_refuted(self) -> bool:
+        """True where the bound exceeds the claim."""
+        return self.claimed is not None and self.bound > self.claimed
+
+    @property
+    def verdict(self) -> str:
+        """The result in one or two sentences."""
+        sure, at = f"With {self.rule.confidence:.0%} confidence", f"at delta {self.delta:g}"
+        if self.claimed is None:
+            return (
+                f"No epsilon is claimed (privacy=none). {sure} one window of site {self.site} has"
+                f" no protection better than epsilon {self.bound:.3g} {at}."
+            )
+        if self.is_refuted:
+            return (
+                f"REFUTED. {sure} epsilon is at least {self.bound:.3g} {at}, more than the"
+                f" {self.claimed:.3g} that the ledger claims: the mechanism does not run as"
+                " planned (clipping, sampling, noise or accounting)."
+            )
+        return (
+            f"Not refuted. {sure} epsilon is at least {self.bound:.3g} {at}; the ledger claims at"
+            f" most {self.claimed:.3g}."
+        )
+
+
+def to_json(audit: Audit) -> dict[str, Any]:
+    """The audit as JSON values."""
+    plan, privacy = audit.plan, audit.plan.privacy
+    return {
+        "verdict": audit.verdict,
+        "refuted": audit.is_refuted,
+        "bound": audit.bound,
+        "ceiling": audit.ceiling,
+        "claimed_epsilon": audit.claimed,
+        "delta": audit.delta,
+        "confidence": audit.rule.confidence,
+        "method": METHOD,
+        "accountant": _accountant(plan),
+        "guesses": [_row(finding) for finding in audit.findings],
+        "site": audit.site,
+        "own_windows": audit.own_windows,
+        "canaries": audit.canaries,
+        "canaries_included": audit.included,
+        "rounds_seen": audit.rounds,
+        "trainer": audit.trainer,
+        "net": net_name(plan),
+        "task": plan.task.name,
+        "seed": plan.seed,
+        "noise_multiplier": getattr(privacy, "noise_multiplier", None),
+        "clip_norm": getattr(privacy, "clip_norm", None),
+        "sampling_rate": getattr(privacy, "sampling_rate", None),
+        "steps_per_round": getattr(privacy, "steps", None),
+        "run": plan.run,
+        "plan_digest": plan.digest(),
+        "limits": list(LIMITS),
+        "versions": versions(),
+    }
+
+
+def write(path: Path, audit: Audit) -> None:
+    """Leave the audit at ``path``, whole or not at all."""
+    write_summary(path, to_json(audit))
+
+
+def show(audit: Audit, path: Path, output: rich.console.Console) -> None:
+    """Print the table, the verdict and what it does not prove."""
+    in_a_file = not output.is_terminal  # there lines are not cut
+    output.print()
+    output.print(Text(f"privacy audit: {audit.plan.task.name}, {net_name(audit.plan)}", "bold"))
+    output.print(_figures(audit))
+    output.print()
+    output.print(_guesses(audit))
+    output.print()
+    style = "bold red" if audit.is_refuted or audit.claimed is None else "bold green"
+    output.print(Text(audit.verdict, style), soft_wrap=in_a_file)
+    for limit in LIMITS:
+        output.print(Text(f"- {limit}"), soft_wrap=in_a_file)
+    output.print(Text(f"\naudit       {path}"), soft_wrap=True)
+
+
+def _figures(audit: Audit) -> Table:
+    rows: Mapping[str, str] = {
+        "bound": f"epsilon at least {audit.bound:.3g} at {audit.rule.confidence:.0%} confidence"
+        f" ({audit.ceiling:.3g} if every guess were right)",
+        "claim": _claim(audit),
+        "canaries": f"{counted(audit.canaries, 'canary', 'canaries')}, {audit.included} of them in"
+        f" the data, beside {counted(audit.own_windows, 'window')} of site {audit.site}",
+        "attacker": f"white box: sees the updates of {counted(audit.rounds, 'round')}, knows all"
+        " but the coins",
+        "mechanism": _mechanism(audit),
+        "method": METHOD,
+    }
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True, style="cyan", min_width=10)
+    table.add_column(overflow="fold")
+    for name, text in rows.items():
+        table.add_row(name, Text(text))
+    return table
+
+
+def _guesses(audit: Audit) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("share guessed", "guesses", "right", "accuracy", "bound"):
+        table.add_column(name, justify="right", header_style="cyan")
+    for finding in audit.findings:
+        guesses = finding.guesses
+        table.add_row(
+            f"{finding.share:g}",
+            str(guesses.made),
+            str(guesses.right),
+            f"{guesses.right / guesses.made:.3f}",
+            f"{finding.bound:.3g}",
+        )
+    return table
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    guesses = finding.guesses
+    return {
+        "share": finding.share,
+        "made": guesses.made,
+        "right": guesses.right,
+        "bound": finding.bound,
+    }
+
+
+def _claim(audit: Audit) -> str:
+    if audit.claimed is None:
+        return f"none (privacy=none); delta {audit.delta:g} for the bound"
+    return (
+        f"epsilon {audit.claimed:.4g} at delta {audit.delta:g} for one window, by the site's"
+        f" ledger; {_accountant(audit.plan)}"
+    )
+
+
+def _mechanism(audit: Audit) -> str:
+    privacy, trainer = audit.plan.privacy, audit.trainer
+    if not isinstance(privacy, PrivacyPlan):
+        return f"{trainer}, no clipping and no noise"
+    text = (
+        f"{trainer}, noise multiplier {privacy.noise_multiplier:.3g}, clip norm"
+        f" {privacy.clip_norm:g}, {privacy.steps} steps a round at a sampling rate of"
+        f" {privacy.sampling_rate:.3g}"
+    )
+    return f"{text}, {SEEDED_NOISE}" if audit.plan.seed is not None else text
+
+
+def _accountant(plan: RunPlan) -> str | None:
+    return ACCOUNTANTS[plan.privacy.accountant] if isinstance(plan.privacy, PrivacyPlan) else None

@@ -1,0 +1,134 @@
+"""Every message that leaves a site, taken down as the bytes that Flower puts on the wire.
+
+Flower sends a message as a tree of objects, each deflated to bytes by itself (the message's
+metadata, its records, their arrays, the arrays' chunks), and each only once. No library is named
+here: a message knows how to deflate itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fl_client.uplink import SENTENCES, is_public
+from fl_common import params, wire
+from fl_common.plan import RunPlan
+from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal
+from models.nets import build_net, parameters_of
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One message: what was ``asked`` (train, evaluate, query), and the ``kind`` of the answer.
+
+    ``objects`` are the bytes on the wire, by the type of object; ``fields`` the types by name;
+    ``undeclared`` says what it holds beyond what its kind declares.
+    """
+
+    node: int
+    asked: str
+    kind: str
+    objects: tuple[tuple[str, bytes], ...]
+    fields: Mapping[str, str]
+    undeclared: str
+
+    @property
+    def size(self) -> int:
+        """Bytes on the wire, without the transport's framing."""
+        return sum(len(content) for _, content in self.objects)
+
+
+@dataclass
+class Capture:
+    """Takes down messages of a run of ``plan``: call it with each.
+
+    ``failure`` says why the run could not go on, if it could not.
+    """
+
+    plan: RunPlan
+    sent: list[Sent] = field(default_factory=list)
+    failure: str = ""
+    _shapes: Parameters = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._shapes = parameters_of(build_net(self.plan.net, self.plan.task))
+
+    def __call__(self, message: Any) -> None:
+        """Take down ``message``."""
+        kind, undeclared = "error", ""
+        fields = {"code": "int", "reason": "str"}
+        if message.has_content():
+            kind, undeclared = self._understood(message.content)
+            fields = dict(_fields(message.content))
+        metadata = message.metadata
+        self.sent.append(
+            Sent(
+                node=metadata.src_node_id,
+                asked=metadata.message_type,
+                kind=kind,
+                objects=tuple(_objects(message)),
+                fields=fields,
+                undeclared=undeclared,
+            )
+        )
+
+    def _understood(self, content: Any) -> tuple[str, str]:
+        """The kind of ``content``, and what it holds that its kind does not declare.
+
+        What is read from it and written again must give the same bytes: then there is nothing in it
+        but the fields that the vocabulary has.
+        """
+        try:
+            kind, answer, again = _read(content)
+        except wire.WireError as error:
+            return "unknown", f"can't be read: {error}"
+        if more := {*_fields(content)} - {*_fields(again)}:
+            return kind, f"undeclared field {min(more)[0]}"
+        if {*_objects(content)} != {*_objects(again)}:
+            return kind, "undeclared bytes beside the declared fields"
+        if isinstance(answer, LocalUpdate) and not params.same_shapes(answer.delta, self._shapes):
+            return kind, "arrays of other names or shapes than the net's parameters"
+        if isinstance(answer, Refusal) and not self._may_say(answer):
+            return kind, "words of its own, where only the fixed sentence of its reason may leave"
+        return kind, ""
+
+    def _may_say(self, refusal: Refusal) -> bool:
+        return is_public(self.plan) or refusal.detail == SENTENCES[refusal.reason]
+
+
+Answer = LocalUpdate | Refusal | Evaluation
+
+
+def _read(content: Any) -> tuple[str, Answer | None, Any]:
+    """The kind of ``content``, its answer (None for a name), and the same written again."""
+    try:
+        answer = wire.read_answer(content)
+    except wire.WireError:
+        name = wire.read_name(content)
+        return "name", None, wire.write_name(*name)
+    again = wire.write_answer(answer)
+    if isinstance(answer, Refusal):
+        return f"refusal ({answer.reason})", answer, again
+    return "update" if isinstance(answer, LocalUpdate) else "evaluation", answer, again
+
+
+def _fields(content: Any) -> Iterator[tuple[str, str]]:
+    """Name and type of every field of every record."""
+    for record_name, record in content.items():
+        for name, value in record.items():
+            kind = type(value).__name__
+            if kind == "Array":
+                kind = f"{value.dtype} {tuple(value.shape)}"
+            yield f"{record_name}/{name}", kind
+
+
+def _objects(root: Any) -> Iterator[tuple[str, bytes]]:
+    """Type and bytes of ``root`` and all below it, as Flower sends them; the same ones once."""
+    seen = set()
+    waiting = [root]
+    while waiting:
+        object_ = waiting.pop()
+        content = object_.deflate()
+        if content not in seen:
+            seen.add(content)
+            yield type(object_).__name__, content
+            waiting.extend((object_.children or {}).values())

@@ -1,0 +1,103 @@
+"""The command ``python -m simulate egress``: from a configuration to a list of what left."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import rich.console
+import torch
+from omegaconf import OmegaConf
+
+from fl_client.app import SiteApp
+from fl_client.ledger import Ledger
+from fl_client.participation import Participation
+from fl_client.training import Trainer
+from fl_common.build import build
+from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_server.build import build_federation, build_plan
+from fl_server.strategy import Federation
+from simulate.build import fleet_facts, open_world
+from simulate.egress.planted import PlantedWorld
+from simulate.egress.rehearsal import Rehearsal
+from simulate.egress.report import Egress, examine, show, write
+from simulate.fleet import Fleet
+from simulate.home import Home
+from simulate.world import World
+
+Config = Mapping[str, Any]
+_OWNER = "egress"
+
+
+def egress(config: Config, home: Home, output: rich.console.Console) -> int:
+    """Rehearse the run of ``config`` on planted data and search what leaves.
+
+    Shown on ``output``, and egress.json in ``home``.
+
+    Returns:
+        The exit status: 1 where something was found.
+
+    Raises:
+        JoinTheDotsError: a configuration that can't be carried out, or a run that failed.
+    """
+    torch.set_num_threads(1)  # as in any run on one worker
+    if config["resume"]:
+        raise InvalidConfiguration(
+            f"resume={config['resume']}", "can't be used here: all is asked anew", "Leave it out"
+        )
+    world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
+    plan = build_plan(config, uuid.uuid4().hex, world.task, fleet_facts(world))
+    federation = build_federation(config, plan, lambda grid: list(grid.get_node_ids()))
+    with output.status("") as status, _sites_log(home.folder / "sites.log"):
+        trainer = build(config["training"]["trainer"])
+        found = rehearse(federation, world, trainer, home, status.update)
+    path = home.folder / "egress.json"
+    write(path, found)
+    show(found, path, output)
+    if found.failure:
+        raise RunFailed(found.failure)
+    return 1 if found.findings else 0
+
+
+@contextmanager
+def _sites_log(path: Path) -> Iterator[None]:
+    """The sites' own log goes to ``path``: what they may not say to others, they say here."""
+    logger, handler = logging.getLogger("fl_client"), logging.FileHandler(path)
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+        handler.close()
+
+
+def rehearse(
+    federation: Federation,
+    world: World,
+    trainer: Trainer,
+    home: Home,
+    on_step: Callable[[str], None],
+) -> Egress:
+    """Ask planted sites everything, on a ledger of their own in ``home``; search their answers."""
+    planted = PlantedWorld(world)
+    with closing(Ledger(home.ledger, time.time, _OWNER)) as ledger:
+        participation = Participation(ledger, trainer)
+        app = SiteApp(Fleet(planted).site_of, lambda: participation)
+        capture = Rehearsal(federation, app, len(world.sites)).run(home.checkpoints, on_step)
+    on_step("search")
+    return Egress(
+        plan=federation.plan,
+        sites=len(world.sites),
+        troubles={world.sites[place]: name for place, name in planted.trouble_of.items()},
+        sent=capture.sent,
+        findings=examine(federation.plan, capture.sent),
+        failure=capture.failure,
+    )

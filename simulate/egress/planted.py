@@ -1,0 +1,103 @@
+"""A world whose sites hold sentinels, and some of whose sites are in trouble.
+
+A site in trouble is one that refuses or raises, which is when words are sent; the worst of them
+raise errors that quote their data.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fl_common.errors import InvalidData
+from fl_common.vocabulary import Task, Windows
+from simulate.egress.sentinels import (
+    NAMES,
+    READINGS,
+    UNKNOWN_LABEL,
+    label_run,
+    planted_values,
+)
+from simulate.world import TestSet, World
+
+
+def _unknown_label(windows: Windows) -> Windows:
+    labels_N = windows.labels.copy()
+    labels_N[0] = UNKNOWN_LABEL
+    return replace(windows, labels=labels_N)
+
+
+def _one_window(windows: Windows) -> Windows:
+    return windows.take(np.arange(1))
+
+
+def _not_a_number(windows: Windows) -> Windows:
+    values = windows.values.copy()
+    values.flat[0] = np.nan
+    return replace(windows, values=values)
+
+
+def _unreadable_file(windows: Windows) -> Windows:
+    raise InvalidData(
+        f"{windows.blocks[0]}.csv, line 2: {READINGS[0]}", "is no reading", "Correct the file"
+    )
+
+
+def _broken_store(windows: Windows) -> Windows:
+    raise OSError(f"{NAMES[0]}: {windows.values.ravel()[:6].tolist()}")
+
+
+TROUBLES: Mapping[str, Callable[[Windows], Windows]] = {
+    "a label that the task does not have": _unknown_label,
+    "one window only": _one_window,
+    "a reading that is not a number": _not_a_number,
+    "a data file that can't be read, and an error that quotes it": _unreadable_file,
+    "a store that fails with an error that quotes it": _broken_store,
+}
+
+
+class PlantedWorld:
+    """``world`` with sentinels for its readings and for the names of its blocks.
+
+    The first windows of each site have the labels of ``label_run``; the others keep theirs. The
+    last sites are in trouble, a different one each, as long as one site is left that is not.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        sites = len(world.sites)
+        first = max(1, sites - len(TROUBLES))
+        self.trouble_of = dict(zip(range(first, sites), TROUBLES, strict=False))
+
+    @property
+    def task(self) -> Task:
+        """The world's task."""
+        return self._world.task
+
+    @property
+    def sites(self) -> Sequence[str]:
+        """The world's sites."""
+        return self._world.sites
+
+    def windows(self, index: int) -> Windows:
+        """Planted training windows of site ``index``.
+
+        Raises:
+            InvalidData, OSError: the site's trouble.
+        """
+        planted = _planted(self._world.windows(index), self.task)
+        trouble = self.trouble_of.get(index)
+        return planted if trouble is None else TROUBLES[trouble](planted)
+
+    def test(self) -> TestSet:
+        """The test set, planted: the sites' own held-out windows are private, too."""
+        test = self._world.test()
+        return replace(test, windows=_planted(test.windows, self.task))
+
+
+def _planted(windows: Windows, task: Task) -> Windows:
+    count, run = len(windows), label_run(task)
+    labels_N = windows.labels.copy()
+    labels_N[: len(run)] = run[:count]
+    names = tuple(f"{NAMES[i % len(NAMES)]}-{i}" for i in range(len(windows.blocks)))
+    return Windows(planted_values(count, task.window_shape), labels_N, windows.block_of, names)

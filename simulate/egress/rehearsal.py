@@ -1,0 +1,77 @@
+"""All that a site can be asked: its name, rounds, an evaluation, and a run beyond its budget."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fl_client.app import SiteApp
+from fl_common import wire
+from fl_common.errors import RunFailed
+from fl_common.plan import Instruction, RunPlan
+from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.vocabulary import Parameters
+from fl_server.app import FederatedRun, Row
+from fl_server.strategy import Federation, RoundReport, ask_roster
+from models.nets import build_net, parameters_of
+from simulate.egress.capture import Capture
+from simulate.loopback import LoopbackGrid
+from simulate.observed import observed_grid
+
+_COHORT = 1
+"""A device is a cohort of one: no site's trouble takes another's answer with it."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Asks the ``sites`` sites of ``app`` as the server of ``federation`` would."""
+
+    federation: Federation
+    app: SiteApp
+    sites: int
+
+    @property
+    def plan(self) -> RunPlan:
+        """The run's plan."""
+        return self.federation.plan
+
+    def run(self, folder: Path, on_step: Callable[[str], None]) -> Capture:
+        """Ask everything; every message that left. The server's states go to ``folder``."""
+        capture = Capture(self.plan)
+        grid = observed_grid(self.app, self.sites, _COHORT, capture)
+        on_step("names")
+        ask_roster(grid, self.sites)
+        on_step(f"{self.plan.rounds} rounds")
+        try:
+            self._rounds(grid, self.federation, folder / "first")
+        except RunFailed as error:  # what has left until then is shown all the same
+            capture.failure = str(error)
+        on_step("evaluation")
+        self._evaluate(grid)
+        on_step("a run beyond the budget")
+        plan = replace(self.plan, run=f"{self.plan.run}-again")
+        with contextlib.suppress(RunFailed):  # all of them refuse, where the budget is spent
+            self._rounds(grid, replace(self.federation, plan=plan), folder / "again")
+        return capture
+
+    def _rounds(self, grid: LoopbackGrid, federation: Federation, folder: Path) -> None:
+        FederatedRun(federation, self._initial(), folder, _row)(grid)
+
+    def _initial(self) -> Parameters:
+        return parameters_of(build_net(self.plan.net, self.plan.task, self.plan.seed or 0))
+
+    def _evaluate(self, grid: LoopbackGrid) -> None:
+        privacy = self.plan.privacy
+        clip_norm = privacy.clip_norm if isinstance(privacy, SitePrivacyPlan) else None
+        instruction = Instruction(self.plan, self.plan.rounds, self._initial(), clip_norm)
+        writer = wire.InstructionWriter(instruction)
+        messages: list[Any] = [
+            grid.create_message(writer.content(), "evaluate", node, "evaluate")
+            for node in grid.get_node_ids()
+        ]
+        grid.send_and_receive(messages)
+
+
+def _row(report: RoundReport) -> Row:
+    return {"round": report.round}

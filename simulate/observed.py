@@ -1,0 +1,42 @@
+"""Runs whose every reply is seen as it leaves a site: what the audit and egress share."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fl_client.app import SiteApp
+from simulate.loopback import CohortAnswering, LoopbackGrid
+from simulate.workers import Cohort, Replies, ThisProcess, Workers
+
+Watch = Callable[[Any], None]
+"""Called with each Flower message that leaves a site, error replies included."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Workers whose replies pass ``watch`` on their way to the server."""
+
+    inner: Workers
+    watch: Watch
+
+    @property
+    def count(self) -> int:
+        """How many cohorts are answered at a time."""
+        return self.inner.count
+
+    def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
+        """The replies of each cohort, each seen before it is handed on."""
+        for replies in self.inner.answers(cohorts):
+            for reply in replies:
+                self.watch(reply)
+            yield replies
+
+    def close(self) -> None:
+        """End what was started."""
+        self.inner.close()
+
+
+def observed_grid(app: SiteApp, sites: int, cohort_size: int, watch: Watch) -> LoopbackGrid:
+    """A grid of ``sites`` nodes in this process whose replies pass ``watch``."""
+    workers = Observed(ThisProcess(CohortAnswering(app, sites)), watch)
+    return LoopbackGrid(workers, sites, cohort_size)
