@@ -26,8 +26,9 @@ _CLIENT_APP_ERROR = 2
 class LoopbackGrid(Grid):
     """A grid of ``sites`` nodes; node i + 1 is the site at position i.
 
-    The messages of one pull are cut into equal cohorts, one for each worker, or more where a cohort
-    would be larger than ``cohort_size``. How they are cut never changes a result.
+    The messages of one pull are cut into equal cohorts of at most ``cohort_size``, two at least. The
+    cut does not depend on the number of workers: the last bits of a sum may depend on the cohort's
+    size, and the number of workers must not change a result.
     """
 
     def __init__(self, workers: Workers, sites: int, cohort_size: int) -> None:
@@ -74,7 +75,8 @@ class LoopbackGrid(Grid):
         """The replies, made cohort by cohort while they are read, in the order of the push."""
         wanted = set(message_ids)
         waiting = [identity for identity in self._waiting if identity in wanted]
-        size = min(self._cohort_size, max(1, math.ceil(len(waiting) / self._workers.count)))
+        count = max(2, math.ceil(len(waiting) / self._cohort_size))
+        size = max(1, math.ceil(len(waiting) / count))
         cohorts = (
             [self._waiting.pop(identity) for identity in waiting[start : start + size]]
             for start in range(0, len(waiting), size)

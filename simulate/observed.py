@@ -19,11 +19,6 @@ class Observed:
     inner: Workers
     watch: Watch
 
-    @property
-    def count(self) -> int:
-        """How many cohorts are answered at a time."""
-        return self.inner.count
-
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
         """The replies of each cohort, each seen before it is handed on."""
         for replies in self.inner.answers(cohorts):

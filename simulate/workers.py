@@ -2,8 +2,8 @@
 
 Workers are forked after the data are loaded, so that all of them read one copy. A cohort's messages
 share their parameter record, and pickle keeps the sharing: a worker gets the parameters once per
-cohort. A site's answer does not depend on its cohort, and replies keep their order, so that the
-number of workers changes no result.
+cohort. Cohorts and the order of replies do not depend on the number of workers, and so no result
+does.
 """
 
 import multiprocessing
@@ -22,12 +22,7 @@ Answering = Callable[[Cohort], Replies]
 
 
 class Workers(Protocol):
-    """Answers cohorts, in order; ``count`` of them at a time."""
-
-    @property
-    def count(self) -> int:
-        """How many cohorts are answered at a time."""
-        ...
+    """Answers cohorts, in order."""
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
         """The replies of each cohort; a cohort is taken from ``cohorts`` when it is begun."""
@@ -40,8 +35,6 @@ class Workers(Protocol):
 
 class ThisProcess:
     """Answers one cohort after another, here."""
-
-    count = 1
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
@@ -58,7 +51,7 @@ class ForkedWorkers:
     """Answers ``count`` cohorts at a time, each in a process of its own."""
 
     def __init__(self, answering: Answering, count: int) -> None:
-        self.count = count
+        self._count = count
         self._pool = ProcessPoolExecutor(
             count,
             mp_context=multiprocessing.get_context("fork"),
@@ -76,7 +69,7 @@ class ForkedWorkers:
         try:
             for cohort in cohorts:
                 running.append(self._pool.submit(_answer, cohort))
-                if len(running) > self.count:
+                if len(running) > self._count:
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
