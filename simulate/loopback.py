@@ -26,9 +26,9 @@ _CLIENT_APP_ERROR = 2
 class LoopbackGrid(Grid):
     """A grid of ``sites`` nodes; node i + 1 is the site at position i.
 
-    The messages of one pull are cut into equal cohorts of at most ``cohort_size``, two at least. The
-    cut does not depend on the number of workers: the last bits of a sum may depend on the cohort's
-    size, and the number of workers must not change a result.
+    The messages of one pull are cut into equal cohorts of at most ``cohort_size``, two at least.
+    The cut does not depend on the number of workers: the last bits of a sum may depend on the
+    cohort's size, and the number of workers must not change a result.
     """
 
     def __init__(self, workers: Workers, sites: int, cohort_size: int) -> None:
