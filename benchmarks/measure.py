@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_SAMPLE_EVERY_S = 0.2
+_SAMPLE_EVERY_S = 0.1
 _LAST_LINES = 3
 
 
@@ -17,8 +17,8 @@ class Usage:
     """Wall-clock time of a process from its start to its end, and its tree's peak memory.
 
     ``peak_bytes`` is the largest sum, over all processes of the tree, of the memory each has for
-    itself and its share of what they have in common (PSS), seen five times a second; never less
-    than the largest resident size of one process as the kernel counted it.
+    itself and its share of what they have in common (PSS), seen ten times a second. Where the
+    kernel does not tell, it is the largest resident size of one process.
     """
 
     began: float
@@ -42,7 +42,11 @@ def run_process(
     started = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
+            command,
+            env={**os.environ, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # what a peer sends to its process group stays with it
         )
         with _Watch(process.pid, limit_s) as watch:
             _, status, usage = os.wait4(process.pid, 0)
@@ -52,7 +56,8 @@ def run_process(
         raise ProcessFailed(f"not done within {limit_s:.0f} s")
     if process.returncode != 0:
         raise ProcessFailed(f"exit status {process.returncode}: {last_words(log)}")
-    return Usage(began, wall_s, max(watch.peak_bytes, usage.ru_maxrss * 1024))
+    # The kernel's own maximum begins with the size of the process that forked: the second choice.
+    return Usage(began, wall_s, watch.peak_bytes or usage.ru_maxrss * 1024)
 
 
 def last_words(log: Path) -> str:
@@ -76,9 +81,11 @@ class _Watch:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._done.set()
         self._thread.join()
+        if kind is not None:  # Ctrl-C reaches this process alone
+            self._end_tree()
 
     def _run(self) -> None:
         while not self._done.wait(_SAMPLE_EVERY_S):
@@ -86,9 +93,12 @@ class _Watch:
             self.peak_bytes = max(self.peak_bytes, sum(map(memory_of, tree)))
             if time.monotonic() > self._deadline:
                 self.ran_out = True
-                for process in tree:
-                    _end(process)
+                self._end_tree()
                 return
+
+    def _end_tree(self) -> None:
+        for process in process_tree(self._process):
+            _end(process)
 
 
 def process_tree(root: int) -> list[int]:

@@ -19,7 +19,7 @@ from benchmarks.limits import operations_per_update
 from benchmarks.machine import Facts, facts
 from benchmarks.measure import ProcessFailed
 from benchmarks.peers.work import load_workload
-from benchmarks.prepare import make_statistics, prepare
+from benchmarks.prepare import prepare
 from benchmarks.results import Row, Run, read_results, write_results
 from benchmarks.systems import Place, measure, measure_job
 from benchmarks.table import to_markdown
@@ -88,8 +88,6 @@ def _told(trial: Trial, repeat: int, repeats: int) -> str:
 def trials_of(group: str, place: Place, named: Sequence[str]) -> Iterator[Trial]:
     """All trials of a group; of the systems those that contain a name in ``named``, and bare."""
     for workload in (w for w in COMPARED if w.group == group):
-        if group == "B3":
-            make_statistics(place.data / "ucihar.npz", place.made / "statistics.npz")
         prepare(workload, place)
         for system in (*workload.peers, OURS, OURS_CORES):
             if system in (BARE, OPACUS) or any(name in system.lower() for name in named):

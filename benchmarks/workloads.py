@@ -14,6 +14,7 @@ _PLAIN_TRAINING = (
 )
 _CONVOLUTIONAL = (*_PLAIN_TRAINING, "training.learning_rate=0.1", "training.batch_size=32")
 _PRIVATE = (
+    "training.learning_rate=0.5",  # gradients are clipped, so steps are longer than without DP
     "privacy=window",
     "privacy.clip_norm=1",
     "privacy.noise_multiplier=1",

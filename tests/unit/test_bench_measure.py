@@ -11,9 +11,9 @@ on_linux = pytest.mark.skipif(
 
 
 def test_a_run_tells_its_time_and_its_memory(tmp_path: Path) -> None:
-    held = "block = bytes(range(256)) * (1 << 18); print(len(block))"
+    held = "block = bytes(range(256)) * (1 << 18); sum(range(10**7)); print(len(block))"
     usage = run_process([sys.executable, "-c", held], {}, tmp_path / "log", limit_s=60)
-    assert usage.peak_bytes > 2**26
+    assert 2**26 < usage.peak_bytes < 2**27
     assert usage.wall_s > 0
     assert (tmp_path / "log").read_text() == f"{2**26}\n"
 
@@ -37,7 +37,7 @@ def test_a_run_that_never_ends_is_ended_with_its_children(tmp_path: Path) -> Non
         "print(child.pid, flush=True); child.wait()"
     )
     with pytest.raises(ProcessFailed, match="not done within"):
-        run_process([sys.executable, "-c", code], {}, tmp_path / "log", limit_s=0.5)
+        run_process([sys.executable, "-c", code], {}, tmp_path / "log", limit_s=3)
     child = Path("/proc") / (tmp_path / "log").read_text().strip()
     assert not child.exists() or "(zombie)" in (child / "status").read_text()
 
