@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,18 @@ import pytest
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
-from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common import params
+from fl_common.errors import RunFailed
 from fl_common.plan import RunPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan, calibrate_noise
-from fl_common.vocabulary import LocalUpdate, Refusal, Windows
+from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, Windows
 from fl_server.aggregation import WeightedMean
 from fl_server.optimisers import FedAvg
 from fl_server.sampling import ClientSampling
-from fl_server.strategy import Federation
+from fl_server.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.__main__ import main
+from simulate.audit import experiment as module
 from simulate.audit.attacker import Attacker
 from simulate.audit.canaries import WorldWithCanaries, draw_canaries
 from simulate.audit.experiment import Experiment
@@ -38,14 +40,16 @@ TASK = replace(
 )
 
 
+@dataclass(frozen=True)
 class SmallWorld:
     """Two sites with few windows each."""
 
+    own_windows: int = 24
     task = TASK
     sites = ("anna", "bert")
 
     def windows(self, index: int) -> Windows:
-        return samples.windows(24, seed=index, task=TASK)
+        return samples.windows(self.own_windows, seed=index, task=TASK)
 
     def test(self) -> TestSet:
         return TestSet(samples.windows(8, task=TASK), np.zeros(8, np.int64), ("all",))
@@ -63,14 +67,20 @@ def at_epsilon(epsilon: float, rate: float, rounds: int) -> PrivacyPlan:
 
 
 def audited(
-    folder: Path, privacy: PrivacyPlan | NoPrivacy, trainer: Trainer, canaries: int = 1000
+    folder: Path,
+    privacy: PrivacyPlan | NoPrivacy,
+    trainer: Trainer,
+    canaries: int = 1000,
+    world: SmallWorld = SmallWorld(),
+    on_round: Callable[[RoundReport], None] = lambda report: None,
 ) -> Audit:
     """An audit of three rounds; the site at position 1 has the canaries."""
     plan = samples.plan(privacy, {"learning_rate": 0.05}, task=TASK, rounds=3)
-    return experiment(plan, canaries).audit(trainer, RULE, DELTA, Home(folder), lambda _: None)
+    run = experiment(plan, canaries, world)
+    return run.audit(trainer, RULE, DELTA, Home(folder), on_round)
 
 
-def experiment(plan: RunPlan, canaries: int) -> Experiment:
+def experiment(plan: RunPlan, canaries: int, world: SmallWorld) -> Experiment:
     federation = Federation(
         plan=plan,
         aggregator=WeightedMean(),
@@ -81,7 +91,7 @@ def experiment(plan: RunPlan, canaries: int) -> Experiment:
         poll_interval_s=0.01,
     )
     drawn = draw_canaries("dirac", TASK, canaries, 30.0, np.random.default_rng(7))
-    return Experiment(federation, SmallWorld(), 1, drawn)
+    return Experiment(federation, world, 1, drawn)
 
 
 class Doctored:
@@ -157,6 +167,36 @@ def test_a_mechanism_that_is_not_the_planned_one_is_caught(
     assert audit.verdict.startswith("REFUTED")
 
 
+def test_what_the_attacker_knows_to_be_in_the_data_does_not_hide_the_canaries(
+    tmp_path: Path,
+) -> None:
+    """Three hundred windows of the site's own, whose gradients all point one way."""
+    privacy = at_epsilon(8.0, 1.0, rounds=3)
+    audit = audited(tmp_path, privacy, OpacusTrainer(), world=SmallWorld(own_windows=300))
+    assert 2.0 < audit.bound < 8.0
+
+
+def test_each_update_is_judged_at_the_parameters_that_its_round_began_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Parameters] = []
+
+    class Recording(Attacker):
+        def see(self, parameters: Parameters, delta: Parameters) -> None:
+            seen.append(parameters)
+            super().see(parameters, delta)
+
+    monkeypatch.setattr(module, "Attacker", Recording)
+    ends: list[Parameters] = []
+    audited(
+        tmp_path, samples.PUBLIC, OpacusTrainer(), 20, on_round=lambda r: ends.append(r.parameters)
+    )
+    assert len(seen) == 3
+    assert not any(array.any() for array in seen[0].values())  # a logistic net begins at zero
+    assert [params.digest(p) for p in seen[1:]] == [params.digest(p) for p in ends[:2]]
+    assert len({params.digest(p) for p in seen}) == 3
+
+
 def test_guesses_do_not_depend_on_the_coins_but_through_the_updates() -> None:
     """The attacker is given neither the coins nor the site's data with the canaries in."""
     plan = samples.plan(task=TASK)
@@ -168,51 +208,6 @@ def test_guesses_do_not_depend_on_the_coins_but_through_the_updates() -> None:
     assert not attacker.scores_M.any()
     assert len(WorldWithCanaries(world, 1, canaries).windows(1)) == 24 + canaries.included_M.sum()
     assert len(WorldWithCanaries(world, 1, canaries).windows(0)) == 24
-
-
-def test_coins_are_fair_and_their_own() -> None:
-    drawn = [
-        draw_canaries("dirac", TASK, 1000, 30.0, np.random.default_rng(seed)) for seed in range(40)
-    ]
-    coins = np.array([canaries.included_M for canaries in drawn])
-    assert abs(coins.mean() - 0.5) < 5 * 0.5 / np.sqrt(coins.size)
-    by_label = [c.included_M[c.windows.labels == 0].mean() for c in drawn]
-    assert abs(np.mean(by_label) - 0.5) < 0.02
-
-
-@pytest.mark.parametrize("kind", ["dirac", "noise"])
-def test_a_canary_stands_out_by_the_amplitude_in_the_tasks_scale(kind: str) -> None:
-    drawn = draw_canaries(kind, TASK, 30, 5.0, np.random.default_rng(1)).windows
-    normalised = (drawn.values - TASK.center[0]) / TASK.scale[0]
-    if kind == "dirac":
-        assert np.array_equal(np.sort(normalised.reshape(30, -1), axis=1)[:, -2:], [[0, 5]] * 30)
-        places = normalised.reshape(30, -1).argmax(1)
-        assert len(set(places.tolist())) == 30
-    else:
-        assert np.std(normalised) == pytest.approx(5.0, rel=0.05)
-
-
-def test_canaries_of_one_reading_differ_in_their_label() -> None:
-    task = replace(TASK, window_shape=(4, 1))
-    drawn = draw_canaries("dirac", task, 8, 30.0, np.random.default_rng(1)).windows
-    places = drawn.values.reshape(8, -1).argmax(1)
-    assert len({*zip(places.tolist(), drawn.labels.tolist(), strict=True)}) == 8
-
-
-@pytest.mark.parametrize(
-    ("kind", "count", "amplitude", "match"),
-    [
-        ("owl", 10, 1.0, "must be one of dirac, noise"),
-        ("dirac", 1, 1.0, "from 2"),
-        ("dirac", 2001, 1.0, "Lower it to 2000"),
-        ("noise", 10, 0.0, "above 0"),
-    ],
-)
-def test_canaries_that_can_not_be_made_are_refused(
-    kind: str, count: int, amplitude: float, match: str
-) -> None:
-    with pytest.raises(InvalidConfiguration, match=match):
-        draw_canaries(kind, TASK, count, amplitude, np.random.default_rng(1))
 
 
 class OneSiteRefuses(OpacusTrainer):
