@@ -6,6 +6,9 @@
     │   └── InvalidData             an archive, an array or a file of a user's
     ├── LedgerError             the privacy ledger can't be read or written: exit status 2
     ├── PrivacyViolation        a guard of the DP mechanism tripped: nothing is sent
+    ├── ComponentError          the component repository gives nothing that may be used
+    │   ├── UpdateRefused           metadata or content that is not to be trusted
+    │   └── RepositoryUnreachable   no answer, an error, or an answer that is too slow
     ├── ExportMismatch          torch and ONNX Runtime disagree: nothing is published
     └── RunFailed               a federated run can't go on: exit status 1
 
@@ -51,6 +54,18 @@ class LedgerError(JoinTheDotsError):
 
 class PrivacyViolation(JoinTheDotsError):
     """The mechanism did not run as the plan says."""
+
+
+class ComponentError(JoinTheDotsError):
+    """The component repository gives nothing that may be used; what a site has, it keeps."""
+
+
+class UpdateRefused(ComponentError):
+    """Metadata or content that is not to be trusted: wrongly signed, expired, older, altered."""
+
+
+class RepositoryUnreachable(ComponentError):
+    """No answer from the repository, an error, or an answer that is too slow or too long."""
 
 
 class ExportMismatch(JoinTheDotsError):

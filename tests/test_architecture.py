@@ -50,8 +50,6 @@ NOT_IMPORTED = {
     "cbor2": "a form of the sensors' payloads",
     "prometheus-client": "the metrics of a box",
     "psutil": "the memory and processes of a box",
-    "securesystemslib": "signatures of the component repository",
-    "tuf": "the component repository",
     "grpcio": "the inference service, which comes with the serving of models",
     "paho-mqtt": "the sensors' transport, which comes with the ingestion of readings",
     "onnxscript": "torch.onnx imports it",

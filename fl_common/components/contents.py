@@ -1,0 +1,34 @@
+"""The content files of components in a repository's folder, each under its own digest."""
+
+import shutil
+from pathlib import Path
+
+from fl_common.components.description import ContentFile
+from fl_common.components.files import sha256_of, whole_file
+from fl_common.errors import InvalidData
+
+
+def described(path: str, source: Path) -> ContentFile:
+    """A file as the manifest will list it."""
+    return ContentFile(path, source.stat().st_size, sha256_of(source))
+
+
+def keep_content(folder: Path, file: ContentFile, source: Path) -> None:
+    """Copy ``source`` to its place in the repository, unless it is there.
+
+    Raises:
+        InvalidData: it has changed since it was described.
+    """
+    place = content_path(folder, file)
+    if place.is_file() and place.stat().st_size == file.bytes:
+        return
+    with source.open("rb") as content, whole_file(place) as copy:
+        shutil.copyfileobj(content, copy)
+    if sha256_of(place) != file.sha256:
+        place.unlink()
+        raise InvalidData(f"{source}", "changed while it was added", "Add it again")
+
+
+def content_path(folder: Path, file: ContentFile) -> Path:
+    """Where the repository in ``folder`` keeps a content file."""
+    return folder / "targets" / "content" / f"{file.sha256}.data"

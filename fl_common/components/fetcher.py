@@ -1,0 +1,58 @@
+"""How the reader gets a repository's files: over HTTP with a least speed, or from a folder."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import urllib3
+from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
+from tuf.ngclient import FetcherInterface, Urllib3Fetcher
+
+_CHUNK = 65_536
+_NOT_FOUND = 404
+
+
+class SteadyFetcher(Urllib3Fetcher):
+    """HTTP, where an answer that trickles ends in an error (TUF: slow retrieval attack).
+
+    The library's own limit is the longest gap between two bytes, ``timeout_s``; here every answer
+    must also arrive with at least ``bytes_per_second``, counted from ``timeout_s`` after its
+    beginning.
+    """
+
+    def __init__(
+        self, timeout_s: int, bytes_per_second: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(socket_timeout=timeout_s, app_user_agent="join-the-dots")
+        self._least, self._clock = bytes_per_second, clock
+
+    def _chunks(self, response: urllib3.response.BaseHTTPResponse) -> Iterator[bytes]:
+        began, received = self._clock(), 0
+        try:
+            while chunk := response.read1(_CHUNK):
+                received += len(chunk)
+                late = self._clock() - began - self.socket_timeout
+                if received < self._least * late:
+                    raise SlowRetrievalError(f"{received} bytes in {late:.0f} s")
+                yield chunk
+        except urllib3.exceptions.TimeoutError as error:
+            raise SlowRetrievalError from error
+        finally:
+            response.close()
+
+
+class FolderFetcher(FetcherInterface):
+    """A repository's folder on this machine, by ``file:`` addresses."""
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        path = Path(unquote(urlsplit(url).path))
+        if not path.is_file():
+            raise DownloadHTTPError(f"{path} is not there", _NOT_FOUND)
+        return _read(path)
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk

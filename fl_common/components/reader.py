@@ -1,0 +1,214 @@
+"""The reading half of the repository, for sites and for everyone else who must not be deceived.
+
+All metadata go through python-tuf's ``ngclient``, which keeps what it has seen in a folder and so
+notices a repository that goes back in time. A component is found by kind, name and stage:
+``targets/<stage>/<kind>/<sha256>.<name>.json`` is its manifest, listed with length and sha256 by
+the stage's role; the manifest lists the content, ``targets/content/<sha256>.data``.
+
+Not for two processes at once on one folder.
+"""
+
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuf.api.exceptions import DownloadError, RepositoryError
+from tuf.api.metadata import TargetFile
+from tuf.ngclient import Updater, UpdaterConfig
+
+from fl_common.components.description import MANIFEST, Component, ContentFile, Kind, Stage
+from fl_common.components.fetcher import FolderFetcher, SteadyFetcher
+from fl_common.components.files import sha256_of, sync, sync_folders, write_whole
+from fl_common.errors import InvalidData, RepositoryUnreachable, UpdateRefused
+
+_CONTENT = "content/data"
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader accepts at most of a repository, and how slow it may be.
+
+    ``timeout_s`` is the longest wait for a connection and between two bytes, after which an answer
+    must also have come with ``bytes_per_second``; ``manifest_bytes`` and ``component_bytes`` bound
+    one manifest and the content of one component.
+    """
+
+    timeout_s: int
+    bytes_per_second: float
+    manifest_bytes: int
+    component_bytes: int
+
+
+class Reader:
+    """One repository, seen from a site.
+
+    ``folder`` (made if absent) keeps trusted metadata in ``metadata/``, manifests in ``manifests/``
+    and fetched components in ``components/<digest>/``. ``source`` is the repository: its address
+    (``https://host/path``) or its folder. ``trusted_root`` is the content of a ``root.json`` that
+    came with the site's installation, never from the source.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        source: str | Path,
+        trusted_root: bytes,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder, self._root, self._limits = folder, trusted_root, limits
+        if isinstance(source, Path):
+            self._base = source.resolve().as_uri()
+            self._fetcher: FolderFetcher | SteadyFetcher = FolderFetcher()
+        else:
+            self._base = source.rstrip("/")
+            self._fetcher = SteadyFetcher(limits.timeout_s, limits.bytes_per_second, clock)
+        self._updater: Updater | None = None
+        logging.getLogger("tuf").setLevel(logging.ERROR)
+
+    def refresh(self) -> None:
+        """Take over the repository's newest trusted state; costs under 5 KB where nothing changed.
+
+        On failure nothing can be looked up or downloaded until a refresh succeeds; what was fetched
+        stays.
+
+        Raises:
+            UpdateRefused: the metadata are expired, older than those seen, wrongly signed, or
+                damaged. Its ``__cause__`` is python-tuf's exception.
+            RepositoryUnreachable: no answer, an error, too slow or too long.
+        """
+        self._updater = None
+        for name in ("metadata", "manifests", "components"):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        with _translated("the repository's metadata"):
+            updater = Updater(
+                str(self._folder / "metadata"),
+                f"{self._base}/metadata/",
+                str(self._folder / "manifests"),
+                f"{self._base}/targets/",
+                self._fetcher,
+                UpdaterConfig(),
+                bootstrap=self._root,
+            )
+            updater.refresh()
+        self._updater = updater
+
+    def current(self, kind: Kind, name: str, stage: Stage) -> Component | None:
+        """The component that ``stage`` has under this name since the last refresh; None if none.
+
+        Downloads its manifest when it is new.
+
+        Raises:
+            UpdateRefused: as for ``refresh``; or the manifest is not what was signed, is malformed,
+                or describes another component.
+            RepositoryUnreachable: as for ``refresh``.
+        """
+        what = f"{kind} {name} in {stage}"
+        updater = self._trusted()
+        with _translated(what):
+            target = updater.get_targetinfo(target_path(kind, name, stage))
+            if target is None or (target.custom or {}).get("retired"):
+                return None
+            if target.length > self._limits.manifest_bytes:
+                raise UpdateRefused(f"{what}: its manifest is too long ({target.length} bytes).")
+            path = updater.find_cached_target(target) or updater.download_target(target)
+            component = Component.from_manifest(Path(path).read_bytes())
+        if (component.kind, component.name) != (kind, name):
+            raise UpdateRefused(f"{what}: its manifest describes {component}.")
+        return component
+
+    def fetch(self, component: Component) -> Path:
+        """The folder with the component's verified content and its ``manifest.json``.
+
+        Downloads what is missing; after an interruption it goes on with the file at which it was.
+        The folder appears only when it is whole and on disk. Its files are verified each time.
+
+        Raises:
+            UpdateRefused: content that does not have the length and sha256 of the manifest.
+            RepositoryUnreachable: as for ``refresh``.
+        """
+        if (held := self.held(component.digest)) is not None:
+            return held
+        if component.size > self._limits.component_bytes:
+            raise UpdateRefused(f"{component}: its content is too long ({component.size} bytes).")
+        updater = self._trusted()
+        folder = self._folder / "components" / component.digest
+        part = folder.with_suffix(".part")
+        for file in component.files:
+            _download(updater, component, file, part / file.path)
+        write_whole(part / MANIFEST, component.manifest)
+        sync_folders(part)
+        shutil.rmtree(folder, ignore_errors=True)  # one that was damaged
+        part.replace(folder)
+        sync(folder.parent)
+        return folder
+
+    def held(self, digest: str) -> Path | None:
+        """The folder of a fetched component if it is there and whole; needs no repository."""
+        folder = self._folder / "components" / digest
+        return folder if is_whole(folder, digest) else None
+
+    def keep_only(self, digests: Collection[str]) -> None:
+        """Delete fetched components, whole or in part, that are not among ``digests``."""
+        for folder in (self._folder / "components").glob("*"):
+            if folder.stem not in digests:
+                shutil.rmtree(folder)
+
+    def _trusted(self) -> Updater:
+        if self._updater is None:
+            raise UpdateRefused("No trusted state of the repository: refresh first.")
+        return self._updater
+
+
+def target_path(kind: Kind, name: str, stage: Stage) -> str:
+    """The name under which a stage's role lists a component."""
+    return f"{stage}/{kind}/{name}.json"
+
+
+def is_whole(folder: Path, digest: str) -> bool:
+    """Whether ``folder`` has the component of this digest, every byte of it."""
+    try:
+        content = (folder / MANIFEST).read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            return False
+        component = Component.from_manifest(content)
+        return all(_matches(folder / file.path, file) for file in component.files)
+    except (OSError, InvalidData):
+        return False
+
+
+def _matches(path: Path, file: ContentFile) -> bool:
+    if path.is_symlink() or path.stat().st_size != file.bytes:
+        return False
+    return sha256_of(path) == file.sha256
+
+
+def _download(updater: Updater, component: Component, file: ContentFile, path: Path) -> None:
+    """Put a verified content file at ``path``, on disk."""
+    target = TargetFile(file.bytes, {"sha256": file.sha256}, _CONTENT)
+    with _translated(f"{component}, file {file.path}"):
+        if updater.find_cached_target(target, str(path)) is None:
+            updater.download_target(target, str(path))
+            sync(path)
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Turn what python-tuf raises into the two errors of ours, each in one line."""
+    try:
+        yield
+    except DownloadError as error:
+        reason = f"{error} {error.__cause__ or ''}".strip()
+        raise RepositoryUnreachable(f"{what}: {_line(error, reason)}") from error
+    except (RepositoryError, InvalidData, *_MALFORMED) as error:
+        raise UpdateRefused(f"{what}: {_line(error, str(error))}") from error
+
+
+def _line(error: Exception, text: str) -> str:
+    return f"{' '.join(text.split())[:300]} ({type(error).__name__})."

@@ -1,0 +1,270 @@
+"""The writing half of the repository: a folder of signed static files that any web server serves.
+
+    metadata/    The Update Framework's roles (``metadata.py``)
+    targets/     <stage>/<kind>/<sha256>.<name>.json  manifests;  content/<sha256>.data  content
+    history/     <sha256>.json  signed events, each naming the one before
+    verdicts/    <component's sha256>/<gate>.<number>.json  signed verdicts
+    versions/    <kind>/<name>/<version>  an index: the digest of a version
+
+Everything but ``metadata/timestamp.json`` is written under a name that is used once, so a reader
+never meets half of a change and nothing is overwritten. One writer at a time (``change``).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from securesystemslib.signer import Key
+from tuf.api.metadata import TargetFile
+
+from fl_common.components.contents import described, keep_content
+from fl_common.components.description import (
+    Component,
+    Kind,
+    Stage,
+    check_manifest,
+)
+from fl_common.components.files import locked, sha256_of, write_whole
+from fl_common.components.keys import KeyRing
+from fl_common.components.metadata import GATES, Clock, SignedFolder, Signers
+from fl_common.components.reader import target_path
+from fl_common.components.statements import (
+    STATEMENT_TYPE,
+    Event,
+    Verdict,
+    read_event,
+    read_verdict,
+    sign,
+    sign_event,
+)
+from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``expiry_days`` of each role's signatures, and how long one writer waits for another."""
+
+    expiry_days: Mapping[str, float]
+    lock_seconds: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a stage has under one name: the component, its newest event, whether it is retired."""
+
+    stage: Stage
+    component: Component
+    event: str
+    retired: bool
+
+
+class ComponentRepository:
+    """The repository in ``folder``, changed with the keys of a ring.
+
+    Raises (all methods):
+        UpdateRefused: what is on disk is not signed as it must be, or is damaged.
+        InvalidConfiguration: no repository there, a missing key, a name that is not known, or a
+            second writer that holds the lock too long.
+    """
+
+    def __init__(self, folder: Path, keys: KeyRing, settings: Settings, clock: Clock) -> None:
+        self.folder, self._settings, self._clock = folder, settings, clock
+        self.signed = SignedFolder(folder, keys, settings.expiry_days, clock)
+
+    def create(self, signers: Mapping[str, Signers]) -> None:
+        """Make the repository and keys for each role; the folder may exist, but be empty."""
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise InvalidConfiguration(
+                f"{self.folder}", "is not empty", "Give a new folder, or go on with the one there"
+            )
+        self.signed.create(signers)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.signed.commit()
+
+    def root(self) -> bytes:
+        """The first root: what a site must have before its first contact."""
+        return (self.folder / "metadata" / "1.root.json").read_bytes()
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """Hold the lock, and commit all changes of the block at its end, or none."""
+        self.signed.root()  # there is a repository
+        with locked(self.folder / ".lock", self._settings.lock_seconds):
+            self.signed.reload()
+            try:
+                yield
+                self.signed.commit()
+            finally:
+                self.signed.reload()
+
+    def add(
+        self,
+        kind: Kind,
+        name: str,
+        version: str | None,
+        files: Mapping[str, Path],
+        description: Mapping[str, Any],
+    ) -> Component:
+        """Make ``files`` (content by path in the component) the current one of ``testing``.
+
+        ``version`` None takes the next number. A component that is current already is left as it
+        is; a version that exists with another digest is refused.
+        """
+        with self.change():
+            found = tuple(described(path, files[path]) for path in sorted(files))
+            chosen = version or self._next_version(kind, name)
+            component = Component(kind, name, chosen, found, description)
+            check_manifest(json.loads(component.manifest))
+            entry = self.entry(kind, name, Stage.TESTING)
+            if entry and entry.component == component and not entry.retired:
+                return component
+            self._claim(component)
+            for file in found:
+                keep_content(self.folder, file, files[file.path])
+            self.point(Stage.TESTING, component, "added")
+        return component
+
+    def point(
+        self,
+        stage: Stage,
+        component: Component,
+        what: str,
+        reason: str | None = None,
+        verdicts: Mapping[str, bool] | None = None,
+    ) -> None:
+        """Make ``component`` the current one of ``stage``, or retired; inside ``change``.
+
+        ``what`` is the event's word; ``retired`` withdraws the component.
+        """
+        path = target_path(component.kind, component.name, stage)
+        before = self.entry(component.kind, component.name, stage)
+        event = Event(
+            what,
+            stage,
+            component.kind,
+            component.name,
+            component.version,
+            component.digest,
+            self.now(),
+            before.event if before else None,
+            reason,
+            verdicts or {},
+        )
+        content = sign_event(event, self.signed.signers(stage))
+        digest = hashlib.sha256(content).hexdigest()
+        write_whole(self.folder / "history" / f"{digest}.json", content)
+        manifest = self._manifest_path(stage, component.kind, component.name, component.digest)
+        if not manifest.is_file():
+            write_whole(manifest, component.manifest)
+        custom = {"event": digest, "version": component.version, "retired": what == "retired"}
+        with self.signed.edit_targets(self.signed.bin_of(stage, path)) as targets:
+            targets.targets[path] = TargetFile(
+                len(component.manifest), {"sha256": component.digest}, path, {"custom": custom}
+            )
+
+    def entry(self, kind: Kind, name: str, stage: Stage) -> Entry | None:
+        """What ``stage`` has under this name."""
+        path = target_path(kind, name, stage)
+        target = self.signed.targets(self.signed.bin_of(stage, path)).targets.get(path)
+        return self._entry(stage, target) if target else None
+
+    def entries(self, stage: Stage) -> list[Entry]:
+        """Everything that ``stage`` has, in the order of kind and name."""
+        targets = [
+            target
+            for name in self.signed.bins(stage)
+            for target in self.signed.targets(name).targets.values()
+        ]
+        return [self._entry(stage, target) for target in sorted(targets, key=lambda t: t.path)]
+
+    def component(self, digest: str, kind: Kind, name: str) -> Component:
+        """The component with this digest that was ever added under the name."""
+        for stage in Stage:
+            path = self._manifest_path(stage, kind, name, digest)
+            if path.is_file():
+                return self._read_manifest(path, digest)
+        raise InvalidConfiguration(
+            f"{kind} {name} {digest[:12]}", "is not in the repository", "See: fl-repo log NAME"
+        )
+
+    def history(self, kind: Kind, name: str, stage: Stage) -> list[Event]:
+        """The events of a component in ``stage``, oldest first, each verified."""
+        entry = self.entry(kind, name, stage)
+        keys, threshold = self._keys(stage)
+        events: list[Event] = []
+        digest = entry.event if entry else None
+        while digest is not None:
+            path = self.folder / "history" / f"{digest}.json"
+            if not path.is_file() or sha256_of(path) != digest:
+                raise UpdateRefused(f"{path}: is missing or was altered.")
+            events.append(read_event(path.read_bytes(), keys, threshold))
+            digest = events[-1].previous
+        return events[::-1]
+
+    def judge(self, verdict: Verdict, name: str) -> None:
+        """Sign a verdict with the gates' key and keep it beside the component."""
+        with self.change():
+            signers = self.signed.signers(GATES)
+            folder = self.folder / "verdicts" / verdict.digest
+            number = len(list(folder.glob(f"{verdict.gate}.*.json"))) + 1
+            content = sign(verdict.to_statement(name), STATEMENT_TYPE, signers)
+            write_whole(folder / f"{verdict.gate}.{number}.json", content)
+
+    def verdicts(self, digest: str) -> list[Verdict]:
+        """Every verdict about the component with this digest, oldest first, each verified."""
+        keys, threshold = self._keys(GATES)
+        paths = sorted((self.folder / "verdicts" / digest).glob("*.json"))
+        found = [read_verdict(path.read_bytes(), keys, threshold) for path in paths]
+        if any(verdict.digest != digest for verdict in found):
+            raise UpdateRefused(f"A verdict beside {digest[:12]} is about another component.")
+        return sorted(found, key=lambda verdict: verdict.at)
+
+    def now(self) -> str:
+        """The present time in RFC 3339, UTC."""
+        return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
+
+    def _next_version(self, kind: Kind, name: str) -> str:
+        folder = self.folder / "versions" / kind / name
+        taken = {path.name for path in folder.glob("*")}
+        return next(str(n) for n in count(len(taken) + 1) if str(n) not in taken)
+
+    def _claim(self, component: Component) -> None:
+        """Have the version stand for this component alone."""
+        kind, name = component.kind, component.name
+        path = self.folder / "versions" / kind / name / component.version
+        if path.is_file() and (taken := path.read_text()) != component.digest:
+            # A crash may have left a claim of a component that was never committed.
+            events = self.history(kind, name, Stage.TESTING)
+            if any(event.digest == taken for event in events):
+                raise InvalidData(
+                    f"{kind} {name} {component.version}",
+                    f"is there already with other content ({taken[:12]})",
+                    "Choose another version",
+                )
+        write_whole(path, component.digest.encode())
+
+    def _entry(self, stage: Stage, target: TargetFile) -> Entry:
+        _, kind, name = target.path.removesuffix(".json").split("/")
+        digest = target.hashes["sha256"]
+        path = self._manifest_path(stage, Kind(kind), name, digest)
+        custom = target.custom
+        return Entry(stage, self._read_manifest(path, digest), custom["event"], custom["retired"])
+
+    def _manifest_path(self, stage: Stage, kind: Kind, name: str, digest: str) -> Path:
+        return self.folder / "targets" / stage / kind / f"{digest}.{name}.json"
+
+    def _read_manifest(self, path: Path, digest: str) -> Component:
+        if not path.is_file() or sha256_of(path) != digest:
+            raise UpdateRefused(f"{path}: is missing or was altered.")
+        return Component.from_manifest(path.read_bytes())
+
+    def _keys(self, role: str) -> tuple[list[Key], int]:
+        targets = self.signed.targets()
+        declared = targets.get_delegated_role(role)
+        return [targets.get_key(keyid) for keyid in declared.keyids], declared.threshold
