@@ -13,13 +13,8 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fl_client.participation import Participation, Site
-from fl_client.uplink import release_evaluation
 from fl_common import wire
 from fl_common.errors import JoinTheDotsError
-from fl_common.plan import Instruction
-from fl_common.vocabulary import Evaluation
-from models.evaluation import Evaluator
-from models.nets import build_net
 
 Asked = Sequence[tuple[Message, Context]]
 _logger = logging.getLogger(__name__)
@@ -33,7 +28,8 @@ class SiteApp(ClientApp):
     """A ClientApp over the sites of this process.
 
     ``site_of`` finds the site of a node's configuration; ``participation`` is called with the first
-    training message, in the process that trains, and gives the same object each time.
+    message that asks for more than a name, in the process that answers it, and gives the same
+    object each time.
     """
 
     def __init__(
@@ -70,7 +66,7 @@ class SiteApp(ClientApp):
         with _by_its_kind_alone():
             site = self._site_of(context.node_config)
             instruction = self._reader.read(message.content)
-            answer = release_evaluation(evaluate_site(site, instruction), site.name, instruction)
+            answer = self._participation().evaluate(site, instruction)
         return Message(wire.write_answer(answer), reply_to=message)
 
     def _name(self, message: Message, context: Context) -> Message:
@@ -88,14 +84,3 @@ def _by_its_kind_alone() -> Iterator[None]:
         _logger.exception("a message could not be answered")
         kind = type(error).__name__
         raise NoAnswer(f"raised {kind}; the site's own log says more") from None
-
-
-def evaluate_site(site: Site, instruction: Instruction) -> Evaluation:
-    """The global parameters on the site's own held-out windows, as exact counts."""
-    plan, windows = instruction.plan, site.held_out_windows()
-    if len(windows) == 0:
-        return Evaluation(0.0, 0.0, 0.0)
-    evaluator = Evaluator(build_net(plan.net, plan.task), windows, len(plan.task.labels))
-    result = evaluator(instruction.parameters)
-    correct = float((result.truth_N == result.predicted_N).sum())
-    return Evaluation(correct, float(len(windows)), float(result.loss_N.sum()))

@@ -128,7 +128,8 @@ def _state(block: str, history: Sequence[Spend], entries: Sequence[Entry]) -> Bl
 
     rounds: dict[str, list[int]] = {}
     for entry in entries:
-        rounds.setdefault(entry.run, []).append(entry.round)
+        run, _, _ = entry.run.partition("/")  # behind it: which model an evaluation was of
+        rounds.setdefault(run, []).append(entry.round)
     shared = plan.windows_per_reading
     spent = epsilon(shared if plan.unit == "reading" else 1)
     return BlockState(

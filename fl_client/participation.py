@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fl_client.evaluating import answer_evaluation
 from fl_client.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.releases import Releases
 from fl_client.training import LocalTask, Trainer
@@ -18,7 +19,7 @@ from fl_common.errors import BadInput, LedgerError, PrivacyViolation
 from fl_common.plan import Instruction
 from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.site_privacy import WHOLE_SITE, SitePrivacyPlan
-from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
+from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason, Windows
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ Answer = LocalUpdate | Refusal
 
 
 class Participation:
-    """Answers training instructions for the sites of this process."""
+    """Answers instructions to train and to evaluate for the sites of this process."""
 
     def __init__(self, ledger: Ledger, trainer: Trainer) -> None:
         self._ledger = ledger
@@ -56,6 +57,10 @@ class Participation:
         for place, answer in zip(tasks, self._trainer.train(list(tasks.values())), strict=True):
             answers[place] = answer
         return [self._released(answers[place], asked[place][1]) for place in range(len(asked))]
+
+    def evaluate(self, site: Site, instruction: Instruction) -> Evaluation | Refusal:
+        """Counts of the instruction's parameters on the site's held-out windows, or a refusal."""
+        return answer_evaluation(site.name, site.held_out_windows, instruction, self._ledger)
 
     def _tasks(self, asked: Sequence[tuple[Site, Instruction]]) -> Iterator[LocalTask | Refusal]:
         for site, instruction in asked:

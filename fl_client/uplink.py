@@ -2,14 +2,15 @@
 
 What leaves is declared by the plan. A clipped and noised update leaves as it is; an update's weight
 is uniform unless the plan declares the number of windows public; exact counts of an evaluation
-leave only then, too, and so does the free text of a refusal, which may quote counts, names or
-values.
+leave only then, too (noised ones where the plan has noise for them), and so does the free text of
+a refusal, which may quote counts, names or values.
 """
 
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
+from fl_client.noised_counts import protect_counts
 from fl_client.site_privacy import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
@@ -33,7 +34,7 @@ SENTENCES: Mapping[RefusalReason, str] = {
     RefusalReason.PLAN: (
         "the plan breaks a rule of the site, differs from the one that this run began with, or asks"
         " for exact counts that are not public. Run server and sites with the same version, lower"
-        " privacy.delta, evaluate on the server's own test set, or begin a new run; the site's log"
+        " privacy.delta, set evaluation=federated for noised counts, or begin a new run; the log"
         " names the rule."
     ),
     RefusalReason.PRIVACY: (
@@ -51,6 +52,11 @@ SENTENCES: Mapping[RefusalReason, str] = {
     ),
 }
 """What a refusal says where its own words may not leave: the same on every site."""
+
+NOT_PUBLIC = (
+    "exact counts of held-out windows are not public under this plan, which has no noise for them;"
+    " set evaluation=federated, or evaluate on the server's own test set"
+)
 
 
 def is_public(plan: RunPlan) -> bool:
@@ -100,13 +106,18 @@ def release_refusal(refusal: Refusal, instruction: Instruction) -> Refusal:
 def release_evaluation(
     evaluation: Evaluation, site: str, instruction: Instruction
 ) -> Evaluation | Refusal:
-    """Exact counts where the plan says that they are public, else a refusal."""
+    """Exact counts under a public plan, noised ones under a plan with noise for them.
+
+    Under any other plan a refusal. The ledger has been charged for noised counts before.
+    """
     plan = instruction.plan
     if is_public(plan):
         return evaluation
-    detail = (
-        "exact counts of held-out windows are not public under this plan;"
-        " evaluate on the server's own test set, or declare privacy=none"
-    )
-    refusal = Refusal(site, plan.run, instruction.round, RefusalReason.PLAN, detail)
-    return release_refusal(refusal, instruction)
+    if plan.evaluation is None:
+        refusal = Refusal(site, plan.run, instruction.round, RefusalReason.PLAN, NOT_PUBLIC)
+        return release_refusal(refusal, instruction)
+    try:
+        return protect_counts(evaluation, site, instruction)
+    except PrivacyViolation as error:
+        refusal = Refusal(site, plan.run, instruction.round, RefusalReason.PRIVACY, str(error))
+        return release_refusal(refusal, instruction)

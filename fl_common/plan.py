@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.evaluation import EvaluationPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import NetSpec, Parameters, Task
@@ -64,7 +65,11 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One federated run, as every site sees it. ``run`` is the run's identity."""
+    """One federated run, as every site sees it. ``run`` is the run's identity.
+
+    Raises:
+        InvalidConfiguration: an evaluation plan that does not fit the privacy plan.
+    """
 
     run: str
     task: Task
@@ -74,6 +79,16 @@ class RunPlan:
     rounds: int
     seed: int | None
     """Seeds batches and noise in simulation; None takes the operating system's generator."""
+    evaluation: EvaluationPlan | None = None
+    """Noised counts of held-out windows; None: a site under DP refuses every evaluation."""
+
+    def __post_init__(self) -> None:
+        if self.evaluation is not None and not isinstance(self.privacy, PrivacyPlan):
+            raise InvalidConfiguration(
+                f"evaluation with noise under privacy.unit={self.privacy.unit}",
+                "protects windows or readings, and nothing else",
+                "Use privacy=window, or evaluation=central",
+            )
 
     def learning_rate(self, round_: int) -> float:
         """The learning rate of ``round_`` (1 to ``rounds``): constant, or half a cosine to 0."""
@@ -107,6 +122,7 @@ class RunPlan:
                 privacy=_privacy(fields["privacy"]),
                 rounds=int(fields["rounds"]),
                 seed=fields["seed"],
+                evaluation=fields["evaluation"] and EvaluationPlan(**fields["evaluation"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidConfiguration(

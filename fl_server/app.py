@@ -48,8 +48,9 @@ class FederatedRun:
         self.parameters, self.history = kept.parameters, list(kept.history)
         charged = [row["charged"] for row in self.history]
         clip_norm = self.history[-1].get("next_clip_norm") if self.history else None
+        evaluated = [row.get("evaluated", []) for row in self.history]
         self._progress = Progress(
-            kept.round, kept.parameters, kept.optimiser_state, charged, clip_norm
+            kept.round, kept.parameters, kept.optimiser_state, charged, clip_norm, evaluated
         )
         return kept.round
 
@@ -57,7 +58,11 @@ class FederatedRun:
         """All rounds that are left."""
         for report in self.federation.rounds(grid, self._progress):
             self.parameters = report.parameters
-            kept = {"charged": report.charged, "next_clip_norm": report.next_clip_norm}
+            kept = {
+                "charged": report.charged,
+                "evaluated": report.evaluation.charged if report.evaluation else [],
+                "next_clip_norm": report.next_clip_norm,
+            }
             self.history.append({**self.record(report), **kept})
             save(self.checkpoints, self._checkpoint(report))
 

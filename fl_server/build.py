@@ -1,11 +1,13 @@
 """From configuration to the server's objects: the plan, the federation, the run."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
+from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
 from fl_common.privacy import (
     NoPrivacy,
@@ -21,7 +23,7 @@ from fl_common.site_privacy import (
     usual_bit_noise,
 )
 from fl_common.vocabulary import NetSpec, Task
-from fl_server.checks import check_number
+from fl_server.checks import check_count, check_number
 from fl_server.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.strategy import Federation, Roster
 
@@ -71,14 +73,16 @@ def build_plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan
 def _plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan:
     fields = {k: v for k, v in config["training"].items() if k != "trainer"}
     training, rounds = TrainingPlan(**fields), config["rounds"]
+    privacy = _privacy(config["privacy"], task, training, rounds, fleet)
     return RunPlan(
         run=run,
         task=task,
         net=_net(config["net"]),
         training=training,
-        privacy=_privacy(config["privacy"], task, training, rounds, fleet),
+        privacy=privacy,
         rounds=rounds,
         seed=config["seed"],
+        evaluation=_evaluation(config["evaluation"], privacy, rounds),
     )
 
 
@@ -93,6 +97,7 @@ def build_federation(config: Node, plan: RunPlan, roster: Roster) -> Federation:
         roster=roster,
         round_timeout_s=strategy["round_timeout_s"],
         poll_interval_s=_POLL_INTERVAL_S,
+        evaluate_every=config["evaluation"]["every"],
     )
 
 
@@ -156,6 +161,33 @@ def _calibrated(plan: PrivacyPlan, rounds: int) -> PrivacyPlan:
     rate = plan.spend_per_round.of_group(windows).sampling_rate
     noise = calibrate_noise(limit, plan.delta, rate, plan.steps * rounds, plan.accountant)
     return replace(plan, noise_multiplier=noise * windows)
+
+
+def _evaluation(node: Node, privacy: Privacy, rounds: int) -> EvaluationPlan | None:
+    """The noise of counts on the sites: calibrated to all evaluations of the run."""
+    if (every := node["every"]) is None:
+        return None
+    check_count("evaluation.every", every)
+    if not isinstance(privacy, PrivacyPlan):
+        _check_public(privacy)
+        return None
+    noise = node["noise_multiplier"]
+    plan = EvaluationPlan(1.0 if noise is None else noise, node["loss_limit"], node["epsilon"])
+    if noise is not None:
+        return plan
+    times, limit = math.ceil(rounds / every), plan.epsilon_limit
+    noise = calibrate_noise(limit, privacy.delta, 1.0, times, privacy.accountant)
+    return replace(plan, noise_multiplier=noise * privacy.windows_per_unit)
+
+
+def _check_public(privacy: Privacy) -> None:
+    if isinstance(privacy, NoPrivacy) and privacy.weights == "examples":
+        return
+    raise InvalidConfiguration(
+        "evaluation=federated",
+        "needs privacy=window, whose noise it can add, or a plan that makes exact counts public",
+        "Set evaluation=central, privacy=window or privacy=none",
+    )
 
 
 def _site_privacy(node: Node, rounds: int, sites: int) -> SitePrivacyPlan:

@@ -5,7 +5,7 @@ one; this loop holds one update at a time and begins where a checkpoint ends.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from flwr.app import Message
@@ -14,10 +14,13 @@ from flwr.serverapp import Grid
 from fl_common import params, wire
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
+from fl_common.privacy import PrivacyPlan
 from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_server.accounting import SPENDS_NOTHING, Tally
 from fl_server.aggregation import Aggregator, BadUpdate, Fold
+from fl_server.evaluation import SiteMetrics, evaluate_on_sites
+from fl_server.exchange import Exchange, Patience
 from fl_server.optimisers import ServerOptimiser, State
 from fl_server.sampling import Sampling
 from fl_server.site_privacy import PrivateSum, check_site_level, start_fold
@@ -28,7 +31,7 @@ Roster = Callable[[Grid], Sequence[int]]
 
 @dataclass
 class RoundReport:
-    """One round as the server saw it; ``charged`` are the nodes that may have spent privacy.
+    """One round as the server saw it: of the ``nodes`` asked ``charged`` may have spent privacy.
 
     ``answered`` are the sites whose update was counted: each counts once, from whichever node.
     Under a site-level plan ``clip_norm`` is the round's, and ``next_clip_norm`` that of the next.
@@ -40,6 +43,7 @@ class RoundReport:
     optimiser_state: State
     clip_norm: float | None = None
     next_clip_norm: float | None = None
+    nodes: Sequence[int] = ()
     updates: int = 0
     answered: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
@@ -51,6 +55,8 @@ class RoundReport:
     epsilon: float = 0.0
     epsilon_per: dict[str, float] = field(default_factory=dict)
     """Epsilon for a window and for a reading, where the plan protects one of them."""
+    evaluation: SiteMetrics | None = None
+    """What the sites said of the new parameters, in a round in which they are asked."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ class Progress:
     optimiser_state: State
     charged: Sequence[Sequence[int]] = ()
     clip_norm: float | None = None
+    evaluated: Sequence[Sequence[int]] = ()
+    """The nodes that each evaluation may have charged."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,8 @@ class Federation:
     """Everything that a round needs but the grid. ``round_timeout_s`` bounds the wait for answers.
 
     ``poll_interval_s`` is the pause between two looks for answers on a grid that has none yet.
+    ``evaluate_every`` is the number of rounds from one evaluation on the sites that took part to
+    the next; the last round always has one. None: the sites are not asked.
 
     Raises:
         InvalidConfiguration: a site-level plan with a sampling or an aggregator that breaks it.
@@ -84,11 +94,16 @@ class Federation:
     roster: Roster
     round_timeout_s: float
     poll_interval_s: float
+    evaluate_every: int | None = None
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
         check_site_level(self.plan.privacy, self.aggregator, self.sampling)
+
+    @property
+    def _patience(self) -> Patience:
+        return Patience(self.round_timeout_s, self.poll_interval_s, self.clock, self.wait)
 
     def rounds(self, grid: Grid, progress: Progress) -> Iterator[RoundReport]:
         """The rounds after ``progress``, one report each.
@@ -99,6 +114,7 @@ class Federation:
         tally = Tally(self.plan.privacy)
         for nodes in progress.charged:
             tally.charge(nodes)
+        evaluations = self._evaluations(progress)
         parameters, state = progress.parameters, progress.optimiser_state
         privacy, clip_norm = self.plan.privacy, progress.clip_norm
         if isinstance(privacy, SitePrivacyPlan) and clip_norm is None:
@@ -109,6 +125,7 @@ class Federation:
             report.epsilon, report.epsilon_per = tally.epsilon(), tally.epsilon_per()
             parameters, state = report.parameters, report.optimiser_state
             clip_norm = report.next_clip_norm
+            self._evaluate(grid, report, evaluations)
             yield report
 
     def _round(
@@ -124,12 +141,15 @@ class Federation:
         chosen = self.sampling.choose(roster, round_, self.plan.seed)
         nodes = [roster[position] for position in chosen]
         report = RoundReport(
-            round_, len(nodes), parameters, state, clip_norm, clip_norm, charged=list(nodes)
+            round_, len(nodes), parameters, state, clip_norm, clip_norm, nodes, charged=list(nodes)
         )
         writer = wire.InstructionWriter(Instruction(self.plan, round_, parameters, clip_norm))
         fold = start_fold(self.plan, self.aggregator, parameters, round_, clip_norm)
-        for reply in self._exchange(grid, writer, nodes, report):
+        exchange = Exchange(grid, "train", writer, nodes, str(round_), self._patience)
+        for reply in exchange.replies():
             self._fold(reply, fold, report)
+        report.bytes_down = exchange.bytes_down
+        report.errors += exchange.late()
         minimum = min(self.sampling.minimum, report.asked)
         if fold.count < minimum:
             raise RunFailed(_too_few(report, fold.count, minimum))
@@ -141,29 +161,27 @@ class Federation:
         report.seconds = self.clock() - started
         return report
 
-    def _exchange(
-        self, grid: Grid, writer: wire.InstructionWriter, nodes: Iterable[int], report: RoundReport
-    ) -> Iterator[Message]:
-        """Replies as they arrive, until all are here or the time is up."""
-        group, ttl = str(report.round), self.round_timeout_s
-        messages = [
-            Message(writer.content(), node, "train", group_id=group, ttl=ttl) for node in nodes
-        ]
-        report.bytes_down = sum(wire.count_bytes(message.content) for message in messages)
-        missing = set(grid.push_messages(messages))
-        deadline = self.clock() + self.round_timeout_s
-        while missing:
-            arrived = False
-            for reply in grid.pull_messages(list(missing)):
-                arrived = True
-                if (answered := reply.metadata.reply_to_message_id) in missing:
-                    missing.discard(answered)  # a second answer to one message does not count
-                    yield reply
-            if missing and self.clock() >= deadline:
-                report.errors.append(f"{len(missing)} sites did not answer in time")
-                return
-            if missing and not arrived:
-                self.wait(self.poll_interval_s)
+    def _evaluations(self, progress: Progress) -> Tally:
+        """What the evaluations before this have cost blocks of held-out windows."""
+        privacy, evaluation = self.plan.privacy, self.plan.evaluation
+        if isinstance(privacy, PrivacyPlan) and evaluation is not None:
+            privacy = evaluation.charged_under(privacy)
+        tally = Tally(privacy)
+        for nodes in progress.evaluated:
+            tally.charge(nodes)
+        return tally
+
+    def _evaluate(self, grid: Grid, report: RoundReport, tally: Tally) -> None:
+        """Ask the round's sites how good its parameters are, where it is time for that."""
+        every, round_ = self.evaluate_every, report.round
+        if every is None or (round_ % every and round_ != self.plan.rounds):
+            return
+        metrics = evaluate_on_sites(
+            grid, self.plan, round_, report.parameters, report.nodes, self._patience
+        )
+        tally.charge(metrics.charged)
+        metrics.epsilon, metrics.epsilon_per = tally.epsilon(), tally.epsilon_per()
+        report.evaluation = metrics
 
     def _fold(self, reply: Message, fold: Fold, report: RoundReport) -> None:
         """Add one answer to the fold, or write down why it does not count."""

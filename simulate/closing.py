@@ -20,6 +20,8 @@ from simulate.wording import (
     bytes_text,
     counted,
     loss_text,
+    on_sites_price,
+    on_sites_text,
     one_line,
     seconds_text,
     share_text,
@@ -69,6 +71,9 @@ def main_table(summary: Mapping[str, Any], outcome: Outcome, plan: RunPlan) -> T
     accuracy, loss = share_text(summary["accuracy"]), loss_text(summary["loss"])
     table.add_row("accuracy", Text.assemble((accuracy, "bold green"), f"   loss {loss}"))
     table.add_row("per site", Text(_spread(outcome.accuracy_of_group)))
+    if figures := summary["on_sites"]:
+        told = f"{on_sites_text(figures)}\n{on_sites_price(figures, plan)}"
+        table.add_row("on sites", Text(told))
     privacy_style = "bold red" if isinstance(plan.privacy, NoPrivacy) else ""
     table.add_row("privacy", Text(_privacy_text(summary, plan), style=privacy_style))
     up, down = bytes_text(summary["bytes_up"]), bytes_text(summary["bytes_down"])

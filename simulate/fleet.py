@@ -31,4 +31,7 @@ class Fleet:
         """The site's own group of the test set; none where the test set has no such group."""
         test, name = self._world.test(), self._world.sites[position]
         groups = np.array([group == name for group in test.groups])
-        return test.windows.take(groups[test.group_of])
+        windows = test.windows.take(groups[test.group_of])
+        own, block_of = np.unique(windows.block_of, return_inverse=True)
+        blocks = tuple(windows.blocks[block] for block in own)
+        return Windows(windows.values, windows.labels, block_of.astype(np.int64), blocks)

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from fl_client.training.checks import why_not_under
 from fl_common import params
+from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Task
 from fl_server.app import FederatedRun, Row, build_server_app
@@ -56,6 +57,7 @@ class Job:
         net = build_net(plan.net, plan.task, plan.seed or 0)
         _check_private(net, plan)
         test = world.test()
+        _check_held_out(self.config, world.sites, test)
         self._evaluate = Evaluator(net, test.windows, len(plan.task.labels))
         run = FederatedRun(federation, parameters_of(net), self.home.checkpoints, self._record)
         done = run.resume()
@@ -114,9 +116,10 @@ class Job:
             bytes_down=report.bytes_down,
             seconds=report.seconds,
             clip_norm=report.clip_norm,
+            on_sites=report.evaluation.figures() if report.evaluation else None,
         )
         self._log.append(result)
-        self.console.round(result, report.refusals, report.errors)
+        self.console.round(result, report.refusals, [*report.errors, *_troubles(report)])
         return result.to_row()
 
     def _start(self, plan: RunPlan, sites: int, done: int) -> None:
@@ -155,6 +158,26 @@ def _check_private(net: Net, plan: RunPlan) -> None:
     """Raise now what every site would refuse in the first round."""
     if problem := why_not_under(plan.privacy, net):
         raise problem
+
+
+def _check_held_out(config: Config, sites: Sequence[str], test: TestSet) -> None:
+    """Raise where the sites are asked for windows that none of them has."""
+    if config["evaluation"]["every"] is None or any(name in sites for name in test.groups):
+        return
+    raise InvalidConfiguration(
+        f"evaluation=federated with a test set of {len(test.groups)} other groups than the sites",
+        "needs windows that the sites hold out from training",
+        "Set evaluation=central, or use task=wearables or your own data without a column split",
+    )
+
+
+def _troubles(report: RoundReport) -> Iterable[str]:
+    """What went wrong in an evaluation on the sites."""
+    if (metrics := report.evaluation) is None:
+        return
+    for refusal in metrics.refusals:
+        yield f"site {refusal.site} refuses to evaluate ({refusal.reason}): {refusal.detail}"
+    yield from (f"evaluation: {error}" for error in metrics.errors)
 
 
 def _outcome(predictions: Predictions, test: TestSet, task: Task) -> Outcome:

@@ -24,8 +24,9 @@ class _Rank(IntEnum):
     EPSILON = 2
     SITES_OUT = 3
     TIME_LEFT = 4
-    LOSS = 5
-    TRAFFIC = 6
+    ON_SITES = 5
+    LOSS = 6
+    TRAFFIC = 7
 
 
 class RoundLine:
@@ -89,6 +90,8 @@ class RoundLine:
             name = "ε" if unicode else "epsilon"
             spent = f"{name} {result.epsilon:.2f}/{self.plan.privacy.epsilon_limit:g}"
             facts.append((_Rank.EPSILON, spent))
+        if result.on_sites and result.on_sites["accuracy"] is not None:
+            facts.append((_Rank.ON_SITES, f"on sites {share_text(result.on_sites['accuracy'])}"))
         up, down = ("↑", "↓") if unicode else ("up ", "down ")
         traffic = f"{up}{bytes_text(result.bytes_up)} {down}{bytes_text(result.bytes_down)}"
         facts.append((_Rank.TRAFFIC, traffic))

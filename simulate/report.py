@@ -27,6 +27,7 @@ from simulate.wording import (
     counted,
     loss_text,
     odds_text,
+    on_sites_price,
     one_line,
     percent_text,
     refusals_text,
@@ -117,6 +118,10 @@ def _lead(plan: RunPlan, summary: Mapping[str, Any]) -> str:
 def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
     seconds = summary["seconds"]
     yield _fact("Accuracy", percent_text(summary["accuracy"]), f"loss {loss_text(summary['loss'])}")
+    if on_sites := summary["on_sites"]:
+        share, error = percent_text(on_sites["accuracy"]), percent_text(on_sites["accuracy_error"])
+        more = f"± {error} by noise" if on_sites["noise_on_counts"] else "exact counts"
+        yield _fact("Accuracy on the sites", share, f"{more}; {on_sites_price(on_sites, plan)}")
     if not isinstance(plan.privacy, NoPrivacy):
         spent = f"ε {summary['epsilon']:.3g}"
         yield _fact(

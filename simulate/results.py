@@ -43,6 +43,7 @@ class RoundResult:
     ``accuracy`` (a share) and ``loss`` (nats) are those of the global model after the round; None
     where unknown.
     ``clip_norm`` is the bound on a site's whole update in this round, under a site-level plan.
+    ``on_sites`` are the figures of an evaluation on the sites (``SiteMetrics.figures``), if any.
     """
 
     round: int
@@ -58,6 +59,7 @@ class RoundResult:
     bytes_down: int
     seconds: float
     clip_norm: float | None = None
+    on_sites: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "refusals", dict(self.refusals))
@@ -164,6 +166,7 @@ def summarise(
         "accuracy": outcome.accuracy,
         "loss": outcome.loss,
         "per_class_accuracy": outcome.per_class_accuracy,
+        "on_sites": next((r.on_sites for r in reversed(rounds) if r.on_sites), None),
         **_privacy(plan, rounds),
         "bytes_up": sum(result.bytes_up for result in rounds),
         "bytes_down": sum(result.bytes_down for result in rounds),

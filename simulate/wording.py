@@ -93,6 +93,33 @@ def both_units_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
     )
 
 
+def on_sites_text(figures: Mapping[str, Any]) -> str:
+    """``accuracy 0.812 ± 0.021, loss 0.56 ± 0.08 over 10 sites``, with what the noise adds."""
+    over = f"over {counted(figures['sites'], 'site')}"
+    out = figures["refused"] + figures["errors"]
+    over += f", {counted(out, 'site')} out" if out else ""
+    if figures["accuracy"] is None:
+        return f"not known: too few windows for the noise, {over}"
+    if not figures["noise_on_counts"]:
+        return (
+            f"accuracy {share_text(figures['accuracy'])}, loss {loss_text(figures['loss'])} {over}"
+        )
+    return (
+        f"accuracy {share_text(figures['accuracy'])} ± {share_text(figures['accuracy_error'])},"
+        f" loss {loss_text(figures['loss'])} ± {loss_text(figures['loss_error'])} {over}"
+    )
+
+
+def on_sites_price(figures: Mapping[str, Any], plan: RunPlan) -> str:
+    """What the sites' counts cost their held-out windows; nothing where counts are public."""
+    if not isinstance(plan.privacy, PrivacyPlan) or plan.evaluation is None:
+        return "exact counts, which this plan makes public"
+    per = f"epsilon {figures['epsilon_per_window']:.3g} for a held-out window"
+    if plan.privacy.windows_per_reading > 1:
+        per += f", {figures['epsilon_per_reading']:.3g} for a reading"
+    return f"{per}, of {plan.evaluation.epsilon_limit:g}; ± is the standard error of the noise"
+
+
 def added_by_text(plan: RunPlan) -> str:
     """Who adds the noise of a site-level plan; nothing where it is always the site itself."""
     if not isinstance(plan.privacy, SitePrivacyPlan):

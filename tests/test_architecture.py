@@ -29,6 +29,8 @@ ONLY_IN = {
         "fl_client/app.py",
         "fl_common/wire.py",
         "fl_server/app.py",
+        "fl_server/evaluation.py",
+        "fl_server/exchange.py",
         "fl_server/strategy.py",
         "simulate/loopback.py",
         "simulate/ray_engine.py",

@@ -47,6 +47,24 @@ def check_task(task: LocalTask) -> Refusal | None:
     return None
 
 
+def check_evaluation(task: LocalTask) -> Refusal | None:
+    """None when the task's parameters can be evaluated on its windows, else the refusal.
+
+    PLAN for a delta, a net or parameters that don't fit; DATA for windows.
+    """
+    try:
+        _check_shape(task)
+        if len(task.windows):
+            _check_labels(task)
+        _check_plan(task)
+        _check_parameters(task, net_for(task.plan))
+    except InvalidData as error:
+        return refuse(task, RefusalReason.DATA, str(error))
+    except BadInput as error:
+        return refuse(task, RefusalReason.PLAN, str(error))
+    return None
+
+
 def _check_plan(task: LocalTask) -> None:
     plan = task.plan
     if isinstance(plan.privacy, PrivacyPlan):
@@ -60,15 +78,25 @@ def _check_plan(task: LocalTask) -> None:
 
 
 def _check_windows(task: LocalTask) -> None:
+    _check_shape(task)
+    _check_enough(task)
+    _check_labels(task)
+
+
+def _check_shape(task: LocalTask) -> None:
     windows, plan = task.windows, task.plan
-    shape, known = plan.task.window_shape, len(plan.task.labels)
+    shape = plan.task.window_shape
     if windows.values.shape != (len(windows), *shape):
         raise InvalidData(
             f"windows of shape {windows.values.shape} with {len(windows)} labels",
             f"must be (N, {', '.join(map(str, shape))}) with N labels",
             f"Cut them as task {plan.task.name} says",
         )
-    _check_enough(task)
+
+
+def _check_labels(task: LocalTask) -> None:
+    windows, plan = task.windows, task.plan
+    known = len(plan.task.labels)
     lowest, highest = int(windows.labels.min()), int(windows.labels.max())
     if lowest < 0 or highest >= known:
         raise InvalidData(

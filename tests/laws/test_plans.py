@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan, Spend, calibrate_noise, epsilon_of
 from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
@@ -73,7 +74,7 @@ tasks = st.builds(
     center=st.lists(st.floats(-1e3, 1e3), max_size=3).map(tuple),
     scale=st.lists(above_zero, max_size=3).map(tuple),
 )
-plans = st.builds(
+unevaluated_plans = st.builds(
     RunPlan,
     run=names,
     task=tasks,
@@ -85,6 +86,13 @@ plans = st.builds(
     rounds=st.integers(1, 10**4),
     seed=st.none() | st.integers(0, 2**63),
 )
+evaluated_plans = st.builds(
+    replace,
+    unevaluated_plans,
+    privacy=privacy_plans,
+    evaluation=st.builds(EvaluationPlan, above_zero, above_zero, above_zero),
+)
+plans = unevaluated_plans | evaluated_plans
 
 
 @settings(max_examples=100, deadline=None)
@@ -107,7 +115,7 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [leaf for key, inner in value.items() for leaf in leaves(inner, (*path, key))]
 
 
-PLAN = samples.plan(samples.WINDOW_PRIVACY)
+PLAN = samples.plan(samples.WINDOW_PRIVACY, evaluation=EvaluationPlan(3.0, 4.0, 2.0))
 OTHER = replace(
     PLAN,
     run="r2",
@@ -117,19 +125,22 @@ OTHER = replace(
     privacy=PrivacyPlan(2.0, 2.0, 0.5, 9, 1e-6, 1.0, "prv", "uniform", "reading", 3),
     rounds=6,
     seed=None,
+    evaluation=EvaluationPlan(4.0, 5.0, 1.0),
 )
 
 
 SITE_PLAN = samples.plan(replace(samples.SITE_PRIVACY, adaptive_clipping=samples.ADAPTIVE))
 OTHER_SITE_PLAN = replace(
     OTHER,
+    evaluation=None,
     privacy=SitePrivacyPlan(
         2.0, 2.0, "server", 0.7, 7, 1e-6, 1.0, "prv", "uniform", AdaptiveClipping(0.6, 0.3, 3.0)
     ),
 )
 
-ONE_VALUE = {("privacy", "weights"), ("privacy", "noise")}
-"""One value under DP; noise=site does not go with adaptive clipping."""
+ONE_VALUE = {("privacy", "weights"), ("privacy", "noise"), ("evaluation",)}
+"""One value under DP; noise=site does not go with adaptive clipping, nor an evaluation with a
+site-level plan."""
 CHANGEABLE = [
     (plan, other, path)
     for plan, other in ((PLAN, OTHER), (SITE_PLAN, OTHER_SITE_PLAN))

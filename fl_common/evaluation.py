@@ -1,0 +1,76 @@
+"""Federated evaluation under DP: what a site may say of its held-out windows.
+
+One evaluation releases three sums over the held-out windows: how many the model names right, how
+many there are, and the loss, each window's cut to ``loss_limit``. With the loss in units of its
+limit, adding or removing one window moves the three by at most 1 each, so by ``SENSITIVITY`` in L2
+norm. Each gets Gaussian noise of ``noise_multiplier`` times that: one Gaussian mechanism without
+sampling (Dwork and Roth 2014, appendix A), which the run's accountant composes.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.privacy import PrivacyPlan
+
+SENSITIVITY = math.sqrt(3)
+"""L2 norm of one window's part in (right, windows, loss over its limit), at most."""
+
+_HELD_OUT = " (held out)"
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """The mechanism of one evaluation on the sites, under a plan that protects windows or readings.
+
+    ``epsilon_limit`` holds for all evaluations that a block of held-out windows ever takes part in;
+    delta, unit and accountant are those of the run's privacy plan. ``loss_limit`` is in nats.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    noise_multiplier: float
+    loss_limit: float
+    epsilon_limit: float
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("evaluation.noise_multiplier", self.noise_multiplier),
+            ("evaluation.loss_limit", self.loss_limit),
+            ("evaluation.epsilon", self.epsilon_limit),
+        )
+        for shown, value in rules:
+            if not (isinstance(value, (int, float)) and 0 < value < math.inf):
+                raise InvalidConfiguration(
+                    f"{shown}={value}", "must be a finite number above 0", f"Set {shown} to one"
+                )
+
+    @property
+    def noise_on_counts(self) -> float:
+        """Standard deviation of the noise on a number of windows."""
+        return self.noise_multiplier * SENSITIVITY
+
+    @property
+    def noise_on_loss(self) -> float:
+        """Standard deviation of the noise on the summed loss, in nats."""
+        return self.noise_on_counts * self.loss_limit
+
+    def charged_under(self, privacy: PrivacyPlan) -> PrivacyPlan:
+        """One evaluation as the accountant's event, under the unit and delta of ``privacy``."""
+        return replace(
+            privacy,
+            clip_norm=SENSITIVITY,
+            noise_multiplier=self.noise_multiplier,
+            sampling_rate=1.0,
+            steps=1,
+            epsilon_limit=self.epsilon_limit,
+        )
+
+
+def held_out_block(block: str) -> str:
+    """The ledger's name for the held-out windows of ``block``.
+
+    Training never sees them, so they are a block of their own.
+    """
+    return block + _HELD_OUT

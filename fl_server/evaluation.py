@@ -1,0 +1,155 @@
+"""Evaluation of a model on the sites' own held-out windows.
+
+The counts are exact under a public plan; else each site has added the evaluation plan's noise, and
+every figure stands beside the standard error that this noise gives it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from fl_common import wire
+from fl_common.plan import Instruction, RunPlan
+from fl_common.vocabulary import Evaluation, Parameters, Refusal
+from fl_server.accounting import SPENDS_NOTHING
+from fl_server.exchange import Exchange, Patience
+
+_LEAST_ERRORS = 2.0
+"""A noised number of windows below this many standard errors says nothing of a share of it."""
+
+
+@dataclass
+class SiteMetrics:
+    """What the sites said of one model: sums over the ``answered`` sites, as they were received.
+
+    ``noise_on_counts`` (windows) and ``noise_on_loss`` (nats) are standard deviations for one site,
+    0.0 where counts are public. ``charged`` are the nodes that may have spent privacy; ``epsilon``
+    and ``epsilon_per`` (window, reading) are composed over all evaluations of the run, the highest
+    over sites, for a block of held-out windows.
+    """
+
+    asked: int
+    noise_on_counts: float
+    noise_on_loss: float
+    answered: int = 0
+    correct: float = 0.0
+    total: float = 0.0
+    loss_sum: float = 0.0
+    refusals: list[Refusal] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    charged: list[int] = field(default_factory=list)
+    bytes_up: int = 0
+    bytes_down: int = 0
+    epsilon: float = 0.0
+    epsilon_per: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the held-out windows that the model names right; None where noise hides it."""
+        return min(max(self.correct / self.total, 0.0), 1.0) if self._is_known else None
+
+    @property
+    def loss(self) -> float | None:
+        """Mean cross-entropy in nats, each window's cut to the limit; None where noise hides it."""
+        return max(self.loss_sum / self.total, 0.0) if self._is_known else None
+
+    @property
+    def accuracy_error(self) -> float | None:
+        """Standard error of ``accuracy`` by the noise alone, to first order (delta method)."""
+        if (share := self.accuracy) is None:
+            return None
+        return self._error_of_total * math.sqrt(1 + share**2) / self.total
+
+    @property
+    def loss_error(self) -> float | None:
+        """Standard error of ``loss`` by the noise alone, to first order."""
+        if (loss := self.loss) is None:
+            return None
+        sites = math.sqrt(self.answered)
+        return sites * math.hypot(self.noise_on_loss, loss * self.noise_on_counts) / self.total
+
+    def figures(self) -> dict[str, Any]:
+        """What the records and the screen show, as JSON values: no site by name, no exact count."""
+        return {
+            "sites": self.answered,
+            "refused": len(self.refusals),
+            "errors": len(self.errors),
+            "accuracy": self.accuracy,
+            "accuracy_error": self.accuracy_error,
+            "loss": self.loss,
+            "loss_error": self.loss_error,
+            "noise_on_counts": self.noise_on_counts,
+            "epsilon": self.epsilon,
+            **{f"epsilon_per_{unit}": epsilon for unit, epsilon in self.epsilon_per.items()},
+        }
+
+    @property
+    def _error_of_total(self) -> float:
+        return self.noise_on_counts * math.sqrt(self.answered)
+
+    @property
+    def _is_known(self) -> bool:
+        return self.total > max(_LEAST_ERRORS * self._error_of_total, 0.0)
+
+
+def evaluate_on_sites(
+    grid: Grid,
+    plan: RunPlan,
+    round_: int,
+    parameters: Parameters,
+    nodes: Sequence[int],
+    patience: Patience,
+) -> SiteMetrics:
+    """Counts of ``parameters`` on the held-out windows of the sites at ``nodes``.
+
+    ``plan`` has an evaluation plan, or is public; under any other each site refuses. Each call is a
+    release that each site charges to its ledger, so two models cost twice. A site that has no
+    budget or no held-out windows is among the refusals.
+    """
+    noise = plan.evaluation
+    metrics = SiteMetrics(
+        asked=len(nodes),
+        noise_on_counts=noise.noise_on_counts if noise else 0.0,
+        noise_on_loss=noise.noise_on_loss if noise else 0.0,
+        charged=list(nodes) if noise else [],
+    )
+    writer = wire.InstructionWriter(Instruction(plan, round_, parameters))
+    exchange = Exchange(grid, "evaluate", writer, nodes, f"evaluation {round_}", patience)
+    for reply in exchange.replies():
+        _add(reply, metrics)
+    metrics.bytes_down = exchange.bytes_down
+    metrics.errors += exchange.late()
+    return metrics
+
+
+def _add(reply: Message, metrics: SiteMetrics) -> None:
+    """One answer, or why it does not count."""
+    node = reply.metadata.src_node_id
+    if reply.has_error():
+        metrics.errors.append(reply.error.reason or f"error {reply.error.code}")
+        return
+    metrics.bytes_up += wire.count_bytes(reply.content)
+    try:
+        answer = wire.read_answer(reply.content)
+    except wire.WireError as error:
+        metrics.errors.append(f"node {node}: {error}")
+        return
+    if isinstance(answer, Refusal):
+        metrics.refusals.append(answer)
+        if answer.reason in SPENDS_NOTHING and node in metrics.charged:
+            metrics.charged.remove(node)
+    elif isinstance(answer, Evaluation) and _is_finite(answer):
+        metrics.answered += 1
+        metrics.correct += answer.correct
+        metrics.total += answer.total
+        metrics.loss_sum += answer.loss_sum
+    else:
+        metrics.errors.append(f"node {node}: its answer is no finite evaluation")
+
+
+def _is_finite(answer: Evaluation) -> bool:
+    return all(map(math.isfinite, (answer.correct, answer.total, answer.loss_sum)))

@@ -1,0 +1,159 @@
+"""A run whose sites are asked how good the model is on their own held-out windows."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fl_client.app import SiteApp
+from fl_client.ledger import Ledger
+from fl_client.participation import Participation, Site
+from fl_common.evaluation import EvaluationPlan
+from fl_common.plan import Privacy, RunPlan
+from fl_server.aggregation import WeightedMean
+from fl_server.app import FederatedRun
+from fl_server.evaluation import SiteMetrics, evaluate_on_sites
+from fl_server.exchange import Patience
+from fl_server.optimisers import FedAvg
+from fl_server.sampling import ClientSampling
+from fl_server.strategy import Federation, RoundReport
+from models.nets import build_net, parameters_of
+from simulate.__main__ import main
+from simulate.loopback import CohortAnswering, LoopbackGrid
+from simulate.workers import ThisProcess
+from tests import samples
+from tests.box import trainer_of
+
+SITES, PER_SITE = 6, 40
+NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
+PATIENCE = Patience(30.0, 0.01)
+
+
+def plan_of(privacy: Privacy, evaluation: EvaluationPlan | None, **changes: object) -> RunPlan:
+    return replace(samples.plan(privacy, evaluation=evaluation), rounds=4, **changes)  # type: ignore[arg-type]
+
+
+class Fleet:
+    """Six sites in this process on one ledger; each call of ``grid`` is a new server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = Ledger(folder / "ledger.sqlite", lambda: 7.0, "fleet")
+        participation = Participation(self.ledger, trainer_of("cohort"))
+        self.app = SiteApp(self._site, lambda: participation)
+
+    def _site(self, config: Mapping[str, Any]) -> Site:
+        position = int(str(config["partition-id"]))
+        train, held_out = samples.windows(32, position), samples.windows(PER_SITE, 100 + position)
+        return Site(f"site-{position}", position, lambda: train, lambda: held_out)
+
+    def grid(self) -> LoopbackGrid:
+        return LoopbackGrid(ThisProcess(CohortAnswering(self.app, SITES)), SITES, 2)
+
+    def evaluate(self, plan: RunPlan) -> SiteMetrics:
+        parameters = parameters_of(build_net(plan.net, plan.task))
+        nodes: Sequence[int] = range(1, SITES + 1)
+        return evaluate_on_sites(self.grid(), plan, 1, parameters, nodes, PATIENCE)
+
+    def run(self, plan: RunPlan, folder: Path, every: int) -> list[SiteMetrics | None]:
+        seen: list[SiteMetrics | None] = []
+
+        def record(report: RoundReport) -> dict[str, object]:
+            seen.append(report.evaluation)
+            return {"round": report.round}
+
+        federation = Federation(
+            plan, WeightedMean(), FedAvg(1.0), ClientSampling(None, 1.0, 1),
+            lambda grid: range(1, SITES + 1), 30.0, 0.01, every,
+        )  # fmt: skip
+        initial = parameters_of(build_net(plan.net, plan.task))
+        FederatedRun(federation, initial, folder, record)(self.grid())
+        return seen
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path)
+
+
+def test_the_noised_sum_lies_within_its_error_of_the_exact_one(fleet: Fleet) -> None:
+    exact = fleet.evaluate(plan_of(samples.PUBLIC, None, run="public"))
+    noised = fleet.evaluate(plan_of(samples.WINDOW_PRIVACY, NOISED))
+    assert exact.total == SITES * PER_SITE
+    assert exact.accuracy_error == 0.0
+    error = NOISED.noise_on_counts * math.sqrt(SITES)
+    assert noised.answered == SITES
+    assert (noised.correct, noised.total) != (exact.correct, exact.total)
+    assert abs(noised.total - exact.total) < 5 * error
+    assert abs(noised.correct - exact.correct) < 5 * error
+    assert noised.accuracy is not None
+    assert noised.accuracy_error is not None
+    assert noised.accuracy_error == pytest.approx(
+        error * math.sqrt(1 + noised.accuracy**2) / noised.total
+    )
+
+
+def test_noise_that_drowns_the_counts_gives_no_accuracy(fleet: Fleet) -> None:
+    loud = replace(NOISED, noise_multiplier=500.0)
+    metrics = fleet.evaluate(plan_of(samples.WINDOW_PRIVACY, loud))
+    assert metrics.answered == SITES
+    assert metrics.accuracy is None
+    assert metrics.figures()["loss_error"] is None
+
+
+def test_without_noise_for_counts_every_site_refuses(fleet: Fleet) -> None:
+    metrics = fleet.evaluate(plan_of(samples.WINDOW_PRIVACY, None))
+    assert metrics.answered == 0
+    assert len(metrics.refusals) == SITES
+    assert fleet.ledger.sites() == []
+
+
+def test_a_run_shows_what_its_evaluations_cost_until_the_blocks_are_spent(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    seen = fleet.run(plan_of(samples.WINDOW_PRIVACY, NOISED), tmp_path / "checkpoints", 2)
+    assert [metrics is not None for metrics in seen] == [False, True, False, True]
+    first, last = [metrics for metrics in seen if metrics]
+    assert 0 < first.epsilon < last.epsilon <= 3.0
+    assert last.epsilon == last.epsilon_per["window"] < last.epsilon_per["reading"]
+    histories = fleet.ledger.histories("site-0")
+    assert [event.steps for event in histories["recording (held out)"]] == [2]
+    again = fleet.run(plan_of(samples.WINDOW_PRIVACY, NOISED, run="again"), tmp_path / "again", 1)
+    reasons = {str(refusal.reason) for metrics in again if metrics for refusal in metrics.refusals}
+    assert reasons == {"budget"}
+    spent = [metrics for metrics in again if metrics and not metrics.answered]
+    assert spent
+    assert all(metrics.charged == [] for metrics in spent)
+
+
+def test_a_site_that_answers_nonsense_is_an_error(fleet: Fleet) -> None:
+    class Broken:
+        def evaluate(self, site: Site, instruction: object) -> object:
+            from fl_common.vocabulary import Evaluation
+
+            return Evaluation(math.nan, 1.0, 1.0)
+
+    fleet.app = SiteApp(fleet._site, Broken)  # type: ignore[arg-type]
+    metrics = fleet.evaluate(plan_of(samples.WINDOW_PRIVACY, NOISED))
+    assert metrics.answered == 0
+    assert len(metrics.errors) == SITES
+
+
+def test_the_command_line_shows_the_sites_figures_with_their_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = ["rounds=2", "evaluation=federated", "evaluation.every=1", "sites=4"]
+    monkeypatch.setattr("sys.argv", ["simulate", *overrides, f"hydra.run.dir={tmp_path}"])
+    main()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    rows = [json.loads(line) for line in (tmp_path / "rounds.jsonl").read_text().splitlines()]
+    assert [row["on_sites"]["sites"] for row in rows] == [4, 4]
+    assert summary["on_sites"] == rows[-1]["on_sites"]
+    assert summary["on_sites"]["epsilon"] <= 2.0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "±" in shown
+    assert "for a held-out window" in shown
+    assert "Accuracy on the sites" in (tmp_path / "report.html").read_text()
