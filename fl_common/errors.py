@@ -9,6 +9,7 @@
     ├── ComponentError          the component repository gives nothing that may be used
     │   ├── UpdateRefused           metadata or content that is not to be trusted
     │   └── RepositoryUnreachable   no answer, an error, or an answer that is too slow
+    ├── NoModel                 no version of a model serves: ask again later
     ├── ExportMismatch          torch and ONNX Runtime disagree: nothing is published
     └── RunFailed               a federated run can't go on: exit status 1
 
@@ -66,6 +67,10 @@ class UpdateRefused(ComponentError):
 
 class RepositoryUnreachable(ComponentError):
     """No answer from the repository, an error, or an answer that is too slow or too long."""
+
+
+class NoModel(JoinTheDotsError):
+    """No version of the model serves, not yet or not any more."""
 
 
 class ExportMismatch(JoinTheDotsError):

@@ -90,7 +90,7 @@ def read_metadata(path: Path) -> ModelMetadata:
         onnx.checker.check_model(path)
         model = onnx.load(path)
         properties = {entry.key: entry.value for entry in model.metadata_props}
-        return _parse(properties)
+        return parse_properties(properties)
     except (OSError, onnx.checker.ValidationError, KeyError, TypeError, ValueError) as error:
         raise InvalidData(
             f"model {path}",
@@ -99,7 +99,12 @@ def read_metadata(path: Path) -> ModelMetadata:
         ) from error
 
 
-def _parse(properties: Mapping[str, str]) -> ModelMetadata:
+def parse_properties(properties: Mapping[str, str]) -> ModelMetadata:
+    """The metadata from a model's properties.
+
+    Raises:
+        KeyError, TypeError, ValueError: one is missing, or is not what this framework writes.
+    """
     values: dict[str, Any] = {
         name: properties[name] if name in _PLAIN else json.loads(properties[name])
         for name in ModelMetadata.__dataclass_fields__

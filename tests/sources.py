@@ -50,8 +50,9 @@ class Source:
 
 @cache
 def sources(*folders: str) -> tuple[Source, ...]:
-    """Every Python file below ``folders``, in order of path."""
-    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    """Every Python file below ``folders``, in order of path; none that is generated."""
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    paths = sorted(path for path in found if not path.name.endswith("_pb2.py"))
     return tuple(Source(p.relative_to(ROOT).as_posix(), p.read_text("utf-8")) for p in paths)
 
 

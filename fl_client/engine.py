@@ -1,0 +1,245 @@
+"""The inference engine of a site: one slot's model, swapped between two calls.
+
+A call takes the model that serves when it begins and keeps it to its end, so a swap loses no call
+and no call sees two models. The model before it stays in memory as the reserve: when the new one
+fails on windows that the reserve can answer, the reserve takes over and the new one is marked bad
+in the slot. What fails to load never serves at all.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from fl_client.answers import EngineStatus, Inference, Prediction
+from fl_client.onnx_model import Arrays, OnnxModel, Tensor
+from fl_client.slots import Slot
+from fl_client.task_checks import check_for_task, probabilities, warm_up
+from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
+from fl_common.vocabulary import Floats, Task
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    digest: str
+    model: OnnxModel
+
+
+@dataclass
+class _Counts:
+    swaps: int = 0
+    failed_loads: int = 0
+    fallbacks: int = 0
+
+
+class Engine:
+    """The model of ``slot``, for windows of ``task``, or any ONNX model where ``task`` is None.
+
+    Windows are given to the model in batches of at most ``largest_batch``; a call runs on
+    ``threads`` threads. ``timer`` is a clock in seconds. Methods may be called from any thread.
+    Nothing serves before the first ``swap``.
+    """
+
+    def __init__(
+        self,
+        slot: Slot,
+        task: Task | None,
+        threads: int,
+        largest_batch: int,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        for name, value in (("threads", threads), ("largest_batch", largest_batch)):
+            if value < 1:
+                raise InvalidConfiguration(f"{name}={value}", "must be 1 or more", f"Set {name}=1")
+        self._slot, self._task = slot, task
+        self._threads, self._largest_batch, self._timer = threads, largest_batch, timer
+        self._serving: _Loaded | None = None
+        self._reserve: _Loaded | None = None
+        self._warned_of: str | None = None
+        self._counts = _Counts()
+        self._changing = threading.RLock()
+
+    def predict(self, values_N: Floats) -> Prediction:
+        """Probabilities for windows (N, *task.window_shape) in the task's units.
+
+        Where the model's answer to a finite window is not finite and the reserve's is, the reserve
+        takes over and answers all of them.
+
+        Raises:
+            NoModel: nothing serves.
+            InvalidData: windows of another shape than the task's.
+        """
+        task = self._windows_of_task(values_N)
+        serving = self._now()
+        began = self._timer()
+        answer_NK = self._answers(serving, values_N)
+        unanswered_N = np.isfinite(values_N).all(axis=tuple(range(1, values_N.ndim)))
+        unanswered_N &= ~np.isfinite(answer_NK).all(axis=1)
+        if unanswered_N.any():
+            reserve = self._reserve_for(serving, values_N[unanswered_N])
+            if reserve is not None:
+                serving, answer_NK = reserve, self._answers(reserve, values_N)
+        return Prediction(serving.digest, task.labels, answer_NK, self._timer() - began)
+
+    def infer(self, arrays: Arrays, outputs: Sequence[str] | None = None) -> Inference:
+        """One call of the model as it is: named tensors in, named tensors out.
+
+        Raises:
+            NoModel: nothing serves.
+            InvalidData: names, types or shapes that the model does not have.
+        """
+        serving = self._now()
+        return Inference(serving.digest, serving.model.run(arrays, outputs))
+
+    def signature(self) -> tuple[str, tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Digest, inputs and outputs of the model that serves.
+
+        Raises:
+            NoModel: nothing serves.
+        """
+        serving = self._now()
+        return serving.digest, serving.model.inputs, serving.model.outputs
+
+    def status(self) -> EngineStatus:
+        """What serves now, and what went wrong."""
+        serving = self._serving
+        wanted, counts = self._slot.current(), self._counts
+        return EngineStatus(
+            digest=serving.digest if serving else None,
+            wanted=wanted,
+            trouble=self._slot.failure(wanted) if wanted else None,
+            swaps=counts.swaps,
+            failed_loads=counts.failed_loads,
+            fallbacks=counts.fallbacks,
+        )
+
+    def swap(self) -> bool:
+        """Serve the slot's current version, or go on with the last good one; True on a change.
+
+        Cheap where nothing has changed, so it can be asked often. Never raises for a bad model: the
+        log says what to do, ``status`` too, and the version is marked bad.
+        """
+        with self._changing:
+            wanted = self._slot.current()
+            if self._serving is not None and wanted in (None, self._serving.digest):
+                return False
+            if wanted is not None and self._slot.failure(wanted) is None:
+                loaded = self._load(wanted)
+                if loaded is not None:
+                    self._serve(loaded)
+                    return True
+            return self._serving is None and self._serve_last_good()
+
+    def _now(self) -> _Loaded:
+        serving = self._serving
+        if serving is None:
+            raise NoModel(f"no version of the model in {self._slot.folder} serves")
+        return serving
+
+    def _windows_of_task(self, values_N: Floats) -> Task:
+        if self._task is None or values_N.shape[1:] != self._task.window_shape:
+            wanted = "no task" if self._task is None else f"windows {self._task.window_shape}"
+            raise InvalidData(
+                f"windows of shape {values_N.shape}",
+                f"this engine has {wanted}",
+                "Give (N, *window_shape) of its task, or use infer",
+            )
+        return self._task
+
+    def _answers(self, loaded: _Loaded, values_N: Floats) -> Floats:
+        """Probabilities (N, K); NaN where a window is not finite or the model can't compute."""
+        assert self._task is not None
+        answers_NK = np.full((len(values_N), len(self._task.labels)), np.nan, np.float32)
+        (rows_M,) = np.nonzero(np.isfinite(values_N).all(axis=tuple(range(1, values_N.ndim))))
+        for start in range(0, len(rows_M), self._largest_batch):
+            some = rows_M[start : start + self._largest_batch]
+            try:
+                answers_NK[some] = probabilities(loaded.model, values_N[some])
+            except InvalidData as error:
+                _log.error("model %s: %s", loaded.digest[:12], error)
+        return answers_NK
+
+    def _reserve_for(self, failing: _Loaded, values_M: Floats) -> _Loaded | None:
+        """The model that takes over from ``failing``, which had no answer to these windows."""
+        with self._changing:
+            if self._serving is not failing:
+                return self._serving
+            reserve = self._reserve or self._load_last_good()
+            if reserve is None or not np.isfinite(self._answers(reserve, values_M)).any():
+                self._warn_of(values_M, failing)
+                return None
+            reason = f"gave no finite answer to {len(values_M)} windows that {reserve.digest} can"
+            self._mark_bad(failing.digest, reason)
+            self._counts.fallbacks += 1
+            self._serving, self._reserve = reserve, None
+            self._confirm(reserve.digest)
+            return reserve
+
+    def _warn_of(self, values_M: Floats, failing: _Loaded) -> None:
+        if self._warned_of != failing.digest:
+            self._warned_of = failing.digest
+            _log.warning(
+                "model %s has no finite answer to %d windows (values from %.4g to %.4g), and there"
+                " is no other model that has. Check the sensors' units and ranges; if they are"
+                " right, publish another model. Said once per model",
+                *(failing.digest[:12], len(values_M), values_M.min(), values_M.max()),
+            )
+
+    def _serve(self, loaded: _Loaded) -> None:
+        self._serving, self._reserve = loaded, self._serving
+        self._counts.swaps += 1
+        self._confirm(loaded.digest)
+        _log.info("model %s serves from %s", loaded.digest[:12], self._slot.folder)
+
+    def _serve_last_good(self) -> bool:
+        loaded = self._load_last_good()
+        if loaded is not None:
+            self._serve(loaded)
+        return loaded is not None
+
+    def _load_last_good(self) -> _Loaded | None:
+        """The newest version in the slot that ran before, and loads; never the one that serves."""
+        serving = self._serving.digest if self._serving else None
+        for digest in self._slot.ran_before():
+            loaded = self._load(digest) if digest != serving else None
+            if loaded is not None:
+                return loaded
+        return None
+
+    def _load(self, digest: str) -> _Loaded | None:
+        """The version, ready to serve; None where it can't, which marks it bad."""
+        try:
+            model = OnnxModel(self._slot.read(digest), self._threads)
+            if self._task is not None:
+                check_for_task(model, self._task)
+                warm_up(model, self._task, self._largest_batch)
+        except InvalidData as error:
+            self._counts.failed_loads += 1
+            self._mark_bad(digest, str(error))
+            return None
+        return _Loaded(digest, model)
+
+    def _mark_bad(self, digest: str, reason: str) -> None:
+        serving = "another model goes on" if self._serving or self._reserve else "nothing serves"
+        _log.error("model %s is not used, %s: %s", digest[:12], serving, reason)
+        with _noted("that it failed"):
+            self._slot.mark_bad(digest, reason)
+
+    def _confirm(self, digest: str) -> None:
+        with _noted("that it serves"):
+            self._slot.confirm(digest)
+
+
+@contextmanager
+def _noted(what: str) -> Iterator[None]:
+    """A slot that can't be written must not stop the answers."""
+    try:
+        yield
+    except InvalidConfiguration as error:
+        _log.error("the slot can't note %s, which a restart will not know: %s", what, error)

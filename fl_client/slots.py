@@ -1,0 +1,164 @@
+"""Where a site keeps the versions of one model on disk, and which of them runs.
+
+    versions/<sha256>/model.onnx    one version; its name is the hex sha256 of the file
+    versions/<sha256>/bad           present when it failed: why, in words
+    current                         the digest that should run; whoever brings models writes it
+    good, previous                  the last two digests that ran; the engine writes them
+
+Each file is replaced whole and synced, so a power cut at any instant leaves the old word or the new
+one. ``current`` has one writer and ``good``, ``previous`` and ``bad`` have another: a downloader
+and an engine in two processes need no lock.
+"""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fl_common.components.files import sha256_of, sync, whole_file, write_whole
+from fl_common.errors import InvalidConfiguration, InvalidData
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_CHUNK = 1 << 20
+
+
+class Slot:
+    """The versions of one model in ``folder``, made where it is absent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._versions = folder / "versions"
+        with _written(folder):
+            self._versions.mkdir(parents=True, exist_ok=True)
+
+    def place(self, path: Path) -> str:
+        """Copy the model file at ``path`` into the slot; it does not run yet. Returns its digest.
+
+        A version that is there already is written again, which heals a damaged one. A file that
+        changes while it is copied is found when it is read.
+
+        Raises:
+            InvalidData: ``path`` can't be read.
+            InvalidConfiguration: the slot can't be written (a full disk); nothing has changed.
+        """
+        try:
+            digest = sha256_of(path)
+            source = path.open("rb")
+        except OSError as error:
+            raise InvalidData(
+                f"model {path}", f"can't be read ({error.strerror})", "Give a model.onnx"
+            ) from error
+        file = self._versions / digest / "model.onnx"
+        with source, _written(file), whole_file(file) as copy:
+            shutil.copyfileobj(source, copy, _CHUNK)
+        with _written(file):
+            sync(self._versions)
+        return digest
+
+    def activate(self, digest: str) -> None:
+        """Make ``digest`` the version that should run, also where it failed before.
+
+        Versions that nothing names any more are removed.
+
+        Raises:
+            InvalidData: there is no such version in the slot.
+            InvalidConfiguration: the slot can't be written; the old version goes on.
+        """
+        if not self._holds(digest):
+            raise InvalidData(
+                f"model version {digest!r}",
+                f"is not in {self.folder}",
+                "Place the file first, and activate the digest that this returns",
+            )
+        (self._versions / digest / "bad").unlink(missing_ok=True)
+        self._write(self.folder / "current", digest)
+        self._prune()
+
+    def current(self) -> str | None:
+        """The digest that should run; None where nothing was activated."""
+        return self._read("current")
+
+    def last_good(self) -> str | None:
+        """The newest version that ran and did not fail since; None where there is none."""
+        return next(iter(self.ran_before()), None)
+
+    def ran_before(self) -> list[str]:
+        """The versions that ran and did not fail since, newest first: two at most."""
+        candidates = (self._read("good"), self._read("previous"))
+        return [d for d in candidates if d and self._holds(d) and not self.failure(d)]
+
+    def previous(self) -> str | None:
+        """The version that ran before the last good one: where a roll-back leads."""
+        return self._read("previous")
+
+    def failure(self, digest: str) -> str | None:
+        """Why ``digest`` was marked bad; None where it was not."""
+        try:
+            return (self._versions / digest / "bad").read_text("utf-8")
+        except OSError:
+            return None
+
+    def read(self, digest: str) -> bytes:
+        """The model file of a version, after proof that it is whole.
+
+        Raises:
+            InvalidData: it is absent, can't be read, or is not what was placed.
+        """
+        path = self._versions / digest / "model.onnx"
+        remedy = f"Place the version {digest[:12]} again, or activate another one"
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InvalidData(f"{path}", f"can't be read ({error.strerror})", remedy) from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            rule = f"is cut or changed: its {len(content)} bytes have another digest than its name"
+            raise InvalidData(f"{path}", rule, remedy)
+        return content
+
+    def confirm(self, digest: str) -> None:
+        """``digest`` runs: it becomes the last good version, the one before it ``previous``."""
+        good = self._read("good")
+        if digest == good:
+            return
+        if good is not None and not self.failure(good):
+            self._write(self.folder / "previous", good)
+        self._write(self.folder / "good", digest)
+
+    def mark_bad(self, digest: str, reason: str) -> None:
+        """``digest`` failed, and is not tried again until someone activates it."""
+        self._write(self._versions / digest / "bad", reason)
+
+    def _holds(self, digest: str) -> bool:
+        named = _DIGEST.fullmatch(digest) is not None
+        return named and (self._versions / digest / "model.onnx").is_file()
+
+    def _read(self, name: str) -> str | None:
+        try:
+            digest = (self.folder / name).read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return digest if _DIGEST.fullmatch(digest) else None
+
+    def _write(self, path: Path, text: str) -> None:
+        with _written(path):
+            write_whole(path, text.encode())
+
+    def _prune(self) -> None:
+        named = {self._read(name) for name in ("current", "good", "previous")}
+        for version in self._versions.iterdir():
+            if version.name not in named:
+                shutil.rmtree(version, ignore_errors=True)
+        for part in self._versions.glob("*/.model.onnx.*"):  # of a copy that was killed
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"{path}", f"can't be written ({error.strerror})", "Free space or choose another folder"
+        ) from error

@@ -1,0 +1,91 @@
+"""Whether a model is one for the site's task; nothing that fails here ever sees a reading."""
+
+import numpy as np
+
+from fl_client.onnx_model import OnnxModel, Tensor
+from fl_common.errors import InvalidData
+from fl_common.vocabulary import Floats, Task
+from models.lineage import parse_properties
+
+INPUT, OUTPUT = "values", "probabilities"
+"""The names of a published model's input and of the output that is used (``models.export``)."""
+
+_CHECKED = ("labels", "channels", "units", "rate_hz", "window_shape")
+
+
+def check_for_task(model: OnnxModel, task: Task) -> None:
+    """Compare the model's metadata, inputs and outputs with ``task``.
+
+    Raises:
+        InvalidData: something differs; the message has both sides.
+    """
+    try:
+        metadata = parse_properties(model.properties)
+    except (KeyError, TypeError, ValueError) as error:
+        rule = f"has no metadata of a published model ({type(error).__name__}: {error})"
+        raise InvalidData("the model", rule, "Give a model.onnx that a run has written") from error
+    if metadata.task != task.name:
+        raise _of_another("task", metadata.task, task.name, task)
+    for field in _CHECKED:
+        theirs, ours = getattr(metadata, field), getattr(task, field)
+        if theirs != ours:
+            raise _of_another(field, theirs, ours, task)
+    _check_tensor("input", INPUT, (None, *task.window_shape), model.inputs, task)
+    _check_tensor("output", OUTPUT, (None, len(task.labels)), model.outputs, task)
+    if len(model.inputs) != 1:
+        names = tuple(tensor.name for tensor in model.inputs)
+        raise _of_another("inputs", names, (INPUT,), task)
+
+
+def warm_up(model: OnnxModel, task: Task, largest_batch: int) -> None:
+    """Run the model on typical readings, one window and a whole batch.
+
+    The first call allocates and is the slowest, so it happens before any window waits for it.
+
+    Raises:
+        InvalidData: it can't run, or the answer is not finite probabilities.
+    """
+    shape = [1] * len(task.window_shape)
+    shape[task.channel_axis] = len(task.center)
+    window = np.asarray(task.center, np.float32).reshape(shape)
+    for count in (1, largest_batch):
+        values_N = np.ascontiguousarray(np.broadcast_to(window, (count, *task.window_shape)))
+        probabilities_NK = probabilities(model, values_N)
+        if probabilities_NK.shape != (count, len(task.labels)):
+            raise _useless(f"answers {count} windows with shape {probabilities_NK.shape}")
+        if not np.isfinite(probabilities_NK).all():
+            raise _useless("answers typical readings with values that are not finite")
+
+
+def probabilities(model: OnnxModel, values_N: Floats) -> Floats:
+    """What the model says of each window: (N, K).
+
+    Raises:
+        InvalidData: it can't compute with these windows.
+    """
+    found: Floats = model.run({INPUT: values_N}, [OUTPUT])[OUTPUT]
+    return found
+
+
+def _check_tensor(
+    what: str, name: str, shape: tuple[int | None, ...], found: tuple[Tensor, ...], task: Task
+) -> None:
+    wanted = Tensor(name, "float32", shape)
+    theirs = next((tensor for tensor in found if tensor.name == name), None)
+    if theirs is None:
+        names = tuple(tensor.name for tensor in found)
+        raise _of_another(f"{what} names", names, (name,), task)
+    if theirs != wanted:
+        raise _of_another(f"{what} {name!r}", theirs, wanted, task)
+
+
+def _of_another(what: str, theirs: object, ours: object, task: Task) -> InvalidData:
+    return InvalidData(
+        f"the model's {what} {theirs!r}",
+        f"differs from this site's {ours!r}",
+        f"Publish a model for the task {task.name!r} of this site, or correct the site's task",
+    )
+
+
+def _useless(rule: str) -> InvalidData:
+    return InvalidData("the model", rule, "Publish a model whose parameters are finite")
