@@ -5,6 +5,8 @@
     │   ├── InvalidConfiguration    an override, a plan or a combination of both
     │   └── InvalidData             an archive, an array or a file of a user's
     ├── LedgerError             the privacy ledger can't be read or written: exit status 2
+    ├── StoreError              a site's store can't be read or written: exit status 2
+    │   └── StoreFull               its disk is full: what was not acknowledged is sent again
     ├── PrivacyViolation        a guard of the DP mechanism tripped: nothing is sent
     ├── ComponentError          the component repository gives nothing that may be used
     │   ├── UpdateRefused           metadata or content that is not to be trusted
@@ -51,6 +53,16 @@ class LedgerError(JoinTheDotsError):
     """The ledger of privacy spent can't be trusted or written."""
 
     exit_status = 2
+
+
+class StoreError(JoinTheDotsError):
+    """The site's store of readings and windows can't be opened, read or written."""
+
+    exit_status = 2
+
+
+class StoreFull(StoreError):
+    """The disk under the site's store is full; nothing of the transaction was kept."""
 
 
 class PrivacyViolation(JoinTheDotsError):

@@ -1,0 +1,134 @@
+"""The site's one SQLite file: spool, windows and labels, so that one transaction covers them all.
+
+WAL mode with synchronous=FULL: what a transaction wrote is on the disk when it returns, and a
+process that is killed at any instant leaves the state before or behind it. The training process
+opens the same file and reads beside the writer. Each module owns its tables and creates them with
+``CREATE TABLE IF NOT EXISTS`` in its constructor. The privacy ledger is a file of its own.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fl_common.errors import StoreError, StoreFull
+
+SCHEMA_VERSION = 1
+"""Goes up when a table of any module changes its meaning."""
+_APPLICATION_ID = 0x4A746453  # "JtdS": tells a site's store from any other SQLite file
+_LOCK_SECONDS = 30.0
+_LITTLE_SPACE = 256 * 1024  # bytes: below, "disk I/O error" means that the disk is full
+
+_FULL = ("can't grow: the disk is full", "Free some space on it; sensors' messages wait meanwhile")
+_MOVE_AWAY = "Move the file away, or put a whole copy back; a new one is made on the next start"
+_FAULTS = {
+    "SQLITE_READONLY": ("is read-only", "Make the file and its folder writable"),
+    "SQLITE_CANTOPEN": ("can't be opened", "Check that its folder exists and is writable"),
+    "SQLITE_BUSY": ("is locked by another process", "Run one sensing process per site folder"),
+    "SQLITE_IOERR": ("can't be read or written", "Check the disk"),
+    "SQLITE_NOTADB": ("is not a site's store", _MOVE_AWAY),
+    "SQLITE_CORRUPT": ("is damaged", _MOVE_AWAY),
+}
+"""What SQLite says, as a rule and a remedy; by the beginning of its error name."""
+
+
+def open_store(path: Path) -> sqlite3.Connection:
+    """The store at ``path``, created where there is none; durable, safe to share by processes.
+
+    Any one thread at a time may use the connection. Write within ``transaction``.
+
+    Raises:
+        StoreError: the file is cut, damaged, of a newer version, or no store of ours.
+    """
+    with explained(path):
+        connection = sqlite3.connect(
+            path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _check_or_mark(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, durable when it ends; inside another one, a part of that.
+
+    Raises:
+        StoreFull: the disk is full.
+        StoreError: anything else that SQLite says.
+    """
+    if connection.in_transaction:
+        yield
+        return
+    with explained(_path_of(connection)):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            _roll_back(connection)
+            raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """Undo the transaction, where SQLite has not done it by itself."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours, with the file, what is wrong and what helps."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith("SQLITE_FULL") or (name.startswith("SQLITE_IOERR") and _full(path)):
+            raise StoreFull(f"{path}: {_FULL[0]}. {_FULL[1]}.") from error
+        for beginning, (rule, remedy) in _FAULTS.items():
+            if name.startswith(beginning):
+                raise StoreError(f"{path}: {rule} ({error}). {remedy}.") from error
+        raise StoreError(f"{path}: {error} ({name}). Please report this.") from error
+
+
+def _check_or_mark(path: Path, connection: sqlite3.Connection) -> None:
+    """Mark a new file as a store, or check that an old one is a store that this version reads."""
+    with transaction(connection):
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if (application, version, tables) == (0, 0, 0):
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            return
+    if application != _APPLICATION_ID:
+        rule, remedy = _FAULTS["SQLITE_NOTADB"]
+        raise StoreError(f"{path}: {rule}. {remedy}.")
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: has schema version {version}, and this program reads {SCHEMA_VERSION}."
+            " Run the version that wrote it, or move the file away."
+        )
+    if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        rule, remedy = _FAULTS["SQLITE_CORRUPT"]
+        raise StoreError(f"{path}: {rule} ({found}). {remedy}.")
+
+
+def _path_of(connection: sqlite3.Connection) -> Path:
+    return Path(connection.execute("PRAGMA database_list").fetchone()[2])
+
+
+def _full(path: Path) -> bool:
+    """Whether there is hardly any space left below ``path``."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LITTLE_SPACE
