@@ -77,6 +77,7 @@ COMPARED = (
             "training.learning_rate=0.03",
             "training.batch_size=10",
             "privacy=none",
+            "engine.cohorts=1",  # a tiny net: ten sites in one stack
         ),
         clients_per_round=10,
         rounds=100,

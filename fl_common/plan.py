@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from fl_common.errors import InvalidConfiguration
@@ -99,10 +100,18 @@ class RunPlan:
 
     def digest(self) -> str:
         """Hex sha256 of the plan's canonical JSON."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        return self._digest
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces."""
+        return self._json
+
+    @cached_property
+    def _digest(self) -> str:
+        return hashlib.sha256(self._json.encode()).hexdigest()
+
+    @cached_property
+    def _json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @staticmethod

@@ -7,6 +7,7 @@ hold a window or a reading.
 """
 
 from functools import lru_cache
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,10 +15,12 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction, RunPlan
-from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal, RefusalReason
+from fl_common.vocabulary import Evaluation, Floats, LocalUpdate, Parameters, Refusal, RefusalReason
 
 _HEAD, _ARRAYS = "head", "arrays"
 _UPDATE, _REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
+_FLOAT32, _RAW = "float32", "float32-little-endian"
+_LITTLE_ENDIAN = np.dtype("<f4")
 _DETAIL_LIMIT = 2000
 _Kind = TypeVar("_Kind", str, int, float, bool)
 
@@ -54,9 +57,7 @@ class InstructionReader:
             WireError: a record or a field is missing or of another type.
             InvalidConfiguration: the plan or the clip norm breaks a rule.
         """
-        head, record = _config(content, _HEAD), content.array_records.get(_ARRAYS)
-        if record is None:
-            raise WireError(f"the instruction has no record {_ARRAYS!r}")
+        head, record = _config(content, _HEAD), _arrays(content)
         if record is not self._record:
             self._parameters, self._record = _from_arrays(record), record
         plan = _parse_plan(_field(head, "plan", str))
@@ -100,11 +101,11 @@ def read_answer(content: RecordDict) -> LocalUpdate | Refusal | Evaluation:
         if reason not in list(RefusalReason):
             raise WireError(f"unknown reason {reason!r} of a refusal")
         return Refusal(*origin, RefusalReason(reason), _field(head, "detail", str))
-    if kind == _UPDATE and _ARRAYS in content.array_records:
-        delta = _from_arrays(content.array_records[_ARRAYS])
+    if kind == _UPDATE:
+        delta = _from_arrays(_arrays(content))
         within = _field(head, "within_clip_norm", bool) if "within_clip_norm" in head else None
         return LocalUpdate(*origin, delta, _field(head, "weight", float), within)
-    raise WireError(f"unknown kind {kind!r} of answer, or an update without arrays")
+    raise WireError(f"unknown kind {kind!r} of answer")
 
 
 def write_name(site: str, position: int) -> RecordDict:
@@ -136,27 +137,40 @@ def _if_known(**fields: float | bool | None) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
+def to_array(values: Floats) -> Array:
+    """One array as it travels: its little-endian float32 values, without a header of their own."""
+    data = np.ascontiguousarray(values, _LITTLE_ENDIAN).tobytes()
+    return Array(_FLOAT32, values.shape, _RAW, data)
+
+
 def _to_arrays(parameters: Parameters) -> ArrayRecord:
-    return ArrayRecord({name: Array(np.ascontiguousarray(a)) for name, a in parameters.items()})
+    return ArrayRecord({name: to_array(array) for name, array in parameters.items()})
 
 
 def _from_arrays(record: ArrayRecord) -> Parameters:
-    parameters: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+    """The named arrays, read-only views of the record's bytes."""
+    parameters: dict[str, Floats] = {}
     for name, array in record.items():
-        try:
-            values = array.numpy()
-        except Exception as error:  # whatever numpy raises on bytes from the wire
-            raise WireError(f"array {name!r} can't be read: {error}") from error
-        if values.dtype != np.float32:
-            raise WireError(f"array {name!r} has type {values.dtype}, not float32")
-        parameters[name] = values
+        if (array.dtype, array.stype) != (_FLOAT32, _RAW):
+            raise WireError(f"array {name!r} is of {array.dtype} as {array.stype}, not {_RAW}")
+        if any(size < 0 for size in array.shape) or 4 * prod(array.shape) != len(array.data):
+            raise WireError(f"array {name!r} of shape {array.shape} has {len(array.data)} bytes")
+        parameters[name] = np.frombuffer(array.data, _LITTLE_ENDIAN).reshape(array.shape)
     return parameters
 
 
 def _config(content: RecordDict, key: str) -> ConfigRecord:
-    if key not in content.config_records:
+    record = content.get(key)
+    if not isinstance(record, ConfigRecord):
         raise WireError(f"the message has no record {key!r}")
-    return content.config_records[key]
+    return record
+
+
+def _arrays(content: RecordDict) -> ArrayRecord:
+    record = content.get(_ARRAYS)
+    if not isinstance(record, ArrayRecord):
+        raise WireError(f"the message has no record {_ARRAYS!r}")
+    return record
 
 
 def _field(head: ConfigRecord, key: str, kind: type[_Kind]) -> _Kind:

@@ -97,7 +97,14 @@ class Job:
         if engine["name"] == "ray":
             run_on_ray(server_app, client_app, sites, engine["cpus_per_site"])
         else:
-            run_in_process(server_app, client_app, sites, engine["cohort_size"], engine["workers"])
+            run_in_process(
+                server_app,
+                client_app,
+                sites,
+                workers=engine["workers"],
+                cohorts=engine["cohorts"],
+                cohort_size=engine["cohort_size"],
+            )
 
     def _record(self, report: RoundReport) -> Row:
         """Evaluate the round, show it and write its line."""

@@ -26,15 +26,15 @@ _CLIENT_APP_ERROR = 2
 class LoopbackGrid(Grid):
     """A grid of ``sites`` nodes; node i + 1 is the site at position i.
 
-    The messages of one pull are cut into equal cohorts of at most ``cohort_size``, two at least.
-    The cut does not depend on the number of workers: the last bits of a sum may depend on the
-    cohort's size, and the number of workers must not change a result.
+    The messages of one pull are cut into equal cohorts: at least ``cohorts``, and each of at most
+    ``cohort_size`` sites. The cut does not depend on the number of workers: the last bits of a sum
+    may depend on the cohort's size, and the number of workers must not change a result.
     """
 
-    def __init__(self, workers: Workers, sites: int, cohort_size: int) -> None:
+    def __init__(self, workers: Workers, sites: int, cohorts: int, cohort_size: int) -> None:
         self._workers = workers
         self._sites = sites
-        self._cohort_size = cohort_size
+        self._cohorts, self._cohort_size = cohorts, cohort_size
         self._waiting: dict[str, Message] = {}
         identify_process()
 
@@ -75,7 +75,7 @@ class LoopbackGrid(Grid):
         """The replies, made cohort by cohort while they are read, in the order of the push."""
         wanted = set(message_ids)
         waiting = [identity for identity in self._waiting if identity in wanted]
-        count = max(2, math.ceil(len(waiting) / self._cohort_size))
+        count = max(self._cohorts, math.ceil(len(waiting) / self._cohort_size))
         size = max(1, math.ceil(len(waiting) / count))
         cohorts = (
             [self._waiting.pop(identity) for identity in waiting[start : start + size]]
@@ -137,13 +137,19 @@ def _or_errors(call: Callable[[], list[Message]], asked: Sequence[Message]) -> l
 
 
 def run_in_process(
-    server_app: ServerApp, client_app: SiteApp, sites: int, cohort_size: int, workers: int
+    server_app: ServerApp,
+    client_app: SiteApp,
+    sites: int,
+    *,
+    workers: int,
+    cohorts: int,
+    cohort_size: int,
 ) -> None:
     """Run both apps to the end of the ServerApp, with ``workers`` processes that train."""
     answering = CohortAnswering(client_app, sites)
     team: Workers = ThisProcess(answering) if workers == 1 else ForkedWorkers(answering, workers)
     try:
-        grid = LoopbackGrid(team, sites, cohort_size)
+        grid = LoopbackGrid(team, sites, cohorts, cohort_size)
         server_app(grid, Context(_RUN_ID, _SERVER_NODE, {}, RecordDict(), {}))
     finally:
         team.close()

@@ -34,4 +34,4 @@ class Observed:
 def observed_grid(app: SiteApp, sites: int, cohort_size: int, watch: Watch) -> LoopbackGrid:
     """A grid of ``sites`` nodes in this process whose replies pass ``watch``."""
     workers = Observed(ThisProcess(CohortAnswering(app, sites)), watch)
-    return LoopbackGrid(workers, sites, cohort_size)
+    return LoopbackGrid(workers, sites, 1, cohort_size)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
+from fl_common import wire
 from simulate.egress.sentinels import NAMES, READINGS, UNKNOWN_LABEL, label_run, planted_values
 from tests import samples
 
@@ -46,9 +47,9 @@ def as_metric(content: RecordDict) -> None:
 def as_parameters(content: RecordDict) -> None:
     for arrays in content.array_records.values():
         name, array = next(iter(arrays.items()))
-        values = array.numpy().copy()
+        values = np.frombuffer(array.data, "<f4").reshape(array.shape).copy()
         values.flat[3] = READINGS[2]
-        arrays[name] = Array(values)
+        arrays[name] = wire.to_array(values)
 
 
 def as_site(content: RecordDict) -> None:

@@ -18,7 +18,7 @@ from fl_common.noise import check_standard_normal
 from fl_common.plan import Privacy
 from fl_common.privacy import PrivacyPlan, check_delta
 from fl_common.site_privacy import SitePrivacyPlan
-from fl_common.vocabulary import Refusal, RefusalReason
+from fl_common.vocabulary import Parameters, Refusal, RefusalReason
 from models.nets import Net
 
 
@@ -133,12 +133,23 @@ def _check_parameters(task: LocalTask, net: Net) -> None:
             "must have the names and shapes of the net that the plan names",
             "Run server and sites with the same version",
         )
-    if not params.is_finite(task.parameters):
+    if not _is_finite(task.parameters):
         raise InvalidConfiguration(
             "global parameters",
             "must be finite and hold NaN or infinity",
             "The run has diverged: lower training.learning_rate",
         )
+
+
+_last_finite: Parameters = {}
+
+
+def _is_finite(parameters: Parameters) -> bool:
+    """As ``params.is_finite``, once for all sites of a round, who share the global parameters."""
+    global _last_finite
+    if parameters is not _last_finite and params.is_finite(parameters):
+        _last_finite = parameters
+    return parameters is _last_finite
 
 
 @lru_cache(maxsize=16)

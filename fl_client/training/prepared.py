@@ -47,6 +47,7 @@ class PreparedCache:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
+        self._nbytes = 0
         self._entries: OrderedDict[Hashable, tuple[weakref.ref[Floats], Prepared]] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -61,28 +62,28 @@ class PreparedCache:
                 return found[1]
         fresh = _prepare(net_for(task.plan), windows)
         with self._lock:
+            self._remove(key)
             gone = weakref.ref(windows.values, lambda _: self._drop(key))
             self._entries[key] = (gone, fresh)
-            self._shrink()
+            self._nbytes += fresh.nbytes
+            while self._nbytes > self._capacity and len(self._entries) > 1:
+                self._remove(next(iter(self._entries)))
         return fresh
 
     @property
     def nbytes(self) -> int:
         """Memory that all entries take, in bytes."""
-        with self._lock:
-            return sum(entry.nbytes for _, entry in self._entries.values())
+        return self._nbytes
 
     def _drop(self, key: Hashable) -> None:
         with self._lock:
             found = self._entries.get(key)
             if found is not None and found[0]() is None:
-                del self._entries[key]
+                self._remove(key)
 
-    def _shrink(self) -> None:
-        total = self.nbytes
-        while total > self._capacity and len(self._entries) > 1:
-            _, (_, oldest) = self._entries.popitem(last=False)
-            total -= oldest.nbytes
+    def _remove(self, key: Hashable) -> None:
+        if (entry := self._entries.pop(key, None)) is not None:
+            self._nbytes -= entry[1].nbytes
 
 
 _CACHE = PreparedCache(CACHE_BYTES)

@@ -77,7 +77,7 @@ def load_parameters(net: nn.Module, parameters: Parameters) -> None:
     """Write ``parameters`` into ``net`` in place; names and shapes must be the net's own."""
     with torch.no_grad():
         for name, tensor in _tensors(net):
-            tensor.copy_(torch.from_numpy(np.ascontiguousarray(parameters[name])))
+            tensor.copy_(torch.from_numpy(np.array(parameters[name])))
 
 
 def _tensors(net: nn.Module) -> list[tuple[str, torch.Tensor]]:

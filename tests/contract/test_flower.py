@@ -33,7 +33,7 @@ class Echo(ClientApp):
 
 
 def grid(app: Echo, cohort_size: int = 2) -> LoopbackGrid:
-    return LoopbackGrid(ThisProcess(CohortAnswering(app, 5)), 5, cohort_size)  # type: ignore[arg-type]
+    return LoopbackGrid(ThisProcess(CohortAnswering(app, 5)), 5, 1, cohort_size)  # type: ignore[arg-type]
 
 
 def test_a_grid_is_a_public_abstract_class_with_these_methods() -> None:
@@ -98,5 +98,5 @@ def test_a_server_app_is_called_with_grid_and_context() -> None:
 
 
 def test_a_million_nodes_cost_nothing() -> None:
-    network = LoopbackGrid(ThisProcess(list), 1_000_000, 64)
+    network = LoopbackGrid(ThisProcess(list), 1_000_000, 1, 64)
     assert isinstance(network.get_node_ids(), range)

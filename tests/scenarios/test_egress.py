@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Array, Message, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
 from fl_client import app, participation
 from fl_client.app import SiteApp
 from fl_client.training import LocalTask
 from fl_client.training.opacus import OpacusTrainer
+from fl_common import wire
 from fl_common.plan import RunPlan
 from fl_common.privacy import epsilon_of
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
@@ -147,7 +148,7 @@ def test_arrays_other_than_the_nets_are_caught(
 ) -> None:
     def spoil(content: RecordDict) -> None:
         for arrays in content.array_records.values():
-            arrays["statistics"] = Array(np.zeros(3, np.float32))
+            arrays["statistics"] = wire.to_array(np.zeros(3, np.float32))
 
     leak(monkeypatch, spoil)
     egress = rehearsed(tmp_path)

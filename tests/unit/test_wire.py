@@ -84,10 +84,13 @@ def test_damaged_heads_are_refused(content: RecordDict) -> None:
 @pytest.mark.parametrize(
     "array",
     [
-        Array("float32", (2,), "numpy.ndarray", b"garbage"),
-        Array("float32", (2,), "numpy.ndarray", b""),
-        Array("float32", (2,), "torch.tensor", b"garbage"),
-        Array(np.zeros(2)),
+        Array("float32", (2,), "float32-little-endian", b"garbage"),
+        Array("float32", (2,), "float32-little-endian", b""),
+        Array("float32", (2,), "float32-little-endian", bytes(12)),
+        Array("float32", (-2,), "float32-little-endian", bytes(8)),
+        Array("float32", (2,), "torch.tensor", bytes(8)),
+        Array("float64", (2,), "float32-little-endian", bytes(16)),
+        Array(np.zeros(2, np.float32)),
         Array(np.array(["text"])),
     ],
 )

@@ -85,7 +85,7 @@ class ManySites:
             delta_SP = train_stack(self._net, ordered, steps, global_SP).sub_(global_SP)
         finally:
             self._net.release()
-        is_finite_S = torch.isfinite(delta_SP).all(1).tolist()
+        is_finite_S = _are_finite(delta_SP)
         deltas: list[Parameters | None] = [None] * len(stack)
         for place, delta_P, is_finite in zip(order, delta_SP, is_finite_S, strict=True):
             deltas[place] = from_row(delta_P, self._net.slots) if is_finite else None
@@ -121,6 +121,13 @@ class OneByOne:
             raise PrivacyViolation("a buffer changed without noise. The update is withheld.")
         delta = {**from_row(delta_SP[0], self._net.slots), **learnt}
         return [delta if params.is_finite(delta) else None]
+
+
+def _are_finite(rows_SP: torch.Tensor) -> list[bool]:
+    """Whether each row holds finite numbers only; the sums tell at once where all of them do."""
+    if bool(torch.isfinite(rows_SP.sum())):
+        return [True] * len(rows_SP)
+    return [bool(each) for each in torch.isfinite(rows_SP).all(1)]
 
 
 def _is_private(task: LocalTask) -> bool:
