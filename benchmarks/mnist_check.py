@@ -8,12 +8,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
+from benchmarks.machine import facts
 from benchmarks.measure import ProcessFailed
-from benchmarks.privacy_results import Check, Published, Trial
-from benchmarks.privacy_runs import command, trial
-from benchmarks.privacy_table import data_of, keep
+from benchmarks.privacy_results import Check, Published
+from benchmarks.privacy_runs import command
+from benchmarks.privacy_table import data_of, journal_of, keep, tried
 
 PUBLISHED = Published(
     source="Opacus' MNIST example"
@@ -26,8 +25,6 @@ PUBLISHED = Published(
 _OVERRIDES = ("experiment=opacus_mnist",)
 _LIMIT_S = 3 * 3600.0
 
-_console = Console(highlight=False, soft_wrap=True)
-
 
 def measure(data: Path | None, seeds: int) -> Check:
     """The published settings with each seed.
@@ -35,11 +32,9 @@ def measure(data: Path | None, seeds: int) -> Check:
     Raises:
         ProcessFailed: a run failed.
     """
-    trials: list[Trial] = []
-    for seed in range(seeds):
-        done = trial([*_OVERRIDES, f"seed={seed}"], data, _LIMIT_S)
-        _console.print(f"seed {seed}  accuracy {done.accuracy:.4f}  {done.wall_s:.0f} s")
-        trials.append(done)
+    with journal_of("mnist", facts(), seeds).series() as journal:
+        asked = [[*_OVERRIDES, f"seed={seed}"] for seed in range(seeds)]
+        trials = [tried(overrides, data, _LIMIT_S, journal) for overrides in asked]
     return Check(command(_OVERRIDES), PUBLISHED, tuple(trials))
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 from typing import Any
 
 from benchmarks.environments import ROOT
@@ -63,6 +63,11 @@ class Level:
     def mean(self) -> float:
         """Mean accuracy."""
         return fmean(trial.accuracy for trial in self.trials)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the accuracy over seeds; 0.0 for one seed."""
+        return stdev(t.accuracy for t in self.trials) if len(self.trials) > 1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -148,11 +153,13 @@ def write_measured(path: Path, measured: Measured) -> None:
     write_text(path, json.dumps(asdict(measured), indent=1, allow_nan=False) + "\n")
 
 
+def trial_of(fields: dict[str, Any]) -> Trial:
+    """The trial that ``asdict`` took apart."""
+    return Trial(**{**fields, "promise": fields["promise"] and Promise(**fields["promise"])})
+
+
 def _trials(fields: dict[str, Any]) -> tuple[Trial, ...]:
-    return tuple(
-        Trial(**{**trial, "promise": trial["promise"] and Promise(**trial["promise"])})
-        for trial in fields["trials"]
-    )
+    return tuple(map(trial_of, fields["trials"]))
 
 
 def _cost(fields: dict[str, Any]) -> Cost:

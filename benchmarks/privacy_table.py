@@ -2,18 +2,23 @@
 
 python -m benchmarks.privacy_table --data FOLDER    what `make privacy-table` runs
 python -m benchmarks.privacy_table --cost           what DP costs in time, on the same page
+
+Each run is kept as soon as it is done: the same command again goes on where it was cut off.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 
 from benchmarks.activity_parts import data_facts
+from benchmarks.journal import FOLDER, Journal
 from benchmarks.machine import Facts, facts
 from benchmarks.measure import ProcessFailed
 from benchmarks.privacy_page import to_markdown
@@ -25,6 +30,7 @@ from benchmarks.privacy_results import (
     Measured,
     Trial,
     read_measured,
+    trial_of,
     write_measured,
 )
 from benchmarks.privacy_runs import command, run, trial
@@ -69,23 +75,31 @@ def measure_levels(data: Path | None) -> list[Level]:
         BadInput: no data there.
     """
     machine = {**facts(), "data": data_facts(data)}
-    levels = [_level(("experiment=har_without_privacy",), data, machine)]
-    for limit in LIMITS:
-        levels.append(
-            _level(("experiment=har_private", f"privacy.epsilon={limit:g}"), data, machine)
-        )
-    return levels
+    asked: list[tuple[str, ...]] = [("experiment=har_without_privacy",)]
+    asked += [("experiment=har_private", f"privacy.epsilon={limit:g}") for limit in LIMITS]
+    with journal_of("table", machine, len(asked) * len(SEEDS)).series() as journal:
+        return [_level(overrides, data, machine, journal) for overrides in asked]
 
 
-def _level(overrides: Sequence[str], data: Path | None, machine: Facts) -> Level:
-    trials: list[Trial] = []
-    for seed in SEEDS:
-        asked = [*overrides, f"seed={seed}"]
-        trials.append(trial(asked, data, _LIMIT_S))
-        _console.print(
-            f"{command(asked):<75} accuracy {trials[-1].accuracy:.4f}  {trials[-1].wall_s:5.1f} s"
-        )
+def _level(overrides: Sequence[str], data: Path | None, machine: Facts, journal: Journal) -> Level:
+    trials = [tried([*overrides, f"seed={seed}"], data, _LIMIT_S, journal) for seed in SEEDS]
     return Level(command(overrides), tuple(trials), machine)
+
+
+def tried(asked: Sequence[str], data: Path | None, limit_s: float, journal: Journal) -> Trial:
+    """One run as a trial, or the one that the journal has kept.
+
+    Raises:
+        ProcessFailed: it failed.
+    """
+    done = trial_of(journal.measure(command(asked), lambda: asdict(trial(asked, data, limit_s))))
+    _console.print(f"{command(asked):<75} accuracy {done.accuracy:.4f}  {done.wall_s:5.1f} s")
+    return done
+
+
+def journal_of(name: str, machine: Facts, total: int) -> Journal:
+    """The journal of a series of ``total`` runs, in a folder that git ignores."""
+    return Journal(FOLDER / f"privacy-{name}.json", str(machine["commit"]), total, _console)
 
 
 def measure_costs(data: Path | None) -> list[Cost]:
@@ -94,20 +108,35 @@ def measure_costs(data: Path | None) -> list[Cost]:
     Raises:
         ProcessFailed: a run failed.
     """
-    costs = []
-    for name, work, *both in _COSTS:
-        machine = facts()
-        seconds: list[list[float]] = [[], []]
-        for repeat in range(_REPEATS):
-            for taken, overrides in zip(seconds, both, strict=True):
-                summary, _ = run([*overrides, f"seed={repeat}"], data, _LIMIT_S)
-                taken.append(median(summary["seconds"]["rounds"]))
-            _console.print(
-                f"{name:<30} {seconds[0][-1]:.3f} s with DP, {seconds[1][-1]:.3f} s without"
-            )
-        commands = (command(both[0]), command(both[1]))
-        costs.append(Cost(name, work, commands, tuple(seconds[0]), tuple(seconds[1]), machine))
-    return costs
+    machine = facts()
+    with journal_of("cost", machine, 2 * _REPEATS * len(_COSTS)).series() as journal:
+        return [
+            _cost(name, work, (private, plain), data, machine, journal)
+            for name, work, private, plain in _COSTS
+        ]
+
+
+def _cost(
+    name: str,
+    work: str,
+    both: tuple[Sequence[str], Sequence[str]],
+    data: Path | None,
+    machine: Facts,
+    journal: Journal,
+) -> Cost:
+    seconds: list[list[float]] = [[], []]
+    for repeat in range(_REPEATS):
+        for taken, overrides in zip(seconds, both, strict=True):
+            asked = [*overrides, f"seed={repeat}"]
+            taken.append(journal.measure(command(asked), partial(_median_round, asked, data)))
+        _console.print(f"{name:<30} {seconds[0][-1]:.3f} s with DP, {seconds[1][-1]:.3f} s without")
+    commands = (command(both[0]), command(both[1]))
+    return Cost(name, work, commands, tuple(seconds[0]), tuple(seconds[1]), machine)
+
+
+def _median_round(overrides: Sequence[str], data: Path | None) -> float:
+    summary, _ = run(overrides, data, _LIMIT_S)
+    return float(median(summary["seconds"]["rounds"]))
 
 
 def keep(change: Callable[[Measured], Measured]) -> None:

@@ -55,7 +55,7 @@ class Arrays(LazyWorld):
         names, labels_N = declared.labels_of(columns.source, columns.y_N)
         task = declared.task(columns.x.shape[1:], names)
         check_values(columns.source, columns.x, task)
-        train_rows, test_rows = _divide(columns)
+        train_rows, test_rows = _divide(columns, windows_per_reading - 1)
         own_N = columns.site_N[train_rows]
         existing, first, counts = np.unique(own_N, return_index=True, return_counts=True)
         chosen = existing[: number_of_sites(sites, len(existing), task.name)]
@@ -69,14 +69,14 @@ class Arrays(LazyWorld):
         super().__init__(task, _names(chosen), cut, None, _test_set(columns, labels_N, test_rows))
 
 
-def _divide(columns: Columns) -> tuple[Integers, Integers]:
+def _divide(columns: Columns, shared: int) -> tuple[Integers, Integers]:
     """Training and test rows, each in order of the sites' names."""
     order_N = np.argsort(columns.site_N, kind="stable")
     held_out_N = columns.held_out_N
     if held_out_N is None:
-        held_out_N = np.zeros(len(order_N), dtype=bool)
-        held_out_N[order_N] = _last_fifth(columns.site_N[order_N])
-    parts = order_N[~held_out_N[order_N]], order_N[held_out_N[order_N]]
+        parts = _by_time(columns.site_N, order_N, shared)
+    else:
+        parts = order_N[~held_out_N[order_N]], order_N[held_out_N[order_N]]
     for rows, name in zip(parts, ("training", "test"), strict=True):
         if not len(rows):
             raise InvalidData(
@@ -87,12 +87,18 @@ def _divide(columns: Columns) -> tuple[Integers, Integers]:
     return parts
 
 
-def _last_fifth(sorted_site_N: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """True for the last 20 % of the rows of each site, rounded down."""
-    _, first, counts = np.unique(sorted_site_N, return_index=True, return_counts=True)
-    from_end_N = np.repeat(first + counts, counts) - np.arange(len(sorted_site_N))
-    last: NDArray[np.bool_] = from_end_N <= np.repeat(counts // 5, counts)
-    return last
+def _by_time(
+    site_N: NDArray[np.generic], order_N: Integers, shared: int
+) -> tuple[Integers, Integers]:
+    """Held out: the last 20 % of the rows of each site, rounded down.
+
+    The ``shared`` rows before them have readings in common with them, and are left out.
+    """
+    _, first, counts = np.unique(site_N[order_N], return_index=True, return_counts=True)
+    from_end_N = np.repeat(first + counts, counts) - np.arange(len(order_N))
+    fifth_N = np.repeat(counts // 5, counts)
+    gap_N = np.where(fifth_N > 0, shared, 0)
+    return order_N[from_end_N > fifth_N + gap_N], order_N[from_end_N <= fifth_N]
 
 
 def _windows(columns: Columns, labels_N: Integers, rows: Integers) -> Windows:

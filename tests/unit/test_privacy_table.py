@@ -1,10 +1,15 @@
+"""The pages of the privacy table: what is measured, kept, and written."""
+
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from benchmarks import privacy_table
+from benchmarks.journal import Journal
 from benchmarks.machine import Facts
 from benchmarks.measure import ProcessFailed
 from benchmarks.privacy_page import to_markdown
@@ -56,7 +61,7 @@ def cells(page: str, first: str) -> list[str]:
 def test_a_level_shows_its_seeds_and_what_was_promised() -> None:
     page = to_markdown(Measured((level(8.0, 0.92, 0.90, 0.91),)))
     assert cells(page, "8") == [
-        *("8", "**0.910**", "0.900", "0.920", "0.90, reached"),
+        *("8", "**0.910**", "0.010", "0.900", "0.920", "0.90, reached"),
         *("8.00", "18.85", "4.94", "30 x 2", "9"),
     ]
     assert "RDP (named)" in page
@@ -69,16 +74,16 @@ def test_a_level_shows_its_seeds_and_what_was_promised() -> None:
 def test_a_figure_is_held_against_the_mean_alone() -> None:
     levels = (level(8.0, 0.95, 0.80, 0.95), level(4.0, 0.70, 0.98, 0.97), level(2.0, 0.86))
     page = to_markdown(Measured(levels))
-    verdicts = [cells(page, first)[4] for first in ("8", "4", "2")]
+    verdicts = [cells(page, first)[5] for first in ("8", "4", "2")]
     assert verdicts == ["0.90, reached", "0.88, reached", "0.85, reached"]
     missed = to_markdown(Measured((level(8.0, 0.95, 0.79, 0.95),)))
-    assert cells(missed, "8")[4] == "0.90, missed"
+    assert cells(missed, "8")[5] == "0.90, missed"
 
 
 def test_without_dp_no_epsilon_is_shown() -> None:
     page = to_markdown(Measured((level(None, 0.94), level(1.0, 0.88))))
-    assert cells(page, "no DP")[4:9] == ["-", "none", "none", "none", "30 x one pass"]
-    assert cells(page, "1")[4] == "-"
+    assert cells(page, "no DP")[5:10] == ["-", "none", "none", "none", "30 x one pass"]
+    assert cells(page, "1")[5] == "-"
 
 
 def test_the_cost_is_the_ratio_of_medians() -> None:
@@ -131,6 +136,43 @@ class Runs:
         self.asked.append(overrides)
         rounds = [100.0, self._seconds.pop(0), 0.0]
         return {"seconds": {"rounds": rounds}}, 9.0
+
+
+@pytest.fixture(autouse=True)
+def journals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where series that were cut off are kept in this test."""
+    monkeypatch.setattr(privacy_table, "FOLDER", tmp_path / "journals")
+    return tmp_path / "journals"
+
+
+def test_a_table_that_was_cut_off_goes_on_where_it_was(
+    monkeypatch: pytest.MonkeyPatch, journals: Path
+) -> None:
+    runs, whole = Runs([]), len(SEEDS) * (1 + len(LIMITS))
+
+    def cut_off(asked: list[str], *_: object) -> Trial:
+        if len(runs.asked) == 4:
+            raise ProcessFailed("power cut")
+        return runs.trial(asked)
+
+    monkeypatch.setattr(privacy_table, "data_facts", lambda data: "archive.zip")
+    monkeypatch.setattr(privacy_table, "trial", cut_off)
+    with pytest.raises(ProcessFailed):
+        measure_levels(None)
+    assert (journals / "privacy-table.json").exists()
+    monkeypatch.setattr(privacy_table, "trial", runs.trial)
+    levels = measure_levels(None)
+    assert len(runs.asked) == len({tuple(asked) for asked in runs.asked}) == whole
+    assert levels[0].trials[0] == Trial(1, 30, 0.9, 9.0, PROMISE)
+    assert not list(journals.iterdir()), "a table that is whole starts anew"
+
+
+def test_measurements_of_other_code_are_dropped(journals: Path) -> None:
+    for commit, expected in (("one", 1), ("one", 1), ("two", 2)):
+        journal = Journal(journals / "kept.json", commit, 1, Console(quiet=True))
+        with contextlib.suppress(ZeroDivisionError), journal.series():
+            assert journal.measure("a", iter((expected,)).__next__) == expected
+            raise ZeroDivisionError
 
 
 def test_every_level_is_run_with_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,13 @@ def test_without_a_split_the_last_fifth_of_each_site_is_held_out(tmp_path: Path)
     assert np.array_equal(own.test().windows.labels, data()["y"][held_out])
 
 
+def test_rows_that_share_readings_with_held_out_ones_are_left_out(tmp_path: Path) -> None:
+    own = world(saved(tmp_path, data()), windows_per_reading=3)
+    assert [len(own.windows(index)) for index in range(3)] == [7, 6, 4]
+    assert np.array_equal(own.windows(0).labels, data()["y"][rows_of("a")[:7]])
+    assert len(own.test().windows) == 4
+
+
 def test_sites_that_are_left_out_leave_the_test_set_too(tmp_path: Path) -> None:
     few = world(saved(tmp_path, data()), sites=1)
     assert few.sites == few.test().groups == ("a",)
