@@ -15,8 +15,8 @@ from fl_client.releases import Releases
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_task, refuse
 from fl_client.uplink import release_refusal, release_update
-from fl_common.errors import BadInput, LedgerError, PrivacyViolation
-from fl_common.plan import Instruction
+from fl_common.errors import BadInput, LedgerError, PrivacyViolation, StoreError
+from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.site_privacy import WHOLE_SITE, SitePrivacyPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason, Windows
@@ -24,15 +24,23 @@ from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 
 @dataclass(frozen=True)
 class Site:
-    """One site's name and private data; ``position`` is its place in a simulated fleet, else -1."""
+    """One site's name and private data; ``position`` is its place in a simulated fleet, else -1.
+
+    ``check_plan`` raises ``BadInput`` for a plan that the site takes no part in.
+    """
 
     name: str
     position: int
     training_windows: Callable[[], Windows] = field(repr=False)
     held_out_windows: Callable[[], Windows] = field(repr=False)
+    check_plan: Callable[[RunPlan], None] = field(repr=False)
 
 
 Answer = LocalUpdate | Refusal
+
+
+def any_plan(plan: RunPlan) -> None:
+    """The check of a site that takes part in every plan, as a simulated one does."""
 
 
 class Participation:
@@ -65,10 +73,13 @@ class Participation:
     def _tasks(self, asked: Sequence[tuple[Site, Instruction]]) -> Iterator[LocalTask | Refusal]:
         for site, instruction in asked:
             plan, round_ = instruction.plan, instruction.round
+            reason = RefusalReason.PLAN
             try:
+                site.check_plan(plan)
+                reason = RefusalReason.DATA
                 windows = site.training_windows()
-            except BadInput as error:
-                yield Refusal(site.name, plan.run, round_, RefusalReason.DATA, str(error))
+            except (BadInput, StoreError) as error:
+                yield Refusal(site.name, plan.run, round_, reason, str(error))
                 continue
             task = LocalTask(plan, site.name, round_, instruction.parameters, windows)
             yield check_task(task) or self._check_begun(task) or task

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fl_client.participation import Site
+from fl_client.participation import Site, any_plan
 from fl_common.vocabulary import Windows
 from simulate.world import World
 
@@ -25,6 +25,7 @@ class Fleet:
             position,
             training_windows=partial(self._world.windows, position),
             held_out_windows=partial(self._held_out, position),
+            check_plan=any_plan,
         )
 
     def _held_out(self, position: int) -> Windows:

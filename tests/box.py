@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.ledger import Ledger
-from fl_client.participation import Answer, Participation, Site
+from fl_client.participation import Answer, Participation, Site, any_plan
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.prepared import net_for
 from fl_common import wire
@@ -61,7 +61,7 @@ class Box:
 
     def answer(self, plan: RunPlan, round_: int = 1) -> Answer:
         """What the site answers, as the server receives it."""
-        site = Site(SITE, -1, lambda: self.windows, lambda: self.windows)
+        site = Site(SITE, -1, lambda: self.windows, lambda: self.windows, any_plan)
         instruction = Instruction(plan, round_, parameters_of(net_for(plan)))
         (answer,) = self.participation.answer([(site, instruction)])
         return answer

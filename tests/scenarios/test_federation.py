@@ -12,7 +12,7 @@ import pytest
 
 from fl_client.app import SiteApp
 from fl_client.ledger import Ledger
-from fl_client.participation import Participation, Site
+from fl_client.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask
 from fl_client.training.opacus import OpacusTrainer
 from fl_common import params
@@ -41,7 +41,7 @@ class Fleet:
     def site_of(self, config: Mapping[str, Any]) -> Site:
         position = int(config["partition-id"])
         data = self.data[position]
-        return Site(f"site-{position}", position, lambda: data, lambda: data)
+        return Site(f"site-{position}", position, lambda: data, lambda: data, any_plan)
 
     def run(
         self, run_plan: RunPlan, rounds: int | None = None, minimum: int = 1, per_round: int = 0

@@ -12,7 +12,7 @@ import pytest
 
 from fl_client.app import SiteApp
 from fl_client.ledger import Ledger
-from fl_client.participation import Participation, Site
+from fl_client.participation import Participation, Site, any_plan
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.uplink import release_update
@@ -50,7 +50,7 @@ class Fleet:
     def site_of(self, config: Mapping[str, Any]) -> Site:
         position = int(config["partition-id"])
         data = self.data[position]
-        return Site(f"site-{position}", position, lambda: data, lambda: data)
+        return Site(f"site-{position}", position, lambda: data, lambda: data, any_plan)
 
     def run(
         self, run_plan: RunPlan, stop_after: int | None = None, minimum: int = 1

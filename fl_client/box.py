@@ -1,0 +1,113 @@
+"""A box as a site of a federation: the windows of its own store, read beside the sensing process.
+
+Training happens in a process of its own, which reads the store and writes the ledger alone; it
+shares nothing but files with the process that senses, and yields the processor to it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fl_client.participation import Site
+from fl_client.windows import Slicing
+from fl_client.windows.grid import Grid, windows_per_reading
+from fl_client.windows.split import HeldOut, Split
+from fl_client.windows.store import read_labelled
+from fl_common.errors import InvalidConfiguration
+from fl_common.plan import RunPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan
+from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.vocabulary import Task, Windows
+
+STORE, LEDGER = "site.sqlite", "ledger.sqlite"
+"""Files in a box's folder."""
+_NICE = 10
+
+
+@dataclass(frozen=True)
+class Box:
+    """The site ``name`` whose files are in the folder ``home``; ``task`` is what it windows.
+
+    Raises:
+        InvalidConfiguration: a task without a time axis, or held-out pieces shorter than a window.
+    """
+
+    home: Path
+    name: str
+    task: Task
+    slicing: Slicing
+    held_out: HeldOut
+
+    def __post_init__(self) -> None:
+        self._split()
+
+    def site_of(self, node_config: Mapping[str, Any]) -> Site:
+        """This box's site, whatever Flower's node configuration says: a box is one site."""
+        del node_config
+        return Site(
+            self.name,
+            -1,
+            training_windows=self.training_windows,
+            held_out_windows=self.held_out_windows,
+            check_plan=self.check_plan,
+        )
+
+    def training_windows(self) -> Windows:
+        """The labelled windows that may be trained on, as of now; a privacy block is a UTC day.
+
+        Raises:
+            StoreError: the store can't be read.
+        """
+        labelled = read_labelled(self.home / STORE, self.task, self.slicing)
+        return self._split().training(labelled)
+
+    def held_out_windows(self) -> Windows:
+        """The labelled windows that are never trained on."""
+        labelled = read_labelled(self.home / STORE, self.task, self.slicing)
+        return self._split().held_out_windows(labelled)
+
+    def check_plan(self, plan: RunPlan) -> None:
+        """Raise InvalidConfiguration for a plan that this box's windows or rules don't fit."""
+        if plan.task != self.task:
+            raise InvalidConfiguration(
+                f"a plan for task {plan.task.name}",
+                f"must be for this site's task {self.task.name}, in the same definition",
+                "Run server and sites with the same version and task",
+            )
+        self._check_noise(plan)
+        self._check_overlap(plan)
+
+    def _check_noise(self, plan: RunPlan) -> None:
+        privacy = plan.privacy
+        by_server = isinstance(privacy, SitePrivacyPlan) and privacy.noise == "server"
+        if plan.seed is not None and not (isinstance(privacy, NoPrivacy) or by_server):
+            raise InvalidConfiguration(
+                f"a plan with seed {plan.seed}",
+                "must have none: who knows a seed can take the noise away again",
+                "Set seed=null, so that a box draws from its operating system",
+            )
+
+    def _check_overlap(self, plan: RunPlan) -> None:
+        """The plan's accounting must know in how many of this box's windows a reading is."""
+        privacy, shared = plan.privacy, windows_per_reading(self.task, self.slicing)
+        if not isinstance(privacy, PrivacyPlan) or privacy.unit != "reading":
+            return
+        if privacy.windows_per_reading < shared:
+            raise InvalidConfiguration(
+                f"a plan that protects a reading in {privacy.windows_per_reading} windows",
+                f"must count {shared}: that many have a value from one reading on this site, as"
+                " their steps and the longest gap have it",
+                "Raise windows.step or lower windows.longest_gap_s",
+            )
+
+    def _split(self) -> Split:
+        """A window's values depend on readings up to the longest gap before and behind it."""
+        gap_ns = self.slicing.gap_ns
+        return Split(self.held_out, gap_ns, Grid(self.task, self.slicing).span_ns + gap_ns)
+
+
+def yield_to_sensing() -> None:
+    """Lower this process's priority below that of the sensing one, once."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), _NICE))

@@ -1,0 +1,78 @@
+"""Windows of a task, from readings: cut on a grid in absolute time, labelled later, and kept.
+
+``slide`` cuts them (pure, no file), ``labels`` says which label a window has, ``store`` keeps them
+in the site's file, ``split`` says which are trained on and which are held out.
+"""
+
+import math
+from dataclasses import dataclass
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Floats
+
+SECOND = 10**9
+"""Nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window of ``task``: ``values_TC`` (T, C) float32 in the task's units.
+
+    ``start_ns`` is the time of its first row, nanoseconds since 1970; (task, start_ns) is its
+    identity.
+    """
+
+    task: str
+    start_ns: int
+    values_TC: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A sensor as windows see it: the task's channels it measures, in the order of its readings.
+
+    ``rate_hz`` is its declared rate, by which a window without a hole is known to be whole and is
+    made at once; None: made only when ``lateness_s`` has passed, unless its stamps are the grid's.
+    """
+
+    name: str
+    channels: tuple[str, ...]
+    rate_hz: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slicing:
+    """How a task's windows are cut.
+
+    ``step`` is the number of rows from one window to the next. ``longest_gap_s``: a window that
+    needs a value between two readings further apart is not made. ``lateness_s``: how far a reading
+    may lie behind the newest one seen before it; what is later is lost and counted. ``ahead_s``: a
+    reading stamped further ahead of the box's clock is lost, too, so that one wrong stamp does not
+    make all that follow late.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    step: int
+    longest_gap_s: float
+    lateness_s: float
+    ahead_s: float
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("step", type(self.step) is int and self.step >= 1, "must be a whole number from 1"),
+            ("longest_gap_s", 0 < self.longest_gap_s < math.inf, "must be above 0"),
+            ("lateness_s", 0 <= self.lateness_s < math.inf, "must be at least 0"),
+            ("ahead_s", 0 < self.ahead_s < math.inf, "must be above 0"),
+        )
+        for name, holds, rule in rules:
+            if not holds:
+                raise InvalidConfiguration(
+                    f"windows.{name}={getattr(self, name)}", rule, f"Set windows.{name} so"
+                )
+
+    @property
+    def gap_ns(self) -> int:
+        """The longest gap in nanoseconds."""
+        return round(self.longest_gap_s * SECOND)

@@ -1,0 +1,65 @@
+"""The grid that windows are cut on: anchored at 1970, exact in whole nanoseconds.
+
+Window k starts at k steps since 1970, whatever was measured before it, so that neither a gap nor
+the order of arrival can shift a window. Row i lies ``round(i / rate)`` behind the start.
+"""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from fl_client.windows import SECOND, Slicing
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Integers, Task
+
+_FINEST_RATE = 10**6
+"""Rates are taken as fractions with a denominator up to this."""
+
+
+class Grid:
+    """The grid of ``task`` at ``slicing``.
+
+    Raises:
+        InvalidConfiguration: the task's windows have no time axis.
+    """
+
+    def __init__(self, task: Task, slicing: Slicing) -> None:
+        if task.rate_hz is None or task.rate_hz <= 0 or len(task.window_shape) != 2:
+            raise InvalidConfiguration(
+                f"task {task.name} with windows {task.window_shape} at {task.rate_hz} Hz",
+                "must have windows (time, channels) and a rate to be cut from readings",
+                "Choose a task of sensors' readings",
+            )
+        period = SECOND / Fraction(task.rate_hz).limit_denominator(_FINEST_RATE)
+        step = period * slicing.step
+        self._step = step.numerator, step.denominator
+        self.rows: int = task.window_shape[0]
+        self.offsets_T: Integers = np.array([round(i * period) for i in range(self.rows)], np.int64)
+        self.span_ns = int(self.offsets_T[-1])
+        """From a window's first row to its last."""
+        self.length_ns = round(self.rows * period)
+        """The time that a window stands for: its rows, each with one period."""
+        self.step_ns = float(step)
+
+    def start_of(self, index: int) -> int:
+        """Start of window ``index``, nanoseconds since 1970."""
+        numerator, denominator = self._step
+        return index * numerator // denominator
+
+    def index_at(self, time_ns: int) -> int:
+        """The last window that starts at ``time_ns`` or before."""
+        numerator, denominator = self._step
+        return ((time_ns + 1) * denominator - 1) // numerator
+
+
+def windows_per_reading(task: Task, slicing: Slicing) -> int:
+    """The most windows that the values of one reading reach.
+
+    A reading weighs on the rows up to the longest gap before and behind it, at most
+    ``2 * gap * rate`` of them (one at least), and a run of m rows is in up to (T + m - 1) / step
+    windows, rounded up.
+    """
+    assert task.rate_hz is not None
+    rows = max(1, math.ceil(2 * slicing.longest_gap_s * task.rate_hz - 1e-9))
+    return math.ceil((task.window_shape[0] + rows - 1) / slicing.step)

@@ -1,0 +1,107 @@
+"""Which labelled windows are trained on, and which are held out: by the clock, never by a draw.
+
+Time since 1970 is cut into pieces, and every n-th piece is held out. A window belongs to a part
+only if every reading that its values can depend on does, so that no reading is in both parts; a
+window across a border is in neither. A privacy block is a UTC day, and a window across midnight is
+in none, so that the blocks hold disjoint readings, as block composition asks.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fl_client.windows import SECOND
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Floats, Integers, Windows
+
+DAY_NS = 86_400 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Every ``every``-th piece of ``piece_s`` seconds is held out: a share of 1 / ``every``.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    piece_s: float
+    every: int
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("piece_s", 1 <= self.piece_s < math.inf, "must be at least 1 second"),
+            ("every", type(self.every) is int and self.every >= 2, "must be a whole number from 2"),
+        )
+        for name, holds, rule in rules:
+            if not holds:
+                raise InvalidConfiguration(
+                    f"held_out.{name}={getattr(self, name)}", rule, f"Set held_out.{name} so"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Labelled windows in order of time: ``starts_N``, ``values_NTC`` and ``labels_N``."""
+
+    starts_N: Integers
+    values_NTC: Floats
+    labels_N: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Divides windows whose readings lie from ``back_ns`` before to ``ahead_ns`` behind a start.
+
+    Raises:
+        InvalidConfiguration: pieces too short for a window.
+    """
+
+    held_out: HeldOut
+    back_ns: int
+    ahead_ns: int
+
+    def __post_init__(self) -> None:
+        reach_s = (self.back_ns + self.ahead_ns) / SECOND
+        if self.held_out.piece_s < 2 * reach_s:
+            raise InvalidConfiguration(
+                f"held_out.piece_s={self.held_out.piece_s:g}",
+                f"must be at least {2 * reach_s:g}, twice the time that a window needs",
+                "Raise it; some minutes are usual",
+            )
+
+    def training(self, labelled: Labelled) -> Windows:
+        """The windows within training pieces and one day; a block is a day, by its UTC date."""
+        first_N, last_N = self._ends(labelled.starts_N, self._piece_ns)
+        day_N, last_day_N = self._ends(labelled.starts_N, DAY_NS)
+        is_held_out_N = self._is_held_out(first_N) | self._is_held_out(last_N)
+        return _windows(labelled, day_N, ~is_held_out_N & (day_N == last_day_N))
+
+    def held_out_windows(self, labelled: Labelled) -> Windows:
+        """The windows within one held-out piece; a block is the day that a window begins in."""
+        first_N, last_N = self._ends(labelled.starts_N, self._piece_ns)
+        is_inside_N = self._is_held_out(first_N) & (first_N == last_N)
+        return _windows(labelled, labelled.starts_N // DAY_NS, is_inside_N)
+
+    @property
+    def _piece_ns(self) -> int:
+        return round(self.held_out.piece_s * SECOND)
+
+    def _ends(self, starts_N: Integers, length_ns: int) -> tuple[Integers, Integers]:
+        """The pieces of ``length_ns`` that the first and the last reading may lie in."""
+        return (starts_N - self.back_ns) // length_ns, (starts_N + self.ahead_ns) // length_ns
+
+    def _is_held_out(self, piece_N: Integers) -> NDArray[np.bool_]:
+        return np.asarray(piece_N % self.held_out.every == self.held_out.every - 1)
+
+
+def _windows(labelled: Labelled, day_N: Integers, is_in_N: NDArray[np.bool_]) -> Windows:
+    days_B, block_of = np.unique(day_N[is_in_N], return_inverse=True)
+    return Windows(
+        values=labelled.values_NTC[is_in_N],
+        labels=labelled.labels_N[is_in_N],
+        block_of=block_of.astype(np.int64),
+        blocks=tuple(str(day) for day in days_B.astype("datetime64[D]")),
+    )

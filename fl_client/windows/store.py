@@ -1,0 +1,270 @@
+"""The windows of one task in the site's file: the sensing process writes, the training one reads.
+
+A window has one identity, its cut (task and step) and its start: adding it again has no effect.
+Under a changed definition of the task, or another step, windows are new ones; those of the old cut
+are kept until they are too old or in the way, and are not trained on. Labels are joined when
+windows or annotations come, by a rule that depends on neither order nor repetition (``labels``).
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fl_client.sensors import Annotation
+from fl_client.store import explained, transaction
+from fl_client.windows import Slicing, Window
+from fl_client.windows.grid import Grid
+from fl_client.windows.labels import NO_LABEL, labels_of
+from fl_client.windows.split import Labelled
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Integers, Task
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS windows (
+    id INTEGER PRIMARY KEY,
+    cut TEXT NOT NULL,
+    start_ns INTEGER NOT NULL,
+    label INTEGER,
+    predicted INTEGER,
+    UNIQUE (cut, start_ns)
+);
+CREATE INDEX IF NOT EXISTS windows_labelled ON windows (cut, start_ns) WHERE label IS NOT NULL;
+CREATE INDEX IF NOT EXISTS windows_unpredicted ON windows (cut, start_ns) WHERE predicted IS NULL;
+CREATE TABLE IF NOT EXISTS window_values (
+    id INTEGER PRIMARY KEY REFERENCES windows (id) ON DELETE CASCADE,
+    content BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS annotations (
+    id TEXT PRIMARY KEY,
+    from_ns INTEGER NOT NULL,
+    to_ns INTEGER NOT NULL,
+    label TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS annotations_by_end ON annotations (to_ns);
+"""
+_LOCK_SECONDS = 30.0
+_REMOVED_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCounts:
+    """Of the task's windows: how many are kept, have a label, wait for a prediction.
+
+    ``judged`` have both a label and a prediction, and in ``agreeing`` of them these are the same.
+    """
+
+    kept: int
+    labelled: int
+    unpredicted: int
+    judged: int
+    agreeing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long windows are kept, ``days``, and how many bytes of them, ``megabytes`` of 2**20.
+
+    Raises:
+        InvalidConfiguration: a value that is not above 0.
+    """
+
+    days: float
+    megabytes: float
+
+    def __post_init__(self) -> None:
+        for name in ("days", "megabytes"):
+            if not getattr(self, name) > 0:
+                raise InvalidConfiguration(
+                    f"retention.{name}={getattr(self, name)}",
+                    "must be above 0",
+                    f"Set retention.{name} so",
+                )
+
+
+class WindowStore:
+    """The windows of ``task`` cut at ``slicing``, and the annotations, in an open site store.
+
+    ``label_share`` of a window must be covered by a label's intervals. Each method is one
+    transaction, or a part of the caller's.
+
+    Raises:
+        InvalidConfiguration: a share outside (0, 1], or a task without a time axis.
+        StoreError: here and in each method, when the file can't be read or written.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, task: Task, slicing: Slicing, label_share: float
+    ) -> None:
+        if not 0 < label_share <= 1:
+            raise InvalidConfiguration(
+                f"label_share={label_share}", "must lie in (0, 1]", "Set label_share so"
+            )
+        self._connection = connection
+        self._task = task
+        self._cut = cut_of(task, slicing)
+        self._length_ns = Grid(task, slicing).length_ns
+        self._share = label_share
+        with transaction(connection):
+            for statement in filter(str.strip, _TABLES.split(";")):
+                connection.execute(statement)
+
+    def add(self, windows: Sequence[Window]) -> int:
+        """Keep the windows; the number that were not there yet."""
+        new = 0
+        with transaction(self._connection):
+            for window in windows:
+                new += self._add(window)
+            if windows:
+                starts = [window.start_ns for window in windows]
+                self._relabel(min(starts), max(starts))
+        return new
+
+    def annotate(self, annotations: Sequence[Annotation]) -> int:
+        """Keep the intervals and label what they cover; how many have a label the task lacks."""
+        with transaction(self._connection):
+            for a in annotations:
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO annotations VALUES (?, ?, ?, ?)",
+                    (a.id, a.from_ns, a.to_ns, a.label),
+                )
+                self._relabel(a.from_ns - self._length_ns, a.to_ns)
+        return sum(a.label not in self._task.labels for a in annotations)
+
+    def unpredicted(self, limit: int, since_ns: int) -> list[Window]:
+        """Up to ``limit`` windows from ``since_ns`` on that wait for a prediction, oldest first."""
+        with transaction(self._connection):
+            rows = self._connection.execute(
+                "SELECT start_ns, content FROM windows JOIN window_values USING (id)"
+                " WHERE cut = ? AND predicted IS NULL AND start_ns >= ? ORDER BY start_ns LIMIT ?",
+                (self._cut, since_ns, limit),
+            ).fetchall()
+        shape, name = self._task.window_shape, self._task.name
+        return [Window(name, s, np.frombuffer(c, "<f4").reshape(shape)) for s, c in rows]
+
+    def predicted(self, starts: Iterable[int], labels: Iterable[int]) -> None:
+        """Note the label predicted for each window, -1 where none could be made."""
+        pairs = zip(labels, starts, strict=True)
+        with transaction(self._connection):
+            self._connection.executemany(
+                "UPDATE windows SET predicted = ? WHERE cut = ? AND start_ns = ?",
+                [(int(label), self._cut, int(start)) for label, start in pairs],
+            )
+
+    def counts(self) -> WindowCounts:
+        """How many windows there are, of each kind."""
+        with transaction(self._connection):
+            row = self._connection.execute(
+                "SELECT count(*), count(label), count(*) - count(predicted),"
+                " count(label + predicted), coalesce(sum(label = predicted), 0)"
+                " FROM windows WHERE cut = ?",
+                (self._cut,),
+            ).fetchone()
+        return WindowCounts(*row)
+
+    def retain(self, retention: Retention, now_ns: int) -> int:
+        """Remove what is too old or too much; the number of windows removed.
+
+        Over the size, windows of another cut go first, then unlabelled ones, then labelled ones,
+        the oldest first. A call removes some thousand windows at most, so that it does not hold up
+        others; the next one goes on. The file keeps its size, and uses it again.
+        """
+        oldest_ns = now_ns - round(retention.days * 86_400 * 10**9)
+        size = 4 * int(np.prod(self._task.window_shape))
+        with transaction(self._connection):
+            removed = self._remove("start_ns < ?", (oldest_ns,), _REMOVED_AT_ONCE)
+            self._connection.execute("DELETE FROM annotations WHERE to_ns < ?", (oldest_ns,))
+            (count,) = self._connection.execute("SELECT count(*) FROM windows").fetchone()
+            excess = min(count - int(retention.megabytes * 2**20 / size), _REMOVED_AT_ONCE)
+            for which in ("cut != ?", "cut = ? AND label IS NULL", "cut = ?"):
+                gone = self._remove(which, (self._cut,), excess)
+                removed, excess = removed + gone, excess - gone
+        return removed
+
+    def _add(self, window: Window) -> int:
+        cursor = self._connection.execute(
+            "INSERT OR IGNORE INTO windows (cut, start_ns) VALUES (?, ?)",
+            (self._cut, window.start_ns),
+        )
+        if cursor.rowcount:
+            content = window.values_TC.astype("<f4").tobytes()
+            self._connection.execute(
+                "INSERT INTO window_values VALUES (?, ?)", (cursor.lastrowid, content)
+            )
+        return cursor.rowcount
+
+    def _relabel(self, from_ns: int, to_ns: int) -> None:
+        """Label the windows that start from ``from_ns`` to ``to_ns`` by all that is known now."""
+        rows = self._connection.execute(
+            "SELECT id, start_ns, label FROM windows WHERE cut = ? AND start_ns BETWEEN ? AND ?",
+            (self._cut, from_ns, to_ns),
+        ).fetchall()
+        if not rows:
+            return
+        starts_N = np.array([start for _, start, _ in rows], np.int64)
+        known = self._annotations(int(starts_N.min()), int(starts_N.max()) + self._length_ns)
+        labels_N = labels_of(starts_N, self._length_ns, known, self._task.labels, self._share)
+        self._connection.executemany(
+            "UPDATE windows SET label = ? WHERE id = ?", _changes(rows, labels_N)
+        )
+
+    def _annotations(self, from_ns: int, to_ns: int) -> list[Annotation]:
+        rows = self._connection.execute(
+            "SELECT id, from_ns, to_ns, label FROM annotations WHERE to_ns > ? AND from_ns < ?",
+            (from_ns, to_ns),
+        )
+        return [Annotation(*row) for row in rows]
+
+    def _remove(self, which: str, values: tuple[object, ...], limit: int) -> int:
+        """Remove the ``limit`` oldest windows of ``which``, a condition of this module's own."""
+        if limit <= 0:
+            return 0
+        return self._connection.execute(
+            "DELETE FROM windows WHERE id IN"
+            f" (SELECT id FROM windows WHERE {which} ORDER BY start_ns LIMIT ?)",
+            (*values, limit),
+        ).rowcount
+
+
+def cut_of(task: Task, slicing: Slicing) -> str:
+    """A short name of how windows are cut: of the task's whole definition and the step."""
+    text = json.dumps([asdict(task), slicing.step], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_labelled(path: Path, task: Task, slicing: Slicing) -> Labelled:
+    """The labelled windows in the store at ``path``, as of one instant; nothing is written.
+
+    Any process may read while the sensing one writes: neither waits for the other.
+
+    Raises:
+        StoreError: there is no such file, or it can't be read.
+    """
+    with explained(path):
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)) as connection:
+            rows = connection.execute(
+                "SELECT start_ns, label, content FROM windows JOIN window_values USING (id)"
+                " WHERE cut = ? AND label IS NOT NULL ORDER BY start_ns",
+                (cut_of(task, slicing),),
+            ).fetchall()
+    content = b"".join(content for _, _, content in rows)
+    return Labelled(
+        starts_N=np.array([start for start, _, _ in rows], np.int64),
+        values_NTC=np.frombuffer(content, "<f4").reshape(len(rows), *task.window_shape),
+        labels_N=np.array([label for _, label, _ in rows], np.int64),
+    )
+
+
+def _changes(
+    rows: list[tuple[int, int, int | None]], labels_N: Integers
+) -> list[tuple[int | None, int]]:
+    """(label, id) of the rows whose label is another now."""
+    found = [None if label == NO_LABEL else label for label in labels_N.tolist()]
+    pairs = zip(found, rows, strict=True)
+    return [(label, row_id) for label, (row_id, _, old) in pairs if label != old]
