@@ -14,7 +14,7 @@ from fl_client.training import LocalTask
 from fl_client.training.checks import check_evaluation, refuse
 from fl_client.uplink import NOT_PUBLIC, is_public, release_evaluation, release_refusal
 from fl_common import params
-from fl_common.errors import BadInput, LedgerError
+from fl_common.errors import BadInput, LedgerError, StoreError
 from fl_common.evaluation import held_out_block
 from fl_common.plan import Instruction
 from fl_common.privacy import PrivacyPlan
@@ -34,7 +34,7 @@ def answer_evaluation(
     try:
         task = LocalTask(plan, site, round_, instruction.parameters, held_out())
         answer = _counted(task, ledger)
-    except BadInput as error:
+    except (BadInput, StoreError) as error:
         answer = Refusal(site, plan.run, round_, RefusalReason.DATA, str(error))
     if isinstance(answer, Refusal):
         return release_refusal(answer, instruction)

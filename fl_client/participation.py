@@ -68,6 +68,12 @@ class Participation:
 
     def evaluate(self, site: Site, instruction: Instruction) -> Evaluation | Refusal:
         """Counts of the instruction's parameters on the site's held-out windows, or a refusal."""
+        try:
+            site.check_plan(instruction.plan)
+        except BadInput as error:
+            plan, round_ = instruction.plan, instruction.round
+            refusal = Refusal(site.name, plan.run, round_, RefusalReason.PLAN, str(error))
+            return release_refusal(refusal, instruction)
         return answer_evaluation(site.name, site.held_out_windows, instruction, self._ledger)
 
     def _tasks(self, asked: Sequence[tuple[Site, Instruction]]) -> Iterator[LocalTask | Refusal]:

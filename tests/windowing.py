@@ -63,7 +63,8 @@ def cut(made: Assembler, batches: Iterable[Sequence[Readings]]) -> Contents:
     windows = []
     for batch in batches:
         taken = made.add(batch, NOW)
-        assert not taken.late_M.any() and not taken.ahead_M.any()
+        assert not taken.late_M.any()
+        assert not taken.ahead_M.any()
         windows += made.closed()
     return contents(windows + made.finish())
 

@@ -75,15 +75,12 @@ class Split:
     def training(self, labelled: Labelled) -> Windows:
         """The windows within training pieces and one day; a block is a day, by its UTC date."""
         first_N, last_N = self._ends(labelled.starts_N, self._piece_ns)
-        day_N, last_day_N = self._ends(labelled.starts_N, DAY_NS)
-        is_held_out_N = self._is_held_out(first_N) | self._is_held_out(last_N)
-        return _windows(labelled, day_N, ~is_held_out_N & (day_N == last_day_N))
+        return self._by_day(labelled, ~(self._is_held_out(first_N) | self._is_held_out(last_N)))
 
     def held_out_windows(self, labelled: Labelled) -> Windows:
-        """The windows within one held-out piece; a block is the day that a window begins in."""
+        """The windows within one held-out piece and one day."""
         first_N, last_N = self._ends(labelled.starts_N, self._piece_ns)
-        is_inside_N = self._is_held_out(first_N) & (first_N == last_N)
-        return _windows(labelled, labelled.starts_N // DAY_NS, is_inside_N)
+        return self._by_day(labelled, self._is_held_out(first_N) & (first_N == last_N))
 
     @property
     def _piece_ns(self) -> int:
@@ -96,12 +93,14 @@ class Split:
     def _is_held_out(self, piece_N: Integers) -> NDArray[np.bool_]:
         return np.asarray(piece_N % self.held_out.every == self.held_out.every - 1)
 
-
-def _windows(labelled: Labelled, day_N: Integers, is_in_N: NDArray[np.bool_]) -> Windows:
-    days_B, block_of = np.unique(day_N[is_in_N], return_inverse=True)
-    return Windows(
-        values=labelled.values_NTC[is_in_N],
-        labels=labelled.labels_N[is_in_N],
-        block_of=block_of.astype(np.int64),
-        blocks=tuple(str(day) for day in days_B.astype("datetime64[D]")),
-    )
+    def _by_day(self, labelled: Labelled, is_in_N: NDArray[np.bool_]) -> Windows:
+        """The windows of ``is_in_N`` but those across midnight, in blocks by day."""
+        day_N, last_day_N = self._ends(labelled.starts_N, DAY_NS)
+        is_in_N = is_in_N & (day_N == last_day_N)
+        days_B, block_of = np.unique(day_N[is_in_N], return_inverse=True)
+        return Windows(
+            values=labelled.values_NTC[is_in_N],
+            labels=labelled.labels_N[is_in_N],
+            block_of=block_of.astype(np.int64),
+            blocks=tuple(str(day) for day in days_B.astype("datetime64[D]")),
+        )

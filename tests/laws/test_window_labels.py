@@ -58,7 +58,9 @@ def test_labels_in_the_store_do_not_depend_on_what_came_first(
     known: list[Annotation], share: float, data: st.DataObject
 ) -> None:
     windows = [Window("toy", s, np.full((8, 3), s % 97, np.float32)) for s in STARTS]
-    events = data.draw(st.permutations([*known, *windows, *windows[:3], *known[:2]]))
+    events: list[Annotation | Window] = data.draw(
+        st.permutations([*known, *windows, *windows[:3], *known[:2]])
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "site.sqlite"
         with closing(open_store(path)) as connection:
@@ -100,4 +102,5 @@ def test_a_held_out_reading_is_never_trained_on_and_a_day_shares_none_with_anoth
         (day,) = reading_pieces(start, DAY_NS)
         assert training.blocks[block] == str(np.datetime64(day, "D"))
     for start in held_out.values[:, 0, 0]:
+        assert len(reading_pieces(start, DAY_NS)) == 1
         assert {p % every for p in reading_pieces(start, piece_ns)} == {every - 1}

@@ -1,5 +1,7 @@
 """Laws of windows: readings make them, and neither order, batches, repetition nor gaps do."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,7 +38,7 @@ def streams(draw: st.DrawFn) -> list[Drawn]:
 
 def batches(stream: list[Drawn], cuts: list[int]) -> list[list[Drawn]]:
     borders = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
-    return [stream[low:high] for low, high in zip(borders, borders[1:], strict=False)]
+    return [stream[low:high] for low, high in pairwise(borders)]
 
 
 def in_any_batches(data: st.DataObject, stream: list[Drawn]) -> list[list[Drawn]]:

@@ -11,7 +11,7 @@ import pytest
 
 from fl_client.app import SiteApp
 from fl_client.ledger import Ledger
-from fl_client.participation import Participation, Site
+from fl_client.participation import Participation, Site, any_plan
 from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import Privacy, RunPlan
 from fl_server.aggregation import WeightedMean
@@ -48,7 +48,7 @@ class Fleet:
     def _site(self, config: Mapping[str, Any]) -> Site:
         position = int(str(config["partition-id"]))
         train, held_out = samples.windows(32, position), samples.windows(PER_SITE, 100 + position)
-        return Site(f"site-{position}", position, lambda: train, lambda: held_out)
+        return Site(f"site-{position}", position, lambda: train, lambda: held_out, any_plan)
 
     def grid(self) -> LoopbackGrid:
         return LoopbackGrid(ThisProcess(CohortAnswering(self.app, SITES)), SITES, 2)
