@@ -95,7 +95,9 @@ class StackedNet:
         if len(outputs) == 1 and outputs[0] is logits:
             found = iter((toward,))
         else:
-            found = iter(torch.autograd.grad(logits, outputs, toward, materialize_grads=True))
+            with torch.enable_grad():  # a scalar: torch imports sympy to compare shapes otherwise
+                scalar = torch.dot(logits.flatten(), toward.flatten())
+            found = iter(torch.autograd.grad(scalar, outputs, materialize_grads=True))
         called = []
         for layer in self._layers:
             if layer.outputs:
