@@ -1,0 +1,46 @@
+"""A prediction as the event that leaves the engine for whoever listens at the site."""
+
+from datetime import datetime
+
+from fl_client.answers import Prediction
+from fl_common.events import JSON, PREDICTION, CloudEvent
+from fl_common.vocabulary import Task
+
+
+def prediction_event(
+    source: str,
+    task: Task,
+    prediction: Prediction,
+    row: int,
+    window_start_ns: int,
+    time: datetime,
+    latency_s: float,
+) -> CloudEvent:
+    """The event of window ``row`` of ``prediction``, which has an answer.
+
+    ``window_start_ns`` are nanoseconds since 1970, ``latency_s`` the seconds from the window's last
+    reading to the prediction. One window and model give one ``id``: whoever sees an event twice,
+    after a crash, knows it by ``source`` and ``id``.
+    """
+    probabilities_K = [round(float(value), 6) for value in prediction.probabilities_NK[row]]
+    best = int(prediction.probabilities_NK[row].argmax())
+    window_s = task.window_shape[0] / task.rate_hz if task.rate_hz else None
+    data = {
+        "task": task.name,
+        "label": prediction.labels[best],
+        "probability": probabilities_K[best],
+        "probabilities": dict(zip(prediction.labels, probabilities_K, strict=True)),
+        "window_start_ns": window_start_ns,
+        "window_s": window_s,
+        "model": prediction.digest,
+        "latency_s": round(latency_s, 6),
+    }
+    return CloudEvent(
+        id=f"{task.name}/{window_start_ns}/{prediction.digest[:16]}",
+        source=source,
+        type=PREDICTION,
+        time=time,
+        subject=task.name,
+        datacontenttype=JSON,
+        data=data,
+    )
