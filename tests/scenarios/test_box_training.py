@@ -1,0 +1,181 @@
+"""A box in a federation: its own store, its own ledger, day by day, while sensing goes on."""
+
+import multiprocessing
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Message
+
+from fl_client.box import LEDGER, STORE, Box
+from fl_client.build import build_box_app
+from fl_client.ledger import Ledger
+from fl_client.sensors import Annotation
+from fl_client.store import open_store
+from fl_client.windows import SECOND, Slicing, Window
+from fl_client.windows.split import HeldOut
+from fl_client.windows.store import WindowStore
+from fl_common import wire
+from fl_common.errors import InvalidConfiguration
+from fl_common.plan import Instruction, RunPlan
+from fl_common.privacy import NoPrivacy, PrivacyPlan, epsilon_of
+from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
+from models.nets import build_net, parameters_of
+from simulate.loopback import CohortAnswering, LoopbackGrid
+from simulate.workers import ThisProcess
+from tests import samples
+
+TRAINER = {"_target_": "fl_client.training.cohort.CohortTrainer", "memory_budget_mib": 64}
+SLICING = Slicing(step=4, longest_gap_s=0.02, lateness_s=1.0, ahead_s=60.0)
+HELD_OUT = HeldOut(piece_s=60.0, every=5)
+DAY = 86_400 * SECOND
+MONDAY = 20_500 * DAY
+STEP = 4 * SECOND // 50
+PRIVACY = replace(samples.WINDOW_PRIVACY, sampling_rate=0.1, steps=2)
+PLAN = samples.plan(PRIVACY, seed=None)
+
+
+class Home:
+    """A box's folder, with the connection of its sensing process open."""
+
+    def __init__(self, folder: Path) -> None:
+        self.box = Box(folder, "anna", samples.TASK, SLICING, HELD_OUT)
+        self.connection = open_store(folder / STORE)
+        self.store = WindowStore(self.connection, samples.TASK, SLICING, 0.75)
+        self.priorities: list[tuple[int, ...]] = []
+        self.generator = np.random.default_rng(0)
+
+    def sense(self, begin_ns: int, count: int) -> None:
+        """Store ``count`` windows from ``begin_ns`` on, and a label over all of them."""
+        windows = [Window("toy", begin_ns + k * STEP, self._values()) for k in range(count)]
+        self.store.add(windows)
+        end_ns = begin_ns + (count + 1) * STEP
+        self.store.annotate([Annotation(str(begin_ns), begin_ns, end_ns, "moving")])
+
+    def asks(self, plan: RunPlan, round_: int) -> LocalUpdate | Refusal:
+        """What the box's app answers through Flower's messages, opened anew as in a new process."""
+        app = build_box_app(self.box, TRAINER, None, lambda: 7.0)
+        grid = LoopbackGrid(ThisProcess(CohortAnswering(app, 1)), 1, 1, 1)
+        parameters = parameters_of(build_net(plan.net, plan.task))
+        content = wire.InstructionWriter(Instruction(plan, round_, parameters)).content()
+        (reply,) = grid.send_and_receive([Message(content, 1, "train")])
+        answer = wire.read_answer(reply.content)
+        assert isinstance(answer, LocalUpdate | Refusal)
+        return answer
+
+    def charged(self) -> dict[str, int]:
+        """How often each block is in the ledger."""
+        with closing(Ledger(self.box.home / LEDGER, lambda: 7.0, "anna")) as ledger:
+            return {block: len(spends) for block, spends in ledger.histories("anna").items()}
+
+    def _values(self) -> Any:
+        return self.generator.normal(size=(8, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = Home(tmp_path)
+    # Not done to this process: it could not be undone.
+    monkeypatch.setattr("os.setpriority", lambda *asked: made.priorities.append(asked))
+    yield made
+    made.connection.close()
+
+
+def test_a_box_trains_on_its_days_but_not_on_what_is_held_out(home: Home) -> None:
+    home.sense(MONDAY, 4000)  # 320 seconds: five pieces and a part
+    training, held_out = home.box.training_windows(), home.box.held_out_windows()
+    assert training.blocks == held_out.blocks == ("2026-02-16",)
+    assert 600 < len(held_out) < 750 < 2900 < len(training) < 3300
+    assert isinstance(home.asks(PLAN, 1), LocalUpdate)
+    assert home.charged() == {"2026-02-16": 1}
+    ((_, process, priority),) = home.priorities
+    assert (process, priority >= 10) == (0, True)
+
+
+def test_late_windows_of_a_day_inherit_its_spend_and_a_fresh_day_brings_fresh_budget(
+    home: Home,
+) -> None:
+    once, twice = (epsilon_of([PRIVACY.spend_per_round] * n, PRIVACY.delta, "rdp") for n in (1, 2))
+    plan = replace(PLAN, privacy=replace(PRIVACY, epsilon_limit=(once + twice) / 2))
+    home.sense(MONDAY, 700)
+    assert isinstance(home.asks(plan, 1), LocalUpdate)
+    home.sense(MONDAY + 3600 * SECOND, 700)  # the same day goes on
+    assert len(home.box.training_windows().blocks) == 1
+    refused = home.asks(plan, 2)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.BUDGET
+    home.sense(MONDAY + DAY, 700)
+    assert isinstance(home.asks(plan, 3), LocalUpdate)
+    assert home.charged() == {"2026-02-16": 1, "2026-02-17": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"task": replace(samples.TASK, labels=("still", "falling", "moving"))}, "definition"),
+        ({"seed": 1}, "must have none"),
+        ({"privacy": replace(PRIVACY, unit="reading")}, "must count 3"),
+    ],
+)
+def test_a_plan_that_does_not_fit_the_box_is_refused_before_any_charge(
+    home: Home, changes: dict[str, Any], words: str
+) -> None:
+    home.sense(MONDAY, 700)
+    plan = replace(PLAN, **changes)
+    with pytest.raises(InvalidConfiguration, match=words):
+        home.box.check_plan(plan)
+    refused = home.asks(plan, 1)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.PLAN
+    assert home.charged() == {}
+
+
+def test_a_plan_that_counts_the_overlap_or_needs_no_noise_is_taken(home: Home) -> None:
+    reading = replace(PRIVACY, unit="reading", windows_per_reading=3)
+    assert isinstance(reading, PrivacyPlan)
+    home.box.check_plan(replace(PLAN, privacy=reading))
+    home.box.check_plan(replace(PLAN, privacy=NoPrivacy("examples"), seed=1))
+
+
+def test_a_box_without_a_store_refuses_and_stays(tmp_path: Path, home: Home) -> None:
+    (tmp_path / "empty").mkdir()
+    home.box = replace(home.box, home=tmp_path / "empty")
+    refused = home.asks(PLAN, 1)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.DATA
+
+
+def _count_on(path: Path, ready: Any, done: Any, sent: Any) -> None:
+    """Another process that reads the training windows as often as it can."""
+    box = Box(path, "anna", samples.TASK, SLICING, HELD_OUT)
+    sizes = [len(box.training_windows())]
+    ready.set()
+    while not done.is_set():
+        sizes.append(len(box.training_windows()))
+    sizes.append(len(box.training_windows()))
+    sent.send(sizes)
+
+
+def test_another_process_reads_whole_transactions_while_windows_are_written(home: Home) -> None:
+    home.sense(MONDAY, 100)
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    receiver, sender = context.Pipe(duplex=False)
+    reader = context.Process(target=_count_on, args=(home.box.home, ready, done, sender))
+    reader.start()
+    try:
+        assert ready.wait(120)
+        for minute in range(1, 9):
+            home.sense(MONDAY + minute * 300 * SECOND, 100)
+        done.set()
+        assert receiver.poll(120)
+        sizes = receiver.recv()
+    finally:
+        done.set()
+        reader.join(120)
+        reader.kill()
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == len(home.box.training_windows())
