@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import onnxruntime
 import pytest
@@ -16,6 +17,7 @@ from onnx import TensorProto
 from benchmarks.environments import ROOT, judge_python
 from benchmarks.measure import ProcessFailed
 from fl_client.engine import Engine
+from fl_client.oip import open_inference_pb2 as oip
 from fl_client.serving import InferenceServer
 from fl_client.slots import Slot
 from fl_common.errors import InvalidConfiguration
@@ -181,3 +183,43 @@ def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
             await second.start()
 
     serve(models, again)
+
+
+def test_calls_at_once_are_all_answered_while_the_model_is_swapped(tmp_path: Path) -> None:
+    slot = slot_with(tmp_path / "slot", published(tmp_path / "zero.onnx", 0))
+    engine = engine_on(slot)
+    engine.swap()
+    first = str(slot.current())
+    second = slot.place(published(tmp_path / "one.onnx", 1))
+    request = oip.ModelInferRequest(model_name="toy")
+    request.inputs.add(name="values", datatype="FP32", shape=(1, 8, 2))
+    request.raw_input_contents.append(np.ones((1, 8, 2), np.float32).tobytes())
+
+    async def ask(port: int) -> list[tuple[str, int]]:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = channel.unary_unary(
+                "/inference.GRPCInferenceService/ModelInfer",
+                request_serializer=oip.ModelInferRequest.SerializeToString,
+                response_deserializer=oip.ModelInferResponse.FromString,
+            )
+
+            async def some() -> list[Any]:
+                return [await call(request) for _ in range(20)]
+
+            asking = [asyncio.create_task(some()) for _ in range(8)]
+            await call(request)
+            slot.activate(second)
+            assert await asyncio.to_thread(engine.swap)
+            answers = [answer for each in asking for answer in await each]
+            answers.append(await call(request))
+        return [(answer.model_version, best_of(answer)) for answer in answers]
+
+    answers = serve({"toy": engine}, ask)
+    assert len(answers) == 161
+    assert set(answers) <= {(first, 0), (second, 1)}
+    assert answers[-1] == (second, 1)
+
+
+def best_of(answer: oip.ModelInferResponse) -> int:
+    at = [output.name for output in answer.outputs].index("probabilities")
+    return int(np.frombuffer(answer.raw_output_contents[at], np.float32).argmax())
