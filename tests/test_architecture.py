@@ -50,11 +50,8 @@ ONLY_IN = {
 """Libraries that are kept behind few files, so that a new version of one touches these alone."""
 
 NOT_IMPORTED = {
-    "aiomqtt": "the sensors' transport",
-    "cbor2": "a form of the sensors' payloads",
     "prometheus-client": "the metrics of a box",
     "psutil": "the memory and processes of a box",
-    "paho-mqtt": "the sensors' transport, which comes with the ingestion of readings",
     "onnxscript": "torch.onnx imports it",
     "pytest-timeout": "pytest loads it",
     "pytest-xdist": "pytest loads it",

@@ -1,0 +1,85 @@
+"""Plain JSON with a mapping: where time, identity and values stand in the object."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from fl_client.sensors import Decoded, InvalidPayload
+from fl_client.sensors.numbers import PER_SECOND, columns, stamps
+from fl_common.errors import InvalidConfiguration
+from fl_common.senml import InvalidSenml, parsed_json
+
+
+class JsonDecoder:
+    """A JSON object, or a list of such: one reading each.
+
+    A place is keys joined by dots ("imu.acc.0": a whole number is an index of a list). ``time`` is
+    the place of the stamp, in ``time_unit`` s, ms, us or ns since 1970; ``id`` that of the
+    message's own identity, None where it has none. A field that is absent or null is missing.
+
+    Raises:
+        InvalidConfiguration: another unit of time.
+    """
+
+    def __init__(self, time: str, time_unit: str, id: str | None) -> None:
+        check_time_unit(time_unit)
+        self._time, self._unit = _place(time), time_unit
+        self._id = None if id is None else _place(id)
+
+    def decode(self, payload: bytes, fields: tuple[str, ...], received_ns: int) -> Decoded:
+        """See ``Decoder``."""
+        try:
+            found = parsed_json(payload)
+        except InvalidSenml as error:
+            raise InvalidPayload(error.reason, str(error)) from error
+        objects = found if isinstance(found, list) else [found]
+        if not objects or not all(isinstance(one, dict) for one in objects):
+            raise InvalidPayload("structure", "neither an object nor a list of objects")
+        places = _places(fields)
+        times_N = stamps([_at(one, self._time) for one in objects], self._unit)
+        rows = [[_at(one, place) for place in places] for one in objects]
+        values_NC = columns(rows, len(fields))
+        return Decoded(times_N, values_NC, self._identity(objects[0]))
+
+    def _identity(self, first: dict[str, Any]) -> str | None:
+        if self._id is None:
+            return None
+        value = _at(first, self._id)
+        if type(value) not in (str, int) or value == "":
+            raise InvalidPayload("id", "the message has no identity where one is declared")
+        return str(value)
+
+
+def check_time_unit(unit: str) -> None:
+    """Refuse what is no unit of time stamps.
+
+    Raises:
+        InvalidConfiguration: it is none.
+    """
+    if unit not in PER_SECOND:
+        rule = f"must be one of {', '.join(PER_SECOND)}"
+        raise InvalidConfiguration(f"time_unit={unit}", rule, "Set the unit of the time stamps")
+
+
+_Place = tuple[str | int, ...]
+
+
+def _place(path: str) -> _Place:
+    return tuple(int(key) if key.isdecimal() else key for key in path.split("."))
+
+
+@lru_cache(maxsize=256)
+def _places(fields: tuple[str, ...]) -> tuple[_Place, ...]:
+    return tuple(_place(field) for field in fields)
+
+
+def _at(value: Any, place: Sequence[str | int]) -> Any:
+    """What stands at ``place``; None where nothing does."""
+    for key in place:
+        if isinstance(value, dict):
+            value = value.get(str(key))
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+        else:
+            return None
+    return value

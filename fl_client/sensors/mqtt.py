@@ -1,0 +1,241 @@
+"""The site's one connection to the broker: readings in, predictions out.
+
+A message is acknowledged when ``take`` has returned, which makes it durable; so the broker sends
+again whatever a crash, a cut or a full disk kept from being written. The session is persistent.
+What arrives and is not yet taken is bounded: by MQTT 5's Receive Maximum, and by not reading from
+the socket while ``inbox_bytes`` or ``in_flight`` messages wait, so that TCP holds a flood back.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import aiomqtt
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from fl_client.sensors.broker import Broker
+from fl_client.sensors.inbox import Inbox
+from fl_client.sensors.intake import Delivery
+from fl_common.errors import StoreError
+
+_LOG = logging.getLogger(__name__)
+_REFUSED = 0x80
+_UNSUPPORTED_VERSION = 0x84
+_TAKEN_OVER = 0x8E
+_V5, _V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
+
+Take = Callable[[list[Delivery]], Awaitable[None]]
+"""Makes messages durable; what it raises ends the connection, and they come again."""
+
+
+class NotConnected(Exception):
+    """There is no connection to publish on at present."""
+
+
+@dataclass
+class LinkStatus:
+    """How the connection is: for the operator's view."""
+
+    connected: bool = False
+    protocol: str = "5"
+    connections: int = 0
+    taken_over: int = 0
+    """How often another client with the same identity took the session over."""
+    fault: str = ""
+    """Why it ended last."""
+
+
+class SensorLink:
+    """Keeps the connection for as long as ``run`` runs, and hands each batch to ``take``."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: Sequence[str],
+        take: Take,
+        chance: random.Random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._broker, self._topics, self._take = broker, tuple(topics), take
+        self._chance, self._sleep = chance, sleep
+        self._protocol = _V5
+        self._client: aiomqtt.Client | None = None
+        self.status = LinkStatus()
+
+    async def run(self) -> None:
+        """Connect, listen, and connect again, until cancelled."""
+        loop, failures = asyncio.get_running_loop(), 0
+        while True:
+            started = loop.time()
+            try:
+                await self._session()
+            except (aiomqtt.MqttError, StoreError, OSError) as error:
+                fallback = self._falls_back(error)
+                lasted = loop.time() - started
+                failures = 0 if fallback or lasted > self._broker.retry_most else failures + 1
+                if not fallback:
+                    await self._wait(error, failures)
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        content_type: str | None = None,
+        user_properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """Publish; with QoS 1 it returns when the broker has it. MQTT 3.1.1 has no properties.
+
+        Raises:
+            NotConnected: not now; what is to be kept has to be published again.
+        """
+        client = self._client
+        if client is None:
+            raise NotConnected("no connection to the broker")
+        properties = None
+        if self._protocol is _V5 and (content_type or user_properties):
+            properties = Properties(PacketTypes.PUBLISH)
+            if content_type:
+                properties.ContentType = content_type
+            if user_properties:
+                properties.UserProperty = list(user_properties.items())
+        try:
+            await client.publish(topic, payload, qos, properties=properties)
+        except aiomqtt.MqttError as error:
+            raise NotConnected(str(error)) from error
+
+    async def _session(self) -> None:
+        """One connection, from its beginning to the error that ends it."""
+        client = self._new_client()
+        paho = client._client  # aiomqtt has no acknowledgement by hand
+        inbox = Inbox(paho, self._broker.in_flight, self._broker.inbox_bytes)
+        paho.manual_ack_set(True)
+        paho.on_message = inbox.put
+        try:
+            async with client:
+                inbox.listen(asyncio.get_running_loop())
+                await _first_error(self._listen(client), self._pump(inbox))
+        finally:
+            self._client, self.status.connected = None, False
+            inbox.close()
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        """Subscribe, and wait for the connection's end.
+
+        Messages of the kept session come before the answer: they are taken meanwhile.
+        """
+        answers = await client.subscribe([(topic, 1) for topic in self._topics])
+        for topic, answer in zip(self._topics, answers, strict=True):
+            if (answer if isinstance(answer, int) else answer.value) >= _REFUSED:
+                raise aiomqtt.MqttError(f"the broker refuses the topic {topic} to this user")
+        self._client = client
+        self.status.connected, self.status.protocol = True, self._version
+        self.status.connections += 1
+        _LOG.info("connected to %s:%d with MQTT %s as %s", self._broker.host, self._broker.port,
+                  self._version, self._broker.identity)  # fmt: skip
+        async for _ in client.messages:  # the inbox gets them: this only ends with the connection
+            pass
+
+    async def _pump(self, inbox: Inbox) -> None:
+        """Take what has arrived, acknowledge it, and again: one group commit after the other."""
+        while True:
+            batch = await inbox.next()
+            await self._take(batch)
+            inbox.acknowledge(batch)
+
+    def _new_client(self) -> aiomqtt.Client:
+        broker = self._broker
+        modern = self._protocol is _V5
+        client = aiomqtt.Client(
+            broker.host,
+            broker.port,
+            username=broker.username,
+            password=broker.password,
+            identifier=broker.identity,
+            protocol=self._protocol,
+            clean_session=None if modern else False,
+            clean_start=False if modern else MQTT_CLEAN_START_FIRST_ONLY,
+            properties=_connect(broker) if modern else None,
+            keepalive=broker.keepalive,
+            tls_params=_tls(broker),
+        )
+        client.pending_calls_threshold = broker.in_flight
+        return client
+
+    @property
+    def _version(self) -> str:
+        return "5" if self._protocol is _V5 else "3.1.1"
+
+    def _falls_back(self, error: Exception) -> bool:
+        """Whether the broker does not know MQTT 5, so that 3.1.1 is to be tried at once."""
+        if self._protocol is _V5 and _reason(error) == _UNSUPPORTED_VERSION:
+            self._protocol = _V311
+            _LOG.warning("the broker does not know MQTT 5: going on with MQTT 3.1.1")
+            return True
+        return False
+
+    async def _wait(self, error: Exception, failures: int) -> None:
+        """Say what happened and what helps; then wait."""
+        broker = self._broker
+        exponent = min(max(failures - 1, 0), 30)
+        seconds = min(broker.retry_first * 2**exponent, broker.retry_most)
+        seconds *= self._chance.uniform(0.5, 1)
+        self.status.fault = str(error) or type(error).__name__
+        if _reason(error) == _TAKEN_OVER:
+            self.status.taken_over += 1
+            seconds = broker.taken_over_seconds
+            _LOG.error(
+                "another client took over the session of %s: give each node a broker.identity of"
+                " its own; trying again in %.0f s", broker.identity, seconds)  # fmt: skip
+        elif isinstance(error, StoreError):
+            _LOG.error("%s The broker keeps the messages; again in %.1f s", error, seconds)
+        else:
+            _LOG.warning(
+                "no connection to %s:%d (%s); trying again in %.1f s. Check that the broker runs,"
+                " the network, broker.username, the certificates, and that no other node has the"
+                " identity %s", broker.host, broker.port, self.status.fault, seconds,
+                broker.identity)  # fmt: skip
+        await self._sleep(seconds)
+
+
+def _reason(error: BaseException) -> int | None:
+    """MQTT's reason code behind an error, if there is one."""
+    for one in (error, error.__cause__):
+        if isinstance(one, aiomqtt.MqttCodeError) and one.rc is not None:
+            return one.rc if isinstance(one.rc, int) else one.rc.value
+    return None
+
+
+def _connect(broker: Broker) -> Properties:
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = broker.session_seconds
+    properties.ReceiveMaximum = broker.in_flight
+    return properties
+
+
+def _tls(broker: Broker) -> aiomqtt.TLSParameters | None:
+    if broker.ca_file is None:
+        return None
+    certificate, key = (
+        None if file is None else str(file) for file in (broker.certificate_file, broker.key_file)
+    )
+    return aiomqtt.TLSParameters(str(broker.ca_file), certificate, key)
+
+
+async def _first_error(*running: Awaitable[None]) -> None:
+    """Run all until one ends; the others are cancelled, and its error is raised."""
+    tasks = [asyncio.ensure_future(one) for one in running]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task

@@ -1,0 +1,65 @@
+"""Numbers of foreign payloads, checked: times to nanoseconds, values to finite columns."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fl_client.sensors import InvalidPayload
+from fl_common.vocabulary import Integers
+
+_LATEST_SECONDS = 9.2e9  # the year 2261: behind it, int64 nanoseconds end
+
+PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+"""Units that time stamps may be in."""
+
+
+def nanoseconds(seconds: ArrayLike) -> Integers:
+    """Times in seconds since 1970 as nanoseconds (N,), to the precision of float64: 0.3 us.
+
+    Raises:
+        InvalidPayload: before 1970, behind 2261, or no number.
+    """
+    times_N = np.asarray(seconds, np.float64)
+    if not ((times_N >= 0) & (times_N < _LATEST_SECONDS)).all():  # NaN is neither
+        raise InvalidPayload("time", "a time stamp lies outside 1970 to 2261")
+    return (times_N * 1e9).round().astype(np.int64)
+
+
+def stamps(values: Sequence[object], unit: str) -> Integers:
+    """Time stamps as sent, in ``unit``, as nanoseconds (N,); whole nanoseconds stay exact.
+
+    Raises:
+        InvalidPayload: a value that is no time.
+    """
+    for value in values:
+        if type(value) not in (int, float):
+            raise InvalidPayload("time", f"{str(value)[:40]!r} is not a time")
+    try:
+        if unit == "ns" and all(type(value) is int for value in values):
+            times_N = np.array(values, np.int64)
+            if (times_N < 0).any():
+                raise InvalidPayload("time", "a time stamp lies before 1970")
+            return times_N
+        return nanoseconds(np.array(values, np.float64) / PER_SECOND[unit])
+    except OverflowError:
+        raise InvalidPayload("time", "a time stamp lies outside 1970 to 2261") from None
+
+
+def columns(rows: Sequence[Sequence[object]], width: int) -> NDArray[np.float64]:
+    """Rows of numbers or None (missing) as (N, C); NaN where missing.
+
+    Raises:
+        InvalidPayload: a value of another type, or one that is not finite.
+    """
+    for row in rows:
+        for value in row:
+            if value is not None and type(value) not in (int, float):
+                raise InvalidPayload("type", f"{str(value)[:40]!r} is not a number")
+    try:
+        values_NC = np.array(rows, np.float64).reshape(len(rows), width)
+    except (OverflowError, ValueError):
+        raise InvalidPayload("number", "a number is too large") from None
+    if np.isinf(values_NC).any():
+        raise InvalidPayload("number", "a number is not finite")
+    return values_NC

@@ -1,0 +1,100 @@
+"""A sensor as declared: from a payload to readings in the task's units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from paho.mqtt.client import topic_matches_sub
+
+from fl_client.sensors import Decoder, InvalidPayload, Readings
+from fl_client.sensors.units import conversion
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Task
+
+_DAY_NS = 86_400 * 10**9
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel of the task, and how the sensor sends it.
+
+    ``field`` is where the payload has it (its form says how). ``unit`` is the unit it is sent in;
+    with ``scale`` and ``offset`` given, the task's number is ``sent * scale + offset`` instead of
+    what the units say.
+    """
+
+    name: str
+    field: str
+    unit: str
+    scale: float | None = None
+    offset: float | None = None
+
+
+class Sensor:
+    """One stream of readings: the messages of the topics that ``topic`` (a filter) matches.
+
+    Raises:
+        InvalidConfiguration: a filter that MQTT does not know, a channel that the task does not
+            have or that stands twice, or a unit that can't be converted.
+    """
+
+    def __init__(
+        self, name: str, topic: str, decoder: Decoder, channels: Sequence[Channel], task: Task
+    ) -> None:
+        check_filter(name, topic)
+        names = [channel.name for channel in channels]
+        if not names or len(set(names)) < len(names) or set(names) - set(task.channels):
+            rule = f"must name channels of the task ({', '.join(task.channels)}), each once"
+            raise InvalidConfiguration(f"sensor {name}, channels {names}", rule, "Correct them")
+        self.name, self.topic, self.channels = name, topic, tuple(names)
+        self._decoder = decoder
+        self._fields = tuple(channel.field for channel in channels)
+        factors = [_conversion(channel, task) for channel in channels]
+        self._scale_C = np.array([scale for scale, _ in factors])
+        self._offset_C = np.array([offset for _, offset in factors])
+
+    def matches(self, topic: str) -> bool:
+        """Whether messages of ``topic`` are this sensor's."""
+        return topic_matches_sub(self.topic, topic)
+
+    def read(self, topic: str, payload: bytes, received_ns: int) -> tuple[Readings, bool]:
+        """The readings in a payload, and whether their id tells a repetition of the message.
+
+        Raises:
+            InvalidPayload: it is not what the sensor declares.
+        """
+        decoded = self._decoder.decode(payload, self._fields, received_ns)
+        times_N = decoded.times_N
+        if times_N.max() > received_ns + _DAY_NS:
+            raise InvalidPayload("future", "a time stamp lies more than a day ahead")
+        values_NC = decoded.values_NC * self._scale_C + self._offset_C
+        if (np.abs(values_NC) > _LARGEST).any():
+            raise InvalidPayload("number", "a number is too large for float32")
+        if np.isnan(values_NC).all():
+            raise InvalidPayload("empty", f"has none of {', '.join(self._fields)[:200]}")
+        identity = f"{topic} {times_N[0] if decoded.id is None else decoded.id}"
+        readings = Readings(self.name, identity, times_N, values_NC.astype(np.float32))
+        return readings, decoded.own_times or decoded.id is not None
+
+
+def check_filter(name: str, topic: str) -> None:
+    """Refuse what is no topic filter (MQTT 5, section 4.7).
+
+    Raises:
+        InvalidConfiguration: it is none.
+    """
+    levels = topic.split("/")
+    wrong = not topic or "\0" in topic or len(topic.encode("utf-8", "replace")) > 65535
+    wrong |= any("+" in level and level != "+" for level in levels)
+    wrong |= any("#" in level and level != "#" for level in levels) or "#" in levels[:-1]
+    if wrong:
+        rule = "is no topic filter: + and # stand for whole levels, # only for the last"
+        raise InvalidConfiguration(f"topic {topic!r} of {name}", rule, "Correct the topic")
+
+
+def _conversion(channel: Channel, task: Task) -> tuple[float, float]:
+    if channel.scale is None and channel.offset is None:
+        return conversion(channel.unit, task.units[task.channels.index(channel.name)])
+    scale = 1.0 if channel.scale is None else channel.scale
+    return scale, channel.offset or 0.0

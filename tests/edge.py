@@ -1,0 +1,131 @@
+"""One site's intake in a test: a real link, a real spool, and a publisher that counts."""
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from fl_client.sensors.broker import Broker
+from fl_client.sensors.intake import Delivery, Intake
+from fl_client.sensors.mapping import JsonDecoder
+from fl_client.sensors.mqtt import SensorLink
+from fl_client.sensors.sensor import Channel, Sensor
+from fl_client.spool import Counts, Spool
+from fl_client.store import open_store
+from fl_common.vocabulary import Task
+
+PATIENCE = 60.0  # seconds
+NOW = 1_700_000_000 * 10**9
+TASK = Task("t", ("x", "y"), ("g", "g"), 50.0, (4, 2), ("a", "b"), (0.0, 0.0), (1.0, 1.0), 1)
+
+
+def broker_of(port: int, **changes: Any) -> Broker:
+    """A broker on this machine, impatient."""
+    options: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": port,
+        "identity": "node",
+        "username": None,
+        "password": None,
+        "ca_file": None,
+        "certificate_file": None,
+        "key_file": None,
+        "keepalive": 60,
+        "session_seconds": 3600,
+        "in_flight": 50,
+        "inbox_bytes": 1_000_000,
+        "retry_first": 0.05,
+        "retry_most": 0.2,
+        "taken_over_seconds": 60.0,
+    }
+    return Broker(**(options | changes))
+
+
+def sensor(name: str = "wrist", topic: str = "site/+/wrist") -> Sensor:
+    """A sensor of JSON objects with a stamp ``t`` in ns and values ``x``, ``y``."""
+    channels = [Channel("x", "x", "g"), Channel("y", "y", "g")]
+    return Sensor(name, topic, JsonDecoder("t", "ns", None), channels, TASK)
+
+
+def payload(number: int) -> bytes:
+    """A reading that differs from any other by its stamp."""
+    return json.dumps({"t": NOW + number, "x": number, "y": -number}).encode()
+
+
+def balanced(counts: Counts) -> bool:
+    """The spool's invariant."""
+    return counts.received == counts.processed + counts.waiting + sum(counts.lost.values())
+
+
+class Node:
+    """Link, intake and spool of a site in ``folder``."""
+
+    def __init__(self, folder: Path, broker: Broker, **changes: Any) -> None:
+        options = {"limit_bytes": 10**9, "on_full": "reject", "remembered": 100_000, **changes}
+        self.connection = open_store(folder / "site.sqlite")
+        self.spool = Spool(self.connection, **options)
+        self.intake = Intake([sensor()], None, 100_000)
+        self.link = SensorLink(broker, self.intake.topics, self.take, random.Random(1))
+
+    async def take(self, batch: list[Delivery]) -> None:
+        """Decode and spool in another thread, as a node does."""
+        await asyncio.to_thread(self.keep, batch)
+
+    def keep(self, batch: list[Delivery]) -> None:
+        """What the worker thread does."""
+        self.spool.append(self.intake.arrivals(batch, NOW + 10**9))
+
+    async def until(self, holds: Callable[[Counts], bool]) -> Counts:
+        """Wait until the counts are such."""
+        for _ in range(int(PATIENCE / 0.02)):
+            counts = await asyncio.to_thread(self.spool.counts)
+            if holds(counts):
+                return counts
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"never came true: {counts}, {self.link.status}")
+
+    @asynccontextmanager
+    async def running(self) -> Any:
+        """The link runs inside."""
+        task = asyncio.create_task(self.link.run())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def connected(self) -> None:
+        """Wait until it listens."""
+        await self.until(lambda _: self.link.status.connected)
+
+
+class Publisher:
+    """Publishes with QoS 1 by a real client; ``acknowledged`` counts what the broker answered."""
+
+    def __init__(self, port: int, qos: int = 1, **tls: Any) -> None:
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self._client.max_inflight_messages_set(100)
+        self._qos = qos
+        self.acknowledged = 0
+        self._client.on_publish = self._published
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def _published(self, *_: object) -> None:
+        self.acknowledged += 1
+
+    def send(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Publish all, and wait until the broker has each."""
+        for info in [self._client.publish(topic, body, self._qos) for topic, body in messages]:
+            info.wait_for_publish(PATIENCE)
+
+    def close(self) -> None:
+        """Say goodbye."""
+        self._client.disconnect()
+        self._client.loop_stop()
