@@ -131,7 +131,7 @@ class SensorLink:
         """
         answers = await client.subscribe([(topic, 1) for topic in self._topics])
         for topic, answer in zip(self._topics, answers, strict=True):
-            if getattr(answer, "value", answer) >= _REFUSED:
+            if int(getattr(answer, "value", answer)) >= _REFUSED:
                 raise aiomqtt.MqttError(f"the broker refuses the topic {topic} to this user")
         self._client = client
         self.status.connected, self.status.protocol = True, self._version
