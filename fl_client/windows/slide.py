@@ -123,9 +123,9 @@ class Assembler:
         source = self._sources.get(message.sensor)
         if source is None or message.values_NC.shape[1] != len(source.channels):
             return np.ones(len(message.times_N), np.bool_)
-        if self.watermark_ns is None:
-            return np.zeros(len(message.times_N), np.bool_)
-        oldest = max(self.watermark_ns - self._lateness_ns, self.needed_from_ns)
+        oldest = 0  # 1970: no stamp is of before
+        if self.watermark_ns is not None:
+            oldest = max(oldest, self.watermark_ns - self._lateness_ns, self.needed_from_ns)
         return np.asarray(message.times_N < oldest)
 
     def _notice(self, times_N: Integers) -> None:
