@@ -51,7 +51,7 @@ class Fleet:
         return Site(f"site-{position}", position, lambda: train, lambda: held_out, any_plan)
 
     def grid(self) -> LoopbackGrid:
-        return LoopbackGrid(ThisProcess(CohortAnswering(self.app, SITES)), SITES, 2)
+        return LoopbackGrid(ThisProcess(CohortAnswering(self.app, SITES)), SITES, 1, 2)
 
     def evaluate(self, plan: RunPlan) -> SiteMetrics:
         parameters = parameters_of(build_net(plan.net, plan.task))
