@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -131,6 +132,30 @@ def test_the_ledger_is_charged_before_a_window_is_counted(tmp_path: Path) -> Non
         answer(ledger)
     ledger.close()
     assert len(ledger_in(tmp_path).histories("anna")) == 2
+
+
+def test_nothing_is_counted_where_the_ledger_can_not_be_trusted(tmp_path: Path) -> None:
+    ledger = ledger_in(tmp_path)
+    assert isinstance(answer(ledger), Evaluation)
+    (tmp_path / "ledger.sqlite.counter").unlink()
+    with patch.object(evaluating, "count", side_effect=AssertionError("counted")):
+        refused = answer(ledger)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is RefusalReason.LEDGER
+
+
+def test_a_site_that_holds_nothing_out_or_other_data_refuses_and_pays_nothing(
+    tmp_path: Path,
+) -> None:
+    ledger = ledger_in(tmp_path)
+    none, wrong = windows().take(np.arange(0)), replace(windows(), labels=windows().labels + 7)
+    for held_out in (none, wrong):
+        refused = evaluating.answer_evaluation(
+            "anna", partial(replace, held_out), asked(DEVICE), ledger
+        )
+        assert isinstance(refused, Refusal)
+        assert refused.reason is RefusalReason.DATA
+    assert ledger.sites() == []
 
 
 def test_a_block_without_budget_is_left_out_and_a_site_without_any_refuses(tmp_path: Path) -> None:

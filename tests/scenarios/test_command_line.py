@@ -177,6 +177,12 @@ def test_without_privacy_it_says_so(tmp_path: Path) -> None:
         (["strategy=trimmed_mean", "strategy.aggregator.share=0.7"], ["0.7"]),
         (["net=cnn1d", "net.norm=batch"], ["BatchNorm", "GroupNorm"]),
         (["net=cnn2d"], ["window"]),
+        (["evaluation=federated", "evaluation.every=0"], ["evaluation.every=0", "whole number"]),
+        (["evaluation=federated", "evaluation.epsilon=-1"], ["evaluation.epsilon=-1", "above 0"]),
+        (["evaluation=federated", "evaluation.epsilon=inf"], ["evaluation.epsilon=inf", "finite"]),
+        (["evaluation=federated", "evaluation.loss_limit=0"], ["evaluation.loss_limit=0"]),
+        (["evaluation=federated", "evaluation.noise_multiplier=0"], ["noise_multiplier=0"]),
+        (["evaluation=federated", "privacy=site"], ["evaluation=federated", "privacy=window"]),
     ],
 )  # fmt: skip
 def test_bad_input_ends_in_one_line(

@@ -18,6 +18,7 @@ from fl_client.app import SiteApp
 from fl_client.training import LocalTask
 from fl_client.training.opacus import OpacusTrainer
 from fl_common import wire
+from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import RunPlan
 from fl_common.privacy import epsilon_of
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
@@ -92,6 +93,16 @@ def test_a_private_run_is_clean_whatever_the_sites_are_asked(tmp_path: Path) -> 
     }
     assert set(egress.troubles.values()) == set(TROUBLES)
     assert sum(sent.kind == "update" for sent in egress.sent) == ROUNDS * 2
+
+
+def test_noised_counts_of_planted_windows_are_clean(tmp_path: Path) -> None:
+    egress = rehearsed(tmp_path, replace(PRIVATE, evaluation=EvaluationPlan(2.0, 4.0, 8.0)))
+    assert egress.findings == []
+    assert ("evaluate", "evaluation") in kinds(egress)
+    (fields,) = {tuple(s.fields) for s in egress.sent if s.kind == "evaluation"}
+    assert {name.removeprefix("head/") for name in fields} == {
+        "kind", "correct", "total", "loss_sum",
+    }  # fmt: skip
 
 
 def test_what_is_taken_down_is_what_flower_sends(
