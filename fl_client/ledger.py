@@ -11,8 +11,8 @@ Which blocks take part, and when a block is left out, depends on the ledger alon
 windows; that a limit fixed beforehand may stop spends chosen adaptively is the privacy filter of
 Rogers et al. (2016), for Rényi DP of Feldman and Zrnic (2021) and Lécuyer (2021).
 
-Where a reading is what is protected, its windows may lie in several blocks (a window store that
-cuts at midnight): with one mechanism, or without sampling, it still costs no more than the block
+Where a reading is what is protected, its windows may lie in several blocks of data that were
+cut so: with one mechanism, or without sampling, it still costs no more than the block
 that cost most, counted as if it had all of them (docs/reference/accounting.md has the proof).
 
 Units are kept apart: a site-level plan is charged to the block ``(site)``, any other plan to blocks
