@@ -249,7 +249,7 @@ def _row(item: Readings | Annotation) -> _Row:
     if isinstance(item, Annotation):
         content = np.array([item.from_ns, item.to_ns], "<i8").tobytes()
         return None, item.id, item.label, 2, content
-    times, values = item.times_N.astype("<i8"), item.values_NC.astype("<f4")
+    times, values = np.asarray(item.times_N, "<i8"), np.asarray(item.values_NC, "<f4")
     return item.sensor, item.id, None, len(times), times.tobytes() + values.tobytes()
 
 

@@ -103,7 +103,7 @@ def parsed_json(payload: bytes) -> Any:
         InvalidSenml: it is no JSON.
     """
     try:
-        return json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+        return _JSON.decode(payload.decode("utf-8"))
     except RecursionError:
         raise InvalidSenml("nesting", "nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -116,6 +116,9 @@ def parsed_json(payload: bytes) -> Any:
 
 def _refuse_constant(name: str) -> Never:
     raise InvalidSenml("number", f"{name} is not a number of JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _labelled(record: Mapping[Any, Any]) -> dict[Any, Any]:

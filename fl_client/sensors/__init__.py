@@ -88,6 +88,8 @@ class Decoder(Protocol):
 
         ``received_ns`` (since 1970) is when it came, for stamps that are relative to it.
 
+        Infinite values are left to ``Sensor`` to refuse.
+
         Raises:
             InvalidPayload: for every payload that is not of this form, and never anything else.
         """

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from fl_client.sensors import Decoded, InvalidPayload
-from fl_client.sensors.numbers import PER_SECOND, columns, stamps
+from fl_client.sensors.numbers import NANOSECONDS, columns, stamps
 from fl_common.errors import InvalidConfiguration
 from fl_common.senml import InvalidSenml, parsed_json
 
@@ -56,8 +56,8 @@ def check_time_unit(unit: str) -> None:
     Raises:
         InvalidConfiguration: it is none.
     """
-    if unit not in PER_SECOND:
-        rule = f"must be one of {', '.join(PER_SECOND)}"
+    if unit not in NANOSECONDS:
+        rule = f"must be one of {', '.join(NANOSECONDS)}"
         raise InvalidConfiguration(f"time_unit={unit}", rule, "Set the unit of the time stamps")
 
 

@@ -12,6 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
@@ -131,7 +132,8 @@ class SensorLink:
         """
         answers = await client.subscribe([(topic, 1) for topic in self._topics])
         for topic, answer in zip(self._topics, answers, strict=True):
-            if int(getattr(answer, "value", answer)) >= _REFUSED:
+            code: Any = getattr(answer, "value", answer)
+            if code >= _REFUSED:
                 raise aiomqtt.MqttError(f"the broker refuses the topic {topic} to this user")
         self._client = client
         self.status.connected, self.status.protocol = True, self._version

@@ -1,4 +1,4 @@
-"""Numbers of foreign payloads, checked: times to nanoseconds, values to finite columns."""
+"""Numbers of foreign payloads, checked: times to nanoseconds, values to columns."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from fl_client.sensors import InvalidPayload
 from fl_common.vocabulary import Integers
 
-_LATEST_SECONDS = 9.2e9  # the year 2261: behind it, int64 nanoseconds end
+_LATEST_SECONDS = 9_200_000_000  # the year 2261: behind it, int64 nanoseconds end
 
-PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Units that time stamps may be in."""
 
 
@@ -27,39 +27,40 @@ def nanoseconds(seconds: ArrayLike) -> Integers:
 
 
 def stamps(values: Sequence[object], unit: str) -> Integers:
-    """Time stamps as sent, in ``unit``, as nanoseconds (N,); whole nanoseconds stay exact.
+    """Time stamps as sent, in ``unit``, as nanoseconds (N,); whole numbers stay exact.
 
     Raises:
         InvalidPayload: a value that is no time.
     """
+    whole = True
     for value in values:
-        if type(value) not in (int, float):
-            raise InvalidPayload("time", f"{str(value)[:40]!r} is not a time")
+        if type(value) is not int:
+            whole = False
+            if type(value) is not float:
+                raise InvalidPayload("time", f"{str(value)[:40]!r} is not a time")
+    factor = NANOSECONDS[unit]
     try:
-        if unit == "ns" and all(type(value) is int for value in values):
-            times_N = np.array(values, np.int64)
-            if (times_N < 0).any():
-                raise InvalidPayload("time", "a time stamp lies before 1970")
-            return times_N
-        return nanoseconds(np.array(values, np.float64) / PER_SECOND[unit])
+        if not whole:
+            return nanoseconds(np.array(values, np.float64) * (factor / 1e9))
+        times_N = np.array(values, np.int64)
     except OverflowError:
         raise InvalidPayload("time", "a time stamp lies outside 1970 to 2261") from None
+    if (times_N < 0).any() or (times_N > _LATEST_SECONDS * 10**9 // factor).any():
+        raise InvalidPayload("time", "a time stamp lies outside 1970 to 2261")
+    return times_N * factor
 
 
 def columns(rows: Sequence[Sequence[object]], width: int) -> NDArray[np.float64]:
     """Rows of numbers or None (missing) as (N, C); NaN where missing.
 
     Raises:
-        InvalidPayload: a value of another type, or one that is not finite.
+        InvalidPayload: a value of another type.
     """
     for row in rows:
         for value in row:
             if value is not None and type(value) not in (int, float):
                 raise InvalidPayload("type", f"{str(value)[:40]!r} is not a number")
     try:
-        values_NC = np.array(rows, np.float64).reshape(len(rows), width)
+        return np.array(rows, np.float64).reshape(len(rows), width)
     except (OverflowError, ValueError):
         raise InvalidPayload("number", "a number is too large") from None
-    if np.isinf(values_NC).any():
-        raise InvalidPayload("number", "a number is not finite")
-    return values_NC

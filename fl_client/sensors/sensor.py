@@ -1,15 +1,17 @@
 """A sensor as declared: from a payload to readings in the task's units."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from paho.mqtt.client import topic_matches_sub
 
 from fl_client.sensors import Decoder, InvalidPayload, Readings
 from fl_client.sensors.units import conversion
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Task
+from fl_common.vocabulary import Floats, Task
 
 _DAY_NS = 86_400 * 10**9
 _LARGEST = float(np.finfo(np.float32).max)
@@ -53,6 +55,7 @@ class Sensor:
         factors = [_conversion(channel, task) for channel in channels]
         self._scale_C = np.array([scale for scale, _ in factors])
         self._offset_C = np.array([offset for _, offset in factors])
+        self._in_task_units = all(factor == (1.0, 0.0) for factor in factors)
 
     def matches(self, topic: str) -> bool:
         """Whether messages of ``topic`` are this sensor's."""
@@ -66,16 +69,24 @@ class Sensor:
         """
         decoded = self._decoder.decode(payload, self._fields, received_ns)
         times_N = decoded.times_N
-        if times_N.max() > received_ns + _DAY_NS:
+        latest = times_N.item() if len(times_N) == 1 else times_N.max()
+        if latest > received_ns + _DAY_NS:
             raise InvalidPayload("future", "a time stamp lies more than a day ahead")
-        values_NC = decoded.values_NC * self._scale_C + self._offset_C
-        if (np.abs(values_NC) > _LARGEST).any():
-            raise InvalidPayload("number", "a number is too large for float32")
-        if np.isnan(values_NC).all():
-            raise InvalidPayload("empty", f"has none of {', '.join(self._fields)[:200]}")
+        values_NC = self._converted_NC(decoded.values_NC)
         identity = f"{topic} {times_N[0] if decoded.id is None else decoded.id}"
-        readings = Readings(self.name, identity, times_N, values_NC.astype(np.float32))
+        readings = Readings(self.name, identity, times_N, values_NC)
         return readings, decoded.own_times or decoded.id is not None
+
+    def _converted_NC(self, values_NC: NDArray[np.float64]) -> Floats:
+        """The values in the task's units, finite but for NaN where a reading lacks a channel."""
+        if not self._in_task_units:
+            values_NC = values_NC * self._scale_C + self._offset_C
+        if not math.isfinite(values_NC.sum()) or np.abs(values_NC).max() > _LARGEST:
+            if (np.abs(values_NC) > _LARGEST).any():
+                raise InvalidPayload("number", "a number is not finite, or too large for float32")
+            if np.isnan(values_NC).all():
+                raise InvalidPayload("empty", f"has none of {', '.join(self._fields)[:200]}")
+        return values_NC.astype(np.float32)
 
 
 def check_filter(name: str, topic: str) -> None:
