@@ -20,9 +20,10 @@ from fl_client.windows.split import HeldOut
 from fl_client.windows.store import WindowStore
 from fl_common import wire
 from fl_common.errors import InvalidConfiguration
+from fl_common.evaluation import EvaluationPlan, held_out_block
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan, epsilon_of
-from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
+from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 from models.nets import build_net, parameters_of
 from simulate.loopback import CohortAnswering, LoopbackGrid
 from simulate.workers import ThisProcess
@@ -35,6 +36,7 @@ DAY = 86_400 * SECOND
 MONDAY = 20_500 * DAY
 STEP = 4 * SECOND // 50
 PRIVACY = replace(samples.WINDOW_PRIVACY, sampling_rate=0.1, steps=2)
+EVALUATION = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
 PLAN = samples.plan(PRIVACY, seed=None)
 
 
@@ -56,15 +58,19 @@ class Home:
         self.store.annotate([Annotation(str(begin_ns), begin_ns, end_ns, "moving")])
 
     def asks(self, plan: RunPlan, round_: int) -> LocalUpdate | Refusal:
-        """What the box's app answers through Flower's messages, opened anew as in a new process."""
+        """What the box's app answers when asked to train."""
+        answer = self.answers(plan, round_, "train")
+        assert isinstance(answer, LocalUpdate | Refusal)
+        return answer
+
+    def answers(self, plan: RunPlan, round_: int, kind: str) -> object:
+        """Its answer through Flower's messages, with the app made anew as in a new process."""
         app = build_box_app(self.box, TRAINER, None, lambda: 7.0)
         grid = LoopbackGrid(ThisProcess(CohortAnswering(app, 1)), 1, 1, 1)
         parameters = parameters_of(build_net(plan.net, plan.task))
         content = wire.InstructionWriter(Instruction(plan, round_, parameters)).content()
-        (reply,) = grid.send_and_receive([Message(content, 1, "train")])
-        answer = wire.read_answer(reply.content)
-        assert isinstance(answer, LocalUpdate | Refusal)
-        return answer
+        (reply,) = grid.send_and_receive([Message(content, 1, kind)])
+        return wire.read_answer(reply.content)
 
     def charged(self) -> dict[str, int]:
         """How often each block is in the ledger."""
@@ -127,10 +133,23 @@ def test_a_plan_that_does_not_fit_the_box_is_refused_before_any_charge(
     plan = replace(PLAN, **changes)
     with pytest.raises(InvalidConfiguration, match=words):
         home.box.check_plan(plan)
-    refused = home.asks(plan, 1)
-    assert isinstance(refused, Refusal)
-    assert refused.reason is RefusalReason.PLAN
+    for kind in ("train", "evaluate"):
+        refused = home.answers(replace(plan, evaluation=EVALUATION), 1, kind)
+        assert isinstance(refused, Refusal)
+        assert refused.reason is RefusalReason.PLAN
     assert home.charged() == {}
+
+
+def test_held_out_windows_are_evaluated_and_charged_apart_from_those_trained_on(
+    home: Home,
+) -> None:
+    home.sense(MONDAY, 4000)
+    plan = replace(PLAN, evaluation=EVALUATION)
+    assert isinstance(home.answers(plan, 1, "train"), LocalUpdate)
+    counts = home.answers(plan, 1, "evaluate")
+    assert isinstance(counts, Evaluation)
+    assert counts.total == pytest.approx(len(home.box.held_out_windows()), abs=50)
+    assert home.charged() == {"2026-02-16": 1, held_out_block("2026-02-16"): 1}
 
 
 def test_a_plan_that_counts_the_overlap_or_needs_no_noise_is_taken(home: Home) -> None:
