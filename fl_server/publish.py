@@ -1,17 +1,25 @@
-"""The end of a run: its parameters as one proved ONNX file."""
+"""The end of a run: its parameters as one proved ONNX file, and as a component in testing."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from fl_common.components.description import Component, Kind
+from fl_common.components.repository import ComponentRepository
 from fl_common.plan import RunPlan
 from fl_common.privacy import ACCOUNTANTS, NoPrivacy
 from fl_common.vocabulary import Parameters, Windows
 from models.export import ExportProof, export_onnx
+from models.golden import golden_windows
 from models.lineage import Lineage
 from models.nets import build_net, load_parameters
+
+_GOLDEN_WINDOWS, _GOLDEN_SEED = 4, 0
 
 
 def publish_model(
@@ -39,6 +47,57 @@ def publish_model(
         privacy=_privacy_spent(plan, spent),
     )
     return export_onnx(net, plan.task, path, lineage, windows.values)
+
+
+def publish_component(
+    repository: ComponentRepository,
+    plan: RunPlan,
+    parameters: Parameters,
+    spent: Mapping[str, float],
+    proof: ExportProof,
+    facts: Mapping[str, Any],
+) -> Component:
+    """Add the proved file to ``testing`` under the task's name, with how it was made.
+
+    ``facts`` are what the run knows beside its plan: licence, rounds, sites, metrics.
+
+    Raises:
+        InvalidConfiguration: the testing keys are missing, or the repository is not there.
+    """
+    task = plan.task
+    description = {
+        "task": task.name,
+        "labels": list(task.labels),
+        "inputs": [_tensor("values", ["N", *task.window_shape])],
+        "outputs": [_tensor(n, ["N", len(task.labels)]) for n in ("logits", "probabilities")],
+        "privacy": _privacy_spent(plan, spent),
+        "run": plan.run,
+        "code_version": version("join-the-dots"),
+        "definition": {"task": asdict(task), "net": asdict(plan.net)},
+        "golden": {"seed": _GOLDEN_SEED, "probabilities": _golden(plan, parameters)},
+        **facts,
+    }
+    files = {proof.path.name: proof.path}
+    return repository.add(Kind.MODEL, component_name(task.name), None, files, description)
+
+
+def component_name(task: str) -> str:
+    """A task's name in the form that names of components have."""
+    return re.sub(r"[^a-z0-9._-]", "-", task.lower()).lstrip("._-")[:64] or "model"
+
+
+def _golden(plan: RunPlan, parameters: Parameters) -> list[list[float]]:
+    """The net's probabilities, by torch, for the fixed inputs."""
+    net = build_net(plan.net, plan.task).eval()
+    load_parameters(net, parameters)
+    windows_N = golden_windows(plan.task, _GOLDEN_WINDOWS, _GOLDEN_SEED)
+    with torch.no_grad():
+        probabilities_NK = net(torch.from_numpy(windows_N)).softmax(1).numpy()
+    return [[round(float(value), 7) for value in row] for row in probabilities_NK]
+
+
+def _tensor(name: str, shape: list[str | int]) -> dict[str, Any]:
+    return {"name": name, "type": "float32", "shape": shape}
 
 
 def _privacy_spent(plan: RunPlan, spent: Mapping[str, float]) -> dict[str, Any]:

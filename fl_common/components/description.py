@@ -105,6 +105,11 @@ class Component:
         return component
 
 
+def target_path(kind: Kind, name: str, stage: Stage) -> str:
+    """The name under which a stage's role lists a component."""
+    return f"{stage}/{kind}/{name}.json"
+
+
 def check_manifest(fields: object) -> None:
     """Check a manifest's fields against the schema, and that its paths don't collide.
 

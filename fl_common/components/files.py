@@ -5,7 +5,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,14 @@ def write_whole(path: Path, content: bytes) -> None:
     """Put ``content`` at ``path``, on disk; folders above it are made."""
     with whole_file(path) as file:
         file.write(content)
+
+
+def write_all(content_of: Mapping[Path, bytes]) -> None:
+    """Write each file in place, and have all of them on disk: one wait for many files."""
+    for path, content in content_of.items():
+        path.write_bytes(content)
+    for path in (*content_of, *{path.parent for path in content_of}):
+        sync(path)
 
 
 @contextmanager

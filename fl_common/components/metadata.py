@@ -5,12 +5,14 @@ and ``production`` (whose paths begin with the stage) and names the keys of ``ga
 delegates to hash bins with its own keys (TAP 15), so that a change signs and a site reads a part
 of the list only.
 
-A change is staged in memory and written in the order bins, targets, snapshot, timestamp; files
-carry their version in their names, so nothing changes for a reader until the last step, the
-replacement of ``timestamp.json``. After a crash the next change writes the same versions again.
+A change is staged in memory and written at once: first what the timestamp will lead to (bins,
+targets, snapshot), whose names carry their version, then the timestamp. So nothing changes for a
+reader until the last step, the replacement of ``timestamp.json``. After a crash the next change
+writes the same versions again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -25,7 +27,6 @@ from tuf.api.metadata import (
     Metadata,
     MetaFile,
     Root,
-    Signed,
     Snapshot,
     SuccinctRoles,
     Targets,
@@ -35,7 +36,7 @@ from tuf.api.serialization.json import JSONSerializer
 from tuf.repository import Repository
 
 from fl_common.components.description import Stage
-from fl_common.components.files import write_whole
+from fl_common.components.files import write_all, write_whole
 from fl_common.components.keys import KeyRing
 from fl_common.errors import InvalidConfiguration, UpdateRefused
 
@@ -74,6 +75,7 @@ class SignedFolder(Repository):
         self.keys, self._expiry_days, self._clock = keys, expiry_days, clock
         self._loaded: dict[str, Metadata[Any]] = {}
         self._changed: dict[str, bytes] = {}
+        self._root_before: Root | None = None
 
     def open(self, role: str) -> Metadata[Any]:
         """The role's metadata as they are now, staged changes included."""
@@ -104,15 +106,27 @@ class SignedFolder(Repository):
 
     def reload(self) -> None:
         """Forget what was staged, and what was read."""
-        self._loaded, self._changed = {}, {}
+        self._loaded, self._changed, self._root_before = {}, {}, None
 
-    def commit(self) -> None:
-        """Write what is staged, in the order that lets a reader see all of it or nothing."""
-        self.do_snapshot(force=False)
-        self.do_timestamp(force=False)
-        order = {Root.type: 0, Targets.type: 2, Snapshot.type: 3, Timestamp.type: 4}
-        for role in sorted(self._changed, key=lambda role: order.get(role, 1)):
-            write_whole(self._path(role, self._loaded[role].signed.version), self._changed[role])
+    def commit(self, renew: bool = False) -> None:
+        """Write what is staged, in the order that lets a reader see all of it or nothing.
+
+        ``renew`` signs snapshot and timestamp anew where nothing is staged, too.
+        """
+        if renew or self.targets_infos:
+            self.do_snapshot(force=renew)
+            self.do_timestamp(force=renew)
+        # Only a root is found by its bare existence; the other names mean nothing until the
+        # timestamp says so, and may be torn before.
+        paths = {
+            role: self._path(role, self._loaded[role].signed.version) for role in self._changed
+        }
+        if Root.type in paths:
+            write_whole(paths.pop(Root.type), self._changed[Root.type])
+        timestamp = paths.pop(Timestamp.type, None)
+        write_all({path: self._changed[role] for role, path in paths.items()})
+        if timestamp:
+            write_whole(timestamp, self._changed[Timestamp.type])
         self._changed = {}
 
     def create(self, signers: Mapping[str, Signers]) -> None:
@@ -171,11 +185,12 @@ class SignedFolder(Repository):
         self._changed[role] = md.to_bytes(_SERIALIZER)
 
     def _sign(self, role: str, md: Metadata[Any]) -> None:
-        delegator = self.delegator(role)
         md.signatures.clear()
         for signer in self.signers(role):
             md.sign(signer, append=True)
-        delegator.verify_delegate(role, md.signed_bytes, md.signatures)
+        self.delegator(role).verify_delegate(role, md.signed_bytes, md.signatures)
+        if role == Root.type and self._root_before:  # sites know its keys only
+            self._root_before.verify_delegate(role, md.signed_bytes, md.signatures)
 
     def signers(self, role: str) -> list[Any]:
         """Signers for ``role`` with the keys at hand, as many as it has, at least its threshold.
@@ -184,8 +199,10 @@ class SignedFolder(Repository):
             InvalidConfiguration: there are fewer.
         """
         declared = self.delegator(role).get_delegated_role(role)
-        name = role.partition("-")[0]
-        found = self.keys.signers(name, declared.keyids)
+        name, keyids = role.partition("-")[0], set(declared.keyids)
+        if role == Root.type and self._root_before:
+            keyids.update(self._root_before.roles[role].keyids)
+        found = self.keys.signers(name, keyids)
         if len(found) < declared.threshold:
             raise InvalidConfiguration(
                 f"{len(found)} key{'s' * (len(found) != 1)} of {name} at hand",
@@ -200,6 +217,8 @@ class SignedFolder(Repository):
             md: Metadata[Any] = Metadata.from_bytes(path.read_bytes())
             self._loaded[role] = md  # the root is its own delegator
             self.delegator(role).verify_delegate(role, md.signed_bytes, md.signatures)
+            if role == Root.type:
+                self._root_before = deepcopy(md.signed)
         except (OSError, RepositoryError, ValueError) as error:
             self._loaded.pop(role, None)
             raise UpdateRefused(f"{path}: {error}.") from error
@@ -240,8 +259,3 @@ def _bins(stage: Targets) -> SuccinctRoles:
     assert stage.delegations is not None
     assert stage.delegations.succinct_roles is not None
     return stage.delegations.succinct_roles
-
-
-def is_expired(signed: Signed, now: datetime) -> bool:
-    """Whether a site would refuse ``signed`` at ``now``."""
-    return bool(signed.is_expired(now))

@@ -21,7 +21,14 @@ from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import TargetFile
 from tuf.ngclient import Updater, UpdaterConfig
 
-from fl_common.components.description import MANIFEST, Component, ContentFile, Kind, Stage
+from fl_common.components.description import (
+    MANIFEST,
+    Component,
+    ContentFile,
+    Kind,
+    Stage,
+    target_path,
+)
 from fl_common.components.fetcher import FolderFetcher, SteadyFetcher
 from fl_common.components.files import sha256_of, sync, sync_folders, write_whole
 from fl_common.errors import InvalidData, RepositoryUnreachable, UpdateRefused
@@ -164,11 +171,6 @@ class Reader:
         if self._updater is None:
             raise UpdateRefused("No trusted state of the repository: refresh first.")
         return self._updater
-
-
-def target_path(kind: Kind, name: str, stage: Stage) -> str:
-    """The name under which a stage's role lists a component."""
-    return f"{stage}/{kind}/{name}.json"
 
 
 def is_whole(folder: Path, digest: str) -> bool:

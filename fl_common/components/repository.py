@@ -13,7 +13,7 @@ never meets half of a change and nothing is overwritten. One writer at a time (`
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from itertools import count
@@ -29,11 +29,11 @@ from fl_common.components.description import (
     Kind,
     Stage,
     check_manifest,
+    target_path,
 )
 from fl_common.components.files import locked, sha256_of, write_whole
 from fl_common.components.keys import KeyRing
 from fl_common.components.metadata import GATES, Clock, SignedFolder, Signers
-from fl_common.components.reader import target_path
 from fl_common.components.statements import (
     STATEMENT_TYPE,
     Event,
@@ -44,6 +44,9 @@ from fl_common.components.statements import (
     sign_event,
 )
 from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
+
+FORMER_KEYS = "x-former-keys"
+"""Field of the targets role: public keys by role and identity that were replaced."""
 
 
 @dataclass(frozen=True)
@@ -87,19 +90,26 @@ class ComponentRepository:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.signed.commit()
 
+    def expiry_days(self, role: str) -> float:
+        """How long a signature of ``role`` is good."""
+        return self._settings.expiry_days[role.partition("-")[0]]
+
     def root(self) -> bytes:
         """The first root: what a site must have before its first contact."""
         return (self.folder / "metadata" / "1.root.json").read_bytes()
 
     @contextmanager
-    def change(self) -> Iterator[None]:
-        """Hold the lock, and commit all changes of the block at its end, or none."""
+    def change(self, renew: bool = False) -> Iterator[None]:
+        """Hold the lock, and commit all changes of the block at its end, or none.
+
+        ``renew`` signs snapshot and timestamp anew in any case.
+        """
         self.signed.root()  # there is a repository
         with locked(self.folder / ".lock", self._settings.lock_seconds):
             self.signed.reload()
             try:
                 yield
-                self.signed.commit()
+                self.signed.commit(renew)
             finally:
                 self.signed.reload()
 
@@ -113,17 +123,19 @@ class ComponentRepository:
     ) -> Component:
         """Make ``files`` (content by path in the component) the current one of ``testing``.
 
-        ``version`` None takes the next number. A component that is current already is left as it
-        is; a version that exists with another digest is refused.
+        ``version`` None takes the next number. What is current already with the same content and
+        description is left as it is; a version that exists with another digest is refused.
         """
         with self.change():
             found = tuple(described(path, files[path]) for path in sorted(files))
+            entry = self.entry(kind, name, Stage.TESTING)
+            same = entry.component.version if entry else ""
+            component = Component(kind, name, version or same, found, description)
+            if entry and entry.component == component and not entry.retired:
+                return component
             chosen = version or self._next_version(kind, name)
             component = Component(kind, name, chosen, found, description)
             check_manifest(json.loads(component.manifest))
-            entry = self.entry(kind, name, Stage.TESTING)
-            if entry and entry.component == component and not entry.retired:
-                return component
             self._claim(component)
             for file in found:
                 keep_content(self.folder, file, files[file.path])
@@ -196,14 +208,14 @@ class ComponentRepository:
     def history(self, kind: Kind, name: str, stage: Stage) -> list[Event]:
         """The events of a component in ``stage``, oldest first, each verified."""
         entry = self.entry(kind, name, stage)
-        keys, threshold = self._keys(stage)
+        keys = [*self._keys(stage)[0], *self._former_keys(stage)]
         events: list[Event] = []
         digest = entry.event if entry else None
         while digest is not None:
             path = self.folder / "history" / f"{digest}.json"
             if not path.is_file() or sha256_of(path) != digest:
                 raise UpdateRefused(f"{path}: is missing or was altered.")
-            events.append(read_event(path.read_bytes(), keys, threshold))
+            events.append(read_event(path.read_bytes(), keys, 1))
             digest = events[-1].previous
         return events[::-1]
 
@@ -217,13 +229,17 @@ class ComponentRepository:
             write_whole(folder / f"{verdict.gate}.{number}.json", content)
 
     def verdicts(self, digest: str) -> list[Verdict]:
-        """Every verdict about the component with this digest, oldest first, each verified."""
+        """The verdicts about the component with this digest, oldest first.
+
+        One that is damaged, is about another component, or is not signed with the gates' present
+        keys is no verdict and is left out.
+        """
         keys, threshold = self._keys(GATES)
-        paths = sorted((self.folder / "verdicts" / digest).glob("*.json"))
-        found = [read_verdict(path.read_bytes(), keys, threshold) for path in paths]
-        if any(verdict.digest != digest for verdict in found):
-            raise UpdateRefused(f"A verdict beside {digest[:12]} is about another component.")
-        return sorted(found, key=lambda verdict: verdict.at)
+        found = []
+        for path in (self.folder / "verdicts" / digest).glob("*.json"):
+            with suppress(UpdateRefused):
+                found.append(read_verdict(path.read_bytes(), keys, threshold))
+        return sorted((one for one in found if one.digest == digest), key=lambda one: one.at)
 
     def now(self) -> str:
         """The present time in RFC 3339, UTC."""
@@ -268,3 +284,8 @@ class ComponentRepository:
         targets = self.signed.targets()
         declared = targets.get_delegated_role(role)
         return [targets.get_key(keyid) for keyid in declared.keyids], declared.threshold
+
+    def _former_keys(self, role: str) -> list[Key]:
+        """Keys that the role had before they were replaced: good for what is in the chain."""
+        former = self.signed.targets().unrecognized_fields.get(FORMER_KEYS, {})
+        return [Key.from_dict(keyid, dict(key)) for keyid, key in former.get(role, {}).items()]

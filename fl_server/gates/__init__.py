@@ -1,0 +1,24 @@
+"""Gates: what a component must pass before it may be promoted.
+
+A gate is a function of this package with the verdict's name: what it judges is an argument, and
+what it finds is its result. It raises nothing for a bad component: that is a finding.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether a gate is passed, why in one sentence, and the figures and settings behind it."""
+
+    passed: bool
+    detail: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+NAMES = (
+    "parity", "interface", "golden", "accuracy", "latency", "size", "privacy", "licence",
+)  # fmt: skip
+"""Every gate."""

@@ -1,0 +1,62 @@
+"""The gate on accuracy: a candidate is not worse than production by more than a margin."""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from fl_server.gates import Finding
+
+
+@dataclass(frozen=True)
+class NoisedCounts:
+    """A federated evaluation of one component on the sites' held-out windows.
+
+    ``correct`` and ``total`` are sums over sites, each with noise of standard deviation ``noise``
+    (0 where the plan adds none). ``digest`` is the component that was evaluated.
+    """
+
+    digest: str
+    correct: float
+    total: float
+    noise: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of windows that are right."""
+        return self.correct / self.total
+
+    @property
+    def variance(self) -> float:
+        """Variance of ``accuracy``: of the windows drawn, and of the noise in both counts."""
+        share = min(max(self.accuracy, 0.0), 1.0)
+        return share * (1 - share) / self.total + (1 + share**2) * (self.noise / self.total) ** 2
+
+
+def accuracy(
+    candidate: NoisedCounts, production: NoisedCounts, margin: float, confidence: float
+) -> Finding:
+    """A one-sided test of non-inferiority (Wald) on the difference of two shares.
+
+    Passed when the lower bound, at ``confidence``, of candidate minus production is above minus
+    ``margin``: noise and few windows make the gate harder to pass, never easier. Both are taken as
+    independent, which is careful where the same windows judge both.
+    """
+    given = (candidate, production)
+    if any(not math.isfinite(c.correct + c.noise) or c.total <= 3 * c.noise for c in given):
+        return Finding(False, "the noise is as large as the counts: evaluate on more windows")
+    difference = candidate.accuracy - production.accuracy
+    error = math.sqrt(candidate.variance + production.variance)
+    bound = difference - NormalDist().inv_cdf(confidence) * error
+    values = {
+        "candidate": candidate.accuracy,
+        "production": production.accuracy,
+        "production_digest": production.digest,
+        "lower_bound": bound,
+        "margin": margin,
+        "confidence": confidence,
+    }
+    detail = (
+        f"{candidate.accuracy:.3f} against {production.accuracy:.3f}: with {confidence:.0%}"
+        f" confidence at most {max(0.0, -bound):.3f} worse; {margin:g} is allowed"
+    )
+    return Finding(bound >= -margin, detail, values)

@@ -1,0 +1,64 @@
+"""Gates on the declared class of devices: size and latency."""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fl_common.components.description import Component
+from fl_server.gates import Finding
+
+_SHARE = 95
+
+
+@dataclass(frozen=True)
+class DeviceClass:
+    """What a class of devices can take.
+
+    ``bytes`` bounds a component's content, ``latency_ms`` the 95th percentile of the time for one
+    window, measured on a machine of ``architecture`` (as ``platform.machine`` names it).
+    """
+
+    name: str
+    architecture: str
+    bytes: int
+    latency_ms: float
+
+
+def size(component: Component, device: DeviceClass) -> Finding:
+    """The content fits the device."""
+    return Finding(
+        component.size <= device.bytes,
+        f"{component.size} bytes; {device.name} takes {device.bytes}",
+        {"bytes": component.size, "limit": device.bytes, "device": device.name},
+    )
+
+
+def latency(
+    infer: Callable[[], object], device: DeviceClass, clock: Callable[[], float], repeats: int
+) -> Finding:
+    """``infer`` (one window) is fast enough on this machine, which must be of the device's class.
+
+    Runs it ``repeats`` times, after a tenth as many to warm up; ``clock`` in seconds.
+    """
+    here = platform.machine()
+    if here != device.architecture:
+        return Finding(
+            False,
+            f"this machine is {here}, {device.name} is {device.architecture}: check on such a one",
+            {"device": device.name, "machine": here},
+        )
+    for _ in range(repeats // 10):
+        infer()
+    seconds = []
+    for _ in range(repeats):
+        began = clock()
+        infer()
+        seconds.append(clock() - began)
+    found = float(np.percentile(seconds, _SHARE)) * 1000
+    return Finding(
+        found <= device.latency_ms,
+        f"{found:.3g} ms for one window (95th percentile); {device.name}: {device.latency_ms:g} ms",
+        {"latency_ms": found, "limit": device.latency_ms, "device": device.name, "machine": here},
+    )

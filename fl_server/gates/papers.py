@@ -1,0 +1,44 @@
+"""Gates on what is written of a component: privacy spent, and licence."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from fl_server.gates import Finding
+
+SECURE = "operating system"
+"""What a description says of noise that nobody can repeat."""
+
+
+def privacy(privacy: Mapping[str, Any] | None, epsilon_at_most: float) -> Finding:
+    """What was spent is known, below the plan's limit and ours, and the noise can't be repeated.
+
+    ``privacy`` is the description's: unit, epsilon, delta, epsilon_limit, noise_generator.
+    """
+    values: dict[str, Any] = {"epsilon_at_most": epsilon_at_most}
+    if privacy is None:
+        return Finding(False, "nothing is said of the privacy spent", values)
+    if privacy["unit"] == "none":
+        return Finding(False, "it was trained without differential privacy", values)
+    epsilon, limit = privacy.get("epsilon"), privacy.get("epsilon_limit")
+    if not isinstance(epsilon, (int, float)) or not isinstance(limit, (int, float)):
+        return Finding(False, "epsilon, or the plan's limit, is not stated", values)
+    values |= {"epsilon": epsilon, "delta": privacy.get("delta"), "unit": privacy["unit"]}
+    if privacy.get("noise_generator") != SECURE:
+        return Finding(
+            False,
+            "its noise was seeded, as in a simulation: who has the seed can take the noise away"
+            " again, so its epsilon protects nobody. Train with seed=null",
+            values,
+        )
+    most = min(limit, epsilon_at_most)
+    return Finding(
+        epsilon <= most, f"epsilon {epsilon:.3g} for one {privacy['unit']}, of {most:g}", values
+    )
+
+
+def licence(licence: str, allowed: Collection[str]) -> Finding:
+    """The licence (an SPDX identifier) is one of those allowed."""
+    verb = "is" if licence in allowed else "is not"
+    return Finding(
+        licence in allowed, f"{licence} {verb} among the allowed", {"allowed": sorted(allowed)}
+    )

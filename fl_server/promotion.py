@@ -1,0 +1,150 @@
+"""What may become production, and the way back: policy on top of the repository's signatures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fl_common.components.contents import content_path
+from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.files import sha256_of
+from fl_common.components.repository import ComponentRepository
+from fl_common.components.statements import Verdict
+from fl_common.components.upkeep import standing
+from fl_common.errors import InvalidConfiguration
+
+
+def promote(
+    repository: ComponentRepository,
+    kind: Kind,
+    name: str,
+    version: str | None,
+    required: Sequence[str],
+    force: str | None = None,
+) -> Component:
+    """Make the component of ``testing`` (or an earlier ``version``) that of ``production``.
+
+    Each gate of ``required`` must have been passed by this very digest, by its newest signed
+    verdict. ``force`` is a person's reason to do without; it goes into the signed history.
+
+    Raises:
+        InvalidConfiguration: a gate was not passed or not run, nothing to promote, content that is
+            gone, or no production key.
+    """
+    with repository.change():
+        component = candidate(repository, kind, name, version)
+        current = repository.entry(kind, name, Stage.PRODUCTION)
+        if current and current.component == component and not current.retired:
+            raise _refusal(component, "is in production already", "Nothing is to be done")
+        verdicts = newest(repository.verdicts(component.digest))
+        if not force and (open_gates := unmet(verdicts, required)):
+            raise _refusal(
+                component,
+                f"can't be promoted: {'; '.join(open_gates)}",
+                f'Run: fl-repo check {name}; or override with --force "REASON"',
+            )
+        check_content(repository, component)
+        said = {gate: verdict.passed for gate, verdict in sorted(verdicts.items())}
+        what = "forced" if force else "promoted"
+        repository.point(Stage.PRODUCTION, component, what, force, said)
+    return component
+
+
+def rollback(
+    repository: ComponentRepository,
+    kind: Kind,
+    name: str,
+    stage: Stage,
+    to: str | None,
+    reason: str,
+) -> Component:
+    """Make an earlier component of ``stage`` its current one again, by a new signed version.
+
+    ``to`` is its version; None takes the one before the current one.
+
+    Raises:
+        InvalidConfiguration: there is no earlier one, it never stood in this stage, its content is
+            gone, or no key of the stage.
+    """
+    with repository.change():
+        line = standing(repository.history(kind, name, stage))
+        earlier = [repository.component(digest, kind, name) for digest in line[:-1]][::-1]
+        chosen = next((one for one in earlier if to in (None, one.version)), None)
+        if chosen is None:
+            raise InvalidConfiguration(
+                f"{kind} {name} in {stage}",
+                f"has no earlier component{f' {to}' if to else ''} to go back to",
+                f"See what there was with: fl-repo log {name}",
+            )
+        check_content(repository, chosen)
+        repository.point(stage, chosen, "rolled back", reason)
+    return chosen
+
+
+def retire(
+    repository: ComponentRepository, kind: Kind, name: str, stage: Stage, reason: str
+) -> Component:
+    """Offer nothing under this name in ``stage`` any more; sites keep what they have.
+
+    Raises:
+        InvalidConfiguration: there is nothing, or no key of the stage.
+    """
+    with repository.change():
+        entry = repository.entry(kind, name, stage)
+        if entry is None or entry.retired:
+            raise InvalidConfiguration(
+                f"{kind} {name}", f"is not in {stage}", "See what is there with: fl-repo list"
+            )
+        repository.point(stage, entry.component, "retired", reason)
+    return entry.component
+
+
+def required_gates(component: Component, settings: Mapping[str, Any]) -> Sequence[str]:
+    """The gates that this component must pass; ``settings`` are ``gates`` of the configuration."""
+    imported = component.kind == Kind.MODEL and "origin" in component.description
+    gates: Sequence[str] = settings["required"]["imported" if imported else component.kind]
+    return gates
+
+
+def newest(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
+    """The newest verdict of each gate (``verdicts`` come oldest first)."""
+    return {verdict.gate: verdict for verdict in verdicts}
+
+
+def unmet(verdicts: dict[str, Verdict], required: Sequence[str]) -> list[str]:
+    """In words, each required gate that was not run or not passed."""
+    missing = [gate for gate in required if gate not in verdicts]
+    failed = [verdicts[g] for g in required if g in verdicts and not verdicts[g].passed]
+    words = [f"{verdict.gate} failed ({verdict.detail})" for verdict in failed]
+    return words + ([f"no verdict of {', '.join(missing)}"] if missing else [])
+
+
+def check_content(repository: ComponentRepository, component: Component) -> None:
+    """Raise InvalidConfiguration unless every content file is there and whole."""
+    for file in component.files:
+        path = content_path(repository.folder, file)
+        if not path.is_file() or sha256_of(path) != file.sha256:
+            raise _refusal(
+                component, f"lacks its content {file.path}", "Add it again with: fl-repo add"
+            )
+
+
+def candidate(
+    repository: ComponentRepository, kind: Kind, name: str, version: str | None
+) -> Component:
+    """The component of testing, or the earlier one with ``version``."""
+    entry = repository.entry(kind, name, Stage.TESTING)
+    if version is None:
+        if entry is None or entry.retired:
+            raise InvalidConfiguration(
+                f"{kind} {name}", "is not in testing", "Add it with: fl-repo add"
+            )
+        return entry.component
+    for event in reversed(repository.history(kind, name, Stage.TESTING)):
+        if event.version == version:
+            return repository.component(event.digest, kind, name)
+    raise InvalidConfiguration(
+        f"{kind} {name} {version}", "was never added", f"See: fl-repo log {name}"
+    )
+
+
+def _refusal(component: Component, rule: str, remedy: str) -> InvalidConfiguration:
+    return InvalidConfiguration(str(component), rule, remedy)

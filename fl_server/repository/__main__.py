@@ -1,0 +1,61 @@
+"""``python -m fl_server.repository``, or ``fl-repo``: the component repository.
+
+fl-repo init                     make a repository and its keys
+fl-repo add model.onnx ...       put a component into testing
+fl-repo check NAME               run the gates and sign what they say
+fl-repo promote NAME             put it into production
+fl-repo rollback NAME            go back
+fl-repo log NAME                 its life in plain words
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_server.repository.keeping import GC, KEYS, REFRESH
+from fl_server.repository.options import Command
+from fl_server.repository.promoting import CHECK, PROMOTE, RETIRE, ROLLBACK
+from fl_server.repository.views import LIST, LOG, SHOW, VERIFY
+from fl_server.repository.writing import ADD, INIT
+
+COMMANDS: Sequence[Command] = (
+    INIT, KEYS, ADD, LIST, SHOW, CHECK, VERIFY, PROMOTE, ROLLBACK, RETIRE, LOG, REFRESH, GC,
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script ``fl-repo``; exits with 0, 1 (failed, or not trusted) or 2 (bad input)."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except JoinTheDotsError as error:
+        _end(f"error: {error}", error.exit_status)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _end(f"error: {place}{error.strerror or error}. Check path, permissions and disk.")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with one line for a wrong argument, as for every other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        _end(f"error: {message}. See: {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fl-repo", description="The component repository: testing to production.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_to(commands)
+    return parser
+
+
+def _end(message: str, status: int = InvalidConfiguration.exit_status) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

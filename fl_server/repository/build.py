@@ -1,0 +1,96 @@
+"""From ``conf/repository.yaml`` to the repository's objects."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from fl_common.components.keys import KeyRing
+from fl_common.components.metadata import Signers
+from fl_common.components.reader import Limits
+from fl_common.components.repository import ComponentRepository, Settings
+from fl_common.errors import InvalidConfiguration
+from fl_server.gates.device import DeviceClass
+
+Node = Mapping[str, Any]
+"""A part of the configuration."""
+
+
+def load_configuration(path: Path | None) -> dict[str, Any]:
+    """The shipped ``conf/repository.yaml``, with the values of ``path`` over it.
+
+    Raises:
+        InvalidConfiguration: the file can't be read, is not YAML, or has keys that mean nothing.
+    """
+    config = OmegaConf.create(files("conf").joinpath("repository.yaml").read_text("utf-8"))
+    assert isinstance(config, DictConfig)
+    OmegaConf.set_struct(config, True)
+    OmegaConf.set_struct(config["devices"], False)  # any may be declared
+    try:
+        merged = OmegaConf.merge(config, OmegaConf.load(path)) if path else config
+        values = OmegaConf.to_container(merged, resolve=True)
+    except Exception as error:  # the parser's own are not part of OmegaConf's tree
+        raise InvalidConfiguration(
+            f"--conf={path}",
+            f"can't be used ({' '.join(str(error).split())[:200]})",
+            "Give a YAML file with some of the values of conf/repository.yaml",
+        ) from error
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def build_repository(folder: Path, keys: Path, config: Node) -> ComponentRepository:
+    """The repository in ``folder``, with the key files of ``keys`` and those of the environment."""
+    settings = Settings(config["expiry_days"], config["lock_seconds"])
+    return ComponentRepository(folder, KeyRing(keys, os.environ), settings, now)
+
+
+def build_signers(config: Node) -> dict[str, Signers]:
+    """How many keys each role of a new repository gets, and how many must sign.
+
+    Raises:
+        InvalidConfiguration: a threshold outside 1 to the number of keys.
+    """
+    signers = {role: Signers(**node) for role, node in config["signers"].items()}
+    for role, some in signers.items():
+        if not 1 <= some.threshold <= some.keys:
+            raise InvalidConfiguration(
+                f"signers.{role}.threshold={some.threshold}",
+                f"must lie between 1 and its number of keys, {some.keys}",
+                "Set it to such a number",
+            )
+    return signers
+
+
+def build_limits(config: Node) -> Limits:
+    """What a reader accepts."""
+    return Limits(**config["reader"])
+
+
+def build_device(name: str, config: Node) -> DeviceClass:
+    """The class of devices of this name.
+
+    Raises:
+        InvalidConfiguration: none is declared.
+    """
+    if name not in config["devices"]:
+        raise InvalidConfiguration(
+            f"--device={name}",
+            f"must be one of {', '.join(config['devices'])}",
+            "Declare it under devices: in a file for --conf",
+        )
+    return DeviceClass(name=name, **config["devices"][name])
+
+
+def default_keys(folder: Path) -> Path:
+    """Where a repository's keys lie if nothing else is said: beside it, never in it."""
+    return folder.with_name(f"{folder.name}.keys")
+
+
+def now() -> datetime:
+    """The present time in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,96 @@
+"""A component's life in plain words, from its signed history and verdicts."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.repository import ComponentRepository
+from fl_common.components.statements import Event, Verdict
+
+_INDENT = "    "
+
+
+def life(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str]:
+    """One line for each thing that happened, oldest first; then where it stands now."""
+    events = [event for stage in Stage for event in repository.history(kind, name, stage)]
+    verdicts = {
+        digest: repository.verdicts(digest) for digest in {event.digest for event in events}
+    }
+    versions = {event.digest: event.version for event in events}
+    told: list[tuple[str, list[str]]] = []
+    before: dict[str, str] = {}
+    for event in sorted(events, key=lambda event: event.at):
+        component = repository.component(event.digest, kind, name)
+        told.append((event.at, _event(event, component, before.get(event.stage))))
+        before[event.stage] = event.version
+    for digest, said in verdicts.items():
+        told += [(one.at, [_verdict(one, versions[digest])]) for one in said]
+    for at, lines in sorted(told):
+        yield f"{_when(at)}  {lines[0]}"
+        yield from (_INDENT + line for line in lines[1:])
+    yield from _now(repository, kind, name)
+
+
+def _event(event: Event, component: Component, before: str | None) -> list[str]:
+    """What happened, in a sentence, and the lines below it."""
+    who = f"version {event.version} ({event.digest[:12]})"
+    replaced = f", in place of version {before}" if before not in (None, event.version) else ""
+    if event.what == "added":
+        return [f"{who} was added to {event.stage}{replaced}.", *_origin(component.description)]
+    if event.what == "promoted":
+        passed = ", ".join(event.verdicts)
+        return [f"{who} was promoted to {event.stage}{replaced}; it had passed {passed}."]
+    if event.what == "forced":
+        open_gates = [gate for gate, passed in event.verdicts.items() if not passed]
+        failed = f" It had failed {', '.join(open_gates)}." if open_gates else ""
+        return [f"{who} was FORCED into {event.stage}{replaced}: {event.reason}.{failed}"]
+    because = f": {event.reason}" if event.reason else ""
+    if event.what == "rolled back":
+        return [f"{event.stage} was rolled back to {who}{replaced}{because}."]
+    return [f"{who} was retired from {event.stage}{because}."]
+
+
+def _origin(description: Mapping[str, Any]) -> list[str]:
+    """Who made it: a run, or a third party."""
+    if "run" in description:
+        sites = description.get("sites")
+        fleet = f" on {sites} sites" if sites is not None else ""
+        rounds = f" in {description['rounds']} rounds" if "rounds" in description else ""
+        return [f"Trained by run {description['run']}{rounds}{fleet}: {_privacy(description)}."]
+    if "origin" in description:
+        return [f"Comes from {description['origin']}, under {description['licence']}."]
+    return [f"Licence {description['licence']}."]
+
+
+def _privacy(description: Mapping[str, Any]) -> str:
+    privacy = description.get("privacy", {"unit": "none"})
+    if privacy["unit"] == "none" or "epsilon" not in privacy:
+        return "no differential privacy"
+    seeded = "" if privacy.get("noise_generator") == "operating system" else ", seeded noise"
+    return (
+        f"epsilon {privacy['epsilon']:.3g} at delta {privacy.get('delta', 0):g}"
+        f" for one {privacy['unit']}{seeded}"
+    )
+
+
+def _verdict(verdict: Verdict, version: str) -> str:
+    word = "passed" if verdict.passed else "FAILED"
+    return f"version {version} {word} {verdict.gate}: {verdict.detail}."
+
+
+def _now(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str]:
+    for stage in Stage:
+        entry = repository.entry(kind, name, stage)
+        if entry is None:
+            yield f"It was never in {stage}."
+        elif entry.retired:
+            yield f"It is retired from {stage}."
+        else:
+            since = repository.history(kind, name, stage)[-1].at
+            component = entry.component
+            yield f"Now {stage} has version {component.version} since {_when(since)} UTC."
+
+
+def _when(at: str) -> str:
+    return datetime.fromisoformat(at).strftime("%Y-%m-%d %H:%M")

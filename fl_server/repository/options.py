@@ -1,0 +1,132 @@
+"""What the commands of ``fl-repo`` have in common: how one is declared, and its usual arguments."""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fl_common.components.description import Kind, Stage
+from fl_common.components.repository import ComponentRepository
+from fl_common.errors import InvalidConfiguration
+from fl_server.repository.build import build_repository, default_keys, load_configuration
+
+Options = argparse.Namespace
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: what it does in a line, more in ``about``, examples, arguments, and its action.
+
+    ``arguments`` adds its own arguments to a parser; those of ``add_usual`` it has anyway.
+    """
+
+    name: str
+    help: str
+    about: str
+    examples: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[Options], None]
+
+    def add_to(self, commands: Any) -> None:
+        """Add the command to the sub-commands of a parser (``argparse``'s own, unnamed type)."""
+        parser = commands.add_parser(
+            self.name,
+            help=self.help,
+            description=self.about,
+            epilog=f"examples:\n{self.examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.arguments(parser)
+        add_usual(parser)
+        parser.set_defaults(run=self.run)
+
+
+def add_usual(parser: argparse.ArgumentParser) -> None:
+    """The arguments that every command has."""
+    usual = parser.add_argument_group("where")
+    usual.add_argument(
+        "-r",
+        "--repository",
+        type=Path,
+        default=Path("repository"),
+        metavar="FOLDER",
+        help="the repository; the folder 'repository' if not given",
+    )
+    usual.add_argument(
+        "--keys", type=Path, metavar="FOLDER", help="the key files; FOLDER.keys if not given"
+    )
+    usual.add_argument(
+        "--conf", type=Path, metavar="FILE", help="values to use instead of conf/repository.yaml"
+    )
+
+
+def add_component(parser: argparse.ArgumentParser) -> None:
+    """The arguments that name one component."""
+    parser.add_argument("name", metavar="NAME", help="the component's name")
+    parser.add_argument(
+        "--kind", type=Kind, choices=list(Kind), help="where two kinds share the name"
+    )
+
+
+def add_stage(parser: argparse.ArgumentParser, default: Stage) -> None:
+    """``--stage``."""
+    parser.add_argument(
+        "--stage",
+        type=Stage,
+        choices=list(Stage),
+        default=default,
+        help=f"{default} if not given",
+    )
+
+
+def nothing_more(parser: argparse.ArgumentParser) -> None:
+    """For a command without arguments of its own."""
+
+
+def configuration(options: Options) -> dict[str, Any]:
+    """The values that the command works with."""
+    return load_configuration(options.conf)
+
+
+def repository_of(options: Options) -> ComponentRepository:
+    """The repository that the command works on."""
+    keys = options.keys or default_keys(options.repository)
+    return build_repository(options.repository, keys, configuration(options))
+
+
+def kind_of(repository: ComponentRepository, options: Options) -> Kind:
+    """The kind of the component that is named: the one given, or the only one with the name.
+
+    Raises:
+        InvalidConfiguration: no component has the name, or two kinds have it.
+    """
+    kinds = [options.kind] if options.kind else list(Kind)
+    found = [kind for kind in kinds if repository.entry(kind, options.name, Stage.TESTING)]
+    if len(found) == 1:
+        return Kind(found[0])
+    if not found:
+        raise InvalidConfiguration(
+            options.name, "was never added to this repository", "See what is there: fl-repo list"
+        )
+    raise InvalidConfiguration(
+        options.name, f"is the name of a {' and of a '.join(found)}", "Say which with --kind"
+    )
+
+
+def output() -> Console:
+    """Standard output: a line is wrapped on a terminal alone."""
+    return Console(highlight=False, markup=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print one line for a person."""
+    output().print(text)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON for a machine."""
+    output().out(json.dumps(value, indent=1, ensure_ascii=False))

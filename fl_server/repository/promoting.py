@@ -1,0 +1,197 @@
+"""``fl-repo check``, ``promote``, ``rollback`` and ``retire``."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from fl_common.components.description import Component, Stage
+from fl_common.components.repository import ComponentRepository
+from fl_common.errors import InvalidData
+from fl_common.vocabulary import Parameters
+from fl_server import gates
+from fl_server.gates.accuracy import NoisedCounts
+from fl_server.promotion import (
+    candidate,
+    newest,
+    promote,
+    required_gates,
+    retire,
+    rollback,
+    unmet,
+)
+from fl_server.repository.build import build_device
+from fl_server.repository.options import (
+    Command,
+    Options,
+    add_component,
+    add_stage,
+    configuration,
+    kind_of,
+    output,
+    repository_of,
+    say,
+)
+from fl_server.repository.views import verdict_table
+
+
+def _candidate(repository: ComponentRepository, options: Options) -> Component:
+    kind = kind_of(repository, options)
+    return candidate(repository, kind, options.name, options.version)
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    add_component(parser)
+    parser.add_argument("--version", help="the one that is in testing, if not given")
+    parser.add_argument(
+        "--gate", action="append", choices=gates.NAMES, help="this one only; can be repeated"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FOLDER", help="the run's checkpoints, for parity"
+    )
+    parser.add_argument(
+        "--counts", type=Path, metavar="FILE", help="a federated evaluation, for accuracy"
+    )
+    parser.add_argument("--device", default="server", help="its class; server if not given")
+
+
+def _check(options: Options) -> None:
+    from fl_server.checking import Evidence, check  # torch: for this command alone
+
+    repository, config = repository_of(options), configuration(options)
+    component = _candidate(repository, options)
+    counts = _counts(options.counts)
+    evidence = Evidence(
+        _parameters(options.checkpoint),
+        counts.get("candidate"),
+        counts.get("production"),
+        build_device(options.device, config),
+        time.perf_counter,
+    )
+    required = required_gates(component, config["gates"])
+    found, not_run = check(
+        repository, component, options.gate or required, evidence, config["gates"]
+    )
+    output().print(verdict_table(found, not_run))
+    left = unmet(newest(repository.verdicts(component.digest)), required)
+    if left:
+        say(f"{component} can't be promoted yet: {'; '.join(left)}.")
+    else:
+        say(f"{component} has passed every gate. Next: fl-repo promote {component.name}")
+
+
+def _parameters(folder: Path | None) -> Parameters | None:
+    if folder is None:
+        return None
+    from fl_server.checkpoint import load_latest
+
+    if (checkpoint := load_latest(folder)) is None:
+        raise InvalidData(
+            f"--checkpoint={folder}", "has no checkpoint", "Give a run's checkpoints/"
+        )
+    return checkpoint.parameters
+
+
+def _counts(path: Path | None) -> dict[str, NoisedCounts]:
+    if path is None:
+        return {}
+    try:
+        return {who: NoisedCounts(**node) for who, node in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidData(
+            f"--counts={path}",
+            f"are not noised counts ({type(error).__name__}: {error})",
+            'Give {"candidate": {"digest": ..., "correct": ..., "total": ..., "noise": ...},'
+            ' "production": ...}',
+        ) from error
+
+
+CHECK = Command(
+    "check",
+    "run the gates and sign what they say",
+    "Runs the gates that a promotion needs, and keeps each verdict, signed, beside the component:\n"
+    "an in-toto test result about this digest. The newest verdict of a gate counts.",
+    "  fl-repo check wearables --checkpoint outputs/2026-01-31/12-00-00/checkpoints\n"
+    "  fl-repo check wearables --gate accuracy --counts counts.json\n"
+    "  fl-repo check wearables --gate latency --gate size --device raspberry_pi\n",
+    _check_arguments,
+    _check,
+)
+
+
+def _promote_arguments(parser: argparse.ArgumentParser) -> None:
+    add_component(parser)
+    parser.add_argument("--version", help="the one that is in testing, if not given")
+    parser.add_argument(
+        "--force", metavar="REASON", help="without the gates; the reason is signed into the history"
+    )
+
+
+def _promote(options: Options) -> None:
+    repository, config = repository_of(options), configuration(options)
+    component = _candidate(repository, options)
+    required = required_gates(component, config["gates"])
+    kind = component.kind
+    promote(repository, kind, options.name, options.version, required, options.force)
+    forced = " without the gates, as the history says" if options.force else ""
+    say(f"{component} is in production{forced}. Sites follow at their next poll.")
+
+
+PROMOTE = Command(
+    "promote",
+    "put a checked component into production",
+    "Signs the component that testing has into production, if every gate was passed by this very\n"
+    "digest. --force does without the gates; it needs the production key as any promotion does.",
+    '  fl-repo promote wearables\n  fl-repo promote wearables --force "demo of Friday"\n',
+    _promote_arguments,
+    _promote,
+)
+
+
+def _rollback_arguments(parser: argparse.ArgumentParser) -> None:
+    add_component(parser)
+    parser.add_argument("--to", metavar="VERSION", help="the one before, if not given")
+    parser.add_argument("--reason", default="", help="kept in the signed history")
+    add_stage(parser, Stage.PRODUCTION)
+
+
+def _rollback(options: Options) -> None:
+    repository = repository_of(options)
+    kind = kind_of(repository, options)
+    back = rollback(repository, kind, options.name, options.stage, options.to, options.reason)
+    say(f"{options.stage} has {back} again. Sites follow at their next poll.")
+
+
+ROLLBACK = Command(
+    "rollback",
+    "go back to an earlier component",
+    "Signs an earlier component of the stage as its newest state. Nothing is overwritten.",
+    "  fl-repo rollback wearables\n"
+    '  fl-repo rollback wearables --to 3 --reason "false alarms in hall 2"\n',
+    _rollback_arguments,
+    _rollback,
+)
+
+
+def _retire_arguments(parser: argparse.ArgumentParser) -> None:
+    add_component(parser)
+    parser.add_argument("--reason", required=True, help="kept in the signed history")
+    add_stage(parser, Stage.PRODUCTION)
+
+
+def _retire(options: Options) -> None:
+    repository = repository_of(options)
+    kind = kind_of(repository, options)
+    gone = retire(repository, kind, options.name, options.stage, options.reason)
+    say(f"{gone} is offered in {options.stage} no more. Sites keep what they have.")
+
+
+RETIRE = Command(
+    "retire",
+    "offer a component no more",
+    "Withdraws a name from a stage. Sites get nothing new under it, and keep what they have.",
+    '  fl-repo retire wearables --reason "replaced by wearables-2"\n'
+    '  fl-repo retire wearables --stage testing --reason "wrong data"\n',
+    _retire_arguments,
+    _retire,
+)

@@ -1,0 +1,144 @@
+"""``fl-repo init`` and ``fl-repo add``."""
+
+import argparse
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from fl_common.components.archive import content_of
+from fl_common.components.contents import content_path
+from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.repository import ComponentRepository
+from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_server.promotion import check_content
+from fl_server.repository.build import (
+    build_limits,
+    build_repository,
+    build_signers,
+    default_keys,
+)
+from fl_server.repository.options import (
+    Command,
+    Options,
+    configuration,
+    nothing_more,
+    repository_of,
+    say,
+)
+
+
+def _init(options: Options) -> None:
+    repository = repository_of(options)
+    keys = options.keys or default_keys(options.repository)
+    if keys.exists() and any(keys.iterdir()):
+        raise InvalidConfiguration(
+            f"{keys}", "has keys already", "Give another folder with --keys, or move them away"
+        )
+    repository.create(build_signers(configuration(options)))
+    say(f"{options.repository} is a component repository. Its keys are in {keys}.")
+    say("Take the keys of root, targets and production offline: only testing, gates, snapshot and")
+    say("timestamp are needed from day to day.")
+    say(
+        f"Give each site {repository.folder / 'metadata' / '1.root.json'}, by a way that you trust."
+    )
+
+
+INIT = Command(
+    "init",
+    "make a repository and its keys",
+    "Makes an empty repository, and a key file (mode 600) for each key of each role.",
+    "  fl-repo init\n  fl-repo init -r /srv/components --keys /media/stick/keys --conf mine.yaml\n",
+    nothing_more,
+    _init,
+)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="a file, a folder, or a zip or tar archive"
+    )
+    parser.add_argument("--name", required=True, help="the component's name")
+    parser.add_argument(
+        "--kind", type=Kind, choices=list(Kind), default=Kind.MODEL, help="model if not given"
+    )
+    parser.add_argument("--version", help="the next number if not given")
+    parser.add_argument("--licence", metavar="SPDX", help="such as Apache-2.0")
+    parser.add_argument(
+        "--description",
+        type=Path,
+        metavar="FILE",
+        help="JSON with more: task, inputs, outputs, metrics, migration, origin, requires ...",
+    )
+    parser.add_argument(
+        "--from-repository",
+        action="store_true",
+        help="PATH is another repository, such as that of a run: copy what its testing has",
+    )
+
+
+def _add(options: Options) -> None:
+    repository, limits = repository_of(options), build_limits(configuration(options))
+    with TemporaryDirectory() as workplace:
+        if options.from_repository:
+            added = _copy(options, repository)
+        else:
+            files = content_of(options.path, Path(workplace), limits.component_bytes)
+            described = _description(options)
+            added = repository.add(options.kind, options.name, options.version, files, described)
+    say(f"{added} is in {Stage.TESTING}: {added.size} bytes.")
+    say(f"digest {added.digest}")
+    say(f"Next: fl-repo check {added.name}")
+
+
+def _copy(options: Options, repository: ComponentRepository) -> Component:
+    """Add what another repository has in testing, content and description."""
+    source = build_repository(options.path, default_keys(options.path), configuration(options))
+    entry = source.entry(options.kind, options.name, Stage.TESTING)
+    if entry is None or entry.retired:
+        raise InvalidConfiguration(
+            f"{options.path}",
+            f"has no {options.kind} {options.name} in testing",
+            "See: fl-repo list",
+        )
+    found = entry.component
+    check_content(source, found)
+    files = {file.path: content_path(source.folder, file) for file in found.files}
+    return repository.add(
+        found.kind, found.name, options.version, files, {**found.description, **_licence(options)}
+    )
+
+
+def _description(options: Options) -> dict[str, Any]:
+    described: dict[str, Any] = {}
+    if options.description:
+        try:
+            described = dict(json.loads(options.description.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise InvalidData(
+                f"--description={options.description}",
+                f"is not a JSON object ({error})",
+                "See fl_common/components/component.schema.json",
+            ) from error
+    described |= _licence(options)
+    if "licence" not in described:
+        raise InvalidConfiguration(
+            "the component", "needs a licence", "Give --licence SPDX, such as Apache-2.0"
+        )
+    return described
+
+
+def _licence(options: Options) -> dict[str, Any]:
+    return {"licence": options.licence} if options.licence else {}
+
+
+ADD = Command(
+    "add",
+    "put a component into testing",
+    "Signs a component into testing. What was there stays, under its own version.",
+    "  fl-repo add model.onnx --name wearables --licence Apache-2.0\n"
+    "  fl-repo add outputs/2026-01-31/12-00-00/repository --from-repository --name wearables\n"
+    "  fl-repo add functions/fall.zip --kind function --name fall --licence MIT\n",
+    _add_arguments,
+    _add,
+)

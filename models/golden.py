@@ -1,0 +1,68 @@
+"""Fixed inputs for a model, and running its published file: the same on every machine."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from fl_common.vocabulary import Floats, Task
+
+_WIDEST, _STEP = 3000, 1000.0
+_NUMPY_OF = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
+
+
+def golden_windows(task: Task, count: int, seed: int) -> Floats:
+    """``count`` windows (N, *task.window_shape) in sensor units, drawn from ``seed``.
+
+    They are of the task's declared size (center plus up to three scales either way), hold nothing
+    of anybody's data, and are whole numbers of thousandths of a scale, so no machine rounds them
+    otherwise.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    draws_N = generator.integers(-_WIDEST, _WIDEST, (count, *task.window_shape)) / _STEP
+    shape = [1] * (1 + len(task.window_shape))
+    shape[1 + task.channel_axis] = len(task.channels)
+    center, scale = (np.reshape(values, shape) for values in (task.center, task.scale))
+    return np.asarray(center + scale * draws_N, dtype=np.float32)
+
+
+def open_model(path: Path) -> onnxruntime.InferenceSession:
+    """ONNX Runtime on one core for the file at ``path``."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        path.read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def probabilities_of(
+    session: onnxruntime.InferenceSession, values_N: Floats
+) -> NDArray[np.float32]:
+    """The model's probabilities (N, K)."""
+    (probabilities_NK,) = session.run(["probabilities"], {"values": values_N})
+    return np.asarray(probabilities_NK)
+
+
+def model_run(path: Path) -> Callable[[], object]:
+    """A function that runs the model at ``path`` once, on one window of zeros.
+
+    Every axis without a fixed length is taken as 1.
+    """
+    session = open_model(path)
+    feeds: dict[str, Any] = {
+        one.name: np.zeros(
+            [size if isinstance(size, int) else 1 for size in one.shape], _NUMPY_OF[one.type]
+        )
+        for one in session.get_inputs()
+    }
+    return lambda: session.run(None, feeds)
