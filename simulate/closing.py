@@ -81,6 +81,9 @@ def main_table(summary: Mapping[str, Any], outcome: Outcome, plan: RunPlan) -> T
     table.add_row("time", _time_text(summary["seconds"]))
     table.add_row("model", f"torch and ONNX Runtime differ by at most {summary['onnx_parity']:.1e}")
     table.add_row("digest", Text(summary["parameter_digest"]))
+    component = summary["component"]
+    words = "{kind} {name} {version} is in {stage}".format(**component)
+    table.add_row("component", Text(f"{words}\n{component['digest']}"))
     return table
 
 

@@ -46,6 +46,11 @@ class Home:
         return self.folder / "model.onnx"
 
     @property
+    def repository(self) -> Path:
+        """The component repository that has the model in testing; its keys lie beside it."""
+        return self.folder / "repository"
+
+    @property
     def report(self) -> Path:
         """The page to show."""
         return self.folder / "report.html"
@@ -57,6 +62,7 @@ class Home:
             "summary": self.summary,
             "rounds": self.rounds,
             "model": self.model,
+            "repository": self.repository,
         }
 
     def write_record(self, run: str, overrides: list[str]) -> None:

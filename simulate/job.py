@@ -13,14 +13,17 @@ from omegaconf import OmegaConf
 
 from fl_client.training.checks import why_not_under
 from fl_common import params
+from fl_common.components.description import Component
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Task
 from fl_server.app import FederatedRun, Row, build_server_app
 from fl_server.build import build_federation, build_plan, check_sampling
-from fl_server.publish import publish_model
+from fl_server.publish import publish_component, publish_model
+from fl_server.repository.build import open_repository
 from fl_server.strategy import Roster, RoundReport, ask_roster
 from models.evaluation import Evaluator, Predictions
+from models.export import ExportProof
 from models.nets import Net, build_net, parameters_of
 from simulate.build import build_site_app, create_ledger, fleet_facts, open_world
 from simulate.console import Console
@@ -28,7 +31,15 @@ from simulate.home import Home
 from simulate.loopback import run_in_process
 from simulate.ray_engine import run_on_ray
 from simulate.report import write_report
-from simulate.results import Ending, Outcome, RoundLog, RoundResult, summarise, write_summary
+from simulate.results import (
+    Ending,
+    Outcome,
+    RoundLog,
+    RoundResult,
+    json_value,
+    summarise,
+    write_summary,
+)
 from simulate.world import TestSet, World
 
 Config = Mapping[str, Any]
@@ -141,6 +152,7 @@ class Job:
             plan, run.parameters, len(results), results[-1].spent(), test.windows, self.home.model
         )
         outcome = _outcome(self._evaluate(run.parameters), test, plan.task)
+        component = self._publish(plan, run, proof, outcome, sites)
         ending = Ending(
             sites=sites,
             strategy=type(run.federation.optimiser).__name__,
@@ -150,11 +162,26 @@ class Job:
             parameter_digest=params.digest(run.parameters),
             onnx_path=str(self.home.model),
             onnx_parity=proof.parity,
+            component=component,
         )
         summary = summarise(plan, results, outcome, ending)
         write_summary(self.home.summary, summary)
         write_report(self.home.report, plan, summary, results, outcome, self._configuration())
         self.console.finish(summary, outcome, self.home.files())
+
+    def _publish(
+        self, plan: RunPlan, run: FederatedRun, proof: ExportProof, outcome: Outcome, sites: int
+    ) -> Component:
+        """Put the model into testing of the configured repository, or of one of this run's own."""
+        node, spent = self.config["publish"], RoundResult.from_row(run.history[-1]).spent()
+        repository = open_repository(node["repository"], node["keys"], self.home.repository)
+        facts = {
+            "licence": node["licence"],
+            "rounds": len(run.history),
+            "sites": sites,
+            "metrics": {"accuracy": outcome.accuracy, "loss": outcome.loss},
+        }
+        return publish_component(repository, plan, run.parameters, spent, proof, json_value(facts))
 
     def _configuration(self) -> str:
         """The resolved configuration as YAML."""

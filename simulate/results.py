@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fl_common.components.description import Component, Stage
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.privacy import ACCOUNTANTS, NoPrivacy
@@ -126,6 +127,8 @@ class Ending:
     onnx_path: str
     onnx_parity: float
     """Largest absolute difference between torch's and ONNX Runtime's outputs."""
+    component: Component
+    """What the repository's testing stage has now."""
 
 
 class RoundLog:
@@ -176,6 +179,13 @@ def summarise(
         "parameter_digest": ending.parameter_digest,
         "onnx_path": ending.onnx_path,
         "onnx_parity": ending.onnx_parity,
+        "component": {
+            "kind": ending.component.kind,
+            "name": ending.component.name,
+            "version": ending.component.version,
+            "digest": ending.component.digest,
+            "stage": Stage.TESTING,
+        },
         "versions": versions(),
     }
     strict: dict[str, Any] = json_value(summary)

@@ -1,16 +1,24 @@
 """A component repository for tests: small, with keys of its own, on a clock that can be set."""
 
+import contextlib
 import os
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from fl_common.components.description import Component, Kind
+import pytest
+from tuf.api.metadata import Metadata
+
+from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.keys import KeyRing
-from fl_common.components.metadata import Signers
+from fl_common.components.metadata import SignedFolder, Signers
 from fl_common.components.reader import Limits, Reader
 from fl_common.components.repository import ComponentRepository, Settings
+from fl_common.errors import ComponentError
 
 LIMITS = Limits(timeout_s=20, bytes_per_second=10, manifest_bytes=100_000, component_bytes=10**7)
 EXPIRY_DAYS = {
@@ -72,3 +80,55 @@ class World:
         file.write_bytes(os.urandom(5000) if content is None else content)
         described = {**DESCRIPTION, **description}
         return self.repository().add(Kind.MODEL, name, version, {file.name: file}, described)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving(handler: Any) -> Iterator[str]:
+    """A web server on a free port, in a thread; its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def metadata(world: World) -> Path:
+    return world.place / "metadata"
+
+
+def take(reader: Reader, stage: Stage = Stage.TESTING) -> Component | None:
+    """What a site does at each poll: the component it would activate."""
+    reader.refresh()
+    found = reader.current(Kind.MODEL, "activity", stage)
+    if found is not None:
+        reader.fetch(found)
+    return found
+
+
+def refused(reader: Reader, stage: Stage = Stage.TESTING) -> BaseException | None:
+    """The library's reason for which a poll is refused."""
+    with pytest.raises(ComponentError) as caught:
+        take(reader, stage)
+    assert "\n" not in str(caught.value)
+    return caught.value.__cause__
+
+
+def root_of(world: World) -> bytes:
+    return world.repository().root()
+
+
+def signed_of(world: World, keys: Path | None = None) -> SignedFolder:
+    return SignedFolder(world.place, KeyRing(keys or world.keys, {}), EXPIRY_DAYS, world.now)
+
+
+def overwrite(world: World, name: str, content: Metadata[Any]) -> None:
+    (metadata(world) / name).write_bytes(content.to_bytes())

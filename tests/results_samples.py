@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fl_common.components.description import Component, Kind
 from fl_common.plan import Privacy, RunPlan
 from fl_common.vocabulary import NetSpec
 from simulate.results import Ending, Outcome, RoundResult, summarise
@@ -19,6 +20,7 @@ ENDING = Ending(
     parameter_digest="3fa9c1",
     onnx_path="outputs/model.onnx",
     onnx_parity=2.4e-7,
+    component=Component(Kind.MODEL, "activity", "1", (), {"licence": "Apache-2.0"}),
 )
 
 

@@ -39,7 +39,7 @@ ONLY_IN = {
     "grpc": ("fl_client/serving.py",),
     "hydra": ("*/build.py", "simulate/__main__.py"),
     "omegaconf": ("*/build.py", "simulate/*"),
-    "onnxruntime": ("fl_client/onnx_model.py", "models/export.py"),
+    "onnxruntime": ("fl_client/onnx_model.py", "models/export.py", "models/golden.py"),
     "opacus": ("fl_client/training/*", "fl_common/privacy.py", "models/nets/gru.py"),
     "paho": ("fl_client/*",),
     "plotly": ("simulate/*",),

@@ -74,7 +74,7 @@ def replace_keys(repository: ComponentRepository, role: str) -> list[str]:
     Everything that the old keys signed and that counts is signed anew: look through it first where
     an old key was stolen. Verdicts of gates count no more. Gives the new keys' identities.
     """
-    with repository.change():
+    with repository.change(renew=True):
         signed = repository.signed
         for name in signed.roles():  # while the old keys still count
             signed.open(name)
@@ -93,7 +93,7 @@ def replace_keys(repository: ComponentRepository, role: str) -> list[str]:
                 delegator.add_key(key, role)
         if role in list(Stage):
             _sign_anew(repository, Stage(role), [key.keyid for key in new])
-        elif role in (*_ONLINE, "targets"):
+        elif role == "targets":
             with signed.edit(role):
                 pass
     return [key.keyid for key in new]

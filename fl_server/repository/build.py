@@ -49,6 +49,20 @@ def build_repository(folder: Path, keys: Path, config: Node) -> ComponentReposit
     return ComponentRepository(folder, KeyRing(keys, os.environ), settings, now)
 
 
+def open_repository(folder: str | None, keys: str | None, own: Path) -> ComponentRepository:
+    """The repository in ``folder`` with its ``keys``; where none is given, ``own``, made if absent.
+
+    Raises:
+        InvalidConfiguration: there is no repository in ``folder``.
+    """
+    config = load_configuration(None)
+    place = Path(folder) if folder else own
+    repository = build_repository(place, Path(keys) if keys else default_keys(place), config)
+    if folder is None and not (own / "metadata" / "timestamp.json").is_file():
+        repository.create(build_signers(config))
+    return repository
+
+
 def build_signers(config: Node) -> dict[str, Signers]:
     """How many keys each role of a new repository gets, and how many must sign.
 

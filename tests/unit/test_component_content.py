@@ -1,0 +1,256 @@
+"""Content and descriptions that lie, archives that break out, and damage of every kind."""
+
+import io
+import json
+import os
+import re
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tuf.api.metadata import TargetFile
+
+from fl_common.components.archive import content_of
+from fl_common.components.contents import content_path
+from fl_common.components.description import Component, Kind, Stage, target_path
+from fl_common.components.files import write_whole
+from fl_common.errors import ComponentError, InvalidData, UpdateRefused
+from tests.repositories import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    world.created()
+    return world
+
+
+def test_a_manifest_that_lies_about_the_digest_of_its_content(world: World) -> None:
+    """The testing key signs a manifest whose files have other digests than it says."""
+    honest = world.add(b"content")
+    repository = world.repository()
+    lie = json.loads(honest.manifest)
+    lie["files"][0]["sha256"] = "0" * 64
+    lying = Component.from_manifest(_canonical(lie))
+    write_whole(content_path(world.place, lying.files[0]), b"content")
+    with repository.change():
+        repository.point(Stage.TESTING, lying, "added")
+    reader = world.reader()
+    reader.refresh()
+    found = reader.current(Kind.MODEL, "activity", Stage.TESTING)
+    assert found == lying
+    with pytest.raises(UpdateRefused, match=r"model\.onnx"):
+        reader.fetch(found)
+    assert reader.held(lying.digest) is None
+
+
+def test_a_description_can_not_claim_a_digest(world: World) -> None:
+    with pytest.raises(InvalidData, match="digest"):
+        world.add(digest="0" * 64)
+
+
+def test_a_signed_name_that_leads_to_another_component(world: World) -> None:
+    """The list of testing has one name lead to the manifest of another."""
+    other = world.add(name="other")
+    world.add(name="activity")
+    repository, path = world.repository(), target_path(Kind.MODEL, "activity", Stage.TESTING)
+    with repository.change():
+        name = repository.signed.bin_of(Stage.TESTING, path)
+        with repository.signed.edit_targets(name) as targets:
+            targets.targets[path] = TargetFile(len(other.manifest), {"sha256": other.digest}, path)
+    folder = world.place / "targets" / "testing" / "model"
+    (folder / f"{other.digest}.activity.json").write_bytes(other.manifest)
+    reader = world.reader()
+    reader.refresh()
+    with pytest.raises(UpdateRefused, match="describes model other"):
+        reader.current(Kind.MODEL, "activity", Stage.TESTING)
+
+
+def _zip_with(name: str, mode: int = 0o100644) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / "a.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            archive.writestr(info, "content")
+        return path
+
+    return make
+
+
+def _tar_with(name: str, kind: bytes = tarfile.REGTYPE) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        path = folder / "a.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            info = tarfile.TarInfo(name)
+            info.type, info.size = kind, 7 if kind == tarfile.REGTYPE else 0
+            info.linkname = "../../outside"
+            archive.addfile(info, io.BytesIO(b"content"))
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _zip_with("../outside"),
+        _zip_with("/outside"),
+        _zip_with("a/../../outside"),
+        _zip_with("a\\..\\..\\outside"),
+        _zip_with("link", 0o120777),
+        _tar_with("../outside"),
+        _tar_with("/outside"),
+        _tar_with("link", tarfile.SYMTYPE),
+        _tar_with("link", tarfile.LNKTYPE),
+        _tar_with("device", tarfile.CHRTYPE),
+        _tar_with("pipe", tarfile.FIFOTYPE),
+    ],
+)
+def test_an_archive_with_paths_outside_or_links_is_refused(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    inside = tmp_path / "deep" / "inside"
+    inside.mkdir(parents=True)
+    archive = make(tmp_path)
+    before = {path for path in tmp_path.rglob("*") if inside not in path.parents}
+    with pytest.raises(InvalidData):
+        content_of(archive, inside, 1000)
+    assert {path for path in tmp_path.rglob("*") if inside not in path.parents} == before
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    path, inside = tmp_path / "bomb.zip", tmp_path / "inside"
+    inside.mkdir()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(10_000_000))
+    with pytest.raises(InvalidData, match="more than 100000 bytes"):
+        content_of(path, inside, 100_000)
+
+
+def test_an_archive_of_plain_files_is_unpacked(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    files = content_of(_tar_with("a/b.py")(tmp_path), inside, 1000)
+    assert {name: path.read_bytes() for name, path in files.items()} == {"a/b.py": b"content"}
+
+
+def test_a_symlink_is_refused(tmp_path: Path) -> None:
+    secret, folder = tmp_path / "secret", tmp_path / "component"
+    secret.write_text("secret")
+    folder.mkdir()
+    (folder / "link").symlink_to(secret)
+    for path in (folder, folder / "link"):
+        with pytest.raises(InvalidData, match="link"):
+            content_of(path, tmp_path, 1000)
+
+
+def test_a_symlink_in_the_place_of_fetched_content_is_not_held(world: World) -> None:
+    added = world.add(b"content")
+    reader = world.reader()
+    reader.refresh()
+    file = reader.fetch(added) / "model.onnx"
+    outside = world.folder / "outside"
+    file.rename(outside)
+    file.symlink_to(outside)
+    assert reader.held(added.digest) is None
+    assert not (reader.fetch(added) / "model.onnx").is_symlink()
+
+
+DAMAGE = st.tuples(
+    st.integers(0, 10**6),
+    st.floats(0, 1),
+    st.sampled_from(["flip", "cut", "replace", "insert"]),
+    st.binary(min_size=1, max_size=20),
+)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Component]:
+    world = World(tmp_path_factory.mktemp("published"))
+    world.created()
+    return world, world.add(b"content " * 40)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(damage=DAMAGE)
+def test_damage_gives_an_error_in_one_line_or_the_right_component(
+    published: tuple[World, Component], damage: tuple[int, float, str, bytes]
+) -> None:
+    """One file of the repository is damaged; the site never gets anything else than was signed."""
+    world, added = published
+    files = sorted(
+        path
+        for top in ("metadata", "targets")
+        for path in (world.place / top).rglob("*")
+        if path.is_file() and path.name != "1.root.json"
+    )
+    which, where, how, with_what = damage
+    file = files[which % len(files)]
+    whole = file.read_bytes()
+    lines: list[str] = []
+    at = int(where * (len(whole) - 1))
+    reader = world.reader(name=f"site-{os.urandom(6).hex()}")
+    try:
+        file.write_bytes(_damaged(whole, at, how, with_what))
+        reader.refresh()
+        found = reader.current(Kind.MODEL, "activity", Stage.TESTING)
+        assert found == added
+        assert (reader.fetch(found) / "model.onnx").read_bytes() == b"content " * 40
+    except ComponentError as error:
+        lines.append(str(error))
+        assert reader.held(added.digest) is None
+    finally:
+        file.write_bytes(whole)
+    assert not any("\n" in line for line in lines)
+
+
+def _damaged(whole: bytes, at: int, how: str, with_what: bytes) -> bytes:
+    if how == "flip":
+        return whole[:at] + bytes([whole[at] ^ (with_what[0] or 1)]) + whole[at + 1 :]
+    if how == "cut":
+        return whole[:at]
+    return whole[:at] + with_what + whole[at + (len(with_what) if how == "replace" else 0) :]
+
+
+@given(content=st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
+def test_no_bytes_are_a_manifest_by_chance(content: bytes) -> None:
+    with pytest.raises(InvalidData):
+        Component.from_manifest(content)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@given(
+    name=st.sampled_from(["format", "kind", "name", "version", "files", "description"]), value=JSON
+)
+def test_a_manifest_with_a_wrong_field_is_refused(name: str, value: object) -> None:
+    fields: dict[str, Any] = {
+        "format": 1,
+        "kind": "model",
+        "name": "a",
+        "version": "1",
+        "files": [{"path": "m", "bytes": 1, "sha256": "0" * 64}],
+        "description": {"licence": "MIT"},
+    }
+    Component.from_manifest(_canonical(fields))
+    fields[name] = value
+    if isinstance(value, str) and re.fullmatch(r"[0-9A-Za-z.+_-]+", value):
+        return  # a good name or version
+    with pytest.raises(InvalidData) as caught:
+        Component.from_manifest(_canonical(fields))
+    assert "\n" not in str(caught.value)
+
+
+def _canonical(fields: object) -> bytes:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
