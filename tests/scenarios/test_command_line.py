@@ -53,6 +53,7 @@ def test_a_run_leaves_its_files(finished: tuple[Path, dict[str, Any]]) -> None:
     folder, summary = finished
     assert {path.name for path in folder.iterdir()} >= {
         "summary.json", "rounds.jsonl", "model.onnx", "report.html", "ledger.sqlite", "checkpoints",
+        "repository",
     }  # fmt: skip
     assert summary["task"] == "wearables"
     assert (summary["sites"], summary["rounds"], summary["seed"]) == (4, 2, 0)
