@@ -52,6 +52,19 @@ class Limits:
     component_bytes: int
 
 
+@dataclass(frozen=True)
+class Offer:
+    """What a stage has under a name, and what its role signed beside it.
+
+    ``event`` is the digest of the event that put it there. ``canary`` is the share of sites that
+    should take it first; None: all.
+    """
+
+    component: Component
+    event: str
+    canary: float | None
+
+
 class Reader:
     """One repository, seen from a site.
 
@@ -109,6 +122,15 @@ class Reader:
     def current(self, kind: Kind, name: str, stage: Stage) -> Component | None:
         """The component that ``stage`` has under this name since the last refresh; None if none.
 
+        Raises:
+            UpdateRefused, RepositoryUnreachable: as for ``offer``.
+        """
+        offer = self.offer(kind, name, stage)
+        return offer.component if offer else None
+
+    def offer(self, kind: Kind, name: str, stage: Stage) -> Offer | None:
+        """What ``stage`` offers under this name since the last refresh; None if nothing.
+
         Downloads its manifest when it is new.
 
         Raises:
@@ -120,7 +142,8 @@ class Reader:
         updater = self._trusted()
         with _translated(what):
             target = updater.get_targetinfo(target_path(kind, name, stage))
-            if target is None or (target.custom or {}).get("retired"):
+            custom = (target.custom if target else None) or {}
+            if target is None or custom.get("retired"):
                 return None
             if target.length > self._limits.manifest_bytes:
                 raise UpdateRefused(f"{what}: its manifest is too long ({target.length} bytes).")
@@ -128,7 +151,7 @@ class Reader:
             component = Component.from_manifest(Path(path).read_bytes())
         if (component.kind, component.name) != (kind, name):
             raise UpdateRefused(f"{what}: its manifest describes {component}.")
-        return component
+        return Offer(component, str(custom.get("event", "")), _share(what, custom.get("canary")))
 
     def fetch(self, component: Component) -> Path:
         """The folder with the component's verified content and its ``manifest.json``.
@@ -183,6 +206,12 @@ def is_whole(folder: Path, digest: str) -> bool:
         return all(_matches(folder / file.path, file) for file in component.files)
     except (OSError, InvalidData):
         return False
+
+
+def _share(what: str, canary: object) -> float | None:
+    if canary is None or (type(canary) in (int, float) and 0 < canary < 1):  # type: ignore[operator]
+        return canary  # type: ignore[return-value]
+    raise UpdateRefused(f"{what}: its canary {str(canary)[:40]!r} is no share between 0 and 1.")
 
 
 def _matches(path: Path, file: ContentFile) -> bool:

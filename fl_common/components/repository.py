@@ -149,10 +149,12 @@ class ComponentRepository:
         what: str,
         reason: str | None = None,
         verdicts: Mapping[str, bool] | None = None,
+        canary: float | None = None,
     ) -> None:
         """Make ``component`` the current one of ``stage``, or retired; inside ``change``.
 
-        ``what`` is the event's word; ``retired`` withdraws the component.
+        ``what`` is the event's word; ``retired`` withdraws the component. ``canary`` is the share
+        of sites that should take it first; None: all.
         """
         path = target_path(component.kind, component.name, stage)
         before = self.entry(component.kind, component.name, stage)
@@ -167,6 +169,7 @@ class ComponentRepository:
             before.event if before else None,
             reason,
             verdicts or {},
+            canary,
         )
         content = sign_event(event, self.signed.signers(stage))
         digest = hashlib.sha256(content).hexdigest()
@@ -175,6 +178,8 @@ class ComponentRepository:
         if not manifest.is_file():
             write_whole(manifest, component.manifest)
         custom = {"event": digest, "version": component.version, "retired": what == "retired"}
+        if canary is not None:
+            custom["canary"] = canary
         with self.signed.edit_targets(self.signed.bin_of(stage, path)) as targets:
             targets.targets[path] = TargetFile(
                 len(component.manifest), {"sha256": component.digest}, path, {"custom": custom}

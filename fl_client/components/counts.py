@@ -1,0 +1,109 @@
+"""What a candidate did beside production, in numbers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fl_client.components.record import read_or
+from fl_common.components.files import write_whole
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One window: the candidate agreed with production, failed (had no answer), was late."""
+
+    agreed: bool
+    failed: bool
+    late: bool
+    seconds: float
+    production_seconds: float
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over windows; ``troubled`` are the failed and the late ones. Each is at most 1 a window.
+
+    This is all that may leave a site, and only with noise, unless a plan makes counts public.
+    """
+
+    windows: int = 0
+    agreed: int = 0
+    troubled: int = 0
+
+    def plus(self, seen: Seen) -> "Sums":
+        """With one more window."""
+        return Sums(
+            self.windows + 1, self.agreed + seen.agreed, self.troubled + (seen.failed or seen.late)
+        )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the candidate (a component's digest) did on the live windows.
+
+    ``held_out`` are sums over those held out from training, by UTC day. ``skipped`` windows came
+    faster than the candidate answers.
+    """
+
+    candidate: str | None = None
+    windows: int = 0
+    agreed: int = 0
+    failed: int = 0
+    late: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    production_seconds: float = 0.0
+    held_out: Mapping[str, Sums] = field(default_factory=dict)
+
+    def plus(self, seen: Seen, day: str | None) -> "Counts":
+        """With one more window; ``day`` is given for one that is held out."""
+        held_out = dict(self.held_out)
+        if day is not None:
+            held_out[day] = held_out.get(day, Sums()).plus(seen)
+        return Counts(
+            self.candidate,
+            self.windows + 1,
+            self.agreed + seen.agreed,
+            self.failed + seen.failed,
+            self.late + seen.late,
+            self.skipped,
+            self.seconds + seen.seconds,
+            self.production_seconds + seen.production_seconds,
+            held_out,
+        )
+
+    def with_skipped(self, windows: int) -> "Counts":
+        """With windows that the candidate was not asked about."""
+        return replace(self, skipped=self.skipped + windows)
+
+    def shown(self) -> dict[str, Any]:
+        """For the people of this site, as JSON values; it leaves by no other way."""
+        of = self.windows or 1
+        return {
+            "candidate": self.candidate and self.candidate[:16],
+            "windows": self.windows,
+            "agreement": self.agreed / of if self.windows else None,
+            "failed": self.failed,
+            "late": self.late,
+            "skipped": self.skipped,
+            "milliseconds": 1000 * self.seconds / of,
+            "production_milliseconds": 1000 * self.production_seconds / of,
+        }
+
+
+def write_counts(path: Path, counts: Counts) -> None:
+    """Keep the counts, durably."""
+    write_whole(path, json.dumps(asdict(counts)).encode())
+
+
+def read_counts(path: Path) -> Counts:
+    """The counts at ``path``; none where none are."""
+    counts: Counts = read_or(path, _counts, Counts())
+    return counts
+
+
+def _counts(fields: Any) -> Counts:
+    held_out = {day: Sums(**sums) for day, sums in fields.pop("held_out").items()}
+    return Counts(**fields, held_out=held_out)

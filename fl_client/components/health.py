@@ -1,0 +1,88 @@
+"""Whether a new version of a model does as well on live windows as the one before it."""
+
+import math
+from dataclasses import dataclass
+
+from fl_client.answers import Prediction
+from fl_common.errors import InvalidConfiguration
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a version did: windows it was given, those without a finite answer, seconds."""
+
+    windows: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+    def plus(self, prediction: Prediction) -> "Tally":
+        """With one more call of the model."""
+        is_answered_N = prediction.answered_N
+        return Tally(
+            self.windows + len(is_answered_N),
+            self.failed + len(is_answered_N) - int(is_answered_N.sum()),
+            self.seconds + prediction.seconds,
+        )
+
+    @property
+    def failure_share(self) -> float:
+        """Share of windows without an answer; 0 where there was no window."""
+        return self.failed / self.windows if self.windows else 0.0
+
+    @property
+    def seconds_per_window(self) -> float | None:
+        """Mean time in the model; None where there was no window."""
+        return self.seconds / self.windows if self.windows else None
+
+
+@dataclass(frozen=True)
+class Health:
+    """The health window of a new version: its first ``windows`` live windows.
+
+    It is rolled back when its share of failed windows is above that of the version before by more
+    than ``more_failures``, when a window takes more than ``times_slower`` its time, or when the
+    process has ended ``ends`` times before the health window was over.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    windows: int
+    more_failures: float
+    times_slower: float
+    ends: int
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("windows", type(self.windows) is int and self.windows >= 1, "a whole number from 1"),
+            ("more_failures", 0 <= self.more_failures < 1, "a share from 0 to below 1"),
+            ("times_slower", 1 < self.times_slower < math.inf, "a finite number above 1"),
+            ("ends", type(self.ends) is int and self.ends >= 1, "a whole number from 1"),
+        )
+        for name, holds, rule in rules:
+            if not holds:
+                raise InvalidConfiguration(
+                    f"health.{name}={getattr(self, name)}", f"must be {rule}", f"Set {name} so"
+                )
+
+    def fault(self, before: Tally, now: Tally) -> str | None:
+        """Why the version that did ``now`` is to be rolled back; None where it is not, yet."""
+        allowed = before.failure_share + self.more_failures
+        if now.failed > allowed * self.windows:  # whatever the rest of the windows bring
+            return (
+                f"{now.failed} of {now.windows} windows without an answer; a share of"
+                f" {allowed:.3g} is allowed"
+            )
+        was, is_ = before.seconds_per_window, now.seconds_per_window
+        if now.windows < self.windows or was is None or is_ is None:
+            return None
+        if is_ > self.times_slower * was:
+            return (
+                f"a window takes {1000 * is_:.3g} ms, {is_ / was:.1f} times as long as before;"
+                f" {self.times_slower:g} times is allowed"
+            )
+        return None
+
+    def is_over(self, now: Tally) -> bool:
+        """Whether the version has seen as many windows as it must."""
+        return now.windows >= self.windows

@@ -1,0 +1,61 @@
+"""Asks again and again, in a thread of its own: a slow network does not delay sensing."""
+
+import logging
+import math
+import random
+import threading
+from collections.abc import Callable
+
+from fl_common.errors import InvalidConfiguration
+
+_log = logging.getLogger(__name__)
+
+
+class Poller:
+    """Calls ``poll`` at once and then every ``every_s`` seconds, until ``close``.
+
+    Each wait is drawn between (1 - ``jitter``) and (1 + ``jitter``) times that, so that the sites
+    of a fleet don't ask at one instant. ``wait`` sleeps so many seconds, or until the event is set.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        poll: Callable[[], object],
+        every_s: float,
+        jitter: float,
+        generator: random.Random,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:
+        rules = (
+            ("every_s", every_s, 0 < every_s < math.inf, "must be above 0"),
+            ("jitter", jitter, 0 <= jitter < 1, "must be a share from 0 to below 1"),
+        )
+        for name, value, holds, rule in rules:
+            if not holds:
+                raise InvalidConfiguration(f"poll.{name}={value}", rule, f"Set {name} so")
+        self._poll, self._every_s, self._jitter = poll, every_s, jitter
+        self._generator, self._wait = generator, wait
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="components", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self, timeout_s: float) -> None:
+        """Stop, and wait up to ``timeout_s`` for a poll that runs; it may be left unfinished."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            try:
+                self._poll()
+            except Exception:
+                _log.exception("a poll of the component repository failed and is tried again")
+            share = self._generator.uniform(-self._jitter, self._jitter)
+            self._wait(self._ending, self._every_s * (1 + share))

@@ -1,0 +1,117 @@
+"""What a site remembers of a model's versions, in one file that is replaced whole."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fl_client.components.health import Tally
+from fl_common.components.files import write_whole
+
+_log = logging.getLogger(__name__)
+_GOOD_KEPT = 2
+_FAILED_KEPT = 20
+
+
+@dataclass(frozen=True)
+class Version:
+    """A component that a site has.
+
+    ``component`` is its digest and ``event`` that of the signed event that offered it; ``file`` is
+    the sha256 of its model file, by which the slot and the engine know it.
+    """
+
+    component: str
+    event: str
+    name: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A version in its health window.
+
+    ``before`` is what the version before it did, and ``ends`` how often the process has ended
+    since: each resumption begins the health window anew.
+    """
+
+    version: Version
+    before: Tally
+    ends: int = 0
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A version that was rolled back, and why."""
+
+    version: Version
+    reason: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """The last two ``good`` versions, newest first, what is on ``trial``, and what has failed."""
+
+    good: tuple[Version, ...] = ()
+    trial: Trial | None = None
+    failed: tuple[Failed, ...] = ()
+
+    @property
+    def wanted(self) -> Version | None:
+        """The version that should run."""
+        return self.trial.version if self.trial else next(iter(self.good), None)
+
+    def is_good(self, version: Version) -> bool:
+        """Whether the component, or its very model file, stood its health window here."""
+        return any(
+            version.component == good.component or version.file == good.file for good in self.good
+        )
+
+    def has_failed(self, component: str, event: str) -> bool:
+        """Whether this offer of the component was rolled back here; a new event offers it anew."""
+        return any(
+            (f.version.component, f.version.event) == (component, event) for f in self.failed
+        )
+
+    def with_good(self, version: Version) -> "Record":
+        """Without a trial, and with ``version`` as the newest good one."""
+        others = [old for old in self.good if old.component != version.component]
+        return replace(self, good=(version, *others)[:_GOOD_KEPT], trial=None)
+
+    def with_failed(self, version: Version, reason: str) -> "Record":
+        """Without a trial, and with ``version`` among the failed."""
+        failed = (*self.failed, Failed(version, reason))[-_FAILED_KEPT:]
+        return replace(self, trial=None, failed=failed)
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Keep the record, durably."""
+    write_whole(path, json.dumps(asdict(record)).encode())
+
+
+def read_record(path: Path) -> Record:
+    """The record at ``path``; an empty one where none is, or where it can't be read."""
+    record: Record = read_or(path, _record, Record())
+    return record
+
+
+def read_or(path: Path, parse: Callable[[Any], Any], otherwise: Any) -> Any:
+    """What ``parse`` makes of the JSON at ``path``; a damaged file is told of and not used."""
+    try:
+        return parse(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return otherwise
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        _log.error("%s can't be read and is begun anew: %s", path, error)
+        return otherwise
+
+
+def _record(fields: Any) -> Record:
+    trial = fields["trial"]
+    return Record(
+        good=tuple(Version(**version) for version in fields["good"]),
+        trial=trial and Trial(Version(**trial["version"]), Tally(**trial["before"]), trial["ends"]),
+        failed=tuple(Failed(Version(**f["version"]), f["reason"]) for f in fields["failed"]),
+    )

@@ -1,0 +1,108 @@
+"""A site that follows a repository, for tests: a follower and an engine on one slot."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fl_client.components.follower import Follower
+from fl_client.components.health import Health
+from fl_client.components.shadow import HeldOutDay, Shadow
+from fl_client.engine import Engine
+from fl_client.slots import Slot
+from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.reader import Reader
+from fl_common.vocabulary import Floats
+from tests.engines import engine_on, windows
+from tests.model_files import published
+from tests.repositories import World
+
+HEALTH = Health(windows=8, more_failures=0.1, times_slower=1000.0, ends=3)
+NAME = "activity"
+
+
+def released(
+    world: World, answer: int, canary: float | None = None, **model: Any
+) -> Component:
+    """A model that answers ``answer`` in production of the world's repository."""
+    component = added(world, answer, **model)
+    promote(world, component, canary=canary)
+    return component
+
+
+def added(world: World, answer: int, **model: Any) -> Component:
+    """The same in testing."""
+    file = published(world.folder / "made.onnx", answer, **model)
+    return world.add(file.read_bytes(), NAME)
+
+
+def promote(
+    world: World, component: Component, what: str = "promoted", canary: float | None = None
+) -> None:
+    repository = world.repository()
+    with repository.change():
+        repository.point(Stage.PRODUCTION, component, what, canary=canary)
+
+
+@dataclass
+class SiteBox:
+    """What a node does with its follower, without the node. Begins as after a restart."""
+
+    follower: Follower
+    engine: Engine
+    slot: Slot
+    shadow: Shadow | None
+
+    def __post_init__(self) -> None:
+        self.follower.resume()
+        self.engine.swap()
+
+    def live(self, values_N: Floats | None = None, start: int = 0) -> int:
+        """One batch of live windows; the label that the site acts on."""
+        self.engine.swap()
+        values_N = windows(4) if values_N is None else values_N
+        prediction = self.engine.predict(values_N)
+        if self.shadow is not None:
+            self.shadow.see(range(start, start + len(values_N)), values_N, prediction)
+        self.follower.observe(prediction)
+        return int(prediction.probabilities_NK[0].argmax())
+
+    def settle(self, batches: int = 3) -> int:
+        """A poll and enough windows to end any health window; the label at the end."""
+        self.follower.poll()
+        for _ in range(batches):
+            answer = self.live()
+        self.engine.swap()
+        return answer
+
+    @property
+    def good(self) -> list[str]:
+        return [version["version"] for version in self.follower.status()["good"]]
+
+
+def site(
+    world: World,
+    name: str = "site",
+    *,
+    reader: Reader | None = None,
+    held_out_day: HeldOutDay | None = None,
+    health: Health = HEALTH,
+) -> SiteBox:
+    """A site in ``world.folder / name``; a testing one where ``held_out_day`` is given."""
+    home = world.folder / name
+    slot = Slot(home / "slots" / "model")
+    shadow = _shadow(home, held_out_day) if held_out_day else None
+    follower = Follower(
+        *(name, NAME, reader or world.reader(name=f"{name}/repository")),
+        *(slot, home / "components", health, shadow),
+    )
+    return SiteBox(follower, engine_on(slot), slot, shadow)
+
+
+def _shadow(home: Path, held_out_day: HeldOutDay) -> Shadow:
+    slot = Slot(home / "slots" / "candidate")
+    return Shadow(slot, engine_on(slot), home / "components", held_out_day, times_slower=1e6)
+
+
+def testing_has(world: World) -> Component | None:
+    entry = world.repository().entry(Kind.MODEL, NAME, Stage.TESTING)
+    return entry.component if entry else None
