@@ -19,11 +19,13 @@ def promote(
     version: str | None,
     required: Sequence[str],
     force: str | None = None,
+    canary_percent: int | None = None,
 ) -> Component:
     """Make the component of ``testing`` (or an earlier ``version``) that of ``production``.
 
     Each gate of ``required`` must have been passed by this very digest, by its newest signed
     verdict. ``force`` is a person's reason to do without; it goes into the signed history.
+    ``canary_percent`` of the sites take it first; promote it again for more of them, or for all.
 
     Raises:
         InvalidConfiguration: a gate was not passed or not run, nothing to promote, content that is
@@ -32,7 +34,7 @@ def promote(
     with repository.change():
         component = candidate(repository, kind, name, version)
         current = repository.entry(kind, name, Stage.PRODUCTION)
-        if current and current.component == component and not current.retired:
+        if current and current.is_offered(component, canary_percent):
             raise _refusal(component, "is in production already", "Nothing is to be done")
         verdicts = newest(repository.verdicts(component.digest))
         if not force and (open_gates := unmet(verdicts, required)):
@@ -44,7 +46,7 @@ def promote(
         check_content(repository, component)
         said = {gate: verdict.passed for gate, verdict in sorted(verdicts.items())}
         what = "forced" if force else "promoted"
-        repository.point(Stage.PRODUCTION, component, what, force, said)
+        repository.point(Stage.PRODUCTION, component, what, force, said, canary_percent)
     return component
 
 

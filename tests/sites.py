@@ -9,7 +9,7 @@ from fl_client.components.health import Health
 from fl_client.components.shadow import HeldOutDay, Shadow
 from fl_client.engine import Engine
 from fl_client.slots import Slot
-from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.description import Component, Stage
 from fl_common.components.reader import Reader
 from fl_common.vocabulary import Floats
 from tests.engines import engine_on, windows
@@ -20,9 +20,7 @@ HEALTH = Health(windows=8, more_failures=0.1, times_slower=1000.0, ends=3)
 NAME = "activity"
 
 
-def released(
-    world: World, answer: int, canary: float | None = None, **model: Any
-) -> Component:
+def released(world: World, answer: int, canary: int | None = None, **model: Any) -> Component:
     """A model that answers ``answer`` in production of the world's repository."""
     component = added(world, answer, **model)
     promote(world, component, canary=canary)
@@ -36,11 +34,11 @@ def added(world: World, answer: int, **model: Any) -> Component:
 
 
 def promote(
-    world: World, component: Component, what: str = "promoted", canary: float | None = None
+    world: World, component: Component, what: str = "promoted", canary: int | None = None
 ) -> None:
     repository = world.repository()
     with repository.change():
-        repository.point(Stage.PRODUCTION, component, what, canary=canary)
+        repository.point(Stage.PRODUCTION, component, what, canary_percent=canary)
 
 
 @dataclass
@@ -91,18 +89,11 @@ def site(
     home = world.folder / name
     slot = Slot(home / "slots" / "model")
     shadow = _shadow(home, held_out_day) if held_out_day else None
-    follower = Follower(
-        *(name, NAME, reader or world.reader(name=f"{name}/repository")),
-        *(slot, home / "components", health, shadow),
-    )
+    reader = reader or world.reader(name=f"{name}/repository")
+    follower = Follower(name, NAME, reader, slot, home / "components", health, shadow)
     return SiteBox(follower, engine_on(slot), slot, shadow)
 
 
 def _shadow(home: Path, held_out_day: HeldOutDay) -> Shadow:
     slot = Slot(home / "slots" / "candidate")
     return Shadow(slot, engine_on(slot), home / "components", held_out_day, times_slower=1e6)
-
-
-def testing_has(world: World) -> Component | None:
-    entry = world.repository().entry(Kind.MODEL, NAME, Stage.TESTING)
-    return entry.component if entry else None

@@ -106,8 +106,8 @@ class Follower:
             return False
         if record.has_failed(digest, offer.event):
             return False
-        share = offer.canary
-        is_first = share is None or is_canary(self._site, digest, share)
+        percent = offer.canary_percent
+        is_first = percent is None or is_canary(self._site, digest, percent)
         if not is_first and self._slot.last_good() is not None:
             self._waits_for = str(offer.component)
             return False

@@ -12,10 +12,11 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import TargetFile
@@ -56,13 +57,13 @@ class Limits:
 class Offer:
     """What a stage has under a name, and what its role signed beside it.
 
-    ``event`` is the digest of the event that put it there. ``canary`` is the share of sites that
-    should take it first; None: all.
+    ``event`` is the digest of the event that put it there. ``canary_percent`` of the sites should
+    take it first; None: all at once.
     """
 
     component: Component
     event: str
-    canary: float | None
+    canary_percent: int | None
 
 
 class Reader:
@@ -151,7 +152,7 @@ class Reader:
             component = Component.from_manifest(Path(path).read_bytes())
         if (component.kind, component.name) != (kind, name):
             raise UpdateRefused(f"{what}: its manifest describes {component}.")
-        return Offer(component, str(custom.get("event", "")), _share(what, custom.get("canary")))
+        return Offer(component, str(custom.get("event", "")), _percent(what, custom))
 
     def fetch(self, component: Component) -> Path:
         """The folder with the component's verified content and its ``manifest.json``.
@@ -208,10 +209,11 @@ def is_whole(folder: Path, digest: str) -> bool:
         return False
 
 
-def _share(what: str, canary: object) -> float | None:
-    if canary is None or (type(canary) in (int, float) and 0 < canary < 1):  # type: ignore[operator]
-        return canary  # type: ignore[return-value]
-    raise UpdateRefused(f"{what}: its canary {str(canary)[:40]!r} is no share between 0 and 1.")
+def _percent(what: str, custom: Mapping[str, Any]) -> int | None:
+    percent = custom.get("canary_percent")
+    if percent is None or (type(percent) is int and 0 < percent < 100):
+        return percent
+    raise UpdateRefused(f"{what}: canary_percent {str(percent)[:40]!r} must lie between 1 and 99.")
 
 
 def _matches(path: Path, file: ContentFile) -> bool:

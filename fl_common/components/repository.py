@@ -59,12 +59,21 @@ class Settings:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a stage has under one name: the component, its newest event, whether it is retired."""
+    """What a stage has under one name: the component, its newest event, whether it is retired.
+
+    ``canary_percent`` of the sites should take it first; None: all.
+    """
 
     stage: Stage
     component: Component
     event: str
     retired: bool
+    canary_percent: int | None
+
+    def is_offered(self, component: Component, canary_percent: int | None) -> bool:
+        """Whether this very component is offered to this part of the sites already."""
+        same = self.component == component and self.canary_percent == canary_percent
+        return same and not self.retired
 
 
 class ComponentRepository:
@@ -149,12 +158,12 @@ class ComponentRepository:
         what: str,
         reason: str | None = None,
         verdicts: Mapping[str, bool] | None = None,
-        canary: float | None = None,
+        canary_percent: int | None = None,
     ) -> None:
         """Make ``component`` the current one of ``stage``, or retired; inside ``change``.
 
-        ``what`` is the event's word; ``retired`` withdraws the component. ``canary`` is the share
-        of sites that should take it first; None: all.
+        ``what`` is the event's word; ``retired`` withdraws the component. ``canary_percent``
+        is the share of sites that should take it first; None: all.
         """
         path = target_path(component.kind, component.name, stage)
         before = self.entry(component.kind, component.name, stage)
@@ -169,7 +178,7 @@ class ComponentRepository:
             before.event if before else None,
             reason,
             verdicts or {},
-            canary,
+            canary_percent,
         )
         content = sign_event(event, self.signed.signers(stage))
         digest = hashlib.sha256(content).hexdigest()
@@ -178,8 +187,8 @@ class ComponentRepository:
         if not manifest.is_file():
             write_whole(manifest, component.manifest)
         custom = {"event": digest, "version": component.version, "retired": what == "retired"}
-        if canary is not None:
-            custom["canary"] = canary
+        if canary_percent is not None:
+            custom["canary_percent"] = canary_percent
         with self.signed.edit_targets(self.signed.bin_of(stage, path)) as targets:
             targets.targets[path] = TargetFile(
                 len(component.manifest), {"sha256": component.digest}, path, {"custom": custom}
@@ -275,7 +284,9 @@ class ComponentRepository:
         digest = target.hashes["sha256"]
         path = self._manifest_path(stage, Kind(kind), name, digest)
         custom = target.custom
-        return Entry(stage, self._read_manifest(path, digest), custom["event"], custom["retired"])
+        component = self._read_manifest(path, digest)
+        event, percent = custom["event"], custom.get("canary_percent")
+        return Entry(stage, component, event, custom["retired"], percent)
 
     def _manifest_path(self, stage: Stage, kind: Kind, name: str, digest: str) -> Path:
         return self.folder / "targets" / stage / kind / f"{digest}.{name}.json"

@@ -29,8 +29,8 @@ class Event:
 
     ``what`` is added, promoted, forced, rolled back or retired; ``digest`` the component, ``at``
     the time (RFC 3339), ``reason`` a person's words, ``verdicts`` what each gate had said,
-    ``previous`` the digest of the event before, and ``canary`` the share of sites that should take
-    it first (None: all).
+    ``previous`` the digest of the event before, and ``canary_percent`` the share of sites that
+    should take it first (None: all).
     """
 
     what: str
@@ -43,7 +43,7 @@ class Event:
     previous: str | None
     reason: str | None = None
     verdicts: Mapping[str, bool] = field(default_factory=dict)
-    canary: float | None = None
+    canary_percent: int | None = None
 
 
 @dataclass(frozen=True)

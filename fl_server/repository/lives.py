@@ -40,11 +40,13 @@ def _event(event: Event, component: Component, before: str | None) -> list[str]:
         return [f"{who} was added to {event.stage}{replaced}.", *_origin(component.description)]
     if event.what == "promoted":
         passed = ", ".join(event.verdicts)
-        return [f"{who} was promoted to {event.stage}{replaced}; it had passed {passed}."]
+        first = _for_whom(event.canary_percent)
+        return [f"{who} was promoted to {event.stage}{first}{replaced}; it had passed {passed}."]
     if event.what == "forced":
         open_gates = [gate for gate, passed in event.verdicts.items() if not passed]
         failed = f" It had failed {', '.join(open_gates)}." if open_gates else ""
-        return [f"{who} was FORCED into {event.stage}{replaced}: {event.reason}.{failed}"]
+        first = _for_whom(event.canary_percent)
+        return [f"{who} was FORCED into {event.stage}{first}{replaced}: {event.reason}.{failed}"]
     because = f": {event.reason}" if event.reason else ""
     if event.what == "rolled back":
         return [f"{event.stage} was rolled back to {who}{replaced}{because}."]
@@ -89,7 +91,12 @@ def _now(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str
         else:
             since = repository.history(kind, name, stage)[-1].at
             component = entry.component
-            yield f"Now {stage} has version {component.version} since {_when(since)} UTC."
+            first = _for_whom(entry.canary_percent)
+            yield f"Now {stage} has version {component.version}{first} since {_when(since)} UTC."
+
+
+def _for_whom(canary_percent: int | None) -> str:
+    return f" for {canary_percent} % of the sites" if canary_percent else ""
 
 
 def _when(at: str) -> str:

@@ -125,6 +125,13 @@ def _promote_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", metavar="REASON", help="without the gates; the reason is signed into the history"
     )
+    parser.add_argument(
+        "--canary",
+        type=int,
+        choices=range(1, 100),
+        metavar="PERCENT",
+        help="of the sites take it first; then promote again, without it, for all",
+    )
 
 
 def _promote(options: Options) -> None:
@@ -132,9 +139,13 @@ def _promote(options: Options) -> None:
     component = _candidate(repository, options)
     required = required_gates(component, config["gates"])
     kind = component.kind
-    promote(repository, kind, options.name, options.version, required, options.force)
+    percent = options.canary
+    promote(repository, kind, options.name, options.version, required, options.force, percent)
     forced = " without the gates, as the history says" if options.force else ""
-    say(f"{component} is in production{forced}. Sites follow at their next poll.")
+    who = f"{percent} % of the sites" if percent else "Sites"
+    say(f"{component} is in production{forced}. {who} follow at their next poll.")
+    if percent:
+        say(f"Then for all: fl-repo promote {component.name}")
 
 
 PROMOTE = Command(
@@ -142,7 +153,8 @@ PROMOTE = Command(
     "put a checked component into production",
     "Signs the component that testing has into production, if every gate was passed by this very\n"
     "digest. --force does without the gates; it needs the production key as any promotion does.",
-    '  fl-repo promote wearables\n  fl-repo promote wearables --force "demo of Friday"\n',
+    "  fl-repo promote wearables --canary 10\n  fl-repo promote wearables\n"
+    '  fl-repo promote wearables --force "demo of Friday"\n',
     _promote_arguments,
     _promote,
 )

@@ -52,8 +52,8 @@ def test_a_health_window_that_can_not_be_is_refused(change: dict[str, float]) ->
 
 def test_canaries_are_about_the_share_and_a_larger_share_holds_the_smaller() -> None:
     sites = [f"site-{number}" for number in range(2000)]
-    few = {site for site in sites if is_canary(site, "ab" * 32, 0.1)}
-    many = {site for site in sites if is_canary(site, "ab" * 32, 0.5)}
+    few = {site for site in sites if is_canary(site, "ab" * 32, 10)}
+    many = {site for site in sites if is_canary(site, "ab" * 32, 50)}
     assert 140 < len(few) < 260
     assert 880 < len(many) < 1120
     assert few < many
@@ -61,6 +61,6 @@ def test_canaries_are_about_the_share_and_a_larger_share_holds_the_smaller() -> 
 
 def test_another_version_has_other_canaries() -> None:
     sites = [f"site-{number}" for number in range(500)]
-    first = {site for site in sites if is_canary(site, "ab" * 32, 0.2)}
-    second = {site for site in sites if is_canary(site, "cd" * 32, 0.2)}
+    first = {site for site in sites if is_canary(site, "ab" * 32, 20)}
+    second = {site for site in sites if is_canary(site, "cd" * 32, 20)}
     assert len(first & second) < len(first) / 2
