@@ -105,6 +105,25 @@ class Component:
         return component
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What a stage has under one name: the component, its newest event, whether it is retired.
+
+    ``canary_percent`` of the sites should take it first; None: all.
+    """
+
+    stage: Stage
+    component: Component
+    event: str
+    retired: bool
+    canary_percent: int | None
+
+    def is_offered(self, component: Component, canary_percent: int | None) -> bool:
+        """Whether this very component is offered to this part of the sites already."""
+        same = self.component == component and self.canary_percent == canary_percent
+        return same and not self.retired
+
+
 def target_path(kind: Kind, name: str, stage: Stage) -> str:
     """The name under which a stage's role lists a component."""
     return f"{stage}/{kind}/{name}.json"

@@ -26,6 +26,7 @@ from tuf.api.metadata import TargetFile
 from fl_common.components.contents import described, keep_content
 from fl_common.components.description import (
     Component,
+    Entry,
     Kind,
     Stage,
     check_manifest,
@@ -55,25 +56,6 @@ class Settings:
 
     expiry_days: Mapping[str, float]
     lock_seconds: float
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What a stage has under one name: the component, its newest event, whether it is retired.
-
-    ``canary_percent`` of the sites should take it first; None: all.
-    """
-
-    stage: Stage
-    component: Component
-    event: str
-    retired: bool
-    canary_percent: int | None
-
-    def is_offered(self, component: Component, canary_percent: int | None) -> bool:
-        """Whether this very component is offered to this part of the sites already."""
-        same = self.component == component and self.canary_percent == canary_percent
-        return same and not self.retired
 
 
 class ComponentRepository:

@@ -9,9 +9,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fl_common.components.description import Component, Stage
+from fl_common.components.description import Component, Entry, Stage
 from fl_common.components.reader import Reader
-from fl_common.components.repository import ComponentRepository, Entry
+from fl_common.components.repository import ComponentRepository
 from fl_common.components.statements import Verdict
 from fl_server.promotion import candidate, newest
 from fl_server.repository.build import build_limits
