@@ -14,10 +14,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test bench privacy-table lint
+.PHONY: help setup simulate test bench bench-repository privacy-table lint
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## Build .venv with the pinned packages; instant when up to date
 
@@ -29,6 +29,9 @@ test: $(STAMP)  ## Run every test; pytest's own options in TESTARGS="-k ledger"
 
 bench: $(STAMP)  ## Measure beside other systems; data in DATA, options in BENCHARGS="--only B1"
 	@$(BIN)/python -m benchmarks.run $(BENCHARGS)
+
+bench-repository: $(STAMP)  ## Measure what the component repository costs sites and cloud
+	@$(BIN)/python -m benchmarks.repository $(BENCHARGS)
 
 privacy-table: $(STAMP)  ## Measure accuracy on UCI HAR at each epsilon; its archive in DATA
 	@$(BIN)/python -m benchmarks.privacy_table

@@ -212,7 +212,8 @@ class SignedFolder(Repository):
         return found
 
     def _load(self, role: str) -> Metadata[Any]:
-        path = self._path(role, self._version(role))
+        newest_root = self._newest_root()  # there is a repository
+        path = self._path(role, newest_root if role == Root.type else self._version(role))
         try:
             md: Metadata[Any] = Metadata.from_bytes(path.read_bytes())
             self._loaded[role] = md  # the root is its own delegator
@@ -227,8 +228,6 @@ class SignedFolder(Repository):
     def _version(self, role: str) -> int:
         if role == Timestamp.type:
             return 0
-        if role == Root.type:
-            return self._newest_root()
         if role == Snapshot.type:
             return self.timestamp().snapshot_meta.version
         return self.snapshot().meta[f"{role}.json"].version
