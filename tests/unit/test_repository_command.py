@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fl_common.components.description import Kind, Stage
@@ -48,7 +47,7 @@ def run_of(folder: Path, plan: RunPlan, seed: int) -> Parameters:
     repository = open_repository(None, None, folder / "repository")
     facts = {"licence": "Apache-2.0", "rounds": 5, "sites": 4, "metrics": {"accuracy": 0.9}}
     publish_component(repository, plan, parameters, spent, proof, facts)
-    state: dict[str, np.ndarray] = {}
+    state: dict[str, Parameters] = {}
     save(folder / "checkpoints", Checkpoint("run", plan.digest(), 5, parameters, state, []))
     return parameters
 
