@@ -11,7 +11,7 @@ from fl_common.components.repository import ComponentRepository
 from fl_common.components.statements import Verdict
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Parameters
-from fl_server.gates import Finding
+from fl_server.gates import AGAINST, Finding
 from fl_server.gates.accuracy import NoisedCounts, accuracy
 from fl_server.gates.device import DeviceClass, latency, size
 from fl_server.gates.model import golden, interface, parity
@@ -101,7 +101,7 @@ def _parity(case: Case) -> Finding | str:
 def _accuracy(case: Case) -> Finding | str:
     evidence, settings = case.evidence, case.settings
     if case.production is None:
-        return Finding(True, "nothing is in production that it could be worse than")
+        return Finding(True, "nothing is in production yet", {AGAINST: None})
     if evidence.candidate is None or evidence.production is None:
         return "it needs a federated evaluation of candidate and production: give --counts FILE"
     return accuracy(

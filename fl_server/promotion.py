@@ -10,6 +10,7 @@ from fl_common.components.repository import ComponentRepository
 from fl_common.components.statements import Verdict
 from fl_common.components.upkeep import standing
 from fl_common.errors import InvalidConfiguration
+from fl_server.gates import AGAINST
 
 
 def promote(
@@ -36,7 +37,7 @@ def promote(
         current = repository.entry(kind, name, Stage.PRODUCTION)
         if current and current.is_offered(component, canary_percent):
             raise _refusal(component, "is in production already", "Nothing is to be done")
-        verdicts = newest(repository.verdicts(component.digest))
+        verdicts = standing_verdicts(repository, component)
         if not force and (open_gates := unmet(verdicts, required)):
             raise _refusal(
                 component,
@@ -104,6 +105,18 @@ def required_gates(component: Component, settings: Mapping[str, Any]) -> Sequenc
     imported = component.kind == Kind.MODEL and "origin" in component.description
     gates: Sequence[str] = settings["required"]["imported" if imported else component.kind]
     return gates
+
+
+def standing_verdicts(repository: ComponentRepository, component: Component) -> dict[str, Verdict]:
+    """The newest verdict of each gate, without those that compared with another production."""
+    entry = repository.entry(component.kind, component.name, Stage.PRODUCTION)
+    digest = entry.component.digest if entry and not entry.retired else None
+    latest = newest(repository.verdicts(component.digest))
+    return {
+        gate: verdict
+        for gate, verdict in latest.items()
+        if verdict.values.get(AGAINST, digest) == digest
+    }
 
 
 def newest(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:

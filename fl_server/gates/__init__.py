@@ -18,6 +18,12 @@ class Finding:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+AGAINST = "against"
+"""Among a finding's values: the digest of the component it was compared with, None for none. The
+finding is worth nothing once production has another one.
+"""
+
+
 NAMES = (
     "parity", "interface", "golden", "accuracy", "latency", "size", "privacy", "licence",
 )  # fmt: skip

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from fl_server.gates import Finding
+from fl_server.gates import AGAINST, Finding
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def accuracy(
     values = {
         "candidate": candidate.accuracy,
         "production": production.accuracy,
-        "production_digest": production.digest,
+        AGAINST: production.digest,
         "lower_bound": bound,
         "margin": margin,
         "confidence": confidence,

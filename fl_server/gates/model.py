@@ -10,7 +10,7 @@ import torch
 from fl_common import params
 from fl_common.components.description import Component
 from fl_common.vocabulary import Floats, NetSpec, Parameters, Task
-from fl_server.gates import Finding
+from fl_server.gates import AGAINST, Finding
 from models.golden import golden_windows, open_model, probabilities_of
 from models.lineage import read_metadata
 from models.nets import build_net, load_parameters
@@ -49,13 +49,13 @@ def golden(component: Component, model: Path, tolerance: float) -> Finding:
 def interface(candidate: Component, production: Component | None) -> Finding:
     """Inputs, outputs and labels are those of production, or a migration is declared."""
     if production is None:
-        return Finding(True, "nothing is in production yet")
+        return Finding(True, "nothing is in production yet", {AGAINST: None})
     changed = [
         name
         for name in _INTERFACE
         if candidate.description.get(name) != production.description.get(name)
     ]
-    values = {"production": production.digest, "changed": changed}
+    values = {AGAINST: production.digest, "changed": changed}
     if not changed:
         return Finding(True, f"the same as {production.name} {production.version}", values)
     if migration := candidate.description.get("migration"):

@@ -13,11 +13,11 @@ from fl_server import gates
 from fl_server.gates.accuracy import NoisedCounts
 from fl_server.promotion import (
     candidate,
-    newest,
     promote,
     required_gates,
     retire,
     rollback,
+    standing_verdicts,
     unmet,
 )
 from fl_server.repository.build import build_device
@@ -73,7 +73,7 @@ def _check(options: Options) -> None:
         repository, component, options.gate or required, evidence, config["gates"]
     )
     output().print(verdict_table(found, not_run))
-    left = unmet(newest(repository.verdicts(component.digest)), required)
+    left = unmet(standing_verdicts(repository, component), required)
     if left:
         say(f"{component} can't be promoted yet: {'; '.join(left)}.")
     else:
