@@ -137,7 +137,8 @@ def check_manifest(fields: object) -> None:
     """
     error = next(iter(_validator().iter_errors(fields)), None)
     if error is not None:
-        raise _invalid(f"{error.json_path[:80]}: {error.message[:160]}")
+        words = f"{error.json_path[:80]}: {error.message[:160]}"
+        raise _invalid(" ".join(words.split()))
     assert isinstance(fields, dict)
     check_paths([file["path"] for file in fields["files"]])
 

@@ -12,7 +12,8 @@ class NoisedCounts:
     """A federated evaluation of one component on the sites' held-out windows.
 
     ``correct`` and ``total`` are sums over sites, each with noise of standard deviation ``noise``
-    (0 where the plan adds none). ``digest`` is the component that was evaluated.
+    (0 where the plan adds none; for n sites that each add theirs, sqrt(n) times that of one).
+    ``digest`` is the component that was evaluated.
     """
 
     digest: str

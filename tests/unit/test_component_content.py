@@ -254,3 +254,9 @@ def test_a_manifest_with_a_wrong_field_is_refused(name: str, value: object) -> N
 
 def _canonical(fields: object) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def test_a_wrong_manifest_is_told_in_one_line(world: World) -> None:
+    with pytest.raises(InvalidData) as caught:
+        world.add(metrics={"a\nb": "not a number\n"})
+    assert "\n" not in str(caught.value)
