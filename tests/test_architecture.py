@@ -27,8 +27,11 @@ ONLY_IN = {
     "aiomqtt": ("fl_client/*",),
     "flwr": (
         "fl_client/app.py",
+        "fl_client/federation/*",
         "fl_common/wire.py",
         "fl_server/app.py",
+        "fl_server/cloud/build.py",
+        "fl_server/cloud/superlink.py",
         "fl_server/evaluation.py",
         "fl_server/exchange.py",
         "fl_server/strategy.py",

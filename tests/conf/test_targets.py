@@ -7,9 +7,10 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hydra.utils import get_class
+from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from fl_server.cloud.build import read_config
 from tests.conf.test_compose import CONF, OPTIONS, composed
 
 SUPPLIED = {"models.nets.": {"task"}}
@@ -38,7 +39,7 @@ def buildable(option: str) -> tuple[Node, ...]:
 def arguments(target: str) -> set[str]:
     """Names that a node for ``target`` must give."""
     supplied = {n for place, some in SUPPLIED.items() if target.startswith(place) for n in some}
-    parameters = inspect.signature(get_class(target)).parameters.values()
+    parameters = inspect.signature(get_object(target)).parameters.values()
     assert all(p.kind is not p.VAR_KEYWORD for p in parameters), f"{target} takes any name"
     return {p.name for p in parameters} - supplied
 
@@ -57,4 +58,10 @@ def test_every_target_that_is_written_is_reached() -> None:
     }
     assert written
     reached = {node["_target_"] for option in OPTIONS for node in buildable(option)}
+    reached |= {node["_target_"] for node in nodes(read_config(None, []))}
     assert written == reached
+
+
+def test_the_server_s_nodes_give_exactly_what_their_constructors_take() -> None:
+    given = {n["_target_"]: set(n) - {"_target_"} for n in nodes(read_config(None, []))}
+    assert given == {target: arguments(target) for target in given}

@@ -1,0 +1,7 @@
+"""A site's part in a federation of real machines: the link to the server, and who trains.
+
+    server ══Fleet API, TLS══ link (no torch) ──socket pair── trainer (torch, imported once)
+
+The link is a SuperNode that takes no code from the wire: it never asks for an app bundle, and hands
+every message to the ClientApp that is installed on the box.
+"""

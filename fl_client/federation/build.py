@@ -1,0 +1,26 @@
+"""From configuration to a site's link, and to the app behind it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fl_client.federation.connection import Address
+from fl_client.federation.link import Link, Pace
+from fl_client.federation.trainer import Answering, ResidentTrainer
+from fl_common.build import build
+
+Node = Mapping[str, Any]
+
+
+def build_link(node: Node, make: Callable[[], Answering], stop: threading.Event) -> Link:
+    """The link that ``node`` (a ``federation`` section) describes; ``make`` sets up its trainer.
+
+    Raises:
+        InvalidConfiguration: a value that can't be used.
+    """
+    address = Address(
+        str(node["server"]), Path(node["ca_file"]), Path(node["key_file"]), node["heartbeat_s"]
+    )
+    pace: Pace = build(node["pace"])
+    return Link(address, ResidentTrainer(make), pace, stop)

@@ -1,0 +1,250 @@
+"""One session with a SuperLink's Fleet API: activated with the site's key, kept by heartbeats.
+
+Flower's own SuperNode starts a process for every message, runs the code that the server sends and
+polls every three seconds. This speaks the same protocol with the same client classes of flwr, and
+does none of these. A contract test holds the names that it leans on.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from flwr.app import Message
+from flwr.app.message import remove_content_from_message
+from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    DeactivateNodeRequest,
+    PullMessagesRequest,
+    PushMessagesRequest,
+)
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest
+from flwr.proto.node_pb2 import Node
+from flwr.supercore.error import FlowerError
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_tree,
+    iterate_object_tree,
+    no_object_id_recompute,
+)
+from flwr.supercore.inflatable.inflatable_protobuf_utils import (
+    make_pull_object_fn_protobuf,
+    make_push_object_fn_protobuf,
+)
+from flwr.supercore.inflatable.inflatable_utils import (
+    ObjectPullError,
+    ObjectPushError,
+    inflate_object_from_contents,
+    pull_objects,
+    push_objects,
+)
+from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+from flwr.supernode.fleet_http_client import FleetHttpClient
+from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+
+_logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Refused(JoinTheDotsError):
+    """The server does not let this site in."""
+
+
+class Unreachable(JoinTheDotsError):
+    """No connection to the server, or none that may be trusted."""
+
+
+class RunOver(JoinTheDotsError):
+    """The run of a message has ended: nobody waits for its answer."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server is, ``host:port``, and the files that prove either side to the other.
+
+    ``heartbeat_s``: twice this after its last sign of life a site counts as gone (Flower takes 10
+    and more).
+    """
+
+    server: str
+    ca_file: Path
+    key_file: Path
+    heartbeat_s: float
+
+    def __post_init__(self) -> None:
+        if not 10 <= self.heartbeat_s <= 1800:
+            raise InvalidConfiguration(
+                f"federation.heartbeat_s={self.heartbeat_s}",
+                "must lie between 10 and 1800",
+                "Set it so",
+            )
+
+    def key(self) -> EllipticCurvePrivateKey:
+        """The site's private key.
+
+        Raises:
+            InvalidConfiguration: no such file, or no elliptic-curve key in it.
+        """
+        try:
+            key = load_pem_private_key(self.key_file.read_bytes(), None)
+        except (OSError, ValueError, TypeError) as error:
+            raise _unusable("key_file", self.key_file, str(error)) from error
+        if not isinstance(key, EllipticCurvePrivateKey):
+            raise _unusable("key_file", self.key_file, "it holds no elliptic-curve key")
+        return key
+
+    def client(self) -> FleetHttpClient:
+        """A client that signs each request with the site's key."""
+        key = self.key()
+        signing = NodeAuthHttpInterceptor(key, key.public_key())
+        version = RuntimeVersionHttpInterceptor(component_name="SuperNode")
+        try:
+            authority = self.ca_file.read_bytes()
+            return FleetHttpClient.from_server_address(
+                self.server, False, authority, interceptors=[version, signing]
+            )
+        except (OSError, ValueError) as error:
+            raise _unusable("ca_file", self.ca_file, str(error)) from error
+
+
+def _unusable(name: str, path: Path, why: str) -> InvalidConfiguration:
+    return InvalidConfiguration(
+        f"federation.{name}={path}", f"can't be used ({why})", "See: fl-server enroll SITE"
+    )
+
+
+class Connection:
+    """A session of this node; used as a context manager, which ends it.
+
+    Raises (on entry, and in each method):
+        Refused: the key is unknown or revoked, or the last session is not over yet.
+        Unreachable: no connection that may be trusted; try again later.
+        RunOver: the message's run has ended.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._client = address.client()
+        self._over = threading.Event()
+        self._node = Node()
+
+    def __enter__(self) -> Self:
+        key = public_key_to_bytes(self._address.key().public_key())
+        request = ActivateNodeRequest(public_key=key, heartbeat_interval=self._address.heartbeat_s)
+        self._node = Node(node_id=_asked(lambda: self._client.ActivateNode(request)).node_id)
+        threading.Thread(target=self._beat, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        try:
+            request = DeactivateNodeRequest(node_id=self._node.node_id)
+            _asked(lambda: self._client.DeactivateNode(request))
+        except JoinTheDotsError as problem:
+            _logger.info("the session could not be ended in form: %s", problem)
+        self._client.close()
+
+    @property
+    def node(self) -> int:
+        """Flower's number of this node: the same for one key, as long as it is registered."""
+        return int(self._node.node_id)
+
+    def pull(self) -> Message | None:
+        """The next message with its content; None where there is none."""
+        got = _asked(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)))
+        if not got.messages_list:
+            return None
+        run = message_from_proto(got.messages_list[0]).metadata.run_id
+        tree = got.message_object_trees[0]
+        pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run)
+        wanted = [part.object_id for part in iterate_object_tree(tree)]
+        contents = _asked(lambda: pull_objects(wanted, pull))
+        confirm = ConfirmMessageReceivedRequest(
+            node=self._node, run_id=run, message_object_id=tree.object_id
+        )
+        _asked(lambda: self._client.ConfirmMessageReceived(confirm))
+        message = inflate_object_from_contents(tree.object_id, contents)
+        assert isinstance(message, Message)
+        message.metadata.__dict__["_message_id"] = tree.object_id
+        return message
+
+    def push(self, reply: Message, seconds: float) -> None:
+        """Send an answer that took ``seconds``; may be called again where it failed."""
+        reply.metadata.__dict__["_message_id"] = reply.object_id
+        with no_object_id_recompute():
+            request = PushMessagesRequest(
+                node=self._node,
+                messages_list=[message_to_proto(remove_content_from_message(reply))],
+                message_object_trees=[get_object_tree(reply)],
+                clientapp_runtime_list=[seconds],
+            )
+            response = _asked(lambda: self._client.PushMessages(request))
+            push = make_push_object_fn_protobuf(
+                self._client.PushObject, self._node, reply.metadata.run_id, response.session_id
+            )
+            _asked(
+                lambda: push_objects(
+                    get_all_nested_objects(reply),
+                    push,
+                    object_ids_to_push=set(response.objects_to_push),
+                )
+            )
+
+    def _beat(self) -> None:
+        """Signs of life until the session ends; one that is lost is made up for soon."""
+        interval = self._address.heartbeat_s
+        request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=interval)
+        wait_s = 0.0
+        while not self._over.wait(wait_s):
+            try:
+                _asked(lambda: self._client.SendNodeHeartbeat(request))
+                wait_s = interval / 2
+            except JoinTheDotsError as error:
+                _logger.debug("a heartbeat was lost: %s", error)
+                wait_s = interval / 10
+
+
+def _asked(call: Callable[[], _T]) -> _T:
+    """What ``call`` gives, every failure in words of our own."""
+    try:
+        return call()
+    except httpx.HTTPStatusError as error:
+        raise _answer(error.response) from error
+    except (httpx.HTTPError, ObjectPullError, ObjectPushError) as error:
+        raise Unreachable(_trouble(error)) from error
+
+
+def _answer(response: httpx.Response) -> JoinTheDotsError:
+    status, known = response.status_code, FlowerError.from_json(response.text)
+    words = f"{known.message} (code {known.code})" if known else response.reason_phrase
+    if status == httpx.codes.FORBIDDEN:
+        return RunOver(words)
+    if status in (429, 502, 503, 504):
+        return Unreachable(f"the server answers {status}: {words}")
+    return Refused(
+        f"the server answers {status}: {words}. The key is unknown there or was revoked, this box's"
+        " clock is wrong by minutes, or its last session has not run out yet"
+    )
+
+
+def _trouble(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    if "certificate" in text.lower():
+        return f"the server's certificate is not to be trusted: {text}"
+    return text

@@ -1,0 +1,124 @@
+"""The site's link to its server: joins, asks for messages, has them answered, comes back."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flwr.app import Message
+
+from fl_client.federation.connection import Address, Connection, Refused, RunOver, Unreachable
+from fl_client.federation.trainer import ResidentTrainer
+from fl_common.errors import InvalidConfiguration
+
+_logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between two looks for a message, between two tries to connect, and until rest.
+
+    Each pause doubles from ``*_first_s`` to ``*_most_s`` as long as nothing happens. The trainer
+    ends after ``rest_s`` without a message.
+
+    Raises:
+        InvalidConfiguration: a value that is not above 0, or a most below its first.
+    """
+
+    poll_first_s: float
+    poll_most_s: float
+    retry_first_s: float
+    retry_most_s: float
+    rest_s: float
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("poll_first_s", 0 < self.poll_first_s <= self.poll_most_s),
+            ("retry_first_s", 0 < self.retry_first_s <= self.retry_most_s),
+            ("rest_s", self.rest_s > 0),
+        )
+        for name, holds in rules:
+            if not holds:
+                raise InvalidConfiguration(
+                    f"federation.{name}={getattr(self, name)}",
+                    "must be above 0, and not above its own most",
+                    "Set it so",
+                )
+
+
+@dataclass
+class Link:
+    """A site that takes part until ``stop`` is set."""
+
+    address: Address
+    trainer: ResidentTrainer
+    pace: Pace
+    stop: threading.Event
+    clock: Callable[[], float] = time.monotonic
+
+    def run(self) -> None:
+        """Join again and again, later each time it fails, until the stop.
+
+        Raises:
+            InvalidConfiguration: a key or a certificate that can't be read.
+        """
+        wait_s = self.pace.retry_first_s
+        try:
+            while not self.stop.is_set():
+                began = self.clock()
+                try:
+                    with Connection(self.address) as connection:
+                        _logger.info("joined %s as node %s", self.address.server, connection.node)
+                        self._serve(connection)
+                except Refused as error:
+                    _logger.error("refused by %s: %s", self.address.server, error)
+                except Unreachable as error:
+                    _logger.warning("%s can't be reached: %s", self.address.server, error)
+                lasted = self.clock() - began > self.pace.retry_most_s
+                wait_s = self.pace.retry_first_s if lasted else wait_s
+                self.stop.wait(wait_s)
+                wait_s = min(2 * wait_s, self.pace.retry_most_s)
+        finally:
+            self.trainer.rest()
+
+    def _serve(self, connection: Connection) -> None:
+        """Messages one after another, until the stop."""
+        pause, busy = self.pace.poll_first_s, self.clock()
+        while not self.stop.is_set():
+            message = self._patiently(connection.pull)
+            if message is not None:
+                self._answer(connection, message)
+                pause, busy = self.pace.poll_first_s, self.clock()
+                continue
+            if self.clock() - busy > self.pace.rest_s:
+                self.trainer.rest()
+                busy = self.clock()
+            self.stop.wait(pause)
+            pause = min(1.5 * pause, self.pace.poll_most_s)
+
+    def _answer(self, connection: Connection, message: Message) -> None:
+        kind, group = message.metadata.message_type, message.metadata.group_id
+        run, began = message.metadata.run_id, self.clock()
+        _logger.info("run %s, round %s: asked to %s", run, group or "-", kind)
+        reply = self.trainer.answer(message)
+        seconds = self.clock() - began
+        self._patiently(lambda: connection.push(reply, seconds))
+        _logger.info("run %s, round %s: answered after %.2f s", run, group or "-", seconds)
+
+    def _patiently(self, call: Callable[[], _T]) -> _T | None:
+        """Call until it works; None where the run of the message is over, or at the stop."""
+        wait_s = self.pace.retry_first_s
+        while not self.stop.is_set():
+            try:
+                return call()
+            except RunOver as over:
+                _logger.info("nobody waits for the message any more: %s", over)
+                return None
+            except Unreachable as error:
+                _logger.warning("%s; trying again in %g s", error, wait_s)
+                self.stop.wait(wait_s)
+                wait_s = min(2 * wait_s, self.pace.retry_most_s)
+        return None

@@ -1,0 +1,103 @@
+"""The resident trainer: one process that has imported torch and answers message after message.
+
+It is started with the first message that asks for more than a name, talks over a socket pair that
+nobody else can reach, ends with the link whatever ends that, and rests (ends) after a time without
+work, so that an idle box keeps the memory.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from flwr.app import Error, Message
+
+Answering = Callable[[Message], Message]
+_logger = logging.getLogger(__name__)
+_APP_RAISED = 2
+"""Flower's code for a ClientApp that raised (``flwr.common.constant.ErrorCode``)."""
+_GRACE_S = 10.0
+
+
+class ResidentTrainer:
+    """Answers messages in a process that ``make`` sets up, once in its life.
+
+    ``make`` is called there and must be importable by name (``functools.partial`` of a function).
+    """
+
+    def __init__(self, make: Callable[[], Answering]) -> None:
+        self._make = make
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    def answer(self, message: Message) -> Message:
+        """The reply; an error reply where the process died, which the next message starts anew."""
+        pipe = self._started()
+        try:
+            pipe.send(message)
+            reply = pipe.recv()
+        except (EOFError, OSError) as error:
+            status = self._ended()
+            _logger.error("the trainer died with status %s while it answered (%r)", status, error)
+            return Message(Error(_APP_RAISED, "the site's trainer died"), reply_to=message)
+        assert isinstance(reply, Message)
+        return reply
+
+    def rest(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._ended()
+            _logger.info("the trainer rests until there is work")
+
+    @property
+    def pid(self) -> int | None:
+        """The process's, while there is one."""
+        return self._process.pid if self._process else None
+
+    def _started(self) -> Connection:
+        if self._process is not None and self._pipe is not None and self._process.is_alive():
+            return self._pipe
+        ours, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._pipe = ours
+        _logger.info("trainer process %s started", self._process.pid)
+        return ours
+
+    def _ended(self) -> int | None:
+        process, self._process = self._process, None
+        if self._pipe is not None:
+            self._pipe.close()
+        if process is None:
+            return None
+        process.join(_GRACE_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        return process.exitcode
+
+
+def _serve(pipe: Connection, make: Callable[[], Answering]) -> None:
+    """The trainer's life: until the link closes the pipe, or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a keyboard's goes to the link, too
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    answering = make()
+    while True:
+        try:
+            message = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(answering(message))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+    os._exit(1)

@@ -1,0 +1,8 @@
+"""The server's side of a federation of real machines.
+
+    sites ══TLS══ nginx (fleet paths and components, nothing else) ──loopback, TLS── SuperLink
+                                                                            │ runtime, control
+                                                                      runner (our ServerApp)
+
+Flower's Control API asks nobody who they are, so nothing but the proxy listens to the outside.
+"""

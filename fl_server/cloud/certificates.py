@@ -1,0 +1,146 @@
+"""Certificates and keys for small fleets and tests: an authority of one's own, P-384 throughout.
+
+An operator with an authority of another kind brings the server's certificate and key; nothing here
+is needed then but the sites' keys.
+"""
+
+import datetime
+import ipaddress
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from fl_common.errors import InvalidConfiguration
+
+Clock = Callable[[], float]
+_SKEW = datetime.timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Files of a certificate and its private key, which only their owner may read."""
+
+    certificate: Path
+    key: Path
+
+    def there(self) -> bool:
+        """True where both files are."""
+        return self.certificate.is_file() and self.key.is_file()
+
+
+def make_authority(pair: Pair, name: str, days: float, clock: Clock) -> None:
+    """A new certificate authority, good for ``days``."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    builder = _builder(_name(name), _name(name), key, days, clock)
+    usage = x509.KeyUsage(
+        digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
+        key_encipherment=False, data_encipherment=False, key_agreement=False,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(usage, critical=True)
+    _write(pair, builder.sign(key, hashes.SHA384()), key)
+
+
+def make_server(
+    pair: Pair, authority: Pair, hosts: Sequence[str], days: float, clock: Clock
+) -> None:
+    """A server's certificate for ``hosts`` (names and addresses), signed by ``authority``."""
+    issuer = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
+    issuer_key = load_pem_private_key(authority.key.read_bytes(), None)
+    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP384R1())
+    builder = (
+        _builder(_name(hosts[0]), issuer.subject, key, days, clock)
+        .add_extension(x509.SubjectAlternativeName([_host(h) for h in hosts]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+            critical=False,
+        )
+    )
+    _write(pair, builder.sign(issuer_key, hashes.SHA384()), key)
+
+
+def make_site_key(path: Path) -> bytes:
+    """A site's new private key at ``path``; its public half, as PEM.
+
+    Raises:
+        InvalidConfiguration: there is a file already.
+    """
+    if path.exists():
+        raise InvalidConfiguration(
+            str(path), "is there already", "Revoke the site first, or give it another name"
+        )
+    key = ec.generate_private_key(ec.SECP384R1())
+    _write_private(path, _private(key))
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    days: float,
+    clock: Clock,
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.fromtimestamp(clock(), datetime.UTC)
+    ends = now + datetime.timedelta(days=days)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(min(now, ends) - _SKEW)
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _write(pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    _write_private(pair.key, _private(key))
+    partial = pair.certificate.with_suffix(".partial")
+    partial.write_bytes(certificate.public_bytes(Encoding.PEM))
+    partial.replace(pair.certificate)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    """Write what only the owner may read, from its first moment on; durable on return."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,123 @@
+"""Child processes that are kept running, and ended with their parent."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_logger = logging.getLogger(__name__)
+_GRACE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Restarting:
+    """Seconds before a child that ended is started again: doubled from ``first_s`` to ``most_s``.
+
+    A child that ran for longer than ``most_s`` begins at ``first_s`` again.
+    """
+
+    first_s: float
+    most_s: float
+
+
+@dataclass
+class Child:
+    """A process kept running; ``command`` is asked for anew at each start.
+
+    Its output goes to ``log``. With ``once`` it is done when it ends with status 0.
+    """
+
+    name: str
+    command: Callable[[], Sequence[str]]
+    log: Path
+    restarting: Restarting
+    once: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+    starts: int = 0
+    done: bool = False
+    process: subprocess.Popen[bytes] | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to keep it running."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._thread = threading.Thread(target=self._keep, name=self.name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it: asked first, made to after some seconds."""
+        self._stop.set()
+        end(self.process)
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def pid(self) -> int | None:
+        """The process's, while one runs."""
+        process = self.process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def _keep(self) -> None:
+        wait_s = self.restarting.first_s
+        while not self._stop.is_set():
+            began = time.monotonic()
+            status = self._live()
+            if self._stop.is_set():
+                return
+            if self.once and status == 0:
+                self.done = True
+                return
+            if time.monotonic() - began > self.restarting.most_s:
+                wait_s = self.restarting.first_s
+            _logger.warning(
+                "%s ended with status %s and is started again in %g s; its log is %s",
+                *(self.name, status, wait_s, self.log),
+            )
+            self._stop.wait(wait_s)
+            wait_s = min(2 * wait_s, self.restarting.most_s)
+
+    def _live(self) -> int | str:
+        try:
+            with self.log.open("ab") as log:
+                self.process = start(self.command(), log.fileno(), self.environment)
+        except OSError as error:
+            return str(error)
+        self.starts += 1
+        if self._stop.is_set():
+            end(self.process)
+        return self.process.wait()
+
+
+def start(
+    command: Sequence[str], output: int, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """A process in a group of its own."""
+    quiet = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+    return subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **quiet, **environment},
+        process_group=0,
+    )
+
+
+def end(process: subprocess.Popen[bytes] | None) -> None:
+    """End the process and what it started."""
+    if process is None:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

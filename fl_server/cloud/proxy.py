@@ -1,0 +1,131 @@
+"""The one door to the outside: nginx, with the paths that sites need and no others.
+
+Flower 1.41 serves Control, Fleet and Runtime on one port, and Control asks nobody who they are.
+The proxy passes on the Fleet calls of a node that is enrolled, and refuses registration, app
+bundles and everything else. Components are static files that anybody may read who can reach them:
+they are signed, and their readers check that.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from fl_common.errors import InvalidConfiguration
+from fl_server.cloud.certificates import Pair
+
+FLEET_CALLS = (
+    "activate-node", "deactivate-node", "send-node-heartbeat", "pull-messages", "push-messages",
+    "push-object", "pull-object", "confirm-message-received",
+)  # fmt: skip
+"""What a site may ask for. ``register-node`` and ``get-fab`` are not among them."""
+
+_TEXT = """\
+# Written by fl-server at each start.
+daemon off;
+worker_processes 1;
+pid {work}/nginx.pid;
+error_log {log} info;
+events {{ worker_connections 1024; }}
+http {{
+  map $status $why {{
+    default "";
+    400 "not a request over TLS";
+    401 "unknown or revoked key, or a wrong clock";
+    403 "the run is over, or the file may not be read";
+    404 "a path that sites have no use for";
+    405 "a method that sites have no use for";
+    413 "larger than federation.largest_message_bytes";
+    502 "the SuperLink does not answer";
+    504 "the SuperLink does not answer";
+  }}
+  log_format refusals '$time_iso8601 refused $remote_addr "$request" $status: $why';
+  access_log {log} refusals if=$why;
+  types {{ application/json json; }}
+  default_type application/octet-stream;
+  server_tokens off;
+  client_body_temp_path {work}/body;
+  proxy_temp_path {work}/proxy;
+  fastcgi_temp_path {work}/fastcgi;
+  uwsgi_temp_path {work}/uwsgi;
+  scgi_temp_path {work}/scgi;
+  client_max_body_size {largest};
+  client_header_timeout 30s;
+  client_body_timeout 60s;
+  keepalive_timeout 75s;
+  upstream superlink {{
+    server 127.0.0.1:{superlink};
+    keepalive 32;
+  }}
+  server {{
+    listen {listen} ssl;
+    ssl_certificate {certificate};
+    ssl_certificate_key {key};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    location ~ ^/v1/fleet/({calls})$ {{
+      limit_except POST {{ deny all; }}
+      proxy_pass https://superlink;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_ssl_trusted_certificate {authority};
+      proxy_ssl_name localhost;
+      proxy_ssl_verify on;
+      proxy_request_buffering off;
+      proxy_read_timeout 60s;
+    }}
+    location /components/ {{
+      alias {components}/;
+      limit_except GET {{ deny all; }}
+      autoindex off;
+    }}
+    location / {{ return 404; }}
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """nginx on ``listen`` (``host:port`` or a port) in front of the SuperLink's loopback port."""
+
+    listen: str
+    public: Pair
+    superlink_port: int
+    authority: Path
+    """Of the SuperLink's own certificate."""
+    components: Path
+    work: Path
+    log: Path
+    largest_message_bytes: int
+
+    def command(self) -> list[str]:
+        """The program and its arguments, after its configuration was written.
+
+        Raises:
+            InvalidConfiguration: there is no nginx.
+        """
+        program = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+        if program is None:
+            raise InvalidConfiguration(
+                "nginx", "is not installed here", "Debian, Ubuntu: apt-get install nginx-light"
+            )
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.components.mkdir(parents=True, exist_ok=True)
+        path = self.work / "nginx.conf"
+        path.write_text(self.configuration())
+        return [program, "-p", str(self.work), "-c", str(path), "-e", str(self.log)]
+
+    def configuration(self) -> str:
+        """The text of ``nginx.conf``."""
+        return _TEXT.format(
+            work=self.work,
+            log=self.log,
+            largest=self.largest_message_bytes,
+            superlink=self.superlink_port,
+            listen=self.listen,
+            certificate=self.public.certificate,
+            key=self.public.key,
+            calls="|".join(FLEET_CALLS),
+            authority=self.authority,
+            components=self.components,
+        )

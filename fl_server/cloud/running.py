@@ -1,0 +1,112 @@
+"""One federated run, from wherever it stands to its published model: the runner's whole life.
+
+It may be killed at any time: started again, it takes up the latest checkpoint and begins the next
+round under a new run of Flower's. The run that sites and ledgers know keeps its identity.
+"""
+
+import json
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fl_common.vocabulary import Integers, Windows
+from fl_server.app import FederatedRun, Row
+from fl_server.cloud.build import Config, Planned, build_run, home_of
+from fl_server.cloud.superlink import SuperLink
+from fl_server.publish import publish_component, publish_model
+from fl_server.repository.build import open_repository
+from fl_server.strategy import RoundReport
+from models.golden import golden_windows
+from models.nets import build_net, parameters_of
+
+_logger = logging.getLogger(__name__)
+_PROOF_WINDOWS = 64
+
+
+def carry_out(config: Config) -> None:
+    """All rounds that are left of the configured run, then the model.
+
+    Raises:
+        JoinTheDotsError: the run can't go on, or a value breaks a rule.
+    """
+    torch.set_num_threads(1)
+    planned, home = build_run(config), home_of(config)
+    model = planned.folder / "model.onnx"
+    if model.is_file():
+        _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
+        return
+    net = build_net(planned.plan.net, planned.plan.task, config["seed"] or 0)
+    run = FederatedRun(
+        planned.federation, parameters_of(net), planned.folder / "checkpoints", _Rounds(planned)
+    )
+    done = run.resume()
+    _logger.info("run %s goes on after round %d", planned.plan.run, done)
+    superlink = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
+    if done < planned.plan.rounds:
+        with superlink.run() as grid:
+            run(grid)
+    _publish(config, planned, run, model)
+
+
+class _Rounds:
+    """Makes a round's row, logs it, and keeps the newest one for ``fl-server status``."""
+
+    def __init__(self, planned: Planned) -> None:
+        self._planned = planned
+
+    def __call__(self, report: RoundReport) -> Row:
+        row: dict[str, Any] = {
+            "run": self._planned.plan.run,
+            "round": report.round,
+            "rounds": self._planned.plan.rounds,
+            "asked": report.asked,
+            "updates": report.updates,
+            "answered": sorted(report.answered),
+            "refusals": dict(Counter(str(r.reason) for r in report.refusals)),
+            "errors": [str(e)[:300] for e in report.errors],
+            "seconds": report.seconds,
+            "bytes_up": report.bytes_up,
+            "bytes_down": report.bytes_down,
+            "epsilon": report.epsilon,
+            "epsilon_per": report.epsilon_per,
+        }
+        _logger.info(
+            "run %s, round %d of %d: %d of %d sites in %.2f s, epsilon %.3g",
+            *(row[k] for k in ("run", "round", "rounds", "updates", "asked", "seconds", "epsilon")),
+        )
+        for trouble in [*report.errors, *(f"{r.site}: {r.detail}" for r in report.refusals)]:
+            _logger.warning("run %s, round %d: %s", row["run"], report.round, trouble)
+        path = self._planned.folder / "round.json"
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(row))
+        partial.replace(path)
+        return row
+
+
+def _publish(config: Config, planned: Planned, run: FederatedRun, model: Path) -> None:
+    """The model into ``testing`` of the repository that is served, then as the run's file."""
+    plan, last = planned.plan, run.history[-1]
+    spent = {"epsilon": last["epsilon"]} | {
+        f"epsilon_per_{unit}": value for unit, value in last["epsilon_per"].items()
+    }
+    partial = model.with_name("candidate.onnx")
+    proof = publish_model(plan, run.parameters, len(run.history), spent, _windows(plan), partial)
+    publish, home = config["publish"], home_of(config)
+    repository = open_repository(None, publish["keys"], home.components)
+    facts = {"licence": publish["licence"], "rounds": len(run.history), "sites": config["sites"]}
+    component = publish_component(repository, plan, run.parameters, spent, proof, facts)
+    partial.replace(model)
+    _logger.info(
+        "run %s is published into testing: %s version %s", plan.run, component.name,
+        component.version,
+    )  # fmt: skip
+
+
+def _windows(plan: Any) -> Windows:
+    """Windows of the declared size: the server has none of its own to prove the export on."""
+    values_N = golden_windows(plan.task, _PROOF_WINDOWS, 0)
+    nothing_N: Integers = torch.zeros(len(values_N), dtype=torch.int64).numpy()
+    return Windows(values_N, nothing_N, nothing_N, ("declared",))

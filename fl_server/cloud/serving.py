@@ -1,0 +1,209 @@
+"""The server as one process that keeps three: the SuperLink, the proxy and the runner of a run."""
+
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_server.cloud.build import Config, build_restarting, home_of
+from fl_server.cloud.certificates import Pair, make_authority, make_server
+from fl_server.cloud.children import Child, Restarting
+from fl_server.cloud.home import LOOPBACK, CloudHome
+from fl_server.cloud.proxy import Proxy
+from fl_server.cloud.superlink import SuperLink
+
+_logger = logging.getLogger(__name__)
+_TICK_S = 0.5
+_OURS = "FL_SERVER_HOME"
+"""Marks the children of a server in their environment."""
+_FIRST_ANSWER_S = 180.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a front listens and what it passes on; ``public`` is the certificate that sites see."""
+
+    home: CloudHome
+    listen: str
+    superlink_port: int
+    public: Pair
+    largest_message_bytes: int
+    restarting: Restarting
+
+
+class Front:
+    """A SuperLink on the loopback interface, and the proxy that sites reach; both kept running.
+
+    Raises (on entry):
+        RunFailed: the SuperLink does not come up.
+    """
+
+    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+        self._settings, self._stop = settings, stop
+        self.children: list[Child] = []
+        self.superlink = SuperLink(
+            settings.superlink_port, settings.home.authority.certificate, settings.home.secret
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self.keep("superlink", self._superlink())
+            self.keep("proxy", self._proxy().command())
+            self._await_superlink()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def keep(self, name: str, command: Sequence[str], *, once: bool = False) -> Child:
+        """Keep one more process running as long as the front is; its log has its name."""
+        home = self._settings.home
+        environment = {"FLWR_HOME": str(home.work / "flower"), _OURS: str(home.folder)}
+        log = home.logs / f"{name}.log"
+        child = Child(name, lambda: command, log, self._settings.restarting, once, environment)
+        self.children.append(child)
+        child.start()
+        return child
+
+    def _end(self) -> None:
+        for child in reversed(self.children):
+            child.stop()
+
+    def _superlink(self) -> list[str]:
+        home = self._settings.home
+        return [
+            str(Path(sys.executable).with_name("flower-superlink")),
+            *("--host", LOOPBACK[1], "--port", str(self._settings.superlink_port)),
+            *("--ssl-ca-certfile", str(home.authority.certificate)),
+            *("--ssl-certfile", str(home.inner.certificate)),
+            *("--ssl-keyfile", str(home.inner.key)),
+            *("--database", str(home.database), "--enable-supernode-auth"),
+            *("--isolation", "process", "--superexec-auth-secret-file", str(home.secret)),
+            "--disable-runtime-dependency-installation",
+        ]
+
+    def _proxy(self) -> Proxy:
+        settings, home = self._settings, self._settings.home
+        return Proxy(
+            listen=settings.listen,
+            public=settings.public,
+            superlink_port=settings.superlink_port,
+            authority=home.authority.certificate,
+            components=home.components,
+            work=home.work / "proxy",
+            log=home.logs / "proxy.log",
+            largest_message_bytes=settings.largest_message_bytes,
+        )
+
+    def _await_superlink(self) -> None:
+        began = time.monotonic()
+        while not self.superlink.healthy():
+            if self._stop.wait(_TICK_S):
+                return
+            if time.monotonic() - began > _FIRST_ANSWER_S:
+                raise RunFailed(
+                    f"the SuperLink does not answer; see {self._settings.home.logs}/superlink.log"
+                )
+
+
+def serve(config: Config, arguments: Sequence[str]) -> None:
+    """``fl-server start``, until SIGTERM or SIGINT; ``arguments`` are those of the command.
+
+    Raises:
+        InvalidConfiguration: a value that can't be used.
+        RunFailed: the SuperLink does not come up.
+    """
+    home, stop = home_of(config), threading.Event()
+    _end_left_over(home)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    settings = Settings(
+        *(home, config["listen"], config["superlink_port"], prepare(config, home)),
+        *(config["largest_message_bytes"], build_restarting(config)),
+    )
+    with Front(settings, stop) as front:
+        if config["run"] is not None and not stop.is_set():
+            runner = [sys.executable, "-m", "fl_server", "carry-out", *arguments]
+            front.keep("runner", runner, once=True)
+        _logger.info("ready: sites reach %s", config["listen"])
+        while not stop.wait(_TICK_S):
+            home.write_status(_status(config, front.children))
+    home.write_status({**_status(config, front.children), "running": False})
+
+
+def _end_left_over(home: CloudHome) -> None:
+    """End the children of a server that was killed: they hold its ports and its database."""
+    if not home.status.is_file():
+        return
+    for name, child in home.read_status()["children"].items():
+        with contextlib.suppress(OSError):
+            variables = Path(f"/proc/{child['pid']}/environ").read_bytes().split(b"\0")
+            if f"{_OURS}={home.folder}".encode() in variables:
+                _logger.warning("ending %s, left over from a server that was killed", name)
+                os.killpg(child["pid"], signal.SIGKILL)
+
+
+def _status(config: Config, children: Sequence[Child]) -> dict[str, object]:
+    return {
+        "running": True,
+        "pid": os.getpid(),
+        "listen": config["listen"],
+        "superlink_port": config["superlink_port"],
+        "run": config["run"],
+        "children": {c.name: {"pid": c.pid, "starts": c.starts, "done": c.done} for c in children},
+    }
+
+
+def prepare(config: Config, home: CloudHome) -> Pair:
+    """Make what is missing of folder, certificates and secret; the certificate that sites see.
+
+    Raises:
+        InvalidConfiguration: half of a pair was brought, or the folder can't be written.
+    """
+    given, days = (config["certificate"], config["key"]), config["certificate_days"]
+    make_own(home, config["hosts"] if given == (None, None) else (), days)
+    if given == (None, None):
+        return home.public
+    pair = Pair(*(Path(part or "").absolute() for part in given))
+    if None in given or not pair.there():
+        raise InvalidConfiguration(
+            f"certificate={given[0]}, key={given[1]}",
+            "must be two files that are there",
+            "Give both, or neither to have them made",
+        )
+    return pair
+
+
+def make_own(home: CloudHome, hosts: Sequence[str], days: float) -> None:
+    """Authority, certificates (with ``hosts`` a public one, too) and secret, where missing.
+
+    Raises:
+        InvalidConfiguration: the folder can't be written.
+    """
+    try:
+        home.authority.certificate.parent.mkdir(parents=True, exist_ok=True)
+        if not home.authority.there():
+            make_authority(home.authority, "Join the Dots authority", days * 10, time.time)
+        if not home.inner.there():
+            make_server(home.inner, home.authority, LOOPBACK, days * 10, time.time)
+        if hosts and not home.public.there():
+            make_server(home.public, home.authority, hosts, days, time.time)
+        if not home.secret.is_file():
+            home.secret.touch(mode=0o600)
+            home.secret.write_bytes(secrets.token_bytes(32))
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"home={home.folder}", f"can't be written ({error.strerror})", "Choose another folder"
+        ) from error

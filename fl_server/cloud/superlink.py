@@ -1,0 +1,179 @@
+"""Flower's SuperLink as the server's own processes use it: nodes, runs, and a grid for a run.
+
+A run's ServerApp is this program itself, not code that Flower unpacks from a bundle. The bundle
+that Flower wants for a run holds a name and no code, and the task that comes of it is taken up by
+the process that has the run's configuration, with the secret that Flower made for executors.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from flwr.cli.build import build_fab_from_files
+from flwr.common.constant import Status, SubStatus
+from flwr.common.serde import fab_to_proto, run_from_proto
+from flwr.proto.control_pb2 import (
+    ListNodesRequest,
+    ListRunsRequest,
+    RegisterNodeRequest,
+    StartRunRequest,
+    StopRunRequest,
+    UnregisterNodeRequest,
+)
+from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, PushTaskOutputRequest
+from flwr.serverapp import Grid
+from flwr.supercore.constant import TaskType
+from flwr.supercore.control.control_http_client import ControlHttpClient
+from flwr.supercore.error import FlowerError
+from flwr.supercore.fab import Fab
+from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supercore.task_identity import TaskIdentity
+from flwr.superlink.grid import HttpGrid
+
+from fl_common.errors import RunFailed
+
+_logger = logging.getLogger(__name__)
+_ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
+_BUNDLE = """\
+[project]
+name = "join-the-dots"
+version = "1.0.0"
+description = "No code: the server and the sites run what is installed on them"
+[tool.flwr.app]
+publisher = "join-the-dots"
+[tool.flwr.app.components]
+serverapp = "installed:app"
+clientapp = "installed:app"
+"""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A site as the SuperLink knows it; ``status`` is Flower's word (online, offline)."""
+
+    id: int
+    public_key: bytes
+    status: str
+
+
+class SuperLink:
+    """The SuperLink on this host at ``port``, reached with the authority of its certificate.
+
+    Raises (all methods):
+        RunFailed: it does not answer, or says no.
+    """
+
+    def __init__(self, port: int, authority: Path, secret: Path) -> None:
+        self._address = f"localhost:{port}"
+        self._authority, self._secret = authority.read_bytes(), secret
+
+    def healthy(self) -> bool:
+        """True where it answers."""
+        try:
+            verify = httpx.create_ssl_context()
+            verify.load_verify_locations(cadata=self._authority.decode())
+            return httpx.get(f"https://{self._address}/health", verify=verify).is_success
+        except httpx.HTTPError:
+            return False
+
+    def enroll(self, public_key: bytes) -> int:
+        """Let the holder of the key's other half in; its node number."""
+        with self._control() as control:
+            return int(control.RegisterNode(RegisterNodeRequest(public_key=public_key)).node_id)
+
+    def revoke(self, public_key: bytes) -> bool:
+        """Shut that node out, at once; False where it was not let in."""
+        found = [node for node in self.nodes() if node.public_key == public_key]
+        with self._control() as control:
+            for node in found:
+                control.UnregisterNode(UnregisterNodeRequest(node_id=node.id))
+        return bool(found)
+
+    def nodes(self) -> list[Node]:
+        """All that are let in."""
+        with self._control() as control:
+            listed = control.ListNodes(ListNodesRequest()).nodes_info
+        return [
+            Node(int(n.node_id), bytes(n.public_key), n.status)
+            for n in listed
+            if n.status != "unregistered"
+        ]
+
+    @contextmanager
+    def run(self) -> Iterator[Grid]:
+        """The grid of a new run; runs that a server before this left behind are ended first."""
+        run = self._start()
+        token = self._acquire(run)
+        grid = HttpGrid(self._address, False, self._authority, token=token)
+        beat = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
+        beat.start()
+        ended = SubStatus.FAILED
+        try:
+            given = grid._runtime_client.PullTaskInput(PullTaskInputRequest())
+            TaskIdentity.task_id, TaskIdentity.run_id = given.task_id, given.run.run_id
+            TaskIdentity.node_id = given.context.node_id
+            grid.set_run(run_from_proto(given.run))
+            yield grid
+            ended = SubStatus.COMPLETED
+        finally:
+            beat.stop()
+            grid._retry_invoker.max_tries = 1
+            try:
+                request = PushTaskOutputRequest(context=None, sub_status=ended, details="")
+                grid._runtime_client.PushTaskOutput(request)
+            except (httpx.HTTPError, RuntimeError) as error:
+                _logger.info("the end of Flower's run %s could not be told: %s", run, error)
+            grid.close()
+
+    def _start(self) -> int:
+        bundle, _ = build_fab_from_files({"pyproject.toml": _BUNDLE.encode()})
+        with self._control() as control:
+            for run in control.ListRuns(ListRunsRequest()).run_dict.values():
+                if run.status.status != Status.FINISHED:
+                    _logger.info("ending Flower's run %s, which nobody carries out", run.run_id)
+                    control.StopRun(StopRunRequest(run_id=run.run_id))
+            fab = fab_to_proto(Fab("", bundle, {}))
+            started = control.StartRun(StartRunRequest(fab=fab))
+        return int(started.run_id)
+
+    def _acquire(self, run: int) -> str:
+        """The token of the run's task."""
+        signing = SuperExecAuthHttpInterceptor(
+            master_secret=self._secret.read_bytes(), protected_methods=[_ACQUIRE]
+        )
+        version = RuntimeVersionHttpInterceptor(component_name="SuperExec")
+        client = RuntimeHttpClient.from_server_address(
+            self._address, False, self._authority, interceptors=[version, signing]
+        )
+        try:
+            request = AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])
+            while True:
+                got = client.AcquireTask(request)
+                if not got.token:
+                    raise RunFailed(f"Flower's run {run} has no task to take up")
+                if got.task.run_id == run:
+                    return str(got.token)
+        finally:
+            client.close()
+
+    @contextmanager
+    def _control(self) -> Iterator[ControlHttpClient]:
+        client = ControlHttpClient.from_server_address(
+            self._address, False, self._authority, interceptors=[]
+        )
+        try:
+            yield client
+        except httpx.HTTPStatusError as error:
+            known = FlowerError.from_json(error.response.text)
+            raise RunFailed(f"the SuperLink says no: {known or error}") from error
+        except httpx.HTTPError as error:
+            raise RunFailed(
+                f"the SuperLink at {self._address} does not answer ({error}). Is fl-server running?"
+            ) from error
+        finally:
+            client.close()

@@ -1,0 +1,46 @@
+"""One site of ``engine=deployment`` as a process: the real link, on a world's windows.
+
+python -m simulate.site FILE      FILE is the JSON that ``simulate.deployment`` writes
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fl_client.federation.build import build_link
+
+_RUNS_KEPT = 2
+
+
+def main() -> None:
+    """Take part until SIGTERM."""
+    given: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    build_link(given["federation"], partial(_answering, given), stop).run()
+    os._exit(0)
+
+
+def _answering(given: dict[str, Any]) -> Any:
+    """In the trainer's process: the app of the simulated fleet, as the site at one position."""
+    from fl_client.federation.answering import Answering
+    from fl_client.federation.kept import KeptAnswers
+    from simulate.build import build_site_app
+
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    app = build_site_app(given["world"], given["trainer"], Path(given["ledger"]))
+    kept = KeptAnswers(Path(given["folder"]) / "answers", _RUNS_KEPT)
+    return Answering(app, kept, {"partition-id": given["position"]})
+
+
+if __name__ == "__main__":
+    main()
