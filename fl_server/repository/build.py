@@ -1,6 +1,7 @@
 """From ``conf/repository.yaml`` to the repository's objects."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -59,6 +60,7 @@ def open_repository(folder: str | None, keys: str | None, own: Path) -> Componen
     place = Path(folder) if folder else own
     repository = build_repository(place, Path(keys) if keys else default_keys(place), config)
     if folder is None and not (own / "metadata" / "timestamp.json").is_file():
+        shutil.rmtree(own, ignore_errors=True)  # a run that was killed here has left a part
         repository.create(build_signers(config))
     return repository
 

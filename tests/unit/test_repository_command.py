@@ -75,6 +75,14 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return line
 
 
+def test_a_run_that_was_killed_while_it_made_its_repository_makes_it_again(place: Path) -> None:
+    open_repository(None, None, place / "own")
+    (place / "own" / "metadata" / "timestamp.json").unlink()
+    repository = open_repository(None, None, place / "own")
+    assert repository.entries(Stage.TESTING) == []
+    assert open_repository(None, None, place / "own").root() == repository.root()
+
+
 def write_counts(place: Path) -> None:
     """The counts of an evaluation of what testing and production have."""
     folder = place / "repository"
