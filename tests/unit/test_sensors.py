@@ -166,7 +166,7 @@ RAW = RawDecoder(["x", "y"], "float32", 50.0)
         (RAW, struct.pack("<q2f", -1, 1, 1), "time"),
         (RAW, struct.pack("<q4f", 2**63 - 1, 1, 1, 1, 1), "time"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_malformed_payload_says_why(decoder: Decoder, payload: bytes, why: str) -> None:
     assert reason(decoder, payload) == why
