@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_server.repository.exchanging import IMPORT, PULL_OCI, PUSH_OCI
 from fl_server.repository.keeping import GC, KEYS, REFRESH
 from fl_server.repository.options import Command
 from fl_server.repository.promoting import CHECK, PROMOTE, RETIRE, ROLLBACK
@@ -22,6 +23,7 @@ from fl_server.repository.writing import ADD, INIT
 
 COMMANDS: Sequence[Command] = (
     INIT, KEYS, ADD, LIST, SHOW, CHECK, VERIFY, PROMOTE, ROLLBACK, RETIRE, LOG, REFRESH, GC,
+    IMPORT, PUSH_OCI, PULL_OCI,
 )  # fmt: skip
 
 

@@ -1,0 +1,172 @@
+"""``fl-repo push-oci``, ``pull-oci`` and ``import``: components to and from elsewhere."""
+
+import argparse
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from fl_common.components.contents import content_path
+from fl_common.components.description import MANIFEST, Component, Kind, Stage
+from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_server import modelpack
+from fl_server.oci import Login, Reference, Registry
+from fl_server.promotion import check_content
+from fl_server.repository.build import build_limits
+from fl_server.repository.options import (
+    Command,
+    Options,
+    add_stage,
+    configuration,
+    repository_of,
+    say,
+)
+
+_USER, _PASSWORD = "FL_OCI_USER", "FL_OCI_PASSWORD"
+_OWN_MACHINE = ("localhost", "127.0.0.1")
+
+
+def _add_reference(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="REGISTRY/NAME:TAG", help="where in which registry")
+    parser.add_argument(
+        "--plain-http", action="store_true", help="without TLS; on this machine it is usual"
+    )
+
+
+def _registry(options: Options) -> tuple[Reference, Registry]:
+    reference = Reference.parse(options.reference)
+    user, password = os.environ.get(_USER), os.environ.get(_PASSWORD)
+    login = Login(user, password) if user and password else None
+    plain = options.plain_http or reference.host.partition(":")[0] in _OWN_MACHINE
+    timeout_s = build_limits(configuration(options)).timeout_s
+    return reference, Registry(reference, login, plain, timeout_s)
+
+
+def _push_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_reference(parser)
+    parser.add_argument("--name", help="the component; the last part of NAME if not given")
+    add_stage(parser, Stage.PRODUCTION)
+
+
+def _push(options: Options) -> None:
+    repository, (reference, registry) = repository_of(options), _registry(options)
+    name = options.name or reference.name.rpartition("/")[2]
+    entry = repository.entry(Kind.MODEL, name, options.stage)
+    if entry is None or entry.retired:
+        raise InvalidConfiguration(
+            f"model {name}", f"is not in {options.stage}", "See what is there: fl-repo list"
+        )
+    component = entry.component
+    check_content(repository, component)
+    files = {file.path: content_path(repository.folder, file) for file in component.files}
+    digest = modelpack.push(component, files, registry)
+    say(f"{component} is in the registry as {reference}.")
+    say(f"digest {digest}")
+
+
+PUSH_OCI = Command(
+    "push-oci",
+    "push a model to an OCI registry",
+    "Pushes a model as a CNCF ModelPack artifact, so that Harbor or any OCI registry can carry it.\n"
+    f"A login comes from {_USER} and {_PASSWORD} in the environment.",
+    "  fl-repo push-oci registry.example.org/models/wearables:3\n"
+    "  fl-repo push-oci localhost:5000/wearables:next --stage testing\n",
+    _push_arguments,
+    _push,
+)
+
+
+def _pull_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_reference(parser)
+    parser.add_argument("--name", help="the component's name, if not the artifact's own")
+    parser.add_argument("--version", help="its version here, if not the artifact's own")
+    parser.add_argument("--licence", metavar="SPDX", help="if the artifact names none")
+
+
+def _pull(options: Options) -> None:
+    repository, (reference, registry) = repository_of(options), _registry(options)
+    with TemporaryDirectory() as workplace:
+        folder = Path(workplace) / "artifact"
+        most_bytes = build_limits(configuration(options)).component_bytes
+        artifact = modelpack.pull(registry, folder, most_bytes)
+        component = modelpack.component_of(artifact, folder)
+        paths = [layer.path for layer in artifact.layers if layer.path != MANIFEST]
+        files = {path: folder / path for path in paths}
+        name, version, described = _named(options, reference, artifact, component)
+        added = repository.add(Kind.MODEL, name, version, files, described)
+    same = component is not None and component.digest == added.digest
+    say(f"{added} is in {Stage.TESTING}{', the same as it was pushed' if same else ''}.")
+    say(f"digest {added.digest}")
+    say(f"Next: fl-repo check {added.name}")
+
+
+def _named(
+    options: Options,
+    reference: Reference,
+    artifact: modelpack.Artifact,
+    component: Component | None,
+) -> tuple[str, str | None, dict[str, Any]]:
+    """Name, version and description: those it was pushed with, else as of a third party."""
+    if component is not None:
+        described = dict(component.description)
+        return options.name or component.name, options.version or component.version, described
+    licences = artifact.descriptor.get("licenses") or []
+    licence = options.licence or (licences[0] if licences else None)
+    name = options.name or artifact.descriptor.get("name")
+    for option, value in (("licence", licence), ("name", name)):
+        if not isinstance(value, str):
+            raise InvalidConfiguration(
+                f"{reference}", f"names no {option}", f"Give it with --{option}"
+            )
+    return str(name), options.version, {"licence": licence, "origin": f"{reference}"}
+
+
+PULL_OCI = Command(
+    "pull-oci",
+    "pull a model from an OCI registry into testing",
+    "Pulls a CNCF ModelPack artifact and signs it into testing. One that fl-repo pushed comes back\n"
+    "as the same component. Verdicts of gates do not travel: it is checked here before promotion.\n"
+    f"A login comes from {_USER} and {_PASSWORD} in the environment.",
+    "  fl-repo pull-oci registry.example.org/models/wearables:3\n"
+    "  fl-repo pull-oci registry.example.org/other/vad:1 --name vad --licence MIT\n",
+    _pull_arguments,
+    _pull,
+)
+
+
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, metavar="FILE.onnx", help="the model, in one file")
+    parser.add_argument("--name", required=True, help="the component's name")
+    parser.add_argument("--licence", required=True, metavar="SPDX", help="such as MIT")
+    parser.add_argument("--origin", required=True, help="where it comes from: an address, a paper")
+    parser.add_argument("--version", help="the next number if not given")
+
+
+def _import(options: Options) -> None:
+    from fl_server.third_party import describe_onnx  # onnx: for this command alone
+
+    if not options.path.is_file() or options.path.suffix != ".onnx":
+        raise InvalidData(f"{options.path}", "is no .onnx file", "Give a model in one ONNX file")
+    repository = repository_of(options)
+    described = {
+        **describe_onnx(options.path),
+        "licence": options.licence,
+        "origin": options.origin,
+    }
+    files = {"model.onnx": options.path}
+    added = repository.add(Kind.MODEL, options.name, options.version, files, described)
+    say(f"{added} is in {Stage.TESTING}: {added.size} bytes, {options.licence}.")
+    say(f"digest {added.digest}")
+    say(f"Next: fl-repo check {added.name}")
+
+
+IMPORT = Command(
+    "import",
+    "put a third party's ONNX model into testing",
+    "Reads the model's inputs and outputs from the file and signs it into testing, with its licence\n"
+    "and origin. The gates that it must pass are those named 'imported' in conf/repository.yaml.",
+    "  fl-repo import silero_vad.onnx --name silero-vad --licence MIT \\\n"
+    "      --origin https://github.com/snakers4/silero-vad\n",
+    _import_arguments,
+    _import,
+)
