@@ -162,7 +162,7 @@ class Registry:
             answer = self._request(method, place, headers or {}, body)
             if answer.status == _UNAUTHORIZED:  # also where a token is good for less than this
                 self._token = self._log_in(answer.headers.get("WWW-Authenticate", ""))
-                answer.drain_conn()
+                answer.close()
                 answer = self._request(method, place, headers or {}, body)
             if answer.status not in expected:
                 words = " ".join(answer.read(500).decode(errors="replace").split())
@@ -172,7 +172,7 @@ class Registry:
             try:
                 yield answer
             finally:
-                answer.release_conn()
+                answer.close()
         except urllib3.exceptions.HTTPError as error:
             raise RepositoryUnreachable(
                 f"{self._reference}: {' '.join(str(error).split())[:300]}."

@@ -1,6 +1,5 @@
 """A model that someone else made, as a component: what its ONNX file says of itself."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 

@@ -67,7 +67,7 @@ def _push(options: Options) -> None:
 PUSH_OCI = Command(
     "push-oci",
     "push a model to an OCI registry",
-    "Pushes a model as a CNCF ModelPack artifact, so that Harbor or any OCI registry can carry it.\n"
+    "Pushes a model as a CNCF ModelPack artifact: Harbor or any OCI registry can carry it.\n"
     f"A login comes from {_USER} and {_PASSWORD} in the environment.",
     "  fl-repo push-oci registry.example.org/models/wearables:3\n"
     "  fl-repo push-oci localhost:5000/wearables:next --stage testing\n",
@@ -124,8 +124,8 @@ def _named(
 PULL_OCI = Command(
     "pull-oci",
     "pull a model from an OCI registry into testing",
-    "Pulls a CNCF ModelPack artifact and signs it into testing. One that fl-repo pushed comes back\n"
-    "as the same component. Verdicts of gates do not travel: it is checked here before promotion.\n"
+    "Pulls a CNCF ModelPack artifact and signs it into testing. One that fl-repo pushed comes\n"
+    "back as the same component. Verdicts of gates do not travel: it is checked here anew.\n"
     f"A login comes from {_USER} and {_PASSWORD} in the environment.",
     "  fl-repo pull-oci registry.example.org/models/wearables:3\n"
     "  fl-repo pull-oci registry.example.org/other/vad:1 --name vad --licence MIT\n",
@@ -163,8 +163,8 @@ def _import(options: Options) -> None:
 IMPORT = Command(
     "import",
     "put a third party's ONNX model into testing",
-    "Reads the model's inputs and outputs from the file and signs it into testing, with its licence\n"
-    "and origin. The gates that it must pass are those named 'imported' in conf/repository.yaml.",
+    "Reads the model's inputs and outputs from the file and signs it into testing, with its\n"
+    "licence and origin. It must pass the gates named 'imported' in conf/repository.yaml.",
     "  fl-repo import silero_vad.onnx --name silero-vad --licence MIT \\\n"
     "      --origin https://github.com/snakers4/silero-vad\n",
     _import_arguments,
