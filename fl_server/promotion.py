@@ -26,7 +26,8 @@ def promote(
 
     Each gate of ``required`` must have been passed by this very digest, by its newest signed
     verdict. ``force`` is a person's reason to do without; it goes into the signed history.
-    ``canary_percent`` of the sites take it first; promote it again for more of them, or for all.
+    ``canary_percent`` of the sites take it first; promote it again for more of them, or for all:
+    what stands in production already has passed its gates.
 
     Raises:
         InvalidConfiguration: a gate was not passed or not run, nothing to promote, content that is
@@ -38,7 +39,9 @@ def promote(
         if current and current.is_offered(component, canary_percent):
             raise _refusal(component, "is in production already", "Nothing is to be done")
         verdicts = standing_verdicts(repository, component)
-        if not force and (open_gates := unmet(verdicts, required)):
+        stands = current and current.component == component and not current.retired
+        open_gates = [] if stands or force else unmet(verdicts, required)
+        if open_gates:
             raise _refusal(
                 component,
                 f"can't be promoted: {'; '.join(open_gates)}",

@@ -83,6 +83,10 @@ class Shadow:
         with self._changing:
             return {**self._counts.shown(), "trouble": self._engine.status().trouble}
 
+    def wait(self) -> None:
+        """Wait until what was begun is counted."""
+        self._worker.submit(lambda: None).result()
+
     def close(self) -> None:
         """Wait for what was begun, and have the counts on disk."""
         self._worker.shutdown()
