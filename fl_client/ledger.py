@@ -95,6 +95,11 @@ class Ledger:
                 self._connection.close()
                 raise
 
+    @property
+    def folder(self) -> Path:
+        """The folder that the ledger lies in."""
+        return self._path.parent
+
     def close(self) -> None:
         """Close the file; the ledger can't be used any more."""
         self._connection.close()

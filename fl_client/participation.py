@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fl_client.compressing import compress
 from fl_client.evaluating import answer_evaluation
 from fl_client.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.releases import Releases
+from fl_client.residuals import Residuals
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_task, refuse
 from fl_client.uplink import release_refusal, release_update
@@ -37,6 +39,8 @@ class Site:
 
 
 Answer = LocalUpdate | Refusal
+_RESIDUALS = "residuals"
+"""The folder beside the ledger where a compressed update's rest is kept."""
 
 
 def any_plan(plan: RunPlan) -> None:
@@ -50,6 +54,7 @@ class Participation:
         self._ledger = ledger
         self._trainer = trainer
         self._releases = Releases()
+        self._residuals = Residuals(ledger.folder / _RESIDUALS)
 
     def answer(self, asked: Sequence[tuple[Site, Instruction]]) -> list[Answer]:
         """An update or a refusal for each, in order; the cohort's debits are one transaction."""
@@ -135,7 +140,10 @@ class Participation:
             reason = RefusalReason.PRIVACY
             refusal = Refusal(answer.site, answer.run, answer.round, reason, str(error))
             return release_refusal(refusal, instruction)
-        return released
+        compressed = compress(released, instruction.plan, self._residuals)
+        if isinstance(compressed, Refusal):
+            return release_refusal(compressed, instruction)
+        return compressed
 
 
 def _charge(task: LocalTask) -> Charge:

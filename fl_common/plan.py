@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from fl_common.compression import Compression
 from fl_common.errors import InvalidConfiguration
 from fl_common.evaluation import EvaluationPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan
@@ -69,7 +70,8 @@ class RunPlan:
     """One federated run, as every site sees it. ``run`` is the run's identity.
 
     Raises:
-        InvalidConfiguration: an evaluation plan that does not fit the privacy plan.
+        InvalidConfiguration: an evaluation plan or a compression that does not fit the privacy
+            plan.
     """
 
     run: str
@@ -82,6 +84,8 @@ class RunPlan:
     """Seeds batches and noise in simulation; None takes the operating system's generator."""
     evaluation: EvaluationPlan | None = None
     """Noised counts of held-out windows; None: a site under DP refuses every evaluation."""
+    compression: Compression | None = None
+    """How updates travel; None: as float32."""
 
     def __post_init__(self) -> None:
         if self.evaluation is not None and not isinstance(self.privacy, PrivacyPlan):
@@ -89,6 +93,18 @@ class RunPlan:
                 f"evaluation with noise under privacy.unit={self.privacy.unit}",
                 "protects windows or readings, and nothing else",
                 "Use privacy=window, or evaluation=central",
+            )
+        privacy = self.privacy
+        if (
+            self.compression is not None
+            and isinstance(privacy, SitePrivacyPlan)
+            and privacy.noise == "server"
+        ):
+            raise InvalidConfiguration(
+                f"compression.share={self.compression.share} under privacy.noise=server",
+                "would come before the server's noise, and rounding or a site's residual could take"
+                " an update beyond its clip norm",
+                "Set compression=none, or privacy.noise=site",
             )
 
     def learning_rate(self, round_: int) -> float:
@@ -132,6 +148,7 @@ class RunPlan:
                 rounds=int(fields["rounds"]),
                 seed=fields["seed"],
                 evaluation=fields["evaluation"] and EvaluationPlan(**fields["evaluation"]),
+                compression=_compression(fields["compression"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidConfiguration(
@@ -175,6 +192,10 @@ def _task(fields: dict[str, Any]) -> Task:
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }
     return Task(**tuples)
+
+
+def _compression(fields: dict[str, Any] | None) -> Compression | None:
+    return None if fields is None else Compression(**fields)
 
 
 def _privacy(fields: dict[str, Any]) -> Privacy:

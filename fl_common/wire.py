@@ -3,7 +3,7 @@
 A train or evaluate message carries the run's plan (JSON), the round, the global parameters and,
 under a site-level plan, the round's clip norm; its answer is an update, an evaluation or a refusal.
 Each kind of content holds named arrays, numbers and short texts only: there is no field that could
-hold a window or a reading.
+hold a window or a reading. A compressed update has codes, scales and a mask for its arrays.
 """
 
 from functools import lru_cache
@@ -12,17 +12,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from numpy.typing import NDArray
 
+from fl_common.compression import PackedDelta, layout_of
 from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Evaluation, Floats, LocalUpdate, Parameters, Refusal, RefusalReason
 
 _HEAD, _ARRAYS = "head", "arrays"
+_PACKED, _CODES, _SCALES, _MASK = "packed", "codes", "scales", "mask"
 _UPDATE, _REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
-_FLOAT32, _RAW = "float32", "float32-little-endian"
+_FLOAT32, _RAW, _BYTES = "float32", "float32-little-endian", "bytes"
 _LITTLE_ENDIAN = np.dtype("<f4")
 _DETAIL_LIMIT = 2000
 _Kind = TypeVar("_Kind", str, int, float, bool)
+_Byte = TypeVar("_Byte", np.int8, np.uint8)
 
 
 class WireError(JoinTheDotsError):
@@ -82,11 +86,17 @@ def write_answer(answer: LocalUpdate | Refusal | Evaluation) -> RecordDict:
         return RecordDict({_HEAD: ConfigRecord(head)})
     head = {"kind": _UPDATE, **_origin(answer), "weight": float(answer.weight),
             **_if_known(within_clip_norm=answer.within_clip_norm)}  # fmt: skip
+    if isinstance(answer.delta, PackedDelta):
+        return RecordDict({_HEAD: ConfigRecord(head), _PACKED: _to_packed(answer.delta)})
     return RecordDict({_HEAD: ConfigRecord(head), _ARRAYS: _to_arrays(answer.delta)})
 
 
-def read_answer(content: RecordDict) -> LocalUpdate | Refusal | Evaluation:
+def read_answer(
+    content: RecordDict, like: Parameters | None = None
+) -> LocalUpdate | Refusal | Evaluation:
     """What ``write_answer`` wrote.
+
+    ``like`` has the names and shapes that a compressed update is decoded to; None: there is none.
 
     Raises:
         WireError: anything else.
@@ -102,7 +112,7 @@ def read_answer(content: RecordDict) -> LocalUpdate | Refusal | Evaluation:
             raise WireError(f"unknown reason {reason!r} of a refusal")
         return Refusal(*origin, RefusalReason(reason), _field(head, "detail", str))
     if kind == _UPDATE:
-        delta = _from_arrays(_arrays(content))
+        delta = _delta(content, like)
         within = _field(head, "within_clip_norm", bool) if "within_clip_norm" in head else None
         return LocalUpdate(*origin, delta, _field(head, "weight", float), within)
     raise WireError(f"unknown kind {kind!r} of answer")
@@ -157,6 +167,42 @@ def _from_arrays(record: ArrayRecord) -> Parameters:
             raise WireError(f"array {name!r} of shape {array.shape} has {len(array.data)} bytes")
         parameters[name] = np.frombuffer(array.data, _LITTLE_ENDIAN).reshape(array.shape)
     return parameters
+
+
+def _to_packed(delta: PackedDelta) -> ArrayRecord:
+    arrays = {_SCALES: to_array(delta.scales_A), _CODES: _to_bytes(delta.codes_K)}
+    if delta.mask is not None:
+        arrays[_MASK] = _to_bytes(delta.mask)
+    return ArrayRecord(arrays)
+
+
+def _to_bytes(values: NDArray[np.int8] | NDArray[np.uint8]) -> Array:
+    return Array(str(values.dtype), values.shape, _BYTES, values.tobytes())
+
+
+def _delta(content: RecordDict, like: Parameters | None) -> Parameters:
+    """An update's arrays: as they travelled, or decoded to the names and shapes of ``like``."""
+    record = content.get(_PACKED)
+    if record is None:
+        return _from_arrays(_arrays(content))
+    if not isinstance(record, ArrayRecord) or like is None or _ARRAYS in content:
+        raise WireError(f"a record {_PACKED!r} where no compressed update may be")
+    if not {_SCALES, _CODES} <= set(record) <= {_SCALES, _CODES, _MASK}:
+        raise WireError(f"a compressed update of {sorted(record)[:9]}")
+    scales = _from_arrays(ArrayRecord({_SCALES: record[_SCALES]}))[_SCALES]
+    codes_K = _from_bytes(record[_CODES], np.int8)
+    mask = _from_bytes(record[_MASK], np.uint8) if _MASK in record else None
+    try:
+        return PackedDelta(layout_of(like), scales, codes_K, mask)
+    except ValueError as error:
+        raise WireError(f"a compressed update does not fit: {error}") from error
+
+
+def _from_bytes(array: Array, kind: type[_Byte]) -> NDArray[_Byte]:
+    size = len(array.data)
+    if (array.dtype, array.stype, array.shape) != (kind.__name__, _BYTES, (size,)):
+        raise WireError(f"{size} bytes of {array.dtype} {array.shape} as {array.stype}")
+    return np.frombuffer(array.data, kind)
 
 
 def _config(content: RecordDict, key: str) -> ConfigRecord:

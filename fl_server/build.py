@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fl_common.build import build
+from fl_common.compression import Compression
 from fl_common.errors import InvalidConfiguration
 from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
@@ -83,7 +84,13 @@ def _plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan:
         rounds=rounds,
         seed=config["seed"],
         evaluation=_evaluation(config["evaluation"], privacy, rounds),
+        compression=_compression(config.get("compression")),
     )
+
+
+def _compression(node: Node | None) -> Compression | None:
+    """None where the configuration has no such group: updates then travel as they are."""
+    return None if node is None or node["share"] is None else Compression(node["share"])
 
 
 def build_federation(config: Node, plan: RunPlan, roster: Roster) -> Federation:

@@ -12,6 +12,7 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from fl_common import params, wire
+from fl_common.compression import PackedDelta
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy import PrivacyPlan
@@ -190,9 +191,10 @@ class Federation:
             return
         report.bytes_up += wire.count_bytes(reply.content)
         try:
-            answer = wire.read_answer(reply.content)
+            answer = wire.read_answer(reply.content, report.parameters)
             if isinstance(answer, LocalUpdate):
                 self._check_origin(answer, report)
+                self._check_form(answer)
                 fold.add(answer)
                 report.answered.add(answer.site)
                 report.updates += 1
@@ -214,6 +216,16 @@ class Federation:
             )
         if update.site in report.answered:
             raise wire.WireError(f"site {update.site} has already answered in this round")
+
+    def _check_form(self, update: LocalUpdate) -> None:
+        """Raise WireError unless ``update`` travelled as the plan says."""
+        delta, compression = update.delta, self.plan.compression
+        packed = delta if isinstance(delta, PackedDelta) else None
+        fits = packed is None if compression is None else packed and packed.fits(compression)
+        if not fits:
+            raise wire.WireError(
+                f"the update of site {update.site} is not compressed as the plan says"
+            )
 
 
 def _change(fold: Fold, parameters: Parameters) -> Parameters:

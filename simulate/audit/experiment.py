@@ -120,7 +120,7 @@ class _Eavesdropper:
         if reply.has_error():
             self.reason = str(reply.error.reason)
             return
-        answer = wire.read_answer(reply.content)
+        answer = wire.read_answer(reply.content, self.parameters)
         if isinstance(answer, LocalUpdate) and answer.site == self.site:
             self.attacker.see(self.parameters, answer.delta)
         elif isinstance(answer, Refusal) and answer.site == self.site:

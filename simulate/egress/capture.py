@@ -78,7 +78,7 @@ class Capture:
         but the fields that the vocabulary has.
         """
         try:
-            kind, answer, again = _read(content)
+            kind, answer, again = _read(content, self._shapes)
         except wire.WireError as error:
             return "unknown", f"can't be read: {error}"
         if more := {*_fields(content)} - {*_fields(again)}:
@@ -98,10 +98,10 @@ class Capture:
 Answer = LocalUpdate | Refusal | Evaluation
 
 
-def _read(content: Any) -> tuple[str, Answer | None, Any]:
+def _read(content: Any, like: Parameters) -> tuple[str, Answer | None, Any]:
     """The kind of ``content``, its answer (None for a name), and the same written again."""
     try:
-        answer = wire.read_answer(content)
+        answer = wire.read_answer(content, like)
     except wire.WireError:
         name = wire.read_name(content)
         return "name", None, wire.write_name(*name)

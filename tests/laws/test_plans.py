@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fl_common.compression import Compression
 from fl_common.errors import InvalidConfiguration
 from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import RunPlan, TrainingPlan
@@ -91,6 +92,7 @@ evaluated_plans = st.builds(
     unevaluated_plans,
     privacy=privacy_plans,
     evaluation=st.builds(EvaluationPlan, above_zero, above_zero, above_zero),
+    compression=st.none() | st.builds(Compression, st.floats(0.001, 1)),
 )
 plans = unevaluated_plans | evaluated_plans
 
@@ -115,7 +117,11 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [leaf for key, inner in value.items() for leaf in leaves(inner, (*path, key))]
 
 
-PLAN = samples.plan(samples.WINDOW_PRIVACY, evaluation=EvaluationPlan(3.0, 4.0, 2.0))
+PLAN = samples.plan(
+    samples.WINDOW_PRIVACY,
+    evaluation=EvaluationPlan(3.0, 4.0, 2.0),
+    compression=Compression(0.1),
+)
 OTHER = replace(
     PLAN,
     run="r2",
@@ -126,6 +132,7 @@ OTHER = replace(
     rounds=6,
     seed=None,
     evaluation=EvaluationPlan(4.0, 5.0, 1.0),
+    compression=Compression(1.0),
 )
 
 
@@ -133,14 +140,15 @@ SITE_PLAN = samples.plan(replace(samples.SITE_PRIVACY, adaptive_clipping=samples
 OTHER_SITE_PLAN = replace(
     OTHER,
     evaluation=None,
+    compression=None,
     privacy=SitePrivacyPlan(
         2.0, 2.0, "server", 0.7, 7, 1e-6, 1.0, "prv", "uniform", AdaptiveClipping(0.6, 0.3, 3.0)
     ),
 )
 
-ONE_VALUE = {("privacy", "weights"), ("privacy", "noise"), ("evaluation",)}
-"""One value under DP; noise=site does not go with adaptive clipping, nor an evaluation with a
-site-level plan."""
+ONE_VALUE = {("privacy", "weights"), ("privacy", "noise"), ("evaluation",), ("compression",)}
+"""One value under DP; noise=site does not go with adaptive clipping, nor an evaluation or
+a compression with the server's noise."""
 CHANGEABLE = [
     (plan, other, path)
     for plan, other in ((PLAN, OTHER), (SITE_PLAN, OTHER_SITE_PLAN))

@@ -80,7 +80,7 @@ def test_a_reply_has_one_head_of_scalars_and_arrays_only_with_an_update(
     assert isinstance(head, ConfigRecord)
     assert all(type(value) in (str, int, float, bool) for value in head.values())
     assert all(len(value) <= 2000 for value in head.values() if isinstance(value, str))
-    assert set(content) <= {"head", "arrays"}
+    assert set(content) <= {"head", "arrays", "packed"}
     assert (arrays is not None) == isinstance(answer, LocalUpdate)
     if arrays is not None:
         assert isinstance(arrays, ArrayRecord)

@@ -1,0 +1,57 @@
+"""The last step before an update leaves: fewer bytes, of what could have left as it is.
+
+Compression is post-processing of a released update: it comes after clipping, noise and every check
+of them, and reads nothing else of the site's but the residual, which is made in the same way. The
+ledger has nothing to add for it.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fl_client.residuals import Residuals
+from fl_client.training.randomness import derive_seed
+from fl_common.compression import NEAREST, Compression, PackedDelta, layout_of, pack
+from fl_common.plan import RunPlan
+from fl_common.vocabulary import Floats, LocalUpdate, Parameters, Refusal, RefusalReason
+
+
+def compress(update: LocalUpdate, plan: RunPlan, residuals: Residuals) -> LocalUpdate | Refusal:
+    """``update``, which may leave, as ``plan`` says; a refusal where it can't be compressed."""
+    if plan.compression is None:
+        return update
+    try:
+        return replace(update, delta=_packed(update, plan, plan.compression, residuals))
+    except (OSError, OverflowError) as error:
+        detail = f"the update can't be compressed: {error}"
+        return Refusal(update.site, update.run, update.round, RefusalReason.TRAINING, detail)
+
+
+def _packed(
+    update: LocalUpdate, plan: RunPlan, compression: Compression, residuals: Residuals
+) -> PackedDelta:
+    site, round_ = update.site, update.round
+    if not compression.keeps_rest:
+        seed = None if plan.seed is None else derive_seed(plan.seed, "rounding", site, round_)
+        return pack(update.delta, compression, np.random.default_rng(seed))
+    flat_E = _flat(update.delta)
+    before_E = residuals.before(site, plan, round_, flat_E.size)
+    with np.errstate(over="ignore"):
+        wanted_E = flat_E + before_E
+    if not np.isfinite(wanted_E).all():
+        raise OverflowError("with what was left out before it passes the range of float32")
+    packed = pack(_named(wanted_E, update.delta), compression, NEAREST)
+    residuals.keep(site, plan, round_, before_E, wanted_E - _flat(packed))
+    return packed
+
+
+def _flat(parameters: Parameters) -> Floats:
+    return np.concatenate([array.reshape(-1) for array in parameters.values()])
+
+
+def _named(flat_E: Floats, like: Parameters) -> Parameters:
+    """The entries of ``flat_E`` under the names and shapes of ``like``."""
+    shapes = layout_of(like)
+    ends = np.cumsum([array.size for array in like.values()])[:-1]
+    parts = zip(shapes.items(), np.split(flat_E, ends), strict=True)
+    return {name: part_E.reshape(shape) for (name, shape), part_E in parts}
