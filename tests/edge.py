@@ -3,10 +3,11 @@
 import asyncio
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -20,6 +21,7 @@ from fl_client.spool import Counts, Spool
 from fl_client.store import open_store
 from fl_common.vocabulary import Task
 
+Result = TypeVar("Result")
 PATIENCE = 60.0  # seconds
 NOW = 1_700_000_000 * 10**9
 TASK = Task("t", ("x", "y"), ("g", "g"), 50.0, (4, 2), ("a", "b"), (0.0, 0.0), (1.0, 1.0), 1)
@@ -72,19 +74,24 @@ class Node:
         self.spool = Spool(self.connection, **options)
         self.intake = Intake([sensor()], None, 100_000)
         self.link = SensorLink(broker, self.intake.topics, self.take, random.Random(1))
+        self._worker = ThreadPoolExecutor(1)
+        self.now_ns = NOW + 10**9
 
     async def take(self, batch: list[Delivery]) -> None:
         """Decode and spool in another thread, as a node does."""
-        await asyncio.to_thread(self.keep, batch)
+        await self._in_worker(self.keep, batch)
+
+    def _in_worker(self, work: Callable[..., Result], *arguments: Any) -> Awaitable[Result]:
+        return asyncio.get_running_loop().run_in_executor(self._worker, work, *arguments)
 
     def keep(self, batch: list[Delivery]) -> None:
         """What the worker thread does."""
-        self.spool.append(self.intake.arrivals(batch, NOW + 10**9))
+        self.spool.append(self.intake.arrivals(batch, self.now_ns))
 
     async def until(self, holds: Callable[[Counts], bool]) -> Counts:
         """Wait until the counts are such."""
         for _ in range(int(PATIENCE / 0.02)):
-            counts = await asyncio.to_thread(self.spool.counts)
+            counts = await self._in_worker(self.spool.counts)
             if holds(counts):
                 return counts
             await asyncio.sleep(0.02)
@@ -108,12 +115,14 @@ class Node:
 class Publisher:
     """Publishes with QoS 1 by a real client; ``acknowledged`` counts what the broker answered."""
 
-    def __init__(self, port: int, qos: int = 1, **tls: Any) -> None:
+    def __init__(self, port: int, qos: int = 1, user: tuple[str, str] | None = None) -> None:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         self._client.max_inflight_messages_set(100)
         self._qos = qos
         self.acknowledged = 0
         self._client.on_publish = self._published
+        if user is not None:
+            self._client.username_pw_set(*user)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
@@ -129,3 +138,19 @@ class Publisher:
         """Say goodbye."""
         self._client.disconnect()
         self._client.loop_stop()
+
+
+async def publish(
+    port: int, numbers: range, qos: int = 1, user: tuple[str, str] | None = None
+) -> int:
+    """Publish these readings from another thread; how many the broker acknowledged."""
+
+    def work() -> int:
+        publisher = Publisher(port, qos, user)
+        try:
+            publisher.send(("site/1/wrist", payload(number)) for number in numbers)
+            return publisher.acknowledged
+        finally:
+            publisher.close()
+
+    return await asyncio.to_thread(work)

@@ -42,8 +42,6 @@ class Mosquitto:
             f"allow_anonymous {str(anonymous).lower()}",
             "persistence true",
             f"persistence_location {folder}/",
-            "autosave_interval 1",
-            "autosave_on_changes true",
             "max_queued_messages 0",
             "max_inflight_messages 0",
             "log_dest stderr",

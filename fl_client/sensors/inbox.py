@@ -67,12 +67,18 @@ class Inbox:
             if delivery.number:
                 self._client.ack(delivery.number, 1)
 
+    def discard(self) -> None:
+        """Keep nothing more, but read on, so that the connection can end in order."""
+        self._waiting = deque(maxlen=0)
+        self._bytes, self._size = 0, 2**63
+        self._resume()
+
     def close(self) -> None:
-        """Stop reading."""
-        if self._loop is not None and self._descriptor is not None:
-            socket = self._client.socket()
-            if socket is not None and socket.fileno() == self._descriptor:
-                self._loop.remove_reader(self._descriptor)
+        """Stop reading; a connection that has not ended by now is cut."""
+        socket = self._client.socket()
+        if socket is not None and self._loop is not None and self._open():
+            self._loop.remove_reader(socket.fileno())
+            socket.close()
         self._descriptor = None
 
     def _resume(self) -> None:
@@ -80,6 +86,7 @@ class Inbox:
             self._loop.add_reader(self._descriptor, self._read)
 
     def _open(self) -> bool:
+        """Whether the descriptor is still this connection's, and not one that came after it."""
         socket = self._client.socket()
         return socket is not None and socket.fileno() == self._descriptor
 

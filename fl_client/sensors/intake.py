@@ -9,6 +9,7 @@ from typing import NamedTuple
 from paho.mqtt.client import topic_matches_sub
 
 from fl_client.sensors import Annotation, InvalidPayload, Malformed
+from fl_client.sensors.mapping import check_time_unit, short_text
 from fl_client.sensors.numbers import stamps
 from fl_client.sensors.sensor import Sensor, check_filter
 from fl_client.spool import Arrival
@@ -50,16 +51,12 @@ class AnnotationTopic:
             raise InvalidPayload(error.reason, str(error)) from error
         if not isinstance(found, dict):
             raise InvalidPayload("structure", "an annotation is an object")
-        label = found.get("label")
-        if type(label) is not str or not label:
-            raise InvalidPayload("label", "an annotation has a label")
+        label = short_text(found.get("label"), "label")
         start, end = stamps([found.get("from"), found.get("to")], self.time_unit).tolist()
         if start >= end:
             raise InvalidPayload("time", "an annotation ends behind its beginning")
-        identity = found.get("id", f"{start}-{end}-{label}")
-        if type(identity) not in (str, int):
-            raise InvalidPayload("id", "an identity is text or a whole number")
-        return Annotation(str(identity), start, end, label)
+        identity = f"{start}-{end}-{label}" if "id" not in found else short_text(found["id"], "id")
+        return Annotation(identity, start, end, label)
 
 
 class Intake:
@@ -84,6 +81,7 @@ class Intake:
             )
         if annotations:
             check_filter("annotations", annotations.topic)
+            check_time_unit(annotations.time_unit)
         self._sensors, self._annotations = tuple(sensors), annotations
         self._payload_bytes = payload_bytes
         self._cached = lru_cache(maxsize=1024)(self._source)
@@ -120,6 +118,8 @@ class Intake:
         return Arrival(known_by_delivery, not again)
 
     def _source(self, topic: str) -> Sensor | AnnotationTopic | None:
+        if not topic.isprintable():  # nor can a broken topic be stored with a reading
+            return None
         if self._annotations and topic_matches_sub(self._annotations.topic, topic):
             return self._annotations
         return next((sensor for sensor in self._sensors if sensor.matches(topic)), None)

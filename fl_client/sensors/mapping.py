@@ -44,10 +44,21 @@ class JsonDecoder:
     def _identity(self, first: dict[str, Any]) -> str | None:
         if self._id is None:
             return None
-        value = _at(first, self._id)
-        if type(value) not in (str, int) or value == "":
-            raise InvalidPayload("id", "the message has no identity where one is declared")
-        return str(value)
+        return short_text(_at(first, self._id), "id")
+
+
+def short_text(value: object, name: str) -> str:
+    """Text (or a whole number) of a message that is stored with it: not empty, at most 200 bytes.
+
+    Raises:
+        InvalidPayload: it is none; ``name`` is the reason.
+    """
+    text = str(value)
+    if type(value) not in (str, int) or not 0 < len(text.encode("utf-8", "replace")) <= 200:
+        raise InvalidPayload(name, f"{name} must be text of 1 to 200 bytes, or a whole number")
+    if not text.isprintable():  # nor can a lone surrogate be stored
+        raise InvalidPayload(name, f"{name} has characters that can't be printed")
+    return text
 
 
 def check_time_unit(unit: str) -> None:

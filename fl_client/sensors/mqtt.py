@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +24,7 @@ from fl_client.sensors.intake import Delivery
 from fl_common.errors import StoreError
 
 _LOG = logging.getLogger(__name__)
+_ENDED_TOO_OFTEN = 3  # connections in a row
 _REFUSED = 0x80
 _UNSUPPORTED_VERSION = 0x84
 _TAKEN_OVER = 0x8E
@@ -65,22 +65,26 @@ class SensorLink:
         self._broker, self._topics, self._take = broker, tuple(topics), take
         self._chance, self._sleep = chance, sleep
         self._protocol = _V5
+        self._failures = self._ended = 0  # in a row; the latter: soon after they had begun
         self._client: aiomqtt.Client | None = None
         self.status = LinkStatus()
 
     async def run(self) -> None:
         """Connect, listen, and connect again, until cancelled."""
-        loop, failures = asyncio.get_running_loop(), 0
+        loop = asyncio.get_running_loop()
         while True:
-            started = loop.time()
+            started, connections = loop.time(), self.status.connections
             try:
                 await self._session()
             except (aiomqtt.MqttError, StoreError, OSError) as error:
-                fallback = self._falls_back(error)
-                lasted = loop.time() - started
-                failures = 0 if fallback or lasted > self._broker.retry_most else failures + 1
-                if not fallback:
-                    await self._wait(error, failures)
+                if self._falls_back(error):
+                    continue
+                if loop.time() - started > self._broker.retry_most:
+                    self._failures = self._ended = 0
+                self._failures += 1
+                if self.status.connections > connections and not isinstance(error, StoreError):
+                    self._ended += 1
+                await self._sleep(self._pause(error))
 
     async def publish(
         self,
@@ -120,10 +124,15 @@ class SensorLink:
         try:
             async with client:
                 inbox.listen(asyncio.get_running_loop())
-                await _first_error(self._listen(client), self._pump(inbox))
+                try:
+                    await _first_error(self._listen(client), self._pump(inbox))
+                finally:
+                    inbox.discard()
         finally:
             self._client, self.status.connected = None, False
             inbox.close()
+            if client._disconnected.done() and not client._disconnected.cancelled():
+                client._disconnected.exception()  # looked at, so that asyncio does not log it
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         """Subscribe, and wait for the connection's end.
@@ -147,7 +156,11 @@ class SensorLink:
         """Take what has arrived, acknowledge it, and again: one group commit after the other."""
         while True:
             batch = await inbox.next()
-            await self._take(batch)
+            taking = asyncio.ensure_future(self._take(batch))
+            try:
+                await asyncio.shield(taking)
+            finally:  # where the connection ends meanwhile: the next one waits for this batch
+                await asyncio.gather(taking, return_exceptions=True)
             inbox.acknowledge(batch)
 
     def _new_client(self) -> aiomqtt.Client:
@@ -181,28 +194,34 @@ class SensorLink:
             return True
         return False
 
-    async def _wait(self, error: Exception, failures: int) -> None:
-        """Say what happened and what helps; then wait."""
+    def _pause(self, error: Exception) -> float:
+        """Say what happened and what helps; how long to wait, in seconds.
+
+        MQTT 5 has a word for a session that another client takes over, and 3.1.1 has none, nor do
+        all brokers say it: connections that end soon, time after time, count as that too.
+        """
         broker = self._broker
-        exponent = min(max(failures - 1, 0), 30)
-        seconds = min(broker.retry_first * 2**exponent, broker.retry_most)
-        seconds *= self._chance.uniform(0.5, 1)
-        self.status.fault = str(error) or type(error).__name__
-        if _reason(error) == _TAKEN_OVER:
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        self.status.fault = f"{error or type(error).__name__}{cause}"
+        told = _reason(error) == _TAKEN_OVER
+        if told or self._ended >= _ENDED_TOO_OFTEN:
             self.status.taken_over += 1
-            seconds = broker.taken_over_seconds
+            seconds = broker.taken_over_seconds * self._chance.uniform(1, 1.5)
             _LOG.error(
-                "another client took over the session of %s: give each node a broker.identity of"
-                " its own; trying again in %.0f s", broker.identity, seconds)  # fmt: skip
-        elif isinstance(error, StoreError):
+                "another client %s the session of %s: give each node a broker.identity of its own;"
+                " trying again in %.0f s", "took over" if told else "seems to take over",
+                broker.identity, seconds)  # fmt: skip
+            return seconds
+        longest = broker.retry_first * 2.0 ** min(self._failures - 1, 30)
+        seconds = min(longest, broker.retry_most) * self._chance.uniform(0.5, 1)
+        if isinstance(error, StoreError):
             _LOG.error("%s The broker keeps the messages; again in %.1f s", error, seconds)
         else:
             _LOG.warning(
-                "no connection to %s:%d (%s); trying again in %.1f s. Check that the broker runs,"
-                " the network, broker.username, the certificates, and that no other node has the"
-                " identity %s", broker.host, broker.port, self.status.fault, seconds,
-                broker.identity)  # fmt: skip
-        await self._sleep(seconds)
+                "no connection to %s:%d: %s; trying again in %.1f s. Check that the broker runs,"
+                " the network, broker.username and the certificates", broker.host, broker.port,
+                self.status.fault, seconds)  # fmt: skip
+        return seconds
 
 
 def _reason(error: BaseException) -> int | None:
@@ -239,5 +258,4 @@ async def _first_error(*running: Awaitable[None]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)

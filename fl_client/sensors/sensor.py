@@ -1,5 +1,6 @@
 """A sensor as declared: from a payload to readings in the task's units."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats, Task
 
 _DAY_NS = 86_400 * 10**9
+_LONG = 200  # a longer topic takes part in identities by its digest
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -73,6 +75,8 @@ class Sensor:
         if latest > received_ns + _DAY_NS:
             raise InvalidPayload("future", "a time stamp lies more than a day ahead")
         values_NC = self._converted_NC(decoded.values_NC)
+        if len(topic) > _LONG:
+            topic = hashlib.blake2b(topic.encode(), digest_size=16).hexdigest()
         identity = f"{topic} {times_N[0] if decoded.id is None else decoded.id}"
         readings = Readings(self.name, identity, times_N, values_NC)
         return readings, decoded.own_times or decoded.id is not None

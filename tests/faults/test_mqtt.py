@@ -6,28 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge import Node, Publisher, balanced, broker_of, payload
+from tests.edge import Node, balanced, broker_of, publish
 from tests.mosquitto import Mosquitto
-
-TOPIC = "site/1/wrist"
 
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     with Mosquitto(tmp_path / "broker") as broker:
         yield broker
-
-
-async def publish(port: int, numbers: range, qos: int = 1) -> int:
-    def work() -> int:
-        publisher = Publisher(port, qos)
-        try:
-            publisher.send((TOPIC, payload(number)) for number in numbers)
-            return publisher.acknowledged
-        finally:
-            publisher.close()
-
-    return await asyncio.to_thread(work)
 
 
 def test_what_is_published_is_spooled_once(tmp_path: Path, mosquitto: Mosquitto) -> None:

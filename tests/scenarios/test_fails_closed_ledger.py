@@ -3,13 +3,12 @@
 The ledger's half of ``test_fails_closed``: under the real ``Participation`` and real trainers.
 """
 
-import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from simulate.__main__ import main
 from simulate.loopback import LoopbackGrid
 from tests import samples
 from tests.box import KINDS, SITE, Box, device_plan, trainer_of
+from tests.disk import fill, small_disk
 from tests.scenarios.test_federation import Fleet
 
 ROOT = Path(__file__).parents[2]
@@ -174,26 +174,6 @@ def test_disk_that_is_full_at_the_debit(box: Box, caplog: pytest.LogCaptureFixtu
     nothing_more_was_trained(box, 1)
     connection.execute("PRAGMA max_page_count = 100000")
     box.sends(device_plan(), 2)
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 400 kB; skips where none may be mounted."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no file system may be mounted here: only root may")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Write until the disk is full."""
-    with path.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(1024)):
-            pass
 
 
 def test_disk_that_is_really_full_at_the_debit(tmp_path: Path) -> None:

@@ -1,0 +1,145 @@
+"""Ten thousand payloads that no sensor should send: the node goes on, and counts each by reason."""
+
+import asyncio
+import json
+import random
+import struct
+from pathlib import Path
+
+import cbor2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fl_client.sensors import Annotation, Decoder, InvalidPayload, Malformed, Readings
+from fl_client.sensors.csv import CsvDecoder
+from fl_client.sensors.intake import AnnotationTopic, Delivery, Intake
+from fl_client.sensors.mapping import JsonDecoder
+from fl_client.sensors.raw import RawDecoder
+from fl_client.sensors.senml import SenmlDecoder
+from fl_client.sensors.sensor import Channel, Sensor
+from fl_client.spool import Spool
+from fl_client.store import open_store
+from tests.edge import NOW, TASK, Node, Publisher, balanced, broker_of, payload
+from tests.mosquitto import Mosquitto
+
+GOOD = b'{"t":1699000000000000000,"x":1,"y":2}'
+CORPUS = [
+    b"", b"\0", b"{", b"}", b"null", b"true", b'""', b"[]", b"{}", b"[[]]", b"\xff\xfe\xfd",
+    b'{"t":NaN,"x":1}', b'{"t":Infinity,"x":1}', b'{"t":1,"x":NaN}', b'{"t":1,"x":-Infinity}',
+    b'{"t":1,"x":1e999}', b'{"t":1,"x":' + b"9" * 5000 + b"}", b'{"t":1e18,"x":"\\ud800"}',
+    b'{"t":"now","x":1}', b'{"t":[1],"x":1}', b'{"t":-1,"x":1}', b'{"t":1' + b"0" * 30 + b',"x":1}',
+    b'{"t":1,"x":{}}', b'{"t":1,"x":true}', b'{"t":1}', b'{"x":1}', b'{"t":1,"x":null,"y":null}',
+    b"[" * 50_000, b'{"a":' * 20_000, b"9" * 90_000, b'{"t":1,"x":1}' * 2, b"1" * 200_000,
+    b'{"t":4000000000000000000,"x":1}', b'{"t":1,"x":1} \0',
+]  # fmt: skip
+"""Truncated, empty, not UTF-8, NaN, infinite, of the wrong type, nested, huge, from the future."""
+
+
+def broken(chance: random.Random) -> bytes:
+    """A good payload that is cut, has a byte changed, or is noise; perhaps still good."""
+    way = chance.randrange(3)
+    if way == 0:
+        return GOOD[: chance.randrange(len(GOOD))]
+    if way == 1:
+        body = bytearray(GOOD)
+        body[chance.randrange(len(body))] = chance.randrange(256)
+        return bytes(body)
+    return chance.randbytes(chance.randrange(60))
+
+
+def test_ten_thousand_malformed_payloads_are_counted(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    bodies = [*CORPUS, *(broken(chance) for _ in range(10_000 - len(CORPUS)))]
+    topics = ["site/1/wrist"] * len(bodies)
+    long = [("site/" + "x" * 65_000 + "/wrist", b"{"), ("site/" + "y" * 60_000 + "/wrist", GOOD)]
+
+    async def scenario(mosquitto: Mosquitto) -> None:
+        node = Node(tmp_path, broker_of(mosquitto.port, in_flight=500))
+        async with node.running():
+            await node.connected()
+
+            def send() -> int:
+                publisher = Publisher(mosquitto.port)
+                publisher.send([*zip(topics, bodies, strict=True), *long])
+                publisher.send([("site/1/wrist", payload(7))])
+                publisher.close()
+                return publisher.acknowledged
+
+            sent = await asyncio.to_thread(send)
+            counts = await node.until(lambda c: c.received + c.duplicates == sent)
+            assert node.link.status.connections == 1
+            assert sent == 10_003
+            assert balanced(counts)
+            assert sum(counts.lost.values()) > 9000
+            wanted = {"json", "text", "number", "time", "type", "structure", "empty", "nesting",
+                      "size", "future"}  # fmt: skip
+            assert {reason.removeprefix("malformed_") for reason in counts.lost} == wanted
+
+    with Mosquitto(tmp_path / "broker") as mosquitto:
+        asyncio.run(scenario(mosquitto))
+
+
+DECODERS: dict[str, Decoder] = {
+    "json": JsonDecoder("t", "ns", "id"),
+    "json places": JsonDecoder("a.0.t", "s", None),
+    "csv": CsvDecoder(["t", "x", "y"], "t", "us", ","),
+    "raw": RawDecoder(["x", "y"], "float64", 50.0),
+    "senml json": SenmlDecoder("json", {"x": "g"}),
+    "senml cbor": SenmlDecoder("cbor", {"x": "g"}),
+}
+CHANNELS = (Channel("x", "x", "mg"), Channel("y", "y", "g"))
+NUMBERS = st.one_of(st.integers(), st.floats(), st.integers(10**18, 10**20))
+KEYS = st.sampled_from(["t", "x", "y", "id", "a", "n", "v", "bn", "bt", "u", "s", "vs", "vd", "x_"])
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=5), st.sampled_from(["x", "g"])),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=6)),
+    max_leaves=20,
+)
+LABELS = st.one_of(st.integers(-7, 9), KEYS)
+PACKS = st.lists(st.dictionaries(LABELS, st.one_of(NUMBERS, st.text(max_size=3)), max_size=6))
+BODIES = st.one_of(
+    st.binary(max_size=80),
+    VALUES.map(lambda value: json.dumps(value).encode()),
+    st.lists(st.dictionaries(KEYS, VALUES), max_size=3).map(lambda v: json.dumps(v).encode()),
+    PACKS.map(cbor2.dumps),
+    VALUES.map(cbor2.dumps),
+    st.lists(st.tuples(NUMBERS, NUMBERS, st.one_of(NUMBERS, st.text(max_size=3)))).map(
+        lambda rows: "\n".join(",".join(map(str, row)) for row in rows).encode()
+    ),
+    st.lists(st.floats(), min_size=2, max_size=8).map(
+        lambda numbers: struct.pack(f"<q{len(numbers)}d", NOW, *numbers)
+    ),
+)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@settings(max_examples=100)
+@given(body=BODIES)
+def test_any_payload_gives_readings_or_a_reason(name: str, body: bytes) -> None:
+    sensor = Sensor("s", "a", DECODERS[name], CHANNELS, TASK)
+    try:
+        readings, _ = sensor.read("a", body, NOW)
+    except InvalidPayload:
+        return
+    assert readings.values_NC.shape == (len(readings.times_N), 2)
+    assert not (abs(readings.values_NC) == float("inf")).any()
+    assert (readings.times_N >= 0).all()
+    readings.id.encode()
+
+
+@settings(max_examples=50)
+@given(bodies=st.lists(st.tuples(st.sampled_from(["a", "b", "c", "\udc80"]), BODIES), max_size=20))
+def test_any_batch_becomes_one_item_each_that_can_be_stored(
+    bodies: list[tuple[str, bytes]],
+) -> None:
+    sensor = Sensor("s", "a", DECODERS["json"], CHANNELS, TASK)
+    intake = Intake([sensor], AnnotationTopic("b", "s"), 10_000)
+    batch = [Delivery(topic, body, 1, False) for topic, body in bodies]
+    arrivals = intake.arrivals(batch, NOW)
+    assert all(isinstance(a.item, Readings | Annotation | Malformed) for a in arrivals)
+    spool = Spool(open_store(Path(":memory:")), 10**9, "reject", 100)
+    spool.append(arrivals)
+    counts = spool.counts()
+    assert balanced(counts)
+    assert counts.received + counts.duplicates == len(batch)
