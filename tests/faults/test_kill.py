@@ -14,14 +14,14 @@ from tests.edge import PATIENCE, Publisher, balanced, broker_of, payload, publis
 from tests.edge_process import Working, sense
 from tests.mosquitto import Mosquitto
 
-KILLS, MESSAGES, MALFORMED_EACH = 50, 4000, 20
+KILLS, EACH, MALFORMED = 50, 60, 3
 
 
-def messages() -> list[tuple[str, bytes]]:
-    """Readings, and among them some that no sensor would send, all of them different or not."""
-    found = [("site/1/wrist", payload(number)) for number in range(MESSAGES)]
-    for position in range(0, MESSAGES, MALFORMED_EACH):
-        found.insert(position, ("site/1/wrist", b"{broken"))
+def messages(life: int) -> list[tuple[str, bytes]]:
+    """Readings for one life of the node, and some that are malformed, all alike."""
+    found = [("site/1/wrist", payload(life * EACH + number)) for number in range(EACH)]
+    for position in range(MALFORMED):
+        found.insert(position * EACH // MALFORMED, ("site/1/wrist", b"{broken"))
     return found
 
 
@@ -65,32 +65,32 @@ def test_killed_fifty_times_at_random_instants(tmp_path: Path) -> None:
         asyncio.run(begin())
         node.connection.close()
         publisher = Publisher(mosquitto.port)
-        publisher.send(messages())
-        publisher.close()
-
         before = 0
-        for _ in range(KILLS):
+        for life in range(KILLS):
+            publisher.send(messages(life))
             process = processes.Process(target=sense, args=(tmp_path, mosquitto.port))
             process.start()
             assert process.pid is not None
-            if chance.random() < 0.9:  # else somewhere in its start
-                before = wait_for_more_than(tmp_path, before + chance.randrange(40))
-            time.sleep(chance.uniform(0, 0.01))  # not to be always just behind a commit
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
+            try:
+                if chance.random() < 0.9:  # else somewhere in its start
+                    wait_for_more_than(tmp_path, before + chance.randrange(EACH))
+                time.sleep(chance.uniform(0, 0.01))  # not to be always just behind a commit
+            finally:
+                os.kill(process.pid, signal.SIGKILL)
+                process.join()
             before = received(tmp_path)
-        assert 0 < before < publisher.acknowledged
+        publisher.close()
 
         last = Working(tmp_path, broker_of(mosquitto.port, in_flight=20))
 
         async def rest() -> None:
             async with last.running():
                 counts = await last.until(lambda c: c.received >= publisher.acknowledged)
-                await publish(mosquitto.port, range(MESSAGES, MESSAGES + 1))
+                await publish(mosquitto.port, range(KILLS * EACH, KILLS * EACH + 1))
                 counts = await last.until(lambda c: c.received > publisher.acknowledged)
                 assert balanced(counts)
                 assert counts.received == publisher.acknowledged + 1
-                assert counts.lost == {"malformed_json": MESSAGES // MALFORMED_EACH}
-                assert counts.processed + counts.waiting == MESSAGES + 1
+                assert counts.lost == {"malformed_json": KILLS * MALFORMED}
+                assert counts.processed + counts.waiting == KILLS * EACH + 1
 
         asyncio.run(rest())
