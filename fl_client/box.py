@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fl_client.components.counts import COUNTS, FOLDER, read_counts
 from fl_client.participation import Site
 from fl_client.windows import Slicing
 from fl_client.windows.grid import Grid, windows_per_reading
@@ -52,6 +53,7 @@ class Box:
             training_windows=self.training_windows,
             held_out_windows=self.held_out_windows,
             check_plan=self.check_plan,
+            shadow_counts=lambda: read_counts(self.home / FOLDER / COUNTS),
         )
 
     def training_windows(self) -> Windows:
