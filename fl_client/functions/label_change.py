@@ -1,0 +1,40 @@
+"""An event when the label changes and the new one has stood for some windows."""
+
+from collections.abc import Iterable
+
+from fl_client.functions import Happening, Predicted
+from fl_common.errors import InvalidConfiguration
+
+
+class LabelChange:
+    """Says that another label has begun, once it was the most probable ``windows`` times in a row.
+
+    The first label that stands is a change from null. One stray window changes nothing where
+    ``windows`` is above 1.
+
+    Raises:
+        InvalidConfiguration: ``windows`` below 1.
+    """
+
+    def __init__(self, windows: int) -> None:
+        if windows < 1:
+            raise InvalidConfiguration(
+                f"windows={windows}", "must be at least 1", "Give the windows a label has to stand"
+            )
+        self._windows = windows
+        self._stands: str | None = None
+        self._candidate: str | None = None
+        self._seen = 0
+        self._since_ns = 0
+
+    def __call__(self, predicted: Predicted) -> Iterable[Happening]:
+        """A ``label-change`` with the two labels and the time of the new one's first window."""
+        if predicted.label != self._candidate:
+            self._candidate, self._seen = predicted.label, 0
+            self._since_ns = predicted.start_ns
+        self._seen += 1
+        if self._candidate == self._stands or self._seen < self._windows:
+            return ()
+        before, self._stands = self._stands, self._candidate
+        data = {"from": before, "to": self._stands, "since_ns": self._since_ns}
+        return (Happening("label-change", data),)

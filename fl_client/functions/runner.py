@@ -1,0 +1,63 @@
+"""Runs the functions of a box, so that one which fails stops neither the loop nor the others."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fl_client.functions import Function, Happening, Predicted
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Running:
+    function: Function
+    failures: int = 0
+
+
+class Functions:
+    """The configured functions by name.
+
+    One that raises is counted; with ``failures_allowed`` failures it is left out until the node
+    starts again.
+    """
+
+    def __init__(self, functions: Mapping[str, Function], failures_allowed: int) -> None:
+        self._running = {name: _Running(function) for name, function in functions.items()}
+        self._allowed = failures_allowed
+
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """How often each function has raised."""
+        return {name: running.failures for name, running in self._running.items()}
+
+    @property
+    def disabled(self) -> Sequence[str]:
+        """Functions that are left out."""
+        return [n for n, running in self._running.items() if running.failures >= self._allowed]
+
+    def __call__(self, predicted: Predicted) -> list[tuple[str, Happening]]:
+        """What the functions found, with the name of each."""
+        found: list[tuple[str, Happening]] = []
+        for name, running in self._running.items():
+            if running.failures >= self._allowed:
+                continue
+            try:
+                found += [(name, happening) for happening in running.function(predicted)]
+            except Exception as error:
+                self._failed(name, running, error)
+        return found
+
+    def _failed(self, name: str, running: _Running, error: Exception) -> None:
+        running.failures += 1
+        left = self._allowed - running.failures
+        then = f"it is disabled after {left} more" if left else "it is disabled until a restart"
+        _logger.warning(
+            "function %s raised %s: %s; %s. Correct it, or take it out of functions in the"
+            " configuration, and restart the node.",
+            name,
+            type(error).__name__,
+            error,
+            then,
+            exc_info=error,
+        )
