@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from fl_client.box import LEDGER, STORE, Box
+from fl_client.box import Box
 from fl_client.build import build_box_app
+from fl_client.home import LEDGER, STORE
 from fl_client.ledger import Ledger
 from fl_client.sensors import Annotation
 from fl_client.store import open_store

@@ -1,0 +1,12 @@
+"""A site's folder: what lies where."""
+
+STORE = "site.sqlite"
+"""Spool, windows and labels."""
+LEDGER = "ledger.sqlite"
+"""Privacy spent."""
+SLOTS = "slots"
+"""Models: a folder for each, by name."""
+MODEL = "model"
+"""The name of the task's model in ``SLOTS``."""
+RECORD = "node.json"
+"""Where the running node answers."""
