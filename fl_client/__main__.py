@@ -1,5 +1,9 @@
 """``python -m fl_client``, or ``fl-client``: the commands of a site's box.
 
+fl-client run name=kitchen broker.host=mqtt.local      the box: from sensors to predictions
+fl-client status                                       how it is
+fl-client model outputs/2026-01-31/model.onnx          the model that it serves
+fl-client replay recording.csv                         a recording through the same path
 fl-client ledger                                       privacy spent, by block of data
 fl-client ledger --path outputs/2026-01-31/12-00-00    the ledger of a simulated fleet
 fl-client ledger adopt                                 a new counter for a ledger that lost its own
@@ -11,6 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_client import ledger_command
+from fl_client.node import commands as node_commands
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
 
@@ -33,6 +38,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fl-client", description="The commands of a site's box.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    node_commands.add_commands(commands)
     ledger_command.add_command(commands)
     return parser
 

@@ -23,6 +23,11 @@ def build(node: Mapping[str, Any]) -> Any:
             raise error.__cause__ from None
         raise InvalidConfiguration(
             str(node.get("_target_")),
-            f"can't be built ({str(error).splitlines()[0]})",
+            f"can't be built ({_words(error)})",
             "Compare the node with its file under conf/",
         ) from error
+
+
+def _words(error: InstantiationException) -> str:
+    """Why, in one line: what the constructor said where it was reached."""
+    return str(error.__cause__ or error).strip().splitlines()[0]

@@ -53,8 +53,6 @@ ONLY_IN = {
 """Libraries that are kept behind few files, so that a new version of one touches these alone."""
 
 NOT_IMPORTED = {
-    "prometheus-client": "the metrics of a box",
-    "psutil": "the memory and processes of a box",
     "onnxscript": "torch.onnx imports it",
     "pytest-timeout": "pytest loads it",
     "pytest-xdist": "pytest loads it",

@@ -15,11 +15,16 @@ OPTIONS = sorted(
 )
 
 
+OF_A_NODE = ("functions", "sensors")
+"""Groups of ``node.yaml``; the others are those of ``config.yaml``."""
+
+
 @cache
 def composed(*overrides: str) -> DictConfig:
     """The configuration as the shipped package ``conf`` gives it."""
     with initialize_config_module("conf", version_base="1.3"):
-        return compose("config", overrides=list(overrides))
+        of_a_node = any(override.partition("=")[0] in OF_A_NODE for override in overrides)
+        return compose("node" if of_a_node else "config", overrides=list(overrides))
 
 
 def test_every_group_has_options() -> None:

@@ -1,0 +1,61 @@
+"""The privacy that a site has left, as its ledger says."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Budget = Mapping[str, Any]
+"""The block with least left (``block``, ``epsilon_spent``, ``epsilon_left``, ``unit``), the number
+of ``rounds`` charged, and ``last_charged`` in seconds since 1970; or ``trouble`` alone."""
+
+_LOOK_EVERY_S = 2.0
+
+
+def summary_of(blocks: Sequence[Mapping[str, Any]]) -> Budget:
+    """The summary of a ledger's blocks, as ``fl-client ledger --json`` gives them."""
+    if not blocks:
+        return {}
+    worst = min(blocks, key=lambda block: block["left"])
+    rounds = {(run, r) for block in blocks for run, some in block["rounds"].items() for r in some}
+    return {
+        "block": worst["block"],
+        "unit": worst["unit"],
+        "epsilon_spent": worst["spent"],
+        "epsilon_left": worst["left"],
+        "rounds": len(rounds),
+        "last_charged": max(block["last_charged"] for block in blocks),
+    }
+
+
+async def watch_ledger(path: Path, changed: Callable[[Budget], None]) -> None:
+    """Tell what the ledger at ``path`` says, now and whenever it has changed, until cancelled.
+
+    A process of its own reads it: accounting takes a second of work, and libraries that the sensing
+    process does without.
+    """
+    seen = None
+    while True:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            files = [file for file in path.parent.glob(f"{path.name}*") if file.suffix != ".shm"]
+            now = sorted((file.name, file.stat().st_mtime_ns) for file in files)
+            if path.is_file() and now != seen:
+                changed(await _read(path))
+                seen = now
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _read(path: Path) -> Budget:
+    reader = await asyncio.create_subprocess_exec(
+        *("nice", "-n", "10", sys.executable, "-m", "fl_client"),
+        *("ledger", "--json", "--path", str(path)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    shown, wrong = await reader.communicate()
+    if reader.returncode:
+        return {"trouble": wrong.decode().strip()}
+    return summary_of(json.loads(shown)["blocks"])

@@ -1,0 +1,195 @@
+"""From a configuration to a node: the shipped ``conf/node.yaml``, a file over it, overrides."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir, initialize_config_module
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fl_client.engine import Engine
+from fl_client.functions.runner import Functions
+from fl_client.home import MODEL, SLOTS, STORE
+from fl_client.node.child import Training
+from fl_client.node.loop import Addresses, Node
+from fl_client.node.metrics import Metrics
+from fl_client.node.outbox import Outbox
+from fl_client.node.pipeline import Path as PipelinePath
+from fl_client.node.pipeline import Pipeline
+from fl_client.node.upkeep import Upkeep
+from fl_client.sensors.broker import Broker
+from fl_client.sensors.intake import Intake
+from fl_client.sensors.mqtt import SensorLink
+from fl_client.slots import Slot
+from fl_client.spool import Spool
+from fl_client.store import open_store
+from fl_client.windows import Slicing, Source
+from fl_client.windows.grid import Grid
+from fl_client.windows.slide import Assembler
+from fl_client.windows.store import WindowStore
+from fl_common.build import build
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Task
+
+Config = Mapping[str, Any]
+_SHIPPED = "node"
+
+
+def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
+    """The resolved configuration; ``file`` stands over the shipped one, ``overrides`` over both.
+
+    Raises:
+        InvalidConfiguration: a key that there is not, a value that is missing, or no YAML.
+    """
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            shipped = compose(_SHIPPED)
+            own = None if file else compose(_SHIPPED, list(overrides))
+        config = _composed(file, overrides) if file else own
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        raise InvalidConfiguration(
+            f"configuration {file or 'conf/node.yaml'}", words, "See conf/node.yaml for every key"
+        ) from error
+    assert isinstance(values, dict)
+    _check_keys(values, OmegaConf.to_container(shipped))
+    return {str(key): value for key, value in values.items()}
+
+
+def shown(config: Config) -> str:
+    """The configuration as YAML."""
+    return OmegaConf.to_yaml(OmegaConf.create(dict(config)))
+
+
+def _composed(file: Path, overrides: Sequence[str]) -> DictConfig:
+    if not file.is_file():
+        raise InvalidConfiguration(f"--config={file}", "is not a file", "Give a YAML file")
+    with initialize_config_dir(str(file.absolute().parent), version_base="1.3"):
+        return compose(file.stem, overrides=["hydra.searchpath=[pkg://conf]", *overrides])
+
+
+def _check_keys(values: Mapping[Any, Any], known: Any) -> None:
+    """Refuse a key at the top, or in a part without a constructor, that the shipped file lacks."""
+    for place, given, allowed in (
+        ("", values, known),
+        *((f"{name}.", values.get(name), known[name]) for name in _PLAIN_PARTS),
+    ):
+        wrong = sorted(set(given or ()) - set(allowed))
+        missing = sorted(set(allowed) - set(given or ()))
+        if wrong or missing:
+            name = place + str((wrong or missing)[0])
+            raise InvalidConfiguration(
+                f"configuration key {name}",
+                "is not known" if wrong else "is missing",
+                f"The keys there are {', '.join(sorted(allowed))}",
+            )
+
+
+_CHANNEL = "fl_client.sensors.sensor.Channel"
+_PLAIN_PARTS = ("spool", "engine", "events", "http", "serving")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A node and what stands around it, ready to run."""
+
+    name: str
+    home: Path
+    node: Node
+    pipeline: Pipeline
+    intake: Intake
+    engine: Engine
+    functions: Functions
+    upkeep: Upkeep
+    outbox: Outbox
+    metrics: Metrics
+    task: Task
+    training: Training
+    http: Mapping[str, Any]
+    serving: Mapping[str, Any]
+    link: SensorLink | None
+
+
+def build_node(config: Config, *, connected: bool) -> Box:
+    """Everything of a node; without ``connected``, no link to a broker.
+
+    Raises:
+        InvalidConfiguration: a value that can't be used.
+        StoreError: the site's store can't be opened.
+    """
+    task, slicing, home = build(config["task"]), build(config["windows"]), Path(config["home"])
+    _make(home)
+    intake, sources = build_sensors(config, task)
+    engine_node = config["engine"]
+    engine = Engine(
+        Slot(home / SLOTS / MODEL), task, engine_node["threads"], engine_node["largest_batch"]
+    )
+    metrics = Metrics()
+    functions = Functions(
+        {name: build(node) for name, node in config["functions"].items()},
+        config["failures_allowed"],
+    )
+    pipeline = Pipeline(partial(_open_path, config, home, task, slicing, sources, engine))
+    upkeep = Upkeep(pipeline, engine, functions, build(config["retention"]), metrics)
+    build(config["held_out"])
+    outbox = Outbox(config["events"]["waiting"], metrics)
+    node = Node(task, intake, pipeline, functions, upkeep, outbox, _addresses(config), metrics)
+    link = SensorLink(_broker(config), intake.topics, node.take, random.Random())
+    return Box(
+        *(config["name"], home, node, pipeline, intake, engine, functions, upkeep, outbox),
+        *(metrics, task, build(config["training"]), config["http"], config["serving"]),
+        link if connected else None,
+    )
+
+
+def _open_path(
+    config: Config, home: Path, task: Task, slicing: Slicing, sources: list[Source], engine: Engine
+) -> PipelinePath:
+    connection = open_store(home / STORE)
+    return PipelinePath(
+        connection,
+        Spool(connection, **config["spool"]),
+        Assembler(task, sources, slicing),
+        WindowStore(connection, task, slicing, config["label_share"]),
+        engine,
+        Grid(task, slicing).length_ns,
+    )
+
+
+def build_sensors(config: Config, task: Task) -> tuple[Intake, list[Source]]:
+    """The sensors as the broker's messages and as the windows see them."""
+    sensors, sources = [], []
+    for name, node in config["sensors"].items():
+        constructor = {key: value for key, value in node.items() if key != "rate_hz"}
+        channels = [build({"_target_": _CHANNEL, **channel}) for channel in node["channels"]]
+        sensor = build({**constructor, "name": name, "task": task, "channels": channels})
+        sensors.append(sensor)
+        sources.append(Source(name, sensor.channels, node.get("rate_hz")))
+    annotations = build(config["annotations"]) if config["annotations"] else None
+    return Intake(sensors, annotations, config["payload_bytes"]), sources
+
+
+def _addresses(config: Config) -> Addresses:
+    events = config["events"]
+    source = f"urn:jointhedots:site:{config['name']}"
+    return Addresses(source, events["predictions"], events["happenings"])
+
+
+def _broker(config: Config) -> Broker:
+    broker: Broker = build(config["broker"])
+    return broker
+
+
+def _make(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"home={home}", f"can't be made ({error.strerror})", "Choose a writable folder"
+        ) from error

@@ -1,0 +1,93 @@
+"""The training process beside the sensing loop: started, watched and ended with the node.
+
+It shares files only (the window store, the ledger, the model slots), runs at a lower priority, and
+is started again when it ends. What the command is, the configuration says: the node knows nothing
+of Flower.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fl_common.errors import InvalidConfiguration
+
+_logger = logging.getLogger(__name__)
+_GRACE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """``command`` (a program and its arguments; null: no training) at ``nice`` 0 to 19.
+
+    After it ends it is started again in ``restart_s`` seconds, and each time it ends within that
+    time twice as late, up to ``longest_restart_s``.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    command: Sequence[str] | None
+    nice: int
+    restart_s: float
+    longest_restart_s: float
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("command", self.command is None or len(self.command) > 0, "must name a program"),
+            ("nice", 0 <= self.nice <= 19, "must lie between 0 and 19"),
+            ("restart_s", self.restart_s > 0, "must be above 0"),
+            ("longest_restart_s", self.longest_restart_s >= self.restart_s, "is below restart_s"),
+        )
+        for name, holds, rule in rules:
+            if not holds:
+                raise InvalidConfiguration(
+                    f"training.{name}={getattr(self, name)}", rule, f"Set training.{name} so"
+                )
+
+
+async def supervise(training: Training, running: Callable[[bool], None]) -> None:
+    """Keep the command running until this is cancelled; ``running`` hears of starts and ends."""
+    assert training.command is not None
+    clock, wait_s = asyncio.get_running_loop().time, training.restart_s
+    while True:
+        began = clock()
+        status = await _run(training.command, training.nice, running)
+        quick = clock() - began < training.longest_restart_s
+        _logger.warning(
+            "the training process ended with status %s and is started again in %g s; sensing goes"
+            " on. Its own log says why; run %r by hand to see it.",
+            *(status, wait_s, " ".join(training.command)),
+        )
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, training.longest_restart_s) if quick else training.restart_s
+
+
+async def _run(command: Sequence[str], nice: int, running: Callable[[bool], None]) -> int | str:
+    """One life of the command, in a process group of its own that ends with this call."""
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *("nice", "-n", str(nice), *command), start_new_session=True
+        )
+    except OSError as error:
+        return str(error)
+    running(True)
+    try:
+        return await child.wait()
+    finally:
+        running(False)
+        await _end(child)
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """End the group: first asked, then made to."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(child.wait(), _GRACE_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    await child.wait()

@@ -1,0 +1,148 @@
+"""The sensing loop: one asyncio process, and one worker thread for the disk and the model.
+
+What waits is taken as one batch: decoded, kept, windowed and predicted in the worker thread while
+the broker's connection goes on in the loop; acknowledged to the broker when it is kept. A broker
+holds back what is not acknowledged, so a slow disk slows the broker and nothing is dropped here.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from fl_client.functions import Happening
+from fl_client.functions.runner import Functions
+from fl_client.node.metrics import Metrics
+from fl_client.node.outbox import Outbox, Outgoing
+from fl_client.node.pipeline import Advanced, Answer, Pipeline
+from fl_client.node.upkeep import Upkeep
+from fl_client.prediction_events import prediction_event
+from fl_client.sensors.intake import Delivery, Intake
+from fl_common.errors import StoreError
+from fl_common.events import JSON, CloudEvent
+from fl_common.vocabulary import Task
+
+_T = TypeVar("_T")
+_logger = logging.getLogger(__name__)
+_IDLE_S = 0.25
+"""How often models, counts and what was sent are looked after while no message comes."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Names of a node: the source of its events, and the topics they go to."""
+
+    source: str
+    predictions: str
+    happenings: str
+
+
+class Node:
+    """One box's sensing: ``take`` is what a link hands messages to, ``run`` does the rest."""
+
+    def __init__(
+        self,
+        task: Task,
+        intake: Intake,
+        pipeline: Pipeline,
+        functions: Functions,
+        upkeep: Upkeep,
+        outbox: Outbox,
+        addresses: Addresses,
+        metrics: Metrics,
+    ) -> None:
+        self._task, self._intake, self._pipeline = task, intake, pipeline
+        self._functions, self._upkeep, self._outbox = functions, upkeep, outbox
+        self._addresses, self._metrics = addresses, metrics
+        self._worker = ThreadPoolExecutor(1, "worker")
+        self._turn = asyncio.Lock()
+        self.ready = asyncio.Event()
+        """Set when the model was looked for and everything in the store is taken in."""
+        self.trouble: str | None = None
+        """Why nothing can be kept at the moment; None where all is well."""
+
+    async def run(self) -> None:
+        """Load the model, take in what the store has, and look after the rest until cancelled."""
+        await self._in_worker(self._upkeep.begin)
+        while True:
+            await self._try_to_look_after()
+            self.ready.set()
+            await asyncio.sleep(_IDLE_S)
+
+    async def take(self, batch: Sequence[Delivery]) -> None:
+        """Keep ``batch``, durably, and put events of what follows from it into the outbox.
+
+        Raises:
+            StoreError: nothing was kept; the broker has the messages still.
+        """
+        received_ns = time.time_ns()
+        async with self._turn:
+            sent = self._outbox.sent()
+            try:
+                done = await self._in_worker(lambda: self._step(batch, sent, received_ns))
+            except StoreError as error:
+                self.trouble = str(error)
+                self._metrics.store_errors.inc()
+                raise
+            self.trouble = None
+            self._send(done, received_ns)
+
+    async def close(self) -> None:
+        """Note what was sent. Call it when ``run`` and the link have ended."""
+        try:
+            await self.take(())
+        except StoreError as error:
+            _logger.error("%s Some predictions are sent again after the next start.", error)
+        self._worker.shutdown()
+
+    async def _try_to_look_after(self) -> None:
+        """Steps without messages, until nothing is left that was not taken in."""
+        try:
+            await self.take(())
+            while self._pipeline.behind:
+                await self.take(())
+        except StoreError as error:
+            _logger.error("%s The broker keeps what comes; this is tried again.", error)
+
+    def _step(self, batch: Sequence[Delivery], sent: list[Answer], received_ns: int) -> Advanced:
+        """In the worker: decode, keep, cut, predict, and what is due."""
+        arrivals = self._intake.arrivals(batch, received_ns)
+        done = self._pipeline.advance(arrivals, sent, received_ns)
+        self._upkeep.after(done, received_ns)
+        return done
+
+    def _send(self, done: Advanced, received_ns: int) -> None:
+        """Events of the predictions, and of what the functions made of them."""
+        now_ns = time.time_ns()
+        latency_s, when = (now_ns - received_ns) / 1e9, datetime.fromtimestamp(now_ns / 1e9, UTC)
+        for answer in done.answers:
+            event = prediction_event(
+                *(self._addresses.source, self._task, answer.prediction, answer.row),
+                *(answer.start_ns, when, latency_s),
+            )
+            self._outbox.put(Outgoing(self._addresses.predictions, event, answer))
+            for name, happening in self._functions(answer.predicted):
+                self._metrics.happenings.labels(name).inc()
+                event = self._happened(name, happening, answer, when)
+                self._outbox.put(Outgoing(self._addresses.happenings, event, None))
+            self._metrics.latency.observe(latency_s)
+
+    def _happened(
+        self, name: str, happening: Happening, answer: Answer, when: datetime
+    ) -> CloudEvent:
+        return CloudEvent(
+            id=f"{name}/{happening.kind}/{answer.start_ns}/{answer.prediction.digest[:16]}",
+            source=self._addresses.source,
+            type=f"org.jointhedots.{happening.kind}.v1",
+            time=when,
+            subject=name,
+            datacontenttype=JSON,
+            data={"function": name, "window_start_ns": answer.start_ns, **happening.data},
+        )
+
+    async def _in_worker(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, call)

@@ -1,0 +1,114 @@
+"""What a node measures of itself, as Prometheus metrics.
+
+Names and units follow the conventions of Prometheus: base units, ``_total`` on counters. Counters
+of messages are those of the spool, kept in the store: they go on after a restart, and
+``messages_received_total = messages_processed_total + spool_messages + messages_lost_total``.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from fl_client.spool import Counts
+
+_PREFIX = "fl_client"
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class _SpoolCounts(Collector):
+    """The spool's counts as of the last commit."""
+
+    def __init__(self) -> None:
+        self.counts = Counts(0, 0, 0, 0, 0, {})
+
+    def collect(self) -> Iterable[Metric]:
+        """One family per count."""
+        counts = self.counts
+        for name, value, text in (
+            ("received", counts.received, "Messages taken from the broker"),
+            ("processed", counts.processed, "Messages that no open window needs any more"),
+            ("duplicate", counts.duplicates, "Repeated messages, which had no effect"),
+        ):
+            yield CounterMetricFamily(f"{_PREFIX}_messages_{name}", text, value=value)
+        lost = CounterMetricFamily(
+            f"{_PREFIX}_messages_lost", "Messages that could not be used", labels=["reason"]
+        )
+        for reason, count in counts.lost.items():
+            lost.add_metric([reason], count)
+        yield lost
+        for name, value, text in (
+            ("messages", counts.waiting, "Messages that wait in the spool"),
+            ("bytes", counts.waiting_bytes, "Bytes that wait in the spool"),
+        ):
+            yield GaugeMetricFamily(f"{_PREFIX}_spool_{name}", text, value=value)
+
+
+class Metrics:
+    """The metrics of one node, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._spool = _SpoolCounts()
+        self.registry.register(self._spool)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.readings = self._counter("readings", "Readings taken in", "sensor")
+        self.unused = self._counter("readings_unused", "Readings that came too late", "reason")
+        self.windows = self._counter("windows", "Windows made")
+        self.predictions = self._counter("predictions", "Predictions made", "label")
+        self.unanswered = self._counter("predictions_failed", "Windows without a finite answer")
+        self.happenings = self._counter("function_events", "Events of functions", "function")
+        self.failures = self._counter("function_failures", "Functions that raised", "function")
+        self.published = self._counter("events_published", "Events handed to the broker")
+        self.dropped = self._counter("events_dropped", "Events dropped while no broker took them")
+        self.swaps = self._counter("model_swaps", "Models that began to serve")
+        self.store_errors = self._counter("store_errors", "Commits that the store refused")
+        self.rounds = self._counter("training_rounds", "Training rounds charged to the ledger")
+        self.restarts = self._counter("training_restarts", "Starts of the training process")
+        self.latency = self._histogram(
+            "prediction_latency_seconds", "From the arrival of a window's last message to its event"
+        )
+        self.inference = self._histogram("inference_seconds", "Time in the model, per batch")
+        self.connected = self._gauge("broker_connected", "1 while the broker is connected")
+        self.labelled = self._gauge("windows_labelled", "Windows in the store that have a label")
+        self.kept = self._gauge("windows_kept", "Windows in the store")
+        self.budget = self._gauge(
+            "ledger_epsilon_left", "Epsilon left in the block of data with least"
+        )
+        self.training = self._gauge("training_up", "1 while the training process runs")
+        self.model = self._gauge("model_info", "The model that serves", "digest")
+        self._digest: str | None = None
+
+    def set_counts(self, counts: Counts) -> None:
+        """The spool's counts, as of now."""
+        self._spool.counts = counts
+
+    def set_model(self, digest: str | None) -> None:
+        """``digest`` is the model that serves, and no other."""
+        if digest != self._digest:
+            self.model.clear()
+            self._digest = digest
+            if digest is not None:
+                self.model.labels(digest).set(1)
+
+    def text(self) -> bytes:
+        """The exposition format of Prometheus (text)."""
+        return generate_latest(self.registry)
+
+    def value(self, name: str, labels: Mapping[str, str] | None = None) -> float:
+        """A sample's present value by its name without the prefix; 0 where there is none."""
+        found = self.registry.get_sample_value(f"{_PREFIX}_{name}", dict(labels or {}))
+        return found or 0.0
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(f"{_PREFIX}_{name}", text, registry=self.registry, buckets=_SECONDS)

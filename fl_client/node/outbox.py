@@ -1,0 +1,91 @@
+"""Events on their way to the broker: published in order, bounded, and counted when they go."""
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+
+from fl_client.node.metrics import Metrics
+from fl_client.node.pipeline import Answer
+from fl_client.sensors.mqtt import NotConnected, SensorLink
+from fl_common.events import CloudEvent, to_binary, to_structured
+
+_WITHOUT_PROPERTIES = "3.1.1"
+_LOOK_AGAIN_S = 0.2
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event for ``topic``; ``answer`` is the prediction it tells, None for a function's."""
+
+    topic: str
+    event: CloudEvent
+    answer: Answer | None
+
+
+class Outbox:
+    """At most ``limit`` events wait; of more, the oldest are dropped and counted.
+
+    A prediction that was dropped stays marked as not predicted in the store, and is made again when
+    the node starts.
+    """
+
+    def __init__(self, limit: int, metrics: Metrics) -> None:
+        self._limit, self._metrics = limit, metrics
+        self._waiting = deque[Outgoing]()
+        self._filled = asyncio.Event()
+        self._sent: list[Answer] = []
+        self._warned = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, outgoing: Outgoing) -> None:
+        """Let ``outgoing`` go out in its turn."""
+        self._waiting.append(outgoing)
+        if len(self._waiting) > self._limit:
+            self._waiting.popleft()
+            self._metrics.dropped.inc()
+            if not self._warned:
+                self._warned = True
+                _logger.warning(
+                    "%d events wait for the broker, and the oldest are dropped from now on. Check"
+                    " the broker, or raise events.waiting.",
+                    self._limit,
+                )
+        self._filled.set()
+
+    def sent(self) -> list[Answer]:
+        """The predictions that went out since the last call."""
+        sent, self._sent = self._sent, []
+        return sent
+
+    async def run(self, link: SensorLink) -> None:
+        """Publish what comes, in order, until this is cancelled."""
+        while True:
+            while self._waiting:
+                outgoing = self._waiting[0]
+                await self._publish(link, outgoing)
+                if self._waiting and self._waiting[0] is outgoing:
+                    self._waiting.popleft()
+                self._metrics.published.inc()
+                self._warned = False
+                if outgoing.answer is not None:
+                    self._sent.append(outgoing.answer)
+            self._filled.clear()
+            await self._filled.wait()
+
+    async def _publish(self, link: SensorLink, outgoing: Outgoing) -> None:
+        """Returns when the broker has it."""
+        while True:
+            with suppress(NotConnected):
+                if link.status.protocol == _WITHOUT_PROPERTIES:
+                    return await link.publish(outgoing.topic, to_structured(outgoing.event), 1)
+                message = to_binary(outgoing.event)
+                return await link.publish(
+                    *(outgoing.topic, message.payload, 1, message.content_type),
+                    user_properties=dict(message.user_properties),
+                )
+            await asyncio.sleep(_LOOK_AGAIN_S)

@@ -1,0 +1,226 @@
+"""From kept messages to predictions: what the worker thread of a node does.
+
+One call of ``advance`` takes in all messages that wait and commits once: the messages into the
+spool, the windows they closed, the rows that no open window needs any more, and the predictions
+that went out since the last call. So a crash at any instant leaves a whole state, from which a new
+pipeline goes on: open windows are rebuilt from the waiting rows, and windows without a prediction
+are predicted again. A prediction is sent at least once, a window is made exactly once.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+import numpy as np
+
+from fl_client.answers import Prediction
+from fl_client.engine import Engine
+from fl_client.functions import Predicted
+from fl_client.sensors import Annotation, Readings
+from fl_client.spool import Appended, Arrival, Counts, Spool
+from fl_client.store import transaction
+from fl_client.windows import Window
+from fl_client.windows.slide import Assembler
+from fl_client.windows.store import Retention, WindowCounts, WindowStore
+from fl_common.errors import NoModel, StoreError
+
+_ROWS_AT_ONCE = 4000
+"""Spool rows taken in by one call: bounds the time and memory of a restart's catching up."""
+_PREDICTED_AT_ONCE = 256
+_NO_ANSWER = -1
+
+
+@dataclass(frozen=True)
+class Path:
+    """The parts that a message passes, on one connection; ``length_ns`` is a window's length."""
+
+    connection: sqlite3.Connection
+    spool: Spool
+    assembler: Assembler
+    windows: WindowStore
+    engine: Engine
+    length_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Row ``row`` of ``prediction`` is that of the window that starts at ``start_ns``."""
+
+    start_ns: int
+    prediction: Prediction
+    row: int
+    predicted: Predicted
+
+
+@dataclass
+class Advanced:
+    """What one call did: ``readings`` taken in by sensor, and how many of all were late or ahead.
+
+    ``unanswered`` windows have no finite prediction; ``no_model`` says that none serves.
+    """
+
+    appended: Appended
+    readings: dict[str, int] = field(default_factory=dict)
+    late: int = 0
+    ahead: int = 0
+    unknown_labels: int = 0
+    windows: int = 0
+    answers: list[Answer] = field(default_factory=list)
+    unanswered: int = 0
+    seconds: float = 0.0
+    no_model: bool = False
+
+
+class Pipeline:
+    """One site's path. ``open_path`` makes its parts anew from the store, also after an error.
+
+    One thread at a time.
+    """
+
+    def __init__(self, open_path: Callable[[], Path]) -> None:
+        self._open_path = open_path
+        self._open()
+
+    def _open(self) -> None:
+        self._path = self._open_path()
+        self._needed: list[tuple[int, int]] = []  # newest stamp and sequence of rows, a heap
+        self._marked: list[tuple[int, int]] = []  # start and label of windows to mark
+        self._backlog = True  # windows in the store may wait for a prediction
+        self._asked_to = 0  # the start up to which those were asked for
+        self._has_model = True
+        self.behind = True
+        """Rows may wait that were not taken in yet: call ``advance`` again."""
+
+    def advance(self, arrivals: Sequence[Arrival], sent: Sequence[Answer], now_ns: int) -> Advanced:
+        """Keep ``arrivals``, durably, and predict the windows that they close.
+
+        ``sent`` are answers that have gone out. ``now_ns`` is the box's clock, since 1970.
+
+        Raises:
+            StoreFull, StoreError: nothing of the call was kept; the next call begins anew from
+                what the store has. ``sent`` is then sent again.
+        """
+        marks = [*self._marked, *map(_mark, sent)]
+        try:
+            with transaction(self._path.connection):
+                done = Advanced(self._path.spool.append(arrivals) if arrivals else _NOTHING)
+                if marks:
+                    starts, labels = zip(*marks, strict=True)
+                    self._path.windows.predicted(starts, labels)
+                windows = self._take_in(done, now_ns)
+        except StoreError:
+            self._open()
+            raise
+        self._marked = []
+        done.windows = len(windows)
+        self._predict(windows, done)
+        return done
+
+    def swap(self) -> bool:
+        """Let the engine change to the slot's version; True when another model serves."""
+        changed = self._path.engine.swap()
+        if changed:
+            self._backlog, self._asked_to, self._has_model = True, 0, True
+        return changed
+
+    def retain(self, retention: Retention, now_ns: int) -> int:
+        """Remove windows that are too old or too much; how many."""
+        return self._path.windows.retain(retention, now_ns)
+
+    def counts(self) -> tuple[Counts, WindowCounts]:
+        """The spool's and the windows' counts."""
+        return self._path.spool.counts(), self._path.windows.counts()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to take in, to mark or to predict."""
+        return not (self.behind or self._marked)
+
+    def _take_in(self, done: Advanced, now_ns: int) -> list[Window]:
+        path = self._path
+        rows = path.spool.waiting(_ROWS_AT_ONCE)
+        self.behind = len(rows) == _ROWS_AT_ONCE
+        if not rows:
+            return []
+        annotations = [(s, item) for s, item in rows if isinstance(item, Annotation)]
+        if annotations:
+            done.unknown_labels = path.windows.annotate([item for _, item in annotations])
+            path.spool.done([sequence for sequence, _ in annotations])
+        self._add([(s, item) for s, item in rows if isinstance(item, Readings)], done, now_ns)
+        windows = path.assembler.closed()
+        path.windows.add(windows)
+        path.spool.done(self._used_up())
+        return windows
+
+    def _add(self, rows: Sequence[tuple[int, Readings]], done: Advanced, now_ns: int) -> None:
+        """Readings into the assembler; a message of which nothing can be used is lost."""
+        if not rows:
+            return
+        taken = self._path.assembler.add([item for _, item in rows], now_ns)
+        done.late, done.ahead = int(taken.late_M.sum()), int(taken.ahead_M.sum())
+        lost: dict[str, list[int]] = {"late": [], "ahead": []}
+        unused_M = (taken.late_M + taken.ahead_M).tolist()
+        for (sequence, item), unused, ahead in zip(rows, unused_M, taken.ahead_M, strict=True):
+            count = len(item.times_N)
+            done.readings[item.sensor] = done.readings.get(item.sensor, 0) + count
+            if unused == count:
+                lost["ahead" if ahead else "late"].append(sequence)
+            else:
+                newest = item.times_N[-1] if count == 1 else item.times_N.max()
+                heappush(self._needed, (int(newest), sequence))
+        for reason, sequences in lost.items():
+            if sequences:
+                self._path.spool.lose(sequences, reason)
+
+    def _used_up(self) -> list[int]:
+        """Rows whose readings no open window can use."""
+        if self._path.assembler.watermark_ns is None:
+            return []
+        before_ns, used = self._path.assembler.needed_from_ns, []
+        while self._needed and self._needed[0][0] < before_ns:
+            used.append(heappop(self._needed)[1])
+        return used
+
+    def _predict(self, new: list[Window], done: Advanced) -> None:
+        """Answers for the new windows; while older ones wait in the store, for those in turn."""
+        if not self._has_model:
+            done.no_model = True
+            return
+        windows = self._waiting(new) if self._backlog else new
+        if not windows:
+            return
+        try:
+            prediction = self._path.engine.predict(np.stack([w.values_TC for w in windows]))
+        except NoModel:
+            self._backlog = done.no_model = True
+            self._has_model = False
+            return
+        done.seconds = prediction.seconds
+        is_answered_N, rows = prediction.answered_N, prediction.probabilities_NK.tolist()
+        for row, (window, row_K) in enumerate(zip(windows, rows, strict=True)):
+            if not is_answered_N[row]:
+                self._marked.append((window.start_ns, _NO_ANSWER))
+                done.unanswered += 1
+                continue
+            end_ns = window.start_ns + self._path.length_ns
+            predicted = Predicted(window.start_ns, end_ns, prediction.labels, tuple(row_K))
+            done.answers.append(Answer(window.start_ns, prediction, row, predicted))
+
+    def _waiting(self, new: list[Window]) -> list[Window]:
+        """The next windows in the store without a prediction, and new ones from before those."""
+        found = self._path.windows.unpredicted(_PREDICTED_AT_ONCE, self._asked_to)
+        early = [window for window in new if window.start_ns < self._asked_to]
+        self._backlog = len(found) == _PREDICTED_AT_ONCE
+        self.behind |= self._backlog
+        if found:
+            self._asked_to = found[-1].start_ns + 1
+        return early + found
+
+
+def _mark(answer: Answer) -> tuple[int, int]:
+    predicted = answer.predicted
+    return predicted.start_ns, predicted.labels.index(predicted.label)
+
+
+_NOTHING = Appended(0, 0, {})

@@ -1,0 +1,134 @@
+"""``fl-client replay``: a recording through the path of a node, as fast as it goes."""
+
+import argparse
+import json
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fl_client.home import MODEL, SLOTS
+from fl_client.node.build import Box, build_node, build_sensors, read_config
+from fl_client.node.pipeline import Answer
+from fl_client.node.recording import Recording
+from fl_client.slots import Slot
+from fl_client.spool import Arrival
+from fl_common.build import build
+from fl_common.errors import InvalidConfiguration
+
+
+def replay(options: argparse.Namespace) -> None:
+    """The command.
+
+    Raises:
+        JoinTheDotsError: a configuration, a recording or a model that can't be used.
+    """
+    config = read_config(options.config, options.overrides)
+    task = build(config["task"])
+    recording = Recording(options.file, task, build_sensors(config, task)[1])
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="replay-")))
+        _copy_model(Path(config["home"]), home)
+        box = build_node({**config, "home": str(home)}, connected=False)
+        out = stack.enter_context(options.out.open("w")) if options.out else None
+        played = _play(box, recording, out)
+        Console(highlight=False).print(_table(box, played))
+
+
+@dataclass
+class _Played:
+    """What a replay counted."""
+
+    readings: int = 0
+    windows: int = 0
+    predictions: Counter[str] = field(default_factory=Counter)
+    happenings: int = 0
+    seconds: float = 0.0
+
+
+def _play(box: Box, recording: Recording, out: TextIO | None) -> _Played:
+    played, sent, began = _Played(), list[Answer](), time.monotonic()
+    bar = Progress(
+        *(TextColumn("{task.fields[readings]:,} readings"), BarColumn()),
+        *(TaskProgressColumn(), TimeRemainingColumn()),
+    )
+    box.upkeep.begin()
+    with bar:
+        line = bar.add_task("", total=recording.size, readings=0)
+        for piece in recording.pieces():
+            arrivals = [Arrival(item) for item in piece.items]
+            sent = _step(box, arrivals, sent, piece.now_ns, played, out)
+            played.readings += piece.rows
+            bar.update(line, completed=piece.bytes_read, readings=played.readings)
+        while sent or box.pipeline.behind:
+            sent = _step(box, [], sent, 0, played, out)
+    played.seconds = time.monotonic() - began
+    return played
+
+
+def _step(
+    box: Box,
+    arrivals: list[Arrival],
+    sent: list[Answer],
+    now_ns: int,
+    played: _Played,
+    out: TextIO | None,
+) -> list[Answer]:
+    """One call of the pipeline; what it answered."""
+    done = box.pipeline.advance(arrivals, sent, now_ns)
+    played.windows += done.windows
+    for answer in done.answers:
+        predicted = answer.predicted
+        played.predictions[predicted.label] += 1
+        _write(out, {"start_ns": predicted.start_ns, "label": predicted.label,
+                     "probability": max(predicted.probabilities)})  # fmt: skip
+        for name, happening in box.functions(predicted):
+            played.happenings += 1
+            _write(out, {"function": name, "kind": happening.kind, **happening.data})
+    return done.answers
+
+
+def _write(out: TextIO | None, line: dict[str, Any]) -> None:
+    if out is not None:
+        out.write(json.dumps(line) + "\n")
+
+
+def _copy_model(site: Path, home: Path) -> None:
+    """The model of the site's slot into the replay's."""
+    slot = Slot(site / SLOTS / MODEL)
+    digest = slot.current()
+    if digest is None:
+        raise InvalidConfiguration(
+            f"home={site}", "has no model", "Place one with: fl-client model FILE --home FOLDER"
+        )
+    own = Slot(home / SLOTS / MODEL)
+    own.activate(own.place(slot.folder / "versions" / digest / "model.onnx"))
+
+
+def _table(box: Box, played: _Played) -> Table:
+    spool, windows = box.pipeline.counts()
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    speed = played.readings / max(played.seconds, 1e-9)
+    table.add_row("readings", f"{played.readings:,} ({speed:,.0f} a second)")
+    lost = sum(spool.lost.values())
+    table.add_row(
+        "messages",
+        f"{spool.received:,} received = {spool.processed:,} processed + {spool.waiting:,} waiting"
+        f" + {lost:,} lost",
+    )
+    table.add_row("windows", f"{played.windows:,}, of which {windows.labelled:,} labelled")
+    labels = ", ".join(f"{label} {count:,}" for label, count in played.predictions.most_common())
+    table.add_row("predictions", labels or "none")
+    if windows.judged:
+        share = windows.agreeing / windows.judged
+        table.add_row("accuracy", f"{share:.1%} of {windows.judged:,} labelled windows")
+    table.add_row("events", f"{played.happenings:,}")
+    return table

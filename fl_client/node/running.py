@@ -1,0 +1,187 @@
+"""A node as a process: everything that runs beside the loop, from the start to a signal."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from fl_client.home import LEDGER, MODEL
+from fl_client.node.budget import Budget, watch_ledger
+from fl_client.node.build import Box
+from fl_client.node.child import supervise
+from fl_client.node.status import counts_of, write_record
+from fl_client.node.watch import Watch
+from fl_common.errors import InvalidConfiguration
+
+_logger = logging.getLogger(__name__)
+_GRACE_S = 2.0
+_LOCK = "node.lock"
+
+
+class Running:
+    """``box`` as a process. ``serve`` ends with SIGTERM or SIGINT, everything noted and closed."""
+
+    def __init__(self, box: Box) -> None:
+        self._box = box
+        self._began = time.monotonic()
+        self._budget: Budget | None = None
+        self._rounds = 0
+
+    async def serve(self) -> None:
+        """Run until a signal.
+
+        Raises:
+            JoinTheDotsError: something can't be started.
+        """
+        box, stop = self._box, asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        lock = _sole(box.home)
+        watch = Watch(
+            box.http["host"], box.http["port"], box.metrics.text, self.health, self.status
+        )
+        try:
+            write_record(box.home, box.http["host"], watch.port)
+            async with self._inference():
+                await self._until(stop, watch.port)
+        finally:
+            watch.close()
+            lock.close()
+
+    async def _until(self, stop: asyncio.Event, port: int) -> None:
+        """The loops, until ``stop`` or until one of them fails."""
+        box = self._box
+        assert box.link is not None
+        loops = [
+            box.node.run(),
+            self._when_ready(port),
+            watch_ledger(box.home / LEDGER, self._charged),
+        ]
+        if box.training.command is not None:
+            loops.append(supervise(box.training, self._training))
+        tasks = [asyncio.create_task(loop) for loop in (*loops, box.outbox.run(box.link))]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await _ended([*tasks, stopping])
+            await box.node.close()
+            _logger.info("stopped; everything that was acknowledged to the broker is kept")
+
+    async def _when_ready(self, port: int) -> None:
+        """Listen to the broker once the store is taken in."""
+        box = self._box
+        await box.node.ready.wait()
+        assert box.link is not None
+        _logger.info(
+            "ready after %.2f s: site %s in %s, http port %d",
+            *(time.time() - psutil.Process().create_time(), box.name, box.home, port),
+        )
+        await box.link.run()
+
+    @contextlib.asynccontextmanager
+    async def _inference(self) -> AsyncIterator[None]:
+        """The inference service, where it is configured."""
+        settings = dict(self._box.serving)
+        if settings["address"] is None:
+            yield
+            return
+        from fl_client.serving import InferenceServer  # 20 MB that most boxes do without
+
+        server = InferenceServer({MODEL: self._box.engine}, **settings)
+        port = await server.start()
+        _logger.info("the inference service answers on port %d", port)
+        try:
+            yield
+        finally:
+            await server.stop(_GRACE_S)
+
+    def health(self) -> list[str]:
+        """What is wrong, in words for a person; empty where nothing is."""
+        box, wrong = self._box, []
+        if not box.node.ready.is_set():
+            wrong.append("starting: messages in the store are taken in")
+        if box.node.trouble is not None:
+            wrong.append(box.node.trouble)
+        if box.link is not None and not box.link.status.connected:
+            wrong.append(f"no connection to the broker: {box.link.status.fault or 'connecting'}")
+        engine = box.engine.status()
+        if engine.digest is None:
+            wrong.append("no model serves: place one with fl-client model FILE")
+        return wrong
+
+    def status(self) -> Mapping[str, Any]:
+        """Everything that ``fl-client status`` shows, as JSON values."""
+        box, link = self._box, self._box.link
+        assert link is not None
+        engine, windows = box.engine.status(), box.upkeep.windows
+        box.metrics.connected.set(link.status.connected)
+        return {
+            "running": True,
+            "pid": os.getpid(),
+            "name": box.name,
+            "home": str(box.home),
+            "task": box.task.name,
+            "up_s": time.monotonic() - self._began,
+            "wrong": self.health(),
+            "broker": {"connected": link.status.connected, "protocol": link.status.protocol},
+            "readings": {"total": box.upkeep.readings, "per_s": box.upkeep.readings_per_s},
+            "messages": counts_of(box.upkeep.spool),
+            "windows": {"kept": windows.kept, "labelled": windows.labelled},
+            "predictions": box.upkeep.predictions,
+            "accuracy": {"agreeing": windows.agreeing, "judged": windows.judged},
+            "events_waiting": len(box.outbox),
+            "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
+            "functions": {
+                "failures": dict(box.functions.failures),
+                "disabled": list(box.functions.disabled),
+            },
+            "training": {"configured": box.training.command is not None},
+            "ledger": self._budget,
+        }
+
+    def _charged(self, budget: Budget) -> None:
+        self._budget, metrics = budget, self._box.metrics
+        if "rounds" in budget:
+            metrics.rounds.inc(budget["rounds"] - self._rounds)
+            self._rounds = budget["rounds"]
+            metrics.budget.set(budget["epsilon_left"])
+
+    def _training(self, running: bool) -> None:
+        self._box.metrics.training.set(running)
+        if running:
+            self._box.metrics.restarts.inc()
+
+
+async def _ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel ``tasks`` and wait for them; what one raised was told before."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _sole(home: Path) -> IO[str]:
+    """A lock on ``home`` until it is closed, or this process ends.
+
+    Raises:
+        InvalidConfiguration: another process has it.
+    """
+    lock = (home / _LOCK).open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise InvalidConfiguration(
+            f"home={home}", "is in use: another node runs there", "Stop it, or name another folder"
+        ) from error
+    return lock

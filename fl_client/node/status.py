@@ -1,0 +1,89 @@
+"""How a node is: gathered by the node itself, or read from its files when it does not run."""
+
+import json
+import os
+import time
+import urllib.request
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from fl_client.home import LEDGER, MODEL, RECORD, SLOTS, STORE
+from fl_client.node.budget import Budget, summary_of
+from fl_client.slots import Slot
+from fl_client.spool import Counts, Spool
+from fl_client.store import open_store
+from fl_common.errors import InvalidConfiguration, LedgerError
+
+_SECONDS = 5.0
+
+Status = Mapping[str, Any]
+"""JSON values; see docs/reference/node.md."""
+
+
+def write_record(home: Path, host: str, port: int) -> None:
+    """Say where the node of ``home`` answers."""
+    part = home / f".{RECORD}.part"
+    part.write_text(json.dumps({"pid": os.getpid(), "host": host, "port": port}))
+    part.replace(home / RECORD)
+
+
+def read_status(home: Path) -> Status:
+    """The status of the node of ``home``: its own words, else what its files say.
+
+    Raises:
+        InvalidConfiguration: no node ever ran there.
+    """
+    try:
+        record = json.loads((home / RECORD).read_text())
+        address = f"http://{record['host']}:{record['port']}/status"
+        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:
+            status: dict[str, Any] = json.load(answer)
+        if status["pid"] == record["pid"]:
+            return status
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return _from_files(home)
+
+
+def _from_files(home: Path) -> Status:
+    store = home / STORE
+    if not store.is_file():
+        raise InvalidConfiguration(
+            f"home={home}", "has no site's store", "Name the folder of a node: --home FOLDER"
+        )
+    with closing(open_store(store)) as connection:
+        counts = Spool(connection, 1, "reject", 1).counts()
+    return {
+        "running": False,
+        "home": str(home),
+        "messages": counts_of(counts),
+        "model": {"digest": Slot(home / SLOTS / MODEL).current()},
+        "ledger": _budget(home / LEDGER),
+    }
+
+
+def _budget(path: Path) -> Budget | None:
+    if not path.is_file():
+        return None
+    from fl_client.ledger import Ledger  # with accounting: a second that a running node spares us
+    from fl_client.ledger_table import states_of, to_json
+
+    try:
+        with closing(Ledger(path, time.time, None)) as ledger:
+            return summary_of(to_json(ledger, states_of(ledger, ledger.sites()))["blocks"])
+    except LedgerError as error:
+        return {"trouble": str(error)}
+
+
+def counts_of(counts: Counts) -> dict[str, Any]:
+    """The spool's counts as JSON values."""
+    return {
+        "received": counts.received,
+        "processed": counts.processed,
+        "waiting": counts.waiting,
+        "waiting_bytes": counts.waiting_bytes,
+        "duplicates": counts.duplicates,
+        "lost": dict(counts.lost),
+    }

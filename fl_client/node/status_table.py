@@ -1,0 +1,91 @@
+"""A node's status as a table for people."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from fl_client.node.status import Status
+
+
+def status_table(status: Status) -> Table:
+    """Two columns; what is wrong stands first, in red."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _rows(status):
+        table.add_row(name, value)
+    return table
+
+
+def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
+    if status["running"]:
+        up = timedelta(seconds=round(status["up_s"]))
+        yield "site", f"{status['name']}, task {status['task']}, running for {up}"
+        wrong = status["wrong"]
+        yield "health", Text("\n".join(wrong), style="red") if wrong else Text("ok", style="green")
+        broker = status["broker"]
+        yield "broker", f"connected, MQTT {broker['protocol']}" if broker["connected"] else "away"
+        readings = status["readings"]
+        yield "readings", f"{readings['per_s']:,.0f} a second, {readings['total']:,} since start"
+    else:
+        yield "site", Text(f"{status['home']}: the node does not run", style="red")
+        yield "", "What follows is read from its files. Start it with: fl-client run"
+    yield from _messages(status["messages"])
+    if status["running"]:
+        yield from _windows(status)
+    yield from _model(status["model"])
+    yield from _ledger(status["ledger"])
+
+
+def _messages(messages: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
+    waiting, size = messages["waiting"], messages["waiting_bytes"]
+    yield "spool", f"{waiting:,} messages wait ({size / 2**20:,.1f} MiB)"
+    lost = sum(messages["lost"].values())
+    counts = (
+        f"{messages['received']:,} received = {messages['processed']:,} processed"
+        f" + {waiting:,} waiting + {lost:,} lost"
+    )
+    yield "messages", f"{counts}; {messages['duplicates']:,} repeated"
+    if lost:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in messages["lost"].items())
+        yield "lost", Text(reasons, style="yellow")
+
+
+def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
+    windows, accuracy = status["windows"], status["accuracy"]
+    yield "windows", f"{windows['kept']:,} kept, {windows['labelled']:,} labelled"
+    judged = accuracy["judged"]
+    agree = f"; {accuracy['agreeing'] / judged:.1%} of {judged:,} labelled agree" if judged else ""
+    waiting = status["events_waiting"]
+    waits = f"; {waiting:,} events wait for the broker" if waiting else ""
+    yield "predictions", f"{status['predictions']:,} since start{agree}{waits}"
+    functions = status["functions"]
+    if any(functions["failures"].values()):
+        failed = ", ".join(f"{n} {count}x" for n, count in functions["failures"].items() if count)
+        off = f"; disabled: {', '.join(functions['disabled'])}" if functions["disabled"] else ""
+        yield "functions", Text(f"raised: {failed}{off}", style="yellow")
+
+
+def _model(model: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
+    digest = model["digest"]
+    yield "model", digest[:12] if digest else Text("none", style="red")
+    if model.get("trouble"):
+        yield "", Text(f"{model['wanted'][:12]} is not used: {model['trouble']}", style="yellow")
+
+
+def _ledger(ledger: dict[str, Any] | None) -> Iterator[tuple[str, Text | str]]:
+    if not ledger:
+        yield "privacy", "nothing charged"
+    elif "trouble" in ledger:
+        yield "privacy", Text(ledger["trouble"], style="red")
+    else:
+        last = datetime.fromtimestamp(ledger["last_charged"], UTC)
+        yield (
+            "privacy",
+            f"epsilon {ledger['epsilon_left']:.3f} left for each {ledger['unit']} of block"
+            f" {ledger['block']} ({ledger['epsilon_spent']:.3f} spent)",
+        )
+        yield "training", f"{ledger['rounds']} rounds, the last at {last:%Y-%m-%d %H:%M} UTC"

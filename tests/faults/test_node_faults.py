@@ -1,0 +1,125 @@
+"""Faults through the whole node, on a real broker: what was acknowledged is never lost."""
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.mosquitto import Mosquitto
+from tests.nodes import NodeProcess, World, expected_starts, node, place_model, wait_for
+
+KILLS = 10
+PER_KILL = 12
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path_factory.mktemp("broker")) as started:
+        yield started
+
+
+def counted(process: NodeProcess, received: int) -> bool:
+    counts = process.status().get("messages")
+    if counts is None:
+        return False
+    assert counts["received"] == (
+        counts["processed"] + counts["waiting"] + sum(counts["lost"].values())
+    )
+    return bool(counts["received"] == received)
+
+
+def test_killed_at_random_instants_it_loses_nothing(tmp_path: Path, broker: Mosquitto) -> None:
+    chance, home = random.Random(5), tmp_path / "killed"
+    place_model(home)
+    process = NodeProcess(home, broker.port)
+    with World(broker.port, "killed") as world:
+        process.start()
+        try:
+            process.wait()
+            for kill in range(KILLS):
+                world.send(kill * PER_KILL, (kill + 1) * PER_KILL)
+                time.sleep(chance.uniform(0, 0.8))  # the instant is what is tried, not a wait
+                process.kill()
+                process.start()
+            sent = KILLS * PER_KILL
+            wait_for(lambda: counted(process, sent), "every message, once")
+            wait_for(lambda: world.starts() >= expected_starts(sent), "every prediction")
+            assert world.starts() == expected_starts(sent)
+            every = len(expected_starts(sent))
+            wait_for(lambda: process.status()["windows"]["kept"] == every, "each window, once")
+            assert process.status()["messages"]["lost"] == {}
+        finally:
+            process.kill()
+
+
+def test_a_broker_that_restarts_gets_what_was_predicted_meanwhile(tmp_path: Path) -> None:
+    home = tmp_path / "restarted"
+    place_model(home)
+    with (
+        Mosquitto(tmp_path / "broker") as own,
+        World(own.port, "restarted") as world,
+        node(home, own.port) as process,
+    ):
+        process.wait()
+        world.send(0, 30)
+        wait_for(lambda: counted(process, 30), "the first messages")
+        own.stop()
+        wait_for(lambda: process.ask("/healthz")[0] == 503, "a node that tells")
+        assert "no connection to the broker" in process.ask("/healthz")[1].decode()
+        own.start()
+        process.wait()
+        world.send(30, 60)
+        wait_for(lambda: counted(process, 60), "all messages")
+        wait_for(lambda: world.starts() >= expected_starts(60), "all predictions")
+
+
+def test_a_bad_model_in_the_slot_leaves_the_good_one_serving(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    home = tmp_path / "swapped"
+    good = place_model(home)
+    with node(home, broker.port) as process, World(broker.port, "swapped") as world:
+        process.wait()
+        world.send(0, 30)
+        slot = home / "slots" / "model"
+        bad = "0" * 64
+        (slot / "versions" / bad).mkdir()
+        (slot / "versions" / bad / "model.onnx").write_bytes(b"cut off")
+        (slot / "current").write_text(bad)
+        wait_for(lambda: process.status()["model"]["trouble"], "the trouble to be told")
+        world.send(30, 60)
+        wait_for(lambda: world.starts() >= expected_starts(60), "all predictions")
+        assert process.status()["model"]["digest"] == good
+        assert {d["model"] for t, d in world.heard if t.startswith("pred")} == {good}
+        better = place_model(home, seed=1)
+        wait_for(lambda: process.status()["model"]["digest"] == better, "the next model")
+
+
+def test_two_nodes_with_one_identity_share_the_session_and_say_so(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    for name in ("first", "second"):
+        place_model(tmp_path / name)
+    identity = ("broker.identity=twins", "broker.taken_over_seconds=600")
+    with node(tmp_path / "first", broker.port, *identity) as first:
+        first.wait()
+        with node(tmp_path / "second", broker.port, *identity) as second:
+            second.wait()
+            wait_for(lambda: first.status()["wrong"], "the first one to tell")
+            assert "identity" in first.status()["wrong"][0] + first.log()
+
+
+def test_a_second_node_on_one_folder_is_refused(tmp_path: Path, broker: Mosquitto) -> None:
+    home = tmp_path / "shared"
+    place_model(home)
+    with node(home, broker.port) as first:
+        first.wait()
+        second = NodeProcess(home, broker.port)
+        record = (home / "node.json").read_text()
+        second.start()
+        assert second.process.wait(120) == 2
+        assert "another node runs" in second.log()
+        (home / "node.json").write_text(record)
+        assert first.status()["wrong"] == []
