@@ -44,6 +44,7 @@ class SiteApp(ClientApp):
         self.train()(lambda message, context: self.answer([(message, context)])[0])
         self.evaluate()(self._evaluate)
         self.query()(self._name)
+        self.query(wire.SHADOW)(self._shadow)
 
     def answer(self, asked: Asked) -> list[Message]:
         """Replies to training messages, in order, as one cohort.
@@ -67,6 +68,12 @@ class SiteApp(ClientApp):
             site = self._site_of(context.node_config)
             instruction = self._reader.read(message.content)
             answer = self._participation().evaluate(site, instruction)
+        return Message(wire.write_answer(answer), reply_to=message)
+
+    def _shadow(self, message: Message, context: Context) -> Message:
+        with _by_its_kind_alone():
+            site = self._site_of(context.node_config)
+            answer = self._participation().shadow(site, self._reader.read(message.content))
         return Message(wire.write_answer(answer), reply_to=message)
 
     def _name(self, message: Message, context: Context) -> Message:

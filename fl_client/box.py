@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fl_client.home import STORE
+from fl_client.components.counts import COUNTS, FOLDER, read_counts
 from fl_client.participation import Site
 from fl_client.windows import Slicing
 from fl_client.windows.grid import Grid, windows_per_reading
@@ -22,6 +22,8 @@ from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import Task, Windows
 
+STORE, LEDGER = "site.sqlite", "ledger.sqlite"
+"""Files in a box's folder."""
 _NICE = 10
 
 
@@ -51,6 +53,7 @@ class Box:
             training_windows=self.training_windows,
             held_out_windows=self.held_out_windows,
             check_plan=self.check_plan,
+            shadow_counts=lambda: read_counts(self.home / FOLDER / COUNTS),
         )
 
     def training_windows(self) -> Windows:

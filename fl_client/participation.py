@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fl_client.components.counts import Counts
 from fl_client.compressing import compress
 from fl_client.evaluating import answer_evaluation
 from fl_client.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.releases import Releases
 from fl_client.residuals import Residuals
+from fl_client.shadow_release import answer_shadow
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_task, refuse
 from fl_client.uplink import release_refusal, release_update
@@ -28,7 +30,8 @@ from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 class Site:
     """One site's name and private data; ``position`` is its place in a simulated fleet, else -1.
 
-    ``check_plan`` raises ``BadInput`` for a plan that the site takes no part in.
+    ``check_plan`` raises ``BadInput`` for a plan that the site takes no part in. ``shadow_counts``
+    are of the candidate that runs beside production; none where none does.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Site:
     training_windows: Callable[[], Windows] = field(repr=False)
     held_out_windows: Callable[[], Windows] = field(repr=False)
     check_plan: Callable[[RunPlan], None] = field(repr=False)
+    shadow_counts: Callable[[], Counts] = field(repr=False, default=Counts)
 
 
 Answer = LocalUpdate | Refusal
@@ -73,13 +77,15 @@ class Participation:
 
     def evaluate(self, site: Site, instruction: Instruction) -> Evaluation | Refusal:
         """Counts of the instruction's parameters on the site's held-out windows, or a refusal."""
-        try:
-            site.check_plan(instruction.plan)
-        except BadInput as error:
-            plan, round_ = instruction.plan, instruction.round
-            refusal = Refusal(site.name, plan.run, round_, RefusalReason.PLAN, str(error))
-            return release_refusal(refusal, instruction)
+        if (refusal := _refusal_of(site, instruction)) is not None:
+            return refusal
         return answer_evaluation(site.name, site.held_out_windows, instruction, self._ledger)
+
+    def shadow(self, site: Site, instruction: Instruction) -> Evaluation | Refusal:
+        """What the site counted of the instruction's candidate, or a refusal."""
+        if (refusal := _refusal_of(site, instruction)) is not None:
+            return refusal
+        return answer_shadow(site.name, site.shadow_counts(), instruction, self._ledger)
 
     def _tasks(self, asked: Sequence[tuple[Site, Instruction]]) -> Iterator[LocalTask | Refusal]:
         for site, instruction in asked:
@@ -144,6 +150,17 @@ class Participation:
         if isinstance(compressed, Refusal):
             return release_refusal(compressed, instruction)
         return compressed
+
+
+def _refusal_of(site: Site, instruction: Instruction) -> Refusal | None:
+    """The refusal of a plan that the site takes no part in."""
+    plan, round_ = instruction.plan, instruction.round
+    try:
+        site.check_plan(plan)
+    except BadInput as error:
+        refusal = Refusal(site.name, plan.run, round_, RefusalReason.PLAN, str(error))
+        return release_refusal(refusal, instruction)
+    return None
 
 
 def _charge(task: LocalTask) -> Charge:

@@ -163,6 +163,7 @@ class Instruction:
     """What the server asks of a site in one round: take these parameters and follow the plan.
 
     ``clip_norm`` bounds the site's whole update in this round; None but under a site-level plan.
+    ``candidate`` is the component (a digest) that a question about a shadow is about.
 
     Raises:
         InvalidConfiguration: a clip norm that the plan does not provide for.
@@ -172,6 +173,7 @@ class Instruction:
     round: int
     parameters: Parameters
     clip_norm: float | None = None
+    candidate: str | None = None
 
     def __post_init__(self) -> None:
         privacy, given = self.plan.privacy, self.clip_norm

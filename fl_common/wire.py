@@ -22,6 +22,8 @@ from fl_common.vocabulary import Evaluation, Floats, LocalUpdate, Parameters, Re
 _HEAD, _ARRAYS = "head", "arrays"
 _PACKED, _CODES, _SCALES, _MASK = "packed", "codes", "scales", "mask"
 _UPDATE, _REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
+SHADOW = "shadow"
+"""The query for what a site counted of a candidate."""
 _FLOAT32, _RAW, _BYTES = "float32", "float32-little-endian", "bytes"
 _LITTLE_ENDIAN = np.dtype("<f4")
 _DETAIL_LIMIT = 2000
@@ -38,7 +40,8 @@ class InstructionWriter:
 
     def __init__(self, instruction: Instruction) -> None:
         head = {"plan": instruction.plan.to_json(), "round": instruction.round,
-                **_if_known(clip_norm=instruction.clip_norm)}  # fmt: skip
+                **_if_known(clip_norm=instruction.clip_norm),
+                **_if_known(candidate=instruction.candidate)}  # fmt: skip
         self._head = ConfigRecord(head)
         self._arrays = _to_arrays(instruction.parameters)
 
@@ -66,7 +69,8 @@ class InstructionReader:
             self._parameters, self._record = _from_arrays(record), record
         plan = _parse_plan(_field(head, "plan", str))
         clip_norm = _field(head, "clip_norm", float) if "clip_norm" in head else None
-        return Instruction(plan, _field(head, "round", int), self._parameters, clip_norm)
+        candidate = _field(head, "candidate", str) if "candidate" in head else None
+        return Instruction(plan, _field(head, "round", int), self._parameters, clip_norm, candidate)
 
 
 @lru_cache(maxsize=8)
@@ -143,7 +147,7 @@ def _origin(answer: LocalUpdate | Refusal) -> dict[str, Any]:
     return {"site": answer.site, "run": answer.run, "round": answer.round}
 
 
-def _if_known(**fields: float | bool | None) -> dict[str, Any]:
+def _if_known(**fields: float | bool | str | None) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 

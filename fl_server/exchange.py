@@ -10,6 +10,9 @@ from flwr.serverapp import Grid
 
 from fl_common import wire
 
+Question = Literal["train", "evaluate", "query.shadow"]
+"""Kinds of messages that a site answers; the last is ``wire.SHADOW``."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -26,7 +29,7 @@ class Exchange:
     """The same instruction to each of ``nodes``; ``missing`` counts those that did not answer."""
 
     grid: Grid
-    kind: Literal["train", "evaluate"]
+    kind: Question
     writer: wire.InstructionWriter
     nodes: Sequence[int]
     group: str

@@ -9,6 +9,11 @@ from typing import Any
 from fl_client.components.record import read_or
 from fl_common.components.files import write_whole
 
+FOLDER = "components"
+"""What a site remembers of the repository and fetched from it, in its folder."""
+COUNTS = "shadow.json"
+"""The file with a site's counts, in ``FOLDER``."""
+
 
 @dataclass(frozen=True)
 class Seen:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fl_client.answers import Prediction
-from fl_client.components.counts import Counts, Seen, read_counts, write_counts
+from fl_client.components.counts import COUNTS, Counts, Seen, read_counts, write_counts
 from fl_client.components.record import Version
 from fl_client.engine import Engine
 from fl_client.slots import Slot
@@ -23,7 +23,6 @@ from fl_common.errors import JoinTheDotsError
 from fl_common.vocabulary import Floats
 
 _log = logging.getLogger(__name__)
-COUNTS = "shadow.json"
 _MOST_WAITING = 4
 
 HeldOutDay = Callable[[int], str | None]

@@ -1,0 +1,87 @@
+"""A site's answer to how a candidate did in the shadow of production: debit the ledger, release.
+
+Three sums over the held-out windows leave: agreed with production, seen, in trouble (no answer, or
+late). One window moves each by at most 1, as in an evaluation (``fl_common/evaluation.py``), so the
+evaluation plan's mechanism, its charge and its limit hold: the sums are an ``Evaluation`` whose
+loss is the limit for a window in trouble. Without a plan that allows it nothing leaves.
+"""
+
+from dataclasses import replace
+
+from fl_client.components.counts import Counts, Sums
+from fl_client.ledger import Charge, Ledger, refuse_changed_plan
+from fl_client.uplink import NOT_PUBLIC, is_public, release_evaluation, release_refusal
+from fl_common.errors import LedgerError
+from fl_common.evaluation import held_out_block
+from fl_common.plan import Instruction
+from fl_common.privacy import PrivacyPlan
+from fl_common.vocabulary import Evaluation, Refusal, RefusalReason
+
+_PUBLIC_LOSS = 1.0
+
+
+def answer_shadow(
+    site: str, counts: Counts, instruction: Instruction, ledger: Ledger
+) -> Evaluation | Refusal:
+    """What ``counts`` say of the instruction's candidate, as ``instruction.plan`` lets it leave."""
+    answer = _summed(site, counts, instruction, ledger)
+    if isinstance(answer, Refusal):
+        return release_refusal(answer, instruction)
+    return release_evaluation(answer, site, instruction)
+
+
+def _summed(
+    site: str, counts: Counts, instruction: Instruction, ledger: Ledger
+) -> Evaluation | Refusal:
+    """Exact sums, which have not left yet, over the days that were charged."""
+    plan = instruction.plan
+
+    def refusal(reason: RefusalReason, detail: str) -> Refusal:
+        return Refusal(site, plan.run, instruction.round, reason, detail)
+
+    private = plan.evaluation is not None and isinstance(plan.privacy, PrivacyPlan)
+    if not (is_public(plan) or private):
+        return refusal(RefusalReason.PLAN, NOT_PUBLIC)
+    if counts.candidate is None or counts.candidate != instruction.candidate:
+        return refusal(RefusalReason.DATA, "the site does not run this candidate beside production")
+    days = counts.held_out
+    if private and not days:
+        return refusal(RefusalReason.DATA, "no held-out window was seen by the candidate yet")
+    try:
+        if ledger.plan_of(site, plan.run) not in (None, plan.digest()):
+            return refuse_changed_plan(site, plan.run, instruction.round)
+        if not is_public(plan):
+            (debit,) = ledger.debit([_charge(site, counts, instruction)])
+            if isinstance(debit, Refusal):
+                return replace(debit, run=plan.run)
+            days = {day: sums for day, sums in days.items() if held_out_block(day) in debit}
+    except LedgerError as error:
+        return refusal(RefusalReason.LEDGER, str(error))
+    return _evaluation(list(days.values()), instruction)
+
+
+def _charge(site: str, counts: Counts, instruction: Instruction) -> Charge:
+    """One release about each day's held-out windows."""
+    plan, privacy = instruction.plan, instruction.plan.privacy
+    assert plan.evaluation is not None
+    assert isinstance(privacy, PrivacyPlan)
+    return Charge(
+        site=site,
+        run=f"{plan.run}/shadow/{str(counts.candidate)[:12]}",
+        round=instruction.round,
+        plan=plan.digest(),
+        privacy=plan.evaluation.charged_under(privacy),
+        blocks=tuple(map(held_out_block, counts.held_out)),
+        windows=tuple(sums.windows for sums in counts.held_out.values()),
+        repeatable=plan.seed is not None,
+    )
+
+
+def _evaluation(sums: list[Sums], instruction: Instruction) -> Evaluation:
+    evaluation = instruction.plan.evaluation
+    limit = evaluation.loss_limit if evaluation else _PUBLIC_LOSS
+    return Evaluation(
+        correct=float(sum(one.agreed for one in sums)),
+        total=float(sum(one.windows for one in sums)),
+        loss_sum=limit * sum(one.troubled for one in sums),
+    )

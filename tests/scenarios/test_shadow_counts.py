@@ -1,0 +1,104 @@
+"""What sites counted of a candidate reaches the server noised and charged, or not at all."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fl_client.app import SiteApp
+from fl_client.components.counts import Counts, Sums
+from fl_client.ledger import Ledger
+from fl_client.participation import Participation, Site, any_plan
+from fl_common.evaluation import EvaluationPlan
+from fl_common.plan import Privacy, RunPlan
+from fl_common.vocabulary import RefusalReason
+from fl_server.evaluation import SiteMetrics, shadow_on_sites
+from fl_server.exchange import Patience
+from simulate.loopback import CohortAnswering, LoopbackGrid
+from simulate.workers import ThisProcess
+from tests import samples
+from tests.box import trainer_of
+
+SITES = 6
+CANDIDATE = "ab" * 32
+NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
+DAYS = {"2026-01-01": Sums(900, 800, 90), "2026-01-02": Sums(100, 100, 0)}
+
+
+class Fleet:
+    """Sites that have all counted the same."""
+
+    def __init__(self, folder: Path, counts: Counts) -> None:
+        self.ledger = Ledger(folder / "ledger.sqlite", lambda: 7.0, "fleet")
+        participation = Participation(self.ledger, trainer_of("cohort"))
+        self._counts = counts
+        self.app = SiteApp(self._site, lambda: participation)
+
+    def _site(self, config: Mapping[str, Any]) -> Site:
+        position, windows = int(str(config["partition-id"])), samples.windows(8)
+        name = f"site-{position}"
+        return Site(name, position, lambda: windows, lambda: windows, any_plan, self._counted)
+
+    def _counted(self) -> Counts:
+        return self._counts
+
+    def ask(self, plan: RunPlan, candidate: str = CANDIDATE, round_: int = 1) -> SiteMetrics:
+        grid = LoopbackGrid(ThisProcess(CohortAnswering(self.app, SITES)), SITES, 1, 2)
+        nodes = range(1, SITES + 1)
+        return shadow_on_sites(grid, plan, round_, candidate, nodes, Patience(30.0, 0.01))
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path, Counts(CANDIDATE, 5000, 4000, 400, 50, held_out=DAYS))
+
+
+def plan_of(privacy: Privacy, evaluation: EvaluationPlan | None) -> RunPlan:
+    return replace(samples.plan(privacy, evaluation=evaluation), rounds=4)
+
+
+def test_noised_sums_come_back_and_each_release_is_charged(fleet: Fleet) -> None:
+    plan = plan_of(samples.WINDOW_PRIVACY, NOISED)
+    found = fleet.ask(plan)
+    assert found.answered == SITES
+    assert found.correct != SITES * 900
+    assert found.accuracy == pytest.approx(0.9, abs=0.05)
+    assert found.loss == pytest.approx(4.0 * 0.09, abs=0.1)
+    spent = fleet.ledger.epsilon("site-0", plan.privacy.delta, "rdp")  # type: ignore[union-attr]
+    assert spent > 0
+    fleet.ask(plan, round_=2)
+    again = fleet.ledger.epsilon("site-0", plan.privacy.delta, "rdp")  # type: ignore[union-attr]
+    assert again > spent
+
+
+def test_without_budget_left_the_counts_stay(fleet: Fleet) -> None:
+    plan = plan_of(samples.WINDOW_PRIVACY, replace(NOISED, epsilon_limit=1e-3))
+    found = fleet.ask(plan)
+    assert found.answered == 0
+    assert {refusal.reason for refusal in found.refusals} == {RefusalReason.BUDGET}
+
+
+@pytest.mark.parametrize("privacy", [samples.WINDOW_PRIVACY, samples.SITE_PRIVACY])
+def test_a_plan_without_noise_for_counts_gets_none(fleet: Fleet, privacy: Privacy) -> None:
+    plan = plan_of(privacy, None)
+    if privacy is samples.SITE_PRIVACY:
+        with pytest.raises(Exception, match="clip norm"):
+            fleet.ask(plan)
+        return
+    found = fleet.ask(plan)
+    assert found.answered == 0
+    assert {refusal.reason for refusal in found.refusals} == {RefusalReason.PLAN}
+    assert "900" not in str(found.refusals)
+
+
+def test_exact_sums_of_held_out_windows_leave_under_a_public_plan_alone(fleet: Fleet) -> None:
+    found = fleet.ask(plan_of(samples.PUBLIC, None))
+    assert (found.correct, found.total, found.loss_sum) == (5400.0, 6000.0, 540.0)
+
+
+def test_counts_of_another_candidate_are_not_mixed_in(fleet: Fleet) -> None:
+    found = fleet.ask(plan_of(samples.PUBLIC, None), candidate="cd" * 32)
+    assert found.answered == 0
+    assert len(found.refusals) == SITES
