@@ -13,8 +13,8 @@ from typing import Any
 from fl_client.components.counts import COUNTS, FOLDER, read_counts
 from fl_client.participation import Site
 from fl_client.windows import Slicing
-from fl_client.windows.grid import Grid, windows_per_reading
-from fl_client.windows.split import HeldOut, Split
+from fl_client.windows.grid import windows_per_reading
+from fl_client.windows.split import HeldOut, Split, split_of
 from fl_client.windows.store import read_labelled
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
@@ -105,9 +105,7 @@ class Box:
             )
 
     def _split(self) -> Split:
-        """A window's values depend on readings up to the longest gap before and behind it."""
-        gap_ns = self.slicing.gap_ns
-        return Split(self.held_out, gap_ns, Grid(self.task, self.slicing).span_ns + gap_ns)
+        return split_of(self.task, self.slicing, self.held_out)
 
 
 def yield_to_sensing() -> None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_client.windows import SECOND
+from fl_client.windows import SECOND, Slicing
+from fl_client.windows.grid import Grid
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Floats, Integers, Windows
+from fl_common.vocabulary import Floats, Integers, Task, Windows
 
 DAY_NS = 86_400 * SECOND
 
@@ -82,6 +83,16 @@ class Split:
         first_N, last_N = self._ends(labelled.starts_N, self._piece_ns)
         return self._by_day(labelled, self._is_held_out(first_N) & (first_N == last_N))
 
+    def held_out_day(self, start_ns: int) -> str | None:
+        """The UTC day of the window that starts there, if it is held out and within one day."""
+        starts_N = np.array([start_ns])
+        first_N, last_N = self._ends(starts_N, self._piece_ns)
+        days_N, last_days_N = self._ends(starts_N, DAY_NS)
+        within = first_N[0] == last_N[0] and days_N[0] == last_days_N[0]
+        if not (within and self._is_held_out(first_N)[0]):
+            return None
+        return str(days_N[0].astype("datetime64[D]"))
+
     @property
     def _piece_ns(self) -> int:
         return round(self.held_out.piece_s * SECOND)
@@ -104,3 +115,13 @@ class Split:
             block_of=block_of.astype(np.int64),
             blocks=tuple(str(day) for day in days_B.astype("datetime64[D]")),
         )
+
+
+def split_of(task: Task, slicing: Slicing, held_out: HeldOut) -> Split:
+    """The split of windows of ``task``: their values depend on readings up to the longest gap away.
+
+    Raises:
+        InvalidConfiguration: a task without a time axis, or pieces too short for a window.
+    """
+    gap_ns = slicing.gap_ns
+    return Split(held_out, gap_ns, Grid(task, slicing).span_ns + gap_ns)
