@@ -122,6 +122,11 @@ def read_answer(
     raise WireError(f"unknown kind {kind!r} of answer")
 
 
+def is_refusal(content: RecordDict) -> bool:
+    """True for the answer "no"."""
+    return _field(_config(content, _HEAD), "kind", str) == _REFUSAL
+
+
 def write_name(site: str, position: int) -> RecordDict:
     """The answer to a query: the site's name, and its position in a simulated fleet (else -1)."""
     return RecordDict({_HEAD: ConfigRecord({"kind": _NAME, "site": site, "position": position})})

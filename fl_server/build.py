@@ -84,13 +84,12 @@ def _plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan:
         rounds=rounds,
         seed=config["seed"],
         evaluation=_evaluation(config["evaluation"], privacy, rounds),
-        compression=_compression(config.get("compression")),
+        compression=_compression(config["compression"]),
     )
 
 
-def _compression(node: Node | None) -> Compression | None:
-    """None where the configuration has no such group: updates then travel as they are."""
-    return None if node is None or node["share"] is None else Compression(node["share"])
+def _compression(node: Node) -> Compression | None:
+    return None if node["share"] is None else Compression(node["share"])
 
 
 def build_federation(config: Node, plan: RunPlan, roster: Roster) -> Federation:

@@ -11,7 +11,6 @@ from flwr.supercore.task_identity import TaskIdentity
 from fl_client.federation.kept import KeptAnswers, Question
 from fl_common import wire
 from fl_common.errors import JoinTheDotsError
-from fl_common.vocabulary import Refusal
 
 _logger = logging.getLogger(__name__)
 _APP_RAISED = 2
@@ -51,7 +50,7 @@ class Answering:
             )
             return Message(kept, reply_to=message)
         reply = self._asked(message)
-        if not isinstance(wire.read_answer(reply.content), Refusal):
+        if not wire.is_refusal(reply.content):
             self._kept.keep(question, reply.content)
         return reply
 

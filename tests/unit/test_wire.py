@@ -44,6 +44,13 @@ def test_a_refusal_and_an_evaluation_come_back(answer: Refusal | Evaluation) -> 
     assert wire.read_answer(wire.write_answer(answer)) == answer
 
 
+@pytest.mark.parametrize("answer", [REFUSAL, EVALUATION, UPDATE])
+def test_a_refusal_is_told_without_reading_the_rest(
+    answer: Refusal | Evaluation | LocalUpdate,
+) -> None:
+    assert wire.is_refusal(wire.write_answer(answer)) == isinstance(answer, Refusal)
+
+
 def test_an_update_comes_back_with_its_weight() -> None:
     received = wire.read_answer(wire.write_answer(UPDATE))
     assert isinstance(received, LocalUpdate)
