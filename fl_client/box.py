@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.components.counts import COUNTS, FOLDER, read_counts
+from fl_client.home import STORE
 from fl_client.participation import Site
 from fl_client.windows import Slicing
 from fl_client.windows.grid import windows_per_reading
@@ -22,8 +23,6 @@ from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import Task, Windows
 
-STORE, LEDGER = "site.sqlite", "ledger.sqlite"
-"""Files in a box's folder."""
 _NICE = 10
 
 
