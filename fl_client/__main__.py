@@ -4,6 +4,7 @@ fl-client run name=kitchen broker.host=mqtt.local      the box: from sensors to 
 fl-client status                                       how it is
 fl-client model outputs/2026-01-31/model.onnx          the model that it serves
 fl-client replay recording.csv                         a recording through the same path
+fl-client join                                         the box's part in a federation, alone
 fl-client ledger                                       privacy spent, by block of data
 fl-client ledger --path outputs/2026-01-31/12-00-00    the ledger of a simulated fleet
 fl-client ledger adopt                                 a new counter for a ledger that lost its own
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_client import ledger_command
+from fl_client.federation import command as federation_command
 from fl_client.node import commands as node_commands
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
@@ -39,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fl-client", description="The commands of a site's box.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     node_commands.add_commands(commands)
+    federation_command.add_command(commands)
     ledger_command.add_command(commands)
     return parser
 

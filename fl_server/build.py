@@ -104,7 +104,15 @@ def build_federation(config: Node, plan: RunPlan, roster: Roster) -> Federation:
         round_timeout_s=strategy["round_timeout_s"],
         poll_interval_s=_POLL_INTERVAL_S,
         evaluate_every=config["evaluation"]["every"],
+        largest_update_norm=_largest_norm(strategy["largest_update_norm"]),
     )
+
+
+def _largest_norm(limit: float | None) -> float | None:
+    if limit is not None:
+        name = "strategy.largest_update_norm"
+        check_number(name, limit, lambda norm: 0 < norm < math.inf, "must be above 0")
+    return limit
 
 
 def check_sampling(federation: Federation, sites: Sequence[object]) -> None:

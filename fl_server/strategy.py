@@ -83,6 +83,7 @@ class Federation:
     ``poll_interval_s`` is the pause between two looks for answers on a grid that has none yet.
     ``evaluate_every`` is the number of rounds from one evaluation on the sites that took part to
     the next; the last round always has one. None: the sites are not asked.
+    An update whose L2 norm is above ``largest_update_norm`` does not count (None: any does).
 
     Raises:
         InvalidConfiguration: a site-level plan with a sampling or an aggregator that breaks it.
@@ -96,6 +97,7 @@ class Federation:
     round_timeout_s: float
     poll_interval_s: float
     evaluate_every: int | None = None
+    largest_update_norm: float | None = None
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
 
@@ -195,6 +197,7 @@ class Federation:
             if isinstance(answer, LocalUpdate):
                 self._check_origin(answer, report)
                 self._check_form(answer)
+                self._check_norm(answer)
                 fold.add(answer)
                 report.answered.add(answer.site)
                 report.updates += 1
@@ -226,6 +229,12 @@ class Federation:
             raise wire.WireError(
                 f"the update of site {update.site} is not compressed as the plan says"
             )
+
+    def _check_norm(self, update: LocalUpdate) -> None:
+        """Raise BadUpdate for an update that is larger than declared; NaN is found by the fold."""
+        limit = self.largest_update_norm
+        if limit is not None and (norm := params.norm(update.delta)) > limit:
+            raise BadUpdate(update.site, f"its norm {norm:.3g} is above the limit of {limit:g}")
 
 
 def _change(fold: Fold, parameters: Parameters) -> Parameters:

@@ -30,7 +30,7 @@ ONLY_IN = {
         "fl_client/federation/*",
         "fl_common/wire.py",
         "fl_server/app.py",
-        "fl_server/cloud/build.py",
+        "fl_server/cloud/planning.py",
         "fl_server/cloud/superlink.py",
         "fl_server/evaluation.py",
         "fl_server/exchange.py",

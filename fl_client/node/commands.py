@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from fl_client.federation.command import with_join
 from fl_client.home import MODEL, SLOTS
 
 _RUN = """\
@@ -110,6 +111,7 @@ def _run(options: argparse.Namespace) -> None:
         Console(highlight=False, markup=False, soft_wrap=True).out(shown(config), end="")
         return
     log_to_standard_error(config["log_level"])
+    config = with_join(config, options.config, options.overrides)
     asyncio.run(Running(build_node(config, connected=True)).serve())
 
 

@@ -22,7 +22,7 @@ FLEET_CALLS = (
 
 _TEXT = """\
 # Written by fl-server at each start.
-daemon off;
+daemon off;{user}
 worker_processes 1;
 pid {work}/nginx.pid;
 error_log {log} info;
@@ -35,9 +35,11 @@ http {{
     403 "the run is over, or the file may not be read";
     404 "a path that sites have no use for";
     405 "a method that sites have no use for";
+    412 "unknown or revoked key, or a session of this key that has not run out";
     413 "larger than federation.largest_message_bytes";
     502 "the SuperLink does not answer";
     504 "the SuperLink does not answer";
+    ~^[45] "refused by the SuperLink; its log says more";
   }}
   log_format refusals '$time_iso8601 refused $remote_addr "$request" $status: $why';
   access_log {log} refusals if=$why;
@@ -117,7 +119,9 @@ class Proxy:
 
     def configuration(self) -> str:
         """The text of ``nginx.conf``."""
+        root = os.geteuid() == 0  # workers would be nobody, who may not read the components
         return _TEXT.format(
+            user="\nuser root;" if root else "",
             work=self.work,
             log=self.log,
             largest=self.largest_message_bytes,

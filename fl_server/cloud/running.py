@@ -14,7 +14,8 @@ import torch
 
 from fl_common.vocabulary import Integers, Windows
 from fl_server.app import FederatedRun, Row
-from fl_server.cloud.build import Config, Planned, build_run, home_of
+from fl_server.cloud.build import Config, home_of
+from fl_server.cloud.planning import Planned, build_run
 from fl_server.cloud.superlink import SuperLink
 from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository

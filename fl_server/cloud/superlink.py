@@ -153,7 +153,8 @@ class SuperLink:
         try:
             request = AcquireTaskRequest(supported_task_types=[TaskType.SERVER_APP])
             while True:
-                got = client.AcquireTask(request)
+                with self._told():
+                    got = client.AcquireTask(request)
                 if not got.token:
                     raise RunFailed(f"Flower's run {run} has no task to take up")
                 if got.task.run_id == run:
@@ -167,7 +168,16 @@ class SuperLink:
             self._address, False, self._authority, interceptors=[]
         )
         try:
-            yield client
+            with self._told():
+                yield client
+        finally:
+            client.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Every failure of a call as one line."""
+        try:
+            yield
         except httpx.HTTPStatusError as error:
             known = FlowerError.from_json(error.response.text)
             raise RunFailed(f"the SuperLink says no: {known or error}") from error
@@ -175,5 +185,3 @@ class SuperLink:
             raise RunFailed(
                 f"the SuperLink at {self._address} does not answer ({error}). Is fl-server running?"
             ) from error
-        finally:
-            client.close()

@@ -1,0 +1,108 @@
+"""``fl-client join``: the site's part in the federation that its configuration names."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fl_common.errors import InvalidConfiguration
+
+Config = Mapping[str, Any]
+_QUIET = ("httpx", "httpcore")
+_DESCRIPTION = """\
+Takes part in the federation of the configuration's `federation` section until SIGTERM: the link
+stays connected, and a trainer process starts with the first work and rests after a while without.
+`fl-client run` starts this beside sensing and keeps it running; alone it is for looking into
+trouble. Only the app that is installed on this box is run: no code is taken from the server.
+"""
+
+
+def add_command(commands: Any) -> None:
+    """Add ``join`` to the sub-commands of a parser (``argparse``'s own, unnamed type)."""
+    parser = commands.add_parser(
+        "join",
+        help="take part in a federation",
+        description=_DESCRIPTION,
+        epilog="example:\n  fl-client join --config kitchen.yaml\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="your own YAML file")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="a value of the configuration"
+    )
+    parser.set_defaults(run=_join)
+
+
+def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Config:
+    """``config`` with ``join`` as the process beside sensing, where it names a federation."""
+    training = config["training"]
+    if config["federation"]["server"] is None or training["command"] is not None:
+        return config
+    given = ["--config", str(file.absolute())] if file else []
+    command = [sys.executable, "-m", "fl_client", "join", *given, *overrides]
+    return {**config, "training": {**training, "command": command}}
+
+
+def _join(options: argparse.Namespace) -> None:
+    from fl_client.node.build import read_config
+
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+    config = read_config(options.config, options.overrides)
+    _check(config["federation"])
+    _log(config["log_level"])
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    # Importing flwr takes a second and some megabytes: not before the configuration is right.
+    from fl_client.federation.build import build_link
+
+    build_link(config["federation"], partial(_answering, config), stop).run()
+
+
+def _answering(config: Config) -> Any:
+    """In the trainer's process: the box's app, on its own windows and ledger."""
+    from fl_client.box import Box
+    from fl_client.build import build_box_app
+    from fl_client.federation.answering import Answering
+    from fl_client.federation.kept import KeptAnswers
+    from fl_common.build import build
+
+    _log(config["log_level"])
+    home, federation = Path(config["home"]), config["federation"]
+    box = Box(
+        home,
+        config["name"],
+        build(config["task"]),
+        build(config["windows"]),
+        build(config["held_out"]),
+    )
+    counter = federation["ledger_counter"]
+    app = build_box_app(box, federation["trainer"], Path(counter) if counter else None, time.time)
+    return Answering(app, KeptAnswers(home / "answers", federation["runs_kept"]), {})
+
+
+def _check(federation: Config) -> None:
+    for name in ("server", "ca_file", "key_file"):
+        if federation[name] is None:
+            raise InvalidConfiguration(
+                f"federation.{name}=null",
+                "must be set to take part in a federation",
+                "Set the three lines that fl-server enroll SITE printed",
+            )
+
+
+def _log(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,63 @@
+"""The configured run as objects: its plan under the identity it began with, and its federation."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flwr.serverapp import Grid
+
+from fl_common.build import build
+from fl_common.plan import RunPlan
+from fl_server.build import FleetFacts, build_federation, build_plan
+from fl_server.cloud.build import Config, home_of
+from fl_server.strategy import Federation
+
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that is to be carried out, and where its files are."""
+
+    plan: RunPlan
+    federation: Federation
+    folder: Path
+
+
+def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Planned:
+    """The configured run, under the identity it began with if it did.
+
+    Raises:
+        InvalidConfiguration: a value that breaks a rule.
+    """
+    folder = home_of(config).runs / str(config["run"])
+    identity = _identity(folder, str(config["run"]))
+    facts = FleetFacts(config["sites"], None, None)
+    planned = build_plan(
+        {**config, "seed": config["seed"] or 0}, identity, build(config["task"]), facts
+    )
+    plan = replace(planned, seed=config["seed"])
+    least = config["sites"]
+
+    def roster(grid: Grid) -> Sequence[int]:
+        """The nodes that are there, as soon as there are enough for a round."""
+        while len(nodes := sorted(grid.get_node_ids())) < least:
+            wait(_POLL_S)
+        return nodes
+
+    return Planned(plan, build_federation(config, plan, roster), folder)
+
+
+def _identity(folder: Path, name: str) -> str:
+    """The run's name and when it began: another run of the same name is another run."""
+    record = folder / "run.json"
+    if record.is_file():
+        return str(json.loads(record.read_text())["run"])
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = f"{name}-{time.time_ns():x}"
+    partial = record.with_suffix(".partial")
+    partial.write_text(json.dumps({"run": identity}))
+    partial.replace(record)
+    return identity

@@ -1,0 +1,59 @@
+"""What the link and the runner lean on in flwr 1.41, beside its public interface."""
+
+import inspect
+
+import httpx
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.cli.build import build_fab_from_files
+from flwr.supercore.error import FlowerError
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+from flwr.superlink.grid import HttpGrid
+from flwr.supernode.fleet_http_client import FleetHttpClient
+
+from fl_server.cloud.proxy import FLEET_CALLS
+from fl_server.cloud.superlink import _BUNDLE
+from simulate.loopback import identify_process
+
+
+def content(value: float) -> RecordDict:
+    arrays = ArrayRecord({"w": Array("float32", (1,), "raw", bytes(int(value) for _ in range(4)))})
+    return RecordDict({"head": ConfigRecord({"round": 3}), "arrays": arrays})
+
+
+def test_the_calls_of_the_fleet_are_the_paths_that_the_proxy_passes_on() -> None:
+    source = inspect.getsource(FleetHttpClient)
+    for call in (*FLEET_CALLS, "register-node", "get-fab", "unregister-node", "get-run"):
+        assert f'"/v1/fleet/{call}"' in source, call
+    assert source.count('path="/v1/fleet/') == len(FLEET_CALLS) + 4
+
+
+def test_a_message_is_put_together_from_its_objects() -> None:
+    identify_process()
+    message = Message(content(1), 7, "train")
+    objects = {key: one.deflate() for key, one in get_all_nested_objects(message).items()}
+    tree = get_object_tree(message)
+    again = inflate_object_from_contents(tree.object_id, objects)
+    assert isinstance(again, Message)
+    assert again.content.object_id == message.content.object_id
+
+
+def test_a_content_s_identity_is_its_values() -> None:
+    assert content(1).object_id == content(1).object_id
+    assert content(1).object_id != content(2).object_id
+
+
+def test_a_run_starts_with_a_bundle_that_holds_no_code() -> None:
+    bundle, _ = build_fab_from_files({"pyproject.toml": _BUNDLE.encode()})
+    assert b".py" not in bundle
+
+
+def test_a_grid_takes_a_token_and_names_its_parts() -> None:
+    assert "token" in inspect.signature(HttpGrid.__init__).parameters
+    grid = HttpGrid("localhost:1", True, None, token="t")
+    assert callable(grid._runtime_client.PullTaskInput)
+    assert hasattr(grid._retry_invoker, "max_tries")
+
+
+def test_an_answer_without_flower_s_error_is_none() -> None:
+    assert FlowerError.from_json(httpx.Response(401, text="no").text) is None

@@ -1,0 +1,116 @@
+"""A site's process for these tests: the real link, app, ledger and store of answers, toy windows.
+
+What it does besides is read before each answer from ``behaviour.json`` in its folder: ``delay``
+(seconds), and ``reply``: an update that an honest site would never let out.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import Message
+
+from fl_client.app import SiteApp
+from fl_client.federation.answering import Answering
+from fl_client.federation.build import build_link
+from fl_client.federation.kept import KeptAnswers
+from fl_client.ledger import Ledger
+from fl_client.participation import Participation, Site, any_plan
+from fl_client.training import LocalTask
+from fl_common import wire
+from fl_common.vocabulary import Floats, LocalUpdate, Refusal
+from tests.samples import windows
+
+
+class SmallSteps:
+    """A trainer that is quick: small noise of the system's in place of training."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def train(self, cohort: Sequence[LocalTask]) -> list[LocalUpdate | Refusal]:
+        time.sleep(behaviour(self._folder).get("delay", 0.0))
+        with (self._folder / "trained.txt").open("a") as file:
+            file.writelines(f"{task.plan.run} {task.round}\n" for task in cohort)
+        generator = np.random.default_rng()
+        return [
+            LocalUpdate(
+                task.site,
+                task.plan.run,
+                task.round,
+                {
+                    name: generator.normal(0, 1e-3, array.shape).astype(np.float32)
+                    for name, array in task.parameters.items()
+                },
+                1.0,
+            )
+            for task in cohort
+        ]
+
+
+class Misbehaving:
+    """An app whose answers are exchanged after everything that an honest site checks."""
+
+    def __init__(self, answering: Answering, folder: Path) -> None:
+        self._answering, self._folder = answering, folder
+
+    def __call__(self, message: Message) -> Message:
+        reply = self._answering(message)
+        wanted = behaviour(self._folder).get("reply")
+        if wanted is None or reply.has_error() or message.metadata.message_type != "train":
+            return reply
+        if wanted == "garbage":
+            reply.content["head"] = wire.write_name("who", 7)["head"]
+            return reply
+        answer = wire.read_answer(reply.content)
+        assert isinstance(answer, LocalUpdate)
+        delta = {name: _spoilt(array, wanted) for name, array in answer.delta.items()}
+        bad = LocalUpdate(answer.site, answer.run, answer.round, delta, 1.0)
+        return Message(wire.write_answer(bad), reply_to=message)
+
+
+def _spoilt(array: Floats, how: str) -> Floats:
+    if how == "shapes":
+        return np.zeros((3, *array.shape), np.float32)
+    return np.full_like(array, np.nan) if how == "nan" else array * np.float32(1e6)
+
+
+def behaviour(folder: Path) -> dict[str, Any]:
+    path = folder / "behaviour.json"
+    values: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return values
+
+
+def answering(folder: Path) -> Misbehaving:
+    """In the trainer's process."""
+    logging.basicConfig(level=logging.INFO)
+    name, data = folder.name, windows(32)
+    site = Site(name, -1, lambda: data, lambda: data, any_plan)
+    ledger = Ledger(folder / "ledger.sqlite", time.time, name)
+    participation = Participation(ledger, SmallSteps(folder))
+    app = SiteApp(lambda config: site, lambda: participation)
+    return Misbehaving(Answering(app, KeptAnswers(folder / "answers", 2), {}), folder)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    node = json.loads((folder / "federation.json").read_text())
+    build_link(node, partial(answering, folder), stop).run()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

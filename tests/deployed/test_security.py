@@ -1,0 +1,210 @@
+"""Who is not let in, and what a site may not do, each told in a line on either side."""
+
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flwr.cli.build import build_fab_from_files
+from flwr.common.serde import fab_to_proto
+from flwr.proto.control_pb2 import RegisterNodeRequest, StartRunRequest
+from flwr.proto.fab_pb2 import GetFabRequest
+from flwr.proto.fleet_pb2 import RegisterNodeFleetRequest
+from flwr.supercore.fab import Fab
+from google.protobuf.message import Message
+
+from fl_client.federation.connection import Address, Connection, Refused, Unreachable
+from fl_server.cloud.certificates import Pair, make_authority, make_server, make_site_key
+from fl_server.cloud.superlink import _BUNDLE
+from tests.deployed.fleet import Cloud, TestSite, free_port, until
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def cloud(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    cloud = Cloud(tmp_path_factory.mktemp("security"), {"run": None})
+    try:
+        cloud.start()
+        yield cloud
+    finally:
+        cloud.process.stop()
+
+
+def address(cloud: Cloud, key: Path, authority: Path | None = None) -> Address:
+    own = cloud.home / "certificates" / "authority.crt"
+    return Address(f"localhost:{cloud.port}", authority or own, key, 10)
+
+
+def new_site(cloud: Cloud, name: str) -> TestSite:
+    site = TestSite(cloud, name)
+    site.enroll()
+    return site
+
+
+def key_of(site: TestSite) -> Path:
+    return Path(site.settings["key_file"])
+
+
+def test_an_unknown_key_is_refused_on_both_sides(cloud: Cloud, tmp_path: Path) -> None:
+    make_site_key(tmp_path / "stranger.key")
+    with (
+        pytest.raises(Refused, match="unknown"),
+        Connection(address(cloud, tmp_path / "stranger.key")),
+    ):
+        pass
+    until(lambda: "refused 127.0.0.1" in cloud.log("proxy"), "the proxy's line")
+
+
+def test_a_revoked_key_is_shut_out_at_once(cloud: Cloud) -> None:
+    site = new_site(cloud, "revoked")
+    with Connection(address(cloud, key_of(site))) as connection:
+        assert connection.pull() is None
+        assert cloud.command("revoke", "revoked").returncode == 0
+        with pytest.raises(Refused, match="unknown there or was revoked"):
+            connection.pull()
+    assert '/pull-messages HTTP/1.1" 401: unknown or revoked key' in cloud.log("proxy")
+    with pytest.raises(Refused), Connection(address(cloud, key_of(site))):
+        pass
+
+
+def test_the_site_s_own_process_says_why_it_is_refused(cloud: Cloud, tmp_path: Path) -> None:
+    site = new_site(cloud, "told")
+    make_site_key(tmp_path / "other.key")
+    site.configure(key_file=str(tmp_path / "other.key"))
+    site.process.start()
+    try:
+        until(lambda: site.process.said("refused by localhost", "unknown"), "the site's line")
+    finally:
+        site.process.stop()
+
+
+@pytest.mark.parametrize("what", ["expired", "foreign"])
+def test_a_server_that_is_not_to_be_trusted_is_not_talked_to(
+    cloud: Cloud, tmp_path: Path, what: str
+) -> None:
+    site = new_site(cloud, f"careful-{what}")
+    theirs = Pair(tmp_path / "a.crt", tmp_path / "a.key")
+    make_authority(theirs, "another authority", 10, time.time)
+    issuer = theirs if what == "foreign" else cloud_authority(cloud)
+    shown = Pair(tmp_path / "s.crt", tmp_path / "s.key")
+    make_server(shown, issuer, ["localhost"], 10 if what == "foreign" else -1, time.time)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(shown.certificate, shown.key)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        site.server = f"localhost:{port}"
+        site.configure()
+        site.process.start()
+        try:
+            alert = handshake_error(server, context)
+            until(
+                lambda: site.process.said("can't be reached", "certificate", "not to be trusted"),
+                "the site's line",
+            )
+        finally:
+            site.process.stop()
+    assert "alert" in alert.lower()
+
+
+def cloud_authority(cloud: Cloud) -> Pair:
+    return Pair(
+        cloud.home / "certificates" / "authority.crt", cloud.home / "keys" / "authority.key"
+    )
+
+
+def handshake_error(server: socket.socket, context: ssl.SSLContext) -> str:
+    server.settimeout(120)
+    taken, _ = server.accept()
+    try:
+        with context.wrap_socket(taken, server_side=True) as talk:
+            talk.recv(1)
+    except ssl.SSLError as error:
+        return str(error)
+    return "no alert"
+
+
+def test_plain_text_is_refused(cloud: Cloud) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://127.0.0.1:{cloud.port}/v1/fleet/pull-messages")
+    assert refused.value.code == 400
+    until(lambda: "400: not a request over TLS" in cloud.log("proxy"), "the proxy's line")
+
+
+def test_a_site_s_credentials_register_no_node_start_no_run_and_get_no_code(cloud: Cloud) -> None:
+    site = new_site(cloud, "curious")
+    client = address(cloud, key_of(site)).client()
+    bundle, _ = build_fab_from_files({"pyproject.toml": _BUNDLE.encode()})
+    key = b"any"
+    calls: list[tuple[str, Message]] = [
+        ("/v1/fleet/register-node", RegisterNodeFleetRequest(public_key=key)),
+        ("/v1/fleet/get-fab", GetFabRequest(hash_str="0")),
+        ("/v1/control/register-node", RegisterNodeRequest(public_key=key)),
+        ("/v1/control/start-run", StartRunRequest(fab=fab_to_proto(Fab("", bundle, {})))),
+        ("/v1/runtime/acquire-task", RegisterNodeRequest()),
+        ("/v1/fleet/../control/start-run", StartRunRequest()),
+        ("/v1/fleet/%2e%2e/control/start-run", StartRunRequest()),
+    ]
+    for path, message in calls:
+        answer = client._client.post(
+            f"https://localhost:{cloud.port}{path}", content=message.SerializeToString()
+        )
+        assert answer.status_code == 404, path
+    assert "404: a path that sites have no use for" in cloud.log("proxy")
+    assert "StartRun" not in cloud.log("superlink")
+
+
+def test_the_superlink_itself_listens_on_the_loopback_interface_alone(cloud: Cloud) -> None:
+    listed = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    port = f"{cloud.superlink_port:04X}"
+    bound = {line.split()[1] for line in listed if line.split()[3] == "0A"}
+    assert {one for one in bound if one.endswith(f":{port}")} == {f"0100007F:{port}"}
+
+
+def test_without_the_secret_nobody_takes_up_a_run(cloud: Cloud, tmp_path: Path) -> None:
+    from fl_common.errors import RunFailed
+    from fl_server.cloud.superlink import SuperLink
+
+    wrong = tmp_path / "secret"
+    wrong.write_bytes(b"guessed")
+    authority = cloud.home / "certificates" / "authority.crt"
+    link = SuperLink(cloud.superlink_port, authority, wrong)
+    with pytest.raises(RunFailed), link.run():
+        pass
+
+
+def test_components_are_files_over_tls_and_nothing_beside_them(cloud: Cloud) -> None:
+    place = cloud.home / "components" / "metadata"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "1.root.json").write_text("{}")
+    trusted = ssl.create_default_context(cafile=cloud_authority(cloud).certificate)
+    base = f"https://localhost:{cloud.port}/components"
+    with urllib.request.urlopen(f"{base}/metadata/1.root.json", context=trusted) as answer:
+        assert answer.read() == b"{}"
+    for outside in ("/../keys/executor.secret", "/%2e%2e/superlink.sqlite", "/metadata/"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(base + outside, context=trusted)
+        assert refused.value.code in (400, 403, 404), outside
+
+
+def test_a_port_that_nobody_listens_on_is_no_server(cloud: Cloud) -> None:
+    site = new_site(cloud, "alone")
+    nowhere = Address(
+        f"localhost:{free_port()}", cloud_authority(cloud).certificate, key_of(site), 10
+    )
+    with pytest.raises(Unreachable), Connection(nowhere):
+        pass
+
+
+def test_enrolling_twice_and_revoking_a_stranger_are_told(cloud: Cloud) -> None:
+    new_site(cloud, "twice")
+    again: subprocess.CompletedProcess[str] = cloud.command("enroll", "twice")
+    assert (again.returncode, "enrolled already" in again.stderr) == (2, True)
+    stranger = cloud.command("revoke", "nobody")
+    assert (stranger.returncode, "is not enrolled" in stranger.stderr) == (2, True)
+    assert (cloud.command("enroll", "../x").returncode) == 2
