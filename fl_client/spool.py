@@ -14,36 +14,21 @@ second item with the same sensor and id has no effect, as far back as ``remember
 One thread at a time may call it.
 """
 
-import hashlib
 import sqlite3
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
-import numpy as np
-
 from fl_client.sensors import Annotation, Item, Malformed, Readings
+from fl_client.spool_rows import ROW_BYTES, SCHEMA, Row, item_of, key_of, row_of, size_of
 from fl_client.store import transaction
 from fl_common.errors import InvalidConfiguration
 
 OnFull = Literal["reject", "drop_oldest"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS spool (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, sensor TEXT, id TEXT NOT NULL,
-    label TEXT, stamps INTEGER NOT NULL, content BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS spool_seen (key INTEGER PRIMARY KEY, number INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS spool_count (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
-    WITHOUT ROWID;
-"""
-"""``spool``: content is ``stamps`` int64 and the values as float32 behind them (readings), or two
-int64 with a label (an annotation, whose sensor is null). ``spool_seen``: identities as 64 bits of
-BLAKE2b; ``number`` is what ``received`` was. ``spool_count``: see ``Counts``."""
-
-_Row = tuple[str | None, str, str | None, int, bytes]
-_ROW_BYTES = 64  # what a row takes beside its content
 _ASKED_AT_ONCE = 500
+_HANDED_OVER = 4 * 2**20  # bytes of rows that are kept in memory until they are read
 _LOST = "lost:"
 
 
@@ -93,29 +78,36 @@ class Spool:
         self._connection = connection
         self._limit_bytes, self._on_full, self._remembered = limit_bytes, on_full, remembered
         self._read_to = 0
+        self._handed_over: deque[tuple[int, Readings | Annotation]] = deque()
+        self._handed_over_bytes = 0
+        self._caught_up = False  # all that waits is read or handed over
         self._forgotten_at = 0
         with transaction(connection):
-            for statement in _SCHEMA.split(";"):
+            for statement in SCHEMA.split(";"):
                 connection.execute(statement)
 
     def append(self, batch: Sequence[Arrival]) -> Appended:
         """Keep what is new of ``batch``; durable when this returns."""
         with transaction(self._connection):
-            counts = self._values()
+            counts = _values(self._connection)
             fresh = self._unseen(batch)
             lost = Counter[str]()
-            rows = []
+            items: dict[int, Readings | Annotation] = {}
+            sequence = self._last_sequence()
             for _, item in fresh:
                 if isinstance(item, Malformed):
                     lost[f"malformed_{item.reason}"] += 1
                 else:
-                    rows.append(_row(item))
+                    sequence += 1
+                    items[sequence] = item
+            rows = [row_of(sequence, item) for sequence, item in items.items()]
             rows = self._fitting(rows, counts.get("waiting_bytes", 0), lost)
             self._insert(rows)
             self._remember((key for key, _ in fresh), counts.get("received", 0))
             duplicates = len(batch) - len(fresh)
             self._add({"received": len(fresh), "duplicates": duplicates})
             self._add({_LOST + reason: number for reason, number in lost.items()})
+        self._hand_over(rows, items)
         return Appended(len(rows), duplicates, lost)
 
     def waiting(self, limit: int) -> list[tuple[int, Readings | Annotation]]:
@@ -123,6 +115,15 @@ class Spool:
 
         A new ``Spool`` on the same store begins again with the oldest that is not done.
         """
+        if not self._handed_over:
+            return self._read(limit)
+        found = [self._handed_over.popleft() for _ in range(min(limit, len(self._handed_over)))]
+        if not self._handed_over:
+            self._handed_over_bytes = 0
+        self._read_to = found[-1][0]
+        return found
+
+    def _read(self, limit: int) -> list[tuple[int, Readings | Annotation]]:
         found = self._connection.execute(
             "SELECT sequence, sensor, id, label, stamps, content FROM spool WHERE sequence > ?"
             " ORDER BY sequence LIMIT ?",
@@ -130,7 +131,21 @@ class Spool:
         ).fetchall()
         if found:
             self._read_to = found[-1][0]
-        return [(sequence, _item(*row)) for sequence, *row in found]
+        self._caught_up, self._handed_over_bytes = len(found) < limit, 0
+        return [(row[0], item_of(row)) for row in found]
+
+    def _hand_over(self, rows: Sequence[Row], items: Mapping[int, Readings | Annotation]) -> None:
+        """Spare the next ``waiting`` the way over the disk, where it has read all before."""
+        self._handed_over_bytes += sum(map(size_of, rows))
+        self._caught_up &= self._handed_over_bytes <= _HANDED_OVER
+        if self._caught_up:
+            self._handed_over.extend((row[0], items[row[0]]) for row in rows)
+
+    def _last_sequence(self) -> int:
+        """The highest sequence that a row ever had."""
+        found = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spool'")
+        (sequence,) = found.fetchone() or (0,)
+        return int(sequence)
 
     def done(self, sequences: Iterable[int]) -> None:
         """No open window needs these rows any more: processed. Within the caller's transaction."""
@@ -144,23 +159,7 @@ class Spool:
 
     def counts(self) -> Counts:
         """What came, and what became of it."""
-        values = self._values()
-        lost = {
-            name.removeprefix(_LOST): value
-            for name, value in values.items()
-            if name.startswith(_LOST)
-        }
-        return Counts(
-            received=values.get("received", 0),
-            processed=values.get("processed", 0),
-            waiting=values.get("waiting", 0),
-            waiting_bytes=values.get("waiting_bytes", 0),
-            duplicates=values.get("duplicates", 0),
-            lost=lost,
-        )
-
-    def _values(self) -> dict[str, int]:
-        return dict(self._connection.execute("SELECT name, value FROM spool_count"))
+        return counts_of(self._connection)
 
     def _add(self, changes: Mapping[str, int]) -> None:
         self._connection.executemany(
@@ -171,7 +170,7 @@ class Spool:
 
     def _unseen(self, batch: Sequence[Arrival]) -> list[tuple[int, Item]]:
         """The items that are new, with their keys, each once."""
-        keys = [_key(arrival.item) for arrival in batch]
+        keys = [key_of(arrival.item) for arrival in batch]
         asked = [key for key, arrival in zip(keys, batch, strict=True) if not arrival.surely_new]
         seen = set[int]()
         for start in range(0, len(asked), _ASKED_AT_ONCE):
@@ -198,7 +197,7 @@ class Spool:
             )
             self._forgotten_at = received
 
-    def _fitting(self, rows: list[_Row], used: int, lost: Counter[str]) -> list[_Row]:
+    def _fitting(self, rows: list[Row], used: int, lost: Counter[str]) -> list[Row]:
         """The rows that may be kept; under "drop_oldest" room is made for them."""
         if self._on_full == "reject":
             kept = _within(rows, self._limit_bytes - used)
@@ -206,7 +205,7 @@ class Spool:
             return kept
         kept = _within(rows[::-1], self._limit_bytes)[::-1]
         lost["full_dropped"] += len(rows) - len(kept)
-        missing = used + sum(map(_size, kept)) - self._limit_bytes
+        missing = used + sum(map(size_of, kept)) - self._limit_bytes
         if missing > 0:
             lost["full_dropped"] += self._drop_oldest(missing)
         return kept
@@ -219,70 +218,64 @@ class Spool:
         )
         for sequence, size in oldest:
             dropped.append(sequence)
-            freed += size + _ROW_BYTES
+            freed += size + ROW_BYTES
             if freed >= needed:
                 break
         oldest.close()
+        if self._handed_over and dropped[-1] > self._read_to:
+            self._handed_over.clear()
+            self._caught_up = False
         return self._remove(dropped)
 
-    def _insert(self, rows: Sequence[_Row]) -> None:
-        self._connection.executemany(
-            "INSERT INTO spool (sensor, id, label, stamps, content) VALUES (?, ?, ?, ?, ?)", rows
-        )
-        self._add({"waiting": len(rows), "waiting_bytes": sum(_size(row) for row in rows)})
+    def _insert(self, rows: Sequence[Row]) -> None:
+        self._connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._add({"waiting": len(rows), "waiting_bytes": sum(size_of(row) for row in rows)})
 
     def _remove(self, sequences: Iterable[int]) -> int:
         """Delete rows; how many were still there."""
-        removed = freed = 0
-        for sequence in sequences:
-            row = self._connection.execute(
-                "DELETE FROM spool WHERE sequence = ? RETURNING length(content)", (sequence,)
+        wanted, removed, freed = list(sequences), 0, 0
+        for start in range(0, len(wanted), _ASKED_AT_ONCE):
+            part = wanted[start : start + _ASKED_AT_ONCE]
+            among = f"WHERE sequence IN ({','.join('?' * len(part))})"
+            number, size = self._connection.execute(
+                f"SELECT count(*), coalesce(sum(length(content)), 0) FROM spool {among}", part
             ).fetchone()
-            if row is not None:
-                removed += 1
-                freed += row[0] + _ROW_BYTES
+            self._connection.execute(f"DELETE FROM spool {among}", part)
+            removed += number
+            freed += size + number * ROW_BYTES
         self._add({"waiting": -removed, "waiting_bytes": -freed})
         return removed
 
 
-def _row(item: Readings | Annotation) -> _Row:
-    if isinstance(item, Annotation):
-        content = np.array([item.from_ns, item.to_ns], "<i8").tobytes()
-        return None, item.id, item.label, 2, content
-    times, values = np.asarray(item.times_N, "<i8"), np.asarray(item.values_NC, "<f4")
-    return item.sensor, item.id, None, len(times), times.tobytes() + values.tobytes()
+def counts_of(connection: sqlite3.Connection) -> Counts:
+    """The counts of the spool in a store, for one who only looks."""
+    values = _values(connection)
+    return Counts(
+        received=values.get("received", 0),
+        processed=values.get("processed", 0),
+        waiting=values.get("waiting", 0),
+        waiting_bytes=values.get("waiting_bytes", 0),
+        duplicates=values.get("duplicates", 0),
+        lost={
+            name.removeprefix(_LOST): value
+            for name, value in values.items()
+            if name.startswith(_LOST)
+        },
+    )
 
 
-def _item(
-    sensor: str | None, id_: str, label: str | None, stamps: int, content: bytes
-) -> Readings | Annotation:
-    times = np.frombuffer(content, "<i8", stamps)
-    if sensor is None:
-        return Annotation(id_, int(times[0]), int(times[1]), label or "")
-    values = np.frombuffer(content, "<f4", offset=times.nbytes)
-    return Readings(sensor, id_, times, values.reshape(stamps, -1))
+def _values(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT name, value FROM spool_count"))
 
 
-def _size(row: _Row) -> int:
-    return len(row[-1]) + _ROW_BYTES
-
-
-def _within(rows: Sequence[_Row], free: int) -> list[_Row]:
+def _within(rows: Sequence[Row], free: int) -> list[Row]:
     """The first rows that fit into ``free`` bytes."""
     kept = []
     for row in rows:
-        if _size(row) <= free:
-            free -= _size(row)
+        if size_of(row) <= free:
+            free -= size_of(row)
             kept.append(row)
     return kept
-
-
-def _key(item: Item) -> int:
-    """64 bits that tell the item from any other: two of a million differ but for one in 10^7."""
-    source = item.sensor if isinstance(item, Readings) else type(item).__name__
-    named = f"{source}\0{item.id}".encode("utf-8", "surrogatepass")
-    digest = hashlib.blake2b(named, digest_size=8, person=b"spool").digest()
-    return int.from_bytes(digest, "little", signed=True)
 
 
 def _check(limit_bytes: int, on_full: str, remembered: int) -> None:

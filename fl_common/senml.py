@@ -103,7 +103,12 @@ def parsed_json(payload: bytes) -> Any:
         InvalidSenml: it is no JSON.
     """
     try:
-        return _JSON.decode(payload.decode("utf-8"))
+        text = payload.decode("utf-8")
+        if text[:1] in _BEGINNINGS:
+            value, end = _JSON.raw_decode(text)
+            if end == len(text):
+                return value
+        return _JSON.decode(text)  # with the white space around it, or the error
     except RecursionError:
         raise InvalidSenml("nesting", "nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -118,6 +123,7 @@ def _refuse_constant(name: str) -> Never:
     raise InvalidSenml("number", f"{name} is not a number of JSON")
 
 
+_BEGINNINGS = ("{", "[")
 _JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 

@@ -35,9 +35,12 @@ class JsonDecoder:
         objects = found if isinstance(found, list) else [found]
         if not objects or not all(isinstance(one, dict) for one in objects):
             raise InvalidPayload("structure", "neither an object nor a list of objects")
-        places = _places(fields)
         times_N = stamps([_at(one, self._time) for one in objects], self._unit)
-        rows = [[_at(one, place) for place in places] for one in objects]
+        places = _places(fields)
+        if places is None:
+            rows = [list(map(one.get, fields)) for one in objects]
+        else:
+            rows = [[_at(one, place) for place in places] for one in objects]
         values_NC = columns(rows, len(fields))
         return Decoded(times_N, values_NC, self._identity(objects[0]))
 
@@ -80,7 +83,10 @@ def _place(path: str) -> _Place:
 
 
 @lru_cache(maxsize=256)
-def _places(fields: tuple[str, ...]) -> tuple[_Place, ...]:
+def _places(fields: tuple[str, ...]) -> tuple[_Place, ...] | None:
+    """The places of the fields; None where all are plain keys."""
+    if not any("." in field for field in fields):
+        return None
     return tuple(_place(field) for field in fields)
 
 

@@ -117,10 +117,9 @@ class SensorLink:
     async def _session(self) -> None:
         """One connection, from its beginning to the error that ends it."""
         client = self._new_client()
-        paho = client._client  # aiomqtt has no acknowledgement by hand
-        inbox = Inbox(paho, self._broker.in_flight, self._broker.inbox_bytes)
-        paho.manual_ack_set(True)
-        paho.on_message = inbox.put
+        paho = client._client  # aiomqtt would acknowledge before a message is safe
+        modern = self._protocol is _V5
+        inbox = Inbox(paho, modern, self._broker.in_flight, self._broker.inbox_bytes)
         try:
             async with client:
                 inbox.listen(asyncio.get_running_loop())

@@ -14,6 +14,9 @@ NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Units that time stamps may be in."""
 
 
+_NUMBERS = frozenset({int, float, type(None)})
+
+
 def nanoseconds(seconds: ArrayLike) -> Integers:
     """Times in seconds since 1970 as nanoseconds (N,), to the precision of float64: 0.3 us.
 
@@ -32,22 +35,19 @@ def stamps(values: Sequence[object], unit: str) -> Integers:
     Raises:
         InvalidPayload: a value that is no time.
     """
-    whole = True
-    for value in values:
-        if type(value) is not int:
-            whole = False
-            if type(value) is not float:
-                raise InvalidPayload("time", f"{str(value)[:40]!r} is not a time")
+    kinds = set(map(type, values))
+    if not kinds <= {int, float}:
+        raise InvalidPayload("time", f"{str(values)[:80]} are not times")
     factor = NANOSECONDS[unit]
     try:
-        if not whole:
+        if float in kinds:
             return nanoseconds(np.array(values, np.float64) * (factor / 1e9))
-        times_N = np.array(values, np.int64)
+        first, last = min(values), max(values)  # type: ignore[type-var]
+        if not 0 <= first <= last <= _LATEST_SECONDS * 10**9 // factor:  # type: ignore[operator]
+            raise OverflowError
+        return np.array([value * factor for value in values], np.int64)  # type: ignore[operator]
     except OverflowError:
         raise InvalidPayload("time", "a time stamp lies outside 1970 to 2261") from None
-    if (times_N < 0).any() or (times_N > _LATEST_SECONDS * 10**9 // factor).any():
-        raise InvalidPayload("time", "a time stamp lies outside 1970 to 2261")
-    return times_N * factor
 
 
 def columns(rows: Sequence[Sequence[object]], width: int) -> NDArray[np.float64]:
@@ -57,9 +57,8 @@ def columns(rows: Sequence[Sequence[object]], width: int) -> NDArray[np.float64]
         InvalidPayload: a value of another type.
     """
     for row in rows:
-        for value in row:
-            if value is not None and type(value) not in (int, float):
-                raise InvalidPayload("type", f"{str(value)[:40]!r} is not a number")
+        if not _NUMBERS.issuperset(map(type, row)):
+            raise InvalidPayload("type", f"{str(row)[:80]} are not all numbers")
     try:
         return np.array(rows, np.float64).reshape(len(rows), width)
     except (OverflowError, ValueError):

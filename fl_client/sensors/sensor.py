@@ -16,6 +16,7 @@ from fl_common.vocabulary import Floats, Task
 
 _DAY_NS = 86_400 * 10**9
 _LONG = 200  # a longer topic takes part in identities by its digest
+_FEW = 64  # values
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -77,7 +78,7 @@ class Sensor:
         values_NC = self._converted_NC(decoded.values_NC)
         if len(topic) > _LONG:
             topic = hashlib.blake2b(topic.encode(), digest_size=16).hexdigest()
-        identity = f"{topic} {times_N[0] if decoded.id is None else decoded.id}"
+        identity = f"{topic} {times_N.item(0) if decoded.id is None else decoded.id}"
         readings = Readings(self.name, identity, times_N, values_NC)
         return readings, decoded.own_times or decoded.id is not None
 
@@ -85,12 +86,20 @@ class Sensor:
         """The values in the task's units, finite but for NaN where a reading lacks a channel."""
         if not self._in_task_units:
             values_NC = values_NC * self._scale_C + self._offset_C
-        if not math.isfinite(values_NC.sum()) or np.abs(values_NC).max() > _LARGEST:
+        if not _plain(values_NC):
             if (np.abs(values_NC) > _LARGEST).any():
                 raise InvalidPayload("number", "a number is not finite, or too large for float32")
             if np.isnan(values_NC).all():
                 raise InvalidPayload("empty", f"has none of {', '.join(self._fields)[:200]}")
         return values_NC.astype(np.float32)
+
+
+def _plain(values_NC: NDArray[np.float64]) -> bool:
+    """Whether all are finite and fit into float32; for few values without numpy's fixed costs."""
+    if values_NC.size > _FEW:
+        return bool((np.abs(values_NC) <= _LARGEST).all())
+    values = values_NC.ravel().tolist()
+    return math.isfinite(sum(values)) and min(values) >= -_LARGEST and max(values) <= _LARGEST
 
 
 def check_filter(name: str, topic: str) -> None:

@@ -1,5 +1,6 @@
 """The spool in one process: what is kept, counted, dropped, and read again."""
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from fl_client.sensors import Annotation, Malformed, Readings
-from fl_client.spool import Arrival, Counts, OnFull, Spool
+from fl_client.spool import Arrival, Counts, OnFull, Spool, counts_of
 from fl_client.store import open_store, transaction
 from fl_common.errors import InvalidConfiguration, StoreError
 
@@ -144,6 +145,37 @@ def test_done_and_late_belong_to_the_callers_transaction(store: sqlite3.Connecti
         kept.done(taken[:3])
         kept.lose(taken[3:], "late")
     assert kept.counts() == Counts(4, 3, 0, 0, 0, {"late": 1})
+
+
+@pytest.mark.parametrize("full", ["reject", "drop_oldest"])
+def test_reading_at_any_pace_gives_each_row_once_in_order(
+    store: sqlite3.Connection, full: OnFull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are handed over in memory, and those that had to be read again, are as one."""
+    monkeypatch.setattr("fl_client.spool._HANDED_OVER", 10 * SIZE)
+    kept = spool(store, 40 * SIZE, full)
+    chance, number, found = random.Random(2), 0, list[str]()
+    for _ in range(300):
+        batch = chance.randrange(15)
+        kept.append([reading(number + step) for step in range(batch)])
+        number += batch
+        rows = kept.waiting(chance.randrange(1, 25))
+        for _, item in rows:
+            assert isinstance(item, Readings)
+            assert item.times_N.tolist() == [int(item.id)]
+        found += [item.id for _, item in rows]
+        kept.done([sequence for sequence, _ in rows])
+    found += ids(kept)
+    lost = kept.counts().lost
+    assert balanced(kept.counts())
+    assert sum(lost.values()) == number - len(found)
+    assert found == sorted(set(found), key=int)
+    assert (full == "drop_oldest") == (found[-1] == str(number - 1)) or not lost
+
+
+def test_the_counts_can_be_looked_at_without_a_spool(store: sqlite3.Connection) -> None:
+    spool(store).append([reading(1)])
+    assert counts_of(store) == Counts(1, 0, 1, SIZE, 0, {})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""How the spool writes an item into a row, reads it back, and tells it from any other."""
+
+import hashlib
+
+import numpy as np
+
+from fl_client.sensors import Annotation, Item, Readings
+
+Row = tuple[int, str | None, str, str | None, int, bytes]
+"""Sequence, sensor (null: an annotation), id, label, stamps, content."""
+
+ROW_BYTES = 64
+"""What a row takes beside its content, in the spool's own reckoning."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS spool (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, sensor TEXT, id TEXT NOT NULL,
+    label TEXT, stamps INTEGER NOT NULL, content BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS spool_seen (key INTEGER PRIMARY KEY, number INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS spool_count (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
+    WITHOUT ROWID;
+"""
+"""``spool``: content is ``stamps`` int64 and the values as float32 behind them (readings), or two
+int64 with a label (an annotation, whose sensor is null). ``spool_seen``: identities as 64 bits of
+BLAKE2b; ``number`` is what ``received`` was. ``spool_count``: see ``Counts``."""
+
+
+def row_of(sequence: int, item: Readings | Annotation) -> Row:
+    """The item as a row."""
+    if isinstance(item, Annotation):
+        content = np.array([item.from_ns, item.to_ns], "<i8").tobytes()
+        return sequence, None, item.id, item.label, 2, content
+    times, values = np.asarray(item.times_N, "<i8"), np.asarray(item.values_NC, "<f4")
+    return sequence, item.sensor, item.id, None, len(times), times.tobytes() + values.tobytes()
+
+
+def item_of(row: Row) -> Readings | Annotation:
+    """The item in a row."""
+    _, sensor, id_, label, stamps, content = row
+    times = np.frombuffer(content, "<i8", stamps)
+    if sensor is None:
+        return Annotation(id_, int(times[0]), int(times[1]), label or "")
+    values = np.frombuffer(content, "<f4", offset=times.nbytes)
+    return Readings(sensor, id_, times, values.reshape(stamps, -1))
+
+
+def size_of(row: Row) -> int:
+    """The bytes that the row counts for."""
+    return len(row[-1]) + ROW_BYTES
+
+
+def key_of(item: Item) -> int:
+    """64 bits that tell the item from any other: two of a million differ but for one in 10^7."""
+    source = item.sensor if isinstance(item, Readings) else type(item).__name__
+    named = f"{source}\0{item.id}".encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(named, digest_size=8, person=b"spool").digest()
+    return int.from_bytes(digest, "little", signed=True)
