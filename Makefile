@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test bench bench-repository privacy-table lint
+.PHONY: help setup simulate test bench bench-repository privacy-table lint bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ bench: $(STAMP)  ## Measure beside other systems; data in DATA, options in BENCH
 
 bench-repository: $(STAMP)  ## Measure what the component repository costs sites and cloud
 	@$(BIN)/python -m benchmarks.repository $(BENCHARGS)
+
+bench-deploy: $(STAMP)  ## Measure a round's overhead on real processes, beside stock Flower
+	@$(BIN)/python -m benchmarks.deploy $(BENCHARGS)
 
 privacy-table: $(STAMP)  ## Measure accuracy on UCI HAR at each epsilon; its archive in DATA
 	@$(BIN)/python -m benchmarks.privacy_table

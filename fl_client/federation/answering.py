@@ -31,7 +31,7 @@ class Answering:
 
     def __call__(self, message: Message) -> Message:
         """The reply; an error reply where the app raises, as Flower's own ClientApp process."""
-        _identify(message)
+        identify(message)
         try:
             return self._answer(message)
         except Exception as error:
@@ -68,7 +68,7 @@ class Answering:
         return self._app(message, context)
 
 
-def _identify(message: Message) -> None:
+def identify(message: Message) -> None:
     """Give this process the identity that ``Message()`` reads (a private name of flwr 1.41)."""
     TaskIdentity.task_id, TaskIdentity.run_id = 1, message.metadata.run_id
     TaskIdentity.node_id = message.metadata.dst_node_id

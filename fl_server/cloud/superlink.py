@@ -6,7 +6,7 @@ the process that has the run's configuration, with the secret that Flower made f
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ from fl_common.errors import RunFailed
 
 _logger = logging.getLogger(__name__)
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
-_BUNDLE = """\
+_PROJECT = """\
 [project]
 name = "join-the-dots"
 version = "1.0.0"
@@ -50,6 +50,9 @@ publisher = "join-the-dots"
 serverapp = "installed:app"
 clientapp = "installed:app"
 """
+
+BUNDLE = {"pyproject.toml": _PROJECT.encode()}
+"""The files of a run's bundle: a name, and no code."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,12 @@ class SuperLink:
         ]
 
     @contextmanager
-    def run(self) -> Iterator[Grid]:
-        """The grid of a new run; runs that a server before this left behind are ended first."""
-        run = self._start()
+    def run(self, bundle: Mapping[str, bytes] = BUNDLE) -> Iterator[Grid]:
+        """The grid of a new run; runs that a server before this left behind are ended first.
+
+        ``bundle`` are the files that Flower keeps with it. A site of ours never asks for them.
+        """
+        run = self._start(bundle)
         token = self._acquire(run)
         grid = HttpGrid(self._address, False, self._authority, token=token)
         beat = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
@@ -130,8 +136,8 @@ class SuperLink:
                 _logger.info("the end of Flower's run %s could not be told: %s", run, error)
             grid.close()
 
-    def _start(self) -> int:
-        bundle, _ = build_fab_from_files({"pyproject.toml": _BUNDLE.encode()})
+    def _start(self, files: Mapping[str, bytes]) -> int:
+        bundle, _ = build_fab_from_files(files)
         with self._control() as control:
             for run in control.ListRuns(ListRunsRequest()).run_dict.values():
                 if run.status.status != Status.FINISHED:

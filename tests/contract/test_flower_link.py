@@ -12,7 +12,7 @@ from flwr.superlink.grid import HttpGrid
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from fl_server.cloud.proxy import FLEET_CALLS
-from fl_server.cloud.superlink import _BUNDLE
+from fl_server.cloud.superlink import BUNDLE
 from simulate.loopback import identify_process
 
 
@@ -44,7 +44,7 @@ def test_a_content_s_identity_is_its_values() -> None:
 
 
 def test_a_run_starts_with_a_bundle_that_holds_no_code() -> None:
-    bundle, _ = build_fab_from_files({"pyproject.toml": _BUNDLE.encode()})
+    bundle, _ = build_fab_from_files(BUNDLE)
     assert b".py" not in bundle
 
 

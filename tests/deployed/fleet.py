@@ -21,7 +21,7 @@ from fl_common.vocabulary import Task
 from tests.samples import TASK
 from tests.sources import ROOT
 
-PATIENCE_S = 150.0
+PATIENCE_S = 400.0
 PACE = {
     "_target_": "fl_client.federation.link.Pace",
     "poll_first_s": 0.05,

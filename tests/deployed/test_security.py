@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from fl_client.federation.connection import Address, Connection, Refused, Unreachable
 from fl_server.cloud.certificates import Pair, make_authority, make_server, make_site_key
-from fl_server.cloud.superlink import _BUNDLE
+from fl_server.cloud.superlink import BUNDLE
 from tests.deployed.fleet import Cloud, TestSite, free_port, until
 
 pytestmark = pytest.mark.timeout(600)
@@ -139,7 +139,7 @@ def test_plain_text_is_refused(cloud: Cloud) -> None:
 def test_a_site_s_credentials_register_no_node_start_no_run_and_get_no_code(cloud: Cloud) -> None:
     site = new_site(cloud, "curious")
     client = address(cloud, key_of(site)).client()
-    bundle, _ = build_fab_from_files({"pyproject.toml": _BUNDLE.encode()})
+    bundle, _ = build_fab_from_files(BUNDLE)
     key = b"any"
     calls: list[tuple[str, Message]] = [
         ("/v1/fleet/register-node", RegisterNodeFleetRequest(public_key=key)),

@@ -1,0 +1,187 @@
+"""``make bench-deploy``: what a round costs beside training, on real processes of this machine.
+
+Three sites behind one SuperLink with TLS and node authentication, in one run after the other:
+stock Flower (a process for each message), and this project's link with its resident trainer. Both
+answer the same message with the same app, which imports torch and Opacus and returns what it got.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, Message, RecordDict
+from flwr.serverapp import Grid
+
+from fl_client.federation.answering import identify
+from fl_client.federation.connection import Address
+from fl_client.federation.link import Link, Pace
+from fl_client.federation.trainer import ResidentTrainer
+from fl_server.cloud.certificates import make_site_key
+from fl_server.cloud.children import Restarting
+from fl_server.cloud.home import LOOPBACK, CloudHome
+from fl_server.cloud.serving import Front, Settings, make_own
+from fl_server.cloud.superlink import BUNDLE
+
+SITES = 3
+_WARM_UP = 1
+_APP = b"""\
+import opacus
+import torch
+from flwr.app import Message
+from flwr.clientapp import ClientApp
+
+app = ClientApp()
+
+
+@app.train()
+def train(message, context):
+    return Message(message.content, reply_to=message)
+"""
+_PROJECT = BUNDLE["pyproject.toml"].replace(b"installed:app", b"bench_app:app")
+STOCK = {"pyproject.toml": _PROJECT, "bench_app.py": _APP}
+
+
+def echo() -> Callable[[Message], Message]:
+    """The same app in a resident trainer."""
+    import opacus  # noqa: F401
+    import torch  # noqa: F401
+
+    def answer(message: Message) -> Message:
+        identify(message)
+        return Message(message.content, reply_to=message)
+
+    return answer
+
+
+def overhead(grid: Grid, rounds: int) -> list[float]:
+    """Seconds of each round after the warm-up; the app itself takes none."""
+    while len(nodes := list(grid.get_node_ids())) < SITES:
+        time.sleep(0.2)
+    arrays = {f"w{k}": Array(np.zeros(1000, np.float32)) for k in range(8)}
+    seconds = []
+    for round_ in range(rounds + _WARM_UP):
+        began = time.monotonic()
+        content = [RecordDict({"arrays": ArrayRecord(dict(arrays))}) for _ in nodes]
+        pairs = zip(content, nodes, strict=True)
+        missing = set(
+            grid.push_messages([Message(c, n, "train", group_id=str(round_)) for c, n in pairs])
+        )
+        while missing:
+            for reply in grid.pull_messages(list(missing)):
+                if reply.has_error():
+                    raise RuntimeError(reply.error.reason)
+                missing.discard(reply.metadata.reply_to_message_id)
+            if missing:
+                time.sleep(0.1)
+        seconds.append(time.monotonic() - began)
+    return seconds[_WARM_UP:]
+
+
+@contextmanager
+def resident(front: Front, home: CloudHome, port: int) -> Iterator[None]:
+    """Three links of this project, each with its trainer."""
+    stop, pace = threading.Event(), Pace(0.1, 1.0, 1.0, 10.0, 600.0)
+    threads = []
+    for index in range(SITES):
+        key = home.folder / f"resident-{index}.key"
+        front.superlink.enroll(make_site_key(key))
+        address = Address(f"localhost:{port}", home.authority.certificate, key, 30)
+        link = Link(address, ResidentTrainer(echo), pace, stop)
+        threads.append(threading.Thread(target=link.run))
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+@contextmanager
+def stock(front: Front, home: CloudHome, port: int) -> Iterator[None]:
+    """Three of Flower's SuperNodes, which reach the SuperLink itself: they want its bundles."""
+    for index in range(SITES):
+        key = home.folder / f"stock-{index}.key"
+        front.superlink.enroll(make_site_key(key))
+        front.keep(f"supernode-{index}", _supernode(home, key, port))
+    yield
+
+
+def _supernode(home: CloudHome, key: Path, port: int) -> Sequence[str]:
+    return [
+        str(Path(sys.executable).with_name("flower-supernode")),
+        *("--superlink", f"localhost:{port}", "--auth-supernode-private-key", str(key)),
+        *("--root-certificates", str(home.authority.certificate)),
+        *("--host", LOOPBACK[1], "--port", str(free_port())),
+        "--disable-runtime-dependency-installation",
+    ]
+
+
+def measure(kind: str, rounds: int) -> list[float]:
+    """Seconds of each round of one kind of site, on a deployment of its own."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        home = CloudHome(Path(folder))
+        make_own(home, LOOPBACK, 1.0)
+        listen, superlink = free_port(), free_port()
+        settings = Settings(
+            *(home, f"{LOOPBACK[1]}:{listen}", superlink, home.public),
+            *(1 << 30, Restarting(1.0, 10.0)),
+        )
+        front = stack.enter_context(Front(settings, threading.Event()))
+        sites = (
+            resident(front, home, listen) if kind == "resident" else stock(front, home, superlink)
+        )
+        stack.enter_context(sites)
+        grid = stack.enter_context(front.superlink.run(BUNDLE if kind == "resident" else STOCK))
+        return overhead(grid, rounds)
+
+
+def idle_memory_mib() -> float:
+    """Resident MiB of a process that has imported what the link needs, and no more."""
+    code = (
+        "import fl_client.federation.build, psutil;"
+        "print(psutil.Process().memory_info().rss / 2**20)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    import socket
+
+    with socket.socket() as one:
+        one.bind((LOOPBACK[1], 0))
+        return int(one.getsockname()[1])
+
+
+def main() -> None:
+    """Measure both and print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10)
+    rounds = parser.parse_args().rounds
+    ours, theirs = measure("resident", rounds), measure("stock", rounds)
+    figures: dict[str, Any] = {
+        "sites": SITES,
+        "rounds": rounds,
+        "overhead_s": statistics.median(ours),
+        "overhead_stock_s": statistics.median(theirs),
+        "ratio": statistics.median(ours) / statistics.median(theirs),
+        "idle_link_mib": idle_memory_mib(),
+    }
+    sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
