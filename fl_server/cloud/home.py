@@ -68,6 +68,11 @@ class CloudHome:
         return self.folder / "runs"
 
     @property
+    def metrics(self) -> Path:
+        """The rounds' figures, for Prometheus' textfile collector."""
+        return self.folder / "metrics" / "fl_server.prom"
+
+    @property
     def status(self) -> Path:
         """What the running server says of itself."""
         return self.folder / "server.json"

@@ -17,6 +17,7 @@ from fl_server.app import FederatedRun, Row
 from fl_server.cloud.build import Config, home_of
 from fl_server.cloud.planning import Planned, build_run
 from fl_server.cloud.superlink import SuperLink
+from fl_server.metrics import RoundMetrics
 from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository
 from fl_server.strategy import RoundReport
@@ -40,8 +41,12 @@ def carry_out(config: Config) -> None:
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
         return
     net = build_net(planned.plan.net, planned.plan.task, config["seed"] or 0)
+    metrics = RoundMetrics(home.metrics, planned.plan.run)
     run = FederatedRun(
-        planned.federation, parameters_of(net), planned.folder / "checkpoints", _Rounds(planned)
+        planned.federation,
+        parameters_of(net),
+        planned.folder / "checkpoints",
+        _Rounds(planned, metrics),
     )
     done = run.resume()
     _logger.info("run %s goes on after round %d", planned.plan.run, done)
@@ -49,14 +54,14 @@ def carry_out(config: Config) -> None:
     if done < planned.plan.rounds:
         with superlink.run() as grid:
             run(grid)
-    _publish(config, planned, run, model)
+    _publish(config, planned, run, model, metrics)
 
 
 class _Rounds:
     """Makes a round's row, logs it, and keeps the newest one for ``fl-server status``."""
 
-    def __init__(self, planned: Planned) -> None:
-        self._planned = planned
+    def __init__(self, planned: Planned, metrics: RoundMetrics) -> None:
+        self._planned, self._metrics = planned, metrics
 
     def __call__(self, report: RoundReport) -> Row:
         row: dict[str, Any] = {
@@ -84,10 +89,13 @@ class _Rounds:
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(row))
         partial.replace(path)
+        self._metrics.add(row)
         return row
 
 
-def _publish(config: Config, planned: Planned, run: FederatedRun, model: Path) -> None:
+def _publish(
+    config: Config, planned: Planned, run: FederatedRun, model: Path, metrics: RoundMetrics
+) -> None:
     """The model into ``testing`` of the repository that is served, then as the run's file."""
     plan, last = planned.plan, run.history[-1]
     spent = {"epsilon": last["epsilon"]} | {
@@ -100,6 +108,7 @@ def _publish(config: Config, planned: Planned, run: FederatedRun, model: Path) -
     facts = {"licence": publish["licence"], "rounds": len(run.history), "sites": config["sites"]}
     component = publish_component(repository, plan, run.parameters, spent, proof, facts)
     partial.replace(model)
+    metrics.published("testing", component.name, str(component.version))
     _logger.info(
         "run %s is published into testing: %s version %s", plan.run, component.name,
         component.version,

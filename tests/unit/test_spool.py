@@ -153,7 +153,7 @@ def test_reading_at_any_pace_gives_each_row_once_in_order(
 ) -> None:
     """Rows that are handed over in memory, and those that had to be read again, are as one."""
     monkeypatch.setattr("fl_client.spool._HANDED_OVER", 10 * SIZE)
-    kept = spool(store, 40 * SIZE, full)
+    kept = spool(store, 20 * SIZE, full)
     chance, number, found = random.Random(2), 0, list[str]()
     for _ in range(100):
         batch = chance.randrange(15)

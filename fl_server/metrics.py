@@ -1,0 +1,69 @@
+"""What a server measures of its rounds, as a file that Prometheus' node exporter collects.
+
+The textfile collector suits a run: the figures change once a round, and no port is open for them.
+The counters begin at zero with the process that carries a run out, as Prometheus expects of one
+that was restarted. The site's own metrics are ``fl_client.node.metrics``.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, write_to_textfile
+
+_PREFIX = "fl_server"
+
+
+class RoundMetrics:
+    """Counts rounds of the run ``run`` and writes them to ``path``, whole or not at all."""
+
+    def __init__(self, path: Path, run: str) -> None:
+        self._path, self._registry = path, CollectorRegistry()
+        self._gauge("run_info", "The run that is carried out", "run").labels(run).set(1)
+        self._round = self._gauge("round", "The newest round")
+        self._rounds = self._counter("rounds", "Rounds carried out")
+        self._duration = Summary(
+            f"{_PREFIX}_round_duration_seconds", "Wall time of rounds", registry=self._registry
+        )
+        self._received = self._counter("received_bytes", "Bytes of answers")
+        self._sent = self._counter("sent_bytes", "Bytes of instructions")
+        self._asked = self._counter("sites_asked", "Sites asked for an update")
+        self._updates = self._counter("updates", "Updates counted")
+        self._share = self._gauge("participation_ratio", "Updates of the newest round by asked")
+        self._refusals = self._counter("refusals", "Sites that said no", "reason")
+        self._errors = self._counter("errors", "Answers that could not be counted, or missing")
+        self._epsilon = self._gauge("epsilon", "Largest epsilon spent on a site, by unit", "unit")
+        self._model = self._gauge("model_info", "Version in a stage", "stage", "name", "version")
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count one round: a row as a server records it."""
+        self._round.set(row["round"])
+        self._rounds.inc()
+        self._duration.observe(row["seconds"])
+        self._received.inc(row["bytes_up"])
+        self._sent.inc(row["bytes_down"])
+        self._asked.inc(row["asked"])
+        self._updates.inc(row["updates"])
+        self._share.set(row["updates"] / row["asked"] if row["asked"] else 0.0)
+        for reason, count in row["refusals"].items():
+            self._refusals.labels(reason).inc(count)
+        self._errors.inc(len(row["errors"]))
+        for unit, value in {"run": row["epsilon"], **row["epsilon_per"]}.items():
+            self._epsilon.labels(unit).set(value)
+        self._write()
+
+    def published(self, stage: str, name: str, version: str) -> None:
+        """``version`` is the newest of the model ``name`` in ``stage``."""
+        self._model.clear()
+        self._model.labels(stage, name, version).set(1)
+        self._write()
+
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        write_to_textfile(str(self._path), self._registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self._registry)
