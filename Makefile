@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test bench bench-repository privacy-table lint bench-deploy
+.PHONY: help setup simulate test bench bench-edge bench-repository privacy-table lint bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: $(STAMP)  ## Run every test; pytest's own options in TESTARGS="-k ledger"
 
 bench: $(STAMP)  ## Measure beside other systems; data in DATA, options in BENCHARGS="--only B1"
 	@$(BIN)/python -m benchmarks.run $(BENCHARGS)
+
+bench-edge: $(STAMP)  ## Measure the way from a sensor's message to a prediction
+	@$(BIN)/python -m benchmarks.edge
 
 bench-repository: $(STAMP)  ## Measure what the component repository costs sites and cloud
 	@$(BIN)/python -m benchmarks.repository $(BENCHARGS)

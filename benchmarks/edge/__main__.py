@@ -1,0 +1,185 @@
+"""``python -m benchmarks.edge``: the site's path from a sensor's message to a prediction.
+
+python -m benchmarks.edge               everything: about eight minutes on two cores
+python -m benchmarks.edge --hour 0      without the hour of recorded traffic at 20 times speed
+
+Writes ``benchmarks/EDGE.md`` and ``edge.json``. Everything is a real process: mosquitto, the node
+as ``fl-client run`` starts it, a sensor that also hears the predictions, a bare subscriber.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+from rich.console import Console
+
+from benchmarks.edge.page import to_markdown
+from benchmarks.edge.sensor import Message, Sensor, json_message, raw_message, windows_in
+from benchmarks.environments import ROOT
+from benchmarks.machine import facts
+from tests.mosquitto import Mosquitto
+from tests.nodes import NodeProcess, node, place_model, wait_for
+
+FORMS: dict[str, tuple[str, int, Message]] = {
+    "raw, 16 readings in a message": ("wearables_raw", 16, raw_message(16)),
+    "JSON, 5 readings in a message": ("wearables_json", 5, json_message(5)),
+    "JSON, 1 reading in a message": ("wearables_json", 1, json_message(1)),
+}
+_MESSAGES = 12_000
+_LATENCY_S = 20
+_SPEED, _HOUR_S = 20, 3600
+_TRAINING = ["net=cnn1d", "rounds=100000", "partition=iid"]
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def bare_rate(port: int, message: Message, rows: int) -> float:
+    """Messages a second of a subscriber that only counts."""
+    command = [sys.executable, "-m", "benchmarks.edge.bare", str(port), "flood", str(_MESSAGES)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    with Sensor(port, "flood", "none", rows) as sensor:
+        sensor.send(message, 0, _MESSAGES, None)
+        seconds = float(process.stdout.readline())
+    process.wait()
+    return _MESSAGES / seconds
+
+
+def node_rate(box: NodeProcess, sensor: Sensor, message: Message, rows: int) -> dict[str, float]:
+    """Messages a second from the first message to the last prediction; the largest backlog."""
+    before = box.status()["messages"]["received"]
+    began, most = time.monotonic(), 0
+    sensor.send(message, 0, _MESSAGES, None)
+    expected = windows_in(_MESSAGES * rows)
+    while len(sensor.heard) < expected:
+        most = max(most, box.status()["messages"]["waiting"])
+        if time.monotonic() - began > 300:
+            raise SystemExit(f"{len(sensor.heard)} of {expected} predictions came")
+        time.sleep(0.02)
+    seconds, counts = time.monotonic() - began, box.status()["messages"]
+    assert counts["received"] - before == _MESSAGES, counts
+    assert not counts["lost"], counts
+    return {"rate": _MESSAGES / seconds, "most_waiting": most}
+
+
+def latencies(sensor: Sensor, message: Message, first: int, rate: float) -> dict[str, float]:
+    """Median and 99th percentile in seconds, at ``rate`` messages a second."""
+    sensor.latencies_s.clear()
+    count = int(rate * _LATENCY_S)
+    sensor.send(message, first, first + count, rate)
+    time.sleep(2)
+    found = sensor.latencies_s
+    cuts = quantiles(found, n=100)
+    return {"p50": median(found), "p99": cuts[98], "windows": len(found), "next": first + count}
+
+
+def measure_form(name: str, folder: Path) -> dict[str, Any]:
+    """One form of message: rates, and latencies alone and with training beside."""
+    sensors, rows, message = FORMS[name]
+    with Mosquitto(folder / "broker") as broker:
+        bare = bare_rate(broker.port, message, rows)
+        home = folder / "box"
+        home.mkdir()
+        place_model(home)
+        with node(home, broker.port, f"sensors={sensors}", "retention.days=36500") as box:
+            box.wait()
+            topics = "sensors/box/watch", "predictions/box"
+            with Sensor(broker.port, *topics, rows) as sensor:
+                ours = node_rate(box, sensor, message, rows)
+                alone = latencies(sensor, message, _MESSAGES, ours["rate"] / 2)
+                with training(folder / "training"):
+                    beside = latencies(sensor, message, int(alone["next"]), ours["rate"] / 2)
+    return {"form": name, "bare": bare, **ours, "alone": alone, "beside": beside}
+
+
+class training:  # noqa: N801
+    """DP-SGD of a convolutional net at nice 10, as the box's training process runs."""
+
+    def __init__(self, folder: Path) -> None:
+        options = [*_TRAINING, f"hydra.run.dir={folder}"]
+        command = ["nice", "-n", "10", sys.executable, "-m", "simulate", *options]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        wait_for((folder / "rounds.jsonl").exists, "a training run that has begun")
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def measure_start(folder: Path) -> dict[str, float]:
+    """Seconds from the start to ready, and resident bytes, of a node with a model and no load."""
+    seconds, resident = [], []
+    with Mosquitto(folder / "broker") as broker:
+        home = folder / "box"
+        home.mkdir()
+        place_model(home)
+        for _ in range(3):
+            began = time.monotonic()
+            with node(home, broker.port) as box:
+                box.wait()
+                seconds.append(time.monotonic() - began)
+                resident.append(psutil.Process(box.process.pid).memory_info().rss)
+                box.stop()
+    return {"seconds": median(seconds), "resident": median(resident)}
+
+
+def measure_hour(folder: Path, hour_s: float) -> dict[str, Any]:
+    """Recorded traffic at 20 times speed: memory by the second, and what became of the messages."""
+    rows, message = 16, raw_message(16)
+    messages = int(hour_s * 50 / rows)
+    with Mosquitto(folder / "broker") as broker:
+        home = folder / "box"
+        home.mkdir()
+        place_model(home)
+        with node(home, broker.port, "retention.days=36500") as box:
+            box.wait()
+            resident, process = [], psutil.Process(box.process.pid)
+            with Sensor(broker.port, "sensors/box/watch", "predictions/box", rows) as sensor:
+                part = max(1, messages // 200)
+                for first in range(0, messages, part):
+                    last = min(first + part, messages)
+                    sensor.send(message, first, last, _SPEED * 50 / rows)
+                    resident.append(process.memory_info().rss)
+                wait_for(lambda: len(sensor.heard) >= windows_in(messages * rows), "predictions")
+            counts = box.status()["messages"]
+    tenth = resident[len(resident) // 10]
+    growth = max(resident[len(resident) // 10 :]) / tenth - 1
+    return {"hours": hour_s / 3600, "messages": messages, "counts": counts, "growth": growth,
+            "resident": max(resident)}  # fmt: skip
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hour", type=float, default=_HOUR_S, help="seconds of recorded traffic")
+    options = parser.parse_args()
+    found: dict[str, Any] = {"machine": dict(facts()), "forms": []}
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        found["start"] = measure_start(folder / "start")
+        _console.print("start to ready, resident:", found["start"])
+        for place, form in enumerate(FORMS):
+            row = measure_form(form, folder / str(place))
+            found["forms"].append(row)
+            _console.print(row)
+        if options.hour:
+            found["hour"] = measure_hour(folder / "hour", options.hour)
+            _console.print(found["hour"])
+    (ROOT / "benchmarks" / "edge.json").write_text(json.dumps(found, indent=1) + "\n")
+    (ROOT / "benchmarks" / "EDGE.md").write_text(to_markdown(found))
+    _console.print("written: benchmarks/EDGE.md")
+
+
+if __name__ == "__main__":
+    main()

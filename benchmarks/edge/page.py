@@ -1,0 +1,49 @@
+"""The edge node's figures as a page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_HEAD = """# The edge node, measured
+
+    make bench-edge
+
+Writes this page. One mosquitto; a sensor that publishes with QoS 1 and hears the predictions; the
+node as `fl-client run` starts it (spool, windows of 128 readings each 64, ONNX Runtime, predictions
+out), all on the machine's own cores. *Bare* is an aiomqtt subscriber that only counts, on the same
+broker. Latency runs from the publishing of a window's last reading to the arrival of its
+prediction at the sensor, at half the node's own rate.
+
+"""
+
+
+def to_markdown(found: Mapping[str, Any]) -> str:
+    """The whole page."""
+    start = found["start"]
+    lines = [
+        "| message | bare, per second | node, per second | ratio (at least 0.5) | largest backlog |"
+        " p50 | p99 (under 50 ms) | p99 with training beside (at most 2 times) |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *map(_row, found["forms"]),
+        "",
+        f"- Start to ready: {start['seconds']:.2f} s (under 3 s).",
+        f"- Resident memory, ready: {start['resident'] / 1e6:.0f} MB (under 300 MB).",
+    ]
+    if hour := found.get("hour"):
+        counts = hour["counts"]
+        lines += [
+            f"- {hour['hours']:g} hours of traffic at 20 times speed, {hour['messages']} messages:"
+            f" memory grew by {max(hour['growth'], 0):.1%} after the first tenth (under 5 %), to"
+            f" {hour['resident'] / 1e6:.0f} MB; received {counts['received']}, lost"
+            f" {sum(counts['lost'].values())}.",
+        ]
+    told = ", ".join(f"{key} {value}" for key, value in found["machine"].items())
+    return _HEAD + "\n".join(lines) + f"\n\nMachine: {told}.\n"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    alone, beside = row["alone"]["p99"], row["beside"]["p99"]
+    return (
+        f"| {row['form']} | {row['bare']:.0f} | {row['rate']:.0f} | {row['rate'] / row['bare']:.2f}"
+        f" | {row['most_waiting']:.0f} messages | {row['alone']['p50'] * 1e3:.1f} ms"
+        f" | {alone * 1e3:.1f} ms | {beside * 1e3:.1f} ms, {beside / alone:.1f} times |"
+    )
