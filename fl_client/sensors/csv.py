@@ -52,7 +52,7 @@ def _number(text: str) -> float | int | None:
     try:
         number = int(text) if text.isdecimal() else float(text)
     except ValueError:
-        raise InvalidPayload("number", f"{text[:40]!r} is not a number") from None
+        raise InvalidPayload("number", "a value is no number") from None
     if number != number:
         raise InvalidPayload("number", "NaN is not a number")
     return number

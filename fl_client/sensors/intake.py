@@ -1,6 +1,7 @@
 """From what the broker delivered to what the spool keeps: one item for each message."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,8 @@ from fl_client.sensors.sensor import Sensor, check_filter
 from fl_client.spool import Arrival
 from fl_common.errors import InvalidConfiguration
 from fl_common.senml import InvalidSenml, parsed_json
+
+_LOG = logging.getLogger(__name__)
 
 
 class Delivery(NamedTuple):
@@ -84,6 +87,7 @@ class Intake:
             check_time_unit(annotations.time_unit)
         self._sensors, self._annotations = tuple(sensors), annotations
         self._payload_bytes = payload_bytes
+        self._told = set[tuple[str, str]]()
         self._cached = lru_cache(maxsize=1024)(self._source)
 
     @property
@@ -109,6 +113,7 @@ class Intake:
                 return Arrival(source.read(payload))
             readings, telling = source.read(topic, payload, received_ns)
         except InvalidPayload as error:
+            self._tell(topic, error)
             return Arrival(Malformed(_of_delivery(delivery), error.reason), not again)
         if telling:
             return Arrival(readings)
@@ -116,6 +121,17 @@ class Intake:
             readings.sensor, _of_delivery(delivery), readings.times_N, readings.values_NC
         )
         return Arrival(known_by_delivery, not again)
+
+    def _tell(self, topic: str, error: InvalidPayload) -> None:
+        """Log the first message of a kind; no value of a sensor is in it."""
+        source = self._cached(topic) if len(topic) < 256 else None
+        name = source.name if isinstance(source, Sensor) else "annotations" if source else "topics"
+        if (name, error.reason) not in self._told:
+            self._told.add((name, error.reason))
+            _LOG.warning(
+                "%s: a message of %r is malformed (%s). Compare what is sent there with the"
+                " declaration; further ones are only counted, as malformed_%s",
+                name, topic[:80], error, error.reason)  # fmt: skip
 
     def _source(self, topic: str) -> Sensor | AnnotationTopic | None:
         if not topic.isprintable():  # nor can a broken topic be stored with a reading

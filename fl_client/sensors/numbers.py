@@ -37,7 +37,7 @@ def stamps(values: Sequence[object], unit: str) -> Integers:
     """
     kinds = set(map(type, values))
     if not kinds <= {int, float}:
-        raise InvalidPayload("time", f"{str(values)[:80]} are not times")
+        raise InvalidPayload("time", "a time stamp is no number")
     factor = NANOSECONDS[unit]
     try:
         if float in kinds:
@@ -58,7 +58,7 @@ def columns(rows: Sequence[Sequence[object]], width: int) -> NDArray[np.float64]
     """
     for row in rows:
         if not _NUMBERS.issuperset(map(type, row)):
-            raise InvalidPayload("type", f"{str(row)[:80]} are not all numbers")
+            raise InvalidPayload("type", "a value is no number")
     try:
         return np.array(rows, np.float64).reshape(len(rows), width)
     except (OverflowError, ValueError):

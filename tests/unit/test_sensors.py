@@ -176,19 +176,23 @@ def intake(*sensors: Sensor) -> Intake:
     return Intake(sensors, AnnotationTopic("labels/#", "s"), 1000)
 
 
-def test_messages_go_to_their_sensor_or_are_counted() -> None:
+def test_messages_go_to_their_sensor_or_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     decoder = JsonDecoder("t", "s", None)
     sensors = [Sensor(name, f"s/{name}", decoder, X_AND_Y, TASK) for name in ("a", "b")]
     body = b'{"t":1,"x":1}'
     batch = [Delivery("s/b", body, 3, False), Delivery("s/c", body, 4, True),
              Delivery("s/\udcff", body, 0, False), Delivery("s/a", b"1" * 1001, 5, False),
              Delivery("labels/x", b'{"from":1,"to":2,"label":"run"}', 6, False)]  # fmt: skip
-    readings, unknown, unreadable, huge, label = intake(*sensors).arrivals(batch, NOW)
+    intake_of_all = intake(*sensors)
+    readings, unknown, unreadable, huge, label = intake_of_all.arrivals(batch, NOW)
     assert isinstance(readings.item, Readings)
     assert readings.item.sensor == "b"
     assert [isinstance(one.item, Malformed) and one.item.reason
             for one in (unknown, unreadable, huge)] == ["topic", "topic", "size"]  # fmt: skip
     assert [one.surely_new for one in (unknown, unreadable)] == [False, True]
+    again = intake_of_all.arrivals(batch[1:4], NOW)
+    assert len(again) == 3
+    assert [line.split(":")[0] for line in caplog.messages] == ["topics", "a"]
     assert label.item == Annotation("1000000000-2000000000-run", 10**9, 2 * 10**9, "run")
 
 
