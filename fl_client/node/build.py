@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fl_client.components.build import Updates, build_updates
 from fl_client.engine import Engine
 from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS, STORE
@@ -31,6 +32,7 @@ from fl_client.store import open_store
 from fl_client.windows import Slicing, Source
 from fl_client.windows.grid import Grid
 from fl_client.windows.slide import Assembler
+from fl_client.windows.split import split_of
 from fl_client.windows.store import WindowStore
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
@@ -92,7 +94,7 @@ def _check_keys(values: Mapping[Any, Any], known: Any) -> None:
 
 
 _CHANNEL = "fl_client.sensors.sensor.Channel"
-_PLAIN_PARTS = ("spool", "engine", "events", "federation", "http", "serving")
+_PLAIN_PARTS = ("spool", "engine", "events", "federation", "http", "serving", "components")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Box:
     http: Mapping[str, Any]
     serving: Mapping[str, Any]
     link: SensorLink | None
+    updates: Updates | None
 
 
 def build_node(config: Config, *, connected: bool) -> Box:
@@ -127,17 +130,19 @@ def build_node(config: Config, *, connected: bool) -> Box:
     _make(home)
     intake, sources = build_sensors(config, task)
     engine_node = config["engine"]
-    engine = Engine(
-        Slot(home / SLOTS / MODEL), task, engine_node["threads"], engine_node["largest_batch"]
+    slot = Slot(home / SLOTS / MODEL)
+    engine = Engine(slot, task, engine_node["threads"], engine_node["largest_batch"])
+    split = split_of(task, slicing, build(config["held_out"]))
+    updates = build_updates(
+        config["components"], config["name"], slot, home, task, engine_node, split.held_out_day
     )
     metrics = Metrics()
     functions = Functions(
         {name: build(node) for name, node in config["functions"].items()},
         config["failures_allowed"],
     )
-    pipeline = Pipeline(partial(_open_path, config, home, task, slicing, sources, engine))
+    pipeline = Pipeline(partial(_open_path, config, home, task, slicing, sources, engine, updates))
     upkeep = Upkeep(pipeline, engine, functions, build(config["retention"]), metrics)
-    build(config["held_out"])
     outbox = Outbox(config["events"]["waiting"], metrics)
     node = Node(task, intake, pipeline, functions, upkeep, outbox, _addresses(config), metrics)
     link = SensorLink(_broker(config), intake.topics, node.take, random.Random())
@@ -145,11 +150,18 @@ def build_node(config: Config, *, connected: bool) -> Box:
         *(config["name"], home, node, pipeline, intake, engine, functions, upkeep, outbox),
         *(metrics, task, build(config["training"]), config["http"], config["serving"]),
         link if connected else None,
+        updates,
     )
 
 
 def _open_path(
-    config: Config, home: Path, task: Task, slicing: Slicing, sources: list[Source], engine: Engine
+    config: Config,
+    home: Path,
+    task: Task,
+    slicing: Slicing,
+    sources: list[Source],
+    engine: Engine,
+    updates: Updates | None,
 ) -> PipelinePath:
     connection = open_store(home / STORE)
     return PipelinePath(
@@ -159,7 +171,12 @@ def _open_path(
         WindowStore(connection, task, slicing, config["label_share"]),
         engine,
         Grid(task, slicing).length_ns,
+        updates.see if updates else _unseen,
     )
+
+
+def _unseen(*_: object) -> None:
+    """Where no repository is followed, nobody looks at the answers."""
 
 
 def build_sensors(config: Config, task: Task) -> tuple[Intake, list[Source]]:

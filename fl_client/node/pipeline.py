@@ -24,6 +24,7 @@ from fl_client.windows import Window
 from fl_client.windows.slide import Assembler
 from fl_client.windows.store import Retention, WindowCounts, WindowStore
 from fl_common.errors import NoModel, StoreError
+from fl_common.vocabulary import Floats
 
 _ROWS_AT_ONCE = 4000
 """Spool rows taken in by one call: bounds the time and memory of a restart's catching up."""
@@ -33,7 +34,10 @@ _NO_ANSWER = -1
 
 @dataclass(frozen=True)
 class Path:
-    """The parts that a message passes, on one connection; ``length_ns`` is a window's length."""
+    """The parts that a message passes, on one connection; ``length_ns`` is a window's length.
+
+    ``see`` hears what the engine answered to windows, given by their starts and values.
+    """
 
     connection: sqlite3.Connection
     spool: Spool
@@ -41,6 +45,7 @@ class Path:
     windows: WindowStore
     engine: Engine
     length_ns: int
+    see: Callable[[Sequence[int], Floats, Prediction], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +196,14 @@ class Pipeline:
         if not windows:
             return
         try:
-            prediction = self._path.engine.predict(np.stack([w.values_TC for w in windows]))
+            values_N = np.stack([window.values_TC for window in windows])
+            prediction = self._path.engine.predict(values_N)
         except NoModel:
             self._backlog = done.no_model = True
             self._has_model = False
             return
         done.seconds = prediction.seconds
+        self._path.see([window.start_ns for window in windows], values_N, prediction)
         is_answered_N, rows = prediction.answered_N, prediction.probabilities_NK.tolist()
         for row, (window, row_K) in enumerate(zip(windows, rows, strict=True)):
             if not is_answered_N[row]:

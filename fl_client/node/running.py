@@ -67,6 +67,8 @@ class Running:
         ]
         if box.training.command is not None:
             loops.append(supervise(box.training, self._training))
+        if box.updates is not None:
+            box.updates.start()
         tasks = [asyncio.create_task(loop) for loop in (*loops, box.outbox.run(box.link))]
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -76,6 +78,8 @@ class Running:
         finally:
             await _ended([*tasks, stopping])
             await box.node.close()
+            if box.updates is not None:
+                box.updates.close()
             _logger.info("stopped; everything that was acknowledged to the broker is kept")
 
     async def _when_ready(self, port: int) -> None:
@@ -142,6 +146,7 @@ class Running:
             "accuracy": {"agreeing": windows.agreeing, "judged": windows.judged},
             "events_waiting": len(box.outbox),
             "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
+            "components": box.updates.follower.status() if box.updates else None,
             "functions": {
                 "failures": dict(box.functions.failures),
                 "disabled": list(box.functions.disabled),

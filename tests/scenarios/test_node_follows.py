@@ -1,0 +1,78 @@
+"""A whole node as a process follows a repository: production acts, the candidate is counted."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fl_client.components.build import build_updates
+from fl_client.node.build import read_config
+from fl_client.slots import Slot
+from fl_common.errors import InvalidConfiguration
+from models.tasks import wearables
+from tests.model_files import published
+from tests.mosquitto import Mosquitto
+from tests.nodes import World as Sensors
+from tests.nodes import expected_starts, node, wait_for
+from tests.repositories import World
+from tests.sites import promote
+
+MESSAGES = 40
+
+
+def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> None:
+    world, task = World(tmp_path), wearables()
+    world.created()
+    first = world.add(published(tmp_path / "one.onnx", 0, task=task).read_bytes(), task.name)
+    promote(world, first)
+    second = world.add(published(tmp_path / "two.onnx", 1, task=task).read_bytes(), task.name)
+    overrides = (
+        f"components.source={world.place}",
+        f"components.root={world.place / 'metadata/1.root.json'}",
+        "components.stage=testing",
+        "components.poll={every_s: 0.5, jitter: 0.2}",
+        "components.health={windows: 1, more_failures: 0.05, times_slower: 1e6, ends: 3}",
+    )
+    with Mosquitto(tmp_path / "broker") as broker:
+        box = node(tmp_path / "box", broker.port, *overrides)
+        with box as process, Sensors(broker.port, "box") as sensors:
+            process.wait(healthy=False)
+
+            def components() -> Any:
+                return process.status()["components"]
+
+            wait_for(lambda: components()["shadow"]["candidate"] == second.digest[:16], "shadow")
+            sensors.send(0, MESSAGES)
+            wait_for(lambda: sensors.starts() >= expected_starts(MESSAGES), "predictions")
+            wait_for(
+                lambda: [v["version"] for v in components()["good"]] == ["1"], "a good version"
+            )
+            wait_for(lambda: components()["shadow"]["windows"] > 0, "windows in the shadow")
+            assert components()["shadow"]["agreement"] == 0.0
+            said = [data for topic, data in sensors.heard if topic == "predictions/box"]
+            assert {data["model"] for data in said} == {first.files[0].sha256}
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"root": None}, "is missing"),
+        ({"root": "absent.json"}, "can't be read"),
+        ({"stage": "canary"}, "production or testing"),
+        ({"poll": {"every_s": 0, "jitter": 0}}, "above 0"),
+        ({"health": {"windows": 0, "more_failures": 0, "times_slower": 2, "ends": 1}}, "from 1"),
+    ],
+)
+def test_a_configuration_that_can_not_be_followed_is_refused(
+    change: dict[str, Any], rule: str, tmp_path: Path
+) -> None:
+    config = read_config(None, [])
+    root = tmp_path / "root.json"
+    root.write_text("{}")
+    part = {**config["components"], "source": "https://example.org", "root": str(root), **change}
+    slot = Slot(tmp_path / "slots" / "model")
+    with pytest.raises(InvalidConfiguration, match=rule):
+        build_updates(
+            *(part, "box", slot, tmp_path, wearables(), config["engine"]),
+            lambda start_ns: None,
+        )
