@@ -7,6 +7,7 @@ answer the same message with the same app, which imports torch and Opacus and re
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -171,6 +172,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     rounds = parser.parse_args().rounds
+    programs = str(Path(sys.executable).parent)  # Flower looks for its own on the path
+    os.environ["PATH"] = f"{programs}:{os.environ.get('PATH', os.defpath)}"
     ours, theirs = measure("resident", rounds), measure("stock", rounds)
     figures: dict[str, Any] = {
         "sites": SITES,
