@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test bench bench-edge bench-repository privacy-table lint bench-deploy
+.PHONY: help images up down setup simulate test bench bench-edge bench-repository privacy-table lint bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,26 @@ bench-deploy: $(STAMP)  ## Measure a round's overhead on real processes, beside 
 
 privacy-table: $(STAMP)  ## Measure accuracy on UCI HAR at each epsilon; its archive in DATA
 	@$(BIN)/python -m benchmarks.privacy_table
+
+COMPOSE = docker-compose -f stacks/compose.yaml -p join-the-dots
+BASE := debian:bookworm-slim
+
+images: $(STAMP)  ## Build the images of an edge box, the cloud and a broker; base image in BASE
+	@rm -rf stacks/wheels && $(BIN)/python -m pip wheel -q -c constraints.txt -w stacks/wheels .
+	@docker build --network host --build-arg BASE=$(BASE) -t join-the-dots-edge -f stacks/edge/Dockerfile .
+	@docker build --network host -t join-the-dots-cloud -f stacks/cloud/Dockerfile .
+	@docker build --network host --build-arg BASE=$(BASE) -t join-the-dots-broker -f stacks/broker/Dockerfile .
+
+up:  ## Start a broker, a cloud and three edge boxes from the images, and enroll the boxes
+	@$(COMPOSE) up -d broker cloud
+	@for site in edge-a edge-b edge-c; do \
+	  until $(COMPOSE) exec -T cloud sh -c "test -f /keys/$$site/$$site.key || \
+	    python -m fl_server enroll $$site --to /keys/$$site 'hosts=[cloud]'"; do sleep 3; done; \
+	done
+	@$(COMPOSE) up -d
+
+down:  ## Stop them; what they keep stays in volumes
+	@$(COMPOSE) down
 
 lint: $(STAMP)  ## Check style, form and types
 	@$(BIN)/ruff check .
