@@ -55,7 +55,7 @@ up:  ## Start a broker, a cloud and three edge boxes from the images, and enroll
 	@$(COMPOSE) up -d broker cloud
 	@for site in edge-a edge-b edge-c; do \
 	  until $(COMPOSE) exec -T cloud sh -c "test -f /keys/$$site/$$site.key || \
-	    python -m fl_server enroll $$site --to /keys/$$site 'hosts=[cloud]'"; do sleep 3; done; \
+	    python -m fl_server enroll $$site 'hosts=[cloud]' --to /keys/$$site"; do sleep 3; done; \
 	done
 	@$(COMPOSE) up -d
 
