@@ -62,6 +62,7 @@ class FederatedRun:
                 "charged": report.charged,
                 "evaluated": report.evaluation.charged if report.evaluation else [],
                 "next_clip_norm": report.next_clip_norm,
+                "compared": report.comparison.counts() if report.comparison else None,
             }
             self.history.append({**self.record(report), **kept})
             save(self.checkpoints, self._checkpoint(report))

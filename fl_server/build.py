@@ -25,6 +25,7 @@ from fl_common.site_privacy import (
 )
 from fl_common.vocabulary import NetSpec, Task
 from fl_server.checks import check_count, check_number
+from fl_server.comparison import Incumbent
 from fl_server.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.strategy import Federation, Roster
 
@@ -46,8 +47,10 @@ class FleetFacts:
     largest: int | None
 
 
-def build_plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan:
-    """The run's plan.
+def build_plan(
+    config: Node, run: str, task: Task, fleet: FleetFacts, *, compares: bool = False
+) -> RunPlan:
+    """The run's plan; one that ``compares`` has room for an evaluation of what production has.
 
     Raises:
         InvalidConfiguration: a value, or a combination with the fleet, that breaks a rule.
@@ -62,7 +65,7 @@ def build_plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan
             f"rounds={config['rounds']}", "must be at least 1", "Set rounds to such a number"
         )
     try:
-        return _plan(config, run, task, fleet)
+        return _plan(config, run, task, fleet, compares)
     except TypeError as error:
         raise InvalidConfiguration(
             "a value under training or privacy",
@@ -71,7 +74,7 @@ def build_plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan
         ) from error
 
 
-def _plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan:
+def _plan(config: Node, run: str, task: Task, fleet: FleetFacts, compares: bool) -> RunPlan:
     fields = {k: v for k, v in config["training"].items() if k != "trainer"}
     training, rounds = TrainingPlan(**fields), config["rounds"]
     privacy = _privacy(config["privacy"], task, training, rounds, fleet)
@@ -83,7 +86,7 @@ def _plan(config: Node, run: str, task: Task, fleet: FleetFacts) -> RunPlan:
         privacy=privacy,
         rounds=rounds,
         seed=config["seed"],
-        evaluation=_evaluation(config["evaluation"], privacy, rounds),
+        evaluation=_evaluation(config["evaluation"], privacy, rounds, compares),
         compression=_compression(config["compression"]),
     )
 
@@ -92,8 +95,10 @@ def _compression(node: Node) -> Compression | None:
     return None if node["share"] is None else Compression(node["share"])
 
 
-def build_federation(config: Node, plan: RunPlan, roster: Roster) -> Federation:
-    """The federation that carries out ``plan``."""
+def build_federation(
+    config: Node, plan: RunPlan, roster: Roster, incumbent: Incumbent | None = None
+) -> Federation:
+    """The federation that carries out ``plan``, and compares its model with the ``incumbent``."""
     strategy = config["strategy"]
     return Federation(
         plan=plan,
@@ -105,6 +110,7 @@ def build_federation(config: Node, plan: RunPlan, roster: Roster) -> Federation:
         poll_interval_s=_POLL_INTERVAL_S,
         evaluate_every=config["evaluation"]["every"],
         largest_update_norm=_largest_norm(strategy["largest_update_norm"]),
+        incumbent=incumbent,
     )
 
 
@@ -177,7 +183,7 @@ def _calibrated(plan: PrivacyPlan, rounds: int) -> PrivacyPlan:
     return replace(plan, noise_multiplier=noise * windows)
 
 
-def _evaluation(node: Node, privacy: Privacy, rounds: int) -> EvaluationPlan | None:
+def _evaluation(node: Node, privacy: Privacy, rounds: int, compares: bool) -> EvaluationPlan | None:
     """The noise of counts on the sites: calibrated to all evaluations of the run."""
     if (every := node["every"]) is None:
         return None
@@ -189,7 +195,7 @@ def _evaluation(node: Node, privacy: Privacy, rounds: int) -> EvaluationPlan | N
     plan = EvaluationPlan(1.0 if noise is None else noise, node["loss_limit"], node["epsilon"])
     if noise is not None:
         return plan
-    times, limit = math.ceil(rounds / every), plan.epsilon_limit
+    times, limit = math.ceil(rounds / every) + compares, plan.epsilon_limit
     noise = calibrate_noise(limit, privacy.delta, 1.0, times, privacy.accountant)
     return replace(plan, noise_multiplier=noise * privacy.windows_per_unit)
 

@@ -24,7 +24,7 @@ _LEAST_ERRORS = 2.0
 
 @dataclass
 class SiteMetrics:
-    """What the sites said of one model: sums over the ``answered`` sites, as they were received.
+    """What the sites said of one model: ``given`` has each node's counts, as they were received.
 
     ``noise_on_counts`` (windows) and ``noise_on_loss`` (nats) are standard deviations for one site,
     0.0 where counts are public. ``charged`` are the nodes that may have spent privacy; ``epsilon``
@@ -35,10 +35,7 @@ class SiteMetrics:
     asked: int
     noise_on_counts: float
     noise_on_loss: float
-    answered: int = 0
-    correct: float = 0.0
-    total: float = 0.0
-    loss_sum: float = 0.0
+    given: dict[int, Evaluation] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     charged: list[int] = field(default_factory=list)
@@ -46,6 +43,26 @@ class SiteMetrics:
     bytes_down: int = 0
     epsilon: float = 0.0
     epsilon_per: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        """How many sites gave counts."""
+        return len(self.given)
+
+    @property
+    def correct(self) -> float:
+        """Windows that the model names right."""
+        return sum(one.correct for one in self.given.values())
+
+    @property
+    def total(self) -> float:
+        """Windows."""
+        return sum(one.total for one in self.given.values())
+
+    @property
+    def loss_sum(self) -> float:
+        """Summed loss in nats."""
+        return sum(one.loss_sum for one in self.given.values())
 
     @property
     def accuracy(self) -> float | None:
@@ -168,10 +185,7 @@ def _add(reply: Message, metrics: SiteMetrics) -> None:
         if answer.reason in SPENDS_NOTHING and node in metrics.charged:
             metrics.charged.remove(node)
     elif isinstance(answer, Evaluation) and _is_finite(answer):
-        metrics.answered += 1
-        metrics.correct += answer.correct
-        metrics.total += answer.total
-        metrics.loss_sum += answer.loss_sum
+        metrics.given[node] = answer
     else:
         metrics.errors.append(f"node {node}: its answer is no finite evaluation")
 

@@ -1,6 +1,5 @@
 """The end of a run: its parameters as one proved ONNX file, and as a component in testing."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,6 +13,7 @@ from fl_common.components.repository import ComponentRepository
 from fl_common.plan import RunPlan
 from fl_common.privacy import ACCOUNTANTS, NoPrivacy
 from fl_common.vocabulary import Parameters, Windows
+from fl_server.incumbents import component_name, keep_parameters
 from models.export import ExportProof, export_onnx
 from models.golden import golden_windows
 from models.lineage import Lineage
@@ -78,12 +78,10 @@ def publish_component(
         **facts,
     }
     files = {proof.path.name: proof.path}
-    return repository.add(Kind.MODEL, component_name(task.name), None, files, description)
-
-
-def component_name(task: str) -> str:
-    """A task's name in the form that names of components have."""
-    return re.sub(r"[^a-z0-9._-]", "-", task.lower()).lstrip("._-")[:64] or "model"
+    name = component_name(task.name)
+    component = repository.add(Kind.MODEL, name, None, files, description)
+    keep_parameters(repository, component, parameters)
+    return component
 
 
 def _golden(plan: RunPlan, parameters: Parameters) -> list[list[float]]:

@@ -20,6 +20,7 @@ from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_server.accounting import SPENDS_NOTHING, Tally
 from fl_server.aggregation import Aggregator, BadUpdate, Fold
+from fl_server.comparison import Comparison, Incumbent
 from fl_server.evaluation import SiteMetrics, evaluate_on_sites
 from fl_server.exchange import Exchange, Patience
 from fl_server.optimisers import ServerOptimiser, State
@@ -58,6 +59,8 @@ class RoundReport:
     """Epsilon for a window and for a reading, where the plan protects one of them."""
     evaluation: SiteMetrics | None = None
     """What the sites said of the new parameters, in a round in which they are asked."""
+    comparison: Comparison | None = None
+    """The same beside what they said of the incumbent, in the last round, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class Federation:
 
     ``poll_interval_s`` is the pause between two looks for answers on a grid that has none yet.
     ``evaluate_every`` is the number of rounds from one evaluation on the sites that took part to
-    the next; the last round always has one. None: the sites are not asked.
+    the next; the last round always has one. None: the sites are not asked. In the last round those
+    that answered are asked of the ``incumbent``, too: a second release, charged as such.
     An update whose L2 norm is above ``largest_update_norm`` does not count (None: any does).
 
     Raises:
@@ -98,6 +102,7 @@ class Federation:
     poll_interval_s: float
     evaluate_every: int | None = None
     largest_update_norm: float | None = None
+    incumbent: Incumbent | None = None
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
 
@@ -179,12 +184,23 @@ class Federation:
         every, round_ = self.evaluate_every, report.round
         if every is None or (round_ % every and round_ != self.plan.rounds):
             return
-        metrics = evaluate_on_sites(
+        metrics = report.evaluation = evaluate_on_sites(
             grid, self.plan, round_, report.parameters, report.nodes, self._patience
         )
         tally.charge(metrics.charged)
+        if self.incumbent and round_ == self.plan.rounds:
+            comparison = report.comparison = self._compare(grid, self.incumbent, metrics)
+            tally.charge(comparison.production.charged)
         metrics.epsilon, metrics.epsilon_per = tally.epsilon(), tally.epsilon_per()
-        report.evaluation = metrics
+
+    def _compare(self, grid: Grid, incumbent: Incumbent, candidate: SiteMetrics) -> Comparison:
+        """Ask the sites that gave counts of the candidate for those of the incumbent."""
+        plan = incumbent.evaluated_under(self.plan)
+        nodes, round_ = sorted(candidate.given), plan.rounds + 1
+        production = evaluate_on_sites(
+            grid, plan, round_, incumbent.parameters, nodes, self._patience
+        )
+        return Comparison(incumbent.digest, candidate, production)
 
     def _fold(self, reply: Message, fold: Fold, report: RoundReport) -> None:
         """Add one answer to the fold, or write down why it does not count."""

@@ -51,18 +51,25 @@ class Home:
         return self.folder / "repository"
 
     @property
+    def counts(self) -> Path:
+        """Candidate and production on the same sites, for ``fl-repo check --counts``."""
+        return self.folder / "counts.json"
+
+    @property
     def report(self) -> Path:
         """The page to show."""
         return self.folder / "report.html"
 
     def files(self) -> dict[str, Path]:
         """What a person may want to open, by name."""
+        counts = {"counts": self.counts} if self.counts.is_file() else {}
         return {
             "report": self.report,
             "summary": self.summary,
             "rounds": self.rounds,
             "model": self.model,
             "repository": self.repository,
+            **counts,
         }
 
     def write_record(self, run: str, overrides: list[str]) -> None:

@@ -14,11 +14,14 @@ from omegaconf import OmegaConf
 from fl_client.training.checks import why_not_under
 from fl_common import params
 from fl_common.components.description import Component
+from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Task
 from fl_server.app import FederatedRun, Row, build_server_app
 from fl_server.build import build_federation, build_plan, check_sampling
+from fl_server.comparison import Incumbent, write_counts
+from fl_server.incumbents import find_incumbent
 from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository
 from fl_server.strategy import Roster, RoundReport, ask_roster
@@ -58,13 +61,15 @@ class Job:
     _evaluate: Evaluator = field(init=False)
     _log: RoundLog = field(init=False)
     _start_up_s: float = field(init=False, default=0.0)
+    _notes: list[str] = field(init=False, default_factory=list)
 
     def run(self, overrides: list[str]) -> None:
         """Plan, train, publish and report."""
         torch.set_num_threads(1)  # a worker process per core beats threads on small nets
         world = open_world(self._yaml("world"))
         plan = self._plan(world)
-        federation = build_federation(self.config, plan, self._roster(len(world.sites)))
+        roster, incumbent = self._roster(len(world.sites)), self._incumbent(plan)
+        federation = build_federation(self.config, plan, roster, incumbent)
         check_sampling(federation, world.sites)
         net = build_net(plan.net, plan.task, plan.seed or 0)
         _check_private(net, plan)
@@ -85,7 +90,23 @@ class Job:
         """The plan of this run, under the identity of the run that goes on, if one does."""
         resumed = self.config["resume"]
         identity = self.home.read_record()["run"] if resumed else uuid.uuid4().hex
-        return build_plan(self.config, identity, world.task, fleet_facts(world))
+        compares = self.config["publish"]["repository"] is not None
+        facts = fleet_facts(world)
+        return build_plan(self.config, identity, world.task, facts, compares=compares)
+
+    def _incumbent(self, plan: RunPlan) -> Incumbent | None:
+        """What production of the configured repository has, where sites can evaluate it."""
+        if self.config["publish"]["repository"] is None:
+            return None
+        found = find_incumbent(self._repository(), plan)
+        if self.config["evaluation"]["every"] is None or not isinstance(found, str):
+            return found if isinstance(found, Incumbent) else None
+        self._notes.append(f"the model is not compared with production: {found}")
+        return None
+
+    def _repository(self) -> ComponentRepository:
+        node = self.config["publish"]
+        return open_repository(node["repository"], node["keys"], self.home.repository)
 
     def _yaml(self, *keys: str) -> str:
         node: Any = self.config
@@ -143,7 +164,9 @@ class Job:
             on_sites=report.evaluation.figures() if report.evaluation else None,
         )
         self._log.append(result)
-        self.console.round(result, report.refusals, [*report.errors, *_troubles(report)])
+        self.console.round(
+            result, report.refusals, [*report.errors, *_troubles(report), *self._notes]
+        )
         return result.to_row()
 
     def _start(self, plan: RunPlan, sites: int, done: int) -> None:
@@ -179,15 +202,21 @@ class Job:
         self, plan: RunPlan, run: FederatedRun, proof: ExportProof, outcome: Outcome, sites: int
     ) -> Component:
         """Put the model into testing of the configured repository, or of one of this run's own."""
-        node, spent = self.config["publish"], RoundResult.from_row(run.history[-1]).spent()
-        repository = open_repository(node["repository"], node["keys"], self.home.repository)
+        last = run.history[-1]
         facts = {
-            "licence": node["licence"],
+            "licence": self.config["publish"]["licence"],
             "rounds": len(run.history),
             "sites": sites,
             "metrics": {"accuracy": outcome.accuracy, "loss": outcome.loss},
         }
-        return publish_component(repository, plan, run.parameters, spent, proof, json_value(facts))
+        component = publish_component(
+            self._repository(),
+            *(plan, run.parameters, RoundResult.from_row(last).spent()),
+            *(proof, json_value(facts)),
+        )
+        if compared := last.get("compared"):
+            write_counts(self.home.counts, compared, component)
+        return component
 
     def _configuration(self) -> str:
         """The resolved configuration as YAML."""
@@ -213,6 +242,8 @@ def _check_held_out(config: Config, sites: Sequence[str], test: TestSet) -> None
 
 def _troubles(report: RoundReport) -> Iterable[str]:
     """What went wrong in an evaluation on the sites."""
+    for trouble in report.comparison.troubles() if report.comparison else ():
+        yield f"evaluation of production: {trouble}"
     if (metrics := report.evaluation) is None:
         return
     for refusal in metrics.refusals:

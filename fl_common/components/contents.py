@@ -29,6 +29,14 @@ def keep_content(folder: Path, file: ContentFile, source: Path) -> None:
         raise InvalidData(f"{source}", "changed while it was added", "Add it again")
 
 
+def parameters_path(folder: Path, digest: str) -> Path:
+    """Where the cloud keeps the parameters of the model with this digest, for itself.
+
+    They are no content: no site fetches them.
+    """
+    return folder / "parameters" / f"{digest}.npz"
+
+
 def content_path(folder: Path, file: ContentFile) -> Path:
     """Where the repository in ``folder`` keeps a content file."""
     return folder / "targets" / "content" / f"{file.sha256}.data"

@@ -5,6 +5,7 @@
     history/     <sha256>.json  signed events, each naming the one before
     verdicts/    <component's sha256>/<gate>.<number>.json  signed verdicts
     versions/    <kind>/<name>/<version>  an index: the digest of a version
+    parameters/  <component's sha256>.npz  a model's own parameters, which no site fetches
 
 Everything but ``metadata/timestamp.json`` is written under a name that is used once, so a reader
 never meets half of a change and nothing is overwritten. One writer at a time (``change``).

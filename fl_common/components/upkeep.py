@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuf.api.metadata import TOP_LEVEL_ROLE_NAMES, Root, SuccinctRoles, Targets
 
-from fl_common.components.contents import content_path
+from fl_common.components.contents import content_path, parameters_path
 from fl_common.components.description import Stage
 from fl_common.components.metadata import GATES
 from fl_common.components.repository import FORMER_KEYS, ComponentRepository
@@ -122,7 +122,10 @@ def collect_garbage(repository: ComponentRepository, keep: int, now: datetime) -
     """
     with repository.change():
         needed = set(_needed(repository, keep))
-        kept = (repository.folder / "targets" / "content").glob("*")
+        kept = [
+            *(repository.folder / "targets" / "content").glob("*"),
+            *(repository.folder / "parameters").glob("*"),
+        ]
         unused = [path for path in kept if path not in needed]
         old = [path for path in _metadata(repository) if _older(path, now - _IN_USE)]
         files = [path for path in (*unused, *old) if path.is_file()]
@@ -140,6 +143,7 @@ def _needed(repository: ComponentRepository, keep: int) -> Iterator[Path]:
             for digest in [] if entry.retired else standing(events)[-keep:]:
                 kept = repository.component(digest, component.kind, component.name)
                 yield from (content_path(repository.folder, file) for file in kept.files)
+                yield parameters_path(repository.folder, digest)
 
 
 def standing(events: list[Event]) -> list[str]:

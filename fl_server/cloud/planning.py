@@ -35,9 +35,8 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Pla
     folder = home_of(config).runs / str(config["run"])
     identity = _identity(folder, str(config["run"]))
     facts = FleetFacts(config["sites"], None, None)
-    planned = build_plan(
-        {**config, "seed": config["seed"] or 0}, identity, build(config["task"]), facts
-    )
+    values = {**config, "seed": config["seed"] or 0}
+    planned = build_plan(values, identity, build(config["task"]), facts, compares=True)
     plan = replace(planned, seed=config["seed"])
     least = config["sites"]
 

@@ -7,16 +7,21 @@ round under a new run of Flower's. The run that sites and ledgers know keeps its
 import json
 import logging
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from fl_common.components.description import Component
+from fl_common.components.repository import ComponentRepository
 from fl_common.vocabulary import Integers, Windows
 from fl_server.app import FederatedRun, Row
 from fl_server.cloud.build import Config, home_of
 from fl_server.cloud.planning import Planned, build_run
 from fl_server.cloud.superlink import SuperLink
+from fl_server.comparison import Incumbent, write_counts
+from fl_server.incumbents import find_incumbent
 from fl_server.metrics import RoundMetrics
 from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository
@@ -41,9 +46,11 @@ def carry_out(config: Config) -> None:
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
         return
     net = build_net(planned.plan.net, planned.plan.task, config["seed"] or 0)
+    repository = open_repository(None, config["publish"]["keys"], home.components)
+    federation = replace(planned.federation, incumbent=_incumbent(repository, planned))
     metrics = RoundMetrics(home.metrics, planned.plan.run)
     run = FederatedRun(
-        planned.federation,
+        federation,
         parameters_of(net),
         planned.folder / "checkpoints",
         _Rounds(planned, metrics),
@@ -54,7 +61,8 @@ def carry_out(config: Config) -> None:
     if done < planned.plan.rounds:
         with superlink.run() as grid:
             run(grid)
-    _publish(config, planned, run, model, metrics)
+    component = _publish(config, planned, run, repository, model)
+    metrics.published("testing", component.name, str(component.version))
 
 
 class _Rounds:
@@ -93,9 +101,24 @@ class _Rounds:
         return row
 
 
+def _incumbent(repository: ComponentRepository, planned: Planned) -> Incumbent | None:
+    """What production has, where the sites are asked and can evaluate it."""
+    if planned.federation.evaluate_every is None:
+        return None
+    found = find_incumbent(repository, planned.plan)
+    if isinstance(found, str):
+        _logger.warning("the model will not be compared with production: %s", found)
+        return None
+    return found
+
+
 def _publish(
-    config: Config, planned: Planned, run: FederatedRun, model: Path, metrics: RoundMetrics
-) -> None:
+    config: Config,
+    planned: Planned,
+    run: FederatedRun,
+    repository: ComponentRepository,
+    model: Path,
+) -> Component:
     """The model into ``testing`` of the repository that is served, then as the run's file."""
     plan, last = planned.plan, run.history[-1]
     spent = {"epsilon": last["epsilon"]} | {
@@ -103,16 +126,17 @@ def _publish(
     }
     partial = model.with_name("candidate.onnx")
     proof = publish_model(plan, run.parameters, len(run.history), spent, _windows(plan), partial)
-    publish, home = config["publish"], home_of(config)
-    repository = open_repository(None, publish["keys"], home.components)
-    facts = {"licence": publish["licence"], "rounds": len(run.history), "sites": config["sites"]}
+    licence = config["publish"]["licence"]
+    facts = {"licence": licence, "rounds": len(run.history), "sites": config["sites"]}
     component = publish_component(repository, plan, run.parameters, spent, proof, facts)
+    if compared := last.get("compared"):
+        write_counts(planned.folder / "counts.json", compared, component)
     partial.replace(model)
-    metrics.published("testing", component.name, str(component.version))
     _logger.info(
         "run %s is published into testing: %s version %s", plan.run, component.name,
         component.version,
     )  # fmt: skip
+    return component
 
 
 def _windows(plan: Any) -> Windows:

@@ -6,6 +6,9 @@ from statistics import NormalDist
 
 from fl_server.gates import AGAINST, Finding
 
+_FAR = 5.0
+"""Standard errors by which the numbers of the same windows differ less than once in a million."""
+
 
 @dataclass(frozen=True)
 class NoisedCounts:
@@ -45,6 +48,8 @@ def accuracy(
     given = (candidate, production)
     if any(not math.isfinite(c.correct + c.noise) or c.total <= 3 * c.noise for c in given):
         return Finding(False, "the noise is as large as the counts: evaluate on more windows")
+    if abs(candidate.total - production.total) > _FAR * math.hypot(*(c.noise for c in given)):
+        return Finding(False, "the two were not evaluated on the same windows: evaluate both again")
     difference = candidate.accuracy - production.accuracy
     error = math.sqrt(candidate.variance + production.variance)
     bound = difference - NormalDist().inv_cdf(confidence) * error

@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fl_common.components.archive import content_of
-from fl_common.components.contents import content_path
+from fl_common.components.contents import content_path, parameters_path
 from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.files import write_whole
 from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_server.promotion import check_content
@@ -104,9 +105,12 @@ def _copy(options: Options, repository: ComponentRepository) -> Component:
     found = entry.component
     check_content(source, found)
     files = {file.path: content_path(source.folder, file) for file in found.files}
-    return repository.add(
-        found.kind, found.name, options.version, files, {**found.description, **_licence(options)}
-    )
+    described = {**found.description, **_licence(options)}
+    added = repository.add(found.kind, found.name, options.version, files, described)
+    kept = parameters_path(source.folder, found.digest)
+    if kept.is_file():
+        write_whole(parameters_path(repository.folder, added.digest), kept.read_bytes())
+    return added
 
 
 def _description(options: Options) -> dict[str, Any]:

@@ -106,6 +106,9 @@ def counts(correct: float, total: float = 10_000, noise: float = 0.0) -> NoisedC
         (counts(9000, noise=10), counts(9000, noise=10), True),
         (counts(100, 100, noise=50), counts(9000), False),
         (counts(math.nan), counts(9000), False),
+        (counts(9000), counts(9000, 10_001), False),  # of other windows
+        (counts(9000, noise=10), counts(9000, 10_040, noise=10), True),
+        (counts(9000, noise=10), counts(9000, 10_100, noise=10), False),
     ],
 )
 def test_accuracy_is_a_test_of_non_inferiority(

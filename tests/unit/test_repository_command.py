@@ -37,14 +37,14 @@ PLAN = replace(
 )
 
 
-def run_of(folder: Path, plan: RunPlan, seed: int) -> Parameters:
-    """What a finished run leaves: its model in testing, and its checkpoint."""
+def run_of(folder: Path, plan: RunPlan, seed: int, into: Path | None = None) -> Parameters:
+    """What a finished run leaves: its model in testing (of ``into``, if given), a checkpoint."""
     folder.mkdir(parents=True)
     parameters = parameters_of(build_net(plan.net, plan.task, seed))
     spent = {"epsilon": 3.5}
     windows = samples.windows(4)
     proof = publish_model(plan, parameters, 5, spent, windows, folder / "model.onnx")
-    repository = open_repository(None, None, folder / "repository")
+    repository = open_repository(str(into) if into else None, None, folder / "repository")
     facts = {"licence": "Apache-2.0", "rounds": 5, "sites": 4, "metrics": {"accuracy": 0.9}}
     publish_component(repository, plan, parameters, spent, proof, facts)
     state: dict[str, Parameters] = {}
@@ -93,23 +93,29 @@ def write_counts(place: Path) -> None:
         for who, entry in zip(("candidate", "production"), entries, strict=True)
         if entry
     }
-    (place / "counts.json").write_text(json.dumps(counts))
+    (place / "outputs" / "next" / "counts.json").write_text(json.dumps(counts))
 
 
 def test_the_how_to_from_a_run_to_production_and_back(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_of(place / "outputs" / "run", PLAN, 1)
-    run_of(place / "outputs" / "next", replace(PLAN, run="other"), 2)
     texts = {}
     for line in LINES:
         assert line[0] == "fl-repo"
         if "--counts" in line:
+            run_of(place / "outputs/next", replace(PLAN, run="other"), 2, place / "repository")
             write_counts(place)
         texts[line[1]] = said(capsys, *line[1:])
     assert "has passed every gate" in texts["check"]
     assert "model wearables 1" in texts["rollback"]
     told = texts["log"]
+    kept = sorted((place / "repository" / "parameters").iterdir())
+    assert len(kept) == 2  # of a model that was copied, and of one that was published here
+    unneeded = kept[0].with_name(f"{'0' * 64}.npz")
+    unneeded.write_bytes(b"")
+    said(capsys, "gc")
+    assert sorted(unneeded.parent.iterdir()) == kept
     for words in (
         "Trained by run run in 5 rounds on 4 sites: epsilon 3.5 at delta 1e-05 for one window.",
         "version 1 passed parity: ONNX Runtime differs from torch",

@@ -1,0 +1,77 @@
+"""A run's model beside that of production, on the same sites: what the gate on accuracy needs."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fl_common.components.description import Component
+from fl_common.components.files import write_whole
+from fl_common.plan import RunPlan
+from fl_common.vocabulary import Evaluation, NetSpec, Parameters
+from fl_server.evaluation import SiteMetrics
+from fl_server.gates.accuracy import NoisedCounts
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The model in production: its component's digest, its net, and the net's parameters."""
+
+    digest: str
+    net: NetSpec
+    parameters: Parameters
+
+    def evaluated_under(self, plan: RunPlan) -> RunPlan:
+        """The plan under which sites evaluate it in the run of ``plan``.
+
+        Task, privacy and noise are the same; the run is another, because the net may be, and a run
+        has one plan. Ledgers compose over runs.
+        """
+        return replace(plan, run=f"{plan.run}/production", net=self.net)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the sites said of the run's model and of the incumbent with ``digest``.
+
+    Two models are two releases, each with noise of its own, and each charged.
+    """
+
+    digest: str
+    candidate: SiteMetrics
+    production: SiteMetrics
+
+    def counts(self) -> dict[str, Any] | None:
+        """Both sums over the sites that answered for both, as JSON values; None where none did.
+
+        The digest of the run's model is not known yet, and stands as an empty text.
+        """
+        both = self.candidate.given.keys() & self.production.given.keys()
+        if not both:
+            return None
+        noise = self.candidate.noise_on_counts * math.sqrt(len(both))
+        pairs = {"candidate": ("", self.candidate), "production": (self.digest, self.production)}
+        return {
+            who: asdict(_summed(digest, (metrics.given[node] for node in sorted(both)), noise))
+            for who, (digest, metrics) in pairs.items()
+        }
+
+    def troubles(self) -> Iterable[str]:
+        """Why a site's counts of the incumbent are missing."""
+        for refusal in self.production.refusals:
+            yield f"site {refusal.site} refuses ({refusal.reason}): {refusal.detail}"
+        yield from self.production.errors
+
+
+def write_counts(path: Path, compared: Mapping[str, Any], candidate: Component) -> None:
+    """Write ``Comparison.counts`` for ``fl-repo check --counts``, about this ``candidate``."""
+    named = {**compared, "candidate": {**compared["candidate"], "digest": candidate.digest}}
+    write_whole(path, (json.dumps(named, indent=1) + "\n").encode())
+
+
+def _summed(digest: str, given: Iterable[Evaluation], noise: float) -> NoisedCounts:
+    counts = list(given)
+    correct, total = sum(one.correct for one in counts), sum(one.total for one in counts)
+    return NoisedCounts(digest, correct, total, noise)

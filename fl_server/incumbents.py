@@ -1,0 +1,75 @@
+"""The parameters of published models, which the cloud keeps so that sites can evaluate them again.
+
+An exporter renames and folds parameters, so a model's file does not have them all. They lie in the
+repository's folder beside the signed files, and are worth what their digest is: it must be the one
+that the model's own, signed file states.
+"""
+
+import io
+import json
+import re
+from dataclasses import asdict
+from zipfile import BadZipFile
+
+import numpy as np
+
+from fl_common import params
+from fl_common.components.contents import content_path, parameters_path
+from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.files import write_whole
+from fl_common.components.repository import ComponentRepository
+from fl_common.errors import BadInput
+from fl_common.plan import RunPlan
+from fl_common.vocabulary import NetSpec, Parameters
+from fl_server.comparison import Incumbent
+from fl_server.promotion import check_content
+from models.lineage import read_metadata
+
+
+def find_incumbent(repository: ComponentRepository, plan: RunPlan) -> Incumbent | str | None:
+    """What production has for the task of ``plan``; or why sites can't evaluate it; None: nothing.
+
+    Raises:
+        InvalidConfiguration: there is no repository.
+    """
+    name = component_name(plan.task.name)
+    entry = repository.entry(Kind.MODEL, name, Stage.PRODUCTION)
+    if entry is None or entry.retired:
+        return None
+    component = entry.component
+    definition = component.description.get("definition")
+    if definition is None:
+        return f"{component} in production is not of a run"
+    try:
+        if definition["task"] != json.loads(json.dumps(asdict(plan.task))):
+            return f"{component} in production has another definition of the task"
+        net, parameters = NetSpec(**definition["net"]), _parameters_of(repository, component)
+    except (OSError, EOFError, LookupError, TypeError, ValueError, BadZipFile, BadInput) as error:
+        words = " ".join(str(error).split())[:200]
+        return f"the parameters of {component} in production can't be read ({words})"
+    return Incumbent(component.digest, net, parameters)
+
+
+def keep_parameters(
+    repository: ComponentRepository, component: Component, parameters: Parameters
+) -> None:
+    """Keep the ``parameters`` of a model beside the repository's signed files."""
+    content = io.BytesIO()
+    np.savez(content, **parameters)  # type: ignore[arg-type]
+    write_whole(parameters_path(repository.folder, component.digest), content.getvalue())
+
+
+def component_name(task: str) -> str:
+    """A task's name in the form that names of components have."""
+    return re.sub(r"[^a-z0-9._-]", "-", task.lower()).lstrip("._-")[:64] or "model"
+
+
+def _parameters_of(repository: ComponentRepository, component: Component) -> Parameters:
+    check_content(repository, component)
+    files = [file for file in component.files if file.path.endswith(".onnx")]
+    stated = read_metadata(content_path(repository.folder, files[0])).parameter_digest
+    with np.load(parameters_path(repository.folder, component.digest)) as arrays:
+        parameters: Parameters = {name: arrays[name] for name in arrays.files}
+    if params.digest(parameters) != stated:
+        raise ValueError("they are not those of which its file was made")
+    return parameters

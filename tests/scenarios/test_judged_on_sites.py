@@ -1,0 +1,119 @@
+"""Runs of ``simulate`` into one repository: the sites themselves judge candidate and production."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fl_client.ledger import Ledger
+from fl_common.components.contents import parameters_path
+from fl_common.components.description import Kind, Stage
+from fl_server.repository.__main__ import main as repository_main
+from fl_server.repository.build import build_repository, default_keys, load_configuration
+from simulate.__main__ import main as simulate_main
+
+SITES, NOISE = 4, 0.5
+FEW = ("rounds=2", f"sites={SITES}", "training.local_epochs=3", "privacy.epsilon=200")
+ASKED = ("evaluation=federated", "evaluation.every=2", "evaluation.epsilon=100")
+LOW_NOISE = f"evaluation.noise_multiplier={NOISE}"
+LENIENT = "gates: {margin: 0.2}\n"  # the sites hold 200 windows out
+
+
+@dataclass
+class Place:
+    """A folder with a repository, and what is done there."""
+
+    folder: Path
+    patch: pytest.MonkeyPatch
+    output: pytest.CaptureFixture[str]
+
+    def keep(self, *arguments: str) -> str:
+        """What ``fl-repo`` prints."""
+        repository_main([*arguments, "-r", str(self.folder / "repository")])
+        return self.output.readouterr().out
+
+    def simulate(self, name: str, *overrides: str) -> Path:
+        """The outputs folder of a run that publishes into the repository."""
+        outputs = self.folder / name
+        where = (f"hydra.run.dir={outputs}", f"publish.repository={self.folder / 'repository'}")
+        self.patch.setattr("sys.argv", ["simulate", *FEW, *overrides, *where])
+        simulate_main()
+        return outputs
+
+    def judge(self, outputs: Path) -> dict[str, Any]:
+        """The signed verdict on accuracy, from the run's own file of counts."""
+        conf = self.folder / "conf.yaml"
+        conf.write_text(LENIENT)
+        counts = ("--counts", str(outputs / "counts.json"))
+        self.keep("check", "wearables", "--gate", "accuracy", *counts, "--conf", str(conf))
+        place = self.folder / "repository"
+        repository = build_repository(place, default_keys(place), load_configuration(None))
+        entry = repository.entry(Kind.MODEL, "wearables", Stage.TESTING)
+        assert entry is not None
+        (verdict,) = repository.verdicts(entry.component.digest)
+        return {"passed": verdict.passed, "detail": verdict.detail, **verdict.values}
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Place:
+    """A repository whose production has a model that was trained as well as the others can be."""
+    place = Place(tmp_path, monkeypatch, capsys)
+    place.keep("init")
+    place.simulate("first")
+    place.keep("promote", "wearables", "--force", "the first")
+    return place
+
+
+def releases(outputs: Path) -> Sequence[str]:
+    """The runs under which held-out windows of the first site were charged."""
+    ledger = Ledger(outputs / "ledger.sqlite", lambda: 0.0, None)
+    names = [entry.run for entry in ledger.entries(ledger.sites()[0]) if "evaluation" in entry.run]
+    ledger.close()
+    return names
+
+
+def test_an_equal_model_passes_and_a_worse_one_fails(place: Place) -> None:
+    same = place.simulate("same", *ASKED, LOW_NOISE)
+    counts = json.loads((same / "counts.json").read_text())
+    for one in counts.values():
+        assert one["noise"] == pytest.approx(NOISE * math.sqrt(3 * SITES))
+    assert counts["candidate"]["correct"] != counts["production"]["correct"]  # of one model
+    run = json.loads((same / "run.json").read_text())["run"]
+    parts = sorted(name.split("/evaluation/")[0] for name in releases(same))
+    assert parts == [run, f"{run}/production"]
+    verdict = place.judge(same)
+    assert verdict["passed"], verdict
+    assert verdict["against"] == counts["production"]["digest"]
+    worse = place.simulate("worse", *ASKED, LOW_NOISE, "training.learning_rate=1e-6", "seed=1")
+    verdict = place.judge(worse)
+    assert not verdict["passed"]
+    assert verdict["candidate"] < verdict["production"] - 0.2
+
+
+def test_without_budget_for_both_there_are_no_counts(place: Place) -> None:
+    tight = ("evaluation.noise_multiplier=3", "evaluation.epsilon=1.8")
+    outputs = place.simulate("tight", *ASKED[:2], *tight)
+    assert "evaluation of production: site" in place.output.readouterr().out
+    assert len(releases(outputs)) == 1
+    assert not (outputs / "counts.json").exists()
+
+
+def test_another_net_is_compared_as_well(place: Place) -> None:
+    outputs = place.simulate("other", *ASKED, LOW_NOISE, "net=logistic")
+    assert json.loads((outputs / "counts.json").read_text())["production"]["total"] > 0
+
+
+def test_parameters_that_were_exchanged_are_not_evaluated(place: Place) -> None:
+    kept = parameters_path(place.folder / "repository", "*")
+    (path,) = kept.parent.glob("*.npz")
+    path.write_bytes(b"nothing of the kind")
+    outputs = place.simulate("damaged", *ASKED, LOW_NOISE)
+    assert "is not compared with production: the parameters" in place.output.readouterr().out
+    assert len(releases(outputs)) == 1
+    assert not (outputs / "counts.json").exists()
