@@ -23,11 +23,23 @@ from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-client``; exits with 0, 1 (failed) or 2 (bad input)."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     try:
         options.run(options)
     except JoinTheDotsError as error:
         _end(f"error: {error}", error.exit_status)
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options; overrides (key=value) may stand behind an option, which argparse forbids."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    overrides = [word for word in rest if "=" in word and not word.startswith("-")]
+    if "overrides" not in options or len(overrides) < len(rest):
+        parser.parse_args(arguments)  # ends with argparse's own message where anything is left
+    else:
+        options.overrides += overrides
+    return options
 
 
 class _Parser(argparse.ArgumentParser):

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from fl_common.errors import InvalidConfiguration
 
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
+_TIED = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+"""Ends the child when this process is killed; of util-linux, so every Linux has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ async def _run(command: Sequence[str], nice: int, running: Callable[[bool], None
     """One life of the command, in a process group of its own that ends with this call."""
     try:
         child = await asyncio.create_subprocess_exec(
-            *("nice", "-n", str(nice), *command), start_new_session=True
+            *("nice", "-n", str(nice), *_TIED, *command), start_new_session=True
         )
     except OSError as error:
         return str(error)

@@ -67,6 +67,8 @@ class Recording:
     def _piece(self, lines: list[str], first: int, bytes_read: int) -> Piece:
         rows = list(csv.DictReader(lines, fieldnames=self._header))
         try:
+            if any(None in row or None in row.values() for row in rows):
+                raise ValueError("it has another number of columns than the first line")
             times_N = np.array([int(row[_TIME]) for row in rows], np.int64)
             items: list[Readings | Annotation] = [
                 Readings(source.name, str(times_N[0]), times_N, _values(rows, source.channels))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.disk import fill, small_disk
 from tests.mosquitto import Mosquitto
 from tests.nodes import NodeProcess, World, expected_starts, node, place_model, wait_for
 
@@ -97,6 +98,26 @@ def test_a_bad_model_in_the_slot_leaves_the_good_one_serving(
         wait_for(lambda: process.status()["model"]["digest"] == better, "the next model")
 
 
+def test_a_full_disk_stops_nothing_but_the_acknowledgements(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    with small_disk(tmp_path / "disk", "3m") as disk:
+        home = disk / "full"
+        place_model(home)
+        with node(home, broker.port) as process, World(broker.port, "full") as world:
+            process.wait()
+            world.send(0, 20)
+            wait_for(lambda: counted(process, 20), "the first messages")
+            fill(disk / "filler")
+            world.send(20, 60)
+            wait_for(lambda: process.ask("/healthz")[0] == 503, "a node that tells")
+            assert "the disk is full" in wait_for(process.log, "a log")
+            (disk / "filler").unlink()
+            wait_for(lambda: counted(process, 60), "the messages that the broker kept")
+            wait_for(lambda: world.starts() >= expected_starts(60), "all predictions")
+            assert process.status()["messages"]["lost"] == {}
+
+
 def test_two_nodes_with_one_identity_share_the_session_and_say_so(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
@@ -123,3 +144,15 @@ def test_a_second_node_on_one_folder_is_refused(tmp_path: Path, broker: Mosquitt
         assert "another node runs" in second.log()
         (home / "node.json").write_text(record)
         assert first.status()["wrong"] == []
+
+
+def test_a_killed_node_takes_its_training_process_along(tmp_path: Path, broker: Mosquitto) -> None:
+    alive = tmp_path / "pid"
+    script = f"echo $$ > {alive}.part; mv {alive}.part {alive}; exec sleep 1000"
+    command = f"training.command=[sh, -c, '{script}']"
+    with node(tmp_path / "parent", broker.port, command) as process:
+        wait_for(alive.exists, "the training process")
+        child = Path(f"/proc/{alive.read_text().strip()}/cmdline")
+        assert b"sleep" in wait_for(child.read_bytes, "its command")
+        process.kill()
+        wait_for(lambda: not child.exists() or not child.read_bytes(), "the end of it, too")
