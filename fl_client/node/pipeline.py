@@ -85,12 +85,13 @@ class Pipeline:
 
     def __init__(self, open_path: Callable[[], Path]) -> None:
         self._open_path = open_path
+        self._marked: list[tuple[int, int]] = []  # start and label of windows to mark
         self._open()
 
     def _open(self) -> None:
         self._path = self._open_path()
+        self._whole = True
         self._needed: list[tuple[int, int]] = []  # newest stamp and sequence of rows, a heap
-        self._marked: list[tuple[int, int]] = []  # start and label of windows to mark
         self._backlog = True  # windows in the store may wait for a prediction
         self._asked_to = 0  # the start up to which those were asked for
         self._has_model = True
@@ -104,18 +105,21 @@ class Pipeline:
 
         Raises:
             StoreFull, StoreError: nothing of the call was kept; the next call begins anew from
-                what the store has. ``sent`` is then sent again.
+                what the store has. Only what was sent is remembered.
         """
-        marks = [*self._marked, *map(_mark, sent)]
+        self._marked += map(_mark, sent)
+        if not self._whole:
+            self._open()
         try:
             with transaction(self._path.connection):
                 done = Advanced(self._path.spool.append(arrivals) if arrivals else _NOTHING)
-                if marks:
-                    starts, labels = zip(*marks, strict=True)
+                if self._marked:
+                    starts, labels = zip(*self._marked, strict=True)
                     self._path.windows.predicted(starts, labels)
                 windows = self._take_in(done, now_ns)
         except StoreError:
-            self._open()
+            self._whole = False
+            self._path.connection.close()
             raise
         self._marked = []
         done.windows = len(windows)
