@@ -87,7 +87,11 @@ class Spool:
                 connection.execute(statement)
 
     def append(self, batch: Sequence[Arrival]) -> Appended:
-        """Keep what is new of ``batch``; durable when this returns."""
+        """Keep what is new of ``batch``; durable when this returns.
+
+        Inside a caller's transaction it is durable with that; if that one fails, make a new
+        ``Spool``, since this one would hand out rows that are not there.
+        """
         with transaction(self._connection):
             counts = _values(self._connection)
             fresh = self._unseen(batch)
