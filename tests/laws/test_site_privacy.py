@@ -140,7 +140,11 @@ def test_calibrated_noise_never_passes_the_limit(
     }  # fmt: skip
     training = {**vars(samples.TRAINING)}
     net = {"_target_": "models.nets.logistic.Logistic"}
-    config = {"rounds": rounds, "seed": 0, "training": training, "net": net, "privacy": node}
+    central = dict.fromkeys(("every", "epsilon", "noise_multiplier", "loss_limit"))
+    config = {
+        "rounds": rounds, "seed": 0, "training": training, "net": net, "privacy": node,
+        "evaluation": central, "compression": {"share": None},
+    }  # fmt: skip
     privacy = build_plan(config, "run", samples.TASK, FleetFacts(1000, None, None)).privacy
     assert isinstance(privacy, SitePrivacyPlan)
     assert epsilon_of([privacy.spend_per_round] * rounds, 1e-5, "rdp") <= epsilon

@@ -152,11 +152,14 @@ TRAINING = {
     "batch_size": 8, "local_epochs": 1, "proximal_mu": 0.0, "schedule": "constant",
 }  # fmt: skip
 
+CENTRAL = {"every": None, "epsilon": None, "noise_multiplier": None, "loss_limit": None}
+
 
 def built(rounds: int = 40, sites: int = 500, **privacy: Any) -> RunPlan:
     config = {
         "rounds": rounds, "seed": 0, "training": TRAINING,
         "net": {"_target_": "models.nets.logistic.Logistic"}, "privacy": {**NODE, **privacy},
+        "evaluation": CENTRAL, "compression": {"share": None},
     }  # fmt: skip
     return build_plan(config, "run", samples.TASK, FleetFacts(sites, 8, 64))
 
