@@ -1,30 +1,12 @@
 """``fl-client ledger``: privacy spent, by block of data; and a new counter for a ledger."""
 
 import argparse
-import json
-import time
-from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from fl_client.ledger import Ledger
-from fl_client.ledger_adopt import adopt
-from fl_client.ledger_table import (
-    BlockState,
-    block_table,
-    date_text,
-    site_table,
-    states_of,
-    to_json,
-    what_epsilons_are,
-)
 from fl_common.errors import InvalidConfiguration
 
 _LEDGER_NAME = "ledger.sqlite"
-_NAMED_SITES = 10
 _DESCRIPTION = """\
 Shows what each block of a site's data has spent, what is left of the limit, and by which runs and
 rounds. A ledger of several sites shows a line for each; --site NAME shows the blocks of one.
@@ -82,54 +64,9 @@ def _run(options: argparse.Namespace) -> None:
         raise InvalidConfiguration(
             f"--path={path}", "is not a file", "Give a ledger, or the folder of a simulated run"
         )
+    from fl_client import ledger_show  # accounting takes a second that other commands do without
+
     if options.action == "adopt":
-        _adopt(path, options.counter)
+        ledger_show.renew(path, options.counter)
     else:
-        _show(path, options)
-
-
-def _adopt(path: Path, counter: Path | None) -> None:
-    why = adopt(path, time.time, counter)
-    done = f"has a new counter, and a line that says so: {why}" if why else "needs no new counter"
-    _output().print(f"{path}: {done}.")
-
-
-def _show(path: Path, options: argparse.Namespace) -> None:
-    with closing(Ledger(path, time.time, None, options.counter)) as ledger:
-        sites = ledger.sites()
-        if options.site is not None:
-            _check_site(options.site, sites, ledger.owner)
-            sites = [options.site]
-        states = states_of(ledger, sites)
-        if options.json:
-            _output().out(json.dumps(to_json(ledger, states), indent=1))
-        else:
-            _print(ledger, len(sites), states)
-
-
-def _check_site(site: str, sites: Sequence[str], owner: str) -> None:
-    if site not in sites:
-        more = f" and {len(sites) - _NAMED_SITES} more" if len(sites) > _NAMED_SITES else ""
-        known = ", ".join(sites[:_NAMED_SITES]) + more if sites else "no charge of any site"
-        raise InvalidConfiguration(
-            f"--site={site}", f"was never charged in the ledger of {owner}", f"It has {known}"
-        )
-
-
-def _print(ledger: Ledger, sites: int, states: Sequence[BlockState]) -> None:
-    output = _output()
-    if not states:
-        output.print(f"The ledger of {ledger.owner} has no charges.")
-    else:
-        output.print(site_table(states) if sites > 1 else block_table(states))
-    for text in what_epsilons_are(states):
-        output.print(text)
-    if sites > 1:
-        output.print("A site's block that has spent most is shown; --site NAME shows them all.")
-    for when, note in ledger.notes():
-        output.print(f"{date_text(when)}: {note}.", style="bold")
-
-
-def _output() -> Console:
-    """Standard output: a line is wrapped on a terminal alone."""
-    return Console(highlight=False, markup=False, soft_wrap=True)
+        ledger_show.show(path, options.counter, options.site, as_json=options.json)
