@@ -46,5 +46,8 @@ class RawDecoder:
         steps_N = np.arange(len(values_NC)) * (1e9 / self._rate_hz)
         if not 0 <= first < 2**63 - 1 - int(steps_N[-1]):
             raise InvalidPayload("time", "a time stamp lies outside 1970 to 2261")
-        wanted = values_NC[:, [self._names.index(field) for field in fields]]
+        wanted = values_NC if fields == self._names else values_NC[:, self._places(fields)]
         return Decoded(first + steps_N.round().astype(np.int64), wanted.astype(np.float64), None)
+
+    def _places(self, fields: tuple[str, ...]) -> list[int]:
+        return [self._names.index(field) for field in fields]
