@@ -5,6 +5,8 @@ others have published, never statistics of the windows that a site holds. They n
 they only bring readings near one.
 """
 
+from collections.abc import Sequence
+
 from fl_common.vocabulary import Task
 
 
@@ -72,4 +74,22 @@ def digits() -> Task:
         center=(0.1307 * 255,),
         scale=(0.3081 * 255,),
         windows_per_reading=1,
+    )
+
+
+def declared(
+    name: str,
+    channels: Sequence[str],
+    units: Sequence[str],
+    rate_hz: float | None,
+    window_shape: Sequence[int],
+    labels: Sequence[str],
+    center: Sequence[float],
+    scale: Sequence[float],
+    windows_per_reading: int,
+) -> Task:
+    """A task of one's own, as a box's configuration spells it out: the fields of ``Task``."""
+    return Task(
+        *(name, tuple(channels), tuple(units), rate_hz, tuple(window_shape), tuple(labels)),
+        *(tuple(center), tuple(scale), windows_per_reading),
     )

@@ -7,6 +7,7 @@ python -m simulate resume=outputs/2026-01-31/12-00-00         go on after an int
 python -m simulate --cfg job                                  show the configuration
 python -m simulate audit privacy.epsilon=2                    a lower bound on epsilon
 python -m simulate egress                                     what leaves the sites
+python -m simulate engine=live                                real nodes, watched as they predict
 """
 
 import os
@@ -37,14 +38,22 @@ from simulate.home import Home  # noqa: E402
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def _job(config: DictConfig) -> None:
-    from simulate.console import Console
+    from simulate.console import Console, standard_output
     from simulate.job import Job
+    from simulate.live.command import live
 
     context = HydraConfig.get()
     brief = context.mode == RunMode.MULTIRUN
     with _one_line_errors(), Console(brief=brief) as console:
-        job = Job(_values(config), _home(), console, STARTED)
-        job.run(list(context.overrides.task))
+        values = _values(config)
+
+        def train(values: Mapping[str, Any]) -> None:
+            Job(values, _home(), console, STARTED).run(list(context.overrides.task))
+
+        if values["engine"]["name"] == "live":
+            _exit_if(live(values, _home(), standard_output(), train))
+        else:
+            train(values)
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="audit")

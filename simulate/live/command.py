@@ -1,0 +1,198 @@
+"""``python -m simulate engine=live``: from a configuration to a fleet that can be watched."""
+
+import asyncio
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import rich.console
+from omegaconf import OmegaConf
+from rich.text import Text
+
+from fl_client.node.status import read_status
+from fl_client.onnx_model import OnnxModel
+from fl_client.task_checks import check_for_task
+from fl_common.build import build
+from fl_common.components.files import write_whole
+from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.vocabulary import Task
+from simulate.build import open_world
+from simulate.home import Home
+from simulate.live.fleet import Live, Player
+from simulate.live.processes import CONFIG, Processes, find_mosquitto, write_node
+from simulate.live.recordings import messages, recordings_of, step_of
+from simulate.live.score import Score, quantile_s
+from simulate.live.shown import Shown, closing_table, remarks
+from simulate.world import World
+
+Config = Mapping[str, Any]
+INTERRUPTED = 130
+_SHIPPED = str(files("conf") / "node.yaml")
+"""What the nodes' configurations begin with."""
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,40}", re.ASCII)
+
+
+def live(
+    config: Config, home: Home, output: rich.console.Console, train: Callable[[Config], None]
+) -> int:
+    """Play held-out recordings to real nodes; files are in ``live`` of the outputs folder.
+
+    ``train`` carries out an ordinary run of a configuration, where no model is given.
+
+    Returns:
+        The exit status: 130 where a signal ended it.
+
+    Raises:
+        JoinTheDotsError: no mosquitto, a value that can't be used, a run or a process that failed.
+    """
+    engine, program = config["engine"], find_mosquitto()
+    _check(engine)
+    world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
+    names = _names(engine["sites"], world)
+    step_of(world.task)
+    if engine["model"] is None:
+        train({**config, "engine": engine["training"]})
+        model = home.model
+    else:
+        model = Path(engine["model"]).expanduser()
+        _check_model(model, world.task)
+    folder = home.folder / "live"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return asyncio.run(_Run(engine, folder, output, world, names, model).carry_out(program))
+
+
+@dataclass
+class _Run:
+    """One play, from the broker's start to the closing table."""
+
+    engine: Config
+    folder: Path
+    output: rich.console.Console
+    world: World
+    names: list[str]
+    model: Path
+
+    async def carry_out(self, program: str) -> int:
+        with Processes(self.folder) as processes:
+            port = await processes.start_broker(program)
+            players = [self._player(i, port) for i in range(len(self.names))]
+            scores = [player.score for player in players]
+            seconds, speed = self.engine["seconds"], self.engine["speed"]
+            with Shown(self.output, scores, seconds, speed) as shown:
+                for player in players:
+                    processes.start_node(player.score.name, player.home / CONFIG)
+                self._say(f"starting {len(players)} nodes on the broker localhost:{port}")
+                fleet = Live(players, seconds, speed, shown)
+                if not await fleet.wait_ready(processes):
+                    return INTERRUPTED
+                interrupted = await fleet.play(processes, port)
+        self._finish(players)
+        return INTERRUPTED if interrupted else 0
+
+    def _player(self, position: int, port: int) -> Player:
+        name, task = self.names[position], self.world.task
+        file = write_node(self.folder, name, task, step_of(task), port, self.model)
+        shipped = OmegaConf.to_container(OmegaConf.load(_SHIPPED))
+        assert isinstance(shipped, dict)
+        slicing = build({**shipped["windows"], "step": step_of(task)})
+        recordings = recordings_of(self.world.test(), position, task)
+        return Player(
+            file.parent,
+            partial(messages, recordings, task, slicing, self.engine["readings_per_message"]),
+            Score(name),
+        )
+
+    def _finish(self, players: Sequence[Player]) -> None:
+        """The closing table and the files, from what the nodes' own files say.
+
+        Raises:
+            RunFailed: the counts do not add up.
+        """
+        scores = [player.score for player in players]
+        for player in players:
+            player.score.messages = read_status(player.home)["messages"]
+        lines = [line for score in scores for line in _predictions(score)]
+        write_whole(self.folder / "predictions.jsonl", "".join(lines).encode())
+        summary = self.folder / "summary.json"
+        write_whole(summary, json.dumps([_figures(score) for score in scores], indent=1).encode())
+        self.output.print()
+        self.output.print(closing_table(scores))
+        for line in remarks(scores):
+            self._say(line)
+        self._say(f"files  {self.folder}")
+        if troubles := [trouble for score in scores if (trouble := score.trouble())]:
+            raise RunFailed("; ".join(troubles))
+
+    def _say(self, line: str) -> None:
+        self.output.print(Text(line), soft_wrap=not self.output.is_terminal)
+
+
+def _figures(score: Score) -> dict[str, Any]:
+    return {
+        "site": score.name,
+        "windows": score.windows,
+        "predictions": len(score.heard),
+        "right": score.right,
+        "latency_p50_s": quantile_s([score], 0.5),
+        "latency_p99_s": quantile_s([score], 0.99),
+        "readings": score.readings,
+        "sent": score.sent,
+        **score.messages,
+    }
+
+
+def _predictions(score: Score) -> Iterator[str]:
+    """A JSON line for each window, in order of time."""
+    for start_ns in sorted(score.heard):
+        yield json.dumps({"site": score.name, **asdict(score.heard[start_ns])}) + "\n"
+
+
+def _check(engine: Config) -> None:
+    for name in ("seconds", "speed"):
+        value = engine[name]
+        if type(value) not in (int, float) or not 0 < value < math.inf:
+            raise InvalidConfiguration(
+                f"engine.{name}={value}", "must be a number above 0", f"Set engine.{name} to one"
+            )
+    for name in ("sites", "readings_per_message"):
+        if type(engine[name]) is not int or engine[name] < 1:
+            rule = "must be a whole number from 1"
+            raise InvalidConfiguration(
+                f"engine.{name}={engine[name]}", rule, f"Set engine.{name} to one"
+            )
+
+
+def _check_model(path: Path, task: Task) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"engine.model={path}", f"can't be read ({error.strerror})", "Give a model.onnx"
+        ) from error
+    check_for_task(OnnxModel(content, 1), task)
+
+
+def _names(sites: int, world: World) -> list[str]:
+    """Names of the nodes: those of the test set's groups, where a topic and a folder can have them.
+
+    Raises:
+        InvalidConfiguration: more sites than groups with windows of their own.
+    """
+    groups = world.test().groups
+    if sites > len(groups):
+        raise InvalidConfiguration(
+            f"engine.sites={sites}",
+            f"is more than the {len(groups)} persons or sites whose recordings are held out",
+            "Lower it",
+        )
+    if all(_PLAIN_NAME.fullmatch(group) for group in groups):
+        return list(groups[:sites])
+    return [f"site-{position:03d}" for position in range(sites)]

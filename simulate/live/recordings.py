@@ -1,0 +1,135 @@
+"""Held-out windows as what they were cut from: recordings, played message by message.
+
+A recording begins at a start of the nodes' windows and its stamps lie on their rows, so the nodes
+cut exactly the held-out windows, and what they predict can be compared window by window.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from fl_client.windows import Slicing
+from fl_client.windows.grid import Grid
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Floats, Task, Windows
+from simulate.world import TestSet
+
+
+@dataclass(frozen=True)
+class Recording:
+    """``readings_NC`` (N, C) in the task's units, one after the other, at one label."""
+
+    label: str
+    readings_NC: Floats
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a player sends ``due_s`` seconds of recorded time after its beginning.
+
+    ``rows`` readings, or a label's interval where that is 0. ``closes`` are the starts of the
+    windows whose last reading is among them, of which the truth is ``label``.
+    """
+
+    due_s: float
+    payload: bytes
+    rows: int
+    closes: tuple[int, ...]
+    label: str
+
+
+def step_of(task: Task) -> int:
+    """Rows from one held-out window to the next.
+
+    Raises:
+        InvalidConfiguration: the task's windows are not readings over time.
+    """
+    if task.rate_hz is None or len(task.window_shape) != 2:
+        raise InvalidConfiguration(
+            f"engine=live task={task.name}",
+            "plays sensors, and this task has no readings over time",
+            "Choose task=wearables, task=activity, or your own data with a rate",
+        )
+    return task.window_shape[0] // task.windows_per_reading
+
+
+def recordings_of(test: TestSet, group: int, task: Task) -> list[Recording]:
+    """The recordings that the windows of ``group`` were cut from, in order."""
+    windows = test.windows.take(test.group_of == group)
+    step, found = step_of(task), list[list[int]]()
+    for row in range(len(windows)):
+        if not (row and _goes_on(windows, row, step)):
+            found.append([])
+        found[-1].append(row)
+    return [_joined(windows, rows, step, task) for rows in found]
+
+
+def _goes_on(windows: Windows, row: int, step: int) -> bool:
+    """Whether window ``row`` repeats the readings of the one before it, ``step`` rows later."""
+    before, this = windows.values[row - 1], windows.values[row]
+    return bool(
+        step < len(this)
+        and windows.block_of[row - 1] == windows.block_of[row]
+        and windows.labels[row - 1] == windows.labels[row]
+        and np.array_equal(before[step:], this[:-step])
+    )
+
+
+def _joined(windows: Windows, rows: Sequence[int], step: int, task: Task) -> Recording:
+    first, *others = rows
+    new = [windows.values[row][-step:] for row in others]
+    label = task.labels[int(windows.labels[first])]
+    return Recording(label, np.concatenate([windows.values[first], *new]))
+
+
+def messages(
+    recordings: Sequence[Recording], task: Task, slicing: Slicing, most_rows: int, begin_ns: int
+) -> Iterator[Message]:
+    """The recordings over and over, stamped from about ``begin_ns`` on, as messages without end.
+
+    ``most_rows`` readings are one message. Between two recordings lies a hole that no window may
+    have, and at the end of each its label is sent.
+    """
+    grid, index, first_ns = Grid(task, slicing), 0, None
+    for turn in count():
+        recording = recordings[turn % len(recordings)]
+        index = max(index, grid.index_at(begin_ns) + 1)
+        base_ns = grid.start_of(index)
+        first_ns = base_ns if first_ns is None else first_ns
+        yield from _of_recording(recording, task, grid, slicing.step, index, first_ns, most_rows)
+        end_ns = _stamp(base_ns, len(recording.readings_NC), task)
+        index = grid.index_at(end_ns + slicing.gap_ns) + 1
+
+
+def _of_recording(
+    recording: Recording,
+    task: Task,
+    grid: Grid,
+    step: int,
+    index: int,
+    first_ns: int,
+    most_rows: int,
+) -> Iterator[Message]:
+    readings, base_ns = recording.readings_NC.tolist(), grid.start_of(index)
+    stamps = [_stamp(base_ns, row, task) for row in range(len(readings) + 1)]
+    for row in range(0, len(readings), most_rows):
+        last = min(row + most_rows, len(readings))
+        content = [{"t": stamps[n], "v": readings[n]} for n in range(row, last)]
+        closes = tuple(
+            grid.start_of(index + (end - grid.rows) // step)
+            for end in range(max(row + 1, grid.rows), last + 1)
+            if (end - grid.rows) % step == 0
+        )
+        due_s = (stamps[last - 1] - first_ns) / 1e9
+        yield Message(due_s, json.dumps(content).encode(), last - row, closes, recording.label)
+    label = {"from": base_ns, "to": stamps[-1], "label": recording.label}
+    due_s = (stamps[-1] - first_ns) / 1e9
+    yield Message(due_s, json.dumps(label).encode(), 0, (), recording.label)
+
+
+def _stamp(base_ns: int, row: int, task: Task) -> int:
+    assert task.rate_hz is not None
+    return base_ns + round(row * 1e9 / task.rate_hz)
