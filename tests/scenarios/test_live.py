@@ -91,7 +91,7 @@ def test_ctrl_c_ends_it_with_its_table_and_leaves_nothing_running(
 ) -> None:
     model = played[0] / "model.onnx"
     process = subprocess.Popen(
-        command(tmp_path, "engine.seconds=3600", "engine.sites=1", f"engine.model={model}"),
+        command(tmp_path, "engine.seconds=60", "engine.sites=1", f"engine.model={model}"),
         cwd=ROOT,
         text=True,
         start_new_session=True,
