@@ -30,6 +30,7 @@ from simulate.live.processes import CONFIG, Processes, find_mosquitto, write_nod
 from simulate.live.recordings import messages, recordings_of, step_of
 from simulate.live.score import Score, quantile_s
 from simulate.live.shown import Shown, closing_table, remarks
+from simulate.wording import counted
 from simulate.world import World
 
 Config = Mapping[str, Any]
@@ -89,7 +90,7 @@ class _Run:
             with Shown(self.output, scores, seconds, speed) as shown:
                 for player in players:
                     processes.start_node(player.score.name, player.home / CONFIG)
-                self._say(f"starting {len(players)} nodes on the broker localhost:{port}")
+                self._say(f"{counted(len(players), 'node')} on the broker localhost:{port}")
                 fleet = Live(players, seconds, speed, shown)
                 if not await fleet.wait_ready(processes):
                     return INTERRUPTED

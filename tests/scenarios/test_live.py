@@ -116,7 +116,7 @@ def refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
 ) -> str:
     """The one line with which the program refuses, before anything is trained; its status is 2."""
-    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setattr(sys, "argv", list(arguments))
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
@@ -138,7 +138,7 @@ def test_without_mosquitto_one_line_says_how_to_install_it(
     [
         ("engine.sites=11", "engine.sites=11"),
         ("engine.speed=0", "engine.speed=0"),
-        ("engine.seconds=.inf", "engine.seconds=inf"),
+        ("engine.seconds=inf", "engine.seconds=inf"),
         ("engine.model=missing.onnx", "engine.model=missing.onnx"),
     ],
 )
