@@ -54,6 +54,12 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
             own = None if file else compose(_SHIPPED, list(overrides))
         config = _composed(file, overrides) if file else own
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except RecursionError:
+        raise InvalidConfiguration(
+            f"configuration {file}",
+            "names itself under defaults",
+            "Give it another name than node.yaml, which it builds upon",
+        ) from None
     except (HydraException, OmegaConfBaseException) as error:
         words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
         raise InvalidConfiguration(

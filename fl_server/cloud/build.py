@@ -34,6 +34,12 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
         else:
             raise InvalidConfiguration(f"--config={file}", "is not a file", "Give a YAML file")
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except RecursionError:
+        raise InvalidConfiguration(
+            f"configuration {file}",
+            "names itself under defaults",
+            "Give it another name than server.yaml, which it builds upon",
+        ) from None
     except (HydraException, OmegaConfBaseException) as error:
         words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
         raise InvalidConfiguration(
