@@ -1,6 +1,8 @@
 """What every test runs under: nothing sent, one thread, Flower's home in a folder of its own."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,12 @@ def flower_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("flower")
     os.environ["FLWR_HOME"] = str(home)
     return home
+
+
+@pytest.fixture(autouse=True)
+def loggers_that_speak() -> Iterator[None]:
+    """Undo what alembic does where Flower opens a database: it silences all loggers there are."""
+    yield
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
