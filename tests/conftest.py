@@ -44,8 +44,10 @@ def flower_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def loggers_that_speak() -> Iterator[None]:
-    """Undo what alembic does where Flower opens a database: it silences all loggers there are."""
+    """Undo what a program under test did to the process' loggers: their levels and silence."""
+    level = logging.root.level
     yield
+    logging.root.setLevel(level)
     for logger in logging.Logger.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False

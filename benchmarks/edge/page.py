@@ -23,7 +23,7 @@ def to_markdown(found: Mapping[str, Any]) -> str:
         "| message | bare, per second | node, per second | ratio (at least 0.5) | largest backlog |"
         " p50 | p99 (under 50 ms) | p99 with training beside (at most 2 times) |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *map(_row, found["forms"]),
+        *map(_row, found.get("forms", ())),
         "",
         f"- Start to ready: {start['seconds']:.2f} s (under 3 s).",
         f"- Resident memory, ready: {start['resident'] / 1e6:.0f} MB (under 300 MB).",

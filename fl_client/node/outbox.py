@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import Answer
@@ -13,6 +15,8 @@ from fl_common.events import CloudEvent, to_binary, to_structured
 
 _WITHOUT_PROPERTIES = "3.1.1"
 _LOOK_AGAIN_S = 0.2
+_TOGETHER = 32
+"""Events on their way at once: waiting for the broker's word after each one would be slow."""
 _logger = logging.getLogger(__name__)
 
 
@@ -66,16 +70,21 @@ class Outbox:
         """Publish what comes, in order, until this is cancelled."""
         while True:
             while self._waiting:
-                outgoing = self._waiting[0]
-                await self._publish(link, outgoing)
-                if self._waiting and self._waiting[0] is outgoing:
-                    self._waiting.popleft()
-                self._metrics.published.inc()
-                self._warned = False
-                if outgoing.answer is not None:
-                    self._sent.append(outgoing.answer)
+                together = list(islice(self._waiting, _TOGETHER))
+                await asyncio.gather(*(self._publish(link, outgoing) for outgoing in together))
+                self._gone(together)
             self._filled.clear()
             await self._filled.wait()
+
+    def _gone(self, together: Sequence[Outgoing]) -> None:
+        """The broker has these, which are the oldest but for those dropped meanwhile."""
+        for outgoing in together:
+            if self._waiting and self._waiting[0] is outgoing:
+                self._waiting.popleft()
+            if outgoing.answer is not None:
+                self._sent.append(outgoing.answer)
+        self._metrics.published.inc(len(together))
+        self._warned = False
 
     async def _publish(self, link: SensorLink, outgoing: Outgoing) -> None:
         """Returns when the broker has it."""
