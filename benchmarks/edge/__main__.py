@@ -153,6 +153,7 @@ def measure_hour(folder: Path, hour_s: float) -> dict[str, Any]:
                     sensor.send(message, first, last, _SPEED * 50 / rows)
                     resident.append(process.memory_info().rss)
                 wait_for(lambda: len(sensor.heard) >= windows_in(messages * rows), "predictions")
+            wait_for(lambda: box.status()["messages"]["received"] >= messages, "all messages")
             counts = box.status()["messages"]
     tenth = resident[len(resident) // 10]
     growth = max(resident[len(resident) // 10 :]) / tenth - 1
