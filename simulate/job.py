@@ -30,7 +30,6 @@ from models.export import ExportProof
 from models.nets import Net, build_net, parameters_of
 from simulate.build import build_site_app, create_ledger, fleet_facts, open_world
 from simulate.console import Console
-from simulate.deployment import Fleet, run_deployed
 from simulate.home import Home
 from simulate.loopback import run_in_process
 from simulate.ray_engine import run_on_ray
@@ -124,6 +123,8 @@ class Job:
         """Carry out the run on the engine that the configuration names."""
         engine = self.config["engine"]
         if engine["name"] == "deployment":
+            from simulate.deployment import Fleet, run_deployed  # a second that others are spared
+
             trainer = self._yaml("training", "trainer")
             fleet = Fleet(self._yaml("world"), trainer, self.home.ledger, sites)
             run_deployed(run, fleet, engine, self.home.folder / "deployment")

@@ -32,6 +32,8 @@ class Outgoing:
 class Outbox:
     """At most ``limit`` events wait; of more, the oldest are dropped and counted.
 
+    Some are on their way at once: where the connection is lost, those may change places.
+
     A prediction that was dropped stays marked as not predicted in the store, and is made again when
     the node starts.
     """

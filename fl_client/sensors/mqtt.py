@@ -26,7 +26,7 @@ from fl_common.errors import StoreError
 _LOG = logging.getLogger(__name__)
 _ENDED_TOO_OFTEN = 3  # connections in a row
 _GATHER_S = 0.004
-"""Between two group commits: a commit for every message would keep a core busy."""
+"""Between two group commits: messages that come one by one share a commit."""
 _REFUSED = 0x80
 _UNSUPPORTED_VERSION = 0x84
 _TAKEN_OVER = 0x8E
