@@ -12,9 +12,10 @@ from typing import Any
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from fl_client.participation import Participation, Site
+from fl_client.participation import Begun, Participation, Site
 from fl_common import wire
 from fl_common.errors import JoinTheDotsError
+from fl_common.plan import Instruction
 
 Asked = Sequence[tuple[Message, Context]]
 _logger = logging.getLogger(__name__)
@@ -52,28 +53,33 @@ class SiteApp(ClientApp):
         Raises:
             NoAnswer: whatever was raised, by its kind alone.
         """
+        return self.finish([message for message, _ in asked], self.begin(asked))
+
+    def begin(self, asked: Asked) -> list[Begun]:
+        """Check and debit all that is asked, before any of it trains. Raises as ``answer``."""
         with _by_its_kind_alone():
-            work = [
-                (self._site_of(context.node_config), self._reader.read(m.content))
-                for m, context in asked
-            ]
-            answers = self._participation().answer(work)
+            return self._participation().begin([self._work(*one) for one in asked])
+
+    def finish(self, messages: Sequence[Message], begun: Sequence[Begun]) -> list[Message]:
+        """Replies to ``messages``, which were begun so, as one cohort. Raises as ``answer``."""
+        with _by_its_kind_alone():
+            answers = self._participation().finish(begun)
         return [
             Message(wire.write_answer(answer), reply_to=message)
-            for answer, (message, _) in zip(answers, asked, strict=True)
+            for answer, message in zip(answers, messages, strict=True)
         ]
+
+    def _work(self, message: Message, context: Context) -> tuple[Site, Instruction]:
+        return self._site_of(context.node_config), self._reader.read(message.content)
 
     def _evaluate(self, message: Message, context: Context) -> Message:
         with _by_its_kind_alone():
-            site = self._site_of(context.node_config)
-            instruction = self._reader.read(message.content)
-            answer = self._participation().evaluate(site, instruction)
+            answer = self._participation().evaluate(*self._work(message, context))
         return Message(wire.write_answer(answer), reply_to=message)
 
     def _shadow(self, message: Message, context: Context) -> Message:
         with _by_its_kind_alone():
-            site = self._site_of(context.node_config)
-            answer = self._participation().shadow(site, self._reader.read(message.content))
+            answer = self._participation().shadow(*self._work(message, context))
         return Message(wire.write_answer(answer), reply_to=message)
 
     def _name(self, message: Message, context: Context) -> Message:

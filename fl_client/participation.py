@@ -43,6 +43,18 @@ class Site:
 
 
 Answer = LocalUpdate | Refusal
+Asked = Sequence[tuple[Site, Instruction]]
+"""Instructions, each with the site that it is for."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a site does about an instruction: train on what it was debited for, or refuse."""
+
+    instruction: Instruction
+    task: LocalTask | Refusal
+
+
 _RESIDUALS = "residuals"
 """The folder beside the ledger where a compressed update's rest is kept."""
 
@@ -60,20 +72,25 @@ class Participation:
         self._releases = Releases()
         self._residuals = Residuals(ledger.folder / _RESIDUALS)
 
-    def answer(self, asked: Sequence[tuple[Site, Instruction]]) -> list[Answer]:
-        """An update or a refusal for each, in order; the cohort's debits are one transaction."""
-        answers: dict[int, Answer] = {}
-        tasks: dict[int, LocalTask] = {}
-        for place, task in enumerate(self._tasks(asked)):
-            if isinstance(task, Refusal):
-                answers[place] = task
-            else:
-                tasks[place] = task
-        tasks, refusals = self._debit(tasks)
-        answers |= refusals
-        for place, answer in zip(tasks, self._trainer.train(list(tasks.values())), strict=True):
-            answers[place] = answer
-        return [self._released(answers[place], asked[place][1]) for place in range(len(asked))]
+    def answer(self, asked: Asked) -> list[Answer]:
+        """An update or a refusal for each, in order."""
+        return self.finish(self.begin(asked))
+
+    def begin(self, asked: Asked) -> list[Begun]:
+        """Check the plans, and debit whoever will train; the debits are one transaction."""
+        begun = self._debit(list(self._tasks(asked)))
+        return [
+            Begun(instruction, task) for (_, instruction), task in zip(asked, begun, strict=True)
+        ]
+
+    def finish(self, cohort: Sequence[Begun]) -> list[Answer]:
+        """Train what was begun as one cohort, and release; never twice for one beginning."""
+        tasks = [begun.task for begun in cohort if isinstance(begun.task, LocalTask)]
+        trained = iter(self._trainer.train(tasks))
+        return [
+            self._released(b.task if isinstance(b.task, Refusal) else next(trained), b.instruction)
+            for b in cohort
+        ]
 
     def evaluate(self, site: Site, instruction: Instruction) -> Evaluation | Refusal:
         """Counts of the instruction's parameters on the site's held-out windows, or a refusal."""
@@ -87,7 +104,7 @@ class Participation:
             return refusal
         return answer_shadow(site.name, site.shadow_counts(), instruction, self._ledger)
 
-    def _tasks(self, asked: Sequence[tuple[Site, Instruction]]) -> Iterator[LocalTask | Refusal]:
+    def _tasks(self, asked: Asked) -> Iterator[LocalTask | Refusal]:
         for site, instruction in asked:
             plan, round_ = instruction.plan, instruction.round
             reason = RefusalReason.PLAN
@@ -113,25 +130,23 @@ class Participation:
             return refuse_changed_plan(task.site, task.plan.run, task.round)
         return None
 
-    def _debit(self, tasks: dict[int, LocalTask]) -> tuple[dict[int, LocalTask], dict[int, Answer]]:
+    def _debit(self, tasks: list[LocalTask | Refusal]) -> list[LocalTask | Refusal]:
         """The tasks that may train, on their open blocks only; refusals for the others."""
-        private = {p: t for p, t in tasks.items() if not isinstance(t.plan.privacy, NoPrivacy)}
+        begun = list(tasks)
+        private = {
+            place: task
+            for place, task in enumerate(tasks)
+            if isinstance(task, LocalTask) and not isinstance(task.plan.privacy, NoPrivacy)
+        }
         try:
             debits = self._ledger.debit([_charge(task) for task in private.values()])
         except LedgerError as error:
-            refusals: dict[int, Answer] = {
-                place: refuse(task, RefusalReason.LEDGER, str(error))
-                for place, task in private.items()
-            }
-            return {p: t for p, t in tasks.items() if p not in private}, refusals
-        open_tasks, refused = dict(tasks), dict[int, Answer]()
-        for place, debit in zip(private, debits, strict=True):
-            if isinstance(debit, Refusal):
-                refused[place] = debit
-                del open_tasks[place]
-            else:
-                open_tasks[place] = _restricted(private[place], debit)
-        return open_tasks, refused
+            for place, task in private.items():
+                begun[place] = refuse(task, RefusalReason.LEDGER, str(error))
+            return begun
+        for (place, task), debit in zip(private.items(), debits, strict=True):
+            begun[place] = debit if isinstance(debit, Refusal) else _restricted(task, debit)
+        return begun
 
     def _released(self, answer: Answer, instruction: Instruction) -> Answer:
         """What may leave: the answer, or a refusal in its place."""

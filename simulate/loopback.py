@@ -8,6 +8,8 @@ import math
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
@@ -15,7 +17,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.app import SiteApp
-from simulate.workers import ForkedWorkers, ThisProcess, Workers
+from simulate.workers import Cohort, ForkedWorkers, Replies, ThisProcess, Workers
 
 _RUN_ID = 1
 _SERVER_NODE = 0
@@ -108,12 +110,25 @@ class CohortAnswering:
         self._app = app
         self._sites = sites
 
-    def __call__(self, cohort: Sequence[Message]) -> list[Message]:
+    def __call__(self, cohort: Cohort) -> Replies:
         """Training messages together, others one by one; an error reply where the app raises."""
-        if all(message.metadata.message_type == "train" for message in cohort):
-            asked = [(message, self._context(message)) for message in cohort]
-            return _or_errors(lambda: self._app.answer(asked), cohort)
-        return [reply for message in cohort for reply in self._one(message)]
+        return next(self.each([cohort]))
+
+    def each(self, cohorts: Sequence[Cohort]) -> Iterator[Replies]:
+        """The replies of each cohort; all that train are begun, and so debited, at once."""
+        training = [cohort for cohort in cohorts if _trains(cohort)]
+        asked = [(message, self._context(message)) for cohort in training for message in cohort]
+        try:
+            begun = iter(self._app.begin(asked))
+        except Exception:
+            yield from (_errors(cohort) for cohort in cohorts)
+            return
+        for cohort in cohorts:
+            if _trains(cohort):
+                part = list(islice(begun, len(cohort)))
+                yield _or_errors(partial(self._app.finish, cohort, part), cohort)
+            else:
+                yield [reply for message in cohort for reply in self._one(message)]
 
     def _one(self, message: Message) -> list[Message]:
         return _or_errors(lambda: [self._app(message, self._context(message))], [message])
@@ -132,8 +147,17 @@ def _or_errors(call: Callable[[], list[Message]], asked: Sequence[Message]) -> l
     try:
         return call()
     except Exception:
-        reason = traceback.format_exc(limit=-3)
-        return [Message(Error(_CLIENT_APP_ERROR, reason), reply_to=m) for m in asked]
+        return _errors(asked)
+
+
+def _errors(asked: Sequence[Message]) -> list[Message]:
+    """An error reply to each message, with the exception that is being handled."""
+    reason = traceback.format_exc(limit=-3)
+    return [Message(Error(_CLIENT_APP_ERROR, reason), reply_to=m) for m in asked]
+
+
+def _trains(cohort: Cohort) -> bool:
+    return all(message.metadata.message_type == "train" for message in cohort)
 
 
 def run_in_process(

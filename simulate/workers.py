@@ -8,9 +8,10 @@ does.
 
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any, Protocol
 
 from fl_common.errors import RunFailed
@@ -18,7 +19,20 @@ from fl_common.errors import RunFailed
 Cohort = Sequence[Any]
 """Messages that are answered together."""
 Replies = list[Any]
-Answering = Callable[[Cohort], Replies]
+_BEGUN_TOGETHER = 4
+"""Cohorts that one process begins at once: one wait for the disk, and so many sites' windows."""
+
+
+class Answering(Protocol):
+    """Answers cohorts in the process that it is in."""
+
+    def __call__(self, cohort: Cohort) -> Replies:
+        """The replies of one cohort."""
+        ...
+
+    def each(self, cohorts: Sequence[Cohort]) -> Iterator[Replies]:
+        """The replies of each of some cohorts, which are begun together."""
+        ...
 
 
 class Workers(Protocol):
@@ -41,7 +55,9 @@ class ThisProcess:
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
         """The replies of each cohort."""
-        return map(self._answering, cohorts)
+        rest = iter(cohorts)
+        while together := list(islice(rest, _BEGUN_TOGETHER)):
+            yield from self._answering.each(together)
 
     def close(self) -> None:
         """Nothing was started."""

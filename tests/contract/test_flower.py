@@ -19,12 +19,17 @@ class Echo(ClientApp):
 
     def __init__(self) -> None:
         super().__init__()
+        self.begun: list[int] = []
         self.cohorts: list[int] = []
         self.query()(self.reply)
 
-    def answer(self, asked: list[tuple[Message, Context]]) -> list[Message]:
-        self.cohorts.append(len(asked))
-        return [self.reply(message, context) for message, context in asked]
+    def begin(self, asked: list[tuple[Message, Context]]) -> list[Context]:
+        self.begun.append(len(asked))
+        return [context for _, context in asked]
+
+    def finish(self, messages: list[Message], begun: list[Context]) -> list[Message]:
+        self.cohorts.append(len(messages))
+        return [self.reply(m, context) for m, context in zip(messages, begun, strict=True)]
 
     def reply(self, message: Message, context: Context) -> Message:
         if context.node_config["partition-id"] == 2:
@@ -62,7 +67,7 @@ def test_train_messages_come_as_cohorts_and_replies_keep_their_message() -> None
     messages = [Message(RecordDict(), node, "train") for node in (1, 2, 4, 5)]
     identities = network.push_messages(messages)
     replies = list(network.pull_messages(identities))
-    assert app.cohorts == [2, 2]
+    assert (app.begun, app.cohorts) == ([4], [2, 2])  # debited at once, trained in turn
     assert [reply.metadata.reply_to_message_id for reply in replies] == identities
     assert [reply.metadata.src_node_id for reply in replies] == [1, 2, 4, 5]
     assert list(network.pull_messages(identities)) == []
@@ -98,5 +103,5 @@ def test_a_server_app_is_called_with_grid_and_context() -> None:
 
 
 def test_a_million_nodes_cost_nothing() -> None:
-    network = LoopbackGrid(ThisProcess(list), 1_000_000, 1, 64)
+    network = LoopbackGrid(ThisProcess(CohortAnswering(Echo(), 1_000_000)), 1_000_000, 1, 64)  # type: ignore[arg-type]
     assert isinstance(network.get_node_ids(), range)

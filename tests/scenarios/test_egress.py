@@ -128,8 +128,8 @@ def leak(monkeypatch: pytest.MonkeyPatch, spoil: Spoiler) -> None:
     """Let each answer to a training message pass ``spoil`` on its way out."""
 
     class LeakyApp(SiteApp):
-        def answer(self, asked: Any) -> list[Message]:
-            replies = super().answer(asked)
+        def finish(self, messages: Any, begun: Any) -> list[Message]:
+            replies = super().finish(messages, begun)
             for reply in replies:
                 spoil(reply.content)
             return replies
