@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.machine import Facts
 
 LARGEST_DIFFERENCE = 0.01
-"""Of final accuracies: rows further apart did not do the same work."""
+"""Of final accuracies; see ``comparable``."""
 
 _IDENTITY = ("cores", "processor", "torch")
 """Facts that differ between machines whose times can't stand in one table."""
@@ -59,7 +59,12 @@ class Row:
     @property
     def accuracy(self) -> float:
         """Median final accuracy."""
-        return self.of(lambda run: run.accuracy).median
+        return self.accuracies.median
+
+    @property
+    def accuracies(self) -> "Spread":
+        """Final accuracies."""
+        return self.of(lambda run: run.accuracy)
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,13 @@ class Results:
 
 
 def comparable(row: Row, reference: Row) -> bool:
-    """Whether both ended with the same accuracy, within one point."""
-    return abs(row.accuracy - reference.accuracy) <= LARGEST_DIFFERENCE + 1e-9
+    """Whether both ended with the same accuracy: within one point, or within chance.
+
+    Where the reference's own runs, which differ in their seeds alone, lie further apart than a
+    point, no smaller difference between two systems can be told from chance.
+    """
+    own = reference.accuracies.largest - reference.accuracies.least
+    return abs(row.accuracy - reference.accuracy) <= max(LARGEST_DIFFERENCE, own) + 1e-9
 
 
 def read_results(path: Path) -> Results:

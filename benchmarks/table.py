@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from benchmarks.figures import Finding, findings
 from benchmarks.machine import Facts
 from benchmarks.results import LARGEST_DIFFERENCE, Results, Row, Spread, comparable
-from benchmarks.workloads import BARE, COMPARED, OPACUS, OURS, Workload
+from benchmarks.workloads import BARE, BARE_CORES, COMPARED, OPACUS, OURS, Workload
 
 _MIB = 2**20
 
@@ -19,7 +19,8 @@ is from the first round's start to the last one's end with all that lies between
 begins with the command and ends with its exit; ours contains the checkpoints, the published ONNX
 model and the report. *Of bare* divides by the bare loop in one process, without DP, of the same
 session. A row whose accuracy lies more than {LARGEST_DIFFERENCE * 100:.0f} point from the bare
-loop's (with DP: from Opacus' in it) is not comparable.
+loop's (with DP: from Opacus' in it), and further than that loop's own runs lie apart, which differ
+in their seeds alone, is not comparable.
 """
 
 
@@ -74,7 +75,7 @@ def _cells(row: Row, bare: Row | None, same: Row | None) -> list[str]:
         _spread(row.wall_s),
         _of(row.wall_s, bare.wall_s if bare else None, row, same),
         _memory(row),
-        f"{row.accuracy:.4f}",
+        _spread(row.accuracies, form=".4f"),
     ]
 
 
@@ -102,7 +103,20 @@ def _limits(results: Results) -> str:
 Operations of the forward and backward passes over a site's windows, counted by torch, and the time
 that they would take at the speed of one core in a large matrix product. DP adds the clipping.
 
-{_table(heads, rows)}"""
+{_table(heads, rows)}
+{_second_core(results)}"""
+
+
+def _second_core(results: Results) -> str:
+    """What two processes gain on this machine where nothing is shared: no program can gain more."""
+    one, cores = results.row("B2", BARE), results.row("B2", BARE_CORES)
+    if one is None or cores is None:
+        return ""
+    gain = one.update_s.median / cores.update_s.median
+    return (
+        f"The bare loop of B2, in processes that share nothing, is {gain:.2f} times as fast on"
+        f" {results.machine.get('cores')} cores as on one: what this machine gives to anybody.\n"
+    )
 
 
 def _alone(results: Results) -> list[str]:
@@ -131,9 +145,9 @@ def _memory(row: Row) -> str:
     return f"{row.of(lambda run: run.peak_bytes).median / _MIB:.0f}"
 
 
-def _spread(spread: Spread, scale: float = 1.0) -> str:
+def _spread(spread: Spread, scale: float = 1.0, form: str = ".3g") -> str:
     median, least, largest = (
-        f"{value * scale:.3g}" for value in (spread.median, spread.least, spread.largest)
+        f"{value * scale:{form}}" for value in (spread.median, spread.least, spread.largest)
     )
     return median if least == largest else f"{median} ({least} to {largest})"
 
