@@ -2,11 +2,16 @@
 
 A train or evaluate message carries the run's plan (JSON), the round, the global parameters and,
 under a site-level plan, the round's clip norm; its answer is an update, an evaluation or a refusal.
-Each kind of content holds named arrays, numbers and short texts only: there is no field that could
-hold a window or a reading. A compressed update has codes, scales and a mask for its arrays.
+
+Parameters travel as one flat array, in the order of their names, because Flower makes of each array
+objects, and over the network requests, of its own. An instruction says their layout (names and
+shapes); an update has that of its instruction, and no words for another. A compressed update has
+codes, scales and a mask for its arrays. There is no field that could hold a window or a reading.
 """
 
+import json
 from functools import lru_cache
+from itertools import accumulate
 from math import prod
 from typing import Any, TypeVar
 
@@ -14,12 +19,12 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
-from fl_common.compression import PackedDelta, layout_of
+from fl_common.compression import Layout, PackedDelta, layout_of
 from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Evaluation, Floats, LocalUpdate, Parameters, Refusal, RefusalReason
 
-_HEAD, _ARRAYS = "head", "arrays"
+_HEAD, _ARRAYS, _VALUES, _LAYOUT = "head", "arrays", "values", "layout"
 _PACKED, _CODES, _SCALES, _MASK = "packed", "codes", "scales", "mask"
 _UPDATE, _REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
 SHADOW = "shadow"
@@ -39,7 +44,8 @@ class InstructionWriter:
     """Writes one round's instruction to many sites: the parameters are serialised once."""
 
     def __init__(self, instruction: Instruction) -> None:
-        head = {"plan": instruction.plan.to_json(), "round": instruction.round,
+        layout = json.dumps(layout_of(instruction.parameters))
+        head = {"plan": instruction.plan.to_json(), "round": instruction.round, _LAYOUT: layout,
                 **_if_known(clip_norm=instruction.clip_norm),
                 **_if_known(candidate=instruction.candidate)}  # fmt: skip
         self._head = ConfigRecord(head)
@@ -55,6 +61,7 @@ class InstructionReader:
 
     def __init__(self) -> None:
         self._record: ArrayRecord | None = None
+        self._layout = ""
         self._parameters: Parameters = {}
 
     def read(self, content: RecordDict) -> Instruction:
@@ -65,8 +72,10 @@ class InstructionReader:
             InvalidConfiguration: the plan or the clip norm breaks a rule.
         """
         head, record = _config(content, _HEAD), _arrays(content)
-        if record is not self._record:
-            self._parameters, self._record = _from_arrays(record), record
+        layout = _field(head, _LAYOUT, str)
+        if record is not self._record or layout != self._layout:
+            self._parameters = _from_arrays(record, _parse_layout(layout))
+            self._record, self._layout = record, layout
         plan = _parse_plan(_field(head, "plan", str))
         clip_norm = _field(head, "clip_norm", float) if "clip_norm" in head else None
         candidate = _field(head, "candidate", str) if "candidate" in head else None
@@ -76,6 +85,21 @@ class InstructionReader:
 @lru_cache(maxsize=8)
 def _parse_plan(text: str) -> RunPlan:
     return RunPlan.from_json(text)
+
+
+@lru_cache(maxsize=8)
+def _parse_layout(text: str) -> Layout:
+    try:
+        layout = json.loads(text)
+    except ValueError as error:
+        raise WireError(f"the layout of the parameters is not JSON: {error}") from error
+    if not isinstance(layout, dict) or not all(map(_is_shape, layout.values())):
+        raise WireError(f"{text[:200]!r} is not a layout: names, each with a list of sizes")
+    return {name: tuple(shape) for name, shape in layout.items()}
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)
 
 
 def write_answer(answer: LocalUpdate | Refusal | Evaluation) -> RecordDict:
@@ -100,7 +124,8 @@ def read_answer(
 ) -> LocalUpdate | Refusal | Evaluation:
     """What ``write_answer`` wrote.
 
-    ``like`` has the names and shapes that a compressed update is decoded to; None: there is none.
+    ``like`` are the parameters that were sent: an update has their names and shapes. None: no
+    update is expected.
 
     Raises:
         WireError: anything else.
@@ -163,19 +188,33 @@ def to_array(values: Floats) -> Array:
 
 
 def _to_arrays(parameters: Parameters) -> ArrayRecord:
-    return ArrayRecord({name: to_array(array) for name, array in parameters.items()})
+    """All parameters one behind the other, by name; copied once."""
+    ordered = [parameters[name] for name in sorted(parameters)]
+    data = b"".join(np.ascontiguousarray(a, _LITTLE_ENDIAN).reshape(-1).data for a in ordered)
+    return ArrayRecord({_VALUES: Array(_FLOAT32, (len(data) // 4,), _RAW, data)})
 
 
-def _from_arrays(record: ArrayRecord) -> Parameters:
+def _from_arrays(record: ArrayRecord, layout: Layout) -> Parameters:
     """The named arrays, read-only views of the record's bytes."""
-    parameters: dict[str, Floats] = {}
-    for name, array in record.items():
-        if (array.dtype, array.stype) != (_FLOAT32, _RAW):
-            raise WireError(f"array {name!r} is of {array.dtype} as {array.stype}, not {_RAW}")
-        if any(size < 0 for size in array.shape) or 4 * prod(array.shape) != len(array.data):
-            raise WireError(f"array {name!r} of shape {array.shape} has {len(array.data)} bytes")
-        parameters[name] = np.frombuffer(array.data, _LITTLE_ENDIAN).reshape(array.shape)
-    return parameters
+    if set(record) != {_VALUES}:
+        raise WireError(f"arrays {sorted(record)[:9]}, not one of all {_VALUES}")
+    values_E = _from_array(_VALUES, record[_VALUES])
+    size_of = {name: prod(layout[name]) for name in sorted(layout)}
+    if values_E.shape != (sum(size_of.values()),):
+        raise WireError(f"{values_E.shape} values, not those of {dict(layout)}")
+    end_of = dict(zip(size_of, accumulate(size_of.values()), strict=True))
+    return {
+        name: values_E[end_of[name] - size_of[name] : end_of[name]].reshape(shape)
+        for name, shape in layout.items()
+    }
+
+
+def _from_array(name: str, array: Array) -> Floats:
+    if (array.dtype, array.stype) != (_FLOAT32, _RAW):
+        raise WireError(f"array {name!r} is of {array.dtype} as {array.stype}, not {_RAW}")
+    if any(size < 0 for size in array.shape) or 4 * prod(array.shape) != len(array.data):
+        raise WireError(f"array {name!r} of shape {array.shape} has {len(array.data)} bytes")
+    return np.frombuffer(array.data, _LITTLE_ENDIAN).reshape(array.shape)
 
 
 def _to_packed(delta: PackedDelta) -> ArrayRecord:
@@ -190,15 +229,17 @@ def _to_bytes(values: NDArray[np.int8] | NDArray[np.uint8]) -> Array:
 
 
 def _delta(content: RecordDict, like: Parameters | None) -> Parameters:
-    """An update's arrays: as they travelled, or decoded to the names and shapes of ``like``."""
+    """An update's arrays, with the names and shapes of ``like``."""
+    if like is None:
+        raise WireError("an update where none may be")
     record = content.get(_PACKED)
     if record is None:
-        return _from_arrays(_arrays(content))
-    if not isinstance(record, ArrayRecord) or like is None or _ARRAYS in content:
+        return _from_arrays(_arrays(content), layout_of(like))
+    if not isinstance(record, ArrayRecord) or _ARRAYS in content:
         raise WireError(f"a record {_PACKED!r} where no compressed update may be")
     if not {_SCALES, _CODES} <= set(record) <= {_SCALES, _CODES, _MASK}:
         raise WireError(f"a compressed update of {sorted(record)[:9]}")
-    scales = _from_arrays(ArrayRecord({_SCALES: record[_SCALES]}))[_SCALES]
+    scales = _from_array(_SCALES, record[_SCALES])
     codes_K = _from_bytes(record[_CODES], np.int8)
     mask = _from_bytes(record[_MASK], np.uint8) if _MASK in record else None
     try:

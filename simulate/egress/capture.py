@@ -6,11 +6,12 @@ here: a message knows how to deflate itself.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from fl_client.uplink import SENTENCES, is_public
-from fl_common import params, wire
+from fl_common import wire
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal
 from models.nets import build_net, parameters_of
@@ -85,8 +86,6 @@ class Capture:
             return kind, f"undeclared field {min(more)[0]}"
         if {*_objects(content)} != {*_objects(again)}:
             return kind, "undeclared bytes beside the declared fields"
-        if isinstance(answer, LocalUpdate) and not params.same_shapes(answer.delta, self._shapes):
-            return kind, "arrays of other names or shapes than the net's parameters"
         if isinstance(answer, Refusal) and not self._may_say(answer):
             return kind, "words of its own, where only the fixed sentence of its reason may leave"
         return kind, ""
@@ -100,11 +99,10 @@ Answer = LocalUpdate | Refusal | Evaluation
 
 def _read(content: Any, like: Parameters) -> tuple[str, Answer | None, Any]:
     """The kind of ``content``, its answer (None for a name), and the same written again."""
-    try:
-        answer = wire.read_answer(content, like)
-    except wire.WireError:
+    with suppress(wire.WireError):
         name = wire.read_name(content)
         return "name", None, wire.write_name(*name)
+    answer = wire.read_answer(content, like)
     again = wire.write_answer(answer)
     if isinstance(answer, Refusal):
         return f"refusal ({answer.reason})", answer, again

@@ -71,7 +71,9 @@ class Misbehaving:
         if wanted == "garbage":
             reply.content["head"] = wire.write_name("who", 7)["head"]
             return reply
-        answer = wire.read_answer(reply.content)
+        answer = wire.read_answer(
+            reply.content, wire.InstructionReader().read(message.content).parameters
+        )
         assert isinstance(answer, LocalUpdate)
         delta = {name: _spoilt(array, wanted) for name, array in answer.delta.items()}
         bad = LocalUpdate(answer.site, answer.run, answer.round, delta, 1.0)

@@ -71,7 +71,7 @@ class Home:
         parameters = parameters_of(build_net(plan.net, plan.task))
         content = wire.InstructionWriter(Instruction(plan, round_, parameters)).content()
         (reply,) = grid.send_and_receive([Message(content, 1, kind)])
-        return wire.read_answer(reply.content)
+        return wire.read_answer(reply.content, parameters)
 
     def charged(self) -> dict[str, int]:
         """How often each block is in the ledger."""

@@ -163,7 +163,9 @@ def test_arrays_other_than_the_nets_are_caught(
 
     leak(monkeypatch, spoil)
     egress = rehearsed(tmp_path)
-    assert found(egress) == {"arrays of other names or shapes than the net's parameters"}
+    assert found(egress) == {
+        "can't be read: arrays ['statistics', 'values'], not one of all values"
+    }
     assert "0 of 7 sites sent an update" in egress.failure  # the server refuses them, too
 
 

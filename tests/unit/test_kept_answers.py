@@ -33,7 +33,7 @@ def test_an_answer_is_found_by_all_of_the_question(tmp_path: Path) -> None:
     kept.keep(question(), content(5.0))
     found = KeptAnswers(tmp_path, 2).find(question())
     assert found is not None
-    update = wire.read_answer(found)
+    update = wire.read_answer(found, {"w": np.zeros(3, np.float32)})
     assert isinstance(update, LocalUpdate)
     assert update.delta["w"].tolist() == [5.0] * 3
     for other in (question(2), question(run="q"), question(digest="e"), question(kind="evaluate")):

@@ -125,7 +125,7 @@ def test_the_rounds_clip_norm_and_the_sites_bit_travel() -> None:
     assert (received.plan, received.clip_norm) == (plan, 0.1 + 0.2)
     for bit in (True, False, None):
         update = LocalUpdate("anna", "run", 3, PARAMETERS, 1.0, bit)
-        answer = wire.read_answer(wire.write_answer(update))
+        answer = wire.read_answer(wire.write_answer(update), PARAMETERS)
         assert isinstance(answer, LocalUpdate)
         assert answer.within_clip_norm is bit
 
@@ -134,7 +134,7 @@ def test_a_damaged_bit_or_clip_norm_is_refused() -> None:
     answer = wire.write_answer(LocalUpdate("anna", "run", 3, PARAMETERS, 1.0, True))
     answer.config_records["head"]["within_clip_norm"] = 1
     with pytest.raises(wire.WireError, match="within_clip_norm"):
-        wire.read_answer(answer)
+        wire.read_answer(answer, PARAMETERS)
     asked = wire.InstructionWriter(Instruction(samples.plan(SITE_PRIVACY), 1, PARAMETERS, 1.0))
     content = asked.content()
     content.config_records["head"]["clip_norm"] = "1.0"

@@ -1,5 +1,7 @@
 """What travels: vocabulary to records and back, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
@@ -13,6 +15,7 @@ PARAMETERS = {
     "weight": np.arange(6, dtype=np.float32).reshape(2, 3),
     "bias": np.array([np.pi, -0.0], np.float32),
 }
+ONE = np.zeros(1, np.float32)
 UPDATE = LocalUpdate("a", "run", 3, PARAMETERS, 12.5)
 REFUSAL = Refusal("a", "run", 3, RefusalReason.BUDGET, "no block left")
 EVALUATION = Evaluation(3.0, 4.0, 0.25)
@@ -52,10 +55,39 @@ def test_a_refusal_is_told_without_reading_the_rest(
 
 
 def test_an_update_comes_back_with_its_weight() -> None:
-    received = wire.read_answer(wire.write_answer(UPDATE))
+    received = wire.read_answer(wire.write_answer(UPDATE), PARAMETERS)
     assert isinstance(received, LocalUpdate)
     assert (received.site, received.run, received.round, received.weight) == ("a", "run", 3, 12.5)
-    np.testing.assert_array_equal(received.delta["weight"], PARAMETERS["weight"])
+    for name, array in PARAMETERS.items():
+        np.testing.assert_array_equal(received.delta[name], array)
+
+
+def test_an_update_in_another_order_comes_back_under_the_right_names() -> None:
+    turned = replace(UPDATE, delta=dict(reversed(PARAMETERS.items())))
+    received = wire.read_answer(wire.write_answer(turned), PARAMETERS)
+    assert isinstance(received, LocalUpdate)
+    assert list(received.delta) == list(PARAMETERS)
+    for name, array in PARAMETERS.items():
+        np.testing.assert_array_equal(received.delta[name], array)
+
+
+def test_an_update_of_another_size_or_that_nobody_expects_is_refused() -> None:
+    content = wire.write_answer(UPDATE)
+    with pytest.raises(wire.WireError, match="values"):
+        wire.read_answer(content, {"weight": PARAMETERS["weight"]})
+    with pytest.raises(wire.WireError, match="none may be"):
+        wire.read_answer(content)
+    content["arrays"] = ArrayRecord({"values": content["arrays"]["values"], "more": Array(ONE)})
+    with pytest.raises(wire.WireError, match="more"):
+        wire.read_answer(content, PARAMETERS)
+
+
+@pytest.mark.parametrize("layout", ["", "[]", '{"w": 3}', '{"w": [-1]}', '{"w": [true]}', "{}"])
+def test_a_damaged_layout_is_refused(layout: str) -> None:
+    content = wire.InstructionWriter(Instruction(plan(), 7, PARAMETERS)).content()
+    content.config_records["head"]["layout"] = layout
+    with pytest.raises(wire.WireError):
+        wire.InstructionReader().read(content)
 
 
 def test_a_long_detail_is_cut_so_that_nothing_can_hide_in_it() -> None:
@@ -85,7 +117,7 @@ def _changed(key: str, value: object) -> RecordDict:
 )
 def test_damaged_heads_are_refused(content: RecordDict) -> None:
     with pytest.raises(wire.WireError):
-        wire.read_answer(content)
+        wire.read_answer(content, PARAMETERS)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +135,9 @@ def test_damaged_heads_are_refused(content: RecordDict) -> None:
 )
 def test_damaged_arrays_are_refused(array: Array) -> None:
     content = wire.write_answer(UPDATE)
-    content["arrays"] = ArrayRecord({"weight": array})
+    content["arrays"] = ArrayRecord({"values": array})
     with pytest.raises(wire.WireError):
-        wire.read_answer(content)
+        wire.read_answer(content, PARAMETERS)
 
 
 def test_bytes_are_counted_for_arrays_and_head() -> None:
