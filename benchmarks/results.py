@@ -6,10 +6,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
+from scipy.stats import ttest_ind
+
 from benchmarks.machine import Facts
 
 LARGEST_DIFFERENCE = 0.01
 """Of final accuracies; see ``comparable``."""
+
+_SIGNIFICANCE = 0.05
+_FEWEST = 3
+"""Runs, below which nothing is said of chance."""
 
 _IDENTITY = ("cores", "processor", "torch")
 """Facts that differ between machines whose times can't stand in one table."""
@@ -116,11 +122,15 @@ class Results:
 def comparable(row: Row, reference: Row) -> bool:
     """Whether both ended with the same accuracy: within one point, or within chance.
 
-    Where the reference's own runs, which differ in their seeds alone, lie further apart than a
-    point, no smaller difference between two systems can be told from chance.
+    Chance is what Welch's t-test does not reject at 5 %: where the runs of one system, which differ
+    in their seeds alone, swing by points, the medians of a few may lie as far apart.
     """
-    own = reference.accuracies.largest - reference.accuracies.least
-    return abs(row.accuracy - reference.accuracy) <= max(LARGEST_DIFFERENCE, own) + 1e-9
+    if abs(row.accuracy - reference.accuracy) <= LARGEST_DIFFERENCE + 1e-9:
+        return True
+    ours, others = ([run.accuracy for run in each.runs] for each in (row, reference))
+    if min(len(ours), len(others)) < _FEWEST:
+        return False
+    return bool(ttest_ind(ours, others, equal_var=False).pvalue > _SIGNIFICANCE)
 
 
 def read_results(path: Path) -> Results:

@@ -19,8 +19,8 @@ is from the first round's start to the last one's end with all that lies between
 begins with the command and ends with its exit; ours contains the checkpoints, the published ONNX
 model and the report. *Of bare* divides by the bare loop in one process, without DP, of the same
 session. A row whose accuracy lies more than {LARGEST_DIFFERENCE * 100:.0f} point from the bare
-loop's (with DP: from Opacus' in it), and further than that loop's own runs lie apart, which differ
-in their seeds alone, is not comparable.
+loop's (with DP: from Opacus' in it), and further than chance explains (Welch's t-test at 5 %), is
+not comparable.
 """
 
 
