@@ -39,6 +39,9 @@ def check_poisson(batches: Sequence[torch.Tensor], windows: int, plan: PrivacyPl
     steps, rate = plan.steps, plan.sampling_rate
     if len(batches) != steps:
         raise _not_poisson(f"there are {len(batches)} of them for {steps} steps")
+    if rate == 1.0:
+        _check_whole(batches, windows)
+        return
     sizes_S = np.array([len(batch) for batch in batches])
     rows = torch.cat(list(batches)).numpy()
     if len(rows) and (rows.min() < 0 or rows.max() >= windows):
@@ -52,6 +55,13 @@ def check_poisson(batches: Sequence[torch.Tensor], windows: int, plan: PrivacyPl
     log_equal = windows * math.log(rate**2 + (1 - rate) ** 2) + 2 * math.log(steps)
     if log_equal < -_LOG_ALARM and len({batch.numpy().tobytes() for batch in batches}) < steps:
         raise _not_poisson("two steps have the same one: its generator is frozen")
+
+
+def _check_whole(batches: Sequence[torch.Tensor], windows: int) -> None:
+    """At a rate of 1 there is one sample: all rows."""
+    rows_N = torch.arange(windows)
+    if not all(torch.equal(batch, rows_N) for batch in batches):
+        raise _not_poisson("one has not all rows in order, and the sampling rate is 1")
 
 
 def _check_counts(counts: Counts, trials: int, rate: float, what: str) -> None:

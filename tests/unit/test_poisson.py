@@ -112,3 +112,14 @@ def test_equal_counts_hold_by_the_exact_distribution(
     chances = [binom.pmf(count, trials, rate) for count in range(trials + 1)]
     assert most < samples_
     assert sum(binom.sf(most, samples_, chance) for chance in chances) <= math.exp(-30)
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [0, 1, 2, 3], [0, 1, 2, 3, 3], [0, 1, 2, 4, 3], [0, 1, 2, 3, 5], [1, 2, 3, 4, 5]]
+)
+def test_at_a_rate_of_one_nothing_but_all_rows_is_a_sample(rows: list[int]) -> None:
+    plan = replace(PLAN, sampling_rate=1.0, steps=2)
+    whole = torch.arange(5)
+    check_poisson([whole, whole], 5, plan)
+    with pytest.raises(PrivacyViolation, match="all rows"):
+        check_poisson([whole, torch.tensor(rows, dtype=torch.int64)], 5, plan)
