@@ -1,29 +1,36 @@
 """``make bench-repository``: what the component repository costs a site and its cloud.
 
-A hundred sites read over HTTP from a server in this process, which counts every byte that it sends,
-heads included. Adding is measured in CPU time, because it ends in waits for the disk.
+A hundred sites follow over HTTP a server in this process, which counts every byte that it sends,
+heads included. A site is a node's own follower, slot and inference engine; it runs a new model when
+the engine has answered a window with it. Adding is measured in CPU time, because it ends in waits
+for the disk.
 """
 
 import argparse
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fl_common.components.description import Kind, Stage
-from fl_common.components.reader import Reader
+from fl_client.components.follower import Follower
+from fl_client.components.health import Health
+from fl_client.engine import Engine
+from fl_client.slots import Slot
+from fl_common.components.description import Component, Kind
+from fl_common.components.reader import Limits, Reader
 from fl_common.components.repository import ComponentRepository
+from fl_common.vocabulary import Floats, NetSpec, Task
 from fl_server.promotion import promote
 from fl_server.repository.build import (
     build_limits,
@@ -32,13 +39,21 @@ from fl_server.repository.build import (
     default_keys,
     load_configuration,
 )
+from models.export import export_onnx
+from models.lineage import Lineage
+from models.nets import build_net
+from models.tasks import wearables
+from tests.repositories import Quiet, serving
 
 _NAME = "model"
 _AROUND = 9
 """Additions of which the median stands for the one in their middle."""
+_BATCH = 64
+_FLOAT_BYTES = 4
+_AIM_S = "2 s"
 
 
-class _Counting(SimpleHTTPRequestHandler):
+class _Counting(Quiet):
     """A handler that adds up what it sends."""
 
     sent = 0
@@ -55,8 +70,36 @@ class _Counting(SimpleHTTPRequestHandler):
 
         self.wfile.write = counted  # type: ignore[method-assign]
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is logged."""
+
+@dataclass
+class _Site:
+    """What a node has of the repository: a follower and an engine on one slot."""
+
+    follower: Follower
+    engine: Engine
+    window_1: Floats
+
+    def poll(self) -> float:
+        """Ask once, and answer one window with what runs then; seconds from the question."""
+        began = time.perf_counter()
+        assert self.follower.poll(), self.follower.trouble
+        self.engine.swap()
+        self.engine.predict(self.window_1)
+        return time.perf_counter() - began
+
+    @property
+    def runs(self) -> str:
+        """The sha256 of the model file that has answered last."""
+        return self.engine.signature()[0]
+
+
+@dataclass(frozen=True)
+class _Polled:
+    """Bytes sent for each site; seconds of each site from its question, and of all together."""
+
+    sent: float
+    seconds: Sequence[float]
+    whole: float
 
 
 def main() -> None:
@@ -70,60 +113,65 @@ def main() -> None:
     for column in ("figure", "found", "aim"):
         table.add_column(column)
     with TemporaryDirectory() as folder:
-        for row in _delivery(Path(folder, "a"), options.sites, int(options.megabytes * 1e6)):
+        for row in _delivery(Path(folder, "a"), options.sites, options.megabytes * 1e6):
             table.add_row(*row)
         for row in _growth(Path(folder, "b"), options.components):
             table.add_row(*row)
     Console().print(table)
 
 
-def _delivery(folder: Path, sites: int, size: int) -> Iterator[tuple[str, str, str]]:
-    """A promotion reaches every site."""
-    repository = _repository(folder)
-    _release(repository, folder, size)
-    with _served(repository.folder) as address:
+def _delivery(folder: Path, count: int, size: float) -> Iterator[tuple[str, str, str]]:
+    """A promotion reaches every site, and runs there."""
+    repository, task = _repository(folder), wearables()
+    first = _release(repository, folder, task, size, seed=1)
+    with serving(partial(_Counting, directory=str(repository.folder))) as address:
         limits = build_limits(load_configuration(None))
-        readers = [
-            Reader(folder / f"site-{n}", address, repository.root(), limits) for n in range(sites)
+        sites = [
+            _site(folder / f"site-{number}", address, repository.root(), limits, task)
+            for number in range(count)
         ]
-        first, *_ = _poll(readers)
-        yield "first contact, bytes over the file", f"{first - size:.0f}", ""
-        same, *_ = _poll(readers)
-        yield "unchanged poll, bytes a site", f"{same:.0f}", "below 5000"
-        _release(repository, folder, size)
-        moved, slowest, middle, whole = _poll(readers)
-        yield "new model, bytes a site over the file's", f"{moved / size - 1:.2%}", "at most 5 %"
-        yield "poll to verified model, median site", f"{middle:.2f} s", "2 s"
-        yield "poll to verified model, slowest site", f"{slowest:.2f} s", "2 s"
-        yield f"all {sites} sites, on one machine with the server", f"{whole:.2f} s", ""
+        yield "model", f"{first.size} bytes", ""
+        yield "first contact, bytes over the file", f"{_poll(sites).sent - first.size:.0f}", ""
+        yield "unchanged poll, bytes a site", f"{_poll(sites).sent:.0f}", "below 5000"
+        second = _release(repository, folder, task, size, seed=2)
+        polled = _poll(sites)
+        assert {site.runs for site in sites} == {second.files[0].sha256}
+        over = polled.sent / second.size - 1
+        yield "new model, bytes a site over the file's", f"{over:.2%}", "at most 5 %"
+        yield "poll to running model, median site", f"{median(polled.seconds):.2f} s", _AIM_S
+        yield "poll to running model, slowest site", f"{max(polled.seconds):.2f} s", _AIM_S
+        what = f"all {count} sites, on the cores of this machine with the server"
+        yield what, f"{polled.whole:.2f} s", ""
 
 
-def _poll(readers: list[Reader]) -> tuple[float, float, float, float]:
-    """Every site polls and fetches: bytes a site; slowest, median and whole seconds."""
+def _site(folder: Path, address: str, root: bytes, limits: Limits, task: Task) -> _Site:
+    slot = Slot(folder / "slots" / "model")
+    reader = Reader(folder / "repository", address, root, limits)
+    health = Health(windows=1, more_failures=0.0, times_slower=1e9, ends=3)
+    follower = Follower(folder.name, _NAME, reader, slot, folder / "components", health, None)
+    follower.resume()
+    window_1 = np.zeros((1, *task.window_shape), np.float32)
+    return _Site(follower, Engine(slot, task, 1, _BATCH), window_1)
+
+
+def _poll(sites: Sequence[_Site]) -> _Polled:
+    """Every site polls, as many at a time as there are cores."""
     before, began = _Counting.sent, time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        seconds = list(pool.map(_follow, readers))
-    whole = time.perf_counter() - began
-    sent = (_Counting.sent - before) / len(readers)
-    return sent, max(seconds), median(seconds), whole
-
-
-def _follow(reader: Reader) -> float:
-    began = time.perf_counter()
-    reader.refresh()
-    component = reader.current(Kind.MODEL, _NAME, Stage.PRODUCTION)
-    assert component is not None
-    reader.fetch(component)
-    return time.perf_counter() - began
+        seconds = list(pool.map(_Site.poll, sites))
+    sent = (_Counting.sent - before) / len(sites)
+    return _Polled(sent, seconds, time.perf_counter() - began)
 
 
 def _growth(folder: Path, components: int) -> Iterator[tuple[str, str, str]]:
     """The cost of adding a new name when there are many."""
-    repository = _repository(folder)
-    seconds = [
-        _cpu_seconds(partial(_add, repository, folder, f"model-{n}", 1000))
-        for n in range(components + _AROUND // 2)
-    ]
+    repository, file = _repository(folder), folder / "model.onnx"
+
+    def add(number: int) -> None:
+        file.write_bytes(os.urandom(1000))
+        _add(repository, file, f"model-{number}")
+
+    seconds = [_cpu_seconds(partial(add, n)) for n in range(components + _AROUND // 2)]
     tenth, last = _at(seconds, 10), _at(seconds, components)
     yield "CPU of adding the 10th component", f"{tenth * 1000:.1f} ms", ""
     yield f"CPU of adding component {components}", f"{last * 1000:.1f} ms", ""
@@ -148,30 +196,26 @@ def _repository(folder: Path) -> ComponentRepository:
     return repository
 
 
-def _release(repository: ComponentRepository, folder: Path, size: int) -> None:
-    """A new model of ``size`` random bytes in production."""
-    _add(repository, folder, _NAME, size)
+def _release(
+    repository: ComponentRepository, folder: Path, task: Task, size: float, seed: int
+) -> Component:
+    """A new model of about ``size`` bytes in production, its parameters drawn from ``seed``."""
+    inputs = int(np.prod(task.window_shape))
+    width = max(1, round(size / _FLOAT_BYTES / (inputs + len(task.labels) + 1)))
+    spec, file = (
+        NetSpec("models.nets.mlp.Mlp", {"hidden": [width], "activation": "relu"}),
+        folder / "model.onnx",
+    )
+    lineage = Lineage("benchmark", "run", 1, spec, {"unit": "none"})
+    values_1 = np.zeros((1, *task.window_shape), np.float32)
+    export_onnx(build_net(spec, task, seed), task, file, lineage, values_1)
+    component = _add(repository, file, _NAME)
     promote(repository, Kind.MODEL, _NAME, None, (), "benchmark")
+    return component
 
 
-def _add(repository: ComponentRepository, folder: Path, name: str, size: int) -> None:
-    file = folder / "model.onnx"
-    file.write_bytes(os.urandom(size))
-    repository.add(Kind.MODEL, name, None, {file.name: file}, {"licence": "Apache-2.0"})
-
-
-@contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Counting, directory=str(folder)))
-    server.request_queue_size = 128
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def _add(repository: ComponentRepository, file: Path, name: str) -> Component:
+    return repository.add(Kind.MODEL, name, None, {file.name: file}, {"licence": "Apache-2.0"})
 
 
 if __name__ == "__main__":

@@ -3,10 +3,16 @@
 import logging
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from fl_common.components.reader import Reader
+    from tests.repositories import World
 
 # Read by these libraries when they are imported, which happens after this file is.
 os.environ.update(
@@ -51,3 +57,22 @@ def loggers_that_speak() -> Iterator[None]:
     for logger in logging.Logger.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> "World":
+    """A new component repository in ``tmp_path``."""
+    from tests.repositories import World
+
+    world = World(tmp_path)
+    world.created()
+    return world
+
+
+@pytest.fixture
+def site(world: "World") -> "Iterator[Reader]":
+    """A site's reader of ``world``, over HTTP."""
+    from tests.repositories import Quiet, serving
+
+    with serving(partial(Quiet, directory=str(world.place))) as address:
+        yield world.reader(address)

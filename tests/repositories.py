@@ -87,10 +87,14 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a fleet asks at one instant
+
+
 @contextlib.contextmanager
 def serving(handler: Any) -> Iterator[str]:
     """A web server on a free port, in a thread; its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

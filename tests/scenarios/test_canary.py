@@ -1,7 +1,5 @@
 """A promotion to a part of the sites, and then to all of them, by the cloud's own functions."""
 
-from pathlib import Path
-
 import pytest
 
 from fl_client.components.canary import is_canary
@@ -14,13 +12,6 @@ from tests.repositories import World
 from tests.sites import NAME, added, site
 
 GATE = "interface"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.created()
-    return world
 
 
 def checked(world: World, answer: int, against: str | None) -> Component:

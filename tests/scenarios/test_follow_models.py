@@ -2,7 +2,6 @@
 
 import shutil
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,6 @@ from fl_common.components.description import Kind, Stage
 from tests.engines import windows
 from tests.repositories import World
 from tests.sites import NAME, added, promote, released, site
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.created()
-    return world
 
 
 def test_a_site_takes_a_version_tries_it_and_keeps_it(world: World) -> None:

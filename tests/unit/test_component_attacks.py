@@ -7,9 +7,7 @@ says were stolen; the site reads over HTTP. Nothing may come out of it but one o
 import contextlib
 import json
 import socket
-from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +22,6 @@ from tuf.api.exceptions import (
 )
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.fetcher import SteadyFetcher
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import RepositoryUnreachable
 from tests.repositories import (
@@ -41,20 +38,6 @@ from tests.repositories import (
 )
 
 MODEL, TESTING, PRODUCTION = Kind.MODEL, Stage.TESTING, Stage.PRODUCTION
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.created()
-    return world
-
-
-@pytest.fixture
-def site(world: World) -> Iterator[Reader]:
-    """A reader over HTTP."""
-    with serving(partial(Quiet, directory=str(world.place))) as address:
-        yield world.reader(address)
 
 
 def test_without_an_attack_the_site_follows(world: World, site: Reader) -> None:
@@ -138,7 +121,7 @@ def test_endless_data_attack(world: World, site: Reader) -> None:
     assert sum(path.stat().st_size for path in world.folder.joinpath("site").rglob("*")) < 100_000
 
 
-def test_endless_data_that_a_stolen_testing_key_hassigned_of(world: World) -> None:
+def test_endless_data_that_a_stolen_testing_key_has_signed(world: World) -> None:
     """A component larger than a site accepts is not even begun."""
     world.add(b"x" * 5000)
     limits = Limits(20, 10, 100_000, component_bytes=4999)
@@ -179,9 +162,11 @@ def test_slow_retrieval_attack(world: World) -> None:
                     self.wfile.flush()
 
     with serving(Trickle) as address:
-        fetcher = SteadyFetcher(timeout_s=5, bytes_per_second=10**6, clock=clock)
-        with pytest.raises(SlowRetrievalError):
-            fetcher.download_bytes(f"{address}/metadata/timestamp.json", 10**9)
+        limits = Limits(5, 10**6, 100_000, 10**7)
+        reader = Reader(world.folder / "site", address, root_of(world), limits, clock)
+        with pytest.raises(RepositoryUnreachable) as caught:
+            reader.refresh()
+    assert isinstance(caught.value.__cause__, SlowRetrievalError)
 
 
 def test_slow_retrieval_where_nothing_comes(world: World) -> None:

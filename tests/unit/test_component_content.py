@@ -23,13 +23,6 @@ from fl_common.errors import ComponentError, InvalidData, UpdateRefused
 from tests.repositories import World
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.created()
-    return world
-
-
 def test_a_manifest_that_lies_about_the_digest_of_its_content(world: World) -> None:
     """The testing key signs a manifest whose files have other digests than it says."""
     honest = world.add(b"content")

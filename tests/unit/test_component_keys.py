@@ -1,9 +1,6 @@
 """What stolen keys can do and what not; how roles get new ones; where keys may lie."""
 
 import shutil
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 
 import pytest
 from tuf.api.exceptions import (
@@ -19,31 +16,15 @@ from fl_common.components.upkeep import replace_keys
 from fl_common.errors import InvalidConfiguration
 from tests.repositories import (
     EXPIRY_DAYS,
-    Quiet,
     World,
     metadata,
     overwrite,
     refused,
-    serving,
     signed_of,
     take,
 )
 
 MODEL, TESTING, PRODUCTION = Kind.MODEL, Stage.TESTING, Stage.PRODUCTION
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.created()
-    return world
-
-
-@pytest.fixture
-def site(world: World) -> Iterator[Reader]:
-    """A reader over HTTP."""
-    with serving(partial(Quiet, directory=str(world.place))) as address:
-        yield world.reader(address)
 
 
 def test_key_compromise_of_testing_does_not_reach_production(world: World, site: Reader) -> None:

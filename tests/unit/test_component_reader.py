@@ -1,19 +1,10 @@
 """What a site gets from a repository's folder: the current component, whole and verified."""
 
-from pathlib import Path
-
 import pytest
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidData, UpdateRefused
 from tests.repositories import World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.created()
-    return world
 
 
 def test_a_site_gets_what_was_added(world: World) -> None:

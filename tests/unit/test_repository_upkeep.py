@@ -1,7 +1,6 @@
 """Signatures that run out are renewed, old content goes, the way back stays open."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +12,6 @@ from fl_server.promotion import promote, retire, rollback
 from tests.repositories import World, take
 
 MODEL, PRODUCTION = Kind.MODEL, Stage.PRODUCTION
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.created()
-    return world
 
 
 def released(world: World) -> Component:
