@@ -23,9 +23,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from fl_client.components.build import Surroundings, follow_model
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
 from fl_client.engine import Engine
+from fl_client.functions.runner import Functions
 from fl_client.slots import Slot
 from fl_common.components.description import Component, Kind
 from fl_common.components.reader import Limits, Reader
@@ -148,7 +150,8 @@ def _site(folder: Path, address: str, root: bytes, limits: Limits, task: Task) -
     slot = Slot(folder / "slots" / "model")
     reader = Reader(folder / "repository", address, root, limits)
     health = Health(windows=1, more_failures=0.0, times_slower=1e9, ends=3)
-    follower = Follower(folder.name, _NAME, reader, slot, folder / "components", health, None)
+    box = Surroundings(folder.name, folder, task, slot, {}, Functions({}, 1), lambda start_ns: None)
+    follower = Follower(reader, [follow_model(box, _NAME, reader, health, None)])
     follower.resume()
     window_1 = np.zeros((1, *task.window_shape), np.float32)
     return _Site(follower, Engine(slot, task, 1, _BATCH), window_1)

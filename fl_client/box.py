@@ -7,10 +7,11 @@ shares nothing but files with the process that senses, and yields the processor 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fl_client.components.counts import COUNTS, FOLDER, read_counts
+from fl_client.components.running import shadow_counts
 from fl_client.home import STORE
 from fl_client.participation import Site
 from fl_client.windows import Slicing
@@ -52,7 +53,7 @@ class Box:
             training_windows=self.training_windows,
             held_out_windows=self.held_out_windows,
             check_plan=self.check_plan,
-            shadow_counts=lambda: read_counts(self.home / FOLDER / COUNTS),
+            shadow_counts=partial(shadow_counts, self.home),
         )
 
     def training_windows(self) -> Windows:

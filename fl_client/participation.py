@@ -26,12 +26,17 @@ from fl_common.site_privacy import WHOLE_SITE, SitePrivacyPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason, Windows
 
 
+def no_counts(candidate: str | None) -> Counts:
+    """Of a site that follows no repository."""
+    return Counts()
+
+
 @dataclass(frozen=True)
 class Site:
     """One site's name and private data; ``position`` is its place in a simulated fleet, else -1.
 
     ``check_plan`` raises ``BadInput`` for a plan that the site takes no part in. ``shadow_counts``
-    are of the candidate that runs beside production; none where none does.
+    are those of a candidate (a digest) that runs beside production; empty where it does not.
     """
 
     name: str
@@ -39,7 +44,7 @@ class Site:
     training_windows: Callable[[], Windows] = field(repr=False)
     held_out_windows: Callable[[], Windows] = field(repr=False)
     check_plan: Callable[[RunPlan], None] = field(repr=False)
-    shadow_counts: Callable[[], Counts] = field(repr=False, default=Counts)
+    shadow_counts: Callable[[str | None], Counts] = field(repr=False, default=no_counts)
 
 
 Answer = LocalUpdate | Refusal
@@ -102,7 +107,9 @@ class Participation:
         """What the site counted of the instruction's candidate, or a refusal."""
         if (refusal := _refusal_of(site, instruction)) is not None:
             return refusal
-        return answer_shadow(site.name, site.shadow_counts(), instruction, self._ledger)
+        return answer_shadow(
+            site.name, site.shadow_counts(instruction.candidate), instruction, self._ledger
+        )
 
     def _tasks(self, asked: Asked) -> Iterator[LocalTask | Refusal]:
         for site, instruction in asked:

@@ -1,23 +1,31 @@
 """A site that follows a repository, for tests: a follower and an engine on one slot."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fl_client.components.build import Surroundings, follow_model
+from fl_client.components.counts import HeldOutDay
 from fl_client.components.follower import Follower
-from fl_client.components.health import Health
-from fl_client.components.shadow import HeldOutDay, Shadow
+from fl_client.components.health import Health, Tally
+from fl_client.components.shadow import Shadow
 from fl_client.engine import Engine
+from fl_client.functions.runner import Functions
 from fl_client.slots import Slot
-from fl_common.components.description import Component, Stage
+from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
+from fl_common.functions import FUNCTION_FILE
 from fl_common.vocabulary import Floats
 from tests.engines import engine_on, windows
 from tests.model_files import published
 from tests.repositories import World
+from tests.samples import TASK
 
 HEALTH = Health(windows=8, more_failures=0.1, times_slower=1000.0, ends=3)
 NAME = "activity"
+FUNCTION = "steps"
+CHANGE = "fl_client.functions.label_change.LabelChange"
 
 
 def released(world: World, answer: int, canary: int | None = None, **model: Any) -> Component:
@@ -31,6 +39,15 @@ def added(world: World, answer: int, **model: Any) -> Component:
     """The same in testing."""
     file = published(world.folder / "made.onnx", answer, **model)
     return world.add(file.read_bytes(), NAME)
+
+
+def function_added(world: World, class_name: str = CHANGE, **change: Any) -> Component:
+    """A function in testing of the world's repository."""
+    values = {"class": class_name, "arguments": {"windows": 1}, "labels": list(TASK.labels)}
+    file = world.folder / FUNCTION_FILE
+    file.write_text(json.dumps({**values, **change}))
+    described = {"licence": "MIT"}
+    return world.repository().add(Kind.FUNCTION, FUNCTION, None, {file.name: file}, described)
 
 
 def promote(
@@ -61,7 +78,7 @@ class SiteBox:
         prediction = self.engine.predict(values_N)
         if self.shadow is not None:
             self.shadow.see(range(start, start + len(values_N)), values_N, prediction)
-        self.follower.observe(prediction)
+        self.follower.parts[0].switch.observe(prediction.digest, Tally.of(prediction))
         return int(prediction.probabilities_NK[0].argmax())
 
     def settle(self, batches: int = 3) -> int:
@@ -90,8 +107,13 @@ def site(
     slot = Slot(home / "slots" / "model")
     shadow = _shadow(home, held_out_day) if held_out_day else None
     reader = reader or world.reader(name=f"{name}/repository")
-    follower = Follower(name, NAME, reader, slot, home / "components", health, shadow)
+    box = Surroundings(name, home, TASK, slot, {}, Functions({}, 3), held_out_day or _never)
+    follower = Follower(reader, [follow_model(box, NAME, reader, health, shadow)])
     return SiteBox(follower, engine_on(slot), slot, shadow)
+
+
+def _never(start_ns: int) -> None:
+    """No window is held out."""
 
 
 def _shadow(home: Path, held_out_day: HeldOutDay) -> Shadow:

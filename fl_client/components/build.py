@@ -1,22 +1,30 @@
 """From ``components`` of a node's configuration to what follows the repository."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fl_client.answers import Prediction
-from fl_client.components.counts import FOLDER
+from fl_client.components.counts import FOLDER, HeldOutDay
+from fl_client.components.followed import Followed
 from fl_client.components.follower import Follower
-from fl_client.components.health import Health
+from fl_client.components.function_shadow import FunctionShadow
+from fl_client.components.health import Health, Tally
+from fl_client.components.places import FunctionPlace, SlotPlace, function_in
 from fl_client.components.poll import Poller
-from fl_client.components.shadow import HeldOutDay, Shadow
+from fl_client.components.running import folder_of
+from fl_client.components.shadow import Shadow
+from fl_client.components.switch import Switch
 from fl_client.engine import Engine
+from fl_client.functions.runner import Functions
 from fl_client.slots import Slot
-from fl_common.components.description import Stage
+from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
-from fl_common.errors import InvalidConfiguration
+from fl_common.errors import InvalidConfiguration, UpdateRefused
+from fl_common.functions import FUNCTION_FILE
 from fl_common.vocabulary import Floats, Task
 
 _REPOSITORY = "repository"
@@ -26,11 +34,13 @@ _END_S = 5.0
 
 @dataclass(frozen=True)
 class Updates:
-    """What keeps a node's model up to date; ``shadow`` on a testing site alone."""
+    """What keeps a node's model and functions up to date."""
 
     follower: Follower
     poller: Poller
+    model: Followed
     shadow: Shadow | None
+    functions: Sequence[tuple[Followed, FunctionPlace]]
 
     def start(self) -> None:
         """Go on with what is on disk, and begin to ask. Before the engine reads its slot."""
@@ -39,53 +49,116 @@ class Updates:
 
     def see(self, starts_N: Sequence[int], values_N: Floats, prediction: Prediction) -> None:
         """Hear what production answered to live windows."""
-        self.follower.observe(prediction)
+        self.model.switch.observe(prediction.digest, Tally.of(prediction))
         if self.shadow is not None:
             self.shadow.see(starts_N, values_N, prediction)
+        for followed, place in self.functions:
+            if (seen := place.seen()) is not None:
+                followed.switch.observe(*seen)
 
     def close(self) -> None:
         """Stop asking, and note what was counted."""
         self.poller.close(_END_S)
-        if self.shadow is not None:
-            self.shadow.close()
+        for part in self.follower.parts:
+            if part.shadow is not None:
+                part.shadow.close()
 
 
-def build_updates(
-    node: Mapping[str, Any],
-    site: str,
-    slot: Slot,
-    home: Path,
-    task: Task,
-    engine: Mapping[str, Any],
-    held_out_day: HeldOutDay,
-) -> Updates | None:
-    """Follow ``node["source"]`` into ``slot``; None where there is no source.
+@dataclass(frozen=True)
+class Surroundings:
+    """What of a node its updates work with."""
+
+    site: str
+    home: Path
+    task: Task
+    slot: Slot
+    engine: Mapping[str, Any]
+    """Values of the configuration for an engine."""
+    functions: Functions
+    held_out_day: HeldOutDay
+
+
+def build_updates(node: Mapping[str, Any], box: Surroundings) -> Updates | None:
+    """Follow ``node["source"]`` with ``box``; None where there is no source.
 
     Raises:
-        InvalidConfiguration: no root.json to trust, an unknown stage, or a value out of range.
+        InvalidConfiguration: no root.json to trust, an unknown stage, a function's name that is
+            taken, or a value out of range.
     """
     health = Health(**node["health"])
     limits = Limits(**node["limits"])
     if node["source"] is None:
         return None
-    folder = home / FOLDER
     source: str | Path = node["source"] if "://" in node["source"] else Path(node["source"])
-    reader = Reader(folder / _REPOSITORY, source, _root(node["root"]), limits)
-    shadow = None
-    if _stage(node["stage"]) is Stage.TESTING:
-        candidate = Slot(slot.folder.with_name(_CANDIDATE))
-        shadow = Shadow(
-            candidate,
-            Engine(candidate, task, engine["threads"], engine["largest_batch"]),
-            folder,
-            held_out_day,
-            health.times_slower,
-        )
-    name = node["model"] or task.name
-    follower = Follower(site, name, reader, slot, folder, health, shadow)
-    return Updates(
-        follower, Poller(follower.poll, generator=random.Random(), **node["poll"]), shadow
-    )
+    reader = Reader(box.home / FOLDER / _REPOSITORY, source, _root(node["root"]), limits)
+    is_testing = _stage(node["stage"]) is Stage.TESTING
+    shadow = _shadow(box, health) if is_testing else None
+    model = follow_model(box, node["model"] or box.task.name, reader, health, shadow)
+    functions = list(_functions(node, box, reader, health, is_testing))
+    follower = Follower(reader, [model, *(followed for followed, _ in functions)])
+    poller = Poller(follower.poll, generator=random.Random(), **node["poll"])
+    return Updates(follower, poller, model, shadow, functions)
+
+
+def follow_model(
+    box: Surroundings, name: str, reader: Reader, health: Health, shadow: Shadow | None
+) -> Followed:
+    """The model ``name`` in the box's slot."""
+    place = SlotPlace(box.slot, reader.held)
+    switch = Switch(f"model {name}", place, folder_of(box.home, Kind.MODEL, name), health)
+    return Followed(box.site, Kind.MODEL, name, _model_of, place, switch, shadow)
+
+
+def follow_function(
+    box: Surroundings,
+    name: str,
+    reader: Reader,
+    health: Health,
+    allowed: Sequence[str],
+    *,
+    is_testing: bool,
+) -> tuple[Followed, FunctionPlace]:
+    """The function ``name`` among those of the box."""
+    folder, labels = folder_of(box.home, Kind.FUNCTION, name), box.task.labels
+    make = partial(function_in, allowed=allowed, labels=labels)
+    shadow = FunctionShadow(make, folder, box.held_out_day) if is_testing else None
+    place = FunctionPlace(name, box.functions, reader.held, make, shadow)
+    switch = Switch(f"function {name}", place, folder, health)
+    return Followed(box.site, Kind.FUNCTION, name, _function_of, place, switch, shadow), place
+
+
+def _functions(
+    node: Mapping[str, Any], box: Surroundings, reader: Reader, health: Health, is_testing: bool
+) -> Iterator[tuple[Followed, FunctionPlace]]:
+    for name in node["functions"]:
+        if name in box.functions.failures:
+            raise InvalidConfiguration(
+                f"components.functions={name}",
+                "is the name of a function of the configuration, too",
+                "Take it out of functions, or follow the component under another name",
+            )
+        yield follow_function(box, name, reader, health, node["classes"], is_testing=is_testing)
+
+
+def _shadow(box: Surroundings, health: Health) -> Shadow:
+    candidate = Slot(box.slot.folder.with_name(_CANDIDATE))
+    engine = Engine(candidate, box.task, box.engine["threads"], box.engine["largest_batch"])
+    folder = folder_of(box.home, Kind.MODEL, "")
+    return Shadow(candidate, engine, folder, box.held_out_day, health.times_slower)
+
+
+def _model_of(component: Component) -> str:
+    files = [file for file in component.files if file.path.endswith(".onnx")]
+    if len(files) != 1:
+        raise UpdateRefused(f"{component} has {len(files)} .onnx files; a site runs one.")
+    return files[0].sha256
+
+
+def _function_of(component: Component) -> str:
+    for file in component.files:
+        if file.path == FUNCTION_FILE:
+            return file.sha256
+    raise UpdateRefused(f"{component} has no {FUNCTION_FILE}; a site runs no other function.")
 
 
 def _root(path: str | None) -> bytes:

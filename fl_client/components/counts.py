@@ -1,7 +1,7 @@
 """What a candidate did beside production, in numbers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,11 @@ from fl_common.components.files import write_whole
 FOLDER = "components"
 """What a site remembers of the repository and fetched from it, in its folder."""
 COUNTS = "shadow.json"
-"""The file with a site's counts, in ``FOLDER``."""
+"""The file with a site's counts of one component, in its folder."""
+
+HeldOutDay = Callable[[int], str | None]
+"""The UTC day of a window that starts at this time (ns since 1970) and is held out from training;
+None for one that is not."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class Counts:
         return {
             "candidate": self.candidate and self.candidate[:16],
             "windows": self.windows,
+            "agreed": self.agreed,
             "agreement": self.agreed / of if self.windows else None,
             "failed": self.failed,
             "late": self.late,

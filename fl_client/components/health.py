@@ -1,4 +1,4 @@
-"""Whether a new version of a model does as well on live windows as the one before it."""
+"""Whether a new version of a component does as well on live windows as the one before it."""
 
 import math
 from dataclasses import dataclass
@@ -15,13 +15,17 @@ class Tally:
     failed: int = 0
     seconds: float = 0.0
 
-    def plus(self, prediction: Prediction) -> "Tally":
-        """With one more call of the model."""
+    @staticmethod
+    def of(prediction: Prediction) -> "Tally":
+        """One call of a model."""
         is_answered_N = prediction.answered_N
+        failed = len(is_answered_N) - int(is_answered_N.sum())
+        return Tally(len(is_answered_N), failed, prediction.seconds)
+
+    def __add__(self, more: "Tally") -> "Tally":
+        """What was done in both."""
         return Tally(
-            self.windows + len(is_answered_N),
-            self.failed + len(is_answered_N) - int(is_answered_N.sum()),
-            self.seconds + prediction.seconds,
+            self.windows + more.windows, self.failed + more.failed, self.seconds + more.seconds
         )
 
     @property

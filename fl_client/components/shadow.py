@@ -7,7 +7,7 @@ and counted. What was counted stays on the site (``Counts``), and leaves by the 
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 
 from fl_client.answers import Prediction
-from fl_client.components.counts import COUNTS, Counts, Seen, read_counts, write_counts
+from fl_client.components.counts import (
+    COUNTS,
+    Counts,
+    HeldOutDay,
+    Seen,
+    read_counts,
+    write_counts,
+)
+from fl_client.components.places import model_file
 from fl_client.components.record import Version
 from fl_client.engine import Engine
 from fl_client.slots import Slot
@@ -24,10 +32,6 @@ from fl_common.vocabulary import Floats
 
 _log = logging.getLogger(__name__)
 _MOST_WAITING = 4
-
-HeldOutDay = Callable[[int], str | None]
-"""The UTC day of a window that starts at this time (ns since 1970) and is held out from training;
-None for one that is not."""
 
 
 class Shadow:
@@ -53,13 +57,15 @@ class Shadow:
         self.candidate: Version | None = None
 
     def set_candidate(self, candidate: tuple[Version, Path] | None) -> None:
-        """Run this version's file from now on, or none; and have the counts on disk.
+        """Run the file of this version's folder from now on, or none; and have the counts on disk.
 
         Raises:
             InvalidData, InvalidConfiguration, OSError: it can't be placed.
         """
         if candidate is not None and self._slot.current() != candidate[0].file:
-            self._slot.activate(self._slot.place(candidate[1]))
+            path = model_file(candidate[1])
+            assert path is not None, "a component without a model file is refused before"
+            self._slot.activate(self._slot.place(path))
         with self._changing:
             self.candidate = candidate[0] if candidate else None
             if self.candidate and self._counts.candidate != self.candidate.component:

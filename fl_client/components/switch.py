@@ -1,48 +1,74 @@
-"""From one version of a model to the next, and back by itself, through a power cut at any step.
+"""From one version of a component to the next, and back by itself, through a power cut at any step.
 
-Each step is written to the record before it is done in the slot, and ``resume`` does again what the
-record says; each can be done twice. So a restart finds the version before, or the new one in its
-health window, never half of a change.
+Each step is written to the record before it is done, and ``resume`` does again what the record
+says; each can be done twice. So a restart finds the version before, or the new one in its health
+window, never half of a change.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-from fl_client.answers import Prediction
 from fl_client.components.health import Health, Tally
 from fl_client.components.record import Record, Trial, Version, read_record, write_record
-from fl_client.slots import Slot
 from fl_common.errors import InvalidConfiguration, InvalidData
 
 _log = logging.getLogger(__name__)
 RECORD = "record.json"
 
 
-class Switch:
-    """The versions of one model in ``slot``; what is remembered is in ``folder``.
+class Place(Protocol):
+    """Where a version runs: a model's slot, or a function's name among the functions."""
 
-    ``file_of`` gives the model file of a component that was fetched, by its digest. Methods may be
-    called from any thread. ``resume`` comes first, before an engine reads the slot.
+    def put(self, version: Version) -> None:
+        """Let ``version``, whose content was fetched, run from now on; nothing where it does.
+
+        Raises:
+            InvalidData: it can't be; what runs goes on.
+        """
+
+    def runs(self, version: Version) -> bool:
+        """Whether ``version`` was put, and nothing else since."""
+
+    def failure(self, version: Version) -> str | None:
+        """Why ``version`` can't run; None where that is not known."""
+
+    def mark_bad(self, version: Version, reason: str) -> None:
+        """``version`` is not to run any more."""
+
+    def has_one(self) -> bool:
+        """Whether any version runs, or did so before."""
+
+
+class Switch:
+    """The versions of the component ``what`` (for the log) in ``place``.
+
+    What is remembered is in ``folder``. Methods may be called from any thread. ``resume`` comes
+    first.
     """
 
-    def __init__(
-        self, slot: Slot, folder: Path, health: Health, file_of: Callable[[str], Path | None]
-    ) -> None:
-        self._slot, self._path, self._health = slot, folder / RECORD, health
-        self._file_of = file_of
+    def __init__(self, what: str, place: Place, folder: Path, health: Health) -> None:
+        self._what, self._place, self._path, self._health = what, place, folder / RECORD, health
         self._record = read_record(self._path)
         self._now = Tally()
         self._file: str | None = None
         self._trouble: str | None = None
         self._changing = threading.RLock()
+        self._happened: Counter[str] = Counter()
 
     @property
     def record(self) -> Record:
         """What is remembered, as of now."""
         return self._record
+
+    @property
+    def happened(self) -> Mapping[str, int]:
+        """How often a version was taken, kept, returned to or rolled back, since the start."""
+        return dict(self._happened)
 
     def resume(self) -> None:
         """Go on after a restart: a version on trial begins its health window anew."""
@@ -55,44 +81,44 @@ class Switch:
                     reason = f"the process ended {trial.ends} times within its health window"
                     self._roll_back(trial.version, reason)
             self._judge()
-            self._set_slot()
+            self._put()
 
     def take(self, version: Version) -> None:
         """Run ``version`` from now on, on trial; one that was good here before, without.
 
-        Its file has been fetched.
+        Its content has been fetched.
         """
         with self._changing:
             record = self._record
             if record.is_good(version):
                 self._write(record.with_good(version))
-                _log.info("model %s, which was good before, runs again", version.name)
+                self._tell("returned", version, "which was good before, runs again")
             else:
                 before = record.trial.before if record.trial else self._now
                 self._write(replace(record, trial=Trial(version, before)))
-                _log.info("model %s runs on trial", version.name)
-            self._set_slot()
+                self._tell("taken", version, "runs on trial")
+            self._put()
 
-    def observe(self, prediction: Prediction) -> None:
-        """Count what the engine answered, and end the health window when it is time."""
+    def observe(self, file: str, seen: Tally) -> None:
+        """Add what the version of this ``file`` did, and end the health window when it is time."""
         with self._changing:
-            if prediction.digest != self._file:
-                self._file, self._now = prediction.digest, Tally()
-            self._now = self._now.plus(prediction)
+            if file != self._file:
+                self._file, self._now = file, Tally()
+            self._now += seen
             try:
                 self._judge()
             except (InvalidConfiguration, OSError) as error:
                 self._complain(error)
 
     def heal(self) -> None:
-        """Judge the version on trial by what the slot says, and set the slot right.
+        """Judge the version on trial by what its place says, and set the place right.
 
         Raises:
             InvalidConfiguration, OSError: the disk can't be written; what runs goes on.
         """
         with self._changing:
             self._judge()
-            self._set_slot()
+            self._put()
 
     def _judge(self) -> None:
         """Keep the version on trial, or roll it back, where that is known by now."""
@@ -100,7 +126,7 @@ class Switch:
         if trial is None:
             return
         version = trial.version
-        if (failure := self._slot.failure(version.file)) is not None:
+        if (failure := self._place.failure(version)) is not None:
             self._roll_back(version, failure)
         elif self._file == version.file:
             fault = self._health.fault(trial.before, self._now)
@@ -108,7 +134,7 @@ class Switch:
                 self._roll_back(version, fault)
             elif self._health.is_over(self._now):
                 self._write(self._record.with_good(version))
-                _log.info("model %s stood its health window and is kept", version.name)
+                self._tell("kept", version, "stood its health window and is kept")
 
     def _complain(self, error: Exception) -> None:
         """Once for each kind of trouble: this is tried again with the next windows."""
@@ -117,27 +143,31 @@ class Switch:
             _log.error("the end of a health window can't be noted and is tried again: %s", error)
 
     def _roll_back(self, version: Version, reason: str) -> None:
-        self._slot.mark_bad(version.file, reason)
+        self._place.mark_bad(version, reason)
         self._write(self._record.with_failed(version, reason))
+        self._happened["rolled_back"] += 1
         back = self._record.wanted
         _log.error(
-            "model %s is rolled back to %s (%s) and not tried again until it is promoted again",
-            *(version.name, back.name if back else "none", reason),
+            "%s %s is rolled back to %s (%s) and not tried again until it is promoted again",
+            *(self._what, version.name, back.name if back else "none", reason),
         )
-        self._set_slot()
+        self._put()
 
-    def _set_slot(self) -> None:
-        """Let the slot ask for the wanted version; nothing where the engine has found it bad."""
+    def _put(self) -> None:
+        """Let the wanted version run; nothing where its place has found it bad."""
         wanted = self._record.wanted
-        if wanted is None or self._slot.current() == wanted.file:
+        if wanted is None:
             return
-        path = self._file_of(wanted.component)
         try:
-            if path is not None:
-                self._slot.place(path)
-            self._slot.activate(wanted.file)
+            self._place.put(wanted)
         except InvalidData as error:
-            _log.error("model %s can't be activated, what runs goes on: %s", wanted.name, error)
+            _log.error(
+                "%s %s can't be activated, what runs goes on: %s", self._what, wanted.name, error
+            )
+
+    def _tell(self, happened: str, version: Version, words: str) -> None:
+        self._happened[happened] += 1
+        _log.info("%s %s %s", self._what, version.name, words)
 
     def _write(self, record: Record) -> None:
         write_record(self._path, record)

@@ -1,10 +1,11 @@
 """Runs the functions of a box, so that one which fails stops neither the loop nor the others."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fl_client.functions import Function, Happening, Predicted
+from fl_common.functions import Function, Happening, Predicted
 
 _logger = logging.getLogger(__name__)
 
@@ -16,20 +17,32 @@ class _Running:
 
 
 class Functions:
-    """The configured functions by name.
+    """Functions by name: those of the configuration, and those that ``use`` brings.
 
-    One that raises is counted; with ``failures_allowed`` failures it is left out until the node
-    starts again.
+    One that raises is counted; with ``failures_allowed`` failures it is left out until another
+    takes its place or the node starts again. Called from one thread, changed from any.
     """
 
     def __init__(self, functions: Mapping[str, Function], failures_allowed: int) -> None:
         self._running = {name: _Running(function) for name, function in functions.items()}
         self._allowed = failures_allowed
+        self._failures: Counter[str] = Counter(dict.fromkeys(functions, 0))
+
+    def use(self, name: str, function: Function | None) -> None:
+        """Run ``function`` under ``name`` from the next window on, in place of what ran there.
+
+        None: nothing.
+        """
+        running = {other: one for other, one in self._running.items() if other != name}
+        if function is not None:
+            running[name] = _Running(function)
+            self._failures[name] += 0
+        self._running = running  # at once: a call that goes on has the mapping before
 
     @property
     def failures(self) -> Mapping[str, int]:
         """How often each function has raised."""
-        return {name: running.failures for name, running in self._running.items()}
+        return dict(self._failures)
 
     @property
     def disabled(self) -> Sequence[str]:
@@ -50,6 +63,7 @@ class Functions:
 
     def _failed(self, name: str, running: _Running, error: Exception) -> None:
         running.failures += 1
+        self._failures[name] += 1
         left = self._allowed - running.failures
         then = f"it is disabled after {left} more" if left else "it is disabled until a restart"
         _logger.warning(

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from fl_client.functions import Happening, Predicted
 from fl_common.errors import InvalidConfiguration
+from fl_common.functions import Happening, Predicted
 
 
 class Threshold:

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fl_client.components.build import Updates, build_updates
+from fl_client.components.build import Surroundings, Updates, build_updates
 from fl_client.engine import Engine
 from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS, STORE
@@ -139,14 +139,13 @@ def build_node(config: Config, *, connected: bool) -> Box:
     slot = Slot(home / SLOTS / MODEL)
     engine = Engine(slot, task, engine_node["threads"], engine_node["largest_batch"])
     split = split_of(task, slicing, build(config["held_out"]))
-    updates = build_updates(
-        config["components"], config["name"], slot, home, task, engine_node, split.held_out_day
-    )
-    metrics = Metrics()
     functions = Functions(
         {name: build(node) for name, node in config["functions"].items()},
         config["failures_allowed"],
     )
+    box = Surroundings(config["name"], home, task, slot, engine_node, functions, split.held_out_day)
+    updates = build_updates(config["components"], box)
+    metrics = Metrics(updates.follower if updates else None)
     pipeline = Pipeline(partial(_open_path, config, home, task, slicing, sources, engine, updates))
     upkeep = Upkeep(pipeline, engine, functions, build(config["retention"]), metrics)
     outbox = Outbox(config["events"]["waiting"], metrics)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from fl_client.functions import Happening
 from fl_client.functions.runner import Functions
 from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox, Outgoing
@@ -24,6 +23,7 @@ from fl_client.prediction_events import prediction_event
 from fl_client.sensors.intake import Delivery, Intake
 from fl_common.errors import StoreError
 from fl_common.events import JSON, CloudEvent
+from fl_common.functions import Happening
 from fl_common.vocabulary import Task
 
 _T = TypeVar("_T")

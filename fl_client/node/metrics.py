@@ -13,6 +13,8 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from fl_client.components.follower import Follower
+from fl_client.components.metrics import ComponentMetrics
 from fl_client.spool import Counts
 
 _PREFIX = "fl_client"
@@ -48,10 +50,11 @@ class _SpoolCounts(Collector):
 
 
 class Metrics:
-    """The metrics of one node, in a registry of its own."""
+    """The metrics of one node, in a registry of its own; with a ``follower`` those of updates."""
 
-    def __init__(self) -> None:
+    def __init__(self, follower: Follower | None = None) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(ComponentMetrics(follower))
         self._spool = _SpoolCounts()
         self.registry.register(self._spool)
         ProcessCollector(registry=self.registry)

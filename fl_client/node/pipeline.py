@@ -16,7 +16,6 @@ import numpy as np
 
 from fl_client.answers import Prediction
 from fl_client.engine import Engine
-from fl_client.functions import Predicted
 from fl_client.sensors import Annotation, Readings
 from fl_client.spool import Appended, Arrival, Counts, Spool
 from fl_client.store import transaction
@@ -24,6 +23,7 @@ from fl_client.windows import Window
 from fl_client.windows.slide import Assembler
 from fl_client.windows.store import Retention, WindowCounts, WindowStore
 from fl_common.errors import NoModel, StoreError
+from fl_common.functions import Predicted
 from fl_common.vocabulary import Floats
 
 _ROWS_AT_ONCE = 4000

@@ -37,6 +37,7 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
     if status["running"]:
         yield from _windows(status)
     yield from _model(status["model"])
+    yield from _components(status.get("components"))
     yield from _ledger(status["ledger"])
 
 
@@ -74,6 +75,32 @@ def _model(model: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
     yield "model", digest[:12] if digest else Text("none", style="red")
     if model.get("trouble"):
         yield "", Text(f"{model['wanted'][:12]} is not used: {model['trouble']}", style="yellow")
+
+
+def _components(components: dict[str, Any] | None) -> Iterator[tuple[str, Text | str]]:
+    """What runs of the repository, what was rolled back, and why updates stop."""
+    if components is None:
+        return
+    parts = {"model": components, **components["functions"]}
+    for number, (name, part) in enumerate(parts.items()):
+        yield "" if number else "components", f"{name}: {_versions(part)}"
+    if components["trouble"]:
+        yield "", Text(f"updates stop: {components['trouble']}", style="yellow")
+
+
+def _versions(part: dict[str, Any]) -> str:
+    words = [f"version {part['trial']['version']} on trial"] if part["trial"] else []
+    words += [f"version {version['version']}" for version in part["good"][:1] if not words]
+    if part["failed"]:
+        failed = part["failed"][-1]
+        words.append(f"version {failed['version']} was rolled back ({failed['reason']})")
+    if part["waits_for_others"]:
+        words.append(f"{part['waits_for_others']} goes to other sites first")
+    shadow = part["shadow"]
+    if shadow and shadow["windows"]:
+        agreement = f"{shadow['agreement']:.1%} agreement in {shadow['windows']:,} windows"
+        words.append(f"in its shadow {shadow['candidate'][:12]}: {agreement}")
+    return "; ".join(words) or "nothing of the repository yet"
 
 
 def _ledger(ledger: dict[str, Any] | None) -> Iterator[tuple[str, Text | str]]:

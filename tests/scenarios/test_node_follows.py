@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from fl_client.components.build import build_updates
+from fl_client.components.build import Surroundings, build_updates
+from fl_client.functions.label_change import LabelChange
+from fl_client.functions.runner import Functions
 from fl_client.node.build import read_config
 from fl_client.slots import Slot
 from fl_common.errors import InvalidConfiguration
@@ -15,7 +17,7 @@ from tests.mosquitto import Mosquitto
 from tests.nodes import World as Sensors
 from tests.nodes import expected_starts, node, wait_for
 from tests.repositories import World
-from tests.sites import promote
+from tests.sites import function_added, promote
 
 MESSAGES = 40
 
@@ -26,7 +28,11 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
     first = world.add(published(tmp_path / "one.onnx", 0, task=task).read_bytes(), task.name)
     promote(world, first)
     second = world.add(published(tmp_path / "two.onnx", 1, task=task).read_bytes(), task.name)
+    function = function_added(world, arguments={"windows": 1}, labels=list(task.labels))
+    promote(world, function)
     overrides = (
+        "functions=none",
+        f"components.functions=[{function.name}]",
         f"components.source={world.place}",
         f"components.root={world.place / 'metadata/1.root.json'}",
         "components.stage=testing",
@@ -51,6 +57,12 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
             assert components()["shadow"]["agreement"] == 0.0
             said = [data for topic, data in sensors.heard if topic == "predictions/box"]
             assert {data["model"] for data in said} == {first.files[0].sha256}
+            happened = [data for topic, data in sensors.heard if topic == "events/box"]
+            assert {data["function"] for data in happened} == {function.name}
+            metrics = process.ask("/metrics")[1].decode()
+            for component in (first, second, function):
+                assert f'component_info{{component="{component.digest[:16]}"' in metrics
+            assert 'updates_total{kind="function",name="steps",result="taken"} 1.0' in metrics
 
 
 @pytest.mark.parametrize(
@@ -60,6 +72,7 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
         ({"root": "absent.json"}, "can't be read"),
         ({"stage": "canary"}, "production or testing"),
         ({"poll": {"every_s": 0, "jitter": 0}}, "above 0"),
+        ({"functions": ["alarm"]}, "a function of the configuration"),
         ({"health": {"windows": 0, "more_failures": 0, "times_slower": 2, "ends": 1}}, "from 1"),
     ],
 )
@@ -71,8 +84,8 @@ def test_a_configuration_that_can_not_be_followed_is_refused(
     root.write_text("{}")
     part = {**config["components"], "source": "https://example.org", "root": str(root), **change}
     slot = Slot(tmp_path / "slots" / "model")
+    functions = Functions({"alarm": LabelChange(1)}, 3)
+    parts = ("box", tmp_path, wearables(), slot, config["engine"], functions)
+    box = Surroundings(*parts, lambda start_ns: None)
     with pytest.raises(InvalidConfiguration, match=rule):
-        build_updates(
-            *(part, "box", slot, tmp_path, wearables(), config["engine"]),
-            lambda start_ns: None,
-        )
+        build_updates(part, box)

@@ -41,7 +41,7 @@ class Fleet:
         name = f"site-{position}"
         return Site(name, position, lambda: windows, lambda: windows, any_plan, self._counted)
 
-    def _counted(self) -> Counts:
+    def _counted(self, candidate: str | None) -> Counts:
         return self._counts
 
     def ask(self, plan: RunPlan, candidate: str = CANDIDATE, round_: int = 1) -> SiteMetrics:

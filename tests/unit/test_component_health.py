@@ -14,7 +14,7 @@ BEFORE = Tally(windows=1000, failed=20, seconds=1.0)
 
 def test_a_tally_counts_windows_without_a_finite_answer_and_seconds() -> None:
     rows_NK = np.array([[0.1, 0.9], [np.nan, np.nan], [0.5, 0.5]], np.float32)
-    tally = Tally(1, 1, 1.0).plus(Prediction("d", ("a", "b"), rows_NK, 0.5))
+    tally = Tally(1, 1, 1.0) + Tally.of(Prediction("d", ("a", "b"), rows_NK, 0.5))
     assert tally == Tally(4, 2, 1.5)
 
 

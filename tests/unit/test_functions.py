@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from fl_client.functions import Happening, Predicted
 from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
 from fl_client.functions.threshold import Threshold
 from fl_common.errors import InvalidConfiguration
+from fl_common.functions import Happening, Predicted
 
 
 def predicted(*probabilities: float, start: int = 0) -> Predicted:

@@ -1,0 +1,92 @@
+"""A candidate of a function beside production: called with the same predictions, acts on nothing.
+
+It runs where production's function runs, which must not block either. What it finds is compared
+and dropped; what is counted leaves as what a model's shadow counts (``fl_client/shadow_release``).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fl_client.components.counts import (
+    COUNTS,
+    Counts,
+    HeldOutDay,
+    Seen,
+    read_counts,
+    write_counts,
+)
+from fl_client.components.record import Version
+from fl_common.errors import InvalidData
+from fl_common.functions import Function, Happening, Predicted
+
+_log = logging.getLogger(__name__)
+
+
+class FunctionShadow:
+    """``make`` gives the function of a component's folder; ``folder`` keeps what was counted."""
+
+    def __init__(
+        self, make: Callable[[Path], Function], folder: Path, held_out_day: HeldOutDay
+    ) -> None:
+        self._make, self._path, self._held_out_day = make, folder / COUNTS, held_out_day
+        self._counts = read_counts(self._path)
+        self._function: Function | None = None
+        self._trouble: str | None = None
+        self._changing = threading.Lock()
+        self.candidate: Version | None = None
+
+    def set_candidate(self, candidate: tuple[Version, Path] | None) -> None:
+        """Call this version's function from now on, or none; and have the counts on disk."""
+        with self._changing:
+            version, folder = candidate or (None, None)
+            if version != self.candidate:
+                self.candidate = version
+                self._function, self._trouble = self._made(folder)
+            if version is not None and self._counts.candidate != version.component:
+                self._counts = Counts(version.component)
+            counts = self._counts
+        write_counts(self._path, counts)
+
+    def see(self, predicted: Predicted, found: Sequence[Happening] | None, seconds: float) -> None:
+        """Let the candidate answer what production has: ``found``, None where it raised."""
+        with self._changing:
+            if self.candidate is None:
+                return
+            began = time.perf_counter()
+            theirs = self._called(predicted)
+            took = time.perf_counter() - began
+            failed = theirs is None and found is not None
+            agreed = theirs is not None and theirs == (None if found is None else list(found))
+            seen = Seen(agreed, failed, False, took, seconds)
+            self._counts = self._counts.plus(seen, self._held_out_day(predicted.start_ns))
+
+    def status(self) -> dict[str, Any]:
+        """What was counted, for the people of this site."""
+        with self._changing:
+            return {**self._counts.shown(), "trouble": self._trouble}
+
+    def close(self) -> None:
+        """Have the counts on disk."""
+        write_counts(self._path, self._counts)
+
+    def _made(self, folder: Path | None) -> tuple[Function | None, str | None]:
+        if folder is None:
+            return None, None
+        try:
+            return self._make(folder), None
+        except InvalidData as error:
+            _log.error("the candidate of a function is not called: %s", error)
+            return None, str(error)
+
+    def _called(self, predicted: Predicted) -> list[Happening] | None:
+        if self._function is None:
+            return None
+        try:
+            return list(self._function(predicted))
+        except Exception as error:  # a candidate may do anything, and must stop nothing
+            self._trouble = f"{type(error).__name__}: {error}"
+            return None

@@ -1,0 +1,173 @@
+"""Where versions run: a model in its slot, a function among the functions of the box."""
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+from fl_client.components.function_shadow import FunctionShadow
+from fl_client.components.health import Tally
+from fl_client.components.record import Version
+from fl_client.functions.runner import Functions
+from fl_client.slots import Slot
+from fl_common.errors import InvalidData
+from fl_common.functions import FUNCTION_FILE, Function, FunctionSpec, Happening, Predicted
+
+FolderOf = Callable[[str], Path | None]
+"""The folder of a fetched component by its digest; None where it is not there, or not whole."""
+
+
+def model_file(folder: Path) -> Path | None:
+    """The one model file in a component's folder."""
+    return next(folder.rglob("*.onnx"), None)
+
+
+class SlotPlace:
+    """A model's slot, out of which an engine runs what is current."""
+
+    def __init__(self, slot: Slot, folder_of: FolderOf) -> None:
+        self._slot, self._folder_of = slot, folder_of
+
+    def put(self, version: Version) -> None:
+        """Place the file and make it current."""
+        if self.runs(version):
+            return
+        folder = self._folder_of(version.component)
+        if folder is not None and (path := model_file(folder)) is not None:
+            self._slot.place(path)
+        self._slot.activate(version.file)
+
+    def runs(self, version: Version) -> bool:
+        """Whether the slot asks for it."""
+        return self._slot.current() == version.file
+
+    def failure(self, version: Version) -> str | None:
+        """What the engine noted in the slot."""
+        return self._slot.failure(version.file)
+
+    def mark_bad(self, version: Version, reason: str) -> None:
+        """Note it in the slot; the engine goes back to the last good file by itself."""
+        self._slot.mark_bad(version.file, reason)
+
+    def has_one(self) -> bool:
+        """Whether a file ran, also one that no repository brought."""
+        return self._slot.last_good() is not None
+
+
+class FunctionPlace:
+    """The name ``name`` among the ``functions`` of a box.
+
+    ``make`` gives the function of a component's folder (``function_in``). With a ``shadow`` the
+    candidate of testing sees what production has seen.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        functions: Functions,
+        folder_of: FolderOf,
+        make: Callable[[Path], Function],
+        shadow: FunctionShadow | None,
+    ) -> None:
+        self._name, self._functions, self._folder_of = name, functions, folder_of
+        self._make, self._shadow = make, shadow
+        self._bad: dict[str, str] = {}
+        self._running: tuple[str, _Counting] | None = None
+
+    def put(self, version: Version) -> None:
+        """Make the function and run it; one that can't be made is bad from then on."""
+        if self.runs(version):
+            return
+        folder = self._folder_of(version.component)
+        if folder is None:
+            raise InvalidData(
+                f"function {self._name} {version.name}",
+                "is not on the disk, or was altered there",
+                "It is fetched again when the repository can be reached",
+            )
+        self._bad.pop(version.file, None)
+        try:
+            function = self._make(folder)
+        except InvalidData as error:
+            self._bad[version.file] = str(error)
+            return
+        counting = _Counting(function, self._shadow)
+        self._running = version.file, counting
+        self._functions.use(self._name, counting)
+
+    def runs(self, version: Version) -> bool:
+        """Whether it is among the functions."""
+        return self._running is not None and self._running[0] == version.file
+
+    def failure(self, version: Version) -> str | None:
+        """Why it could not be made, or that it was left out."""
+        if (reason := self._bad.get(version.file)) is not None:
+            return reason
+        left_out = self.runs(version) and self._name in self._functions.disabled
+        return "it raised too often" if left_out else None
+
+    def mark_bad(self, version: Version, reason: str) -> None:
+        """Take it out where it runs."""
+        self._bad[version.file] = reason
+        if self.runs(version):
+            self._running = None
+            self._functions.use(self._name, None)
+
+    def has_one(self) -> bool:
+        """Whether a version runs."""
+        return self._running is not None
+
+    def seen(self) -> tuple[str, Tally] | None:
+        """The file that runs, and what it did since the last time; None where nothing new."""
+        if self._running is None:
+            return None
+        file, counting = self._running
+        tally = counting.drain()
+        return (file, tally) if tally.windows else None
+
+
+def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...]) -> Function:
+    """The function of a component's folder.
+
+    Raises:
+        InvalidData: its class is not allowed or can't be made, or it is for other labels.
+    """
+    try:
+        content = (folder / FUNCTION_FILE).read_bytes()
+    except OSError as error:
+        raise InvalidData(
+            f"{folder / FUNCTION_FILE}", f"can't be read ({error.strerror})", "Publish one with it"
+        ) from error
+    spec = FunctionSpec.read(content)
+    if spec.labels != labels:
+        raise InvalidData(
+            f"a function for the labels {', '.join(spec.labels)[:200]}",
+            f"is not for this site's, {', '.join(labels)[:200]}",
+            "Publish one for the labels of this site's task, in their order",
+        )
+    return spec.make(allowed)
+
+
+class _Counting:
+    """A function that is counted: windows, those at which it raised, and seconds."""
+
+    def __init__(self, function: Function, shadow: FunctionShadow | None) -> None:
+        self._function, self._shadow = function, shadow
+        self._done = self._drained = Tally()
+
+    def __call__(self, predicted: Predicted) -> Iterable[Happening]:
+        found: list[Happening] | None = None
+        began = time.perf_counter()
+        try:
+            found = list(self._function(predicted))
+            return found
+        finally:
+            seconds = time.perf_counter() - began
+            self._done += Tally(1, int(found is None), 0.0)
+            if self._shadow is not None:
+                self._shadow.see(predicted, found, seconds)
+
+    def drain(self) -> Tally:
+        """What was done since the last call."""
+        done, before = self._done, self._drained
+        self._drained = done
+        return Tally(done.windows - before.windows, done.failed - before.failed, 0.0)

@@ -1,0 +1,51 @@
+"""What a site runs of the repository, read from its files by another of its processes.
+
+components/record.json, shadow.json                       the model's
+components/functions/<name>/record.json, shadow.json      a function's
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fl_client.components.counts import COUNTS, FOLDER, Counts, read_counts
+from fl_client.components.record import read_record
+from fl_client.components.switch import RECORD
+from fl_common.components.description import Kind
+
+_FUNCTIONS = "functions"
+
+
+def folder_of(home: Path, kind: Kind, name: str) -> Path:
+    """Where the site in ``home`` keeps what it remembers of a component; it has one model."""
+    folder = home / FOLDER
+    return folder if kind is Kind.MODEL else folder / _FUNCTIONS / name
+
+
+def shadow_counts(home: Path, candidate: str | None) -> Counts:
+    """What was counted of ``candidate`` (a component's digest); empty where nothing was."""
+    found = (read_counts(folder / COUNTS) for folder in _folders(home))
+    return next((counts for counts in found if counts.candidate == candidate), Counts())
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A component (by digest) that runs on a site; ``on_trial`` while in its health window."""
+
+    component: str
+    on_trial: bool
+
+
+def running(home: Path) -> list[Runs]:
+    """The components that run."""
+    records = (read_record(folder / RECORD) for folder in _folders(home))
+    return [
+        Runs(record.wanted.component, record.trial is not None)
+        for record in records
+        if record.wanted is not None
+    ]
+
+
+def _folders(home: Path) -> Iterator[Path]:
+    yield home / FOLDER
+    yield from sorted((home / FOLDER / _FUNCTIONS).glob("*"))
