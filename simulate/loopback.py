@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
@@ -116,19 +117,30 @@ class CohortAnswering:
 
     def each(self, cohorts: Sequence[Cohort]) -> Iterator[Replies]:
         """The replies of each cohort; all that train are begun, and so debited, at once."""
-        training = [cohort for cohort in cohorts if _trains(cohort)]
-        asked = [(message, self._context(message)) for cohort in training for message in cohort]
-        try:
-            begun = iter(self._app.begin(asked))
-        except Exception:
-            yield from (_errors(cohort) for cohort in cohorts)
-            return
+        asked = [message for cohort in cohorts if _trains(cohort) for message in cohort]
+        begun = iter(self._begun(asked))
         for cohort in cohorts:
             if _trains(cohort):
-                part = list(islice(begun, len(cohort)))
-                yield _or_errors(partial(self._app.finish, cohort, part), cohort)
+                yield self._finished(cohort, list(islice(begun, len(cohort))))
             else:
                 yield [reply for message in cohort for reply in self._one(message)]
+
+    def _begun(self, asked: Cohort) -> Replies:
+        """What each message began; an error reply for one that can't, and for that one alone."""
+        works = [(message, self._context(message)) for message in asked]
+        try:
+            return self._app.begin(works)
+        except Exception:
+            alone = (_or_errors(partial(self._app.begin, [work]), [work[0]]) for work in works)
+            return [begun for (begun,) in alone]
+
+    def _finished(self, cohort: Cohort, begun: Replies) -> Replies:
+        """The replies of those that began, trained together, and the errors of the others."""
+        began = [(m, b) for m, b in zip(cohort, begun, strict=True) if not isinstance(b, Message)]
+        messages = [message for message, _ in began]
+        parts = [part for _, part in began]
+        replies = iter(_or_errors(partial(self._app.finish, messages, parts), messages))
+        return [one if isinstance(one, Message) else next(replies) for one in begun]
 
     def _one(self, message: Message) -> list[Message]:
         return _or_errors(lambda: [self._app(message, self._context(message))], [message])
@@ -142,7 +154,7 @@ class CohortAnswering:
         return Context(_RUN_ID, node, config, RecordDict(), {})
 
 
-def _or_errors(call: Callable[[], list[Message]], asked: Sequence[Message]) -> list[Message]:
+def _or_errors(call: Callable[[], list[Any]], asked: Sequence[Message]) -> list[Any]:
     """What ``call`` returns; if it raises, an error reply to each message, as a deployment does."""
     try:
         return call()

@@ -25,6 +25,8 @@ class Echo(ClientApp):
 
     def begin(self, asked: list[tuple[Message, Context]]) -> list[Context]:
         self.begun.append(len(asked))
+        if any(context.node_config["partition-id"] == 2 for _, context in asked):
+            raise RuntimeError("broken site")
         return [context for _, context in asked]
 
     def finish(self, messages: list[Message], begun: list[Context]) -> list[Message]:
@@ -71,6 +73,15 @@ def test_train_messages_come_as_cohorts_and_replies_keep_their_message() -> None
     assert [reply.metadata.reply_to_message_id for reply in replies] == identities
     assert [reply.metadata.src_node_id for reply in replies] == [1, 2, 4, 5]
     assert list(network.pull_messages(identities)) == []
+
+
+def test_a_site_that_can_not_begin_fails_alone() -> None:
+    app = Echo()
+    replies = grid(app).send_and_receive([Message(RecordDict(), n, "train") for n in range(1, 6)])
+    assert [reply.has_error() for reply in replies] == [False, False, True, False, False]
+    assert "broken site" in str(replies[2].error.reason)
+    assert [reply.metadata.src_node_id for reply in replies] == [1, 2, 3, 4, 5]
+    assert app.cohorts == [2, 1, 1]
 
 
 def test_replies_are_made_only_as_they_are_read() -> None:

@@ -93,6 +93,7 @@ def test_a_private_run_is_clean_whatever_the_sites_are_asked(tmp_path: Path) -> 
     }
     assert set(egress.troubles.values()) == set(TROUBLES)
     assert sum(sent.kind == "update" for sent in egress.sent) == ROUNDS * 2
+    assert sum(sent.kind == "error" for sent in egress.sent) == ROUNDS + 1  # of one site alone
 
 
 def test_noised_counts_of_planted_windows_are_clean(tmp_path: Path) -> None:
