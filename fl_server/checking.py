@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.components.contents import content_path
-from fl_common.components.description import Component, Stage
+from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.repository import ComponentRepository
 from fl_common.components.statements import Verdict
 from fl_common.errors import InvalidData
+from fl_common.functions import FUNCTION_FILE
 from fl_common.vocabulary import Parameters
-from fl_server.gates import AGAINST, Finding
+from fl_server.gates import AGAINST, Finding, function, imported
 from fl_server.gates.accuracy import NoisedCounts, accuracy
 from fl_server.gates.device import DeviceClass, latency, size
 from fl_server.gates.model import golden, interface, parity
-from fl_server.gates.papers import licence, privacy
+from fl_server.gates.papers import licence, privacy, requires
 from fl_server.promotion import check_content
+from models.example import EXAMPLE, Example
 from models.golden import model_run
 
 Settings = Mapping[str, Any]
@@ -40,13 +42,49 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Case:
-    """One component before the gates: its model file (None for other kinds) and its predecessor."""
+    """One component before the gates: its files by path, and its predecessor in production.
+
+    ``in_production`` gives the digest that production has of a kind and a name.
+    """
 
     component: Component
-    model: Path | None
+    files: Mapping[str, Path]
     production: Component | None
     evidence: Evidence
     settings: Settings
+    in_production: Callable[[str, str], str | None]
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is judged by what it finds in predictions."""
+        return self.component.kind is Kind.FUNCTION
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it is a third party's, with an example in place of a run."""
+        return "origin" in self.component.description
+
+    @property
+    def model(self) -> Path:
+        """Its one model file."""
+        return self._one_file("an .onnx file", lambda path: path.endswith(".onnx"))
+
+    @property
+    def function(self) -> Path:
+        """Its function.json."""
+        return self._one_file(FUNCTION_FILE, lambda path: path == FUNCTION_FILE)
+
+    @property
+    def example(self) -> Example:
+        """Its fixed inputs and outputs."""
+        file = self._one_file(EXAMPLE, lambda path: path == EXAMPLE)
+        return Example.read(self.model, file)
+
+    def _one_file(self, what: str, holds: Callable[[str], bool]) -> Path:
+        found = [file for path, file in self.files.items() if holds(path)]
+        if len(found) != 1:
+            raise InvalidData(str(self.component), f"has not one {what}", "Add it with one")
+        return found[0]
 
 
 def check(
@@ -65,7 +103,13 @@ def check(
     check_content(repository, component)
     entry = repository.entry(component.kind, component.name, Stage.PRODUCTION)
     before = entry.component if entry and not entry.retired else None
-    case = Case(component, _model(repository, component), before, evidence, settings)
+    files = {file.path: content_path(repository.folder, file) for file in component.files}
+
+    def in_production(kind: str, name: str) -> str | None:
+        found = repository.entry(Kind(kind), name, Stage.PRODUCTION)
+        return found.component.digest if found and not found.retired else None
+
+    case = Case(component, files, before, evidence, settings, in_production)
     _check_counts(case)
     verdicts, not_run = [], {}
     for gate in gates:
@@ -91,11 +135,20 @@ def _find(gate: str, case: Case) -> Finding | str:
 
 
 def _parity(case: Case) -> Finding | str:
+    if case.is_imported:
+        return imported.parity(case.model, case.example, case.settings["tolerance"])
     if case.evidence.parameters is None:
         return "it needs the run's parameters: give --checkpoint FOLDER"
-    return parity(
-        case.component, _needed(case), case.evidence.parameters, case.settings["tolerance"]
-    )
+    return parity(case.component, case.model, case.evidence.parameters, case.settings["tolerance"])
+
+
+def _golden(case: Case) -> Finding:
+    if case.is_function:
+        description, classes = case.component.description, case.settings["classes"]
+        return function.golden(description, case.function, classes)
+    if case.is_imported:
+        return imported.golden(case.model, case.example, case.settings["tolerance"])
+    return golden(case.component, case.model, case.settings["tolerance"])
 
 
 def _accuracy(case: Case) -> Finding | str:
@@ -110,14 +163,17 @@ def _accuracy(case: Case) -> Finding | str:
 
 
 def _latency(case: Case) -> Finding:
-    infer = model_run(_needed(case))
+    if case.is_function:
+        infer = function.one_call(case.function, case.settings["classes"])
+    else:
+        infer = model_run(case.model, case.example.inputs if case.is_imported else None)
     return latency(infer, case.evidence.device, case.evidence.clock, case.settings["repeats"])
 
 
 RUN: Mapping[str, Callable[[Case], Finding | str]] = {
     "parity": _parity,
     "interface": lambda case: interface(case.component, case.production),
-    "golden": lambda case: golden(case.component, _needed(case), case.settings["tolerance"]),
+    "golden": _golden,
     "accuracy": _accuracy,
     "latency": _latency,
     "size": lambda case: size(case.component, case.evidence.device),
@@ -127,19 +183,11 @@ RUN: Mapping[str, Callable[[Case], Finding | str]] = {
     "licence": lambda case: licence(
         case.component.description["licence"], case.settings["licences"]
     ),
+    "requires": lambda case: requires(
+        case.component.description.get("requires", []), case.in_production
+    ),
 }
 """Each gate of ``fl_server.gates.NAMES``, with what it judges taken from the case."""
-
-
-def _needed(case: Case) -> Path:
-    if case.model is None:
-        raise InvalidData(str(case.component), "has no .onnx file", "Add one")
-    return case.model
-
-
-def _model(repository: ComponentRepository, component: Component) -> Path | None:
-    files = [file for file in component.files if file.path.endswith(".onnx")]
-    return content_path(repository.folder, files[0]) if len(files) == 1 else None
 
 
 def _check_counts(case: Case) -> None:

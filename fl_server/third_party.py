@@ -1,11 +1,34 @@
 """A model that someone else made, as a component: what its ONNX file says of itself."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import onnx
 
 from fl_common.errors import InvalidData
+from models.example import EXAMPLE, Example
+
+
+@contextmanager
+def as_component(
+    model: Path, example: Path | None, origin: str, licence: str
+) -> Iterator[tuple[dict[str, Path], dict[str, Any]]]:
+    """The files and the description of a third party's model, while the block lasts.
+
+    Beside the model stand fixed inputs and outputs (``example.npz``): those in the file
+    ``example``, or inputs drawn from a seed.
+
+    Raises:
+        InvalidData: as ``describe_onnx`` and ``Example.of``.
+    """
+    described = {**describe_onnx(model), "licence": licence, "origin": origin}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / EXAMPLE
+        Example.of(model, example).write(file)
+        yield {"model.onnx": model, EXAMPLE: file}, described
 
 
 def describe_onnx(path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Fixed inputs for a model, and running its published file: the same on every machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fl_common.vocabulary import Floats, Task
 
 _WIDEST, _STEP = 3000, 1000.0
-_NUMPY_OF = {
+NUMPY_OF = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
     "tensor(int64)": np.int64,
@@ -19,6 +19,7 @@ _NUMPY_OF = {
     "tensor(uint8)": np.uint8,
     "tensor(bool)": np.bool_,
 }
+"""numpy's types of those of a model's inputs that can be made up."""
 
 
 def golden_windows(task: Task, count: int, seed: int) -> Floats:
@@ -40,6 +41,7 @@ def open_model(path: Path) -> onnxruntime.InferenceSession:
     """ONNX Runtime on one core for the file at ``path``."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # its failures are raised, and told once
     return onnxruntime.InferenceSession(
         path.read_bytes(), options, providers=["CPUExecutionProvider"]
     )
@@ -53,16 +55,20 @@ def probabilities_of(
     return np.asarray(probabilities_NK)
 
 
-def model_run(path: Path) -> Callable[[], object]:
-    """A function that runs the model at ``path`` once, on one window of zeros.
+def model_run(path: Path, inputs: Mapping[str, NDArray[Any]] | None = None) -> Callable[[], object]:
+    """A function that runs the model at ``path`` once, on ``inputs``, or on one window of zeros.
 
-    Every axis without a fixed length is taken as 1.
+    Of those every axis without a fixed length is taken as 1.
     """
     session = open_model(path)
-    feeds: dict[str, Any] = {
-        one.name: np.zeros(
-            [size if isinstance(size, int) else 1 for size in one.shape], _NUMPY_OF[one.type]
-        )
-        for one in session.get_inputs()
-    }
+    feeds = (
+        dict(inputs)
+        if inputs is not None
+        else {
+            one.name: np.zeros(
+                [size if isinstance(size, int) else 1 for size in one.shape], NUMPY_OF[one.type]
+            )
+            for one in session.get_inputs()
+        }
+    )
     return lambda: session.run(None, feeds)

@@ -26,5 +26,6 @@ finding is worth nothing once production has another one.
 
 NAMES = (
     "parity", "interface", "golden", "accuracy", "latency", "size", "privacy", "licence",
+    "requires",
 )  # fmt: skip
 """Every gate."""

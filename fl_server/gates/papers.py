@@ -1,6 +1,6 @@
-"""Gates on what is written of a component: privacy spent, and licence."""
+"""Gates on what is written of a component: privacy spent, licence, and what it requires."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from fl_server.gates import Finding
@@ -42,3 +42,20 @@ def licence(licence: str, allowed: Collection[str]) -> Finding:
     return Finding(
         licence in allowed, f"{licence} {verb} among the allowed", {"allowed": sorted(allowed)}
     )
+
+
+def requires(
+    needed: Collection[Mapping[str, str]], in_production: Callable[[str, str], str | None]
+) -> Finding:
+    """Each component that it needs is in production, in this very version.
+
+    ``in_production`` gives the digest that production has of a kind and a name, None for nothing.
+    """
+    missing = [
+        f"{one['kind']} {one['name']} {one['digest'][:12]}"
+        for one in needed
+        if in_production(one["kind"], one["name"]) != one["digest"]
+    ]
+    if missing:
+        return Finding(False, f"not in production: {', '.join(missing)}")
+    return Finding(True, f"all {len(needed)} are in production" if needed else "nothing is needed")

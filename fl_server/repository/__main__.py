@@ -6,6 +6,7 @@ fl-repo check NAME               run the gates and sign what they say
 fl-repo promote NAME             put it into production
 fl-repo rollback NAME            go back
 fl-repo log NAME                 its life in plain words
+fl-repo get NAME --to FOLDER     its verified files, for use
 """
 
 import argparse
@@ -15,6 +16,7 @@ from typing import NoReturn
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_server.repository.exchanging import IMPORT, PULL_OCI, PUSH_OCI
+from fl_server.repository.getting import GET
 from fl_server.repository.keeping import GC, KEYS, REFRESH
 from fl_server.repository.options import Command
 from fl_server.repository.promoting import CHECK, PROMOTE, RETIRE, ROLLBACK
@@ -23,7 +25,7 @@ from fl_server.repository.writing import ADD, INIT
 
 COMMANDS: Sequence[Command] = (
     INIT, KEYS, ADD, LIST, SHOW, CHECK, VERIFY, PROMOTE, ROLLBACK, RETIRE, LOG, REFRESH, GC,
-    IMPORT, PUSH_OCI, PULL_OCI,
+    GET, IMPORT, PUSH_OCI, PULL_OCI,
 )  # fmt: skip
 
 

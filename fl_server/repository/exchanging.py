@@ -4,10 +4,10 @@ import argparse
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from fl_common.components.contents import content_path
 from fl_common.components.description import MANIFEST, Component, Kind, Stage
+from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_server import modelpack
 from fl_server.oci import Login, Reference, Registry
@@ -81,6 +81,7 @@ def _pull_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the component's name, if not the artifact's own")
     parser.add_argument("--version", help="its version here, if not the artifact's own")
     parser.add_argument("--licence", metavar="SPDX", help="if the artifact names none")
+    _add_example(parser)
 
 
 def _pull(options: Options) -> None:
@@ -92,24 +93,27 @@ def _pull(options: Options) -> None:
         component = modelpack.component_of(artifact, folder)
         paths = [layer.path for layer in artifact.layers if layer.path != MANIFEST]
         files = {path: folder / path for path in paths}
-        name, version, described = _named(options, reference, artifact, component)
-        added = repository.add(Kind.MODEL, name, version, files, described)
+        if component is not None:
+            name, version = options.name or component.name, options.version or component.version
+            added = repository.add(Kind.MODEL, name, version, files, dict(component.description))
+        else:
+            added = _add_foreign(options, repository, reference, artifact, files)
     same = component is not None and component.digest == added.digest
     say(f"{added} is in {Stage.TESTING}{', the same as it was pushed' if same else ''}.")
     say(f"digest {added.digest}")
     say(f"Next: fl-repo check {added.name}")
 
 
-def _named(
+def _add_foreign(
     options: Options,
+    repository: ComponentRepository,
     reference: Reference,
     artifact: modelpack.Artifact,
-    component: Component | None,
-) -> tuple[str, str | None, dict[str, Any]]:
-    """Name, version and description: those it was pushed with, else as of a third party."""
-    if component is not None:
-        described = dict(component.description)
-        return options.name or component.name, options.version or component.version, described
+    files: dict[str, Path],
+) -> Component:
+    """Add what someone else pushed, as a third party's model that comes from the reference."""
+    from fl_server.third_party import as_component  # onnx: for these alone
+
     licences = artifact.descriptor.get("licenses") or []
     licence = options.licence or (licences[0] if licences else None)
     name = options.name or artifact.descriptor.get("name")
@@ -118,7 +122,13 @@ def _named(
             raise InvalidConfiguration(
                 f"{reference}", f"names no {option}", f"Give it with --{option}"
             )
-    return str(name), options.version, {"licence": licence, "origin": f"{reference}"}
+    models = [path for path in files if path.endswith(".onnx")]
+    if len(models) != 1:
+        raise InvalidData(f"{reference}", f"has {len(models)} .onnx files", "Pull one with one")
+    given = (files[models[0]], options.example, f"{reference}", str(licence))
+    with as_component(*given) as (own, described):
+        others = {path: file for path, file in files.items() if path != models[0]}
+        return repository.add(Kind.MODEL, str(name), options.version, {**others, **own}, described)
 
 
 PULL_OCI = Command(
@@ -140,21 +150,27 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--licence", required=True, metavar="SPDX", help="such as MIT")
     parser.add_argument("--origin", required=True, help="where it comes from: an address, a paper")
     parser.add_argument("--version", help="the next number if not given")
+    _add_example(parser)
+
+
+def _add_example(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--example",
+        type=Path,
+        metavar="FILE.npz",
+        help="inputs by name, and outputs if known; drawn from a seed if not given",
+    )
 
 
 def _import(options: Options) -> None:
-    from fl_server.third_party import describe_onnx  # onnx: for this command alone
+    from fl_server.third_party import as_component  # onnx: for this command alone
 
     if not options.path.is_file() or options.path.suffix != ".onnx":
         raise InvalidData(f"{options.path}", "is no .onnx file", "Give a model in one ONNX file")
     repository = repository_of(options)
-    described = {
-        **describe_onnx(options.path),
-        "licence": options.licence,
-        "origin": options.origin,
-    }
-    files = {"model.onnx": options.path}
-    added = repository.add(Kind.MODEL, options.name, options.version, files, described)
+    given = (options.path, options.example, options.origin, options.licence)
+    with as_component(*given) as (files, described):
+        added = repository.add(Kind.MODEL, options.name, options.version, files, described)
     say(f"{added} is in {Stage.TESTING}: {added.size} bytes, {options.licence}.")
     say(f"digest {added.digest}")
     say(f"Next: fl-repo check {added.name}")
@@ -164,8 +180,10 @@ IMPORT = Command(
     "import",
     "put a third party's ONNX model into testing",
     "Reads the model's inputs and outputs from the file and signs it into testing, with its\n"
-    "licence and origin. It must pass the gates named 'imported' in conf/repository.yaml.",
-    "  fl-repo import silero_vad.onnx --name silero-vad --licence MIT \\\n"
+    "licence and origin, and an example: fixed inputs and the outputs that ONNX Runtime gives for\n"
+    "them. It must pass the gates named 'imported' in conf/repository.yaml.",
+    "  fl-repo import detector.onnx --name detector --licence MIT --origin https://example.org/it\n"
+    "  fl-repo import silero_vad.onnx --name silero-vad --licence MIT --example speech.npz \\\n"
     "      --origin https://github.com/snakers4/silero-vad\n",
     _import_arguments,
     _import,

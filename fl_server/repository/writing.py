@@ -12,6 +12,8 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.files import write_whole
 from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.functions import FUNCTION_FILE
+from fl_server.gates.function import describe_function
 from fl_server.promotion import check_content
 from fl_server.repository.build import (
     build_limits,
@@ -85,11 +87,24 @@ def _add(options: Options) -> None:
             added = _copy(options, repository)
         else:
             files = content_of(options.path, Path(workplace), limits.component_bytes)
-            described = _description(options)
+            described = {**_description(options), **_of_kind(options, files)}
             added = repository.add(options.kind, options.name, options.version, files, described)
     say(f"{added} is in {Stage.TESTING}: {added.size} bytes.")
     say(f"digest {added.digest}")
     say(f"Next: fl-repo check {added.name}")
+
+
+def _of_kind(options: Options, files: dict[str, Path]) -> dict[str, Any]:
+    """What is found out of the files: of a function its labels, and what it does."""
+    if options.kind is not Kind.FUNCTION:
+        return {}
+    if FUNCTION_FILE not in files:
+        raise InvalidData(
+            f"{options.path}",
+            f"has no {FUNCTION_FILE} at its top",
+            "Give a folder with one: the class, its arguments, and the model's labels",
+        )
+    return describe_function(files[FUNCTION_FILE], configuration(options)["gates"]["classes"])
 
 
 def _copy(options: Options, repository: ComponentRepository) -> Component:
@@ -142,7 +157,8 @@ ADD = Command(
     "Signs a component into testing. What was there stays, under its own version.",
     "  fl-repo add model.onnx --name wearables --licence Apache-2.0\n"
     "  fl-repo add outputs/2026-01-31/12-00-00/repository --from-repository --name wearables\n"
-    "  fl-repo add functions/fall.zip --kind function --name fall --licence MIT\n",
+    "  fl-repo add functions/row-alarm --kind function --name row-alarm --licence Apache-2.0\n"
+    "  fl-repo add stacks --kind stack --name federation --licence Apache-2.0\n",
     _add_arguments,
     _add,
 )

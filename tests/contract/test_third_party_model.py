@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -43,15 +42,23 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def imported(path: Path, name: str = "silero-vad") -> None:
+def imported(path: Path, name: str = "silero-vad", *more: str) -> None:
     main(["import", str(path), "--name", name, "--licence", "MIT", "--origin", ORIGIN,
-          "--keys", "keys"])  # fmt: skip
+          "--keys", "keys", *more])  # fmt: skip
+
+
+SOUND = {
+    "input": np.sin(2 * np.pi * 220 * np.arange(576, dtype=np.float32) / 16_000)[None],
+    "state": np.zeros((2, 1, 128), np.float32),
+    "sr": np.array(16_000),
+}
 
 
 def test_silero_vad_becomes_a_component_that_passes_its_gates_and_runs_on_a_site(
     silero: Path, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    imported(silero)
+    np.savez("sound.npz", **SOUND)  # type: ignore[arg-type]
+    imported(silero, "silero-vad", "--example", "sound.npz")
     entry = world.repository().entry(Kind.MODEL, "silero-vad", Stage.TESTING)
     assert entry is not None
     described = entry.component.description
@@ -61,20 +68,39 @@ def test_silero_vad_becomes_a_component_that_passes_its_gates_and_runs_on_a_site
     assert inputs["sr"] == ("int64", [])
     assert set(inputs) == {"input", "state", "sr"}
     assert [tensor["name"] for tensor in described["outputs"]] == ["output", "stateN"]
-    gates = ("interface", "size", "licence")
-    main(["check", "silero-vad", "--keys", "keys", *(w for g in gates for w in ("--gate", g))])
+    main(["check", "silero-vad", "--keys", "keys"])
+    main(["promote", "silero-vad", "--keys", "keys"])
     capsys.readouterr()
     main(["log", "silero-vad", "--keys", "keys"])
-    assert re.search(rf"Comes from {ORIGIN}, under MIT", capsys.readouterr().out)
+    told = capsys.readouterr().out
+    assert f"Comes from {ORIGIN}, under MIT" in told
+    assert "passed parity: ONNX Runtime differs from the ONNX reference by at most" in told
     reader = world.reader()
     reader.refresh()
     slot = Slot(world.folder / "slot")
     slot.activate(slot.place(reader.fetch(entry.component) / "model.onnx"))
     engine = Engine(slot, None, threads=1, largest_batch=1)
     assert engine.swap()
-    state = np.zeros((2, 1, 128), np.float32)
-    silence = {"input": np.zeros((1, 512), np.float32), "state": state, "sr": np.array(16_000)}
+    silence = {**SOUND, "input": np.zeros((1, 512), np.float32)}
     assert float(engine.infer(silence).outputs["output"][0, 0]) < 0.5
+
+
+def test_without_inputs_that_it_can_compute_with_nothing_is_imported(
+    silero: Path, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez("part.npz", input=SOUND["input"])
+    (world.folder / "text.npz").write_text("no archive")
+    for more, words in (
+        ((), "--example FILE.npz"),
+        (("--example", "part.npz"), "lacks the input state"),
+        (("--example", "text.npz"), "is no .npz file"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            imported(silero, "silero-vad", *more)
+        assert ended.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert words in line
+    assert world.repository().entry(Kind.MODEL, "silero-vad", Stage.TESTING) is None
 
 
 def test_an_import_needs_licence_and_origin(

@@ -150,14 +150,14 @@ def test_pushing_again_changes_nothing_and_a_digest_can_be_pulled(
     assert (folder / "model.onnx").read_bytes() == (tmp_path / "model.onnx").read_bytes()
 
 
-def foreign(address: str, name: str, **changes: Any) -> Registry:
+def foreign(address: str, name: str, content: bytes = b"weights", **changes: Any) -> Registry:
     """A registry with an artifact of someone else's under ``name``: no manifest of ours."""
     registry = registry_of(f"{address}/{name}:1")
     config = json.dumps({"descriptor": {"name": "theirs", **changes.pop("descriptor", {})}})
     layer = {
         "mediaType": modelpack.WEIGHT_TYPE,
-        "digest": registry.push_blob(b"weights"),
-        "size": len(b"weights"),
+        "digest": registry.push_blob(content),
+        "size": len(content),
         "annotations": {modelpack.FILE_PATH: changes.pop("path", "model.onnx")},
     }
     manifest = {
@@ -179,17 +179,18 @@ def foreign(address: str, name: str, **changes: Any) -> Registry:
 def test_an_artifact_of_someone_else_becomes_a_third_partys_component(
     address: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    foreign(address, "theirs/model", descriptor={"licenses": ["MIT"]})
+    content = published(place / "theirs.onnx", 1).read_bytes()
+    foreign(address, "theirs/model", content, descriptor={"licenses": ["MIT"]})
     world = World(place)
     world.created()
     main(["pull-oci", f"{address}/theirs/model:1", "--keys", "keys"])
     assert "theirs" in capsys.readouterr().out
     entry = world.repository().entry(Kind.MODEL, "theirs", Stage.TESTING)
     assert entry is not None
-    assert entry.component.description == {
-        "licence": "MIT",
-        "origin": f"{address}/theirs/model:1",
-    }
+    described = entry.component.description
+    assert (described["licence"], described["origin"]) == ("MIT", f"{address}/theirs/model:1")
+    main(["check", "theirs", "--keys", "keys"])
+    assert "has passed every gate" in capsys.readouterr().out
 
 
 def test_without_a_licence_nothing_is_taken(

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -100,14 +101,17 @@ def test_the_how_to_from_a_run_to_production_and_back(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_of(place / "outputs" / "run", PLAN, 1)
-    texts = {}
+    for folder in ("functions", "stacks"):
+        shutil.copytree(ROOT / folder, place / folder)
+    texts: dict[str, str] = {}
     for line in LINES:
         assert line[0] == "fl-repo"
         if "--counts" in line:
             run_of(place / "outputs/next", replace(PLAN, run="other"), 2, place / "repository")
             write_counts(place)
-        texts[line[1]] = said(capsys, *line[1:])
-    assert "has passed every gate" in texts["check"]
+        texts[line[1]] = texts.get(line[1], "") + said(capsys, *line[1:])
+    assert texts["check"].count("has passed every gate") == 4
+    assert (place / "deployment" / "compose.yaml").is_file()
     assert "model wearables 1" in texts["rollback"]
     told = texts["log"]
     kept = sorted((place / "repository" / "parameters").iterdir())
@@ -148,20 +152,20 @@ def test_a_verdict_counts_for_its_digest_and_from_the_gates_key_alone(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said(capsys, "init")
-    add = ("add", "tool.py", "--kind", "function", "--name", "tool", "--licence", "MIT")
+    add = ("add", "tool.py", "--kind", "stack", "--name", "tool", "--licence", "MIT")
     (place / "tool.py").write_text("one")
     said(capsys, *add)
     said(capsys, "check", "tool")
     (first,) = (place / "repository" / "verdicts").iterdir()
     (place / "tool.py").write_text("two")
     said(capsys, *add)
-    assert "no verdict of size, licence" in refused(capsys, "promote", "tool")
+    assert "no verdict of size, licence, requires" in refused(capsys, "promote", "tool")
     digest = json.loads(said(capsys, "list", "--json"))[0]["digest"]
     first.rename(first.with_name(digest))  # verdicts about another digest
-    assert "no verdict of size, licence" in refused(capsys, "promote", "tool")
+    assert "no verdict of size, licence, requires" in refused(capsys, "promote", "tool")
     said(capsys, "check", "tool")
     said(capsys, "keys", "--replace", "gates")  # the old key counts no more
-    assert "no verdict of size, licence" in refused(capsys, "promote", "tool")
+    assert "no verdict of size, licence, requires" in refused(capsys, "promote", "tool")
     said(capsys, "check", "tool")
     said(capsys, "promote", "tool")
 
@@ -171,7 +175,7 @@ def test_a_promotion_needs_the_production_key_by_force_too(
 ) -> None:
     said(capsys, "init")
     (place / "tool.py").write_text("one")
-    said(capsys, "add", "tool.py", "--kind", "function", "--name", "tool", "--licence", "MIT")
+    said(capsys, "add", "tool.py", "--kind", "stack", "--name", "tool", "--licence", "MIT")
     for key in (place / "repository.keys").glob("production-*"):
         key.unlink()
     assert "production" in refused(capsys, "promote", "tool", "--force", "now")
@@ -210,7 +214,7 @@ def test_of_two_writers_one_waits_and_nothing_is_lost(
         "import sys; from fl_server.repository.__main__ import main\n"
         "for n in range(6):\n"
         " open(f'{sys.argv[1]}.py', 'w').write(f'{sys.argv[1]} {n}')\n"
-        " main(['add', f'{sys.argv[1]}.py', '--kind', 'function', '--name', f'{sys.argv[1]}-{n}',"
+        " main(['add', f'{sys.argv[1]}.py', '--kind', 'stack', '--name', f'{sys.argv[1]}-{n}',"
         " '--licence', 'MIT'])\n"
     )
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}

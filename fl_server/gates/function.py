@@ -1,0 +1,37 @@
+"""Gates on what a function does: on predictions that are the same everywhere."""
+
+from collections.abc import Callable, Collection, Mapping
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from fl_common.functions import FunctionSpec, fixed_predictions, found_on
+from fl_server.gates import Finding
+
+
+def describe_function(file: Path, allowed: Collection[str]) -> dict[str, Any]:
+    """The labels of the ``function.json`` at ``file``, and what it finds in fixed predictions.
+
+    Raises:
+        InvalidData: it is none, or its class is not allowed, not installed, or can't be made so.
+    """
+    spec = FunctionSpec.read(file.read_bytes())
+    found = found_on(spec.make(allowed), fixed_predictions(spec.labels))
+    return {"labels": list(spec.labels), "golden": {"happenings": found}}
+
+
+def golden(description: Mapping[str, Any], file: Path, allowed: Collection[str]) -> Finding:
+    """Fixed predictions give what was recorded when the function was published."""
+    recorded = description.get("golden", {}).get("happenings")
+    if recorded is None:
+        return Finding(False, "the description has no golden events")
+    found = describe_function(file, allowed)["golden"]["happenings"]
+    same = "the same" if found == recorded else "not the same"
+    return Finding(found == recorded, f"{same} {len(recorded)} events as were recorded")
+
+
+def one_call(file: Path, allowed: Collection[str]) -> Callable[[], object]:
+    """A call of the function with the next of the fixed predictions."""
+    spec = FunctionSpec.read(file.read_bytes())
+    function, predictions = spec.make(allowed), cycle(fixed_predictions(spec.labels))
+    return lambda: list(function(next(predictions)))

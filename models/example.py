@@ -1,0 +1,153 @@
+"""Fixed inputs of a third party's model, and the outputs that were recorded for them.
+
+What is not of a run has no torch to compare with. Its parity is that of ONNX Runtime with the
+reference implementation of the ONNX standard (``onnx.reference``, numpy alone), which shares no
+code with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+
+from fl_common.errors import InvalidData
+from models.golden import NUMPY_OF, open_model
+
+EXAMPLE = "example.npz"
+"""The file of a component that holds its example."""
+Arrays = Mapping[str, NDArray[Any]]
+"""Tensors by their names in the model's graph."""
+_INPUT, _OUTPUT = "input.", "output."
+
+
+@dataclass(frozen=True)
+class Example:
+    """Inputs, and the outputs that belong to them."""
+
+    inputs: Arrays
+    outputs: Arrays
+
+    def write(self, path: Path) -> None:
+        """Write ``path``, an .npz file: the same bytes for the same arrays."""
+        np.savez(path, **_named(_INPUT, self.inputs), **_named(_OUTPUT, self.outputs))
+
+    @staticmethod
+    def of(model: Path, given: Path | None) -> "Example":
+        """The example of ``model``: from the file ``given``, or drawn from a seed.
+
+        The file must have every input; outputs that it lacks are those of ONNX Runtime.
+
+        Raises:
+            InvalidData: the file can't be read or lacks an input, or the model can't compute with
+                the inputs.
+        """
+        session = open_model(model)
+        outputs = [one.name for one in session.get_outputs()]
+        arrays = _read(given) if given else _drawn(session.get_inputs())
+        names = [one.name for one in session.get_inputs()]
+        if missing := [name for name in names if name not in arrays]:
+            raise InvalidData(f"{given}", f"lacks the input {missing[0]}", "Give every input in it")
+        inputs = {name: arrays[name] for name in names}
+        try:
+            found = dict(zip(outputs, session.run(None, dict(inputs)), strict=True))
+        except Exception as error:  # ONNX Runtime's errors share no base
+            raise InvalidData(
+                f"{model}",
+                f"can't compute with {'the' if given else 'drawn'} inputs ({_words(error)})",
+                "Give inputs that it can with --example FILE.npz, an array by the name of each",
+            ) from error
+        return Example(
+            inputs, {name: arrays[name] if name in arrays else found[name] for name in outputs}
+        )
+
+    @staticmethod
+    def read(model: Path, path: Path) -> "Example":
+        """What ``write`` wrote for ``model``.
+
+        Raises:
+            InvalidData: the file is damaged, or of another model.
+        """
+        arrays, session = _read(path), open_model(model)
+        tensors = ((_INPUT, session.get_inputs()), (_OUTPUT, session.get_outputs()))
+        if arrays.keys() != {kind + one.name for kind, ones in tensors for one in ones}:
+            raise InvalidData(f"{path}", "is of another model", "Import the model again")
+        parts = [{one.name: arrays[kind + one.name] for one in ones} for kind, ones in tensors]
+        return Example(*parts)
+
+
+def by_runtime(model: Path, inputs: Arrays) -> Arrays:
+    """The outputs of ONNX Runtime, as sites run it."""
+    session = open_model(model)
+    names = [one.name for one in session.get_outputs()]
+    return dict(zip(names, session.run(None, dict(inputs)), strict=True))
+
+
+def by_reference(model: Path, inputs: Arrays) -> Arrays:
+    """The outputs of the standard's reference implementation."""
+    evaluator = ReferenceEvaluator(str(model))
+    return dict(zip(evaluator.output_names, evaluator.run(None, dict(inputs)), strict=True))
+
+
+def largest_difference(found: Arrays, expected: Arrays) -> float:
+    """Over all outputs, relative to the largest value of an output where that is above one.
+
+    Infinite where shapes or names differ, or where one is NaN and the other is not.
+    """
+    if found.keys() != expected.keys():
+        return float("inf")
+    return max((_difference(found[name], expected[name]) for name in expected), default=0.0)
+
+
+def _difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    if found.shape != expected.shape:
+        return float("inf")
+    if expected.dtype.kind not in "fiub":
+        return 0.0 if np.array_equal(found, expected) else float("inf")
+    one, other = found.astype(np.float64), expected.astype(np.float64)
+    is_same = (one == other) | (np.isnan(one) & np.isnan(other))
+    if bool(is_same.all()):
+        return 0.0
+    difference = np.abs(one - other)[~is_same]
+    size = max(1.0, float(np.abs(other[np.isfinite(other)]).max(initial=0.0)))
+    return float(np.nan_to_num(difference, nan=np.inf).max()) / size
+
+
+def _named(kind: str, arrays: Arrays) -> dict[str, Any]:
+    """Names of an example's file; strings as text, for nothing in it may be pickled."""
+    return {
+        kind + name: array.astype(str) if array.dtype.kind == "O" else array
+        for name, array in arrays.items()
+    }
+
+
+def _drawn(inputs: Any) -> dict[str, NDArray[Any]]:
+    """Numbers for each input, from a fixed seed; an axis without a length is taken as 1."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    arrays: dict[str, NDArray[Any]] = {}
+    for one in inputs:
+        if one.type not in NUMPY_OF:
+            raise InvalidData(
+                f"input {one.name} of {one.type}", "can't be drawn", "Give --example FILE.npz"
+            )
+        shape = [size if isinstance(size, int) else 1 for size in one.shape]
+        draws = generator.integers(-1000, 1000, shape) / 1000
+        arrays[one.name] = np.asarray(draws, NUMPY_OF[one.type])
+    return arrays
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except Exception as error:  # what a damaged archive makes numpy raise has no tree
+        raise InvalidData(
+            f"{path}", f"is no .npz file of arrays ({_words(error)})", "Write it with numpy.savez"
+        ) from error
+
+
+def _words(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
