@@ -12,6 +12,7 @@ from fl_client.ledger_chain import Head, after
 from fl_common.privacy import AccountantName, PrivacyPlan, Spend
 from fl_common.site_privacy import SitePrivacyPlan
 
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 _ADD = (
     "INSERT INTO spent VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET steps = steps + excluded.steps"
@@ -42,7 +43,7 @@ class Charge:
     def spend(self) -> Spend:
         """What each block is charged."""
         event = self.privacy.spend_per_round
-        return replace(event, steps=event.steps * self.rounds)
+        return event if self.rounds == 1 else replace(event, steps=event.steps * self.rounds)
 
     @property
     def mechanism(self) -> dict[str, float]:
@@ -119,7 +120,7 @@ class Journal:
 
     def _add(self, **fields: object) -> None:
         head = {"debit": self._debit, "time": float(self._clock())}
-        line = json.dumps({**head, **fields}, separators=(",", ":"))
+        line = _to_json({**head, **fields})
         self.head = after(self.head, line)
         self.connection.execute(
             "INSERT INTO charge (number, line, hash) VALUES (?, ?, ?)",
