@@ -13,7 +13,8 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fl_client.participation import Begun, Participation, Site
-from fl_common import wire
+from fl_client.uplink import release_running
+from fl_common import wire, wire_running
 from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction
 
@@ -46,6 +47,7 @@ class SiteApp(ClientApp):
         self.evaluate()(self._evaluate)
         self.query()(self._name)
         self.query(wire.SHADOW)(self._shadow)
+        self.query(wire_running.RUNNING)(self._running)
 
     def answer(self, asked: Asked) -> list[Message]:
         """Replies to training messages, in order, as one cohort.
@@ -81,6 +83,12 @@ class SiteApp(ClientApp):
         with _by_its_kind_alone():
             answer = self._participation().shadow(*self._work(message, context))
         return Message(wire.write_answer(answer), reply_to=message)
+
+    def _running(self, message: Message, context: Context) -> Message:
+        with _by_its_kind_alone():
+            site = self._site_of(context.node_config)
+            answer = release_running(site.name, site.runs() if site.runs else None)
+        return Message(wire_running.write_running(answer), reply_to=message)
 
     def _name(self, message: Message, context: Context) -> Message:
         with _by_its_kind_alone():

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fl_client.components.running import shadow_counts
+from fl_client.components.running import running, shadow_counts
 from fl_client.home import STORE
 from fl_client.participation import Site
 from fl_client.windows import Slicing
@@ -40,6 +40,8 @@ class Box:
     task: Task
     slicing: Slicing
     held_out: HeldOut
+    tells_versions: bool
+    """Whether the server may know which components run here."""
 
     def __post_init__(self) -> None:
         self._split()
@@ -54,6 +56,7 @@ class Box:
             held_out_windows=self.held_out_windows,
             check_plan=self.check_plan,
             shadow_counts=partial(shadow_counts, self.home),
+            runs=partial(running, self.home) if self.tells_versions else None,
         )
 
     def training_windows(self) -> Windows:

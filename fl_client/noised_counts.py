@@ -1,6 +1,6 @@
-"""What leaves of an evaluation under DP: three sums with Gaussian noise, rounded.
+"""What leaves of an evaluation or of a shadow under DP: sums with Gaussian noise, rounded.
 
-Noise is drawn once for each model that is evaluated, and is checked before anything leaves.
+Noise is drawn once for each release, and is checked before anything leaves.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.noise import FreshDraws, check_standard_normal, system_normals
 from fl_common.plan import Instruction, RunPlan
-from fl_common.vocabulary import Evaluation
+from fl_common.vocabulary import Evaluation, ShadowCounts
 
 _DRAWS = FreshDraws()
 _ROUNDING = 1 + 1e-9
@@ -36,7 +36,8 @@ def protect_counts(exact: Evaluation, site: str, instruction: Instruction) -> Ev
         raise PrivacyViolation(
             f"{exact} is not what windows with a loss of at most {limit:g} give. It is withheld."
         )
-    noise_3 = _noise(instruction, site) * plan.noise_on_counts
+    model = params.digest(instruction.parameters)
+    noise_3 = _noise(instruction, site, model, 3) * plan.noise_on_counts
     step = limit / _LOSS_STEPS
     return Evaluation(
         correct=float(np.rint(exact.correct + noise_3[0])),
@@ -45,18 +46,39 @@ def protect_counts(exact: Evaluation, site: str, instruction: Instruction) -> Ev
     )
 
 
-def _noise(instruction: Instruction, site: str) -> NDArray[np.float64]:
+def protect_shadow(exact: ShadowCounts, site: str, instruction: Instruction) -> ShadowCounts:
+    """``exact`` with the noise of the evaluation plan; whole numbers of windows.
+
+    One window moves the number of windows by 1, and by 1 either the failed alone or the agreed and
+    the late: no more than ``SENSITIVITY`` in L2 norm, as in an evaluation, and so at its price.
+
+    Raises:
+        PrivacyViolation: as ``protect_counts``.
+    """
+    plan = instruction.plan.evaluation
+    if plan is None:
+        raise PrivacyViolation("this plan has no noise for counts. They are withheld.")
+    sums_4 = np.array([exact.windows, exact.agreed, exact.failed, exact.late])
+    answered = exact.windows - exact.failed
+    if not (sums_4.min() >= 0 and answered >= max(exact.agreed, exact.late)):
+        raise PrivacyViolation(f"{exact} is not what windows can give. It is withheld.")
+    noise_4 = _noise(instruction, site, f"shadow of {instruction.candidate}", 4)
+    return ShadowCounts(*map(float, np.rint(sums_4 + noise_4 * plan.noise_on_counts)))
+
+
+def _noise(instruction: Instruction, site: str, what: str, size: int) -> NDArray[np.float64]:
     plan, round_ = instruction.plan, instruction.round
-    model = params.digest(instruction.parameters)
-    noise_3 = standard_normals(plan, site, round_, model)
-    _DRAWS.check(noise_3, None if plan.seed is None else (plan.run, site, round_, model))
-    check_standard_normal(float(noise_3 @ noise_3), noise_3.size)
-    return noise_3
+    noise_S = standard_normals(plan, site, round_, what, size)
+    _DRAWS.check(noise_S, None if plan.seed is None else (plan.run, site, round_, what))
+    check_standard_normal(float(noise_S @ noise_S), noise_S.size)
+    return noise_S
 
 
-def standard_normals(plan: RunPlan, site: str, round_: int, model: str) -> NDArray[np.float64]:
-    """Three: seeded in simulation, else the operating system's."""
+def standard_normals(
+    plan: RunPlan, site: str, round_: int, what: str, size: int
+) -> NDArray[np.float64]:
+    """As many as ``size``: seeded in simulation, else the operating system's."""
     if plan.seed is None:
-        return system_normals(3)
-    seed = derive_seed(plan.seed, "evaluation", site, round_, model)
-    return np.random.default_rng(seed).standard_normal(3)
+        return system_normals(size)
+    seed = derive_seed(plan.seed, "evaluation", site, round_, what)
+    return np.random.default_rng(seed).standard_normal(size)

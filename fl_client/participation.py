@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fl_client.components.counts import Counts
+from fl_client.components.running import Runs
 from fl_client.compressing import compress
 from fl_client.evaluating import answer_evaluation
 from fl_client.ledger import Charge, Ledger, refuse_changed_plan
@@ -23,7 +24,14 @@ from fl_common.errors import BadInput, LedgerError, PrivacyViolation, StoreError
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.site_privacy import WHOLE_SITE, SitePrivacyPlan
-from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason, Windows
+from fl_common.vocabulary import (
+    Evaluation,
+    LocalUpdate,
+    Refusal,
+    RefusalReason,
+    ShadowCounts,
+    Windows,
+)
 
 
 def no_counts(candidate: str | None) -> Counts:
@@ -37,6 +45,7 @@ class Site:
 
     ``check_plan`` raises ``BadInput`` for a plan that the site takes no part in. ``shadow_counts``
     are those of a candidate (a digest) that runs beside production; empty where it does not.
+    ``runs`` are the components that run; None: the site does not say.
     """
 
     name: str
@@ -45,6 +54,7 @@ class Site:
     held_out_windows: Callable[[], Windows] = field(repr=False)
     check_plan: Callable[[RunPlan], None] = field(repr=False)
     shadow_counts: Callable[[str | None], Counts] = field(repr=False, default=no_counts)
+    runs: Callable[[], Sequence[Runs]] | None = field(repr=False, default=None)
 
 
 Answer = LocalUpdate | Refusal
@@ -103,7 +113,7 @@ class Participation:
             return refusal
         return answer_evaluation(site.name, site.held_out_windows, instruction, self._ledger)
 
-    def shadow(self, site: Site, instruction: Instruction) -> Evaluation | Refusal:
+    def shadow(self, site: Site, instruction: Instruction) -> ShadowCounts | Refusal:
         """What the site counted of the instruction's candidate, or a refusal."""
         if (refusal := _refusal_of(site, instruction)) is not None:
             return refusal

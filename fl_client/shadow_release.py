@@ -1,38 +1,36 @@
 """A site's answer to how a candidate did in the shadow of production: debit the ledger, release.
 
-Three sums over the held-out windows leave: agreed with production, seen, in trouble (no answer, or
-late). One window moves each by at most 1, as in an evaluation (``fl_common/evaluation.py``), so the
-evaluation plan's mechanism, its charge and its limit hold: the sums are an ``Evaluation`` whose
-loss is the limit for a window in trouble. Without a plan that allows it nothing leaves.
+Four sums over the held-out windows leave: seen, agreed with production, failed, late. The
+evaluation plan's mechanism, its charge and its limit hold (``fl_client/noised_counts.py`` says
+why). Without a plan that allows it nothing leaves.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from fl_client.components.counts import Counts, Sums
 from fl_client.ledger import Charge, Ledger, refuse_changed_plan
-from fl_client.uplink import NOT_PUBLIC, is_public, release_evaluation, release_refusal
+from fl_client.uplink import NOT_PUBLIC, is_public, release_refusal, release_shadow
 from fl_common.errors import LedgerError
 from fl_common.evaluation import held_out_block
 from fl_common.plan import Instruction
 from fl_common.privacy import PrivacyPlan
-from fl_common.vocabulary import Evaluation, Refusal, RefusalReason
-
-_PUBLIC_LOSS = 1.0
+from fl_common.vocabulary import Refusal, RefusalReason, ShadowCounts
 
 
 def answer_shadow(
     site: str, counts: Counts, instruction: Instruction, ledger: Ledger
-) -> Evaluation | Refusal:
+) -> ShadowCounts | Refusal:
     """What ``counts`` say of the instruction's candidate, as ``instruction.plan`` lets it leave."""
     answer = _summed(site, counts, instruction, ledger)
     if isinstance(answer, Refusal):
         return release_refusal(answer, instruction)
-    return release_evaluation(answer, site, instruction)
+    return release_shadow(answer, site, instruction)
 
 
 def _summed(
     site: str, counts: Counts, instruction: Instruction, ledger: Ledger
-) -> Evaluation | Refusal:
+) -> ShadowCounts | Refusal:
     """Exact sums, which have not left yet, over the days that were charged."""
     plan = instruction.plan
 
@@ -57,7 +55,7 @@ def _summed(
             days = {day: sums for day, sums in days.items() if held_out_block(day) in debit}
     except LedgerError as error:
         return refusal(RefusalReason.LEDGER, str(error))
-    return _evaluation(list(days.values()), instruction)
+    return _sum(days.values())
 
 
 def _charge(site: str, counts: Counts, instruction: Instruction) -> Charge:
@@ -77,11 +75,10 @@ def _charge(site: str, counts: Counts, instruction: Instruction) -> Charge:
     )
 
 
-def _evaluation(sums: list[Sums], instruction: Instruction) -> Evaluation:
-    evaluation = instruction.plan.evaluation
-    limit = evaluation.loss_limit if evaluation else _PUBLIC_LOSS
-    return Evaluation(
-        correct=float(sum(one.agreed for one in sums)),
-        total=float(sum(one.windows for one in sums)),
-        loss_sum=limit * sum(one.troubled for one in sums),
+def _sum(sums: Collection[Sums]) -> ShadowCounts:
+    return ShadowCounts(
+        windows=float(sum(one.windows for one in sums)),
+        agreed=float(sum(one.agreed for one in sums)),
+        failed=float(sum(one.failed for one in sums)),
+        late=float(sum(one.late for one in sums)),
     )

@@ -3,21 +3,31 @@
 What leaves is declared by the plan. A clipped and noised update leaves as it is; an update's weight
 is uniform unless the plan declares the number of windows public; exact counts of an evaluation
 leave only then, too (noised ones where the plan has noise for them), and so does the free text of
-a refusal, which may quote counts, names or values.
+a refusal, which may quote counts, names or values. Which components run is said where the site's
+own configuration allows it.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from fl_client.noised_counts import protect_counts
+from fl_client.components.running import Runs
+from fl_client.noised_counts import protect_counts, protect_shadow
 from fl_client.site_privacy import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy import NoPrivacy
 from fl_common.site_privacy import SitePrivacyPlan
-from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
+from fl_common.vocabulary import (
+    Evaluation,
+    LocalUpdate,
+    Refusal,
+    RefusalReason,
+    Running,
+    ShadowCounts,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -110,14 +120,45 @@ def release_evaluation(
 
     Under any other plan a refusal. The ledger has been charged for noised counts before.
     """
+    return _release_counts(evaluation, protect_counts, site, instruction)
+
+
+def release_shadow(
+    counts: ShadowCounts, site: str, instruction: Instruction
+) -> ShadowCounts | Refusal:
+    """The same for what a candidate did beside production."""
+    return _release_counts(counts, protect_shadow, site, instruction)
+
+
+def release_running(site: str, runs: Sequence[Runs] | None) -> Running:
+    """The components that run on ``site``; None, where its configuration does not let that be said.
+
+    A version that was rolled back is missing in it, and a roll-back depends on private data: so no
+    plan of the server's opens this, but the site alone.
+    """
+    if runs is None:
+        return Running(site, told=False)
+    on_trial = tuple(one.component for one in runs if one.on_trial)
+    return Running(site, True, tuple(one.component for one in runs), on_trial)
+
+
+_Counts = TypeVar("_Counts", Evaluation, ShadowCounts)
+
+
+def _release_counts(
+    counts: _Counts,
+    protect: Callable[[_Counts, str, Instruction], _Counts],
+    site: str,
+    instruction: Instruction,
+) -> _Counts | Refusal:
     plan = instruction.plan
     if is_public(plan):
-        return evaluation
+        return counts
     if plan.evaluation is None:
         refusal = Refusal(site, plan.run, instruction.round, RefusalReason.PLAN, NOT_PUBLIC)
         return release_refusal(refusal, instruction)
     try:
-        return protect_counts(evaluation, site, instruction)
+        return protect(counts, site, instruction)
     except PrivacyViolation as error:
         refusal = Refusal(site, plan.run, instruction.round, RefusalReason.PRIVACY, str(error))
         return release_refusal(refusal, instruction)

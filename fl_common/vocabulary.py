@@ -127,3 +127,30 @@ class Evaluation:
     correct: float
     total: float
     loss_sum: float
+
+
+@dataclass(frozen=True)
+class ShadowCounts:
+    """What a candidate did beside production on a site's held-out ``windows``.
+
+    It ``agreed`` with production, ``failed`` (had no answer where production had one), or was
+    ``late`` with an answer. A window that failed neither agreed nor was late.
+    """
+
+    windows: float
+    agreed: float
+    failed: float
+    late: float
+
+
+@dataclass(frozen=True)
+class Running:
+    """Components, by digest, that run on ``site``; ``on_trial`` are those in their health window.
+
+    Where the site does not say, ``told`` is false and both are empty.
+    """
+
+    site: str
+    told: bool
+    components: tuple[str, ...] = ()
+    on_trial: tuple[str, ...] = ()

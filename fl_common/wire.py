@@ -22,13 +22,22 @@ from numpy.typing import NDArray
 from fl_common.compression import Layout, PackedDelta, layout_of
 from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction, RunPlan
-from fl_common.vocabulary import Evaluation, Floats, LocalUpdate, Parameters, Refusal, RefusalReason
+from fl_common.vocabulary import (
+    Evaluation,
+    Floats,
+    LocalUpdate,
+    Parameters,
+    Refusal,
+    RefusalReason,
+    ShadowCounts,
+)
 
 _HEAD, _ARRAYS, _VALUES, _LAYOUT = "head", "arrays", "values", "layout"
 _PACKED, _CODES, _SCALES, _MASK = "packed", "codes", "scales", "mask"
 _UPDATE, _REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
 SHADOW = "shadow"
 """The query for what a site counted of a candidate."""
+_SUMS = ("windows", "agreed", "failed", "late")
 _FLOAT32, _RAW, _BYTES = "float32", "float32-little-endian", "bytes"
 _LITTLE_ENDIAN = np.dtype("<f4")
 _DETAIL_LIMIT = 2000
@@ -102,8 +111,11 @@ def _is_shape(value: object) -> bool:
     return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)
 
 
-def write_answer(answer: LocalUpdate | Refusal | Evaluation) -> RecordDict:
+def write_answer(answer: LocalUpdate | Refusal | Evaluation | ShadowCounts) -> RecordDict:
     """The content of a site's reply."""
+    if isinstance(answer, ShadowCounts):
+        sums = {name: float(getattr(answer, name)) for name in _SUMS}
+        return RecordDict({_HEAD: ConfigRecord({"kind": SHADOW, **sums})})
     if isinstance(answer, Refusal):
         head = {"kind": _REFUSAL, **_origin(answer), "reason": str(answer.reason),
                 "detail": answer.detail[:_DETAIL_LIMIT]}  # fmt: skip
@@ -121,7 +133,7 @@ def write_answer(answer: LocalUpdate | Refusal | Evaluation) -> RecordDict:
 
 def read_answer(
     content: RecordDict, like: Parameters | None = None
-) -> LocalUpdate | Refusal | Evaluation:
+) -> LocalUpdate | Refusal | Evaluation | ShadowCounts:
     """What ``write_answer`` wrote.
 
     ``like`` are the parameters that were sent: an update has their names and shapes. None: no
@@ -134,6 +146,8 @@ def read_answer(
     kind = _field(head, "kind", str)
     if kind == _EVALUATION:
         return Evaluation(*(_field(head, key, float) for key in ("correct", "total", "loss_sum")))
+    if kind == SHADOW:
+        return ShadowCounts(*(_field(head, key, float) for key in _SUMS))
     origin = (_field(head, "site", str), _field(head, "run", str), _field(head, "round", int))
     if kind == _REFUSAL:
         reason = _field(head, "reason", str)

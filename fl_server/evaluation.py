@@ -16,7 +16,7 @@ from fl_common import wire
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Evaluation, Parameters, Refusal
 from fl_server.accounting import SPENDS_NOTHING
-from fl_server.exchange import Exchange, Patience, Question
+from fl_server.exchange import Exchange, Patience
 
 _LEAST_ERRORS = 2.0
 """A noised number of windows below this many standard errors says nothing of a share of it."""
@@ -127,32 +127,7 @@ def evaluate_on_sites(
     release that each site charges to its ledger, so two models cost twice. A site that has no
     budget or no held-out windows is among the refusals.
     """
-    asked = Instruction(plan, round_, parameters)
-    return _gathered(grid, asked, "evaluate", nodes, patience)
-
-
-def shadow_on_sites(
-    grid: Grid,
-    plan: RunPlan,
-    round_: int,
-    candidate: str,
-    nodes: Sequence[int],
-    patience: Patience,
-) -> SiteMetrics:
-    """How ``candidate`` (a component's digest) did beside production on the sites at ``nodes``.
-
-    ``accuracy`` is the share of windows in which it agreed, ``loss`` that of windows in trouble (no
-    answer, or late) times the plan's ``loss_limit`` (1 under a public plan). Each call is a release
-    that each site charges to its ledger; sites without this candidate are among the refusals.
-    """
-    asked = Instruction(plan, round_, {}, candidate=candidate)
-    return _gathered(grid, asked, "query.shadow", nodes, patience)
-
-
-def _gathered(
-    grid: Grid, asked: Instruction, kind: Question, nodes: Sequence[int], patience: Patience
-) -> SiteMetrics:
-    noise = asked.plan.evaluation
+    asked, noise = Instruction(plan, round_, parameters), plan.evaluation
     metrics = SiteMetrics(
         asked=len(nodes),
         noise_on_counts=noise.noise_on_counts if noise else 0.0,
@@ -160,7 +135,7 @@ def _gathered(
         charged=list(nodes) if noise else [],
     )
     writer = wire.InstructionWriter(asked)
-    exchange = Exchange(grid, kind, writer, nodes, f"evaluation {asked.round}", patience)
+    exchange = Exchange(grid, "evaluate", writer.content, nodes, f"evaluation {round_}", patience)
     for reply in exchange.replies():
         _add(reply, metrics)
     metrics.bytes_down = exchange.bytes_down

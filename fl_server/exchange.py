@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from fl_common import wire
 
-Question = Literal["train", "evaluate", "query.shadow"]
-"""Kinds of messages that a site answers; the last is ``wire.SHADOW``."""
+Question = Literal["train", "evaluate", "query.shadow", "query.running"]
+"""Kinds of messages that a site answers (``wire.SHADOW``, ``wire_running.RUNNING``)."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Patience:
 
 @dataclass
 class Exchange:
-    """The same instruction to each of ``nodes``; ``missing`` counts those that did not answer."""
+    """The same ``content`` to each of ``nodes``; ``missing`` counts those that did not answer."""
 
     grid: Grid
     kind: Question
-    writer: wire.InstructionWriter
+    content: Callable[[], RecordDict]
     nodes: Sequence[int]
     group: str
     patience: Patience
@@ -41,7 +41,7 @@ class Exchange:
         """Replies as they arrive, one for each message, until all are here or the time is up."""
         patience, ttl = self.patience, self.patience.timeout_s
         messages = [
-            Message(self.writer.content(), node, self.kind, group_id=self.group, ttl=ttl)
+            Message(self.content(), node, self.kind, group_id=self.group, ttl=ttl)
             for node in self.nodes
         ]
         self.bytes_down = sum(wire.count_bytes(message.content) for message in messages)

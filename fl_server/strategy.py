@@ -153,7 +153,7 @@ class Federation:
         )
         writer = wire.InstructionWriter(Instruction(self.plan, round_, parameters, clip_norm))
         fold = start_fold(self.plan, self.aggregator, parameters, round_, clip_norm)
-        exchange = Exchange(grid, "train", writer, nodes, str(round_), self._patience)
+        exchange = Exchange(grid, "train", writer.content, nodes, str(round_), self._patience)
         for reply in exchange.replies():
             self._fold(reply, fold, report)
         report.bytes_down = exchange.bytes_down

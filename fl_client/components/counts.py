@@ -32,19 +32,23 @@ class Seen:
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over windows; ``troubled`` are the failed and the late ones. Each is at most 1 a window.
+    """Sums over windows, each at most 1 a window: what ``ShadowCounts`` says.
 
     This is all that may leave a site, and only with noise, unless a plan makes counts public.
     """
 
     windows: int = 0
     agreed: int = 0
-    troubled: int = 0
+    failed: int = 0
+    late: int = 0
 
     def plus(self, seen: Seen) -> "Sums":
         """With one more window."""
         return Sums(
-            self.windows + 1, self.agreed + seen.agreed, self.troubled + (seen.failed or seen.late)
+            self.windows + 1,
+            self.agreed + (seen.agreed and not seen.failed),
+            self.failed + seen.failed,
+            self.late + (seen.late and not seen.failed),
         )
 
 

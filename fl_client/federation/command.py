@@ -84,6 +84,7 @@ def _answering(config: Config) -> Any:
         build(config["task"]),
         build(config["windows"]),
         build(config["held_out"]),
+        config["components"]["tell_versions"],
     )
     counter = federation["ledger_counter"]
     app = build_box_app(box, federation["trainer"], Path(counter) if counter else None, time.time)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fl_client.uplink import SENTENCES, is_public
-from fl_common import wire
+from fl_common import wire, wire_running
 from fl_common.plan import RunPlan
-from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal
+from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal, ShadowCounts
 from models.nets import build_net, parameters_of
 
 
@@ -94,7 +94,7 @@ class Capture:
         return is_public(self.plan) or refusal.detail == SENTENCES[refusal.reason]
 
 
-Answer = LocalUpdate | Refusal | Evaluation
+Answer = LocalUpdate | Refusal | Evaluation | ShadowCounts
 
 
 def _read(content: Any, like: Parameters) -> tuple[str, Answer | None, Any]:
@@ -102,10 +102,14 @@ def _read(content: Any, like: Parameters) -> tuple[str, Answer | None, Any]:
     with suppress(wire.WireError):
         name = wire.read_name(content)
         return "name", None, wire.write_name(*name)
+    with suppress(wire.WireError):
+        return "running", None, wire_running.write_running(wire_running.read_running(content))
     answer = wire.read_answer(content, like)
     again = wire.write_answer(answer)
     if isinstance(answer, Refusal):
         return f"refusal ({answer.reason})", answer, again
+    if isinstance(answer, ShadowCounts):
+        return "shadow", answer, again
     return "update" if isinstance(answer, LocalUpdate) else "evaluation", answer, again
 
 

@@ -21,7 +21,7 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_server.build import build_federation, build_plan
 from fl_server.strategy import Federation
 from simulate.build import fleet_facts, open_world
-from simulate.egress.planted import PlantedWorld
+from simulate.egress.planted import PlantedWorld, with_counts
 from simulate.egress.rehearsal import Rehearsal
 from simulate.egress.report import Egress, examine, show, write
 from simulate.fleet import Fleet
@@ -90,7 +90,8 @@ def rehearse(
     planted = PlantedWorld(world)
     with closing(Ledger(home.ledger, time.time, _OWNER)) as ledger:
         participation = Participation(ledger, trainer)
-        app = SiteApp(Fleet(planted).site_of, lambda: participation)
+        fleet = Fleet(planted)
+        app = SiteApp(lambda node: with_counts(fleet.site_of(node)), lambda: participation)
         capture = Rehearsal(federation, app, len(world.sites)).run(home.checkpoints, on_step)
     on_step("search")
     return Egress(

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from fl_client.components.counts import Counts, Sums
+from fl_client.participation import Site
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Task, Windows
 from simulate.egress.sentinels import (
@@ -19,6 +21,15 @@ from simulate.egress.sentinels import (
     planted_values,
 )
 from simulate.world import TestSet, World
+
+CANDIDATE = "ca" * 32
+"""The component that every site has run beside production."""
+
+
+def with_counts(site: Site) -> Site:
+    """``site`` with counts of ``CANDIDATE``, made on days whose names are sentinels."""
+    days = {name: Sums(900 + place, 800, 7, 40) for place, name in enumerate(NAMES)}
+    return replace(site, shadow_counts=lambda candidate: Counts(CANDIDATE, held_out=days))
 
 
 def _unknown_label(windows: Windows) -> Windows:

@@ -1,4 +1,7 @@
-"""All that a site can be asked: its name, rounds, an evaluation, and a run beyond its budget."""
+"""All that a site can be asked, in turn.
+
+Its name, rounds, an evaluation, a candidate's counts, what runs, and a run beyond its budget.
+"""
 
 import contextlib
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from fl_server.app import FederatedRun, Row
 from fl_server.strategy import Federation, RoundReport, ask_roster
 from models.nets import build_net, parameters_of
 from simulate.egress.capture import Capture
+from simulate.egress.planted import CANDIDATE
 from simulate.loopback import LoopbackGrid
 from simulate.observed import observed_grid
 
@@ -48,7 +52,14 @@ class Rehearsal:
         except RunFailed as error:  # what has left until then is shown all the same
             capture.failure = str(error)
         on_step("evaluation")
-        self._evaluate(grid)
+        self._ask(grid, "evaluate", self._initial())
+        on_step("a candidate and what runs")
+        self._ask(grid, "query.shadow", {})
+        queries: list[Any] = [
+            grid.create_message(wire.empty(), "query.running", node, "running")
+            for node in grid.get_node_ids()
+        ]
+        grid.send_and_receive(queries)
         on_step("a run beyond the budget")
         plan = replace(self.plan, run=f"{self.plan.run}-again")
         with contextlib.suppress(RunFailed):  # all of them refuse, where the budget is spent
@@ -61,14 +72,14 @@ class Rehearsal:
     def _initial(self) -> Parameters:
         return parameters_of(build_net(self.plan.net, self.plan.task, self.plan.seed or 0))
 
-    def _evaluate(self, grid: LoopbackGrid) -> None:
+    def _ask(self, grid: LoopbackGrid, kind: str, parameters: Parameters) -> None:
+        """Ask every site once under the run's plan."""
         privacy = self.plan.privacy
         clip_norm = privacy.clip_norm if isinstance(privacy, SitePrivacyPlan) else None
-        instruction = Instruction(self.plan, self.plan.rounds, self._initial(), clip_norm)
-        writer = wire.InstructionWriter(instruction)
+        about = (self.plan, self.plan.rounds, parameters, clip_norm, CANDIDATE)
+        writer = wire.InstructionWriter(Instruction(*about))
         messages: list[Any] = [
-            grid.create_message(writer.content(), "evaluate", node, "evaluate")
-            for node in grid.get_node_ids()
+            grid.create_message(writer.content(), kind, node, kind) for node in grid.get_node_ids()
         ]
         grid.send_and_receive(messages)
 

@@ -13,14 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fl_client import evaluating, noised_counts
+from fl_client.components.counts import Seen, Sums
 from fl_client.ledger import Ledger
 from fl_client.training import LocalTask
-from fl_client.uplink import release_evaluation
+from fl_client.uplink import release_evaluation, release_shadow
 from fl_common.errors import InvalidConfiguration
 from fl_common.evaluation import SENSITIVITY, EvaluationPlan, held_out_block
 from fl_common.plan import Instruction, Privacy, RunPlan
 from fl_common.privacy import NoPrivacy, Spend, epsilon_of
-from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, Windows
+from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, ShadowCounts, Windows
 from models.nets import build_net, parameters_of
 from tests import samples
 
@@ -95,6 +96,38 @@ def test_a_broken_generator_is_a_refusal(normals: list[float]) -> None:
         released = release_evaluation(COUNTS, "anna", asked(DEVICE))
     assert isinstance(released, Refusal)
     assert released.reason is RefusalReason.PRIVACY
+
+
+SEEN = st.builds(Seen, st.booleans(), st.booleans(), st.booleans(), st.just(0.0), st.just(0.0))
+
+
+@given(st.lists(SEEN, min_size=1, max_size=30))
+def test_one_window_moves_what_a_shadow_counts_by_no_more(windows: list[Seen]) -> None:
+    """The noise and the charge of an evaluation hold for the four sums of a shadow."""
+
+    def sums(some: list[Seen]) -> np.ndarray[Any, Any]:
+        total = Sums()
+        for seen in some:
+            total = total.plus(seen)
+        return np.array([total.windows, total.agreed, total.failed, total.late])
+
+    with_it, without = sums(windows), sums(windows[1:])
+    assert np.linalg.norm(with_it - without) <= SENSITIVITY + 1e-12
+    exact = ShadowCounts(*map(float, with_it))
+    public = samples.plan(NoPrivacy("examples"))
+    assert release_shadow(exact, "anna", asked(public)) == exact
+    released = release_shadow(exact, "anna", asked(DEVICE))
+    assert isinstance(released, ShadowCounts)
+    assert released != exact or not any(vars(exact).values())
+    without_noise = asked(samples.plan(samples.WINDOW_PRIVACY))
+    assert isinstance(release_shadow(exact, "anna", without_noise), Refusal)
+
+
+def test_counts_that_no_windows_can_give_do_not_leave() -> None:
+    for wrong in ((5, 6, 0, 0), (5, 3, 3, 0), (5, 0, 3, 3), (5, -1, 0, 0), (5, math.nan, 0, 0)):
+        released = release_shadow(ShadowCounts(*map(float, wrong)), "anna", asked(DEVICE))
+        assert isinstance(released, Refusal), wrong
+        assert released.reason is RefusalReason.PRIVACY
 
 
 @given(st.integers(1, 40), st.integers(0, 39), st.floats(0, 1e6))

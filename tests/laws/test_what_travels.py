@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fl_client.uplink import release_update
-from fl_common import wire
+from fl_common import wire, wire_running
 from fl_common.plan import Instruction
 from fl_common.vocabulary import (
     Evaluation,
@@ -20,11 +20,13 @@ from fl_common.vocabulary import (
     Parameters,
     Refusal,
     RefusalReason,
+    Running,
+    ShadowCounts,
     Windows,
 )
 from tests.samples import WINDOW_PRIVACY, plan
 
-LEAVES = (LocalUpdate, Refusal, Evaluation)
+LEAVES = (LocalUpdate, Refusal, Evaluation, ShadowCounts, Running)
 HARMLESS = {str, int, float, bool, type(None), RefusalReason}
 GLOBAL = {"weight": np.zeros((2, 3), np.float32), "bias": np.zeros(2, np.float32)}
 SIZE = 8
@@ -37,6 +39,8 @@ def kinds(annotation: Any) -> set[Any]:
         return {Parameters}
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return set().union(*(kinds(part) for part in typing.get_args(annotation)))
+    if typing.get_origin(annotation) is tuple:
+        return set().union(*(kinds(part) for part in typing.get_args(annotation))) - {...}
     if is_dataclass(annotation):
         hints = typing.get_type_hints(annotation)
         return set().union(*(kinds(hints[field.name]) for field in fields(annotation)))
@@ -71,11 +75,12 @@ refusals = st.builds(
     detail=st.text(max_size=5000),
 )
 evaluations = st.builds(Evaluation, *[st.floats(0, 1e9)] * 3)
+shadows = st.builds(ShadowCounts, *[st.floats(0, 1e9)] * 4)
 
 
-@given(updates | refusals | evaluations)
+@given(updates | refusals | evaluations | shadows)
 def test_a_reply_has_one_head_of_scalars_and_arrays_only_with_an_update(
-    answer: LocalUpdate | Refusal | Evaluation,
+    answer: LocalUpdate | Refusal | Evaluation | ShadowCounts,
 ) -> None:
     content = wire.write_answer(answer)
     head, arrays = content["head"], content.get("arrays")
@@ -102,3 +107,18 @@ def test_an_update_with_anything_else_in_it_does_not_leave(smuggled: str) -> Non
     instruction = Instruction(plan(WINDOW_PRIVACY), 1, GLOBAL)
     answer = release_update(LocalUpdate("a", "run", 1, delta, 1.0), instruction)
     assert isinstance(answer, Refusal)
+
+
+DIGESTS = st.lists(st.text("0123456789abcdef", min_size=64, max_size=64), max_size=4).map(tuple)
+
+
+@given(st.text(max_size=20), DIGESTS, DIGESTS)
+def test_what_runs_travels_as_digests_alone(
+    site: str, components: tuple[str, ...], on_trial: tuple[str, ...]
+) -> None:
+    running = Running(site, True, components, on_trial)
+    content = wire_running.write_running(running)
+    assert wire_running.read_running(content) == running
+    spoilt = Running(site, True, (*components, "fell at 10:15"), on_trial)
+    with pytest.raises(wire.WireError, match="no digest"):
+        wire_running.read_running(wire_running.write_running(spoilt))

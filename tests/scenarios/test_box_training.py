@@ -45,7 +45,7 @@ class Home:
     """A box's folder, with the connection of its sensing process open."""
 
     def __init__(self, folder: Path) -> None:
-        self.box = Box(folder, "anna", samples.TASK, SLICING, HELD_OUT)
+        self.box = Box(folder, "anna", samples.TASK, SLICING, HELD_OUT, tells_versions=False)
         self.connection = open_store(folder / STORE)
         self.store = WindowStore(self.connection, samples.TASK, SLICING, 0.75)
         self.priorities: list[tuple[int, ...]] = []
@@ -170,7 +170,7 @@ def test_a_box_without_a_store_refuses_and_stays(tmp_path: Path, home: Home) -> 
 
 def _count_on(path: Path, ready: Any, done: Any, sent: Any) -> None:
     """Another process that reads the training windows as often as it can."""
-    box = Box(path, "anna", samples.TASK, SLICING, HELD_OUT)
+    box = Box(path, "anna", samples.TASK, SLICING, HELD_OUT, tells_versions=False)
     sizes = [len(box.training_windows())]
     ready.set()
     while not done.is_set():

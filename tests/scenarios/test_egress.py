@@ -90,6 +90,8 @@ def test_a_private_run_is_clean_whatever_the_sites_are_asked(tmp_path: Path) -> 
         ("train", "error"),
         ("train", "refusal (budget)"),
         ("evaluate", "refusal (plan)"),
+        ("query.shadow", "refusal (plan)"),
+        ("query.running", "running"),
     }
     assert set(egress.troubles.values()) == set(TROUBLES)
     assert sum(sent.kind == "update" for sent in egress.sent) == ROUNDS * 2
@@ -103,6 +105,10 @@ def test_noised_counts_of_planted_windows_are_clean(tmp_path: Path) -> None:
     (fields,) = {tuple(s.fields) for s in egress.sent if s.kind == "evaluation"}
     assert {name.removeprefix("head/") for name in fields} == {
         "kind", "correct", "total", "loss_sum",
+    }  # fmt: skip
+    (counted,) = {tuple(s.fields) for s in egress.sent if s.kind == "shadow"}
+    assert {name.removeprefix("head/") for name in counted} == {
+        "kind", "windows", "agreed", "failed", "late",
     }  # fmt: skip
 
 

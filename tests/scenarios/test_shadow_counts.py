@@ -1,5 +1,6 @@
 """What sites counted of a candidate reaches the server noised and charged, or not at all."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,22 +10,24 @@ import pytest
 
 from fl_client.app import SiteApp
 from fl_client.components.counts import Counts, Sums
+from fl_client.components.running import Runs
 from fl_client.ledger import Ledger
 from fl_client.participation import Participation, Site, any_plan
 from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import Privacy, RunPlan
-from fl_common.vocabulary import RefusalReason
-from fl_server.evaluation import SiteMetrics, shadow_on_sites
+from fl_common.vocabulary import RefusalReason, Running, ShadowCounts
 from fl_server.exchange import Patience
+from fl_server.shadowing import ShadowMetrics, running_on_sites, shadow_on_sites
 from simulate.loopback import CohortAnswering, LoopbackGrid
 from simulate.workers import ThisProcess
 from tests import samples
 from tests.box import trainer_of
 
 SITES = 6
+NODES = range(1, SITES + 1)
 CANDIDATE = "ab" * 32
 NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
-DAYS = {"2026-01-01": Sums(900, 800, 90), "2026-01-02": Sums(100, 100, 0)}
+DAYS = {"2026-01-01": Sums(900, 800, 60, 30), "2026-01-02": Sums(100, 100, 0, 0)}
 
 
 class Fleet:
@@ -39,15 +42,19 @@ class Fleet:
     def _site(self, config: Mapping[str, Any]) -> Site:
         position, windows = int(str(config["partition-id"])), samples.windows(8)
         name = f"site-{position}"
-        return Site(name, position, lambda: windows, lambda: windows, any_plan, self._counted)
+        tells = (lambda: [Runs(CANDIDATE, on_trial=True)]) if position else None
+        windows_of = (lambda: windows, lambda: windows)
+        return Site(name, position, *windows_of, any_plan, self._counted, tells)
 
     def _counted(self, candidate: str | None) -> Counts:
         return self._counts
 
-    def ask(self, plan: RunPlan, candidate: str = CANDIDATE, round_: int = 1) -> SiteMetrics:
-        grid = LoopbackGrid(ThisProcess(CohortAnswering(self.app, SITES)), SITES, 1, 2)
-        nodes = range(1, SITES + 1)
-        return shadow_on_sites(grid, plan, round_, candidate, nodes, Patience(30.0, 0.01))
+    def ask(self, plan: RunPlan, candidate: str = CANDIDATE, round_: int = 1) -> ShadowMetrics:
+        about = (plan, round_, candidate, NODES, Patience(30.0, 0.01))
+        return shadow_on_sites(self.grid(), *about)
+
+    def grid(self) -> LoopbackGrid:
+        return LoopbackGrid(ThisProcess(CohortAnswering(self.app, SITES)), SITES, 1, 2)
 
 
 @pytest.fixture
@@ -62,10 +69,12 @@ def plan_of(privacy: Privacy, evaluation: EvaluationPlan | None) -> RunPlan:
 def test_noised_sums_come_back_and_each_release_is_charged(fleet: Fleet) -> None:
     plan = plan_of(samples.WINDOW_PRIVACY, NOISED)
     found = fleet.ask(plan)
-    assert found.answered == SITES
-    assert found.correct != SITES * 900
-    assert found.accuracy == pytest.approx(0.9, abs=0.05)
-    assert found.loss == pytest.approx(4.0 * 0.09, abs=0.1)
+    assert len(found.given) == SITES
+    assert found.total.agreed != SITES * 900
+    assert found.share("agreed") == pytest.approx(0.9, abs=0.05)
+    assert found.share("failed") == pytest.approx(0.06, abs=0.02)
+    assert found.share("late") == pytest.approx(0.03, abs=0.02)
+    assert found.error == pytest.approx(3.0 * math.sqrt(3 * SITES))
     spent = fleet.ledger.epsilon("site-0", plan.privacy.delta, "rdp")  # type: ignore[union-attr]
     assert spent > 0
     fleet.ask(plan, round_=2)
@@ -76,7 +85,7 @@ def test_noised_sums_come_back_and_each_release_is_charged(fleet: Fleet) -> None
 def test_without_budget_left_the_counts_stay(fleet: Fleet) -> None:
     plan = plan_of(samples.WINDOW_PRIVACY, replace(NOISED, epsilon_limit=1e-3))
     found = fleet.ask(plan)
-    assert found.answered == 0
+    assert found.given == {}
     assert {refusal.reason for refusal in found.refusals} == {RefusalReason.BUDGET}
 
 
@@ -88,17 +97,25 @@ def test_a_plan_without_noise_for_counts_gets_none(fleet: Fleet, privacy: Privac
             fleet.ask(plan)
         return
     found = fleet.ask(plan)
-    assert found.answered == 0
+    assert found.given == {}
     assert {refusal.reason for refusal in found.refusals} == {RefusalReason.PLAN}
     assert "900" not in str(found.refusals)
 
 
 def test_exact_sums_of_held_out_windows_leave_under_a_public_plan_alone(fleet: Fleet) -> None:
     found = fleet.ask(plan_of(samples.PUBLIC, None))
-    assert (found.correct, found.total, found.loss_sum) == (5400.0, 6000.0, 540.0)
+    assert found.total == ShadowCounts(6000.0, 5400.0, 360.0, 180.0)
 
 
 def test_counts_of_another_candidate_are_not_mixed_in(fleet: Fleet) -> None:
     found = fleet.ask(plan_of(samples.PUBLIC, None), candidate="cd" * 32)
-    assert found.answered == 0
+    assert found.given == {}
     assert len(found.refusals) == SITES
+
+
+def test_what_runs_is_said_by_the_sites_that_may_say_it(fleet: Fleet) -> None:
+    said, errors = running_on_sites(fleet.grid(), NODES, Patience(30.0, 0.01))
+    assert errors == []
+    assert said[1] == Running("site-0", told=False)
+    assert said[2] == Running("site-1", True, (CANDIDATE,), (CANDIDATE,))
+    assert len(said) == SITES

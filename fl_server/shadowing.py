@@ -1,0 +1,136 @@
+"""What sites counted of a candidate beside production, and what runs on them: asked over a grid.
+
+Counts are exact under a public plan; else each site has added the evaluation plan's noise, and has
+charged its ledger for it, once for each question.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from fl_common import wire, wire_running
+from fl_common.plan import Instruction, RunPlan
+from fl_common.vocabulary import Refusal, Running, ShadowCounts
+from fl_server.exchange import Exchange, Patience
+
+_NAMES = tuple(field.name for field in fields(ShadowCounts))
+_LEAST_ERRORS = 2.0
+"""A noised number of windows below this many standard errors says nothing of a share of it."""
+
+
+@dataclass
+class ShadowMetrics:
+    """What the sites said of one candidate: ``given`` has each node's counts, as received.
+
+    ``noise`` is the standard deviation of each of a site's counts, 0.0 where they are public.
+    """
+
+    asked: int
+    noise: float
+    given: dict[int, ShadowCounts] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> ShadowCounts:
+        """The sums over sites."""
+        given = [asdict(one) for one in self.given.values()]
+        return ShadowCounts(**{name: sum(one[name] for one in given) for name in _NAMES})
+
+    @property
+    def error(self) -> float:
+        """Standard error of each sum by the noise alone."""
+        return self.noise * math.sqrt(len(self.given))
+
+    def share(self, name: str) -> float | None:
+        """Share of the windows that ``agreed``, ``failed`` or were ``late``; None if not known."""
+        total: dict[str, float] = asdict(self.total)
+        if total["windows"] <= max(_LEAST_ERRORS * self.error, 0.0):
+            return None
+        return min(max(total[name] / total["windows"], 0.0), 1.0)
+
+    def figures(self) -> dict[str, Any]:
+        """For the records, as JSON values: no site by name, no exact count under DP."""
+        return {
+            "sites": len(self.given),
+            "refused": len(self.refusals),
+            "errors": len(self.errors),
+            **asdict(self.total),
+            "noise": self.error,
+            **{f"{name}_share": self.share(name) for name in _NAMES[1:]},
+        }
+
+
+def shadow_on_sites(
+    grid: Grid,
+    plan: RunPlan,
+    round_: int,
+    candidate: str,
+    nodes: Sequence[int],
+    patience: Patience,
+) -> ShadowMetrics:
+    """How ``candidate`` (a component's digest) did beside production on the sites at ``nodes``.
+
+    Each call is a release that each site charges to its ledger; sites without this candidate, or
+    whose plan has no noise for it, are among the refusals.
+    """
+    asked = Instruction(plan, round_, {}, candidate=candidate)
+    noise = plan.evaluation.noise_on_counts if plan.evaluation else 0.0
+    metrics = ShadowMetrics(len(nodes), noise)
+    exchange = Exchange(
+        grid,
+        "query.shadow",
+        wire.InstructionWriter(asked).content,
+        nodes,
+        f"shadow {round_}",
+        patience,
+    )
+    for reply in exchange.replies():
+        _add(reply, metrics)
+    metrics.errors += exchange.late()
+    return metrics
+
+
+def running_on_sites(
+    grid: Grid, nodes: Sequence[int], patience: Patience
+) -> tuple[dict[int, Running], list[str]]:
+    """What each node says that it runs; and why answers are missing."""
+    exchange = Exchange(grid, "query.running", wire.empty, nodes, "running", patience)
+    said, errors = dict[int, Running](), list[str]()
+    for reply in exchange.replies():
+        node = reply.metadata.src_node_id
+        if reply.has_error():
+            errors.append(_words(reply))
+            continue
+        try:
+            said[node] = wire_running.read_running(reply.content)
+        except wire.WireError as error:
+            errors.append(f"node {node}: {error}")
+    return said, errors + exchange.late()
+
+
+def _add(reply: Message, metrics: ShadowMetrics) -> None:
+    """One answer, or why it does not count."""
+    node = reply.metadata.src_node_id
+    if reply.has_error():
+        metrics.errors.append(_words(reply))
+        return
+    try:
+        answer = wire.read_answer(reply.content)
+    except wire.WireError as error:
+        metrics.errors.append(f"node {node}: {error}")
+        return
+    if isinstance(answer, Refusal):
+        metrics.refusals.append(answer)
+    elif isinstance(answer, ShadowCounts) and all(map(math.isfinite, asdict(answer).values())):
+        metrics.given[node] = answer
+    else:
+        metrics.errors.append(f"node {node}: its answer is no finite counts")
+
+
+def _words(reply: Message) -> str:
+    return reply.error.reason or f"error {reply.error.code}"
