@@ -4,6 +4,8 @@ fl-server start --config server.yaml      SuperLink, proxy and the run, kept run
 fl-server enroll SITE                      a key for a site, and the lines for its configuration
 fl-server revoke SITE                      shut it out, at once
 fl-server status                           processes, sites, the newest round
+fl-server running                          which components run on which site
+fl-server shadow                           how a candidate does beside production
 """
 
 import argparse
@@ -65,6 +67,19 @@ def _status(config: Config, options: argparse.Namespace) -> None:
     print(json.dumps(commands.status(config), indent=1))
 
 
+def _running(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.asking import ask_running
+
+    del options
+    print(json.dumps(ask_running(config).values, indent=1))
+
+
+def _shadow(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.asking import ask_shadow
+
+    print(json.dumps(ask_shadow(config, options.component).values, indent=1))
+
+
 class _Parser(argparse.ArgumentParser):
     """Ends with one line for a wrong argument, as for every other bad input."""
 
@@ -80,12 +95,18 @@ def _parser() -> argparse.ArgumentParser:
         ("enroll", _enroll, "make a site's key and let it in"),
         ("revoke", _revoke, "shut a site out, at once"),
         ("status", _status, "processes, sites and the newest round, as JSON"),
+        ("running", _running, "ask sites which components run there, for fl-repo log; JSON"),
+        ("shadow", _shadow, "ask sites how a candidate does beside production, charged; JSON"),
         ("carry-out", _carry_out, "the run alone, as start begins it"),
     ]
     for name, run, words in commands_:
         one = chosen.add_parser(name, help=words, description=words)
         if name in ("enroll", "revoke"):
             one.add_argument("site", help="the site's name")
+        if name == "shadow":
+            one.add_argument(
+                "--component", metavar="NAME", help="the model of the task if not given"
+            )
         if name == "enroll":
             one.add_argument("--to", type=Path, help="folder for the key; default home/handout")
         one.add_argument("--config", type=Path, help="a YAML file over conf/server.yaml")

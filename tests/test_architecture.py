@@ -31,6 +31,7 @@ ONLY_IN = {
         "fl_common/wire.py",
         "fl_common/wire_running.py",
         "fl_server/app.py",
+        "fl_server/asking.py",
         "fl_server/cloud/planning.py",
         "fl_server/cloud/superlink.py",
         "fl_server/evaluation.py",

@@ -205,7 +205,7 @@ class ComponentRepository:
     def history(self, kind: Kind, name: str, stage: Stage) -> list[Event]:
         """The events of a component in ``stage``, oldest first, each verified."""
         entry = self.entry(kind, name, stage)
-        keys = [*self._keys(stage)[0], *self._former_keys(stage)]
+        keys = [*self.keys_of(stage)[0], *self._former_keys(stage)]
         events: list[Event] = []
         digest = entry.event if entry else None
         while digest is not None:
@@ -231,7 +231,7 @@ class ComponentRepository:
         One that is damaged, is about another component, or is not signed with the gates' present
         keys is no verdict and is left out.
         """
-        keys, threshold = self._keys(GATES)
+        keys, threshold = self.keys_of(GATES)
         found = []
         for path in (self.folder / "verdicts" / digest).glob("*.json"):
             with suppress(UpdateRefused):
@@ -279,7 +279,8 @@ class ComponentRepository:
             raise UpdateRefused(f"{path}: is missing or was altered.")
         return Component.from_manifest(path.read_bytes())
 
-    def _keys(self, role: str) -> tuple[list[Key], int]:
+    def keys_of(self, role: str) -> tuple[list[Key], int]:
+        """The public keys of a stage or of the gates, and how many of them must sign."""
         targets = self.signed.targets()
         declared = targets.get_delegated_role(role)
         return [targets.get_key(keyid) for keyid in declared.keyids], declared.threshold

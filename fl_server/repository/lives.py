@@ -1,14 +1,16 @@
 """A component's life in plain words, from its signed history and verdicts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.observations import RUNNING, SHADOW, observations
 from fl_common.components.repository import ComponentRepository
 from fl_common.components.statements import Event, Verdict
 
 _INDENT = "    "
+_NAMED = 10
 
 
 def life(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str]:
@@ -26,10 +28,14 @@ def life(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str
         before[event.stage] = event.version
     for digest, said in verdicts.items():
         told += [(one.at, [_verdict(one, versions[digest])]) for one in said]
+    for digest, version in versions.items():
+        for seen in observations(repository, SHADOW, digest):
+            told.append((seen.at, [f"version {version} {shadow_words(seen.values)}."]))
     for at, lines in sorted(told):
         yield f"{_when(at)}  {lines[0]}"
         yield from (_INDENT + line for line in lines[1:])
     yield from _now(repository, kind, name)
+    yield from _where(repository, versions)
 
 
 def _event(event: Event, component: Component, before: str | None) -> list[str]:
@@ -93,6 +99,45 @@ def _now(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str
             component = entry.component
             first = _for_whom(entry.canary_percent)
             yield f"Now {stage} has version {component.version}{first} since {_when(since)} UTC."
+
+
+def _where(repository: ComponentRepository, versions: Mapping[str, str]) -> Iterator[str]:
+    """Which sites run which version, as they said when they were asked last."""
+    seen = observations(repository, RUNNING, None)
+    if not seen:
+        yield "Where it runs is not known: no site was asked (fl-server running)."
+        return
+    values, at = seen[-1].values, _when(seen[-1].at)
+    for digest, version in versions.items():
+        if names := [site for site, runs in values["sites"].items() if digest in runs]:
+            trying = [site for site in names if digest in values["on_trial"][site]]
+            trial = f", on trial on {', '.join(trying)}" if trying else ""
+            yield f"Version {version} runs on {_listed(names)}{trial}, as of {at} UTC."
+    known = {site for site, runs in values["sites"].items() if versions.keys() & set(runs)}
+    if others := sorted(values["sites"].keys() - known):
+        yield f"It does not run on {_listed(others)}."
+    for words, key in (("did not say what runs there", "untold"), ("away", "away")):
+        if values[key]:
+            yield f"Not known of {_listed(values[key])}: {words}."
+
+
+def shadow_words(values: Mapping[str, Any]) -> str:
+    """What a candidate did beside production, as the sites counted it on held-out windows."""
+    shares = {name: values[f"{name}_share"] for name in ("agreed", "failed", "late")}
+    sites = f"on {values['sites']} site{'s' * (values['sites'] != 1)}"
+    if None in shares.values():
+        return f"ran in the shadow of production {sites}: too few windows for the noise to tell"
+    noise = f", each number with noise of {values['noise']:.3g}" if values["noise"] else ""
+    return (
+        f"ran in the shadow of production {sites}: it agreed in {shares['agreed']:.1%} of about"
+        f" {values['windows']:,.0f} held-out windows, had no answer in {shares['failed']:.1%}, and"
+        f" was late in {shares['late']:.1%}{noise}"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    first = ", ".join(names[:_NAMED]) + (" ..." if len(names) > _NAMED else "")
+    return f"{len(names)} site{'s' * (len(names) != 1)} ({first})"
 
 
 def _for_whom(canary_percent: int | None) -> str:

@@ -1,7 +1,8 @@
 """A site's process for these tests: the real link, app, ledger and store of answers, toy windows.
 
 What it does besides is read before each answer from ``behaviour.json`` in its folder: ``delay``
-(seconds), and ``reply``: an update that an honest site would never let out.
+(seconds), ``reply``: an update that an honest site would never let out, ``shadow``: what it counted
+of any candidate (windows, agreed, failed, late), and ``runs``: the components that run on it.
 """
 
 import json
@@ -20,6 +21,8 @@ import numpy as np
 from flwr.app import Message
 
 from fl_client.app import SiteApp
+from fl_client.components.counts import Counts, Sums
+from fl_client.components.running import Runs
 from fl_client.federation.answering import Answering
 from fl_client.federation.build import build_link
 from fl_client.federation.kept import KeptAnswers
@@ -92,11 +95,25 @@ def behaviour(folder: Path) -> dict[str, Any]:
     return values
 
 
+def shadow(folder: Path, candidate: str | None) -> Counts:
+    sums = behaviour(folder).get("shadow")
+    return Counts(candidate, held_out={"2026-01-01": Sums(*sums)}) if sums else Counts()
+
+
+def running(folder: Path) -> list[Runs]:
+    return [Runs(digest, on_trial=True) for digest in behaviour(folder)["runs"]]
+
+
 def answering(folder: Path) -> Misbehaving:
     """In the trainer's process."""
     logging.basicConfig(level=logging.INFO)
     name, data = folder.name, windows(32)
-    site = Site(name, -1, lambda: data, lambda: data, any_plan)
+    runs = partial(running, folder) if "runs" in behaviour(folder) else None
+    site = Site(
+        *(name, -1, lambda: data, lambda: data, any_plan),
+        shadow_counts=partial(shadow, folder),
+        runs=runs,
+    )
     ledger = Ledger(folder / "ledger.sqlite", time.time, name)
     participation = Participation(ledger, SmallSteps(folder))
     app = SiteApp(lambda config: site, lambda: participation)

@@ -12,6 +12,9 @@ from flwr.app import Message
 
 from fl_client.box import Box
 from fl_client.build import build_box_app
+from fl_client.components.health import Tally
+from fl_client.components.record import Record, Trial, Version, write_record
+from fl_client.components.running import Runs
 from fl_client.home import LEDGER, STORE
 from fl_client.ledger import Ledger
 from fl_client.sensors import Annotation
@@ -166,6 +169,16 @@ def test_a_box_without_a_store_refuses_and_stays(tmp_path: Path, home: Home) -> 
     refused = home.asks(PLAN, 1)
     assert isinstance(refused, Refusal)
     assert refused.reason is RefusalReason.DATA
+
+
+def test_a_box_says_what_runs_where_its_own_configuration_allows_it(home: Home) -> None:
+    box = home.box
+    assert box.site_of({}).runs is None
+    version = Version("ab" * 32, "e", "2", "f")
+    write_record(box.home / "components" / "record.json", Record(trial=Trial(version, Tally())))
+    runs = replace(box, tells_versions=True).site_of({}).runs
+    assert runs is not None
+    assert runs() == [Runs("ab" * 32, on_trial=True)]
 
 
 def _count_on(path: Path, ready: Any, done: Any, sent: Any) -> None:

@@ -1,0 +1,66 @@
+"""What was seen of components on sites: signed with the gates' key, kept beside the repository.
+
+observations/running/<number>.json            what ran where, of all sites that were asked
+observations/shadow/<digest>/<number>.json    what a candidate did beside production
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fl_common.components.files import write_whole
+from fl_common.components.metadata import GATES
+from fl_common.components.repository import ComponentRepository
+from fl_common.components.statements import opened, sign
+from fl_common.errors import UpdateRefused
+
+OBSERVATION_TYPE = "application/vnd.join-the-dots.observation+json"
+RUNNING, SHADOW = "running", "shadow"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """``what`` was seen (``running`` or ``shadow``) of ``component`` (a digest; None: all).
+
+    ``values`` are JSON values, ``at`` the time (RFC 3339).
+    """
+
+    what: str
+    component: str | None
+    values: Mapping[str, Any]
+    at: str
+
+
+def observe(repository: ComponentRepository, observation: Observation) -> None:
+    """Sign the observation with the gates' key and keep it.
+
+    Raises:
+        InvalidConfiguration: the key is missing.
+    """
+    with repository.change():
+        content = sign(asdict(observation), OBSERVATION_TYPE, repository.signed.signers(GATES))
+        folder = _folder(repository, observation.what, observation.component)
+        number = len(list(folder.glob("*.json"))) + 1
+        write_whole(folder / f"{number}.json", content)
+
+
+def observations(
+    repository: ComponentRepository, what: str, component: str | None
+) -> list[Observation]:
+    """Those of ``what`` that the gates' present keys have signed, oldest first."""
+    keys, threshold = repository.keys_of(GATES)
+    found = []
+    for path in _folder(repository, what, component).glob("*.json"):
+        with suppress(UpdateRefused, TypeError):
+            fields = opened(path.read_bytes(), OBSERVATION_TYPE, keys, threshold)
+            found.append(Observation(**fields))
+    return sorted(
+        (one for one in found if (one.what, one.component) == (what, component)),
+        key=lambda one: one.at,
+    )
+
+
+def _folder(repository: ComponentRepository, what: str, component: str | None) -> Path:
+    return repository.folder.joinpath("observations", what, *([component] if component else []))

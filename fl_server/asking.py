@@ -1,0 +1,141 @@
+"""What ``fl-server`` asks the sites of components: which run on them, and how a candidate does.
+
+The answers are signed and kept beside the repository, where ``fl-repo log`` tells them.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from flwr.serverapp import Grid
+
+from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.observations import RUNNING, SHADOW, Observation, observe
+from fl_common.components.repository import ComponentRepository
+from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.plan import RunPlan
+from fl_common.privacy import NoPrivacy
+from fl_common.vocabulary import Running
+from fl_server.cloud.build import Config, home_of
+from fl_server.cloud.home import CloudHome
+from fl_server.cloud.planning import build_run
+from fl_server.cloud.superlink import SuperLink
+from fl_server.exchange import Patience
+from fl_server.incumbents import component_name
+from fl_server.repository.build import open_repository
+from fl_server.shadowing import ShadowMetrics, running_on_sites, shadow_on_sites
+
+_POLL_S = 0.2
+
+
+def ask_running(config: Config) -> Observation:
+    """Ask the connected sites which components run on them, and keep what they say.
+
+    Raises:
+        InvalidConfiguration: a run is being carried out.
+        RunFailed: the server is not running, or no site is connected.
+    """
+    home, repository = home_of(config), _repository(config)
+    names = {path.read_bytes(): path.stem for path in home.sites.glob("*.pub")}
+    with _grid(config, home) as (link, grid, nodes):
+        said, errors = running_on_sites(grid, nodes, _patience(config))
+        name_of = {node.id: names.get(node.public_key, "?") for node in link.nodes()}
+    values = {
+        "sites": {name_of[node]: list(one.components) for node, one in _told(said).items()},
+        "on_trial": {name_of[node]: list(one.on_trial) for node, one in _told(said).items()},
+        "untold": sorted(name_of[node] for node in nodes if node not in _told(said)),
+        "away": sorted(set(names.values()) - {name_of[node] for node in nodes}),
+        "errors": errors,
+    }
+    return _kept(repository, RUNNING, None, values)
+
+
+def ask_shadow(config: Config, name: str | None) -> Observation:
+    """Ask the connected sites how what testing has under ``name`` does beside production.
+
+    Under the configured run's plan: each site charges its ledger for the answer. None: the model of
+    the run's task.
+
+    Raises:
+        InvalidConfiguration: a run is being carried out, the plan has no noise for counts, or there
+            is no candidate.
+        RunFailed: the server is not running, no site is connected, or none gave counts.
+    """
+    repository, plan = _repository(config), _plan(config)
+    candidate = _candidate(repository, name or component_name(plan.task.name))
+    about = (plan, plan.rounds + 1, candidate.digest)
+    with _grid(config, home_of(config)) as (_, grid, nodes):
+        metrics = shadow_on_sites(grid, *about, nodes, _patience(config))
+    if not metrics.given:
+        raise RunFailed(f"No site gave counts of {candidate}: {_first_reason(metrics)}")
+    return _kept(repository, SHADOW, candidate.digest, metrics.figures())
+
+
+def _repository(config: Config) -> ComponentRepository:
+    return open_repository(None, config["publish"]["keys"], home_of(config).components)
+
+
+def _plan(config: Config) -> RunPlan:
+    if config["run"] is None:
+        raise InvalidConfiguration(
+            "run=null", "has no plan under which a site could answer", "Give run=NAME"
+        )
+    plan = build_run(config).plan
+    is_public = isinstance(plan.privacy, NoPrivacy) and plan.privacy.weights == "examples"
+    if plan.evaluation is None and not is_public:
+        raise InvalidConfiguration(
+            f"run={config['run']}",
+            "has a plan without noise for counts, and each site would refuse",
+            "Carry out a run with evaluation=federated",
+        )
+    return plan
+
+
+def _candidate(repository: ComponentRepository, name: str) -> Component:
+    entries = [repository.entry(kind, name, Stage.TESTING) for kind in Kind]
+    found = [entry.component for entry in entries if entry and not entry.retired]
+    if len(found) != 1:
+        raise InvalidConfiguration(
+            name, f"names {len(found)} components in testing", "See what is there: fl-repo list"
+        )
+    return found[0]
+
+
+@contextmanager
+def _grid(config: Config, home: CloudHome) -> Iterator[tuple[SuperLink, Grid, Sequence[int]]]:
+    """The SuperLink, a grid of its own for these questions, and the nodes that are connected."""
+    status = home.read_status()
+    runner = status["children"].get("runner")
+    if status["running"] and runner is not None and not runner["done"]:
+        raise InvalidConfiguration(
+            f"run={status['run']}",
+            "is being carried out, and Flower has one run at a time here",
+            "Ask again when it has ended: fl-server status",
+        )
+    link = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
+    with link.run() as grid:
+        nodes = sorted(grid.get_node_ids())
+        if not nodes:
+            raise RunFailed("No site is connected. See: fl-server status")
+        yield link, grid, nodes
+
+
+def _patience(config: Config) -> Patience:
+    return Patience(config["strategy"]["round_timeout_s"], _POLL_S)
+
+
+def _told(said: dict[int, Running]) -> dict[int, Running]:
+    return {node: one for node, one in said.items() if one.told}
+
+
+def _first_reason(metrics: ShadowMetrics) -> str:
+    told = [f"{one.site} refuses ({one.reason}): {one.detail}" for one in metrics.refusals]
+    return (told + metrics.errors)[0]
+
+
+def _kept(
+    repository: ComponentRepository, what: str, component: str | None, values: dict[str, Any]
+) -> Observation:
+    observation = Observation(what, component, values, repository.now())
+    observe(repository, observation)
+    return observation

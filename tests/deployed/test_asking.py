@@ -1,0 +1,115 @@
+"""``fl-server running`` and ``shadow`` on real processes, and what ``fl-repo log`` says then."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from fl_common.components.description import Component, Kind, Stage
+from fl_server.repository.__main__ import main as repository_main
+from fl_server.repository.build import build_repository, default_keys, load_configuration
+from tests.deployed.fleet import Cloud, TestSite, until
+from tests.samples import TASK
+
+pytestmark = pytest.mark.timeout(600)
+COUNTS = (5000, 4500, 300, 100)
+
+
+@dataclass
+class Fleet:
+    """A server whose run of one round has ended, with two sites; what it said before that."""
+
+    cloud: Cloud
+    sites: dict[str, TestSite]
+    too_early: str
+
+    def ask(self, *words: str) -> dict[str, Any]:
+        done = self.cloud.command(*words)
+        assert done.returncode == 0, done.stderr
+        values: dict[str, Any] = json.loads(done.stdout)
+        return values
+
+    def candidate(self) -> Component:
+        place = self.cloud.home / "components"
+        repository = build_repository(place, default_keys(place), load_configuration(None))
+        entry = repository.entry(Kind.MODEL, TASK.name, Stage.TESTING)
+        assert entry is not None
+        return entry.component
+
+    def shadow_charges(self, name: str) -> int:
+        charged = self.sites[name].rounds_charged()
+        return sum(count for run, count in charged.items() if "/shadow/" in run)
+
+
+@pytest.fixture(scope="module")
+def fleet(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    groups = ({"override /net": "logistic"}, {"override /evaluation": "federated"})
+    changes = {
+        "defaults": ["server", *groups, "_self_"],
+        "rounds": 1,
+        "sites": 2,
+        "privacy": {"sampling_rate": 0.25, "noise_multiplier": 20.0, "epsilon": 100.0},
+        "evaluation": {"every": 1, "noise_multiplier": 5.0, "epsilon": 100.0},
+    }
+    cloud = Cloud(tmp_path_factory.mktemp("asking"), changes)
+    sites = {name: TestSite(cloud, name) for name in ("anna", "ben")}
+    try:
+        cloud.start()
+        until(lambda: "goes on after round 0" in cloud.log("runner"), "the run waits for sites")
+        too_early = cloud.command("running")
+        assert too_early.returncode == 2
+        for site in sites.values():
+            site.enroll()
+            site.behave(shadow=COUNTS, **({"runs": []} if site.name == "anna" else {}))
+            site.process.start()
+        path = cloud.home / "server.json"
+        until(lambda: json.loads(path.read_text())["children"]["runner"]["done"], "the run")
+        yield Fleet(cloud, sites, too_early.stderr)
+    finally:
+        for site in sites.values():
+            if site.process.popen is not None:
+                site.process.kill()
+        cloud.process.stop()
+
+
+def test_while_a_run_is_carried_out_nothing_else_is_asked(fleet: Fleet) -> None:
+    assert "is being carried out" in fleet.too_early.splitlines()[-1]
+
+
+def test_counts_of_a_candidate_come_back_noised_and_charged_and_are_told(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = fleet.shadow_charges("anna")
+    first, second = fleet.ask("shadow"), fleet.ask("shadow", "--component", TASK.name)
+    assert (first["sites"], first["refused"], first["errors"]) == (2, 0, 0)
+    assert first["windows"] != second["windows"], "noise of their own"
+    for values in (first, second):
+        assert values["agreed_share"] == pytest.approx(0.9, abs=0.03)
+        assert values["failed_share"] == pytest.approx(0.06, abs=0.03)
+        assert values["late_share"] == pytest.approx(0.02, abs=0.03)
+    assert fleet.shadow_charges("anna") == before + 2
+    repository_main(["log", TASK.name, "-r", str(fleet.cloud.home / "components")])
+    told = capsys.readouterr().out
+    assert told.count("version 1 ran in the shadow of production on 2 sites: it agreed in") == 2
+
+
+def test_what_runs_where_is_told_as_far_as_the_sites_may_say_it(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anna = fleet.sites["anna"]
+    anna.behave(runs=[fleet.candidate().digest])
+    said = fleet.ask("running")
+    assert said["sites"] == said["on_trial"] == {"anna": [fleet.candidate().digest]}
+    assert (said["untold"], said["away"], said["errors"]) == (["ben"], [], [])
+    repository_main(["log", TASK.name, "-r", str(fleet.cloud.home / "components")])
+    told = capsys.readouterr().out
+    assert "Version 1 runs on 1 site (anna), on trial on anna, as of" in told
+    assert "Not known of 1 site (ben): did not say what runs there." in told
+
+
+def test_an_unknown_component_is_one_line(fleet: Fleet) -> None:
+    done = fleet.cloud.command("shadow", "--component", "nothing")
+    assert done.returncode == 2
+    assert "names 0 components in testing" in done.stderr.splitlines()[-1]
