@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help images up down setup simulate test bench bench-edge bench-repository privacy-table lint bench-deploy
+.PHONY: help images up down setup simulate test test-containers bench bench-edge bench-repository bench-compression privacy-table lint bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +24,11 @@ setup: $(STAMP)  ## Build .venv with the pinned packages; instant when up to dat
 simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds=50"
 	@$(BIN)/python -m simulate $(ARGS)
 
-test: $(STAMP)  ## Run every test; pytest's own options in TESTARGS="-k ledger"
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTARGS)
+test: $(STAMP)  ## Run every test but the containers'; pytest's own options in TESTARGS="-k ledger"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers $(TESTARGS)
+
+test-containers: $(STAMP)  ## Build the images and run the stack, as root: needs docker.io, docker-compose, debootstrap
+	@$(BIN)/python -m pytest tests/containers $(TESTARGS)
 
 bench: $(STAMP)  ## Measure beside other systems; data in DATA, options in BENCHARGS="--only B1"
 	@$(BIN)/python -m benchmarks.run $(BENCHARGS)
@@ -39,23 +42,40 @@ bench-repository: $(STAMP)  ## Measure what the component repository costs sites
 bench-deploy: $(STAMP)  ## Measure a round's overhead on real processes, beside stock Flower
 	@$(BIN)/python -m benchmarks.deploy $(BENCHARGS)
 
+bench-compression: $(STAMP)  ## Measure bytes and accuracy of compressed updates on UCI HAR; archive in DATA
+	@$(BIN)/python -m benchmarks.compression $(BENCHARGS)
+
 privacy-table: $(STAMP)  ## Measure accuracy on UCI HAR at each epsilon; its archive in DATA
 	@$(BIN)/python -m benchmarks.privacy_table
 
 COMPOSE = docker-compose -f stacks/compose.yaml -p join-the-dots
 BASE := debian:bookworm-slim
 
-images: $(STAMP)  ## Build the images of an edge box, the cloud and a broker; base image in BASE
-	@rm -rf stacks/wheels && $(BIN)/python -m pip wheel -q -c constraints.txt -w stacks/wheels .
-	@docker build --network host --build-arg BASE=$(BASE) -t join-the-dots-edge -f stacks/edge/Dockerfile .
-	@docker build --network host -t join-the-dots-cloud -f stacks/cloud/Dockerfile .
-	@docker build --network host --build-arg BASE=$(BASE) -t join-the-dots-broker -f stacks/broker/Dockerfile .
+DOCKER_BUILD = docker build --quiet --network host
+WHEELS := stacks/wheels/.complete
 
-up:  ## Start a broker, a cloud and three edge boxes from the images, and enroll the boxes
+# Of the pinned packages; made anew where the pins have changed.
+$(WHEELS): $(STAMP)
+	@rm -rf $(@D)
+	@$(BIN)/python -m pip wheel --quiet --constraint constraints.txt --wheel-dir $(@D) .
+	@$(BIN)/python -m pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir $(@D) seglearn
+	@touch $@
+
+images: $(WHEELS)  ## Build the images of an edge box, the cloud, a broker and a player; base image in BASE
+	@rm -f stacks/wheels/join_the_dots-*.whl
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir stacks/wheels .
+	@$(DOCKER_BUILD) --build-arg BASE=$(BASE) --tag join-the-dots-edge --file stacks/edge/Dockerfile .
+	@$(DOCKER_BUILD) --tag join-the-dots-cloud --file stacks/cloud/Dockerfile .
+	@$(DOCKER_BUILD) --tag join-the-dots-player --file stacks/player/Dockerfile .
+	@$(DOCKER_BUILD) --build-arg BASE=$(BASE) --tag join-the-dots-broker --file stacks/broker/Dockerfile .
+
+# Each box gets its key, the authority that signed the cloud's certificate, and the repository's root.
+up:  ## Start a broker, a cloud, three edge boxes and a player from the images; enroll the boxes
 	@$(COMPOSE) up -d broker cloud
 	@for site in edge-a edge-b edge-c; do \
-	  until $(COMPOSE) exec -T cloud sh -c "test -f /keys/$$site/$$site.key || \
-	    python -m fl_server enroll $$site 'hosts=[cloud]' --to /keys/$$site"; do sleep 3; done; \
+	  until $(COMPOSE) exec -T cloud sh -c "{ test -f /keys/$$site/$$site.key || \
+	    python -m fl_server enroll $$site 'hosts=[cloud]' --to /keys/$$site; } && \
+	    cp server/components/metadata/1.root.json /keys/$$site/"; do sleep 3; done; \
 	done
 	@$(COMPOSE) up -d
 

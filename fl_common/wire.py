@@ -6,13 +6,14 @@ under a site-level plan, the round's clip norm; its answer is an update, an eval
 Parameters travel as one flat array, in the order of their names, because Flower makes of each array
 objects, and over the network requests, of its own. An instruction says their layout (names and
 shapes); an update has that of its instruction, and no words for another. A compressed update has
-codes, scales and a mask for its arrays. There is no field that could hold a window or a reading.
+codes, scales and a mask for its arrays, all but the scales shortened (``huffman``). There is
+no field that could hold a window or a reading.
 """
 
 import json
 from functools import lru_cache
 from itertools import accumulate
-from math import prod
+from math import ceil, prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from fl_common.compression import Layout, PackedDelta, layout_of
 from fl_common.errors import JoinTheDotsError
+from fl_common.huffman import restore, shorten
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import (
     Evaluation,
@@ -33,12 +35,12 @@ from fl_common.vocabulary import (
 )
 
 _HEAD, _ARRAYS, _VALUES, _LAYOUT = "head", "arrays", "values", "layout"
-_PACKED, _CODES, _SCALES, _MASK = "packed", "codes", "scales", "mask"
+_PACKED, _CODES, _SCALES, _MASK = "packed", "c", "s", "m"  # short: they travel with each update
 _UPDATE, _REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
 SHADOW = "shadow"
 """The query for what a site counted of a candidate."""
 _SUMS = ("windows", "agreed", "failed", "late")
-_FLOAT32, _RAW, _BYTES = "float32", "float32-little-endian", "bytes"
+_FLOAT32, _RAW, _SHORTENED = "float32", "float32-little-endian", "zlib"
 _LITTLE_ENDIAN = np.dtype("<f4")
 _DETAIL_LIMIT = 2000
 _Kind = TypeVar("_Kind", str, int, float, bool)
@@ -239,7 +241,7 @@ def _to_packed(delta: PackedDelta) -> ArrayRecord:
 
 
 def _to_bytes(values: NDArray[np.int8] | NDArray[np.uint8]) -> Array:
-    return Array(str(values.dtype), values.shape, _BYTES, values.tobytes())
+    return Array(str(values.dtype), values.shape, _SHORTENED, shorten(values.tobytes()))
 
 
 def _delta(content: RecordDict, like: Parameters | None) -> Parameters:
@@ -253,20 +255,24 @@ def _delta(content: RecordDict, like: Parameters | None) -> Parameters:
         raise WireError(f"a record {_PACKED!r} where no compressed update may be")
     if not {_SCALES, _CODES} <= set(record) <= {_SCALES, _CODES, _MASK}:
         raise WireError(f"a compressed update of {sorted(record)[:9]}")
-    scales = _from_array(_SCALES, record[_SCALES])
-    codes_K = _from_bytes(record[_CODES], np.int8)
-    mask = _from_bytes(record[_MASK], np.uint8) if _MASK in record else None
+    scales, layout = _from_array(_SCALES, record[_SCALES]), layout_of(like)
+    size = sum(map(prod, layout.values()))
     try:
-        return PackedDelta(layout_of(like), scales, codes_K, mask)
+        codes_K = _from_bytes(record[_CODES], np.int8, size)
+        mask = _from_bytes(record[_MASK], np.uint8, ceil(size / 8)) if _MASK in record else None
+        return PackedDelta(layout, scales, codes_K, mask)
     except ValueError as error:
         raise WireError(f"a compressed update does not fit: {error}") from error
 
 
-def _from_bytes(array: Array, kind: type[_Byte]) -> NDArray[_Byte]:
-    size = len(array.data)
-    if (array.dtype, array.stype, array.shape) != (kind.__name__, _BYTES, (size,)):
-        raise WireError(f"{size} bytes of {array.dtype} {array.shape} as {array.stype}")
-    return np.frombuffer(array.data, kind)
+def _from_bytes(array: Array, kind: type[_Byte], most: int) -> NDArray[_Byte]:
+    """At most ``most`` values, whatever the bytes say; ValueError where they are no such array."""
+    if (array.dtype, array.stype) != (kind.__name__, _SHORTENED):
+        raise ValueError(f"an array of {array.dtype} as {array.stype}, not {_SHORTENED}")
+    values = np.frombuffer(restore(array.data, most), kind)
+    if array.shape != values.shape:
+        raise ValueError(f"{len(values)} values are no array of shape {array.shape}")
+    return values
 
 
 def _config(content: RecordDict, key: str) -> ConfigRecord:

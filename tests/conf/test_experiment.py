@@ -1,10 +1,12 @@
 """A recipe that ships is the recipe that was measured, and can still be changed from outside."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
+from fl_common.compression import Compression
 from fl_common.plan import RunPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan, epsilon_of
 from fl_server.build import FleetFacts, build_plan
@@ -33,7 +35,20 @@ def private(plan: RunPlan) -> PrivacyPlan:
 
 def test_no_recipe_is_without_a_test() -> None:
     recipes = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
-    assert recipes == {"har_private", "har_without_privacy", "opacus_mnist"}
+    assert recipes == {"activity_topk", "har_private", "har_without_privacy", "opacus_mnist"}
+
+
+@pytest.mark.parametrize("privacy", ["window", "none"])
+def test_the_recipe_for_a_tenth_of_each_update(privacy: str) -> None:
+    asked = ("experiment=activity_topk", f"privacy={privacy}")
+    plan, plain = har(*asked), har("task=activity", f"privacy={privacy}")
+    assert plan.compression == Compression(0.1)
+    assert replace(plan, compression=None) == plain
+    assert values(*asked)["strategy"]["optimiser"] == {
+        "_target_": f"{FedAvgM.__module__}.FedAvgM",
+        "learning_rate": 3.0,
+        "momentum": 0.5,
+    }
 
 
 def test_the_private_recipe_for_activities() -> None:
