@@ -8,6 +8,7 @@ python -m simulate --cfg job                                  show the configura
 python -m simulate audit privacy.epsilon=2                    a lower bound on epsilon
 python -m simulate egress                                     what leaves the sites
 python -m simulate engine=live                                real nodes, watched as they predict
+python -m simulate play broker.host=localhost                 recordings to boxes that run elsewhere
 """
 
 import os
@@ -74,7 +75,15 @@ def _egress(config: DictConfig) -> None:
         _exit_if(egress(_values(config), _home(), standard_output()))
 
 
-_COMMANDS: Mapping[str, Callable[[], None]] = {"audit": _audit, "egress": _egress}
+@hydra.main(version_base="1.3", config_path="../conf", config_name="play")
+def _play(config: DictConfig) -> None:
+    from simulate.live.play import play
+
+    with _one_line_errors():
+        play(_values(config))
+
+
+_COMMANDS: Mapping[str, Callable[[], None]] = {"audit": _audit, "egress": _egress, "play": _play}
 """What a first word on the command line selects."""
 
 

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from rich.text import Text
 from fl_client.node.status import read_status
 from fl_client.onnx_model import OnnxModel
 from fl_client.task_checks import check_for_task
-from fl_common.build import build
 from fl_common.components.files import write_whole
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.vocabulary import Task
@@ -27,7 +25,7 @@ from simulate.build import open_world
 from simulate.home import Home
 from simulate.live.fleet import Live, Player
 from simulate.live.processes import CONFIG, Processes, find_mosquitto, write_node
-from simulate.live.recordings import messages, recordings_of, step_of
+from simulate.live.recordings import messages, recordings_of, slicing_of, step_of
 from simulate.live.score import Score, quantile_s
 from simulate.live.shown import Shown, closing_table, remarks
 from simulate.wording import counted
@@ -35,8 +33,6 @@ from simulate.world import World
 
 Config = Mapping[str, Any]
 INTERRUPTED = 130
-_SHIPPED = str(files("conf") / "node.yaml")
-"""What the nodes' configurations begin with."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,40}", re.ASCII)
 
 
@@ -101,9 +97,7 @@ class _Run:
     def _player(self, position: int, port: int) -> Player:
         name, task = self.names[position], self.world.task
         file = write_node(self.folder, name, task, step_of(task), port, self.model)
-        shipped = OmegaConf.to_container(OmegaConf.load(_SHIPPED))
-        assert isinstance(shipped, dict)
-        slicing = build({**shipped["windows"], "step": step_of(task)})
+        slicing = slicing_of(task)
         recordings = recordings_of(self.world.test(), position, task)
         return Player(
             file.parent,

@@ -7,15 +7,21 @@ cut exactly the held-out windows, and what they predict can be compared window b
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from itertools import count
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from fl_client.windows import Slicing
 from fl_client.windows.grid import Grid
+from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats, Task, Windows
 from simulate.world import TestSet
+
+SHIPPED = str(files("conf") / "node.yaml")
+"""What the nodes' configurations begin with."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,13 @@ class Recording:
 class Message:
     """What a player sends ``due_s`` seconds of recorded time after its beginning.
 
+    ``until_ns`` is the stamp that it ends with: its last reading's, or its label's end. It has
     ``rows`` readings, or a label's interval where that is 0. ``closes`` are the starts of the
     windows whose last reading is among them, of which the truth is ``label``.
     """
 
     due_s: float
+    until_ns: int
     payload: bytes
     rows: int
     closes: tuple[int, ...]
@@ -54,6 +62,14 @@ def step_of(task: Task) -> int:
             "Choose task=wearables, task=activity, or your own data with a rate",
         )
     return task.window_shape[0] // task.windows_per_reading
+
+
+def slicing_of(task: Task) -> Slicing:
+    """How a box of the shipped configuration cuts windows, with the held-out windows' step."""
+    shipped = OmegaConf.to_container(OmegaConf.load(SHIPPED))
+    assert isinstance(shipped, dict)
+    slicing: Slicing = build({**shipped["windows"], "step": step_of(task)})
+    return slicing
 
 
 def recordings_of(test: TestSet, group: int, task: Task) -> list[Recording]:
@@ -123,11 +139,12 @@ def _of_recording(
             for end in range(max(row + 1, grid.rows), last + 1)
             if (end - grid.rows) % step == 0
         )
-        due_s = (stamps[last - 1] - first_ns) / 1e9
-        yield Message(due_s, json.dumps(content).encode(), last - row, closes, recording.label)
+        until_ns = stamps[last - 1]
+        due_s, payload = (until_ns - first_ns) / 1e9, json.dumps(content).encode()
+        yield Message(due_s, until_ns, payload, last - row, closes, recording.label)
     label = {"from": base_ns, "to": stamps[-1], "label": recording.label}
     due_s = (stamps[-1] - first_ns) / 1e9
-    yield Message(due_s, json.dumps(label).encode(), 0, (), recording.label)
+    yield Message(due_s, stamps[-1], json.dumps(label).encode(), 0, (), recording.label)
 
 
 def _stamp(base_ns: int, row: int, task: Task) -> int:

@@ -36,7 +36,7 @@ def test_an_image_has_a_base_to_choose_and_runs_as_nobody_special(path: Path) ->
 
 def test_every_service_has_a_read_only_root_and_keeps_its_state_in_a_volume() -> None:
     named = services()
-    assert set(named) == {"broker", "cloud", "edge-a", "edge-b", "edge-c"}
+    assert set(named) == {"broker", "cloud", "edge-a", "edge-b", "edge-c", "player"}
     for name, service in named.items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name

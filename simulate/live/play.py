@@ -1,0 +1,127 @@
+"""``python -m simulate play``: people's recordings to boxes that run elsewhere, without end."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import numpy as np
+from omegaconf import OmegaConf
+
+from fl_common.errors import InvalidConfiguration
+from simulate.build import open_world
+from simulate.live.recordings import Message, messages, recordings_of, slicing_of, step_of
+from simulate.world import TestSet, World
+
+_QOS = 1
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Playing:
+    """What is played to one ``box``, and the file that keeps how far that has got.
+
+    ``messages`` are those from a stamp on, in nanoseconds since 1970, without end.
+    """
+
+    box: str
+    messages: Callable[[int], Iterator[Message]]
+    kept: Path
+
+    def begin(self, now_ns: int, past_s: float) -> int:
+        """The stamp to begin at: as far back as wished, but behind all that was played before."""
+        with contextlib.suppress(OSError, ValueError):
+            return max(now_ns - round(past_s * 1e9), int(self.kept.read_text()))
+        return now_ns - round(past_s * 1e9)
+
+    def has_played(self, until_ns: int) -> None:
+        """Keep that the broker has everything up to ``until_ns``, should this process be killed."""
+        partial_file = self.kept.with_suffix(".partial")
+        partial_file.write_text(str(until_ns))
+        partial_file.replace(self.kept)
+
+
+def play(config: Mapping[str, Any]) -> None:
+    """Until SIGTERM or SIGINT.
+
+    Raises:
+        JoinTheDotsError: data or a value that can't be used.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    _check(config)
+    world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
+    step_of(world.task)
+    boxes = list(config["boxes"])
+    if not 0 < len(boxes) <= len(world.sites):
+        raise InvalidConfiguration(
+            f"boxes={boxes}", f"must be 1 to {len(world.sites)}, as many as have recordings",
+            "Name as many",
+        )  # fmt: skip
+    kept = Path(config["kept"])
+    kept.mkdir(parents=True, exist_ok=True)
+    rows = config["readings_per_message"]
+    plays = [
+        Playing(box, partial(_recorded, world, position, rows), kept / f"{box}.ns")
+        for position, box in enumerate(boxes)
+    ]
+    asyncio.run(_until_stopped(plays, config))
+
+
+def _recorded(world: World, position: int, rows: int, begin_ns: int) -> Iterator[Message]:
+    """The training recordings of the person at ``position`` as a player's messages."""
+    windows, task = world.windows(position), world.task
+    person = TestSet(windows, np.zeros(len(windows), np.int64), (world.sites[position],))
+    return messages(recordings_of(person, 0, task), task, slicing_of(task), rows, begin_ns)
+
+
+async def _until_stopped(plays: Sequence[Playing], config: Mapping[str, Any]) -> None:
+    playing = asyncio.gather(*(_patiently(one, config) for one in plays))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await playing
+
+
+async def _patiently(playing: Playing, config: Mapping[str, Any]) -> None:
+    """Play on and on; where the broker is away, from what it had last."""
+    while True:
+        try:
+            await _one(playing, config)
+        except aiomqtt.MqttError as error:
+            _logger.warning("%s: the broker is away (%s)", playing.box, error)
+            await asyncio.sleep(config["retry_s"])
+
+
+async def _one(playing: Playing, config: Mapping[str, Any]) -> None:
+    broker, began_s = config["broker"], time.time()
+    begin_ns = playing.begin(time.time_ns(), config["past_s"])
+    async with aiomqtt.Client(
+        broker["host"], broker["port"], protocol=aiomqtt.ProtocolVersion.V5
+    ) as sensor:
+        _logger.info("%s: playing from %.0f s ago", playing.box, began_s - begin_ns / 1e9)
+        for message in playing.messages(begin_ns):
+            stamp_s = message.until_ns / 1e9
+            await asyncio.sleep(max(0.0, stamp_s - time.time()))
+            topic = f"sensors/{playing.box}/player" if message.rows else f"labels/{playing.box}"
+            await sensor.publish(topic, message.payload, _QOS)
+            playing.has_played(message.until_ns)
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    rules = (
+        ("past_s", config["past_s"], lambda v: 0 <= v < math.inf, "a number from 0"),
+        ("retry_s", config["retry_s"], lambda v: 0 < v < math.inf, "a number above 0"),
+        ("readings_per_message", config["readings_per_message"],
+         lambda v: type(v) is int and v >= 1, "a whole number from 1"),
+    )  # fmt: skip
+    for name, value, holds, rule in rules:
+        if type(value) not in (int, float) or not holds(value):
+            raise InvalidConfiguration(f"{name}={value}", f"must be {rule}", f"Set {name} to one")
