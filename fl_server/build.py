@@ -55,8 +55,8 @@ def build_plan(
     Raises:
         InvalidConfiguration: a value, or a combination with the fleet, that breaks a rule.
     """
-    for name in ("rounds", "seed"):
-        if not isinstance(config[name], int):
+    for name, kinds in (("rounds", int), ("seed", int | None)):
+        if not isinstance(config[name], kinds):
             raise InvalidConfiguration(
                 f"{name}={config[name]}", "must be a whole number", f"Set {name} to one"
             )

@@ -60,15 +60,15 @@ class Home:
         """The page to show."""
         return self.folder / "report.html"
 
-    def files(self) -> dict[str, Path]:
-        """What a person may want to open, by name."""
+    def files(self, repository: str | None) -> dict[str, Path]:
+        """What a person may want to open, by name; the model went into ``repository``, if given."""
         counts = {"counts": self.counts} if self.counts.is_file() else {}
         return {
             "report": self.report,
             "summary": self.summary,
             "rounds": self.rounds,
             "model": self.model,
-            "repository": self.repository,
+            "repository": Path(repository).absolute() if repository else self.repository,
             **counts,
         }
 

@@ -197,7 +197,7 @@ class Job:
         summary = summarise(plan, results, outcome, ending)
         write_summary(self.home.summary, summary)
         write_report(self.home.report, plan, summary, results, outcome, self._configuration())
-        self.console.finish(summary, outcome, self.home.files())
+        self.console.finish(summary, outcome, self.home.files(self.config["publish"]["repository"]))
 
     def _publish(
         self, plan: RunPlan, run: FederatedRun, proof: ExportProof, outcome: Outcome, sites: int

@@ -32,6 +32,7 @@ from simulate.wording import (
     percent_text,
     refusals_text,
     seconds_text,
+    seed_text,
     share_text,
 )
 
@@ -98,7 +99,7 @@ def _about(summary: Mapping[str, Any]) -> str:
     return (
         f"Federated run of {counted(summary['rounds'], 'round')} on"
         f" {counted(summary['sites'], 'site')}, net {summary['net']}, strategy"
-        f" {summary['strategy']}, seed {summary['seed']}"
+        f" {summary['strategy']}, {seed_text(summary['seed'])}"
     )
 
 

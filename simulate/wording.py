@@ -150,8 +150,13 @@ def title_of(summary: Mapping[str, Any]) -> str:
     """``wearables, cnn1d: 10 sites, 30 rounds, seed 0``."""
     return (
         f"{summary['task']}, {summary['net']}: {counted(summary['sites'], 'site')},"
-        f" {counted(summary['rounds'], 'round')}, seed {summary['seed']}"
+        f" {counted(summary['rounds'], 'round')}, {seed_text(summary['seed'])}"
     )
+
+
+def seed_text(seed: int | None) -> str:
+    """``seed 0``, or where chance came from."""
+    return "chance of the operating system" if seed is None else f"seed {seed}"
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

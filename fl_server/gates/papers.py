@@ -26,8 +26,8 @@ def privacy(privacy: Mapping[str, Any] | None, epsilon_at_most: float) -> Findin
     if privacy.get("noise_generator") != SECURE:
         return Finding(
             False,
-            "its noise was seeded, as in a simulation: who has the seed can take the noise away"
-            " again, so its epsilon protects nobody. Train with seed=null",
+            "its noise was seeded, as usual in a simulation: who has the seed can take the noise"
+            " away again, so its epsilon protects nobody. Train with seed=null",
             values,
         )
     most = min(limit, epsilon_at_most)
