@@ -32,6 +32,7 @@ from simulate.build import build_site_app, create_ledger, fleet_facts, open_worl
 from simulate.console import Console
 from simulate.home import Home
 from simulate.loopback import run_in_process
+from simulate.memory import keep_freed_memory
 from simulate.ray_engine import run_on_ray
 from simulate.report import write_report
 from simulate.results import (
@@ -65,6 +66,7 @@ class Job:
     def run(self, overrides: list[str]) -> None:
         """Plan, train, publish and report."""
         torch.set_num_threads(1)  # a worker process per core beats threads on small nets
+        keep_freed_memory()
         world = open_world(self._yaml("world"))
         plan = self._plan(world)
         roster, incumbent = self._roster(len(world.sites)), self._incumbent(plan)

@@ -1,30 +1,38 @@
 """Convolutions with their own kernel per site.
 
-Kernels of different sites run one after another: a convolution is enough work for one call, and a
-grouped one over all sites is no faster on a CPU.
+Torch's kernels run on all sites of a padded batch at once, each site a group of channels, and on
+others site by site; in memory channels come last, which they are fastest with. Small convolutions
+under DP are products with patches (im2col), which per-sample gradients need in any case.
 """
 
-from typing import Any
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from fl_client.training.stacked.gradients import MatrixGradients
 from fl_client.training.stacked.layers import StackedLayer, Written
+from fl_client.training.stacked.patches import Geometry, as_groups, from_groups
 from fl_client.training.stacked.rows import Slot
 from fl_client.training.stacked.stack import Stack
 
-_NATIVE_CHANNELS = 8
-"""From so many on, torch's own kernels beat products with patches: for images, without DP."""
+_LARGE_PATCH = 256
+"""Entries of a patch from which on torch's kernel beats the product, though patches are needed."""
+
+
+class _Run(NamedTuple):
+    """Rows of ``sites`` that one call computes, with these sites' parameters."""
+
+    rows: tuple[torch.Tensor, ...]
+    sites: int
+    weight: torch.Tensor
+    bias: torch.Tensor | None
 
 
 class StackedConvolution(StackedLayer):
-    """``nn.Conv1d`` or ``nn.Conv2d`` with zero padding, on (N, C, *space).
-
-    A kernel is a matrix on patches (im2col), so its per-sample gradients are a matrix'. Where no
-    per-sample gradient is asked for, torch's own kernels do it if they are faster.
-    """
+    """``nn.Conv1d`` or ``nn.Conv2d`` with zero padding, on (N, C, *space)."""
 
     def __init__(
         self,
@@ -34,150 +42,160 @@ class StackedConvolution(StackedLayer):
         like: nn.Conv1d | nn.Conv2d,
     ) -> None:
         super().__init__(stack, weight_slot, bias_slot)
-        self._kernel, self._stride, self._dilation = like.kernel_size, like.stride, like.dilation
-        self._padding = tuple(int(each) for each in like.padding)
-        self._groups = like.groups
-        self._many_channels = like.in_channels >= _NATIVE_CHANNELS and len(like.kernel_size) > 1
+        self._geometry, self._groups = Geometry.of(like), like.groups
+        self._entries = math.prod(like.kernel_size) * like.in_channels
+        self._is_small = like.groups == 1 and self._entries < _LARGE_PATCH
+        self._channels_last = like.groups == 1 and like.in_channels > 1
+        self._grouped: list[list[torch.Tensor]] = []
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(N, C, *space) to (N, O, *space)."""
-        kept = values.detach() if self._is_native() else self._patches(values.detach())
-        output: torch.Tensor = _Convolve.apply(values, kept, self)  # type: ignore[no-untyped-call]
+        kept = values.detach()
+        if self.stack.private and self._is_small:
+            kept = self._patches(kept)
+        call = len(self.outputs)
+        output: torch.Tensor = _Convolve.apply(values, kept, self, call)  # type: ignore[no-untyped-call]
         return self.remember(kept, output)
 
+    def forget(self) -> None:
+        """Drop the calls."""
+        super().forget()
+        self._grouped.clear()
+
     def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
-        """The kernel's and the bias'."""
-        native = self._is_native()
-        patches = [self._patches(kept) if native else kept for kept in self.activations]
+        """The kernel's as factors, the bias' summed over places."""
         backprops_NOT = _side_by_side([backprop.flatten(2) for backprop in backprops])
-        kernels = _kernel_gradients(backprops_NOT, _side_by_side(patches), self._groups)
-        written: Written = [(self.weight_sum, kernels)]
+        kernels: MatrixGradients | torch.Tensor
+        if self._groups == 1:
+            kernels = MatrixGradients(backprops_NOT, self._seen, self._entries)
+        else:
+            kernels = self._group_by_group(backprops_NOT)
+        written: Written = [(self._patch_order(self.weight_sum), kernels)]
         if self.bias is not None:
             written.append((self.bias_sum, backprops_NOT.sum(2)))
         return written
 
     def write_sums(self, backprops: list[torch.Tensor]) -> None:
-        """By torch's own kernel, or as one product with patches."""
-        if self._is_native():
-            self.write_nothing()
-            for activations, backprop in zip(self.activations, backprops, strict=True):
-                self._add_native_sums(activations, backprop)
-            return
-        backprops_NOT = _side_by_side([backprop.flatten(2) for backprop in backprops])
-        kernels = MatrixGradients(backprops_NOT, _side_by_side(self.activations))
-        self.weight_sum.copy_(kernels.plain_sum(self.stack).view(self.weight_sum.shape))
-        if self.bias is not None:
-            self.bias_sum.copy_(self.stack.plain_sum(backprops_NOT.sum(2)))
+        """By torch's kernel, in the same call as the gradient of the values where there is one."""
+        self.write_nothing()
+        for call, (values, backprop) in enumerate(zip(self.activations, backprops, strict=True)):
+            if call not in self.early:
+                self.backward(call, backprop, values, wants_values=False)
+            weight, bias = self.early[call]
+            self.weight_sum.add_(weight)
+            if self.bias is not None:
+                self.bias_sum.add_(bias)
 
     def convolve(self, values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-        """The output, from ``kept``: patches, or the values themselves; site by site."""
-        biases = [None] * self.stack.sites if self.bias is None else self.bias
-        space = self._space(values)
+        """The output, from ``kept``: patches, or the values themselves."""
+        space = self._geometry.places(values)[4 - values.dim() :]
         output = values.new_empty(values.shape[0], self.weight.shape[1], *space)
-        parts = (self.stack.split(kept), self.weight, biases, self.stack.split(output))
-        for part, weight, bias, target in zip(*parts, strict=True):
-            if self._is_native():
-                target.copy_(self._native(part, weight, bias))
-            else:
-                _multiply(part, weight, bias, target.flatten(2))
+        if self.stack.private and self._is_small:
+            self._multiply(kept, output.flatten(2))
+            return output
+        grouped, geometry = [], self._geometry
+        for (part, target), sites, weight, bias in self._runs(values, output):
+            grouped.append(as_groups(part, sites))
+            together = torch.convolution(
+                grouped[-1], weight, bias, geometry.stride, geometry.padding, geometry.dilation,
+                False, [0, 0], self._groups * sites,
+            )  # fmt: skip
+            from_groups(together, target, sites)
+        self._grouped.append(grouped)
         return output
 
-    def input_gradient(self, backprop: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """The gradient of ``values``, site by site."""
-        parts = zip(self.stack.split(backprop), self.stack.split(values), self.weight, strict=True)
-        wanted = [True, False, False]
-        gradients = [self._backward(*part, wanted)[0] for part in parts if part[0].numel()]
-        return gradients[0] if len(gradients) == 1 else torch.cat(gradients)
-
-    def _add_native_sums(self, values: torch.Tensor, backprop: torch.Tensor) -> None:
-        parts = zip(self.stack.split(backprop), self.stack.split(values), self.weight, strict=True)
-        wanted = [False, True, self.bias is not None]
-        for site, part in enumerate(parts):
-            if part[0].numel():
-                _, weight, bias = self._backward(*part, wanted)
-                self.weight_sum[site] += weight
-                if self.bias is not None:
-                    self.bias_sum[site] += bias
-
-    def _is_native(self) -> bool:
-        return self._groups > 1 or (self._many_channels and not self.stack.private)
-
-    def _native(
-        self, values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    def backward(
+        self, call: int, backprop: torch.Tensor, values: torch.Tensor, *, wants_values: bool = True
     ) -> torch.Tensor:
-        return torch.convolution(
-            values, weight, bias, self._stride, self._padding, self._dilation, False,
-            [0] * len(self._stride), self._groups,
-        )  # fmt: skip
+        """The gradient of ``values``; without DP the parameters' sums are kept beside it."""
+        geometry, wants_sums = self._geometry, not self.stack.private
+        wanted = [wants_values, wants_sums, wants_sums and self.bias is not None]
+        gradient = torch.empty_like(values) if wants_values else values
+        sums = []
+        for place, run in enumerate(self._runs(backprop, values, gradient)):
+            grown, part, target = run.rows
+            kept = self._grouped[call][place] if self._grouped else as_groups(part, run.sites)
+            found = torch.ops.aten.convolution_backward(
+                as_groups(grown, run.sites), kept, run.weight, [len(run.weight)], geometry.stride,
+                geometry.padding, geometry.dilation, False, [0, 0], self._groups * run.sites,
+                wanted,
+            )  # fmt: skip
+            if wants_values:
+                from_groups(found[0], target, run.sites)
+            sums.append(found[1:])
+        if wants_sums:
+            self.early[call] = self._joined(sums)
+        return gradient
 
-    def _backward(
-        self, backprop: torch.Tensor, values: torch.Tensor, weight: torch.Tensor, wanted: list[bool]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        gradients: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = (
-            torch.ops.aten.convolution_backward(
-                backprop, values, weight, [weight.shape[0]], self._stride, self._padding,
-                self._dilation, False, [0] * len(self._stride), self._groups, wanted,
-            )
-        )  # fmt: skip
-        return gradients
+    def _joined(
+        self, sums: list[tuple[torch.Tensor, torch.Tensor]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sums of all runs in the form of the parameters."""
+        weight = torch.cat([each for each, _ in sums]).view(self.weight.shape)
+        if self.bias is None:
+            return weight, weight
+        return weight, torch.cat([each for _, each in sums]).view(self.bias.shape)
 
-    def _space(self, values: torch.Tensor) -> tuple[int, ...]:
-        """The output's size along each axis of space."""
-        axes = zip(
-            values.shape[2:], self._padding, self._dilation, self._kernel, self._stride, strict=True
-        )
-        return tuple((n + 2 * pad - dil * (k - 1) - 1) // step + 1 for n, pad, dil, k, step in axes)
+    def _runs(self, *values: torch.Tensor) -> Iterator[_Run]:
+        """All sites where the batch is padded, else one after another."""
+        shape = (-1, self.weight.shape[2], *self._geometry.kernel)
+        if self.stack.padded:
+            bias = None if self.bias is None else self.bias.flatten()
+            yield _Run(values, self.stack.sites, self.weight.reshape(shape), bias)
+            return
+        biases = [None] * self.stack.sites if self.bias is None else self.bias
+        parts = zip(*map(self.stack.split, values), strict=True)
+        for part, weight, bias in zip(parts, self.weight, biases, strict=True):
+            if len(part[0]):
+                yield _Run(part, 1, weight.reshape(shape), bias)
+
+    def _multiply(self, patches_NIT: torch.Tensor, into_NOT: torch.Tensor) -> None:
+        """``weight @ patches + bias``, site by site, written to ``into_NOT``."""
+        kernels_SOI = self._patch_order(self.weight).flatten(2)
+        biases = [None] * self.stack.sites if self.bias is None else self.bias
+        parts = (self.stack.split(patches_NIT), kernels_SOI, biases, self.stack.split(into_NOT))
+        for patches_BIT, kernel_OI, bias_O, into_BOT in zip(*parts, strict=True):
+            kernel_BOI = kernel_OI.expand(len(patches_BIT), -1, -1)
+            if bias_O is None:
+                torch.bmm(kernel_BOI, patches_BIT, out=into_BOT)
+            else:
+                bias_BOT = bias_O[:, None].expand(into_BOT.shape)
+                torch.baddbmm(bias_BOT, kernel_BOI, patches_BIT, out=into_BOT)
 
     def _patches(self, values: torch.Tensor) -> torch.Tensor:
-        """What each output place sees: (N, C * kernel, T), T the places of the output."""
-        padding = [side for each in reversed(self._padding) for side in (each, each)]
-        padded = functional.pad(values, padding) if any(padding) else values.contiguous()
-        samples, channels, *steps = padded.stride()
-        dilated = [step * each for step, each in zip(steps, self._dilation, strict=True)]
-        strided = [step * each for step, each in zip(steps, self._stride, strict=True)]
-        overlapping = padded.as_strided(
-            (*values.shape[:2], *self._kernel, *self._space(values)),
-            (samples, channels, *dilated, *strided),
-        )
-        return overlapping.flatten(2 + len(steps)).flatten(1, 1 + len(steps))
+        return self._geometry.patches(values, channels_last=self._channels_last)
+
+    def _patch_order(self, kernels: torch.Tensor) -> torch.Tensor:
+        """A view of kernels (S, O, C, *kernel) with their entries in the order of a patch's."""
+        return kernels.movedim(2, -1) if self._channels_last else kernels
+
+    def _seen(self, rows: slice) -> torch.Tensor:
+        """The patches of some samples, those of all calls side by side."""
+        kept = [each[rows] for each in self.activations]
+        return _side_by_side(kept if self._is_small else [self._patches(each) for each in kept])
+
+    def _group_by_group(self, backprops_NOT: torch.Tensor) -> torch.Tensor:
+        """Each sample's gradient of a grouped kernel, (N, entries)."""
+        left = backprops_NOT.unflatten(1, (self._groups, -1)).flatten(0, 1)
+        right = self._seen(slice(None)).unflatten(1, (self._groups, -1)).flatten(0, 1)
+        return torch.bmm(left, right.transpose(1, 2)).view(len(backprops_NOT), -1)
 
 
 class _Convolve(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, values: torch.Tensor, kept: torch.Tensor, layer: StackedConvolution
+        ctx: Any, values: torch.Tensor, kept: torch.Tensor, layer: StackedConvolution, call: int
     ) -> torch.Tensor:
         ctx.save_for_backward(values)
-        ctx.layer = layer
+        ctx.layer, ctx.call = layer, call
         return layer.convolve(values, kept)
 
     @staticmethod
-    def backward(ctx: Any, *backprops: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return ctx.layer.input_gradient(backprops[0], ctx.saved_tensors[0]), None, None
-
-
-def _multiply(
-    patches_BKT: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, into: torch.Tensor
-) -> None:
-    """``weight @ patches + bias``, written to ``into`` (B, O, T)."""
-    weight_BOK = weight.flatten(1).expand(patches_BKT.shape[0], -1, -1)
-    if bias is None:
-        torch.bmm(weight_BOK, patches_BKT, out=into)
-    else:
-        torch.baddbmm(bias[:, None].expand(into.shape), weight_BOK, patches_BKT, out=into)
+    def backward(ctx: Any, *backprops: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        (values,) = ctx.saved_tensors
+        return ctx.layer.backward(ctx.call, backprops[0], values), None, None, None
 
 
 def _side_by_side(calls_NXT: list[torch.Tensor]) -> torch.Tensor:
     """The places of all calls in a row."""
     return calls_NXT[0] if len(calls_NXT) == 1 else torch.cat(calls_NXT, dim=2)
-
-
-def _kernel_gradients(
-    backprops_NOT: torch.Tensor, patches_NIT: torch.Tensor, groups: int
-) -> MatrixGradients | torch.Tensor:
-    if groups == 1:
-        return MatrixGradients(backprops_NOT, patches_NIT)
-    left = backprops_NOT.unflatten(1, (groups, -1)).flatten(0, 1)
-    right = patches_NIT.unflatten(1, (groups, -1)).flatten(0, 1)
-    product = torch.bmm(left, right.transpose(1, 2))
-    return product.view(len(backprops_NOT), -1)

@@ -24,7 +24,8 @@ class StackedLayer(nn.Module):
     """One layer's parameters, and its calls in this step (a recurrent net makes many).
 
     ``activations`` and ``outputs`` are those of each call; ``outputs`` are the points whose
-    gradients, the backprops, autograd is asked for.
+    gradients, the backprops, autograd is asked for. ``early`` are gradients of weight and bias
+    that a call's backward pass has computed beside that of its values.
     """
 
     weight: torch.Tensor
@@ -38,6 +39,7 @@ class StackedLayer(nn.Module):
         self._slots = (weight_slot, bias_slot)
         self.activations: list[torch.Tensor] = []
         self.outputs: list[torch.Tensor] = []
+        self.early: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def bind(self, rows_SP: torch.Tensor, sums_SP: torch.Tensor) -> None:
         """Take parameters from ``rows_SP`` and leave gradients in ``sums_SP``, as views."""
@@ -64,6 +66,7 @@ class StackedLayer(nn.Module):
         """Drop the calls."""
         self.activations.clear()
         self.outputs.clear()
+        self.early.clear()
 
     def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
         """Each parameter's gradients, from the backprops of all calls in order."""
@@ -102,7 +105,7 @@ class StackedLinear(StackedLayer):
     def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
         """The matrix' as factors, the bias' summed over places."""
         backprops_NOT, activations_NIT = _by_place(backprops), _by_place(self.activations)
-        written: Written = [(self.weight_sum, MatrixGradients(backprops_NOT, activations_NIT))]
+        written: Written = [(self.weight_sum, MatrixGradients.of(backprops_NOT, activations_NIT))]
         if self.bias is not None:
             written.append((self.bias_sum, backprops_NOT.sum(2)))
         return written
@@ -126,67 +129,6 @@ class StackedLinear(StackedLayer):
         torch.bmm(backprop_SXO.transpose(1, 2), activations_SXI, out=self.weight_sum)
         if self.bias is not None:
             torch.sum(backprop_SXO, 1, out=self.bias_sum)
-
-
-class StackedNorm(StackedLayer):
-    """Scale and shift behind a group or layer normalisation; ``plain`` normalises without them.
-
-    A group normalisation has one entry per channel of (N, C, *space), a layer normalisation one
-    per entry of the last axes.
-    """
-
-    def __init__(
-        self,
-        stack: Stack,
-        weight_slot: Slot,
-        bias_slot: Slot | None,
-        plain: nn.GroupNorm | nn.LayerNorm,
-    ) -> None:
-        super().__init__(stack, weight_slot, bias_slot)
-        self.plain = plain
-        self._by_channel = isinstance(plain, nn.GroupNorm)
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Same shape."""
-        normalised = self.plain(values)
-        scaled = normalised * self._spread(self.weight, values)
-        if self.bias is not None:
-            scaled = scaled + self._spread(self.bias, values)
-        return self.remember(normalised.detach(), scaled)
-
-    def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
-        """Sums over the places that share an entry."""
-        written: Written = [(self.weight_sum, self._scales_NX(backprops))]
-        if self.bias is not None:
-            shifts_NX = _total([self._gather(each) for each in backprops])
-            written.append((self.bias_sum, shifts_NX))
-        return written
-
-    def write_sums(self, backprops: list[torch.Tensor]) -> None:
-        """See ``StackedLayer``."""
-        for target, gradients_NX in self.sample_gradients(backprops):
-            assert isinstance(gradients_NX, torch.Tensor)
-            target.copy_(self.stack.plain_sum(gradients_NX).view(target.shape))
-
-    def _scales_NX(self, backprops: list[torch.Tensor]) -> torch.Tensor:
-        calls = zip(self.activations, backprops, strict=True)
-        return _total([self._gather(backprop * normalised) for normalised, backprop in calls])
-
-    def _spread(self, parameter_SX: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """Each sample's own parameter, so that it broadcasts against (N, ...)."""
-        own = parameter_SX.index_select(0, self.stack.site_of_row_N)
-        free = [1] * (values.dim() - own.dim())
-        entries = own.shape[1:]
-        return own.view(-1, *((*entries, *free) if self._by_channel else (*free, *entries)))
-
-    def _gather(self, gradients: torch.Tensor) -> torch.Tensor:
-        if self._by_channel:
-            return gradients.reshape(*gradients.shape[:2], -1).sum(2)
-        return gradients.reshape(gradients.shape[0], -1, self.weight[0].numel()).sum(1)
-
-
-def _total(calls: list[torch.Tensor]) -> torch.Tensor:
-    return calls[0] if len(calls) == 1 else torch.stack(calls).sum(0)
 
 
 def _by_place(calls: list[torch.Tensor]) -> torch.Tensor:

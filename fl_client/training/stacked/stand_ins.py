@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from fl_client.training.stacked.convolution import StackedConvolution
-from fl_client.training.stacked.layers import StackedLayer, StackedLinear, StackedNorm
+from fl_client.training.stacked.layers import StackedLayer, StackedLinear
+from fl_client.training.stacked.normalisation import StackedGroupNorm, StackedLayerNorm
 from fl_client.training.stacked.pooling import HalvingMaxPool
 from fl_client.training.stacked.rows import Slot, Slots
 from fl_client.training.stacked.stack import Stack
@@ -79,13 +80,12 @@ def _convolution(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> 
 
 
 def _group_norm(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
-    plain = nn.GroupNorm(module.num_groups, module.num_channels, module.eps, affine=False)
-    return StackedNorm(stack, weight, bias, plain)
+    return StackedGroupNorm(stack, weight, bias, module)
 
 
 def _layer_norm(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
     plain = nn.LayerNorm(module.normalized_shape, module.eps, elementwise_affine=False)
-    return StackedNorm(stack, weight, bias, plain)
+    return StackedLayerNorm(stack, weight, bias, plain)
 
 
 _BUILDERS: Mapping[Any, Callable[[Any, Stack, Slot, Slot | None], StackedLayer]] = {

@@ -25,10 +25,14 @@ _CALL_BYTES = 512 * 1024
 """Small layers: as many sites at once, padded alike, as make calls of so many bytes."""
 
 _FEW_SITES = 4
-"""Where fewer would be that many, padding costs more than it saves: batches stay as they are."""
+"""Where fewer would be that many, padding Poisson samples, which are of all sizes, costs more than
+it saves: they stay as they are."""
 
-_LARGE_CALL_BYTES = 8 * 2**20
+_LARGE_CALL_BYTES = 4 * 2**20
 """Then, as many sites at once as make calls of so many bytes: a step's overhead is shared."""
+
+_LARGE_PADDED_BYTES = 2 * 2**20
+"""The same for batches without DP, of which only an epoch's last is padded: within the cache."""
 
 _ROWS = 6
 """Rows of P entries per site: parameters, global ones, gradients, noise, an optimiser's state."""
@@ -55,7 +59,8 @@ class Way(Protocol):
 class ManySites:
     """Many sites at once: padded to one batch size where that is cheap, else as they are.
 
-    Which of both depends on plan and site alone, never on the cohort.
+    Which of both depends on plan and site alone, never on the cohort. ``largest`` and ``total`` are
+    the net's footprint (``StackedNet.footprint``).
     """
 
     def __init__(self, net: StackedNet, largest: int, total: int) -> None:
@@ -66,7 +71,7 @@ class ManySites:
         width, windows = alike[0].width, max(ready.data.nbytes for ready in alike)
         parameters = _ROWS * 4 * width_of_row(self._net.slots)
         per_site = parameters + _ACTIVATIONS * width * self._total + windows
-        wanted = self._padded(width) or _LARGE_CALL_BYTES // (self._largest * width)
+        wanted = self._padded(alike[0]) or _LARGE_CALL_BYTES // (self._largest * width)
         return max(1, min(wanted, budget // per_site))
 
     def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
@@ -76,7 +81,7 @@ class ManySites:
         ordered = [stack[place] for place in order]
         batches = [ready.batches for ready in ordered]
         windows = [ready.data.labels.numel() for ready in ordered]
-        if self._padded(width):
+        if self._padded(ordered[0]):
             steps = padded_steps(batches, windows, width, mean)
         else:
             steps = exact_steps(batches, windows, mean)
@@ -91,10 +96,13 @@ class ManySites:
             deltas[place] = from_row(delta_P, self._net.slots) if is_finite else None
         return deltas
 
-    def _padded(self, width: int) -> int:
-        """How many sites make a padded stack; 0 where batches stay as they are."""
-        sites = _CALL_BYTES // (self._largest * width)
-        return sites if sites >= _FEW_SITES else 0
+    def _padded(self, ready: ReadyTask) -> int:
+        """How many sites like this one make a padded stack; 0 where batches stay as they are."""
+        call_bytes = self._largest * ready.width
+        sites = _CALL_BYTES // call_bytes
+        if sites >= _FEW_SITES:
+            return sites
+        return 0 if _is_private(ready.task) else max(1, _LARGE_PADDED_BYTES // call_bytes)
 
 
 class OneByOne:
