@@ -50,7 +50,7 @@ class Attacker:
     def see(self, parameters: Parameters, delta: Parameters) -> None:
         """Take in the site's update of a round that began at ``parameters``."""
         load_parameters(self._body, parameters)
-        descent_D = -torch.cat([torch.from_numpy(delta[name]).flatten() for name in self._names])
+        descent_D = torch.from_numpy(-np.concatenate([delta[name].ravel() for name in self._names]))
         common_D = self._clipped_sum(*self._known) + self._clipped_sum(*self._canaries) / 2
         common_D /= common_D.norm().clamp(min=_LEAST)
         descent_D -= (descent_D @ common_D) * common_D
