@@ -226,7 +226,7 @@ class WatchedNoise:
     """
 
     _HEAD = 16
-    _last_of_all = torch.empty(0)
+    _last_of_all = b""
 
     def __init__(self, source: NoiseSource) -> None:
         self._source = source
@@ -234,16 +234,16 @@ class WatchedNoise:
         self._numbers = 0
         self._sum_of_squares = 0.0
         self._repeated = False
-        self._last_head = torch.empty(0)
+        self._last_head = b""
 
     def standard_normal(self, size: int) -> torch.Tensor:
         """Shape (size,), float32, from the watched source."""
         noise = self._source.standard_normal(size)
-        head = noise[: self._HEAD].clone()
-        self._repeated = self._repeated or torch.equal(head, self._last_head)
+        head = noise.numpy()[: self._HEAD].tobytes()
+        self._repeated = self._repeated or head == self._last_head
         self._last_head = head
         if not isinstance(self._source, SeededNoise):
-            self._repeated = self._repeated or torch.equal(head, WatchedNoise._last_of_all)
+            self._repeated = self._repeated or head == WatchedNoise._last_of_all
             WatchedNoise._last_of_all = head
         self._draws += 1
         self._numbers += noise.numel()
