@@ -15,7 +15,8 @@ from fl_common.vocabulary import RefusalReason
 SPENDS_NOTHING = frozenset(
     {RefusalReason.BUDGET, RefusalReason.DATA, RefusalReason.PLAN, RefusalReason.LEDGER}
 )
-"""Reasons that a site gives before its ledger is debited."""
+"""Reasons that a site gives before its first gradient: nothing noised has left, even where its
+ledger was debited in vain."""
 
 
 class Tally:

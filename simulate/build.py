@@ -5,6 +5,7 @@ opens its data and its ledger once, however often the client app is sent to it.
 """
 
 import time
+from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from fl_client.app import SiteApp
 from fl_client.build import build_participation
 from fl_client.ledger import Ledger
+from fl_client.ledger_counter import counter_beside
 from fl_client.participation import Participation, Site
 from fl_common.build import build
+from fl_common.errors import LedgerError
+from fl_common.plan import RunPlan
+from fl_common.privacy import NoPrivacy
 from fl_server.build import FleetFacts
 from simulate.fleet import Fleet
 from simulate.world import World
@@ -43,13 +48,24 @@ def fleet_facts(world: World) -> FleetFacts:
     return FleetFacts(sites, min(sizes), max(sizes))
 
 
-def create_ledger(path: Path) -> None:
+def create_ledger(path: Path, plan: RunPlan, done: int) -> None:
     """The fleet's ledger at ``path``, made before the first round: a full disk ends a run here.
+
+    ``done`` rounds of ``plan`` are behind a run that is resumed, and the ledger must know of them.
 
     Raises:
         LedgerError: it can't be written, or the one that is there can't be trusted.
     """
-    Ledger(path, time.time, _LEDGER_OWNER).close()
+    spent = done > 0 and not isinstance(plan.privacy, NoPrivacy)
+    forgotten = LedgerError(
+        f"{path}: has no charge of run {plan.run}, of which {done} rounds are done: it is missing,"
+        " or another run's. Put the run's own ledger and counter back, or begin a new run."
+    )
+    if spent and not (path.exists() or counter_beside(path).exists()):
+        raise forgotten
+    with closing(Ledger(path, time.time, _LEDGER_OWNER)) as ledger:
+        if spent and not any(ledger.plan_of(site, plan.run) for site in ledger.sites()):
+            raise forgotten
 
 
 def build_site_app(world_yaml: str, trainer_yaml: str, ledger: Path) -> SiteApp:

@@ -81,7 +81,7 @@ class Job:
         done = run.resume()
         if not self.config["resume"]:
             self.home.write_record(plan.run, overrides)
-        create_ledger(self.home.ledger)
+        create_ledger(self.home.ledger, plan, done)
         self._log = RoundLog(self.home.rounds, keep_until=done)
         self._start(plan, len(world.sites), done)
         self._engine(run, len(world.sites))

@@ -12,10 +12,15 @@ from pathlib import Path
 import pytest
 
 from fl_client.__main__ import main as fl_client
+from fl_client.ledger import Charge, Ledger
 from fl_client.ledger_counter import counter_beside
 from simulate.__main__ import main as simulate
+from tests import samples
 
 LEDGER = "ledger.sqlite"
+OF_ANOTHER_RUN = Charge(
+    *("person-01", "another", 1, "plan", samples.WINDOW_PRIVACY), ("recording-003",), (18,), True
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +69,18 @@ def remove_counter(folder: Path) -> None:
     counter_beside(folder / LEDGER).unlink()
 
 
+def remove_both(folder: Path) -> None:
+    remove(folder)
+    remove_counter(folder)
+
+
+def exchange(folder: Path) -> None:
+    """Put a whole ledger of the same fleet, with its own counter, in the ledger's place."""
+    remove_both(folder)
+    with closing(Ledger(folder / LEDGER, lambda: 0.0, "fleet")) as other:
+        other.debit([OF_ANOTHER_RUN])
+
+
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [
@@ -71,6 +88,8 @@ def remove_counter(folder: Path) -> None:
         (cut, "ends at line 3, and its counter has counted 6"),
         (remove, "is missing, and its counter"),
         (remove_counter, "fl-client ledger adopt"),
+        (remove_both, "has no charge of run"),
+        (exchange, "has no charge of run"),
     ],
 )
 def test_run_does_not_go_on_with_a_spoilt_ledger(
