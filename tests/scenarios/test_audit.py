@@ -2,13 +2,12 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.cohort import CohortTrainer
@@ -196,27 +195,6 @@ def test_each_update_is_judged_at_the_parameters_that_its_round_began_at(
     assert not any(array.any() for array in seen[0].values())  # a logistic net begins at zero
     assert [params.digest(p) for p in seen[1:]] == [params.digest(p) for p in ends[:2]]
     assert len({params.digest(p) for p in seen}) == 3
-
-
-@pytest.fixture
-def every_warning() -> Iterator[None]:
-    """Torch warns of one thing once in a process, and another test may have been the first."""
-    torch.set_warn_always(True)
-    yield
-    torch.set_warn_always(False)
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.usefixtures("every_warning")
-def test_an_update_as_it_came_off_the_wire_is_read_without_a_warning() -> None:
-    plan, windows = samples.plan(task=TASK), SmallWorld().windows(1)
-    attacker = Attacker(plan, windows, windows)
-    nothing = parameters_of(build_net(plan.net, plan.task))
-    update = {name: array + 1 for name, array in nothing.items()}
-    for array in update.values():
-        array.flags.writeable = False
-    attacker.see(nothing, update)
-    assert attacker.scores_M.any()
 
 
 def test_guesses_do_not_depend_on_the_coins_but_through_the_updates() -> None:
