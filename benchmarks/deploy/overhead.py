@@ -1,21 +1,20 @@
-"""``make bench-deploy``: what a round costs beside training, on real processes of this machine.
+"""What a round costs beside training, beside stock Flower.
 
 Three sites behind one SuperLink with TLS and node authentication, in one run after the other:
 stock Flower (a process for each message), and this project's link with its resident trainer. Both
 answer the same message with the same app, which imports torch and Opacus and returns what it got.
 """
 
-import argparse
-import json
 import os
+import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,11 @@ from flwr.serverapp import Grid
 
 from fl_client.federation.answering import identify
 from fl_client.federation.connection import Address
-from fl_client.federation.link import Link, Pace
+from fl_client.federation.figures import Figures
+from fl_client.federation.link import Link
 from fl_client.federation.trainer import ResidentTrainer
+from fl_client.node.build import read_config
+from fl_common.build import build
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.children import Restarting
 from fl_server.cloud.home import LOOPBACK, CloudHome
@@ -35,6 +37,7 @@ from fl_server.cloud.superlink import BUNDLE
 
 SITES = 3
 _WARM_UP = 1
+_IMPORTS = "imports.txt"
 _APP = b"""\
 import opacus
 import torch
@@ -52,10 +55,13 @@ _PROJECT = BUNDLE["pyproject.toml"].replace(b"installed:app", b"bench_app:app")
 STOCK = {"pyproject.toml": _PROJECT, "bench_app.py": _APP}
 
 
-def echo() -> Callable[[Message], Message]:
-    """The same app in a resident trainer."""
+def echo(imports: Path) -> Callable[[Message], Message]:
+    """The same app in a resident trainer, which notes in ``imports`` that it has imported torch."""
     import opacus  # noqa: F401
     import torch  # noqa: F401
+
+    with imports.open("a") as file:
+        file.write(f"{os.getpid()}\n")
 
     def answer(message: Message) -> Message:
         identify(message)
@@ -68,7 +74,7 @@ def overhead(grid: Grid, rounds: int) -> list[float]:
     """Seconds of each round after the warm-up; the app itself takes none."""
     while len(nodes := list(grid.get_node_ids())) < SITES:
         time.sleep(0.2)
-    arrays = {f"w{k}": Array(np.zeros(1000, np.float32)) for k in range(8)}
+    arrays = {"values": Array(np.zeros(8000, np.float32))}
     seconds = []
     for round_ in range(rounds + _WARM_UP):
         began = time.monotonic()
@@ -90,14 +96,16 @@ def overhead(grid: Grid, rounds: int) -> list[float]:
 
 @contextmanager
 def resident(front: Front, home: CloudHome, port: int) -> Iterator[None]:
-    """Three links of this project, each with its trainer."""
-    stop, pace = threading.Event(), Pace(0.1, 1.0, 1.0, 10.0, 600.0)
+    """Three links of this project, each with its trainer, at the pace of an edge box as shipped."""
+    stop, pace = threading.Event(), build(read_config(None, [])["federation"]["pace"])
     threads = []
     for index in range(SITES):
         key = home.folder / f"resident-{index}.key"
         front.superlink.enroll(make_site_key(key))
         address = Address(f"localhost:{port}", home.authority.certificate, key, 30)
-        link = Link(address, ResidentTrainer(echo), pace, stop)
+        figures = Figures(home.folder / f"resident-{index}.json")
+        trainer = ResidentTrainer(partial(echo, home.folder / _IMPORTS))
+        link = Link(address, trainer, pace, stop, figures)
         threads.append(threading.Thread(target=link.run))
     for thread in threads:
         thread.start()
@@ -125,19 +133,18 @@ def _supernode(home: CloudHome, key: Path, port: int) -> Sequence[str]:
         *("--superlink", f"localhost:{port}", "--auth-supernode-private-key", str(key)),
         *("--root-certificates", str(home.authority.certificate)),
         *("--host", LOOPBACK[1], "--port", str(free_port())),
-        "--disable-runtime-dependency-installation",
     ]
 
 
-def measure(kind: str, rounds: int) -> list[float]:
-    """Seconds of each round of one kind of site, on a deployment of its own."""
+def measure(kind: str, rounds: int) -> tuple[list[float], int]:
+    """Seconds of each round of one kind of site, on a deployment of its own; imports of torch."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         home = CloudHome(Path(folder))
         make_own(home, LOOPBACK, 1.0)
         listen, superlink = free_port(), free_port()
         settings = Settings(
             *(home, f"{LOOPBACK[1]}:{listen}", superlink, home.public),
-            *(1 << 30, Restarting(1.0, 10.0)),
+            *(1 << 30, Restarting(1.0, 10.0), home.components),
         )
         front = stack.enter_context(Front(settings, threading.Event()))
         sites = (
@@ -145,46 +152,28 @@ def measure(kind: str, rounds: int) -> list[float]:
         )
         stack.enter_context(sites)
         grid = stack.enter_context(front.superlink.run(BUNDLE if kind == "resident" else STOCK))
-        return overhead(grid, rounds)
-
-
-def idle_memory_mib() -> float:
-    """Resident MiB of a process that has imported what the link needs, and no more."""
-    code = (
-        "import fl_client.federation.build, psutil;"
-        "print(psutil.Process().memory_info().rss / 2**20)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return float(done.stdout)
+        seconds = overhead(grid, rounds)
+        imports = home.folder / _IMPORTS
+        return seconds, len(imports.read_text().split()) if imports.is_file() else 0
 
 
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
-    import socket
-
     with socket.socket() as one:
         one.bind((LOOPBACK[1], 0))
         return int(one.getsockname()[1])
 
 
-def main() -> None:
-    """Measure both and print the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10)
-    rounds = parser.parse_args().rounds
+def measure_overhead(rounds: int) -> dict[str, Any]:
+    """Median seconds of a round of either kind, and how many processes have imported torch."""
     programs = str(Path(sys.executable).parent)  # Flower looks for its own on the path
     os.environ["PATH"] = f"{programs}:{os.environ.get('PATH', os.defpath)}"
-    ours, theirs = measure("resident", rounds), measure("stock", rounds)
-    figures: dict[str, Any] = {
+    ours, imports = measure("resident", rounds)
+    theirs, _ = measure("stock", rounds)
+    return {
         "sites": SITES,
         "rounds": rounds,
-        "overhead_s": statistics.median(ours),
-        "overhead_stock_s": statistics.median(theirs),
-        "ratio": statistics.median(ours) / statistics.median(theirs),
-        "idle_link_mib": idle_memory_mib(),
+        "ours_s": statistics.median(ours),
+        "stock_s": statistics.median(theirs),
+        "imports_of_torch": imports,
     }
-    sys.stdout.write(json.dumps(figures, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,107 @@
+"""From a ServerApp that is killed to the next round that it starts."""
+
+import os
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flwr.app import Message
+
+from benchmarks.deploy.overhead import SITES
+from benchmarks.deploy.server import Server, serving, until
+from fl_client.federation.answering import identify
+from fl_client.federation.connection import Address
+from fl_client.federation.figures import Figures
+from fl_client.federation.link import Link
+from fl_client.federation.trainer import ResidentTrainer
+from fl_client.node.build import read_config
+from fl_common import params, wire
+from fl_common.build import build
+from fl_common.vocabulary import LocalUpdate
+
+_ASKED = "asked.txt"
+
+
+class Asked(NamedTuple):
+    """A site was asked to train: when (seconds since 1970), in which of Flower's runs and round."""
+
+    time: float
+    run: int
+    round: int
+
+
+def nothing_learned(folder: Path) -> Callable[[Message], Message]:
+    """An app whose update is zero; each question is noted in ``folder``."""
+    reader = wire.InstructionReader()
+
+    def answer(message: Message) -> Message:
+        identify(message)
+        asked = reader.read(message.content)
+        with (folder / _ASKED).open("a") as file:
+            file.write(f"{time.time()} {message.metadata.run_id} {asked.round}\n")
+        delta = params.scale(asked.parameters, 0.0)
+        update = LocalUpdate(folder.name, asked.plan.run, asked.round, delta, 1.0)
+        return Message(wire.write_answer(update), reply_to=message)
+
+    return answer
+
+
+def measure_resume(folder: Path, times: int) -> dict[str, Any]:
+    """Seconds from each of so many kills to the next question that a site gets."""
+    overrides = ("net=logistic", "privacy=none", f"sites={SITES}", "rounds=100000")
+    with serving(folder / "server", *overrides) as server:
+        stop, sites = threading.Event(), [folder / f"site-{k}" for k in range(SITES)]
+        threads = [threading.Thread(target=_link(server, site, stop).run) for site in sites]
+        for thread in threads:
+            thread.start()
+        try:
+            seconds = [_killed(server, sites[0]) for _ in range(times)]
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    return {
+        "kills": times,
+        "seconds": statistics.median(seconds),
+        "most_s": max(seconds),
+        "rounds_in_order": all(_in_order(_asked(site)) for site in sites),
+    }
+
+
+def _link(server: Server, folder: Path, stop: threading.Event) -> Link:
+    folder.mkdir()
+    given, shipped = server.enroll(folder.name), read_config(None, [])["federation"]
+    address = Address(given["server"], Path(given["ca_file"]), Path(given["key_file"]), 30)
+    trainer = ResidentTrainer(partial(nothing_learned, folder))
+    return Link(address, trainer, build(shipped["pace"]), stop, Figures(folder / "figures.json"))
+
+
+def _killed(server: Server, site: Path) -> float:
+    """Kill the ServerApp once three more rounds were asked for; seconds to the next question."""
+    before = len(_asked(site))
+    until(lambda: len(_asked(site)) >= before + 3)
+    runner = until(server.runner)
+    run, began = _asked(site)[-1].run, time.time()
+    os.kill(runner, signal.SIGKILL)
+    asked: Asked = until(lambda: next((a for a in _asked(site)[::-1] if a.run != run), None))
+    until(lambda: server.runner() not in (None, runner))
+    return min(a.time for a in _asked(site) if a.run == asked.run) - began
+
+
+def _asked(site: Path) -> list[Asked]:
+    path = site / _ASKED
+    lines = path.read_text().splitlines() if path.is_file() else []
+    found = [line.split() for line in lines]
+    return [Asked(float(time_), int(run), int(round_)) for time_, run, round_ in found]
+
+
+def _in_order(asked: list[Asked]) -> bool:
+    """No round was left out, and none came again but the one that a kill had interrupted."""
+    steps = [(b.round - a.round, a.run == b.run) for a, b in pairwise(asked)]
+    return all(step == 1 or (step == 0 and not same_run) for step, same_run in steps)
