@@ -34,9 +34,9 @@ from fl_common.vocabulary import (
     ShadowCounts,
 )
 
-_HEAD, _ARRAYS, _VALUES, _LAYOUT = "head", "arrays", "values", "layout"
+HEAD, _ARRAYS, _VALUES, _LAYOUT = "head", "arrays", "values", "layout"
 _PACKED, _CODES, _SCALES, _MASK = "packed", "c", "s", "m"  # short: they travel with each update
-_UPDATE, _REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
+_UPDATE, REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
 SHADOW = "shadow"
 """The query for what a site counted of a candidate."""
 _SUMS = ("windows", "agreed", "failed", "late")
@@ -64,7 +64,7 @@ class InstructionWriter:
 
     def content(self) -> RecordDict:
         """A record dictionary of its own that shares the (read-only) records."""
-        return RecordDict({_HEAD: self._head, _ARRAYS: self._arrays})
+        return RecordDict({HEAD: self._head, _ARRAYS: self._arrays})
 
 
 class InstructionReader:
@@ -82,7 +82,7 @@ class InstructionReader:
             WireError: a record or a field is missing or of another type.
             InvalidConfiguration: the plan or the clip norm breaks a rule.
         """
-        head, record = _config(content, _HEAD), _arrays(content)
+        head, record = _config(content, HEAD), _arrays(content)
         layout = _field(head, _LAYOUT, str)
         if record is not self._record or layout != self._layout:
             self._parameters = _from_arrays(record, _parse_layout(layout))
@@ -117,20 +117,20 @@ def write_answer(answer: LocalUpdate | Refusal | Evaluation | ShadowCounts) -> R
     """The content of a site's reply."""
     if isinstance(answer, ShadowCounts):
         sums = {name: float(getattr(answer, name)) for name in _SUMS}
-        return RecordDict({_HEAD: ConfigRecord({"kind": SHADOW, **sums})})
+        return RecordDict({HEAD: ConfigRecord({"kind": SHADOW, **sums})})
     if isinstance(answer, Refusal):
-        head = {"kind": _REFUSAL, **_origin(answer), "reason": str(answer.reason),
+        head = {"kind": REFUSAL, **_origin(answer), "reason": str(answer.reason),
                 "detail": answer.detail[:_DETAIL_LIMIT]}  # fmt: skip
-        return RecordDict({_HEAD: ConfigRecord(head)})
+        return RecordDict({HEAD: ConfigRecord(head)})
     if isinstance(answer, Evaluation):
         head = {"kind": _EVALUATION, "correct": float(answer.correct),
                 "total": float(answer.total), "loss_sum": float(answer.loss_sum)}  # fmt: skip
-        return RecordDict({_HEAD: ConfigRecord(head)})
+        return RecordDict({HEAD: ConfigRecord(head)})
     head = {"kind": _UPDATE, **_origin(answer), "weight": float(answer.weight),
             **_if_known(within_clip_norm=answer.within_clip_norm)}  # fmt: skip
     if isinstance(answer.delta, PackedDelta):
-        return RecordDict({_HEAD: ConfigRecord(head), _PACKED: _to_packed(answer.delta)})
-    return RecordDict({_HEAD: ConfigRecord(head), _ARRAYS: _to_arrays(answer.delta)})
+        return RecordDict({HEAD: ConfigRecord(head), _PACKED: _to_packed(answer.delta)})
+    return RecordDict({HEAD: ConfigRecord(head), _ARRAYS: _to_arrays(answer.delta)})
 
 
 def read_answer(
@@ -144,14 +144,14 @@ def read_answer(
     Raises:
         WireError: anything else.
     """
-    head = _config(content, _HEAD)
+    head = _config(content, HEAD)
     kind = _field(head, "kind", str)
     if kind == _EVALUATION:
         return Evaluation(*(_field(head, key, float) for key in ("correct", "total", "loss_sum")))
     if kind == SHADOW:
         return ShadowCounts(*(_field(head, key, float) for key in _SUMS))
     origin = (_field(head, "site", str), _field(head, "run", str), _field(head, "round", int))
-    if kind == _REFUSAL:
+    if kind == REFUSAL:
         reason = _field(head, "reason", str)
         if reason not in list(RefusalReason):
             raise WireError(f"unknown reason {reason!r} of a refusal")
@@ -163,19 +163,14 @@ def read_answer(
     raise WireError(f"unknown kind {kind!r} of answer")
 
 
-def is_refusal(content: RecordDict) -> bool:
-    """True for the answer "no"."""
-    return _field(_config(content, _HEAD), "kind", str) == _REFUSAL
-
-
 def write_name(site: str, position: int) -> RecordDict:
     """The answer to a query: the site's name, and its position in a simulated fleet (else -1)."""
-    return RecordDict({_HEAD: ConfigRecord({"kind": _NAME, "site": site, "position": position})})
+    return RecordDict({HEAD: ConfigRecord({"kind": _NAME, "site": site, "position": position})})
 
 
 def read_name(content: RecordDict) -> tuple[str, int]:
     """What ``write_name`` wrote."""
-    head = _config(content, _HEAD)
+    head = _config(content, HEAD)
     return _field(head, "site", str), _field(head, "position", int)
 
 

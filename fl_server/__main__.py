@@ -52,7 +52,7 @@ def _carry_out(config: Config, options: argparse.Namespace) -> None:
 
 
 def _enroll(config: Config, options: argparse.Namespace) -> None:
-    lines = commands.enroll(config, options.site, options.to)
+    lines = commands.enroll(config, options.site, options.kind, options.to)
     print(f"# site {options.site}: take the files to the box, and set in its configuration")
     print("\n".join(lines))
 
@@ -108,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--component", metavar="NAME", help="the model of the task if not given"
             )
         if name == "enroll":
+            words = "counted in for metrics, such as ward or home; default: site"
+            one.add_argument("--class", dest="kind", metavar="CLASS", default="site", help=words)
             one.add_argument("--to", type=Path, help="folder for the key; default home/handout")
         one.add_argument("--config", type=Path, help="a YAML file over conf/server.yaml")
         one.add_argument("overrides", nargs="*", help="key=value over both")

@@ -4,14 +4,15 @@ The ledger on each site is the authority. The server counts every round in which
 and did not refuse before training; a site that did not answer counts as having spent.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 
 from fl_common.plan import Privacy
 from fl_common.privacy import NoPrivacy, PrivacyPlan, Spend, epsilon_of_group
 from fl_common.site_privacy import SitePrivacyPlan
 from fl_common.vocabulary import RefusalReason
 
+_UNKNOWN = "unknown"
 SPENDS_NOTHING = frozenset(
     {RefusalReason.BUDGET, RefusalReason.DATA, RefusalReason.PLAN, RefusalReason.LEDGER}
 )
@@ -59,3 +60,23 @@ class Tally:
         spent = Spend(event.noise_multiplier, event.sampling_rate, event.steps * rounds)
         spends = [spent] if rounds else []
         return epsilon_of_group(spends, windows, privacy.delta, privacy.accountant)
+
+
+class TallyByClass:
+    """The same for each class of sites; ``classes`` gives that of each node, as of now."""
+
+    def __init__(self, privacy: Privacy, classes: Callable[[], Mapping[int, str]]) -> None:
+        self._classes, self._class_of = classes, dict[int, str]()
+        self._tally_of: dict[str, Tally] = defaultdict(lambda: Tally(privacy))
+
+    def charge(self, nodes: Iterable[int]) -> None:
+        """One more round, in which ``nodes`` may have spent."""
+        nodes = set(nodes)
+        if not nodes <= set(self._class_of):
+            self._class_of = {**dict.fromkeys(nodes, _UNKNOWN), **self._classes()}
+        for name in {*self._class_of.values()}:
+            self._tally_of[name].charge(n for n in nodes if self._class_of[n] == name)
+
+    def epsilon(self) -> dict[str, float]:
+        """Highest epsilon over the sites of each class, for the plan's unit."""
+        return {name: tally.epsilon() for name, tally in sorted(self._tally_of.items())}

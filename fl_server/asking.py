@@ -19,6 +19,7 @@ from fl_common.vocabulary import Running
 from fl_server.cloud.build import Config, home_of
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import build_run
+from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
 from fl_server.exchange import Patience
 from fl_server.incumbents import component_name
@@ -36,7 +37,8 @@ def ask_running(config: Config) -> Observation:
         RunFailed: the server is not running, or no site is connected.
     """
     home, repository = home_of(config), _repository(config)
-    names = {path.read_bytes(): path.stem for path in home.sites.glob("*.pub")}
+    enrolled = Sites(home.sites).enrolled()
+    names = {site.public_key.encode(): name for name, site in enrolled.items()}
     with _grid(config, home) as (link, grid, nodes):
         said, errors = running_on_sites(grid, nodes, _patience(config))
         name_of = {node.id: names.get(node.public_key, "?") for node in link.nodes()}

@@ -139,16 +139,13 @@ def evaluate_on_sites(
     for reply in exchange.replies():
         _add(reply, metrics)
     metrics.bytes_down = exchange.bytes_down
-    metrics.errors += exchange.late()
+    metrics.errors += exchange.errors
     return metrics
 
 
 def _add(reply: Message, metrics: SiteMetrics) -> None:
     """One answer, or why it does not count."""
     node = reply.metadata.src_node_id
-    if reply.has_error():
-        metrics.errors.append(reply.error.reason or f"error {reply.error.code}")
-        return
     metrics.bytes_up += wire.count_bytes(reply.content)
     try:
         answer = wire.read_answer(reply.content)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from flwr.app import Message, RecordDict
@@ -12,6 +12,9 @@ from fl_common import wire
 
 Question = Literal["train", "evaluate", "query.shadow", "query.running"]
 """Kinds of messages that a site answers (``wire.SHADOW``, ``wire_running.RUNNING``)."""
+_GRACE_S = 30.0
+"""Beyond the deadline, before Flower forgets a message: it is this loop that gives up."""
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Patience:
 
 @dataclass
 class Exchange:
-    """The same ``content`` to each of ``nodes``; ``missing`` counts those that did not answer."""
+    """The same ``content`` to each of ``nodes``; ``errors`` says who had no answer, and why."""
 
     grid: Grid
     kind: Question
@@ -35,31 +38,47 @@ class Exchange:
     group: str
     patience: Patience
     bytes_down: int = 0
-    missing: int = 0
+    errors: list[str] = field(default_factory=list)
 
     def replies(self) -> Iterator[Message]:
-        """Replies as they arrive, one for each message, until all are here or the time is up."""
-        patience, ttl = self.patience, self.patience.timeout_s
-        messages = [
-            Message(self.content(), node, self.kind, group_id=self.group, ttl=ttl)
-            for node in self.nodes
-        ]
-        self.bytes_down = sum(wire.count_bytes(message.content) for message in messages)
-        missing = set(self.grid.push_messages(messages))
+        """Answers as they arrive, one for each message, until all are here or the time is up."""
+        patience, missing = self.patience, self._ask()
         deadline = patience.clock() + patience.timeout_s
         while missing:
             arrived = False
             for reply in self.grid.pull_messages(list(missing)):
                 arrived = True
-                if (answered := reply.metadata.reply_to_message_id) in missing:
-                    missing.discard(answered)  # a second answer to one message does not count
+                node = missing.pop(reply.metadata.reply_to_message_id, None)
+                if node is None:
+                    continue  # a second answer to one message does not count
+                if reply.has_error():
+                    why = reply.error.reason or f"error {reply.error.code}"
+                    self.errors.append(f"node {node}: {why}")
+                else:
                     yield reply
             if missing and patience.clock() >= deadline:
-                self.missing = len(missing)
+                self._give_up(list(missing.values()))
                 return
             if missing and not arrived:
                 patience.wait(patience.poll_interval_s)
 
-    def late(self) -> list[str]:
-        """A line where sites did not answer in time; else none."""
-        return [f"{self.missing} sites did not answer in time"] if self.missing else []
+    def _ask(self) -> dict[str, int]:
+        """Send to all; the nodes by the numbers of their messages."""
+        ttl = self.patience.timeout_s + _GRACE_S
+        messages = [
+            Message(self.content(), node, self.kind, group_id=self.group, ttl=ttl)
+            for node in self.nodes
+        ]
+        self.bytes_down = sum(wire.count_bytes(message.content) for message in messages)
+        sent: dict[str, int] = {}
+        for number, node in zip(self.grid.push_messages(messages), self.nodes, strict=True):
+            if number:
+                sent[number] = node
+            else:
+                self.errors.append(f"node {node}: is not known any more")
+        return sent
+
+    def _give_up(self, late: Sequence[int]) -> None:
+        names = ", ".join(str(node) for node in late[:_NAMED])
+        more = f" and {len(late) - _NAMED} more" if len(late) > _NAMED else ""
+        self.errors.append(f"no answer in {self.patience.timeout_s:g} s from node {names}{more}")

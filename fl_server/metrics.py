@@ -33,6 +33,11 @@ class RoundMetrics:
         self._refusals = self._counter("refusals", "Sites that said no", "reason")
         self._errors = self._counter("errors", "Answers that could not be counted, or missing")
         self._epsilon = self._gauge("epsilon", "Largest epsilon spent on a site, by unit", "unit")
+        self._epsilon_of_class = self._gauge(
+            "class_epsilon",
+            "Largest epsilon spent on a site of a class, for the plan's unit",
+            "class",
+        )
         self._model = self._gauge("model_info", "Version in a stage", "stage", "name", "version")
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -50,12 +55,15 @@ class RoundMetrics:
         self._errors.inc(len(row["errors"]))
         for unit, value in {"run": row["epsilon"], **row["epsilon_per"]}.items():
             self._epsilon.labels(unit).set(value)
+        for kind, value in row["epsilon_by_class"].items():
+            self._epsilon_of_class.labels(kind).set(value)
         self._write()
 
-    def published(self, stage: str, name: str, version: str) -> None:
-        """``version`` is the newest of the model ``name`` in ``stage``."""
+    def show_model(self, name: str, version_of: Mapping[str, str]) -> None:
+        """The version of the model ``name`` that each stage has."""
         self._model.clear()
-        self._model.labels(stage, name, version).set(1)
+        for stage, version in version_of.items():
+            self._model.labels(stage, name, version).set(1)
         self._write()
 
     def _write(self) -> None:

@@ -91,7 +91,7 @@ def shadow_on_sites(
     )
     for reply in exchange.replies():
         _add(reply, metrics)
-    metrics.errors += exchange.late()
+    metrics.errors += exchange.errors
     return metrics
 
 
@@ -103,22 +103,16 @@ def running_on_sites(
     said, errors = dict[int, Running](), list[str]()
     for reply in exchange.replies():
         node = reply.metadata.src_node_id
-        if reply.has_error():
-            errors.append(_words(reply))
-            continue
         try:
             said[node] = wire_running.read_running(reply.content)
         except wire.WireError as error:
             errors.append(f"node {node}: {error}")
-    return said, errors + exchange.late()
+    return said, errors + exchange.errors
 
 
 def _add(reply: Message, metrics: ShadowMetrics) -> None:
     """One answer, or why it does not count."""
     node = reply.metadata.src_node_id
-    if reply.has_error():
-        metrics.errors.append(_words(reply))
-        return
     try:
         answer = wire.read_answer(reply.content)
     except wire.WireError as error:
@@ -130,7 +124,3 @@ def _add(reply: Message, metrics: ShadowMetrics) -> None:
         metrics.given[node] = answer
     else:
         metrics.errors.append(f"node {node}: its answer is no finite counts")
-
-
-def _words(reply: Message) -> str:
-    return reply.error.reason or f"error {reply.error.code}"

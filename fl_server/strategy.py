@@ -157,7 +157,7 @@ class Federation:
         for reply in exchange.replies():
             self._fold(reply, fold, report)
         report.bytes_down = exchange.bytes_down
-        report.errors += exchange.late()
+        report.errors += exchange.errors
         minimum = min(self.sampling.minimum, report.asked)
         if fold.count < minimum:
             raise RunFailed(_too_few(report, fold.count, minimum))
@@ -204,9 +204,6 @@ class Federation:
 
     def _fold(self, reply: Message, fold: Fold, report: RoundReport) -> None:
         """Add one answer to the fold, or write down why it does not count."""
-        if reply.has_error():
-            report.errors.append(reply.error.reason or f"error {reply.error.code}")
-            return
         report.bytes_up += wire.count_bytes(reply.content)
         try:
             answer = wire.read_answer(reply.content, report.parameters)

@@ -101,6 +101,11 @@ class Console:
         elif self._line.is_due(_LINES):
             self._output.print(Text(self._line.plain(unicode=self._unicode)), soft_wrap=True)
 
+    def tell(self, line: str) -> None:
+        """A line of its own, behind those of the rounds."""
+        self.close()
+        self._say(line)
+
     def finish(
         self, summary: Mapping[str, Any], outcome: Outcome, files: Mapping[str, Path]
     ) -> None:

@@ -4,9 +4,10 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from omegaconf import OmegaConf
@@ -21,7 +22,7 @@ from fl_common.vocabulary import Task
 from fl_server.app import FederatedRun, Row, build_server_app
 from fl_server.build import build_federation, build_plan, check_sampling
 from fl_server.comparison import Incumbent, write_counts
-from fl_server.incumbents import find_incumbent
+from fl_server.incumbents import component_name, find_incumbent
 from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository
 from fl_server.strategy import Roster, RoundReport, ask_roster
@@ -46,6 +47,9 @@ from simulate.results import (
 )
 from simulate.world import TestSet, World
 
+if TYPE_CHECKING:
+    from simulate.deployment import Deployment
+
 Config = Mapping[str, Any]
 
 
@@ -62,6 +66,7 @@ class Job:
     _log: RoundLog = field(init=False)
     _start_up_s: float = field(init=False, default=0.0)
     _notes: list[str] = field(init=False, default_factory=list)
+    _deployment: "Deployment | None" = field(init=False, default=None)
 
     def run(self, overrides: list[str]) -> None:
         """Plan, train, publish and report."""
@@ -84,8 +89,9 @@ class Job:
         create_ledger(self.home.ledger, plan, done)
         self._log = RoundLog(self.home.rounds, keep_until=done)
         self._start(plan, len(world.sites), done)
-        self._engine(run, len(world.sites))
-        self._finish(plan, run, test, len(world.sites))
+        with ExitStack() as processes:
+            self._engine(run, len(world.sites), processes)
+            self._finish(plan, run, test, len(world.sites))
 
     def _plan(self, world: World) -> RunPlan:
         """The plan of this run, under the identity of the run that goes on, if one does."""
@@ -121,15 +127,23 @@ class Job:
             return lambda grid: range(1, sites + 1)
         return cache(partial(ask_roster, expected=sites))
 
-    def _engine(self, run: FederatedRun, sites: int) -> None:
-        """Carry out the run on the engine that the configuration names."""
+    def _engine(self, run: FederatedRun, sites: int, processes: ExitStack) -> None:
+        """Carry out the run on the engine that the configuration names.
+
+        Those of a deployment's ``processes`` run until that is closed.
+        """
         engine = self.config["engine"]
         if engine["name"] == "deployment":
-            from simulate.deployment import Fleet, run_deployed  # a second that others are spared
+            from simulate.deployment import Fleet, deployed  # a second that others are spared
 
-            trainer = self._yaml("training", "trainer")
-            fleet = Fleet(self._yaml("world"), trainer, self.home.ledger, sites)
-            run_deployed(run, fleet, engine, self.home.folder / "deployment")
+            trainer, name = self._yaml("training", "trainer"), run.federation.plan.task.name
+            fleet = Fleet(
+                *(self._yaml("world"), trainer, self.home.ledger, sites),
+                *(component_name(name), self._repository()),
+            )
+            place = self.home.folder / "deployment"
+            self._deployment = processes.enter_context(deployed(fleet, engine, place))
+            self._deployment.carry_out(run)
             return
         client_app = build_site_app(
             self._yaml("world"), self._yaml("training", "trainer"), self.home.ledger
@@ -185,6 +199,8 @@ class Job:
         )
         outcome = _outcome(self._evaluate(run.parameters), test, plan.task)
         component = self._publish(plan, run, proof, outcome, sites)
+        if self._deployment is not None:
+            self.console.tell(self._deployment.await_swap(component))
         ending = Ending(
             sites=sites,
             strategy=type(run.federation.optimiser).__name__,

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.federation.build import build_link
+from fl_common.vocabulary import Task, Windows
+from simulate.serving import Serving
 
 _RUNS_KEPT = 2
 
@@ -26,8 +28,17 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    build_link(given["federation"], partial(_answering, given), stop).run()
+    answering, folder = partial(_answering, given), Path(given["folder"])
+    Serving(folder, given["components"], partial(_recording, given)).start()
+    build_link(given["federation"], answering, stop, folder).run()
     os._exit(0)
+
+
+def _recording(given: dict[str, Any]) -> tuple[Task, Windows]:
+    from simulate.build import open_world
+
+    world = open_world(given["world"])
+    return world.task, world.windows(given["position"])
 
 
 def _answering(given: dict[str, Any]) -> Any:

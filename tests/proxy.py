@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and a broker: it can cut the cable, or hide MQTT 5."""
+"""A TCP proxy between a client and a server: it can cut the cable, or hide MQTT 5."""
 
 import asyncio
 from contextlib import suppress
@@ -17,6 +17,7 @@ class Proxy:
         self._whole.set()
         self._connections: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
+        self._left: int | None = None
         self.port = 0
         self.connections = 0
 
@@ -24,11 +25,20 @@ class Proxy:
         """From now on nothing passes, and nobody is told."""
         self._whole.clear()
 
+    def cut_after(self, size: int) -> None:
+        """Cut as soon as about ``size`` bytes more have passed."""
+        self._left = size
+
     def mend(self) -> None:
         """What is sent passes again; connections from before the cut stay dead."""
         for task in self._connections:
             task.cancel()
         self._whole.set()
+
+    @property
+    def whole(self) -> bool:
+        """False after a cut."""
+        return self._whole.is_set()
 
     def say(self, packet: bytes) -> None:
         """Send the newest client a packet that the broker did not send."""
@@ -70,7 +80,12 @@ class Proxy:
             far_writer.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
+        while data := await reader.read(16384):
+            if self._left is not None:
+                self._left -= len(data)
+                if self._left <= 0:
+                    self._left = None
+                    self.cut()
             await self._whole.wait()
             writer.write(data)
             await writer.drain()

@@ -19,6 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from flwr.app import Array, ArrayRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
@@ -123,6 +129,10 @@ def stock(front: Front, home: CloudHome, port: int) -> Iterator[None]:
     for index in range(SITES):
         key = home.folder / f"stock-{index}.key"
         front.superlink.enroll(make_site_key(key))
+        private = load_pem_private_key(key.read_bytes(), None)
+        key.write_bytes(  # the form that Flower's own program reads
+            private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+        )
         front.keep(f"supernode-{index}", _supernode(home, key, port))
     yield
 

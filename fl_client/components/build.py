@@ -90,7 +90,8 @@ def build_updates(node: Mapping[str, Any], box: Surroundings) -> Updates | None:
     if node["source"] is None:
         return None
     source: str | Path = node["source"] if "://" in node["source"] else Path(node["source"])
-    reader = Reader(box.home / FOLDER / _REPOSITORY, source, _root(node["root"]), limits)
+    folder, ca_file = box.home / FOLDER / _REPOSITORY, _ca_file(node["ca_file"])
+    reader = Reader(folder, source, _root(node["root"]), limits, ca_file=ca_file)
     is_testing = _stage(node["stage"]) is Stage.TESTING
     shadow = _shadow(box, health) if is_testing else None
     model = follow_model(box, node["model"] or box.task.name, reader, health, shadow)
@@ -172,6 +173,14 @@ def _root(path: str | None) -> bytes:
         f"components.root={path}",
         reason,
         "Give the repository's metadata/1.root.json, brought here by a way that you trust",
+    )
+
+
+def _ca_file(path: str | None) -> Path | None:
+    if path is None or Path(path).is_file():
+        return Path(path) if path else None
+    raise InvalidConfiguration(
+        f"components.ca_file={path}", "is not a file", "Give the one that fl-server enroll made"
     )
 
 

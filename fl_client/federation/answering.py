@@ -9,7 +9,7 @@ from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.federation.kept import KeptAnswers, Question
-from fl_common import wire
+from fl_common import wire, wire_log
 from fl_common.errors import JoinTheDotsError
 
 _logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Answering:
             )
             return Message(kept, reply_to=message)
         reply = self._asked(message)
-        if not wire.is_refusal(reply.content):
+        if wire_log.read_reason(reply.content) is None:
             self._kept.keep(question, reply.content)
         return reply
 

@@ -6,15 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.federation.connection import Address
+from fl_client.federation.figures import Figures
 from fl_client.federation.link import Link, Pace
 from fl_client.federation.trainer import Answering, ResidentTrainer
+from fl_client.home import TRAINING
 from fl_common.build import build
 
 Node = Mapping[str, Any]
 
 
-def build_link(node: Node, make: Callable[[], Answering], stop: threading.Event) -> Link:
+def build_link(
+    node: Node, make: Callable[[], Answering], stop: threading.Event, home: Path
+) -> Link:
     """The link that ``node`` (a ``federation`` section) describes; ``make`` sets up its trainer.
+
+    Its figures are kept in the site's folder ``home``.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
@@ -23,4 +29,4 @@ def build_link(node: Node, make: Callable[[], Answering], stop: threading.Event)
         str(node["server"]), Path(node["ca_file"]), Path(node["key_file"]), node["heartbeat_s"]
     )
     pace: Pace = build(node["pace"])
-    return Link(address, ResidentTrainer(make), pace, stop)
+    return Link(address, ResidentTrainer(make), pace, stop, Figures(home / TRAINING))

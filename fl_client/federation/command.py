@@ -65,7 +65,8 @@ def _join(options: argparse.Namespace) -> None:
     # Importing flwr takes a second and some megabytes: not before the configuration is right.
     from fl_client.federation.build import build_link
 
-    build_link(config["federation"], partial(_answering, config), stop).run()
+    home = Path(config["home"])
+    build_link(config["federation"], partial(_answering, config), stop, home).run()
 
 
 def _answering(config: Config) -> Any:

@@ -8,7 +8,8 @@ does none of these. A contract test holds the names that it leans on.
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -44,7 +45,6 @@ from flwr.supercore.inflatable.inflatable_utils import (
     ObjectPushError,
     inflate_object_from_contents,
     pull_objects,
-    push_objects,
 )
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
@@ -124,6 +124,16 @@ def _unusable(name: str, path: Path, why: str) -> InvalidConfiguration:
     )
 
 
+@dataclass
+class Upload:
+    """The answer ``reply``, which took ``seconds``, and what the server has yet to get of it."""
+
+    reply: Message
+    seconds: float
+    session: str | None = None
+    missing: list[str] = field(default_factory=list)
+
+
 class Connection:
     """A session of this node; used as a context manager, which ends it.
 
@@ -184,27 +194,37 @@ class Connection:
         message.metadata.__dict__["_message_id"] = tree.object_id
         return message
 
-    def push(self, reply: Message, seconds: float) -> None:
-        """Send an answer that took ``seconds``; may be called again where it failed."""
+    def push(self, upload: "Upload") -> None:
+        """Send an answer; called again where that failed, this goes on with what is missing."""
+        reply = upload.reply
         reply.metadata.__dict__["_message_id"] = reply.object_id
         with no_object_id_recompute():
-            request = PushMessagesRequest(
-                node=self._node,
-                messages_list=[message_to_proto(remove_content_from_message(reply))],
-                message_object_trees=[get_object_tree(reply)],
-                clientapp_runtime_list=[seconds],
-            )
-            response = _asked(lambda: self._client.PushMessages(request))
+            if upload.session is None:
+                self._offer(upload)
             push = make_push_object_fn_protobuf(
-                self._client.PushObject, self._node, reply.metadata.run_id, response.session_id
+                self._client.PushObject, self._node, reply.metadata.run_id, upload.session or ""
             )
-            _asked(
-                lambda: push_objects(
-                    get_all_nested_objects(reply),
-                    push,
-                    object_ids_to_push=set(response.objects_to_push),
-                )
-            )
+            parts = get_all_nested_objects(reply) if upload.missing else {}
+            while upload.missing:
+                part = upload.missing[-1]
+                try:
+                    _asked(partial(push, part, parts[part].deflate()))
+                except ObjectPushError as error:
+                    _logger.info("the server has it already, or does not want it: %s", error)
+                upload.missing.pop()
+
+    def _offer(self, upload: "Upload") -> None:
+        """Tell of the answer; the server says which parts of it are wanted."""
+        reply = upload.reply
+        request = PushMessagesRequest(
+            node=self._node,
+            messages_list=[message_to_proto(remove_content_from_message(reply))],
+            message_object_trees=[get_object_tree(reply)],
+            clientapp_runtime_list=[upload.seconds],
+        )
+        response = _asked(lambda: self._client.PushMessages(request))
+        upload.session = response.session_id
+        upload.missing = list(response.objects_to_push)
 
     def _beat(self) -> None:
         """Signs of life until the session ends; one that is lost is made up for soon."""
@@ -226,7 +246,7 @@ def _asked(call: Callable[[], _T]) -> _T:
         return call()
     except httpx.HTTPStatusError as error:
         raise _answer(error.response) from error
-    except (httpx.HTTPError, ObjectPullError, ObjectPushError) as error:
+    except (httpx.HTTPError, ObjectPullError) as error:
         raise Unreachable(_trouble(error)) from error
 
 

@@ -9,8 +9,17 @@ from typing import TypeVar
 
 from flwr.app import Message
 
-from fl_client.federation.connection import Address, Connection, Refused, RunOver, Unreachable
+from fl_client.federation.connection import (
+    Address,
+    Connection,
+    Refused,
+    RunOver,
+    Unreachable,
+    Upload,
+)
+from fl_client.federation.figures import Figures
 from fl_client.federation.trainer import ResidentTrainer
+from fl_common import wire_log
 from fl_common.errors import InvalidConfiguration
 
 _logger = logging.getLogger(__name__)
@@ -57,6 +66,7 @@ class Link:
     trainer: ResidentTrainer
     pace: Pace
     stop: threading.Event
+    figures: Figures
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> None:
@@ -100,13 +110,16 @@ class Link:
             pause = min(1.5 * pause, self.pace.poll_most_s)
 
     def _answer(self, connection: Connection, message: Message) -> None:
-        kind, group = message.metadata.message_type, message.metadata.group_id
-        run, began = message.metadata.run_id, self.clock()
-        _logger.info("run %s, round %s: asked to %s", run, group or "-", kind)
+        began, numbers = self.clock(), message.metadata
+        run = wire_log.read_run(message.content) or f"{numbers.run_id} of Flower's"
+        told = f"run {run}, round {numbers.group_id or '-'}"
+        _logger.info("%s: asked to %s", told, numbers.message_type)
         reply = self.trainer.answer(message)
         seconds = self.clock() - began
-        self._patiently(lambda: connection.push(reply, seconds))
-        _logger.info("run %s, round %s: answered after %.2f s", run, group or "-", seconds)
+        upload = Upload(reply, seconds)
+        self._patiently(lambda: connection.push(upload))
+        _logger.info("%s: answered after %.2f s", told, seconds)
+        self.figures.add(message, reply, seconds)
 
     def _patiently(self, call: Callable[[], _T]) -> _T | None:
         """Call until it works; None where the run of the message is over, or at the stop."""

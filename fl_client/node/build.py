@@ -15,8 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from fl_client.components.build import Surroundings, Updates, build_updates
 from fl_client.engine import Engine
 from fl_client.functions.runner import Functions
-from fl_client.home import MODEL, SLOTS, STORE
+from fl_client.home import MODEL, SLOTS, STORE, TRAINING
 from fl_client.node.child import Training
+from fl_client.node.federation_metrics import FederationMetrics
 from fl_client.node.loop import Addresses, Node
 from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox
@@ -146,6 +147,7 @@ def build_node(config: Config, *, connected: bool) -> Box:
     box = Surroundings(config["name"], home, task, slot, engine_node, functions, split.held_out_day)
     updates = build_updates(config["components"], box)
     metrics = Metrics(updates.follower if updates else None)
+    metrics.registry.register(FederationMetrics(home / TRAINING))
     pipeline = Pipeline(partial(_open_path, config, home, task, slicing, sources, engine, updates))
     upkeep = Upkeep(pipeline, engine, functions, build(config["retention"]), metrics)
     outbox = Outbox(config["events"]["waiting"], metrics)

@@ -82,6 +82,9 @@ class Metrics:
         self.budget = self._gauge(
             "ledger_epsilon_left", "Epsilon left in the block of data with least"
         )
+        self.spent = self._gauge(
+            "ledger_epsilon_spent", "Epsilon spent in the block of data with most", "unit"
+        )
         self.training = self._gauge("training_up", "1 while the training process runs")
         self.model = self._gauge("model_info", "The model that serves", "digest")
         self._digest: str | None = None

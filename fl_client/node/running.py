@@ -161,6 +161,7 @@ class Running:
             metrics.rounds.inc(budget["rounds"] - self._rounds)
             self._rounds = budget["rounds"]
             metrics.budget.set(budget["epsilon_left"])
+            metrics.spent.labels(budget["unit"]).set(budget["epsilon_spent"])
 
     def _training(self, running: bool) -> None:
         self._box.metrics.training.set(running)

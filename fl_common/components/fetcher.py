@@ -8,9 +8,11 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface, Urllib3Fetcher
+from tuf.ngclient._internal.proxy import ProxyEnvironment
 
 _CHUNK = 65_536
 _NOT_FOUND = 404
+_AGENT = "join-the-dots"
 
 
 class SteadyFetcher(Urllib3Fetcher):
@@ -18,13 +20,22 @@ class SteadyFetcher(Urllib3Fetcher):
 
     The library's own limit is the longest gap between two bytes, ``timeout_s``; here every answer
     must also arrive with at least ``bytes_per_second``, counted from ``timeout_s`` after its
-    beginning.
+    beginning. Over https the server must have a certificate of ``ca_file``; None: of an authority
+    that the system trusts.
     """
 
     def __init__(
-        self, timeout_s: int, bytes_per_second: float, clock: Callable[[], float] = time.monotonic
+        self,
+        timeout_s: int,
+        bytes_per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        ca_file: Path | None = None,
     ) -> None:
-        super().__init__(socket_timeout=timeout_s, app_user_agent="join-the-dots")
+        super().__init__(socket_timeout=timeout_s, app_user_agent=_AGENT)
+        if ca_file is not None:
+            self._proxy_env = ProxyEnvironment(
+                headers={"User-Agent": _AGENT}, ca_certs=str(ca_file)
+            )
         self._least, self._clock = bytes_per_second, clock
 
     def _chunks(self, response: urllib3.response.BaseHTTPResponse) -> Iterator[bytes]:

@@ -72,7 +72,8 @@ class Reader:
     ``folder`` (made if absent) keeps trusted metadata in ``metadata/``, manifests in ``manifests/``
     and fetched components in ``components/<digest>/``. ``source`` is the repository: its address
     (``https://host/path``) or its folder. ``trusted_root`` is the content of a ``root.json`` that
-    came with the site's installation, never from the source.
+    came with the site's installation, never from the source. ``ca_file`` has the authority of an
+    https source's certificate; None: one that the system trusts.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Reader:
         trusted_root: bytes,
         limits: Limits,
         clock: Callable[[], float] = time.monotonic,
+        ca_file: Path | None = None,
     ) -> None:
         self._folder, self._root, self._limits = folder, trusted_root, limits
         if isinstance(source, Path):
@@ -89,7 +91,7 @@ class Reader:
             self._fetcher: FolderFetcher | SteadyFetcher = FolderFetcher()
         else:
             self._base = source.rstrip("/")
-            self._fetcher = SteadyFetcher(limits.timeout_s, limits.bytes_per_second, clock)
+            self._fetcher = SteadyFetcher(limits.timeout_s, limits.bytes_per_second, clock, ca_file)
         self._updater: Updater | None = None
         logging.getLogger("tuf").setLevel(logging.ERROR)
 

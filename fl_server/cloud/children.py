@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
+_TIED = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
+"""Ends a child when this process is killed; of util-linux, so every Linux has it."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,10 @@ class Child:
 def start(
     command: Sequence[str], output: int, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """A process in a group of its own."""
+    """A process in a group of its own, which ends with the thread that calls this."""
     quiet = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
     return subprocess.Popen(
-        list(command),
+        [*_TIED, *command],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

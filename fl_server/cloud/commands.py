@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import shutil
 from pathlib import Path
 
@@ -11,22 +10,24 @@ from fl_server.cloud.build import Config, home_of
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.serving import prepare
+from fl_server.cloud.sites import EnrolledSite, Sites, checked
 from fl_server.cloud.superlink import SuperLink
 
-_SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _logger = logging.getLogger(__name__)
 
 
-def enroll(config: Config, site: str, folder: Path | None) -> list[str]:
+def enroll(config: Config, site: str, kind: str, folder: Path | None) -> list[str]:
     """Make a key for ``site`` in ``folder``, let it in, and say what its operator must set.
+
+    ``kind`` is the class that it is counted in.
 
     Raises:
         InvalidConfiguration: a name of another form, or one that is enrolled.
         RunFailed: the server is not running.
     """
     home = home_of(config)
-    record = _record(home, site)
-    if record.exists():
+    sites, kind = Sites(home.sites), checked(kind, "class")
+    if sites.find(site) is not None:
         raise InvalidConfiguration(
             f"site {site}", "is enrolled already", f"Revoke it first: fl-server revoke {site}"
         )
@@ -39,10 +40,7 @@ def enroll(config: Config, site: str, folder: Path | None) -> list[str]:
     except BaseException:
         key.unlink()
         raise
-    home.sites.mkdir(exist_ok=True)
-    partial = record.with_suffix(".partial")
-    partial.write_bytes(public_key)
-    partial.replace(record)
+    sites.add(site, EnrolledSite(public_key.decode(), kind))
     if config["certificate"] is None:
         shutil.copyfile(home.authority.certificate, authority)
     port = str(config["listen"]).rpartition(":")[2]
@@ -61,12 +59,12 @@ def revoke(config: Config, site: str) -> bool:
         RunFailed: the server is not running.
     """
     home = home_of(config)
-    record = _record(home, site)
-    if not record.is_file():
-        known = ", ".join(sorted(path.stem for path in home.sites.glob("*.pub"))) or "none"
-        raise InvalidConfiguration(f"site {site}", "is not enrolled", f"Enrolled are: {known}")
-    found = _link(config, home).revoke(record.read_bytes())
-    record.unlink()
+    sites = Sites(home.sites)
+    if (known := sites.find(site)) is None:
+        names = ", ".join(sites.names()) or "none"
+        raise InvalidConfiguration(f"site {site}", "is not enrolled", f"Enrolled are: {names}")
+    found = _link(config, home).revoke(known.public_key.encode())
+    sites.remove(site)
     _logger.info("site %s is revoked", site)
     return found
 
@@ -75,10 +73,7 @@ def status(config: Config) -> dict[str, object]:
     """Processes, sites and the newest round, as JSON values."""
     home = home_of(config)
     values = home.read_status()
-    sites = {}
-    if values["running"]:
-        online = {node.public_key: node.status for node in _link(config, home).nodes()}
-        sites = {p.stem: online.get(p.read_bytes(), "?") for p in sorted(home.sites.glob("*.pub"))}
+    sites = _online(config, home) if values["running"] else {}
     newest = home.runs / str(values["run"]) / "round.json"
     return {
         **values,
@@ -87,12 +82,13 @@ def status(config: Config) -> dict[str, object]:
     }
 
 
-def _record(home: CloudHome, site: str) -> Path:
-    if not _SITE.fullmatch(site):
-        raise InvalidConfiguration(
-            f"site {site!r}", "must be letters, digits, dots and dashes, up to 64", "Choose one so"
-        )
-    return home.sites / f"{site}.pub"
+def _online(config: Config, home: CloudHome) -> dict[str, dict[str, str]]:
+    """Class and Flower's word (online, offline) of each enrolled site."""
+    word_of = {node.public_key: node.status for node in _link(config, home).nodes()}
+    return {
+        name: {"class": site.kind, "status": word_of.get(site.public_key.encode(), "unknown")}
+        for name, site in Sites(home.sites).enrolled().items()
+    }
 
 
 def _link(config: Config, home: CloudHome) -> SuperLink:

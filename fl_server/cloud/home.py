@@ -39,7 +39,7 @@ class CloudHome:
 
     @property
     def sites(self) -> Path:
-        """The public key of each enrolled site, ``NAME.pub``."""
+        """A file for each enrolled site."""
         return self.folder / "sites"
 
     @property

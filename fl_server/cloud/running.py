@@ -8,20 +8,25 @@ import json
 import logging
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fl_common.components.description import Component
+from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.repository import ComponentRepository
+from fl_common.errors import RunFailed
 from fl_common.vocabulary import Integers, Windows
+from fl_server.accounting import TallyByClass
 from fl_server.app import FederatedRun, Row
 from fl_server.cloud.build import Config, home_of
+from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import Planned, build_run
+from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
 from fl_server.comparison import Incumbent, write_counts
-from fl_server.incumbents import find_incumbent
+from fl_server.incumbents import component_name, find_incumbent
 from fl_server.metrics import RoundMetrics
 from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository
@@ -49,29 +54,46 @@ def carry_out(config: Config) -> None:
     repository = open_repository(None, config["publish"]["keys"], home.components)
     federation = replace(planned.federation, incumbent=_incumbent(repository, planned))
     metrics = RoundMetrics(home.metrics, planned.plan.run)
-    run = FederatedRun(
-        federation,
-        parameters_of(net),
-        planned.folder / "checkpoints",
-        _Rounds(planned, metrics),
-    )
-    done = run.resume()
-    _logger.info("run %s goes on after round %d", planned.plan.run, done)
     superlink = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
+    by_class = TallyByClass(planned.plan.privacy, partial(_classes, home, superlink))
+    rounds = _Rounds(planned, metrics, by_class)
+    run = FederatedRun(federation, parameters_of(net), planned.folder / "checkpoints", rounds)
+    done = run.resume()
+    for row in run.history:
+        by_class.charge(row["charged"])
+    _logger.info("run %s goes on after round %d", planned.plan.run, done)
+    _show_model(metrics, repository, planned)
     if done < planned.plan.rounds:
         with superlink.run() as grid:
             run(grid)
-    component = _publish(config, planned, run, repository, model)
-    metrics.published("testing", component.name, str(component.version))
+    _publish(config, planned, run, repository, model)
+    _show_model(metrics, repository, planned)
+
+
+def _classes(home: CloudHome, superlink: SuperLink) -> dict[int, str]:
+    """The class of each site's node; none known while the SuperLink does not answer."""
+    try:
+        return Sites(home.sites).kinds(superlink.nodes())
+    except RunFailed as error:
+        _logger.warning("the sites' classes are not known: %s", error)
+        return {}
+
+
+def _show_model(metrics: RoundMetrics, repository: ComponentRepository, planned: Planned) -> None:
+    name = component_name(planned.plan.task.name)
+    entries = {stage: repository.entry(Kind.MODEL, name, stage) for stage in Stage}
+    found = {str(s): e.component.version for s, e in entries.items() if e and not e.retired}
+    metrics.show_model(name, found)
 
 
 class _Rounds:
     """Makes a round's row, logs it, and keeps the newest one for ``fl-server status``."""
 
-    def __init__(self, planned: Planned, metrics: RoundMetrics) -> None:
-        self._planned, self._metrics = planned, metrics
+    def __init__(self, planned: Planned, metrics: RoundMetrics, by_class: TallyByClass) -> None:
+        self._planned, self._metrics, self._by_class = planned, metrics, by_class
 
     def __call__(self, report: RoundReport) -> Row:
+        self._by_class.charge(report.charged)
         row: dict[str, Any] = {
             "run": self._planned.plan.run,
             "round": report.round,
@@ -86,6 +108,7 @@ class _Rounds:
             "bytes_down": report.bytes_down,
             "epsilon": report.epsilon,
             "epsilon_per": report.epsilon_per,
+            "epsilon_by_class": self._by_class.epsilon(),
         }
         _logger.info(
             "run %s, round %d of %d: %d of %d sites in %.2f s, epsilon %.3g",

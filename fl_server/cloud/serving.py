@@ -1,6 +1,7 @@
 """The server as one process that keeps three: the SuperLink, the proxy and the runner of a run."""
 
 import contextlib
+import fcntl
 import logging
 import os
 import secrets
@@ -8,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -23,8 +24,7 @@ from fl_server.cloud.superlink import SuperLink
 
 _logger = logging.getLogger(__name__)
 _TICK_S = 0.5
-_OURS = "FL_SERVER_HOME"
-"""Marks the children of a server in their environment."""
+_LOCK = "server.lock"
 _FIRST_ANSWER_S = 180.0
 
 
@@ -38,6 +38,8 @@ class Settings:
     public: Pair
     largest_message_bytes: int
     restarting: Restarting
+    components: Path
+    """The repository that is served."""
 
 
 class Front:
@@ -70,7 +72,7 @@ class Front:
     def keep(self, name: str, command: Sequence[str], *, once: bool = False) -> Child:
         """Keep one more process running as long as the front is; its log has its name."""
         home = self._settings.home
-        environment = {"FLWR_HOME": str(home.work / "flower"), _OURS: str(home.folder)}
+        environment = {"FLWR_HOME": str(home.work / "flower")}
         log = home.logs / f"{name}.log"
         child = Child(name, lambda: command, log, self._settings.restarting, once, environment)
         self.children.append(child)
@@ -101,7 +103,7 @@ class Front:
             public=settings.public,
             superlink_port=settings.superlink_port,
             authority=home.authority.certificate,
-            components=home.components,
+            components=settings.components,
             work=home.work / "proxy",
             log=home.logs / "proxy.log",
             largest_message_bytes=settings.largest_message_bytes,
@@ -126,33 +128,46 @@ def serve(config: Config, arguments: Sequence[str]) -> None:
         RunFailed: the SuperLink does not come up.
     """
     home, stop = home_of(config), threading.Event()
-    _end_left_over(home)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    settings = Settings(
+    with _sole(home):
+        with Front(_settings(config, home), stop) as front:
+            if config["run"] is not None and not stop.is_set():
+                runner = [sys.executable, "-m", "fl_server", "carry-out", *arguments]
+                front.keep("runner", runner, once=True)
+            _logger.info("ready: sites reach %s", config["listen"])
+            while not stop.wait(_TICK_S):
+                home.write_status(_status(config, front.children))
+        home.write_status({**_status(config, front.children), "running": False})
+
+
+def _settings(config: Config, home: CloudHome) -> Settings:
+    return Settings(
         *(home, config["listen"], config["superlink_port"], prepare(config, home)),
-        *(config["largest_message_bytes"], build_restarting(config)),
+        *(config["largest_message_bytes"], build_restarting(config), home.components),
     )
-    with Front(settings, stop) as front:
-        if config["run"] is not None and not stop.is_set():
-            runner = [sys.executable, "-m", "fl_server", "carry-out", *arguments]
-            front.keep("runner", runner, once=True)
-        _logger.info("ready: sites reach %s", config["listen"])
-        while not stop.wait(_TICK_S):
-            home.write_status(_status(config, front.children))
-    home.write_status({**_status(config, front.children), "running": False})
 
 
-def _end_left_over(home: CloudHome) -> None:
-    """End the children of a server that was killed: they hold its ports and its database."""
-    if not home.status.is_file():
-        return
-    for name, child in home.read_status()["children"].items():
-        with contextlib.suppress(OSError):
-            variables = Path(f"/proc/{child['pid']}/environ").read_bytes().split(b"\0")
-            if f"{_OURS}={home.folder}".encode() in variables:
-                _logger.warning("ending %s, left over from a server that was killed", name)
-                os.killpg(child["pid"], signal.SIGKILL)
+@contextlib.contextmanager
+def _sole(home: CloudHome) -> Iterator[None]:
+    """A lock on the folder.
+
+    Raises:
+        InvalidConfiguration: another server has it, or the folder can't be written.
+    """
+    with _writable(home):
+        home.folder.mkdir(parents=True, exist_ok=True)
+        lock = (home.folder / _LOCK).open("a")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InvalidConfiguration(
+                f"home={home.folder}",
+                "is in use: another server runs there",
+                "Stop it, or name another folder",
+            ) from error
+        yield
 
 
 def _status(config: Config, children: Sequence[Child]) -> dict[str, object]:
@@ -192,7 +207,7 @@ def make_own(home: CloudHome, hosts: Sequence[str], days: float) -> None:
     Raises:
         InvalidConfiguration: the folder can't be written.
     """
-    try:
+    with _writable(home):
         home.authority.certificate.parent.mkdir(parents=True, exist_ok=True)
         if not home.authority.there():
             make_authority(home.authority, "Join the Dots authority", days * 10, time.time)
@@ -203,6 +218,12 @@ def make_own(home: CloudHome, hosts: Sequence[str], days: float) -> None:
         if not home.secret.is_file():
             home.secret.touch(mode=0o600)
             home.secret.write_bytes(secrets.token_bytes(32))
+
+
+@contextlib.contextmanager
+def _writable(home: CloudHome) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InvalidConfiguration(
             f"home={home.folder}", f"can't be written ({error.strerror})", "Choose another folder"

@@ -33,9 +33,9 @@ from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_htt
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
-from flwr.superlink.grid import HttpGrid
 
 from fl_common.errors import RunFailed
+from fl_server.cloud.grid import PatientGrid
 
 _logger = logging.getLogger(__name__)
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
@@ -115,7 +115,7 @@ class SuperLink:
         """
         run = self._start(bundle)
         token = self._acquire(run)
-        grid = HttpGrid(self._address, False, self._authority, token=token)
+        grid = PatientGrid(self._address, False, self._authority, token=token)
         beat = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
         beat.start()
         ended = SubStatus.FAILED

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from omegaconf import OmegaConf
 
 from fl_client.ledger import Ledger
 from fl_common.vocabulary import Task
+from fl_server.cloud import commands
+from fl_server.cloud.build import read_config
 from tests.samples import TASK
 from tests.sources import ROOT
 
@@ -71,6 +74,12 @@ class Process:
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
 
+    def kill_alone(self) -> None:
+        """Without what it started."""
+        assert self.popen is not None
+        self.popen.kill()
+        self.popen.wait()
+
     def stop(self) -> int:
         assert self.popen is not None
         self.popen.terminate()
@@ -87,6 +96,7 @@ class Cloud:
 
     folder: Path
     changes: Mapping[str, Any]
+    net: str = "logistic"
     port: int = field(default_factory=free_port)
     superlink_port: int = field(default_factory=free_port)
 
@@ -94,7 +104,7 @@ class Cloud:
         self.home = self.folder / "server"
         self.config = self.folder / "cloud.yaml"
         values = {
-            "defaults": ["server", {"override /net": "logistic"}, "_self_"],
+            "defaults": ["server", {"override /net": self.net}, "_self_"],
             "home": str(self.home),
             "hosts": ["localhost", "127.0.0.1"],
             "listen": f"127.0.0.1:{self.port}",
@@ -112,7 +122,12 @@ class Cloud:
 
     def start(self) -> None:
         self.process.start()
-        until(lambda: self.process.said("ready: sites reach"), "the server is ready")
+        self.await_ready(1)
+
+    def await_ready(self, times: int) -> None:
+        """Wait until it has said so often that it is ready."""
+        log = self.process.log
+        until(lambda: log.read_text().count("ready: sites reach") >= times, "the server is ready")
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Another command of ``fl-server`` on the same configuration."""
@@ -120,12 +135,18 @@ class Cloud:
             self._command(*words), cwd=ROOT, capture_output=True, text=True, timeout=120
         )
 
-    def child(self, name: str) -> int:
+    def pid(self, name: str) -> int:
         """The process number of a child of the server."""
         path = self.home / "server.json"
-        return int(
-            until(lambda: json.loads(path.read_text())["children"][name]["pid"], f"{name} runs")
-        )
+
+        def now() -> Any:
+            return json.loads(path.read_text())["children"][name]["pid"] if path.is_file() else None
+
+        return int(until(now, f"{name} runs"))
+
+    def kill(self, name: str) -> None:
+        """End a child of the server, without a warning to it."""
+        os.kill(self.pid(name), signal.SIGKILL)
 
     def log(self, name: str) -> str:
         path = self.home / "logs" / f"{name}.log"
@@ -139,6 +160,14 @@ class Cloud:
 
     def round(self) -> int:
         return int(self.newest()["round"])
+
+    def await_line(self, pattern: str) -> str:
+        """Wait for a line of the runner's log that ``pattern`` is found in."""
+        line: str = until(
+            lambda: next((x for x in self.log("runner").splitlines() if re.search(pattern, x)), ""),
+            f"{pattern} in the runner's log",
+        )
+        return line
 
     def await_rounds(self, more: int) -> dict[str, Any]:
         """Wait for as many rounds more than there are now; the newest one."""
@@ -167,6 +196,7 @@ class TestSite:
     __test__ = False
     cloud: Cloud
     name: str
+    kind: str = "site"
     server: str | None = None
     """Where it looks for the server; None: where the server is."""
 
@@ -179,9 +209,9 @@ class TestSite:
         )
 
     def enroll(self) -> None:
-        done = self.cloud.command("enroll", self.name)
-        assert done.returncode == 0, done.stderr
-        lines = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+        """As the command does, without a process for it."""
+        told = commands.enroll(read_config(self.cloud.config, []), self.name, self.kind, None)
+        lines = dict(line.split("=", 1) for line in told)
         self.settings = {name.removeprefix("federation."): value for name, value in lines.items()}
         self.configure()
 
@@ -195,6 +225,11 @@ class TestSite:
         partial = self.folder / "behaviour.partial"
         partial.write_text(json.dumps(values))
         partial.replace(self.folder / "behaviour.json")
+
+    def busy(self) -> str:
+        """The run and round that it is slow over."""
+        path = self.folder / "busy.txt"
+        return path.read_text() if path.is_file() else ""
 
     def rounds_trained(self) -> Counter[str]:
         path = self.folder / "trained.txt"

@@ -41,7 +41,7 @@ class SmallSteps:
         self._folder = folder
 
     def train(self, cohort: Sequence[LocalTask]) -> list[LocalUpdate | Refusal]:
-        time.sleep(behaviour(self._folder).get("delay", 0.0))
+        self._linger([f"{task.plan.run} {task.round}" for task in cohort])
         with (self._folder / "trained.txt").open("a") as file:
             file.writelines(f"{task.plan.run} {task.round}\n" for task in cohort)
         generator = np.random.default_rng()
@@ -58,6 +58,17 @@ class SmallSteps:
             )
             for task in cohort
         ]
+
+    def _linger(self, tasks: list[str]) -> None:
+        """Take the time that the test wants, and tell it over what."""
+        if (delay := behaviour(self._folder).get("delay", 0.0)) == 0.0:
+            return
+        busy = self._folder / "busy.txt"
+        partial = busy.with_suffix(".partial")
+        partial.write_text("\n".join(tasks))
+        partial.replace(busy)
+        time.sleep(delay)
+        busy.unlink()
 
 
 class Misbehaving:
@@ -127,7 +138,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     node = json.loads((folder / "federation.json").read_text())
-    build_link(node, partial(answering, folder), stop).run()
+    build_link(node, partial(answering, folder), stop, folder).run()
     os._exit(0)
 
 

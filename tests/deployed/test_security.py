@@ -1,5 +1,7 @@
 """Who is not let in, and what a site may not do, each told in a line on either side."""
 
+import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -19,6 +21,9 @@ from flwr.supercore.fab import Fab
 from google.protobuf.message import Message
 
 from fl_client.federation.connection import Address, Connection, Refused, Unreachable
+from fl_common.errors import InvalidConfiguration
+from fl_server.cloud import commands
+from fl_server.cloud.build import read_config
 from fl_server.cloud.certificates import Pair, make_authority, make_server, make_site_key
 from fl_server.cloud.superlink import BUNDLE
 from tests.deployed.fleet import Cloud, TestSite, free_port, until
@@ -75,41 +80,62 @@ def test_a_revoked_key_is_shut_out_at_once(cloud: Cloud) -> None:
 
 def test_the_site_s_own_process_says_why_it_is_refused(cloud: Cloud, tmp_path: Path) -> None:
     site = new_site(cloud, "told")
-    make_site_key(tmp_path / "other.key")
-    site.configure(key_file=str(tmp_path / "other.key"))
     site.process.start()
     try:
-        until(lambda: site.process.said("refused by localhost", "unknown"), "the site's line")
+        until(lambda: site.process.said("joined"), "it is let in")
+        commands.revoke(read_config(cloud.config, []), "told")
+        until(lambda: site.process.said("refused by localhost", "revoked"), "the site's line")
     finally:
         site.process.stop()
 
 
-@pytest.mark.parametrize("what", ["expired", "foreign"])
-def test_a_server_that_is_not_to_be_trusted_is_not_talked_to(
-    cloud: Cloud, tmp_path: Path, what: str
-) -> None:
-    site = new_site(cloud, f"careful-{what}")
+def test_a_server_with_a_foreign_certificate_is_not_talked_to(cloud: Cloud, tmp_path: Path) -> None:
     theirs = Pair(tmp_path / "a.crt", tmp_path / "a.key")
     make_authority(theirs, "another authority", 10, time.time)
-    issuer = theirs if what == "foreign" else cloud_authority(cloud)
-    shown = Pair(tmp_path / "s.crt", tmp_path / "s.key")
-    make_server(shown, issuer, ["localhost"], 10 if what == "foreign" else -1, time.time)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(shown.certificate, shown.key)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        site.server = f"localhost:{port}"
-        site.configure()
-        site.process.start()
-        try:
-            alert = handshake_error(server, context)
-            until(
-                lambda: site.process.said("can't be reached", "certificate", "not to be trusted"),
-                "the site's line",
-            )
-        finally:
-            site.process.stop()
-    assert "alert" in alert.lower()
+    site = new_site(cloud, "careful")
+    site.configure(ca_file=str(theirs.certificate))
+    not_trusted(site)
+    until(lambda: "alert unknown ca" in cloud.log("proxy"), "the server's line")
+
+
+def test_a_server_with_an_expired_certificate_is_not_talked_to(cloud: Cloud) -> None:
+    shown = Pair(cloud.home / "certificates" / "server.crt", cloud.home / "keys" / "server.key")
+    kept = {path: path.read_bytes() for path in (shown.certificate, shown.key)}
+    make_server(shown, cloud_authority(cloud), ["localhost"], -1, time.time)
+    try:
+        restart_proxy(cloud)
+        not_trusted(new_site(cloud, "waiting"))
+        until(lambda: "alert certificate expired" in cloud.log("proxy"), "the server's line")
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+        restart_proxy(cloud)
+
+
+def not_trusted(site: TestSite) -> None:
+    """The site says that it does not talk to the server that it found."""
+    site.process.start()
+    try:
+        until(
+            lambda: site.process.said("can't be reached", "certificate", "not to be trusted"),
+            "the site's line",
+        )
+        assert not site.process.said("joined")
+    finally:
+        site.process.stop()
+
+
+def restart_proxy(cloud: Cloud) -> None:
+    """End the proxy; the server starts it again, with the certificate that is there then."""
+    before = cloud.pid("proxy")
+    os.kill(before, signal.SIGTERM)
+    until(lambda: cloud.pid("proxy") not in (None, before), "the proxy is back")
+    until(lambda: is_open(cloud.port), "the proxy listens")
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def cloud_authority(cloud: Cloud) -> Pair:
@@ -118,21 +144,11 @@ def cloud_authority(cloud: Cloud) -> Pair:
     )
 
 
-def handshake_error(server: socket.socket, context: ssl.SSLContext) -> str:
-    server.settimeout(120)
-    taken, _ = server.accept()
-    try:
-        with context.wrap_socket(taken, server_side=True) as talk:
-            talk.recv(1)
-    except ssl.SSLError as error:
-        return str(error)
-    return "no alert"
-
-
 def test_plain_text_is_refused(cloud: Cloud) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{cloud.port}/v1/fleet/pull-messages")
     assert refused.value.code == 400
+    assert b"plain HTTP request was sent to HTTPS port" in refused.value.read()
     until(lambda: "400: not a request over TLS" in cloud.log("proxy"), "the proxy's line")
 
 
@@ -205,6 +221,14 @@ def test_enrolling_twice_and_revoking_a_stranger_are_told(cloud: Cloud) -> None:
     new_site(cloud, "twice")
     again: subprocess.CompletedProcess[str] = cloud.command("enroll", "twice")
     assert (again.returncode, "enrolled already" in again.stderr) == (2, True)
-    stranger = cloud.command("revoke", "nobody")
-    assert (stranger.returncode, "is not enrolled" in stranger.stderr) == (2, True)
-    assert (cloud.command("enroll", "../x").returncode) == 2
+    config = read_config(cloud.config, [])
+    with pytest.raises(InvalidConfiguration, match=r"is not enrolled\. Enrolled are: .*twice"):
+        commands.revoke(config, "nobody")
+    for name, kind in (("../x", "site"), ("x", "a class")):
+        with pytest.raises(InvalidConfiguration, match="must be letters"):
+            commands.enroll(config, name, kind, None)
+
+
+def test_a_second_server_in_one_folder_is_refused(cloud: Cloud) -> None:
+    second = cloud.command("start")
+    assert (second.returncode, "is in use: another server" in second.stderr) == (2, True)

@@ -21,6 +21,7 @@ ROW: dict[str, Any] = {
     "bytes_down": 400,
     "epsilon": 0.5,
     "epsilon_per": {"window": 0.5},
+    "epsilon_by_class": {"ward": 0.4},
 }
 
 
@@ -30,7 +31,7 @@ def written(folder: Path) -> Path:
     metrics = RoundMetrics(path, "first")
     metrics.add(ROW)
     metrics.add({**ROW, "round": 4, "updates": 4, "refusals": {}, "errors": [], "epsilon": 0.7})
-    metrics.published("testing", "wearables", "1.0.0")
+    metrics.show_model("wearables", {"testing": "1.0.1", "production": "1.0.0"})
     return path
 
 
@@ -47,7 +48,9 @@ def test_rounds_add_up(tmp_path: Path) -> None:
     assert found["fl_server_refusals_total", "budget"] == 1
     assert found["fl_server_errors_total",] == 1
     assert found["fl_server_epsilon", "run"] == 0.7
-    assert found["fl_server_model_info", "wearables", "testing", "1.0.0"] == 1
+    assert found["fl_server_model_info", "wearables", "testing", "1.0.1"] == 1
+    assert found["fl_server_model_info", "wearables", "production", "1.0.0"] == 1
+    assert found["fl_server_class_epsilon", "ward"] == 0.4
     assert found["fl_server_run_info", "first"] == 1
 
 

@@ -1,0 +1,75 @@
+"""What a site's part in federations has come to, in a file that the node shows as metrics.
+
+The link and the node are two processes; the file is what they share. It goes on over restarts.
+"""
+
+import json
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Message
+
+from fl_common import wire, wire_log
+from fl_common.components.files import write_whole
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Counts:
+    """Since the site's folder is there: by kind of message answers and seconds, and the rest.
+
+    ``rounds`` are the updates that were sent, ``refusals`` the answers "no" by reason, ``errors``
+    the messages that had no answer. Bytes are those of the contents, without framing.
+    """
+
+    answers: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    rounds: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    errors: int = 0
+
+
+class Figures:
+    """The counts in the file at ``path``; one that can't be read or written stops nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.counts = read_counts(path)
+
+    def add(self, message: Message, reply: Message, seconds: float) -> None:
+        """Count the answer ``reply`` to ``message``, which took ``seconds``."""
+        counts, kind = self.counts, message.metadata.message_type
+        counts.answers[kind] += 1
+        counts.seconds[kind] = counts.seconds.get(kind, 0.0) + seconds
+        counts.received_bytes += wire.count_bytes(message.content)
+        if reply.has_error():
+            counts.errors += 1
+        else:
+            counts.sent_bytes += wire.count_bytes(reply.content)
+            if (reason := wire_log.read_reason(reply.content)) is not None:
+                counts.refusals[reason] += 1
+            elif kind == "train":
+                counts.rounds += 1
+        try:
+            write_whole(self._path, json.dumps(vars(counts)).encode())
+        except OSError as error:
+            _logger.error("%s can't be written: %s", self._path, error)
+
+
+def read_counts(path: Path) -> Counts:
+    """What the file says; nothing where there is none, or none that can be read."""
+    try:
+        fields: dict[str, Any] = json.loads(path.read_text())
+        answers, refusals = Counter(fields.pop("answers")), Counter(fields.pop("refusals"))
+        return Counts(answers=answers, refusals=refusals, **fields)
+    except FileNotFoundError:
+        return Counts()
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        _logger.error("%s can't be read and is begun anew: %s", path, error)
+        return Counts()

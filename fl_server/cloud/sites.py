@@ -1,0 +1,79 @@
+"""The enrolled sites: for each its public key, and the class that its operator put it in."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fl_common.errors import InvalidConfiguration
+from fl_server.cloud.superlink import Node
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class EnrolledSite:
+    """``public_key`` is PEM; ``kind`` is the site's class, such as ward or home."""
+
+    public_key: str
+    kind: str
+
+
+class Sites:
+    """A file for each enrolled site in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> list[str]:
+        """All of them, sorted."""
+        return sorted(path.stem for path in self._folder.glob("*.json"))
+
+    def enrolled(self) -> dict[str, EnrolledSite]:
+        """All of them by name."""
+        return {name: site for name in self.names() if (site := self.find(name))}
+
+    def find(self, name: str) -> EnrolledSite | None:
+        """The site; None where it is not enrolled.
+
+        Raises:
+            InvalidConfiguration: a name of another form.
+        """
+        path = self._path(name)
+        return EnrolledSite(**json.loads(path.read_text())) if path.is_file() else None
+
+    def add(self, name: str, site: EnrolledSite) -> None:
+        """Remember the site."""
+        self._folder.mkdir(exist_ok=True)
+        path = self._path(name)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(site)))
+        partial.replace(path)
+
+    def remove(self, name: str) -> None:
+        """Forget the site."""
+        self._path(name).unlink()
+
+    def kinds(self, nodes: Iterable[Node]) -> dict[int, str]:
+        """The class of each node that is an enrolled site, by its number."""
+        kind_of = {s.public_key.encode(): s.kind for s in self.enrolled().values()}
+        return {n.id: kind_of[n.public_key] for n in nodes if n.public_key in kind_of}
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{checked(name, 'site')}.json"
+
+
+def checked(name: str, what: str) -> str:
+    """``name``, where it may be a site's or a class's.
+
+    Raises:
+        InvalidConfiguration: it may not.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidConfiguration(
+            f"{what} {name!r}",
+            "must be letters, digits, dots and dashes, up to 64",
+            "Choose one so",
+        )
+    return name

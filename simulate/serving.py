@@ -1,0 +1,95 @@
+"""The model that one site of ``engine=deployment`` runs: what testing of the run's repository has.
+
+The reader, the slot and the engine are a box's own; the windows that the model answers are those of
+the site's recording. A box runs production; a seeded model may not become that, so these sites run
+what testing has.
+"""
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fl_client.components.places import model_file
+from fl_client.components.poll import Poller
+from fl_client.engine import Engine
+from fl_client.home import MODEL, SLOTS
+from fl_client.node.build import read_config
+from fl_client.slots import Slot
+from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.files import write_whole
+from fl_common.components.reader import Limits, Reader
+from fl_common.errors import JoinTheDotsError
+from fl_common.vocabulary import Task, Windows
+
+SERVED = "served.json"
+"""What a site says of the model that it runs, in its folder."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """The component by its digest, and how many windows it has answered, and rightly."""
+
+    component: str
+    windows: int
+    right: int
+
+
+def read_served(folder: Path) -> Served | None:
+    """What the site in ``folder`` runs; None: nothing yet."""
+    path = folder / SERVED
+    return Served(**json.loads(path.read_text())) if path.is_file() else None
+
+
+class Serving:
+    """Follows ``node["model"]`` of the repository at ``node["source"]`` into the site's slot.
+
+    ``recording`` gives the task and the site's windows; it is called with the first model.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        node: Mapping[str, Any],
+        recording: Callable[[], tuple[Task, Windows]],
+    ) -> None:
+        box = read_config(None, [])
+        self._folder, self._name, self._recording = folder, node["model"], recording
+        self._engine_node, self._seen = box["engine"], ""
+        self._slot = Slot(folder / SLOTS / MODEL)
+        self._reader = Reader(
+            *(folder / "repository", node["source"], Path(node["root"]).read_bytes()),
+            Limits(**box["components"]["limits"]),
+            ca_file=Path(node["ca_file"]),
+        )
+        self._poller = Poller(self._poll, node["every_s"], 0.0, random.Random())
+
+    def start(self) -> None:
+        """Look for models from now on, in a thread of its own."""
+        self._poller.start()
+
+    def _poll(self) -> None:
+        try:
+            self._reader.refresh()
+            offer = self._reader.offer(Kind.MODEL, self._name, Stage.TESTING)
+        except JoinTheDotsError:
+            return  # the proxy is not there yet
+        if offer is not None and offer.component.digest != self._seen:
+            self._swap(offer.component)
+            self._seen = offer.component.digest
+
+    def _swap(self, component: Component) -> None:
+        path = model_file(self._reader.fetch(component))
+        assert path is not None
+        task, windows = self._recording()
+        engine = Engine(self._slot, task, **self._engine_node)
+        self._slot.activate(self._slot.place(path))
+        engine.swap()
+        answered = engine.predict(windows.values).probabilities_NK.argmax(axis=1)
+        right = int(np.count_nonzero(answered == windows.labels))
+        served = Served(component.digest, len(windows), right)
+        write_whole(self._folder / SERVED, json.dumps(asdict(served)).encode())

@@ -1,0 +1,59 @@
+"""The resident trainer: one process for many messages, replaced when it dies."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+from flwr.app import Message, RecordDict
+
+from fl_client.federation.answering import identify
+from fl_client.federation.trainer import ResidentTrainer
+from simulate.loopback import identify_process
+
+
+def echoing() -> Callable[[Message], Message]:
+    """In the trainer's process: what came, or the end of the process."""
+
+    def answer(message: Message) -> Message:
+        identify(message)
+        if message.metadata.group_id == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Message(message.content, reply_to=message)
+
+    return answer
+
+
+def asked(group: str) -> Message:
+    identify_process()
+    message = Message(RecordDict(), 7, "train", group_id=group)
+    message.metadata.__dict__["_message_id"] = group
+    return message
+
+
+@pytest.fixture
+def trainer() -> Iterator[ResidentTrainer]:
+    trainer = ResidentTrainer(echoing)
+    yield trainer
+    trainer.rest()
+
+
+def test_one_process_answers_all_and_ends_to_rest(trainer: ResidentTrainer) -> None:
+    assert trainer.pid is None
+    assert trainer.answer(asked("1")).has_content()
+    pid = trainer.pid
+    assert trainer.answer(asked("2")).has_content()
+    assert trainer.pid == pid
+    trainer.rest()
+    assert trainer.pid is None
+    assert trainer.answer(asked("3")).has_content()
+
+
+def test_a_trainer_that_dies_is_one_error_and_the_next_message_starts_another(
+    trainer: ResidentTrainer,
+) -> None:
+    trainer.answer(asked("1"))
+    reply = trainer.answer(asked("die"))
+    assert reply.has_error()
+    assert "died" in str(reply.error.reason)
+    assert trainer.answer(asked("2")).has_content()
