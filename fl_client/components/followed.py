@@ -80,8 +80,13 @@ class Followed:
             "trial": _shown(record.trial.version) if record.trial else None,
             "failed": [{**_shown(f.version), "reason": f.reason} for f in record.failed],
             "waits_for_others": self._waits_for,
-            "shadow": self.shadow.status() if self.shadow else None,
+            "shadow": self._shadow_status(),
         }
+
+    def _shadow_status(self) -> dict[str, Any] | None:
+        if self.shadow is None:
+            return None
+        return {**self.shadow.status(), "running": self.shadow.candidate is not None}
 
     def versions(self) -> Iterator[tuple[Stage, Version]]:
         """What runs of each stage."""

@@ -60,7 +60,7 @@ class ComponentMetrics(Collector):
 
 
 def _outcomes(part: Followed) -> Mapping[str, int]:
-    if part.shadow is None:
+    if part.shadow is None or part.shadow.candidate is None:
         return {}
     status = part.shadow.status()
     return {outcome: status[outcome] for outcome in _OUTCOMES}

@@ -97,7 +97,7 @@ def _versions(part: dict[str, Any]) -> str:
     if part["waits_for_others"]:
         words.append(f"{part['waits_for_others']} goes to other sites first")
     shadow = part["shadow"]
-    if shadow and shadow["windows"]:
+    if shadow and shadow["running"] and shadow["windows"]:
         agreement = f"{shadow['agreement']:.1%} agreement in {shadow['windows']:,} windows"
         words.append(f"in its shadow {shadow['candidate'][:12]}: {agreement}")
     return "; ".join(words) or "nothing of the repository yet"

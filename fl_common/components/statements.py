@@ -7,8 +7,9 @@ the one before, and the stage's role names the newest, so none can be removed or
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from securesystemslib.dsse import Envelope
@@ -30,7 +31,8 @@ class Event:
     ``what`` is added, promoted, forced, rolled back or retired; ``digest`` the component, ``at``
     the time (RFC 3339), ``reason`` a person's words, ``verdicts`` what each gate had said,
     ``previous`` the digest of the event before, and ``canary_percent`` the share of sites that
-    should take it first (None: all).
+    should take it first (None: all). ``signed_by`` are the identities of the keys that signed it,
+    and not part of what is signed.
     """
 
     what: str
@@ -44,6 +46,7 @@ class Event:
     reason: str | None = None
     verdicts: Mapping[str, bool] = field(default_factory=dict)
     canary_percent: int | None = None
+    signed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,9 @@ def sign(value: object, payload_type: str, signers: Sequence[CryptoSigner]) -> b
 
 def sign_event(event: Event, signers: Sequence[CryptoSigner]) -> bytes:
     """The envelope of an event."""
-    return sign(asdict(event), EVENT_TYPE, signers)
+    fields = asdict(event)
+    del fields["signed_by"]
+    return sign(fields, EVENT_TYPE, signers)
 
 
 def read_event(content: bytes, keys: Sequence[Key], threshold: int) -> Event:
@@ -124,10 +129,20 @@ def read_event(content: bytes, keys: Sequence[Key], threshold: int) -> Event:
     Raises:
         UpdateRefused: it is damaged, or not signed so.
     """
+    fields = opened(content, EVENT_TYPE, keys, threshold)
     try:
-        return Event(**opened(content, EVENT_TYPE, keys, threshold))
+        return replace(Event(**fields), signed_by=tuple(_signers_of(content, keys)))
     except TypeError as error:
         raise UpdateRefused(f"An event of the history is damaged ({error}).") from error
+
+
+def _signers_of(content: bytes, keys: Sequence[Key]) -> Iterator[str]:
+    """Identities of those of ``keys`` that have signed the envelope."""
+    envelope = Envelope.from_dict(json.loads(content))
+    for key in keys:
+        with suppress(SignatureError):
+            envelope.verify([key], 1)
+            yield key.keyid
 
 
 def read_verdict(content: bytes, keys: Sequence[Key], threshold: int) -> Verdict:

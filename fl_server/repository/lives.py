@@ -40,23 +40,31 @@ def life(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str
 
 def _event(event: Event, component: Component, before: str | None) -> list[str]:
     """What happened, in a sentence, and the lines below it."""
-    who = f"version {event.version} ({event.digest[:12]})"
+    who, by = f"version {event.version} ({event.digest[:12]})", _by(event)
     replaced = f", in place of version {before}" if before not in (None, event.version) else ""
     if event.what == "added":
         return [f"{who} was added to {event.stage}{replaced}.", *_origin(component.description)]
     if event.what == "promoted":
         passed = ", ".join(event.verdicts)
         first = _for_whom(event.canary_percent)
-        return [f"{who} was promoted to {event.stage}{first}{replaced}; it had passed {passed}."]
+        promoted = f"{who} was promoted to {event.stage}{first}{replaced}"
+        return [f"{promoted}; it had passed {passed}.", by]
     if event.what == "forced":
         open_gates = [gate for gate, passed in event.verdicts.items() if not passed]
         failed = f" It had failed {', '.join(open_gates)}." if open_gates else ""
         first = _for_whom(event.canary_percent)
-        return [f"{who} was FORCED into {event.stage}{first}{replaced}: {event.reason}.{failed}"]
+        forced = f"{who} was FORCED into {event.stage}{first}{replaced}"
+        return [f"{forced}: {event.reason}.{failed}", by]
     because = f": {event.reason}" if event.reason else ""
     if event.what == "rolled back":
-        return [f"{event.stage} was rolled back to {who}{replaced}{because}."]
-    return [f"{who} was retired from {event.stage}{because}."]
+        return [f"{event.stage} was rolled back to {who}{replaced}{because}.", by]
+    return [f"{who} was retired from {event.stage}{because}.", by]
+
+
+def _by(event: Event) -> str:
+    """Who did it: the holders of these keys (``fl-repo keys`` lists the identities)."""
+    keys = ", ".join(keyid[:12] for keyid in event.signed_by)
+    return f"Signed with the {event.stage} key{'s' * (len(event.signed_by) > 1)} {keys}."
 
 
 def _origin(description: Mapping[str, Any]) -> list[str]:

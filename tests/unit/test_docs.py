@@ -1,4 +1,4 @@
-"""Links between the pages of the documentation lead somewhere."""
+"""Links between the pages of the documentation lead somewhere, and tests that they name exist."""
 
 import re
 from pathlib import Path
@@ -20,3 +20,14 @@ def test_relative_links_lead_to_files(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_page_begins_with_its_title(page: Path) -> None:
     assert page.read_text().startswith("# ")
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    made = {
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in (path.stem, *re.findall(r"def (test_\w+)", path.read_text()))
+    }
+    named = {name for page in PAGES for name in re.findall(r"\b(test_\w+)", page.read_text())}
+    assert "test_mix_and_match_attack" in named
+    assert named - made == set()

@@ -5,11 +5,14 @@ from datetime import timedelta
 import pytest
 
 from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.keys import KeyRing
+from fl_common.components.repository import ComponentRepository, Settings
 from fl_common.components.statements import Event, Verdict
 from fl_common.components.upkeep import collect_garbage, refresh, standing, states
 from fl_common.errors import InvalidConfiguration, UpdateRefused
 from fl_server.promotion import promote, retire, rollback
-from tests.repositories import World, take
+from fl_server.repository.lives import life
+from tests.repositories import EXPIRY_DAYS, World, take
 
 MODEL, PRODUCTION = Kind.MODEL, Stage.PRODUCTION
 
@@ -126,3 +129,31 @@ def test_what_stands_is_what_was_not_rolled_back(told: str, line: str) -> None:
         for step in told.split()
     ]
     assert "".join(standing(events)) == line
+
+
+def test_a_second_writer_that_waited_long_enough_is_refused_and_nothing_is_lost(
+    world: World,
+) -> None:
+    first = world.add()
+    impatient = ComponentRepository(
+        world.place, KeyRing(world.keys, {}), Settings(EXPIRY_DAYS, lock_seconds=0.0), world.now
+    )
+    with (
+        world.repository().change(),
+        pytest.raises(InvalidConfiguration, match="held by another writer"),
+        impatient.change(),
+    ):
+        pass
+    assert world.add().version == "2"
+    events = world.repository().history(MODEL, "activity", Stage.TESTING)
+    assert [event.version for event in events] == ["1", "2"]
+    assert events[0].digest == first.digest
+
+
+def test_history_says_which_keys_have_signed_a_promotion(world: World) -> None:
+    released(world)
+    (event,) = world.repository().history(MODEL, "activity", PRODUCTION)
+    (state,) = (one for one in states(world.repository()) if one.role == PRODUCTION)
+    assert set(event.signed_by) == set(state.keyids)  # both of them must sign here
+    told = "\n".join(life(world.repository(), MODEL, "activity"))
+    assert f"Signed with the production keys {event.signed_by[0][:12]}, " in told
