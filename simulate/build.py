@@ -17,11 +17,13 @@ from fl_client.build import build_participation
 from fl_client.ledger import Ledger
 from fl_client.ledger_counter import counter_beside
 from fl_client.participation import Participation, Site
+from fl_client.training.prepared import prepare_ahead
 from fl_common.build import build
 from fl_common.errors import LedgerError
 from fl_common.plan import RunPlan
 from fl_common.privacy import NoPrivacy
 from fl_server.build import FleetFacts
+from fl_server.sampling import Sampling
 from simulate.fleet import Fleet
 from simulate.world import World
 
@@ -46,6 +48,14 @@ def fleet_facts(world: World) -> FleetFacts:
         return FleetFacts(sites, None, None)
     sizes = [len(world.windows(position)) for position in range(sites)]
     return FleetFacts(sites, min(sizes), max(sizes))
+
+
+def prepare_fleet(world: World, plan: RunPlan, sampling: Sampling) -> None:
+    """Prepare the sites' windows before the first round, where the run will need most of them."""
+    sites = len(world.sites)
+    drawn = len(sampling.choose(world.sites, 1, 0))
+    if plan.rounds * drawn >= sites and sites <= _COUNTABLE:
+        prepare_ahead(plan, map(world.windows, range(sites)))
 
 
 def create_ledger(path: Path, plan: RunPlan, done: int) -> None:

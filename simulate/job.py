@@ -29,7 +29,13 @@ from fl_server.strategy import Roster, RoundReport, ask_roster
 from models.evaluation import Evaluator, Predictions
 from models.export import ExportProof
 from models.nets import Net, build_net, parameters_of
-from simulate.build import build_site_app, create_ledger, fleet_facts, open_world
+from simulate.build import (
+    build_site_app,
+    create_ledger,
+    fleet_facts,
+    open_world,
+    prepare_fleet,
+)
 from simulate.console import Console
 from simulate.home import Home
 from simulate.loopback import run_in_process
@@ -88,6 +94,8 @@ class Job:
             self.home.write_record(plan.run, overrides)
         create_ledger(self.home.ledger, plan, done)
         self._log = RoundLog(self.home.rounds, keep_until=done)
+        if self.config["engine"]["name"] == "loopback":
+            prepare_fleet(world, plan, federation.sampling)
         self._start(plan, len(world.sites), done)
         with ExitStack() as processes:
             self._engine(run, len(world.sites), processes)
@@ -158,7 +166,7 @@ class Job:
                 sites,
                 workers=engine["workers"],
                 cohorts=engine["cohorts"],
-                cohort_size=engine["cohort_size"],
+                cohort_mib=engine["cohort_mib"],
             )
 
     def _record(self, report: RoundReport) -> Row:

@@ -18,6 +18,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.app import SiteApp
+from fl_common.wire import count_bytes
 from simulate.workers import Cohort, ForkedWorkers, Replies, ThisProcess, Workers
 
 _RUN_ID = 1
@@ -29,15 +30,16 @@ _CLIENT_APP_ERROR = 2
 class LoopbackGrid(Grid):
     """A grid of ``sites`` nodes; node i + 1 is the site at position i.
 
-    The messages of one pull are cut into equal cohorts: at least ``cohorts``, and each of at most
-    ``cohort_size`` sites. The cut does not depend on the number of workers: the last bits of a sum
-    may depend on the cohort's size, and the number of workers must not change a result.
+    The messages of one pull are cut into equal cohorts: at least ``cohorts``, and each of about
+    ``cohort_mib`` MiB of updates at most. The cut does not depend on the number of workers: the
+    last bits of a sum may depend on the cohort's size, and the number of workers must not change a
+    result.
     """
 
-    def __init__(self, workers: Workers, sites: int, cohorts: int, cohort_size: int) -> None:
+    def __init__(self, workers: Workers, sites: int, cohorts: int, cohort_mib: float) -> None:
         self._workers = workers
         self._sites = sites
-        self._cohorts, self._cohort_size = cohorts, cohort_size
+        self._cohorts, self._cohort_bytes = cohorts, cohort_mib * 2**20
         self._waiting: dict[str, Message] = {}
         identify_process()
 
@@ -78,14 +80,22 @@ class LoopbackGrid(Grid):
         """The replies, made cohort by cohort while they are read, in the order of the push."""
         wanted = set(message_ids)
         waiting = [identity for identity in self._waiting if identity in wanted]
-        count = max(self._cohorts, math.ceil(len(waiting) / self._cohort_size))
-        size = max(1, math.ceil(len(waiting) / count))
+        size = self._size_of_cohorts(waiting)
         cohorts = (
             [self._waiting.pop(identity) for identity in waiting[start : start + size]]
             for start in range(0, len(waiting), size)
         )
         for replies in self._workers.answers(cohorts):
             yield from replies
+
+    def _size_of_cohorts(self, waiting: list[str]) -> int:
+        """An update is about as large as the message that asks for it."""
+        if not waiting:
+            return 1
+        asked_bytes = max(1, count_bytes(self._waiting[waiting[0]].content))
+        largest = max(1, math.floor(self._cohort_bytes / asked_bytes))
+        count = max(self._cohorts, math.ceil(len(waiting) / largest))
+        return math.ceil(len(waiting) / count)
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
@@ -179,13 +189,13 @@ def run_in_process(
     *,
     workers: int,
     cohorts: int,
-    cohort_size: int,
+    cohort_mib: float,
 ) -> None:
     """Run both apps to the end of the ServerApp, with ``workers`` processes that train."""
     answering = CohortAnswering(client_app, sites)
     team: Workers = ThisProcess(answering) if workers == 1 else ForkedWorkers(answering, workers)
     try:
-        grid = LoopbackGrid(team, sites, cohorts, cohort_size)
+        grid = LoopbackGrid(team, sites, cohorts, cohort_mib)
         server_app(grid, Context(_RUN_ID, _SERVER_NODE, {}, RecordDict(), {}))
     finally:
         team.close()

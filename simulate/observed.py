@@ -31,7 +31,7 @@ class Observed:
         self.inner.close()
 
 
-def observed_grid(app: SiteApp, sites: int, cohort_size: int, watch: Watch) -> LoopbackGrid:
+def observed_grid(app: SiteApp, sites: int, cohort_mib: float, watch: Watch) -> LoopbackGrid:
     """A grid of ``sites`` nodes in this process whose replies pass ``watch``."""
     workers = Observed(ThisProcess(CohortAnswering(app, sites)), watch)
-    return LoopbackGrid(workers, sites, 1, cohort_size)
+    return LoopbackGrid(workers, sites, 1, cohort_mib)

@@ -92,7 +92,7 @@ class ForkedWorkers:
         except BrokenProcessPool as error:
             raise RunFailed(
                 "a worker process died, perhaps for want of memory. Lower engine.workers or"
-                " engine.cohort_size, and go on with resume=<outputs folder>"
+                " engine.cohort_mib, and go on with resume=<outputs folder>"
             ) from error
 
     def close(self) -> None:

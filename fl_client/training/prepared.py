@@ -8,7 +8,7 @@ import json
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from fl_client.training import LocalTask
-from fl_common.errors import InvalidData
+from fl_common.errors import BadInput, InvalidData
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats, NetSpec, Task, Windows
 from models.nets import Net, build_net
@@ -51,16 +51,15 @@ class PreparedCache:
         self._entries: OrderedDict[Hashable, tuple[weakref.ref[Floats], Prepared]] = OrderedDict()
         self._lock = threading.RLock()
 
-    def get(self, task: LocalTask) -> Prepared:
-        """The prepared windows of ``task``; computed where they are not kept."""
-        windows = task.windows
-        key = (id(windows.values), _net_key(task.plan))
+    def get(self, plan: RunPlan, windows: Windows) -> Prepared:
+        """``windows`` as the plan's net takes them; computed where they are not kept."""
+        key = (id(windows.values), _net_key(plan))
         with self._lock:
             found = self._entries.get(key)
             if found is not None and found[0]() is windows.values:
                 self._entries.move_to_end(key)
                 return found[1]
-        fresh = _prepare(net_for(task.plan), windows)
+        fresh = _prepare(net_for(plan), windows)
         with self._lock:
             self._remove(key)
             gone = weakref.ref(windows.values, lambda _: self._drop(key))
@@ -74,6 +73,10 @@ class PreparedCache:
     def nbytes(self) -> int:
         """Memory that all entries take, in bytes."""
         return self._nbytes
+
+    def has_room(self, nbytes: int) -> bool:
+        """True where as much more makes nothing go."""
+        return self._nbytes + nbytes <= self._capacity
 
     def _drop(self, key: Hashable) -> None:
         with self._lock:
@@ -96,7 +99,22 @@ def prepared(task: LocalTask) -> Prepared:
         InvalidData: windows of another shape than the task's, or values that are not finite.
         InvalidConfiguration: the plan's net can't be built.
     """
-    return _CACHE.get(task)
+    return _CACHE.get(task.plan, task.windows)
+
+
+def prepare_ahead(plan: RunPlan, all_windows: Iterable[Windows]) -> None:
+    """Prepare before the first round what is trained on in the rounds, as far as there is room.
+
+    Processes that are forked afterwards share it. What can't be prepared is left for the round that
+    asks for it, where its site answers why.
+    """
+    for windows in all_windows:
+        try:
+            made = _CACHE.get(plan, windows)
+        except BadInput:
+            continue
+        if not _CACHE.has_room(made.nbytes):
+            return
 
 
 def net_for(plan: RunPlan) -> Net:
@@ -111,8 +129,20 @@ def net_for(plan: RunPlan) -> Net:
     return _net(*_net_key(plan))
 
 
-def _net_key(plan: RunPlan) -> tuple[str, str, Task]:
-    return plan.net.target, json.dumps(dict(plan.net.options), sort_keys=True), plan.task
+_NetKey = tuple[str, str, Task]
+_last_key: tuple[RunPlan, _NetKey] | None = None
+
+
+def _net_key(plan: RunPlan) -> _NetKey:
+    """What a net is built from; made once for all sites of a round, who share the plan."""
+    global _last_key
+    last = _last_key
+    if last is not None and last[0] is plan:
+        return last[1]
+    options = json.dumps(dict(plan.net.options), sort_keys=True)
+    key = plan.net.target, options, plan.task
+    _last_key = plan, key
+    return key
 
 
 @lru_cache(maxsize=16)
@@ -128,8 +158,8 @@ def _prepare(net: Net, windows: Windows) -> Prepared:
         for start in range(0, len(windows), _CHUNK_WINDOWS):
             values = np.array(windows.values[start : start + _CHUNK_WINDOWS], dtype=np.float32)
             chunks.append(net.front(torch.from_numpy(values)))
-    inputs = torch.cat(chunks).clone()
-    if not bool(torch.isfinite(inputs).all()):
+    inputs = chunks[0].contiguous() if len(chunks) == 1 else torch.cat(chunks)
+    if not (bool(torch.isfinite(inputs.sum())) or bool(torch.isfinite(inputs).all())):
         raise InvalidData(
             f"{int((~torch.isfinite(inputs.flatten(1))).any(1).sum())} of {len(windows)} windows",
             "hold NaN or infinity behind the net's front end",

@@ -32,7 +32,7 @@ from simulate.home import Home
 from simulate.observed import observed_grid
 from simulate.world import World
 
-_COHORT = 64
+_COHORT_MIB = 64
 _OWNER = "audit"
 
 OnRound = Callable[[RoundReport], None]
@@ -96,7 +96,7 @@ class Experiment:
 
         world = WorldWithCanaries(self.world, self.position, self.canaries)
         app = SiteApp(Fleet(world).site_of, lambda: participation)
-        grid = observed_grid(app, len(world.sites), _COHORT, eavesdropper)
+        grid = observed_grid(app, len(world.sites), _COHORT_MIB, eavesdropper)
         FederatedRun(self.federation, initial, checkpoints, record)(grid)
         if not attacker.rounds:
             reason = eavesdropper.reason or "It was never asked"

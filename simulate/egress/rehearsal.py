@@ -23,7 +23,7 @@ from simulate.egress.planted import CANDIDATE
 from simulate.loopback import LoopbackGrid
 from simulate.observed import observed_grid
 
-_COHORT = 1
+_COHORT_MIB = 0
 """A device is a cohort of one: no site's trouble takes another's answer with it."""
 
 
@@ -43,7 +43,7 @@ class Rehearsal:
     def run(self, folder: Path, on_step: Callable[[str], None]) -> Capture:
         """Ask everything; every message that left. The server's states go to ``folder``."""
         capture = Capture(self.plan)
-        grid = observed_grid(self.app, self.sites, _COHORT, capture)
+        grid = observed_grid(self.app, self.sites, _COHORT_MIB, capture)
         on_step("names")
         ask_roster(grid, self.sites)
         on_step(f"{self.plan.rounds} rounds")

@@ -40,7 +40,8 @@ class Echo(ClientApp):
 
 
 def grid(app: Echo, cohort_size: int = 2) -> LoopbackGrid:
-    return LoopbackGrid(ThisProcess(CohortAnswering(app, 5)), 5, 1, cohort_size)  # type: ignore[arg-type]
+    mib = cohort_size / 2**20  # messages without content count as a byte
+    return LoopbackGrid(ThisProcess(CohortAnswering(app, 5)), 5, 1, mib)  # type: ignore[arg-type]
 
 
 def test_a_grid_is_a_public_abstract_class_with_these_methods() -> None:

@@ -68,7 +68,7 @@ class Fleet:
         app = SiteApp(self.site_of, lambda: self.participation)
         server_app = build_server_app(run if rounds is None else _Killed(run, rounds))  # type: ignore[arg-type]
         with contextlib.suppress(_Kill):
-            run_in_process(server_app, app, len(self.data), workers=1, cohorts=1, cohort_size=2)
+            run_in_process(server_app, app, len(self.data), workers=1, cohorts=2, cohort_mib=64)
         return run, reports
 
 

@@ -79,7 +79,7 @@ class Fleet:
         run.resume()
         app = SiteApp(self.site_of, lambda: self.participation)
         with contextlib.suppress(_Kill):
-            run_in_process(build_server_app(run), app, SITES, workers=1, cohorts=1, cohort_size=2)
+            run_in_process(build_server_app(run), app, SITES, workers=1, cohorts=2, cohort_mib=64)
         return run, reports
 
     def spent(self, site: int) -> set[tuple[str, Spend]]:

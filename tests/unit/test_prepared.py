@@ -53,13 +53,13 @@ def test_prepared_windows_do_not_follow_later_changes_of_the_labels() -> None:
 
 def test_cache_drops_what_is_gone_and_what_is_too_much() -> None:
     one = task(samples.windows(seed=1))
-    size = PreparedCache(10**9).get(one).nbytes
+    size = PreparedCache(10**9).get(one.plan, one.windows).nbytes
     cache = PreparedCache(2 * size)
     kept = [task(samples.windows(seed=seed)) for seed in range(3)]
-    first, second, _ = (cache.get(asked) for asked in kept)
+    first, second, _ = (cache.get(asked.plan, asked.windows) for asked in kept)
     assert cache.nbytes == 2 * size
-    assert cache.get(kept[1]) is second
-    assert cache.get(kept[0]) is not first
+    assert cache.get(kept[1].plan, kept[1].windows) is second
+    assert cache.get(kept[0].plan, kept[0].windows) is not first
     kept.clear()
     gc.collect()
     assert cache.nbytes == 0
@@ -70,7 +70,7 @@ def test_identity_used_again_is_noticed() -> None:
     for seed in range(50):
         windows = samples.windows(4, seed)
         expected = torch.from_numpy(windows.values).flatten(1)
-        torch.testing.assert_close(cache.get(task(windows)).inputs, expected)
+        torch.testing.assert_close(cache.get(PLAN, windows).inputs, expected)
         del windows
 
 
