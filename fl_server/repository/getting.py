@@ -11,6 +11,7 @@ from fl_server.repository.build import build_limits
 from fl_server.repository.options import (
     Command,
     Options,
+    add_address,
     add_component,
     add_stage,
     configuration,
@@ -26,7 +27,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--to", type=Path, required=True, metavar="FOLDER", help="a new folder for the files"
     )
     parser.add_argument("--digest", metavar="HEX", help="this very component, or nothing")
-    parser.add_argument("--url", metavar="ADDRESS", help="where the repository is served")
+    add_address(parser)
     parser.add_argument(
         "--root", type=Path, metavar="FILE", help="with --url: the root.json that you trust"
     )
@@ -37,7 +38,8 @@ def _get(options: Options) -> None:
         raise InvalidConfiguration(f"--to={options.to}", "is there already", "Name a new folder")
     source, root = _source(options)
     with TemporaryDirectory(prefix=".fl-repo-", dir=_beside(options.to)) as folder:
-        reader = Reader(Path(folder), source, root, build_limits(configuration(options)))
+        limits = build_limits(configuration(options))
+        reader = Reader(Path(folder), source, root, limits, ca_file=options.ca_file)
         reader.refresh()
         component = _offered(reader, options)
         reader.fetch(component).replace(options.to)

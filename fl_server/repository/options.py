@@ -83,6 +83,17 @@ def add_stage(parser: argparse.ArgumentParser, default: Stage) -> None:
     )
 
 
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """``--url`` and ``--ca-file``."""
+    parser.add_argument("--url", metavar="ADDRESS", help="where the repository is served")
+    parser.add_argument(
+        "--ca-file",
+        type=Path,
+        metavar="FILE",
+        help="whose certificate https must have; one that the system trusts if not given",
+    )
+
+
 def nothing_more(parser: argparse.ArgumentParser) -> None:
     """For a command without arguments of its own."""
 

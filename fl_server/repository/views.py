@@ -19,6 +19,7 @@ from fl_server.repository.lives import life
 from fl_server.repository.options import (
     Command,
     Options,
+    add_address,
     add_component,
     configuration,
     kind_of,
@@ -150,19 +151,13 @@ def verdict_table(verdicts: Sequence[Verdict], not_run: Mapping[str, str]) -> Ta
     return table
 
 
-def _verify_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--url", metavar="ADDRESS", help="where it is served, to read it as a site does"
-    )
-
-
 def _verify(options: Options) -> None:
     """Read everything as a new site does; every error ends the command."""
     repository, limits = repository_of(options), build_limits(configuration(options))
     source: str | Path = options.url or repository.folder
     count = size = events = 0
     with TemporaryDirectory() as folder:
-        reader = Reader(Path(folder), source, repository.root(), limits)
+        reader = Reader(Path(folder), source, repository.root(), limits, ca_file=options.ca_file)
         reader.refresh()
         for stage in Stage:
             for entry in repository.entries(stage):
@@ -182,7 +177,7 @@ VERIFY = Command(
     "read everything as a site does",
     "Reads the repository with a new site's own code: signatures, expiry, digests, content.",
     "  fl-repo verify\n  fl-repo verify --url https://components.example.org\n",
-    _verify_arguments,
+    add_address,
     _verify,
 )
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +108,23 @@ def test_what_runs_where_is_told_as_far_as_the_sites_may_say_it(
     told = capsys.readouterr().out
     assert "Version 1 runs on 1 site (anna), on trial on anna, as of" in told
     assert "Not known of 1 site (ben): did not say what runs there." in told
+
+
+def test_a_component_is_got_over_tls_with_the_servers_own_authority(
+    fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud = fleet.cloud
+    root = cloud.home / "components" / "metadata" / "1.root.json"
+    url = f"https://localhost:{cloud.port}/components"
+    get = ["get", TASK.name, "--stage", "testing", "--url", url, "--root", str(root)]
+    with pytest.raises(SystemExit) as ended:
+        repository_main([*get, "--to", str(tmp_path / "without")])
+    assert ended.value.code == 1
+    assert "certificate" in capsys.readouterr().err
+    authority = str(cloud.home / "certificates" / "authority.crt")
+    repository_main([*get, "--to", str(tmp_path / "with"), "--ca-file", authority])
+    assert (tmp_path / "with" / "candidate.onnx").is_file()
+    assert not (tmp_path / "without").exists()
 
 
 def test_an_unknown_component_is_one_line(fleet: Fleet) -> None:
