@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.components.running import running, shadow_counts
+from fl_client.demands import Demands
 from fl_client.home import STORE
 from fl_client.participation import Site
 from fl_client.windows import Slicing
@@ -31,6 +32,8 @@ _NICE = 10
 class Box:
     """The site ``name`` whose files are in the folder ``home``; ``task`` is what it windows.
 
+    ``demands`` are what its owner asks of every plan.
+
     Raises:
         InvalidConfiguration: a task without a time axis, or held-out pieces shorter than a window.
     """
@@ -40,6 +43,7 @@ class Box:
     task: Task
     slicing: Slicing
     held_out: HeldOut
+    demands: Demands
     tells_versions: bool
     """Whether the server may know which components run here."""
 
@@ -81,6 +85,7 @@ class Box:
                 f"must be for this site's task {self.task.name}, in the same definition",
                 "Run server and sites with the same version and task",
             )
+        self.demands.check(plan)
         self._check_noise(plan)
         self._check_overlap(plan)
 

@@ -44,8 +44,8 @@ SENTENCES: Mapping[RefusalReason, str] = {
     RefusalReason.PLAN: (
         "the plan breaks a rule of the site, differs from the one that this run began with, or asks"
         " for exact counts that are not public. Run server and sites with the same version, lower"
-        " privacy.delta, set evaluation=federated for noised counts, or begin a new run; the log"
-        " names the rule."
+        " privacy.epsilon or privacy.delta to what the site allows, set evaluation=federated for"
+        " noised counts, or begin a new run; the log names the rule."
     ),
     RefusalReason.PRIVACY: (
         "the DP mechanism could not be set up for this net, or did not run as planned; nothing"

@@ -45,6 +45,7 @@ def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Co
     training = config["training"]
     if config["federation"]["server"] is None or training["command"] is not None:
         return config
+    _build_demands(config)
     given = ["--config", str(file.absolute())] if file else []
     command = [sys.executable, "-m", "fl_client", "join", *given, *overrides]
     return {**config, "training": {**training, "command": command}}
@@ -57,6 +58,7 @@ def _join(options: argparse.Namespace) -> None:
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     config = read_config(options.config, options.overrides)
     _check(config["federation"])
+    _build_demands(config)
     _log(config["log_level"])
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -85,11 +87,19 @@ def _answering(config: Config) -> Any:
         build(config["task"]),
         build(config["windows"]),
         build(config["held_out"]),
+        _build_demands(config),
         config["components"]["tell_versions"],
     )
     counter = federation["ledger_counter"]
     app = build_box_app(box, federation["trainer"], Path(counter) if counter else None, time.time)
     return Answering(app, KeptAnswers(home / "answers", federation["runs_kept"]), {})
+
+
+def _build_demands(config: Config) -> Any:
+    """What the site demands of plans; a wrong value ends the program here, before anything runs."""
+    from fl_common.build import build
+
+    return build(config["privacy"])
 
 
 def _check(federation: Config) -> None:

@@ -15,6 +15,7 @@ from fl_client.build import build_box_app
 from fl_client.components.health import Tally
 from fl_client.components.record import Record, Trial, Version, write_record
 from fl_client.components.running import Runs
+from fl_client.demands import Demands
 from fl_client.home import LEDGER, STORE
 from fl_client.ledger import Ledger
 from fl_client.sensors import Annotation
@@ -42,13 +43,16 @@ STEP = 4 * SECOND // 50
 PRIVACY = replace(samples.WINDOW_PRIVACY, sampling_rate=0.1, steps=2)
 EVALUATION = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
 PLAN = samples.plan(PRIVACY, seed=None)
+DEMANDS = Demands(epsilon=50.0, delta=1e-5, without_noise=False)
 
 
 class Home:
     """A box's folder, with the connection of its sensing process open."""
 
     def __init__(self, folder: Path) -> None:
-        self.box = Box(folder, "anna", samples.TASK, SLICING, HELD_OUT, tells_versions=False)
+        self.box = Box(
+            folder, "anna", samples.TASK, SLICING, HELD_OUT, DEMANDS, tells_versions=False
+        )
         self.connection = open_store(folder / STORE)
         self.store = WindowStore(self.connection, samples.TASK, SLICING, 0.75)
         self.priorities: list[tuple[int, ...]] = []
@@ -128,6 +132,7 @@ def test_late_windows_of_a_day_inherit_its_spend_and_a_fresh_day_brings_fresh_bu
         ({"task": replace(samples.TASK, labels=("still", "falling", "moving"))}, "definition"),
         ({"seed": 1}, "must have none"),
         ({"privacy": replace(PRIVACY, unit="reading")}, "must count 3"),
+        ({"privacy": replace(PRIVACY, epsilon_limit=51.0)}, "privacy.epsilon=51: must not pass 50"),
     ],
 )
 def test_a_plan_that_does_not_fit_the_box_is_refused_before_any_charge(
@@ -160,6 +165,7 @@ def test_a_plan_that_counts_the_overlap_or_needs_no_noise_is_taken(home: Home) -
     reading = replace(PRIVACY, unit="reading", windows_per_reading=3)
     assert isinstance(reading, PrivacyPlan)
     home.box.check_plan(replace(PLAN, privacy=reading))
+    home.box = replace(home.box, demands=replace(DEMANDS, without_noise=True))
     home.box.check_plan(replace(PLAN, privacy=NoPrivacy("examples"), seed=1))
 
 
@@ -183,7 +189,7 @@ def test_a_box_says_what_runs_where_its_own_configuration_allows_it(home: Home) 
 
 def _count_on(path: Path, ready: Any, done: Any, sent: Any) -> None:
     """Another process that reads the training windows as often as it can."""
-    box = Box(path, "anna", samples.TASK, SLICING, HELD_OUT, tells_versions=False)
+    box = Box(path, "anna", samples.TASK, SLICING, HELD_OUT, DEMANDS, tells_versions=False)
     sizes = [len(box.training_windows())]
     ready.set()
     while not done.is_set():

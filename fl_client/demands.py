@@ -1,0 +1,72 @@
+"""What a site demands of a plan: the plan is the server's word, and the data are the site's.
+
+The sensing process checks the values, too, and is spared the accountant: plans are imported where
+one is checked.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fl_common.errors import InvalidConfiguration
+
+if TYPE_CHECKING:
+    from fl_common.plan import RunPlan
+
+
+@dataclass(frozen=True)
+class Demands:
+    """The limits of the site's owner, which no plan may pass.
+
+    A block of data never spends more than ``epsilon`` for the unit that a plan protects, at a delta
+    of at most ``delta``: the ledger holds each plan's own limit, and this bounds what a plan may
+    set. ``without_noise``: whether plans that add no noise on the site (``privacy=none``; the
+    server's noise on whole sites) are taken at all.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    epsilon: float
+    delta: float
+    without_noise: bool
+
+    def __post_init__(self) -> None:
+        for name, value, bound in (
+            ("epsilon", self.epsilon, math.inf),
+            ("delta", self.delta, 1.0),
+        ):
+            if not (isinstance(value, (int, float)) and 0 < value < bound):
+                raise InvalidConfiguration(
+                    f"privacy.{name}={value}",
+                    f"must be a number above 0 and below {bound:g}",
+                    "Set it to the most that the site's data may spend",
+                )
+
+    def check(self, plan: "RunPlan") -> None:
+        """Raise InvalidConfiguration for a plan that promises less."""
+        from fl_common.privacy import NoPrivacy
+        from fl_common.site_privacy import SitePrivacyPlan
+
+        privacy, evaluation = plan.privacy, plan.evaluation
+        by_server = isinstance(privacy, SitePrivacyPlan) and privacy.noise == "server"
+        if (by_server or isinstance(privacy, NoPrivacy)) and not self.without_noise:
+            raise InvalidConfiguration(
+                f"a plan with privacy={privacy.unit}{' and noise by the server' * by_server}",
+                "must have noise that this site adds itself, as its own configuration demands",
+                "Set privacy=window for the run, or privacy.without_noise=true on the site",
+            )
+        if not isinstance(privacy, NoPrivacy):
+            _check_below("privacy.epsilon", privacy.epsilon_limit, self.epsilon)
+            _check_below("privacy.delta", privacy.delta, self.delta)
+        if evaluation is not None:
+            _check_below("evaluation.epsilon", evaluation.epsilon_limit, self.epsilon)
+
+
+def _check_below(name: str, asked: float, most: float) -> None:
+    if asked > most:
+        raise InvalidConfiguration(
+            f"a plan with {name}={asked:g}",
+            f"must not pass {most:g}, which this site's own configuration allows",
+            f"Lower {name} of the run, or raise the limit on the site",
+        )
