@@ -132,8 +132,9 @@ class Participation:
             except (BadInput, StoreError) as error:
                 yield Refusal(site.name, plan.run, round_, reason, str(error))
                 continue
-            task = LocalTask(plan, site.name, round_, instruction.parameters, windows)
-            yield check_task(task) or self._check_begun(task) or task
+            parameters = instruction.parameters
+            task = LocalTask(plan, site.name, round_, parameters, windows, is_checked=True)
+            yield check_task(task) or self._check_begun(task) or task  # only if the check agrees
 
     def _check_begun(self, task: LocalTask) -> Refusal | None:
         """A refusal where a run that was charged goes on without DP; a debit checks the others."""

@@ -68,12 +68,12 @@ class InstructionWriter:
 
 
 class InstructionReader:
-    """Reads instructions; parameters shared by many messages of a round are decoded once."""
+    """Reads instructions; records shared by many messages of a round are read once."""
 
     def __init__(self) -> None:
+        self._head: ConfigRecord | None = None
         self._record: ArrayRecord | None = None
-        self._layout = ""
-        self._parameters: Parameters = {}
+        self._read: Instruction | None = None
 
     def read(self, content: RecordDict) -> Instruction:
         """The instruction in ``content``.
@@ -83,14 +83,18 @@ class InstructionReader:
             InvalidConfiguration: the plan or the clip norm breaks a rule.
         """
         head, record = _config(content, HEAD), _arrays(content)
-        layout = _field(head, _LAYOUT, str)
-        if record is not self._record or layout != self._layout:
-            self._parameters = _from_arrays(record, _parse_layout(layout))
-            self._record, self._layout = record, layout
-        plan = _parse_plan(_field(head, "plan", str))
-        clip_norm = _field(head, "clip_norm", float) if "clip_norm" in head else None
-        candidate = _field(head, "candidate", str) if "candidate" in head else None
-        return Instruction(plan, _field(head, "round", int), self._parameters, clip_norm, candidate)
+        if self._read is None or head is not self._head or record is not self._record:
+            self._read = _instruction(head, record)
+            self._head, self._record = head, record
+        return self._read
+
+
+def _instruction(head: ConfigRecord, record: ArrayRecord) -> Instruction:
+    parameters = _from_arrays(record, _parse_layout(_field(head, _LAYOUT, str)))
+    plan = _parse_plan(_field(head, "plan", str))
+    clip_norm = _field(head, "clip_norm", float) if "clip_norm" in head else None
+    candidate = _field(head, "candidate", str) if "candidate" in head else None
+    return Instruction(plan, _field(head, "round", int), parameters, clip_norm, candidate)
 
 
 @lru_cache(maxsize=8)

@@ -69,7 +69,8 @@ class Exchange:
             Message(self.content(), node, self.kind, group_id=self.group, ttl=ttl)
             for node in self.nodes
         ]
-        self.bytes_down = sum(wire.count_bytes(message.content) for message in messages)
+        if messages:  # all say the same
+            self.bytes_down = len(messages) * wire.count_bytes(messages[0].content)
         sent: dict[str, int] = {}
         for number, node in zip(self.grid.push_messages(messages), self.nodes, strict=True):
             if number:

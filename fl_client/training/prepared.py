@@ -8,7 +8,7 @@ import json
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +22,7 @@ from fl_common.vocabulary import Floats, NetSpec, Task, Windows
 from models.nets import Net, build_net
 
 CACHE_BYTES = 512 * 2**20
+_Key = tuple[int, int]
 _CHUNK_WINDOWS = 1024
 
 
@@ -41,29 +42,31 @@ class Prepared:
 class PreparedCache:
     """Least recently used first out, bounded by ``capacity`` bytes; a dead array's entry goes.
 
-    The key is the identity of the values array (held weakly, so that the windows a data set drops
-    are really freed, and an identity used again is noticed), the net and the task.
+    The key is the identity of the net, which the entry holds, and of the values array, which it
+    holds weakly: the windows that a data set drops are really freed, and an identity used again is
+    noticed.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._nbytes = 0
-        self._entries: OrderedDict[Hashable, tuple[weakref.ref[Floats], Prepared]] = OrderedDict()
+        self._entries: OrderedDict[_Key, tuple[weakref.ref[Floats], Net, Prepared]] = OrderedDict()
         self._lock = threading.RLock()
 
     def get(self, plan: RunPlan, windows: Windows) -> Prepared:
         """``windows`` as the plan's net takes them; computed where they are not kept."""
-        key = (id(windows.values), _net_key(plan))
+        net = net_for(plan)
+        key = (id(windows.values), id(net))
         with self._lock:
             found = self._entries.get(key)
             if found is not None and found[0]() is windows.values:
                 self._entries.move_to_end(key)
-                return found[1]
-        fresh = _prepare(net_for(plan), windows)
+                return found[2]
+        fresh = _prepare(net, windows)
         with self._lock:
             self._remove(key)
             gone = weakref.ref(windows.values, lambda _: self._drop(key))
-            self._entries[key] = (gone, fresh)
+            self._entries[key] = (gone, net, fresh)
             self._nbytes += fresh.nbytes
             while self._nbytes > self._capacity and len(self._entries) > 1:
                 self._remove(next(iter(self._entries)))
@@ -78,15 +81,15 @@ class PreparedCache:
         """True where as much more makes nothing go."""
         return self._nbytes + nbytes <= self._capacity
 
-    def _drop(self, key: Hashable) -> None:
+    def _drop(self, key: _Key) -> None:
         with self._lock:
             found = self._entries.get(key)
             if found is not None and found[0]() is None:
                 self._remove(key)
 
-    def _remove(self, key: Hashable) -> None:
+    def _remove(self, key: _Key) -> None:
         if (entry := self._entries.pop(key, None)) is not None:
-            self._nbytes -= entry[1].nbytes
+            self._nbytes -= entry[2].nbytes
 
 
 _CACHE = PreparedCache(CACHE_BYTES)
@@ -126,23 +129,16 @@ def net_for(plan: RunPlan) -> Net:
     Raises:
         InvalidConfiguration: no such net, or options or a window shape that it can't take.
     """
-    return _net(*_net_key(plan))
+    global _last
+    last = _last
+    if last is None or last[0] is not plan:
+        options = json.dumps(dict(plan.net.options), sort_keys=True)
+        _last = last = plan, _net(plan.net.target, options, plan.task)
+    return last[1]
 
 
-_NetKey = tuple[str, str, Task]
-_last_key: tuple[RunPlan, _NetKey] | None = None
-
-
-def _net_key(plan: RunPlan) -> _NetKey:
-    """What a net is built from; made once for all sites of a round, who share the plan."""
-    global _last_key
-    last = _last_key
-    if last is not None and last[0] is plan:
-        return last[1]
-    options = json.dumps(dict(plan.net.options), sort_keys=True)
-    key = plan.net.target, options, plan.task
-    _last_key = plan, key
-    return key
+_last: tuple[RunPlan, Net] | None = None
+"""The plan of this round, which all its sites share, and its net."""
 
 
 @lru_cache(maxsize=16)
