@@ -1,7 +1,7 @@
 """docs/privacy-table.md: what was measured, and what each number means."""
 
 from collections.abc import Iterable, Sequence
-from statistics import median
+from statistics import median, stdev
 
 from benchmarks.machine import Facts
 from benchmarks.privacy_results import Check, Cost, Level, Measured, Promise, Trial
@@ -171,7 +171,9 @@ def _machine(machine: Facts) -> str:
 def _check(check: Check) -> list[str]:
     published, promise = check.published, check.trials[0].promise
     assert promise is not None
-    heads = ["seed", "accuracy", "epsilon, composed", "noise multiplier", "clip", "steps", "s"]
+    heads = ["seed", "accuracy", "epsilon for an image, composed", "noise multiplier", "clip", "steps", "s"]
+    accuracies = [trial.accuracy for trial in check.trials]
+    spread = f" (standard deviation {stdev(accuracies) * 100:.2f})" if len(accuracies) > 1 else ""
     apart = check.mean - published.mean
     within = "within" if apart >= -LARGEST_DIFFERENCE else "not within"
     return [
@@ -182,7 +184,7 @@ def _check(check: Check) -> list[str]:
             command=check.command,
         ),
         _table(heads, map(_checked, check.trials)),
-        f"Ours: {check.mean:.2%} on average, {apart * 100:+.2f} points from the published one:"
+        f"Ours: {check.mean:.2%} on average{spread}, {apart * 100:+.2f} points from the published one:"
         f" {within} {LARGEST_DIFFERENCE * 100:g} points.",
         _EPSILONS.format(published=published.epsilon, accountant=promise.accountant),
     ]
