@@ -171,7 +171,8 @@ def _machine(machine: Facts) -> str:
 def _check(check: Check) -> list[str]:
     published, promise = check.published, check.trials[0].promise
     assert promise is not None
-    heads = ["seed", "accuracy", "epsilon for an image, composed", "noise multiplier", "clip", "steps", "s"]
+    heads = ["seed", "accuracy", "epsilon for an image, composed"]
+    heads += ["noise multiplier", "clip", "steps", "s"]
     accuracies = [trial.accuracy for trial in check.trials]
     spread = f" (standard deviation {stdev(accuracies) * 100:.2f})" if len(accuracies) > 1 else ""
     apart = check.mean - published.mean
@@ -184,8 +185,8 @@ def _check(check: Check) -> list[str]:
             command=check.command,
         ),
         _table(heads, map(_checked, check.trials)),
-        f"Ours: {check.mean:.2%} on average{spread}, {apart * 100:+.2f} points from the published one:"
-        f" {within} {LARGEST_DIFFERENCE * 100:g} points.",
+        f"Ours: {check.mean:.2%} on average{spread}, {apart * 100:+.2f} points from the published"
+        f" one: {within} {LARGEST_DIFFERENCE * 100:g} points.",
         _EPSILONS.format(published=published.epsilon, accountant=promise.accountant),
     ]
 
