@@ -126,7 +126,7 @@ class ComponentRepository:
             component = Component(kind, name, version or same, found, description)
             if entry and entry.component == component and not entry.retired:
                 return component
-            chosen = version or self._next_version(kind, name)
+            chosen = version or self.next_version(kind, name)
             component = Component(kind, name, chosen, found, description)
             check_manifest(json.loads(component.manifest))
             self._claim(component)
@@ -243,7 +243,8 @@ class ComponentRepository:
         """The present time in RFC 3339, UTC."""
         return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
 
-    def _next_version(self, kind: Kind, name: str) -> str:
+    def next_version(self, kind: Kind, name: str) -> str:
+        """The number that a component without a version of its own gets."""
         folder = self.folder / "versions" / kind / name
         taken = {path.name for path in folder.glob("*")}
         return next(str(n) for n in count(len(taken) + 1) if str(n) not in taken)

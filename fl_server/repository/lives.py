@@ -43,7 +43,9 @@ def _event(event: Event, component: Component, before: str | None) -> list[str]:
     who, by = f"version {event.version} ({event.digest[:12]})", _by(event)
     replaced = f", in place of version {before}" if before not in (None, event.version) else ""
     if event.what == "added":
-        return [f"{who} was added to {event.stage}{replaced}.", *_origin(component.description)]
+        described = component.description
+        parent = [f"Made from {described['parent'][:12]}."] if "parent" in described else []
+        return [f"{who} was added to {event.stage}{replaced}.", *_origin(described), *parent]
     if event.what == "promoted":
         passed = ", ".join(event.verdicts)
         first = _for_whom(event.canary_percent)

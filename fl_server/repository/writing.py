@@ -121,11 +121,24 @@ def _copy(options: Options, repository: ComponentRepository) -> Component:
     check_content(source, found)
     files = {file.path: content_path(source.folder, file) for file in found.files}
     described = {**found.description, **_licence(options)}
+    if _becomes_another(options, repository, found, described):
+        described["parent"] = found.digest
     added = repository.add(found.kind, found.name, options.version, files, described)
     kept = parameters_path(source.folder, found.digest)
     if kept.is_file():
         write_whole(parameters_path(repository.folder, added.digest), kept.read_bytes())
     return added
+
+
+def _becomes_another(
+    options: Options, repository: ComponentRepository, found: Component, described: dict[str, Any]
+) -> bool:
+    """Whether the copy of ``found`` has another version or description, and so another identity."""
+    current = repository.entry(found.kind, found.name, Stage.TESTING)
+    version = options.version or repository.next_version(found.kind, found.name)
+    copied = Component(found.kind, found.name, version, found.files, described)
+    is_there = current is not None and current.component == found
+    return not is_there and copied != found
 
 
 def _description(options: Options) -> dict[str, Any]:

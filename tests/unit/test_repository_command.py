@@ -132,6 +132,20 @@ def test_the_how_to_from_a_run_to_production_and_back(
         assert words in told
 
 
+def test_a_copy_with_another_version_names_what_it_was_made_from(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_of(place / "outputs" / "run", PLAN, 1)
+    said(capsys, "init")
+    copy = ("add", "outputs/run/repository", "--from-repository", "--name", "wearables")
+    first = re.findall(r"digest (\w{64})", said(capsys, *copy))
+    assert re.findall(r"digest (\w{64})", said(capsys, *copy)) == first, "the same, added again"
+    said(capsys, *copy, "--version", "1.0")
+    assert re.search(rf"parent +{first[0]}", said(capsys, "show", "wearables"))
+    told = said(capsys, "log", "wearables")
+    assert told.count(f"Made from {first[0][:12]}.") == 1
+
+
 def test_a_simulated_model_is_promoted_by_force_alone(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
