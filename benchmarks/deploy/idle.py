@@ -7,7 +7,8 @@ from pathlib import Path
 import psutil
 from flwr.app import Message
 
-from benchmarks.deploy.server import serving, until
+from benchmarks.deploy.overhead import until
+from benchmarks.deploy.server import serving
 from benchmarks.environments import ROOT
 from fl_common import wire
 from fl_server.cloud.home import CloudHome

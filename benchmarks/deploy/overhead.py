@@ -33,7 +33,7 @@ from fl_client.federation.connection import Address
 from fl_client.federation.figures import Figures
 from fl_client.federation.link import Link
 from fl_client.federation.trainer import ResidentTrainer
-from fl_client.node.build import read_config
+from fl_client.node.configuration import read_config
 from fl_common.build import build
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.children import Restarting
@@ -42,6 +42,7 @@ from fl_server.cloud.serving import Front, Settings, make_own
 from fl_server.cloud.superlink import BUNDLE
 
 SITES = 3
+PATIENCE_S = 180.0
 _WARM_UP = 1
 _IMPORTS = "imports.txt"
 _APP = b"""\
@@ -61,6 +62,16 @@ _PROJECT = BUNDLE["pyproject.toml"].replace(b"installed:app", b"bench_app:app")
 STOCK = {"pyproject.toml": _PROJECT, "bench_app.py": _APP}
 
 
+def until(holds: Callable[[], Any]) -> Any:
+    """Wait until ``holds`` gives something that is true, and give it back."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (value := holds()):
+        if time.monotonic() > deadline:
+            raise TimeoutError("what is measured did not happen")
+        time.sleep(0.05)
+    return value
+
+
 def echo(imports: Path) -> Callable[[Message], Message]:
     """The same app in a resident trainer, which notes in ``imports`` that it has imported torch."""
     import opacus  # noqa: F401
@@ -78,8 +89,7 @@ def echo(imports: Path) -> Callable[[Message], Message]:
 
 def overhead(grid: Grid, rounds: int) -> list[float]:
     """Seconds of each round after the warm-up; the app itself takes none."""
-    while len(nodes := list(grid.get_node_ids())) < SITES:
-        time.sleep(0.2)
+    nodes = until(lambda: len(found := list(grid.get_node_ids())) == SITES and found)
     arrays = {"values": Array(np.zeros(8000, np.float32))}
     seconds = []
     for round_ in range(rounds + _WARM_UP):
@@ -96,6 +106,8 @@ def overhead(grid: Grid, rounds: int) -> list[float]:
                 missing.discard(reply.metadata.reply_to_message_id)
             if missing:
                 time.sleep(0.1)
+            if time.monotonic() - began > PATIENCE_S:
+                raise TimeoutError(f"{len(missing)} of {SITES} sites do not answer")
         seconds.append(time.monotonic() - began)
     return seconds[_WARM_UP:]
 

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from flwr.app import Message
 
-from benchmarks.deploy.overhead import SITES
-from benchmarks.deploy.server import Server, serving, until
+from benchmarks.deploy.overhead import SITES, until
+from benchmarks.deploy.server import Server, serving
 from fl_client.federation.answering import identify
 from fl_client.federation.connection import Address
 from fl_client.federation.figures import Figures
 from fl_client.federation.link import Link
 from fl_client.federation.trainer import ResidentTrainer
-from fl_client.node.build import read_config
+from fl_client.node.configuration import read_config
 from fl_common import params, wire
 from fl_common.build import build
 from fl_common.vocabulary import LocalUpdate
@@ -87,11 +87,11 @@ def _killed(server: Server, site: Path) -> float:
     before = len(_asked(site))
     until(lambda: len(_asked(site)) >= before + 3)
     runner = until(server.runner)
-    run, began = _asked(site)[-1].run, time.time()
+    began, run, known = time.time(), _asked(site)[-1].run, len(_asked(site))
     os.kill(runner, signal.SIGKILL)
-    asked: Asked = until(lambda: next((a for a in _asked(site)[::-1] if a.run != run), None))
+    asked: Asked = until(lambda: next((a for a in _asked(site)[known:] if a.run != run), None))
     until(lambda: server.runner() not in (None, runner))
-    return min(a.time for a in _asked(site) if a.run == asked.run) - began
+    return asked.time - began
 
 
 def _asked(site: Path) -> list[Asked]:

@@ -3,18 +3,15 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.deploy.overhead import free_port
+from benchmarks.deploy.overhead import free_port, until
 from benchmarks.environments import ROOT
 from fl_server.cloud import commands
 from fl_server.cloud.build import read_config
-
-_PATIENCE_S = 180.0
 
 
 class Server:
@@ -53,13 +50,3 @@ def serving(home: Path, *overrides: str) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait()
-
-
-def until(holds: Callable[[], Any]) -> Any:
-    """Wait until ``holds`` gives something that is true, and give it back."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while not (value := holds()):
-        if time.monotonic() > deadline:
-            raise TimeoutError("what is measured did not happen")
-        time.sleep(0.05)
-    return value

@@ -52,7 +52,7 @@ def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Co
 
 
 def _join(options: argparse.Namespace) -> None:
-    from fl_client.node.build import read_config
+    from fl_client.node.configuration import read_config
 
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")

@@ -1,22 +1,18 @@
-"""From a configuration to a node: the shipped ``conf/node.yaml``, a file over it, overrides."""
+"""From a configuration to a node."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from hydra import compose, initialize_config_dir, initialize_config_module
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from fl_client.components.build import Surroundings, Updates, build_updates
 from fl_client.engine import Engine
 from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS, STORE, TRAINING
 from fl_client.node.child import Training
+from fl_client.node.configuration import Config
 from fl_client.node.federation_metrics import FederationMetrics
 from fl_client.node.loop import Addresses, Node
 from fl_client.node.metrics import Metrics
@@ -39,69 +35,7 @@ from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 
-Config = Mapping[str, Any]
-_SHIPPED = "node"
-
-
-def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
-    """The resolved configuration; ``file`` stands over the shipped one, ``overrides`` over both.
-
-    Raises:
-        InvalidConfiguration: a key that there is not, a value that is missing, or no YAML.
-    """
-    try:
-        with initialize_config_module("conf", version_base="1.3"):
-            shipped = compose(_SHIPPED)
-            own = None if file else compose(_SHIPPED, list(overrides))
-        config = _composed(file, overrides) if file else own
-        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except RecursionError:
-        raise InvalidConfiguration(
-            f"configuration {file}",
-            "names itself under defaults",
-            "Give it another name than node.yaml, which it builds upon",
-        ) from None
-    except (HydraException, OmegaConfBaseException) as error:
-        words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        raise InvalidConfiguration(
-            f"configuration {file or 'conf/node.yaml'}", words, "See conf/node.yaml for every key"
-        ) from error
-    assert isinstance(values, dict)
-    _check_keys(values, OmegaConf.to_container(shipped))
-    return {str(key): value for key, value in values.items()}
-
-
-def shown(config: Config) -> str:
-    """The configuration as YAML."""
-    return OmegaConf.to_yaml(OmegaConf.create(dict(config)))
-
-
-def _composed(file: Path, overrides: Sequence[str]) -> DictConfig:
-    if not file.is_file():
-        raise InvalidConfiguration(f"--config={file}", "is not a file", "Give a YAML file")
-    with initialize_config_dir(str(file.absolute().parent), version_base="1.3"):
-        return compose(file.stem, overrides=["hydra.searchpath=[pkg://conf]", *overrides])
-
-
-def _check_keys(values: Mapping[Any, Any], known: Any) -> None:
-    """Refuse a key at the top, or in a part without a constructor, that the shipped file lacks."""
-    for place, given, allowed in (
-        ("", values, known),
-        *((f"{name}.", values.get(name), known[name]) for name in _PLAIN_PARTS),
-    ):
-        wrong = sorted(set(given or ()) - set(allowed))
-        missing = sorted(set(allowed) - set(given or ()))
-        if wrong or missing:
-            name = place + str((wrong or missing)[0])
-            raise InvalidConfiguration(
-                f"configuration key {name}",
-                "is not known" if wrong else "is missing",
-                f"The keys there are {', '.join(sorted(allowed))}",
-            )
-
-
 _CHANNEL = "fl_client.sensors.sensor.Channel"
-_PLAIN_PARTS = ("spool", "engine", "events", "federation", "http", "serving", "components")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from fl_client.home import MODEL, SLOTS
-from fl_client.node.build import Box, build_node, build_sensors, read_config
+from fl_client.node.build import Box, build_node, build_sensors
+from fl_client.node.configuration import read_config
 from fl_client.node.pipeline import Answer
 from fl_client.node.recording import Recording
 from fl_client.slots import Slot

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fl_client.__main__ import main
-from fl_client.node.build import read_config
-from fl_client.node.build import shown as shown_config
+from fl_client.node.configuration import read_config
+from fl_client.node.configuration import shown as shown_config
 from fl_common.errors import InvalidConfiguration
 from tests.mosquitto import Mosquitto
 from tests.nodes import (

@@ -6,11 +6,21 @@ import sys
 LATE = ("fl_server.cloud.superlink", "opacus", "plotly", "ray", "sympy")
 
 
-def test_the_main_job_starts_without_what_few_runs_need() -> None:
+def modules_after(imports: str) -> set[str]:
     told = subprocess.run(
-        [sys.executable, "-c", "import sys, simulate.job; print(*sys.modules)"],
+        [sys.executable, "-c", f"import sys, {imports}; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert not {*LATE} & {*told.stdout.split()}
+    return set(told.stdout.split())
+
+
+def test_a_site_s_link_keeps_the_memory_of_what_it_does_not_need() -> None:
+    link = "fl_client.__main__, fl_client.node.configuration, fl_client.federation.build"
+    heavy = {"torch", "opacus", "onnx", "onnxruntime", "tuf", "aiomqtt", "ray", "fl_client.box"}
+    assert not heavy & modules_after(link)
+
+
+def test_the_main_job_starts_without_what_few_runs_need() -> None:
+    assert not {*LATE} & modules_after("simulate.job")
