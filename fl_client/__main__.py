@@ -10,57 +10,31 @@ fl-client ledger --path outputs/2026-01-31/12-00-00    the ledger of a simulated
 fl-client ledger adopt                                 a new counter for a ledger that lost its own
 """
 
-import argparse
-import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from fl_client import ledger_command
 from fl_client.federation import command as federation_command
 from fl_client.node import commands as node_commands
-from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.command_line import Parser, end
+from fl_common.errors import JoinTheDotsError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-client``; exits with 0, 1 (failed) or 2 (bad input)."""
-    options = _parsed(arguments)
+    options = _parser().parsed(arguments)
     try:
         options.run(options)
     except JoinTheDotsError as error:
-        _end(f"error: {error}", error.exit_status)
+        end(f"error: {error}", error.exit_status)
 
 
-def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options; overrides (key=value) may stand behind an option, which argparse forbids."""
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
-    overrides = [word for word in rest if "=" in word and not word.startswith("-")]
-    if "overrides" not in options or len(overrides) < len(rest):
-        parser.parse_args(arguments)  # ends with argparse's own message where anything is left
-    else:
-        options.overrides += overrides
-    return options
-
-
-class _Parser(argparse.ArgumentParser):
-    """Ends with one line for a wrong argument, as for every other bad input."""
-
-    def error(self, message: str) -> NoReturn:
-        _end(f"error: {message}. See: {self.prog} --help", InvalidConfiguration.exit_status)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="fl-client", description="The commands of a site's box.")
+def _parser() -> Parser:
+    parser = Parser(prog="fl-client", description="The commands of a site's box.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     node_commands.add_commands(commands)
     federation_command.add_command(commands)
     ledger_command.add_command(commands)
     return parser
-
-
-def _end(message: str, status: int) -> NoReturn:
-    print(message, file=sys.stderr)
-    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -12,29 +12,29 @@ import argparse
 import json
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
 # The environment must be set before any import of Flower.
-from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.command_line import Parser, end
+from fl_common.errors import JoinTheDotsError
 from fl_server.cloud import commands
 from fl_server.cloud.build import Config, read_config
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-server``; exits with 0, 1 (failed) or 2 (bad input)."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parsed(arguments)
     try:
         config = read_config(options.config, options.overrides)
         _log(config)
         options.run(config, options)
     except JoinTheDotsError as error:
-        _end(f"error: {error}", error.exit_status)
+        end(f"error: {error}", error.exit_status)
 
 
 def _start(config: Config, options: argparse.Namespace) -> None:
@@ -80,15 +80,8 @@ def _shadow(config: Config, options: argparse.Namespace) -> None:
     print(json.dumps(ask_shadow(config, options.component).values, indent=1))
 
 
-class _Parser(argparse.ArgumentParser):
-    """Ends with one line for a wrong argument, as for every other bad input."""
-
-    def error(self, message: str) -> NoReturn:
-        _end(f"error: {message}. See: {self.prog} --help", InvalidConfiguration.exit_status)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="fl-server", description="The cloud's side of a federation.")
+def _parser() -> Parser:
+    parser = Parser(prog="fl-server", description="The cloud's side of a federation.")
     chosen = parser.add_subparsers(metavar="COMMAND", required=True)
     commands_: list[tuple[str, Any, str]] = [
         ("start", _start, "SuperLink, proxy and the configured run, kept running"),
@@ -124,11 +117,6 @@ def _log(config: Config) -> None:
     )
     for noisy in ("httpx", "httpcore", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-def _end(message: str, status: int) -> NoReturn:
-    print(message, file=sys.stderr)
-    sys.exit(status)
 
 
 if __name__ == "__main__":
