@@ -106,8 +106,11 @@ def release_refusal(refusal: Refusal, instruction: Instruction) -> Refusal:
 
     The words are in the site's own log either way, at level INFO.
     """
-    site, round_, reason = refusal.site, refusal.round, refusal.reason
-    _logger.info("site %s, round %s refuses (%s): %s", site, round_, reason, refusal.detail)
+    reason = refusal.reason
+    _logger.info(
+        "run %s, round %s: site %s refuses (%s): %s",
+        *(refusal.run, refusal.round, refusal.site, reason, refusal.detail),
+    )
     if is_public(instruction.plan):
         return refusal
     return replace(refusal, detail=SENTENCES[reason])

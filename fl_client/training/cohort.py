@@ -121,7 +121,11 @@ def _refusal(task: LocalTask, error: Exception) -> Refusal:
         return refuse(task, RefusalReason.DATA, str(error))
     if isinstance(error, PrivacyViolation):
         return refuse(task, RefusalReason.PRIVACY, str(error))
-    _logger.info("site %s, round %s raised", task.site, task.round, exc_info=error)
+    _logger.info(
+        "run %s, round %s: site %s raised",
+        *(task.plan.run, task.round, task.site),
+        exc_info=error,
+    )
     kind = f"training raised {type(error).__name__}"
     if not isinstance(task.plan.privacy, NoPrivacy) and task.plan.seed is None:
         detail = f"{kind}; the site's own log says more."  # the text may quote data

@@ -59,7 +59,11 @@ class OpacusTrainer:
         except PrivacyViolation as error:
             return refuse(task, RefusalReason.PRIVACY, str(error))
         except Exception as error:
-            _logger.info("site %s, round %s raised", task.site, task.round, exc_info=True)
+            _logger.info(
+                "run %s, round %s: site %s raised",
+                *(task.plan.run, task.round, task.site),
+                exc_info=True,
+            )
             return refuse(task, RefusalReason.TRAINING, _told(task, error))
         if not params.is_finite(delta):
             detail = "the update holds NaN or infinity. Lower training.learning_rate."

@@ -64,8 +64,11 @@ def carry_out(config: Config) -> None:
     _logger.info("run %s goes on after round %d", planned.plan.run, done)
     _show_model(metrics, repository, planned)
     if done < planned.plan.rounds:
-        with superlink.run() as grid:
-            run(grid)
+        try:
+            with superlink.run() as grid:
+                run(grid)
+        except RunFailed as error:
+            raise RunFailed(f"run {planned.plan.run}, {error}") from error
     _publish(config, planned, run, repository, model)
     _show_model(metrics, repository, planned)
 

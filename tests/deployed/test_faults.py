@@ -149,7 +149,10 @@ def test_with_fewer_answers_than_the_minimum_a_round_is_asked_again(fleet: Fleet
     fleet.behave("ben", "cleo", delay=_DEADLINE_S + 1)
     number = fleet.await_busy("ben", "cleo")
     fleet.behave(delay=0.1)
-    fleet.cloud.await_line(rf"round {number}: 1 of 3 sites sent an update, and the minimum is 2")
+    run = fleet.cloud.newest()["run"]
+    fleet.cloud.await_line(
+        rf"error: run {run}, round {number}: 1 of 3 sites sent an update, and the minimum is 2"
+    )
     fleet.await_done(number, 3)
     for site in fleet.sites.values():
         assert site.process.said(f"round {number}", "answered as before"), site.name
