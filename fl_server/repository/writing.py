@@ -135,10 +135,11 @@ def _becomes_another(
 ) -> bool:
     """Whether the copy of ``found`` has another version or description, and so another identity."""
     current = repository.entry(found.kind, found.name, Stage.TESTING)
-    version = options.version or repository.next_version(found.kind, found.name)
-    copied = Component(found.kind, found.name, version, found.files, described)
-    is_there = current is not None and current.component == found
-    return not is_there and copied != found
+    version = options.version
+    if version is None and current is not None and current.component == found:
+        version = found.version  # it is there, and stays
+    version = version or repository.next_version(found.kind, found.name)
+    return Component(found.kind, found.name, version, found.files, described) != found
 
 
 def _description(options: Options) -> dict[str, Any]:
