@@ -39,7 +39,7 @@ bench-edge: $(STAMP)  ## Measure the way from a sensor's message to a prediction
 bench-repository: $(STAMP)  ## Measure what the component repository costs sites and cloud
 	@$(BIN)/python -m benchmarks.repository $(BENCHARGS)
 
-bench-deploy: $(STAMP)  ## Measure a round's overhead on real processes, beside stock Flower
+bench-deploy: $(STAMP)  ## Measure a deployment: a round's overhead, a killed ServerApp, an idle site
 	@$(BIN)/python -m benchmarks.deploy $(BENCHARGS)
 
 bench-compression: $(STAMP)  ## Measure bytes and accuracy of compressed updates on UCI HAR; archive in DATA

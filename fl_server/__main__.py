@@ -1,6 +1,7 @@
 """``python -m fl_server``, or ``fl-server``: the cloud's side of a federation.
 
 fl-server start --config server.yaml      SuperLink, proxy and the run, kept running
+fl-server superlink                        the SuperLink alone, for start superlink=join
 fl-server enroll SITE                      a key for a site, and the lines for its configuration
 fl-server revoke SITE                      shut it out, at once
 fl-server status                           processes, sites, the newest round
@@ -42,6 +43,13 @@ def _start(config: Config, options: argparse.Namespace) -> None:
 
     given = ["--config", str(options.config)] if options.config else []
     serve(config, [*given, *options.overrides])
+
+
+def _superlink(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.cloud.serving import become_superlink
+
+    del options
+    become_superlink(config)
 
 
 def _carry_out(config: Config, options: argparse.Namespace) -> None:
@@ -90,6 +98,7 @@ def _parser() -> Parser:
         ("status", _status, "processes, sites and the newest round, as JSON"),
         ("running", _running, "ask sites which components run there, for fl-repo log; JSON"),
         ("shadow", _shadow, "ask sites how a candidate does beside production, charged; JSON"),
+        ("superlink", _superlink, "the SuperLink alone, for start superlink=join"),
         ("carry-out", _carry_out, "the run alone, as start begins it"),
     ]
     for name, run, words in commands_:

@@ -40,13 +40,17 @@ class Settings:
     restarting: Restarting
     components: Path
     """The repository that is served."""
+    joins: bool = False
+    """Whether another service keeps the SuperLink."""
 
 
 class Front:
     """A SuperLink on the loopback interface, and the proxy that sites reach; both kept running.
 
+    Where it joins a SuperLink, that one is another's to keep.
+
     Raises (on entry):
-        RunFailed: the SuperLink does not come up.
+        RunFailed: the SuperLink does not answer in time.
     """
 
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
@@ -58,7 +62,10 @@ class Front:
 
     def __enter__(self) -> Self:
         try:
-            self.keep("superlink", self._superlink())
+            settings = self._settings
+            if not settings.joins:
+                command = superlink_command(settings.home, settings.superlink_port)
+                self.keep("superlink", command)
             self.keep("proxy", self._proxy().command())
             self._await_superlink()
         except BaseException:
@@ -83,19 +90,6 @@ class Front:
         for child in reversed(self.children):
             child.stop()
 
-    def _superlink(self) -> list[str]:
-        home = self._settings.home
-        return [
-            str(Path(sys.executable).with_name("flower-superlink")),
-            *("--host", LOOPBACK[1], "--port", str(self._settings.superlink_port)),
-            *("--ssl-ca-certfile", str(home.authority.certificate)),
-            *("--ssl-certfile", str(home.inner.certificate)),
-            *("--ssl-keyfile", str(home.inner.key)),
-            *("--database", str(home.database), "--enable-supernode-auth"),
-            *("--isolation", "process", "--superexec-auth-secret-file", str(home.secret)),
-            "--disable-runtime-dependency-installation",
-        ]
-
     def _proxy(self) -> Proxy:
         settings, home = self._settings, self._settings.home
         return Proxy(
@@ -115,9 +109,39 @@ class Front:
             if self._stop.wait(_TICK_S):
                 return
             if time.monotonic() - began > _FIRST_ANSWER_S:
+                logs = self._settings.home.logs
                 raise RunFailed(
-                    f"the SuperLink does not answer; see {self._settings.home.logs}/superlink.log"
+                    "the SuperLink does not answer. Start it with: fl-server superlink"
+                    if self._settings.joins
+                    else f"the SuperLink does not answer; see {logs}/superlink.log"
                 )
+
+
+def superlink_command(home: CloudHome, port: int) -> list[str]:
+    """Flower's program for the SuperLink of ``home``, and its arguments."""
+    return [
+        str(Path(sys.executable).with_name("flower-superlink")),
+        *("--host", LOOPBACK[1], "--port", str(port)),
+        *("--ssl-ca-certfile", str(home.authority.certificate)),
+        *("--ssl-certfile", str(home.inner.certificate)),
+        *("--ssl-keyfile", str(home.inner.key)),
+        *("--database", str(home.database), "--enable-supernode-auth"),
+        *("--isolation", "process", "--superexec-auth-secret-file", str(home.secret)),
+        "--disable-runtime-dependency-installation",
+    ]
+
+
+def become_superlink(config: Config) -> None:
+    """Be the SuperLink that ``fl-server start superlink=join`` joins, in place of this program.
+
+    Raises:
+        InvalidConfiguration: the folder can't be written.
+    """
+    home = home_of(config)
+    prepare(config, home)
+    command = superlink_command(home, config["superlink_port"])
+    environment = {**os.environ, "FLWR_HOME": str(home.work / "flower")}
+    os.execve(command[0], command, environment)
 
 
 def serve(config: Config, arguments: Sequence[str]) -> None:
@@ -142,9 +166,14 @@ def serve(config: Config, arguments: Sequence[str]) -> None:
 
 
 def _settings(config: Config, home: CloudHome) -> Settings:
+    if config["superlink"] not in ("start", "join"):
+        raise InvalidConfiguration(
+            f"superlink={config['superlink']}", "must be start or join", "Set it to one of them"
+        )
     return Settings(
         *(home, config["listen"], config["superlink_port"], prepare(config, home)),
         *(config["largest_message_bytes"], build_restarting(config), home.components),
+        joins=config["superlink"] == "join",
     )
 
 

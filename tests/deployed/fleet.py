@@ -114,10 +114,10 @@ class Cloud:
             **self.changes,
         }
         OmegaConf.save(OmegaConf.create(values), self.config)
-        start = self._command("start")
+        start = self.words("start")
         self.process = Process(start, self.folder / "server.log")
 
-    def _command(self, *words: str) -> list[str]:
+    def words(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "fl_server", *words, "--config", str(self.config)]
 
     def start(self) -> None:
@@ -132,7 +132,7 @@ class Cloud:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Another command of ``fl-server`` on the same configuration."""
         return subprocess.run(
-            self._command(*words), cwd=ROOT, capture_output=True, text=True, timeout=120
+            self.words(*words), cwd=ROOT, capture_output=True, text=True, timeout=120
         )
 
     def pid(self, name: str) -> int:

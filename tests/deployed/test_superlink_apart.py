@@ -1,0 +1,30 @@
+"""A server that joins a SuperLink which another service keeps."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.deployed.fleet import Cloud, Process, TestSite
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_the_superlink_outlives_a_server_that_joins_it(alone: None, tmp_path: Path) -> None:
+    cloud = Cloud(tmp_path, {"run": None, "superlink": "join"})
+    superlink = Process(cloud.words("superlink"), tmp_path / "superlink.log")
+    superlink.start()
+    try:
+        cloud.start()
+        TestSite(cloud, "kitchen").enroll()
+        assert cloud.process.stop() == 0
+        assert superlink.popen is not None
+        assert superlink.popen.poll() is None
+        cloud.process.start()
+        cloud.await_ready(2)
+        status = json.loads(cloud.command("status").stdout)
+        assert status["sites"] == {"kitchen": {"class": "site", "status": "registered"}}
+        assert set(status["children"]) == {"proxy"}
+    finally:
+        cloud.process.kill()
+        superlink.kill()
