@@ -18,7 +18,7 @@ import numpy as np
 from fl_client.answers import EngineStatus, Inference, Prediction
 from fl_client.onnx_model import Arrays, OnnxModel, Tensor
 from fl_client.slots import Slot
-from fl_client.task_checks import check_for_task, probabilities, warm_up
+from fl_client.task_checks import answers, ready
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats, Task
 
@@ -153,17 +153,9 @@ class Engine:
         return self._task
 
     def _answers(self, loaded: _Loaded, values_N: Floats) -> Floats:
-        """Probabilities (N, K); NaN where a window is not finite or the model can't compute."""
+        """Probabilities (N, K); NaN where there is no answer."""
         assert self._task is not None
-        answers_NK = np.full((len(values_N), len(self._task.labels)), np.nan, np.float32)
-        (rows_M,) = np.nonzero(np.isfinite(values_N).all(axis=tuple(range(1, values_N.ndim))))
-        for start in range(0, len(rows_M), self._largest_batch):
-            some = rows_M[start : start + self._largest_batch]
-            try:
-                answers_NK[some] = probabilities(loaded.model, values_N[some])
-            except InvalidData as error:
-                _log.error("model %s: %s", loaded.digest[:12], error)
-        return answers_NK
+        return answers(loaded.model, loaded.digest, self._task, values_N, self._largest_batch)
 
     def _reserve_for(self, failing: _Loaded, values_M: Floats) -> _Loaded | None:
         """The model that takes over from ``failing``, which had no answer to these windows."""
@@ -215,10 +207,11 @@ class Engine:
     def _load(self, digest: str) -> _Loaded | None:
         """The version, ready to serve; None where it can't, which marks it bad."""
         try:
-            model = OnnxModel(self._slot.read(digest), self._threads)
-            if self._task is not None:
-                check_for_task(model, self._task)
-                warm_up(model, self._task, self._largest_batch)
+            content = self._slot.read(digest)
+            if self._task is None:
+                model = OnnxModel(content, self._threads)
+            else:
+                model = ready(content, self._task, self._threads, self._largest_batch)
         except InvalidData as error:
             self._counts.failed_loads += 1
             self._mark_bad(digest, str(error))

@@ -1,5 +1,7 @@
 """Whether a model is one for the site's task; nothing that fails here ever sees a reading."""
 
+import logging
+
 import numpy as np
 
 from fl_client.onnx_model import OnnxModel, Tensor
@@ -7,10 +9,41 @@ from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Task
 from models.lineage import parse_properties
 
+_log = logging.getLogger(__name__)
 INPUT, OUTPUT = "values", "probabilities"
 """The names of a published model's input and of the output that is used (``models.export``)."""
 
 _CHECKED = ("labels", "channels", "units", "rate_hz", "window_shape")
+
+
+def ready(content: bytes, task: Task, threads: int, largest_batch: int) -> OnnxModel:
+    """The model of a file's ``content``, proved to be for ``task``, and warm.
+
+    Raises:
+        InvalidData: it can't be loaded, is not for this task, or can't answer typical readings.
+    """
+    model = OnnxModel(content, threads)
+    check_for_task(model, task)
+    warm_up(model, task, largest_batch)
+    return model
+
+
+def answers(
+    model: OnnxModel, digest: str, task: Task, values_N: Floats, largest_batch: int
+) -> Floats:
+    """Probabilities (N, K); NaN where a window is not finite or the model can't compute.
+
+    ``digest`` is the model's, for the log.
+    """
+    answers_NK = np.full((len(values_N), len(task.labels)), np.nan, np.float32)
+    (rows_M,) = np.nonzero(np.isfinite(values_N).all(axis=tuple(range(1, values_N.ndim))))
+    for start in range(0, len(rows_M), largest_batch):
+        some = rows_M[start : start + largest_batch]
+        try:
+            answers_NK[some] = probabilities(model, values_N[some])
+        except InvalidData as error:
+            _log.error("model %s: %s", digest[:12], error)
+    return answers_NK
 
 
 def check_for_task(model: OnnxModel, task: Task) -> None:

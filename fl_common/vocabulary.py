@@ -133,8 +133,8 @@ class Evaluation:
 class ShadowCounts:
     """What a candidate did beside production on a site's held-out ``windows``.
 
-    It ``agreed`` with production, ``failed`` (had no answer where production had one), or was
-    ``late`` with an answer. A window that failed neither agreed nor was late.
+    It ``agreed`` with production, or ``failed`` (had no answer where production had one); ``late``
+    are calls that took too long. A window that failed neither agreed nor counts for a late call.
     """
 
     windows: float

@@ -53,7 +53,7 @@ def ask_running(config: Config) -> Observation:
 
 
 def ask_shadow(config: Config, name: str | None) -> Observation:
-    """Ask the connected sites how what testing has under ``name`` does beside production.
+    """Ask the connected sites how the model that testing has under ``name`` does in the shadow.
 
     Under the configured run's plan: each site charges its ledger for the answer. None: the model of
     the run's task.
@@ -94,13 +94,12 @@ def _plan(config: Config) -> RunPlan:
 
 
 def _candidate(repository: ComponentRepository, name: str) -> Component:
-    entries = [repository.entry(kind, name, Stage.TESTING) for kind in Kind]
-    found = [entry.component for entry in entries if entry and not entry.retired]
-    if len(found) != 1:
+    entry = repository.entry(Kind.MODEL, name, Stage.TESTING)
+    if entry is None or entry.retired:
         raise InvalidConfiguration(
-            name, f"names {len(found)} components in testing", "See what is there: fl-repo list"
+            f"model {name}", "is not in testing", "See what is there: fl-repo list"
         )
-    return found[0]
+    return entry.component
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class ShadowMetrics:
         return self.noise * math.sqrt(len(self.given))
 
     def share(self, name: str) -> float | None:
-        """Share of the windows that ``agreed``, ``failed`` or were ``late``; None if not known."""
+        """Share of the windows that ``agreed`` or ``failed``; None where the noise hides it."""
         total: dict[str, float] = asdict(self.total)
         if total["windows"] <= max(_LEAST_ERRORS * self.error, 0.0):
             return None
@@ -61,7 +61,7 @@ class ShadowMetrics:
             "errors": len(self.errors),
             **asdict(self.total),
             "noise": self.error,
-            **{f"{name}_share": self.share(name) for name in _NAMES[1:]},
+            **{f"{name}_share": self.share(name) for name in ("agreed", "failed")},
         }
 
 

@@ -18,7 +18,6 @@ from fl_client.components.poll import Poller
 from fl_client.components.running import folder_of
 from fl_client.components.shadow import Shadow
 from fl_client.components.switch import Switch
-from fl_client.engine import Engine
 from fl_client.functions.runner import Functions
 from fl_client.slots import Slot
 from fl_common.components.description import Component, Kind, Stage
@@ -28,7 +27,6 @@ from fl_common.functions import FUNCTION_FILE
 from fl_common.vocabulary import Floats, Task
 
 _REPOSITORY = "repository"
-_CANDIDATE = "candidate"
 _END_S = 5.0
 
 
@@ -122,7 +120,7 @@ def follow_function(
     """The function ``name`` among those of the box."""
     folder, labels = folder_of(box.home, Kind.FUNCTION, name), box.task.labels
     make = partial(function_in, allowed=allowed, labels=labels)
-    shadow = FunctionShadow(make, folder, box.held_out_day) if is_testing else None
+    shadow = FunctionShadow(make, folder) if is_testing else None
     place = FunctionPlace(name, box.functions, reader.held, make, shadow)
     switch = Switch(f"function {name}", place, folder, health)
     return Followed(box.site, Kind.FUNCTION, name, _function_of, place, switch, shadow), place
@@ -142,10 +140,9 @@ def _functions(
 
 
 def _shadow(box: Surroundings, health: Health) -> Shadow:
-    candidate = Slot(box.slot.folder.with_name(_CANDIDATE))
-    engine = Engine(candidate, box.task, box.engine["threads"], box.engine["largest_batch"])
-    folder = folder_of(box.home, Kind.MODEL, "")
-    return Shadow(candidate, engine, folder, box.held_out_day, health.times_slower)
+    folder, engine = folder_of(box.home, Kind.MODEL, ""), box.engine
+    sizes = (engine["threads"], engine["largest_batch"])
+    return Shadow(box.task, *sizes, folder, box.held_out_day, health.times_slower)
 
 
 def _model_of(component: Component) -> str:

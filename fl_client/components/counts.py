@@ -21,7 +21,10 @@ None for one that is not."""
 
 @dataclass(frozen=True)
 class Seen:
-    """One window: the candidate agreed with production, failed (had no answer), was late."""
+    """One window: the candidate agreed with production, or failed (had no answer).
+
+    ``late``: the call took too long; true for one window of each such call.
+    """
 
     agreed: bool
     failed: bool
@@ -56,8 +59,9 @@ class Sums:
 class Counts:
     """What the candidate (a component's digest) did on the live windows.
 
-    ``held_out`` are sums over those held out from training, by UTC day. ``skipped`` windows came
-    faster than the candidate answers.
+    All of them were answered by one file in production, ``production`` (its sha256). ``held_out``
+    are sums over those held out from training, by UTC day. ``skipped`` windows came faster than the
+    candidate answers.
     """
 
     candidate: str | None = None
@@ -69,6 +73,15 @@ class Counts:
     seconds: float = 0.0
     production_seconds: float = 0.0
     held_out: Mapping[str, Sums] = field(default_factory=dict)
+    production: str | None = None
+
+    def beside(self, production: str) -> "Counts":
+        """These counts, if they are of this file in production; else none yet."""
+        if self.production == production:
+            return self
+        if self.production is None:
+            return replace(self, production=production)
+        return Counts(self.candidate, production=production)
 
     def plus(self, seen: Seen, day: str | None) -> "Counts":
         """With one more window; ``day`` is given for one that is held out."""
@@ -85,6 +98,7 @@ class Counts:
             self.seconds + seen.seconds,
             self.production_seconds + seen.production_seconds,
             held_out,
+            self.production,
         )
 
     def with_skipped(self, windows: int) -> "Counts":

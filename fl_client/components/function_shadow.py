@@ -1,7 +1,8 @@
 """A candidate of a function beside production: called with the same predictions, acts on nothing.
 
 It runs where production's function runs, which must not block either. What it finds is compared
-and dropped; what is counted leaves as what a model's shadow counts (``fl_client/shadow_release``).
+and dropped; what is counted is for the people of the site, and leaves by no way: a function
+remembers windows, so one of them can move more than its own count, and no noise is made for that.
 """
 
 import logging
@@ -14,7 +15,6 @@ from typing import Any
 from fl_client.components.counts import (
     COUNTS,
     Counts,
-    HeldOutDay,
     Seen,
     read_counts,
     write_counts,
@@ -29,10 +29,8 @@ _log = logging.getLogger(__name__)
 class FunctionShadow:
     """``make`` gives the function of a component's folder; ``folder`` keeps what was counted."""
 
-    def __init__(
-        self, make: Callable[[Path], Function], folder: Path, held_out_day: HeldOutDay
-    ) -> None:
-        self._make, self._path, self._held_out_day = make, folder / COUNTS, held_out_day
+    def __init__(self, make: Callable[[Path], Function], folder: Path) -> None:
+        self._make, self._path = make, folder / COUNTS
         self._counts = read_counts(self._path)
         self._function: Function | None = None
         self._trouble: str | None = None
@@ -62,7 +60,7 @@ class FunctionShadow:
             failed = theirs is None and found is not None
             agreed = theirs is not None and theirs == (None if found is None else list(found))
             seen = Seen(agreed, failed, False, took, seconds)
-            self._counts = self._counts.plus(seen, self._held_out_day(predicted.start_ns))
+            self._counts = self._counts.plus(seen, None)
 
     def status(self) -> dict[str, Any]:
         """What was counted, for the people of this site."""

@@ -23,9 +23,12 @@ def folder_of(home: Path, kind: Kind, name: str) -> Path:
 
 
 def shadow_counts(home: Path, candidate: str | None) -> Counts:
-    """What was counted of ``candidate`` (a component's digest); empty where nothing was."""
-    found = (read_counts(folder / COUNTS) for folder in _folders(home))
-    return next((counts for counts in found if counts.candidate == candidate), Counts())
+    """What was counted of the model ``candidate`` (a digest); empty where nothing was.
+
+    What was counted of a function stays on the site.
+    """
+    counts = read_counts(home / FOLDER / COUNTS)
+    return counts if counts.candidate == candidate else Counts()
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,14 @@
 It has a thread of its own, so that it delays no prediction; what it can't keep up with is left out
 and counted. What was counted stays on the site (``Counts``), and leaves by the uplink alone
 (``fl_client/shadow_release.py``), and there only what was counted of held-out windows.
+
+What is counted of a window depends on no other window: the candidate has no reserve that would take
+its place, and a call that took too long counts once. So the noise for one window's part covers it.
 """
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,32 +29,37 @@ from fl_client.components.counts import (
 )
 from fl_client.components.places import model_file
 from fl_client.components.record import Version
-from fl_client.engine import Engine
-from fl_client.slots import Slot
-from fl_common.errors import JoinTheDotsError
-from fl_common.vocabulary import Floats
+from fl_client.onnx_model import OnnxModel
+from fl_client.task_checks import answers, ready
+from fl_common.errors import InvalidData
+from fl_common.vocabulary import Floats, Task
 
 _log = logging.getLogger(__name__)
 _MOST_WAITING = 4
 
 
 class Shadow:
-    """Runs the candidate of ``slot`` on ``engine``; ``folder`` keeps what was counted.
+    """Runs a candidate on windows of ``task``; ``folder`` keeps what was counted.
 
-    A window for which the candidate takes more than ``times_slower`` production's time is late.
+    ``threads`` and ``largest_batch`` are those of an engine. A call for which the candidate takes
+    more than ``times_slower`` production's time is late.
     """
 
     def __init__(
         self,
-        slot: Slot,
-        engine: Engine,
+        task: Task,
+        threads: int,
+        largest_batch: int,
         folder: Path,
         held_out_day: HeldOutDay,
         times_slower: float,
     ) -> None:
-        self._slot, self._engine, self._path = slot, engine, folder / COUNTS
+        self._task, self._threads, self._largest_batch = task, threads, largest_batch
+        self._path = folder / COUNTS
         self._held_out_day, self._times_slower = held_out_day, times_slower
         self._counts = read_counts(self._path)
+        self._model: OnnxModel | None = None
+        self._trouble: str | None = None
         self._worker = ThreadPoolExecutor(1, "shadow")
         self._waiting = threading.Semaphore(_MOST_WAITING)
         self._changing = threading.Lock()
@@ -60,16 +69,16 @@ class Shadow:
         """Run the file of this version's folder from now on, or none; and have the counts on disk.
 
         Raises:
-            InvalidData, InvalidConfiguration, OSError: it can't be placed.
+            OSError: the counts can't be written.
         """
-        if candidate is not None and self._slot.current() != candidate[0].file:
-            path = model_file(candidate[1])
-            assert path is not None, "a component without a model file is refused before"
-            self._slot.activate(self._slot.place(path))
+        version, folder = candidate or (None, None)
+        if version != self.candidate:
+            model, trouble = self._loaded(folder)
+            with self._changing:
+                self.candidate, self._model, self._trouble = version, model, trouble
         with self._changing:
-            self.candidate = candidate[0] if candidate else None
-            if self.candidate and self._counts.candidate != self.candidate.component:
-                self._counts = Counts(self.candidate.component)
+            if version is not None and self._counts.candidate != version.component:
+                self._counts = Counts(version.component)
             counts = self._counts
         write_counts(self._path, counts)
 
@@ -86,7 +95,7 @@ class Shadow:
     def status(self) -> dict[str, Any]:
         """What was counted, for the people of this site."""
         with self._changing:
-            return {**self._counts.shown(), "trouble": self._engine.status().trouble}
+            return {**self._counts.shown(), "trouble": self._trouble}
 
     def wait(self) -> None:
         """Wait until what was begun is counted."""
@@ -97,12 +106,26 @@ class Shadow:
         self._worker.shutdown()
         write_counts(self._path, self._counts)
 
+    def _loaded(self, folder: Path | None) -> tuple[OnnxModel | None, str | None]:
+        """The model of a component's folder, or why it can't run."""
+        path = model_file(folder) if folder else None
+        if path is None:
+            return None, None
+        try:
+            content = path.read_bytes()
+            return ready(content, self._task, self._threads, self._largest_batch), None
+        except (InvalidData, OSError) as error:
+            _log.error("the candidate can't run: %s", error)
+            return None, str(error)
+
     def _compare(self, starts_N: list[int], values_N: Floats, production: Prediction) -> None:
         try:
             seen = self._seen(values_N, production)
             with self._changing:
+                counts = self._counts.beside(production.digest)
                 for row, start_ns in enumerate(starts_N):
-                    self._counts = self._counts.plus(seen[row], self._held_out_day(start_ns))
+                    counts = counts.plus(seen[row], self._held_out_day(start_ns))
+                self._counts = counts
         except Exception:  # a candidate may do anything, and must stop nothing
             _log.exception("the shadow of production failed")
         finally:
@@ -110,29 +133,34 @@ class Shadow:
 
     def _seen(self, values_N: Floats, production: Prediction) -> list[Seen]:
         """What the candidate did with each window that production has answered."""
-        count = len(values_N)
-        try:
-            self._engine.swap()
-            answer = self._engine.predict(values_N)
-        except JoinTheDotsError as error:
-            _log.error("the candidate has no answer: %s", error)
-            return [Seen(False, True, False, 0.0, production.seconds / count)] * count
-        failed_N = production.answered_N & ~answer.answered_N
-        same_N = _labels(answer) == _labels(production)
-        late = answer.seconds > self._times_slower * production.seconds
+        count, began = len(values_N), time.perf_counter()
+        answers_NK = self._answers(values_N)
+        seconds = time.perf_counter() - began
+        answered_N = np.isfinite(answers_NK).all(axis=1)
+        failed_N = production.answered_N & ~answered_N
+        same_N = _labels(answers_NK) == _labels(production.probabilities_NK)
+        late = seconds > self._times_slower * production.seconds
         return [
             Seen(
-                bool(same_N[row] and not failed_N[row]),
-                bool(failed_N[row]),
-                late,
-                answer.seconds / count,
-                production.seconds / count,
+                agreed=bool(same_N[row] and not failed_N[row]),
+                failed=bool(failed_N[row]),
+                late=late and row == 0,
+                seconds=seconds / count,
+                production_seconds=production.seconds / count,
             )
             for row in range(count)
         ]
 
+    def _answers(self, values_N: Floats) -> Floats:
+        """Probabilities (N, K); NaN where the candidate has no answer."""
+        with self._changing:
+            model, candidate = self._model, self.candidate
+        if model is None or candidate is None:
+            return np.full((len(values_N), len(self._task.labels)), np.nan, np.float32)
+        return answers(model, candidate.file, self._task, values_N, self._largest_batch)
 
-def _labels(prediction: Prediction) -> Any:
+
+def _labels(probabilities_NK: Floats) -> Any:
     """The index of each row's label; -1 where there is no answer."""
-    rows_NK = np.nan_to_num(prediction.probabilities_NK, nan=-1.0)
-    return np.where(prediction.answered_N, rows_NK.argmax(axis=1), -1)
+    answered_N = np.isfinite(probabilities_NK).all(axis=1)
+    return np.where(answered_N, np.nan_to_num(probabilities_NK, nan=-1.0).argmax(axis=1), -1)

@@ -133,7 +133,7 @@ def _where(repository: ComponentRepository, versions: Mapping[str, str]) -> Iter
 
 def shadow_words(values: Mapping[str, Any]) -> str:
     """What a candidate did beside production, as the sites counted it on held-out windows."""
-    shares = {name: values[f"{name}_share"] for name in ("agreed", "failed", "late")}
+    shares = {name: values[f"{name}_share"] for name in ("agreed", "failed")}
     sites = f"on {values['sites']} site{'s' * (values['sites'] != 1)}"
     if None in shares.values():
         return f"ran in the shadow of production {sites}: too few windows for the noise to tell"
@@ -141,7 +141,7 @@ def shadow_words(values: Mapping[str, Any]) -> str:
     return (
         f"ran in the shadow of production {sites}: it agreed in {shares['agreed']:.1%} of about"
         f" {values['windows']:,.0f} held-out windows, had no answer in {shares['failed']:.1%}, and"
-        f" was late in {shares['late']:.1%}{noise}"
+        f" was late in {max(values['late'], 0):,.0f} calls{noise}"
     )
 
 

@@ -89,7 +89,7 @@ def test_counts_of_a_candidate_come_back_noised_and_charged_and_are_told(
     for values in (first, second):
         assert values["agreed_share"] == pytest.approx(0.9, abs=0.03)
         assert values["failed_share"] == pytest.approx(0.06, abs=0.03)
-        assert values["late_share"] == pytest.approx(0.02, abs=0.03)
+        assert values["late"] == pytest.approx(200, abs=80)
     assert fleet.shadow_charges("anna") == before + 2
     repository_main(["log", TASK.name, "-r", str(fleet.cloud.home / "components")])
     told = capsys.readouterr().out
@@ -130,4 +130,4 @@ def test_a_component_is_got_over_tls_with_the_servers_own_authority(
 def test_an_unknown_component_is_one_line(fleet: Fleet) -> None:
     done = fleet.cloud.command("shadow", "--component", "nothing")
     assert done.returncode == 2
-    assert "names 0 components in testing" in done.stderr.splitlines()[-1]
+    assert "model nothing: is not in testing" in done.stderr.splitlines()[-1]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fl_client.components.build import Surroundings, follow_function
-from fl_client.components.counts import Sums
+from fl_client.components.counts import Counts, read_counts
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
 from fl_client.components.metrics import ComponentMetrics
@@ -26,7 +26,6 @@ from tests.sites import CHANGE, FUNCTION, function_added, promote
 
 FAULTY = f"{__name__}.Faulty"
 HEALTH = Health(windows=4, more_failures=0.1, times_slower=3.0, ends=3)
-DAY = "1970-01-01"
 
 
 class Faulty:
@@ -56,7 +55,7 @@ class Box:
         self.functions = Functions({}, failures_allowed=3)
         box = Surroundings(
             *("site", home, TASK, Slot(home / "slots/model"), {}, self.functions),
-            lambda start_ns: DAY if start_ns % 2 else None,
+            lambda start_ns: "1970-01-01",
         )
         reader = self.reader or self.world.reader(name="site/repository")
         self.part, self.place = follow_function(
@@ -187,9 +186,9 @@ def test_a_candidate_of_testing_is_counted_and_acts_on_nothing(world: World) -> 
     shown = box.status["shadow"]
     assert (shown["windows"], shown["agreed"], shown["failed"]) == (9, 0, 0)
     box.follower.poll()
-    counts = shadow_counts(world.folder / "site", candidate.digest)
-    assert counts.held_out == {DAY: Sums(windows=4)}
-    assert shadow_counts(world.folder / "site", "0" * 64).windows == 0
+    kept = read_counts(world.folder / "site/components/functions/steps/shadow.json")
+    assert (kept.candidate, kept.windows, kept.held_out) == (candidate.digest, 9, {})
+    assert shadow_counts(world.folder / "site", candidate.digest) == Counts(), "they stay here"
 
 
 def test_a_candidate_that_raises_is_told_of_and_stops_nothing(world: World) -> None:

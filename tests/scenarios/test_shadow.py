@@ -77,6 +77,47 @@ def test_failures_of_the_candidate_are_its_own(world: World, box: SiteBox) -> No
     assert box.follower.status()["failed"] == []
 
 
+def test_what_is_counted_of_a_window_depends_on_no_other(world: World, box: SiteBox) -> None:
+    """One window that a candidate can't answer leaves the counts of all others as they are."""
+    added(world, answer=1)
+    box.follower.poll()
+    box.live()
+    added(world, answer=2, not_finite="above the limit")
+    box.follower.poll()
+    values_N = windows(4)
+    values_N[0] = 2 * LIMIT
+    box.live(values_N)
+    box.live()
+    shown = counted(box)
+    assert (shown["windows"], shown["failed"], shown["agreement"]) == (8, 1, 0.0)
+
+
+def test_another_production_begins_the_counts_anew(world: World, box: SiteBox) -> None:
+    other = added(world, answer=0)
+    added(world, answer=2)
+    box.follower.poll()
+    box.live()
+    assert counted(box)["windows"] == 4
+    promote(world, other)
+    assert box.settle(batches=1) == 0
+    assert counted(box)["windows"] == 4
+    box.live()
+    assert counted(box)["windows"] == 8
+
+
+def test_a_late_call_counts_once(world: World) -> None:
+    box = site(world, "slow", held_out_day=held_out_day)
+    assert box.shadow is not None
+    box.shadow._times_slower = 0.0
+    box.settle()
+    added(world, answer=2)
+    box.follower.poll()
+    box.live()
+    box.live()
+    assert (counted(box)["windows"], counted(box)["late"]) == (8, 2)
+    box.shadow.close()
+
+
 def test_a_candidate_that_does_not_load_stops_nothing(world: World, box: SiteBox) -> None:
     added(world, answer=2, not_finite="always")
     box.follower.poll()
