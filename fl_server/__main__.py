@@ -107,7 +107,7 @@ def _parser() -> Parser:
             one.add_argument("site", help="the site's name")
         if name == "shadow":
             one.add_argument(
-                "--component", metavar="NAME", help="the model of the task if not given"
+                "--component", metavar="NAME", help="the model; that of the task if not given"
             )
         if name == "enroll":
             words = "counted in for metrics, such as ward or home; default: site"
