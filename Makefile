@@ -75,7 +75,8 @@ up:  ## Start a broker, a cloud, three edge boxes and a player from the images; 
 	@for site in edge-a edge-b edge-c; do \
 	  until $(COMPOSE) exec -T cloud sh -c "{ test -f /keys/$$site/$$site.key || \
 	    python -m fl_server enroll $$site 'hosts=[cloud]' --to /keys/$$site; } && \
-	    cp server/components/metadata/1.root.json /keys/$$site/"; do sleep 3; done; \
+	    cp server/components/metadata/1.root.json /keys/$$site/" 2>/dev/null; do \
+	      echo "Waiting for the cloud. Its log: $(COMPOSE) logs cloud"; sleep 3; done; \
 	done
 	@$(COMPOSE) up -d
 

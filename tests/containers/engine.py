@@ -1,0 +1,107 @@
+"""A Docker engine of the tests' own: started here, reached by a socket in its folder, and ended."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from tests.sources import ROOT
+
+BASE = "debian:bookworm-slim"
+_PATIENCE_S = 60.0
+_BUILD_S = 1500.0
+PROGRAMS = {
+    "dockerd": "docker.io",
+    "docker": "docker.io",
+    "docker-compose": "docker-compose",
+    "debootstrap": "debootstrap",
+}
+"""Commands that the tests need, and the Debian package that has each."""
+
+
+def missing() -> list[str]:
+    """Packages that have to be installed, or what else is in the way."""
+    absent = {package for name, package in PROGRAMS.items() if not _found(name)}
+    return sorted(absent) + ([] if os.geteuid() == 0 else ["the rights of root"])
+
+
+class Engine:
+    """``dockerd`` with everything that it keeps in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._socket = folder, folder / "docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        command = [
+            *(str(_found("dockerd")), "--host", f"unix://{self._socket}"),
+            *("--data-root", str(self._folder / "data"), "--exec-root", str(self._folder / "run")),
+            *("--pidfile", str(self._folder / "pid"), "--bridge", "none"),
+        ]
+        with (self._folder / "dockerd.log").open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + _PATIENCE_S
+        while self.run("docker", "info", check=False).returncode:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self._stop()
+                raise AssertionError((self._folder / "dockerd.log").read_text()[-3000:])
+            time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for container in self.out("docker", "ps", "-aq").split():
+            self.run("docker", "rm", "--force", "--volumes", container, check=False)
+        self._stop()
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A command of the engine's client, compose or make, on this engine."""
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True,
+            timeout=_BUILD_S,
+        )  # fmt: skip
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-3000:]}")
+        return done
+
+    def out(self, *command: str) -> str:
+        """What a command that must end well prints."""
+        return self.run(*command).stdout.strip()
+
+    def environment(self) -> Mapping[str, str]:
+        """With the engine's address, and Debian's client before any other."""
+        path = f"/usr/bin:/usr/sbin:{os.environ.get('PATH', os.defpath)}"
+        return {
+            **os.environ,
+            "PATH": path,
+            "DOCKER_HOST": f"unix://{self._socket}",
+            "DOCKER_BUILDKIT": "0",
+        }
+
+    def import_base(self, folder: Path) -> None:
+        """The image ``BASE`` from the Debian system in ``folder``."""
+        packed = subprocess.Popen(["tar", "-C", str(folder), "-c", "."], stdout=subprocess.PIPE)
+        with packed:
+            subprocess.run(
+                ["docker", "import", "-", BASE], stdin=packed.stdout, check=True,
+                env=self.environment(), stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+        assert packed.returncode == 0
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(_PATIENCE_S)
+
+
+def make_base(folder: Path) -> None:
+    """A minimal Debian in ``folder``: where no image can be pulled, the only base there is."""
+    command = ["debootstrap", "--variant=minbase", "bookworm", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_S)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def _found(name: str) -> str | None:
+    return shutil.which(name, path=f"/usr/bin:/usr/sbin:{os.environ.get('PATH', os.defpath)}")
