@@ -58,7 +58,7 @@ WHEELS := stacks/wheels/.complete
 $(WHEELS): $(STAMP)
 	@rm -rf $(@D)
 	@$(BIN)/python -m pip wheel --quiet --constraint constraints.txt --wheel-dir $(@D) .
-	@$(BIN)/python -m pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir $(@D) seglearn
+	@$(BIN)/python -m pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir $(@D) seglearn pip
 	@touch $@
 
 images: $(WHEELS)  ## Build the images of an edge box, the cloud, a broker and a player; base image in BASE

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import pytest
 
@@ -18,7 +18,8 @@ def engine() -> Iterator[Engine]:
     if absent := missing():
         assert "CI" not in os.environ, f"needs {', '.join(absent)}"
         pytest.skip(f"needs {', '.join(absent)}")
-    with TemporaryDirectory(prefix="engine-") as name, Engine(folder := Path(name)) as engine:
+    folder = Path(mkdtemp(prefix="engine-"))
+    with Engine(folder) as engine:
         with ThreadPoolExecutor() as both:
             base = both.submit(make_base, folder / "base")
             both.submit(engine.out, "make", "stacks/wheels/.complete").result()

@@ -29,7 +29,7 @@ def missing() -> list[str]:
 
 
 class Engine:
-    """``dockerd`` with everything that it keeps in ``folder``."""
+    """``dockerd`` with everything that it keeps in ``folder``, which is removed with it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._socket = folder, folder / "docker.sock"
@@ -91,9 +91,14 @@ class Engine:
         assert packed.returncode == 0
 
     def _stop(self) -> None:
+        """End it, and undo its mounts, so that the folder can be removed."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(_PATIENCE_S)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for place in reversed([one for one in mounts if one.startswith(f"{self._folder}/")]):
+            subprocess.run(["umount", "--lazy", place], check=False)
+        subprocess.run(["rm", "-rf", self._folder], check=True)
 
 
 def make_base(folder: Path) -> None:
