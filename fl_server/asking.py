@@ -10,6 +10,7 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from fl_common.components.description import Component, Kind, Stage
+from fl_common.components.files import locked
 from fl_common.components.observations import RUNNING, SHADOW, Observation, observe
 from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration, RunFailed
@@ -23,7 +24,7 @@ from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
 from fl_server.exchange import Patience
 from fl_server.incumbents import component_name
-from fl_server.repository.build import open_repository
+from fl_server.repository.build import load_configuration, open_repository
 from fl_server.shadowing import ShadowMetrics, running_on_sites, shadow_on_sites
 
 _POLL_S = 0.2
@@ -114,7 +115,8 @@ def _grid(config: Config, home: CloudHome) -> Iterator[tuple[SuperLink, Grid, Se
             "Ask again when it has ended: fl-server status",
         )
     link = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
-    with link.run() as grid:
+    seconds = load_configuration(None)["lock_seconds"]
+    with locked(home.folder / ".asking", seconds), link.run() as grid:  # a new run ends others
         nodes = sorted(grid.get_node_ids())
         if not nodes:
             raise RunFailed("No site is connected. See: fl-server status")
