@@ -16,6 +16,7 @@ from fl_client.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask
 from fl_client.training.opacus import OpacusTrainer
 from fl_common import params
+from fl_common.compression import Compression
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, Windows
@@ -34,6 +35,7 @@ class Fleet:
 
     def __init__(self, folder: Path, sites: int = 3, trainer: Any = None) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.data = [windows(32 + 4 * i, seed=i) for i in range(sites)]
         self.ledger = Ledger(folder / "ledger.sqlite", time.time, "fleet")
         self.participation = Participation(self.ledger, trainer or OpacusTrainer())
@@ -103,6 +105,23 @@ def test_a_run_that_was_killed_ends_as_the_one_that_was_not(tmp_path: Path, priv
     assert [report.round for report in reports] == [3, 4, 5]
     assert params.digest(resumed.parameters) == params.digest(whole.parameters)
     assert resumed.history == whole.history
+
+
+@pytest.mark.parametrize("share", [1.0, 0.1], ids=["int8", "top-k"])
+def test_a_compressed_run_sends_less_spends_the_same_and_ends_the_same_after_a_kill(
+    tmp_path: Path, share: float
+) -> None:
+    plain = plan(WINDOW_PRIVACY, rounds=4, seed=3)
+    packed = replace(plain, compression=Compression(share))
+    _, of_plain = Fleet(tmp_path / "plain").run(plain)
+    whole, reports = Fleet(tmp_path / "whole").run(packed)
+    assert [r.updates for r in reports] == [3] * 4
+    assert reports[-1].epsilon == of_plain[-1].epsilon
+    assert sum(r.bytes_up for r in reports) < sum(r.bytes_up for r in of_plain)
+    fleet = Fleet(tmp_path / "killed")
+    fleet.run(packed, rounds=2)
+    resumed, _ = fleet.run(packed)
+    assert params.digest(resumed.parameters) == params.digest(whole.parameters)
 
 
 def test_the_servers_epsilon_is_the_highest_of_the_sites_ledgers(tmp_path: Path) -> None:
