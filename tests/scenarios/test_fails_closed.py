@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from opacus.optimizers.optimizer import DPOptimizer
@@ -20,7 +21,8 @@ from fl_client.training.randomness import SystemNoise
 from fl_client.training.stacked import local_round, network, ways
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
+from fl_common.privacy import epsilon_of
+from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
 from tests import samples
 from tests.box import KINDS, Box, device_plan, trainer_of
 from tests.local_training import own_net
@@ -212,6 +214,25 @@ def test_seeded_round_that_is_repeated_may_be_sent_again(box: Box) -> None:
     first, again = box.sends(plan), box.sends(plan)
     assert all((first.delta[name] == again.delta[name]).all() for name in first.delta)
     assert len(list(box.ledger.entries("anna"))) == 1
+
+
+def test_block_at_its_limit_is_not_trained_on(box: Box) -> None:
+    limit = epsilon_of([ONE_STEP.spend_per_round], ONE_STEP.delta, "rdp")
+    plan = device_plan(replace(ONE_STEP, epsilon_limit=limit))
+    old, fresh = samples.windows(40, seed=1), samples.windows(30, seed=2)
+    box.windows = old
+    box.sends(plan)
+    box.refuses(plan, RefusalReason.BUDGET, 2)
+    box.windows = Windows(
+        np.concatenate([old.values, fresh.values]),
+        np.concatenate([old.labels, fresh.labels]),
+        np.repeat([0, 1], [len(old), len(fresh)]),
+        (*old.blocks, "fresh"),
+    )
+    box.sends(plan, 2)
+    trained = box.trainer.tasks[-1].windows
+    assert {trained.blocks[block] for block in trained.block_of} == {"fresh"}
+    np.testing.assert_array_equal(trained.values, fresh.values)
 
 
 def test_delta_that_is_not_below_one_over_the_windows(box: Box) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def test_new_ledger_leaves_no_other_file_and_is_private(path: Path, ledger: Ledg
     }  # fmt: skip
     for file in path.parent.iterdir():
         assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_commit_is_synced_before_it_returns(path: Path, ledger: Ledger) -> None:
+    """In WAL mode that takes SQLite's synchronous=FULL, which is 2."""
+    del ledger
+    with closing(ledger_file.open_checked(path)) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def fails(path: Path, match: str) -> None:
