@@ -12,8 +12,10 @@ from fl_common import wire
 
 Question = Literal["train", "evaluate", "query.shadow", "query.running"]
 """Kinds of messages that a site answers (``wire.SHADOW``, ``wire_running.RUNNING``)."""
-_GRACE_S = 30.0
-"""Beyond the deadline, before Flower forgets a message: it is this loop that gives up."""
+_UNAVAILABLE = 3
+"""Flower's code for a message that it has forgotten (``flwr.common.constant.ErrorCode``)."""
+_AT_THE_END_S = 1.0
+"""Flower forgets a message at the deadline, and says so in words of its own at about that time."""
 _NAMED = 5
 
 
@@ -42,7 +44,7 @@ class Exchange:
 
     def replies(self) -> Iterator[Message]:
         """Answers as they arrive, one for each message, until all are here or the time is up."""
-        patience, missing = self.patience, self._ask()
+        patience, missing, late = self.patience, self._ask(), list[int]()
         deadline = patience.clock() + patience.timeout_s
         while missing:
             arrived = False
@@ -51,20 +53,27 @@ class Exchange:
                 node = missing.pop(reply.metadata.reply_to_message_id, None)
                 if node is None:
                     continue  # a second answer to one message does not count
-                if reply.has_error():
+                if not reply.has_error():
+                    yield reply
+                elif (
+                    reply.error.code == _UNAVAILABLE
+                    and patience.clock() >= deadline - _AT_THE_END_S
+                ):
+                    late.append(node)
+                else:
                     why = reply.error.reason or f"error {reply.error.code}"
                     self.errors.append(f"node {node}: {why}")
-                else:
-                    yield reply
             if missing and patience.clock() >= deadline:
-                self._give_up(list(missing.values()))
-                return
+                late += missing.values()
+                break
             if missing and not arrived:
                 patience.wait(patience.poll_interval_s)
+        if late:
+            self._give_up(late)
 
     def _ask(self) -> dict[str, int]:
         """Send to all; the nodes by the numbers of their messages."""
-        ttl = self.patience.timeout_s + _GRACE_S
+        ttl = self.patience.timeout_s  # a site that comes later must not train, and be charged
         messages = [
             Message(self.content(), node, self.kind, group_id=self.group, ttl=ttl)
             for node in self.nodes

@@ -36,8 +36,8 @@ def _overhead(found: Mapping[str, Any]) -> list[str]:
 def _resume(found: Mapping[str, Any]) -> list[str]:
     order = "no round was left out or asked twice, but the interrupted one"
     return [
-        f"- From the ServerApp's end by SIGKILL to a site being asked for the next round, under"
-        f" `fl-server`: {found['seconds']:.1f} s in the median of {found['kills']}, at most"
+        f"- From the ServerApp's end by SIGKILL to the first site being asked for the next round,"
+        f" under `fl-server`: {found['seconds']:.1f} s in the median of {found['kills']}, at most"
         f" {found['most_s']:.1f} s (asked: under 15 s and Flower's heartbeat);"
         f" {order if found['rounds_in_order'] else 'ROUNDS WERE LEFT OUT OR ASKED TWICE'}."
     ]

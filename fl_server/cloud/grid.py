@@ -74,7 +74,8 @@ class PatientGrid(HttpGrid):
             return None
         except ObjectPullError as error:
             told = f"its answer was cut off ({error})"
-            return make_message(one.metadata, error=Error(ErrorCode.MESSAGE_UNAVAILABLE, told))
+            error_ = Error(ErrorCode.REPLY_MESSAGE_UNAVAILABLE, told)
+            return make_message(one.metadata, error=error_)
         confirm = ConfirmMessageReceivedRequest(
             node=self.node, run_id=run, message_object_id=one.number
         )

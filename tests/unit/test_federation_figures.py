@@ -1,10 +1,13 @@
 """What a site's link counts of its work, and that the node shows it as metrics."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 from flwr.app import Error, Message
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from fl_client.federation.figures import Figures
 from fl_client.node.federation_metrics import FederationMetrics
@@ -53,6 +56,16 @@ def test_rounds_seconds_bytes_and_refusals_are_metrics_of_the_node(tmp_path: Pat
     assert sent is not None
     assert received is not None
     assert 400 < sent < received < 3 * 2000
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Prometheus' promtool")
+def test_promtool_finds_nothing_to_object_to(tmp_path: Path) -> None:
+    worked(tmp_path / "training.json")
+    registry = CollectorRegistry()
+    registry.register(FederationMetrics(tmp_path / "training.json"))
+    text = generate_latest(registry)
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_the_counts_go_on_after_a_restart(tmp_path: Path) -> None:

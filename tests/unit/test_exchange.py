@@ -1,0 +1,93 @@
+"""Who has no answer, and what the server says of it: a grid that answers as Flower's may."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from flwr.app import Error, Message, RecordDict
+from flwr.common.constant import ErrorCode
+
+from fl_common import wire
+from fl_server.exchange import Exchange, Patience
+from simulate.loopback import identify_process
+
+Reply = Callable[[Message], Message] | None
+TIMEOUT_S = 5.0
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class ScriptedGrid:
+    """Nodes that answer with ``replies``; None never does, and ``gone`` are not known.
+
+    At the deadline Flower itself gives up.
+    """
+
+    def __init__(self, replies: Mapping[int, Reply], gone: Sequence[int], clock: Clock) -> None:
+        self._replies, self._gone, self._clock = replies, gone, clock
+        self._waiting: dict[str, Message] = {}
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str | None]:
+        numbers: list[str | None] = []
+        for message in messages:
+            node = message.metadata.dst_node_id
+            message.metadata.__dict__["_message_id"] = str(node)
+            self._waiting[str(node)] = message
+            numbers.append(None if node in self._gone else str(node))
+        return numbers
+
+    def pull_messages(self, numbers: Sequence[str]) -> list[Message]:
+        given_up = forgotten if self._clock() >= TIMEOUT_S else None
+        asked = [(self._replies[int(n)] or given_up, self._waiting[n]) for n in numbers]
+        return [reply(message) for reply, message in asked if reply is not None]
+
+
+def answer(message: Message) -> Message:
+    return Message(RecordDict(), reply_to=message)
+
+
+def error(code: int, reason: str) -> Callable[[Message], Message]:
+    return lambda message: Message(Error(code, reason), reply_to=message)
+
+
+forgotten = error(ErrorCode.MESSAGE_UNAVAILABLE, "Message Unavailable")
+
+
+def exchanged(replies: Mapping[int, Reply], gone: Sequence[int] = ()) -> tuple[int, list[str]]:
+    """How many answers came, and the errors."""
+    identify_process()
+    clock = Clock()
+    grid = ScriptedGrid(replies, gone, clock)
+    patience = Patience(TIMEOUT_S, 0.5, clock, clock.wait)
+    any_grid: Any = grid
+    exchange = Exchange(any_grid, "train", wire.empty, list(replies), "1", patience)
+    return len(list(exchange.replies())), exchange.errors
+
+
+def test_a_node_that_does_not_answer_is_named() -> None:
+    assert exchanged({7: answer, 8: None}) == (1, ["no answer in 5 s from node 8"])
+
+
+def test_of_many_nodes_a_few_are_named() -> None:
+    (line,) = exchanged(dict.fromkeys(range(1, 8)))[1]
+    assert line == "no answer in 5 s from node 1, 2, 3, 4, 5 and 2 more"
+
+
+def test_a_node_that_was_revoked_in_the_meantime_is_an_error_and_no_wait() -> None:
+    assert exchanged({7: answer, 8: answer}, gone=[8]) == (1, ["node 8: is not known any more"])
+
+
+def test_an_error_is_told_with_its_node() -> None:
+    replies = {7: error(ErrorCode.NODE_UNAVAILABLE, "it is offline"), 8: answer}
+    assert exchanged(replies) == (1, ["node 7: it is offline"])
+
+
+def test_a_message_that_flower_forgets_early_is_an_error_of_its_own() -> None:
+    assert exchanged({7: forgotten}) == (0, ["node 7: Message Unavailable"])
