@@ -84,7 +84,7 @@ def make_site_key(path: Path) -> bytes:
     """
     if path.exists():
         raise InvalidConfiguration(
-            str(path), "is there already", "Revoke the site first, or give it another name"
+            str(path), "is there already", "Take it away, or give another folder with --to"
         )
     key = ec.generate_private_key(ec.SECP384R1())
     _write_private(path, _private(key))

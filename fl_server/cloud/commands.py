@@ -13,6 +13,8 @@ from fl_server.cloud.serving import prepare
 from fl_server.cloud.sites import EnrolledSite, Sites, checked
 from fl_server.cloud.superlink import SuperLink
 
+_YOURS = Path("authority.crt")
+"""Stands for the authority of a certificate that the operator brought: only they have it."""
 _logger = logging.getLogger(__name__)
 
 
@@ -32,7 +34,7 @@ def enroll(config: Config, site: str, kind: str, folder: Path | None) -> list[st
             f"site {site}", "is enrolled already", f"Revoke it first: fl-server revoke {site}"
         )
     prepare(config, home)
-    place = folder or home.folder / "handout" / site
+    place = folder or _handout(home, site)
     key, authority = place / f"{site}.key", place / "authority.crt"
     public_key = make_site_key(key)
     try:
@@ -43,6 +45,8 @@ def enroll(config: Config, site: str, kind: str, folder: Path | None) -> list[st
     sites.add(site, EnrolledSite(public_key.decode(), kind))
     if config["certificate"] is None:
         shutil.copyfile(home.authority.certificate, authority)
+    else:
+        authority = _YOURS
     port = str(config["listen"]).rpartition(":")[2]
     return [
         f"federation.server={config['hosts'][0]}:{port}",
@@ -65,6 +69,7 @@ def revoke(config: Config, site: str) -> bool:
         raise InvalidConfiguration(f"site {site}", "is not enrolled", f"Enrolled are: {names}")
     found = _link(config, home).revoke(known.public_key.encode())
     sites.remove(site)
+    shutil.rmtree(_handout(home, site), ignore_errors=True)
     _logger.info("site %s is revoked", site)
     return found
 
@@ -80,6 +85,11 @@ def status(config: Config) -> dict[str, object]:
         "sites": sites,
         "round": json.loads(newest.read_text()) if newest.is_file() else None,
     }
+
+
+def _handout(home: CloudHome, site: str) -> Path:
+    """Where a new site's key lies until somebody takes it away."""
+    return home.folder / "handout" / site
 
 
 def _online(config: Config, home: CloudHome) -> dict[str, dict[str, str]]:

@@ -5,12 +5,16 @@ import inspect
 import httpx
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.cli.build import build_fab_from_files
+from flwr.common.constant import ErrorCode
 from flwr.supercore.error import FlowerError
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.superlink.grid import HttpGrid
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
+from fl_client.federation import trainer
+from fl_server import exchange
+from fl_server.cloud.grid import PatientGrid
 from fl_server.cloud.proxy import FLEET_CALLS
 from fl_server.cloud.superlink import BUNDLE
 from simulate.loopback import identify_process
@@ -53,6 +57,19 @@ def test_a_grid_takes_a_token_and_names_its_parts() -> None:
     grid = HttpGrid("localhost:1", True, None, token="t")
     assert callable(grid._runtime_client.PullTaskInput)
     assert hasattr(grid._retry_invoker, "max_tries")
+
+
+def test_a_grid_pulls_answers_and_their_parts_one_by_one() -> None:
+    client = HttpGrid("localhost:1", True, None, token="t")._runtime_client
+    for call in (client.PullMessages, client.PullObject, client.ConfirmMessageReceived):
+        assert callable(call)
+    assert issubclass(PatientGrid, HttpGrid)
+    assert PatientGrid.pull_messages is not HttpGrid.pull_messages
+
+
+def test_flower_s_codes_are_those_that_are_told_apart() -> None:
+    codes = ErrorCode.CLIENT_APP_RAISED_EXCEPTION, ErrorCode.MESSAGE_UNAVAILABLE
+    assert codes == (trainer._APP_RAISED, exchange._UNAVAILABLE)
 
 
 def test_an_answer_without_flower_s_error_is_none() -> None:

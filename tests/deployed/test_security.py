@@ -66,16 +66,24 @@ def test_an_unknown_key_is_refused_on_both_sides(cloud: Cloud, tmp_path: Path) -
     until(lambda: "refused 127.0.0.1" in cloud.log("proxy"), "the proxy's line")
 
 
-def test_a_revoked_key_is_shut_out_at_once(cloud: Cloud) -> None:
+def test_a_revoked_key_is_shut_out_at_once_and_a_new_one_let_in(
+    cloud: Cloud, tmp_path: Path
+) -> None:
     site = new_site(cloud, "revoked")
+    before = key_of(site).read_bytes()
     with Connection(address(cloud, key_of(site))) as connection:
         assert connection.pull() is None
         assert cloud.command("revoke", "revoked").returncode == 0
         with pytest.raises(Refused, match="unknown there or was revoked"):
             connection.pull()
     assert '/pull-messages HTTP/1.1" 401: unknown or revoked key' in cloud.log("proxy")
-    with pytest.raises(Refused), Connection(address(cloud, key_of(site))):
+    old = tmp_path / "old.key"
+    old.write_bytes(before)
+    with pytest.raises(Refused), Connection(address(cloud, old)):
         pass
+    site.enroll()
+    with Connection(address(cloud, key_of(site))) as connection:
+        assert connection.pull() is None
 
 
 def test_the_site_s_own_process_says_why_it_is_refused(cloud: Cloud, tmp_path: Path) -> None:
@@ -227,6 +235,17 @@ def test_enrolling_twice_and_revoking_a_stranger_are_told(cloud: Cloud) -> None:
     for name, kind in (("../x", "site"), ("x", "a class")):
         with pytest.raises(InvalidConfiguration, match="must be letters"):
             commands.enroll(config, name, kind, None)
+
+
+def test_with_a_certificate_of_one_s_own_the_operator_brings_its_authority(cloud: Cloud) -> None:
+    certificate, key = cloud.home / "certificates" / "server.crt", cloud.home / "keys/server.key"
+    config = read_config(cloud.config, [f"certificate={certificate}", f"key={key}"])
+    lines = commands.enroll(config, "brought", "site", None)
+    assert "federation.ca_file=authority.crt" in lines
+    assert [path.name for path in (cloud.home / "handout/brought").iterdir()] == ["brought.key"]
+    half = read_config(cloud.config, [f"certificate={certificate}"])
+    with pytest.raises(InvalidConfiguration, match="two files that are there"):
+        commands.enroll(half, "half", "site", None)
 
 
 def test_a_second_server_in_one_folder_is_refused(cloud: Cloud) -> None:

@@ -70,6 +70,7 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
     [
         ({"root": None}, "is missing"),
         ({"root": "absent.json"}, "can't be read"),
+        ({"ca_file": "absent.crt"}, "is not a file"),
         ({"stage": "canary"}, "production or testing"),
         ({"poll": {"every_s": 0, "jitter": 0}}, "above 0"),
         ({"functions": ["alarm"]}, "a function of the configuration"),
