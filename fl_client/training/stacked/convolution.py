@@ -23,9 +23,10 @@ _LARGE_PATCH = 256
 
 
 class _Run(NamedTuple):
-    """Rows of ``sites`` that one call computes, with these sites' parameters."""
+    """Rows that one call computes, of ``sites`` from the ``first`` on, with their parameters."""
 
     rows: tuple[torch.Tensor, ...]
+    first: int
     sites: int
     weight: torch.Tensor
     bias: torch.Tensor | None
@@ -94,13 +95,14 @@ class StackedConvolution(StackedLayer):
             self._multiply(kept, output.flatten(2))
             return output
         grouped, geometry = [], self._geometry
-        for (part, target), sites, weight, bias in self._runs(values, output):
-            grouped.append(as_groups(part, sites))
+        for run in self._runs(values, output):
+            part, target = run.rows
+            grouped.append(as_groups(part, run.sites))
             together = torch.convolution(
-                grouped[-1], weight, bias, geometry.stride, geometry.padding, geometry.dilation,
-                False, [0, 0], self._groups * sites,
+                grouped[-1], run.weight, run.bias, geometry.stride, geometry.padding,
+                geometry.dilation, False, [0, 0], self._groups * run.sites,
             )  # fmt: skip
-            from_groups(together, target, sites)
+            from_groups(together, target, run.sites)
         self._grouped.append(grouped)
         return output
 
@@ -111,7 +113,7 @@ class StackedConvolution(StackedLayer):
         geometry, wants_sums = self._geometry, not self.stack.private
         wanted = [wants_values, wants_sums, wants_sums and self.bias is not None]
         gradient = torch.empty_like(values) if wants_values else values
-        sums = []
+        sums = self._no_sums() if wants_sums else None
         for place, run in enumerate(self._runs(backprop, values, gradient)):
             grown, part, target = run.rows
             kept = self._grouped[call][place] if self._grouped else as_groups(part, run.sites)
@@ -122,32 +124,32 @@ class StackedConvolution(StackedLayer):
             )  # fmt: skip
             if wants_values:
                 from_groups(found[0], target, run.sites)
-            sums.append(found[1:])
-        if wants_sums:
-            self.early[call] = self._joined(sums)
+            if sums:
+                _put(found[1], sums[0], run)
+                _put(found[2], sums[1], run)
+        if sums:
+            self.early[call] = sums
         return gradient
 
-    def _joined(
-        self, sums: list[tuple[torch.Tensor, torch.Tensor]]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sums of all runs in the form of the parameters."""
-        weight = torch.cat([each for each, _ in sums]).view(self.weight.shape)
-        if self.bias is None:
-            return weight, weight
-        return weight, torch.cat([each for _, each in sums]).view(self.bias.shape)
+    def _no_sums(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Zeros in the form of weight and bias; an empty bias where there is none."""
+        weight = self.weight.new_zeros(self.weight.shape)
+        bias = weight.new_empty(0) if self.bias is None else weight.new_zeros(self.bias.shape)
+        return weight, bias
 
     def _runs(self, *values: torch.Tensor) -> Iterator[_Run]:
         """All sites where the batch is padded, else one after another."""
         shape = (-1, self.weight.shape[2], *self._geometry.kernel)
         if self.stack.padded:
             bias = None if self.bias is None else self.bias.flatten()
-            yield _Run(values, self.stack.sites, self.weight.reshape(shape), bias)
+            yield _Run(values, 0, self.stack.sites, self.weight.reshape(shape), bias)
             return
         biases = [None] * self.stack.sites if self.bias is None else self.bias
         parts = zip(*map(self.stack.split, values), strict=True)
-        for part, weight, bias in zip(parts, self.weight, biases, strict=True):
+        for site, own in enumerate(zip(parts, self.weight, biases, strict=True)):
+            part, weight, bias = own
             if len(part[0]):
-                yield _Run(part, 1, weight.reshape(shape), bias)
+                yield _Run(part, site, 1, weight.reshape(shape), bias)
 
     def _multiply(self, patches_NIT: torch.Tensor, into_NOT: torch.Tensor) -> None:
         """``weight @ patches + bias``, site by site, written to ``into_NOT``."""
@@ -194,6 +196,13 @@ class _Convolve(torch.autograd.Function):
     def backward(ctx: Any, *backprops: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (values,) = ctx.saved_tensors
         return ctx.layer.backward(ctx.call, backprops[0], values), None, None, None
+
+
+def _put(sums: torch.Tensor | None, into: torch.Tensor, run: _Run) -> None:
+    """Write the sums of a run's sites, where there are any, to their places."""
+    if sums is not None:
+        sites = slice(run.first, run.first + run.sites)
+        into[sites] = sums.view(run.sites, *into.shape[1:])
 
 
 def _side_by_side(calls_NXT: list[torch.Tensor]) -> torch.Tensor:

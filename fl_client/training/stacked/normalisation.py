@@ -63,7 +63,7 @@ class StackedGroupNorm(StackedLayer):
     def backward(
         self, call: int, backprop: torch.Tensor, values: torch.Tensor, *, wants_values: bool = True
     ) -> torch.Tensor:
-        """The gradient of ``values``; those of scale and shift are kept for each sample."""
+        """The gradient of ``values`` if wanted; those of scale and shift are kept per sample."""
         sizes = (1, *self._sizes(values))
         wanted = [wants_values, True, self.bias is not None]
         gradient, scales_X, shifts_X = torch.ops.aten.native_group_norm_backward(
@@ -73,7 +73,7 @@ class StackedGroupNorm(StackedLayer):
         scales_NC = scales_X.view(len(values), -1)
         shifts_NC = scales_NC if self.bias is None else shifts_X.view(len(values), -1)
         self.early[call] = scales_NC, shifts_NC
-        return torch.as_tensor(gradient)
+        return values if gradient is None else torch.as_tensor(gradient)
 
     def _sizes(self, values: torch.Tensor) -> tuple[int, int, int]:
         """Channels, places and groups of all samples as of one."""
