@@ -126,7 +126,8 @@ class StackedLinear(StackedLayer):
         sites, width = self.stack.sites, activations.shape[-1]
         backprop_SXO = backprop.view(sites, -1, backprop.shape[-1])
         activations_SXI = activations.reshape(sites, -1, width)
-        torch.bmm(backprop_SXO.transpose(1, 2), activations_SXI, out=self.weight_sum)
+        # A batched product straight into rows that lie apart is done matrix by matrix.
+        self.weight_sum.copy_(torch.bmm(backprop_SXO.transpose(1, 2), activations_SXI))
         if self.bias is not None:
             torch.sum(backprop_SXO, 1, out=self.bias_sum)
 
