@@ -33,7 +33,15 @@ from simulate.plots import (
     tick,
 )
 from simulate.results import Outcome, RoundResult
-from simulate.wording import bytes_text, counted, loss_text, one_line, percent_text, seconds_text
+from simulate.wording import (
+    also_text,
+    bytes_text,
+    counted,
+    loss_text,
+    one_line,
+    percent_text,
+    seconds_text,
+)
 
 _NAMED_SITES, _DOTTED_SITES = 30, 1000
 """Up to here a bar each, up to here a dot each, above that a histogram."""
@@ -89,7 +97,8 @@ def _epsilon(privacy: PrivacyPlan | SitePrivacyPlan, rounds: Sequence[RoundResul
         "epsilon",
         "Privacy spent: epsilon over rounds",
         f"Highest epsilon over sites for each {privacy.unit}, composed from the first round on:"
-        f" {values[-1]:.3g} at the end, and the limit is {limit:g}.",
+        f" {values[-1]:.3g}{also_text(privacy, rounds[-1].epsilon_per)} at the end, and the limit"
+        f" is {limit:g}.",
         [line(rounds, values, "epsilon", ORANGE, "%{y:.3f}")],
         layout,
     )

@@ -10,7 +10,7 @@ from rich.text import Text
 from fl_common.plan import RunPlan
 from fl_common.privacy import NoPrivacy
 from simulate.results import RoundResult
-from simulate.wording import bytes_text, clock_text, counted, loss_text, share_text
+from simulate.wording import also_text, bytes_text, clock_text, counted, loss_text, share_text
 
 _BAR_LEAST, _BAR_MOST = 8, 40
 _RECENT = 10
@@ -71,7 +71,9 @@ class RoundLine:
         """All facts, all in shorter words, then ever fewer of them, in the same order."""
         facts = self._facts(unicode)
         yield [text for _, text in facts]
-        facts = [(rank, text.replace("accuracy", "acc")) for rank, text in facts]
+        shorter = {"accuracy": "acc", " for a ": "/"}
+        for long, short in shorter.items():
+            facts = [(rank, text.replace(long, short)) for rank, text in facts]
         for most in range(len(_Rank), 0, -1):
             yield [text for rank, text in facts if rank <= most]
 
@@ -89,6 +91,7 @@ class RoundLine:
         if not isinstance(self.plan.privacy, NoPrivacy):
             name = "ε" if unicode else "epsilon"
             spent = f"{name} {result.epsilon:.2f}/{self.plan.privacy.epsilon_limit:g}"
+            spent += also_text(self.plan.privacy, result.epsilon_per)
             facts.append((_Rank.EPSILON, spent))
         if result.on_sites and result.on_sites["accuracy"] is not None:
             facts.append((_Rank.ON_SITES, f"on sites {share_text(result.on_sites['accuracy'])}"))

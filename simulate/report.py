@@ -22,6 +22,7 @@ from simulate.results import Outcome, RoundResult, json_value, write_text
 from simulate.site_promise import Promise, site_promise
 from simulate.wording import (
     NO_PRIVACY,
+    also_text,
     both_units_text,
     bytes_text,
     counted,
@@ -74,7 +75,7 @@ def write_report(
         glance="".join(_glance(plan, summary)),
         privacy=_privacy(plan, summary),
         plots="".join(map(_figure, drawn)),
-        rounds=_rounds_table(rounds),
+        rounds=_rounds_table(plan, rounds),
         record=_pairs({key: summary[key] for key in _RECORD if summary[key] is not None}),
         configuration=escape(configuration),
         versions=_pairs(summary["versions"]),
@@ -125,10 +126,12 @@ def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
         yield _fact("Accuracy on the sites", share, f"{more}; {on_sites_price(on_sites, plan)}")
     if not isinstance(plan.privacy, NoPrivacy):
         spent = f"ε {summary['epsilon']:.3g}"
+        per = {unit: summary.get(f"epsilon_per_{unit}", 0.0) for unit in ("window", "reading")}
         yield _fact(
             f"Privacy spent, each {plan.privacy.unit}",
             spent,
-            f"limit {plan.privacy.epsilon_limit:g}, δ {summary['delta']:g}",
+            f"limit {plan.privacy.epsilon_limit:g}, δ {summary['delta']:g}"
+            f"{also_text(plan.privacy, per)}",
         )
     else:
         yield _fact("Privacy", "none", "no noise was added", "alarming")
@@ -213,13 +216,14 @@ def _figure(figure: Figure) -> str:
     )
 
 
-def _rounds_table(rounds: Sequence[RoundResult]) -> str:
+def _rounds_table(plan: RunPlan, rounds: Sequence[RoundResult]) -> str:
     head = ("round", "asked", "updates", "refused", "errors", "accuracy", "loss", "epsilon", "up",
             "down", "seconds")  # fmt: skip
     rows = [
         (r.round, r.sites_asked, r.updates, refusals_text(r.refusals) or "0", r.errors,
-         share_text(r.accuracy), loss_text(r.loss), f"{r.epsilon:.3f}", bytes_text(r.bytes_up),
-         bytes_text(r.bytes_down), f"{r.seconds:.3f}")
+         share_text(r.accuracy), loss_text(r.loss),
+         f"{r.epsilon:.3f}{also_text(plan.privacy, r.epsilon_per)}",
+         bytes_text(r.bytes_up), bytes_text(r.bytes_down), f"{r.seconds:.3f}")
         for r in rounds
     ]  # fmt: skip
     cells = "".join(f"<tr>{''.join(f'<td>{_text(c)}</td>' for c in row)}</tr>" for row in rows)

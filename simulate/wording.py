@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeGuard
 
-from fl_common.plan import RunPlan
-from fl_common.privacy import ACCOUNTANTS, NoPrivacy, PrivacyPlan
+from fl_common.plan import Privacy, RunPlan
+from fl_common.privacy import ACCOUNTANTS, NoPrivacy, PrivacyPlan, epsilon_of_group
 from fl_common.site_privacy import SitePrivacyPlan
 
 NO_PRIVACY = "No differential privacy: updates reveal what they were trained on."
@@ -70,7 +71,8 @@ def privacy_sentence(plan: RunPlan) -> str:
     if isinstance(privacy, NoPrivacy):
         return NO_PRIVACY
     return (
-        f"at most epsilon {privacy.epsilon_limit:g} at delta {privacy.delta:g} {whose_text(plan)},"
+        f"at most epsilon {privacy.epsilon_limit:g} at delta {privacy.delta:g} {whose_text(plan)}"
+        f"{also_text(privacy, _planned(plan))},"
         f" noise multiplier {privacy.noise_multiplier:.3g}{added_by_text(plan)},"
         f" {ACCOUNTANTS[privacy.accountant]}"
     )
@@ -80,6 +82,32 @@ def whose_text(plan: RunPlan) -> str:
     """What a plan with DP protects: ``for each window of a site`` or ``for each whole site``."""
     unit = plan.privacy.unit
     return "for each whole site" if unit == "site" else f"for each {unit} of a site"
+
+
+def also_text(privacy: Privacy, epsilon_per: Mapping[str, float]) -> str:
+    """`` (18.8 for a reading)``: the unit that the plan does not name; else nothing.
+
+    ``epsilon_per`` has the epsilon of a window and of a reading, where one of them is protected.
+    """
+    if not isinstance(privacy, PrivacyPlan) or privacy.windows_per_reading == 1:
+        return ""
+    other = "window" if privacy.unit == "reading" else "reading"
+    return f" ({epsilon_per[other]:.3g} for a {other})" if other in epsilon_per else ""
+
+
+def _planned(plan: RunPlan) -> dict[str, float]:
+    """Epsilon of a window and of a reading after all rounds; none where the limit ends them."""
+    privacy = plan.privacy
+    if not isinstance(privacy, PrivacyPlan):
+        return {}
+    event = privacy.spend_per_round
+    spends = [replace(event, steps=event.steps * plan.rounds)]
+    shared = {"window": 1, "reading": privacy.windows_per_reading}
+    per = {
+        unit: epsilon_of_group(spends, windows, privacy.delta, privacy.accountant)
+        for unit, windows in shared.items()
+    }
+    return per if per[privacy.unit] <= privacy.epsilon_limit * 1.001 else {}
 
 
 def both_units_text(summary: Mapping[str, Any], plan: RunPlan) -> str:

@@ -4,6 +4,7 @@ import io
 import re
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from rich.cells import cell_len
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
+from fl_common.privacy import Spend, epsilon_of_group
 from fl_common.vocabulary import Refusal, RefusalReason
 from simulate.console import Console, print_error
 from tests import results_samples as made
@@ -58,9 +60,20 @@ def test_a_log_has_one_whole_line_a_round_and_no_control_codes() -> None:
     lines = [line for line in text.splitlines() if line.startswith("round ")]
     assert len(lines) == 12
     assert lines[3] == (
-        "round  4/12 accuracy 0.638 loss 0.98 ε 2.00/50 ↑1.23 MB ↓2.35 MB 0:12 left"
+        "round  4/12 accuracy 0.638 loss 0.98 ε 2.00/50 (4 for a reading)"
+        " ↑1.23 MB ↓2.35 MB 0:12 left"
     )
     assert "left" not in lines[-1]
+
+
+def test_both_units_stand_beside_the_limit_where_the_rounds_keep_within_it() -> None:
+    plan = made.plan(replace(samples.WINDOW_PRIVACY, noise_multiplier=40.0))
+    after = epsilon_of_group([Spend(40.0, 0.25, 4 * 12)], 2, 1e-5, "rdp")
+    assert f"at delta 1e-05 for each window of a site ({after:.3g} for a reading), " in show(
+        80, terminal=False, plan=plan
+    )
+    short = made.plan(replace(samples.WINDOW_PRIVACY, epsilon_limit=0.1))
+    assert "for each window of a site, noise" in show(80, terminal=False, plan=short)
 
 
 def test_a_long_run_does_not_flood_a_log() -> None:
@@ -79,10 +92,11 @@ def test_the_line_of_progress_fits_the_terminal(width: int) -> None:
     last = lines[-1]
     assert last.startswith("round 12/12")
     if width >= 60:
-        assert "ε 3.46/50" in last
+        assert re.search(r"ε 3.46/50 \(6.93( for a |/)reading\)", last), "both units"
         told = [line for line in lines if "acc" in line and "12/12" not in line]
         assert len(told) == 11
-        assert all("─" in line and line.endswith(" left") for line in told), "whole facts only"
+        ends = (" left", "reading)")  # whole facts only
+        assert all("─" in line and line.endswith(ends) for line in told)
 
 
 def test_a_wide_terminal_shows_all_facts() -> None:
@@ -187,7 +201,7 @@ def test_an_output_without_greek_letters_is_served(monkeypatch: pytest.MonkeyPat
         console.finish(made.summary(plan, [made.result(1)], end), end, FILES)
     sys.stdout.flush()
     text = raw.getvalue().decode("ascii")
-    assert "epsilon 1.00/50 up 1.23 MB down 2.35 MB" in text
+    assert "epsilon 1.00/50 (2 for a reading) up 1.23 MB down 2.35 MB" in text
     assert "Zo?" in text
 
 
