@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 Budget = Mapping[str, Any]
-"""The block with least left (``block``, ``epsilon_spent``, ``epsilon_left``, ``unit``), the number
+"""The block with least left (``block``, ``epsilon_spent``, ``epsilon_left``, ``unit``, and what is
+spent for a window and for a reading in ``epsilon_per``, where one of them is protected), the number
 of ``rounds`` charged, and ``last_charged`` in seconds since 1970; or ``trouble`` alone."""
 
 _LOOK_EVERY_S = 2.0
@@ -26,12 +27,17 @@ def summary_of(blocks: Sequence[Mapping[str, Any]]) -> Budget:
         "unit": worst["unit"],
         "epsilon_spent": worst["spent"],
         "epsilon_left": worst["left"],
+        "epsilon_per": {
+            unit: worst[f"epsilon_per_{unit}"]
+            for unit in ("window", "reading")
+            if worst[f"epsilon_per_{unit}"] is not None
+        },
         "rounds": len(rounds),
         "last_charged": max(block["last_charged"] for block in blocks),
     }
 
 
-async def watch_ledger(path: Path, changed: Callable[[Budget], None]) -> None:
+async def watch_ledger(path: Path, counter: Path | None, changed: Callable[[Budget], None]) -> None:
     """Tell what the ledger at ``path`` says, now and whenever it has changed, until cancelled.
 
     A process of its own reads it: accounting takes a second of work, and libraries that the sensing
@@ -43,15 +49,16 @@ async def watch_ledger(path: Path, changed: Callable[[Budget], None]) -> None:
             files = [file for file in path.parent.glob(f"{path.name}*") if file.suffix != ".shm"]
             now = sorted((file.name, file.stat().st_mtime_ns) for file in files)
             if path.is_file() and now != seen:
-                changed(await _read(path))
+                changed(await _read(path, counter))
                 seen = now
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-async def _read(path: Path) -> Budget:
+async def _read(path: Path, counter: Path | None) -> Budget:
     reader = await asyncio.create_subprocess_exec(
         *("nice", "-n", "10", sys.executable, "-m", "fl_client"),
         *("ledger", "--json", "--path", str(path)),
+        *(("--counter", str(counter)) if counter else ()),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

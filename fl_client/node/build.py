@@ -58,6 +58,7 @@ class Box:
     serving: Mapping[str, Any]
     link: SensorLink | None
     updates: Updates | None
+    counter: Path | None
 
 
 def build_node(config: Config, *, connected: bool) -> Box:
@@ -86,12 +87,14 @@ def build_node(config: Config, *, connected: bool) -> Box:
     upkeep = Upkeep(pipeline, engine, functions, build(config["retention"]), metrics)
     outbox = Outbox(config["events"]["waiting"], metrics)
     node = Node(task, intake, pipeline, functions, upkeep, outbox, _addresses(config), metrics)
+    counter = config["federation"]["ledger_counter"]
     link = SensorLink(_broker(config), intake.topics, node.take, random.Random())
     return Box(
         *(config["name"], home, node, pipeline, intake, engine, functions, upkeep, outbox),
         *(metrics, task, build(config["training"]), config["http"], config["serving"]),
         link if connected else None,
         updates,
+        Path(counter) if counter else None,
     )
 
 

@@ -49,7 +49,7 @@ class Running:
             box.http["host"], box.http["port"], box.metrics.text, self.health, self.status
         )
         try:
-            write_record(box.home, box.http["host"], watch.port)
+            write_record(box.home, box.http["host"], watch.port, box.counter)
             async with self._inference():
                 await self._until(stop, watch.port)
         finally:
@@ -63,7 +63,7 @@ class Running:
         loops = [
             box.node.run(),
             self._when_ready(port),
-            watch_ledger(box.home / LEDGER, self._charged),
+            watch_ledger(box.home / LEDGER, box.counter, self._charged),
         ]
         if box.training.command is not None:
             loops.append(supervise(box.training, self._training))
@@ -161,7 +161,11 @@ class Running:
             metrics.rounds.inc(budget["rounds"] - self._rounds)
             self._rounds = budget["rounds"]
             metrics.budget.set(budget["epsilon_left"])
-            metrics.spent.labels(budget["unit"]).set(budget["epsilon_spent"])
+            for unit, spent in {
+                budget["unit"]: budget["epsilon_spent"],
+                **budget["epsilon_per"],
+            }.items():
+                metrics.spent.labels(unit).set(spent)
 
     def _training(self, running: bool) -> None:
         self._box.metrics.training.set(running)

@@ -22,10 +22,12 @@ Status = Mapping[str, Any]
 """JSON values; see docs/reference/node.md."""
 
 
-def write_record(home: Path, host: str, port: int) -> None:
-    """Say where the node of ``home`` answers."""
+def write_record(home: Path, host: str, port: int, counter: Path | None) -> None:
+    """Say where the node of ``home`` answers, and where its ledger's counter is."""
     part = home / f".{RECORD}.part"
-    part.write_text(json.dumps({"pid": os.getpid(), "host": host, "port": port}))
+    place = str(counter.absolute()) if counter else None
+    record = {"pid": os.getpid(), "host": host, "port": port, "counter": place}
+    part.write_text(json.dumps(record))
     part.replace(home / RECORD)
 
 
@@ -35,6 +37,7 @@ def read_status(home: Path) -> Status:
     Raises:
         InvalidConfiguration: no node ever ran there.
     """
+    record: dict[str, Any] = {}
     try:
         record = json.loads((home / RECORD).read_text())
         address = f"http://{record['host']}:{record['port']}/status"
@@ -44,10 +47,11 @@ def read_status(home: Path) -> Status:
             return status
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    return _from_files(home)
+    counter = record.get("counter")
+    return _from_files(home, Path(counter) if counter else None)
 
 
-def _from_files(home: Path) -> Status:
+def _from_files(home: Path, counter: Path | None) -> Status:
     store = home / STORE
     if not store.is_file():
         raise InvalidConfiguration(
@@ -60,18 +64,18 @@ def _from_files(home: Path) -> Status:
         "home": str(home),
         "messages": counts_of(counts),
         "model": {"digest": Slot(home / SLOTS / MODEL).current()},
-        "ledger": _budget(home / LEDGER),
+        "ledger": _budget(home / LEDGER, counter),
     }
 
 
-def _budget(path: Path) -> Budget | None:
+def _budget(path: Path, counter: Path | None) -> Budget | None:
     if not path.is_file():
         return None
     from fl_client.ledger import Ledger  # with accounting: a second that a running node spares us
     from fl_client.ledger_table import states_of, to_json
 
     try:
-        with closing(Ledger(path, time.time, None)) as ledger:
+        with closing(Ledger(path, time.time, None, counter)) as ledger:
             return summary_of(to_json(ledger, states_of(ledger, ledger.sites()))["blocks"])
     except LedgerError as error:
         return {"trouble": str(error)}

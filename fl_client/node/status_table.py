@@ -103,6 +103,13 @@ def _versions(part: dict[str, Any]) -> str:
     return "; ".join(words) or "nothing of the repository yet"
 
 
+def _both_units(ledger: dict[str, Any]) -> str:
+    per = ledger["epsilon_per"]
+    if len(per) < 2 or per["window"] == per["reading"]:
+        return ""
+    return f": {per['window']:.3f} for a window, {per['reading']:.3f} for a reading"
+
+
 def _ledger(ledger: dict[str, Any] | None) -> Iterator[tuple[str, Text | str]]:
     if not ledger:
         yield "privacy", "nothing charged"
@@ -113,6 +120,6 @@ def _ledger(ledger: dict[str, Any] | None) -> Iterator[tuple[str, Text | str]]:
         yield (
             "privacy",
             f"epsilon {ledger['epsilon_left']:.3f} left for each {ledger['unit']} of block"
-            f" {ledger['block']} ({ledger['epsilon_spent']:.3f} spent)",
+            f" {ledger['block']} ({ledger['epsilon_spent']:.3f} spent{_both_units(ledger)})",
         )
         yield "training", f"{ledger['rounds']} rounds, the last at {last:%Y-%m-%d %H:%M} UTC"
