@@ -28,6 +28,10 @@ def missing() -> list[str]:
     return sorted(absent) + ([] if os.geteuid() == 0 else ["the rights of root"])
 
 
+class EngineFailed(Exception):
+    """It could not be started."""
+
+
 class Engine:
     """``dockerd`` with everything that it keeps in ``folder``, which is removed with it."""
 
@@ -36,6 +40,10 @@ class Engine:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        return self
+
+    def start(self) -> None:
+        """Start it; EngineFailed with its last words where it does not answer."""
         command = [
             *(str(_found("dockerd")), "--host", f"unix://{self._socket}"),
             *("--data-root", str(self._folder / "data"), "--exec-root", str(self._folder / "run")),
@@ -46,10 +54,10 @@ class Engine:
         deadline = time.monotonic() + _PATIENCE_S
         while self.run("docker", "info", check=False).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:
+                said = (self._folder / "dockerd.log").read_text()[-3000:]
                 self._stop()
-                raise AssertionError((self._folder / "dockerd.log").read_text()[-3000:])
+                raise EngineFailed(said)
             time.sleep(0.2)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for container in self.out("docker", "ps", "-aq").split():
