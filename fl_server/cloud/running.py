@@ -114,8 +114,9 @@ class _Rounds:
             "epsilon_by_class": self._by_class.epsilon(),
         }
         _logger.info(
-            "run %s, round %d of %d: %d of %d sites in %.2f s, epsilon %.3g",
+            "run %s, round %d of %d: %d of %d sites in %.2f s, epsilon %.3g%s",
             *(row[k] for k in ("run", "round", "rounds", "updates", "asked", "seconds", "epsilon")),
+            "".join(f", {spent:.3g} for a {unit}" for unit, spent in report.epsilon_per.items()),
         )
         for trouble in [*report.errors, *(f"{r.site}: {r.detail}" for r in report.refusals)]:
             _logger.warning("run %s, round %d: %s", row["run"], report.round, trouble)

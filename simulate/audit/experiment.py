@@ -18,7 +18,7 @@ from fl_client.participation import Participation
 from fl_client.training import Trainer
 from fl_common import wire
 from fl_common.errors import RunFailed
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy import PrivacyPlan, epsilon_of_group
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_server.app import FederatedRun, Row
 from fl_server.strategy import Federation, RoundReport
@@ -64,9 +64,15 @@ class Experiment:
         privacy = self.federation.plan.privacy
         with closing(Ledger(home.ledger, time.time, _OWNER)) as ledger:
             attacker = self._run(Participation(ledger, trainer), home.checkpoints, on_round)
-            claimed = None
-            if isinstance(privacy, PrivacyPlan):
-                claimed = ledger.epsilon(self.site, delta, privacy.accountant)
+            spent = ledger.histories(self.site).values()
+        shared = {"window": 1, "reading": self.federation.plan.task.windows_per_reading}
+        claimed = {
+            unit: max(
+                (epsilon_of_group(s, n, delta, privacy.accountant) for s in spent), default=0.0
+            )
+            for unit, n in shared.items()
+            if isinstance(privacy, PrivacyPlan)
+        }
         coins_M = self.canaries.included_M
         return Audit(
             plan=self.federation.plan,
@@ -76,7 +82,8 @@ class Experiment:
             canaries=len(coins_M),
             included=int(coins_M.sum()),
             rounds=attacker.rounds,
-            claimed=claimed,
+            claimed=claimed.get("window"),
+            claimed_per_reading=claimed.get("reading"),
             delta=delta,
             rule=rule,
             findings=tuple(findings(attacker.scores_M, coins_M, rule, delta)),

@@ -31,7 +31,8 @@ LIMITS = (
 class Audit:
     """One audit. ``claimed`` is the epsilon for one window in the site's ledger; None without DP.
 
-    ``own_windows`` are the site's without canaries; ``rounds`` those that it sent an update in.
+    ``claimed_per_reading`` is that of all windows that may share a reading. ``own_windows`` are the
+    site's without canaries; ``rounds`` those that it sent an update in.
     """
 
     plan: RunPlan
@@ -42,6 +43,7 @@ class Audit:
     included: int
     rounds: int
     claimed: float | None
+    claimed_per_reading: float | None
     delta: float
     rule: GuessRule
     findings: tuple[Finding, ...]
@@ -91,6 +93,7 @@ def to_json(audit: Audit) -> dict[str, Any]:
         "bound": audit.bound,
         "ceiling": audit.ceiling,
         "claimed_epsilon": audit.claimed,
+        "claimed_epsilon_per_reading": audit.claimed_per_reading,
         "delta": audit.delta,
         "confidence": audit.rule.confidence,
         "method": METHOD,
@@ -187,8 +190,9 @@ def _claim(audit: Audit) -> str:
     if audit.claimed is None:
         return f"none (privacy=none); delta {audit.delta:g} for the bound"
     return (
-        f"epsilon {audit.claimed:.4g} at delta {audit.delta:g} for one window, by the site's"
-        f" ledger; {_accountant(audit.plan)}"
+        f"epsilon {audit.claimed:.4g} at delta {audit.delta:g} for one window"
+        f" ({audit.claimed_per_reading:.3g} for a reading), by the site's ledger;"
+        f" {_accountant(audit.plan)}"
     )
 
 

@@ -265,7 +265,8 @@ def test_the_command_ends_with_its_verdict(
     assert (written["bound"] > written["claimed_epsilon"]) == bool(status)
     assert sum(guess["right"] > guess["made"] / 2 for guess in written["guesses"]) >= 2
     assert written["verdict"] in shown
-    assert "does not prove the claim" in shown
+    assert all(words in shown for words in ("does not prove the claim", " for a reading"))
+    assert written["claimed_epsilon_per_reading"] > 2 * written["claimed_epsilon"] > 3
 
 
 @pytest.mark.parametrize(
