@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fl_client.__main__ import main
+from fl_client.home import TRAINING
 from fl_client.node.configuration import read_config
 from fl_client.node.configuration import shown as shown_config
 from fl_common.errors import InvalidConfiguration
@@ -80,6 +81,19 @@ def test_labels_join_the_windows(running: tuple[NodeProcess, World]) -> None:
     wait_for(lambda: process.status()["windows"]["labelled"] == 19, "labelled windows")
     judged = process.status()["accuracy"]["judged"]
     assert judged <= 19
+
+
+def test_the_part_in_federations_is_in_the_metrics(running: tuple[NodeProcess, World]) -> None:
+    process, _ = running
+    counts = {"rounds": 3, "refusals": {"budget": 2}, "seconds": {"train": 1.5}}
+    (process.home / TRAINING).write_text(json.dumps(counts))
+    _, text = process.ask("/metrics")
+    for line in (
+        b"fl_client_federation_rounds_total 3.0",
+        b'fl_client_federation_refusals_total{reason="budget"} 2.0',
+        b'fl_client_federation_seconds_total{kind="train"} 1.5',
+    ):
+        assert line in text
 
 
 def test_the_metrics_pass_prometheus_own_check(running: tuple[NodeProcess, World]) -> None:
