@@ -183,11 +183,6 @@ def empty() -> RecordDict:
     return RecordDict()
 
 
-def count_bytes(content: RecordDict) -> int:
-    """Bytes of all records: serialised arrays, keys and values, without the transport's framing."""
-    return sum(record.count_bytes() for record in content.values())
-
-
 def _origin(answer: LocalUpdate | Refusal) -> dict[str, Any]:
     return {"site": answer.site, "run": answer.run, "round": answer.round}
 

@@ -2,9 +2,11 @@
 
 import json
 
-from flwr.app import ConfigRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fl_common.wire import HEAD, REFUSAL
+
+Record = ArrayRecord | MetricRecord | ConfigRecord
 
 
 def read_reason(content: RecordDict) -> str | None:
@@ -22,3 +24,23 @@ def read_run(content: RecordDict) -> str | None:
         return str(json.loads(str(head["plan"]))["run"]) if isinstance(head, ConfigRecord) else None
     except (TypeError, KeyError, ValueError):
         return None
+
+
+def count_bytes(content: RecordDict) -> int:
+    """Bytes of all records: serialised arrays, keys and values, without the transport's framing."""
+    return sum(map(_bytes_of_record, content.values()))
+
+
+def _bytes_of_record(record: Record) -> int:
+    """As Flower counts, which raises for an empty text or list: any site may send one."""
+    if isinstance(record, ArrayRecord):
+        return int(record.count_bytes())
+    return sum(len(key) + _bytes_of_value(value) for key, value in record.items())
+
+
+def _bytes_of_value(value: object) -> int:
+    if isinstance(value, list):
+        return sum(map(_bytes_of_value, value))
+    if isinstance(value, str | bytes):
+        return len(value)
+    return 1 if isinstance(value, bool) else 8

@@ -12,7 +12,7 @@ from typing import Any
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from fl_common import wire
+from fl_common import wire, wire_log
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Evaluation, Parameters, Refusal
 from fl_server.accounting import SPENDS_NOTHING
@@ -146,7 +146,7 @@ def evaluate_on_sites(
 def _add(reply: Message, metrics: SiteMetrics) -> None:
     """One answer, or why it does not count."""
     node = reply.metadata.src_node_id
-    metrics.bytes_up += wire.count_bytes(reply.content)
+    metrics.bytes_up += wire_log.count_bytes(reply.content)
     try:
         answer = wire.read_answer(reply.content)
     except wire.WireError as error:

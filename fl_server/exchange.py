@@ -8,7 +8,7 @@ from typing import Literal
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from fl_common import wire
+from fl_common import wire_log
 
 Question = Literal["train", "evaluate", "query.shadow", "query.running"]
 """Kinds of messages that a site answers (``wire.SHADOW``, ``wire_running.RUNNING``)."""
@@ -79,7 +79,7 @@ class Exchange:
             for node in self.nodes
         ]
         if messages:  # all say the same
-            self.bytes_down = len(messages) * wire.count_bytes(messages[0].content)
+            self.bytes_down = len(messages) * wire_log.count_bytes(messages[0].content)
         sent: dict[str, int] = {}
         for number, node in zip(self.grid.push_messages(messages), self.nodes, strict=True):
             if number:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from fl_common import params, wire
+from fl_common import params, wire, wire_log
 from fl_common.compression import PackedDelta
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
@@ -204,7 +204,7 @@ class Federation:
 
     def _fold(self, reply: Message, fold: Fold, report: RoundReport) -> None:
         """Add one answer to the fold, or write down why it does not count."""
-        report.bytes_up += wire.count_bytes(reply.content)
+        report.bytes_up += wire_log.count_bytes(reply.content)
         try:
             answer = wire.read_answer(reply.content, report.parameters)
             if isinstance(answer, LocalUpdate):

@@ -12,7 +12,7 @@ from typing import Any
 
 from flwr.app import Message
 
-from fl_common import wire, wire_log
+from fl_common import wire_log
 from fl_common.components.files import write_whole
 
 _logger = logging.getLogger(__name__)
@@ -47,11 +47,11 @@ class Figures:
         counts, kind = self.counts, message.metadata.message_type
         counts.answers[kind] += 1
         counts.seconds[kind] = counts.seconds.get(kind, 0.0) + seconds
-        counts.received_bytes += wire.count_bytes(message.content)
+        counts.received_bytes += wire_log.count_bytes(message.content)
         if reply.has_error():
             counts.errors += 1
         else:
-            counts.sent_bytes += wire.count_bytes(reply.content)
+            counts.sent_bytes += wire_log.count_bytes(reply.content)
             if (reason := wire_log.read_reason(reply.content)) is not None:
                 counts.refusals[reason] += 1
             elif kind == "train":

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import Message
+from flwr.app import ConfigRecord, Message
 
 from fl_client.app import SiteApp
 from fl_client.components.counts import Counts, Sums
@@ -84,6 +84,9 @@ class Misbehaving:
             return reply
         if wanted == "garbage":
             reply.content["head"] = wire.write_name("who", 7)["head"]
+            return reply
+        if wanted == "empty":
+            reply.content["head"] = ConfigRecord({"kind": ""})
             return reply
         answer = wire.read_answer(
             reply.content, wire.InstructionReader().read(message.content).parameters

@@ -119,6 +119,7 @@ def test_a_round_is_found_in_all_logs_and_counted_on_both_sides(fleet: Fleet) ->
     ("reply", "reason"),
     [
         ("garbage", "field 'run' is None, not str"),
+        ("empty", "field 'site' is None, not str"),
         ("nan", "is not finite everywhere"),
         ("shapes", "values, not those of"),
         ("thousandfold", "is above the limit of 50"),

@@ -144,4 +144,10 @@ def test_damaged_arrays_are_refused(array: Array) -> None:
 def test_bytes_are_counted_for_arrays_and_head() -> None:
     content = wire.write_answer(UPDATE)
     arrays = sum(array.nbytes for array in PARAMETERS.values())
-    assert arrays < wire.count_bytes(content) < arrays + 600
+    assert arrays < wire_log.count_bytes(content) < arrays + 600
+
+
+def test_bytes_are_counted_as_flower_does_but_for_what_it_can_not_count() -> None:
+    usual = RecordDict({"a": ConfigRecord({"k": "text", "n": [1, 2], "b": True, "x": b"123"})})
+    assert wire_log.count_bytes(usual) == sum(record.count_bytes() for record in usual.values())
+    assert wire_log.count_bytes(RecordDict({"a": ConfigRecord({"k": "", "n": []})})) == 2
