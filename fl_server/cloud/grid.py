@@ -73,17 +73,23 @@ class PatientGrid(HttpGrid):
         except ObjectUnavailableError:
             return None
         except ObjectPullError as error:
-            told = f"its answer was cut off ({error})"
-            error_ = Error(ErrorCode.REPLY_MESSAGE_UNAVAILABLE, told)
-            return make_message(one.metadata, error=error_)
+            return _unreadable(one, f"its answer was cut off ({error})")
+        try:
+            message = inflate_object_from_contents(one.number, one.contents)
+            assert isinstance(message, Message)
+        except Exception as error:  # a site may send anything
+            return _unreadable(one, f"its answer can't be read ({type(error).__name__})")
         confirm = ConfirmMessageReceivedRequest(
             node=self.node, run_id=run, message_object_id=one.number
         )
         client.ConfirmMessageReceived(confirm)
-        message = inflate_object_from_contents(one.number, one.contents)
-        assert isinstance(message, Message)
         message.metadata.__dict__["_message_id"] = one.number
         return message
+
+
+def _unreadable(one: _Arriving, told: str) -> Message:
+    error = Error(ErrorCode.REPLY_MESSAGE_UNAVAILABLE, told)
+    return make_message(one.metadata, error=error)
 
 
 def _arriving(metadata: Metadata, tree: ObjectTree) -> _Arriving:

@@ -14,7 +14,7 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from fl_client.federation import trainer
 from fl_server import exchange
-from fl_server.cloud.grid import PatientGrid
+from fl_server.cloud.grid import PatientGrid, _Arriving
 from fl_server.cloud.proxy import FLEET_CALLS
 from fl_server.cloud.superlink import BUNDLE
 from simulate.loopback import identify_process
@@ -65,6 +65,15 @@ def test_a_grid_pulls_answers_and_their_parts_one_by_one() -> None:
         assert callable(call)
     assert issubclass(PatientGrid, HttpGrid)
     assert PatientGrid.pull_messages is not HttpGrid.pull_messages
+
+
+def test_an_answer_of_junk_is_an_error_of_that_node_alone() -> None:
+    identify_process()
+    grid = PatientGrid("localhost:1", True, None, token="t")
+    metadata, number = Message(content(1), 7, "train").metadata, "0" * 64
+    reply = grid._message(_Arriving(metadata, number, [], {number: b"junk"}))
+    assert reply is not None
+    assert "can't be read" in str(reply.error.reason)
 
 
 def test_flower_s_codes_are_those_that_are_told_apart() -> None:
