@@ -141,7 +141,8 @@ class Frozen:
         (torch.zeros, "frozen"),
         (lambda size: torch.randn(size, generator=torch.Generator().manual_seed(3)), "frozen"),
         (lambda size: 0.1 * torch.randn(size), "variance"),
-        (lambda size: torch.full((size,), torch.nan), "variance"),
+        (lambda size: torch.full((size,), torch.nan), "frozen"),
+        (lambda size: torch.cat([torch.randn(size - 1), torch.tensor([torch.nan])]), "variance"),
         (lambda size: torch.randn(size - 1), ""),
     ],
 )
