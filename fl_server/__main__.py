@@ -13,9 +13,8 @@ import argparse
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
@@ -91,32 +90,85 @@ def _shadow(config: Config, options: argparse.Namespace) -> None:
 def _parser() -> Parser:
     parser = Parser(prog="fl-server", description="The cloud's side of a federation.")
     chosen = parser.add_subparsers(metavar="COMMAND", required=True)
-    commands_: list[tuple[str, Any, str]] = [
-        ("start", _start, "SuperLink, proxy and the configured run, kept running"),
-        ("enroll", _enroll, "make a site's key and let it in"),
-        ("revoke", _revoke, "shut a site out, at once"),
-        ("status", _status, "processes, sites and the newest round, as JSON"),
-        ("running", _running, "ask sites which components run there, for fl-repo log; JSON"),
-        ("shadow", _shadow, "ask sites how a candidate does beside production, charged; JSON"),
-        ("superlink", _superlink, "the SuperLink alone, for start superlink=join"),
-        ("carry-out", _carry_out, "the run alone, as start begins it"),
-    ]
-    for name, run, words in commands_:
-        one = chosen.add_parser(name, help=words, description=words)
-        if name in ("enroll", "revoke"):
-            one.add_argument("site", help="the site's name")
-        if name == "shadow":
-            one.add_argument(
-                "--component", metavar="NAME", help="the model; that of the task if not given"
-            )
-        if name == "enroll":
-            words = "counted in for metrics, such as ward or home; default: site"
-            one.add_argument("--class", dest="kind", metavar="CLASS", default="site", help=words)
-            one.add_argument("--to", type=Path, help="folder for the key; default home/handout")
-        one.add_argument("--config", type=Path, help="a YAML file over conf/server.yaml")
-        one.add_argument("overrides", nargs="*", help="key=value over both")
+    for name, (run, words, examples) in _COMMANDS.items():
+        one = chosen.add_parser(
+            name,
+            help=words,
+            description=f"{words[0].upper()}{words[1:]}.",
+            epilog=f"{_CONFIGURATION}\n\nexamples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _add_own(name, one)
+        one.add_argument("--config", type=Path, metavar="FILE", help="your own YAML file")
+        words = "a value of the configuration"
+        one.add_argument("overrides", nargs="*", metavar="key=value", help=words)
         one.set_defaults(run=run)
     return parser
+
+
+def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
+    """The arguments that this command alone has."""
+    if name in ("enroll", "revoke"):
+        parser.add_argument("site", metavar="SITE", help="the site's name")
+    if name == "shadow":
+        words = "the model; that of the task if not given"
+        parser.add_argument("--component", metavar="NAME", help=words)
+    if name == "enroll":
+        words = "counted in for metrics, such as ward or home; site if not given"
+        parser.add_argument("--class", dest="kind", metavar="CLASS", default="site", help=words)
+        words = "for the key; HOME/handout/SITE if not given"
+        parser.add_argument("--to", type=Path, metavar="FOLDER", help=words)
+
+
+_CONFIGURATION = """\
+The configuration is conf/server.yaml of this package; --config FILE is one of your own, best begun
+with "defaults: [server, _self_]"; key=value overrides stand over both."""
+_COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, str]] = {
+    "start": (
+        _start,
+        "run SuperLink, proxy and the configured run, until SIGTERM or Ctrl-C",
+        "  fl-server start home=/var/lib/join-the-dots 'hosts=[fl.example.org]' sites=3\n"
+        "  fl-server start --config server.yaml run=second",
+    ),
+    "enroll": (
+        _enroll,
+        "make a site's key, let it in, and print what its configuration needs",
+        "  fl-server enroll kitchen --config server.yaml\n"
+        "  fl-server enroll kitchen --class ward --to /media/stick --config server.yaml",
+    ),
+    "revoke": (
+        _revoke,
+        "shut a site out, at once",
+        "  fl-server revoke kitchen --config server.yaml",
+    ),
+    "status": (
+        _status,
+        "show processes, sites and the newest round, as JSON",
+        "  fl-server status --config server.yaml",
+    ),
+    "running": (
+        _running,
+        "ask sites which components run there, for fl-repo log; prints JSON",
+        "  fl-server running --config server.yaml",
+    ),
+    "shadow": (
+        _shadow,
+        "ask sites how a candidate does beside production, charged to their ledgers; prints JSON",
+        "  fl-server shadow --config server.yaml\n"
+        "  fl-server shadow --component wearables --config server.yaml",
+    ),
+    "superlink": (
+        _superlink,
+        "run the SuperLink alone, for start superlink=join",
+        "  fl-server superlink --config server.yaml",
+    ),
+    "carry-out": (
+        _carry_out,
+        "carry out the run alone; start begins this by itself",
+        "  fl-server carry-out --config server.yaml",
+    ),
+}
+"""Each command: what it does, in words, and examples of it."""
 
 
 def _log(config: Config) -> None:

@@ -128,10 +128,10 @@ def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
         spent = f"ε {summary['epsilon']:.3g}"
         per = {unit: summary.get(f"epsilon_per_{unit}", 0.0) for unit in ("window", "reading")}
         yield _fact(
-            f"Privacy spent, each {plan.privacy.unit}",
+            "Privacy spent",
             spent,
-            f"limit {plan.privacy.epsilon_limit:g}, δ {summary['delta']:g}"
-            f"{also_text(plan.privacy, per)}",
+            f"for each {plan.privacy.unit}; limit {plan.privacy.epsilon_limit:g},"
+            f" δ {summary['delta']:g}{also_text(plan.privacy, per)}",
         )
     else:
         yield _fact("Privacy", "none", "no noise was added", "alarming")

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from flwr.serverapp import Grid
@@ -35,9 +35,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Pla
     folder = home_of(config).runs / str(config["run"])
     identity = _identity(folder, str(config["run"]))
     facts = FleetFacts(config["sites"], None, None)
-    values = {**config, "seed": config["seed"] or 0}
-    planned = build_plan(values, identity, build(config["task"]), facts, compares=True)
-    plan = replace(planned, seed=config["seed"])
+    plan = build_plan(config, identity, build(config["task"]), facts, compares=True)
     least = config["sites"]
 
     def roster(grid: Grid) -> Sequence[int]:

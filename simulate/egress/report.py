@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import rich.console
 from rich.table import Table
@@ -140,8 +140,8 @@ def _kinds(egress: Egress) -> dict[tuple[str, str], dict[str, Any]]:
 def _table(egress: Egress) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for name in ("asked", "answer", "messages", "bytes", "fields"):
-        is_number = name in ("messages", "bytes")
-        table.add_column(name, justify="right" if is_number else "left", header_style="cyan")
+        side: Literal["right", "left"] = "right" if name in ("messages", "bytes") else "left"
+        table.add_column(name, justify=side, header_style="cyan", overflow="fold")
     for (asked, kind), row in _kinds(egress).items():
         fields = _fields_text(row["fields"])
         table.add_row(asked, kind, f"{row['messages']:,}", bytes_text(row["bytes"]), fields)
