@@ -43,9 +43,9 @@ def add_command(commands: Any) -> None:
 def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Config:
     """``config`` with ``join`` as the process beside sensing, where it names a federation."""
     training = config["training"]
+    _build_demands(config)
     if config["federation"]["server"] is None or training["command"] is not None:
         return config
-    _build_demands(config)
     given = ["--config", str(file.absolute())] if file else []
     command = [sys.executable, "-m", "fl_client", "join", *given, *overrides]
     return {**config, "training": {**training, "command": command}}

@@ -54,6 +54,24 @@ def home_of(config: Config) -> CloudHome:
     return CloudHome(Path(config["home"]).absolute())
 
 
+def check_addresses(config: Config) -> None:
+    """Refuse addresses that the proxy could not listen on, or sites not reach.
+
+    Raises:
+        InvalidConfiguration: no port, or no host.
+    """
+    listen, hosts = str(config["listen"]), config["hosts"]
+    port = listen.rpartition(":")[2]
+    if not (port.isdecimal() and 0 < int(port) < 2**16):
+        raise InvalidConfiguration(
+            f"listen={listen}", "must be HOST:PORT or PORT", "Give such as 0.0.0.0:8443"
+        )
+    if not isinstance(hosts, list) or not hosts:
+        raise InvalidConfiguration(
+            f"hosts={hosts}", "must name the server", "Give such as hosts=[fl.example.org]"
+        )
+
+
 def build_restarting(config: Config) -> Restarting:
     """How children that ended are started again."""
     restarting: Restarting = build(config["restart"])

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
 _TIED = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
@@ -23,17 +25,29 @@ class Restarting:
     """Seconds before a child that ended is started again: doubled from ``first_s`` to ``most_s``.
 
     A child that ran for longer than ``most_s`` begins at ``first_s`` again.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
     """
 
     first_s: float
     most_s: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first_s <= self.most_s:
+            raise InvalidConfiguration(
+                f"restart.first_s={self.first_s}, restart.most_s={self.most_s}",
+                "must be above 0, the first at most the second",
+                "Set restart so",
+            )
 
 
 @dataclass
 class Child:
     """A process kept running; ``command`` is asked for anew at each start.
 
-    Its output goes to ``log``. With ``once`` it is done when it ends with status 0.
+    Its output goes to ``log``. With ``once`` it is done when it ends with status 0, and ``refused``
+    when its first start ends because of bad input, which no other start would mend.
     """
 
     name: str
@@ -44,6 +58,7 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)
     starts: int = 0
     done: bool = False
+    refused: bool = False
     process: subprocess.Popen[bytes] | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -77,6 +92,9 @@ class Child:
             if self.once and status == 0:
                 self.done = True
                 return
+            if self.once and self.starts == 1 and status == InvalidConfiguration.exit_status:
+                self.refused = True
+                return
             if time.monotonic() - began > self.restarting.most_s:
                 wait_s = self.restarting.first_s
             _logger.warning(
@@ -96,6 +114,24 @@ class Child:
         if self._stop.is_set():
             end(self.process)
         return self.process.wait()
+
+
+class Refused(JoinTheDotsError):
+    """A child was started with bad input; its own words."""
+
+    exit_status = InvalidConfiguration.exit_status
+
+
+def check_refusals(children: Sequence[Child]) -> None:
+    """Repeat what a child has said of bad input that it was started with.
+
+    Raises:
+        Refused: there is one.
+    """
+    for child in children:
+        if child.refused:
+            said = child.log.read_text(errors="replace").splitlines() or [""]
+            raise Refused(said[-1].removeprefix("error: "))
 
 
 def start(

@@ -36,7 +36,7 @@ http {{
     404 "a path that sites have no use for";
     405 "a method that sites have no use for";
     412 "unknown or revoked key, or a session of this key that has not run out";
-    413 "larger than federation.largest_message_bytes";
+    413 "larger than largest_message_bytes";
     502 "the SuperLink does not answer";
     504 "the SuperLink does not answer";
     ~^[45] "refused by the SuperLink; its log says more";

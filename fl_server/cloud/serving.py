@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Self
 
 from fl_common.errors import InvalidConfiguration, RunFailed
-from fl_server.cloud.build import Config, build_restarting, home_of
+from fl_server.cloud.build import Config, build_restarting, check_addresses, home_of
 from fl_server.cloud.certificates import Pair, make_authority, make_server
-from fl_server.cloud.children import Child, Restarting
+from fl_server.cloud.children import Child, Restarting, check_refusals
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.proxy import Proxy
 from fl_server.cloud.superlink import SuperLink
@@ -149,6 +149,7 @@ def serve(config: Config, arguments: Sequence[str]) -> None:
 
     Raises:
         InvalidConfiguration: a value that can't be used.
+        Refused: the run's process can't use one.
         RunFailed: the SuperLink does not come up.
     """
     home, stop = home_of(config), threading.Event()
@@ -162,6 +163,7 @@ def serve(config: Config, arguments: Sequence[str]) -> None:
             _logger.info("ready: sites reach %s", config["listen"])
             while not stop.wait(_TICK_S):
                 home.write_status(_status(config, front.children))
+                check_refusals(front.children)
         home.write_status({**_status(config, front.children), "running": False})
 
 
@@ -170,6 +172,7 @@ def _settings(config: Config, home: CloudHome) -> Settings:
         raise InvalidConfiguration(
             f"superlink={config['superlink']}", "must be start or join", "Set it to one of them"
         )
+    check_addresses(config)
     return Settings(
         *(home, config["listen"], config["superlink_port"], prepare(config, home)),
         *(config["largest_message_bytes"], build_restarting(config), home.components),
