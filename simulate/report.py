@@ -130,8 +130,8 @@ def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
         yield _fact(
             "Privacy spent",
             spent,
-            f"for each {plan.privacy.unit}; limit {plan.privacy.epsilon_limit:g},"
-            f" δ {summary['delta']:g}{also_text(plan.privacy, per)}",
+            f"for each {plan.privacy.unit}{also_text(plan.privacy, per)};"
+            f" limit {plan.privacy.epsilon_limit:g}, δ {summary['delta']:g}",
         )
     else:
         yield _fact("Privacy", "none", "no noise was added", "alarming")

@@ -177,6 +177,7 @@ def test_a_node_stops_in_order_and_status_reads_its_files(tmp_path: Path) -> Non
         ("windows.step=0", "windows.step=0"),
         ("broker.port=70000", "broker.port=70000"),
         ("spool.on_full=never", "spool.on_full=never"),
+        ("privacy.epsilon=0", "epsilon=0"),
         ("sensors.watch.topic=a#", "a#"),
         ("functions.label_change.windows=0", "windows=0"),
         ("+functions.label_change.often=1", "often"),
@@ -208,7 +209,7 @@ def test_a_file_of_ones_own_stands_over_the_shipped_one(tmp_path: Path) -> None:
         read_config(file, [])
 
 
-@pytest.mark.parametrize("name", ["run", "status", "model", "replay", "ledger"])
+@pytest.mark.parametrize("name", ["run", "status", "model", "replay", "join", "ledger"])
 def test_each_command_has_help_with_an_example(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
