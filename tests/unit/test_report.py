@@ -94,7 +94,7 @@ def test_the_page_tells_what_was_trained_and_how_private_it_is(private_page: Pat
         "RDP (Mironov 2017), conversion of Balle et al. 2020",
         "came from a seed",
         "rounds: 12",
-        "limit 50, δ 1e-05 (6.93 for a reading)",
+        "for each window (6.93 for a reading); limit 50, δ 1e-05",
         "3.46 (6.93 for a reading) at the end, and the limit is 50",
         "3.464 (6.93 for a reading)",
     ):
