@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration
-from fl_server.cloud.build import Config, home_of
+from fl_server.cloud.build import Config, check_addresses, home_of
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.serving import prepare
@@ -24,9 +24,10 @@ def enroll(config: Config, site: str, kind: str, folder: Path | None) -> list[st
     ``kind`` is the class that it is counted in.
 
     Raises:
-        InvalidConfiguration: a name of another form, or one that is enrolled.
+        InvalidConfiguration: a name of another form, one that is enrolled, or no address to reach.
         RunFailed: the server is not running.
     """
+    check_addresses(config)
     home = home_of(config)
     sites, kind = Sites(home.sites), checked(kind, "class")
     if sites.find(site) is not None:

@@ -119,6 +119,12 @@ CHECK = Command(
 )
 
 
+def _percent(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 99):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 1 to 99")
+    return int(text)
+
+
 def _promote_arguments(parser: argparse.ArgumentParser) -> None:
     add_component(parser)
     parser.add_argument("--version", help="the one that is in testing, if not given")
@@ -127,8 +133,7 @@ def _promote_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--canary",
-        type=int,
-        choices=range(1, 100),
+        type=_percent,
         metavar="PERCENT",
         help="of the sites take it first; then promote again, without it, for all",
     )

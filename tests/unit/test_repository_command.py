@@ -220,6 +220,13 @@ def test_every_help_has_an_example(command: str, capsys: pytest.CaptureFixture[s
     assert f"  fl-repo {command}" in capsys.readouterr().out.partition("examples:")[2]
 
 
+def test_a_share_of_canaries_that_is_none_is_told_in_few_words(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = refused(capsys, "promote", "wearables", "--canary", "200")
+    assert "'200' must be a whole number from 1 to 99" in words
+
+
 def test_of_two_writers_one_waits_and_nothing_is_lost(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

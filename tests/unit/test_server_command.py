@@ -1,5 +1,7 @@
 """The words of ``fl-server``."""
 
+from pathlib import Path
+
 import pytest
 
 from fl_server.__main__ import main
@@ -15,3 +17,14 @@ def test_every_help_has_an_example(command: str, capsys: pytest.CaptureFixture[s
         main([command, "--help"])
     assert ended.value.code == 0
     assert f"  fl-server {command}" in capsys.readouterr().out.partition("examples:")[2]
+
+
+@pytest.mark.parametrize("override", ["hosts=[]", "listen=nowhere"])
+def test_no_site_is_enrolled_where_it_could_not_reach_the_server(
+    override: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["enroll", "kitchen", f"home={tmp_path / 'server'}", override])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {override}: ")
+    assert not (tmp_path / "server").exists()
