@@ -14,7 +14,7 @@ from torch import nn
 
 from fl_client.training.stacked.gradients import MatrixGradients
 from fl_client.training.stacked.layers import StackedLayer, Written
-from fl_client.training.stacked.patches import Geometry, as_groups, from_groups
+from fl_client.training.stacked.patches import Geometry, as_groups, blank_groups, from_groups
 from fl_client.training.stacked.rows import Slot
 from fl_client.training.stacked.stack import Stack
 
@@ -52,8 +52,8 @@ class StackedConvolution(StackedLayer):
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(N, C, *space) to (N, O, *space)."""
         kept = values.detach()
-        if self.stack.private and self._is_small:
-            kept = self._patches(kept)
+        if self.stack.private:  # patches now or later, and those are faster with channels last
+            kept = self._patches(kept) if self._is_small else as_groups(kept, 1)
         call = len(self.outputs)
         output: torch.Tensor = _Convolve.apply(values, kept, self, call)  # type: ignore[no-untyped-call]
         return self.remember(kept, output)
@@ -95,7 +95,7 @@ class StackedConvolution(StackedLayer):
             self._multiply(kept, output.flatten(2))
             return output
         grouped, geometry = [], self._geometry
-        for run in self._runs(values, output):
+        for run in self._runs(kept, output):
             part, target = run.rows
             grouped.append(as_groups(part, run.sites))
             together = torch.convolution(
@@ -116,7 +116,8 @@ class StackedConvolution(StackedLayer):
         sums = self._no_sums() if wants_sums else None
         for place, run in enumerate(self._runs(backprop, values, gradient)):
             grown, part, target = run.rows
-            kept = self._grouped[call][place] if self._grouped else as_groups(part, run.sites)
+            is_kept = bool(self._grouped)  # else only the values' shape is asked for
+            kept = self._grouped[call][place] if is_kept else blank_groups(part, run.sites)
             found = torch.ops.aten.convolution_backward(
                 as_groups(grown, run.sites), kept, run.weight, [len(run.weight)], geometry.stride,
                 geometry.padding, geometry.dilation, False, [0, 0], self._groups * run.sites,

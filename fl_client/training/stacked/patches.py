@@ -89,6 +89,13 @@ def as_groups(values: torch.Tensor, sites: int) -> torch.Tensor:
     return last.permute(0, 3, 1, 2)
 
 
+def blank_groups(values: torch.Tensor, sites: int) -> torch.Tensor:
+    """The form of ``as_groups``, with nothing in it."""
+    rows, channels, height, width = as_plane(values).shape
+    last = values.new_empty(rows // sites, height, width, sites * channels)
+    return last.permute(0, 3, 1, 2)
+
+
 def from_groups(together: torch.Tensor, into: torch.Tensor, sites: int) -> None:
     """Write (B, S * C, H, W) to ``into`` (S * B, C, *space)."""
     rows, _, height, width = together.shape
