@@ -25,6 +25,7 @@ from fl_server.cloud.superlink import SuperLink
 _logger = logging.getLogger(__name__)
 _TICK_S = 0.5
 _LOCK = "server.lock"
+_MAKING = "making.lock"
 _FIRST_ANSWER_S = 180.0
 
 
@@ -236,10 +237,16 @@ def prepare(config: Config, home: CloudHome) -> Pair:
 def make_own(home: CloudHome, hosts: Sequence[str], days: float) -> None:
     """Authority, certificates (with ``hosts`` a public one, too) and secret, where missing.
 
+    A server and the SuperLink that it joins may begin at once: one makes them, the other waits.
+
     Raises:
         InvalidConfiguration: the folder can't be written.
     """
     with _writable(home):
+        home.folder.mkdir(parents=True, exist_ok=True)
+        lock = (home.folder / _MAKING).open("a")
+    with lock, _writable(home):
+        fcntl.flock(lock, fcntl.LOCK_EX)
         home.authority.certificate.parent.mkdir(parents=True, exist_ok=True)
         if not home.authority.there():
             make_authority(home.authority, "Join the Dots authority", days * 10, time.time)

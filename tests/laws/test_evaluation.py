@@ -116,9 +116,9 @@ def test_one_window_moves_what_a_shadow_counts_by_no_more(windows: list[Seen]) -
     exact = ShadowCounts(*map(float, with_it))
     public = samples.plan(NoPrivacy("examples"))
     assert release_shadow(exact, "anna", asked(public)) == exact
-    released = release_shadow(exact, "anna", asked(DEVICE))
-    assert isinstance(released, ShadowCounts)
-    assert released != exact or not any(vars(exact).values())
+    released = [release_shadow(exact, "anna", asked(DEVICE)) for _ in range(5)]
+    assert all(isinstance(each, ShadowCounts) for each in released)
+    assert any(each != exact for each in released), "rounded noise is rarely nothing in all four"
     without_noise = asked(samples.plan(samples.WINDOW_PRIVACY))
     assert isinstance(release_shadow(exact, "anna", without_noise), Refusal)
 
