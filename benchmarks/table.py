@@ -23,6 +23,8 @@ loop's (with DP: from Opacus' in it), and further than chance explains (Welch's 
 not comparable.
 """
 
+_WHY = "What stands in the way of a missed one: [the profile and its limits](README.md)."
+
 
 def to_markdown(results: Results) -> str:
     """The whole page."""
@@ -47,7 +49,8 @@ def _figures(found: Sequence[Finding]) -> str:
         [f.name, _bound(f.bound), "-" if f.measured is None else f"{f.measured:.3g}", f.verdict]
         for f in found
     )
-    return "## Figures to reach\n\n" + _table(["figure", "at most", "measured", ""], rows)
+    table = _table(["figure", "at most", "measured", ""], rows)
+    return f"## Figures to reach\n\n{table}\n{_WHY}\n"
 
 
 def _bound(bound: float) -> str:

@@ -5,6 +5,7 @@ The same contract as the trainer by Opacus, and the same answers: batches and no
 """
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -63,14 +64,15 @@ class CohortTrainer:
         return [answers[place] for place in range(len(cohort))]
 
     def _parts(self, places: list[int], ready: dict[int, ReadyTask]) -> Iterator[list[int]]:
-        """``places`` of alike tasks, cut to the size of a stack."""
+        """``places`` of alike tasks, cut evenly into as few stacks as can be."""
         alike = [ready[place] for place in places]
         try:
             size = self._way(alike[0].task).sites_at_once(alike, self._budget)
         except Exception:  # raised again, and answered, where each trains
             size = 1
-        for start in range(0, len(places), size):
-            yield places[start : start + size]
+        stacks = math.ceil(len(places) / size)
+        for stack in range(stacks):
+            yield places[stack * len(places) // stacks : (stack + 1) * len(places) // stacks]
 
     def _answers(self, stack: list[ReadyTask]) -> list[Answer]:
         """An answer for each; where a stack raises, its sites train alone to find the culprit."""

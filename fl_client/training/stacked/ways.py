@@ -28,7 +28,7 @@ _FEW_SITES = 4
 """Where fewer would be that many, padding Poisson samples, which are of all sizes, costs more than
 it saves: they stay as they are."""
 
-_LARGE_CALL_BYTES = 4 * 2**20
+_LARGE_CALL_BYTES = 5 * 2**20
 """Then, as many sites at once as make calls of so many bytes: a step's overhead is shared."""
 
 _LARGE_PADDED_BYTES = 2 * 2**20
