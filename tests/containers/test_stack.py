@@ -13,6 +13,7 @@ from tests.containers.stack import EDGES, SERVICES, Stack, until
 
 pytestmark = pytest.mark.timeout(1800)
 _REPOSITORY = ("-r", "server/components")
+_SAVED = "/data/mosquitto.db"
 _QUEUED = "topic/of/its/own"
 _EARS = ("mosquitto_sub", "-i", "ears", "-c", "-q", "1", "-t", _QUEUED)
 
@@ -74,13 +75,13 @@ def readings(stack: Stack, box: str) -> int:
 
 def test_a_killed_broker_keeps_sessions_and_what_they_wait_for(stack: Stack) -> None:
     stack.shell("broker", *_EARS, "-E")
-    numbers = [str(number) for number in range(5)]
-    for number in numbers:
-        stack.shell("broker", "mosquitto_pub", "-q", "1", "-t", _QUEUED, "-m", number)
+    waiting = [f"waiting-{number}" for number in range(5)]
+    for text in waiting:
+        stack.shell("broker", "mosquitto_pub", "-q", "1", "-t", _QUEUED, "-m", text)
     until(
-        lambda: stack.shell("broker", "grep", "-ac", _QUEUED, "/data/mosquitto.db", check=False),
-        lambda found: found not in ("", "0"),
-        "the broker has saved them",
+        lambda: stack.shell("broker", "grep", "-ac", waiting[-1], _SAVED, check=False),
+        lambda found: found.strip() not in ("", "0"),
+        "the broker has saved the last of them",
     )
     stack.kill("broker")
     got = until(
@@ -88,7 +89,7 @@ def test_a_killed_broker_keeps_sessions_and_what_they_wait_for(stack: Stack) -> 
         lambda text: bool(text),
         "what waited",
     )
-    assert got.split() == numbers
+    assert got.split() == waiting
     for box in EDGES:
         until(partial(connected, stack, box), bool, f"{box} is back")
 
