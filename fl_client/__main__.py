@@ -12,8 +12,8 @@ fl-client ledger adopt                                 a new counter for a ledge
 
 from collections.abc import Sequence
 
-from fl_client import ledger_command
 from fl_client.federation import command as federation_command
+from fl_client.ledger import command as ledger_command
 from fl_client.node import commands as node_commands
 from fl_common.command_line import Parser, end
 from fl_common.errors import JoinTheDotsError

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fl_client.ledger import Charge, Ledger, refuse_changed_plan
+from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.training import LocalTask
 from fl_client.training.checks import check_evaluation, refuse
 from fl_client.uplink import NOT_PUBLIC, is_public, release_evaluation, release_refusal

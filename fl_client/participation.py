@@ -13,7 +13,7 @@ from fl_client.components.counts import Counts
 from fl_client.components.running import Runs
 from fl_client.compressing import compress
 from fl_client.evaluating import answer_evaluation
-from fl_client.ledger import Charge, Ledger, refuse_changed_plan
+from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.releases import Releases
 from fl_client.residuals import Residuals
 from fl_client.shadow_release import answer_shadow

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from fl_client.components.counts import Counts, Sums
-from fl_client.ledger import Charge, Ledger, refuse_changed_plan
+from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.uplink import NOT_PUBLIC, is_public, release_refusal, release_shadow
 from fl_common.errors import LedgerError
 from fl_common.evaluation import held_out_block

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from fl_client.app import SiteApp
 from fl_client.build import build_participation
-from fl_client.ledger import Ledger
-from fl_client.ledger_counter import counter_beside
+from fl_client.ledger.counter import counter_beside
+from fl_client.ledger.ledger import Ledger
 from fl_client.participation import Participation, Site
 from fl_client.training.prepared import prepare_ahead
 from fl_common.build import build

@@ -71,8 +71,10 @@ def _from_files(home: Path, counter: Path | None) -> Status:
 def _budget(path: Path, counter: Path | None) -> Budget | None:
     if not path.is_file():
         return None
-    from fl_client.ledger import Ledger  # with accounting: a second that a running node spares us
-    from fl_client.ledger_table import states_of, to_json
+    from fl_client.ledger.ledger import (
+        Ledger,  # with accounting: a second that a running node spares us
+    )
+    from fl_client.ledger.table import states_of, to_json
 
     try:
         with closing(Ledger(path, time.time, None, counter)) as ledger:

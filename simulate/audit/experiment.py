@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.app import SiteApp
-from fl_client.ledger import Ledger
+from fl_client.ledger.ledger import Ledger
 from fl_client.participation import Participation
 from fl_client.training import Trainer
 from fl_common import wire

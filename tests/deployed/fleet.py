@@ -17,7 +17,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from fl_client.ledger import Ledger
+from fl_client.ledger.ledger import Ledger
 from fl_common.vocabulary import Task
 from fl_server.cloud import commands
 from fl_server.cloud.build import read_config

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fl_client import evaluating, noised_counts
 from fl_client.components.counts import Seen, Sums
-from fl_client.ledger import Ledger
+from fl_client.ledger.ledger import Ledger
 from fl_client.training import LocalTask
 from fl_client.uplink import release_evaluation, release_shadow
 from fl_common.errors import InvalidConfiguration

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fl_client.ledger import Charge, Ledger
+from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.privacy import Spend, epsilon_of
 from fl_common.vocabulary import Refusal
 from tests.samples import WINDOW_PRIVACY
@@ -64,7 +64,7 @@ def test_ledger_agrees_with_a_plain_model(cohorts: list[list[Charge]]) -> None:
 DEBITS_UNTIL_KILLED = """
 import itertools, sys, time
 from pathlib import Path
-from fl_client import ledger as module
+from fl_client.ledger import ledger as module
 from tests.samples import WINDOW_PRIVACY
 module.epsilon_of_group = lambda *_: 0.0  # start at once: no accountant needed
 ledger = module.Ledger(Path(sys.argv[1]), time.time, "fleet")

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fl_client.ledger import Charge, Ledger
-from fl_client.ledger_counter import Counter, counter_beside
+from fl_client.ledger.counter import Counter, counter_beside
+from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.errors import LedgerError
 from tests.samples import WINDOW_PRIVACY
 

@@ -17,7 +17,7 @@ from fl_client.components.record import Record, Trial, Version, write_record
 from fl_client.components.running import Runs
 from fl_client.demands import Demands
 from fl_client.home import LEDGER, STORE
-from fl_client.ledger import Ledger
+from fl_client.ledger.ledger import Ledger
 from fl_client.sensors import Annotation
 from fl_client.store import open_store
 from fl_client.windows import SECOND, Slicing, Window

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from fl_client import ledger_file
-from fl_client.ledger import Ledger
-from fl_client.ledger_counter import counter_beside
+from fl_client.ledger import file as ledger_file
+from fl_client.ledger.counter import counter_beside
+from fl_client.ledger.ledger import Ledger
 from fl_common.errors import LedgerError
 from fl_common.privacy import PrivacyPlan, epsilon_of
 from fl_common.vocabulary import Refusal, RefusalReason, Windows

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fl_client.ledger import Ledger
+from fl_client.ledger.ledger import Ledger
 from fl_common.components.contents import parameters_path
 from fl_common.components.description import Kind, Stage
 from fl_server.repository.__main__ import main as repository_main

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fl_client.__main__ import main as fl_client
-from fl_client.ledger import Charge, Ledger
-from fl_client.ledger_counter import counter_beside
+from fl_client.ledger.counter import counter_beside
+from fl_client.ledger.ledger import Charge, Ledger
 from simulate.__main__ import main as simulate
 from tests import samples
 

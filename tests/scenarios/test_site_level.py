@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fl_client.app import SiteApp
-from fl_client.ledger import Ledger
+from fl_client.ledger.ledger import Ledger
 from fl_client.participation import Participation, Site, any_plan
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer

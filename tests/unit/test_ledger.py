@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fl_client.ledger import Charge, Ledger
+from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.privacy import PrivacyPlan, Spend, epsilon_of
 from fl_common.vocabulary import Refusal, RefusalReason
 from tests.samples import WINDOW_PRIVACY
@@ -214,6 +214,6 @@ def test_failure_in_the_middle_of_a_cohort_charges_nobody(path: Path) -> None:
 
 
 def test_ledger_needs_no_torch() -> None:
-    code = "import sys, fl_client.ledger; sys.exit('torch' in sys.modules)"
+    code = "import sys, fl_client.ledger.ledger; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fl_client.__main__ import main
-from fl_client.ledger import Charge, Ledger
-from fl_client.ledger_counter import counter_beside
+from fl_client.ledger.counter import counter_beside
+from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.privacy import ACCOUNTANTS, PrivacyPlan, epsilon_of, epsilon_of_group
 from tests.samples import WINDOW_PRIVACY
 

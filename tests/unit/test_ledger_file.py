@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fl_client import ledger_file
-from fl_client.ledger import Charge, Ledger
+from fl_client.ledger import file as ledger_file
+from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.errors import LedgerError
 from tests.samples import WINDOW_PRIVACY
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from fl_client import ledger_file
-from fl_client.ledger import Charge, Ledger
-from fl_client.ledger_adopt import adopt
-from fl_client.ledger_chain import Head, genesis
-from fl_client.ledger_counter import Counter, counter_beside
+from fl_client.ledger import file as ledger_file
+from fl_client.ledger.adopt import adopt
+from fl_client.ledger.chain import Head, genesis
+from fl_client.ledger.counter import Counter, counter_beside
+from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.errors import LedgerError
 from tests.samples import WINDOW_PRIVACY
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from fl_client.home import LEDGER, STORE
-from fl_client.ledger import Charge, Ledger
+from fl_client.ledger.ledger import Charge, Ledger
 from fl_client.node.budget import Budget, watch_ledger
 from fl_client.node.status import read_status, write_record
 from fl_client.node.status_table import status_table

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl_client.ledger import Charge, Ledger
+from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.plan import RunPlan
 from fl_common.privacy import Spend, epsilon_of, epsilon_of_group
 from fl_common.vocabulary import Refusal

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from fl_client.ledger import Entry, Ledger
+from fl_client.ledger.ledger import Entry, Ledger
 from fl_common.privacy import ACCOUNTANTS, AccountantName, Spend, epsilon_of_group
 
 WHOLE_RUN = 0

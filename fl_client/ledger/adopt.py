@@ -4,10 +4,10 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from fl_client.ledger_chain import last
-from fl_client.ledger_counter import Counter, counter_beside, difference
-from fl_client.ledger_file import check_lines, explained, open_checked, owner_of, wrong_sums
-from fl_client.ledger_lines import Journal
+from fl_client.ledger.chain import last
+from fl_client.ledger.counter import Counter, counter_beside, difference
+from fl_client.ledger.file import check_lines, explained, open_checked, owner_of, wrong_sums
+from fl_client.ledger.lines import Journal
 from fl_common.errors import LedgerError
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from fl_client import ledger_chain
+from fl_client.ledger import chain as ledger_chain
 from fl_common.errors import LedgerError
 
 SCHEMA_VERSION = 2

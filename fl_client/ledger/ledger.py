@@ -30,10 +30,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fl_client import ledger_lines as lines
-from fl_client.ledger_chain import last
-from fl_client.ledger_counter import PUT_BACK, Counter, Slots, counter_beside, difference
-from fl_client.ledger_file import (
+from fl_client.ledger import lines
+from fl_client.ledger.chain import last
+from fl_client.ledger.counter import PUT_BACK, Counter, Slots, counter_beside, difference
+from fl_client.ledger.file import (
     check_lines,
     create,
     explained,
@@ -41,7 +41,7 @@ from fl_client.ledger_file import (
     owner_of,
     wrong_sums,
 )
-from fl_client.ledger_lines import Charge, Entry, Journal
+from fl_client.ledger.lines import Charge, Entry, Journal
 from fl_common.errors import LedgerError
 from fl_common.privacy import (
     ACCOUNTANTS,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fl_client.ledger import Ledger
-from fl_client.ledger_adopt import adopt
-from fl_client.ledger_table import (
+from fl_client.ledger.adopt import adopt
+from fl_client.ledger.ledger import Ledger
+from fl_client.ledger.table import (
     BlockState,
     block_table,
     date_text,

@@ -64,7 +64,9 @@ def _run(options: argparse.Namespace) -> None:
         raise InvalidConfiguration(
             f"--path={path}", "is not a file", "Give a ledger, or the folder of a simulated run"
         )
-    from fl_client import ledger_show  # accounting takes a second that other commands do without
+    from fl_client.ledger import (
+        show as ledger_show,  # accounting takes a second that other commands do without
+    )
 
     if options.action == "adopt":
         ledger_show.renew(path, options.counter)

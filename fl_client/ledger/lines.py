@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fl_client.ledger_chain import Head, after
+from fl_client.ledger.chain import Head, after
 from fl_common.privacy import AccountantName, PrivacyPlan, Spend
 from fl_common.site_privacy import SitePrivacyPlan
 

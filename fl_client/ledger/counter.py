@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fl_client import ledger_file
-from fl_client.ledger_chain import Head, genesis, last
+from fl_client.ledger import file as ledger_file
+from fl_client.ledger.chain import Head, genesis, last
 from fl_common.errors import LedgerError
 
 _SLOT_BYTES = 4096
