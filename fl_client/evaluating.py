@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
+from fl_client.release.gateway import NOT_PUBLIC, is_public, release_evaluation, release_refusal
 from fl_client.training import LocalTask
 from fl_client.training.checks import check_evaluation, refuse
-from fl_client.uplink import NOT_PUBLIC, is_public, release_evaluation, release_refusal
 from fl_common import params
 from fl_common.errors import BadInput, LedgerError, StoreError
 from fl_common.evaluation import held_out_block

@@ -1,7 +1,7 @@
 """A site's answer to how a candidate did in the shadow of production: debit the ledger, release.
 
 Four sums over the held-out windows leave: seen, agreed with production, failed, late. The
-evaluation plan's mechanism, its charge and its limit hold (``fl_client/noised_counts.py`` says
+evaluation plan's mechanism, its charge and its limit hold (``fl_client/release/noised_counts.py`` says
 why). Without a plan that allows it nothing leaves.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from fl_client.components.counts import Counts, Sums
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
-from fl_client.uplink import NOT_PUBLIC, is_public, release_refusal, release_shadow
+from fl_client.release.gateway import NOT_PUBLIC, is_public, release_refusal, release_shadow
 from fl_common.errors import LedgerError
 from fl_common.evaluation import held_out_block
 from fl_common.plan import Instruction

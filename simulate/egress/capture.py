@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from fl_client.uplink import SENTENCES, is_public
+from fl_client.release.gateway import SENTENCES, is_public
 from fl_common import wire, wire_running
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal, ShadowCounts

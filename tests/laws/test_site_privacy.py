@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fl_client.site_privacy import protect_update
+from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.plan import Instruction
 from fl_common.privacy import epsilon_of

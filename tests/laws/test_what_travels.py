@@ -11,7 +11,7 @@ from flwr.app import ArrayRecord, ConfigRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl_client.uplink import release_update
+from fl_client.release.gateway import release_update
 from fl_common import wire, wire_running
 from fl_common.plan import Instruction
 from fl_common.vocabulary import (

@@ -13,9 +13,9 @@ import pytest
 from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
 from fl_client.participation import Participation, Site, any_plan
+from fl_client.release.gateway import release_update
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
-from fl_client.uplink import release_update
 from fl_common import params
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan

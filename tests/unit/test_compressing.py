@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fl_client.compressing import compress
-from fl_client.residuals import Residuals
+from fl_client.release.compression import compress
+from fl_client.release.residuals import Residuals
 from fl_common.compression import Compression, PackedDelta
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from fl_client import site_privacy
-from fl_client.site_privacy import protect_update
-from fl_client.uplink import release_update
+from fl_client.release import site_level as site_privacy
+from fl_client.release.gateway import release_update
+from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.noise import FreshDraws

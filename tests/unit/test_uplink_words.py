@@ -2,8 +2,8 @@
 
 import pytest
 
-from fl_client.uplink import SENTENCES, is_public, release_evaluation, release_refusal
-from fl_client.uplink import release_update as release
+from fl_client.release.gateway import SENTENCES, is_public, release_evaluation, release_refusal
+from fl_client.release.gateway import release_update as release
 from fl_common import params
 from fl_common.plan import Instruction, Privacy
 from fl_common.privacy import NoPrivacy

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from fl_client.components.running import Runs
-from fl_client.noised_counts import protect_counts, protect_shadow
-from fl_client.site_privacy import protect_update
+from fl_client.release.noised_counts import protect_counts, protect_shadow
+from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan

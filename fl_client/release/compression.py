@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fl_client.residuals import Residuals
+from fl_client.release.residuals import Residuals
 from fl_client.training.randomness import derive_seed
 from fl_common.compression import NEAREST, Compression, PackedDelta, layout_of, pack
 from fl_common.plan import RunPlan

@@ -1,0 +1,1 @@
+"""Everything that may leave a site, through one gateway."""
