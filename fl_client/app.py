@@ -12,8 +12,8 @@ from typing import Any
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from fl_client.participation import Begun, Participation, Site
 from fl_client.release.gateway import release_running
+from fl_client.site.participation import Begun, Participation, Site
 from fl_common import wire, wire_running
 from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction

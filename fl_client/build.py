@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.app import SiteApp
-from fl_client.box import Box, yield_to_sensing
 from fl_client.home import LEDGER
 from fl_client.ledger.ledger import Ledger
-from fl_client.participation import Participation
+from fl_client.site.box import Box, yield_to_sensing
+from fl_client.site.participation import Participation
 from fl_common.build import build
 
 

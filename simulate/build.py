@@ -16,7 +16,7 @@ from fl_client.app import SiteApp
 from fl_client.build import build_participation
 from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Ledger
-from fl_client.participation import Participation, Site
+from fl_client.site.participation import Participation, Site
 from fl_client.training.prepared import prepare_ahead
 from fl_common.build import build
 from fl_common.errors import LedgerError

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fl_client.participation import Site, any_plan
+from fl_client.site.participation import Site, any_plan
 from fl_common.vocabulary import Windows
 from simulate.world import World
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.ledger.ledger import Ledger
-from fl_client.participation import Answer, Participation, Site, any_plan
+from fl_client.site.participation import Answer, Participation, Site, any_plan
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.prepared import net_for
 from fl_common import wire

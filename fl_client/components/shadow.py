@@ -2,7 +2,7 @@
 
 It has a thread of its own, so that it delays no prediction; what it can't keep up with is left out
 and counted. What was counted stays on the site (``Counts``), and leaves by the uplink alone
-(``fl_client/shadow_release.py``), and there only what was counted of held-out windows.
+(``fl_client/site/shadow.py``), and there only what was counted of held-out windows.
 
 What is counted of a window depends on no other window: the candidate has no reserve that would take
 its place, and a call that took too long counts once. So the noise for one window's part covers it.

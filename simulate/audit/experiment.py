@@ -14,7 +14,7 @@ from typing import Any
 
 from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
-from fl_client.participation import Participation
+from fl_client.site.participation import Participation
 from fl_client.training import Trainer
 from fl_common import wire
 from fl_common.errors import RunFailed

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
-from fl_client.participation import Participation
+from fl_client.site.participation import Participation
 from fl_client.training import Trainer
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration, RunFailed

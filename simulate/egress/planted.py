@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from fl_client.components.counts import Counts, Sums
-from fl_client.participation import Site
+from fl_client.site.participation import Site
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Task, Windows
 from simulate.egress.sentinels import (

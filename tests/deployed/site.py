@@ -27,7 +27,7 @@ from fl_client.federation.answering import Answering
 from fl_client.federation.build import build_link
 from fl_client.federation.kept import KeptAnswers
 from fl_client.ledger.ledger import Ledger
-from fl_client.participation import Participation, Site, any_plan
+from fl_client.site.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask
 from fl_common import wire
 from fl_common.vocabulary import Floats, LocalUpdate, Refusal

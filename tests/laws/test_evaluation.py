@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl_client import evaluating
 from fl_client.components.counts import Seen, Sums
 from fl_client.ledger.ledger import Ledger
 from fl_client.release import noised_counts
 from fl_client.release.gateway import release_evaluation, release_shadow
+from fl_client.site import evaluation as evaluating
 from fl_client.training import LocalTask
 from fl_common.errors import InvalidConfiguration
 from fl_common.evaluation import SENSITIVITY, EvaluationPlan, held_out_block

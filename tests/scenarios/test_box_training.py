@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from fl_client.box import Box
 from fl_client.build import build_box_app
 from fl_client.components.health import Tally
 from fl_client.components.record import Record, Trial, Version, write_record
 from fl_client.components.running import Runs
-from fl_client.demands import Demands
 from fl_client.home import LEDGER, STORE
 from fl_client.ledger.ledger import Ledger
 from fl_client.sensors import Annotation
+from fl_client.site.box import Box
+from fl_client.site.policy import Demands
 from fl_client.store import open_store
 from fl_client.windows import SECOND, Slicing, Window
 from fl_client.windows.split import HeldOut

@@ -13,8 +13,9 @@ import pytest
 from flwr.app import Message, RecordDict
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
-from fl_client import app, participation
+from fl_client import app
 from fl_client.app import SiteApp
+from fl_client.site import participation
 from fl_client.training import LocalTask
 from fl_client.training.opacus import OpacusTrainer
 from fl_common import wire

@@ -12,7 +12,7 @@ import pytest
 
 from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
-from fl_client.participation import Participation, Site, any_plan
+from fl_client.site.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask
 from fl_client.training.opacus import OpacusTrainer
 from fl_common import params

@@ -12,8 +12,8 @@ import pytest
 
 from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
-from fl_client.participation import Participation, Site, any_plan
 from fl_client.release.gateway import release_update
+from fl_client.site.participation import Participation, Site, any_plan
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_common import params
@@ -250,7 +250,7 @@ def test_a_site_that_does_not_clip_is_left_out(
             return replace(released, delta=params.scale(released.delta, 1e6))
         return released
 
-    monkeypatch.setattr("fl_client.participation.release_update", faulty)
+    monkeypatch.setattr("fl_client.site.participation.release_update", faulty)
     everybody = replace(CENTRAL, participation=1.0)
     run, reports = Fleet(tmp_path).run(plan(everybody, rounds=2))
     for report in reports:

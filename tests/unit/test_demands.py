@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fl_client.demands import Demands
+from fl_client.site.policy import Demands
 from fl_common.errors import InvalidConfiguration
 from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import Privacy

@@ -11,13 +11,13 @@ import numpy as np
 
 from fl_client.components.counts import Counts
 from fl_client.components.running import Runs
-from fl_client.evaluating import answer_evaluation
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.compression import compress
 from fl_client.release.gateway import release_refusal, release_update
 from fl_client.release.repeats import Releases
 from fl_client.release.residuals import Residuals
-from fl_client.shadow_release import answer_shadow
+from fl_client.site.evaluation import answer_evaluation
+from fl_client.site.shadow import answer_shadow
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_task, refuse
 from fl_common.errors import BadInput, LedgerError, PrivacyViolation, StoreError

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.components.running import running, shadow_counts
-from fl_client.demands import Demands
 from fl_client.home import STORE
-from fl_client.participation import Site
+from fl_client.site.participation import Site
+from fl_client.site.policy import Demands
 from fl_client.windows import Slicing
 from fl_client.windows.grid import windows_per_reading
 from fl_client.windows.split import HeldOut, Split, split_of

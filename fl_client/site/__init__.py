@@ -1,0 +1,1 @@
+"""A site's part in a round: participation, evaluation, shadow counts, and the owner's policy."""
