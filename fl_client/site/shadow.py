@@ -1,8 +1,8 @@
 """A site's answer to how a candidate did in the shadow of production: debit the ledger, release.
 
 Four sums over the held-out windows leave: seen, agreed with production, failed, late. The
-evaluation plan's mechanism, its charge and its limit hold (``fl_client/release/noised_counts.py`` says
-why). Without a plan that allows it nothing leaves.
+evaluation plan's mechanism, its charge and its limit hold (``release/noised_counts.py`` says why).
+Without a plan that allows it nothing leaves.
 """
 
 from collections.abc import Collection
