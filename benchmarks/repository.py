@@ -27,9 +27,9 @@ from rich.table import Table
 from fl_client.components.build import Surroundings, follow_model
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
-from fl_client.engine import Engine
 from fl_client.functions.runner import Functions
-from fl_client.slots import Slot
+from fl_client.inference.engine import Engine
+from fl_client.inference.slots import Slot
 from fl_common.components.description import Component, Kind
 from fl_common.components.reader import Limits, Reader
 from fl_common.components.repository import ComponentRepository

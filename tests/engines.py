@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fl_client.engine import Engine
-from fl_client.slots import Slot
+from fl_client.inference.engine import Engine
+from fl_client.inference.slots import Slot
 from fl_common.vocabulary import Floats
 from tests.samples import TASK
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fl_client.slots import Slot
+from fl_client.inference.slots import Slot
 from fl_common.vocabulary import NetSpec, Task
 from models.lineage import Lineage, ModelMetadata, write_properties
 from tests.samples import TASK

@@ -19,7 +19,7 @@ import torch
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fl_client.home import MODEL, SLOTS
-from fl_client.slots import Slot
+from fl_client.inference.slots import Slot
 from fl_common.vocabulary import NetSpec
 from models import tasks
 from models.export import export_onnx

@@ -10,9 +10,9 @@ from fl_client.components.counts import HeldOutDay
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health, Tally
 from fl_client.components.shadow import Shadow
-from fl_client.engine import Engine
 from fl_client.functions.runner import Functions
-from fl_client.slots import Slot
+from fl_client.inference.engine import Engine
+from fl_client.inference.slots import Slot
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.functions import FUNCTION_FILE

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fl_client.answers import Prediction
 from fl_client.components.counts import FOLDER, HeldOutDay
 from fl_client.components.followed import Followed
 from fl_client.components.follower import Follower
@@ -19,7 +18,8 @@ from fl_client.components.running import folder_of
 from fl_client.components.shadow import Shadow
 from fl_client.components.switch import Switch
 from fl_client.functions.runner import Functions
-from fl_client.slots import Slot
+from fl_client.inference.prediction import Prediction
+from fl_client.inference.slots import Slot
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from fl_client.answers import Prediction
+from fl_client.inference.prediction import Prediction
 from fl_common.errors import InvalidConfiguration
 
 

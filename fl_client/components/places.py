@@ -8,7 +8,7 @@ from fl_client.components.function_shadow import FunctionShadow
 from fl_client.components.health import Tally
 from fl_client.components.record import Version
 from fl_client.functions.runner import Functions
-from fl_client.slots import Slot
+from fl_client.inference.slots import Slot
 from fl_common.errors import InvalidData
 from fl_common.functions import FUNCTION_FILE, Function, FunctionSpec, Happening, Predicted
 

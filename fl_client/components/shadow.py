@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from fl_client.answers import Prediction
 from fl_client.components.counts import (
     COUNTS,
     Counts,
@@ -29,8 +28,9 @@ from fl_client.components.counts import (
 )
 from fl_client.components.places import model_file
 from fl_client.components.record import Version
-from fl_client.onnx_model import OnnxModel
-from fl_client.task_checks import answers, ready
+from fl_client.inference.onnx_model import OnnxModel
+from fl_client.inference.prediction import Prediction
+from fl_client.inference.task_checks import answers, ready
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Task
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.components.build import Surroundings, Updates, build_updates
-from fl_client.engine import Engine
 from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS, STORE, TRAINING
+from fl_client.inference.engine import Engine
+from fl_client.inference.slots import Slot
 from fl_client.node.child import Training
 from fl_client.node.configuration import Config
 from fl_client.node.federation_metrics import FederationMetrics
@@ -23,7 +24,6 @@ from fl_client.node.upkeep import Upkeep
 from fl_client.sensors.broker import Broker
 from fl_client.sensors.intake import Intake
 from fl_client.sensors.mqtt import SensorLink
-from fl_client.slots import Slot
 from fl_client.spool import Spool
 from fl_client.store import open_store
 from fl_client.windows import Slicing, Source

@@ -128,7 +128,7 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _model(options: argparse.Namespace) -> None:
-    from fl_client.slots import Slot
+    from fl_client.inference.slots import Slot
 
     slot = Slot(options.home / SLOTS / MODEL)
     digest = slot.place(options.file)

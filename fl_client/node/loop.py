@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from fl_client.functions.runner import Functions
+from fl_client.inference.events import prediction_event
 from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox, Outgoing
 from fl_client.node.pipeline import Advanced, Answer, Pipeline
 from fl_client.node.upkeep import Upkeep
-from fl_client.prediction_events import prediction_event
 from fl_client.sensors.intake import Delivery, Intake
 from fl_common.errors import StoreError
 from fl_common.events import JSON, CloudEvent

@@ -14,8 +14,8 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from fl_client.answers import Prediction
-from fl_client.engine import Engine
+from fl_client.inference.engine import Engine
+from fl_client.inference.prediction import Prediction
 from fl_client.sensors import Annotation, Readings
 from fl_client.spool import Appended, Arrival, Counts, Spool
 from fl_client.store import transaction

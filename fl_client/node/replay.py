@@ -15,11 +15,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from fl_client.home import MODEL, SLOTS
+from fl_client.inference.slots import Slot
 from fl_client.node.build import Box, build_node, build_sensors
 from fl_client.node.configuration import read_config
 from fl_client.node.pipeline import Answer
 from fl_client.node.recording import Recording
-from fl_client.slots import Slot
 from fl_client.spool import Arrival
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration

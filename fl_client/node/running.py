@@ -100,7 +100,7 @@ class Running:
         if settings["address"] is None:
             yield
             return
-        from fl_client.serving import InferenceServer  # 20 MB that most boxes do without
+        from fl_client.inference.server import InferenceServer  # 20 MB that most boxes do without
 
         server = InferenceServer({MODEL: self._box.engine}, **settings)
         port = await server.start()

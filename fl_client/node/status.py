@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.home import LEDGER, MODEL, RECORD, SLOTS, STORE
+from fl_client.inference.slots import Slot
 from fl_client.node.budget import Budget, summary_of
-from fl_client.slots import Slot
 from fl_client.spool import Counts, Spool
 from fl_client.store import open_store
 from fl_common.errors import InvalidConfiguration, LedgerError

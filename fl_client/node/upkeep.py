@@ -2,8 +2,8 @@
 
 import logging
 
-from fl_client.engine import Engine
 from fl_client.functions.runner import Functions
+from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import Advanced, Pipeline
 from fl_client.spool import Counts

@@ -18,8 +18,8 @@ from typing import Any, Self
 from omegaconf import OmegaConf
 
 from fl_client.home import MODEL, RECORD, SLOTS
+from fl_client.inference.slots import Slot
 from fl_client.node.status import read_status
-from fl_client.slots import Slot
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.vocabulary import Task
 from fl_server.cloud.children import end, start

@@ -16,10 +16,10 @@ from onnx import TensorProto
 
 from benchmarks.environments import ROOT, judge_python
 from benchmarks.measure import ProcessFailed
-from fl_client.engine import Engine
-from fl_client.oip import open_inference_pb2 as oip
-from fl_client.serving import InferenceServer
-from fl_client.slots import Slot
+from fl_client.inference.engine import Engine
+from fl_client.inference.oip import open_inference_pb2 as oip
+from fl_client.inference.server import InferenceServer
+from fl_client.inference.slots import Slot
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats
 from tests.engines import engine_on

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.environments import judge_python
 from benchmarks.measure import ProcessFailed
-from fl_client.engine import Engine
-from fl_client.slots import Slot
+from fl_client.inference.engine import Engine
+from fl_client.inference.slots import Slot
 from fl_common.components.description import Kind, Stage
 from fl_server.repository.__main__ import main
 from tests.model_files import published

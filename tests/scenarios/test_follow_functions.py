@@ -16,7 +16,7 @@ from fl_client.components.health import Health
 from fl_client.components.metrics import ComponentMetrics
 from fl_client.components.running import Runs, running, shadow_counts
 from fl_client.functions.runner import Functions
-from fl_client.slots import Slot
+from fl_client.inference.slots import Slot
 from fl_common.components.description import Component
 from fl_common.components.reader import Reader
 from fl_common.functions import Happening, Predicted

@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from fl_client.onnx_model import OnnxModel
-from fl_client.task_checks import probabilities
+from fl_client.inference.onnx_model import OnnxModel
+from fl_client.inference.task_checks import probabilities
 from simulate.__main__ import main
 from simulate.world.wearables import Wearables
 from tests.mosquitto import Mosquitto

@@ -8,8 +8,8 @@ import pytest
 from fl_client.components.build import Surroundings, build_updates
 from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
+from fl_client.inference.slots import Slot
 from fl_client.node.configuration import read_config
-from fl_client.slots import Slot
 from fl_common.errors import InvalidConfiguration
 from models.tasks import wearables
 from tests.model_files import published

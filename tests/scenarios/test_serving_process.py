@@ -12,10 +12,10 @@ import asyncio, json, sys
 from pathlib import Path
 import numpy as np
 import psutil
-from fl_client.engine import Engine
-from fl_client.prediction_events import prediction_event
-from fl_client.serving import InferenceServer
-from fl_client.slots import Slot
+from fl_client.inference.engine import Engine
+from fl_client.inference.events import prediction_event
+from fl_client.inference.server import InferenceServer
+from fl_client.inference.slots import Slot
 from tests.samples import TASK
 
 engine = Engine(Slot(Path(sys.argv[1])), TASK, threads=1, largest_batch=64)

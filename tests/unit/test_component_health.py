@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fl_client.answers import Prediction
 from fl_client.components.canary import is_canary
 from fl_client.components.health import Health, Tally
+from fl_client.inference.prediction import Prediction
 from fl_common.errors import InvalidConfiguration
 
 HEALTH = Health(windows=100, more_failures=0.05, times_slower=3.0, ends=3)

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from fl_client.engine import Engine
-from fl_client.slots import Slot
+from fl_client.inference.engine import Engine
+from fl_client.inference.slots import Slot
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats
 from tests.engines import answer_of, bring, engine_on, windows

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from fl_client.engine import Engine
-from fl_client.slots import Slot
+from fl_client.inference.engine import Engine
+from fl_client.inference.slots import Slot
 from fl_common.errors import InvalidConfiguration
 from tests.engines import answer_of, bring, engine_on, windows
 from tests.model_files import LIMIT, as_json, doubler, other_task, published, slot_with

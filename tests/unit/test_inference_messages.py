@@ -11,10 +11,17 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from numpy.typing import NDArray
 
-from fl_client.answers import Prediction
-from fl_client.oip import open_inference_pb2 as oip
-from fl_client.oip.tensors import DATATYPES, DTYPES, from_contents, from_raw, to_contents, to_raw
-from fl_client.prediction_events import prediction_event
+from fl_client.inference.events import prediction_event
+from fl_client.inference.oip import open_inference_pb2 as oip
+from fl_client.inference.oip.tensors import (
+    DATATYPES,
+    DTYPES,
+    from_contents,
+    from_raw,
+    to_contents,
+    to_raw,
+)
+from fl_client.inference.prediction import Prediction
 from fl_common.errors import InvalidData
 from fl_common.events import from_mqtt, to_binary
 from tests.samples import TASK

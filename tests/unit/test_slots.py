@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fl_client.slots import Slot
+from fl_client.inference.slots import Slot
 from fl_common.errors import InvalidConfiguration, InvalidData
 from tests.model_files import published
 
@@ -125,7 +125,7 @@ def test_a_file_that_is_absent_is_not_placed(slot: Slot, tmp_path: Path) -> None
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fl_client.slots import Slot
+from fl_client.inference.slots import Slot
 
 slot = Slot(Path(sys.argv[1]))
 left = int(sys.argv[3])

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from fl_client.onnx_model import OnnxModel, Tensor
+from fl_client.inference.onnx_model import OnnxModel, Tensor
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Task
 from models.lineage import parse_properties

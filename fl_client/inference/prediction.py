@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_client.onnx_model import Arrays
+from fl_client.inference.onnx_model import Arrays
 from fl_common.vocabulary import Floats
 
 

@@ -17,10 +17,10 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 from numpy.typing import NDArray
 
-from fl_client.engine import Engine
-from fl_client.oip import open_inference_pb2 as oip
-from fl_client.oip.tensors import DATATYPES, from_contents, from_raw, to_contents, to_raw
-from fl_client.onnx_model import Arrays, Tensor
+from fl_client.inference.engine import Engine
+from fl_client.inference.oip import open_inference_pb2 as oip
+from fl_client.inference.oip.tensors import DATATYPES, from_contents, from_raw, to_contents, to_raw
+from fl_client.inference.onnx_model import Arrays, Tensor
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 
 _log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fl_client.answers import EngineStatus, Inference, Prediction
-from fl_client.onnx_model import Arrays, OnnxModel, Tensor
-from fl_client.slots import Slot
-from fl_client.task_checks import answers, ready
+from fl_client.inference.onnx_model import Arrays, OnnxModel, Tensor
+from fl_client.inference.prediction import EngineStatus, Inference, Prediction
+from fl_client.inference.slots import Slot
+from fl_client.inference.task_checks import answers, ready
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats, Task
 

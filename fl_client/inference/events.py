@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fl_client.answers import Prediction
+from fl_client.inference.prediction import Prediction
 from fl_common.events import JSON, PREDICTION, CloudEvent
 from fl_common.vocabulary import Task
 

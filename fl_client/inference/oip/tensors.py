@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_client.oip.open_inference_pb2 import InferTensorContents
+from fl_client.inference.oip.open_inference_pb2 import InferTensorContents
 from fl_common.errors import InvalidData
 
 DTYPES = {
