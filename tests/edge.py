@@ -17,8 +17,8 @@ from fl_client.sensors.intake import Delivery, Intake
 from fl_client.sensors.mapping import JsonDecoder
 from fl_client.sensors.mqtt import SensorLink
 from fl_client.sensors.sensor import Channel, Sensor
-from fl_client.spool import Counts, Spool
-from fl_client.store import open_store
+from fl_client.store.database import open_store
+from fl_client.store.spool import Counts, Spool
 from fl_common.vocabulary import Task
 
 Result = TypeVar("Result")

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from fl_client.sensors.intake import Delivery
-from fl_client.store import transaction
+from fl_client.store.database import transaction
 from tests.edge import Node, broker_of
 
 

@@ -24,13 +24,13 @@ from fl_client.node.upkeep import Upkeep
 from fl_client.sensors.broker import Broker
 from fl_client.sensors.intake import Intake
 from fl_client.sensors.mqtt import SensorLink
-from fl_client.spool import Spool
-from fl_client.store import open_store
+from fl_client.store.database import open_store
+from fl_client.store.spool import Spool
+from fl_client.store.windows import WindowStore
 from fl_client.windows import Slicing, Source
 from fl_client.windows.grid import Grid
 from fl_client.windows.slide import Assembler
 from fl_client.windows.split import split_of
-from fl_client.windows.store import WindowStore
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task

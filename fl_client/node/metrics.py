@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from fl_client.components.follower import Follower
 from fl_client.components.metrics import ComponentMetrics
-from fl_client.spool import Counts
+from fl_client.store.spool import Counts
 
 _PREFIX = "fl_client"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -17,11 +17,11 @@ import numpy as np
 from fl_client.inference.engine import Engine
 from fl_client.inference.prediction import Prediction
 from fl_client.sensors import Annotation, Readings
-from fl_client.spool import Appended, Arrival, Counts, Spool
-from fl_client.store import transaction
+from fl_client.store.database import transaction
+from fl_client.store.spool import Appended, Arrival, Counts, Spool
+from fl_client.store.windows import Retention, WindowCounts, WindowStore
 from fl_client.windows import Window
 from fl_client.windows.slide import Assembler
-from fl_client.windows.store import Retention, WindowCounts, WindowStore
 from fl_common.errors import NoModel, StoreError
 from fl_common.functions import Predicted
 from fl_common.vocabulary import Floats

@@ -20,7 +20,7 @@ from fl_client.node.build import Box, build_node, build_sensors
 from fl_client.node.configuration import read_config
 from fl_client.node.pipeline import Answer
 from fl_client.node.recording import Recording
-from fl_client.spool import Arrival
+from fl_client.store.spool import Arrival
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
 

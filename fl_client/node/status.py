@@ -12,8 +12,8 @@ from typing import Any
 from fl_client.home import LEDGER, MODEL, RECORD, SLOTS, STORE
 from fl_client.inference.slots import Slot
 from fl_client.node.budget import Budget, summary_of
-from fl_client.spool import Counts, Spool
-from fl_client.store import open_store
+from fl_client.store.database import open_store
+from fl_client.store.spool import Counts, Spool
 from fl_common.errors import InvalidConfiguration, LedgerError
 
 _SECONDS = 5.0

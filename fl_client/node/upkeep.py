@@ -6,8 +6,8 @@ from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import Advanced, Pipeline
-from fl_client.spool import Counts
-from fl_client.windows.store import Retention, WindowCounts
+from fl_client.store.spool import Counts
+from fl_client.store.windows import Retention, WindowCounts
 
 _logger = logging.getLogger(__name__)
 _SECOND_NS = 10**9

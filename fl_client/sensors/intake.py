@@ -13,7 +13,7 @@ from fl_client.sensors import Annotation, InvalidPayload, Malformed
 from fl_client.sensors.mapping import check_time_unit, short_text
 from fl_client.sensors.numbers import stamps
 from fl_client.sensors.sensor import Sensor, check_filter
-from fl_client.spool import Arrival
+from fl_client.store.spool import Arrival
 from fl_common.errors import InvalidConfiguration
 from fl_common.senml import InvalidSenml, parsed_json
 

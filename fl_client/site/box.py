@@ -15,10 +15,10 @@ from fl_client.components.running import running, shadow_counts
 from fl_client.home import STORE
 from fl_client.site.participation import Site
 from fl_client.site.policy import Demands
+from fl_client.store.windows import read_labelled
 from fl_client.windows import Slicing
 from fl_client.windows.grid import windows_per_reading
 from fl_client.windows.split import HeldOut, Split, split_of
-from fl_client.windows.store import read_labelled
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.privacy import NoPrivacy, PrivacyPlan

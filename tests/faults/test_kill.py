@@ -9,7 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from fl_client.store import open_store
+from fl_client.store.database import open_store
 from tests.edge import PATIENCE, Publisher, balanced, broker_of, payload, publish
 from tests.edge_process import Working, sense
 from tests.mosquitto import Mosquitto

@@ -18,8 +18,8 @@ from fl_client.sensors.mapping import JsonDecoder
 from fl_client.sensors.raw import RawDecoder
 from fl_client.sensors.senml import SenmlDecoder
 from fl_client.sensors.sensor import Channel, Sensor
-from fl_client.spool import Spool
-from fl_client.store import open_store
+from fl_client.store.database import open_store
+from fl_client.store.spool import Spool
 from tests.edge import NOW, TASK, Node, Publisher, balanced, broker_of, payload
 from tests.mosquitto import Mosquitto
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fl_client.sensors import Annotation
-from fl_client.store import open_store
+from fl_client.store.database import open_store
+from fl_client.store.windows import WindowStore, read_labelled
 from fl_client.windows import SECOND, Window
 from fl_client.windows.labels import labels_of
 from fl_client.windows.split import DAY_NS, HeldOut, Labelled, Split
-from fl_client.windows.store import WindowStore, read_labelled
 from tests import windowing as toy
 
 LENGTH, STEP = 8 * toy.PERIOD, 4 * toy.PERIOD

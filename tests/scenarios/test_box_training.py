@@ -19,10 +19,10 @@ from fl_client.ledger.ledger import Ledger
 from fl_client.sensors import Annotation
 from fl_client.site.box import Box
 from fl_client.site.policy import Demands
-from fl_client.store import open_store
+from fl_client.store.database import open_store
+from fl_client.store.windows import WindowStore
 from fl_client.windows import SECOND, Slicing, Window
 from fl_client.windows.split import HeldOut
-from fl_client.windows.store import WindowStore
 from fl_common import wire
 from fl_common.errors import InvalidConfiguration
 from fl_common.evaluation import EvaluationPlan, held_out_block

@@ -15,7 +15,7 @@ from fl_client.ledger.ledger import Charge, Ledger
 from fl_client.node.budget import Budget, watch_ledger
 from fl_client.node.status import read_status, write_record
 from fl_client.node.status_table import status_table
-from fl_client.store import open_store
+from fl_client.store.database import open_store
 from tests.samples import WINDOW_PRIVACY
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fl_client.sensors import Annotation, Malformed, Readings
-from fl_client.spool import Arrival, Counts, OnFull, Spool, counts_of
-from fl_client.store import open_store, transaction
+from fl_client.store.database import open_store, transaction
+from fl_client.store.spool import Arrival, Counts, OnFull, Spool, counts_of
 from fl_common.errors import InvalidConfiguration, StoreError
 
 PLENTY = 10**9
@@ -152,7 +152,7 @@ def test_reading_at_any_pace_gives_each_row_once_in_order(
     store: sqlite3.Connection, full: OnFull, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows that are handed over in memory, and those that had to be read again, are as one."""
-    monkeypatch.setattr("fl_client.spool._HANDED_OVER", 10 * SIZE)
+    monkeypatch.setattr("fl_client.store.spool._HANDED_OVER", 10 * SIZE)
     kept = spool(store, 20 * SIZE, full)
     chance, number, found = random.Random(2), 0, list[str]()
     for _ in range(100):

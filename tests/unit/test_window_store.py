@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fl_client.sensors import Annotation
-from fl_client.store import open_store, transaction
+from fl_client.store.database import open_store, transaction
+from fl_client.store.windows import Retention, WindowCounts, WindowStore, read_labelled
 from fl_client.windows import SECOND, Window
-from fl_client.windows.store import Retention, WindowCounts, WindowStore, read_labelled
 from fl_common.errors import InvalidConfiguration, StoreError
 from tests import windowing as toy
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from fl_client.sensors import Annotation
-from fl_client.store import explained, transaction
+from fl_client.store.database import explained, transaction
 from fl_client.windows import Slicing, Window
 from fl_client.windows.grid import Grid
 from fl_client.windows.labels import NO_LABEL, labels_of

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from fl_client.sensors import Annotation, Item, Malformed, Readings
-from fl_client.spool_rows import ROW_BYTES, SCHEMA, Row, item_of, key_of, row_of, size_of
-from fl_client.store import transaction
+from fl_client.store.database import transaction
+from fl_client.store.spool_rows import ROW_BYTES, SCHEMA, Row, item_of, key_of, row_of, size_of
 from fl_common.errors import InvalidConfiguration
 
 OnFull = Literal["reject", "drop_oldest"]

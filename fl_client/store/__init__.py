@@ -1,0 +1,1 @@
+"""The site's one SQLite file: messages that wait, windows and labels."""
