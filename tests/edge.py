@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from fl_client.sensors.broker import Broker
+from fl_client.sensors.decoders.json import JsonDecoder
 from fl_client.sensors.intake import Delivery, Intake
-from fl_client.sensors.mapping import JsonDecoder
-from fl_client.sensors.mqtt import SensorLink
 from fl_client.sensors.sensor import Channel, Sensor
+from fl_client.sensors.transports.mqtt.broker import Broker
+from fl_client.sensors.transports.mqtt.link import SensorLink
 from fl_client.store.database import open_store
 from fl_client.store.spool import Counts, Spool
 from fl_common.vocabulary import Task

@@ -21,9 +21,9 @@ from fl_client.node.outbox import Outbox
 from fl_client.node.pipeline import Path as PipelinePath
 from fl_client.node.pipeline import Pipeline
 from fl_client.node.upkeep import Upkeep
-from fl_client.sensors.broker import Broker
 from fl_client.sensors.intake import Intake
-from fl_client.sensors.mqtt import SensorLink
+from fl_client.sensors.transports.mqtt.broker import Broker
+from fl_client.sensors.transports.mqtt.link import SensorLink
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool
 from fl_client.store.windows import WindowStore

@@ -10,7 +10,7 @@ from itertools import islice
 
 from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import Answer
-from fl_client.sensors.mqtt import NotConnected, SensorLink
+from fl_client.sensors.transports.mqtt.link import NotConnected, SensorLink
 from fl_common.events import CloudEvent, to_binary, to_structured
 
 _WITHOUT_PROPERTIES = "3.1.1"

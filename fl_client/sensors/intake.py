@@ -10,12 +10,12 @@ from typing import NamedTuple
 from paho.mqtt.client import topic_matches_sub
 
 from fl_client.sensors import Annotation, InvalidPayload, Malformed
-from fl_client.sensors.mapping import check_time_unit, short_text
-from fl_client.sensors.numbers import stamps
+from fl_client.sensors.decoders.json import check_time_unit, short_text
+from fl_client.sensors.decoders.numbers import stamps
+from fl_client.sensors.decoders.senml_pack import InvalidSenml, parsed_json
 from fl_client.sensors.sensor import Sensor, check_filter
 from fl_client.store.spool import Arrival
 from fl_common.errors import InvalidConfiguration
-from fl_common.senml import InvalidSenml, parsed_json
 
 _LOG = logging.getLogger(__name__)
 

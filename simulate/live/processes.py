@@ -70,7 +70,7 @@ def write_node(folder: Path, name: str, task: Task, step: int, port: int, model:
                 "topic": f"sensors/{name}/player",
                 "rate_hz": task.rate_hz,
                 "decoder": {
-                    "_target_": "fl_client.sensors.mapping.JsonDecoder",
+                    "_target_": "fl_client.sensors.decoders.json.JsonDecoder",
                     "time": "t",
                     "time_unit": "ns",
                     "id": None,

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fl_client.sensors import Annotation, Decoder, InvalidPayload, Malformed, Readings
-from fl_client.sensors.csv import CsvDecoder
+from fl_client.sensors.decoders.csv import CsvDecoder
+from fl_client.sensors.decoders.json import JsonDecoder
+from fl_client.sensors.decoders.raw import RawDecoder
+from fl_client.sensors.decoders.senml import SenmlDecoder
 from fl_client.sensors.intake import AnnotationTopic, Delivery, Intake
-from fl_client.sensors.mapping import JsonDecoder
-from fl_client.sensors.raw import RawDecoder
-from fl_client.sensors.senml import SenmlDecoder
 from fl_client.sensors.sensor import Channel, Sensor
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fl_client.sensors.intake import Delivery
-from fl_client.sensors.mqtt import NotConnected, SensorLink
+from fl_client.sensors.transports.mqtt.link import NotConnected, SensorLink
 from fl_common.errors import InvalidConfiguration
 from tests.disk import fill, small_disk
 from tests.edge import NOW, Node, balanced, broker_of, payload, publish

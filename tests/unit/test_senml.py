@@ -5,7 +5,12 @@ import json
 import cbor2
 import pytest
 
-from fl_common.senml import InvalidSenml, Record, records_of_cbor, records_of_json
+from fl_client.sensors.decoders.senml_pack import (
+    InvalidSenml,
+    Record,
+    records_of_cbor,
+    records_of_json,
+)
 
 NOW = 1.7e9
 DEVICE = "urn:dev:ow:10e2073a01080063"

@@ -18,9 +18,9 @@ from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from fl_client.sensors.broker import Broker
-from fl_client.sensors.inbox import Inbox
 from fl_client.sensors.intake import Delivery
+from fl_client.sensors.transports.mqtt.broker import Broker
+from fl_client.sensors.transports.mqtt.inbox import Inbox
 from fl_common.errors import StoreError
 
 _LOG = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from fl_client.sensors import Decoded, InvalidPayload
-from fl_client.sensors.mapping import check_time_unit
-from fl_client.sensors.numbers import columns, stamps
+from fl_client.sensors.decoders.json import check_time_unit
+from fl_client.sensors.decoders.numbers import columns, stamps
 from fl_common.errors import InvalidConfiguration
 
 

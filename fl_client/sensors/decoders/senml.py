@@ -6,9 +6,14 @@ from typing import Literal
 import numpy as np
 
 from fl_client.sensors import Decoded, InvalidPayload
-from fl_client.sensors.numbers import nanoseconds
+from fl_client.sensors.decoders.numbers import nanoseconds
+from fl_client.sensors.decoders.senml_pack import (
+    InvalidSenml,
+    Record,
+    records_of_cbor,
+    records_of_json,
+)
 from fl_common.errors import InvalidConfiguration
-from fl_common.senml import InvalidSenml, Record, records_of_cbor, records_of_json
 
 _FORMS: Mapping[str, Callable[[bytes, float], list[Record]]] = {
     "json": records_of_json,

@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import Any
 
 from fl_client.sensors import Decoded, InvalidPayload
-from fl_client.sensors.numbers import NANOSECONDS, columns, stamps
+from fl_client.sensors.decoders.numbers import NANOSECONDS, columns, stamps
+from fl_client.sensors.decoders.senml_pack import InvalidSenml, parsed_json
 from fl_common.errors import InvalidConfiguration
-from fl_common.senml import InvalidSenml, parsed_json
 
 
 class JsonDecoder:

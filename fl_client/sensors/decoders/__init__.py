@@ -1,0 +1,1 @@
+"""Decoders: one form of payload per file."""

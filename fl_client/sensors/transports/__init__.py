@@ -1,0 +1,1 @@
+"""Transports: how payloads come to a box, one way per module."""
