@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from fl_client.components.places import model_file
 from fl_client.components.poll import Poller
+from fl_client.components.targets import model_file
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import Slot

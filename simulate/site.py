@@ -43,8 +43,8 @@ def _recording(given: dict[str, Any]) -> tuple[Task, Windows]:
 
 def _answering(given: dict[str, Any]) -> Any:
     """In the trainer's process: the app of the simulated fleet, as the site at one position."""
-    from fl_client.federation.answering import Answering
-    from fl_client.federation.kept import KeptAnswers
+    from fl_client.federation.reply_cache import KeptAnswers
+    from fl_client.federation.responder import Answering
     from simulate.build import build_site_app
 
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)

@@ -28,10 +28,10 @@ from cryptography.hazmat.primitives.serialization import (
 from flwr.app import Array, ArrayRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fl_client.federation.answering import identify
 from fl_client.federation.connection import Address
-from fl_client.federation.figures import Figures
 from fl_client.federation.link import Link
+from fl_client.federation.responder import identify
+from fl_client.federation.traffic import Figures
 from fl_client.federation.trainer import ResidentTrainer
 from fl_client.node.configuration import read_config
 from fl_common.build import build

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.components.counts import FOLDER, HeldOutDay
-from fl_client.components.followed import Followed
 from fl_client.components.follower import Follower
 from fl_client.components.function_shadow import FunctionShadow
 from fl_client.components.health import Health, Tally
-from fl_client.components.places import FunctionPlace, SlotPlace, function_in
+from fl_client.components.inventory import folder_of
 from fl_client.components.poll import Poller
-from fl_client.components.running import folder_of
+from fl_client.components.rollout import Switch
 from fl_client.components.shadow import Shadow
-from fl_client.components.switch import Switch
+from fl_client.components.subscription import Followed
+from fl_client.components.targets import FunctionPlace, SlotPlace, function_in
 from fl_client.functions.runner import Functions
 from fl_client.inference.prediction import Prediction
 from fl_client.inference.slots import Slot

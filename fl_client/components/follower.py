@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from fl_client.components.followed import Followed
+from fl_client.components.subscription import Followed
 from fl_common.components.description import Kind
 from fl_common.components.reader import Reader
 from fl_common.components.refusals import reason_of

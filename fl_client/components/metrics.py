@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from fl_client.components.followed import Followed
 from fl_client.components.follower import Follower
+from fl_client.components.subscription import Followed
 from fl_common.components.refusals import REASONS
 
 _PREFIX = "fl_client"

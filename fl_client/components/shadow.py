@@ -26,8 +26,8 @@ from fl_client.components.counts import (
     read_counts,
     write_counts,
 )
-from fl_client.components.places import model_file
 from fl_client.components.record import Version
+from fl_client.components.targets import model_file
 from fl_client.inference.onnx_model import OnnxModel
 from fl_client.inference.prediction import Prediction
 from fl_client.inference.task_checks import answers, ready

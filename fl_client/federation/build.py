@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.federation.connection import Address
-from fl_client.federation.figures import Figures
 from fl_client.federation.link import Link, Pace
+from fl_client.federation.traffic import Figures
 from fl_client.federation.trainer import Answering, ResidentTrainer
 from fl_client.home import TRAINING
 from fl_common.build import build

@@ -74,8 +74,8 @@ def _join(options: argparse.Namespace) -> None:
 def _answering(config: Config) -> Any:
     """In the trainer's process: the box's app, on its own windows and ledger."""
     from fl_client.build import build_box_app
-    from fl_client.federation.answering import Answering
-    from fl_client.federation.kept import KeptAnswers
+    from fl_client.federation.reply_cache import KeptAnswers
+    from fl_client.federation.responder import Answering
     from fl_client.site.box import Box
     from fl_common.build import build
 

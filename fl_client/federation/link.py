@@ -17,7 +17,7 @@ from fl_client.federation.connection import (
     Unreachable,
     Upload,
 )
-from fl_client.federation.figures import Figures
+from fl_client.federation.traffic import Figures
 from fl_client.federation.trainer import ResidentTrainer
 from fl_common import wire_log
 from fl_common.errors import InvalidConfiguration

@@ -12,7 +12,6 @@ from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS, STORE, TRAINING
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import Slot
-from fl_client.node.child import Training
 from fl_client.node.configuration import Config
 from fl_client.node.federation_metrics import FederationMetrics
 from fl_client.node.loop import Addresses, Node
@@ -20,6 +19,7 @@ from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox
 from fl_client.node.pipeline import Path as PipelinePath
 from fl_client.node.pipeline import Pipeline
+from fl_client.node.training_process import Training
 from fl_client.node.upkeep import Upkeep
 from fl_client.sensors.intake import Intake
 from fl_client.sensors.transports.mqtt.broker import Broker

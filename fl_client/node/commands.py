@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace) -> None:
     from fl_client.node.build import build_node
     from fl_client.node.configuration import read_config, shown
     from fl_client.node.logs import log_to_standard_error
-    from fl_client.node.running import Running
+    from fl_client.node.process import Running
 
     config = read_config(options.config, options.overrides)
     if options.cfg:

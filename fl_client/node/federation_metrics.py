@@ -1,6 +1,6 @@
 """What the site's part in federations has come to, as metrics of the node.
 
-The link counts in a process of its own (``fl_client.federation.figures``); its file is read for
+The link counts in a process of its own (``fl_client.federation.traffic``); its file is read for
 each collection, so the node need not know of Flower.
 """
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from fl_client.components.running import Runs
+from fl_client.components.inventory import Runs
 from fl_client.release.noised_counts import protect_counts, protect_shadow
 from fl_client.release.site_level import protect_update
 from fl_common import params

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fl_client.components.running import running, shadow_counts
+from fl_client.components.inventory import running, shadow_counts
 from fl_client.home import STORE
 from fl_client.site.participation import Site
 from fl_client.site.policy import Demands

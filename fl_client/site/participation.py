@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fl_client.components.counts import Counts
-from fl_client.components.running import Runs
+from fl_client.components.inventory import Runs
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.compression import compress
 from fl_client.release.gateway import release_refusal, release_update

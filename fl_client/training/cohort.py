@@ -15,8 +15,8 @@ from fl_client.training.checks import check_task, refuse
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches
+from fl_client.training.stacked.backend import Way, way_to_train
 from fl_client.training.stacked.local_round import ReadyTask
-from fl_client.training.stacked.ways import Way, way_to_train
 from fl_common.errors import InvalidConfiguration, InvalidData, PrivacyViolation
 from fl_common.privacy import NoPrivacy, PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason

@@ -11,7 +11,7 @@ import pytest
 from fl_client.training import Trainer
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
-from fl_client.training.stacked import ways
+from fl_client.training.stacked import backend as ways
 from fl_common.privacy import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from tests import samples

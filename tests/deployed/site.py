@@ -22,10 +22,10 @@ from flwr.app import ConfigRecord, Message
 
 from fl_client.app import SiteApp
 from fl_client.components.counts import Counts, Sums
-from fl_client.components.running import Runs
-from fl_client.federation.answering import Answering
+from fl_client.components.inventory import Runs
 from fl_client.federation.build import build_link
-from fl_client.federation.kept import KeptAnswers
+from fl_client.federation.reply_cache import KeptAnswers
+from fl_client.federation.responder import Answering
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask

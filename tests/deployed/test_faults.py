@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fl_client.federation.figures import read_counts
+from fl_client.federation.traffic import read_counts
 from tests.deployed.cable import Cable
 from tests.deployed.fleet import Cloud, TestSite, until
 

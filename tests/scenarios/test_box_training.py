@@ -12,8 +12,8 @@ from flwr.app import Message
 
 from fl_client.build import build_box_app
 from fl_client.components.health import Tally
+from fl_client.components.inventory import Runs
 from fl_client.components.record import Record, Trial, Version, write_record
-from fl_client.components.running import Runs
 from fl_client.home import LEDGER, STORE
 from fl_client.ledger.ledger import Ledger
 from fl_client.sensors import Annotation

@@ -18,7 +18,8 @@ from torch import nn
 from fl_client.training import LocalTask
 from fl_client.training import opacus as opacus_trainer
 from fl_client.training.randomness import SystemNoise
-from fl_client.training.stacked import local_round, network, ways
+from fl_client.training.stacked import backend as ways
+from fl_client.training.stacked import local_round, network
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.privacy import epsilon_of

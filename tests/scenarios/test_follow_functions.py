@@ -13,8 +13,8 @@ from fl_client.components.build import Surroundings, follow_function
 from fl_client.components.counts import Counts, read_counts
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
+from fl_client.components.inventory import Runs, running, shadow_counts
 from fl_client.components.metrics import ComponentMetrics
-from fl_client.components.running import Runs, running, shadow_counts
 from fl_client.functions.runner import Functions
 from fl_client.inference.slots import Slot
 from fl_common.components.description import Component

@@ -229,7 +229,7 @@ def test_a_full_disk_at_the_end_of_a_health_window_stops_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as disk:
-        disk.setattr("fl_client.components.switch.write_record", full)
+        disk.setattr("fl_client.components.rollout.write_record", full)
         assert [box.live() for _ in range(4)] == [1] * 4
         assert box.follower.status()["trial"] is not None
     box.live()

@@ -10,7 +10,7 @@ import pytest
 
 from fl_client.app import SiteApp
 from fl_client.components.counts import Counts, Sums
-from fl_client.components.running import Runs
+from fl_client.components.inventory import Runs
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
 from fl_common.evaluation import EvaluationPlan

@@ -9,7 +9,7 @@ import pytest
 from flwr.app import Error, Message
 from prometheus_client import CollectorRegistry, generate_latest
 
-from fl_client.federation.figures import Figures
+from fl_client.federation.traffic import Figures
 from fl_client.node.federation_metrics import FederationMetrics
 from fl_common import wire, wire_log
 from fl_common.plan import Instruction

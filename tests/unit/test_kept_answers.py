@@ -8,8 +8,8 @@ import pytest
 from flwr.app import Message
 
 from fl_client.app import SiteApp
-from fl_client.federation.answering import Answering
-from fl_client.federation.kept import KeptAnswers, Question
+from fl_client.federation.reply_cache import KeptAnswers, Question
+from fl_client.federation.responder import Answering
 from fl_client.site.participation import Site, any_plan
 from fl_common import wire
 from fl_common.plan import Instruction

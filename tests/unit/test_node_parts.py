@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fl_client.node.child import Training, supervise
+from fl_client.node.http import Watch
 from fl_client.node.logs import JsonLines
 from fl_client.node.metrics import Metrics
-from fl_client.node.watch import Watch
+from fl_client.node.training_process import Training, supervise
 from fl_common.errors import InvalidConfiguration
 from tests.nodes import wait_for
 

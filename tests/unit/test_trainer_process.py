@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from flwr.app import Message, RecordDict
 
-from fl_client.federation.answering import identify
+from fl_client.federation.responder import identify
 from fl_client.federation.trainer import ResidentTrainer
 from simulate.loopback import identify_process
 

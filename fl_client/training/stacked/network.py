@@ -8,9 +8,9 @@ from fl_client.training.stacked.gradients import (
     squared_lengths,
 )
 from fl_client.training.stacked.layers import StackedLayer
+from fl_client.training.stacked.replacement import with_stand_ins
 from fl_client.training.stacked.rows import slots_of, width_of_row
 from fl_client.training.stacked.stack import Batch, Stack
-from fl_client.training.stacked.stand_ins import with_stand_ins
 
 _OPACUS_STABILITY = 1e-6
 """Added to a norm before dividing, as Opacus does, so that both trainers clip alike."""

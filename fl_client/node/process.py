@@ -16,9 +16,9 @@ import psutil
 from fl_client.home import LEDGER, MODEL
 from fl_client.node.budget import Budget, watch_ledger
 from fl_client.node.build import Box
-from fl_client.node.child import supervise
+from fl_client.node.http import Watch
 from fl_client.node.status import counts_of, write_record
-from fl_client.node.watch import Watch
+from fl_client.node.training_process import supervise
 from fl_common.errors import InvalidConfiguration
 
 _logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fl_client.components.counts import COUNTS, FOLDER, Counts, read_counts
 from fl_client.components.record import read_record
-from fl_client.components.switch import RECORD
+from fl_client.components.rollout import RECORD
 from fl_common.components.description import Kind
 
 _FUNCTIONS = "functions"

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fl_client.components.canary import is_canary
 from fl_client.components.record import Version
-from fl_client.components.switch import Place, Switch
+from fl_client.components.rollout import Place, Switch
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Offer, Reader
 

@@ -12,10 +12,10 @@ from fl_client.training.randomness import derive_seed
 from fl_client.training.stacked.local_round import ReadyTask, train_stack
 from fl_client.training.stacked.network import StackedNet, clip_factors
 from fl_client.training.stacked.one_site import OneSiteNet
+from fl_client.training.stacked.replacement import NotStackable
 from fl_client.training.stacked.rows import from_row, to_rows, width_of_row
 from fl_client.training.stacked.schedule import exact_steps, padded_steps
 from fl_client.training.stacked.stack import Batch
-from fl_client.training.stacked.stand_ins import NotStackable
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.privacy import PrivacyPlan

@@ -8,7 +8,7 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
-from fl_client.federation.kept import KeptAnswers, Question
+from fl_client.federation.reply_cache import KeptAnswers, Question
 from fl_common import wire, wire_log
 from fl_common.errors import JoinTheDotsError
 
