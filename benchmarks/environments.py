@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measure import ProcessFailed, last_words
-from fl_common.components.files import locked
+from fl_common.files import locked
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKSHOP = ROOT / ".bench"

@@ -14,9 +14,10 @@ from flwr.clientapp import ClientApp
 
 from fl_client.release.gateway import release_running
 from fl_client.site.participation import Begun, Participation, Site
-from fl_common import wire, wire_running
 from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction
+from fl_common.wire import inventory as wire_running
+from fl_common.wire import messages as wire
 
 Asked = Sequence[tuple[Message, Context]]
 _logger = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from fl_common.compression import Compression
+from fl_common.compression.quantisation import Compression
 from fl_common.errors import InvalidConfiguration
-from fl_common.evaluation import EvaluationPlan
-from fl_common.privacy import NoPrivacy, PrivacyPlan
-from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import NetSpec, Parameters, Task
 
 Privacy = PrivacyPlan | SitePrivacyPlan | NoPrivacy

@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from fl_common.plan import Privacy
-from fl_common.privacy import NoPrivacy, PrivacyPlan, Spend, epsilon_of_group
-from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, Spend, epsilon_of_group
+from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import RefusalReason
 
 _UNKNOWN = "unknown"

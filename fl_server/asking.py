@@ -10,12 +10,12 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.files import locked
 from fl_common.components.observations import RUNNING, SHADOW, Observation, observe
 from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.files import locked
 from fl_common.plan import RunPlan
-from fl_common.privacy import NoPrivacy
+from fl_common.privacy.accounting import NoPrivacy
 from fl_common.vocabulary import Running
 from fl_server.cloud.build import Config, home_of
 from fl_server.cloud.home import CloudHome

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fl_common.build import build
-from fl_common.compression import Compression
+from fl_common.compression.quantisation import Compression
 from fl_common.errors import InvalidConfiguration
-from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
-from fl_common.privacy import (
+from fl_common.privacy.accounting import (
     NoPrivacy,
     PrivacyPlan,
     calibrate_noise,
     check_delta,
     check_epsilon,
 )
-from fl_common.site_privacy import (
+from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.site_level import (
     AdaptiveClipping,
     SitePrivacyPlan,
     check_population,

@@ -12,9 +12,10 @@ from typing import Any
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from fl_common import wire, wire_log
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Evaluation, Parameters, Refusal
+from fl_common.wire import messages as wire
+from fl_common.wire import summary as wire_log
 from fl_server.accounting import SPENDS_NOTHING
 from fl_server.exchange import Exchange, Patience
 

@@ -8,7 +8,7 @@ from typing import Literal
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from fl_common import wire_log
+from fl_common.wire import summary as wire_log
 
 Question = Literal["train", "evaluate", "query.shadow", "query.running"]
 """Kinds of messages that a site answers (``wire.SHADOW``, ``wire_running.RUNNING``)."""

@@ -16,9 +16,9 @@ import numpy as np
 from fl_common import params
 from fl_common.components.contents import content_path, parameters_path
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.files import write_whole
 from fl_common.components.repository import ComponentRepository
 from fl_common.errors import BadInput
+from fl_common.files import write_whole
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import NetSpec, Parameters
 from fl_server.comparison import Incumbent

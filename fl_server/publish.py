@@ -11,7 +11,7 @@ import torch
 from fl_common.components.description import Component, Kind
 from fl_common.components.repository import ComponentRepository
 from fl_common.plan import RunPlan
-from fl_common.privacy import ACCOUNTANTS, NoPrivacy
+from fl_common.privacy.accounting import ACCOUNTANTS, NoPrivacy
 from fl_common.vocabulary import Parameters, Windows
 from fl_server.incumbents import component_name, keep_parameters
 from models.export import ExportProof, export_onnx

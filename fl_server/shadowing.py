@@ -12,9 +12,10 @@ from typing import Any
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from fl_common import wire, wire_running
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Refusal, Running, ShadowCounts
+from fl_common.wire import inventory as wire_running
+from fl_common.wire import messages as wire
 from fl_server.exchange import Exchange, Patience
 
 _NAMES = tuple(field.name for field in fields(ShadowCounts))

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from fl_common import params
 from fl_common.errors import InvalidConfiguration
-from fl_common.noise import FreshDraws, check_standard_normal, system_normals
 from fl_common.plan import Privacy, RunPlan
-from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.noise import FreshDraws, check_standard_normal, system_normals
+from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import Floats, LocalUpdate, Parameters
 from fl_server.aggregation import (
     Aggregator,

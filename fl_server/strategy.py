@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from flwr.app import Message
 from flwr.serverapp import Grid
 
-from fl_common import params, wire, wire_log
-from fl_common.compression import PackedDelta
+from fl_common import params
+from fl_common.compression.quantisation import PackedDelta
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy import PrivacyPlan
-from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
+from fl_common.wire import messages as wire
+from fl_common.wire import summary as wire_log
 from fl_server.accounting import SPENDS_NOTHING, Tally
 from fl_server.aggregation import Aggregator, BadUpdate, Fold
 from fl_server.comparison import Comparison, Incumbent

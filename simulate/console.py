@@ -19,7 +19,7 @@ from rich.text import Text
 
 from fl_common.errors import BadInput
 from fl_common.plan import RunPlan
-from fl_common.privacy import NoPrivacy
+from fl_common.privacy.accounting import NoPrivacy
 from fl_common.vocabulary import Refusal
 from simulate.closing import KEY_CELLS, Refused, class_table, main_table, spent_text
 from simulate.progress import RoundLine

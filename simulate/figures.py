@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import NoPrivacy, PrivacyPlan
-from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.site_level import SitePrivacyPlan
 from simulate.plots import (
     BLUE,
     GREEN,

@@ -18,7 +18,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.app import SiteApp
-from fl_common.wire_log import count_bytes
+from fl_common.wire.summary import count_bytes
 from simulate.workers import Cohort, ForkedWorkers, Replies, ThisProcess, Workers
 
 _RUN_ID = 1

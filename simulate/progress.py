@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import NoPrivacy
+from fl_common.privacy.accounting import NoPrivacy
 from simulate.results import RoundResult
 from simulate.wording import also_text, bytes_text, clock_text, counted, loss_text, share_text
 

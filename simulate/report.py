@@ -15,8 +15,8 @@ from string import Template
 from typing import Any
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import NoPrivacy, PrivacyPlan
-from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.site_level import SitePrivacyPlan
 from simulate.figures import Figure, figures
 from simulate.results import Outcome, RoundResult, json_value, write_text
 from simulate.site_promise import Promise, site_promise

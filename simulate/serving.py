@@ -21,9 +21,9 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.slots import Slot
 from fl_client.node.configuration import read_config
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.files import write_whole
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import JoinTheDotsError
+from fl_common.files import write_whole
 from fl_common.vocabulary import Task, Windows
 
 SERVED = "served.json"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.privacy.site_level import SitePrivacyPlan
 from simulate.wording import odds_text
 
 

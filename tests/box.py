@@ -9,10 +9,10 @@ from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Answer, Participation, Site, any_plan
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.prepared import net_for
-from fl_common import wire
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy.accounting import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
+from fl_common.wire import messages as wire
 from models.nets import parameters_of
 from tests import samples
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
-from fl_common import wire
+from fl_common.wire import messages as wire
 from simulate.egress.sentinels import NAMES, READINGS, UNKNOWN_LABEL, label_run, planted_values
 from tests import samples
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
-from fl_common.privacy import NoPrivacy, PrivacyPlan
-from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import NetSpec, Task, Windows
 
 TASK = Task(

@@ -21,9 +21,10 @@ from fl_client.federation.responder import identify
 from fl_client.federation.traffic import Figures
 from fl_client.federation.trainer import ResidentTrainer
 from fl_client.node.configuration import read_config
-from fl_common import params, wire
+from fl_common import params
 from fl_common.build import build
 from fl_common.vocabulary import LocalUpdate
+from fl_common.wire import messages as wire
 
 _ASKED = "asked.txt"
 

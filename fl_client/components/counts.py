@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.components.record import read_or
-from fl_common.components.files import write_whole
+from fl_common.files import write_whole
 
 FOLDER = "components"
 """What a site remembers of the repository and fetched from it, in its folder."""

@@ -19,8 +19,8 @@ from fl_client.federation.connection import (
 )
 from fl_client.federation.traffic import Figures
 from fl_client.federation.trainer import ResidentTrainer
-from fl_common import wire_log
 from fl_common.errors import InvalidConfiguration
+from fl_common.wire import summary as wire_log
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")

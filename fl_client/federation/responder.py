@@ -9,8 +9,9 @@ from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.federation.reply_cache import KeptAnswers, Question
-from fl_common import wire, wire_log
 from fl_common.errors import JoinTheDotsError
+from fl_common.wire import messages as wire
+from fl_common.wire import summary as wire_log
 
 _logger = logging.getLogger(__name__)
 _APP_RAISED = 2

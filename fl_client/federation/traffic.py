@@ -12,8 +12,8 @@ from typing import Any
 
 from flwr.app import Message
 
-from fl_common import wire_log
-from fl_common.components.files import write_whole
+from fl_common.files import write_whole
+from fl_common.wire import summary as wire_log
 
 _logger = logging.getLogger(__name__)
 

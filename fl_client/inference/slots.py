@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fl_common.components.files import sha256_of, sync, whole_file, write_whole
 from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.files import sha256_of, sync, whole_file, write_whole
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20

@@ -43,7 +43,7 @@ from fl_client.ledger.file import (
 )
 from fl_client.ledger.lines import Charge, Entry, Journal
 from fl_common.errors import LedgerError
-from fl_common.privacy import (
+from fl_common.privacy.accounting import (
     ACCOUNTANTS,
     AccountantName,
     PrivacyPlan,
@@ -51,7 +51,7 @@ from fl_common.privacy import (
     epsilon_of,
     epsilon_of_group,
 )
-from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason
 
 __all__ = ["Charge", "Entry", "Ledger"]

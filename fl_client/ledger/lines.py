@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fl_client.ledger.chain import Head, after
-from fl_common.privacy import AccountantName, PrivacyPlan, Spend
-from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.privacy.accounting import AccountantName, PrivacyPlan, Spend
+from fl_common.privacy.site_level import SitePrivacyPlan
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _ADD = (

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from rich.table import Table
 
 from fl_client.ledger.ledger import Entry, Ledger
-from fl_common.privacy import ACCOUNTANTS, AccountantName, Spend, epsilon_of_group
+from fl_common.privacy.accounting import ACCOUNTANTS, AccountantName, Spend, epsilon_of_group
 
 WHOLE_RUN = 0
 """The round of a charge for all rounds of a run at once."""

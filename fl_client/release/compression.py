@@ -11,7 +11,7 @@ import numpy as np
 
 from fl_client.release.residuals import Residuals
 from fl_client.training.randomness import derive_seed
-from fl_common.compression import NEAREST, Compression, PackedDelta, layout_of, pack
+from fl_common.compression.quantisation import NEAREST, Compression, PackedDelta, layout_of, pack
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats, LocalUpdate, Parameters, Refusal, RefusalReason
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from fl_client.training.randomness import derive_seed
 from fl_common import params
 from fl_common.errors import PrivacyViolation
-from fl_common.noise import FreshDraws, check_standard_normal, system_normals
 from fl_common.plan import Instruction, RunPlan
+from fl_common.privacy.noise import FreshDraws, check_standard_normal, system_normals
 from fl_common.vocabulary import Evaluation, ShadowCounts
 
 _DRAWS = FreshDraws()

@@ -45,8 +45,8 @@ class Demands:
 
     def check(self, plan: "RunPlan") -> None:
         """Raise InvalidConfiguration for a plan that promises less."""
-        from fl_common.privacy import NoPrivacy
-        from fl_common.site_privacy import SitePrivacyPlan
+        from fl_common.privacy.accounting import NoPrivacy
+        from fl_common.privacy.site_level import SitePrivacyPlan
 
         privacy, evaluation = plan.privacy, plan.evaluation
         by_server = isinstance(privacy, SitePrivacyPlan) and privacy.noise == "server"

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, rel_entr, xlog1py, xlogy
 
 from fl_common.errors import PrivacyViolation
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy.accounting import PrivacyPlan
 
 _LOG_ALARM = 30.0
 """Each test gives a false alarm with a probability of at most e^-30."""

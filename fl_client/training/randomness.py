@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from fl_common.noise import system_normals
 from fl_common.plan import RunPlan
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.noise import system_normals
 
 
 class NoiseSource(Protocol):
@@ -38,7 +38,7 @@ class SeededNoise:
 
 
 class SystemNoise:
-    """Noise from the operating system: see ``fl_common.noise``."""
+    """Noise from the operating system: see ``fl_common.privacy.noise``."""
 
     def standard_normal(self, size: int) -> torch.Tensor:
         """Shape (size,), float32."""

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from fl_common.components.description import ContentFile
-from fl_common.components.files import sha256_of, whole_file
 from fl_common.errors import InvalidData
+from fl_common.files import sha256_of, whole_file
 
 
 def described(path: str, source: Path) -> ContentFile:

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner, Key
 
-from fl_common.components.files import sync
 from fl_common.errors import InvalidConfiguration
+from fl_common.files import sync
 
 VARIABLE = "FL_REPO_KEY_"
 _OWNER_ONLY = 0o600

@@ -31,8 +31,8 @@ from fl_common.components.description import (
     target_path,
 )
 from fl_common.components.fetcher import FolderFetcher, SteadyFetcher
-from fl_common.components.files import sha256_of, sync, sync_folders, write_whole
 from fl_common.errors import InvalidData, RepositoryUnreachable, UpdateRefused
+from fl_common.files import sha256_of, sync, sync_folders, write_whole
 
 _CONTENT = "content/data"
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)

@@ -34,7 +34,6 @@ from fl_common.components.description import (
     check_manifest,
     target_path,
 )
-from fl_common.components.files import locked, sha256_of, write_whole
 from fl_common.components.keys import KeyRing
 from fl_common.components.metadata import GATES, Clock, SignedFolder, Signers
 from fl_common.components.statements import (
@@ -47,6 +46,7 @@ from fl_common.components.statements import (
     sign_event,
 )
 from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
+from fl_common.files import locked, sha256_of, write_whole
 
 FORMER_KEYS = "x-former-keys"
 """Field of the targets role: public keys by role and identity that were replaced."""

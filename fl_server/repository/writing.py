@@ -9,9 +9,9 @@ from typing import Any
 from fl_common.components.archive import content_of
 from fl_common.components.contents import content_path, parameters_path
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.files import write_whole
 from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.files import write_whole
 from fl_common.functions import FUNCTION_FILE
 from fl_server.gates.function import describe_function
 from fl_server.promotion import check_content

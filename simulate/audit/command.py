@@ -14,7 +14,7 @@ from fl_client.training.randomness import derive_seed
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy import NoPrivacy, PrivacyPlan
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
 from fl_server.build import build_federation, build_plan
 from simulate.audit.canaries import Canaries, WorldWithCanaries, draw_canaries
 from simulate.audit.experiment import Experiment

@@ -16,10 +16,10 @@ from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation
 from fl_client.training import Trainer
-from fl_common import wire
 from fl_common.errors import RunFailed
-from fl_common.privacy import PrivacyPlan, epsilon_of_group
+from fl_common.privacy.accounting import PrivacyPlan, epsilon_of_group
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
+from fl_common.wire import messages as wire
 from fl_server.app import FederatedRun, Row
 from fl_server.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_common.plan import RunPlan
-from fl_common.privacy import ACCOUNTANTS, PrivacyPlan
+from fl_common.privacy.accounting import ACCOUNTANTS, PrivacyPlan
 from simulate.audit.guesses import Finding, GuessRule, best
 from simulate.results import net_name, versions, write_summary
 from simulate.wording import SEEDED_NOISE, counted

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fl_client.release.gateway import SENTENCES, is_public
-from fl_common import wire, wire_running
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal, ShadowCounts
+from fl_common.wire import inventory as wire_running
+from fl_common.wire import messages as wire
 from models.nets import build_net, parameters_of
 
 

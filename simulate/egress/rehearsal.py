@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.app import SiteApp
-from fl_common import wire
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
-from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import Parameters
+from fl_common.wire import messages as wire
 from fl_server.app import FederatedRun, Row
 from fl_server.strategy import Federation, RoundReport, ask_roster
 from models.nets import build_net, parameters_of

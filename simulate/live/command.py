@@ -18,8 +18,8 @@ from rich.text import Text
 from fl_client.inference.onnx_model import OnnxModel
 from fl_client.inference.task_checks import check_for_task
 from fl_client.node.status import read_status
-from fl_common.components.files import write_whole
 from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.files import write_whole
 from fl_common.vocabulary import Task
 from simulate.build import open_world
 from simulate.home import Home

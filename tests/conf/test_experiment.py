@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from fl_common.compression import Compression
+from fl_common.compression.quantisation import Compression
 from fl_common.plan import RunPlan
-from fl_common.privacy import NoPrivacy, PrivacyPlan, epsilon_of
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, epsilon_of
 from fl_server.build import FleetFacts, build_plan
 from fl_server.optimisers import FedAvg, FedAvgM
 from models import tasks

@@ -29,8 +29,8 @@ from fl_client.federation.responder import Answering
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask
-from fl_common import wire
 from fl_common.vocabulary import Floats, LocalUpdate, Refusal
+from fl_common.wire import messages as wire
 from tests.samples import windows
 
 

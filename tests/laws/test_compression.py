@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from fl_common import wire, wire_log
-from fl_common.compression import NEAREST, Compression, PackedDelta, layout_of, pack
-from fl_common.huffman import restore, shorten
+from fl_common.compression.huffman import restore, shorten
+from fl_common.compression.quantisation import NEAREST, Compression, PackedDelta, layout_of, pack
 from fl_common.vocabulary import Floats, LocalUpdate, Parameters
+from fl_common.wire import messages as wire
+from fl_common.wire import summary as wire_log
 
 LARGEST = float(np.finfo(np.float32).max)
 entries = st.floats(-LARGEST, LARGEST, width=32)

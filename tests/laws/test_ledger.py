@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fl_client.ledger.ledger import Charge, Ledger
-from fl_common.privacy import Spend, epsilon_of
+from fl_common.privacy.accounting import Spend, epsilon_of
 from fl_common.vocabulary import Refusal
 from tests.samples import WINDOW_PRIVACY
 

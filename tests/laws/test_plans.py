@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fl_common.compression import Compression
+from fl_common.compression.quantisation import Compression
 from fl_common.errors import InvalidConfiguration
-from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import RunPlan, TrainingPlan
-from fl_common.privacy import NoPrivacy, PrivacyPlan, Spend, calibrate_noise, epsilon_of
-from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, Spend, calibrate_noise, epsilon_of
+from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from tests import samples
 

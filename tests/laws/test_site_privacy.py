@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as arrays
 from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.plan import Instruction
-from fl_common.privacy import epsilon_of
-from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.accounting import epsilon_of
+from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server.aggregation import BadUpdate
 from fl_server.build import FleetFacts, build_plan

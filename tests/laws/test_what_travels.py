@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fl_client.release.gateway import release_update
-from fl_common import wire, wire_running
 from fl_common.plan import Instruction
 from fl_common.vocabulary import (
     Evaluation,
@@ -24,6 +23,8 @@ from fl_common.vocabulary import (
     ShadowCounts,
     Windows,
 )
+from fl_common.wire import inventory as wire_running
+from fl_common.wire import messages as wire
 from tests.samples import WINDOW_PRIVACY, plan
 
 LEAVES = (LocalUpdate, Refusal, Evaluation, ShadowCounts, Running)

@@ -15,7 +15,7 @@ from fl_client.training.opacus import OpacusTrainer
 from fl_common import params
 from fl_common.errors import RunFailed
 from fl_common.plan import RunPlan
-from fl_common.privacy import NoPrivacy, PrivacyPlan, calibrate_noise
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, calibrate_noise
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, Windows
 from fl_server.aggregation import WeightedMean
 from fl_server.optimisers import FedAvg

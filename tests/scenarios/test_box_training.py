@@ -23,12 +23,12 @@ from fl_client.store.database import open_store
 from fl_client.store.windows import WindowStore
 from fl_client.windows import SECOND, Slicing, Window
 from fl_client.windows.split import HeldOut
-from fl_common import wire
 from fl_common.errors import InvalidConfiguration
-from fl_common.evaluation import EvaluationPlan, held_out_block
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy import NoPrivacy, PrivacyPlan, epsilon_of
+from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, epsilon_of
+from fl_common.privacy.evaluation import EvaluationPlan, held_out_block
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
+from fl_common.wire import messages as wire
 from models.nets import build_net, parameters_of
 from simulate.loopback import CohortAnswering, LoopbackGrid
 from simulate.workers import ThisProcess

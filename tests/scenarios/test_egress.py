@@ -18,11 +18,11 @@ from fl_client.app import SiteApp
 from fl_client.site import participation
 from fl_client.training import LocalTask
 from fl_client.training.opacus import OpacusTrainer
-from fl_common import wire
-from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import RunPlan
-from fl_common.privacy import epsilon_of
+from fl_common.privacy.accounting import epsilon_of
+from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
+from fl_common.wire import messages as wire
 from fl_server.aggregation import WeightedMean
 from fl_server.optimisers import FedAvg
 from fl_server.sampling import ClientSampling

@@ -12,8 +12,8 @@ import pytest
 from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
-from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import Privacy, RunPlan
+from fl_common.privacy.evaluation import EvaluationPlan
 from fl_server.aggregation import WeightedMean
 from fl_server.app import FederatedRun
 from fl_server.evaluation import SiteMetrics, evaluate_on_sites

@@ -22,7 +22,7 @@ from fl_client.training.stacked import backend as ways
 from fl_client.training.stacked import local_round, network
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy import epsilon_of
+from fl_common.privacy.accounting import epsilon_of
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
 from tests import samples
 from tests.box import KINDS, Box, device_plan, trainer_of

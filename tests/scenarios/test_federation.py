@@ -16,7 +16,7 @@ from fl_client.site.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask
 from fl_client.training.opacus import OpacusTrainer
 from fl_common import params
-from fl_common.compression import Compression
+from fl_common.compression.quantisation import Compression
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, Windows

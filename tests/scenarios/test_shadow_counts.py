@@ -13,8 +13,8 @@ from fl_client.components.counts import Counts, Sums
 from fl_client.components.inventory import Runs
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
-from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import Privacy, RunPlan
+from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.vocabulary import RefusalReason, Running, ShadowCounts
 from fl_server.exchange import Patience
 from fl_server.shadowing import ShadowMetrics, running_on_sites, shadow_on_sites

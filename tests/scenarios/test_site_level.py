@@ -19,8 +19,8 @@ from fl_client.training.opacus import OpacusTrainer
 from fl_common import params
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy import Spend, epsilon_of
-from fl_common.site_privacy import WHOLE_SITE
+from fl_common.privacy.accounting import Spend, epsilon_of
+from fl_common.privacy.site_level import WHOLE_SITE
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_server.aggregation import WeightedMean
 from fl_server.app import FederatedRun, build_server_app

@@ -14,7 +14,7 @@ from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.stacked import backend as ways
 from fl_client.training.stacked import local_round
-from fl_common.privacy import PrivacyPlan
+from fl_common.privacy.accounting import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Refusal, RefusalReason
 from tests import samples
 from tests.local_training import equal, own_net, train

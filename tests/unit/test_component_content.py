@@ -13,8 +13,8 @@ from tuf.api.metadata import TargetFile
 from fl_common.components.archive import content_of
 from fl_common.components.contents import content_path
 from fl_common.components.description import Component, Kind, Stage, target_path
-from fl_common.components.files import write_whole
 from fl_common.errors import InvalidData, UpdateRefused
+from fl_common.files import write_whole
 from tests.repositories import World
 
 

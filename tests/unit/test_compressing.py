@@ -8,7 +8,7 @@ import pytest
 
 from fl_client.release.compression import compress
 from fl_client.release.residuals import Residuals
-from fl_common.compression import Compression, PackedDelta
+from fl_common.compression.quantisation import Compression, PackedDelta
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats, LocalUpdate, Refusal

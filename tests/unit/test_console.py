@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy import Spend, epsilon_of_group
+from fl_common.privacy.accounting import Spend, epsilon_of_group
 from fl_common.vocabulary import Refusal, RefusalReason
 from simulate.console import Console, print_error
 from tests import results_samples as made

@@ -7,8 +7,8 @@ import pytest
 
 from fl_client.site.policy import Demands
 from fl_common.errors import InvalidConfiguration
-from fl_common.evaluation import EvaluationPlan
 from fl_common.plan import Privacy
+from fl_common.privacy.evaluation import EvaluationPlan
 from tests import samples
 
 DEMANDS = Demands(epsilon=8.0, delta=1e-5, without_noise=False)

@@ -6,7 +6,7 @@ from typing import Any
 from flwr.app import Error, Message, RecordDict
 from flwr.common.constant import ErrorCode
 
-from fl_common import wire
+from fl_common.wire import messages as wire
 from fl_server.exchange import Exchange, Patience
 from simulate.loopback import identify_process
 

@@ -11,9 +11,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from fl_client.federation.traffic import Figures
 from fl_client.node.federation_metrics import FederationMetrics
-from fl_common import wire, wire_log
 from fl_common.plan import Instruction
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
+from fl_common.wire import messages as wire
+from fl_common.wire import summary as wire_log
 from simulate.loopback import identify_process
 from tests.samples import plan
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fl_common.privacy import Spend, epsilon_of
+from fl_common.privacy.accounting import Spend, epsilon_of
 
 JUDGED = json.loads(
     (Path(__file__).parents[1] / "judges" / "dp_accounting.json").read_text(encoding="utf-8")

@@ -11,9 +11,9 @@ from fl_client.app import SiteApp
 from fl_client.federation.reply_cache import KeptAnswers, Question
 from fl_client.federation.responder import Answering
 from fl_client.site.participation import Site, any_plan
-from fl_common import wire
 from fl_common.plan import Instruction
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
+from fl_common.wire import messages as wire
 from simulate.loopback import identify_process
 from tests.box import Box, device_plan, trainer_of
 from tests.samples import windows

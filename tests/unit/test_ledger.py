@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fl_client.ledger.ledger import Charge, Ledger
-from fl_common.privacy import PrivacyPlan, Spend, epsilon_of
+from fl_common.privacy.accounting import PrivacyPlan, Spend, epsilon_of
 from fl_common.vocabulary import Refusal, RefusalReason
 from tests.samples import WINDOW_PRIVACY
 

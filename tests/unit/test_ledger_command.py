@@ -12,7 +12,7 @@ import pytest
 from fl_client.__main__ import main
 from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Charge, Ledger
-from fl_common.privacy import ACCOUNTANTS, PrivacyPlan, epsilon_of, epsilon_of_group
+from fl_common.privacy.accounting import ACCOUNTANTS, PrivacyPlan, epsilon_of, epsilon_of_group
 from tests.samples import WINDOW_PRIVACY
 
 SPEND = WINDOW_PRIVACY.spend_per_round

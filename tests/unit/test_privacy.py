@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.privacy import (
+from fl_common.privacy.accounting import (
     AccountantName,
     PrivacyPlan,
     Spend,
@@ -17,7 +17,7 @@ from fl_common.privacy import (
     check_delta,
     epsilon_of,
 )
-from fl_common.rdp import ORDERS, rdp_of_step
+from fl_common.privacy.rdp import ORDERS, rdp_of_step
 from tests.samples import WINDOW_PRIVACY
 
 MNIST = 60_000
@@ -173,7 +173,7 @@ def test_delta_must_lie_below_one_over_n(delta: float, windows: int, good: bool)
 def test_accounting_by_rdp_needs_no_opacus_and_no_torch() -> None:
     code = """
 import sys
-from fl_common.privacy import calibrate_noise
+from fl_common.privacy.accounting import calibrate_noise
 calibrate_noise(8.0, 1e-5, 0.05, 1000, "rdp")
 sys.exit(bool({"opacus", "torch"} & sys.modules.keys()))
 """

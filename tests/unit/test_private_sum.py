@@ -10,9 +10,9 @@ import pytest
 
 from fl_common import params
 from fl_common.errors import InvalidConfiguration, PrivacyViolation
-from fl_common.noise import FreshDraws
 from fl_common.plan import Privacy
-from fl_common.site_privacy import SitePrivacyPlan
+from fl_common.privacy.noise import FreshDraws
+from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server import site_privacy
 from fl_server.aggregation import (

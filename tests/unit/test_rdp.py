@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from opacus.accountants.analysis import rdp as judge
 
-from fl_common.rdp import ORDERS, epsilon_of_rdp, rdp_of_step
+from fl_common.privacy.rdp import ORDERS, epsilon_of_rdp, rdp_of_step
 
 CASES = [
     (noise, rate)

@@ -9,12 +9,12 @@ import pytest
 from torch import nn
 
 from fl_client.training.checks import check_task
-from fl_common import wire
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Instruction, Privacy, RunPlan
-from fl_common.privacy import NoPrivacy, Spend, epsilon_of
-from fl_common.site_privacy import AdaptiveClipping, SitePrivacyPlan, usual_bit_noise
+from fl_common.privacy.accounting import NoPrivacy, Spend, epsilon_of
+from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan, usual_bit_noise
 from fl_common.vocabulary import LocalUpdate, RefusalReason
+from fl_common.wire import messages as wire
 from fl_server.accounting import Tally
 from fl_server.build import FleetFacts, build_plan
 from fl_server.publish import _privacy_spent

@@ -11,8 +11,8 @@ from fl_client.release.gateway import release_update
 from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
-from fl_common.noise import FreshDraws
 from fl_common.plan import Instruction, Privacy
+from fl_common.privacy.noise import FreshDraws
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from tests import samples
 from tests.samples import ADAPTIVE, SITE_PRIVACY

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from fl_common import wire, wire_log
 from fl_common.plan import Instruction
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
+from fl_common.wire import messages as wire
+from fl_common.wire import summary as wire_log
 from tests.samples import plan
 
 PARAMETERS = {

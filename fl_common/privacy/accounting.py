@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.rdp import epsilon_of_rdp, rdp_of_step
+from fl_common.privacy.rdp import epsilon_of_rdp, rdp_of_step
 
 AccountantName = Literal["rdp", "prv"]
 Weights = Literal["uniform", "examples"]

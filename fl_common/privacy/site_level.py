@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.privacy import ACCOUNTANTS, AccountantName, Spend, Weights, check_epsilon
+from fl_common.privacy.accounting import ACCOUNTANTS, AccountantName, Spend, Weights, check_epsilon
 
 NoisePlace = Literal["server", "site"]
 

@@ -4,7 +4,7 @@ import json
 
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
-from fl_common.wire import HEAD, REFUSAL
+from fl_common.wire.messages import HEAD, REFUSAL
 
 Record = ArrayRecord | MetricRecord | ConfigRecord
 

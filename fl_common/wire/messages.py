@@ -20,9 +20,9 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
-from fl_common.compression import Layout, PackedDelta, layout_of
+from fl_common.compression.huffman import restore, shorten
+from fl_common.compression.quantisation import Layout, PackedDelta, layout_of
 from fl_common.errors import JoinTheDotsError
-from fl_common.huffman import restore, shorten
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import (
     Evaluation,

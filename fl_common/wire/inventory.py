@@ -8,7 +8,7 @@ import re
 from flwr.app import ConfigRecord, RecordDict
 
 from fl_common.vocabulary import Running
-from fl_common.wire import WireError
+from fl_common.wire.messages import WireError
 
 RUNNING = "running"
 """The query for the components that run."""
