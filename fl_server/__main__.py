@@ -75,14 +75,14 @@ def _status(config: Config, options: argparse.Namespace) -> None:
 
 
 def _running(config: Config, options: argparse.Namespace) -> None:
-    from fl_server.asking import ask_running
+    from fl_server.cloud.site_queries import ask_running
 
     del options
     print(json.dumps(ask_running(config).values, indent=1))
 
 
 def _shadow(config: Config, options: argparse.Namespace) -> None:
-    from fl_server.asking import ask_shadow
+    from fl_server.cloud.site_queries import ask_shadow
 
     print(json.dumps(ask_shadow(config, options.component).values, indent=1))
 

@@ -25,9 +25,9 @@ from fl_common.privacy.site_level import (
 )
 from fl_common.vocabulary import NetSpec, Task
 from fl_server.checks import check_count, check_number
-from fl_server.comparison import Incumbent
-from fl_server.sampling import ClientSampling, PoissonSampling, Sampling
-from fl_server.strategy import Federation, Roster
+from fl_server.rounds.comparison import Incumbent
+from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
+from fl_server.rounds.strategy import Federation, Roster
 
 _POLL_INTERVAL_S = 0.1
 

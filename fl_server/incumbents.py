@@ -21,8 +21,8 @@ from fl_common.errors import BadInput
 from fl_common.files import write_whole
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import NetSpec, Parameters
-from fl_server.comparison import Incumbent
 from fl_server.promotion import check_content
+from fl_server.rounds.comparison import Incumbent
 from models.lineage import read_metadata
 
 

@@ -28,7 +28,7 @@ from fl_server.aggregation import (
     WeightedSum,
     divided,
 )
-from fl_server.sampling import PoissonSampling, Sampling, entropy
+from fl_server.rounds.sampling import PoissonSampling, Sampling, entropy
 
 _LEEWAY = 1 + 1e-3
 """For float32 on the site; what is above the clip norm within it is scaled down to it here."""

@@ -23,7 +23,7 @@ from fl_common.errors import LedgerError
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy
 from fl_server.build import FleetFacts
-from fl_server.sampling import Sampling
+from fl_server.rounds.sampling import Sampling
 from simulate.fleet import Fleet
 from simulate.world import World
 

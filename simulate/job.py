@@ -19,13 +19,13 @@ from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Task
-from fl_server.app import FederatedRun, Row, build_server_app
 from fl_server.build import build_federation, build_plan, check_sampling
-from fl_server.comparison import Incumbent, write_counts
 from fl_server.incumbents import component_name, find_incumbent
 from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository
-from fl_server.strategy import Roster, RoundReport, ask_roster
+from fl_server.rounds.app import FederatedRun, Row, build_server_app
+from fl_server.rounds.comparison import Incumbent, write_counts
+from fl_server.rounds.strategy import Roster, RoundReport, ask_roster
 from models.evaluation import Evaluator, Predictions
 from models.export import ExportProof
 from models.nets import Net, build_net, parameters_of

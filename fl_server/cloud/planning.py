@@ -12,7 +12,7 @@ from fl_common.build import build
 from fl_common.plan import RunPlan
 from fl_server.build import FleetFacts, build_federation, build_plan
 from fl_server.cloud.build import Config, home_of
-from fl_server.strategy import Federation
+from fl_server.rounds.strategy import Federation
 
 _POLL_S = 0.2
 

@@ -18,19 +18,19 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.repository import ComponentRepository
 from fl_common.errors import RunFailed
 from fl_common.vocabulary import Integers, Windows
-from fl_server.accounting import TallyByClass
-from fl_server.app import FederatedRun, Row
 from fl_server.cloud.build import Config, home_of
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import Planned, build_run
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
-from fl_server.comparison import Incumbent, write_counts
 from fl_server.incumbents import component_name, find_incumbent
-from fl_server.metrics import RoundMetrics
 from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository
-from fl_server.strategy import RoundReport
+from fl_server.rounds.accounting import TallyByClass
+from fl_server.rounds.app import FederatedRun, Row
+from fl_server.rounds.comparison import Incumbent, write_counts
+from fl_server.rounds.metrics import RoundMetrics
+from fl_server.rounds.strategy import RoundReport
 from models.golden import golden_windows
 from models.nets import build_net, parameters_of
 

@@ -83,7 +83,7 @@ def _check(options: Options) -> None:
 def _parameters(folder: Path | None) -> Parameters | None:
     if folder is None:
         return None
-    from fl_server.checkpoint import load_latest
+    from fl_server.rounds.checkpoint import load_latest
 
     if (checkpoint := load_latest(folder)) is None:
         raise InvalidData(

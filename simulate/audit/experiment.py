@@ -20,8 +20,8 @@ from fl_common.errors import RunFailed
 from fl_common.privacy.accounting import PrivacyPlan, epsilon_of_group
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_common.wire import messages as wire
-from fl_server.app import FederatedRun, Row
-from fl_server.strategy import Federation, RoundReport
+from fl_server.rounds.app import FederatedRun, Row
+from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.audit.attacker import Attacker
 from simulate.audit.canaries import Canaries, WorldWithCanaries

@@ -19,7 +19,7 @@ from fl_client.training import Trainer
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_server.build import build_federation, build_plan
-from fl_server.strategy import Federation
+from fl_server.rounds.strategy import Federation
 from simulate.build import fleet_facts, open_world
 from simulate.egress.planted import PlantedWorld, with_counts
 from simulate.egress.rehearsal import Rehearsal

@@ -15,8 +15,8 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import Parameters
 from fl_common.wire import messages as wire
-from fl_server.app import FederatedRun, Row
-from fl_server.strategy import Federation, RoundReport, ask_roster
+from fl_server.rounds.app import FederatedRun, Row
+from fl_server.rounds.strategy import Federation, RoundReport, ask_roster
 from models.nets import build_net, parameters_of
 from simulate.egress.capture import Capture
 from simulate.egress.planted import CANDIDATE

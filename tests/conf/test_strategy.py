@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from fl_common.vocabulary import LocalUpdate
 from fl_server import aggregation, optimisers
-from fl_server.sampling import ClientSampling
+from fl_server.rounds.sampling import ClientSampling
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EXPECTED = {

@@ -13,10 +13,10 @@ from flwr.superlink.grid import HttpGrid
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from fl_client.federation import trainer
-from fl_server import exchange
 from fl_server.cloud.grid import PatientGrid, _Arriving
 from fl_server.cloud.proxy import FLEET_CALLS
 from fl_server.cloud.superlink import BUNDLE
+from fl_server.rounds import exchange
 from simulate.loopback import identify_process
 
 

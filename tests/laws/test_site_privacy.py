@@ -16,7 +16,7 @@ from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server.aggregation import BadUpdate
 from fl_server.build import FleetFacts, build_plan
-from fl_server.sampling import PoissonSampling
+from fl_server.rounds.sampling import PoissonSampling
 from fl_server.site_privacy import PrivateSum
 from tests import samples
 

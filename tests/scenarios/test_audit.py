@@ -19,8 +19,8 @@ from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, calibrate_noise
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, Windows
 from fl_server.aggregation import WeightedMean
 from fl_server.optimisers import FedAvg
-from fl_server.sampling import ClientSampling
-from fl_server.strategy import Federation, RoundReport
+from fl_server.rounds.sampling import ClientSampling
+from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.__main__ import main
 from simulate.audit import experiment as module

@@ -107,7 +107,7 @@ def test_rays_runtime_ends_with_the_same_parameters(
 
 
 def _weights(folder: Path) -> np.ndarray[Any, Any]:
-    from fl_server.checkpoint import load_latest
+    from fl_server.rounds.checkpoint import load_latest
 
     checkpoint = load_latest(folder / "checkpoints")
     assert checkpoint is not None

@@ -25,8 +25,8 @@ from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
 from fl_common.wire import messages as wire
 from fl_server.aggregation import WeightedMean
 from fl_server.optimisers import FedAvg
-from fl_server.sampling import ClientSampling
-from fl_server.strategy import Federation
+from fl_server.rounds.sampling import ClientSampling
+from fl_server.rounds.strategy import Federation
 from simulate.__main__ import main
 from simulate.egress import command, planted, rehearsal
 from simulate.egress.capture import Capture

@@ -15,12 +15,12 @@ from fl_client.site.participation import Participation, Site, any_plan
 from fl_common.plan import Privacy, RunPlan
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_server.aggregation import WeightedMean
-from fl_server.app import FederatedRun
-from fl_server.evaluation import SiteMetrics, evaluate_on_sites
-from fl_server.exchange import Patience
 from fl_server.optimisers import FedAvg
-from fl_server.sampling import ClientSampling
-from fl_server.strategy import Federation, RoundReport
+from fl_server.rounds.app import FederatedRun
+from fl_server.rounds.evaluation import SiteMetrics, evaluate_on_sites
+from fl_server.rounds.exchange import Patience
+from fl_server.rounds.sampling import ClientSampling
+from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.__main__ import main
 from simulate.loopback import CohortAnswering, LoopbackGrid

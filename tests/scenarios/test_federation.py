@@ -21,10 +21,10 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, Windows
 from fl_server.aggregation import WeightedMean
-from fl_server.app import FederatedRun, build_server_app
 from fl_server.optimisers import FedAvgM
-from fl_server.sampling import ClientSampling
-from fl_server.strategy import Federation, RoundReport
+from fl_server.rounds.app import FederatedRun, build_server_app
+from fl_server.rounds.sampling import ClientSampling
+from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.loopback import run_in_process
 from tests.samples import WINDOW_PRIVACY, plan, windows

@@ -16,8 +16,8 @@ from fl_client.site.participation import Participation, Site, any_plan
 from fl_common.plan import Privacy, RunPlan
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.vocabulary import RefusalReason, Running, ShadowCounts
-from fl_server.exchange import Patience
-from fl_server.shadowing import ShadowMetrics, running_on_sites, shadow_on_sites
+from fl_server.rounds.exchange import Patience
+from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
 from simulate.loopback import CohortAnswering, LoopbackGrid
 from simulate.workers import ThisProcess
 from tests import samples

@@ -23,10 +23,10 @@ from fl_common.privacy.accounting import Spend, epsilon_of
 from fl_common.privacy.site_level import WHOLE_SITE
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_server.aggregation import WeightedMean
-from fl_server.app import FederatedRun, build_server_app
 from fl_server.optimisers import FedAvgM
-from fl_server.sampling import PoissonSampling
-from fl_server.strategy import Federation, RoundReport
+from fl_server.rounds.app import FederatedRun, build_server_app
+from fl_server.rounds.sampling import PoissonSampling
+from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.loopback import run_in_process
 from tests.samples import ADAPTIVE, SITE_PRIVACY, WINDOW_PRIVACY, plan, windows

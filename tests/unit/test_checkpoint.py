@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as arrays
 from fl_common import params
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Parameters
-from fl_server.checkpoint import Checkpoint, check_plan, load_latest, save
+from fl_server.rounds.checkpoint import Checkpoint, check_plan, load_latest, save
 
 PROJECT = Path(__file__).resolve().parents[2]
 FRESH_FOLDER_EACH = settings(
@@ -217,7 +217,7 @@ ENDLESS = """
 import sys
 from pathlib import Path
 import numpy as np
-from fl_server.checkpoint import Checkpoint, save
+from fl_server.rounds.checkpoint import Checkpoint, save
 round_ = 0
 while True:
     round_ += 1

@@ -7,7 +7,7 @@ from flwr.app import Error, Message, RecordDict
 from flwr.common.constant import ErrorCode
 
 from fl_common.wire import messages as wire
-from fl_server.exchange import Exchange, Patience
+from fl_server.rounds.exchange import Exchange, Patience
 from simulate.loopback import identify_process
 
 Reply = Callable[[Message], Message] | None

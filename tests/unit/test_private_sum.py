@@ -23,9 +23,9 @@ from fl_server.aggregation import (
     WeightedMean,
 )
 from fl_server.optimisers import FedAvg
-from fl_server.sampling import ClientSampling, PoissonSampling, Sampling
+from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
+from fl_server.rounds.strategy import Federation
 from fl_server.site_privacy import PrivateSum, moved_clip_norm
-from fl_server.strategy import Federation
 from tests import samples
 from tests.samples import ADAPTIVE, SITE_PRIVACY
 

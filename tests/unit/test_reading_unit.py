@@ -14,7 +14,7 @@ from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import Spend, epsilon_of, epsilon_of_group
 from fl_common.vocabulary import Refusal
-from fl_server.accounting import Tally
+from fl_server.rounds.accounting import Tally
 from tests.samples import WINDOW_PRIVACY, plan
 
 READING = replace(WINDOW_PRIVACY, unit="reading")

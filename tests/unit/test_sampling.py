@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from fl_common.errors import InvalidConfiguration
-from fl_server.sampling import ClientSampling, PoissonSampling
+from fl_server.rounds.sampling import ClientSampling, PoissonSampling
 
 
 class LengthOnly:

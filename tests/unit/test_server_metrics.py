@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fl_server.metrics import RoundMetrics
+from fl_server.rounds.metrics import RoundMetrics
 
 ROW: dict[str, Any] = {
     "round": 3,

@@ -15,9 +15,9 @@ from fl_common.privacy.accounting import NoPrivacy, Spend, epsilon_of
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan, usual_bit_noise
 from fl_common.vocabulary import LocalUpdate, RefusalReason
 from fl_common.wire import messages as wire
-from fl_server.accounting import Tally
 from fl_server.build import FleetFacts, build_plan
 from fl_server.publish import _privacy_spent
+from fl_server.rounds.accounting import Tally
 from tests import samples
 from tests.local_training import local_task, own_net
 from tests.samples import ADAPTIVE, SITE_PRIVACY

@@ -9,8 +9,8 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from fl_common.vocabulary import Parameters
-from fl_server.checkpoint import Checkpoint, check_plan, load_latest, save
-from fl_server.strategy import Federation, Progress, RoundReport
+from fl_server.rounds.checkpoint import Checkpoint, check_plan, load_latest, save
+from fl_server.rounds.strategy import Federation, Progress, RoundReport
 
 Row = dict[str, Any]
 """One round for the records: JSON values only."""

@@ -22,10 +22,10 @@ from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import build_run
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
-from fl_server.exchange import Patience
 from fl_server.incumbents import component_name
 from fl_server.repository.build import load_configuration, open_repository
-from fl_server.shadowing import ShadowMetrics, running_on_sites, shadow_on_sites
+from fl_server.rounds.exchange import Patience
+from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
 
 _POLL_S = 0.2
 

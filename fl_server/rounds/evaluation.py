@@ -16,8 +16,8 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Evaluation, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
-from fl_server.accounting import SPENDS_NOTHING
-from fl_server.exchange import Exchange, Patience
+from fl_server.rounds.accounting import SPENDS_NOTHING
+from fl_server.rounds.exchange import Exchange, Patience
 
 _LEAST_ERRORS = 2.0
 """A noised number of windows below this many standard errors says nothing of a share of it."""

@@ -16,7 +16,7 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Refusal, Running, ShadowCounts
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
-from fl_server.exchange import Exchange, Patience
+from fl_server.rounds.exchange import Exchange, Patience
 
 _NAMES = tuple(field.name for field in fields(ShadowCounts))
 _LEAST_ERRORS = 2.0

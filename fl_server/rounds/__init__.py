@@ -1,0 +1,1 @@
+"""Federated rounds: sampling, questions, folding, evaluation, checkpoints."""
