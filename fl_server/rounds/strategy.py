@@ -20,14 +20,14 @@ from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
-from fl_server.aggregation import Aggregator, BadUpdate, Fold
-from fl_server.optimisers import ServerOptimiser, State
+from fl_server.aggregation.mean import Aggregator, BadUpdate, Fold
+from fl_server.aggregation.private_sum import PrivateSum, check_site_level, start_fold
+from fl_server.optimisers.adaptive import ServerOptimiser, State
 from fl_server.rounds.accounting import SPENDS_NOTHING, Tally
 from fl_server.rounds.comparison import Comparison, Incumbent
 from fl_server.rounds.evaluation import SiteMetrics, evaluate_on_sites
 from fl_server.rounds.exchange import Exchange, Patience
 from fl_server.rounds.sampling import Sampling
-from fl_server.site_privacy import PrivateSum, check_site_level, start_fold
 
 Roster = Callable[[Grid], Sequence[int]]
 """Node identities of the sites in a stable order; may be a lazy sequence."""

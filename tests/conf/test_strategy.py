@@ -9,7 +9,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from fl_common.vocabulary import LocalUpdate
-from fl_server import aggregation, optimisers
+from fl_server.aggregation import mean as aggregation
+from fl_server.optimisers import adaptive as optimisers
 from fl_server.rounds.sampling import ClientSampling
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fl_common.vocabulary import LocalUpdate, Parameters
-from fl_server.aggregation import (
+from fl_server.aggregation.mean import (
     Aggregator,
     BadUpdate,
     CoordinateMedian,

@@ -14,10 +14,10 @@ from fl_common.plan import Instruction
 from fl_common.privacy.accounting import epsilon_of
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
-from fl_server.aggregation import BadUpdate
+from fl_server.aggregation.mean import BadUpdate
+from fl_server.aggregation.private_sum import PrivateSum
 from fl_server.build import FleetFacts, build_plan
 from fl_server.rounds.sampling import PoissonSampling
-from fl_server.site_privacy import PrivateSum
 from tests import samples
 
 SHAPES = {"w": (3,), "b": ()}

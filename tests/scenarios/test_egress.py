@@ -23,8 +23,8 @@ from fl_common.privacy.accounting import epsilon_of
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
 from fl_common.wire import messages as wire
-from fl_server.aggregation import WeightedMean
-from fl_server.optimisers import FedAvg
+from fl_server.aggregation.mean import WeightedMean
+from fl_server.optimisers.adaptive import FedAvg
 from fl_server.rounds.sampling import ClientSampling
 from fl_server.rounds.strategy import Federation
 from simulate.__main__ import main

@@ -7,14 +7,14 @@ import pytest
 
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.vocabulary import Floats, LocalUpdate, Parameters
-from fl_server.aggregation import (
+from fl_server.aggregation.mean import (
     Aggregator,
     BadUpdate,
     CoordinateMedian,
     TrimmedMean,
     WeightedMean,
 )
-from fl_server.optimisers import FedAdam, FedAvg, ServerOptimiser
+from fl_server.optimisers.adaptive import FedAdam, FedAvg, ServerOptimiser
 
 AGGREGATORS: list[Aggregator] = [WeightedMean(), TrimmedMean(share=0.2), CoordinateMedian()]
 MEGABYTE = 2**20

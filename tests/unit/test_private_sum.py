@@ -14,18 +14,18 @@ from fl_common.plan import Privacy
 from fl_common.privacy.noise import FreshDraws
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
-from fl_server import site_privacy
-from fl_server.aggregation import (
+from fl_server.aggregation import private_sum as site_privacy
+from fl_server.aggregation.mean import (
     Aggregator,
     BadUpdate,
     CoordinateMedian,
     TrimmedMean,
     WeightedMean,
 )
-from fl_server.optimisers import FedAvg
+from fl_server.aggregation.private_sum import PrivateSum, moved_clip_norm
+from fl_server.optimisers.adaptive import FedAvg
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation
-from fl_server.site_privacy import PrivateSum, moved_clip_norm
 from tests import samples
 from tests.samples import ADAPTIVE, SITE_PRIVACY
 

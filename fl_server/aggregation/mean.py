@@ -2,7 +2,7 @@
 
 An aggregator starts one fold a round. Each update is checked as a whole before any of it counts,
 so a site whose update is unusable is left out and can't poison the others. The result is a change
-of parameters; ``fl_server.optimisers`` turns it into the next global parameters.
+of parameters; ``fl_server.optimisers.adaptive`` turns it into the next global parameters.
 """
 
 import math

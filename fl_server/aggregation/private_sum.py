@@ -19,7 +19,7 @@ from fl_common.plan import Privacy, RunPlan
 from fl_common.privacy.noise import FreshDraws, check_standard_normal, system_normals
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import Floats, LocalUpdate, Parameters
-from fl_server.aggregation import (
+from fl_server.aggregation.mean import (
     Aggregator,
     BadUpdate,
     Doubles,

@@ -1,0 +1,1 @@
+"""Aggregators: from the updates of one round to their mean change."""

@@ -1,0 +1,1 @@
+"""Server optimisers: from the mean change of a round to the next global parameters."""
