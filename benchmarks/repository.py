@@ -32,9 +32,7 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.slots import Slot
 from fl_common.components.description import Component, Kind
 from fl_common.components.reader import Limits, Reader
-from fl_common.components.repository import ComponentRepository
 from fl_common.vocabulary import Floats, NetSpec, Task
-from fl_server.promotion import promote
 from fl_server.repository.build import (
     build_limits,
     build_repository,
@@ -42,6 +40,8 @@ from fl_server.repository.build import (
     default_keys,
     load_configuration,
 )
+from fl_server.repository.promotion import promote
+from fl_server.repository.store.repository import ComponentRepository
 from models.export import export_onnx
 from models.lineage import Lineage
 from models.nets import build_net

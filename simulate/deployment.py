@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.components.description import Component
-from fl_common.components.repository import ComponentRepository
 from fl_common.errors import RunFailed
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.children import Restarting
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.serving import Front, Settings, make_own
+from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.app import FederatedRun
 from simulate.serving import Served, read_served
 

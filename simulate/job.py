@@ -15,14 +15,14 @@ from omegaconf import OmegaConf
 from fl_client.training.checks import why_not_under
 from fl_common import params
 from fl_common.components.description import Component
-from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Task
 from fl_server.build import build_federation, build_plan, check_sampling
-from fl_server.incumbents import component_name, find_incumbent
-from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository
+from fl_server.repository.incumbents import component_name, find_incumbent
+from fl_server.repository.publication import publish_component, publish_model
+from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.app import FederatedRun, Row, build_server_app
 from fl_server.rounds.comparison import Incumbent, write_counts
 from fl_server.rounds.strategy import Roster, RoundReport, ask_roster

@@ -14,11 +14,11 @@ import pytest
 from tuf.api.metadata import Metadata
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.keys import KeyRing
-from fl_common.components.metadata import SignedFolder, Signers
 from fl_common.components.reader import Limits, Reader
-from fl_common.components.repository import ComponentRepository, Settings
 from fl_common.errors import ComponentError
+from fl_server.repository.store.keys import KeyRing
+from fl_server.repository.store.metadata import SignedFolder, Signers
+from fl_server.repository.store.repository import ComponentRepository, Settings
 
 LIMITS = Limits(timeout_s=20, bytes_per_second=10, manifest_bytes=100_000, component_bytes=10**7)
 EXPIRY_DAYS = {

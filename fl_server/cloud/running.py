@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.repository import ComponentRepository
 from fl_common.errors import RunFailed
 from fl_common.vocabulary import Integers, Windows
 from fl_server.cloud.build import Config, home_of
@@ -23,9 +22,10 @@ from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import Planned, build_run
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
-from fl_server.incumbents import component_name, find_incumbent
-from fl_server.publish import publish_component, publish_model
 from fl_server.repository.build import open_repository
+from fl_server.repository.incumbents import component_name, find_incumbent
+from fl_server.repository.publication import publish_component, publish_model
+from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.accounting import TallyByClass
 from fl_server.rounds.app import FederatedRun, Row
 from fl_server.rounds.comparison import Incumbent, write_counts

@@ -10,8 +10,6 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.observations import RUNNING, SHADOW, Observation, observe
-from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import locked
 from fl_common.plan import RunPlan
@@ -22,8 +20,10 @@ from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import build_run
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
-from fl_server.incumbents import component_name
 from fl_server.repository.build import load_configuration, open_repository
+from fl_server.repository.incumbents import component_name
+from fl_server.repository.store.observations import RUNNING, SHADOW, Observation, observe
+from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.exchange import Patience
 from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
 

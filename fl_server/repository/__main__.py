@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
-from fl_server.repository.exchanging import IMPORT, PULL_OCI, PUSH_OCI
-from fl_server.repository.getting import GET
-from fl_server.repository.keeping import GC, KEYS, REFRESH
-from fl_server.repository.options import Command
-from fl_server.repository.promoting import CHECK, PROMOTE, RETIRE, ROLLBACK
-from fl_server.repository.views import LIST, LOG, SHOW, VERIFY
-from fl_server.repository.writing import ADD, INIT
+from fl_server.repository.commands.add import ADD, INIT
+from fl_server.repository.commands.get import GET
+from fl_server.repository.commands.options import Command
+from fl_server.repository.commands.promotion import CHECK, PROMOTE, RETIRE, ROLLBACK
+from fl_server.repository.commands.transfer import IMPORT, PULL_OCI, PUSH_OCI
+from fl_server.repository.commands.upkeep import GC, KEYS, REFRESH
+from fl_server.repository.commands.views import LIST, LOG, SHOW, VERIFY
 
 COMMANDS: Sequence[Command] = (
     INIT, KEYS, ADD, LIST, SHOW, CHECK, VERIFY, PROMOTE, ROLLBACK, RETIRE, LOG, REFRESH, GC,

@@ -10,12 +10,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from fl_common.components.keys import KeyRing
-from fl_common.components.metadata import Signers
 from fl_common.components.reader import Limits
-from fl_common.components.repository import ComponentRepository, Settings
 from fl_common.errors import InvalidConfiguration
-from fl_server.gates.device import DeviceClass
+from fl_server.repository.gates.device import DeviceClass
+from fl_server.repository.store.keys import KeyRing
+from fl_server.repository.store.metadata import Signers
+from fl_server.repository.store.repository import ComponentRepository, Settings
 
 Node = Mapping[str, Any]
 """A part of the configuration."""

@@ -4,10 +4,10 @@ import pytest
 
 from fl_client.components.canary import is_canary
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.statements import Verdict
 from fl_common.errors import InvalidConfiguration
-from fl_server.promotion import promote, rollback
-from fl_server.repository.lives import life
+from fl_server.repository.commands.history import life
+from fl_server.repository.promotion import promote, rollback
+from fl_server.repository.store.statements import Verdict
 from tests.repositories import World
 from tests.sites import NAME, added, site
 

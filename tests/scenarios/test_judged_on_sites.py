@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from fl_client.ledger.ledger import Ledger
-from fl_common.components.contents import parameters_path
 from fl_common.components.description import Kind, Stage
 from fl_server.repository.__main__ import main as repository_main
 from fl_server.repository.build import build_repository, default_keys, load_configuration
+from fl_server.repository.store.contents import parameters_path
 from simulate.__main__ import main as simulate_main
 
 SITES, NOISE = 4, 0.5

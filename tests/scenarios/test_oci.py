@@ -18,9 +18,9 @@ import pytest
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration, RepositoryUnreachable, UpdateRefused
-from fl_server import modelpack
-from fl_server.oci import MANIFEST_TYPE, Login, Reference, Registry
 from fl_server.repository.__main__ import main
+from fl_server.repository.oci import modelpack
+from fl_server.repository.oci.registry import MANIFEST_TYPE, Login, Reference, Registry
 from tests.model_files import published
 from tests.repositories import World
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import TargetFile
 
-from fl_common.components.archive import content_of
-from fl_common.components.contents import content_path
 from fl_common.components.description import Component, Kind, Stage, target_path
 from fl_common.errors import InvalidData, UpdateRefused
 from fl_common.files import write_whole
+from fl_server.repository.store.archive import content_of
+from fl_server.repository.store.contents import content_path
 from tests.repositories import World
 
 

@@ -9,11 +9,11 @@ from tuf.api.exceptions import (
 from tuf.api.metadata import TargetFile
 
 from fl_common.components.description import Component, ContentFile, Kind, Stage
-from fl_common.components.keys import KeyRing
 from fl_common.components.reader import Reader
-from fl_common.components.repository import ComponentRepository, Settings
-from fl_common.components.upkeep import replace_keys
 from fl_common.errors import InvalidConfiguration
+from fl_server.repository.store.keys import KeyRing
+from fl_server.repository.store.repository import ComponentRepository, Settings
+from fl_server.repository.store.upkeep import replace_keys
 from tests.repositories import (
     EXPIRY_DAYS,
     World,

@@ -10,13 +10,13 @@ import pytest
 
 from fl_common.components.description import Component, ContentFile, Kind
 from fl_common.plan import RunPlan
-from fl_server.checking import RUN
-from fl_server.gates import NAMES
-from fl_server.gates.accuracy import NoisedCounts, accuracy
-from fl_server.gates.device import DeviceClass, latency, size
-from fl_server.gates.model import golden, interface, parity
-from fl_server.gates.papers import licence, privacy
-from fl_server.publish import publish_component, publish_model
+from fl_server.repository.gates import NAMES
+from fl_server.repository.gates.accuracy import NoisedCounts, accuracy
+from fl_server.repository.gates.device import DeviceClass, latency, size
+from fl_server.repository.gates.model import golden, interface, parity
+from fl_server.repository.gates.papers import licence, privacy
+from fl_server.repository.publication import publish_component, publish_model
+from fl_server.repository.verification import RUN
 from models.nets import build_net, parameters_of
 from tests import samples
 from tests.repositories import World

@@ -14,13 +14,13 @@ import pytest
 from onnx import TensorProto, helper
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.statements import Verdict
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_server.checking import Evidence, check
-from fl_server.gates import imported
-from fl_server.gates.function import describe_function
-from fl_server.promotion import promote, required_gates
 from fl_server.repository.build import build_device, load_configuration
+from fl_server.repository.gates import imported
+from fl_server.repository.gates.function import describe_function
+from fl_server.repository.promotion import promote, required_gates
+from fl_server.repository.store.statements import Verdict
+from fl_server.repository.verification import Evidence, check
 from models.example import Example
 from tests.model_files import published
 from tests.repositories import World

@@ -14,7 +14,6 @@ import pytest
 from fl_common.components.description import Kind, Stage
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Parameters
-from fl_server.publish import publish_component, publish_model
 from fl_server.repository.__main__ import COMMANDS, main
 from fl_server.repository.build import (
     build_repository,
@@ -22,6 +21,7 @@ from fl_server.repository.build import (
     load_configuration,
     open_repository,
 )
+from fl_server.repository.publication import publish_component, publish_model
 from fl_server.rounds.checkpoint import Checkpoint, save
 from models.nets import build_net, parameters_of
 from tests import samples

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.keys import KeyRing
-from fl_common.components.repository import ComponentRepository, Settings
-from fl_common.components.statements import Event, Verdict
-from fl_common.components.upkeep import collect_garbage, refresh, standing, states
 from fl_common.errors import InvalidConfiguration, UpdateRefused
-from fl_server.promotion import promote, retire, rollback
-from fl_server.repository.lives import life
+from fl_server.repository.commands.history import life
+from fl_server.repository.promotion import promote, retire, rollback
+from fl_server.repository.store.keys import KeyRing
+from fl_server.repository.store.repository import ComponentRepository, Settings
+from fl_server.repository.store.statements import Event, Verdict
+from fl_server.repository.store.upkeep import collect_garbage, refresh, standing, states
 from tests.repositories import EXPIRY_DAYS, World, take
 
 MODEL, PRODUCTION = Kind.MODEL, Stage.PRODUCTION

@@ -16,7 +16,7 @@ from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan, usua
 from fl_common.vocabulary import LocalUpdate, RefusalReason
 from fl_common.wire import messages as wire
 from fl_server.build import FleetFacts, build_plan
-from fl_server.publish import _privacy_spent
+from fl_server.repository.publication import _privacy_spent
 from fl_server.rounds.accounting import Tally
 from tests import samples
 from tests.local_training import local_task, own_net

@@ -14,7 +14,7 @@ from typing import Any
 
 from fl_common.components.description import MANIFEST, Component, Kind, check_paths
 from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
-from fl_server.oci import MANIFEST_TYPE, Registry
+from fl_server.repository.oci.registry import MANIFEST_TYPE, Registry
 
 ARTIFACT_TYPE = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.cncf.model.config.v1+json"

@@ -36,9 +36,9 @@ from tuf.api.serialization.json import JSONSerializer
 from tuf.repository import Repository
 
 from fl_common.components.description import Stage
-from fl_common.components.keys import KeyRing
 from fl_common.errors import InvalidConfiguration, UpdateRefused
 from fl_common.files import write_all, write_whole
+from fl_server.repository.store.keys import KeyRing
 
 GATES = "gates"
 BINS_BITS = 4

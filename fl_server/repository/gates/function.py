@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.functions import FunctionSpec, fixed_predictions, found_on
-from fl_server.gates import Finding
+from fl_server.repository.gates import Finding
 
 
 def describe_function(file: Path, allowed: Collection[str]) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from typing import Any
 from securesystemslib.signer import Key
 from tuf.api.metadata import TargetFile
 
-from fl_common.components.contents import described, keep_content
 from fl_common.components.description import (
     Component,
     Entry,
@@ -34,9 +33,12 @@ from fl_common.components.description import (
     check_manifest,
     target_path,
 )
-from fl_common.components.keys import KeyRing
-from fl_common.components.metadata import GATES, Clock, SignedFolder, Signers
-from fl_common.components.statements import (
+from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
+from fl_common.files import locked, sha256_of, write_whole
+from fl_server.repository.store.contents import described, keep_content
+from fl_server.repository.store.keys import KeyRing
+from fl_server.repository.store.metadata import GATES, Clock, SignedFolder, Signers
+from fl_server.repository.store.statements import (
     STATEMENT_TYPE,
     Event,
     Verdict,
@@ -45,8 +47,6 @@ from fl_common.components.statements import (
     sign,
     sign_event,
 )
-from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
-from fl_common.files import locked, sha256_of, write_whole
 
 FORMER_KEYS = "x-former-keys"
 """Field of the targets role: public keys by role and identity that were replaced."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from fl_server.gates import AGAINST, Finding
+from fl_server.repository.gates import AGAINST, Finding
 
 _FAR = 5.0
 """Standard errors by which the numbers of the same windows differ less than once in a million."""

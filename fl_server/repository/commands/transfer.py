@@ -5,15 +5,10 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fl_common.components.contents import content_path
 from fl_common.components.description import MANIFEST, Component, Kind, Stage
-from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_server import modelpack
-from fl_server.oci import Login, Reference, Registry
-from fl_server.promotion import check_content
 from fl_server.repository.build import build_limits
-from fl_server.repository.options import (
+from fl_server.repository.commands.options import (
     Command,
     Options,
     add_stage,
@@ -21,6 +16,11 @@ from fl_server.repository.options import (
     repository_of,
     say,
 )
+from fl_server.repository.oci import modelpack
+from fl_server.repository.oci.registry import Login, Reference, Registry
+from fl_server.repository.promotion import check_content
+from fl_server.repository.store.contents import content_path
+from fl_server.repository.store.repository import ComponentRepository
 
 _USER, _PASSWORD = "FL_OCI_USER", "FL_OCI_PASSWORD"
 _OWN_MACHINE = ("localhost", "127.0.0.1")
@@ -112,7 +112,7 @@ def _add_foreign(
     files: dict[str, Path],
 ) -> Component:
     """Add what someone else pushed, as a third party's model that comes from the reference."""
-    from fl_server.third_party import as_component  # onnx: for these alone
+    from fl_server.repository.third_party import as_component  # onnx: for these alone
 
     licences = artifact.descriptor.get("licenses") or []
     licence = options.licence or (licences[0] if licences else None)
@@ -163,7 +163,7 @@ def _add_example(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(options: Options) -> None:
-    from fl_server.third_party import as_component  # onnx: for this command alone
+    from fl_server.repository.third_party import as_component  # onnx: for this command alone
 
     if not options.path.is_file() or options.path.suffix != ".onnx":
         raise InvalidData(f"{options.path}", "is no .onnx file", "Give a model in one ONNX file")

@@ -14,14 +14,14 @@ from zipfile import BadZipFile
 import numpy as np
 
 from fl_common import params
-from fl_common.components.contents import content_path, parameters_path
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.repository import ComponentRepository
 from fl_common.errors import BadInput
 from fl_common.files import write_whole
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import NetSpec, Parameters
-from fl_server.promotion import check_content
+from fl_server.repository.promotion import check_content
+from fl_server.repository.store.contents import content_path, parameters_path
+from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.comparison import Incumbent
 from models.lineage import read_metadata
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tuf.api.metadata import TOP_LEVEL_ROLE_NAMES, Root, SuccinctRoles, Targets
 
-from fl_common.components.contents import content_path, parameters_path
 from fl_common.components.description import Stage
-from fl_common.components.metadata import GATES
-from fl_common.components.repository import FORMER_KEYS, ComponentRepository
-from fl_common.components.statements import Event
 from fl_common.errors import InvalidConfiguration
+from fl_server.repository.store.contents import content_path, parameters_path
+from fl_server.repository.store.metadata import GATES
+from fl_server.repository.store.repository import FORMER_KEYS, ComponentRepository
+from fl_server.repository.store.statements import Event
 
 _ONLINE = ("snapshot", "timestamp")
 _IN_USE = timedelta(days=1)

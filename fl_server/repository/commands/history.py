@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.observations import RUNNING, SHADOW, observations
-from fl_common.components.repository import ComponentRepository
-from fl_common.components.statements import Event, Verdict
+from fl_server.repository.store.observations import RUNNING, SHADOW, observations
+from fl_server.repository.store.repository import ComponentRepository
+from fl_server.repository.store.statements import Event, Verdict
 
 _INDENT = "    "
 _NAMED = 10

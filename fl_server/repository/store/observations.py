@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fl_common.components.metadata import GATES
-from fl_common.components.repository import ComponentRepository
-from fl_common.components.statements import opened, sign
 from fl_common.errors import UpdateRefused
 from fl_common.files import write_whole
+from fl_server.repository.store.metadata import GATES
+from fl_server.repository.store.repository import ComponentRepository
+from fl_server.repository.store.statements import opened, sign
 
 OBSERVATION_TYPE = "application/vnd.join-the-dots.observation+json"
 RUNNING, SHADOW = "running", "shadow"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fl_common.components.description import Component
-from fl_server.gates import Finding
+from fl_server.repository.gates import Finding
 
 _SHARE = 95
 

@@ -8,7 +8,7 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
 from fl_server.repository.build import build_limits
-from fl_server.repository.options import (
+from fl_server.repository.commands.options import (
     Command,
     Options,
     add_address,

@@ -10,7 +10,7 @@ import torch
 from fl_common import params
 from fl_common.components.description import Component
 from fl_common.vocabulary import Floats, NetSpec, Parameters, Task
-from fl_server.gates import AGAINST, Finding
+from fl_server.repository.gates import AGAINST, Finding
 from models.golden import golden_windows, open_model, probabilities_of
 from models.lineage import read_metadata
 from models.nets import build_net, load_parameters

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from fl_server.gates import Finding
+from fl_server.repository.gates import Finding
 
 SECURE = "operating system"
 """What a description says of noise that nobody can repeat."""

@@ -6,22 +6,11 @@ import time
 from pathlib import Path
 
 from fl_common.components.description import Component, Stage
-from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Parameters
-from fl_server import gates
-from fl_server.gates.accuracy import NoisedCounts
-from fl_server.promotion import (
-    candidate,
-    promote,
-    required_gates,
-    retire,
-    rollback,
-    standing_verdicts,
-    unmet,
-)
+from fl_server.repository import gates
 from fl_server.repository.build import build_device
-from fl_server.repository.options import (
+from fl_server.repository.commands.options import (
     Command,
     Options,
     add_component,
@@ -32,7 +21,18 @@ from fl_server.repository.options import (
     repository_of,
     say,
 )
-from fl_server.repository.views import verdict_table
+from fl_server.repository.commands.views import verdict_table
+from fl_server.repository.gates.accuracy import NoisedCounts
+from fl_server.repository.promotion import (
+    candidate,
+    promote,
+    required_gates,
+    retire,
+    rollback,
+    standing_verdicts,
+    unmet,
+)
+from fl_server.repository.store.repository import ComponentRepository
 
 
 def _candidate(repository: ComponentRepository, options: Options) -> Component:
@@ -56,7 +56,7 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: Options) -> None:
-    from fl_server.checking import Evidence, check  # torch: for this command alone
+    from fl_server.repository.verification import Evidence, check  # torch: for this command alone
 
     repository, config = repository_of(options), configuration(options)
     component = _candidate(repository, options)

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from fl_common.components.description import Component, Kind
-from fl_common.components.repository import ComponentRepository
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS, NoPrivacy
 from fl_common.vocabulary import Parameters, Windows
-from fl_server.incumbents import component_name, keep_parameters
+from fl_server.repository.incumbents import component_name, keep_parameters
+from fl_server.repository.store.repository import ComponentRepository
 from models.export import ExportProof, export_onnx
 from models.golden import golden_windows
 from models.lineage import Lineage

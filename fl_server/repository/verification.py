@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fl_common.components.contents import content_path
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.repository import ComponentRepository
-from fl_common.components.statements import Verdict
 from fl_common.errors import InvalidData
 from fl_common.functions import FUNCTION_FILE
 from fl_common.vocabulary import Parameters
-from fl_server.gates import AGAINST, Finding, function, imported
-from fl_server.gates.accuracy import NoisedCounts, accuracy
-from fl_server.gates.device import DeviceClass, latency, size
-from fl_server.gates.model import golden, interface, parity
-from fl_server.gates.papers import licence, privacy, requires
-from fl_server.promotion import check_content
+from fl_server.repository.gates import AGAINST, Finding, function, imported
+from fl_server.repository.gates.accuracy import NoisedCounts, accuracy
+from fl_server.repository.gates.device import DeviceClass, latency, size
+from fl_server.repository.gates.model import golden, interface, parity
+from fl_server.repository.gates.papers import licence, privacy, requires
+from fl_server.repository.promotion import check_content
+from fl_server.repository.store.contents import content_path
+from fl_server.repository.store.repository import ComponentRepository
+from fl_server.repository.store.statements import Verdict
 from models.example import EXAMPLE, Example
 from models.golden import model_run
 
@@ -187,7 +187,7 @@ RUN: Mapping[str, Callable[[Case], Finding | str]] = {
         case.component.description.get("requires", []), case.in_production
     ),
 }
-"""Each gate of ``fl_server.gates.NAMES``, with what it judges taken from the case."""
+"""Each gate of ``fl_server.repository.gates.NAMES``, with what it judges taken from the case."""
 
 
 def _check_counts(case: Case) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fl_common.components.contents import content_path
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.repository import ComponentRepository
-from fl_common.components.statements import Verdict
-from fl_common.components.upkeep import standing
 from fl_common.errors import InvalidConfiguration
 from fl_common.files import sha256_of
-from fl_server.gates import AGAINST
+from fl_server.repository.gates import AGAINST
+from fl_server.repository.store.contents import content_path
+from fl_server.repository.store.repository import ComponentRepository
+from fl_server.repository.store.statements import Verdict
+from fl_server.repository.store.upkeep import standing
 
 
 def promote(

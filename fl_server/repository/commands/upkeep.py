@@ -5,10 +5,9 @@ import argparse
 from rich.table import Table
 from rich.text import Text
 
-from fl_common.components.upkeep import collect_garbage, refresh, replace_keys, states
 from fl_common.errors import InvalidConfiguration
 from fl_server.repository.build import now
-from fl_server.repository.options import (
+from fl_server.repository.commands.options import (
     Command,
     Options,
     configuration,
@@ -17,6 +16,7 @@ from fl_server.repository.options import (
     repository_of,
     say,
 )
+from fl_server.repository.store.upkeep import collect_garbage, refresh, replace_keys, states
 
 _ROLES = ("root", "targets", "testing", "production", "gates", "snapshot", "timestamp")
 

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from fl_common.components.description import Kind, Stage
-from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration
 from fl_server.repository.build import build_repository, default_keys, load_configuration
+from fl_server.repository.store.repository import ComponentRepository
 
 Options = argparse.Namespace
 

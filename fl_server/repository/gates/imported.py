@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fl_server.gates import Finding
+from fl_server.repository.gates import Finding
 from models.example import Arrays, Example, by_reference, by_runtime, largest_difference
 
 

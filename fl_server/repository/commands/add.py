@@ -6,22 +6,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fl_common.components.archive import content_of
-from fl_common.components.contents import content_path, parameters_path
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.repository import ComponentRepository
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.files import write_whole
 from fl_common.functions import FUNCTION_FILE
-from fl_server.gates.function import describe_function
-from fl_server.promotion import check_content
 from fl_server.repository.build import (
     build_limits,
     build_repository,
     build_signers,
     default_keys,
 )
-from fl_server.repository.options import (
+from fl_server.repository.commands.options import (
     Command,
     Options,
     configuration,
@@ -29,6 +24,11 @@ from fl_server.repository.options import (
     repository_of,
     say,
 )
+from fl_server.repository.gates.function import describe_function
+from fl_server.repository.promotion import check_content
+from fl_server.repository.store.archive import content_of
+from fl_server.repository.store.contents import content_path, parameters_path
+from fl_server.repository.store.repository import ComponentRepository
 
 
 def _init(options: Options) -> None:

@@ -11,12 +11,9 @@ from rich.text import Text
 
 from fl_common.components.description import Component, Entry, Stage
 from fl_common.components.reader import Reader
-from fl_common.components.repository import ComponentRepository
-from fl_common.components.statements import Verdict
-from fl_server.promotion import candidate, newest
 from fl_server.repository.build import build_limits
-from fl_server.repository.lives import life
-from fl_server.repository.options import (
+from fl_server.repository.commands.history import life
+from fl_server.repository.commands.options import (
     Command,
     Options,
     add_address,
@@ -28,6 +25,9 @@ from fl_server.repository.options import (
     repository_of,
     say,
 )
+from fl_server.repository.promotion import candidate, newest
+from fl_server.repository.store.repository import ComponentRepository
+from fl_server.repository.store.statements import Verdict
 
 _DIGITS = 12
 
