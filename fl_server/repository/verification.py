@@ -13,7 +13,7 @@ from fl_server.repository.gates import AGAINST, Finding, function, imported
 from fl_server.repository.gates.accuracy import NoisedCounts, accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
-from fl_server.repository.gates.papers import licence, privacy, requires
+from fl_server.repository.gates.provenance import licence, privacy, requires
 from fl_server.repository.promotion import check_content
 from fl_server.repository.store.contents import content_path
 from fl_server.repository.store.repository import ComponentRepository

@@ -14,7 +14,7 @@ from fl_server.repository.gates import NAMES
 from fl_server.repository.gates.accuracy import NoisedCounts, accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
-from fl_server.repository.gates.papers import licence, privacy
+from fl_server.repository.gates.provenance import licence, privacy
 from fl_server.repository.publication import publish_component, publish_model
 from fl_server.repository.verification import RUN
 from models.nets import build_net, parameters_of
