@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.environments import ROOT
-from simulate.results import write_text
+from simulate.report.results import write_text
 
 FOLDER = ROOT / ".bench"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.environments import ROOT
 from benchmarks.machine import Facts
-from simulate.results import write_text
+from simulate.report.results import write_text
 
 KEPT = ROOT / "benchmarks" / "privacy.json"
 PAGE = ROOT / "docs" / "privacy-table.md"

@@ -35,7 +35,7 @@ from benchmarks.privacy_results import (
 )
 from benchmarks.privacy_runs import command, run, trial
 from fl_common.errors import BadInput
-from simulate.results import write_text
+from simulate.report.results import write_text
 
 LIMITS = (8.0, 4.0, 2.0, 1.0)
 SEEDS = (0, 1, 2)

@@ -39,9 +39,9 @@ from simulate.home import Home  # noqa: E402
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def _job(config: DictConfig) -> None:
-    from simulate.console import Console, standard_output
+    from simulate.engines.live.command import live
     from simulate.job import Job
-    from simulate.live.command import live
+    from simulate.report.console import Console, standard_output
 
     context = HydraConfig.get()
     brief = context.mode == RunMode.MULTIRUN
@@ -60,7 +60,7 @@ def _job(config: DictConfig) -> None:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="audit")
 def _audit(config: DictConfig) -> None:
     from simulate.audit.command import audit
-    from simulate.console import standard_output
+    from simulate.report.console import standard_output
 
     with _one_line_errors():
         _exit_if(audit(_values(config), _home(), standard_output()))
@@ -68,8 +68,8 @@ def _audit(config: DictConfig) -> None:
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="egress")
 def _egress(config: DictConfig) -> None:
-    from simulate.console import standard_output
     from simulate.egress.command import egress
+    from simulate.report.console import standard_output
 
     with _one_line_errors():
         _exit_if(egress(_values(config), _home(), standard_output()))
@@ -77,7 +77,7 @@ def _egress(config: DictConfig) -> None:
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="play")
 def _play(config: DictConfig) -> None:
-    from simulate.live.play import play
+    from simulate.engines.live.play import play
 
     with _one_line_errors():
         play(_values(config))

@@ -36,13 +36,13 @@ from simulate.build import (
     open_world,
     prepare_fleet,
 )
-from simulate.console import Console
+from simulate.engines.loopback import run_in_process
+from simulate.engines.memory import keep_freed_memory
+from simulate.engines.ray import run_on_ray
 from simulate.home import Home
-from simulate.loopback import run_in_process
-from simulate.memory import keep_freed_memory
-from simulate.ray_engine import run_on_ray
-from simulate.report import write_report
-from simulate.results import (
+from simulate.report.console import Console
+from simulate.report.page import write_report
+from simulate.report.results import (
     Ending,
     Outcome,
     RoundLog,
@@ -54,7 +54,7 @@ from simulate.results import (
 from simulate.world import TestSet, World
 
 if TYPE_CHECKING:
-    from simulate.deployment import Deployment
+    from simulate.engines.deployment.fleet import Deployment
 
 Config = Mapping[str, Any]
 
@@ -142,7 +142,10 @@ class Job:
         """
         engine = self.config["engine"]
         if engine["name"] == "deployment":
-            from simulate.deployment import Fleet, deployed  # a second that others are spared
+            from simulate.engines.deployment.fleet import (  # a second that others are spared
+                Fleet,
+                deployed,
+            )
 
             trainer, name = self._yaml("training", "trainer"), run.federation.plan.task.name
             fleet = Fleet(

@@ -8,7 +8,7 @@ import numpy as np
 from fl_common.components.description import Component, Kind
 from fl_common.plan import Privacy, RunPlan
 from fl_common.vocabulary import NetSpec
-from simulate.results import Ending, Outcome, RoundResult, summarise
+from simulate.report.results import Ending, Outcome, RoundResult, summarise
 from tests import samples
 
 ENDING = Ending(

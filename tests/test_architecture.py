@@ -24,7 +24,7 @@ MAY_IMPORT = {
 """Packages of ours that each may import, beside itself."""
 
 ONLY_IN = {
-    "aiomqtt": ("fl_client/*", "simulate/live/*"),
+    "aiomqtt": ("fl_client/*", "simulate/engines/live/*"),
     "flwr": (
         "fl_client/app.py",
         "fl_client/federation/*",
@@ -40,8 +40,8 @@ ONLY_IN = {
         "fl_server/rounds/exchange.py",
         "fl_server/rounds/shadow.py",
         "fl_server/rounds/strategy.py",
-        "simulate/loopback.py",
-        "simulate/ray_engine.py",
+        "simulate/engines/loopback.py",
+        "simulate/engines/ray.py",
     ),
     "google": ("fl_client/inference/server.py",),
     "grpc": ("fl_client/inference/server.py",),
@@ -52,7 +52,7 @@ ONLY_IN = {
     "paho": ("fl_client/*",),
     "plotly": ("simulate/*",),
     "pyarrow": ("simulate/*",),
-    "ray": ("simulate/ray_engine.py",),
+    "ray": ("simulate/engines/ray.py",),
     "tuf": ("fl_common/components/*",),
 }
 """Libraries that are kept behind few files, so that a new version of one touches these alone."""

@@ -27,9 +27,9 @@ from simulate.audit.attacker import Attacker
 from simulate.audit.canaries import Canaries, WorldWithCanaries
 from simulate.audit.guesses import GuessRule, findings
 from simulate.audit.report import Audit
+from simulate.engines.observed import observed_grid
 from simulate.fleet import Fleet
 from simulate.home import Home
-from simulate.observed import observed_grid
 from simulate.world import World
 
 _COHORT_MIB = 64

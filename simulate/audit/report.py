@@ -12,8 +12,8 @@ from rich.text import Text
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS, PrivacyPlan
 from simulate.audit.guesses import Finding, GuessRule, best
-from simulate.results import net_name, versions, write_summary
-from simulate.wording import SEEDED_NOISE, counted
+from simulate.report.results import net_name, versions, write_summary
+from simulate.report.wording import SEEDED_NOISE, counted
 
 METHOD = (
     "Steinke, Nasr and Jagielski 2023 (one run), theorem 5.2; union bound over the shares guessed"

@@ -20,8 +20,8 @@ from fl_server.rounds.strategy import Federation, RoundReport, ask_roster
 from models.nets import build_net, parameters_of
 from simulate.egress.capture import Capture
 from simulate.egress.planted import CANDIDATE
-from simulate.loopback import LoopbackGrid
-from simulate.observed import observed_grid
+from simulate.engines.loopback import LoopbackGrid
+from simulate.engines.observed import observed_grid
 
 _COHORT_MIB = 0
 """A device is a cohort of one: no site's trouble takes another's answer with it."""

@@ -9,9 +9,9 @@ from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.task_identity import TaskIdentity
 
-from simulate import loopback
-from simulate.loopback import CohortAnswering, LoopbackGrid
-from simulate.workers import ThisProcess
+from simulate.engines import loopback
+from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.workers import ThisProcess
 
 
 class Echo(ClientApp):

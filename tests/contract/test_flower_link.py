@@ -17,7 +17,7 @@ from fl_server.cloud.grid import PatientGrid, _Arriving
 from fl_server.cloud.proxy import FLEET_CALLS
 from fl_server.cloud.superlink import BUNDLE
 from fl_server.rounds import exchange
-from simulate.loopback import identify_process
+from simulate.engines.loopback import identify_process
 
 
 def content(value: float) -> RecordDict:

@@ -30,8 +30,8 @@ from fl_common.privacy.evaluation import EvaluationPlan, held_out_block
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 from fl_common.wire import messages as wire
 from models.nets import build_net, parameters_of
-from simulate.loopback import CohortAnswering, LoopbackGrid
-from simulate.workers import ThisProcess
+from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.workers import ThisProcess
 from tests import samples
 
 TRAINER = {"_target_": "fl_client.training.cohort.CohortTrainer", "memory_budget_mib": 64}

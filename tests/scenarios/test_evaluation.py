@@ -23,8 +23,8 @@ from fl_server.rounds.sampling import ClientSampling
 from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.__main__ import main
-from simulate.loopback import CohortAnswering, LoopbackGrid
-from simulate.workers import ThisProcess
+from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.workers import ThisProcess
 from tests import samples
 from tests.box import trainer_of
 

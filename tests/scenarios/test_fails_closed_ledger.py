@@ -22,7 +22,7 @@ from fl_common.errors import LedgerError
 from fl_common.privacy.accounting import PrivacyPlan, epsilon_of
 from fl_common.vocabulary import Refusal, RefusalReason, Windows
 from simulate.__main__ import main
-from simulate.loopback import LoopbackGrid
+from simulate.engines.loopback import LoopbackGrid
 from tests import samples
 from tests.box import KINDS, SITE, Box, device_plan, trainer_of
 from tests.disk import fill, small_disk

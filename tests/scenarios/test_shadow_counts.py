@@ -18,8 +18,8 @@ from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.vocabulary import RefusalReason, Running, ShadowCounts
 from fl_server.rounds.exchange import Patience
 from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
-from simulate.loopback import CohortAnswering, LoopbackGrid
-from simulate.workers import ThisProcess
+from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.workers import ThisProcess
 from tests import samples
 from tests.box import trainer_of
 

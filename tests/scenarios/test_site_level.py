@@ -28,7 +28,7 @@ from fl_server.rounds.app import FederatedRun, build_server_app
 from fl_server.rounds.sampling import PoissonSampling
 from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
-from simulate.loopback import run_in_process
+from simulate.engines.loopback import run_in_process
 from tests.samples import ADAPTIVE, SITE_PRIVACY, WINDOW_PRIVACY, plan, windows
 
 SITES = SITE_PRIVACY.population

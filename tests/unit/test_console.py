@@ -15,7 +15,7 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import Spend, epsilon_of_group
 from fl_common.vocabulary import Refusal, RefusalReason
-from simulate.console import Console, print_error
+from simulate.report.console import Console, print_error
 from tests import results_samples as made
 from tests import samples
 

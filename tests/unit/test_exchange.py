@@ -8,7 +8,7 @@ from flwr.common.constant import ErrorCode
 
 from fl_common.wire import messages as wire
 from fl_server.rounds.exchange import Exchange, Patience
-from simulate.loopback import identify_process
+from simulate.engines.loopback import identify_process
 
 Reply = Callable[[Message], Message] | None
 TIMEOUT_S = 5.0

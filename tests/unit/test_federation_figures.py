@@ -15,7 +15,7 @@ from fl_common.plan import Instruction
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
-from simulate.loopback import identify_process
+from simulate.engines.loopback import identify_process
 from tests.samples import plan
 
 PARAMETERS = {"w": np.ones(100, np.float32)}

@@ -14,7 +14,7 @@ from fl_client.site.participation import Site, any_plan
 from fl_common.plan import Instruction
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_common.wire import messages as wire
-from simulate.loopback import identify_process
+from simulate.engines.loopback import identify_process
 from tests.box import Box, device_plan, trainer_of
 from tests.samples import windows
 

@@ -12,7 +12,7 @@ from fl_client.windows.slide import Assembler
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Windows
 from models import tasks
-from simulate.live.recordings import Recording, messages, recordings_of, step_of
+from simulate.engines.live.recordings import Recording, messages, recordings_of, step_of
 from simulate.world import TestSet
 
 TASK = tasks.wearables()

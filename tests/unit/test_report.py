@@ -14,10 +14,10 @@ from typing import Any
 import plotly.graph_objects
 import pytest
 
-from simulate.figures import figures
-from simulate.report import write_report
-from simulate.results import Outcome, RoundResult
-from simulate.wording import NO_PRIVACY
+from simulate.report.figures import figures
+from simulate.report.page import write_report
+from simulate.report.results import Outcome, RoundResult
+from simulate.report.wording import NO_PRIVACY
 from tests import results_samples as made
 from tests import samples
 
@@ -204,9 +204,7 @@ def test_a_run_that_diverged_is_still_reported(tmp_path: Path) -> None:
 
 
 def test_plotly_is_not_loaded_before_the_end_of_a_run() -> None:
-    code = (
-        "import sys, simulate.report; sys.exit('plotly' in sys.modules or 'torch' in sys.modules)"
-    )
+    code = "import sys, simulate.report.page; sys.exit('plotly' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import ACCOUNTANTS
-from simulate.results import RoundLog, RoundResult, json_value, summarise, write_summary, write_text
+from simulate.report.results import (
+    RoundLog,
+    RoundResult,
+    json_value,
+    summarise,
+    write_summary,
+    write_text,
+)
 from tests import results_samples as made
 from tests import samples
 

@@ -9,7 +9,7 @@ from flwr.app import Message, RecordDict
 
 from fl_client.federation.responder import identify
 from fl_client.federation.trainer import ResidentTrainer
-from simulate.loopback import identify_process
+from simulate.engines.loopback import identify_process
 
 
 def echoing() -> Callable[[Message], Message]:

@@ -9,8 +9,8 @@ from rich.live import Live as Screen
 from rich.table import Table
 from rich.text import Text
 
-from simulate.live.score import Score, quantile_s
-from simulate.wording import counted, one_line, percent_text, seconds_text
+from simulate.engines.live.score import Score, quantile_s
+from simulate.report.wording import counted, one_line, percent_text, seconds_text
 
 _LINES = 20
 _HEADS = ("site", "right", "windows", "p50", "p99", "received", "processed", "waiting")

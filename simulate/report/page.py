@@ -17,10 +17,10 @@ from typing import Any
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
 from fl_common.privacy.site_level import SitePrivacyPlan
-from simulate.figures import Figure, figures
-from simulate.results import Outcome, RoundResult, json_value, write_text
-from simulate.site_promise import Promise, site_promise
-from simulate.wording import (
+from simulate.report.figures import Figure, figures
+from simulate.report.results import Outcome, RoundResult, json_value, write_text
+from simulate.report.site_promise import Promise, site_promise
+from simulate.report.wording import (
     NO_PRIVACY,
     also_text,
     both_units_text,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fl_client.app import SiteApp
-from simulate.loopback import CohortAnswering, LoopbackGrid
-from simulate.workers import Cohort, Replies, ThisProcess, Workers
+from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.workers import Cohort, Replies, ThisProcess, Workers
 
 Watch = Callable[[Any], None]
 """Called with each Flower message that leaves a site, error replies included."""

@@ -12,8 +12,8 @@ from rich.text import Text
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy
 from fl_common.vocabulary import Refusal
-from simulate.results import Outcome
-from simulate.wording import (
+from simulate.report.results import Outcome
+from simulate.report.wording import (
     SEEDED_NOISE,
     added_by_text,
     both_units_text,

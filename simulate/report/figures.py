@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
 from fl_common.privacy.site_level import SitePrivacyPlan
-from simulate.plots import (
+from simulate.report.plots import (
     BLUE,
     GREEN,
     ORANGE,
@@ -32,8 +32,8 @@ from simulate.plots import (
     strip,
     tick,
 )
-from simulate.results import Outcome, RoundResult
-from simulate.wording import (
+from simulate.report.results import Outcome, RoundResult
+from simulate.report.wording import (
     also_text,
     bytes_text,
     counted,

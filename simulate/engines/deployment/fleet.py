@@ -20,7 +20,7 @@ from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.serving import Front, Settings, make_own
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.app import FederatedRun
-from simulate.serving import Served, read_served
+from simulate.engines.deployment.model import Served, read_served
 
 _RESTARTING = Restarting(1.0, 30.0)
 _DAYS = 30.0
@@ -98,7 +98,7 @@ def deployed(fleet: Fleet, engine: Mapping[str, Any], folder: Path) -> Iterator[
         for position in range(fleet.sites):
             file = _describe(fleet, engine, home, position, f"localhost:{front_port}")
             front.superlink.enroll(make_site_key(file.with_name("site.key")))
-            command = [sys.executable, "-m", "simulate.site", str(file)]
+            command = [sys.executable, "-m", "simulate.engines.deployment.site", str(file)]
             front.keep(f"site-{position:03d}", command)
             sites.append(file.parent)
         yield Deployment(front, sites, engine)

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from fl_common.errors import InvalidConfiguration
 from simulate.build import open_world
-from simulate.live.recordings import Message, messages, recordings_of, slicing_of, step_of
+from simulate.engines.live.recordings import Message, messages, recordings_of, slicing_of, step_of
 from simulate.world import TestSet, World
 
 _QOS = 1

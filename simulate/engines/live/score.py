@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from simulate.live.recordings import Message
+from simulate.engines.live.recordings import Message
 
 _RECENT = 16
 

@@ -19,7 +19,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.app import SiteApp
 from fl_common.wire.summary import count_bytes
-from simulate.workers import Cohort, ForkedWorkers, Replies, ThisProcess, Workers
+from simulate.engines.workers import Cohort, ForkedWorkers, Replies, ThisProcess, Workers
 
 _RUN_ID = 1
 _SERVER_NODE = 0

@@ -14,9 +14,9 @@ import aiomqtt
 from fl_client.node.status import read_status
 from fl_common.errors import InvalidData, RunFailed
 from fl_common.events import MqttEvent, from_mqtt
-from simulate.live.processes import HOST, Processes
-from simulate.live.recordings import Message
-from simulate.live.score import Score
+from simulate.engines.live.processes import HOST, Processes
+from simulate.engines.live.recordings import Message
+from simulate.engines.live.score import Score
 
 _QOS = 1
 _SETTLE_S = 60.0

@@ -1,6 +1,6 @@
 """One site of ``engine=deployment`` as a process: the real link, on a world's windows.
 
-python -m simulate.site FILE      FILE is the JSON that ``simulate.deployment`` writes
+python -m simulate.engines.deployment.site FILE      FILE is the JSON that ``simulate.engines.deployment.fleet`` writes
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 from fl_client.federation.build import build_link
 from fl_common.vocabulary import Task, Windows
-from simulate.serving import Serving
+from simulate.engines.deployment.model import Serving
 
 _RUNS_KEPT = 2
 

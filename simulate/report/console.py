@@ -21,10 +21,10 @@ from fl_common.errors import BadInput
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy
 from fl_common.vocabulary import Refusal
-from simulate.closing import KEY_CELLS, Refused, class_table, main_table, spent_text
-from simulate.progress import RoundLine
-from simulate.results import Outcome, RoundResult, net_name
-from simulate.wording import (
+from simulate.report.progress import RoundLine
+from simulate.report.results import Outcome, RoundResult, net_name
+from simulate.report.tables import KEY_CELLS, Refused, class_table, main_table, spent_text
+from simulate.report.wording import (
     NO_PRIVACY,
     loss_text,
     one_line,

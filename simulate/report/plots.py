@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from simulate.results import RoundResult
-from simulate.wording import one_line, percent_text
+from simulate.report.results import RoundResult
+from simulate.report.wording import one_line, percent_text
 
 BLUE, ORANGE, GREEN, GREY = "#2f7ab9", "#d55e00", "#009e73", "#7a828c"
 SERIES = (BLUE, ORANGE, "#e69f00", "#cc79a7", "#f0e442", GREEN, "#56b4e9", GREY)

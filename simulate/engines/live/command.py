@@ -22,13 +22,13 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import write_whole
 from fl_common.vocabulary import Task
 from simulate.build import open_world
+from simulate.engines.live.fleet import Live, Player
+from simulate.engines.live.processes import CONFIG, Processes, find_mosquitto, write_node
+from simulate.engines.live.recordings import messages, recordings_of, slicing_of, step_of
+from simulate.engines.live.score import Score, quantile_s
+from simulate.engines.live.shown import Shown, closing_table, remarks
 from simulate.home import Home
-from simulate.live.fleet import Live, Player
-from simulate.live.processes import CONFIG, Processes, find_mosquitto, write_node
-from simulate.live.recordings import messages, recordings_of, slicing_of, step_of
-from simulate.live.score import Score, quantile_s
-from simulate.live.shown import Shown, closing_table, remarks
-from simulate.wording import counted
+from simulate.report.wording import counted
 from simulate.world import World
 
 Config = Mapping[str, Any]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fl_common.privacy.site_level import SitePrivacyPlan
-from simulate.wording import odds_text
+from simulate.report.wording import odds_text
 
 
 class Promise(NamedTuple):

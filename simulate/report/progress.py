@@ -9,8 +9,15 @@ from rich.text import Text
 
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy
-from simulate.results import RoundResult
-from simulate.wording import also_text, bytes_text, clock_text, counted, loss_text, share_text
+from simulate.report.results import RoundResult
+from simulate.report.wording import (
+    also_text,
+    bytes_text,
+    clock_text,
+    counted,
+    loss_text,
+    share_text,
+)
 
 _BAR_LEAST, _BAR_MOST = 8, 40
 _RECENT = 10

@@ -1,0 +1,1 @@
+"""Engines: what carries the messages of a simulated run."""

@@ -1,0 +1,1 @@
+"""A run on real processes: SuperLink, proxy, and a process for each site."""

@@ -1,0 +1,1 @@
+"""What a run shows and leaves: console, tables, figures, the page, the files."""
