@@ -53,7 +53,7 @@ ONLY_IN = {
     "plotly": ("simulate/*",),
     "pyarrow": ("simulate/*",),
     "ray": ("simulate/engines/ray.py",),
-    "tuf": ("fl_common/components/*",),
+    "tuf": ("fl_common/components/*", "fl_server/repository/store/*"),
 }
 """Libraries that are kept behind few files, so that a new version of one touches these alone."""
 

@@ -63,12 +63,12 @@ def write_report(
     """Write the page for a run of at least one round; ``configuration`` is its resolved YAML."""
     from plotly.offline import get_plotlyjs  # only here: the start of a run does not wait for it
 
-    plotly, script = get_plotlyjs(), (_PARTS / "report.js").read_text(encoding="utf-8")
+    plotly, script = get_plotlyjs(), (_PARTS / "page.js").read_text(encoding="utf-8")
     drawn = figures(plan, rounds, outcome)
-    page = Template((_PARTS / "report.html").read_text(encoding="utf-8")).substitute(
+    page = Template((_PARTS / "page.html").read_text(encoding="utf-8")).substitute(
         policy=_policy(plotly, script),
         title=_text(f"{summary['task']}: federated run {summary['run']}"),
-        style=(_PARTS / "report.css").read_text(encoding="utf-8"),
+        style=(_PARTS / "page.css").read_text(encoding="utf-8"),
         task=_text(summary["task"]),
         about=_text(_about(summary)),
         lead=_text(_lead(plan, summary)),

@@ -1,6 +1,8 @@
 """One site of ``engine=deployment`` as a process: the real link, on a world's windows.
 
-python -m simulate.engines.deployment.site FILE      FILE is the JSON that ``simulate.engines.deployment.fleet`` writes
+python -m simulate.engines.deployment.site FILE
+
+FILE is the JSON that ``engines/deployment/fleet.py`` writes.
 """
 
 import json
