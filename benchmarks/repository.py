@@ -24,12 +24,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fl_client.components.build import Surroundings, follow_model
+from fl_client.components.build import NodeContext, follow_model
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
 from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component, Kind
 from fl_common.components.reader import Limits, Reader
 from fl_common.vocabulary import Floats, NetSpec, Task
@@ -185,10 +185,10 @@ def _delivery(folder: Path, count: int, size: float) -> Iterator[tuple[str, str,
 
 
 def _site(folder: Path, address: str, root: bytes, limits: Limits, task: Task) -> _Site:
-    slot = Slot(folder / "slots" / "model")
+    slot = ModelSlot(folder / "slots" / "model")
     reader = Reader(folder / "repository", address, root, limits)
     health = Health(windows=1, more_failures=0.0, times_slower=1e9, ends=3)
-    box = Surroundings(folder.name, folder, task, slot, {}, Functions({}, 1), lambda start_ns: None)
+    box = NodeContext(folder.name, folder, task, slot, {}, Functions({}, 1), lambda start_ns: None)
     follower = Follower(reader, [follow_model(box, _NAME, reader, health, None)])
     follower.resume()
     window_1 = np.zeros((1, *task.window_shape), np.float32)

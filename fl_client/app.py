@@ -13,17 +13,17 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fl_client.release.gateway import release_running
-from fl_client.site.participation import Begun, Participation, Site
+from fl_client.site.participation import AdmittedTask, Participation, Site
 from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
 
-Asked = Sequence[tuple[Message, Context]]
+Messages = Sequence[tuple[Message, Context]]
 _logger = logging.getLogger(__name__)
 
 
-class NoAnswer(JoinTheDotsError):
+class SiteFailure(JoinTheDotsError):
     """A site could not answer; Flower sends this error's text to the server."""
 
 
@@ -50,23 +50,25 @@ class SiteApp(ClientApp):
         self.query(wire.SHADOW)(self._shadow)
         self.query(wire_running.RUNNING)(self._running)
 
-    def answer(self, asked: Asked) -> list[Message]:
+    def answer(self, asked: Messages) -> list[Message]:
         """Replies to training messages, in order, as one cohort.
 
         Raises:
-            NoAnswer: whatever was raised, by its kind alone.
+            SiteFailure: whatever was raised, by its kind alone.
         """
-        return self.finish([message for message, _ in asked], self.begin(asked))
+        return self.train_admitted([message for message, _ in asked], self.admit(asked))
 
-    def begin(self, asked: Asked) -> list[Begun]:
+    def admit(self, asked: Messages) -> list[AdmittedTask]:
         """Check and debit all that is asked, before any of it trains. Raises as ``answer``."""
         with _by_its_kind_alone():
-            return self._participation().begin([self._work(*one) for one in asked])
+            return self._participation().admit([self._work(*one) for one in asked])
 
-    def finish(self, messages: Sequence[Message], begun: Sequence[Begun]) -> list[Message]:
-        """Replies to ``messages``, which were begun so, as one cohort. Raises as ``answer``."""
+    def train_admitted(
+        self, messages: Sequence[Message], admitted: Sequence[AdmittedTask]
+    ) -> list[Message]:
+        """Replies to ``messages``, which were admitted so, as one cohort. Raises as ``answer``."""
         with _by_its_kind_alone():
-            answers = self._participation().finish(begun)
+            answers = self._participation().train(admitted)
         return [
             Message(wire.write_answer(answer), reply_to=message)
             for answer, message in zip(answers, messages, strict=True)
@@ -105,4 +107,4 @@ def _by_its_kind_alone() -> Iterator[None]:
     except Exception as error:
         _logger.exception("a message could not be answered")
         kind = type(error).__name__
-        raise NoAnswer(f"raised {kind}; the site's own log says more") from None
+        raise SiteFailure(f"raised {kind}; the site's own log says more") from None

@@ -42,7 +42,7 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class FunctionEvent:
     """What a function found out: ``kind`` is a word such as ``label-change``, ``data`` JSON."""
 
     kind: str
@@ -52,7 +52,7 @@ class Happening:
 class Function(Protocol):
     """Predictions in, events out; must not block, for the sensing loop waits for it."""
 
-    def __call__(self, predicted: Predicted) -> Iterable[Happening]:
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
         """What happened with this window; may raise, which is counted and never stops the loop."""
 
 

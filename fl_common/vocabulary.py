@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
+NamedArrays = Mapping[str, NDArray[Any]]
 
 Parameters = Mapping[str, Floats]
 """Named arrays of one model, in the model's own order (``state_dict`` order)."""
@@ -144,7 +146,7 @@ class ShadowCounts:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningComponents:
     """Components, by digest, that run on ``site``; ``on_trial`` are those in their health window.
 
     Where the site does not say, ``told`` is false and both are empty.

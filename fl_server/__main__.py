@@ -21,9 +21,10 @@ os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
 # The environment must be set before any import of Flower.
 from fl_common.command_line import Parser, end
+from fl_common.configuration import Config
 from fl_common.errors import JoinTheDotsError
 from fl_server.cloud import commands
-from fl_server.cloud.build import Config, read_config
+from fl_server.cloud.build import read_config
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

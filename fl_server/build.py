@@ -1,12 +1,12 @@
 """From configuration to the server's objects: the plan, the federation, the run."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from fl_common.build import build
 from fl_common.compression.quantisation import Compression
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
 from fl_common.privacy.accounting import (
@@ -31,9 +31,6 @@ from fl_server.rounds.strategy import Federation, Roster
 
 _POLL_INTERVAL_S = 0.1
 
-Node = Mapping[str, Any]
-"""A part of the resolved configuration."""
-
 
 @dataclass(frozen=True)
 class FleetFacts:
@@ -48,7 +45,7 @@ class FleetFacts:
 
 
 def build_plan(
-    config: Node, run: str, task: Task, fleet: FleetFacts, *, compares: bool = False
+    config: Config, run: str, task: Task, fleet: FleetFacts, *, compares: bool = False
 ) -> RunPlan:
     """The run's plan; one that ``compares`` has room for an evaluation of what production has.
 
@@ -74,7 +71,7 @@ def build_plan(
         ) from error
 
 
-def _plan(config: Node, run: str, task: Task, fleet: FleetFacts, compares: bool) -> RunPlan:
+def _plan(config: Config, run: str, task: Task, fleet: FleetFacts, compares: bool) -> RunPlan:
     fields = {k: v for k, v in config["training"].items() if k != "trainer"}
     training, rounds = TrainingPlan(**fields), config["rounds"]
     privacy = _privacy(config["privacy"], task, training, rounds, fleet)
@@ -91,12 +88,12 @@ def _plan(config: Node, run: str, task: Task, fleet: FleetFacts, compares: bool)
     )
 
 
-def _compression(node: Node) -> Compression | None:
+def _compression(node: Config) -> Compression | None:
     return None if node["share"] is None else Compression(node["share"])
 
 
 def build_federation(
-    config: Node, plan: RunPlan, roster: Roster, incumbent: Incumbent | None = None
+    config: Config, plan: RunPlan, roster: Roster, incumbent: Incumbent | None = None
 ) -> Federation:
     """The federation that carries out ``plan``, and compares its model with the ``incumbent``."""
     strategy = config["strategy"]
@@ -126,7 +123,7 @@ def check_sampling(federation: Federation, sites: Sequence[object]) -> None:
     federation.sampling.choose(sites, 1, 0)
 
 
-def _sampling(config: Node, plan: RunPlan) -> Sampling:
+def _sampling(config: Config, plan: RunPlan) -> Sampling:
     strategy, asked = config["strategy"], config["clients_per_round"]
     if not isinstance(plan.privacy, SitePrivacyPlan):
         return ClientSampling(asked, strategy["fraction"], strategy["minimum_sites"])
@@ -143,12 +140,12 @@ def _sampling(config: Node, plan: RunPlan) -> Sampling:
     return PoissonSampling(plan.privacy.participation, strategy["minimum_sites"])
 
 
-def _net(node: Node) -> NetSpec:
+def _net(node: Config) -> NetSpec:
     return NetSpec(node["_target_"], {k: v for k, v in node.items() if k != "_target_"})
 
 
 def _privacy(
-    node: Node, task: Task, training: TrainingPlan, rounds: int, fleet: FleetFacts
+    node: Config, task: Task, training: TrainingPlan, rounds: int, fleet: FleetFacts
 ) -> Privacy:
     if node["unit"] == "none":
         _check_batches(training.batch_size, fleet, f"training.batch_size={training.batch_size}")
@@ -183,7 +180,9 @@ def _calibrated(plan: PrivacyPlan, rounds: int) -> PrivacyPlan:
     return replace(plan, noise_multiplier=noise * windows)
 
 
-def _evaluation(node: Node, privacy: Privacy, rounds: int, compares: bool) -> EvaluationPlan | None:
+def _evaluation(
+    node: Config, privacy: Privacy, rounds: int, compares: bool
+) -> EvaluationPlan | None:
     """The noise of counts on the sites: calibrated to all evaluations of the run."""
     if (every := node["every"]) is None:
         return None
@@ -210,7 +209,7 @@ def _check_public(privacy: Privacy) -> None:
     )
 
 
-def _site_privacy(node: Node, rounds: int, sites: int) -> SitePrivacyPlan:
+def _site_privacy(node: Config, rounds: int, sites: int) -> SitePrivacyPlan:
     """The noise is calibrated to every round: a site's own, if it is drawn each time."""
     check_epsilon(node["epsilon"])
     check_population(node["delta"], sites)

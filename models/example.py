@@ -5,7 +5,6 @@ reference implementation of the ONNX standard (``onnx.reference``, numpy alone),
 code with it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from fl_common.errors import InvalidData
+from fl_common.vocabulary import NamedArrays
 from models.golden import NUMPY_OF, open_model
 
 EXAMPLE = "example.npz"
 """The file of a component that holds its example."""
-Arrays = Mapping[str, NDArray[Any]]
-"""Tensors by their names in the model's graph."""
 _INPUT, _OUTPUT = "input.", "output."
 
 
@@ -28,8 +26,8 @@ _INPUT, _OUTPUT = "input.", "output."
 class Example:
     """Inputs, and the outputs that belong to them."""
 
-    inputs: Arrays
-    outputs: Arrays
+    inputs: NamedArrays
+    outputs: NamedArrays
 
     def write(self, path: Path) -> None:
         """Write ``path``, an .npz file: the same bytes for the same arrays."""
@@ -79,20 +77,20 @@ class Example:
         return Example(*parts)
 
 
-def by_runtime(model: Path, inputs: Arrays) -> Arrays:
+def by_runtime(model: Path, inputs: NamedArrays) -> NamedArrays:
     """The outputs of ONNX Runtime, as sites run it."""
     session = open_model(model)
     names = [one.name for one in session.get_outputs()]
     return dict(zip(names, session.run(None, dict(inputs)), strict=True))
 
 
-def by_reference(model: Path, inputs: Arrays) -> Arrays:
+def by_reference(model: Path, inputs: NamedArrays) -> NamedArrays:
     """The outputs of the standard's reference implementation."""
     evaluator = ReferenceEvaluator(str(model))
     return dict(zip(evaluator.output_names, evaluator.run(None, dict(inputs)), strict=True))
 
 
-def largest_difference(found: Arrays, expected: Arrays) -> float:
+def largest_difference(found: NamedArrays, expected: NamedArrays) -> float:
     """Over all outputs, relative to the largest value of an output where that is above one.
 
     Infinite where shapes or names differ, or where one is NaN and the other is not.
@@ -116,7 +114,7 @@ def _difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
     return float(np.nan_to_num(difference, nan=np.inf).max()) / size
 
 
-def _named(kind: str, arrays: Arrays) -> dict[str, Any]:
+def _named(kind: str, arrays: NamedArrays) -> dict[str, Any]:
     """Names of an example's file; strings as text, for nothing in it may be pickled."""
     return {
         kind + name: array.astype(str) if array.dtype.kind == "O" else array

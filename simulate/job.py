@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from fl_client.training.checks import why_not_under
 from fl_common import params
 from fl_common.components.description import Component
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Task
@@ -43,10 +44,10 @@ from simulate.home import Home
 from simulate.report.console import Console
 from simulate.report.page import write_report
 from simulate.report.results import (
-    Ending,
     Outcome,
     RoundLog,
     RoundResult,
+    RunEnding,
     json_value,
     summarise,
     write_summary,
@@ -55,8 +56,6 @@ from simulate.world import TestSet, World
 
 if TYPE_CHECKING:
     from simulate.engines.deployment.fleet import Deployment
-
-Config = Mapping[str, Any]
 
 
 @dataclass
@@ -143,12 +142,12 @@ class Job:
         engine = self.config["engine"]
         if engine["name"] == "deployment":
             from simulate.engines.deployment.fleet import (  # a second that others are spared
-                Fleet,
+                ProcessFleet,
                 deployed,
             )
 
             trainer, name = self._yaml("training", "trainer"), run.federation.plan.task.name
-            fleet = Fleet(
+            fleet = ProcessFleet(
                 *(self._yaml("world"), trainer, self.home.ledger, sites),
                 *(component_name(name), self._repository()),
             )
@@ -212,7 +211,7 @@ class Job:
         component = self._publish(plan, run, proof, outcome, sites)
         if self._deployment is not None:
             self.console.tell(self._deployment.await_swap(component))
-        ending = Ending(
+        ending = RunEnding(
             sites=sites,
             strategy=type(run.federation.optimiser).__name__,
             engine=self.config["engine"]["name"],

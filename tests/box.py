@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.ledger.ledger import Ledger
-from fl_client.site.participation import Answer, Participation, Site, any_plan
+from fl_client.site.participation import Participation, Reply, Site, any_plan
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.prepared import net_for
 from fl_common.plan import Instruction, RunPlan
@@ -59,7 +59,7 @@ class Box:
         self.windows = samples.windows() if windows is None else windows
         self.participation = Participation(self.ledger, self.trainer)
 
-    def answer(self, plan: RunPlan, round_: int = 1) -> Answer:
+    def answer(self, plan: RunPlan, round_: int = 1) -> Reply:
         """What the site answers, as the server receives it."""
         site = Site(SITE, -1, lambda: self.windows, lambda: self.windows, any_plan)
         instruction = Instruction(plan, round_, parameters_of(net_for(plan)))

@@ -18,7 +18,7 @@ from fl_client.sensors.sensor import Channel, Sensor
 from fl_client.sensors.transports.mqtt.broker import Broker
 from fl_client.sensors.transports.mqtt.link import SensorLink
 from fl_client.store.database import open_store
-from fl_client.store.spool import Counts, Spool
+from fl_client.store.spool import Spool, SpoolCounts
 from fl_common.vocabulary import Task
 
 Result = TypeVar("Result")
@@ -60,7 +60,7 @@ def payload(number: int) -> bytes:
     return json.dumps({"t": NOW + number, "x": number, "y": -number}).encode()
 
 
-def balanced(counts: Counts) -> bool:
+def balanced(counts: SpoolCounts) -> bool:
     """The spool's invariant."""
     return counts.received == counts.processed + counts.waiting + sum(counts.lost.values())
 
@@ -88,7 +88,7 @@ class Node:
         """What the worker thread does."""
         self.spool.append(self.intake.arrivals(batch, self.now_ns))
 
-    async def until(self, holds: Callable[[Counts], bool]) -> Counts:
+    async def until(self, holds: Callable[[SpoolCounts], bool]) -> SpoolCounts:
         """Wait until the counts are such."""
         for _ in range(int(PATIENCE / 0.02)):
             counts = await self._in_worker(self.spool.counts)

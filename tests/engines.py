@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from fl_client.inference.engine import Engine
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.vocabulary import Floats
 from tests.samples import TASK
 
 
-def engine_on(slot: Slot, largest_batch: int = 4) -> Engine:
+def engine_on(slot: ModelSlot, largest_batch: int = 4) -> Engine:
     return Engine(slot, TASK, threads=1, largest_batch=largest_batch)
 
 
@@ -23,7 +23,7 @@ def answer_of(engine: Engine, values_N: Floats | None = None) -> list[int]:
     return [int(row.argmax()) for row in prediction.probabilities_NK]
 
 
-def bring(slot: Slot, path: Path) -> str:
+def bring(slot: ModelSlot, path: Path) -> str:
     digest = slot.place(path)
     slot.activate(digest)
     return digest

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.vocabulary import NetSpec, Task
 from models.lineage import Lineage, ModelMetadata, write_properties
 from tests.samples import TASK
@@ -70,9 +70,9 @@ def doubler(path: Path, dtype: int) -> Path:
     return path
 
 
-def slot_with(folder: Path, path: Path) -> Slot:
+def slot_with(folder: Path, path: Path) -> ModelSlot:
     """A slot whose current version is the file at ``path``."""
-    slot = Slot(folder)
+    slot = ModelSlot(folder)
     slot.activate(slot.place(path))
     return slot
 

@@ -19,7 +19,7 @@ import torch
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fl_client.home import MODEL, SLOTS
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.vocabulary import NetSpec
 from models import tasks
 from models.export import export_onnx
@@ -52,7 +52,7 @@ def place_model(home: Path, seed: int = 0) -> str:
     lineage = Lineage("test", "run", 1, net, {"unit": "none"})
     values = np.zeros((1, *task.window_shape), np.float32)
     export_onnx(build_net(net, task, seed), task, path, lineage, values)
-    slot = Slot(home / SLOTS / MODEL)
+    slot = ModelSlot(home / SLOTS / MODEL)
     digest = slot.place(path)
     slot.activate(digest)
     return digest

@@ -18,7 +18,7 @@ from fl_common.components.reader import Limits, Reader
 from fl_common.errors import ComponentError
 from fl_server.repository.store.keys import KeyRing
 from fl_server.repository.store.metadata import SignedFolder, Signers
-from fl_server.repository.store.repository import ComponentRepository, Settings
+from fl_server.repository.store.repository import ComponentRepository, RepositorySettings
 
 LIMITS = Limits(timeout_s=20, bytes_per_second=10, manifest_bytes=100_000, component_bytes=10**7)
 EXPIRY_DAYS = {
@@ -56,7 +56,7 @@ class World:
         self, keys: Path | None = None, place: Path | None = None
     ) -> ComponentRepository:
         ring = KeyRing(keys or self.keys, {})
-        settings = Settings(EXPIRY_DAYS, lock_seconds=120)
+        settings = RepositorySettings(EXPIRY_DAYS, lock_seconds=120)
         return ComponentRepository(place or self.place, ring, settings, self.now)
 
     def created(self) -> ComponentRepository:

@@ -8,10 +8,10 @@ import numpy as np
 from fl_common.components.description import Component, Kind
 from fl_common.plan import Privacy, RunPlan
 from fl_common.vocabulary import NetSpec
-from simulate.report.results import Ending, Outcome, RoundResult, summarise
+from simulate.report.results import Outcome, RoundResult, RunEnding, summarise
 from tests import samples
 
-ENDING = Ending(
+ENDING = RunEnding(
     sites=3,
     strategy="fedavg",
     engine="loopback",

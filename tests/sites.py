@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fl_client.components.build import Surroundings, follow_model
+from fl_client.components.build import NodeContext, follow_model
 from fl_client.components.counts import HeldOutDay
 from fl_client.components.follower import Follower
-from fl_client.components.health import Health, Tally
+from fl_client.components.health import Health, HealthCounts
 from fl_client.components.shadow import Shadow
 from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.functions import FUNCTION_FILE
@@ -64,7 +64,7 @@ class SiteBox:
 
     follower: Follower
     engine: Engine
-    slot: Slot
+    slot: ModelSlot
     shadow: Shadow | None
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class SiteBox:
         prediction = self.engine.predict(values_N)
         if self.shadow is not None:
             self.shadow.see(range(start, start + len(values_N)), values_N, prediction)
-        self.follower.parts[0].switch.observe(prediction.digest, Tally.of(prediction))
+        self.follower.parts[0].switch.observe(prediction.digest, HealthCounts.of(prediction))
         return int(prediction.probabilities_NK[0].argmax())
 
     def settle(self, batches: int = 3) -> int:
@@ -104,10 +104,10 @@ def site(
 ) -> SiteBox:
     """A site in ``world.folder / name``; a testing one where ``held_out_day`` is given."""
     home = world.folder / name
-    slot = Slot(home / "slots" / "model")
+    slot = ModelSlot(home / "slots" / "model")
     shadow = _shadow(home, held_out_day) if held_out_day else None
     reader = reader or world.reader(name=f"{name}/repository")
-    box = Surroundings(name, home, TASK, slot, {}, Functions({}, 3), held_out_day or _never)
+    box = NodeContext(name, home, TASK, slot, {}, Functions({}, 3), held_out_day or _never)
     follower = Follower(reader, [follow_model(box, NAME, reader, health, shadow)])
     return SiteBox(follower, engine_on(slot), slot, shadow)
 

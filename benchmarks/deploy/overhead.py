@@ -31,14 +31,14 @@ from flwr.serverapp import Grid
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link
 from fl_client.federation.responder import identify
-from fl_client.federation.traffic import Figures
+from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
 from fl_client.node.configuration import read_config
 from fl_common.build import build
 from fl_server.cloud.certificates import make_site_key
-from fl_server.cloud.children import Restarting
+from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import LOOPBACK, CloudHome
-from fl_server.cloud.serving import Front, Settings, make_own
+from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own
 from fl_server.cloud.superlink import BUNDLE
 
 SITES = 3
@@ -113,7 +113,7 @@ def overhead(grid: Grid, rounds: int) -> list[float]:
 
 
 @contextmanager
-def resident(front: Front, home: CloudHome, port: int) -> Iterator[None]:
+def resident(front: PublicEndpoint, home: CloudHome, port: int) -> Iterator[None]:
     """Three links of this project, each with its trainer, at the pace of an edge box as shipped."""
     stop, pace = threading.Event(), build(read_config(None, [])["federation"]["pace"])
     threads = []
@@ -121,7 +121,7 @@ def resident(front: Front, home: CloudHome, port: int) -> Iterator[None]:
         key = home.folder / f"resident-{index}.key"
         front.superlink.enroll(make_site_key(key))
         address = Address(f"localhost:{port}", home.authority.certificate, key, 30)
-        figures = Figures(home.folder / f"resident-{index}.json")
+        figures = TrafficRecord(home.folder / f"resident-{index}.json")
         trainer = ResidentTrainer(partial(echo, home.folder / _IMPORTS))
         link = Link(address, trainer, pace, stop, figures)
         threads.append(threading.Thread(target=link.run))
@@ -136,7 +136,7 @@ def resident(front: Front, home: CloudHome, port: int) -> Iterator[None]:
 
 
 @contextmanager
-def stock(front: Front, home: CloudHome, port: int) -> Iterator[None]:
+def stock(front: PublicEndpoint, home: CloudHome, port: int) -> Iterator[None]:
     """Three of Flower's SuperNodes, which reach the SuperLink itself: they want its bundles."""
     for index in range(SITES):
         key = home.folder / f"stock-{index}.key"
@@ -164,11 +164,11 @@ def measure(kind: str, rounds: int) -> tuple[list[float], int]:
         home = CloudHome(Path(folder))
         make_own(home, LOOPBACK, 1.0)
         listen, superlink = free_port(), free_port()
-        settings = Settings(
+        settings = ServerSettings(
             *(home, f"{LOOPBACK[1]}:{listen}", superlink, home.public),
-            *(1 << 30, Restarting(1.0, 10.0), home.components),
+            *(1 << 30, RestartPolicy(1.0, 10.0), home.components),
         )
-        front = stack.enter_context(Front(settings, threading.Event()))
+        front = stack.enter_context(PublicEndpoint(settings, threading.Event()))
         sites = (
             resident(front, home, listen) if kind == "resident" else stock(front, home, superlink)
         )

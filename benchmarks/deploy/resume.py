@@ -18,7 +18,7 @@ from benchmarks.deploy.server import Server, serving
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link
 from fl_client.federation.responder import identify
-from fl_client.federation.traffic import Figures
+from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
 from fl_client.node.configuration import read_config
 from fl_common import params
@@ -81,7 +81,9 @@ def _link(server: Server, folder: Path, stop: threading.Event) -> Link:
     given, shipped = server.enroll(folder.name), read_config(None, [])["federation"]
     address = Address(given["server"], Path(given["ca_file"]), Path(given["key_file"]), 30)
     trainer = ResidentTrainer(partial(nothing_learned, folder))
-    return Link(address, trainer, build(shipped["pace"]), stop, Figures(folder / "figures.json"))
+    return Link(
+        address, trainer, build(shipped["pace"]), stop, TrafficRecord(folder / "figures.json")
+    )
 
 
 def _killed(server: Server, sites: Sequence[Path]) -> float:

@@ -10,16 +10,16 @@ from typing import Any
 from fl_client.components.counts import FOLDER, HeldOutDay
 from fl_client.components.follower import Follower
 from fl_client.components.function_shadow import FunctionShadow
-from fl_client.components.health import Health, Tally
+from fl_client.components.health import Health, HealthCounts
 from fl_client.components.inventory import folder_of
 from fl_client.components.poll import Poller
-from fl_client.components.rollout import Switch
+from fl_client.components.rollout import Rollout
 from fl_client.components.shadow import Shadow
-from fl_client.components.subscription import Followed
-from fl_client.components.targets import FunctionPlace, SlotPlace, function_in
+from fl_client.components.subscription import Subscription
+from fl_client.components.targets import FunctionTarget, SlotTarget, function_in
 from fl_client.functions.runner import Functions
 from fl_client.inference.prediction import Prediction
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
@@ -31,14 +31,14 @@ _END_S = 5.0
 
 
 @dataclass(frozen=True)
-class Updates:
+class ComponentUpdates:
     """What keeps a node's model and functions up to date."""
 
     follower: Follower
     poller: Poller
-    model: Followed
+    model: Subscription
     shadow: Shadow | None
-    functions: Sequence[tuple[Followed, FunctionPlace]]
+    functions: Sequence[tuple[Subscription, FunctionTarget]]
 
     def start(self) -> None:
         """Go on with what is on disk, and begin to ask. Before the engine reads its slot."""
@@ -47,7 +47,7 @@ class Updates:
 
     def see(self, starts_N: Sequence[int], values_N: Floats, prediction: Prediction) -> None:
         """Hear what production answered to live windows."""
-        self.model.switch.observe(prediction.digest, Tally.of(prediction))
+        self.model.switch.observe(prediction.digest, HealthCounts.of(prediction))
         if self.shadow is not None:
             self.shadow.see(starts_N, values_N, prediction)
         for followed, place in self.functions:
@@ -63,20 +63,20 @@ class Updates:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class NodeContext:
     """What of a node its updates work with."""
 
     site: str
     home: Path
     task: Task
-    slot: Slot
+    slot: ModelSlot
     engine: Mapping[str, Any]
     """Values of the configuration for an engine."""
     functions: Functions
     held_out_day: HeldOutDay
 
 
-def build_updates(node: Mapping[str, Any], box: Surroundings) -> Updates | None:
+def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates | None:
     """Follow ``node["source"]`` with ``box``; None where there is no source.
 
     Raises:
@@ -96,39 +96,39 @@ def build_updates(node: Mapping[str, Any], box: Surroundings) -> Updates | None:
     functions = list(_functions(node, box, reader, health, is_testing))
     follower = Follower(reader, [model, *(followed for followed, _ in functions)])
     poller = Poller(follower.poll, generator=random.Random(), **node["poll"])
-    return Updates(follower, poller, model, shadow, functions)
+    return ComponentUpdates(follower, poller, model, shadow, functions)
 
 
 def follow_model(
-    box: Surroundings, name: str, reader: Reader, health: Health, shadow: Shadow | None
-) -> Followed:
+    box: NodeContext, name: str, reader: Reader, health: Health, shadow: Shadow | None
+) -> Subscription:
     """The model ``name`` in the box's slot."""
-    place = SlotPlace(box.slot, reader.held)
-    switch = Switch(f"model {name}", place, folder_of(box.home, Kind.MODEL, name), health)
-    return Followed(box.site, Kind.MODEL, name, _model_of, place, switch, shadow)
+    place = SlotTarget(box.slot, reader.held)
+    switch = Rollout(f"model {name}", place, folder_of(box.home, Kind.MODEL, name), health)
+    return Subscription(box.site, Kind.MODEL, name, _model_of, place, switch, shadow)
 
 
 def follow_function(
-    box: Surroundings,
+    box: NodeContext,
     name: str,
     reader: Reader,
     health: Health,
     allowed: Sequence[str],
     *,
     is_testing: bool,
-) -> tuple[Followed, FunctionPlace]:
+) -> tuple[Subscription, FunctionTarget]:
     """The function ``name`` among those of the box."""
     folder, labels = folder_of(box.home, Kind.FUNCTION, name), box.task.labels
     make = partial(function_in, allowed=allowed, labels=labels)
     shadow = FunctionShadow(make, folder) if is_testing else None
-    place = FunctionPlace(name, box.functions, reader.held, make, shadow)
-    switch = Switch(f"function {name}", place, folder, health)
-    return Followed(box.site, Kind.FUNCTION, name, _function_of, place, switch, shadow), place
+    place = FunctionTarget(name, box.functions, reader.held, make, shadow)
+    switch = Rollout(f"function {name}", place, folder, health)
+    return Subscription(box.site, Kind.FUNCTION, name, _function_of, place, switch, shadow), place
 
 
 def _functions(
-    node: Mapping[str, Any], box: Surroundings, reader: Reader, health: Health, is_testing: bool
-) -> Iterator[tuple[Followed, FunctionPlace]]:
+    node: Mapping[str, Any], box: NodeContext, reader: Reader, health: Health, is_testing: bool
+) -> Iterator[tuple[Subscription, FunctionTarget]]:
     for name in node["functions"]:
         if name in box.functions.failures:
             raise InvalidConfiguration(
@@ -139,7 +139,7 @@ def _functions(
         yield follow_function(box, name, reader, health, node["classes"], is_testing=is_testing)
 
 
-def _shadow(box: Surroundings, health: Health) -> Shadow:
+def _shadow(box: NodeContext, health: Health) -> Shadow:
     folder, engine = folder_of(box.home, Kind.MODEL, ""), box.engine
     sizes = (engine["threads"], engine["largest_batch"])
     return Shadow(box.task, *sizes, folder, box.held_out_day, health.times_slower)

@@ -20,7 +20,7 @@ None for one that is not."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class ShadowObservation:
     """One window: the candidate agreed with production, or failed (had no answer).
 
     ``late``: the call took too long; true for one window of each such call.
@@ -45,7 +45,7 @@ class Sums:
     failed: int = 0
     late: int = 0
 
-    def plus(self, seen: Seen) -> "Sums":
+    def plus(self, seen: ShadowObservation) -> "Sums":
         """With one more window."""
         return Sums(
             self.windows + 1,
@@ -56,7 +56,7 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Counts:
+class ShadowSummary:
     """What the candidate (a component's digest) did on the live windows.
 
     All of them were answered by one file in production, ``production`` (its sha256). ``held_out``
@@ -75,20 +75,20 @@ class Counts:
     held_out: Mapping[str, Sums] = field(default_factory=dict)
     production: str | None = None
 
-    def beside(self, production: str) -> "Counts":
+    def beside(self, production: str) -> "ShadowSummary":
         """These counts, if they are of this file in production; else none yet."""
         if self.production == production:
             return self
         if self.production is None:
             return replace(self, production=production)
-        return Counts(self.candidate, production=production)
+        return ShadowSummary(self.candidate, production=production)
 
-    def plus(self, seen: Seen, day: str | None) -> "Counts":
+    def plus(self, seen: ShadowObservation, day: str | None) -> "ShadowSummary":
         """With one more window; ``day`` is given for one that is held out."""
         held_out = dict(self.held_out)
         if day is not None:
             held_out[day] = held_out.get(day, Sums()).plus(seen)
-        return Counts(
+        return ShadowSummary(
             self.candidate,
             self.windows + 1,
             self.agreed + seen.agreed,
@@ -101,7 +101,7 @@ class Counts:
             self.production,
         )
 
-    def with_skipped(self, windows: int) -> "Counts":
+    def with_skipped(self, windows: int) -> "ShadowSummary":
         """With windows that the candidate was not asked about."""
         return replace(self, skipped=self.skipped + windows)
 
@@ -121,17 +121,17 @@ class Counts:
         }
 
 
-def write_counts(path: Path, counts: Counts) -> None:
+def write_counts(path: Path, counts: ShadowSummary) -> None:
     """Keep the counts, durably."""
     write_whole(path, json.dumps(asdict(counts)).encode())
 
 
-def read_counts(path: Path) -> Counts:
+def read_counts(path: Path) -> ShadowSummary:
     """The counts at ``path``; none where none are."""
-    counts: Counts = read_or(path, _counts, Counts())
+    counts: ShadowSummary = read_or(path, _counts, ShadowSummary())
     return counts
 
 
-def _counts(fields: Any) -> Counts:
+def _counts(fields: Any) -> ShadowSummary:
     held_out = {day: Sums(**sums) for day, sums in fields.pop("held_out").items()}
-    return Counts(**fields, held_out=held_out)
+    return ShadowSummary(**fields, held_out=held_out)

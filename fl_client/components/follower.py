@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from fl_client.components.subscription import Followed
+from fl_client.components.subscription import Subscription
 from fl_common.components.description import Kind
 from fl_common.components.reader import Reader
 from fl_common.components.refusals import reason_of
@@ -26,7 +26,7 @@ class Follower:
     ``resume`` comes first, before an engine reads the model's slot.
     """
 
-    def __init__(self, reader: Reader, parts: Sequence[Followed]) -> None:
+    def __init__(self, reader: Reader, parts: Sequence[Subscription]) -> None:
         self._reader, self.parts = reader, parts
         self._troubles: dict[str, str] = {}
         self._polls: Counter[str] = Counter()
@@ -92,5 +92,5 @@ class Follower:
         return True
 
 
-def _title(part: Followed) -> str:
+def _title(part: Subscription) -> str:
     return part.name if part.kind is Kind.MODEL else f"{part.kind} {part.name}"

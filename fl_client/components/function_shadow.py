@@ -14,14 +14,14 @@ from typing import Any
 
 from fl_client.components.counts import (
     COUNTS,
-    Counts,
-    Seen,
+    ShadowObservation,
+    ShadowSummary,
     read_counts,
     write_counts,
 )
 from fl_client.components.record import Version
 from fl_common.errors import InvalidData
-from fl_common.functions import Function, Happening, Predicted
+from fl_common.functions import Function, FunctionEvent, Predicted
 
 _log = logging.getLogger(__name__)
 
@@ -45,11 +45,13 @@ class FunctionShadow:
                 self.candidate = version
                 self._function, self._trouble = self._made(folder)
             if version is not None and self._counts.candidate != version.component:
-                self._counts = Counts(version.component)
+                self._counts = ShadowSummary(version.component)
             counts = self._counts
         write_counts(self._path, counts)
 
-    def see(self, predicted: Predicted, found: Sequence[Happening] | None, seconds: float) -> None:
+    def see(
+        self, predicted: Predicted, found: Sequence[FunctionEvent] | None, seconds: float
+    ) -> None:
         """Let the candidate answer what production has: ``found``, None where it raised."""
         with self._changing:
             if self.candidate is None:
@@ -59,7 +61,7 @@ class FunctionShadow:
             took = time.perf_counter() - began
             failed = theirs is None and found is not None
             agreed = theirs is not None and theirs == (None if found is None else list(found))
-            seen = Seen(agreed, failed, False, took, seconds)
+            seen = ShadowObservation(agreed, failed, False, took, seconds)
             self._counts = self._counts.plus(seen, None)
 
     def status(self) -> dict[str, Any]:
@@ -80,7 +82,7 @@ class FunctionShadow:
             _log.error("the candidate of a function is not called: %s", error)
             return None, str(error)
 
-    def _called(self, predicted: Predicted) -> list[Happening] | None:
+    def _called(self, predicted: Predicted) -> list[FunctionEvent] | None:
         if self._function is None:
             return None
         try:

@@ -8,7 +8,7 @@ from fl_common.errors import InvalidConfiguration
 
 
 @dataclass(frozen=True)
-class Tally:
+class HealthCounts:
     """What a version did: windows it was given, those without a finite answer, seconds."""
 
     windows: int = 0
@@ -16,15 +16,15 @@ class Tally:
     seconds: float = 0.0
 
     @staticmethod
-    def of(prediction: Prediction) -> "Tally":
+    def of(prediction: Prediction) -> "HealthCounts":
         """One call of a model."""
         is_answered_N = prediction.answered_N
         failed = len(is_answered_N) - int(is_answered_N.sum())
-        return Tally(len(is_answered_N), failed, prediction.seconds)
+        return HealthCounts(len(is_answered_N), failed, prediction.seconds)
 
-    def __add__(self, more: "Tally") -> "Tally":
+    def __add__(self, more: "HealthCounts") -> "HealthCounts":
         """What was done in both."""
-        return Tally(
+        return HealthCounts(
             self.windows + more.windows, self.failed + more.failed, self.seconds + more.seconds
         )
 
@@ -69,7 +69,7 @@ class Health:
                     f"health.{name}={getattr(self, name)}", f"must be {rule}", f"Set {name} so"
                 )
 
-    def fault(self, before: Tally, now: Tally) -> str | None:
+    def fault(self, before: HealthCounts, now: HealthCounts) -> str | None:
         """Why the version that did ``now`` is to be rolled back; None where it is not, yet."""
         allowed = before.failure_share + self.more_failures
         if now.failed > allowed * self.windows:  # whatever the rest of the windows bring
@@ -87,6 +87,6 @@ class Health:
             )
         return None
 
-    def is_over(self, now: Tally) -> bool:
+    def is_over(self, now: HealthCounts) -> bool:
         """Whether the version has seen as many windows as it must."""
         return now.windows >= self.windows

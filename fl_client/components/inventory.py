@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fl_client.components.counts import COUNTS, FOLDER, Counts, read_counts
+from fl_client.components.counts import COUNTS, FOLDER, ShadowSummary, read_counts
 from fl_client.components.record import read_record
 from fl_client.components.rollout import RECORD
 from fl_common.components.description import Kind
@@ -22,28 +22,28 @@ def folder_of(home: Path, kind: Kind, name: str) -> Path:
     return folder if kind is Kind.MODEL else folder / _FUNCTIONS / name
 
 
-def shadow_counts(home: Path, candidate: str | None) -> Counts:
+def shadow_counts(home: Path, candidate: str | None) -> ShadowSummary:
     """What was counted of the model ``candidate`` (a digest); empty where nothing was.
 
     What was counted of a function stays on the site.
     """
     counts = read_counts(home / FOLDER / COUNTS)
-    return counts if counts.candidate == candidate else Counts()
+    return counts if counts.candidate == candidate else ShadowSummary()
 
 
 @dataclass(frozen=True)
-class Runs:
+class InstalledComponent:
     """A component (by digest) that runs on a site; ``on_trial`` while in its health window."""
 
     component: str
     on_trial: bool
 
 
-def running(home: Path) -> list[Runs]:
+def running(home: Path) -> list[InstalledComponent]:
     """The components that run."""
     records = (read_record(folder / RECORD) for folder in _folders(home))
     return [
-        Runs(record.wanted.component, record.trial is not None)
+        InstalledComponent(record.wanted.component, record.trial is not None)
         for record in records
         if record.wanted is not None
     ]

@@ -6,7 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from fl_client.components.follower import Follower
-from fl_client.components.subscription import Followed
+from fl_client.components.subscription import Subscription
 from fl_common.components.refusals import REASONS
 
 _PREFIX = "fl_client"
@@ -32,7 +32,7 @@ class ComponentMetrics(Collector):
                        {reason: refusals.get(reason, 0) for reason in REASONS})  # fmt: skip
         yield from self._of_parts(self._follower.parts)
 
-    def _of_parts(self, parts: Iterable[Followed]) -> Iterator[Metric]:
+    def _of_parts(self, parts: Iterable[Subscription]) -> Iterator[Metric]:
         updates = CounterMetricFamily(
             f"{_PREFIX}_component_updates",
             "Versions that began on trial, stood it, came back, or were rolled back",
@@ -59,7 +59,7 @@ class ComponentMetrics(Collector):
         yield from (updates, info, shadow)
 
 
-def _outcomes(part: Followed) -> Mapping[str, int]:
+def _outcomes(part: Subscription) -> Mapping[str, int]:
     if part.shadow is None or part.shadow.candidate is None:
         return {}
     status = part.shadow.status()

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fl_client.components.health import Tally
+from fl_client.components.health import HealthCounts
 from fl_common.files import write_whole
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Trial:
     """
 
     version: Version
-    before: Tally
+    before: HealthCounts
     ends: int = 0
 
 
@@ -51,7 +51,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Record:
+class VersionRecord:
     """The last two ``good`` versions, newest first, what is on ``trial``, and what has failed."""
 
     good: tuple[Version, ...] = ()
@@ -75,25 +75,25 @@ class Record:
             (f.version.component, f.version.event) == (component, event) for f in self.failed
         )
 
-    def with_good(self, version: Version) -> "Record":
+    def with_good(self, version: Version) -> "VersionRecord":
         """Without a trial, and with ``version`` as the newest good one."""
         others = [old for old in self.good if old.component != version.component]
         return replace(self, good=(version, *others)[:_GOOD_KEPT], trial=None)
 
-    def with_failed(self, version: Version, reason: str) -> "Record":
+    def with_failed(self, version: Version, reason: str) -> "VersionRecord":
         """Without a trial, and with ``version`` among the failed."""
         failed = (*self.failed, Failed(version, reason))[-_FAILED_KEPT:]
         return replace(self, trial=None, failed=failed)
 
 
-def write_record(path: Path, record: Record) -> None:
+def write_record(path: Path, record: VersionRecord) -> None:
     """Keep the record, durably."""
     write_whole(path, json.dumps(asdict(record)).encode())
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> VersionRecord:
     """The record at ``path``; an empty one where none is, or where it can't be read."""
-    record: Record = read_or(path, _record, Record())
+    record: VersionRecord = read_or(path, _record, VersionRecord())
     return record
 
 
@@ -108,10 +108,11 @@ def read_or(path: Path, parse: Callable[[Any], Any], otherwise: Any) -> Any:
         return otherwise
 
 
-def _record(fields: Any) -> Record:
+def _record(fields: Any) -> VersionRecord:
     trial = fields["trial"]
-    return Record(
+    return VersionRecord(
         good=tuple(Version(**version) for version in fields["good"]),
-        trial=trial and Trial(Version(**trial["version"]), Tally(**trial["before"]), trial["ends"]),
+        trial=trial
+        and Trial(Version(**trial["version"]), HealthCounts(**trial["before"]), trial["ends"]),
         failed=tuple(Failed(Version(**f["version"]), f["reason"]) for f in fields["failed"]),
     )

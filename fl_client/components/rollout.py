@@ -13,15 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from fl_client.components.health import Health, Tally
-from fl_client.components.record import Record, Trial, Version, read_record, write_record
+from fl_client.components.health import Health, HealthCounts
+from fl_client.components.record import Trial, Version, VersionRecord, read_record, write_record
 from fl_common.errors import InvalidConfiguration, InvalidData
 
 _log = logging.getLogger(__name__)
 RECORD = "record.json"
 
 
-class Place(Protocol):
+class DeploymentTarget(Protocol):
     """Where a version runs: a model's slot, or a function's name among the functions."""
 
     def put(self, version: Version) -> None:
@@ -44,24 +44,24 @@ class Place(Protocol):
         """Whether any version runs, or did so before."""
 
 
-class Switch:
+class Rollout:
     """The versions of the component ``what`` (for the log) in ``place``.
 
     What is remembered is in ``folder``. Methods may be called from any thread. ``resume`` comes
     first.
     """
 
-    def __init__(self, what: str, place: Place, folder: Path, health: Health) -> None:
+    def __init__(self, what: str, place: DeploymentTarget, folder: Path, health: Health) -> None:
         self._what, self._place, self._path, self._health = what, place, folder / RECORD, health
         self._record = read_record(self._path)
-        self._now = Tally()
+        self._now = HealthCounts()
         self._file: str | None = None
         self._trouble: str | None = None
         self._changing = threading.RLock()
         self._happened: Counter[str] = Counter()
 
     @property
-    def record(self) -> Record:
+    def record(self) -> VersionRecord:
         """What is remembered, as of now."""
         return self._record
 
@@ -99,11 +99,11 @@ class Switch:
                 self._tell("taken", version, "runs on trial")
             self._put()
 
-    def observe(self, file: str, seen: Tally) -> None:
+    def observe(self, file: str, seen: HealthCounts) -> None:
         """Add what the version of this ``file`` did, and end the health window when it is time."""
         with self._changing:
             if file != self._file:
-                self._file, self._now = file, Tally()
+                self._file, self._now = file, HealthCounts()
             self._now += seen
             try:
                 self._judge()
@@ -169,6 +169,6 @@ class Switch:
         self._happened[happened] += 1
         _log.info("%s %s %s", self._what, version.name, words)
 
-    def _write(self, record: Record) -> None:
+    def _write(self, record: VersionRecord) -> None:
         write_record(self._path, record)
         self._record = record

@@ -20,9 +20,9 @@ import numpy as np
 
 from fl_client.components.counts import (
     COUNTS,
-    Counts,
     HeldOutDay,
-    Seen,
+    ShadowObservation,
+    ShadowSummary,
     read_counts,
     write_counts,
 )
@@ -78,7 +78,7 @@ class Shadow:
                 self.candidate, self._model, self._trouble = version, model, trouble
         with self._changing:
             if version is not None and self._counts.candidate != version.component:
-                self._counts = Counts(version.component)
+                self._counts = ShadowSummary(version.component)
             counts = self._counts
         write_counts(self._path, counts)
 
@@ -131,7 +131,7 @@ class Shadow:
         finally:
             self._waiting.release()
 
-    def _seen(self, values_N: Floats, production: Prediction) -> list[Seen]:
+    def _seen(self, values_N: Floats, production: Prediction) -> list[ShadowObservation]:
         """What the candidate did with each window that production has answered."""
         count, began = len(values_N), time.perf_counter()
         answers_NK = self._answers(values_N)
@@ -141,7 +141,7 @@ class Shadow:
         same_N = _labels(answers_NK) == _labels(production.probabilities_NK)
         late = seconds > self._times_slower * production.seconds
         return [
-            Seen(
+            ShadowObservation(
                 agreed=bool(same_N[row] and not failed_N[row]),
                 failed=bool(failed_N[row]),
                 late=late and row == 0,

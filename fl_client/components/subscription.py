@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fl_client.components.canary import is_canary
 from fl_client.components.record import Version
-from fl_client.components.rollout import Place, Switch
+from fl_client.components.rollout import DeploymentTarget, Rollout
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Offer, Reader
 
@@ -36,15 +36,15 @@ class Candidates(Protocol):
 
 
 @dataclass
-class Followed:
+class Subscription:
     """The component ``name`` of ``kind`` on the site ``site``."""
 
     site: str
     kind: Kind
     name: str
     file_of: FileOf
-    place: Place
-    switch: Switch
+    place: DeploymentTarget
+    switch: Rollout
     shadow: Candidates | None
     _waits_for: str | None = field(init=False, default=None)
 

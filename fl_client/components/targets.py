@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from fl_client.components.function_shadow import FunctionShadow
-from fl_client.components.health import Tally
+from fl_client.components.health import HealthCounts
 from fl_client.components.record import Version
 from fl_client.functions.runner import Functions
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidData
-from fl_common.functions import FUNCTION_FILE, Function, FunctionSpec, Happening, Predicted
+from fl_common.functions import FUNCTION_FILE, Function, FunctionEvent, FunctionSpec, Predicted
 
 FolderOf = Callable[[str], Path | None]
 """The folder of a fetched component by its digest; None where it is not there, or not whole."""
@@ -21,10 +21,10 @@ def model_file(folder: Path) -> Path | None:
     return next(folder.rglob("*.onnx"), None)
 
 
-class SlotPlace:
+class SlotTarget:
     """A model's slot, out of which an engine runs what is current."""
 
-    def __init__(self, slot: Slot, folder_of: FolderOf) -> None:
+    def __init__(self, slot: ModelSlot, folder_of: FolderOf) -> None:
         self._slot, self._folder_of = slot, folder_of
 
     def put(self, version: Version) -> None:
@@ -53,7 +53,7 @@ class SlotPlace:
         return self._slot.last_good() is not None
 
 
-class FunctionPlace:
+class FunctionTarget:
     """The name ``name`` among the ``functions`` of a box.
 
     ``make`` gives the function of a component's folder (``function_in``). With a ``shadow`` the
@@ -116,7 +116,7 @@ class FunctionPlace:
         """Whether a version runs."""
         return self._running is not None
 
-    def seen(self) -> tuple[str, Tally] | None:
+    def seen(self) -> tuple[str, HealthCounts] | None:
         """The file that runs, and what it did since the last time; None where nothing new."""
         if self._running is None:
             return None
@@ -152,22 +152,22 @@ class _Counting:
 
     def __init__(self, function: Function, shadow: FunctionShadow | None) -> None:
         self._function, self._shadow = function, shadow
-        self._done = self._drained = Tally()
+        self._done = self._drained = HealthCounts()
 
-    def __call__(self, predicted: Predicted) -> Iterable[Happening]:
-        found: list[Happening] | None = None
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+        found: list[FunctionEvent] | None = None
         began = time.perf_counter()
         try:
             found = list(self._function(predicted))
             return found
         finally:
             seconds = time.perf_counter() - began
-            self._done += Tally(1, int(found is None), 0.0)
+            self._done += HealthCounts(1, int(found is None), 0.0)
             if self._shadow is not None:
                 self._shadow.see(predicted, found, seconds)
 
-    def drain(self) -> Tally:
+    def drain(self) -> HealthCounts:
         """What was done since the last call."""
         done, before = self._done, self._drained
         self._drained = done
-        return Tally(done.windows - before.windows, done.failed - before.failed, 0.0)
+        return HealthCounts(done.windows - before.windows, done.failed - before.failed, 0.0)

@@ -1,22 +1,20 @@
 """From configuration to a site's link, and to the app behind it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from fl_client.federation.connection import Address
-from fl_client.federation.link import Link, Pace
-from fl_client.federation.traffic import Figures
-from fl_client.federation.trainer import Answering, ResidentTrainer
+from fl_client.federation.link import Link, PollingIntervals
+from fl_client.federation.traffic import TrafficRecord
+from fl_client.federation.trainer import MessageHandler, ResidentTrainer
 from fl_client.home import TRAINING
 from fl_common.build import build
-
-Node = Mapping[str, Any]
+from fl_common.configuration import Config
 
 
 def build_link(
-    node: Node, make: Callable[[], Answering], stop: threading.Event, home: Path
+    node: Config, make: Callable[[], MessageHandler], stop: threading.Event, home: Path
 ) -> Link:
     """The link that ``node`` (a ``federation`` section) describes; ``make`` sets up its trainer.
 
@@ -28,5 +26,5 @@ def build_link(
     address = Address(
         str(node["server"]), Path(node["ca_file"]), Path(node["key_file"]), node["heartbeat_s"]
     )
-    pace: Pace = build(node["pace"])
-    return Link(address, ResidentTrainer(make), pace, stop, Figures(home / TRAINING))
+    pace: PollingIntervals = build(node["pace"])
+    return Link(address, ResidentTrainer(make), pace, stop, TrafficRecord(home / TRAINING))

@@ -7,14 +7,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 
-Config = Mapping[str, Any]
 _QUIET = ("httpx", "httpcore")
 _DESCRIPTION = """\
 Takes part in the federation of the configuration's `federation` section until SIGTERM: the link
@@ -74,8 +74,8 @@ def _join(options: argparse.Namespace) -> None:
 def _answering(config: Config) -> Any:
     """In the trainer's process: the box's app, on its own windows and ledger."""
     from fl_client.build import build_box_app
-    from fl_client.federation.reply_cache import KeptAnswers
-    from fl_client.federation.responder import Answering
+    from fl_client.federation.reply_cache import ReplyCache
+    from fl_client.federation.responder import Responder
     from fl_client.site.box import Box
     from fl_common.build import build
 
@@ -92,7 +92,7 @@ def _answering(config: Config) -> Any:
     )
     counter = federation["ledger_counter"]
     app = build_box_app(box, federation["trainer"], Path(counter) if counter else None, time.time)
-    return Answering(app, KeptAnswers(home / "answers", federation["runs_kept"]), {})
+    return Responder(app, ReplyCache(home / "answers", federation["runs_kept"]), {})
 
 
 def _build_demands(config: Config) -> Any:

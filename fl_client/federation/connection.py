@@ -57,7 +57,7 @@ _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class Refused(JoinTheDotsError):
+class AdmissionRefused(JoinTheDotsError):
     """The server does not let this site in."""
 
 
@@ -257,7 +257,7 @@ def _answer(response: httpx.Response) -> JoinTheDotsError:
         return RunOver(words)
     if status in (429, 502, 503, 504):
         return Unreachable(f"the server answers {status}: {words}")
-    return Refused(
+    return AdmissionRefused(
         f"the server answers {status}: {words}. The key is unknown there or was revoked, this box's"
         " clock is wrong by minutes, or its last session has not run out yet"
     )

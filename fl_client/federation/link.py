@@ -11,13 +11,13 @@ from flwr.app import Message
 
 from fl_client.federation.connection import (
     Address,
+    AdmissionRefused,
     Connection,
-    Refused,
     RunOver,
     Unreachable,
     Upload,
 )
-from fl_client.federation.traffic import Figures
+from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
 from fl_common.errors import InvalidConfiguration
 from fl_common.wire import summary as wire_log
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Pace:
+class PollingIntervals:
     """Seconds between two looks for a message, between two tries to connect, and until rest.
 
     Each pause doubles from ``*_first_s`` to ``*_most_s`` as long as nothing happens. The trainer
@@ -64,9 +64,9 @@ class Link:
 
     address: Address
     trainer: ResidentTrainer
-    pace: Pace
+    pace: PollingIntervals
     stop: threading.Event
-    figures: Figures
+    figures: TrafficRecord
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> None:
@@ -83,7 +83,7 @@ class Link:
                     with Connection(self.address) as connection:
                         _logger.info("joined %s as node %s", self.address.server, connection.node)
                         self._serve(connection)
-                except Refused as error:
+                except AdmissionRefused as error:
                     _logger.error("refused by %s: %s", self.address.server, error)
                 except Unreachable as error:
                     _logger.warning("%s can't be reached: %s", self.address.server, error)

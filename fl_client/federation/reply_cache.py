@@ -22,7 +22,7 @@ _DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
-class Question:
+class IdempotencyKey:
     """What a server asked: the ``kind`` of message, the run and round, and its whole content.
 
     ``digest`` is that of the content: a round that is asked with other parameters is a new
@@ -41,7 +41,7 @@ class Question:
         return hashlib.sha256(text.encode()).digest()
 
 
-class KeptAnswers:
+class ReplyCache:
     """Answers in the files of ``folder``, of the ``runs`` that answered last.
 
     A file is the question's digest, the answer, and the sha256 of both: one that is cut or altered
@@ -52,7 +52,7 @@ class KeptAnswers:
         self._folder, self._runs = folder, runs
         folder.mkdir(parents=True, exist_ok=True)
 
-    def find(self, question: Question) -> RecordDict | None:
+    def find(self, question: IdempotencyKey) -> RecordDict | None:
         """The answer that was given to ``question``; None where it is not kept."""
         with contextlib.suppress(FileNotFoundError):
             data = self._path(question).read_bytes()
@@ -63,7 +63,7 @@ class KeptAnswers:
                 return recorddict_from_proto(Wire.FromString(body[_DIGEST_BYTES:]))
         return None
 
-    def keep(self, question: Question, answer: RecordDict) -> None:
+    def keep(self, question: IdempotencyKey, answer: RecordDict) -> None:
         """Make ``answer`` the one that is kept for the question's run; durable on return."""
         body = question.key + recorddict_to_proto(answer).SerializeToString()
         path = self._path(question)
@@ -75,7 +75,7 @@ class KeptAnswers:
         partial.replace(path)
         self._forget()
 
-    def _path(self, question: Question) -> Path:
+    def _path(self, question: IdempotencyKey) -> Path:
         name = hashlib.sha256(question.run.encode()).hexdigest()[:32]
         return self._folder / f"{name}-{question.kind}{_SUFFIX}"
 

@@ -8,7 +8,7 @@ from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
-from fl_client.federation.reply_cache import KeptAnswers, Question
+from fl_client.federation.reply_cache import IdempotencyKey, ReplyCache
 from fl_common.errors import JoinTheDotsError
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
@@ -19,14 +19,14 @@ _ASKED_ONCE = ("train", "evaluate")
 Values = Mapping[str, bool | float | int | str]
 
 
-class Answering:
+class Responder:
     """Answers with ``app`` what ``kept`` has no answer for.
 
     A refusal is not kept: it spends nothing that an answer to a second question would spend again,
     and what stood in the way may be gone.
     """
 
-    def __init__(self, app: ClientApp, kept: KeptAnswers, node_config: Values) -> None:
+    def __init__(self, app: ClientApp, kept: ReplyCache, node_config: Values) -> None:
         self._app, self._kept, self._config = app, kept, dict(node_config)
         self._reader = wire.InstructionReader()
 
@@ -55,13 +55,13 @@ class Answering:
             self._kept.keep(question, reply.content)
         return reply
 
-    def _question(self, message: Message) -> Question | None:
+    def _question(self, message: Message) -> IdempotencyKey | None:
         kind = message.metadata.message_type
         if kind not in _ASKED_ONCE:
             return None
         instruction = self._reader.read(message.content)
         digest = message.content.object_id
-        return Question(kind, instruction.plan.run, instruction.round, digest)
+        return IdempotencyKey(kind, instruction.plan.run, instruction.round, digest)
 
     def _asked(self, message: Message) -> Message:
         numbers = message.metadata

@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Counts:
+class TrafficCounts:
     """Since the site's folder is there: by kind of message answers and seconds, and the rest.
 
     ``rounds`` are the updates that were sent, ``refusals`` the answers "no" by reason, ``errors``
@@ -35,7 +35,7 @@ class Counts:
     errors: int = 0
 
 
-class Figures:
+class TrafficRecord:
     """The counts in the file at ``path``; one that can't be read or written stops nothing."""
 
     def __init__(self, path: Path) -> None:
@@ -62,14 +62,14 @@ class Figures:
             _logger.error("%s can't be written: %s", self._path, error)
 
 
-def read_counts(path: Path) -> Counts:
+def read_counts(path: Path) -> TrafficCounts:
     """What the file says; nothing where there is none, or none that can be read."""
     try:
         fields: dict[str, Any] = json.loads(path.read_text())
         answers, refusals = Counter(fields.pop("answers")), Counter(fields.pop("refusals"))
-        return Counts(answers=answers, refusals=refusals, **fields)
+        return TrafficCounts(answers=answers, refusals=refusals, **fields)
     except FileNotFoundError:
-        return Counts()
+        return TrafficCounts()
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         _logger.error("%s can't be read and is begun anew: %s", path, error)
-        return Counts()
+        return TrafficCounts()

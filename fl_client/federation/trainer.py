@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 
 from flwr.app import Error, Message
 
-Answering = Callable[[Message], Message]
+MessageHandler = Callable[[Message], Message]
 _logger = logging.getLogger(__name__)
 _APP_RAISED = 2
 """Flower's code for a ClientApp that raised (``flwr.common.constant.ErrorCode``)."""
@@ -29,7 +29,7 @@ class ResidentTrainer:
     ``make`` is called there and must be importable by name (``functools.partial`` of a function).
     """
 
-    def __init__(self, make: Callable[[], Answering]) -> None:
+    def __init__(self, make: Callable[[], MessageHandler]) -> None:
         self._make = make
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
@@ -83,7 +83,7 @@ class ResidentTrainer:
         return process.exitcode
 
 
-def _serve(pipe: Connection, make: Callable[[], Answering]) -> None:
+def _serve(pipe: Connection, make: Callable[[], MessageHandler]) -> None:
     """The trainer's life: until the link closes the pipe, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a keyboard's goes to the link, too
     threading.Thread(target=_end_with_parent, daemon=True).start()

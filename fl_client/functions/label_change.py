@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.functions import Happening, Predicted
+from fl_common.functions import FunctionEvent, Predicted
 
 
 class LabelChange:
@@ -27,7 +27,7 @@ class LabelChange:
         self._seen = 0
         self._since_ns = 0
 
-    def __call__(self, predicted: Predicted) -> Iterable[Happening]:
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
         """A ``label-change`` with the two labels and the time of the new one's first window."""
         if predicted.label != self._candidate:
             self._candidate, self._seen = predicted.label, 0
@@ -37,4 +37,4 @@ class LabelChange:
             return ()
         before, self._stands = self._stands, self._candidate
         data = {"from": before, "to": self._stands, "since_ns": self._since_ns}
-        return (Happening("label-change", data),)
+        return (FunctionEvent("label-change", data),)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fl_common.functions import Function, Happening, Predicted
+from fl_common.functions import Function, FunctionEvent, Predicted
 
 _logger = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ class Functions:
         """Functions that are left out."""
         return [n for n, running in self._running.items() if running.failures >= self._allowed]
 
-    def __call__(self, predicted: Predicted) -> list[tuple[str, Happening]]:
+    def __call__(self, predicted: Predicted) -> list[tuple[str, FunctionEvent]]:
         """What the functions found, with the name of each."""
-        found: list[tuple[str, Happening]] = []
+        found: list[tuple[str, FunctionEvent]] = []
         for name, running in self._running.items():
             if running.failures >= self._allowed:
                 continue

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.functions import Happening, Predicted
+from fl_common.functions import FunctionEvent, Predicted
 
 
 class Threshold:
@@ -31,7 +31,7 @@ class Threshold:
         self._raised = False
         self._seen = 0
 
-    def __call__(self, predicted: Predicted) -> Iterable[Happening]:
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
         """An ``alarm-raised`` or ``alarm-cleared`` with label and probability, or nothing."""
         probability = predicted.probability(self._label)
         turns = probability < self._below if self._raised else probability >= self._above
@@ -40,4 +40,4 @@ class Threshold:
             return ()
         self._raised, self._seen = not self._raised, 0
         kind = "alarm-raised" if self._raised else "alarm-cleared"
-        return (Happening(kind, {"label": self._label, "probability": probability}),)
+        return (FunctionEvent(kind, {"label": self._label, "probability": probability}),)

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fl_client.inference.onnx_model import Arrays, OnnxModel, Tensor
+from fl_client.inference.onnx_model import OnnxModel, Tensor
 from fl_client.inference.prediction import EngineStatus, Inference, Prediction
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_client.inference.task_checks import answers, ready
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
-from fl_common.vocabulary import Floats, Task
+from fl_common.vocabulary import Floats, NamedArrays, Task
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Engine:
 
     def __init__(
         self,
-        slot: Slot,
+        slot: ModelSlot,
         task: Task | None,
         threads: int,
         largest_batch: int,
@@ -87,7 +87,7 @@ class Engine:
                 serving, answer_NK = reserve, self._answers(reserve, values_N)
         return Prediction(serving.digest, task.labels, answer_NK, self._timer() - began)
 
-    def infer(self, arrays: Arrays, outputs: Sequence[str] | None = None) -> Inference:
+    def infer(self, arrays: NamedArrays, outputs: Sequence[str] | None = None) -> Inference:
         """One call of the model as it is: named tensors in, named tensors out.
 
         Raises:

@@ -14,9 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
-
-Arrays = Mapping[str, NDArray[Any]]
-"""Tensors by their names in the model's graph; strings have dtype object."""
+from fl_common.vocabulary import NamedArrays
 
 _TYPES = {
     "tensor(bool)": "bool",
@@ -77,7 +75,9 @@ class OnnxModel:
         self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
         self.properties: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
 
-    def run(self, arrays: Arrays, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    def run(
+        self, arrays: NamedArrays, outputs: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
         """Every output by name, or those named in ``outputs``, for one call's inputs.
 
         Raises:
@@ -98,7 +98,7 @@ class OnnxModel:
             ) from error
         return dict(zip(names, results, strict=True))
 
-    def _check(self, arrays: Arrays) -> None:
+    def _check(self, arrays: NamedArrays) -> None:
         for name in arrays:
             _find(name, "input", self.inputs)
         for tensor in self.inputs:

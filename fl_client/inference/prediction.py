@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_client.inference.onnx_model import Arrays
-from fl_common.vocabulary import Floats
+from fl_common.vocabulary import Floats, NamedArrays
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Inference:
     """The outputs by name, and the digest of the model that gave them."""
 
     digest: str
-    outputs: Arrays
+    outputs: NamedArrays
 
 
 @dataclass(frozen=True)

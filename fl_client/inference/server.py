@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from fl_client.inference.engine import Engine
 from fl_client.inference.oip import open_inference_pb2 as oip
 from fl_client.inference.oip.tensors import DATATYPES, from_contents, from_raw, to_contents, to_raw
-from fl_client.inference.onnx_model import Arrays, Tensor
+from fl_client.inference.onnx_model import Tensor
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
+from fl_common.vocabulary import NamedArrays
 
 _log = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ def _check_parameters(request: oip.ModelInferRequest) -> None:
                 raise NotImplementedError(f"parameter {name!r} is not served here: leave it out")
 
 
-def _inputs(request: oip.ModelInferRequest) -> Arrays:
+def _inputs(request: oip.ModelInferRequest) -> NamedArrays:
     arrays: dict[str, NDArray[Any]] = {}
     raw = request.raw_input_contents
     if raw and (

@@ -24,7 +24,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
 
 
-class Slot:
+class ModelSlot:
     """The versions of one model in ``folder``, made where it is absent."""
 
     def __init__(self, folder: Path) -> None:

@@ -82,18 +82,18 @@ class Counter:
             ledger_file.sync_folder(self.path.parent)
 
     @contextmanager
-    def held(self) -> Iterator["Slots"]:
+    def held(self) -> Iterator["CounterSlots"]:
         """The file's slots, while no other process has them."""
         with ledger_file.explained(self.path):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         try:
             _lock(descriptor, self.path)
-            yield Slots(descriptor, self.path)
+            yield CounterSlots(descriptor, self.path)
         finally:
             os.close(descriptor)
 
 
-class Slots:
+class CounterSlots:
     """The two slots of a counter's file."""
 
     def __init__(self, descriptor: int, path: Path) -> None:

@@ -32,7 +32,7 @@ from pathlib import Path
 
 from fl_client.ledger import lines
 from fl_client.ledger.chain import last
-from fl_client.ledger.counter import PUT_BACK, Counter, Slots, counter_beside, difference
+from fl_client.ledger.counter import PUT_BACK, Counter, CounterSlots, counter_beside, difference
 from fl_client.ledger.file import (
     check_lines,
     create,
@@ -41,7 +41,7 @@ from fl_client.ledger.file import (
     owner_of,
     wrong_sums,
 )
-from fl_client.ledger.lines import Charge, Entry, Journal
+from fl_client.ledger.lines import Charge, Journal, LedgerEntry
 from fl_common.errors import LedgerError
 from fl_common.privacy.accounting import (
     ACCOUNTANTS,
@@ -54,7 +54,7 @@ from fl_common.privacy.accounting import (
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason
 
-__all__ = ["Charge", "Entry", "Ledger"]
+__all__ = ["Charge", "Ledger", "LedgerEntry"]
 
 _TOLERANCE = 1e-9  # of the limit: rounding must not refuse a plan calibrated to it
 _NAMED_BLOCKS = 5
@@ -135,7 +135,7 @@ class Ledger:
         with self._lock, explained(self._path):
             return lines.histories_of(self._connection, site)
 
-    def entries(self, site: str) -> Iterator[Entry]:
+    def entries(self, site: str) -> Iterator[LedgerEntry]:
         """All charges of ``site``, oldest first."""
         with self._lock, explained(self._path):
             return lines.entries_of(self._connection, site)
@@ -173,7 +173,7 @@ class Ledger:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
-    def _journal(self, slots: Slots) -> Journal:
+    def _journal(self, slots: CounterSlots) -> Journal:
         """Where the ledger stands; the counter is brought up to it where a crash left it behind."""
         counted = slots.read()
         if fault := difference(self._connection, self._owner, counted):

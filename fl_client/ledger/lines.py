@@ -58,7 +58,7 @@ class Charge:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One line of the ledger: ``blocks`` were charged ``spend`` at ``time`` (seconds, Unix).
 
     ``delta``, ``epsilon_limit`` and ``accountant`` are those of the plan that was followed.
@@ -128,7 +128,7 @@ class Journal:
         )
 
 
-def entries_of(connection: sqlite3.Connection, site: str) -> Iterator[Entry]:
+def entries_of(connection: sqlite3.Connection, site: str) -> Iterator[LedgerEntry]:
     """All charges of ``site``, oldest first."""
     rows = connection.execute(
         "SELECT number, line FROM charge WHERE site = ? ORDER BY number", (site,)
@@ -186,12 +186,12 @@ def _windows_per_reading(privacy: PrivacyPlan | SitePrivacyPlan) -> int:
     return privacy.windows_per_reading if isinstance(privacy, PrivacyPlan) else 1
 
 
-def _entry(number: int, line: dict[str, Any]) -> Entry:
+def _entry(number: int, line: dict[str, Any]) -> LedgerEntry:
     copied = (
         "time", "site", "run", "round", "unit", "delta", "epsilon_limit", "accountant",
         "windows_per_reading",
     )  # fmt: skip
-    return Entry(
+    return LedgerEntry(
         number=number,
         spend=Spend(line["noise"], line["rate"], line["steps"]),
         blocks=tuple(line["blocks"]),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from fl_client.ledger.ledger import Entry, Ledger
+from fl_client.ledger.ledger import Ledger, LedgerEntry
 from fl_common.privacy.accounting import ACCOUNTANTS, AccountantName, Spend, epsilon_of_group
 
 WHOLE_RUN = 0
@@ -43,7 +43,7 @@ def states_of(ledger: Ledger, sites: Iterable[str]) -> list[BlockState]:
     """Every block that ``sites`` were charged for, in order of site and name."""
     states = []
     for site in sites:
-        entries_of: dict[str, list[Entry]] = {}
+        entries_of: dict[str, list[LedgerEntry]] = {}
         for entry in ledger.entries(site):
             for block in entry.blocks:
                 entries_of.setdefault(block, []).append(entry)
@@ -120,7 +120,7 @@ def _other_unit(state: BlockState) -> str:
     return f" A reading is part of up to {state.windows_per_reading} windows (group privacy)."
 
 
-def _state(block: str, history: Sequence[Spend], entries: Sequence[Entry]) -> BlockState:
+def _state(block: str, history: Sequence[Spend], entries: Sequence[LedgerEntry]) -> BlockState:
     plan = entries[-1]
 
     def epsilon(windows: int) -> float:

@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fl_client.components.build import Surroundings, Updates, build_updates
+from fl_client.components.build import ComponentUpdates, NodeContext, build_updates
 from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS, STORE, TRAINING
 from fl_client.inference.engine import Engine
-from fl_client.inference.slots import Slot
-from fl_client.node.configuration import Config
+from fl_client.inference.slots import ModelSlot
 from fl_client.node.federation_metrics import FederationMetrics
 from fl_client.node.loop import Addresses, Node
 from fl_client.node.metrics import Metrics
@@ -32,6 +31,7 @@ from fl_client.windows.grid import Grid
 from fl_client.windows.slide import Assembler
 from fl_client.windows.split import split_of
 from fl_common.build import build
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 
@@ -39,7 +39,7 @@ _CHANNEL = "fl_client.sensors.sensor.Channel"
 
 
 @dataclass(frozen=True)
-class Box:
+class NodeAssembly:
     """A node and what stands around it, ready to run."""
 
     name: str
@@ -57,11 +57,11 @@ class Box:
     http: Mapping[str, Any]
     serving: Mapping[str, Any]
     link: SensorLink | None
-    updates: Updates | None
+    updates: ComponentUpdates | None
     counter: Path | None
 
 
-def build_node(config: Config, *, connected: bool) -> Box:
+def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     """Everything of a node; without ``connected``, no link to a broker.
 
     Raises:
@@ -72,14 +72,14 @@ def build_node(config: Config, *, connected: bool) -> Box:
     _make(home)
     intake, sources = build_sensors(config, task)
     engine_node = config["engine"]
-    slot = Slot(home / SLOTS / MODEL)
+    slot = ModelSlot(home / SLOTS / MODEL)
     engine = Engine(slot, task, engine_node["threads"], engine_node["largest_batch"])
     split = split_of(task, slicing, build(config["held_out"]))
     functions = Functions(
         {name: build(node) for name, node in config["functions"].items()},
         config["failures_allowed"],
     )
-    box = Surroundings(config["name"], home, task, slot, engine_node, functions, split.held_out_day)
+    box = NodeContext(config["name"], home, task, slot, engine_node, functions, split.held_out_day)
     updates = build_updates(config["components"], box)
     metrics = Metrics(updates.follower if updates else None)
     metrics.registry.register(FederationMetrics(home / TRAINING))
@@ -89,7 +89,7 @@ def build_node(config: Config, *, connected: bool) -> Box:
     node = Node(task, intake, pipeline, functions, upkeep, outbox, _addresses(config), metrics)
     counter = config["federation"]["ledger_counter"]
     link = SensorLink(_broker(config), intake.topics, node.take, random.Random())
-    return Box(
+    return NodeAssembly(
         *(config["name"], home, node, pipeline, intake, engine, functions, upkeep, outbox),
         *(metrics, task, build(config["training"]), config["http"], config["serving"]),
         link if connected else None,
@@ -105,7 +105,7 @@ def _open_path(
     slicing: Slicing,
     sources: list[Source],
     engine: Engine,
-    updates: Updates | None,
+    updates: ComponentUpdates | None,
 ) -> PipelinePath:
     connection = open_store(home / STORE)
     return PipelinePath(

@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace) -> None:
     from fl_client.node.build import build_node
     from fl_client.node.configuration import read_config, shown
     from fl_client.node.logs import log_to_standard_error
-    from fl_client.node.process import Running
+    from fl_client.node.process import NodeProcess
 
     config = read_config(options.config, options.overrides)
     if options.cfg:
@@ -113,7 +113,7 @@ def _run(options: argparse.Namespace) -> None:
         return
     log_to_standard_error(config["log_level"])
     config = with_join(config, options.config, options.overrides)
-    asyncio.run(Running(build_node(config, connected=True)).serve())
+    asyncio.run(NodeProcess(build_node(config, connected=True)).serve())
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -128,9 +128,9 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _model(options: argparse.Namespace) -> None:
-    from fl_client.inference.slots import Slot
+    from fl_client.inference.slots import ModelSlot
 
-    slot = Slot(options.home / SLOTS / MODEL)
+    slot = ModelSlot(options.home / SLOTS / MODEL)
     digest = slot.place(options.file)
     slot.activate(digest)
     Console(highlight=False, soft_wrap=True).print(

@@ -12,9 +12,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 
-Config = Mapping[str, Any]
 _SHIPPED = "node"
 _PLAIN_PARTS = ("spool", "engine", "events", "federation", "http", "serving", "components")
 

@@ -18,7 +18,7 @@ _SECONDS_PER_REQUEST = 10
 _JSON = "application/json"
 
 
-class Watch:
+class StatusServer:
     """Serves ``metrics()``, ``health()`` and ``status()``; ``port`` 0 takes a free one.
 
     ``health`` gives what is wrong, empty where nothing is: then the answer is 200, else 503.

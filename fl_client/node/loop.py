@@ -17,13 +17,13 @@ from typing import TypeVar
 from fl_client.functions.runner import Functions
 from fl_client.inference.events import prediction_event
 from fl_client.node.metrics import Metrics
-from fl_client.node.outbox import Outbox, Outgoing
-from fl_client.node.pipeline import Advanced, Answer, Pipeline
+from fl_client.node.outbox import Outbox, OutgoingMessage
+from fl_client.node.pipeline import Pipeline, PipelineStep, PredictedWindow
 from fl_client.node.upkeep import Upkeep
 from fl_client.sensors.intake import Delivery, Intake
 from fl_common.errors import StoreError
 from fl_common.events import JSON, CloudEvent
-from fl_common.functions import Happening
+from fl_common.functions import FunctionEvent
 from fl_common.vocabulary import Task
 
 _T = TypeVar("_T")
@@ -108,14 +108,16 @@ class Node:
         except StoreError as error:
             _logger.error("%s The broker keeps what comes; this is tried again.", error)
 
-    def _step(self, batch: Sequence[Delivery], sent: list[Answer], received_ns: int) -> Advanced:
+    def _step(
+        self, batch: Sequence[Delivery], sent: list[PredictedWindow], received_ns: int
+    ) -> PipelineStep:
         """In the worker: decode, keep, cut, predict, and what is due."""
         arrivals = self._intake.arrivals(batch, received_ns)
         done = self._pipeline.advance(arrivals, sent, received_ns)
         self._upkeep.after(done, received_ns)
         return done
 
-    def _send(self, done: Advanced, received_ns: int) -> None:
+    def _send(self, done: PipelineStep, received_ns: int) -> None:
         """Events of the predictions, and of what the functions made of them."""
         now_ns = time.time_ns()
         latency_s, when = (now_ns - received_ns) / 1e9, datetime.fromtimestamp(now_ns / 1e9, UTC)
@@ -124,15 +126,15 @@ class Node:
                 *(self._addresses.source, self._task, answer.prediction, answer.row),
                 *(answer.start_ns, when, latency_s),
             )
-            self._outbox.put(Outgoing(self._addresses.predictions, event, answer))
+            self._outbox.put(OutgoingMessage(self._addresses.predictions, event, answer))
             for name, happening in self._functions(answer.predicted):
                 self._metrics.happenings.labels(name).inc()
                 event = self._happened(name, happening, answer, when)
-                self._outbox.put(Outgoing(self._addresses.happenings, event, None))
+                self._outbox.put(OutgoingMessage(self._addresses.happenings, event, None))
             self._metrics.latency.observe(latency_s)
 
     def _happened(
-        self, name: str, happening: Happening, answer: Answer, when: datetime
+        self, name: str, happening: FunctionEvent, answer: PredictedWindow, when: datetime
     ) -> CloudEvent:
         return CloudEvent(
             id=f"{name}/{happening.kind}/{answer.start_ns}/{answer.prediction.digest[:16]}",

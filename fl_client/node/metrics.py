@@ -15,17 +15,17 @@ from prometheus_client.registry import Collector
 
 from fl_client.components.follower import Follower
 from fl_client.components.metrics import ComponentMetrics
-from fl_client.store.spool import Counts
+from fl_client.store.spool import SpoolCounts
 
 _PREFIX = "fl_client"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-class _SpoolCounts(Collector):
+class _SpoolCollector(Collector):
     """The spool's counts as of the last commit."""
 
     def __init__(self) -> None:
-        self.counts = Counts(0, 0, 0, 0, 0, {})
+        self.counts = SpoolCounts(0, 0, 0, 0, 0, {})
 
     def collect(self) -> Iterable[Metric]:
         """One family per count."""
@@ -55,7 +55,7 @@ class Metrics:
     def __init__(self, follower: Follower | None = None) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(ComponentMetrics(follower))
-        self._spool = _SpoolCounts()
+        self._spool = _SpoolCollector()
         self.registry.register(self._spool)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -89,7 +89,7 @@ class Metrics:
         self.model = self._gauge("model_info", "The model that serves", "digest")
         self._digest: str | None = None
 
-    def set_counts(self, counts: Counts) -> None:
+    def set_counts(self, counts: SpoolCounts) -> None:
         """The spool's counts, as of now."""
         self._spool.counts = counts
 

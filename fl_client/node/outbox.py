@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from fl_client.node.metrics import Metrics
-from fl_client.node.pipeline import Answer
+from fl_client.node.pipeline import PredictedWindow
 from fl_client.sensors.transports.mqtt.link import NotConnected, SensorLink
 from fl_common.events import CloudEvent, to_binary, to_structured
 
@@ -21,12 +21,12 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingMessage:
     """An event for ``topic``; ``answer`` is the prediction it tells, None for a function's."""
 
     topic: str
     event: CloudEvent
-    answer: Answer | None
+    answer: PredictedWindow | None
 
 
 class Outbox:
@@ -40,15 +40,15 @@ class Outbox:
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
         self._limit, self._metrics = limit, metrics
-        self._waiting = deque[Outgoing]()
+        self._waiting = deque[OutgoingMessage]()
         self._filled = asyncio.Event()
-        self._sent: list[Answer] = []
+        self._sent: list[PredictedWindow] = []
         self._warned = False
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, outgoing: Outgoing) -> None:
+    def put(self, outgoing: OutgoingMessage) -> None:
         """Let ``outgoing`` go out in its turn."""
         self._waiting.append(outgoing)
         if len(self._waiting) > self._limit:
@@ -63,7 +63,7 @@ class Outbox:
                 )
         self._filled.set()
 
-    def sent(self) -> list[Answer]:
+    def sent(self) -> list[PredictedWindow]:
         """The predictions that went out since the last call."""
         sent, self._sent = self._sent, []
         return sent
@@ -78,7 +78,7 @@ class Outbox:
             self._filled.clear()
             await self._filled.wait()
 
-    def _gone(self, together: Sequence[Outgoing]) -> None:
+    def _gone(self, together: Sequence[OutgoingMessage]) -> None:
         """The broker has these, which are the oldest but for those dropped meanwhile."""
         for outgoing in together:
             if self._waiting and self._waiting[0] is outgoing:
@@ -88,7 +88,7 @@ class Outbox:
         self._metrics.published.inc(len(together))
         self._warned = False
 
-    async def _publish(self, link: SensorLink, outgoing: Outgoing) -> None:
+    async def _publish(self, link: SensorLink, outgoing: OutgoingMessage) -> None:
         """Returns when the broker has it."""
         while True:
             with suppress(NotConnected):

@@ -18,7 +18,7 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.prediction import Prediction
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import transaction
-from fl_client.store.spool import Appended, Arrival, Counts, Spool
+from fl_client.store.spool import Appended, Arrival, Spool, SpoolCounts
 from fl_client.store.windows import Retention, WindowCounts, WindowStore
 from fl_client.windows import Window
 from fl_client.windows.slide import Assembler
@@ -49,7 +49,7 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PredictedWindow:
     """Row ``row`` of ``prediction`` is that of the window that starts at ``start_ns``."""
 
     start_ns: int
@@ -59,7 +59,7 @@ class Answer:
 
 
 @dataclass
-class Advanced:
+class PipelineStep:
     """What one call did: ``readings`` taken in by sensor, and how many of all were late or ahead.
 
     ``unanswered`` windows have no finite prediction; ``no_model`` says that none serves.
@@ -71,7 +71,7 @@ class Advanced:
     ahead: int = 0
     unknown_labels: int = 0
     windows: int = 0
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[PredictedWindow] = field(default_factory=list)
     unanswered: int = 0
     seconds: float = 0.0
     no_model: bool = False
@@ -98,7 +98,9 @@ class Pipeline:
         self.behind = True
         """Rows may wait that were not taken in yet: call ``advance`` again."""
 
-    def advance(self, arrivals: Sequence[Arrival], sent: Sequence[Answer], now_ns: int) -> Advanced:
+    def advance(
+        self, arrivals: Sequence[Arrival], sent: Sequence[PredictedWindow], now_ns: int
+    ) -> PipelineStep:
         """Keep ``arrivals``, durably, and predict the windows that they close.
 
         ``sent`` are answers that have gone out. ``now_ns`` is the box's clock, since 1970.
@@ -112,7 +114,7 @@ class Pipeline:
             self._open()
         try:
             with transaction(self._path.connection):
-                done = Advanced(self._path.spool.append(arrivals) if arrivals else _NOTHING)
+                done = PipelineStep(self._path.spool.append(arrivals) if arrivals else _NOTHING)
                 if self._marked:
                     starts, labels = zip(*self._marked, strict=True)
                     self._path.windows.predicted(starts, labels)
@@ -137,7 +139,7 @@ class Pipeline:
         """Remove windows that are too old or too much; how many."""
         return self._path.windows.retain(retention, now_ns)
 
-    def counts(self) -> tuple[Counts, WindowCounts]:
+    def counts(self) -> tuple[SpoolCounts, WindowCounts]:
         """The spool's and the windows' counts."""
         return self._path.spool.counts(), self._path.windows.counts()
 
@@ -146,7 +148,7 @@ class Pipeline:
         """Nothing to take in, to mark or to predict."""
         return not (self.behind or self._marked)
 
-    def _take_in(self, done: Advanced, now_ns: int) -> list[Window]:
+    def _take_in(self, done: PipelineStep, now_ns: int) -> list[Window]:
         path = self._path
         rows = path.spool.waiting(_ROWS_AT_ONCE)
         self.behind = len(rows) == _ROWS_AT_ONCE
@@ -162,7 +164,7 @@ class Pipeline:
         path.spool.done(self._used_up())
         return windows
 
-    def _add(self, rows: Sequence[tuple[int, Readings]], done: Advanced, now_ns: int) -> None:
+    def _add(self, rows: Sequence[tuple[int, Readings]], done: PipelineStep, now_ns: int) -> None:
         """Readings into the assembler; a message of which nothing can be used is lost."""
         if not rows:
             return
@@ -191,7 +193,7 @@ class Pipeline:
             used.append(heappop(self._needed)[1])
         return used
 
-    def _predict(self, new: list[Window], done: Advanced) -> None:
+    def _predict(self, new: list[Window], done: PipelineStep) -> None:
         """Answers for the new windows; while older ones wait in the store, for those in turn."""
         if not self._has_model:
             done.no_model = True
@@ -216,7 +218,7 @@ class Pipeline:
                 continue
             end_ns = window.start_ns + self._path.length_ns
             predicted = Predicted(window.start_ns, end_ns, prediction.labels, tuple(row_K))
-            done.answers.append(Answer(window.start_ns, prediction, row, predicted))
+            done.answers.append(PredictedWindow(window.start_ns, prediction, row, predicted))
 
     def _waiting(self, new: list[Window]) -> list[Window]:
         """The next windows in the store without a prediction, and new ones from before those."""
@@ -229,7 +231,7 @@ class Pipeline:
         return early + found
 
 
-def _mark(answer: Answer) -> tuple[int, int]:
+def _mark(answer: PredictedWindow) -> tuple[int, int]:
     predicted = answer.predicted
     return predicted.start_ns, predicted.labels.index(predicted.label)
 

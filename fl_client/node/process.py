@@ -15,8 +15,8 @@ import psutil
 
 from fl_client.home import LEDGER, MODEL
 from fl_client.node.budget import Budget, watch_ledger
-from fl_client.node.build import Box
-from fl_client.node.http import Watch
+from fl_client.node.build import NodeAssembly
+from fl_client.node.http import StatusServer
 from fl_client.node.status import counts_of, write_record
 from fl_client.node.training_process import supervise
 from fl_common.errors import InvalidConfiguration
@@ -26,10 +26,10 @@ _GRACE_S = 2.0
 _LOCK = "node.lock"
 
 
-class Running:
+class NodeProcess:
     """``box`` as a process. ``serve`` ends with SIGTERM or SIGINT, everything noted and closed."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: NodeAssembly) -> None:
         self._box = box
         self._began = time.monotonic()
         self._budget: Budget | None = None
@@ -45,7 +45,7 @@ class Running:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         lock = _sole(box.home)
-        watch = Watch(
+        watch = StatusServer(
             box.http["host"], box.http["port"], box.metrics.text, self.health, self.status
         )
         try:

@@ -27,7 +27,7 @@ class Piece:
     now_ns: int
 
 
-class Recording:
+class RecordedReadings:
     """The CSV file at ``path``: ``time`` in nanoseconds since 1970, values in the task's units.
 
     Empty values are missing. Rows of one ``label`` that follow each other are one annotation.

@@ -15,11 +15,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from fl_client.home import MODEL, SLOTS
-from fl_client.inference.slots import Slot
-from fl_client.node.build import Box, build_node, build_sensors
+from fl_client.inference.slots import ModelSlot
+from fl_client.node.build import NodeAssembly, build_node, build_sensors
 from fl_client.node.configuration import read_config
-from fl_client.node.pipeline import Answer
-from fl_client.node.recording import Recording
+from fl_client.node.pipeline import PredictedWindow
+from fl_client.node.recording import RecordedReadings
 from fl_client.store.spool import Arrival
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
@@ -33,7 +33,7 @@ def replay(options: argparse.Namespace) -> None:
     """
     config = read_config(options.config, options.overrides)
     task = build(config["task"])
-    recording = Recording(options.file, task, build_sensors(config, task)[1])
+    recording = RecordedReadings(options.file, task, build_sensors(config, task)[1])
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="replay-")))
         _copy_model(Path(config["home"]), home)
@@ -54,8 +54,8 @@ class _Played:
     seconds: float = 0.0
 
 
-def _play(box: Box, recording: Recording, out: TextIO | None) -> _Played:
-    played, sent, began = _Played(), list[Answer](), time.monotonic()
+def _play(box: NodeAssembly, recording: RecordedReadings, out: TextIO | None) -> _Played:
+    played, sent, began = _Played(), list[PredictedWindow](), time.monotonic()
     bar = Progress(
         *(TextColumn("{task.fields[readings]:,} readings"), BarColumn()),
         *(TaskProgressColumn(), TimeRemainingColumn()),
@@ -75,13 +75,13 @@ def _play(box: Box, recording: Recording, out: TextIO | None) -> _Played:
 
 
 def _step(
-    box: Box,
+    box: NodeAssembly,
     arrivals: list[Arrival],
-    sent: list[Answer],
+    sent: list[PredictedWindow],
     now_ns: int,
     played: _Played,
     out: TextIO | None,
-) -> list[Answer]:
+) -> list[PredictedWindow]:
     """One call of the pipeline; what it answered."""
     done = box.pipeline.advance(arrivals, sent, now_ns)
     played.windows += done.windows
@@ -103,17 +103,17 @@ def _write(out: TextIO | None, line: dict[str, Any]) -> None:
 
 def _copy_model(site: Path, home: Path) -> None:
     """The model of the site's slot into the replay's."""
-    slot = Slot(site / SLOTS / MODEL)
+    slot = ModelSlot(site / SLOTS / MODEL)
     digest = slot.current()
     if digest is None:
         raise InvalidConfiguration(
             f"home={site}", "has no model", "Place one with: fl-client model FILE --home FOLDER"
         )
-    own = Slot(home / SLOTS / MODEL)
+    own = ModelSlot(home / SLOTS / MODEL)
     own.activate(own.place(slot.folder / "versions" / digest / "model.onnx"))
 
 
-def _table(box: Box, played: _Played) -> Table:
+def _table(box: NodeAssembly, played: _Played) -> Table:
     spool, windows = box.pipeline.counts()
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.home import LEDGER, MODEL, RECORD, SLOTS, STORE
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_client.node.budget import Budget, summary_of
 from fl_client.store.database import open_store
-from fl_client.store.spool import Counts, Spool
+from fl_client.store.spool import Spool, SpoolCounts
 from fl_common.errors import InvalidConfiguration, LedgerError
 
 _SECONDS = 5.0
@@ -63,7 +63,7 @@ def _from_files(home: Path, counter: Path | None) -> Status:
         "running": False,
         "home": str(home),
         "messages": counts_of(counts),
-        "model": {"digest": Slot(home / SLOTS / MODEL).current()},
+        "model": {"digest": ModelSlot(home / SLOTS / MODEL).current()},
         "ledger": _budget(home / LEDGER, counter),
     }
 
@@ -83,7 +83,7 @@ def _budget(path: Path, counter: Path | None) -> Budget | None:
         return {"trouble": str(error)}
 
 
-def counts_of(counts: Counts) -> dict[str, Any]:
+def counts_of(counts: SpoolCounts) -> dict[str, Any]:
     """The spool's counts as JSON values."""
     return {
         "received": counts.received,

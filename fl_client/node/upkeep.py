@@ -5,8 +5,8 @@ import logging
 from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
-from fl_client.node.pipeline import Advanced, Pipeline
-from fl_client.store.spool import Counts
+from fl_client.node.pipeline import Pipeline, PipelineStep
+from fl_client.store.spool import SpoolCounts
 from fl_client.store.windows import Retention, WindowCounts
 
 _logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Upkeep:
         self._looked_ns = self._retained_ns = 0
         self._failures: dict[str, int] = {}
         self._told_of_labels = self._told_of_model = False
-        self.spool = Counts(0, 0, 0, 0, 0, {})
+        self.spool = SpoolCounts(0, 0, 0, 0, 0, {})
         self.windows = WindowCounts(0, 0, 0, 0, 0)
         self.readings = self.predictions = 0
         self.readings_per_s = 0.0
@@ -44,7 +44,7 @@ class Upkeep:
         self._swap()
         self._count()
 
-    def after(self, done: Advanced, now_ns: int) -> None:
+    def after(self, done: PipelineStep, now_ns: int) -> None:
         """Count what a step did, and do what is due."""
         self._note(done)
         if now_ns - self._looked_ns >= _LOOK_EVERY_NS or now_ns < self._looked_ns:
@@ -77,7 +77,7 @@ class Upkeep:
             self._metrics.failures.labels(name).inc(failures - self._failures.get(name, 0))
             self._failures[name] = failures
 
-    def _note(self, done: Advanced) -> None:
+    def _note(self, done: PipelineStep) -> None:
         metrics = self._metrics
         for sensor, readings in done.readings.items():
             metrics.readings.labels(sensor).inc(readings)
@@ -94,7 +94,7 @@ class Upkeep:
             metrics.predictions.labels(answer.predicted.label).inc()
         self._warn(done)
 
-    def _warn(self, done: Advanced) -> None:
+    def _warn(self, done: PipelineStep) -> None:
         if done.unknown_labels and not self._told_of_labels:
             self._told_of_labels = True
             _logger.warning(

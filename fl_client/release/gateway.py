@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from fl_client.components.inventory import Runs
+from fl_client.components.inventory import InstalledComponent
 from fl_client.release.noised_counts import protect_counts, protect_shadow
 from fl_client.release.site_level import protect_update
 from fl_common import params
@@ -25,7 +25,7 @@ from fl_common.vocabulary import (
     LocalUpdate,
     Refusal,
     RefusalReason,
-    Running,
+    RunningComponents,
     ShadowCounts,
 )
 
@@ -133,16 +133,16 @@ def release_shadow(
     return _release_counts(counts, protect_shadow, site, instruction)
 
 
-def release_running(site: str, runs: Sequence[Runs] | None) -> Running:
+def release_running(site: str, runs: Sequence[InstalledComponent] | None) -> RunningComponents:
     """The components that run on ``site``; None, where its configuration does not let that be said.
 
     A version that was rolled back is missing in it, and a roll-back depends on private data: so no
     plan of the server's opens this, but the site alone.
     """
     if runs is None:
-        return Running(site, told=False)
+        return RunningComponents(site, told=False)
     on_trial = tuple(one.component for one in runs if one.on_trial)
-    return Running(site, True, tuple(one.component for one in runs), on_trial)
+    return RunningComponents(site, True, tuple(one.component for one in runs), on_trial)
 
 
 _Counts = TypeVar("_Counts", Evaluation, ShadowCounts)

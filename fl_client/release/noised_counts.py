@@ -10,10 +10,10 @@ from fl_client.training.randomness import derive_seed
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.noise import FreshDraws, check_standard_normal, system_normals
+from fl_common.privacy.noise import RepeatDetector, check_standard_normal, system_normals
 from fl_common.vocabulary import Evaluation, ShadowCounts
 
-_DRAWS = FreshDraws()
+_DRAWS = RepeatDetector()
 _ROUNDING = 1 + 1e-9
 _LOSS_STEPS = 1024
 """Released losses are whole multiples of the loss limit over this: the last bits of a float say

@@ -8,7 +8,7 @@ from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate
 
 
-class Releases:
+class ReleaseHistory:
     """Notices a noised update that leaves again: its noise was not drawn for this round.
 
     Remembers one digest for each site, while the process lives. A seeded round that is repeated

@@ -13,12 +13,12 @@ from fl_client.training.randomness import noise_source
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction
-from fl_common.privacy.noise import FreshDraws, check_standard_normal
+from fl_common.privacy.noise import RepeatDetector, check_standard_normal
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 
 _ROUNDING = 1 + 1e-5
-_DRAWS = FreshDraws()
+_DRAWS = RepeatDetector()
 
 
 def protect_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate:

@@ -14,7 +14,7 @@ from typing import Any
 from fl_client.components.inventory import running, shadow_counts
 from fl_client.home import STORE
 from fl_client.site.participation import Site
-from fl_client.site.policy import Demands
+from fl_client.site.policy import PrivacyPolicy
 from fl_client.store.windows import read_labelled
 from fl_client.windows import Slicing
 from fl_client.windows.grid import windows_per_reading
@@ -43,7 +43,7 @@ class Box:
     task: Task
     slicing: Slicing
     held_out: HeldOut
-    demands: Demands
+    demands: PrivacyPolicy
     tells_versions: bool
     """Whether the server may know which components run here."""
 

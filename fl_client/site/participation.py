@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fl_client.components.counts import Counts
-from fl_client.components.inventory import Runs
+from fl_client.components.counts import ShadowSummary
+from fl_client.components.inventory import InstalledComponent
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.compression import compress
 from fl_client.release.gateway import release_refusal, release_update
-from fl_client.release.repeats import Releases
+from fl_client.release.repeats import ReleaseHistory
 from fl_client.release.residuals import Residuals
 from fl_client.site.evaluation import answer_evaluation
 from fl_client.site.shadow import answer_shadow
@@ -34,9 +34,9 @@ from fl_common.vocabulary import (
 )
 
 
-def no_counts(candidate: str | None) -> Counts:
+def no_counts(candidate: str | None) -> ShadowSummary:
     """Of a site that follows no repository."""
-    return Counts()
+    return ShadowSummary()
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ class Site:
     training_windows: Callable[[], Windows] = field(repr=False)
     held_out_windows: Callable[[], Windows] = field(repr=False)
     check_plan: Callable[[RunPlan], None] = field(repr=False)
-    shadow_counts: Callable[[str | None], Counts] = field(repr=False, default=no_counts)
-    runs: Callable[[], Sequence[Runs]] | None = field(repr=False, default=None)
+    shadow_counts: Callable[[str | None], ShadowSummary] = field(repr=False, default=no_counts)
+    runs: Callable[[], Sequence[InstalledComponent]] | None = field(repr=False, default=None)
 
 
-Answer = LocalUpdate | Refusal
-Asked = Sequence[tuple[Site, Instruction]]
+Reply = LocalUpdate | Refusal
+Requests = Sequence[tuple[Site, Instruction]]
 """Instructions, each with the site that it is for."""
 
 
 @dataclass(frozen=True)
-class Begun:
+class AdmittedTask:
     """What a site does about an instruction: train on what it was debited for, or refuse."""
 
     instruction: Instruction
@@ -84,21 +84,22 @@ class Participation:
     def __init__(self, ledger: Ledger, trainer: Trainer) -> None:
         self._ledger = ledger
         self._trainer = trainer
-        self._releases = Releases()
+        self._releases = ReleaseHistory()
         self._residuals = Residuals(ledger.folder / _RESIDUALS)
 
-    def answer(self, asked: Asked) -> list[Answer]:
+    def answer(self, asked: Requests) -> list[Reply]:
         """An update or a refusal for each, in order."""
-        return self.finish(self.begin(asked))
+        return self.train(self.admit(asked))
 
-    def begin(self, asked: Asked) -> list[Begun]:
+    def admit(self, asked: Requests) -> list[AdmittedTask]:
         """Check the plans, and debit whoever will train; the debits are one transaction."""
         begun = self._debit(list(self._tasks(asked)))
         return [
-            Begun(instruction, task) for (_, instruction), task in zip(asked, begun, strict=True)
+            AdmittedTask(instruction, task)
+            for (_, instruction), task in zip(asked, begun, strict=True)
         ]
 
-    def finish(self, cohort: Sequence[Begun]) -> list[Answer]:
+    def train(self, cohort: Sequence[AdmittedTask]) -> list[Reply]:
         """Train what was begun as one cohort, and release; never twice for one beginning."""
         tasks = [begun.task for begun in cohort if isinstance(begun.task, LocalTask)]
         trained = iter(self._trainer.train(tasks))
@@ -121,7 +122,7 @@ class Participation:
             site.name, site.shadow_counts(instruction.candidate), instruction, self._ledger
         )
 
-    def _tasks(self, asked: Asked) -> Iterator[LocalTask | Refusal]:
+    def _tasks(self, asked: Requests) -> Iterator[LocalTask | Refusal]:
         for site, instruction in asked:
             plan, round_ = instruction.plan, instruction.round
             reason = RefusalReason.PLAN
@@ -166,7 +167,7 @@ class Participation:
             begun[place] = debit if isinstance(debit, Refusal) else _restricted(task, debit)
         return begun
 
-    def _released(self, answer: Answer, instruction: Instruction) -> Answer:
+    def _released(self, answer: Reply, instruction: Instruction) -> Reply:
         """What may leave: the answer, or a refusal in its place."""
         if isinstance(answer, Refusal):
             return release_refusal(answer, instruction)

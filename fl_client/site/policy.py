@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Demands:
+class PrivacyPolicy:
     """The limits of the site's owner, which no plan may pass.
 
     A block of data never spends more than ``epsilon`` for the unit that a plan protects, at a delta

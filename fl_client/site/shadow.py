@@ -8,7 +8,7 @@ Without a plan that allows it nothing leaves.
 from collections.abc import Collection
 from dataclasses import replace
 
-from fl_client.components.counts import Counts, Sums
+from fl_client.components.counts import ShadowSummary, Sums
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.gateway import NOT_PUBLIC, is_public, release_refusal, release_shadow
 from fl_common.errors import LedgerError
@@ -19,7 +19,7 @@ from fl_common.vocabulary import Refusal, RefusalReason, ShadowCounts
 
 
 def answer_shadow(
-    site: str, counts: Counts, instruction: Instruction, ledger: Ledger
+    site: str, counts: ShadowSummary, instruction: Instruction, ledger: Ledger
 ) -> ShadowCounts | Refusal:
     """What ``counts`` say of the instruction's candidate, as ``instruction.plan`` lets it leave."""
     answer = _summed(site, counts, instruction, ledger)
@@ -29,7 +29,7 @@ def answer_shadow(
 
 
 def _summed(
-    site: str, counts: Counts, instruction: Instruction, ledger: Ledger
+    site: str, counts: ShadowSummary, instruction: Instruction, ledger: Ledger
 ) -> ShadowCounts | Refusal:
     """Exact sums, which have not left yet, over the days that were charged."""
     plan = instruction.plan
@@ -58,7 +58,7 @@ def _summed(
     return _sum(days.values())
 
 
-def _charge(site: str, counts: Counts, instruction: Instruction) -> Charge:
+def _charge(site: str, counts: ShadowSummary, instruction: Instruction) -> Charge:
     """One release about each day's held-out windows."""
     plan, privacy = instruction.plan, instruction.plan.privacy
     assert plan.evaluation is not None

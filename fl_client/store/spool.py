@@ -48,7 +48,7 @@ class Appended(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Counts:
+class SpoolCounts:
     """Messages since the store was made: ``received`` = ``processed`` + ``waiting`` + lost.
 
     ``lost`` by reason: ``full_rejected``, ``full_dropped``, ``late``, or ``malformed_`` and why.
@@ -161,7 +161,7 @@ class Spool:
         with transaction(self._connection):
             self._add({_LOST + reason: self._remove(sequences)})
 
-    def counts(self) -> Counts:
+    def counts(self) -> SpoolCounts:
         """What came, and what became of it."""
         return counts_of(self._connection)
 
@@ -251,10 +251,10 @@ class Spool:
         return removed
 
 
-def counts_of(connection: sqlite3.Connection) -> Counts:
+def counts_of(connection: sqlite3.Connection) -> SpoolCounts:
     """The counts of the spool in a store, for one who only looks."""
     values = _values(connection)
-    return Counts(
+    return SpoolCounts(
         received=values.get("received", 0),
         processed=values.get("processed", 0),
         waiting=values.get("waiting", 0),

@@ -217,7 +217,7 @@ def _not_private(value: str, problem: Exception) -> InvalidConfiguration:
     return InvalidConfiguration(value, f"can't be trained with DP-SGD ({reason})", remedy)
 
 
-class WatchedNoise:
+class CheckedNoise:
     """A noise source that proves afterwards that noise was drawn, and that it looks Gaussian.
 
     ``verify`` catches a generator that is frozen, silent or of the wrong scale, and a step without
@@ -243,8 +243,8 @@ class WatchedNoise:
         self._repeated = self._repeated or head == self._last_head
         self._last_head = head
         if not isinstance(self._source, SeededNoise):
-            self._repeated = self._repeated or head == WatchedNoise._last_of_all
-            WatchedNoise._last_of_all = head
+            self._repeated = self._repeated or head == CheckedNoise._last_of_all
+            CheckedNoise._last_of_all = head
         self._draws += 1
         self._numbers += noise.numel()
         self._sum_of_squares += float(torch.dot(noise, noise))

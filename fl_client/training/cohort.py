@@ -15,7 +15,7 @@ from fl_client.training.checks import check_task, refuse
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches
-from fl_client.training.stacked.backend import Way, way_to_train
+from fl_client.training.stacked.backend import TrainingBackend, backend_for
 from fl_client.training.stacked.local_round import ReadyTask
 from fl_common.errors import InvalidConfiguration, InvalidData, PrivacyViolation
 from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
@@ -25,7 +25,7 @@ from models.nets import Net
 _KEPT_WAYS = 8
 _logger = logging.getLogger(__name__)
 
-Answer = LocalUpdate | Refusal
+Result = LocalUpdate | Refusal
 
 
 class CohortTrainer:
@@ -44,11 +44,11 @@ class CohortTrainer:
                 f"memory_budget_mib={memory_budget_mib}", "must be at least 1", "Set it to 64"
             )
         self._budget = memory_budget_mib * 2**20
-        self._ways: dict[tuple[Net, bool], Way] = {}
+        self._ways: dict[tuple[Net, bool], TrainingBackend] = {}
 
-    def train(self, cohort: Sequence[LocalTask]) -> list[Answer]:
+    def train(self, cohort: Sequence[LocalTask]) -> list[Result]:
         """An update or a refusal for each task, in order."""
-        answers: dict[int, Answer] = {}
+        answers: dict[int, Result] = {}
         ready: dict[int, ReadyTask] = {}
         for place, task in enumerate(cohort):
             made = _make_ready(task)
@@ -74,7 +74,7 @@ class CohortTrainer:
         for stack in range(stacks):
             yield places[stack * len(places) // stacks : (stack + 1) * len(places) // stacks]
 
-    def _answers(self, stack: list[ReadyTask]) -> list[Answer]:
+    def _answers(self, stack: list[ReadyTask]) -> list[Result]:
         """An answer for each; where a stack raises, its sites train alone to find the culprit."""
         try:
             deltas = self._way(stack[0].task).train(stack)
@@ -84,14 +84,14 @@ class CohortTrainer:
             return [_refusal(stack[0].task, error)]
         return [_update(ready.task, delta) for ready, delta in zip(stack, deltas, strict=True)]
 
-    def _way(self, task: LocalTask) -> Way:
+    def _way(self, task: LocalTask) -> TrainingBackend:
         """How to train the plan's net, tried out once."""
         net, private = net_for(task.plan), isinstance(task.plan.privacy, PrivacyPlan)
         if (net, private) not in self._ways:
             while len(self._ways) >= _KEPT_WAYS:
                 del self._ways[next(iter(self._ways))]
             input_ = prepared(task).inputs[0]
-            self._ways[net, private] = way_to_train(net.body, input_, private)
+            self._ways[net, private] = backend_for(net.body, input_, private)
         return self._ways[net, private]
 
 
@@ -109,7 +109,7 @@ def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
     return ReadyTask(task, data, batches)
 
 
-def _update(task: LocalTask, delta: Parameters | None) -> Answer:
+def _update(task: LocalTask, delta: Parameters | None) -> Result:
     if delta is None:
         detail = "the update holds NaN or infinity. Lower training.learning_rate."
         return refuse(task, RefusalReason.TRAINING, detail)

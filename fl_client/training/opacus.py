@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import WatchedNoise, check_task, refuse
+from fl_client.training.checks import CheckedNoise, check_task, refuse
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import Prepared, net_for, prepared
 from fl_client.training.randomness import NoiseSource, derive_seed, draw_batches, noise_source
@@ -125,7 +125,7 @@ def _train_plainly(body: nn.Module, task: LocalTask, data: Prepared) -> None:
 def _train_privately(body: nn.Module, task: LocalTask, plan: PrivacyPlan, data: Prepared) -> None:
     weights = [p for p in body.parameters() if p.requires_grad]
     size = sum(p.numel() for p in weights)
-    noise = WatchedNoise(noise_source(task.plan, task.site, task.round))
+    noise = CheckedNoise(noise_source(task.plan, task.site, task.round))
     with _setting_up(task):
         optimizer = PlannedOptimizer(_optimizer(weights, task), plan, len(data.labels), noise)
         pull = _Proximity(weights, task.plan.training.proximal_mu)

@@ -24,11 +24,10 @@ from scipy.special import gammaln, rel_entr, xlog1py, xlogy
 
 from fl_common.errors import PrivacyViolation
 from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.vocabulary import Integers
 
 _LOG_ALARM = 30.0
 """Each test gives a false alarm with a probability of at most e^-30."""
-
-Counts = NDArray[np.int64]
 
 
 def check_poisson(batches: Sequence[torch.Tensor], windows: int, plan: PrivacyPlan) -> None:
@@ -64,7 +63,7 @@ def _check_whole(batches: Sequence[torch.Tensor], windows: int) -> None:
         raise _not_poisson("one has not all rows in order, and the sampling rate is 1")
 
 
-def _check_counts(counts: Counts, trials: int, rate: float, what: str) -> None:
+def _check_counts(counts: Integers, trials: int, rate: float, what: str) -> None:
     """``counts`` must look like independent draws of Binomial(``trials``, ``rate``)."""
     _check_bounds(int(counts.min()), int(counts.max()), trials, rate, len(counts), what)
     equal = int(np.bincount(counts).max())

@@ -35,7 +35,7 @@ _AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AcceptedReadings:
     """What became of a batch's M messages, as numbers of readings: the rest was taken in.
 
     ``late_M``: too old for any window that is still open, or of a sensor that the task does not
@@ -78,7 +78,7 @@ class Assembler:
         """No window that is still open can use a reading before this time."""
         return self._grid.start_of(self._first) - self._slicing.gap_ns
 
-    def add(self, batch: Sequence[Readings], now_ns: int) -> Taken:
+    def add(self, batch: Sequence[Readings], now_ns: int) -> AcceptedReadings:
         """Take in the messages of ``batch``, in the order of their arrival."""
         late_M, ahead_M = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
         taken: dict[str, list[tuple[Integers, NDArray[np.floating]]]] = {}
@@ -95,7 +95,7 @@ class Assembler:
                 self._notice(times_N)
         for sensor, parts in taken.items():
             self._tracks[sensor].add(*(np.concatenate(p) for p in zip(*parts, strict=True)))
-        return Taken(late_M, ahead_M)
+        return AcceptedReadings(late_M, ahead_M)
 
     def closed(self) -> list[Window]:
         """The windows that are decided and made since the last call, in order of their start."""

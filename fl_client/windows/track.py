@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_common.vocabulary import Integers
-
-Doubles = NDArray[np.float64]
+from fl_common.vocabulary import Doubles, Integers
 
 
 class Track:

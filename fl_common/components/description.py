@@ -106,7 +106,7 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Entry:
+class StageEntry:
     """What a stage has under one name: the component, its newest event, whether it is retired.
 
     ``canary_percent`` of the sites should take it first; None: all.

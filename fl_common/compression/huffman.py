@@ -14,13 +14,13 @@ _MEMORY: Final = 9
 """The most that zlib takes (256 KiB), for the longest blocks that share one code."""
 
 
-def shorten(data: bytes) -> bytes:
+def compress(data: bytes) -> bytes:
     """``data`` as ``restore`` reads it; where it can't be shortened, a little longer."""
     way = zlib.compressobj(1, zlib.DEFLATED, _FORMAT, _MEMORY, zlib.Z_HUFFMAN_ONLY)
     return way.compress(data) + way.flush()
 
 
-def restore(data: bytes, most: int) -> bytes:
+def decompress(data: bytes, most: int) -> bytes:
     """What ``shorten`` was given, of at most ``most`` bytes: no more are made of any ``data``.
 
     Raises:

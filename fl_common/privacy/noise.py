@@ -44,7 +44,7 @@ def check_standard_normal(sum_of_squares: float, count: int) -> None:
         )
 
 
-class FreshDraws:
+class RepeatDetector:
     """Notices a generator that repeats itself from one release to the next in this process."""
 
     def __init__(self) -> None:

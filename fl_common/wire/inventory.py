@@ -7,7 +7,7 @@ import re
 
 from flwr.app import ConfigRecord, RecordDict
 
-from fl_common.vocabulary import Running
+from fl_common.vocabulary import RunningComponents
 from fl_common.wire.messages import WireError
 
 RUNNING = "running"
@@ -16,14 +16,14 @@ _HEAD = "head"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def write_running(running: Running) -> RecordDict:
+def write_running(running: RunningComponents) -> RecordDict:
     """The content of a site's reply."""
     said = {"components": " ".join(running.components), "on_trial": " ".join(running.on_trial)}
     head = ConfigRecord({"kind": RUNNING, "site": running.site, "told": running.told, **said})
     return RecordDict({_HEAD: head})
 
 
-def read_running(content: RecordDict) -> Running:
+def read_running(content: RecordDict) -> RunningComponents:
     """What ``write_running`` wrote.
 
     Raises:
@@ -38,4 +38,4 @@ def read_running(content: RecordDict) -> Running:
     parts = [tuple(str(head.get(key, "-")).split()) for key in ("components", "on_trial")]
     if not all(_DIGEST.fullmatch(digest) for part in parts for digest in part):
         raise WireError("the answer has what is no digest of a component")
-    return Running(site, told, *parts)
+    return RunningComponents(site, told, *parts)

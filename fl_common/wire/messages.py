@@ -20,7 +20,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from numpy.typing import NDArray
 
-from fl_common.compression.huffman import restore, shorten
+from fl_common.compression.huffman import compress, decompress
 from fl_common.compression.quantisation import Layout, PackedDelta, layout_of
 from fl_common.errors import JoinTheDotsError
 from fl_common.plan import Instruction, RunPlan
@@ -235,7 +235,7 @@ def _to_packed(delta: PackedDelta) -> ArrayRecord:
 
 
 def _to_bytes(values: NDArray[np.int8] | NDArray[np.uint8]) -> Array:
-    return Array(str(values.dtype), values.shape, _SHORTENED, shorten(values.tobytes()))
+    return Array(str(values.dtype), values.shape, _SHORTENED, compress(values.tobytes()))
 
 
 def _delta(content: RecordDict, like: Parameters | None) -> Parameters:
@@ -263,7 +263,7 @@ def _from_bytes(array: Array, kind: type[_Byte], most: int) -> NDArray[_Byte]:
     """At most ``most`` values, whatever the bytes say; ValueError where they are no such array."""
     if (array.dtype, array.stype) != (kind.__name__, _SHORTENED):
         raise ValueError(f"an array of {array.dtype} as {array.stype}, not {_SHORTENED}")
-    values = np.frombuffer(restore(array.data, most), kind)
+    values = np.frombuffer(decompress(array.data, most), kind)
     if array.shape != values.shape:
         raise ValueError(f"{len(values)} values are no array of shape {array.shape}")
     return values

@@ -6,7 +6,7 @@ from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fl_common.wire.messages import HEAD, REFUSAL
 
-Record = ArrayRecord | MetricRecord | ConfigRecord
+FlowerRecord = ArrayRecord | MetricRecord | ConfigRecord
 
 
 def read_reason(content: RecordDict) -> str | None:
@@ -31,7 +31,7 @@ def count_bytes(content: RecordDict) -> int:
     return sum(map(_bytes_of_record, content.values()))
 
 
-def _bytes_of_record(record: Record) -> int:
+def _bytes_of_record(record: FlowerRecord) -> int:
     """As Flower counts, which raises for an empty text or list: any site may send one."""
     if isinstance(record, ArrayRecord):
         return int(record.count_bytes())

@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fl_common.errors import JoinTheDotsError, RunFailed
-from fl_common.vocabulary import Floats, LocalUpdate, Parameters
+from fl_common.vocabulary import Doubles, Floats, LocalUpdate, Parameters
 from fl_server.checks import check_number
-
-Doubles = NDArray[np.float64]
 
 _BLOCK = 1 << 16
 """Entries worked on at once: keeps the float64 copies of a large array within 512 KiB."""

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from fl_common import params
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Privacy, RunPlan
-from fl_common.privacy.noise import FreshDraws, check_standard_normal, system_normals
+from fl_common.privacy.noise import RepeatDetector, check_standard_normal, system_normals
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
-from fl_common.vocabulary import Floats, LocalUpdate, Parameters
+from fl_common.vocabulary import Doubles, Floats, LocalUpdate, Parameters
 from fl_server.aggregation.mean import (
     Aggregator,
     BadUpdate,
-    Doubles,
     Fold,
     WeightedMean,
     WeightedSum,
@@ -33,7 +32,7 @@ from fl_server.rounds.sampling import PoissonSampling, Sampling, entropy
 _LEEWAY = 1 + 1e-3
 """For float32 on the site; what is above the clip norm within it is scaled down to it here."""
 
-_DRAWS = FreshDraws()
+_DRAWS = RepeatDetector()
 
 
 def check_site_level(privacy: Privacy, aggregator: Aggregator, sampling: Sampling) -> None:

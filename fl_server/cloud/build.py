@@ -1,8 +1,7 @@
 """From ``conf/server.yaml``, a file over it and overrides, to values; without torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra import compose, initialize_config_dir, initialize_config_module
 from hydra.errors import HydraException
@@ -10,11 +9,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fl_common.build import build
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
-from fl_server.cloud.children import Restarting
+from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import CloudHome
-
-Config = Mapping[str, Any]
 
 
 def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
@@ -72,7 +70,7 @@ def check_addresses(config: Config) -> None:
         )
 
 
-def build_restarting(config: Config) -> Restarting:
+def build_restarting(config: Config) -> RestartPolicy:
     """How children that ended are started again."""
-    restarting: Restarting = build(config["restart"])
+    restarting: RestartPolicy = build(config["restart"])
     return restarting

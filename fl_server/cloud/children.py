@@ -21,7 +21,7 @@ _TIED = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 
 
 @dataclass(frozen=True)
-class Restarting:
+class RestartPolicy:
     """Seconds before a child that ended is started again: doubled from ``first_s`` to ``most_s``.
 
     A child that ran for longer than ``most_s`` begins at ``first_s`` again.
@@ -53,7 +53,7 @@ class Child:
     name: str
     command: Callable[[], Sequence[str]]
     log: Path
-    restarting: Restarting
+    restarting: RestartPolicy
     once: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     starts: int = 0
@@ -116,7 +116,7 @@ class Child:
         return self.process.wait()
 
 
-class Refused(JoinTheDotsError):
+class StartRefused(JoinTheDotsError):
     """A child was started with bad input; its own words."""
 
     exit_status = InvalidConfiguration.exit_status
@@ -131,7 +131,7 @@ def check_refusals(children: Sequence[Child]) -> None:
     for child in children:
         if child.refused:
             said = child.log.read_text(errors="replace").splitlines() or [""]
-            raise Refused(said[-1].removeprefix("error: "))
+            raise StartRefused(said[-1].removeprefix("error: "))
 
 
 def start(

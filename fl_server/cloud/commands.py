@@ -5,8 +5,9 @@ import logging
 import shutil
 from pathlib import Path
 
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
-from fl_server.cloud.build import Config, check_addresses, home_of
+from fl_server.cloud.build import check_addresses, home_of
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.serving import prepare

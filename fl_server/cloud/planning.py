@@ -9,16 +9,17 @@ from pathlib import Path
 from flwr.serverapp import Grid
 
 from fl_common.build import build
+from fl_common.configuration import Config
 from fl_common.plan import RunPlan
 from fl_server.build import FleetFacts, build_federation, build_plan
-from fl_server.cloud.build import Config, home_of
+from fl_server.cloud.build import home_of
 from fl_server.rounds.strategy import Federation
 
 _POLL_S = 0.2
 
 
 @dataclass(frozen=True)
-class Planned:
+class ConfiguredRun:
     """A run that is to be carried out, and where its files are."""
 
     plan: RunPlan
@@ -26,7 +27,7 @@ class Planned:
     folder: Path
 
 
-def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Planned:
+def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> ConfiguredRun:
     """The configured run, under the identity it began with if it did.
 
     Raises:
@@ -44,7 +45,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Pla
             wait(_POLL_S)
         return nodes
 
-    return Planned(plan, build_federation(config, plan, roster), folder)
+    return ConfiguredRun(plan, build_federation(config, plan, roster), folder)
 
 
 def _identity(folder: Path, name: str) -> str:

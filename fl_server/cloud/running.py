@@ -15,18 +15,19 @@ from typing import Any
 import torch
 
 from fl_common.components.description import Component, Kind, Stage
+from fl_common.configuration import Config
 from fl_common.errors import RunFailed
 from fl_common.vocabulary import Integers, Windows
-from fl_server.cloud.build import Config, home_of
+from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome
-from fl_server.cloud.planning import Planned, build_run
+from fl_server.cloud.planning import ConfiguredRun, build_run
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
 from fl_server.repository.build import open_repository
 from fl_server.repository.incumbents import component_name, find_incumbent
 from fl_server.repository.publication import publish_component, publish_model
 from fl_server.repository.store.repository import ComponentRepository
-from fl_server.rounds.accounting import TallyByClass
+from fl_server.rounds.accounting import SpendTallyByClass
 from fl_server.rounds.app import FederatedRun, Row
 from fl_server.rounds.comparison import Incumbent, write_counts
 from fl_server.rounds.metrics import RoundMetrics
@@ -55,7 +56,7 @@ def carry_out(config: Config) -> None:
     federation = replace(planned.federation, incumbent=_incumbent(repository, planned))
     metrics = RoundMetrics(home.metrics, planned.plan.run)
     superlink = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
-    by_class = TallyByClass(planned.plan.privacy, partial(_classes, home, superlink))
+    by_class = SpendTallyByClass(planned.plan.privacy, partial(_classes, home, superlink))
     rounds = _Rounds(planned, metrics, by_class)
     run = FederatedRun(federation, parameters_of(net), planned.folder / "checkpoints", rounds)
     done = run.resume()
@@ -82,7 +83,9 @@ def _classes(home: CloudHome, superlink: SuperLink) -> dict[int, str]:
         return {}
 
 
-def _show_model(metrics: RoundMetrics, repository: ComponentRepository, planned: Planned) -> None:
+def _show_model(
+    metrics: RoundMetrics, repository: ComponentRepository, planned: ConfiguredRun
+) -> None:
     name = component_name(planned.plan.task.name)
     entries = {stage: repository.entry(Kind.MODEL, name, stage) for stage in Stage}
     found = {str(s): e.component.version for s, e in entries.items() if e and not e.retired}
@@ -92,7 +95,9 @@ def _show_model(metrics: RoundMetrics, repository: ComponentRepository, planned:
 class _Rounds:
     """Makes a round's row, logs it, and keeps the newest one for ``fl-server status``."""
 
-    def __init__(self, planned: Planned, metrics: RoundMetrics, by_class: TallyByClass) -> None:
+    def __init__(
+        self, planned: ConfiguredRun, metrics: RoundMetrics, by_class: SpendTallyByClass
+    ) -> None:
         self._planned, self._metrics, self._by_class = planned, metrics, by_class
 
     def __call__(self, report: RoundReport) -> Row:
@@ -128,7 +133,7 @@ class _Rounds:
         return row
 
 
-def _incumbent(repository: ComponentRepository, planned: Planned) -> Incumbent | None:
+def _incumbent(repository: ComponentRepository, planned: ConfiguredRun) -> Incumbent | None:
     """What production has, where the sites are asked and can evaluate it."""
     if planned.federation.evaluate_every is None:
         return None
@@ -141,7 +146,7 @@ def _incumbent(repository: ComponentRepository, planned: Planned) -> Incumbent |
 
 def _publish(
     config: Config,
-    planned: Planned,
+    planned: ConfiguredRun,
     run: FederatedRun,
     repository: ComponentRepository,
     model: Path,

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
-from fl_server.cloud.build import Config, build_restarting, check_addresses, home_of
+from fl_server.cloud.build import build_restarting, check_addresses, home_of
 from fl_server.cloud.certificates import Pair, make_authority, make_server
-from fl_server.cloud.children import Child, Restarting, check_refusals
+from fl_server.cloud.children import Child, RestartPolicy, check_refusals
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.proxy import Proxy
 from fl_server.cloud.superlink import SuperLink
@@ -30,7 +31,7 @@ _FIRST_ANSWER_S = 180.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """Where a front listens and what it passes on; ``public`` is the certificate that sites see."""
 
     home: CloudHome
@@ -38,14 +39,14 @@ class Settings:
     superlink_port: int
     public: Pair
     largest_message_bytes: int
-    restarting: Restarting
+    restarting: RestartPolicy
     components: Path
     """The repository that is served."""
     joins: bool = False
     """Whether another service keeps the SuperLink."""
 
 
-class Front:
+class PublicEndpoint:
     """A SuperLink on the loopback interface, and the proxy that sites reach; both kept running.
 
     Where it joins a SuperLink, that one is another's to keep.
@@ -54,7 +55,7 @@ class Front:
         RunFailed: the SuperLink does not answer in time.
     """
 
-    def __init__(self, settings: Settings, stop: threading.Event) -> None:
+    def __init__(self, settings: ServerSettings, stop: threading.Event) -> None:
         self._settings, self._stop = settings, stop
         self.children: list[Child] = []
         self.superlink = SuperLink(
@@ -157,7 +158,7 @@ def serve(config: Config, arguments: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with _sole(home):
-        with Front(_settings(config, home), stop) as front:
+        with PublicEndpoint(_settings(config, home), stop) as front:
             if config["run"] is not None and not stop.is_set():
                 runner = [sys.executable, "-m", "fl_server", "carry-out", *arguments]
                 front.keep("runner", runner, once=True)
@@ -168,13 +169,13 @@ def serve(config: Config, arguments: Sequence[str]) -> None:
         home.write_status({**_status(config, front.children), "running": False})
 
 
-def _settings(config: Config, home: CloudHome) -> Settings:
+def _settings(config: Config, home: CloudHome) -> ServerSettings:
     if config["superlink"] not in ("start", "join"):
         raise InvalidConfiguration(
             f"superlink={config['superlink']}", "must be start or join", "Set it to one of them"
         )
     check_addresses(config)
-    return Settings(
+    return ServerSettings(
         *(home, config["listen"], config["superlink_port"], prepare(config, home)),
         *(config["largest_message_bytes"], build_restarting(config), home.components),
         joins=config["superlink"] == "join",

@@ -10,12 +10,13 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from fl_common.components.description import Component, Kind, Stage
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import locked
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy
-from fl_common.vocabulary import Running
-from fl_server.cloud.build import Config, home_of
+from fl_common.vocabulary import RunningComponents
+from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import build_run
 from fl_server.cloud.sites import Sites
@@ -24,7 +25,7 @@ from fl_server.repository.build import load_configuration, open_repository
 from fl_server.repository.incumbents import component_name
 from fl_server.repository.store.observations import RUNNING, SHADOW, Observation, observe
 from fl_server.repository.store.repository import ComponentRepository
-from fl_server.rounds.exchange import Patience
+from fl_server.rounds.exchange import Deadlines
 from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
 
 _POLL_S = 0.2
@@ -123,11 +124,11 @@ def _grid(config: Config, home: CloudHome) -> Iterator[tuple[SuperLink, Grid, Se
         yield link, grid, nodes
 
 
-def _patience(config: Config) -> Patience:
-    return Patience(config["strategy"]["round_timeout_s"], _POLL_S)
+def _patience(config: Config) -> Deadlines:
+    return Deadlines(config["strategy"]["round_timeout_s"], _POLL_S)
 
 
-def _told(said: dict[int, Running]) -> dict[int, Running]:
+def _told(said: dict[int, RunningComponents]) -> dict[int, RunningComponents]:
     return {node: one for node, one in said.items() if one.told}
 
 

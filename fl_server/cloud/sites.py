@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration
-from fl_server.cloud.superlink import Node
+from fl_server.cloud.superlink import SuperNode
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -55,7 +55,7 @@ class Sites:
         """Forget the site."""
         self._path(name).unlink()
 
-    def kinds(self, nodes: Iterable[Node]) -> dict[int, str]:
+    def kinds(self, nodes: Iterable[SuperNode]) -> dict[int, str]:
         """The class of each node that is an enrolled site, by its number."""
         kind_of = {s.public_key.encode(): s.kind for s in self.enrolled().values()}
         return {n.id: kind_of[n.public_key] for n in nodes if n.public_key in kind_of}

@@ -56,7 +56,7 @@ BUNDLE = {"pyproject.toml": _PROJECT.encode()}
 
 
 @dataclass(frozen=True)
-class Node:
+class SuperNode:
     """A site as the SuperLink knows it; ``status`` is Flower's word (online, offline)."""
 
     id: int
@@ -97,12 +97,12 @@ class SuperLink:
                 control.UnregisterNode(UnregisterNodeRequest(node_id=node.id))
         return bool(found)
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[SuperNode]:
         """All that are let in."""
         with self._control() as control:
             listed = control.ListNodes(ListNodesRequest()).nodes_info
         return [
-            Node(int(n.node_id), bytes(n.public_key), n.status)
+            SuperNode(int(n.node_id), bytes(n.public_key), n.status)
             for n in listed
             if n.status != "unregistered"
         ]

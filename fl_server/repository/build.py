@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -11,14 +10,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fl_common.components.reader import Limits
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_server.repository.gates.device import DeviceClass
 from fl_server.repository.store.keys import KeyRing
 from fl_server.repository.store.metadata import Signers
-from fl_server.repository.store.repository import ComponentRepository, Settings
-
-Node = Mapping[str, Any]
-"""A part of the configuration."""
+from fl_server.repository.store.repository import ComponentRepository, RepositorySettings
 
 
 def load_configuration(path: Path | None) -> dict[str, Any]:
@@ -44,9 +41,9 @@ def load_configuration(path: Path | None) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def build_repository(folder: Path, keys: Path, config: Node) -> ComponentRepository:
+def build_repository(folder: Path, keys: Path, config: Config) -> ComponentRepository:
     """The repository in ``folder``, with the key files of ``keys`` and those of the environment."""
-    settings = Settings(config["expiry_days"], config["lock_seconds"])
+    settings = RepositorySettings(config["expiry_days"], config["lock_seconds"])
     return ComponentRepository(folder, KeyRing(keys, os.environ), settings, now)
 
 
@@ -65,7 +62,7 @@ def open_repository(folder: str | None, keys: str | None, own: Path) -> Componen
     return repository
 
 
-def build_signers(config: Node) -> dict[str, Signers]:
+def build_signers(config: Config) -> dict[str, Signers]:
     """How many keys each role of a new repository gets, and how many must sign.
 
     Raises:
@@ -82,12 +79,12 @@ def build_signers(config: Node) -> dict[str, Signers]:
     return signers
 
 
-def build_limits(config: Node) -> Limits:
+def build_limits(config: Config) -> Limits:
     """What a reader accepts."""
     return Limits(**config["reader"])
 
 
-def build_device(name: str, config: Node) -> DeviceClass:
+def build_device(name: str, config: Config) -> DeviceClass:
     """The class of devices of this name.
 
     Raises:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fl_common.components.description import Component, Kind, Stage
+from fl_common.configuration import Config
 from fl_common.errors import InvalidData
 from fl_common.functions import FUNCTION_FILE
 from fl_common.vocabulary import Parameters
-from fl_server.repository.gates import AGAINST, Finding, function, imported
+from fl_server.repository.gates import AGAINST, GateFinding, function, imported
 from fl_server.repository.gates.accuracy import NoisedCounts, accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
@@ -20,9 +20,6 @@ from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
 from models.example import EXAMPLE, Example
 from models.golden import model_run
-
-Settings = Mapping[str, Any]
-"""``gates`` of ``conf/repository.yaml``."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Case:
     files: Mapping[str, Path]
     production: Component | None
     evidence: Evidence
-    settings: Settings
+    settings: Config
     in_production: Callable[[str, str], str | None]
 
     @property
@@ -92,7 +89,7 @@ def check(
     component: Component,
     gates: Sequence[str],
     evidence: Evidence,
-    settings: Settings,
+    settings: Config,
 ) -> tuple[list[Verdict], dict[str, str]]:
     """Run ``gates`` and keep their signed verdicts; and why a gate could not be run.
 
@@ -125,16 +122,16 @@ def check(
     return verdicts, not_run
 
 
-def _find(gate: str, case: Case) -> Finding | str:
+def _find(gate: str, case: Case) -> GateFinding | str:
     """What ``gate`` finds, or why it can't be run."""
     try:
         return RUN[gate](case)
     except Exception as error:  # whatever a bad model makes a library raise is a finding
         words = " ".join(str(error).split())[:200]
-        return Finding(False, f"could not be judged ({type(error).__name__}: {words})")
+        return GateFinding(False, f"could not be judged ({type(error).__name__}: {words})")
 
 
-def _parity(case: Case) -> Finding | str:
+def _parity(case: Case) -> GateFinding | str:
     if case.is_imported:
         return imported.parity(case.model, case.example, case.settings["tolerance"])
     if case.evidence.parameters is None:
@@ -142,7 +139,7 @@ def _parity(case: Case) -> Finding | str:
     return parity(case.component, case.model, case.evidence.parameters, case.settings["tolerance"])
 
 
-def _golden(case: Case) -> Finding:
+def _golden(case: Case) -> GateFinding:
     if case.is_function:
         description, classes = case.component.description, case.settings["classes"]
         return function.golden(description, case.function, classes)
@@ -151,10 +148,10 @@ def _golden(case: Case) -> Finding:
     return golden(case.component, case.model, case.settings["tolerance"])
 
 
-def _accuracy(case: Case) -> Finding | str:
+def _accuracy(case: Case) -> GateFinding | str:
     evidence, settings = case.evidence, case.settings
     if case.production is None:
-        return Finding(True, "nothing is in production yet", {AGAINST: None})
+        return GateFinding(True, "nothing is in production yet", {AGAINST: None})
     if evidence.candidate is None or evidence.production is None:
         return "it needs a federated evaluation of candidate and production: give --counts FILE"
     return accuracy(
@@ -162,7 +159,7 @@ def _accuracy(case: Case) -> Finding | str:
     )
 
 
-def _latency(case: Case) -> Finding:
+def _latency(case: Case) -> GateFinding:
     if case.is_function:
         infer = function.one_call(case.function, case.settings["classes"])
     else:
@@ -170,7 +167,7 @@ def _latency(case: Case) -> Finding:
     return latency(infer, case.evidence.device, case.evidence.clock, case.settings["repeats"])
 
 
-RUN: Mapping[str, Callable[[Case], Finding | str]] = {
+RUN: Mapping[str, Callable[[Case], GateFinding | str]] = {
     "parity": _parity,
     "interface": lambda case: interface(case.component, case.production),
     "golden": _golden,

@@ -20,7 +20,7 @@ SPENDS_NOTHING = frozenset(
 ledger was debited in vain."""
 
 
-class Tally:
+class SpendTally:
     """Rounds charged per site (by node), and the highest epsilon among them.
 
     Under a site-level plan with the server's noise every round counts for every site, drawn or not:
@@ -62,12 +62,12 @@ class Tally:
         return epsilon_of_group(spends, windows, privacy.delta, privacy.accountant)
 
 
-class TallyByClass:
+class SpendTallyByClass:
     """The same for each class of sites; ``classes`` gives that of each node, as of now."""
 
     def __init__(self, privacy: Privacy, classes: Callable[[], Mapping[int, str]]) -> None:
         self._classes, self._class_of = classes, dict[int, str]()
-        self._tally_of: dict[str, Tally] = defaultdict(lambda: Tally(privacy))
+        self._tally_of: dict[str, SpendTally] = defaultdict(lambda: SpendTally(privacy))
 
     def charge(self, nodes: Iterable[int]) -> None:
         """One more round, in which ``nodes`` may have spent."""

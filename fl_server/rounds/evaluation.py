@@ -17,7 +17,7 @@ from fl_common.vocabulary import Evaluation, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
 from fl_server.rounds.accounting import SPENDS_NOTHING
-from fl_server.rounds.exchange import Exchange, Patience
+from fl_server.rounds.exchange import Deadlines, Exchange
 
 _LEAST_ERRORS = 2.0
 """A noised number of windows below this many standard errors says nothing of a share of it."""
@@ -120,7 +120,7 @@ def evaluate_on_sites(
     round_: int,
     parameters: Parameters,
     nodes: Sequence[int],
-    patience: Patience,
+    patience: Deadlines,
 ) -> SiteMetrics:
     """Counts of ``parameters`` on the held-out windows of the sites at ``nodes``.
 

@@ -10,7 +10,7 @@ from flwr.serverapp import Grid
 
 from fl_common.wire import summary as wire_log
 
-Question = Literal["train", "evaluate", "query.shadow", "query.running"]
+RequestKind = Literal["train", "evaluate", "query.shadow", "query.running"]
 """Kinds of messages that a site answers (``wire.SHADOW``, ``wire_running.RUNNING``)."""
 _UNAVAILABLE = 3
 """Flower's code for a message that it has forgotten (``flwr.common.constant.ErrorCode``)."""
@@ -20,7 +20,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True)
-class Patience:
+class Deadlines:
     """How long a server waits for answers, in seconds: in all, and between two looks for them."""
 
     timeout_s: float
@@ -34,11 +34,11 @@ class Exchange:
     """The same ``content`` to each of ``nodes``; ``errors`` says who had no answer, and why."""
 
     grid: Grid
-    kind: Question
+    kind: RequestKind
     content: Callable[[], RecordDict]
     nodes: Sequence[int]
     group: str
-    patience: Patience
+    patience: Deadlines
     bytes_down: int = 0
     errors: list[str] = field(default_factory=list)
 

@@ -13,10 +13,10 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from fl_common.plan import Instruction, RunPlan
-from fl_common.vocabulary import Refusal, Running, ShadowCounts
+from fl_common.vocabulary import Refusal, RunningComponents, ShadowCounts
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
-from fl_server.rounds.exchange import Exchange, Patience
+from fl_server.rounds.exchange import Deadlines, Exchange
 
 _NAMES = tuple(field.name for field in fields(ShadowCounts))
 _LEAST_ERRORS = 2.0
@@ -72,7 +72,7 @@ def shadow_on_sites(
     round_: int,
     candidate: str,
     nodes: Sequence[int],
-    patience: Patience,
+    patience: Deadlines,
 ) -> ShadowMetrics:
     """How ``candidate`` (a component's digest) did beside production on the sites at ``nodes``.
 
@@ -97,11 +97,11 @@ def shadow_on_sites(
 
 
 def running_on_sites(
-    grid: Grid, nodes: Sequence[int], patience: Patience
-) -> tuple[dict[int, Running], list[str]]:
+    grid: Grid, nodes: Sequence[int], patience: Deadlines
+) -> tuple[dict[int, RunningComponents], list[str]]:
     """What each node says that it runs; and why answers are missing."""
     exchange = Exchange(grid, "query.running", wire.empty, nodes, "running", patience)
-    said, errors = dict[int, Running](), list[str]()
+    said, errors = dict[int, RunningComponents](), list[str]()
     for reply in exchange.replies():
         node = reply.metadata.src_node_id
         try:

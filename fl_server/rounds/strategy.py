@@ -23,10 +23,10 @@ from fl_common.wire import summary as wire_log
 from fl_server.aggregation.mean import Aggregator, BadUpdate, Fold
 from fl_server.aggregation.private_sum import PrivateSum, check_site_level, start_fold
 from fl_server.optimisers.adaptive import ServerOptimiser, State
-from fl_server.rounds.accounting import SPENDS_NOTHING, Tally
+from fl_server.rounds.accounting import SPENDS_NOTHING, SpendTally
 from fl_server.rounds.comparison import Comparison, Incumbent
 from fl_server.rounds.evaluation import SiteMetrics, evaluate_on_sites
-from fl_server.rounds.exchange import Exchange, Patience
+from fl_server.rounds.exchange import Deadlines, Exchange
 from fl_server.rounds.sampling import Sampling
 
 Roster = Callable[[Grid], Sequence[int]]
@@ -112,8 +112,8 @@ class Federation:
         check_site_level(self.plan.privacy, self.aggregator, self.sampling)
 
     @property
-    def _patience(self) -> Patience:
-        return Patience(self.round_timeout_s, self.poll_interval_s, self.clock, self.wait)
+    def _patience(self) -> Deadlines:
+        return Deadlines(self.round_timeout_s, self.poll_interval_s, self.clock, self.wait)
 
     def rounds(self, grid: Grid, progress: Progress) -> Iterator[RoundReport]:
         """The rounds after ``progress``, one report each.
@@ -121,7 +121,7 @@ class Federation:
         Raises:
             RunFailed: fewer updates than the minimum in a round.
         """
-        tally = Tally(self.plan.privacy)
+        tally = SpendTally(self.plan.privacy)
         for nodes in progress.charged:
             tally.charge(nodes)
         evaluations = self._evaluations(progress)
@@ -171,17 +171,17 @@ class Federation:
         report.seconds = self.clock() - started
         return report
 
-    def _evaluations(self, progress: Progress) -> Tally:
+    def _evaluations(self, progress: Progress) -> SpendTally:
         """What the evaluations before this have cost blocks of held-out windows."""
         privacy, evaluation = self.plan.privacy, self.plan.evaluation
         if isinstance(privacy, PrivacyPlan) and evaluation is not None:
             privacy = evaluation.charged_under(privacy)
-        tally = Tally(privacy)
+        tally = SpendTally(privacy)
         for nodes in progress.evaluated:
             tally.charge(nodes)
         return tally
 
-    def _evaluate(self, grid: Grid, report: RoundReport, tally: Tally) -> None:
+    def _evaluate(self, grid: Grid, report: RoundReport, tally: SpendTally) -> None:
         """Ask the round's sites how good its parameters are, where it is time for that."""
         every, round_ = self.evaluate_every, report.round
         if every is None or (round_ % every and round_ != self.plan.rounds):

@@ -1,9 +1,7 @@
 """The command ``python -m simulate audit``: from a configuration to a verdict."""
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import rich.console
@@ -12,6 +10,7 @@ from omegaconf import OmegaConf
 
 from fl_client.training.randomness import derive_seed
 from fl_common.build import build
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
@@ -23,8 +22,6 @@ from simulate.audit.report import show, write
 from simulate.build import fleet_facts, open_world
 from simulate.home import Home
 from simulate.world import World
-
-Config = Mapping[str, Any]
 
 
 def audit(config: Config, home: Home, output: rich.console.Console) -> int:

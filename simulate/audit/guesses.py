@@ -51,7 +51,7 @@ class GuessRule:
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """What one share gave."""
 
     share: float
@@ -61,7 +61,7 @@ class Finding:
 
 def findings(
     scores_M: NDArray[np.float64], coins_M: NDArray[np.bool_], rule: GuessRule, delta: float
-) -> list[Finding]:
+) -> list[AuditFinding]:
     """Guesses and bound for each share of ``rule``; higher scores look more included.
 
     A score that is not a number is a loss of the attacker's: it is ranked last.
@@ -70,11 +70,11 @@ def findings(
     found = []
     for share in rule.shares:
         guesses = _guess(ranked_M, coins_M, share)
-        found.append(Finding(share, guesses, epsilon_bound(guesses, delta, rule.error)))
+        found.append(AuditFinding(share, guesses, epsilon_bound(guesses, delta, rule.error)))
     return found
 
 
-def best(found: Sequence[Finding]) -> Finding:
+def best(found: Sequence[AuditFinding]) -> AuditFinding:
     """The finding with the largest bound; it holds at the rule's confidence."""
     return max(found, key=lambda finding: finding.bound)
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS, PrivacyPlan
-from simulate.audit.guesses import Finding, GuessRule, best
+from simulate.audit.guesses import AuditFinding, GuessRule, best
 from simulate.report.results import net_name, versions, write_summary
 from simulate.report.wording import SEEDED_NOISE, counted
 
@@ -46,7 +46,7 @@ class Audit:
     claimed_per_reading: float | None
     delta: float
     rule: GuessRule
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
 
     @property
     def bound(self) -> float:
@@ -176,7 +176,7 @@ def _guesses(audit: Audit) -> Table:
     return table
 
 
-def _row(finding: Finding) -> dict[str, Any]:
+def _row(finding: AuditFinding) -> dict[str, Any]:
     guesses = finding.guesses
     return {
         "share": finding.share,

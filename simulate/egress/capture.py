@@ -95,10 +95,10 @@ class Capture:
         return is_public(self.plan) or refusal.detail == SENTENCES[refusal.reason]
 
 
-Answer = LocalUpdate | Refusal | Evaluation | ShadowCounts
+Reply = LocalUpdate | Refusal | Evaluation | ShadowCounts
 
 
-def _read(content: Any, like: Parameters) -> tuple[str, Answer | None, Any]:
+def _read(content: Any, like: Parameters) -> tuple[str, Reply | None, Any]:
     """The kind of ``content``, its answer (None for a name), and the same written again."""
     with suppress(wire.WireError):
         name = wire.read_name(content)

@@ -3,10 +3,9 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import rich.console
 import torch
@@ -17,18 +16,18 @@ from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation
 from fl_client.training import Trainer
 from fl_common.build import build
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_server.build import build_federation, build_plan
 from fl_server.rounds.strategy import Federation
 from simulate.build import fleet_facts, open_world
-from simulate.egress.planted import PlantedWorld, with_counts
+from simulate.egress.planted import SentinelWorld, with_counts
 from simulate.egress.rehearsal import Rehearsal
 from simulate.egress.report import Egress, examine, show, write
 from simulate.fleet import Fleet
 from simulate.home import Home
 from simulate.world import World
 
-Config = Mapping[str, Any]
 _OWNER = "egress"
 
 
@@ -87,7 +86,7 @@ def rehearse(
     on_step: Callable[[str], None],
 ) -> Egress:
     """Ask planted sites everything, on a ledger of their own in ``home``; search their answers."""
-    planted = PlantedWorld(world)
+    planted = SentinelWorld(world)
     with closing(Ledger(home.ledger, time.time, _OWNER)) as ledger:
         participation = Participation(ledger, trainer)
         fleet = Fleet(planted)

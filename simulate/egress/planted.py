@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fl_client.components.counts import Counts, Sums
+from fl_client.components.counts import ShadowSummary, Sums
 from fl_client.site.participation import Site
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Task, Windows
@@ -29,7 +29,7 @@ CANDIDATE = "ca" * 32
 def with_counts(site: Site) -> Site:
     """``site`` with counts of ``CANDIDATE``, made on days whose names are sentinels."""
     days = {name: Sums(900 + place, 800, 7, 40) for place, name in enumerate(NAMES)}
-    return replace(site, shadow_counts=lambda candidate: Counts(CANDIDATE, held_out=days))
+    return replace(site, shadow_counts=lambda candidate: ShadowSummary(CANDIDATE, held_out=days))
 
 
 def _unknown_label(windows: Windows) -> Windows:
@@ -67,7 +67,7 @@ TROUBLES: Mapping[str, Callable[[Windows], Windows]] = {
 }
 
 
-class PlantedWorld:
+class SentinelWorld:
     """``world`` with sentinels for its readings and for the names of its blocks.
 
     The first windows of each site have the labels of ``label_run``; the others keep theirs. The

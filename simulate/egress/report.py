@@ -29,7 +29,7 @@ LIMITS = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class EgressFinding:
     """Something that should not have left: ``what``, in which message, and where in it."""
 
     message: Sent
@@ -48,7 +48,7 @@ class Egress:
     sites: int
     troubles: Mapping[str, str]
     sent: Sequence[Sent]
-    findings: Sequence[Finding]
+    findings: Sequence[EgressFinding]
     failure: str
 
     @property
@@ -62,16 +62,16 @@ class Egress:
         return f"FOUND: {bad:,} of {whole} ({size}) held what should not have left."
 
 
-def examine(plan: RunPlan, sent: Sequence[Sent]) -> list[Finding]:
+def examine(plan: RunPlan, sent: Sequence[Sent]) -> list[EgressFinding]:
     """Search every message for every sentinel, and for what its kind does not declare."""
     wanted = patterns(plan.task)
     found = []
     for message in sent:
         if message.undeclared:
-            found.append(Finding(message, message.undeclared, "content"))
+            found.append(EgressFinding(message, message.undeclared, "content"))
         for name, content in message.objects:
             for hit in search(content, wanted):
-                found.append(Finding(message, hit.pattern.what, _where(hit, name)))
+                found.append(EgressFinding(message, hit.pattern.what, _where(hit, name)))
     return found
 
 
@@ -163,7 +163,7 @@ def _fields_text(fields: Mapping[str, str]) -> str:
     )
 
 
-def _lines(findings: Sequence[Finding]) -> list[str]:
+def _lines(findings: Sequence[EgressFinding]) -> list[str]:
     lines = [
         f"node {f.message.node}, {f.message.asked}, {f.message.kind}: {f.what} ({f.where})"
         for f in findings[:_SHOWN]
@@ -172,7 +172,7 @@ def _lines(findings: Sequence[Finding]) -> list[str]:
     return [*lines, f"... and {more} more in the file"] if more else lines
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: EgressFinding) -> dict[str, Any]:
     message = finding.message
     return {
         "node": message.node,

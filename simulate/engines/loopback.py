@@ -114,7 +114,7 @@ def identify_process() -> None:
     TaskIdentity.node_id = _SERVER_NODE
 
 
-class CohortAnswering:
+class CohortResponder:
     """Hands a cohort of messages to the client app, as Flower would one by one."""
 
     def __init__(self, app: SiteApp, sites: int) -> None:
@@ -139,9 +139,9 @@ class CohortAnswering:
         """What each message began; an error reply for one that can't, and for that one alone."""
         works = [(message, self._context(message)) for message in asked]
         try:
-            return self._app.begin(works)
+            return self._app.admit(works)
         except Exception:
-            alone = (_or_errors(partial(self._app.begin, [work]), [work[0]]) for work in works)
+            alone = (_or_errors(partial(self._app.admit, [work]), [work[0]]) for work in works)
             return [begun for (begun,) in alone]
 
     def _finished(self, cohort: Cohort, begun: Replies) -> Replies:
@@ -149,7 +149,7 @@ class CohortAnswering:
         began = [(m, b) for m, b in zip(cohort, begun, strict=True) if not isinstance(b, Message)]
         messages = [message for message, _ in began]
         parts = [part for _, part in began]
-        replies = iter(_or_errors(partial(self._app.finish, messages, parts), messages))
+        replies = iter(_or_errors(partial(self._app.train_admitted, messages, parts), messages))
         return [one if isinstance(one, Message) else next(replies) for one in begun]
 
     def _one(self, message: Message) -> list[Message]:
@@ -192,7 +192,7 @@ def run_in_process(
     cohort_mib: float,
 ) -> None:
     """Run both apps to the end of the ServerApp, with ``workers`` processes that train."""
-    answering = CohortAnswering(client_app, sites)
+    answering = CohortResponder(client_app, sites)
     team: Workers = ThisProcess(answering) if workers == 1 else ForkedWorkers(answering, workers)
     try:
         grid = LoopbackGrid(team, sites, cohorts, cohort_mib)

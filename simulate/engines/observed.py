@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fl_client.app import SiteApp
-from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import Cohort, Replies, ThisProcess, Workers
 
-Watch = Callable[[Any], None]
+Observer = Callable[[Any], None]
 """Called with each Flower message that leaves a site, error replies included."""
 
 
@@ -17,7 +17,7 @@ class Observed:
     """Workers whose replies pass ``watch`` on their way to the server."""
 
     inner: Workers
-    watch: Watch
+    watch: Observer
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
         """The replies of each cohort, each seen before it is handed on."""
@@ -31,7 +31,7 @@ class Observed:
         self.inner.close()
 
 
-def observed_grid(app: SiteApp, sites: int, cohort_mib: float, watch: Watch) -> LoopbackGrid:
+def observed_grid(app: SiteApp, sites: int, cohort_mib: float, watch: Observer) -> LoopbackGrid:
     """A grid of ``sites`` nodes in this process whose replies pass ``watch``."""
-    workers = Observed(ThisProcess(CohortAnswering(app, sites)), watch)
+    workers = Observed(ThisProcess(CohortResponder(app, sites)), watch)
     return LoopbackGrid(workers, sites, 1, cohort_mib)

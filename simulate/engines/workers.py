@@ -23,7 +23,7 @@ _BEGUN_TOGETHER = 4
 """Cohorts that one process begins at once: one wait for the disk, and so many sites' windows."""
 
 
-class Answering(Protocol):
+class CohortHandler(Protocol):
     """Answers cohorts in the process that it is in."""
 
     def __call__(self, cohort: Cohort) -> Replies:
@@ -50,7 +50,7 @@ class Workers(Protocol):
 class ThisProcess:
     """Answers one cohort after another, here."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: CohortHandler) -> None:
         self._answering = answering
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
@@ -66,7 +66,7 @@ class ThisProcess:
 class ForkedWorkers:
     """Answers ``count`` cohorts at a time, each in a process of its own."""
 
-    def __init__(self, answering: Answering, count: int) -> None:
+    def __init__(self, answering: CohortHandler, count: int) -> None:
         self._count = count
         self._pool = ProcessPoolExecutor(
             count,
@@ -100,10 +100,10 @@ class ForkedWorkers:
         self._pool.shutdown(cancel_futures=True)
 
 
-_answering: Answering | None = None
+_answering: CohortHandler | None = None
 
 
-def _keep(answering: Answering) -> None:
+def _keep(answering: CohortHandler) -> None:
     global _answering
     _answering = answering
 

@@ -23,7 +23,7 @@ from fl_common.privacy.accounting import NoPrivacy
 from fl_common.vocabulary import Refusal
 from simulate.report.progress import RoundLine
 from simulate.report.results import Outcome, RoundResult, net_name
-from simulate.report.tables import KEY_CELLS, Refused, class_table, main_table, spent_text
+from simulate.report.tables import KEY_CELLS, RefusalLog, class_table, main_table, spent_text
 from simulate.report.wording import (
     NO_PRIVACY,
     loss_text,
@@ -50,7 +50,7 @@ class Console:
         self._live: Live | None = None
         self._line: RoundLine | None = None
         self._told: set[str] = set()
-        self._refused = Refused()
+        self._refused = RefusalLog()
 
     def __enter__(self) -> "Console":
         return self

@@ -20,7 +20,7 @@ from simulate.report.plots import (
     GREEN,
     ORANGE,
     SERIES,
-    Layout,
+    AxesLayout,
     Trace,
     bars,
     dashed,
@@ -57,7 +57,7 @@ class Figure:
     title: str
     says: str
     data: Sequence[Trace]
-    layout: Layout
+    layout: AxesLayout
 
 
 def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> list[Figure]:

@@ -22,7 +22,7 @@ _TICK_LETTERS = 18
 _BAR_HEIGHT = 26
 
 Trace = dict[str, Any]
-Layout = dict[str, Any]
+AxesLayout = dict[str, Any]
 
 
 def line(
@@ -43,7 +43,7 @@ def line(
     }  # fmt: skip
 
 
-def bars(share_of: Mapping[str, float]) -> tuple[list[Trace], Layout]:
+def bars(share_of: Mapping[str, float]) -> tuple[list[Trace], AxesLayout]:
     """One bar for each name, the last one on top."""
     names, shares = list(share_of), list(share_of.values())
     bars: Trace = {
@@ -63,7 +63,7 @@ def bars(share_of: Mapping[str, float]) -> tuple[list[Trace], Layout]:
     return [bars], layout
 
 
-def strip(share_of: Mapping[str, float]) -> tuple[list[Trace], Layout]:
+def strip(share_of: Mapping[str, float]) -> tuple[list[Trace], AxesLayout]:
     """A box, and over it a dot for each name."""
     box: Trace = {
         "type": "box", "x": list(share_of.values()), "text": [safe(name) for name in share_of],
@@ -75,7 +75,7 @@ def strip(share_of: Mapping[str, float]) -> tuple[list[Trace], Layout]:
     return [box], layout_of(xaxis=axis, yaxis={"showticklabels": False})
 
 
-def histogram(shares: Sequence[float]) -> tuple[list[Trace], Layout]:
+def histogram(shares: Sequence[float]) -> tuple[list[Trace], AxesLayout]:
     """The number of sites in each fiftieth of the scale; as large for a million as for ten."""
     counts, edges = np.histogram(shares, bins=50, range=(0, 1))
     bars: Trace = {
@@ -86,7 +86,7 @@ def histogram(shares: Sequence[float]) -> tuple[list[Trace], Layout]:
     return [bars], layout_of(xaxis=axis, yaxis={"title": "sites"}) | {"bargap": 0.05}
 
 
-def over_rounds(rounds: Sequence[RoundResult], yaxis: Mapping[str, Any]) -> Layout:
+def over_rounds(rounds: Sequence[RoundResult], yaxis: Mapping[str, Any]) -> AxesLayout:
     """The layout of a figure whose horizontal axis counts rounds."""
     first, last = rounds[0].round, rounds[-1].round
     margin = max(0.5, 0.02 * (last - first))
@@ -96,7 +96,7 @@ def over_rounds(rounds: Sequence[RoundResult], yaxis: Mapping[str, Any]) -> Layo
     return layout_of(xaxis=xaxis, yaxis=yaxis) | {"hovermode": "x"}
 
 
-def layout_of(xaxis: Mapping[str, Any], yaxis: Mapping[str, Any], height: int = 300) -> Layout:
+def layout_of(xaxis: Mapping[str, Any], yaxis: Mapping[str, Any], height: int = 300) -> AxesLayout:
     """What all figures share. Text and lines get their colours from the page's style sheet."""
     common = {"fixedrange": True, "automargin": True, "zeroline": False, "ticks": ""}
     return {

@@ -111,7 +111,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunEnding:
     """What only the end of a run knows.
 
     Seconds are of this process: a run that was resumed has spent more, as its rounds tell.
@@ -151,7 +151,7 @@ class RoundLog:
 
 
 def summarise(
-    plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome, ending: Ending
+    plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome, ending: RunEnding
 ) -> dict[str, Any]:
     """The figures of a whole run, as JSON values."""
     refusals: Counter[str] = Counter()
@@ -255,7 +255,7 @@ def _privacy(plan: RunPlan, rounds: Sequence[RoundResult]) -> dict[str, Any]:
     }
 
 
-def _seconds(rounds: Sequence[RoundResult], ending: Ending) -> dict[str, Any]:
+def _seconds(rounds: Sequence[RoundResult], ending: RunEnding) -> dict[str, Any]:
     each = [result.seconds for result in rounds]
     return {
         "total": ending.total_s,

@@ -36,7 +36,7 @@ _NAME_CELLS = 28
 """Longer names of classes and sites are cut."""
 
 
-class Refused:
+class RefusalLog:
     """Which sites refused, why and how often, as far as this process has seen it."""
 
     def __init__(self) -> None:

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
+from fl_common.vocabulary import NamedArrays
 from simulate.world.checks import check_lengths
-from simulate.world.npz import Arrays, read_npz, require
+from simulate.world.npz import read_npz, require
 
 _NEEDED = ("x", "y", "site")
 _PARTS = {0: 0, 1: 1, "0": 0, "1": 1, "train": 0, "test": 1}
@@ -64,7 +65,7 @@ def read_columns(path: Path) -> Columns:
     )
 
 
-def _column(arrays: Arrays, name: str, source: str) -> NDArray[Any]:
+def _column(arrays: NamedArrays, name: str, source: str) -> NDArray[Any]:
     """One number or text per row, as int64 or str."""
     column = arrays[name]
     if column.ndim != 1 or column.dtype.kind not in "iubU":
@@ -96,7 +97,7 @@ def _held_out(split_N: NDArray[Any], source: str) -> NDArray[np.bool_]:
     return np.array([_PARTS[word] for word in words.tolist()], dtype=bool)[index_N]
 
 
-def _read_parquet(path: Path) -> Arrays:
+def _read_parquet(path: Path) -> NamedArrays:
     if not path.is_file():
         raise InvalidData(str(path), "must be a file that exists", "Correct the path")
     try:

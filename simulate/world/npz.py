@@ -2,19 +2,15 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
+from fl_common.vocabulary import NamedArrays
 
-Arrays = Mapping[str, NDArray[Any]]
 
-
-def read_npz(path: Path) -> Arrays:
+def read_npz(path: Path) -> NamedArrays:
     """Every array of an npz file, by name.
 
     Raises:
@@ -43,7 +39,7 @@ def read_npz(path: Path) -> Arrays:
         ) from error
 
 
-def require(arrays: Arrays, names: tuple[str, ...], source: str) -> None:
+def require(arrays: NamedArrays, names: tuple[str, ...], source: str) -> None:
     """Raise InvalidData unless all of ``names`` are there."""
     missing = [name for name in names if name not in arrays]
     if missing:

@@ -10,7 +10,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.task_identity import TaskIdentity
 
 from simulate.engines import loopback
-from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
 
 
@@ -41,7 +41,7 @@ class Echo(ClientApp):
 
 def grid(app: Echo, cohort_size: int = 2) -> LoopbackGrid:
     mib = cohort_size / 2**20  # messages without content count as a byte
-    return LoopbackGrid(ThisProcess(CohortAnswering(app, 5)), 5, 1, mib)  # type: ignore[arg-type]
+    return LoopbackGrid(ThisProcess(CohortResponder(app, 5)), 5, 1, mib)  # type: ignore[arg-type]
 
 
 def test_a_grid_is_a_public_abstract_class_with_these_methods() -> None:
@@ -115,5 +115,5 @@ def test_a_server_app_is_called_with_grid_and_context() -> None:
 
 
 def test_a_million_nodes_cost_nothing() -> None:
-    network = LoopbackGrid(ThisProcess(CohortAnswering(Echo(), 1_000_000)), 1_000_000, 1, 64)  # type: ignore[arg-type]
+    network = LoopbackGrid(ThisProcess(CohortResponder(Echo(), 1_000_000)), 1_000_000, 1, 64)  # type: ignore[arg-type]
     assert isinstance(network.get_node_ids(), range)

@@ -19,7 +19,7 @@ from benchmarks.measure import ProcessFailed
 from fl_client.inference.engine import Engine
 from fl_client.inference.oip import open_inference_pb2 as oip
 from fl_client.inference.server import InferenceServer
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats
 from tests.engines import engine_on
@@ -72,7 +72,7 @@ def test_a_foreign_client_gets_what_the_protocol_says(judge: Path, tmp_path: Pat
     slot = slot_with(tmp_path / "slot", published(tmp_path / "one.onnx", 1))
     engine = engine_on(slot)
     engine.swap()
-    empty = Engine(Slot(tmp_path / "empty"), None, threads=1, largest_batch=1)
+    empty = Engine(ModelSlot(tmp_path / "empty"), None, threads=1, largest_batch=1)
     found = judged(judge, {"toy": engine, "empty": empty}, "calls")
     expected = engine.predict(np.ones((3, 8, 2), np.float32)).probabilities_NK
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.environments import judge_python
 from benchmarks.measure import ProcessFailed
 from fl_client.inference.engine import Engine
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Kind, Stage
 from fl_server.repository.__main__ import main
 from tests.model_files import published
@@ -77,7 +77,7 @@ def test_silero_vad_becomes_a_component_that_passes_its_gates_and_runs_on_a_site
     assert "passed parity: ONNX Runtime differs from the ONNX reference by at most" in told
     reader = world.reader()
     reader.refresh()
-    slot = Slot(world.folder / "slot")
+    slot = ModelSlot(world.folder / "slot")
     slot.activate(slot.place(reader.fetch(entry.component) / "model.onnx"))
     engine = Engine(slot, None, threads=1, largest_batch=1)
     assert engine.swap()

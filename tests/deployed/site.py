@@ -21,11 +21,11 @@ import numpy as np
 from flwr.app import ConfigRecord, Message
 
 from fl_client.app import SiteApp
-from fl_client.components.counts import Counts, Sums
-from fl_client.components.inventory import Runs
+from fl_client.components.counts import ShadowSummary, Sums
+from fl_client.components.inventory import InstalledComponent
 from fl_client.federation.build import build_link
-from fl_client.federation.reply_cache import KeptAnswers
-from fl_client.federation.responder import Answering
+from fl_client.federation.reply_cache import ReplyCache
+from fl_client.federation.responder import Responder
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask
@@ -74,7 +74,7 @@ class SmallSteps:
 class Misbehaving:
     """An app whose answers are exchanged after everything that an honest site checks."""
 
-    def __init__(self, answering: Answering, folder: Path) -> None:
+    def __init__(self, answering: Responder, folder: Path) -> None:
         self._answering, self._folder = answering, folder
 
     def __call__(self, message: Message) -> Message:
@@ -109,13 +109,15 @@ def behaviour(folder: Path) -> dict[str, Any]:
     return values
 
 
-def shadow(folder: Path, candidate: str | None) -> Counts:
+def shadow(folder: Path, candidate: str | None) -> ShadowSummary:
     sums = behaviour(folder).get("shadow")
-    return Counts(candidate, held_out={"2026-01-01": Sums(*sums)}) if sums else Counts()
+    return (
+        ShadowSummary(candidate, held_out={"2026-01-01": Sums(*sums)}) if sums else ShadowSummary()
+    )
 
 
-def running(folder: Path) -> list[Runs]:
-    return [Runs(digest, on_trial=True) for digest in behaviour(folder)["runs"]]
+def running(folder: Path) -> list[InstalledComponent]:
+    return [InstalledComponent(digest, on_trial=True) for digest in behaviour(folder)["runs"]]
 
 
 def answering(folder: Path) -> Misbehaving:
@@ -131,7 +133,7 @@ def answering(folder: Path) -> Misbehaving:
     ledger = Ledger(folder / "ledger.sqlite", time.time, name)
     participation = Participation(ledger, SmallSteps(folder))
     app = SiteApp(lambda config: site, lambda: participation)
-    return Misbehaving(Answering(app, KeptAnswers(folder / "answers", 2), {}), folder)
+    return Misbehaving(Responder(app, ReplyCache(folder / "answers", 2), {}), folder)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from flwr.proto.fleet_pb2 import RegisterNodeFleetRequest
 from flwr.supercore.fab import Fab
 from google.protobuf.message import Message
 
-from fl_client.federation.connection import Address, Connection, Refused, Unreachable
+from fl_client.federation.connection import Address, AdmissionRefused, Connection, Unreachable
 from fl_common.errors import InvalidConfiguration
 from fl_server.cloud import commands
 from fl_server.cloud.build import read_config
@@ -59,7 +59,7 @@ def key_of(site: TestSite) -> Path:
 def test_an_unknown_key_is_refused_on_both_sides(cloud: Cloud, tmp_path: Path) -> None:
     make_site_key(tmp_path / "stranger.key")
     with (
-        pytest.raises(Refused, match="unknown"),
+        pytest.raises(AdmissionRefused, match="unknown"),
         Connection(address(cloud, tmp_path / "stranger.key")),
     ):
         pass
@@ -74,12 +74,12 @@ def test_a_revoked_key_is_shut_out_at_once_and_a_new_one_let_in(
     with Connection(address(cloud, key_of(site))) as connection:
         assert connection.pull() is None
         assert cloud.command("revoke", "revoked").returncode == 0
-        with pytest.raises(Refused, match="unknown there or was revoked"):
+        with pytest.raises(AdmissionRefused, match="unknown there or was revoked"):
             connection.pull()
     assert '/pull-messages HTTP/1.1" 401: unknown or revoked key' in cloud.log("proxy")
     old = tmp_path / "old.key"
     old.write_bytes(before)
-    with pytest.raises(Refused), Connection(address(cloud, old)):
+    with pytest.raises(AdmissionRefused), Connection(address(cloud, old)):
         pass
     site.enroll()
     with Connection(address(cloud, key_of(site))) as connection:

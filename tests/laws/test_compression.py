@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from fl_common.compression.huffman import restore, shorten
+from fl_common.compression.huffman import compress, decompress
 from fl_common.compression.quantisation import NEAREST, Compression, PackedDelta, layout_of, pack
 from fl_common.vocabulary import Floats, LocalUpdate, Parameters
 from fl_common.wire import messages as wire
@@ -119,11 +119,11 @@ def test_what_was_written_is_read_and_written_again_to_the_byte(
 
 @given(data=st.binary(max_size=3000))
 def test_shortened_bytes_are_restored_within_their_size_alone(data: bytes) -> None:
-    assert restore(shorten(data), len(data)) == data
-    assert len(shorten(data)) <= len(data) + 16
+    assert decompress(compress(data), len(data)) == data
+    assert len(compress(data)) <= len(data) + 16
     if data:
         with pytest.raises(ValueError, match=f"more than {len(data) - 1}"):
-            restore(shorten(data), len(data) - 1)
+            decompress(compress(data), len(data) - 1)
 
 
 @pytest.mark.parametrize("noise", [True, False], ids=["with DP", "without"])
@@ -139,11 +139,11 @@ def test_int8_has_at_least_3_9_times_fewer_bytes(noise: bool) -> None:
 
 
 def codes(values: bytes, *shape: int) -> Array:
-    return Array("int8", shape or (len(values),), "zlib", shorten(values))
+    return Array("int8", shape or (len(values),), "zlib", compress(values))
 
 
 def bits(values: bytes, *shape: int) -> Array:
-    return Array("uint8", shape or (len(values),), "zlib", shorten(values))
+    return Array("uint8", shape or (len(values),), "zlib", compress(values))
 
 
 def as_sent(data: bytes) -> Array:
@@ -189,10 +189,10 @@ def scale(*values: float) -> Array:
         {"c": codes(bytes(1 << 26))},
         {"c": as_sent(b"")},
         {"c": as_sent(bytes(2))},
-        {"c": as_sent(shorten(bytes(2))[:-1])},
-        {"c": as_sent(shorten(bytes(2)) + b"x")},
-        {"c": Array("int8", (2,), "float32-little-endian", shorten(bytes(2)))},
-        {"c": Array("int16", (2,), "zlib", shorten(bytes(2)))},
+        {"c": as_sent(compress(bytes(2))[:-1])},
+        {"c": as_sent(compress(bytes(2)) + b"x")},
+        {"c": Array("int8", (2,), "float32-little-endian", compress(bytes(2)))},
+        {"c": Array("int16", (2,), "zlib", compress(bytes(2)))},
         {"c": scale(1.0, 2.0)},
         {"s": scale(1.0)},
         {"s": scale(1.0, math.nan)},
@@ -220,7 +220,7 @@ def test_a_damaged_compressed_update_is_refused(changed: dict[str, Any]) -> None
 def test_any_bytes_are_an_update_of_the_expected_shapes_or_an_error(
     values: bytes, mask: bytes | None, scale_bytes: bytes, size: int | None, shortened: bool
 ) -> None:
-    data = shorten(values) if shortened else values
+    data = compress(values) if shortened else values
     content = hostile(
         c=Array("int8", (len(values) if size is None else size,), "zlib", data),
         m=None if mask is None else bits(mask),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl_client.components.counts import Seen, Sums
+from fl_client.components.counts import ShadowObservation, Sums
 from fl_client.ledger.ledger import Ledger
 from fl_client.release import noised_counts
 from fl_client.release.gateway import release_evaluation, release_shadow
@@ -99,14 +99,16 @@ def test_a_broken_generator_is_a_refusal(normals: list[float]) -> None:
     assert released.reason is RefusalReason.PRIVACY
 
 
-SEEN = st.builds(Seen, st.booleans(), st.booleans(), st.booleans(), st.just(0.0), st.just(0.0))
+SEEN = st.builds(
+    ShadowObservation, st.booleans(), st.booleans(), st.booleans(), st.just(0.0), st.just(0.0)
+)
 
 
 @given(st.lists(SEEN, min_size=1, max_size=30))
-def test_one_window_moves_what_a_shadow_counts_by_no_more(windows: list[Seen]) -> None:
+def test_one_window_moves_what_a_shadow_counts_by_no_more(windows: list[ShadowObservation]) -> None:
     """The noise and the charge of an evaluation hold for the four sums of a shadow."""
 
-    def sums(some: list[Seen]) -> np.ndarray[Any, Any]:
+    def sums(some: list[ShadowObservation]) -> np.ndarray[Any, Any]:
         total = Sums()
         for seen in some:
             total = total.plus(seen)

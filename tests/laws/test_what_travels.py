@@ -19,7 +19,7 @@ from fl_common.vocabulary import (
     Parameters,
     Refusal,
     RefusalReason,
-    Running,
+    RunningComponents,
     ShadowCounts,
     Windows,
 )
@@ -27,7 +27,7 @@ from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
 from tests.samples import WINDOW_PRIVACY, plan
 
-LEAVES = (LocalUpdate, Refusal, Evaluation, ShadowCounts, Running)
+LEAVES = (LocalUpdate, Refusal, Evaluation, ShadowCounts, RunningComponents)
 HARMLESS = {str, int, float, bool, type(None), RefusalReason}
 GLOBAL = {"weight": np.zeros((2, 3), np.float32), "bias": np.zeros(2, np.float32)}
 SIZE = 8
@@ -117,9 +117,9 @@ DIGESTS = st.lists(st.text("0123456789abcdef", min_size=64, max_size=64), max_si
 def test_what_runs_travels_as_digests_alone(
     site: str, components: tuple[str, ...], on_trial: tuple[str, ...]
 ) -> None:
-    running = Running(site, True, components, on_trial)
+    running = RunningComponents(site, True, components, on_trial)
     content = wire_running.write_running(running)
     assert wire_running.read_running(content) == running
-    spoilt = Running(site, True, (*components, "fell at 10:15"), on_trial)
+    spoilt = RunningComponents(site, True, (*components, "fell at 10:15"), on_trial)
     with pytest.raises(wire.WireError, match="no digest"):
         wire_running.read_running(wire_running.write_running(spoilt))

@@ -11,14 +11,14 @@ import pytest
 from flwr.app import Message
 
 from fl_client.build import build_box_app
-from fl_client.components.health import Tally
-from fl_client.components.inventory import Runs
-from fl_client.components.record import Record, Trial, Version, write_record
+from fl_client.components.health import HealthCounts
+from fl_client.components.inventory import InstalledComponent
+from fl_client.components.record import Trial, Version, VersionRecord, write_record
 from fl_client.home import LEDGER, STORE
 from fl_client.ledger.ledger import Ledger
 from fl_client.sensors import Annotation
 from fl_client.site.box import Box
-from fl_client.site.policy import Demands
+from fl_client.site.policy import PrivacyPolicy
 from fl_client.store.database import open_store
 from fl_client.store.windows import WindowStore
 from fl_client.windows import SECOND, Slicing, Window
@@ -30,7 +30,7 @@ from fl_common.privacy.evaluation import EvaluationPlan, held_out_block
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 from fl_common.wire import messages as wire
 from models.nets import build_net, parameters_of
-from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
 from tests import samples
 
@@ -43,7 +43,7 @@ STEP = 4 * SECOND // 50
 PRIVACY = replace(samples.WINDOW_PRIVACY, sampling_rate=0.1, steps=2)
 EVALUATION = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
 PLAN = samples.plan(PRIVACY, seed=None)
-DEMANDS = Demands(epsilon=50.0, delta=1e-5, without_noise=False)
+DEMANDS = PrivacyPolicy(epsilon=50.0, delta=1e-5, without_noise=False)
 
 
 class Home:
@@ -74,7 +74,7 @@ class Home:
     def answers(self, plan: RunPlan, round_: int, kind: str) -> object:
         """Its answer through Flower's messages, with the app made anew as in a new process."""
         app = build_box_app(self.box, TRAINER, None, lambda: 7.0)
-        grid = LoopbackGrid(ThisProcess(CohortAnswering(app, 1)), 1, 1, 1)
+        grid = LoopbackGrid(ThisProcess(CohortResponder(app, 1)), 1, 1, 1)
         parameters = parameters_of(build_net(plan.net, plan.task))
         content = wire.InstructionWriter(Instruction(plan, round_, parameters)).content()
         (reply,) = grid.send_and_receive([Message(content, 1, kind)])
@@ -181,10 +181,12 @@ def test_a_box_says_what_runs_where_its_own_configuration_allows_it(home: Home) 
     box = home.box
     assert box.site_of({}).runs is None
     version = Version("ab" * 32, "e", "2", "f")
-    write_record(box.home / "components" / "record.json", Record(trial=Trial(version, Tally())))
+    write_record(
+        box.home / "components" / "record.json", VersionRecord(trial=Trial(version, HealthCounts()))
+    )
     runs = replace(box, tells_versions=True).site_of({}).runs
     assert runs is not None
-    assert runs() == [Runs("ab" * 32, on_trial=True)]
+    assert runs() == [InstalledComponent("ab" * 32, on_trial=True)]
 
 
 def _count_on(path: Path, ready: Any, done: Any, sent: Any) -> None:

@@ -136,8 +136,8 @@ def leak(monkeypatch: pytest.MonkeyPatch, spoil: Spoiler) -> None:
     """Let each answer to a training message pass ``spoil`` on its way out."""
 
     class LeakyApp(SiteApp):
-        def finish(self, messages: Any, begun: Any) -> list[Message]:
-            replies = super().finish(messages, begun)
+        def train_admitted(self, messages: Any, admitted: Any) -> list[Message]:
+            replies = super().train_admitted(messages, admitted)
             for reply in replies:
                 spoil(reply.content)
             return replies
@@ -227,7 +227,7 @@ def test_the_words_of_a_refusal_stay_in_the_sites_log(
 
 
 def test_trouble_is_given_to_the_last_sites_as_long_as_one_is_left_that_is_well() -> None:
-    world = planted.PlantedWorld(SmallWorld())
+    world = planted.SentinelWorld(SmallWorld())
     assert list(world.trouble_of) == [2, 3, 4, 5, 6]
     assert np.isin(world.windows(0).values, np.array(READINGS, np.float32)).all()
     assert np.array_equal(world.windows(0).labels[:32], label_run(samples.TASK))

@@ -18,19 +18,19 @@ from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers.adaptive import FedAvg
 from fl_server.rounds.app import FederatedRun
 from fl_server.rounds.evaluation import SiteMetrics, evaluate_on_sites
-from fl_server.rounds.exchange import Patience
+from fl_server.rounds.exchange import Deadlines
 from fl_server.rounds.sampling import ClientSampling
 from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.__main__ import main
-from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
 from tests import samples
 from tests.box import trainer_of
 
 SITES, PER_SITE = 6, 40
 NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
-PATIENCE = Patience(30.0, 0.01)
+PATIENCE = Deadlines(30.0, 0.01)
 
 
 def plan_of(privacy: Privacy, evaluation: EvaluationPlan | None, **changes: object) -> RunPlan:
@@ -51,7 +51,7 @@ class Fleet:
         return Site(f"site-{position}", position, lambda: train, lambda: held_out, any_plan)
 
     def grid(self) -> LoopbackGrid:
-        return LoopbackGrid(ThisProcess(CohortAnswering(self.app, SITES)), SITES, 1, 2)
+        return LoopbackGrid(ThisProcess(CohortResponder(self.app, SITES)), SITES, 1, 2)
 
     def evaluate(self, plan: RunPlan) -> SiteMetrics:
         parameters = parameters_of(build_net(plan.net, plan.task))

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from fl_client.components.build import Surroundings, follow_function
-from fl_client.components.counts import Counts, read_counts
+from fl_client.components.build import NodeContext, follow_function
+from fl_client.components.counts import ShadowSummary, read_counts
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
-from fl_client.components.inventory import Runs, running, shadow_counts
+from fl_client.components.inventory import InstalledComponent, running, shadow_counts
 from fl_client.components.metrics import ComponentMetrics
 from fl_client.functions.runner import Functions
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component
 from fl_common.components.reader import Reader
-from fl_common.functions import Happening, Predicted
+from fl_common.functions import FunctionEvent, Predicted
 from tests.repositories import World
 from tests.samples import TASK
 from tests.sites import CHANGE, FUNCTION, function_added, promote
@@ -31,7 +31,7 @@ HEALTH = Health(windows=4, more_failures=0.1, times_slower=3.0, ends=3)
 class Faulty:
     """Raises at each window, as a function of somebody's may."""
 
-    def __call__(self, predicted: Predicted) -> Iterable[Happening]:
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
         raise ValueError("no such thing")
 
 
@@ -53,8 +53,8 @@ class Box:
     def __post_init__(self) -> None:
         home = self.world.folder / "site"
         self.functions = Functions({}, failures_allowed=3)
-        box = Surroundings(
-            *("site", home, TASK, Slot(home / "slots/model"), {}, self.functions),
+        box = NodeContext(
+            *("site", home, TASK, ModelSlot(home / "slots/model"), {}, self.functions),
             lambda start_ns: "1970-01-01",
         )
         reader = self.reader or self.world.reader(name="site/repository")
@@ -93,7 +93,7 @@ def test_a_function_is_taken_tried_kept_and_used(world: World) -> None:
     assert box.live() == []
     assert box.settle() == ["label-change"] * 8
     assert (box.good, box.status["trial"]) == (["1"], None)
-    assert running(world.folder / "site") == [Runs(first.digest, on_trial=False)]
+    assert running(world.folder / "site") == [InstalledComponent(first.digest, on_trial=False)]
     released(world, arguments={"windows": 2})
     box.follower.poll()
     assert running(world.folder / "site")[0].on_trial
@@ -188,7 +188,9 @@ def test_a_candidate_of_testing_is_counted_and_acts_on_nothing(world: World) -> 
     box.follower.poll()
     kept = read_counts(world.folder / "site/components/functions/steps/shadow.json")
     assert (kept.candidate, kept.windows, kept.held_out) == (candidate.digest, 9, {})
-    assert shadow_counts(world.folder / "site", candidate.digest) == Counts(), "they stay here"
+    assert shadow_counts(world.folder / "site", candidate.digest) == ShadowSummary(), (
+        "they stay here"
+    )
 
 
 def test_a_candidate_that_raises_is_told_of_and_stops_nothing(world: World) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from fl_client.components.build import Surroundings, build_updates
+from fl_client.components.build import NodeContext, build_updates
 from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_client.node.configuration import read_config
 from fl_common.errors import InvalidConfiguration
 from models.tasks import wearables
@@ -84,9 +84,9 @@ def test_a_configuration_that_can_not_be_followed_is_refused(
     root = tmp_path / "root.json"
     root.write_text("{}")
     part = {**config["components"], "source": "https://example.org", "root": str(root), **change}
-    slot = Slot(tmp_path / "slots" / "model")
+    slot = ModelSlot(tmp_path / "slots" / "model")
     functions = Functions({"alarm": LabelChange(1)}, 3)
     parts = ("box", tmp_path, wearables(), slot, config["engine"], functions)
-    box = Surroundings(*parts, lambda start_ns: None)
+    box = NodeContext(*parts, lambda start_ns: None)
     with pytest.raises(InvalidConfiguration, match=rule):
         build_updates(part, box)

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from fl_client.app import SiteApp
-from fl_client.components.counts import Counts, Sums
-from fl_client.components.inventory import Runs
+from fl_client.components.counts import ShadowSummary, Sums
+from fl_client.components.inventory import InstalledComponent
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
 from fl_common.plan import Privacy, RunPlan
 from fl_common.privacy.evaluation import EvaluationPlan
-from fl_common.vocabulary import RefusalReason, Running, ShadowCounts
-from fl_server.rounds.exchange import Patience
+from fl_common.vocabulary import RefusalReason, RunningComponents, ShadowCounts
+from fl_server.rounds.exchange import Deadlines
 from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
-from simulate.engines.loopback import CohortAnswering, LoopbackGrid
+from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
 from tests import samples
 from tests.box import trainer_of
@@ -33,7 +33,7 @@ DAYS = {"2026-01-01": Sums(900, 800, 60, 30), "2026-01-02": Sums(100, 100, 0, 0)
 class Fleet:
     """Sites that have all counted the same."""
 
-    def __init__(self, folder: Path, counts: Counts) -> None:
+    def __init__(self, folder: Path, counts: ShadowSummary) -> None:
         self.ledger = Ledger(folder / "ledger.sqlite", lambda: 7.0, "fleet")
         participation = Participation(self.ledger, trainer_of("cohort"))
         self._counts = counts
@@ -42,24 +42,24 @@ class Fleet:
     def _site(self, config: Mapping[str, Any]) -> Site:
         position, windows = int(str(config["partition-id"])), samples.windows(8)
         name = f"site-{position}"
-        tells = (lambda: [Runs(CANDIDATE, on_trial=True)]) if position else None
+        tells = (lambda: [InstalledComponent(CANDIDATE, on_trial=True)]) if position else None
         windows_of = (lambda: windows, lambda: windows)
         return Site(name, position, *windows_of, any_plan, self._counted, tells)
 
-    def _counted(self, candidate: str | None) -> Counts:
+    def _counted(self, candidate: str | None) -> ShadowSummary:
         return self._counts
 
     def ask(self, plan: RunPlan, candidate: str = CANDIDATE, round_: int = 1) -> ShadowMetrics:
-        about = (plan, round_, candidate, NODES, Patience(30.0, 0.01))
+        about = (plan, round_, candidate, NODES, Deadlines(30.0, 0.01))
         return shadow_on_sites(self.grid(), *about)
 
     def grid(self) -> LoopbackGrid:
-        return LoopbackGrid(ThisProcess(CohortAnswering(self.app, SITES)), SITES, 1, 2)
+        return LoopbackGrid(ThisProcess(CohortResponder(self.app, SITES)), SITES, 1, 2)
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Fleet:
-    return Fleet(tmp_path, Counts(CANDIDATE, 5000, 4000, 400, 50, held_out=DAYS))
+    return Fleet(tmp_path, ShadowSummary(CANDIDATE, 5000, 4000, 400, 50, held_out=DAYS))
 
 
 def plan_of(privacy: Privacy, evaluation: EvaluationPlan | None) -> RunPlan:
@@ -114,8 +114,8 @@ def test_counts_of_another_candidate_are_not_mixed_in(fleet: Fleet) -> None:
 
 
 def test_what_runs_is_said_by_the_sites_that_may_say_it(fleet: Fleet) -> None:
-    said, errors = running_on_sites(fleet.grid(), NODES, Patience(30.0, 0.01))
+    said, errors = running_on_sites(fleet.grid(), NODES, Deadlines(30.0, 0.01))
     assert errors == []
-    assert said[1] == Running("site-0", told=False)
-    assert said[2] == Running("site-1", True, (CANDIDATE,), (CANDIDATE,))
+    assert said[1] == RunningComponents("site-0", told=False)
+    assert said[2] == RunningComponents("site-1", True, (CANDIDATE,), (CANDIDATE,))
     assert len(said) == SITES

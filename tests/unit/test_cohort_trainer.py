@@ -61,13 +61,13 @@ def mixed() -> nn.Module:
 @pytest.mark.parametrize(
     ("body", "way"),
     [
-        (lambda: nn.Sequential(Scaled(), nn.Linear(16, 3)), ways.OneByOne),
-        (lambda: nn.Sequential(Branching(), nn.Linear(16, 3)), ways.OneByOne),
+        (lambda: nn.Sequential(Scaled(), nn.Linear(16, 3)), ways.PerSiteBackend),
+        (lambda: nn.Sequential(Branching(), nn.Linear(16, 3)), ways.PerSiteBackend),
         (
             lambda: nn.Sequential(nn.Linear(16, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)),
-            ways.OneByOne,
+            ways.PerSiteBackend,
         ),
-        (mixed, ways.ManySites),
+        (mixed, ways.StackedBackend),
     ],
 )
 def test_nets_beyond_our_own_get_the_same_update(
@@ -127,7 +127,7 @@ def test_a_body_that_uses_weights_behind_its_layers_back_is_found_out(
     task = cohort(samples.plan(net=own_net(monkeypatch, Doubled)), [16])[0]
     trainer = CohortTrainer(64)
     assert_close(train(trainer, task), train(OpacusTrainer(), task), 1e-4, 1e-5)
-    assert isinstance(trainer._way(task), ways.OneByOne)
+    assert isinstance(trainer._way(task), ways.PerSiteBackend)
 
 
 def test_clipping_that_does_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

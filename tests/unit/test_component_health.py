@@ -4,40 +4,42 @@ import numpy as np
 import pytest
 
 from fl_client.components.canary import is_canary
-from fl_client.components.health import Health, Tally
+from fl_client.components.health import Health, HealthCounts
 from fl_client.inference.prediction import Prediction
 from fl_common.errors import InvalidConfiguration
 
 HEALTH = Health(windows=100, more_failures=0.05, times_slower=3.0, ends=3)
-BEFORE = Tally(windows=1000, failed=20, seconds=1.0)
+BEFORE = HealthCounts(windows=1000, failed=20, seconds=1.0)
 
 
 def test_a_tally_counts_windows_without_a_finite_answer_and_seconds() -> None:
     rows_NK = np.array([[0.1, 0.9], [np.nan, np.nan], [0.5, 0.5]], np.float32)
-    tally = Tally(1, 1, 1.0) + Tally.of(Prediction("d", ("a", "b"), rows_NK, 0.5))
-    assert tally == Tally(4, 2, 1.5)
+    tally = HealthCounts(1, 1, 1.0) + HealthCounts.of(Prediction("d", ("a", "b"), rows_NK, 0.5))
+    assert tally == HealthCounts(4, 2, 1.5)
 
 
 @pytest.mark.parametrize(
     ("now", "fault"),
     [
-        (Tally(99, 7, 0.1), None),
-        (Tally(8, 8, 0.1), "8 of 8 windows"),
-        (Tally(100, 8, 0.1), "share of 0.07 is allowed"),
-        (Tally(100, 7, 0.1), None),
-        (Tally(50, 0, 50.0), None),
-        (Tally(100, 0, 0.29), None),
-        (Tally(100, 0, 0.31), "3.1 times as long"),
+        (HealthCounts(99, 7, 0.1), None),
+        (HealthCounts(8, 8, 0.1), "8 of 8 windows"),
+        (HealthCounts(100, 8, 0.1), "share of 0.07 is allowed"),
+        (HealthCounts(100, 7, 0.1), None),
+        (HealthCounts(50, 0, 50.0), None),
+        (HealthCounts(100, 0, 0.29), None),
+        (HealthCounts(100, 0, 0.31), "3.1 times as long"),
     ],
 )
-def test_a_fault_is_more_failures_or_more_time_than_before(now: Tally, fault: str | None) -> None:
+def test_a_fault_is_more_failures_or_more_time_than_before(
+    now: HealthCounts, fault: str | None
+) -> None:
     found = HEALTH.fault(BEFORE, now)
     assert (found is None) if fault is None else (found is not None and fault in found)
 
 
 def test_without_a_version_before_only_failures_count() -> None:
-    assert HEALTH.fault(Tally(), Tally(100, 5, 1e6)) is None
-    assert HEALTH.fault(Tally(), Tally(6, 6, 0.0)) is not None
+    assert HEALTH.fault(HealthCounts(), HealthCounts(100, 5, 1e6)) is None
+    assert HEALTH.fault(HealthCounts(), HealthCounts(6, 6, 0.0)) is not None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from fl_common.components.description import Component, ContentFile, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.errors import InvalidConfiguration
 from fl_server.repository.store.keys import KeyRing
-from fl_server.repository.store.repository import ComponentRepository, Settings
+from fl_server.repository.store.repository import ComponentRepository, RepositorySettings
 from fl_server.repository.store.upkeep import replace_keys
 from tests.repositories import (
     EXPIRY_DAYS,
@@ -129,7 +129,7 @@ def test_keys_can_come_from_the_environment(world: World) -> None:
     repository = ComponentRepository(
         world.place,
         KeyRing(world.folder / "none", environment),
-        Settings(EXPIRY_DAYS, 60),
+        RepositorySettings(EXPIRY_DAYS, 60),
         world.now,
     )
     with repository.change():

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from fl_client.site.policy import Demands
+from fl_client.site.policy import PrivacyPolicy
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Privacy
 from fl_common.privacy.evaluation import EvaluationPlan
 from tests import samples
 
-DEMANDS = Demands(epsilon=8.0, delta=1e-5, without_noise=False)
+DEMANDS = PrivacyPolicy(epsilon=8.0, delta=1e-5, without_noise=False)
 WINDOW = replace(samples.WINDOW_PRIVACY, epsilon_limit=8.0)
 BY_SITE = replace(samples.SITE_PRIVACY, noise="site", epsilon_limit=8.0)
 BY_SERVER = replace(samples.SITE_PRIVACY, epsilon_limit=8.0)

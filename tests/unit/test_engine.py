@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from fl_client.inference.engine import Engine
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats
 from tests.engines import answer_of, bring, engine_on, windows
@@ -20,13 +20,13 @@ from tests.samples import TASK
 
 
 @pytest.fixture
-def slot(tmp_path: Path) -> Slot:
+def slot(tmp_path: Path) -> ModelSlot:
     """Its current version answers 0."""
     return slot_with(tmp_path / "slot", published(tmp_path / "zero.onnx", 0))
 
 
 @pytest.fixture
-def engine(slot: Slot) -> Engine:
+def engine(slot: ModelSlot) -> Engine:
     """Serving the model that answers 0."""
     engine = engine_on(slot)
     assert engine.swap()
@@ -34,7 +34,7 @@ def engine(slot: Slot) -> Engine:
 
 
 def test_nothing_serves_before_a_model_is_there(tmp_path: Path) -> None:
-    engine = engine_on(Slot(tmp_path / "slot"))
+    engine = engine_on(ModelSlot(tmp_path / "slot"))
     assert not engine.swap()
     for call in (engine.signature, lambda: engine.predict(windows(1)), lambda: engine.infer({})):
         with pytest.raises(NoModel, match="no version of the model in"):
@@ -42,7 +42,7 @@ def test_nothing_serves_before_a_model_is_there(tmp_path: Path) -> None:
     assert engine.status().digest is None
 
 
-def test_a_prediction_names_its_model_and_labels(engine: Engine, slot: Slot) -> None:
+def test_a_prediction_names_its_model_and_labels(engine: Engine, slot: ModelSlot) -> None:
     prediction = engine.predict(windows(3))
     assert prediction.digest == slot.current()
     assert prediction.labels == TASK.labels
@@ -53,7 +53,7 @@ def test_a_prediction_names_its_model_and_labels(engine: Engine, slot: Slot) -> 
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 13])
-def test_windows_are_answered_in_batches_of_any_number(slot: Slot, count: int) -> None:
+def test_windows_are_answered_in_batches_of_any_number(slot: ModelSlot, count: int) -> None:
     engine = engine_on(slot, largest_batch=4)
     engine.swap()
     assert answer_of(engine, windows(count)) == [0] * count
@@ -64,7 +64,7 @@ def test_nothing_new_is_no_swap(engine: Engine) -> None:
     assert engine.status().swaps == 1
 
 
-def test_a_swap_under_load_loses_no_call(engine: Engine, slot: Slot, tmp_path: Path) -> None:
+def test_a_swap_under_load_loses_no_call(engine: Engine, slot: ModelSlot, tmp_path: Path) -> None:
     first = slot.current()
     done = threading.Event()
 
@@ -96,7 +96,7 @@ def test_windows_of_another_shape_are_refused(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("threads", 0), ("largest_batch", 0)])
-def test_settings_are_checked(name: str, value: int, slot: Slot) -> None:
+def test_settings_are_checked(name: str, value: int, slot: ModelSlot) -> None:
     threads, largest_batch = (value if name == each else 1 for each in ("threads", "largest_batch"))
     with pytest.raises(InvalidConfiguration, match=f"{name}=0: must be 1 or more"):
         Engine(slot, TASK, threads, largest_batch)

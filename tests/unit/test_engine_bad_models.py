@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto
 
 from fl_client.inference.engine import Engine
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
 from tests.engines import answer_of, bring, engine_on, windows
 from tests.model_files import LIMIT, as_json, doubler, other_task, published, slot_with
@@ -19,13 +19,13 @@ from tests.samples import TASK
 
 
 @pytest.fixture
-def slot(tmp_path: Path) -> Slot:
+def slot(tmp_path: Path) -> ModelSlot:
     """Its current version answers 0."""
     return slot_with(tmp_path / "slot", published(tmp_path / "zero.onnx", 0))
 
 
 @pytest.fixture
-def engine(slot: Slot) -> Engine:
+def engine(slot: ModelSlot) -> Engine:
     """Serving the model that answers 0."""
     engine = engine_on(slot)
     assert engine.swap()
@@ -82,7 +82,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_model_that_fails_to_load_leaves_the_old_one_and_says_what_to_do(
-    case: str, engine: Engine, slot: Slot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    case: str, engine: Engine, slot: ModelSlot, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make, words = WRONG[case]
     old, new = slot.current(), bring(slot, make(tmp_path / "new.onnx"))
@@ -100,7 +100,7 @@ def test_a_model_that_fails_to_load_leaves_the_old_one_and_says_what_to_do(
 
 
 def test_a_file_that_was_cut_in_the_slot_is_not_used(
-    engine: Engine, slot: Slot, tmp_path: Path
+    engine: Engine, slot: ModelSlot, tmp_path: Path
 ) -> None:
     digest = bring(slot, published(tmp_path / "one.onnx", 1))
     file = slot.folder / "versions" / digest / "model.onnx"
@@ -111,7 +111,7 @@ def test_a_file_that_was_cut_in_the_slot_is_not_used(
 
 
 def test_a_restart_with_a_bad_version_goes_on_with_the_last_good_one(
-    engine: Engine, slot: Slot, tmp_path: Path
+    engine: Engine, slot: ModelSlot, tmp_path: Path
 ) -> None:
     bring(slot, cut(tmp_path / "new.onnx"))
     again = engine_on(slot)
@@ -124,7 +124,7 @@ def test_a_restart_with_a_bad_version_goes_on_with_the_last_good_one(
 
 
 def test_killed_between_placing_and_activating_the_old_version_runs(
-    engine: Engine, slot: Slot, tmp_path: Path
+    engine: Engine, slot: ModelSlot, tmp_path: Path
 ) -> None:
     slot.place(published(tmp_path / "one.onnx", 1))
     again = engine_on(slot)
@@ -133,7 +133,7 @@ def test_killed_between_placing_and_activating_the_old_version_runs(
 
 
 def test_nan_in_service_falls_back_and_marks_the_version_bad(
-    engine: Engine, slot: Slot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    engine: Engine, slot: ModelSlot, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = slot.current()
     new = bring(slot, published(tmp_path / "new.onnx", 1, not_finite="above the limit"))
@@ -152,7 +152,7 @@ def test_nan_in_service_falls_back_and_marks_the_version_bad(
 
 
 def test_after_a_restart_the_fall_back_is_read_from_the_slot(
-    engine: Engine, slot: Slot, tmp_path: Path
+    engine: Engine, slot: ModelSlot, tmp_path: Path
 ) -> None:
     bring(slot, published(tmp_path / "new.onnx", 1, not_finite="above the limit"))
     engine.swap()
@@ -184,7 +184,7 @@ def test_a_window_that_is_not_finite_is_not_held_against_the_model(engine: Engin
 
 
 def test_a_version_that_failed_is_tried_again_when_it_is_activated_again(
-    engine: Engine, slot: Slot, tmp_path: Path
+    engine: Engine, slot: ModelSlot, tmp_path: Path
 ) -> None:
     digest = bring(slot, published(tmp_path / "one.onnx", 1))
     slot.mark_bad(digest, "a disk that was full")
@@ -195,14 +195,14 @@ def test_a_version_that_failed_is_tried_again_when_it_is_activated_again(
 
 
 def test_a_slot_that_can_not_be_written_does_not_stop_answers(
-    engine: Engine, slot: Slot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, slot: ModelSlot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring(slot, published(tmp_path / "new.onnx", 1, not_finite="above the limit"))
 
     def full(*_: object) -> None:
         raise InvalidConfiguration("slot", "can't be written (No space left)", "Free space")
 
-    monkeypatch.setattr(Slot, "confirm", full)
-    monkeypatch.setattr(Slot, "mark_bad", full)
+    monkeypatch.setattr(ModelSlot, "confirm", full)
+    monkeypatch.setattr(ModelSlot, "mark_bad", full)
     assert engine.swap()
     assert answer_of(engine, windows(1, LIMIT + 1)) == [0]

@@ -7,7 +7,7 @@ from flwr.app import Error, Message, RecordDict
 from flwr.common.constant import ErrorCode
 
 from fl_common.wire import messages as wire
-from fl_server.rounds.exchange import Exchange, Patience
+from fl_server.rounds.exchange import Deadlines, Exchange
 from simulate.engines.loopback import identify_process
 
 Reply = Callable[[Message], Message] | None
@@ -65,7 +65,7 @@ def exchanged(replies: Mapping[int, Reply], gone: Sequence[int] = ()) -> tuple[i
     identify_process()
     clock = Clock()
     grid = ScriptedGrid(replies, gone, clock)
-    patience = Patience(TIMEOUT_S, 0.5, clock, clock.wait)
+    patience = Deadlines(TIMEOUT_S, 0.5, clock, clock.wait)
     any_grid: Any = grid
     exchange = Exchange(any_grid, "train", wire.empty, list(replies), "1", patience)
     return len(list(exchange.replies())), exchange.errors

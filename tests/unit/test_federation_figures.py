@@ -9,7 +9,7 @@ import pytest
 from flwr.app import Error, Message
 from prometheus_client import CollectorRegistry, generate_latest
 
-from fl_client.federation.traffic import Figures
+from fl_client.federation.traffic import TrafficRecord
 from fl_client.node.federation_metrics import FederationMetrics
 from fl_common.plan import Instruction
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
@@ -31,7 +31,7 @@ def asked(kind: str = "train") -> Message:
 
 def worked(path: Path) -> None:
     """An update of two seconds, a refusal, and a trainer that died."""
-    figures, message = Figures(path), asked()
+    figures, message = TrafficRecord(path), asked()
     update = wire.write_answer(LocalUpdate("anna", "r", 3, PARAMETERS, 1.0))
     refusal = wire.write_answer(Refusal("anna", "r", 3, RefusalReason.BUDGET, "nothing is left"))
     figures.add(message, Message(update, reply_to=message), 2.0)

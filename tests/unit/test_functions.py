@@ -9,7 +9,7 @@ from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
 from fl_client.functions.threshold import Threshold
 from fl_common.errors import InvalidConfiguration
-from fl_common.functions import Happening, Predicted
+from fl_common.functions import FunctionEvent, Predicted
 
 
 def predicted(*probabilities: float, start: int = 0) -> Predicted:
@@ -53,12 +53,12 @@ def test_a_function_that_raises_is_counted_then_left_out_and_the_others_go_on(
 ) -> None:
     calls = []
 
-    def broken(predicted: Predicted) -> Iterable[Happening]:
+    def broken(predicted: Predicted) -> Iterable[FunctionEvent]:
         calls.append(predicted)
         raise ValueError("no such thing")
 
-    def sound(predicted: Predicted) -> Iterable[Happening]:
-        return (Happening("seen", {}),)
+    def sound(predicted: Predicted) -> Iterable[FunctionEvent]:
+        return (FunctionEvent("seen", {}),)
 
     functions = Functions({"broken": broken, "sound": sound}, failures_allowed=3)
     with caplog.at_level(logging.WARNING):

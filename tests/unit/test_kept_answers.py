@@ -8,8 +8,8 @@ import pytest
 from flwr.app import Message
 
 from fl_client.app import SiteApp
-from fl_client.federation.reply_cache import KeptAnswers, Question
-from fl_client.federation.responder import Answering
+from fl_client.federation.reply_cache import IdempotencyKey, ReplyCache
+from fl_client.federation.responder import Responder
 from fl_client.site.participation import Site, any_plan
 from fl_common.plan import Instruction
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
@@ -19,8 +19,10 @@ from tests.box import Box, device_plan, trainer_of
 from tests.samples import windows
 
 
-def question(round_: int = 1, run: str = "r", **changes: Any) -> Question:
-    return Question(**{"kind": "train", "run": run, "round": round_, "digest": "d", **changes})
+def question(round_: int = 1, run: str = "r", **changes: Any) -> IdempotencyKey:
+    return IdempotencyKey(
+        **{"kind": "train", "run": run, "round": round_, "digest": "d", **changes}
+    )
 
 
 def content(value: float = 1.0, round_: int = 1) -> Any:
@@ -29,9 +31,9 @@ def content(value: float = 1.0, round_: int = 1) -> Any:
 
 
 def test_an_answer_is_found_by_all_of_the_question(tmp_path: Path) -> None:
-    kept = KeptAnswers(tmp_path, 2)
+    kept = ReplyCache(tmp_path, 2)
     kept.keep(question(), content(5.0))
-    found = KeptAnswers(tmp_path, 2).find(question())
+    found = ReplyCache(tmp_path, 2).find(question())
     assert found is not None
     update = wire.read_answer(found, {"w": np.zeros(3, np.float32)})
     assert isinstance(update, LocalUpdate)
@@ -41,7 +43,7 @@ def test_an_answer_is_found_by_all_of_the_question(tmp_path: Path) -> None:
 
 
 def test_the_newest_answer_of_the_newest_runs_is_kept(tmp_path: Path) -> None:
-    kept = KeptAnswers(tmp_path, 2)
+    kept = ReplyCache(tmp_path, 2)
     for run in ("a", "b", "c"):
         for round_ in (1, 2):
             kept.keep(question(round_, run), content())
@@ -53,7 +55,7 @@ def test_the_newest_answer_of_the_newest_runs_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 100])
 def test_a_damaged_file_is_no_answer(tmp_path: Path, cut: int) -> None:
-    kept = KeptAnswers(tmp_path, 2)
+    kept = ReplyCache(tmp_path, 2)
     kept.keep(question(), content())
     (path,) = tmp_path.iterdir()
     data = path.read_bytes()
@@ -82,13 +84,13 @@ def test_a_repeated_round_is_not_trained_or_charged_again(tmp_path: Path) -> Non
     data = windows()
     site = Site("anna", -1, lambda: data, lambda: data, any_plan)
     app = SiteApp(lambda config: site, lambda: box.participation)
-    first = Answering(app, KeptAnswers(tmp_path / "answers", 2), {})(message_for(box, 1))
+    first = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(box, 1))
     # a new process, as after a crash
-    again = Answering(app, KeptAnswers(tmp_path / "answers", 2), {})(message_for(box, 1))
+    again = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(box, 1))
     assert first.content.object_id == again.content.object_id
     assert len(box.trainer.tasks) == 1
     assert len(list(box.ledger.entries("anna"))) == 1
-    Answering(app, KeptAnswers(tmp_path / "answers", 2), {})(message_for(box, 2))
+    Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(box, 2))
     assert len(list(box.ledger.entries("anna"))) == 2
 
 
@@ -101,9 +103,9 @@ def test_a_refusal_is_asked_for_again(tmp_path: Path) -> None:
         return Message(wire.write_answer(refusal), reply_to=message)
 
     box = Box(tmp_path, trainer_of("opacus"))
-    kept = KeptAnswers(tmp_path / "answers", 2)
+    kept = ReplyCache(tmp_path / "answers", 2)
     for _ in range(2):
-        Answering(refuse, kept, {})(message_for(box, 1))  # type: ignore[arg-type]
+        Responder(refuse, kept, {})(message_for(box, 1))  # type: ignore[arg-type]
     assert len(asked) == 2
 
 
@@ -112,6 +114,6 @@ def test_an_app_that_raises_is_an_error_reply(tmp_path: Path) -> None:
         raise ValueError("secret")
 
     box = Box(tmp_path, trainer_of("opacus"))
-    kept = KeptAnswers(tmp_path / "answers", 2)
-    reply = Answering(fail, kept, {})(message_for(box, 1))  # type: ignore[arg-type]
+    kept = ReplyCache(tmp_path / "answers", 2)
+    reply = Responder(fail, kept, {})(message_for(box, 1))  # type: ignore[arg-type]
     assert reply.has_error()

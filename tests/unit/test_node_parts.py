@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fl_client.node.http import Watch
+from fl_client.node.http import StatusServer
 from fl_client.node.logs import JsonLines
 from fl_client.node.metrics import Metrics
 from fl_client.node.training_process import Training, supervise
@@ -87,7 +87,7 @@ def test_a_port_that_is_taken_is_refused() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(InvalidConfiguration, match=r"http\.port"):
-            Watch("127.0.0.1", taken.getsockname()[1], metrics.text, list, dict)
+            StatusServer("127.0.0.1", taken.getsockname()[1], metrics.text, list, dict)
 
 
 def test_only_the_model_that_serves_is_in_the_metrics() -> None:

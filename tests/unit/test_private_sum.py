@@ -11,7 +11,7 @@ import pytest
 from fl_common import params
 from fl_common.errors import InvalidConfiguration, PrivacyViolation
 from fl_common.plan import Privacy
-from fl_common.privacy.noise import FreshDraws
+from fl_common.privacy.noise import RepeatDetector
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server.aggregation import private_sum as site_privacy
@@ -35,7 +35,7 @@ ADAPTING = replace(SITE_PRIVACY, adaptive_clipping=ADAPTIVE)
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site_privacy, "_DRAWS", FreshDraws())
+    monkeypatch.setattr(site_privacy, "_DRAWS", RepeatDetector())
 
 
 def parameters(length: float = 0.0, size: int = SIZE) -> Parameters:

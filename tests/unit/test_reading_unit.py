@@ -14,7 +14,7 @@ from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import Spend, epsilon_of, epsilon_of_group
 from fl_common.vocabulary import Refusal
-from fl_server.rounds.accounting import Tally
+from fl_server.rounds.accounting import SpendTally
 from tests.samples import WINDOW_PRIVACY, plan
 
 READING = replace(WINDOW_PRIVACY, unit="reading")
@@ -106,7 +106,7 @@ def test_the_limit_applies_to_the_declared_unit(tmp_path: Path) -> None:
 
 def test_the_server_shows_both_and_calls_the_declared_one_epsilon() -> None:
     for privacy in (WINDOW_PRIVACY, READING):
-        tally = Tally(privacy)
+        tally = SpendTally(privacy)
         tally.charge([1])
         per = tally.epsilon_per()
         assert per["window"] < per["reading"]

@@ -9,7 +9,7 @@ from fl_common.errors import InvalidConfiguration, UpdateRefused
 from fl_server.repository.commands.history import life
 from fl_server.repository.promotion import promote, retire, rollback
 from fl_server.repository.store.keys import KeyRing
-from fl_server.repository.store.repository import ComponentRepository, Settings
+from fl_server.repository.store.repository import ComponentRepository, RepositorySettings
 from fl_server.repository.store.statements import Event, Verdict
 from fl_server.repository.store.upkeep import collect_garbage, refresh, standing, states
 from tests.repositories import EXPIRY_DAYS, World, take
@@ -136,7 +136,10 @@ def test_a_second_writer_that_waited_long_enough_is_refused_and_nothing_is_lost(
 ) -> None:
     first = world.add()
     impatient = ComponentRepository(
-        world.place, KeyRing(world.keys, {}), Settings(EXPIRY_DAYS, lock_seconds=0.0), world.now
+        world.place,
+        KeyRing(world.keys, {}),
+        RepositorySettings(EXPIRY_DAYS, lock_seconds=0.0),
+        world.now,
     )
     with (
         world.repository().change(),

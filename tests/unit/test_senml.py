@@ -7,7 +7,7 @@ import pytest
 
 from fl_client.sensors.decoders.senml_pack import (
     InvalidSenml,
-    Record,
+    SenmlRecord,
     records_of_cbor,
     records_of_json,
 )
@@ -20,11 +20,11 @@ CBOR_LABELS = {"bver": -1, "bn": -2, "bt": -3, "bu": -4, "bv": -5, "bs": -6} | {
 Fields = dict[str, object]
 
 
-def of_json(*pack: object) -> list[Record]:
+def of_json(*pack: object) -> list[SenmlRecord]:
     return records_of_json(json.dumps(pack).encode(), NOW)
 
 
-def of_cbor(*pack: Fields) -> list[Record]:
+def of_cbor(*pack: Fields) -> list[SenmlRecord]:
     labelled = [{CBOR_LABELS.get(k, k): v for k, v in record.items()} for record in pack]
     return records_of_cbor(cbor2.dumps(labelled), NOW)
 
@@ -37,7 +37,7 @@ def reason(*pack: object) -> str:
 
 def test_single_data_point() -> None:  # section 5.1.1
     found = of_json({"n": DEVICE, "u": "Cel", "v": 23.1})
-    assert found == [Record(DEVICE, NOW, True, "Cel", 23.1)]
+    assert found == [SenmlRecord(DEVICE, NOW, True, "Cel", 23.1)]
 
 
 def test_multiple_data_points() -> None:  # section 5.1.2, first example
@@ -78,9 +78,9 @@ CURRENTS_IN_CBOR = (
 )  # section 6, figure 3
 
 
-def check_currents(found: list[Record]) -> None:
+def check_currents(found: list[SenmlRecord]) -> None:
     name = "urn:dev:ow:10e2073a0108006:"
-    assert found[0] == Record(name + "voltage", 1276020076.001, False, "V", 120.1)
+    assert found[0] == SenmlRecord(name + "voltage", 1276020076.001, False, "V", 120.1)
     assert [r.name for r in found[1:]] == [name + "current"] * 6
     assert [r.time for r in found[1:]] == [1276020076.001 + t for t in (-5, -4, -3, -2, -1, 0)]
     assert [r.value for r in found[1:]] == [1.2, 1.3, 1.4, 1.5, 1.6, 1.7]

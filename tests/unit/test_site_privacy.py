@@ -17,7 +17,7 @@ from fl_common.vocabulary import LocalUpdate, RefusalReason
 from fl_common.wire import messages as wire
 from fl_server.build import FleetFacts, build_plan
 from fl_server.repository.publication import _privacy_spent
-from fl_server.rounds.accounting import Tally
+from fl_server.rounds.accounting import SpendTally
 from tests import samples
 from tests.local_training import local_task, own_net
 from tests.samples import ADAPTIVE, SITE_PRIVACY
@@ -208,7 +208,7 @@ def test_a_node_that_breaks_a_rule_is_refused(changes: dict[str, Any], message: 
 
 
 def test_the_server_counts_every_round_for_every_site() -> None:
-    tally = Tally(SITE_PRIVACY)
+    tally = SpendTally(SITE_PRIVACY)
     for nodes in ([1, 2], [], [3]):
         tally.charge(nodes)
     expected = epsilon_of([Spend(1.0, 0.5, 3)], 1e-5, "rdp")
@@ -216,7 +216,7 @@ def test_the_server_counts_every_round_for_every_site() -> None:
 
 
 def test_with_the_sites_noise_a_round_counts_for_those_who_took_part() -> None:
-    tally = Tally(replace(SITE_PRIVACY, noise="site"))
+    tally = SpendTally(replace(SITE_PRIVACY, noise="site"))
     for nodes in ([1, 2], [], [2], [3]):
         tally.charge(nodes)
     assert tally.epsilon() == pytest.approx(epsilon_of([Spend(1.0, 1.0, 2)], 1e-5, "rdp"))

@@ -12,7 +12,7 @@ from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, Privacy
-from fl_common.privacy.noise import FreshDraws
+from fl_common.privacy.noise import RepeatDetector
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from tests import samples
 from tests.samples import ADAPTIVE, SITE_PRIVACY
@@ -23,7 +23,7 @@ SIZE = 40_000
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site_privacy, "_DRAWS", FreshDraws())
+    monkeypatch.setattr(site_privacy, "_DRAWS", RepeatDetector())
 
 
 def parameters(length: float = 0.0) -> Parameters:

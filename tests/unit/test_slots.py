@@ -10,25 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration, InvalidData
 from tests.model_files import published
 
 
 @pytest.fixture
-def slot(tmp_path: Path) -> Slot:
-    return Slot(tmp_path / "slot")
+def slot(tmp_path: Path) -> ModelSlot:
+    return ModelSlot(tmp_path / "slot")
 
 
-def place(slot: Slot, answer: int) -> str:
+def place(slot: ModelSlot, answer: int) -> str:
     return slot.place(published(slot.folder.parent / f"{answer}.onnx", answer))
 
 
-def versions(slot: Slot) -> set[str]:
+def versions(slot: ModelSlot) -> set[str]:
     return {path.name for path in (slot.folder / "versions").iterdir()}
 
 
-def test_a_placed_version_is_named_by_its_digest_and_does_not_run(slot: Slot) -> None:
+def test_a_placed_version_is_named_by_its_digest_and_does_not_run(slot: ModelSlot) -> None:
     digest = place(slot, 0)
     content = (slot.folder.parent / "0.onnx").read_bytes()
     assert digest == hashlib.sha256(content).hexdigest()
@@ -37,7 +37,7 @@ def test_a_placed_version_is_named_by_its_digest_and_does_not_run(slot: Slot) ->
     assert slot.last_good() is None
 
 
-def test_an_activated_version_is_wanted_and_only_what_ran_is_good(slot: Slot) -> None:
+def test_an_activated_version_is_wanted_and_only_what_ran_is_good(slot: ModelSlot) -> None:
     first, second = place(slot, 0), place(slot, 1)
     slot.activate(first)
     assert (slot.current(), slot.last_good()) == (first, None)
@@ -49,7 +49,7 @@ def test_an_activated_version_is_wanted_and_only_what_ran_is_good(slot: Slot) ->
     assert (slot.last_good(), slot.previous()) == (second, first)
 
 
-def test_a_bad_version_is_not_the_last_good_one(slot: Slot) -> None:
+def test_a_bad_version_is_not_the_last_good_one(slot: ModelSlot) -> None:
     first = place(slot, 0)
     slot.activate(first)
     slot.confirm(first)
@@ -59,12 +59,12 @@ def test_a_bad_version_is_not_the_last_good_one(slot: Slot) -> None:
     slot.mark_bad(second, "NaN")
     assert slot.last_good() == first
     assert slot.failure(second) == "NaN"
-    assert Slot(slot.folder).failure(second) == "NaN"
+    assert ModelSlot(slot.folder).failure(second) == "NaN"
     slot.activate(second)
     assert slot.failure(second) is None
 
 
-def test_versions_that_nothing_names_are_removed(slot: Slot) -> None:
+def test_versions_that_nothing_names_are_removed(slot: ModelSlot) -> None:
     digests = []
     for answer in range(3):
         digests.append(place(slot, answer))
@@ -76,7 +76,7 @@ def test_versions_that_nothing_names_are_removed(slot: Slot) -> None:
     assert versions(slot) == {digests[1], digests[2]}
 
 
-def test_a_version_that_is_not_there_is_not_activated(slot: Slot) -> None:
+def test_a_version_that_is_not_there_is_not_activated(slot: ModelSlot) -> None:
     digest = place(slot, 0)
     slot.activate(digest)
     for wrong in ("0" * 64, "../../etc", ""):
@@ -85,7 +85,7 @@ def test_a_version_that_is_not_there_is_not_activated(slot: Slot) -> None:
     assert slot.current() == digest
 
 
-def test_a_cut_file_is_told_and_healed_by_placing_it_again(slot: Slot) -> None:
+def test_a_cut_file_is_told_and_healed_by_placing_it_again(slot: ModelSlot) -> None:
     digest = place(slot, 0)
     file = slot.folder / "versions" / digest / "model.onnx"
     file.write_bytes(file.read_bytes()[:100])
@@ -96,12 +96,12 @@ def test_a_cut_file_is_told_and_healed_by_placing_it_again(slot: Slot) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "half of a dig", "\x00" * 64, "../versions"])
-def test_a_spoilt_pointer_is_as_an_absent_one(slot: Slot, text: str) -> None:
+def test_a_spoilt_pointer_is_as_an_absent_one(slot: ModelSlot, text: str) -> None:
     (slot.folder / "current").write_text(text)
     assert slot.current() is None
 
 
-def test_a_full_disk_changes_nothing(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_changes_nothing(slot: ModelSlot, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = place(slot, 0)
     slot.activate(digest)
 
@@ -117,7 +117,7 @@ def test_a_full_disk_changes_nothing(slot: Slot, monkeypatch: pytest.MonkeyPatch
     assert [path.name for path in slot.folder.rglob(".*")] == []
 
 
-def test_a_file_that_is_absent_is_not_placed(slot: Slot, tmp_path: Path) -> None:
+def test_a_file_that_is_absent_is_not_placed(slot: ModelSlot, tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="can't be read"):
         slot.place(tmp_path / "absent.onnx")
 
@@ -144,7 +144,7 @@ slot.confirm(slot.current())
 """
 
 
-def test_killed_at_any_sync_the_slot_names_a_whole_version(slot: Slot, tmp_path: Path) -> None:
+def test_killed_at_any_sync_the_slot_names_a_whole_version(slot: ModelSlot, tmp_path: Path) -> None:
     """Between placing and activating, too: the old version stays the wanted one."""
     old = place(slot, 0)
     slot.activate(old)

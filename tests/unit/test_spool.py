@@ -11,7 +11,7 @@ import pytest
 
 from fl_client.sensors import Annotation, Malformed, Readings
 from fl_client.store.database import open_store, transaction
-from fl_client.store.spool import Arrival, Counts, OnFull, Spool, counts_of
+from fl_client.store.spool import Arrival, OnFull, Spool, SpoolCounts, counts_of
 from fl_common.errors import InvalidConfiguration, StoreError
 
 PLENTY = 10**9
@@ -31,7 +31,7 @@ def ids(spool: Spool) -> list[str]:
     return [item.id for _, item in spool.waiting(1000)]
 
 
-def balanced(counts: Counts) -> bool:
+def balanced(counts: SpoolCounts) -> bool:
     return counts.received == counts.processed + counts.waiting + sum(counts.lost.values())
 
 
@@ -61,7 +61,7 @@ def test_a_repetition_has_one_effect_in_a_batch_later_and_when_done(
     assert kept.append([reading(2), reading(3), reading(2, "chest")])[:2] == (2, 1)
     kept.done([sequence for sequence, _ in kept.waiting(10)])
     assert spool(store).append([reading(1)])[:2] == (0, 1)
-    assert kept.counts() == Counts(4, 4, 0, 0, 3, {})
+    assert kept.counts() == SpoolCounts(4, 4, 0, 0, 3, {})
 
 
 def test_identities_are_forgotten_behind_the_newest_remembered(store: sqlite3.Connection) -> None:
@@ -82,7 +82,7 @@ def test_what_is_surely_new_is_never_a_repetition_but_its_repetition_is_one(
     kept.append([Arrival(bad, surely_new=True)] * 2)
     kept.append([Arrival(bad, surely_new=True)])
     assert kept.append([Arrival(bad)]).duplicates == 1
-    assert kept.counts() == Counts(3, 0, 0, 0, 1, {"malformed_json": 3})
+    assert kept.counts() == SpoolCounts(3, 0, 0, 0, 1, {"malformed_json": 3})
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_row_that_was_dropped_meanwhile_is_not_processed_too(store: sqlite3.Co
     taken = [sequence for sequence, _ in kept.waiting(10)]
     kept.append([reading(1)])
     kept.done(taken)
-    assert kept.counts() == Counts(2, 0, 1, SIZE, 0, {"full_dropped": 1})
+    assert kept.counts() == SpoolCounts(2, 0, 1, SIZE, 0, {"full_dropped": 1})
     assert ids(kept) == ["1"]
 
 
@@ -140,11 +140,11 @@ def test_done_and_late_belong_to_the_callers_transaction(store: sqlite3.Connecti
     with suppress(ZeroDivisionError), transaction(store):
         kept.done(taken)
         raise ZeroDivisionError
-    assert kept.counts() == Counts(4, 0, 4, 4 * SIZE, 0, {})
+    assert kept.counts() == SpoolCounts(4, 0, 4, 4 * SIZE, 0, {})
     with transaction(store):
         kept.done(taken[:3])
         kept.lose(taken[3:], "late")
-    assert kept.counts() == Counts(4, 3, 0, 0, 0, {"late": 1})
+    assert kept.counts() == SpoolCounts(4, 3, 0, 0, 0, {"late": 1})
 
 
 @pytest.mark.parametrize("full", ["reject", "drop_oldest"])
@@ -175,7 +175,7 @@ def test_reading_at_any_pace_gives_each_row_once_in_order(
 
 def test_the_counts_can_be_looked_at_without_a_spool(store: sqlite3.Connection) -> None:
     spool(store).append([reading(1)])
-    assert counts_of(store) == Counts(1, 0, 1, SIZE, 0, {})
+    assert counts_of(store) == SpoolCounts(1, 0, 1, SIZE, 0, {})
 
 
 @pytest.mark.parametrize(

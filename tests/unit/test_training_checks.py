@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import WatchedNoise, check_task
+from fl_client.training.checks import CheckedNoise, check_task
 from fl_client.training.prepared import net_for
 from fl_client.training.randomness import SeededNoise, SystemNoise
 from fl_common.errors import PrivacyViolation
@@ -98,7 +98,7 @@ def test_net_that_cannot_be_built_is_refused(target: str) -> None:
 @pytest.mark.parametrize("source", [SeededNoise(1), SystemNoise()])
 @pytest.mark.parametrize(("steps", "size"), [(1, 2), (3, 40), (20, 5000)])
 def test_good_noise_passes(source: Any, steps: int, size: int) -> None:
-    watched = WatchedNoise(source)
+    watched = CheckedNoise(source)
     for _ in range(steps):
         assert watched.standard_normal(size).shape == (size,)
     watched.verify(steps, size)
@@ -108,7 +108,7 @@ def test_good_noise_passes(source: Any, steps: int, size: int) -> None:
     ("drawn", "steps", "size"), [(3, 4, 10), (4, 3, 10), (3, 3, 11), (0, 1, 5)]
 )
 def test_another_count_of_draws_is_a_violation(drawn: int, steps: int, size: int) -> None:
-    watched = WatchedNoise(SeededNoise(1))
+    watched = CheckedNoise(SeededNoise(1))
     for _ in range(drawn):
         watched.standard_normal(10)
     with pytest.raises(PrivacyViolation, match="draws"):
@@ -125,7 +125,7 @@ class Scaled:
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, 0.9, 1.1, 3.0])
 def test_noise_of_another_scale_is_a_violation(scale: float) -> None:
-    watched = WatchedNoise(Scaled(scale))
+    watched = CheckedNoise(Scaled(scale))
     for _ in range(4):
         watched.standard_normal(1500)
     with pytest.raises(PrivacyViolation):

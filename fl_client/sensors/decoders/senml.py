@@ -9,13 +9,13 @@ from fl_client.sensors import Decoded, InvalidPayload
 from fl_client.sensors.decoders.numbers import nanoseconds
 from fl_client.sensors.decoders.senml_pack import (
     InvalidSenml,
-    Record,
+    SenmlRecord,
     records_of_cbor,
     records_of_json,
 )
 from fl_common.errors import InvalidConfiguration
 
-_FORMS: Mapping[str, Callable[[bytes, float], list[Record]]] = {
+_FORMS: Mapping[str, Callable[[bytes, float], list[SenmlRecord]]] = {
     "json": records_of_json,
     "cbor": records_of_cbor,
 }
@@ -55,7 +55,7 @@ class SenmlDecoder:
         times_N = nanoseconds(list(rows))
         return Decoded(times_N, values_NC, None, not _any_relative(records))
 
-    def _value(self, record: Record) -> float:
+    def _value(self, record: SenmlRecord) -> float:
         wanted = self._units.get(record.name)
         if record.unit is not None and wanted is not None and record.unit != wanted:
             raise InvalidPayload("unit", f"{record.name} is in {record.unit!r}, not {wanted!r}")
@@ -64,5 +64,5 @@ class SenmlDecoder:
         return float(record.value)
 
 
-def _any_relative(records: Sequence[Record]) -> bool:
+def _any_relative(records: Sequence[SenmlRecord]) -> bool:
     return any(record.relative for record in records)

@@ -36,7 +36,7 @@ _MOST_NESTED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SenmlRecord:
     """A resolved record: one measurement, in the pack's order.
 
     ``time`` is in seconds since 1970; ``relative`` says that it was counted from ``now``. ``value``
@@ -70,7 +70,7 @@ class _Base:
     sum: float | None = None
 
 
-def records_of_json(payload: bytes, now: float) -> list[Record]:
+def records_of_json(payload: bytes, now: float) -> list[SenmlRecord]:
     """The resolved records of a pack in JSON (section 5); ``now`` in seconds since 1970.
 
     Raises:
@@ -79,7 +79,7 @@ def records_of_json(payload: bytes, now: float) -> list[Record]:
     return _records(parsed_json(payload), now)
 
 
-def records_of_cbor(payload: bytes, now: float) -> list[Record]:
+def records_of_cbor(payload: bytes, now: float) -> list[SenmlRecord]:
     """The resolved records of a pack in CBOR (section 6); ``now`` in seconds since 1970.
 
     Raises:
@@ -136,7 +136,7 @@ def _records(
     pack: object,
     now: float,
     labelled: Callable[[Mapping[Any, Any]], Mapping[Any, Any]] | None = None,
-) -> list[Record]:
+) -> list[SenmlRecord]:
     if not isinstance(pack, list) or not pack:
         raise InvalidSenml("structure", "a pack is a list of at least one record")
     base, version, found = _Base(), None, []
@@ -220,7 +220,7 @@ def _new_base(base: _Base, record: Mapping[str, Any]) -> _Base:
     )
 
 
-def _resolved(record: Mapping[str, Any], base: _Base, now: float) -> Record:
+def _resolved(record: Mapping[str, Any], base: _Base, now: float) -> SenmlRecord:
     name = base.name + record.get("n", "")
     if not _NAME.fullmatch(name):
         raise InvalidSenml("name", f"{name[:80]!r} is not a name of section 4.5.1")
@@ -243,4 +243,4 @@ def _resolved(record: Mapping[str, Any], base: _Base, now: float) -> Record:
     unit = record.get("u", base.unit)
     if relative:
         time += now
-    return Record(name, time, relative, unit, value, total, record.get("ut"))
+    return SenmlRecord(name, time, relative, unit, value, total, record.get("ut"))

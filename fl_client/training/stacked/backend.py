@@ -41,7 +41,7 @@ _ACTIVATIONS = 4
 """Around each layer's own: normalised, activated and pooled ones, and their gradients."""
 
 
-class Way(Protocol):
+class TrainingBackend(Protocol):
     """One net's way of training."""
 
     def sites_at_once(self, alike: Sequence[ReadyTask], budget: int) -> int:
@@ -56,7 +56,7 @@ class Way(Protocol):
         ...
 
 
-class ManySites:
+class StackedBackend:
     """Many sites at once: padded to one batch size where that is cheap, else as they are.
 
     Which of both depends on plan and site alone, never on the cohort. ``largest`` and ``total`` are
@@ -105,7 +105,7 @@ class ManySites:
         return 0 if _is_private(ready.task) else max(1, _LARGE_PADDED_BYTES // call_bytes)
 
 
-class OneByOne:
+class PerSiteBackend:
     """Any net, one site at a time."""
 
     def __init__(self, net: OneSiteNet) -> None:
@@ -143,16 +143,16 @@ def _is_private(task: LocalTask) -> bool:
     return isinstance(task.plan.privacy, PrivacyPlan)
 
 
-def way_to_train(body: nn.Module, input_: torch.Tensor, private: bool) -> Way:
+def backend_for(body: nn.Module, input_: torch.Tensor, private: bool) -> TrainingBackend:
     """The faster way that computes the same; ``input_`` is a sample behind the front end."""
     one_site = OneSiteNet(body)
     try:
         stacked = StackedNet(body)
     except NotStackable:
-        return OneByOne(one_site)
+        return PerSiteBackend(one_site)
     if not _same_gradients(stacked, one_site, body, input_.shape):
-        return OneByOne(one_site)
-    return ManySites(stacked, *stacked.footprint(torch.zeros_like(input_), private))
+        return PerSiteBackend(one_site)
+    return StackedBackend(stacked, *stacked.footprint(torch.zeros_like(input_), private))
 
 
 def _same_gradients(

@@ -15,7 +15,7 @@ from torch import nn
 from fl_client.training.stacked.gradients import MatrixGradients
 from fl_client.training.stacked.layers import StackedLayer, Written
 from fl_client.training.stacked.patches import Geometry, as_groups, blank_groups, from_groups
-from fl_client.training.stacked.rows import Slot
+from fl_client.training.stacked.rows import ParameterRange
 from fl_client.training.stacked.stack import Stack
 
 _LARGE_PATCH = 256
@@ -38,8 +38,8 @@ class StackedConvolution(StackedLayer):
     def __init__(
         self,
         stack: Stack,
-        weight_slot: Slot,
-        bias_slot: Slot | None,
+        weight_slot: ParameterRange,
+        bias_slot: ParameterRange | None,
         like: nn.Conv1d | nn.Conv2d,
     ) -> None:
         super().__init__(stack, weight_slot, bias_slot)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from fl_client.training.stacked.gradients import MatrixGradients
-from fl_client.training.stacked.rows import Slot
+from fl_client.training.stacked.rows import ParameterRange
 from fl_client.training.stacked.stack import Stack
 
 _NOTHING = torch.empty(0)
@@ -33,7 +33,9 @@ class StackedLayer(nn.Module):
     weight_sum: torch.Tensor
     bias_sum: torch.Tensor
 
-    def __init__(self, stack: Stack, weight_slot: Slot, bias_slot: Slot | None) -> None:
+    def __init__(
+        self, stack: Stack, weight_slot: ParameterRange, bias_slot: ParameterRange | None
+    ) -> None:
         super().__init__()
         self.stack = stack
         self._slots = (weight_slot, bias_slot)

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import WatchedNoise
+from fl_client.training.checks import CheckedNoise
 from fl_client.training.prepared import Prepared
 from fl_client.training.randomness import noise_source
 from fl_client.training.stacked.optimiser import optimiser_of, shape_gradients
@@ -66,7 +66,7 @@ class Mechanism:
         self._plan = plan
         tasks = [ready.task for ready in stack]
         self._noise = [
-            WatchedNoise(noise_source(each.plan, each.site, each.round)) for each in tasks
+            CheckedNoise(noise_source(each.plan, each.site, each.round)) for each in tasks
         ]
         expected = [[plan.sampling_rate * ready.data.labels.numel()] for ready in stack]
         self._expected_S1 = torch.tensor(expected)

@@ -8,7 +8,7 @@ from fl_client.training.stacked.gradients import (
     squared_lengths,
 )
 from fl_client.training.stacked.layers import StackedLayer
-from fl_client.training.stacked.replacement import with_stand_ins
+from fl_client.training.stacked.replacement import with_stacked_layers
 from fl_client.training.stacked.rows import slots_of, width_of_row
 from fl_client.training.stacked.stack import Batch, Stack
 
@@ -26,7 +26,7 @@ class StackedNet:
     def __init__(self, body: nn.Module) -> None:
         self._stack = Stack()
         self.slots = slots_of(body)
-        self._body = with_stand_ins(body, self._stack, self.slots)
+        self._body = with_stacked_layers(body, self._stack, self.slots)
         found = (module for module in self._body.modules() if isinstance(module, StackedLayer))
         self._layers = list(found)
         self._rows_SP = self._sums_SP = torch.empty(0)

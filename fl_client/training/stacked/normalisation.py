@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fl_client.training.stacked.layers import StackedLayer, Written
-from fl_client.training.stacked.rows import Slot
+from fl_client.training.stacked.rows import ParameterRange
 from fl_client.training.stacked.stack import Stack
 
 
@@ -18,7 +18,11 @@ class StackedGroupNorm(StackedLayer):
     """
 
     def __init__(
-        self, stack: Stack, weight_slot: Slot, bias_slot: Slot | None, like: nn.GroupNorm
+        self,
+        stack: Stack,
+        weight_slot: ParameterRange,
+        bias_slot: ParameterRange | None,
+        like: nn.GroupNorm,
     ) -> None:
         super().__init__(stack, weight_slot, bias_slot)
         self._groups, self._eps = like.num_groups, like.eps
@@ -104,7 +108,11 @@ class StackedLayerNorm(StackedLayer):
     """Scale and shift behind ``plain``, a layer normalisation without them."""
 
     def __init__(
-        self, stack: Stack, weight_slot: Slot, bias_slot: Slot | None, plain: nn.LayerNorm
+        self,
+        stack: Stack,
+        weight_slot: ParameterRange,
+        bias_slot: ParameterRange | None,
+        plain: nn.LayerNorm,
     ) -> None:
         super().__init__(stack, weight_slot, bias_slot)
         self.plain = plain

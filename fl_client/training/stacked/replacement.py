@@ -10,7 +10,7 @@ from fl_client.training.stacked.convolution import StackedConvolution
 from fl_client.training.stacked.layers import StackedLayer, StackedLinear
 from fl_client.training.stacked.normalisation import StackedGroupNorm, StackedLayerNorm
 from fl_client.training.stacked.pooling import HalvingMaxPool
-from fl_client.training.stacked.rows import Slot, Slots
+from fl_client.training.stacked.rows import ParameterRange, ParameterRanges
 from fl_client.training.stacked.stack import Stack
 
 
@@ -18,7 +18,7 @@ class NotStackable(Exception):
     """A body that must be trained one site after another."""
 
 
-def with_stand_ins(body: nn.Module, stack: Stack, slots: Slots) -> nn.Module:
+def with_stacked_layers(body: nn.Module, stack: Stack, slots: ParameterRanges) -> nn.Module:
     """A copy of ``body`` with a stacked layer for each one with parameters, and faster pooling.
 
     Raises:
@@ -30,7 +30,7 @@ def with_stand_ins(body: nn.Module, stack: Stack, slots: Slots) -> nn.Module:
     stacked: set[int] = set()
     for module in body.modules():
         _check_alone(module)
-        stand_in = _stand_in(module, stack, slot_of)
+        stand_in = _stacked_layer(module, stack, slot_of)
         if stand_in is not None:
             stand_ins[id(module)] = stand_in
             stacked |= {id(parameter) for parameter in module.parameters()}
@@ -53,7 +53,9 @@ def _check_alone(module: nn.Module) -> None:
         raise NotStackable(f"{type(module).__name__} has buffers")
 
 
-def _stand_in(module: nn.Module, stack: Stack, slot_of: Mapping[int, Slot]) -> nn.Module | None:
+def _stacked_layer(
+    module: nn.Module, stack: Stack, slot_of: Mapping[int, ParameterRange]
+) -> nn.Module | None:
     if isinstance(module, nn.MaxPool1d) and _halves(module):
         return HalvingMaxPool()
     build = _BUILDERS.get(type(module).forward)
@@ -69,26 +71,36 @@ def _halves(pool: nn.MaxPool1d) -> bool:
     return plain and [s if isinstance(s, int) else s[0] for s in sizes] == [2, 2, 0, 1]
 
 
-def _linear(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
+def _linear(
+    module: Any, stack: Stack, weight: ParameterRange, bias: ParameterRange | None
+) -> StackedLayer:
     return StackedLinear(stack, weight, bias)
 
 
-def _convolution(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
+def _convolution(
+    module: Any, stack: Stack, weight: ParameterRange, bias: ParameterRange | None
+) -> StackedLayer:
     if module.padding_mode != "zeros" or isinstance(module.padding, str):
         raise NotStackable(f"padding {module.padding} with {module.padding_mode}")
     return StackedConvolution(stack, weight, bias, module)
 
 
-def _group_norm(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
+def _group_norm(
+    module: Any, stack: Stack, weight: ParameterRange, bias: ParameterRange | None
+) -> StackedLayer:
     return StackedGroupNorm(stack, weight, bias, module)
 
 
-def _layer_norm(module: Any, stack: Stack, weight: Slot, bias: Slot | None) -> StackedLayer:
+def _layer_norm(
+    module: Any, stack: Stack, weight: ParameterRange, bias: ParameterRange | None
+) -> StackedLayer:
     plain = nn.LayerNorm(module.normalized_shape, module.eps, elementwise_affine=False)
     return StackedLayerNorm(stack, weight, bias, plain)
 
 
-_BUILDERS: Mapping[Any, Callable[[Any, Stack, Slot, Slot | None], StackedLayer]] = {
+_BUILDERS: Mapping[
+    Any, Callable[[Any, Stack, ParameterRange, ParameterRange | None], StackedLayer]
+] = {
     nn.Linear.forward: _linear,
     nn.Conv1d.forward: _convolution,
     nn.Conv2d.forward: _convolution,

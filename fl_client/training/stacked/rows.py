@@ -11,7 +11,7 @@ from fl_common.vocabulary import Parameters
 
 
 @dataclass(frozen=True)
-class Slot:
+class ParameterRange:
     """Where one parameter lies in a site's row: from ``start``, with the parameter's shape."""
 
     start: int
@@ -26,25 +26,25 @@ class Slot:
         return rows_SP.narrow(1, self.start, self.shape.numel())
 
 
-Slots = Mapping[str, Slot]
+ParameterRanges = Mapping[str, ParameterRange]
 """By the parameter's name, in the body's order."""
 
 
-def slots_of(body: nn.Module) -> Slots:
+def slots_of(body: nn.Module) -> ParameterRanges:
     """The place of each parameter of ``body``."""
     slots, start = {}, 0
     for name, parameter in body.named_parameters():
-        slots[name] = Slot(start, parameter.shape)
+        slots[name] = ParameterRange(start, parameter.shape)
         start += parameter.numel()
     return slots
 
 
-def width_of_row(slots: Slots) -> int:
+def width_of_row(slots: ParameterRanges) -> int:
     """Number of entries P of a row."""
     return sum(slot.shape.numel() for slot in slots.values())
 
 
-def to_rows(parameters_S: Sequence[Parameters], slots: Slots) -> torch.Tensor:
+def to_rows(parameters_S: Sequence[Parameters], slots: ParameterRanges) -> torch.Tensor:
     """Each site's parameters as a row, shape (S, P); equal objects are laid out once."""
     rows: dict[int, torch.Tensor] = {}
     for parameters in parameters_S:
@@ -54,7 +54,7 @@ def to_rows(parameters_S: Sequence[Parameters], slots: Slots) -> torch.Tensor:
     return torch.stack([rows[id(parameters)] for parameters in parameters_S])
 
 
-def from_row(row_P: torch.Tensor, slots: Slots) -> Parameters:
+def from_row(row_P: torch.Tensor, slots: ParameterRanges) -> Parameters:
     """The named parameters of one row."""
     values_P = row_P.numpy()
     return {

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fl_common.components.description import Component, Entry, Stage
+from fl_common.components.description import Component, Stage, StageEntry
 from fl_common.components.reader import Reader
 from fl_server.repository.build import build_limits
 from fl_server.repository.commands.history import life
@@ -57,7 +57,7 @@ def _list(options: Options) -> None:
         say("Nothing was added yet.")
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: StageEntry) -> dict[str, Any]:
     component = entry.component
     return {
         "kind": component.kind,

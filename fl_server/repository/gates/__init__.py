@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Finding:
+class GateFinding:
     """Whether a gate is passed, why in one sentence, and the figures and settings behind it."""
 
     passed: bool

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from fl_server.repository.gates import AGAINST, Finding
+from fl_server.repository.gates import AGAINST, GateFinding
 
 _FAR = 5.0
 """Standard errors by which the numbers of the same windows differ less than once in a million."""
@@ -38,7 +38,7 @@ class NoisedCounts:
 
 def accuracy(
     candidate: NoisedCounts, production: NoisedCounts, margin: float, confidence: float
-) -> Finding:
+) -> GateFinding:
     """A one-sided test of non-inferiority (Wald) on the difference of two shares.
 
     Passed when the lower bound, at ``confidence``, of candidate minus production is above minus
@@ -47,9 +47,11 @@ def accuracy(
     """
     given = (candidate, production)
     if any(not math.isfinite(c.correct + c.noise) or c.total <= 3 * c.noise for c in given):
-        return Finding(False, "the noise is as large as the counts: evaluate on more windows")
+        return GateFinding(False, "the noise is as large as the counts: evaluate on more windows")
     if abs(candidate.total - production.total) > _FAR * math.hypot(*(c.noise for c in given)):
-        return Finding(False, "the two were not evaluated on the same windows: evaluate both again")
+        return GateFinding(
+            False, "the two were not evaluated on the same windows: evaluate both again"
+        )
     difference = candidate.accuracy - production.accuracy
     error = math.sqrt(candidate.variance + production.variance)
     bound = difference - NormalDist().inv_cdf(confidence) * error
@@ -65,4 +67,4 @@ def accuracy(
         f"{candidate.accuracy:.3f} against {production.accuracy:.3f}: with {confidence:.0%}"
         f" confidence at most {max(0.0, -bound):.3f} worse; {margin:g} is allowed"
     )
-    return Finding(bound >= -margin, detail, values)
+    return GateFinding(bound >= -margin, detail, values)

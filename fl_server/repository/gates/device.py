@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fl_common.components.description import Component
-from fl_server.repository.gates import Finding
+from fl_server.repository.gates import GateFinding
 
 _SHARE = 95
 
@@ -26,9 +26,9 @@ class DeviceClass:
     latency_ms: float
 
 
-def size(component: Component, device: DeviceClass) -> Finding:
+def size(component: Component, device: DeviceClass) -> GateFinding:
     """The content fits the device."""
-    return Finding(
+    return GateFinding(
         component.size <= device.bytes,
         f"{component.size} bytes; {device.name} takes {device.bytes}",
         {"bytes": component.size, "limit": device.bytes, "device": device.name},
@@ -37,14 +37,14 @@ def size(component: Component, device: DeviceClass) -> Finding:
 
 def latency(
     infer: Callable[[], object], device: DeviceClass, clock: Callable[[], float], repeats: int
-) -> Finding:
+) -> GateFinding:
     """``infer`` (one window) is fast enough on this machine, which must be of the device's class.
 
     Runs it ``repeats`` times, after a tenth as many to warm up; ``clock`` in seconds.
     """
     here = platform.machine()
     if here != device.architecture:
-        return Finding(
+        return GateFinding(
             False,
             f"this machine is {here}, {device.name} is {device.architecture}: check on such a one",
             {"device": device.name, "machine": here},
@@ -57,7 +57,7 @@ def latency(
         infer()
         seconds.append(clock() - began)
     found = float(np.percentile(seconds, _SHARE)) * 1000
-    return Finding(
+    return GateFinding(
         found <= device.latency_ms,
         f"{found:.3g} ms for one window (95th percentile); {device.name}: {device.latency_ms:g} ms",
         {"latency_ms": found, "limit": device.latency_ms, "device": device.name, "machine": here},

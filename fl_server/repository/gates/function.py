@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.functions import FunctionSpec, fixed_predictions, found_on
-from fl_server.repository.gates import Finding
+from fl_server.repository.gates import GateFinding
 
 
 def describe_function(file: Path, allowed: Collection[str]) -> dict[str, Any]:
@@ -20,14 +20,14 @@ def describe_function(file: Path, allowed: Collection[str]) -> dict[str, Any]:
     return {"labels": list(spec.labels), "golden": {"happenings": found}}
 
 
-def golden(description: Mapping[str, Any], file: Path, allowed: Collection[str]) -> Finding:
+def golden(description: Mapping[str, Any], file: Path, allowed: Collection[str]) -> GateFinding:
     """Fixed predictions give what was recorded when the function was published."""
     recorded = description.get("golden", {}).get("happenings")
     if recorded is None:
-        return Finding(False, "the description has no golden events")
+        return GateFinding(False, "the description has no golden events")
     found = describe_function(file, allowed)["golden"]["happenings"]
     same = "the same" if found == recorded else "not the same"
-    return Finding(found == recorded, f"{same} {len(recorded)} events as were recorded")
+    return GateFinding(found == recorded, f"{same} {len(recorded)} events as were recorded")
 
 
 def one_call(file: Path, allowed: Collection[str]) -> Callable[[], object]:

@@ -10,7 +10,7 @@ import torch
 from fl_common import params
 from fl_common.components.description import Component
 from fl_common.vocabulary import Floats, NetSpec, Parameters, Task
-from fl_server.repository.gates import AGAINST, Finding
+from fl_server.repository.gates import AGAINST, GateFinding
 from models.golden import golden_windows, open_model, probabilities_of
 from models.lineage import read_metadata
 from models.nets import build_net, load_parameters
@@ -18,14 +18,16 @@ from models.nets import build_net, load_parameters
 _INTERFACE = ("inputs", "outputs", "labels")
 
 
-def parity(component: Component, model: Path, parameters: Parameters, tolerance: float) -> Finding:
+def parity(
+    component: Component, model: Path, parameters: Parameters, tolerance: float
+) -> GateFinding:
     """torch, with the run's own ``parameters``, and ONNX Runtime give the same probabilities.
 
     The parameters must be those of which the file says it was made.
     """
     found, stated = params.digest(parameters), read_metadata(model).parameter_digest
     if found != stated:
-        return Finding(
+        return GateFinding(
             False,
             f"the file was made of parameters {stated[:12]}, not of the given ones ({found[:12]})",
         )
@@ -37,19 +39,19 @@ def parity(component: Component, model: Path, parameters: Parameters, tolerance:
     return _compared("torch", expected_NK, model, windows_N, tolerance)
 
 
-def golden(component: Component, model: Path, tolerance: float) -> Finding:
+def golden(component: Component, model: Path, tolerance: float) -> GateFinding:
     """The fixed inputs give the outputs that were recorded when the model was published."""
     if "golden" not in component.description:
-        return Finding(False, "the description has no golden outputs")
+        return GateFinding(False, "the description has no golden outputs")
     _, windows_N = _fixed_inputs(component.description)
     recorded_NK = np.asarray(component.description["golden"]["probabilities"], np.float32)
     return _compared("the recorded outputs", recorded_NK, model, windows_N, tolerance)
 
 
-def interface(candidate: Component, production: Component | None) -> Finding:
+def interface(candidate: Component, production: Component | None) -> GateFinding:
     """Inputs, outputs and labels are those of production, or a migration is declared."""
     if production is None:
-        return Finding(True, "nothing is in production yet", {AGAINST: None})
+        return GateFinding(True, "nothing is in production yet", {AGAINST: None})
     changed = [
         name
         for name in _INTERFACE
@@ -57,10 +59,10 @@ def interface(candidate: Component, production: Component | None) -> Finding:
     ]
     values = {AGAINST: production.digest, "changed": changed}
     if not changed:
-        return Finding(True, f"the same as {production.name} {production.version}", values)
+        return GateFinding(True, f"the same as {production.name} {production.version}", values)
     if migration := candidate.description.get("migration"):
-        return Finding(True, f"{', '.join(changed)} changed; migration: {migration}", values)
-    return Finding(False, f"{', '.join(changed)} changed, and no migration is declared", values)
+        return GateFinding(True, f"{', '.join(changed)} changed; migration: {migration}", values)
+    return GateFinding(False, f"{', '.join(changed)} changed, and no migration is declared", values)
 
 
 def _fixed_inputs(description: Mapping[str, Any]) -> tuple[Task, Floats]:
@@ -75,12 +77,14 @@ def _fixed_inputs(description: Mapping[str, Any]) -> tuple[Task, Floats]:
 
 def _compared(
     what: str, expected_NK: Floats, model: Path, windows_N: Floats, tolerance: float
-) -> Finding:
+) -> GateFinding:
     found_NK = probabilities_of(open_model(model), windows_N)
     values: dict[str, Any] = {"tolerance": tolerance, "windows": len(windows_N)}
     if found_NK.shape != expected_NK.shape:
-        return Finding(False, f"shapes {found_NK.shape} and {expected_NK.shape} differ", values)
+        return GateFinding(False, f"shapes {found_NK.shape} and {expected_NK.shape} differ", values)
     difference = float(np.max(np.abs(found_NK - expected_NK)))
     passed = difference <= tolerance  # not for NaN
     values["difference"] = difference if np.isfinite(difference) else None
-    return Finding(passed, f"ONNX Runtime differs from {what} by at most {difference:.2g}", values)
+    return GateFinding(
+        passed, f"ONNX Runtime differs from {what} by at most {difference:.2g}", values
+    )

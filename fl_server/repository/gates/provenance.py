@@ -3,50 +3,50 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from fl_server.repository.gates import Finding
+from fl_server.repository.gates import GateFinding
 
 SECURE = "operating system"
 """What a description says of noise that nobody can repeat."""
 
 
-def privacy(privacy: Mapping[str, Any] | None, epsilon_at_most: float) -> Finding:
+def privacy(privacy: Mapping[str, Any] | None, epsilon_at_most: float) -> GateFinding:
     """What was spent is known, below the plan's limit and ours, and the noise can't be repeated.
 
     ``privacy`` is the description's: unit, epsilon, delta, epsilon_limit, noise_generator.
     """
     values: dict[str, Any] = {"epsilon_at_most": epsilon_at_most}
     if privacy is None:
-        return Finding(False, "nothing is said of the privacy spent", values)
+        return GateFinding(False, "nothing is said of the privacy spent", values)
     if privacy["unit"] == "none":
-        return Finding(False, "it was trained without differential privacy", values)
+        return GateFinding(False, "it was trained without differential privacy", values)
     epsilon, limit = privacy.get("epsilon"), privacy.get("epsilon_limit")
     if not isinstance(epsilon, (int, float)) or not isinstance(limit, (int, float)):
-        return Finding(False, "epsilon, or the plan's limit, is not stated", values)
+        return GateFinding(False, "epsilon, or the plan's limit, is not stated", values)
     values |= {"epsilon": epsilon, "delta": privacy.get("delta"), "unit": privacy["unit"]}
     if privacy.get("noise_generator") != SECURE:
-        return Finding(
+        return GateFinding(
             False,
             "its noise was seeded, as usual in a simulation: who has the seed can take the noise"
             " away again, so its epsilon protects nobody. Train with seed=null",
             values,
         )
     most = min(limit, epsilon_at_most)
-    return Finding(
+    return GateFinding(
         epsilon <= most, f"epsilon {epsilon:.3g} for one {privacy['unit']}, of {most:g}", values
     )
 
 
-def licence(licence: str, allowed: Collection[str]) -> Finding:
+def licence(licence: str, allowed: Collection[str]) -> GateFinding:
     """The licence (an SPDX identifier) is one of those allowed."""
     verb = "is" if licence in allowed else "is not"
-    return Finding(
+    return GateFinding(
         licence in allowed, f"{licence} {verb} among the allowed", {"allowed": sorted(allowed)}
     )
 
 
 def requires(
     needed: Collection[Mapping[str, str]], in_production: Callable[[str, str], str | None]
-) -> Finding:
+) -> GateFinding:
     """Each component that it needs is in production, in this very version.
 
     ``in_production`` gives the digest that production has of a kind and a name, None for nothing.
@@ -57,5 +57,7 @@ def requires(
         if in_production(one["kind"], one["name"]) != one["digest"]
     ]
     if missing:
-        return Finding(False, f"not in production: {', '.join(missing)}")
-    return Finding(True, f"all {len(needed)} are in production" if needed else "nothing is needed")
+        return GateFinding(False, f"not in production: {', '.join(missing)}")
+    return GateFinding(
+        True, f"all {len(needed)} are in production" if needed else "nothing is needed"
+    )

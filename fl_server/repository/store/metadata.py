@@ -45,7 +45,7 @@ BINS_BITS = 4
 _ONLINE = (Snapshot.type, Timestamp.type)
 _SERIALIZER = JSONSerializer(compact=True, validate=False)
 
-Clock = Callable[[], datetime]
+UtcClock = Callable[[], datetime]
 """The present time, with its zone."""
 
 
@@ -69,7 +69,7 @@ class SignedFolder(Repository):
     """
 
     def __init__(
-        self, folder: Path, keys: KeyRing, expiry_days: Mapping[str, float], clock: Clock
+        self, folder: Path, keys: KeyRing, expiry_days: Mapping[str, float], clock: UtcClock
     ) -> None:
         self._folder = folder / "metadata"
         self.keys, self._expiry_days, self._clock = keys, expiry_days, clock

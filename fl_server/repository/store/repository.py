@@ -27,9 +27,9 @@ from tuf.api.metadata import TargetFile
 
 from fl_common.components.description import (
     Component,
-    Entry,
     Kind,
     Stage,
+    StageEntry,
     check_manifest,
     target_path,
 )
@@ -37,7 +37,7 @@ from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
 from fl_common.files import locked, sha256_of, write_whole
 from fl_server.repository.store.contents import described, keep_content
 from fl_server.repository.store.keys import KeyRing
-from fl_server.repository.store.metadata import GATES, Clock, SignedFolder, Signers
+from fl_server.repository.store.metadata import GATES, SignedFolder, Signers, UtcClock
 from fl_server.repository.store.statements import (
     STATEMENT_TYPE,
     Event,
@@ -53,7 +53,7 @@ FORMER_KEYS = "x-former-keys"
 
 
 @dataclass(frozen=True)
-class Settings:
+class RepositorySettings:
     """``expiry_days`` of each role's signatures, and how long one writer waits for another."""
 
     expiry_days: Mapping[str, float]
@@ -69,7 +69,9 @@ class ComponentRepository:
             second writer that holds the lock too long.
     """
 
-    def __init__(self, folder: Path, keys: KeyRing, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, folder: Path, keys: KeyRing, settings: RepositorySettings, clock: UtcClock
+    ) -> None:
         self.folder, self._settings, self._clock = folder, settings, clock
         self.signed = SignedFolder(folder, keys, settings.expiry_days, clock)
 
@@ -178,13 +180,13 @@ class ComponentRepository:
                 len(component.manifest), {"sha256": component.digest}, path, {"custom": custom}
             )
 
-    def entry(self, kind: Kind, name: str, stage: Stage) -> Entry | None:
+    def entry(self, kind: Kind, name: str, stage: Stage) -> StageEntry | None:
         """What ``stage`` has under this name."""
         path = target_path(kind, name, stage)
         target = self.signed.targets(self.signed.bin_of(stage, path)).targets.get(path)
         return self._entry(stage, target) if target else None
 
-    def entries(self, stage: Stage) -> list[Entry]:
+    def entries(self, stage: Stage) -> list[StageEntry]:
         """Everything that ``stage`` has, in the order of kind and name."""
         targets = [
             target
@@ -264,14 +266,14 @@ class ComponentRepository:
                 )
         write_whole(path, component.digest.encode())
 
-    def _entry(self, stage: Stage, target: TargetFile) -> Entry:
+    def _entry(self, stage: Stage, target: TargetFile) -> StageEntry:
         _, kind, name = target.path.removesuffix(".json").split("/")
         digest = target.hashes["sha256"]
         path = self._manifest_path(stage, Kind(kind), name, digest)
         custom = target.custom
         component = self._read_manifest(path, digest)
         event, percent = custom["event"], custom.get("canary_percent")
-        return Entry(stage, component, event, custom["retired"], percent)
+        return StageEntry(stage, component, event, custom["retired"], percent)
 
     def _manifest_path(self, stage: Stage, kind: Kind, name: str, digest: str) -> Path:
         return self.folder / "targets" / stage / kind / f"{digest}.{name}.json"

@@ -15,20 +15,20 @@ from typing import Any
 from fl_common.components.description import Component
 from fl_common.errors import RunFailed
 from fl_server.cloud.certificates import make_site_key
-from fl_server.cloud.children import Restarting
+from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import LOOPBACK, CloudHome
-from fl_server.cloud.serving import Front, Settings, make_own
+from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.app import FederatedRun
 from simulate.engines.deployment.model import Served, read_served
 
-_RESTARTING = Restarting(1.0, 30.0)
+_RESTARTING = RestartPolicy(1.0, 30.0)
 _DAYS = 30.0
 _TICK_S = 0.1
 
 
 @dataclass(frozen=True)
-class Fleet:
+class ProcessFleet:
     """What each site's process needs: its windows and trainer (as YAML), and the shared ledger.
 
     ``model`` is the name of the run's model in ``repository``.
@@ -46,7 +46,7 @@ class Fleet:
 class Deployment:
     """Running processes; the site at each position has a folder of its own."""
 
-    front: Front
+    front: PublicEndpoint
     sites: list[Path]
     engine: Mapping[str, Any]
 
@@ -82,18 +82,18 @@ class Deployment:
 
 
 @contextmanager
-def deployed(fleet: Fleet, engine: Mapping[str, Any], folder: Path) -> Iterator[Deployment]:
+def deployed(fleet: ProcessFleet, engine: Mapping[str, Any], folder: Path) -> Iterator[Deployment]:
     """Real processes for ``fleet``, which end with this; their files are in ``folder``."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("flwr").setLevel(logging.ERROR)
     home = CloudHome(folder.absolute())
     make_own(home, LOOPBACK, _DAYS)
     front_port, superlink_port = _free_port(), _free_port()
-    settings = Settings(
+    settings = ServerSettings(
         *(home, f"{LOOPBACK[1]}:{front_port}", superlink_port, home.public),
         *(engine["largest_message_bytes"], _RESTARTING, fleet.repository.folder.absolute()),
     )
-    with Front(settings, threading.Event()) as front:
+    with PublicEndpoint(settings, threading.Event()) as front:
         sites = []
         for position in range(fleet.sites):
             file = _describe(fleet, engine, home, position, f"localhost:{front_port}")
@@ -105,7 +105,7 @@ def deployed(fleet: Fleet, engine: Mapping[str, Any], folder: Path) -> Iterator[
 
 
 def _describe(
-    fleet: Fleet, engine: Mapping[str, Any], home: CloudHome, position: int, server: str
+    fleet: ProcessFleet, engine: Mapping[str, Any], home: CloudHome, position: int, server: str
 ) -> Path:
     """The file that the process of the site at ``position`` reads."""
     folder = home.folder / "sites" / f"{position:03d}"

@@ -18,7 +18,7 @@ from fl_client.components.poll import Poller
 from fl_client.components.targets import model_file
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_client.node.configuration import read_config
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
@@ -60,7 +60,7 @@ class Serving:
         box = read_config(None, [])
         self._folder, self._name, self._recording = folder, node["model"], recording
         self._engine_node, self._seen = box["engine"], ""
-        self._slot = Slot(folder / SLOTS / MODEL)
+        self._slot = ModelSlot(folder / SLOTS / MODEL)
         self._reader = Reader(
             *(folder / "repository", node["source"], Path(node["root"]).read_bytes()),
             Limits(**box["components"]["limits"]),

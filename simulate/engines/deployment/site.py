@@ -45,14 +45,14 @@ def _recording(given: dict[str, Any]) -> tuple[Task, Windows]:
 
 def _answering(given: dict[str, Any]) -> Any:
     """In the trainer's process: the app of the simulated fleet, as the site at one position."""
-    from fl_client.federation.reply_cache import KeptAnswers
-    from fl_client.federation.responder import Answering
+    from fl_client.federation.reply_cache import ReplyCache
+    from fl_client.federation.responder import Responder
     from simulate.build import build_site_app
 
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     app = build_site_app(given["world"], given["trainer"], Path(given["ledger"]))
-    kept = KeptAnswers(Path(given["folder"]) / "answers", _RUNS_KEPT)
-    return Answering(app, kept, {"partition-id": given["position"]})
+    kept = ReplyCache(Path(given["folder"]) / "answers", _RUNS_KEPT)
+    return Responder(app, kept, {"partition-id": given["position"]})
 
 
 if __name__ == "__main__":

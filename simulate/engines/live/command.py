@@ -5,7 +5,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from rich.text import Text
 from fl_client.inference.onnx_model import OnnxModel
 from fl_client.inference.task_checks import check_for_task
 from fl_client.node.status import read_status
+from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import write_whole
 from fl_common.vocabulary import Task
@@ -31,7 +32,6 @@ from simulate.home import Home
 from simulate.report.wording import counted
 from simulate.world import World
 
-Config = Mapping[str, Any]
 INTERRUPTED = 130
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,40}", re.ASCII)
 

@@ -26,7 +26,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Playing:
+class Playback:
     """What is played to one ``box``, and the file that keeps how far that has got.
 
     ``messages`` are those from a stamp on, in nanoseconds since 1970, without end.
@@ -69,7 +69,7 @@ def play(config: Mapping[str, Any]) -> None:
     kept.mkdir(parents=True, exist_ok=True)
     rows = config["readings_per_message"]
     plays = [
-        Playing(box, partial(_recorded, world, position, rows), kept / f"{box}.ns")
+        Playback(box, partial(_recorded, world, position, rows), kept / f"{box}.ns")
         for position, box in enumerate(boxes)
     ]
     asyncio.run(_until_stopped(plays, config))
@@ -82,7 +82,7 @@ def _recorded(world: World, position: int, rows: int, begin_ns: int) -> Iterator
     return messages(recordings_of(person, 0, task), task, slicing_of(task), rows, begin_ns)
 
 
-async def _until_stopped(plays: Sequence[Playing], config: Mapping[str, Any]) -> None:
+async def _until_stopped(plays: Sequence[Playback], config: Mapping[str, Any]) -> None:
     playing = asyncio.gather(*(_patiently(one, config) for one in plays))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
@@ -90,7 +90,7 @@ async def _until_stopped(plays: Sequence[Playing], config: Mapping[str, Any]) ->
         await playing
 
 
-async def _patiently(playing: Playing, config: Mapping[str, Any]) -> None:
+async def _patiently(playing: Playback, config: Mapping[str, Any]) -> None:
     """Play on and on; where the broker is away, from what it had last."""
     while True:
         try:
@@ -100,7 +100,7 @@ async def _patiently(playing: Playing, config: Mapping[str, Any]) -> None:
             await asyncio.sleep(config["retry_s"])
 
 
-async def _one(playing: Playing, config: Mapping[str, Any]) -> None:
+async def _one(playing: Playback, config: Mapping[str, Any]) -> None:
     broker, began_s = config["broker"], time.time()
     begin_ns = playing.begin(time.time_ns(), config["past_s"])
     async with aiomqtt.Client(

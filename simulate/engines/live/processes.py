@@ -18,7 +18,7 @@ from typing import Any, Self
 from omegaconf import OmegaConf
 
 from fl_client.home import MODEL, RECORD, SLOTS
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from fl_client.node.status import read_status
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.vocabulary import Task
@@ -51,7 +51,7 @@ def find_mosquitto() -> str:
 def write_node(folder: Path, name: str, task: Task, step: int, port: int, model: Path) -> Path:
     """The folder of a node, ready to run: its configuration, and ``model`` in its slot."""
     home = folder.absolute() / name
-    slot = Slot(home / SLOTS / MODEL)
+    slot = ModelSlot(home / SLOTS / MODEL)
     slot.activate(slot.place(model))
     channels = [
         {"name": channel, "field": f"v.{column}", "unit": unit}
