@@ -1,1 +1,94 @@
-"""Aggregators: from the updates of one round to their mean change."""
+"""From the updates of one round to their mean change: the protocol of an aggregator.
+
+An aggregator starts one fold a round. Each update is checked as a whole before any of it counts,
+so a site whose update is unusable is left out and can't poison the others. The result is a change
+of parameters; ``fl_server.optimisers`` turns it into the next global parameters.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from fl_common.errors import JoinTheDotsError, RunFailed
+from fl_common.vocabulary import LocalUpdate, Parameters
+
+_BLOCK = 1 << 16
+"""Entries worked on at once: keeps the float64 copies of a large array within 512 KiB."""
+
+_LARGEST_WEIGHT = 2.0**53
+"""Counts up to here are exact in float64; within it and its inverse no weighted sum overflows."""
+
+
+class BadUpdate(JoinTheDotsError):
+    """An update that can't be counted: the site is left out of the round."""
+
+    def __init__(self, site: str, reason: str) -> None:
+        super().__init__(f"update of site {site} left out: {reason}")
+        self.site, self.reason = site, reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.site, self.reason)
+
+
+class Fold(Protocol):
+    """The updates of one round so far."""
+
+    @property
+    def count(self) -> int:
+        """Updates counted so far."""
+        ...
+
+    def add(self, update: LocalUpdate) -> None:
+        """Count ``update``.
+
+        Raises:
+            BadUpdate: it can't be used; the fold is as it was before.
+        """
+        ...
+
+    def result(self) -> Parameters:
+        """The mean change, float32, with the names and shapes of the global parameters.
+
+        Raises:
+            RunFailed: no update was counted.
+        """
+        ...
+
+
+class Aggregator(Protocol):
+    """A rule that makes one change out of many. Holds configuration only, no state of a round."""
+
+    def start(self, parameters: Parameters) -> Fold:
+        """An empty fold for changes of ``parameters``, of which only names and shapes are read."""
+        ...
+
+
+def check_update(update: LocalUpdate, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raise BadUpdate unless ``update`` can be counted among changes of these names and shapes.
+
+    It must have exactly these arrays, float32 and finite, and a usable weight.
+    """
+    if not 1 / _LARGEST_WEIGHT <= update.weight <= _LARGEST_WEIGHT:
+        raise BadUpdate(update.site, f"its weight {update.weight} is no usable number above 0")
+    if update.delta.keys() != shapes.keys():
+        odd = ", ".join(sorted(update.delta.keys() ^ shapes.keys()))
+        raise BadUpdate(update.site, f"arrays missing or unknown: {odd[:200]}")
+    for name, array in update.delta.items():
+        if array.shape != shapes[name]:
+            raise BadUpdate(update.site, f"{name} has shape {array.shape}, not {shapes[name]}")
+        if array.dtype != np.float32:
+            raise BadUpdate(update.site, f"{name} is {array.dtype}, not float32")
+        if not np.isfinite(array).all():
+            raise BadUpdate(update.site, f"{name} is not finite everywhere")
+
+
+def blocks(size: int) -> Iterator[slice]:
+    """Slices of ``size`` entries whose float64 copies stay within 512 KiB."""
+    return (slice(start, start + _BLOCK) for start in range(0, size, _BLOCK))
+
+
+def check_any(count: int) -> None:
+    """Raise RunFailed where no update was counted."""
+    if count == 0:
+        raise RunFailed("no site sent a usable update in this round, so there is no mean change")

@@ -19,14 +19,8 @@ from fl_common.plan import Privacy, RunPlan
 from fl_common.privacy.noise import RepeatDetector, check_standard_normal, system_normals
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import Doubles, Floats, LocalUpdate, Parameters
-from fl_server.aggregation.mean import (
-    Aggregator,
-    BadUpdate,
-    Fold,
-    WeightedMean,
-    WeightedSum,
-    divided,
-)
+from fl_server.aggregation import Aggregator, BadUpdate, Fold
+from fl_server.aggregation.mean import WeightedMean, WeightedSum, divided
 from fl_server.rounds.sampling import PoissonSampling, Sampling, entropy
 
 _LEEWAY = 1 + 1e-3

@@ -1,1 +1,80 @@
-"""Server optimisers: from the mean change of a round to the next global parameters."""
+"""From the mean change of a round to the next global parameters: pure functions.
+
+The mean change stands for a negative gradient (Reddi et al. 2021, "Adaptive Federated
+Optimization", algorithm 2). Each optimiser is a frozen value; what it remembers between rounds is
+a state of named slots, each shaped like the parameters, so that a checkpoint stores any of them
+alike. Everything is float32. A step that leaves the numbers of float32 raises RunFailed.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from fl_common.errors import RunFailed
+from fl_common.params import is_finite
+from fl_common.vocabulary import Parameters
+from fl_server.checks import check_number
+
+State = Mapping[str, Parameters]
+"""Named slots of an optimiser; empty for one that remembers nothing."""
+
+
+class ServerOptimiser(Protocol):
+    """Applies mean changes to global parameters."""
+
+    def initial(self, parameters: Parameters) -> State:
+        """The state before the first round."""
+        ...
+
+    def step(
+        self, parameters: Parameters, delta: Parameters, state: State
+    ) -> tuple[Parameters, State]:
+        """The next parameters and state; the arguments are left as they are.
+
+        Raises:
+            RunFailed: the step overflows float32.
+        """
+        ...
+
+
+def checked(parameters: Parameters, state: State) -> tuple[Parameters, State]:
+    """Both as arrays (numpy makes scalars of arrays without axes), if they are finite."""
+    if not all(is_finite(part) for part in (parameters, *state.values())):
+        raise RunFailed(
+            "the server optimiser's step overflowed: the mean change of this round is too large"
+            " (lower strategy.optimiser.learning_rate or training.learning_rate)"
+        )
+    return _arrays(parameters), {slot: _arrays(part) for slot, part in state.items()}
+
+
+def _arrays(parameters: Parameters) -> Parameters:
+    return {name: np.asarray(x) for name, x in parameters.items()}
+
+
+def quiet() -> np.errstate:
+    """Overflow is found by ``checked``; numpy need not warn of it as well."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def filled(parameters: Parameters, value: float) -> Parameters:
+    """Parameters of the same names and shapes, all of ``value``, float32."""
+    return {name: np.full(x.shape, value, dtype=np.float32) for name, x in parameters.items()}
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise InvalidConfiguration unless ``value`` is finite and above 0."""
+    check_number(
+        f"strategy.optimiser.{name}",
+        value,
+        lambda number: 0 < number < math.inf,
+        "must be a finite number above 0",
+    )
+
+
+def check_decay(name: str, value: float) -> None:
+    """Raise InvalidConfiguration unless ``value`` lies in [0, 1)."""
+    check_number(
+        f"strategy.optimiser.{name}", value, lambda number: 0 <= number < 1, "must lie in [0, 1)"
+    )

@@ -22,7 +22,7 @@ import numpy as np
 
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Floats, Parameters
-from fl_server.optimisers.adaptive import State
+from fl_server.optimisers import State
 
 _MAGIC = b"JTDCKPT\n"
 _FORMAT = 1

@@ -20,9 +20,9 @@ from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
-from fl_server.aggregation.mean import Aggregator, BadUpdate, Fold
+from fl_server.aggregation import Aggregator, BadUpdate, Fold
 from fl_server.aggregation.private_sum import PrivateSum, check_site_level, start_fold
-from fl_server.optimisers.adaptive import ServerOptimiser, State
+from fl_server.optimisers import ServerOptimiser, State
 from fl_server.rounds.accounting import SPENDS_NOTHING, SpendTally
 from fl_server.rounds.comparison import Comparison, Incumbent
 from fl_server.rounds.evaluation import SiteMetrics, evaluate_on_sites

@@ -10,7 +10,7 @@ from fl_common.compression.quantisation import Compression
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, epsilon_of
 from fl_server.build import FleetFacts, build_plan
-from fl_server.optimisers.adaptive import FedAvg, FedAvgM
+from fl_server.optimisers.averaging import FedAvg, FedAvgM
 from models import tasks
 from tests.conf.test_compose import CONF, composed
 

@@ -9,19 +9,21 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from fl_common.vocabulary import LocalUpdate
-from fl_server.aggregation import mean as aggregation
-from fl_server.optimisers import adaptive as optimisers
+from fl_server.aggregation.mean import WeightedMean
+from fl_server.aggregation.robust import CoordinateMedian, TrimmedMean
+from fl_server.optimisers.adaptive import FedAdam, FedYogi
+from fl_server.optimisers.averaging import FedAvg, FedAvgM
 from fl_server.rounds.sampling import ClientSampling
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EXPECTED = {
-    "fedavg": (aggregation.WeightedMean, optimisers.FedAvg),
-    "fedavgm": (aggregation.WeightedMean, optimisers.FedAvgM),
-    "fedadam": (aggregation.WeightedMean, optimisers.FedAdam),
-    "fedyogi": (aggregation.WeightedMean, optimisers.FedYogi),
-    "fedprox": (aggregation.WeightedMean, optimisers.FedAvg),
-    "trimmed_mean": (aggregation.TrimmedMean, optimisers.FedAvg),
-    "median": (aggregation.CoordinateMedian, optimisers.FedAvg),
+    "fedavg": (WeightedMean, FedAvg),
+    "fedavgm": (WeightedMean, FedAvgM),
+    "fedadam": (WeightedMean, FedAdam),
+    "fedyogi": (WeightedMean, FedYogi),
+    "fedprox": (WeightedMean, FedAvg),
+    "trimmed_mean": (TrimmedMean, FedAvg),
+    "median": (CoordinateMedian, FedAvg),
 }
 
 

@@ -8,13 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fl_common.vocabulary import LocalUpdate, Parameters
-from fl_server.aggregation.mean import (
-    Aggregator,
-    BadUpdate,
-    CoordinateMedian,
-    TrimmedMean,
-    WeightedMean,
-)
+from fl_server.aggregation import Aggregator, BadUpdate
+from fl_server.aggregation.mean import WeightedMean
+from fl_server.aggregation.robust import CoordinateMedian, TrimmedMean
 
 VALUES = st.floats(-1e6, 1e6, width=32)
 WEIGHTS = st.floats(0.01, 1000.0)

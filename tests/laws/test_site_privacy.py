@@ -14,7 +14,7 @@ from fl_common.plan import Instruction
 from fl_common.privacy.accounting import epsilon_of
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
-from fl_server.aggregation.mean import BadUpdate
+from fl_server.aggregation import BadUpdate
 from fl_server.aggregation.private_sum import PrivateSum
 from fl_server.build import FleetFacts, build_plan
 from fl_server.rounds.sampling import PoissonSampling

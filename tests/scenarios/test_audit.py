@@ -18,7 +18,7 @@ from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, calibrate_noise
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, Windows
 from fl_server.aggregation.mean import WeightedMean
-from fl_server.optimisers.adaptive import FedAvg
+from fl_server.optimisers.averaging import FedAvg
 from fl_server.rounds.sampling import ClientSampling
 from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of

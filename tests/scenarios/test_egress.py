@@ -24,7 +24,7 @@ from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
 from fl_common.wire import messages as wire
 from fl_server.aggregation.mean import WeightedMean
-from fl_server.optimisers.adaptive import FedAvg
+from fl_server.optimisers.averaging import FedAvg
 from fl_server.rounds.sampling import ClientSampling
 from fl_server.rounds.strategy import Federation
 from simulate.__main__ import main

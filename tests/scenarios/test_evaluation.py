@@ -15,7 +15,7 @@ from fl_client.site.participation import Participation, Site, any_plan
 from fl_common.plan import Privacy, RunPlan
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_server.aggregation.mean import WeightedMean
-from fl_server.optimisers.adaptive import FedAvg
+from fl_server.optimisers.averaging import FedAvg
 from fl_server.rounds.app import FederatedRun
 from fl_server.rounds.evaluation import SiteMetrics, evaluate_on_sites
 from fl_server.rounds.exchange import Deadlines

@@ -21,7 +21,7 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, Windows
 from fl_server.aggregation.mean import WeightedMean
-from fl_server.optimisers.adaptive import FedAvgM
+from fl_server.optimisers.averaging import FedAvgM
 from fl_server.rounds.app import FederatedRun, build_server_app
 from fl_server.rounds.sampling import ClientSampling
 from fl_server.rounds.strategy import Federation, RoundReport

@@ -23,7 +23,7 @@ from fl_common.privacy.accounting import Spend, epsilon_of
 from fl_common.privacy.site_level import WHOLE_SITE
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_server.aggregation.mean import WeightedMean
-from fl_server.optimisers.adaptive import FedAvgM
+from fl_server.optimisers.averaging import FedAvgM
 from fl_server.rounds.app import FederatedRun, build_server_app
 from fl_server.rounds.sampling import PoissonSampling
 from fl_server.rounds.strategy import Federation, RoundReport

@@ -7,14 +7,12 @@ import pytest
 
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.vocabulary import Floats, LocalUpdate, Parameters
-from fl_server.aggregation.mean import (
-    Aggregator,
-    BadUpdate,
-    CoordinateMedian,
-    TrimmedMean,
-    WeightedMean,
-)
-from fl_server.optimisers.adaptive import FedAdam, FedAvg, ServerOptimiser
+from fl_server.aggregation import Aggregator, BadUpdate
+from fl_server.aggregation.mean import WeightedMean
+from fl_server.aggregation.robust import CoordinateMedian, TrimmedMean
+from fl_server.optimisers import ServerOptimiser
+from fl_server.optimisers.adaptive import FedAdam
+from fl_server.optimisers.averaging import FedAvg
 
 AGGREGATORS: list[Aggregator] = [WeightedMean(), TrimmedMean(share=0.2), CoordinateMedian()]
 MEGABYTE = 2**20

@@ -6,7 +6,9 @@ import pytest
 
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.vocabulary import Parameters
-from fl_server.optimisers.adaptive import FedAdam, FedAvg, FedAvgM, FedYogi, ServerOptimiser
+from fl_server.optimisers import ServerOptimiser
+from fl_server.optimisers.adaptive import FedAdam, FedYogi
+from fl_server.optimisers.averaging import FedAvg, FedAvgM
 
 ADAPTIVE = {"learning_rate": 0.1, "beta1": 0.9, "beta2": 0.99, "tau": 1e-3}
 OPTIMISERS: list[ServerOptimiser] = [

@@ -14,16 +14,12 @@ from fl_common.plan import Privacy
 from fl_common.privacy.noise import RepeatDetector
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
+from fl_server.aggregation import Aggregator, BadUpdate
 from fl_server.aggregation import private_sum as site_privacy
-from fl_server.aggregation.mean import (
-    Aggregator,
-    BadUpdate,
-    CoordinateMedian,
-    TrimmedMean,
-    WeightedMean,
-)
+from fl_server.aggregation.mean import WeightedMean
 from fl_server.aggregation.private_sum import PrivateSum, moved_clip_norm
-from fl_server.optimisers.adaptive import FedAvg
+from fl_server.aggregation.robust import CoordinateMedian, TrimmedMean
+from fl_server.optimisers.averaging import FedAvg
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation
 from tests import samples
