@@ -46,7 +46,7 @@ from models.export import export_onnx
 from models.lineage import Lineage
 from models.nets import build_net
 from models.tasks import wearables
-from tests.repositories import Quiet, serving
+from tests.support.repositories import Quiet, serving
 
 _NAME = "model"
 _AROUND = 9

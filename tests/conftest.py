@@ -12,7 +12,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from fl_common.components.reader import Reader
-    from tests.repositories import World
+    from tests.support.repositories import World
 
 # Read by these libraries when they are imported, which happens after this file is.
 os.environ.update(
@@ -62,7 +62,7 @@ def loggers_that_speak() -> Iterator[None]:
 @pytest.fixture
 def world(tmp_path: Path) -> "World":
     """A new component repository in ``tmp_path``."""
-    from tests.repositories import World
+    from tests.support.repositories import World
 
     world = World(tmp_path)
     world.created()
@@ -72,7 +72,7 @@ def world(tmp_path: Path) -> "World":
 @pytest.fixture
 def site(world: "World") -> "Iterator[Reader]":
     """A site's reader of ``world``, over HTTP."""
-    from tests.repositories import Quiet, serving
+    from tests.support.repositories import Quiet, serving
 
     with serving(partial(Quiet, directory=str(world.place))) as address:
         yield world.reader(address)

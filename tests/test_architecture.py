@@ -11,7 +11,7 @@ from statistics import median
 
 import pytest
 
-from tests.sources import PACKAGES, ROOT, Source, sources
+from tests.support.sources import PACKAGES, ROOT, Source, sources
 
 MAY_IMPORT = {
     "conf": set[str](),

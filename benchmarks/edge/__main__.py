@@ -24,8 +24,8 @@ from benchmarks.edge.page import to_markdown
 from benchmarks.edge.sensor import Message, Sensor, json_message, raw_message, windows_in
 from benchmarks.environments import ROOT
 from benchmarks.machine import facts
-from tests.mosquitto import Mosquitto
-from tests.nodes import NodeProcess, node, place_model, wait_for
+from tests.support.mosquitto import Mosquitto
+from tests.support.nodes import NodeProcess, node, place_model, wait_for
 
 FORMS: dict[str, tuple[str, int, Message]] = {
     "raw, 16 readings in a message": ("wearables_raw", 16, raw_message(16)),

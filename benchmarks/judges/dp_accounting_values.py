@@ -38,7 +38,7 @@ def _epsilon(accountant: dp_accounting.PrivacyAccountant, event: dp_accounting.D
 
 
 def main() -> None:
-    """Write the judge's epsilons for tests/unit/test_judged_accounting.py."""
+    """Write the judge's epsilons for tests/unit/fl_common/privacy/test_judged_accounting.py."""
     rows = [
         {
             "noise_multiplier": noise,

@@ -1,13 +1,14 @@
 """Every option of every configuration group can be chosen, alone, on the command line."""
 
 from functools import cache
-from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from tests.support.sources import ROOT
+
+CONF = ROOT / "conf"
 OPTIONS = sorted(
     f"{path.parent.relative_to(CONF).as_posix()}={path.stem}"
     for path in CONF.rglob("*.yaml")

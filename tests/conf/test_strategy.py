@@ -1,7 +1,5 @@
 """Each file of conf/strategy is a complete strategy that can be built."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
@@ -14,8 +12,9 @@ from fl_server.aggregation.robust import CoordinateMedian, TrimmedMean
 from fl_server.optimisers.adaptive import FedAdam, FedYogi
 from fl_server.optimisers.averaging import FedAvg, FedAvgM
 from fl_server.rounds.sampling import ClientSampling
+from tests.support.sources import ROOT
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = ROOT / "conf"
 EXPECTED = {
     "fedavg": (WeightedMean, FedAvg),
     "fedavgm": (WeightedMean, FedAvgM),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from tests.sources import ROOT
+from tests.support.sources import ROOT
 
 BASE = "debian:bookworm-slim"
 _PATIENCE_S = 60.0

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.containers.engine import Engine
-from tests.sources import ROOT
+from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.timeout(1800)  # the first one waits for the images
 IMAGES = ("edge", "cloud", "broker", "player")

@@ -22,8 +22,8 @@ from fl_client.inference.server import InferenceServer
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats
-from tests.engines import engine_on
-from tests.model_files import doubler, published, slot_with
+from tests.support.engines import engine_on
+from tests.support.model_files import doubler, published, slot_with
 
 CLIENT = ROOT / "benchmarks" / "judges" / "open_inference_client.py"
 

@@ -14,8 +14,8 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Kind, Stage
 from fl_server.repository.__main__ import main
-from tests.model_files import published
-from tests.repositories import World
+from tests.support.model_files import published
+from tests.support.repositories import World
 
 ORIGIN = "https://github.com/snakers4/silero-vad"
 

@@ -14,9 +14,9 @@ from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.stacked import local_round
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
-from tests import samples
-from tests.local_training import local_task, own_net, train
-from tests.trainers import MAKERS, MLP, PRIVACIES, QUIET, TRAINERS, assert_close, cohort
+from tests.support import samples
+from tests.support.local_training import local_task, own_net, train
+from tests.support.trainers import MAKERS, MLP, PRIVACIES, QUIET, TRAINERS, assert_close, cohort
 
 
 def corrupt(task: LocalTask, fault: str) -> LocalTask:

@@ -14,10 +14,10 @@ from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.stacked import backend as ways
 from fl_common.privacy.accounting import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
-from tests import samples
-from tests.local_training import train
-from tests.trainers import MLP, PRIVACIES, QUIET, TRAINERS, assert_close, cohort, updates
-from tests.unit.net_examples import EXAMPLES, NAMES, spec_of
+from tests.support import samples
+from tests.support.local_training import train
+from tests.support.trainers import MLP, PRIVACIES, QUIET, TRAINERS, assert_close, cohort, updates
+from tests.unit.models.net_examples import EXAMPLES, NAMES, spec_of
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "sgd": {},

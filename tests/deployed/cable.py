@@ -6,11 +6,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tests.proxy import Proxy
+from tests.support.proxy import Proxy
 
 
 class Cable:
-    """Passes on what reaches ``port``, as ``tests.proxy`` does."""
+    """Passes on what reaches ``port``, as ``tests.support.proxy`` does."""
 
     def __init__(self, target: int) -> None:
         self._loop = asyncio.new_event_loop()

@@ -21,8 +21,8 @@ from fl_client.ledger.ledger import Ledger
 from fl_common.vocabulary import Task
 from fl_server.cloud import commands
 from fl_server.cloud.build import read_config
-from tests.samples import TASK
-from tests.sources import ROOT
+from tests.support.samples import TASK
+from tests.support.sources import ROOT
 
 PATIENCE_S = 400.0
 PACE = {

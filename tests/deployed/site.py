@@ -31,7 +31,7 @@ from fl_client.site.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask
 from fl_common.vocabulary import Floats, LocalUpdate, Refusal
 from fl_common.wire import messages as wire
-from tests.samples import windows
+from tests.support.samples import windows
 
 
 class SmallSteps:

@@ -12,7 +12,7 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_server.repository.__main__ import main as repository_main
 from fl_server.repository.build import build_repository, default_keys, load_configuration
 from tests.deployed.fleet import Cloud, TestSite, until
-from tests.samples import TASK
+from tests.support.samples import TASK
 
 pytestmark = pytest.mark.timeout(600)
 COUNTS = (5000, 4500, 300, 100)

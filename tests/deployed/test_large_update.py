@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.deployed.fleet import Cloud, TestSite
-from tests.sources import ROOT
+from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.timeout(900)
 _STATED = re.compile(r"^\| (runner|SuperLink|link|trainer) \| (\d+) MiB \|$", re.MULTILINE)

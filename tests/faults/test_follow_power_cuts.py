@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.repositories import World
-from tests.sites import released, site
+from tests.support.repositories import World
+from tests.support.sites import released, site
+from tests.support.sources import ROOT
 
 CHILD = '''
 import json, os, shutil, signal, sys
 from pathlib import Path
 import numpy, onnxruntime
-from tests.repositories import World
-from tests.sites import site
+from tests.support.repositories import World
+from tests.support.sites import site
 
 folder, most = Path(sys.argv[1]), int(sys.argv[2])
 
@@ -77,7 +78,6 @@ for step in range(1, most):
         break
 '''
 MOST_STEPS = 200
-ROOT = Path(__file__).parents[2]
 
 
 def lives(folder: Path) -> list[tuple[int, object, list[object]]]:

@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 from fl_client.store.database import open_store
-from tests.edge import PATIENCE, Publisher, balanced, broker_of, payload, publish
-from tests.edge_process import Working, sense
-from tests.mosquitto import Mosquitto
+from tests.support.edge import PATIENCE, Publisher, balanced, broker_of, payload, publish
+from tests.support.edge_process import Working, sense
+from tests.support.mosquitto import Mosquitto
 
 KILLS, EACH, MALFORMED = 50, 60, 3
 
@@ -53,7 +53,7 @@ def wait_for_more_than(folder: Path, number: int) -> int:
 def test_killed_fifty_times_at_random_instants(tmp_path: Path) -> None:
     chance = random.Random(5)
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.edge_process"])
+    processes.set_forkserver_preload(["tests.support.edge_process"])
     with Mosquitto(tmp_path / "broker") as mosquitto:
         # The session is there before the sensors send: the broker keeps what nobody has fetched.
         node = Working(tmp_path, broker_of(mosquitto.port, in_flight=20))

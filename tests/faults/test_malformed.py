@@ -20,8 +20,8 @@ from fl_client.sensors.intake import AnnotationTopic, Delivery, Intake
 from fl_client.sensors.sensor import Channel, Sensor
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool
-from tests.edge import NOW, TASK, Node, Publisher, balanced, broker_of, payload
-from tests.mosquitto import Mosquitto
+from tests.support.edge import NOW, TASK, Node, Publisher, balanced, broker_of, payload
+from tests.support.mosquitto import Mosquitto
 
 GOOD = b'{"t":1699000000000000000,"x":1,"y":2}'
 CORPUS = [

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge import Node, balanced, broker_of, publish
-from tests.mosquitto import Mosquitto
+from tests.support.edge import Node, balanced, broker_of, publish
+from tests.support.mosquitto import Mosquitto
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 from fl_client.sensors.intake import Delivery
 from fl_client.sensors.transports.mqtt.link import NotConnected, SensorLink
 from fl_common.errors import InvalidConfiguration
-from tests.disk import fill, small_disk
-from tests.edge import NOW, Node, balanced, broker_of, payload, publish
-from tests.mosquitto import Mosquitto, free_port
-from tests.proxy import Proxy
+from tests.support.disk import fill, small_disk
+from tests.support.edge import NOW, Node, balanced, broker_of, payload, publish
+from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.disk import fill, small_disk
-from tests.mosquitto import Mosquitto
-from tests.nodes import NodeProcess, World, expected_starts, node, place_model, wait_for
+from tests.support.disk import fill, small_disk
+from tests.support.mosquitto import Mosquitto
+from tests.support.nodes import NodeProcess, World, expected_starts, node, place_model, wait_for
 
 KILLS = 10
 PER_KILL = 12

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fl_common.components.description import Component, Kind, Stage
-from tests.repositories import World
+from tests.support.repositories import World
 
 
 class _Died(BaseException):

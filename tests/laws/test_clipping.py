@@ -17,8 +17,8 @@ from fl_client.training.prepared import net_for
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats, LocalUpdate, NetSpec, Windows
 from models.nets import parameters_of
-from tests import samples
-from tests.unit.net_examples import MOTION, readings, spec_of
+from tests.support import samples
+from tests.unit.models.net_examples import MOTION, readings, spec_of
 
 CLIP_NORM = 0.5
 PRIVACY = replace(

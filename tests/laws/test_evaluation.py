@@ -24,7 +24,7 @@ from fl_common.privacy.accounting import NoPrivacy, Spend, epsilon_of
 from fl_common.privacy.evaluation import SENSITIVITY, EvaluationPlan, held_out_block
 from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, ShadowCounts, Windows
 from models.nets import build_net, parameters_of
-from tests import samples
+from tests.support import samples
 
 NOISED = EvaluationPlan(noise_multiplier=2.0, loss_limit=4.0, epsilon_limit=8.0)
 DEVICE = samples.plan(samples.WINDOW_PRIVACY, seed=None, evaluation=NOISED)
@@ -228,7 +228,7 @@ def test_two_models_in_one_round_cost_twice_and_a_seeded_repetition_nothing(tmp_
 
 
 def test_a_run_that_was_charged_gives_no_exact_counts_under_another_plan(tmp_path: Path) -> None:
-    from tests.box import Box, trainer_of
+    from tests.support.box import Box, trainer_of
 
     box = Box(tmp_path, trainer_of("cohort"))
     box.sends(replace(DEVICE, evaluation=None))

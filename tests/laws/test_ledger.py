@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.privacy.accounting import Spend, epsilon_of
 from fl_common.vocabulary import Refusal
-from tests.samples import WINDOW_PRIVACY
+from tests.support.samples import WINDOW_PRIVACY
+from tests.support.sources import ROOT
 
 LIMIT, DELTA = 3.0, 1e-5
 MECHANISMS = [
@@ -65,7 +66,7 @@ DEBITS_UNTIL_KILLED = """
 import itertools, sys, time
 from pathlib import Path
 from fl_client.ledger import ledger as module
-from tests.samples import WINDOW_PRIVACY
+from tests.support.samples import WINDOW_PRIVACY
 module.epsilon_of_group = lambda *_: 0.0  # start at once: no accountant needed
 ledger = module.Ledger(Path(sys.argv[1]), time.time, "fleet")
 blocks = tuple(f"block {i}" for i in range(30))
@@ -87,7 +88,7 @@ def test_no_acknowledged_debit_is_lost_when_the_process_is_killed(tmp_path: Path
         first = 1000 * debits_before_kill
         child = subprocess.Popen(
             [sys.executable, "-c", DEBITS_UNTIL_KILLED, str(path), str(first)],
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
         )

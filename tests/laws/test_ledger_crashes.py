@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from fl_client.ledger.counter import Counter, counter_beside
 from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.errors import LedgerError
-from tests.samples import WINDOW_PRIVACY
+from tests.support.samples import WINDOW_PRIVACY
+from tests.support.sources import ROOT
 
 SLOT = 4096
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # where syncing costs nothing
@@ -186,7 +187,7 @@ def test_killed_process_leaves_a_ledger_that_goes_on(tmp_path: Path, where: str,
     path = tmp_path / "ledger.sqlite"
     child = subprocess.run(
         [sys.executable, "-c", KILLED, str(path), where, "3"],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         check=False,

@@ -16,7 +16,7 @@ from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, Spend, calibrat
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
-from tests import samples
+from tests.support import samples
 
 above_zero = st.floats(1e-6, 1e6)
 names = st.text(min_size=1, max_size=8)

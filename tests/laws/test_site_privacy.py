@@ -18,7 +18,7 @@ from fl_server.aggregation import BadUpdate
 from fl_server.aggregation.private_sum import PrivateSum
 from fl_server.build import FleetFacts, build_plan
 from fl_server.rounds.sampling import PoissonSampling
-from tests import samples
+from tests.support import samples
 
 SHAPES = {"w": (3,), "b": ()}
 EMPTY = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}

@@ -25,7 +25,7 @@ from fl_common.vocabulary import (
 )
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
-from tests.samples import WINDOW_PRIVACY, plan
+from tests.support.samples import WINDOW_PRIVACY, plan
 
 LEAVES = (LocalUpdate, Refusal, Evaluation, ShadowCounts, RunningComponents)
 HARMLESS = {str, int, float, bool, type(None), RefusalReason}

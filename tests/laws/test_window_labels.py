@@ -14,7 +14,7 @@ from fl_client.store.windows import WindowStore, read_labelled
 from fl_client.windows import SECOND, Window
 from fl_client.windows.labels import labels_of
 from fl_client.windows.split import DAY_NS, HeldOut, Labelled, Split
-from tests import windowing as toy
+from tests.support import windowing as toy
 
 LENGTH, STEP = 8 * toy.PERIOD, 4 * toy.PERIOD
 ticks = st.integers(0, 60)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fl_client.windows import SECOND, Source
-from tests import windowing as toy
-from tests.windowing import Drawn
+from tests.support import windowing as toy
+from tests.support.windowing import Drawn
 
 EXAMPLES = 40
 wild = st.lists(

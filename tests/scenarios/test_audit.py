@@ -31,7 +31,7 @@ from simulate.audit.guesses import GuessRule
 from simulate.audit.report import Audit
 from simulate.home import Home
 from simulate.world import TestSet
-from tests import samples
+from tests.support import samples
 
 RULE = GuessRule((0.9, 0.5, 0.2), 0.95)
 DELTA = 1e-5

@@ -32,7 +32,7 @@ from fl_common.wire import messages as wire
 from models.nets import build_net, parameters_of
 from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
-from tests import samples
+from tests.support import samples
 
 TRAINER = {"_target_": "fl_client.training.cohort.CohortTrainer", "memory_budget_mib": 64}
 SLICING = Slicing(step=4, longest_gap_s=0.02, lateness_s=1.0, ahead_s=60.0)

@@ -8,8 +8,8 @@ from fl_common.errors import InvalidConfiguration
 from fl_server.repository.commands.history import life
 from fl_server.repository.promotion import promote, rollback
 from fl_server.repository.store.statements import Verdict
-from tests.repositories import World
-from tests.sites import NAME, added, site
+from tests.support.repositories import World
+from tests.support.sites import NAME, added, site
 
 GATE = "interface"
 

@@ -36,8 +36,8 @@ from simulate.egress.report import Egress
 from simulate.egress.sentinels import NAMES, READINGS, UNKNOWN_LABEL, label_run
 from simulate.home import Home
 from simulate.world import TestSet
-from tests import samples
-from tests.leaks import LEAKS, Spoiler, with_field
+from tests.support import samples
+from tests.support.leaks import LEAKS, Spoiler, with_field
 
 ROUNDS = 2
 SPENT = epsilon_of([samples.WINDOW_PRIVACY.spend_per_round] * ROUNDS, 1e-5, "rdp")

@@ -25,8 +25,8 @@ from models.nets import build_net, parameters_of
 from simulate.__main__ import main
 from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
-from tests import samples
-from tests.box import trainer_of
+from tests.support import samples
+from tests.support.box import trainer_of
 
 SITES, PER_SITE = 6, 40
 NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)

@@ -24,9 +24,9 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import epsilon_of
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
-from tests import samples
-from tests.box import KINDS, Box, device_plan, trainer_of
-from tests.local_training import own_net
+from tests.support import samples
+from tests.support.box import KINDS, Box, device_plan, trainer_of
+from tests.support.local_training import own_net
 
 MODULE = {"opacus": "fl_client.training.opacus", "cohort": "fl_client.training.cohort"}
 NOISE = {"opacus": "fl_client.training.opacus", "cohort": local_round.__name__}

@@ -23,12 +23,12 @@ from fl_common.privacy.accounting import PrivacyPlan, epsilon_of
 from fl_common.vocabulary import Refusal, RefusalReason, Windows
 from simulate.__main__ import main
 from simulate.engines.loopback import LoopbackGrid
-from tests import samples
-from tests.box import KINDS, SITE, Box, device_plan, trainer_of
-from tests.disk import fill, small_disk
 from tests.scenarios.test_federation import Fleet
+from tests.support import samples
+from tests.support.box import KINDS, SITE, Box, device_plan, trainer_of
+from tests.support.disk import fill, small_disk
+from tests.support.sources import ROOT
 
-ROOT = Path(__file__).parents[2]
 SPEND = samples.WINDOW_PRIVACY.spend_per_round
 THREE = epsilon_of([SPEND] * 3, samples.WINDOW_PRIVACY.delta, "rdp")
 TIGHT = replace(samples.WINDOW_PRIVACY, epsilon_limit=THREE, windows_per_reading=1)
@@ -48,8 +48,8 @@ OTHER_PROCESS = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests import samples
-from tests.box import Box, device_plan, trainer_of
+from tests.support import samples
+from tests.support.box import Box, device_plan, trainer_of
 privacy = replace(samples.WINDOW_PRIVACY, epsilon_limit=float(sys.argv[2]), windows_per_reading=1)
 box = Box(Path(sys.argv[1]), trainer_of("cohort"))
 for round_ in (1, 2):

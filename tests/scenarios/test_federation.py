@@ -27,7 +27,7 @@ from fl_server.rounds.sampling import ClientSampling
 from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.engines.loopback import run_in_process
-from tests.samples import WINDOW_PRIVACY, plan, windows
+from tests.support.samples import WINDOW_PRIVACY, plan, windows
 
 
 class Fleet:

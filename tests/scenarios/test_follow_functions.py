@@ -20,9 +20,9 @@ from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component
 from fl_common.components.reader import Reader
 from fl_common.functions import FunctionEvent, Predicted
-from tests.repositories import World
-from tests.samples import TASK
-from tests.sites import CHANGE, FUNCTION, function_added, promote
+from tests.support.repositories import World
+from tests.support.samples import TASK
+from tests.support.sites import CHANGE, FUNCTION, function_added, promote
 
 FAULTY = f"{__name__}.Faulty"
 HEALTH = Health(windows=4, more_failures=0.1, times_slower=3.0, ends=3)

@@ -8,9 +8,9 @@ import pytest
 from fl_client.components.canary import is_canary
 from fl_client.components.health import Health
 from fl_common.components.description import Kind, Stage
-from tests.engines import windows
-from tests.repositories import World
-from tests.sites import NAME, added, promote, released, site
+from tests.support.engines import windows
+from tests.support.repositories import World
+from tests.support.sites import NAME, added, promote, released, site
 
 
 def test_a_site_takes_a_version_tries_it_and_keeps_it(world: World) -> None:

@@ -15,7 +15,7 @@ from fl_client.__main__ import main as fl_client
 from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Charge, Ledger
 from simulate.__main__ import main as simulate
-from tests import samples
+from tests.support import samples
 
 LEDGER = "ledger.sqlite"
 OF_ANOTHER_RUN = Charge(

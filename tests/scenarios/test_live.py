@@ -16,8 +16,8 @@ from fl_client.inference.onnx_model import OnnxModel
 from fl_client.inference.task_checks import probabilities
 from simulate.__main__ import main
 from simulate.world.wearables import Wearables
-from tests.mosquitto import Mosquitto
-from tests.sources import ROOT
+from tests.support.mosquitto import Mosquitto
+from tests.support.sources import ROOT
 
 PATIENCE = 300.0  # seconds
 SITES = 2

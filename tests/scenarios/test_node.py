@@ -14,8 +14,8 @@ from fl_client.home import TRAINING
 from fl_client.node.configuration import read_config
 from fl_client.node.configuration import shown as shown_config
 from fl_common.errors import InvalidConfiguration
-from tests.mosquitto import Mosquitto
-from tests.nodes import (
+from tests.support.mosquitto import Mosquitto
+from tests.support.nodes import (
     PERIOD,
     START,
     NodeProcess,
@@ -25,7 +25,7 @@ from tests.nodes import (
     place_model,
     wait_for,
 )
-from tests.sources import ROOT
+from tests.support.sources import ROOT
 
 MESSAGES = 80
 

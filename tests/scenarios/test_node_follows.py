@@ -12,12 +12,12 @@ from fl_client.inference.slots import ModelSlot
 from fl_client.node.configuration import read_config
 from fl_common.errors import InvalidConfiguration
 from models.tasks import wearables
-from tests.model_files import published
-from tests.mosquitto import Mosquitto
-from tests.nodes import World as Sensors
-from tests.nodes import expected_starts, node, wait_for
-from tests.repositories import World
-from tests.sites import function_added, promote
+from tests.support.model_files import published
+from tests.support.mosquitto import Mosquitto
+from tests.support.nodes import World as Sensors
+from tests.support.nodes import expected_starts, node, wait_for
+from tests.support.repositories import World
+from tests.support.sites import function_added, promote
 
 MESSAGES = 40
 

@@ -21,8 +21,8 @@ from fl_common.errors import InvalidConfiguration, RepositoryUnreachable, Update
 from fl_server.repository.__main__ import main
 from fl_server.repository.oci import modelpack
 from fl_server.repository.oci.registry import MANIFEST_TYPE, Login, Reference, Registry
-from tests.model_files import published
-from tests.repositories import World
+from tests.support.model_files import published
+from tests.support.repositories import World
 
 CONFIG = """version: 0.1
 log: {{level: error}}

@@ -18,8 +18,8 @@ from fl_client.node.configuration import read_config
 from fl_client.sensors import Annotation, Readings
 from fl_client.sensors.intake import Delivery
 from models.tasks import wearables
-from tests.mosquitto import Mosquitto
-from tests.sources import ROOT
+from tests.support.mosquitto import Mosquitto
+from tests.support.sources import ROOT
 
 PATIENCE_S = 120.0
 PAST_S = 60

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.sources import ROOT
+
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
     shlex.split(line, comments=True)

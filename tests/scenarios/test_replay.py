@@ -8,7 +8,7 @@ import pytest
 
 from fl_client.__main__ import main
 from models import tasks
-from tests.nodes import PERIOD, START, expected_starts, place_model
+from tests.support.nodes import PERIOD, START, expected_starts, place_model
 
 ROWS = 1600  # a hundred messages of the watch
 

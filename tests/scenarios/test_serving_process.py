@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.model_files import published, slot_with
+from tests.support.model_files import published, slot_with
 
 SERVING = """
 import asyncio, json, sys
@@ -16,7 +16,7 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.events import prediction_event
 from fl_client.inference.server import InferenceServer
 from fl_client.inference.slots import Slot
-from tests.samples import TASK
+from tests.support.samples import TASK
 
 engine = Engine(Slot(Path(sys.argv[1])), TASK, threads=1, largest_batch=64)
 assert engine.swap()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fl_client.components.counts import Sums, read_counts
-from tests.engines import windows
-from tests.model_files import LIMIT
-from tests.repositories import World
-from tests.sites import SiteBox, added, promote, released, site
+from tests.support.engines import windows
+from tests.support.model_files import LIMIT
+from tests.support.repositories import World
+from tests.support.sites import SiteBox, added, promote, released, site
 
 DAY = "1970-01-02"
 

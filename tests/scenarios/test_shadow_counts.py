@@ -20,8 +20,8 @@ from fl_server.rounds.exchange import Deadlines
 from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
 from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
-from tests import samples
-from tests.box import trainer_of
+from tests.support import samples
+from tests.support.box import trainer_of
 
 SITES = 6
 NODES = range(1, SITES + 1)

@@ -29,7 +29,7 @@ from fl_server.rounds.sampling import PoissonSampling
 from fl_server.rounds.strategy import Federation, RoundReport
 from models.nets import build_net, parameters_of
 from simulate.engines.loopback import run_in_process
-from tests.samples import ADAPTIVE, SITE_PRIVACY, WINDOW_PRIVACY, plan, windows
+from tests.support.samples import ADAPTIVE, SITE_PRIVACY, WINDOW_PRIVACY, plan, windows
 
 SITES = SITE_PRIVACY.population
 CENTRAL = replace(SITE_PRIVACY, noise_multiplier=0.8)

@@ -1,0 +1,1 @@
+"""What tests share: samples, real servers and processes, readers of the source."""

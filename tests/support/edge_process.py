@@ -1,0 +1,28 @@
+"""A node's sensing in a process of its own, to be killed: started with its folder and the port."""
+
+import asyncio
+from pathlib import Path
+
+from fl_client.sensors.intake import Delivery
+from fl_client.store.database import transaction
+from tests.support.edge import Node, broker_of
+
+
+class Working(Node):
+    """Spools, and is done with all but the newest of what waits, as windows are."""
+
+    def keep(self, batch: list[Delivery]) -> None:
+        """What the worker thread does."""
+        super().keep(batch)
+        taken = self.spool.waiting(1000)
+        with transaction(self.connection):
+            self.spool.done([sequence for sequence, _ in taken[:-5]])
+
+
+def sense(folder: Path, port: int) -> None:
+    """Sense until killed."""
+
+    async def run() -> None:
+        await Working(folder, broker_of(port, in_flight=20)).link.run()
+
+    asyncio.run(run())

@@ -1,0 +1,98 @@
+"""Parts of a node that need no broker: its logs, its supervised child, its HTTP port."""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fl_client.node.http import StatusServer
+from fl_client.node.logs import JsonLines
+from fl_client.node.metrics import Metrics
+from fl_client.node.training_process import Training, supervise
+from fl_common.errors import InvalidConfiguration
+from tests.support.nodes import wait_for
+
+
+def test_a_record_is_one_line_of_json_with_the_error_in_it() -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        info = sys.exc_info()
+    record = logging.LogRecord("a.b", logging.WARNING, "f", 1, "say %s\n", ("what",), info)
+    text = JsonLines().format(record)
+    assert "\n" not in text
+    line = json.loads(text)
+    assert (line["level"], line["logger"], line["message"]) == ("warning", "a.b", "say what\n")
+    assert line["time"].endswith("Z")
+    assert "ValueError: two\nlines" in line["error"]
+
+
+def test_the_child_is_started_again_later_each_time_and_ends_with_the_node(tmp_path: Path) -> None:
+    """It writes its group's identity down; the last life only ends when it is made to."""
+    lives = tmp_path / "lives"
+    script = f"echo $$ >> {lives}; [ $(wc -l < {lives}) -ge 3 ] && sleep 1000; exit 3"
+    training = Training(["sh", "-c", script], nice=0, restart_s=0.01, longest_restart_s=0.02)
+    heard: list[bool] = []
+
+    async def run() -> None:
+        task = asyncio.create_task(supervise(training, heard.append))
+        while heard.count(True) < 3 or len(lives.read_text().split()) < 3:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    assert heard == [True, False] * 3
+    group = int(lives.read_text().split()[-1])
+    wait_for(lambda: not alive(group), "the end of the child's children")
+
+
+def alive(group: int) -> list[int]:
+    """Processes of a group that still run."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found
+
+
+def test_a_program_that_is_not_there_is_told_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    training = Training(["no-such-program"], nice=0, restart_s=0.01, longest_restart_s=0.02)
+
+    async def run() -> None:
+        task = asyncio.create_task(supervise(training, lambda running: None))
+        while len(caplog.messages) < 2:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(run())
+    assert "run 'no-such-program' by hand" in caplog.messages[0]
+
+
+def test_a_port_that_is_taken_is_refused() -> None:
+    metrics = Metrics()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InvalidConfiguration, match=r"http\.port"):
+            StatusServer("127.0.0.1", taken.getsockname()[1], metrics.text, list, dict)
+
+
+def test_only_the_model_that_serves_is_in_the_metrics() -> None:
+    metrics = Metrics()
+    for digest in ("a", "b", "b"):
+        metrics.set_model(digest)
+    assert metrics.value("model_info", {"digest": "b"}) == 1
+    assert b'digest="a"' not in metrics.text()

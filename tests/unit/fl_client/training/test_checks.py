@@ -1,0 +1,132 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fl_client.training import LocalTask
+from fl_client.training.checks import CheckedNoise, check_task
+from fl_client.training.prepared import net_for
+from fl_client.training.randomness import SeededNoise, SystemNoise
+from fl_common.errors import PrivacyViolation
+from fl_common.plan import Privacy, RunPlan
+from fl_common.vocabulary import NetSpec, RefusalReason, Windows
+from models.nets import parameters_of
+from tests.support import samples
+
+PRIVATE, PUBLIC = samples.WINDOW_PRIVACY, samples.PUBLIC
+
+
+def task(
+    privacy: Privacy = PUBLIC, windows: Windows | None = None, plan: RunPlan | None = None
+) -> LocalTask:
+    known = samples.plan(privacy)
+    parameters = parameters_of(net_for(known))
+    data = samples.windows() if windows is None else windows
+    return LocalTask(plan or known, "anna", 3, parameters, data)
+
+
+def refusal(asked: LocalTask, reason: RefusalReason) -> str:
+    answer = check_task(asked)
+    assert answer is not None
+    assert (answer.site, answer.run, answer.round, answer.reason) == ("anna", "run", 3, reason)
+    return answer.detail
+
+
+@pytest.mark.parametrize("privacy", [PRIVATE, PUBLIC])
+def test_task_that_fits_passes(privacy: Privacy) -> None:
+    assert check_task(task(privacy)) is None
+
+
+@pytest.mark.parametrize(("count", "enough"), [(8, True), (7, False), (0, False)])
+def test_site_without_dp_needs_one_batch(count: int, enough: bool) -> None:
+    asked = task(windows=samples.windows().take(np.arange(count)))
+    if enough:
+        assert check_task(asked) is None
+    else:
+        assert "training.batch_size" in refusal(asked, RefusalReason.DATA)
+
+
+@pytest.mark.parametrize(("count", "enough"), [(4, True), (3, False), (0, False)])
+def test_site_with_dp_needs_one_window_a_step_on_average(count: int, enough: bool) -> None:
+    asked = task(PRIVATE, samples.windows().take(np.arange(count)))
+    if enough:
+        assert check_task(asked) is None
+    else:
+        assert "sampling rate" in refusal(asked, RefusalReason.DATA)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_that_the_task_does_not_have_are_refused(label: int) -> None:
+    windows = samples.windows()
+    windows.labels[5] = label
+    assert "0..2" in refusal(task(windows=windows), RefusalReason.DATA)
+
+
+@pytest.mark.parametrize("shape", [(32, 8, 3), (32, 16), (31, 8, 2)])
+def test_windows_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    windows = replace(samples.windows(), values=np.zeros(shape, np.float32))
+    assert "(N, 8, 2)" in refusal(task(windows=windows), RefusalReason.DATA)
+
+
+def test_delta_of_one_over_the_windows_is_refused() -> None:
+    assert check_task(task(replace(PRIVATE, delta=1 / 33))) is None
+    assert "privacy.delta" in refusal(task(replace(PRIVATE, delta=1 / 32)), RefusalReason.PLAN)
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "shape", "nan"])
+def test_parameters_that_are_not_the_nets_are_refused(change: str) -> None:
+    parameters: dict[str, Any] = dict(task().parameters)
+    match change:
+        case "missing":
+            del parameters["bias"]
+        case "extra":
+            parameters["more"] = parameters["bias"]
+        case "shape":
+            parameters["bias"] = parameters["bias"].reshape(3, 1)
+        case _:
+            parameters["bias"] = parameters["bias"] * np.float32("nan")
+    refusal(replace(task(), parameters=parameters), RefusalReason.PLAN)
+
+
+@pytest.mark.parametrize("target", ["models.nets.nothing.Net", "os.system", "models.nets.gru.Gru"])
+def test_net_that_cannot_be_built_is_refused(target: str) -> None:
+    refusal(task(plan=samples.plan(net=NetSpec(target))), RefusalReason.PLAN)
+
+
+@pytest.mark.parametrize("source", [SeededNoise(1), SystemNoise()])
+@pytest.mark.parametrize(("steps", "size"), [(1, 2), (3, 40), (20, 5000)])
+def test_good_noise_passes(source: Any, steps: int, size: int) -> None:
+    watched = CheckedNoise(source)
+    for _ in range(steps):
+        assert watched.standard_normal(size).shape == (size,)
+    watched.verify(steps, size)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "steps", "size"), [(3, 4, 10), (4, 3, 10), (3, 3, 11), (0, 1, 5)]
+)
+def test_another_count_of_draws_is_a_violation(drawn: int, steps: int, size: int) -> None:
+    watched = CheckedNoise(SeededNoise(1))
+    for _ in range(drawn):
+        watched.standard_normal(10)
+    with pytest.raises(PrivacyViolation, match="draws"):
+        watched.verify(steps, size)
+
+
+class Scaled:
+    def __init__(self, scale: float) -> None:
+        self._scale, self._noise = scale, SeededNoise(1)
+
+    def standard_normal(self, size: int) -> torch.Tensor:
+        return self._scale * self._noise.standard_normal(size)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, 0.9, 1.1, 3.0])
+def test_noise_of_another_scale_is_a_violation(scale: float) -> None:
+    watched = CheckedNoise(Scaled(scale))
+    for _ in range(4):
+        watched.standard_normal(1500)
+    with pytest.raises(PrivacyViolation):
+        watched.verify(4, 1500)

@@ -1,0 +1,180 @@
+"""Each gate: what passes it, what does not, and in which words."""
+
+import math
+import platform
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fl_common.components.description import Component, ContentFile, Kind
+from fl_common.plan import RunPlan
+from fl_server.repository.gates import NAMES
+from fl_server.repository.gates.accuracy import NoisedCounts, accuracy
+from fl_server.repository.gates.device import DeviceClass, latency, size
+from fl_server.repository.gates.model import golden, interface, parity
+from fl_server.repository.gates.provenance import licence, privacy
+from fl_server.repository.publication import publish_component, publish_model
+from fl_server.repository.verification import RUN
+from models.nets import build_net, parameters_of
+from tests.support import samples
+from tests.support.repositories import World
+
+PLAN: RunPlan = samples.plan(samples.WINDOW_PRIVACY)
+PARAMETERS = {
+    name: np.random.default_rng(0).normal(0, 0.2, array.shape).astype(np.float32)
+    for name, array in parameters_of(build_net(PLAN.net, PLAN.task)).items()
+}
+HERE = DeviceClass("here", platform.machine(), 1000, 5.0)
+SPENT = {
+    "unit": "window", "epsilon": 3.0, "epsilon_limit": 8.0, "delta": 1e-5,
+    "noise_generator": "operating system",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Component, Path]:
+    """A model that a run has put into testing, and its file."""
+    folder = tmp_path_factory.mktemp("published")
+    repository, path = World(folder).created(), folder / "model.onnx"
+    windows = samples.windows(4)
+    proof = publish_model(PLAN, PARAMETERS, 3, {"epsilon": 1.0}, windows, path)
+    facts = {"licence": "MIT", "rounds": 3, "sites": 2, "metrics": {"accuracy": 0.5}}
+    component = publish_component(repository, PLAN, PARAMETERS, {"epsilon": 1.0}, proof, facts)
+    return component, path
+
+
+def test_every_gate_can_be_run() -> None:
+    assert tuple(RUN) == NAMES
+
+
+def test_parity_compares_torch_with_onnx_runtime(published: tuple[Component, Path]) -> None:
+    finding = parity(*published, PARAMETERS, 1e-4)
+    assert finding.passed
+    assert finding.values["difference"] <= 1e-4
+    assert not parity(*published, PARAMETERS, -1.0).passed
+
+
+def test_parity_with_the_parameters_of_another_model(published: tuple[Component, Path]) -> None:
+    other = {name: array + 1 for name, array in PARAMETERS.items()}
+    finding = parity(*published, other, 1e-4)
+    assert not finding.passed
+    assert "was made of parameters" in finding.detail
+
+
+def test_golden_outputs_are_those_recorded(published: tuple[Component, Path]) -> None:
+    component, path = published
+    assert golden(component, path, 1e-4).passed
+    record = dict(component.description["golden"])
+    record["probabilities"] = [row[::-1] for row in record["probabilities"]]
+    changed = Component(
+        component.kind, "a", "1", component.files, {**component.description, "golden": record}
+    )
+    assert not golden(changed, path, 1e-4).passed
+    without = {k: v for k, v in component.description.items() if k != "golden"}
+    assert not golden(Component(Kind.MODEL, "a", "1", (), without), path, 1e-4).passed
+
+
+def described(**description: object) -> Component:
+    file = ContentFile("model.onnx", 1000, "0" * 64)
+    return Component(Kind.MODEL, "a", "1", (file,), {"licence": "MIT", **description})
+
+
+def test_interface_must_stay_or_a_migration_be_declared() -> None:
+    production = described(labels=["walk", "sit"])
+    assert interface(described(labels=["sit", "walk"]), None).passed
+    assert interface(described(labels=["walk", "sit"]), production).passed
+    finding = interface(described(labels=["sit", "walk"]), production)
+    assert (finding.passed, "labels changed" in finding.detail) == (False, True)
+    assert interface(described(labels=["sit"], migration="label 1 is gone"), production).passed
+
+
+def counts(correct: float, total: float = 10_000, noise: float = 0.0) -> NoisedCounts:
+    return NoisedCounts("0" * 64, correct, total, noise)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "production", "passed"),
+    [
+        (counts(9000), counts(9000), True),
+        (counts(9500), counts(9000), True),
+        (counts(8900), counts(9000), True),  # 1 % worse, 0.7 % of error: within 2 %
+        (counts(8700), counts(9000), False),
+        (counts(90, 100), counts(90, 100), False),  # too few windows to say
+        (counts(9000, noise=100), counts(9000, noise=100), False),  # too much noise to say
+        (counts(9000, noise=10), counts(9000, noise=10), True),
+        (counts(100, 100, noise=50), counts(9000), False),
+        (counts(math.nan), counts(9000), False),
+        (counts(9000), counts(9000, 10_001), False),  # of other windows
+        (counts(9000, noise=10), counts(9000, 10_040, noise=10), True),
+        (counts(9000, noise=10), counts(9000, 10_100, noise=10), False),
+    ],
+)
+def test_accuracy_is_a_test_of_non_inferiority(
+    candidate: NoisedCounts, production: NoisedCounts, passed: bool
+) -> None:
+    assert accuracy(candidate, production, 0.02, 0.95).passed is passed
+
+
+def test_accuracy_lets_a_worse_model_through_at_most_as_often_as_it_says() -> None:
+    """A candidate that is worse by exactly the margin, judged 2000 times with noised counts."""
+    generator = np.random.default_rng(0)
+    total, noise, passed, trials = 4000, 15.0, 0, 2000
+    for _ in range(trials):
+        right = generator.binomial(total, [0.85, 0.88])
+        noised = right + generator.normal(0, noise, 2)
+        totals = total + generator.normal(0, noise, 2)
+        judged = [counts(float(c), float(t), noise) for c, t in zip(noised, totals, strict=True)]
+        passed += accuracy(judged[0], judged[1], 0.03, 0.95).passed
+    assert 0.03 < passed / trials < 0.07
+
+
+def test_latency_is_the_95th_percentile_on_a_machine_of_the_class() -> None:
+    ticks = count()
+    ran: list[int] = []
+
+    def clock() -> float:
+        return next(ticks) * 0.004  # each call, and each inference between two calls, 4 ms
+
+    finding = latency(lambda: ran.append(1), HERE, clock, 50)
+    assert finding.passed
+    assert finding.values["latency_ms"] == pytest.approx(4.0)
+    assert len(ran) == 55
+    slow = DeviceClass("slow", platform.machine(), 1000, 3.9)
+    assert not latency(lambda: None, slow, clock, 50).passed
+    other = DeviceClass("other", "pdp11", 1000, 1e9)
+    assert "check on such a one" in latency(lambda: None, other, clock, 50).detail
+
+
+def test_size_is_bounded_by_the_class() -> None:
+    assert size(described(), HERE).passed
+    assert not size(described(), DeviceClass("tiny", "any", 999, 1.0)).passed
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed", "words"),
+    [
+        ({}, True, "epsilon 3"),
+        ({"noise_generator": "seeded"}, False, "its epsilon protects nobody"),
+        ({"noise_generator": None}, False, "seeded"),
+        ({"epsilon": 8.5}, False, "of 8"),
+        ({"epsilon": math.nan}, False, "nan"),
+        ({"epsilon": 6.0, "epsilon_limit": 100.0}, False, "of 5"),
+        ({"epsilon": None}, False, "not stated"),
+        ({"unit": "none"}, False, "without differential privacy"),
+    ],
+)
+def test_privacy_is_known_secure_and_below_the_limit(
+    changes: dict[str, object], passed: bool, words: str
+) -> None:
+    limit = 5.0 if changes.get("epsilon_limit") else 10.0
+    finding = privacy({**SPENT, **changes}, limit)
+    assert finding.passed is passed
+    assert words in finding.detail
+    assert not privacy(None, limit).passed
+
+
+def test_licence_is_one_of_those_allowed() -> None:
+    assert licence("MIT", ["MIT"]).passed
+    assert not licence("GPL-3.0-only", ["MIT"]).passed

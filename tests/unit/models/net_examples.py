@@ -1,0 +1,94 @@
+"""Every network with the options of its own configuration file, and a task that it can learn."""
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from fl_common.vocabulary import Floats, NetSpec, Task
+from models.nets import Net, build_net
+from tests.support.sources import ROOT
+
+CONF = ROOT / "conf" / "net"
+
+MOTION = Task(
+    name="motion",
+    channels=("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"),
+    units=("g", "g", "g", "rad/s", "rad/s", "rad/s"),
+    rate_hz=50.0,
+    window_shape=(32, 6),
+    labels=("rest", "walk", "run"),
+    center=(0.0, 0.2, -0.1, 0.0, 0.0, 0.0),
+    scale=(0.9, 0.5, 0.5, 1.0, 2.5, 1.0),
+    windows_per_reading=1,
+)
+GREY = Task(
+    name="grey",
+    channels=("grey",),
+    units=("1",),
+    rate_hz=None,
+    window_shape=(1, 28, 28),
+    labels=("zero", "one"),
+    center=(33.3,),
+    scale=(78.6,),
+    windows_per_reading=1,
+)
+COLOUR = Task(
+    name="colour",
+    channels=("red", "green", "blue"),
+    units=("1", "1", "1"),
+    rate_hz=None,
+    window_shape=(3, 20, 24),
+    labels=("cat", "dog", "none"),
+    center=(120.0, 118.0, 110.0),
+    scale=(60.0, 61.0, 62.0),
+    windows_per_reading=1,
+)
+VECTOR = Task(
+    name="vector",
+    channels=("heat", "load"),
+    units=("Cel", "1"),
+    rate_hz=None,
+    window_shape=(2,),
+    labels=("off", "on"),
+    center=(20.0, 0.5),
+    scale=(8.0, 0.2),
+    windows_per_reading=1,
+)
+
+EXAMPLES: tuple[tuple[str, Task], ...] = (
+    ("logistic", VECTOR),
+    ("logistic", MOTION),
+    ("mlp", VECTOR),
+    ("mlp", GREY),
+    ("cnn1d", MOTION),
+    ("features", MOTION),
+    ("gru", MOTION),
+    ("cnn2d", GREY),
+    ("cnn2d", COLOUR),
+    ("opacus_mnist", GREY),
+    ("mobilenet", GREY),
+    ("mobilenet", COLOUR),
+)
+NAMES = [f"{name}-{task.name}" for name, task in EXAMPLES]
+
+
+def spec_of(name: str, **changes: object) -> NetSpec:
+    """The network of conf/net/``name``.yaml, with some options changed."""
+    options = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"), resolve=True)
+    assert isinstance(options, dict)
+    target = options.pop("_target_")
+    return NetSpec(target, {**{str(key): value for key, value in options.items()}, **changes})
+
+
+def example(name: str, task: Task, seed: int = 0) -> Net:
+    """That network for ``task``, as configured."""
+    return build_net(spec_of(name), task, seed)
+
+
+def readings(task: Task, count: int, seed: int = 0) -> Floats:
+    """Windows (count, *task.window_shape) in sensor units, spread as the task declares."""
+    along = [1] * len(task.window_shape)
+    along[task.channel_axis] = len(task.center)
+    center, scale = (np.reshape(numbers, along) for numbers in (task.center, task.scale))
+    drawn = np.random.default_rng(seed).standard_normal((count, *task.window_shape))
+    values: Floats = (center + scale * drawn).astype(np.float32)
+    return values
