@@ -4,7 +4,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.peers.work import Workload, build_body
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 
 _COUNTED = 32
 

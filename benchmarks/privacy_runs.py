@@ -13,7 +13,8 @@ from benchmarks.measure import run_process
 from benchmarks.prepare import compose
 from benchmarks.privacy_results import Promise, Trial
 from fl_common.plan import Privacy
-from fl_common.privacy.accounting import ACCOUNTANTS, PrivacyPlan
+from fl_common.privacy.accounting import ACCOUNTANTS
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_server.build import build_plan
 from simulate.build import fleet_facts, open_world
 

@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 from fl_common.compression.quantisation import Compression
 from fl_common.errors import InvalidConfiguration
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
 from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Parameters, Task
 
 Privacy = PrivacyPlan | SitePrivacyPlan | NoPrivacy

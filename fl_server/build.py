@@ -9,20 +9,16 @@ from fl_common.compression.quantisation import Compression
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
-from fl_common.privacy.accounting import (
-    NoPrivacy,
-    PrivacyPlan,
-    calibrate_noise,
-    check_delta,
-    check_epsilon,
-)
+from fl_common.privacy.accounting import calibrate_noise, check_delta, check_epsilon
 from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import (
     AdaptiveClipping,
     SitePrivacyPlan,
     check_population,
     usual_bit_noise,
 )
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from fl_server.checks import check_count, check_number
 from fl_server.rounds.comparison import Incumbent

@@ -21,7 +21,7 @@ from fl_client.training.prepared import prepare_ahead
 from fl_common.build import build
 from fl_common.errors import LedgerError
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy
+from fl_common.privacy.none import NoPrivacy
 from fl_server.build import FleetFacts
 from fl_server.rounds.sampling import Sampling
 from simulate.fleet import Fleet

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from models.nets import build_net
 
 _EVALUATED_AT_ONCE = 1024

@@ -46,12 +46,12 @@ from fl_common.errors import LedgerError
 from fl_common.privacy.accounting import (
     ACCOUNTANTS,
     AccountantName,
-    PrivacyPlan,
     Spend,
     epsilon_of,
     epsilon_of_group,
 )
 from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason
 
 __all__ = ["Charge", "Ledger", "LedgerEntry"]

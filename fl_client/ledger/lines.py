@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fl_client.ledger.chain import Head, after
-from fl_common.privacy.accounting import AccountantName, PrivacyPlan, Spend
+from fl_common.privacy.accounting import AccountantName, Spend
 from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _ADD = (

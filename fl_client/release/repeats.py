@@ -3,7 +3,7 @@
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate
 

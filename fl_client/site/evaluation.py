@@ -16,8 +16,8 @@ from fl_client.training.checks import check_evaluation, refuse
 from fl_common import params
 from fl_common.errors import BadInput, LedgerError, StoreError
 from fl_common.plan import Instruction
-from fl_common.privacy.accounting import PrivacyPlan
 from fl_common.privacy.evaluation import held_out_block
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, Windows
 from models.evaluation import Evaluator
 from models.nets import build_net

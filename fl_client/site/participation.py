@@ -22,8 +22,9 @@ from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_task, refuse
 from fl_common.errors import BadInput, LedgerError, PrivacyViolation, StoreError
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import WHOLE_SITE, SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import (
     Evaluation,
     LocalUpdate,

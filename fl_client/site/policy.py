@@ -45,7 +45,7 @@ class PrivacyPolicy:
 
     def check(self, plan: "RunPlan") -> None:
         """Raise InvalidConfiguration for a plan that promises less."""
-        from fl_common.privacy.accounting import NoPrivacy
+        from fl_common.privacy.none import NoPrivacy
         from fl_common.privacy.site_level import SitePrivacyPlan
 
         privacy, evaluation = plan.privacy, plan.evaluation

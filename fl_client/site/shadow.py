@@ -13,8 +13,8 @@ from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.gateway import NOT_PUBLIC, is_public, release_refusal, release_shadow
 from fl_common.errors import LedgerError
 from fl_common.plan import Instruction
-from fl_common.privacy.accounting import PrivacyPlan
 from fl_common.privacy.evaluation import held_out_block
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason, ShadowCounts
 
 

@@ -15,9 +15,10 @@ from fl_client.training.randomness import NoiseSource, SeededNoise
 from fl_common import params
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData, PrivacyViolation
 from fl_common.plan import Privacy
-from fl_common.privacy.accounting import PrivacyPlan, check_delta
+from fl_common.privacy.accounting import check_delta
 from fl_common.privacy.noise import check_standard_normal
 from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Parameters, Refusal, RefusalReason
 from models.nets import Net
 

@@ -18,7 +18,8 @@ from fl_client.training.randomness import draw_batches
 from fl_client.training.stacked.backend import TrainingBackend, backend_for
 from fl_client.training.stacked.local_round import ReadyTask
 from fl_common.errors import InvalidConfiguration, InvalidData, PrivacyViolation
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.none import NoPrivacy
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net
 

@@ -24,7 +24,8 @@ from fl_client.training.prepared import Prepared, net_for, prepared
 from fl_client.training.randomness import NoiseSource, derive_seed, draw_batches, noise_source
 from fl_common import params
 from fl_common.errors import InvalidData, PrivacyViolation
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.none import NoPrivacy
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net, load_parameters, parameters_of
 

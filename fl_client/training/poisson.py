@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, rel_entr, xlog1py, xlogy
 
 from fl_common.errors import PrivacyViolation
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Integers
 
 _LOG_ALARM = 30.0

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import PrivacyPlan
 from fl_common.privacy.noise import system_normals
+from fl_common.privacy.window_level import PrivacyPlan
 
 
 class NoiseSource(Protocol):

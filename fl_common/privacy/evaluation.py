@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 
 SENSITIVITY = math.sqrt(3)
 """L2 norm of one window's part in (right, windows, loss over its limit), at most."""

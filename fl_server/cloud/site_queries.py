@@ -14,7 +14,7 @@ from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import locked
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy
+from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import RunningComponents
 from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome

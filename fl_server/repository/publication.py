@@ -10,7 +10,8 @@ import torch
 
 from fl_common.components.description import Component, Kind
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import ACCOUNTANTS, NoPrivacy
+from fl_common.privacy.accounting import ACCOUNTANTS
+from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Parameters, Windows
 from fl_server.repository.incumbents import component_name, keep_parameters
 from fl_server.repository.store.repository import ComponentRepository

@@ -8,8 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from fl_common.plan import Privacy
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, Spend, epsilon_of_group
+from fl_common.privacy.accounting import Spend, epsilon_of_group
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import RefusalReason
 
 _UNKNOWN = "unknown"

@@ -15,8 +15,8 @@ from fl_common import params
 from fl_common.compression.quantisation import PackedDelta
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.accounting import PrivacyPlan
 from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log

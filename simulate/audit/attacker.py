@@ -13,7 +13,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Parameters, Windows
 from models.nets import build_net, load_parameters
 

@@ -13,7 +13,8 @@ from fl_common.build import build
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.none import NoPrivacy
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_server.build import build_federation, build_plan
 from simulate.audit.canaries import Canaries, WorldWithCanaries, draw_canaries
 from simulate.audit.experiment import Experiment

@@ -17,7 +17,8 @@ from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation
 from fl_client.training import Trainer
 from fl_common.errors import RunFailed
-from fl_common.privacy.accounting import PrivacyPlan, epsilon_of_group
+from fl_common.privacy.accounting import epsilon_of_group
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_server.rounds.app import FederatedRun, Row

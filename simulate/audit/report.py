@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import ACCOUNTANTS, PrivacyPlan
+from fl_common.privacy.accounting import ACCOUNTANTS
+from fl_common.privacy.window_level import PrivacyPlan
 from simulate.audit.guesses import AuditFinding, GuessRule, best
 from simulate.report.results import net_name, versions, write_summary
 from simulate.report.wording import SEEDED_NOISE, counted

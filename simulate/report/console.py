@@ -19,7 +19,7 @@ from rich.text import Text
 
 from fl_common.errors import BadInput
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy
+from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Refusal
 from simulate.report.progress import RoundLine
 from simulate.report.results import Outcome, RoundResult, net_name

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from simulate.report.plots import (
     BLUE,
     GREEN,

@@ -15,8 +15,9 @@ from string import Template
 from typing import Any
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from simulate.report.figures import Figure, figures
 from simulate.report.results import Outcome, RoundResult, json_value, write_text
 from simulate.report.site_promise import Promise, site_promise

@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy
+from fl_common.privacy.none import NoPrivacy
 from simulate.report.results import RoundResult
 from simulate.report.wording import (
     also_text,

@@ -19,7 +19,8 @@ import numpy as np
 from fl_common.components.description import Component, Stage
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import ACCOUNTANTS, NoPrivacy
+from fl_common.privacy.accounting import ACCOUNTANTS
+from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Integers
 
 _PACKAGES = (

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy
+from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Refusal
 from simulate.report.results import Outcome
 from simulate.report.wording import (

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any, TypeGuard
 
 from fl_common.plan import Privacy, RunPlan
-from fl_common.privacy.accounting import ACCOUNTANTS, NoPrivacy, PrivacyPlan, epsilon_of_group
+from fl_common.privacy.accounting import ACCOUNTANTS, epsilon_of_group
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 
 NO_PRIVACY = "No differential privacy: updates reveal what they were trained on."
 """Said wherever a run without DP shows its figures."""

@@ -8,7 +8,9 @@ from omegaconf import OmegaConf
 
 from fl_common.compression.quantisation import Compression
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, epsilon_of
+from fl_common.privacy.accounting import epsilon_of
+from fl_common.privacy.none import NoPrivacy
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_server.build import FleetFacts, build_plan
 from fl_server.optimisers.averaging import FedAvg, FedAvgM
 from models import tasks

@@ -12,7 +12,7 @@ from fl_client.training import Trainer
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.stacked import backend as ways
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from tests.support import samples
 from tests.support.local_training import train

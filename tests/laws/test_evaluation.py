@@ -20,8 +20,9 @@ from fl_client.site import evaluation as evaluating
 from fl_client.training import LocalTask
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Instruction, Privacy, RunPlan
-from fl_common.privacy.accounting import NoPrivacy, Spend, epsilon_of
+from fl_common.privacy.accounting import Spend, epsilon_of
 from fl_common.privacy.evaluation import SENSITIVITY, EvaluationPlan, held_out_block
+from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, ShadowCounts, Windows
 from models.nets import build_net, parameters_of
 from tests.support import samples

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from fl_common.compression.quantisation import Compression
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, Spend, calibrate_noise, epsilon_of
+from fl_common.privacy.accounting import Spend, calibrate_noise, epsilon_of
 from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from tests.support import samples
 

@@ -15,7 +15,9 @@ from fl_client.training.opacus import OpacusTrainer
 from fl_common import params
 from fl_common.errors import RunFailed
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, calibrate_noise
+from fl_common.privacy.accounting import calibrate_noise
+from fl_common.privacy.none import NoPrivacy
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, Windows
 from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers.averaging import FedAvg

@@ -25,8 +25,10 @@ from fl_client.windows import SECOND, Slicing, Window
 from fl_client.windows.split import HeldOut
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan, epsilon_of
+from fl_common.privacy.accounting import epsilon_of
 from fl_common.privacy.evaluation import EvaluationPlan, held_out_block
+from fl_common.privacy.none import NoPrivacy
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 from fl_common.wire import messages as wire
 from models.nets import build_net, parameters_of

@@ -19,7 +19,8 @@ from fl_client.ledger import file as ledger_file
 from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Ledger
 from fl_common.errors import LedgerError
-from fl_common.privacy.accounting import PrivacyPlan, epsilon_of
+from fl_common.privacy.accounting import epsilon_of
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason, Windows
 from simulate.__main__ import main
 from simulate.engines.loopback import LoopbackGrid

@@ -10,7 +10,7 @@ from fl_client.site.participation import Participation, Reply, Site, any_plan
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.prepared import net_for
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
 from fl_common.wire import messages as wire
 from models.nets import parameters_of

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
-from fl_common.privacy.accounting import NoPrivacy, PrivacyPlan
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task, Windows
 
 TASK = Task(

@@ -18,7 +18,7 @@ from fl_client.training.stacked.schedule import exact_steps, padded_steps
 from fl_client.training.stacked.stack import Batch
 from fl_common import params
 from fl_common.errors import PrivacyViolation
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Parameters
 
 _CALL_BYTES = 512 * 1024

@@ -15,7 +15,7 @@ from fl_client.training.stacked.optimiser import optimiser_of, shape_gradients
 from fl_client.training.stacked.schedule import Batches, Step, width_of
 from fl_client.training.stacked.stack import Batch
 from fl_common.errors import PrivacyViolation
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 
 _ROUNDING = 1.001
 """Leeway for float32 in the guard of the clipped sum."""

@@ -11,7 +11,8 @@ from torch import nn
 from fl_client.training.checks import check_task
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Instruction, Privacy, RunPlan
-from fl_common.privacy.accounting import NoPrivacy, Spend, epsilon_of
+from fl_common.privacy.accounting import Spend, epsilon_of
+from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan, usual_bit_noise
 from fl_common.vocabulary import LocalUpdate, RefusalReason
 from fl_common.wire import messages as wire

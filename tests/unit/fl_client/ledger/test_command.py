@@ -12,7 +12,8 @@ import pytest
 from fl_client.__main__ import main
 from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Charge, Ledger
-from fl_common.privacy.accounting import ACCOUNTANTS, PrivacyPlan, epsilon_of, epsilon_of_group
+from fl_common.privacy.accounting import ACCOUNTANTS, epsilon_of, epsilon_of_group
+from fl_common.privacy.window_level import PrivacyPlan
 from tests.support.samples import WINDOW_PRIVACY
 from tests.support.sources import ROOT
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from fl_client.ledger.ledger import Charge, Ledger
-from fl_common.privacy.accounting import PrivacyPlan, Spend, epsilon_of
+from fl_common.privacy.accounting import Spend, epsilon_of
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason
 from tests.support.samples import WINDOW_PRIVACY
 from tests.support.sources import ROOT

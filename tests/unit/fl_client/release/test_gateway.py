@@ -6,7 +6,7 @@ from fl_client.release.gateway import SENTENCES, is_public, release_evaluation, 
 from fl_client.release.gateway import release_update as release
 from fl_common import params
 from fl_common.plan import Instruction, Privacy
-from fl_common.privacy.accounting import NoPrivacy
+from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 from models.nets import build_net, parameters_of
 from tests.support import samples

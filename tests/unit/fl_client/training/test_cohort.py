@@ -14,7 +14,7 @@ from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.stacked import backend as ways
 from fl_client.training.stacked import local_round
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Refusal, RefusalReason
 from tests.support import samples
 from tests.support.local_training import equal, own_net, train

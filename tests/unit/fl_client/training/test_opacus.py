@@ -13,7 +13,7 @@ from fl_client.training import opacus as module
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches, noise_source
-from fl_common.privacy.accounting import PrivacyPlan
+from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, NetSpec
 from tests.support import samples
 from tests.support.local_training import equal, local_task, own_net, train

@@ -10,13 +10,13 @@ import pytest
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import (
     AccountantName,
-    PrivacyPlan,
     Spend,
     calibrate_noise,
     check_delta,
     epsilon_of,
 )
 from fl_common.privacy.rdp import ORDERS, rdp_of_step
+from fl_common.privacy.window_level import PrivacyPlan
 from tests.support.samples import WINDOW_PRIVACY
 from tests.support.sources import ROOT
 
