@@ -26,7 +26,7 @@ from tests.support.sources import ROOT
 
 PATIENCE_S = 400.0
 PACE = {
-    "_target_": "fl_client.federation.link.Pace",
+    "_target_": "fl_client.federation.link.PollingIntervals",
     "poll_first_s": 0.05,
     "poll_most_s": 0.2,
     "retry_first_s": 0.5,
