@@ -56,7 +56,7 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _write(folder: Path, prefix: str, net: Net, parts: Sequence[Windows]) -> None:
-    """Values behind the net's front end, and labels, of all parts in a row."""
+    """Values after the net's front end, and labels, of all parts in a row."""
     with torch.no_grad():
         chunks = [
             net.front(torch.from_numpy(np.array(part.values[start : start + _CHUNK])))

@@ -1,1 +1,1 @@
-"""Everything beside the sensors: a site's data path, training, ledger and uplink."""
+"""Everything beside the sensors: a site's data path, training, ledger and release."""

@@ -16,7 +16,7 @@ class Parser(argparse.ArgumentParser):
         end(f"error: {message}. See: {self.prog} --help", InvalidConfiguration.exit_status)
 
     def parsed(self, arguments: Sequence[str] | None) -> argparse.Namespace:
-        """The options; overrides (key=value) may stand behind an option, which argparse forbids."""
+        """The options; overrides (key=value) may stand after an option, which argparse forbids."""
         options, rest = self.parse_known_args(arguments)
         overrides = [word for word in rest if "=" in word and not word.startswith("-")]
         if "overrides" not in options or len(overrides) < len(rest):

@@ -27,7 +27,7 @@ class Predicted:
     start_ns: int
     """First instant of the window, nanoseconds since 1970."""
     end_ns: int
-    """First instant behind the window."""
+    """First instant after the window."""
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
 

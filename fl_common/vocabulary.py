@@ -1,6 +1,6 @@
 """The domain's values: frozen, made of the standard library and numpy only.
 
-Axes are written behind tensor names: N windows, T time, C channels, H height, W width.
+Axes are written after tensor names: N windows, T time, C channels, H height, W width.
 """
 
 from collections.abc import Mapping

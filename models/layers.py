@@ -60,8 +60,8 @@ def halving_convolutions(
 ) -> tuple[list[nn.Module], int]:
     """Blocks of convolution with stride 2, normalisation and activation; and their output's size.
 
-    ``shape`` is (C, T) or (C, H, W); each block halves the axes behind C, rounded up, and has
-    ``widths[i]`` channels behind it. A stride of 2 costs half of a convolution followed by pooling
+    ``shape`` is (C, T) or (C, H, W); each block halves the axes after C, rounded up, and has
+    ``widths[i]`` channels after it. A stride of 2 costs half of a convolution followed by pooling
     and is as accurate on the tasks here.
 
     Raises:

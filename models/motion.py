@@ -172,7 +172,7 @@ def _constants(task: Task, sensors: tuple[_Sensor, ...]) -> tuple[list[float], l
 
 
 def _spectrum(length: int) -> dict[str, torch.Tensor]:
-    """Fourier matrices (T, F) behind a Hann window of unit power, and bands (F, bands).
+    """Fourier matrices (T, F) after a Hann window of unit power, and bands (F, bands).
 
     Frequencies reach to three quarters of half the rate; the power is one-sided.
     """

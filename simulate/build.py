@@ -61,7 +61,7 @@ def prepare_fleet(world: World, plan: RunPlan, sampling: Sampling) -> None:
 def create_ledger(path: Path, plan: RunPlan, done: int) -> None:
     """The fleet's ledger at ``path``, made before the first round: a full disk ends a run here.
 
-    ``done`` rounds of ``plan`` are behind a run that is resumed, and the ledger must know of them.
+    A run that is resumed has done ``done`` rounds of ``plan``, and the ledger must know of them.
 
     Raises:
         LedgerError: it can't be written, or the one that is there can't be trusted.

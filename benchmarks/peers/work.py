@@ -31,7 +31,7 @@ LocalWork = Callable[[Tensors, torch.Tensor, torch.Tensor], Tensors]
 
 @dataclass(frozen=True)
 class Workload:
-    """Inputs behind the network's front end, site by site, and the plan that all systems follow.
+    """Inputs after the network's front end, site by site, and the plan that all systems follow.
 
     Site i has rows ``offsets[i]`` to ``offsets[i + 1]`` of ``inputs`` and ``labels``.
     """

@@ -1,7 +1,7 @@
 """A candidate that runs beside production on the live windows, and acts on nothing.
 
 It has a thread of its own, so that it delays no prediction; what it can't keep up with is left out
-and counted. What was counted stays on the site (``Counts``), and leaves by the uplink alone
+and counted. What was counted stays on the site (``Counts``), and leaves by the release gateway alone
 (``fl_client/site/shadow.py``), and there only what was counted of held-out windows.
 
 What is counted of a window depends on no other window: the candidate has no reserve that would take

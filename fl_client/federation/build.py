@@ -1,4 +1,4 @@
-"""From configuration to a site's link, and to the app behind it."""
+"""From configuration to a site's link and its app."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Message in, reply out: the installed ClientApp, behind the store of answers that have left."""
+"""Message in, reply out: the installed ClientApp, and the cache of replies that have left."""
 
 import logging
 import traceback

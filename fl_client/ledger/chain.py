@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _SITE = ',"site":'
-"""Behind it, a line says the same in every round of a run: the rest is read once."""
+"""After it, a line says the same in every round of a run: the rest is read once."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def genesis(owner: str) -> Head:
 
 
 def after(head: Head, line: str) -> Head:
-    """The head when the text ``line`` has been added behind ``head``."""
+    """The head when the text ``line`` has been added after ``head``."""
     return Head(head.number + 1, _link(head.hash, line))
 
 

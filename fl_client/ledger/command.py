@@ -11,7 +11,7 @@ _DESCRIPTION = """\
 Shows what each block of a site's data has spent, what is left of the limit, and by which runs and
 rounds. A ledger of several sites shows a line for each; --site NAME shows the blocks of one.
 
-A ledger that was edited, cut off or put back from an old copy is refused, with the line at fault.
+A ledger that was edited, cut off or restored from an old copy is refused, with the line at fault.
 Put the newest copy back. Where that is gone, or the ledger's counter is, `fl-client ledger adopt`
 makes a new counter, and writes down in the ledger that it did and what was lost: what was spent in
 lost lines is forgotten, so remove the data of that time from the site.

@@ -1,4 +1,4 @@
-"""A ledger's counter: a second small file that betrays a ledger put back from an old copy.
+"""A ledger's rollback-protection counter: a small file that tells when an old copy was restored.
 
 It holds the number of the ledger's lines and the hash of the last one. It belongs on another
 device or folder than the ledger, where no backup that brings back the one brings back the other.
@@ -149,7 +149,7 @@ def difference(connection: sqlite3.Connection, owner: str, counted: Head) -> str
     if debit - counted_debit > 1:
         return (
             f"is at line {head.number}, more than one debit ahead of its counter"
-            f" ({counted.number}): the counter was put back from an old copy"
+            f" ({counted.number}): the counter was restored from an old copy"
         )
     return ""
 

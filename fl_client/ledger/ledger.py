@@ -19,7 +19,7 @@ Units are kept apart: a site-level plan is charged to the block ``(site)``, any 
 of data. The epsilon of ``(site)`` is that of all releases under site-level plans; it does not count
 those that protect single windows, and the blocks of data do not count site-level ones.
 
-A crash behind a debit wastes budget; it never hides a spend. The file is SQLite in WAL mode with
+A crash after a debit wastes budget; it never hides a spend. The file is SQLite in WAL mode with
 synchronous=FULL; one file may hold several sites, and a cohort's debits are one transaction. A hash
 chain over its lines (``ledger_chain``) shows an edit, and a counter kept apart (``ledger_counter``)
 an old copy.

@@ -81,7 +81,7 @@ class LedgerEntry:
 
 
 class Journal:
-    """Adds the lines of one debit behind ``head``, inside a transaction of the caller's."""
+    """Adds the lines of one debit after ``head``, inside a transaction of the caller's."""
 
     def __init__(
         self, connection: sqlite3.Connection, head: Head, debit: int, clock: Callable[[], float]

@@ -128,7 +128,7 @@ def _state(block: str, history: Sequence[Spend], entries: Sequence[LedgerEntry])
 
     rounds: dict[str, list[int]] = {}
     for entry in entries:
-        run, _, _ = entry.run.partition("/")  # behind it: which model an evaluation was of
+        run, _, _ = entry.run.partition("/")  # after it: which model an evaluation was of
         rounds.setdefault(run, []).append(entry.round)
     shared = plan.windows_per_reading
     spent = epsilon(shared if plan.unit == "reading" else 1)

@@ -111,7 +111,7 @@ class NodeProcess:
             await server.stop(_GRACE_S)
 
     def health(self) -> list[str]:
-        """What is wrong, in words for a person; empty where nothing is."""
+        """What is wrong, as a sentence; empty where nothing is."""
         box, wrong = self._box, []
         if not box.node.ready.is_set():
             wrong.append("starting: messages in the store are taken in")

@@ -93,7 +93,7 @@ def _values(rows: list[dict[str, str]], channels: tuple[str, ...]) -> Floats:
 
 
 def _annotations(times: list[int], labels: list[str]) -> Iterator[Annotation]:
-    """Intervals of one label; each ends a period behind its last row, where the next one begins."""
+    """Intervals of one label; each ends a period after its last row, where the next one begins."""
     period = (times[-1] - times[0]) // max(1, len(times) - 1)
     first = 0
     for label, group in itertools.groupby(labels):

@@ -57,7 +57,7 @@ class AnnotationTopic:
         label = short_text(found.get("label"), "label")
         start, end = stamps([found.get("from"), found.get("to")], self.time_unit).tolist()
         if start >= end:
-            raise InvalidPayload("time", "an annotation ends behind its beginning")
+            raise InvalidPayload("time", "an annotation must end after its beginning")
         identity = f"{start}-{end}-{label}" if "id" not in found else short_text(found["id"], "id")
         return Annotation(identity, start, end, label)
 

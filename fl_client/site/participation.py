@@ -1,7 +1,7 @@
 """A site's part in a round: check the plan, debit the ledger, train, release.
 
 The order is the guarantee: the ledger is written and synced before the first gradient, and nothing
-leaves but through the uplink. Any number of sites is answered at once (a device is one).
+leaves but through the release gateway. Any number of sites is answered at once (a device is one).
 """
 
 from collections.abc import Callable, Iterator, Sequence

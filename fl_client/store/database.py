@@ -1,7 +1,7 @@
 """The site's one SQLite file: spool, windows and labels, so that one transaction covers them all.
 
 WAL mode with synchronous=FULL: what a transaction wrote is on the disk when it returns, and a
-process that is killed at any instant leaves the state before or behind it. The training process
+process that is killed at any instant leaves the state before or after it. The training process
 opens the same file and reads beside the writer. Each module owns its tables and creates them with
 ``CREATE TABLE IF NOT EXISTS`` in its constructor. The privacy ledger is a file of its own.
 """

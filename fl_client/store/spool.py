@@ -2,7 +2,7 @@
 
 A message is acknowledged to the broker when the spool has committed it. Each append is one
 transaction of the site's store: items, their identities and the counts together, so that at every
-instant, also behind ``kill -9``, in messages:
+instant, also after ``kill -9``, in messages:
 
     received = processed + waiting + lost
 
@@ -64,7 +64,7 @@ class SpoolCounts:
 
 
 class Spool:
-    """The spool in the store behind ``connection``; at most ``limit_bytes`` wait.
+    """The spool in the store of ``connection``; at most ``limit_bytes`` wait.
 
     Raises:
         StoreError: here and in each method, when the store can't be read or written.

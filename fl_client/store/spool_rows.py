@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS spool_seen (key INTEGER PRIMARY KEY, number INTEGER N
 CREATE TABLE IF NOT EXISTS spool_count (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
     WITHOUT ROWID;
 """
-"""``spool``: content is ``stamps`` int64 and the values as float32 behind them (readings), or two
+"""``spool``: content is ``stamps`` int64 and the values as float32 after them (readings), or two
 int64 with a label (an annotation, whose sensor is null). ``spool_seen``: identities as 64 bits of
 BLAKE2b; ``number`` is what ``received`` was. ``spool_count``: see ``Counts``."""
 

@@ -218,7 +218,7 @@ class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
 class _Proximity:
     """FedProx' pull towards the global parameters (Li et al. 2020, equation 2).
 
-    A function of parameters alone, so that adding it behind the noise releases nothing.
+    A function of parameters alone, so that adding it after the noise releases nothing.
     """
 
     def __init__(self, weights: list[nn.Parameter], mu: float) -> None:

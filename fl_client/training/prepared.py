@@ -28,7 +28,7 @@ _CHUNK_WINDOWS = 1024
 
 @dataclass(frozen=True)
 class Prepared:
-    """A site's windows behind the front end: ``inputs`` (N, *front output), ``labels`` (N,)."""
+    """A site's windows after the front end: ``inputs`` (N, *front output), ``labels`` (N,)."""
 
     inputs: torch.Tensor
     labels: torch.Tensor
@@ -96,7 +96,7 @@ _CACHE = PreparedCache(CACHE_BYTES)
 
 
 def prepared(task: LocalTask) -> Prepared:
-    """The windows of ``task`` behind its net's front end, in the windows' own order.
+    """The windows of ``task`` after its net's front end, in the windows' own order.
 
     Raises:
         InvalidData: windows of another shape than the task's, or values that are not finite.
@@ -158,7 +158,7 @@ def _prepare(net: Net, windows: Windows) -> Prepared:
     if not (bool(torch.isfinite(inputs.sum())) or bool(torch.isfinite(inputs).all())):
         raise InvalidData(
             f"{int((~torch.isfinite(inputs.flatten(1))).any(1).sum())} of {len(windows)} windows",
-            "hold NaN or infinity behind the net's front end",
+            "hold NaN or infinity after the net's front end",
             "Remove those windows from the site's data",
         )
     return Prepared(inputs, torch.from_numpy(np.array(windows.labels, dtype=np.int64)))

@@ -1,7 +1,7 @@
 """The grid that windows are cut on: anchored at 1970, exact in whole nanoseconds.
 
 Window k starts at k steps since 1970, whatever was measured before it, so that neither a gap nor
-the order of arrival can shift a window. Row i lies ``round(i / rate)`` behind the start.
+the order of arrival can shift a window. Row i lies ``round(i / rate)`` after the start.
 """
 
 import math
@@ -56,7 +56,7 @@ class Grid:
 def windows_per_reading(task: Task, slicing: Slicing) -> int:
     """The most windows that the values of one reading reach.
 
-    A reading weighs on the rows up to the longest gap before and behind it, at most
+    A reading weighs on the rows up to the longest gap before and after it, at most
     ``2 * gap * rate`` of them (one at least), and a run of m rows is in up to (T + m - 1) / step
     windows, rounded up.
     """

@@ -54,7 +54,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Divides windows whose readings lie from ``back_ns`` before to ``ahead_ns`` behind a start.
+    """Divides windows whose readings lie from ``back_ns`` before to ``ahead_ns`` after a start.
 
     Raises:
         InvalidConfiguration: pieces too short for a window.

@@ -34,5 +34,5 @@ def decompress(data: bytes, most: int) -> bytes:
     if len(found) > most:
         raise ValueError(f"{len(data)} bytes are more than {most} when restored")
     if not way.eof or way.unused_data:
-        raise ValueError(f"{len(data)} bytes are not whole, or have others behind them")
+        raise ValueError(f"{len(data)} bytes are not whole, or have others after them")
     return found

@@ -198,7 +198,7 @@ def to_array(values: Floats) -> Array:
 
 
 def _to_arrays(parameters: Parameters) -> ArrayRecord:
-    """All parameters one behind the other, by name; copied once."""
+    """All parameters one after the other, by name; copied once."""
     ordered = [parameters[name] for name in sorted(parameters)]
     data = b"".join(np.ascontiguousarray(a, _LITTLE_ENDIAN).reshape(-1).data for a in ordered)
     return ArrayRecord({_VALUES: Array(_FLOAT32, (len(data) // 4,), _RAW, data)})

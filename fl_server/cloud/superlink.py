@@ -109,7 +109,7 @@ class SuperLink:
 
     @contextmanager
     def run(self, bundle: Mapping[str, bytes] = BUNDLE) -> Iterator[Grid]:
-        """The grid of a new run; runs that a server before this left behind are ended first.
+        """The grid of a new run; runs that a previous server left are ended first.
 
         ``bundle`` are the files that Flower keeps with it. A site of ours never asks for them.
         """

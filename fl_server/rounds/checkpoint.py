@@ -221,7 +221,7 @@ def _decoded(body: memoryview, path: Path) -> Checkpoint:
 
 
 class _Arrays:
-    """Reads the arrays of a file one behind the other."""
+    """Reads the arrays of a file one after the other."""
 
     def __init__(self, body: memoryview, start: int) -> None:
         self._body, self._at = body, start

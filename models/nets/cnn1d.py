@@ -13,7 +13,7 @@ from models.nets import Net
 class Cnn1d(Net):
     """Convolutions over time, each halving it, then one linear layer.
 
-    ``widths`` are the channels behind each convolution, ``kernel`` the readings (odd) that one of
+    ``widths`` are the channels after each convolution, ``kernel`` the readings (odd) that one of
     its outputs sees, ``norm`` is group (in ``groups``), batch (not with DP) or none, and
     ``activation`` relu or tanh.
 

@@ -13,7 +13,7 @@ from models.nets import Net
 class Cnn2d(Net):
     """Convolutions that each halve the image, then one linear layer.
 
-    ``widths`` are the channels behind each convolution, ``kernel`` the pixels (odd) on a side that
+    ``widths`` are the channels after each convolution, ``kernel`` the pixels (odd) on a side that
     one of its outputs sees, ``norm`` is group (in ``groups``), batch (not with DP) or none, and
     ``activation`` relu or tanh.
 

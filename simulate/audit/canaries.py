@@ -102,7 +102,7 @@ def _in_sensor_units(values: NDArray[np.float64], task: Task) -> Floats:
 
 
 class WorldWithCanaries:
-    """``world``, with the included canaries behind the windows of the site at ``position``."""
+    """``world``, with the included canaries after the windows of the site at ``position``."""
 
     def __init__(self, world: World, position: int, canaries: Canaries) -> None:
         self._world = world

@@ -1,6 +1,6 @@
 """One federated run with canaries in one site's data, watched by the attacker.
 
-The client is the real one (SiteApp, Participation, trainer, ledger, uplink), and so is the round
+The client is the real one (SiteApp, Participation, trainer, ledger, release), and so is the round
 loop of the server: what is audited is the mechanism as it runs, with its sampling, clipping and
 noise, and not a model of it.
 """

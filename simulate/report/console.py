@@ -102,7 +102,7 @@ class Console:
             self._output.print(Text(self._line.plain(unicode=self._unicode)), soft_wrap=True)
 
     def tell(self, line: str) -> None:
-        """A line of its own, behind those of the rounds."""
+        """A line of its own, after those of the rounds."""
         self.close()
         self._say(line)
 

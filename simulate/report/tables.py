@@ -29,7 +29,7 @@ from simulate.report.wording import (
 )
 
 KEY_CELLS = 12
-"""Width of the first column, at least, with the gap behind it."""
+"""Width of the first column, at least, with the gap after it."""
 _SHOWN = 8
 """Classes, and sites that refused, shown by name at most; the report and the log have all."""
 _NAME_CELLS = 28

@@ -74,7 +74,7 @@ def test_killed_fifty_times_at_random_instants(tmp_path: Path) -> None:
             try:
                 if chance.random() < 0.9:  # else somewhere in its start
                     wait_for_more_than(tmp_path, before + chance.randrange(EACH))
-                time.sleep(chance.uniform(0, 0.01))  # not to be always just behind a commit
+                time.sleep(chance.uniform(0, 0.01))  # not to be always just after a commit
             finally:
                 os.kill(process.pid, signal.SIGKILL)
                 process.join()

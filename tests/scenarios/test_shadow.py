@@ -127,7 +127,7 @@ def test_a_candidate_that_does_not_load_stops_nothing(world: World, box: SiteBox
     assert "not finite" in str(shown["trouble"])
 
 
-def test_only_held_out_windows_are_summed_for_the_uplink_and_survive_a_restart(
+def test_only_held_out_windows_are_summed_for_release_and_survive_a_restart(
     world: World, box: SiteBox
 ) -> None:
     added(world, answer=2)

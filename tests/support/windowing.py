@@ -28,7 +28,7 @@ T0 = 1_790_000_000 * SECOND
 NOW = T0 + 600 * SECOND
 
 Drawn = tuple[str, int, float]
-"""One reading: the sensor, its time in nanoseconds behind ``T0``, and a number for its values."""
+"""One reading: the sensor, its time in nanoseconds after ``T0``, and a number for its values."""
 Contents = set[tuple[int, bytes]]
 
 

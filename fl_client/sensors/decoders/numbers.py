@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from fl_client.sensors import InvalidPayload
 from fl_common.vocabulary import Integers
 
-_LATEST_SECONDS = 9_200_000_000  # the year 2261: behind it, int64 nanoseconds end
+_LATEST_SECONDS = 9_200_000_000  # the year 2261: after it, int64 nanoseconds end
 
 NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Units that time stamps may be in."""
@@ -21,7 +21,7 @@ def nanoseconds(seconds: ArrayLike) -> Integers:
     """Times in seconds since 1970 as nanoseconds (N,), to the precision of float64: 0.3 us.
 
     Raises:
-        InvalidPayload: before 1970, behind 2261, or no number.
+        InvalidPayload: before 1970, after 2261, or no number.
     """
     times_N = np.asarray(seconds, np.float64)
     if not ((times_N >= 0) & (times_N < _LATEST_SECONDS)).all():  # NaN is neither

@@ -92,12 +92,12 @@ def records_of_cbor(payload: bytes, now: float) -> list[SenmlRecord]:
     except Exception as error:  # a decoder of foreign bytes: the errors of its tags are many
         raise InvalidSenml("cbor", str(error)) from error
     if rest:
-        raise InvalidSenml("cbor", "bytes behind the pack")
+        raise InvalidSenml("cbor", "bytes after the pack")
     return _records(pack, now, _labelled)
 
 
 def parsed_json(payload: bytes) -> Any:
-    """Any JSON text, strictly: UTF-8, no NaN or Infinity, nothing behind it.
+    """Any JSON text, strictly: UTF-8, no NaN or Infinity, nothing after it.
 
     Raises:
         InvalidSenml: it is no JSON.

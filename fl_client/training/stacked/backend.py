@@ -144,7 +144,7 @@ def _is_private(task: LocalTask) -> bool:
 
 
 def backend_for(body: nn.Module, input_: torch.Tensor, private: bool) -> TrainingBackend:
-    """The faster way that computes the same; ``input_`` is a sample behind the front end."""
+    """The faster way that computes the same; ``input_`` is a sample after the front end."""
     one_site = OneSiteNet(body)
     try:
         stacked = StackedNet(body)

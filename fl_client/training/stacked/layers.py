@@ -16,7 +16,7 @@ from fl_client.training.stacked.stack import Stack
 _NOTHING = torch.empty(0)
 
 Written = list[tuple[torch.Tensor, MatrixGradients | torch.Tensor]]
-"""Per-sample gradients of a parameter, as factors or as they are (N, entries), each behind the
+"""Per-sample gradients of a parameter, as factors or as they are (N, entries), each after the
 place where their sum over each site's samples is to be written."""
 
 

@@ -85,7 +85,7 @@ class StackedGroupNorm(StackedLayer):
         return samples * channels, values[0, 0].numel(), samples * self._groups
 
     def _spread(self, parameter_SC: torch.Tensor | None) -> torch.Tensor | None:
-        """Each sample's own, one behind the other."""
+        """Each sample's own, one after the other."""
         if parameter_SC is None:
             return None
         return parameter_SC.index_select(0, self.stack.site_of_row_N).flatten()
@@ -105,7 +105,7 @@ class _Normalise(torch.autograd.Function):
 
 
 class StackedLayerNorm(StackedLayer):
-    """Scale and shift behind ``plain``, a layer normalisation without them."""
+    """Scale and shift after ``plain``, a layer normalisation without them."""
 
     def __init__(
         self,

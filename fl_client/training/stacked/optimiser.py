@@ -74,7 +74,7 @@ def shape_gradients(
 ) -> None:
     """Add FedProx' pull (Li et al. 2020, equation 2) and weight decay, in place.
 
-    Functions of parameters alone, behind the noise: adding them releases nothing.
+    Functions of parameters alone, after the noise: adding them releases nothing.
     """
     if training.proximal_mu:
         gradients_SP.add_(rows_SP - global_SP, alpha=training.proximal_mu)

@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class GateFinding:
-    """Whether a gate is passed, why in one sentence, and the figures and settings behind it."""
+    """Whether a gate is passed, why in one sentence, and the figures and settings that it rests on."""
 
     passed: bool
     detail: str

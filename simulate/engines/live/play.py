@@ -37,7 +37,7 @@ class Playback:
     kept: Path
 
     def begin(self, now_ns: int, past_s: float) -> int:
-        """The stamp to begin at: as far back as wished, but behind all that was played before."""
+        """The stamp to begin at: as far back as wished, but after all that was played before."""
         with contextlib.suppress(OSError, ValueError):
             return max(now_ns - round(past_s * 1e9), int(self.kept.read_text()))
         return now_ns - round(past_s * 1e9)

@@ -1,4 +1,4 @@
-"""The broker's address and the manners of the connection to it, as configured."""
+"""The broker's address and how the connection to it is kept, as configured."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

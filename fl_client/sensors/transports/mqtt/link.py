@@ -226,7 +226,7 @@ class SensorLink:
 
 
 def _reason(error: BaseException) -> int | None:
-    """MQTT's reason code behind an error, if there is one."""
+    """MQTT's reason code of an error or its cause, if there is one."""
     for one in (error, error.__cause__):
         if isinstance(one, aiomqtt.MqttCodeError) and one.rc is not None:
             return one.rc if isinstance(one.rc, int) else one.rc.value

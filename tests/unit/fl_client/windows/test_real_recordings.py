@@ -58,7 +58,7 @@ def test_wearables_recordings_give_the_windows_of_the_world(rows: int) -> None:
 
 
 def test_uci_windows_of_one_recording_come_back(shared_data: Path) -> None:
-    """Consecutive windows overlap by half: their first halves, one behind the other, are it."""
+    """Consecutive windows overlap by half: their first halves, one after the other, are it."""
     with np.load(shared_data / "ucihar.npz") as data:
         key = next(k for k in data.files if data[k].ndim == 3 and data[k].shape[1:] == (128, 9))
         published_NTC = data[key][:40].astype(np.float32)
