@@ -1,8 +1,8 @@
 """A candidate that runs beside production on the live windows, and acts on nothing.
 
 It has a thread of its own, so that it delays no prediction; what it can't keep up with is left out
-and counted. What was counted stays on the site (``Counts``), and leaves by the release gateway alone
-(``fl_client/site/shadow.py``), and there only what was counted of held-out windows.
+and counted. What was counted stays on the site (``ShadowSummary``). Only what was
+counted of held-out windows may leave, by the release gateway (``fl_client/site/shadow.py``).
 
 What is counted of a window depends on no other window: the candidate has no reserve that would take
 its place, and a call that took too long counts once. So the noise for one window's part covers it.

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS spool_count (name TEXT PRIMARY KEY, value INTEGER NOT
 """
 """``spool``: content is ``stamps`` int64 and the values as float32 after them (readings), or two
 int64 with a label (an annotation, whose sensor is null). ``spool_seen``: identities as 64 bits of
-BLAKE2b; ``number`` is what ``received`` was. ``spool_count``: see ``Counts``."""
+BLAKE2b; ``number`` is what ``received`` was. ``spool_count``: see ``SpoolCounts``."""
 
 
 def row_of(sequence: int, item: Readings | Annotation) -> Row:

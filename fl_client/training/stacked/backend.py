@@ -67,7 +67,7 @@ class StackedBackend:
         self._net, self._largest, self._total = net, largest, total
 
     def sites_at_once(self, alike: Sequence[ReadyTask], budget: int) -> int:
-        """See ``Way``."""
+        """See ``TrainingBackend``."""
         width, windows = alike[0].width, max(ready.data.nbytes for ready in alike)
         parameters = _ROWS * 4 * width_of_row(self._net.slots)
         per_site = parameters + _ACTIVATIONS * width * self._total + windows
@@ -75,7 +75,7 @@ class StackedBackend:
         return max(1, min(wanted, budget // per_site))
 
     def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
-        """See ``Way``."""
+        """See ``TrainingBackend``."""
         mean, width = not _is_private(stack[0].task), stack[0].width
         order = sorted(range(len(stack)), key=lambda place: -len(stack[place].batches))
         ordered = [stack[place] for place in order]
@@ -116,7 +116,7 @@ class PerSiteBackend:
         return 1
 
     def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
-        """See ``Way``."""
+        """See ``TrainingBackend``."""
         (ready,) = stack
         parameters, plain = ready.task.parameters, not _is_private(ready.task)
         self._net.begin(parameters)
