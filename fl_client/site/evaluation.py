@@ -1,7 +1,8 @@
 """A site's part in an evaluation: debit the ledger, count, release.
 
 The held-out windows are charged block by block, durably, before the model sees one of them; a block
-without budget is left out, and a site with none left refuses. Counts leave by the release gateway alone.
+without budget is left out, and a site with none left refuses. Counts leave by the release gateway
+alone.
 """
 
 from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class GateFinding:
-    """Whether a gate is passed, why in one sentence, and the figures and settings that it rests on."""
+    """Whether a gate is passed, why in one sentence, and the figures and settings used."""
 
     passed: bool
     detail: str

@@ -1,8 +1,8 @@
 """Signing keys: ed25519, in files that only their owner may read, or in the environment.
 
 A key file is ``<role>-<number>.pem`` (PKCS #8, not encrypted, mode 600). A key in the environment
-is the same PEM text in ``FL_REPO_KEY_<ROLE>``; several stand one after the other. Nothing here writes
-a private key anywhere but to its own file.
+is the same PEM text in ``FL_REPO_KEY_<ROLE>``; several stand one after the other. Nothing here
+writes a private key anywhere but to its own file.
 """
 
 import os
