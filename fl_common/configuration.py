@@ -1,7 +1,104 @@
-"""Configuration as values: what Hydra and YAML files give, before anything is built from it."""
+"""Configuration as values: what Hydra and YAML files give, and the rules that values must keep.
 
-from collections.abc import Mapping
-from typing import Any
+A rule is a value, too: ``require("poll.jitter", jitter, inside("[0, 1)"))``. Its text completes the
+sentence that begins with the name and value, and what is not a number breaks a rule for numbers.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+from fl_common.errors import InvalidConfiguration
 
 Config = Mapping[str, Any]
 """A node of a configuration: names and values."""
+
+
+class Rule(NamedTuple):
+    """What a value must keep: ``text`` as a person reads it, and ``holds`` for a value.
+
+    A value for which ``holds`` raises TypeError breaks the rule.
+    """
+
+    text: str
+    holds: Callable[[Any], bool]
+
+
+def require(name: str, value: object, rule: Rule, remedy: str | None = None) -> None:
+    """Raise InvalidConfiguration unless ``value``, that of the override ``name``, keeps ``rule``.
+
+    ``remedy`` is what to do instead; None: to set ``name`` to such a value.
+    """
+    try:
+        holds = rule.holds(value)
+    except TypeError:
+        holds = False
+    if not holds:
+        remedy = remedy or f"Set {name} to such a value"
+        raise InvalidConfiguration(f"{name}={value}", rule.text, remedy)
+
+
+def require_fields(prefix: str, owner: object, **rules: Rule) -> None:
+    """Raise InvalidConfiguration for the first attribute of ``owner`` that breaks its rule.
+
+    The override of an attribute is its name after ``prefix`` and a dot.
+    """
+    for name, rule in rules.items():
+        require(f"{prefix}.{name}", getattr(owner, name), rule)
+
+
+def number(text: str, holds: Callable[[Any], bool]) -> Rule:
+    """A rule for a real number: neither text nor a truth value is one, and NaN breaks it."""
+    return Rule(text, lambda value: _is_number(value) and bool(holds(value)))
+
+
+def above(bound: float) -> Rule:
+    """A finite number above ``bound``."""
+    return number(f"must be a finite number above {bound}", lambda value: bound < value < math.inf)
+
+
+def at_least(bound: float) -> Rule:
+    """A finite number of at least ``bound``."""
+    text = f"must be a finite number of at least {bound}"
+    return number(text, lambda value: bound <= value < math.inf)
+
+
+def inside(interval: str) -> Rule:
+    """A number in an interval as mathematics writes it: ``(0, 1]`` is above 0 and at most 1."""
+    low, high = map(float, interval[1:-1].split(","))
+    open_low, open_high = interval.startswith("("), interval.endswith(")")
+
+    def holds(value: float) -> bool:
+        return low <= value <= high and not (
+            (open_low and value == low) or (open_high and value == high)
+        )
+
+    return number(f"must lie in {interval}", holds)
+
+
+def whole(least: int, most: int | None = None) -> Rule:
+    """A whole number from ``least`` to ``most``; None: as large as wanted."""
+    text = f"must be a whole number from {least}" + ("" if most is None else f" to {most}")
+    end = math.inf if most is None else most
+    return number(text, lambda value: _is_whole(value) and least <= value <= end)
+
+
+def one_of(options: Iterable[str]) -> Rule:
+    """One of some words."""
+    words = list(options)
+    text = " or ".join(words) if len(words) < 3 else f"one of {', '.join(words)}"
+    return Rule(f"must be {text}", lambda value: isinstance(value, str) and value in words)
+
+
+def optional(rule: Rule) -> Rule:
+    """``rule``, or None."""
+    return Rule(rule.text, lambda value: value is None or rule.holds(value))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from fl_common.build import build
 from fl_common.compression.quantisation import Compression
-from fl_common.configuration import Config
+from fl_common.configuration import Config, above, inside, optional, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
 from fl_common.privacy.accounting import calibrate_noise, check_delta, check_epsilon
@@ -20,7 +20,6 @@ from fl_common.privacy.site_level import (
 )
 from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
-from fl_server.checks import check_count, check_number
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation, Roster
@@ -48,15 +47,8 @@ def build_plan(
     Raises:
         InvalidConfiguration: a value, or a combination with the fleet, that breaks a rule.
     """
-    for name, kinds in (("rounds", int), ("seed", int | None)):
-        if not isinstance(config[name], kinds):
-            raise InvalidConfiguration(
-                f"{name}={config[name]}", "must be a whole number", f"Set {name} to one"
-            )
-    if config["rounds"] < 1:
-        raise InvalidConfiguration(
-            f"rounds={config['rounds']}", "must be at least 1", "Set rounds to such a number"
-        )
+    require("rounds", config["rounds"], whole(1))
+    require("seed", config["seed"], optional(whole(0)))
     try:
         return _plan(config, run, task, fleet, compares)
     except TypeError as error:
@@ -108,9 +100,7 @@ def build_federation(
 
 
 def _largest_norm(limit: float | None) -> float | None:
-    if limit is not None:
-        name = "strategy.largest_update_norm"
-        check_number(name, limit, lambda norm: 0 < norm < math.inf, "must be above 0")
+    require("strategy.largest_update_norm", limit, optional(above(0)))
     return limit
 
 
@@ -182,7 +172,7 @@ def _evaluation(
     """The noise of counts on the sites: calibrated to all evaluations of the run."""
     if (every := node["every"]) is None:
         return None
-    check_count("evaluation.every", every)
+    require("evaluation.every", every, whole(1))
     if not isinstance(privacy, PrivacyPlan):
         _check_public(privacy)
         return None
@@ -210,7 +200,7 @@ def _site_privacy(node: Config, rounds: int, sites: int) -> SitePrivacyPlan:
     check_epsilon(node["epsilon"])
     check_population(node["delta"], sites)
     participation, adaptive = node["participation"], node["adaptive_clipping"]
-    check_number("privacy.participation", participation, lambda q: 0 < q <= 1, "must lie in (0, 1]")
+    require("privacy.participation", participation, inside("(0, 1]"))
     noise = node["noise_multiplier"]
     if noise is None:
         rate = participation if node["noise"] == "server" else 1.0
@@ -233,10 +223,7 @@ def _site_privacy(node: Config, rounds: int, sites: int) -> SitePrivacyPlan:
 
 def _sampling_rate(given: float | None, batch_size: int, fleet: FleetFacts) -> float:
     if given is not None:
-        if not 0 < given <= 1:
-            raise InvalidConfiguration(
-                f"privacy.sampling_rate={given}", "must lie in (0, 1]", "Set it so"
-            )
+        require("privacy.sampling_rate", given, inside("(0, 1]"))
         _check_batches(1 / given, fleet, f"privacy.sampling_rate={given}")
         return given
     if fleet.smallest is None:

@@ -1,4 +1,4 @@
-"""What several networks share: checks of options and windows, and layers chosen by name."""
+"""What several networks share: rules of options and windows, and layers chosen by name."""
 
 import itertools
 import math
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from fl_common.configuration import Rule, number, one_of, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 
@@ -16,18 +17,11 @@ NORMS = ("group", "batch", "none")
 """Group normalisation works within one window; batch normalisation mixes windows: not with DP."""
 
 
-def check_option(holds: bool, name: str, value: object, rule: str) -> None:
-    """Raise InvalidConfiguration with the option's name, value and ``rule`` unless ``holds``."""
-    if not holds:
-        raise InvalidConfiguration(
-            f"net.{name}={value}", rule, f"Set net.{name} to such a value, or leave it as it is"
-        )
-
-
-def check_widths(name: str, widths: Sequence[int]) -> None:
-    """Raise InvalidConfiguration unless ``widths`` are one or more whole numbers above 0."""
-    holds = bool(widths) and all(isinstance(width, int) and width > 0 for width in widths)
-    check_option(holds, name, list(widths), "must be a list of whole numbers above 0")
+WIDTHS = Rule(
+    "must be a list of whole numbers above 0",
+    lambda widths: len(widths) > 0 and all(whole(1).holds(width) for width in widths),
+)
+"""What the widths of layers must be."""
 
 
 def series_shape(task: Task, net: str) -> tuple[int, int]:
@@ -46,7 +40,7 @@ def image_shape(task: Task, net: str) -> tuple[int, int, int]:
 
 def activation_layer(name: str) -> nn.Module:
     """A new activation layer by name, not in place (per-sample gradients need its input)."""
-    check_option(name in ACTIVATIONS, "activation", name, f"must be one of {sorted(ACTIVATIONS)}")
+    require("net.activation", name, one_of(ACTIVATIONS))
     return ACTIVATIONS[name]()
 
 
@@ -67,11 +61,11 @@ def halving_convolutions(
     Raises:
         InvalidConfiguration: an option out of range, or more halvings than the window has.
     """
-    check_widths("widths", widths)
-    check_option(kernel >= 1 and kernel % 2 == 1, "kernel", kernel, "must be odd and at least 1")
+    require("net.widths", widths, WIDTHS)
+    require("net.kernel", kernel, number("must be odd and at least 1", _is_odd))
     channels, *extent = shape
     rule = f"has more halvings than windows of {' x '.join(map(str, extent))} allow"
-    check_option(min(extent) >= 1 << len(widths), "widths", list(widths), rule)
+    require("net.widths", widths, Rule(rule, lambda _: min(extent) >= 1 << len(widths)))
     convolution = nn.Conv1d if len(extent) == 1 else nn.Conv2d
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise([channels, *widths]):
@@ -85,8 +79,8 @@ def halving_convolutions(
 
 def group_norm(channels: int, groups: int) -> nn.GroupNorm:
     """Group normalisation; raises InvalidConfiguration unless ``groups`` divides ``channels``."""
-    holds = groups >= 1 and channels % groups == 0
-    check_option(holds, "groups", groups, f"must divide the {channels} channels of every layer")
+    rule = f"must divide the {channels} channels of every layer"
+    require("net.groups", groups, number(rule, lambda g: g >= 1 and channels % g == 0))
     return nn.GroupNorm(groups, channels)
 
 
@@ -98,8 +92,12 @@ def zero_linear(inputs: int, outputs: int) -> nn.Linear:
     return layer
 
 
+def _is_odd(kernel: int) -> bool:
+    return kernel >= 1 and kernel % 2 == 1
+
+
 def _normalisation(kind: str, channels: int, groups: int, dimensions: int) -> list[nn.Module]:
-    check_option(kind in NORMS, "norm", kind, f"must be one of {', '.join(NORMS)}")
+    require("net.norm", kind, one_of(NORMS))
     if kind == "none":
         return []
     if kind == "batch":

@@ -1,10 +1,9 @@
 """Whether a new version of a component does as well on live windows as the one before it."""
 
-import math
 from dataclasses import dataclass
 
 from fl_client.inference.prediction import Prediction
-from fl_common.errors import InvalidConfiguration
+from fl_common.configuration import above, inside, require_fields, whole
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,14 @@ class Health:
     ends: int
 
     def __post_init__(self) -> None:
-        rules = (
-            ("windows", type(self.windows) is int and self.windows >= 1, "a whole number from 1"),
-            ("more_failures", 0 <= self.more_failures < 1, "a share from 0 to below 1"),
-            ("times_slower", 1 < self.times_slower < math.inf, "a finite number above 1"),
-            ("ends", type(self.ends) is int and self.ends >= 1, "a whole number from 1"),
+        require_fields(
+            "health",
+            self,
+            windows=whole(1),
+            more_failures=inside("[0, 1)"),
+            times_slower=above(1),
+            ends=whole(1),
         )
-        for name, holds, rule in rules:
-            if not holds:
-                raise InvalidConfiguration(
-                    f"health.{name}={getattr(self, name)}", f"must be {rule}", f"Set {name} so"
-                )
 
     def fault(self, before: HealthCounts, now: HealthCounts) -> str | None:
         """Why the version that did ``now`` is to be rolled back; None where it is not, yet."""

@@ -1,12 +1,11 @@
 """Asks again and again, in a thread of its own: a slow network does not delay sensing."""
 
 import logging
-import math
 import random
 import threading
 from collections.abc import Callable
 
-from fl_common.errors import InvalidConfiguration
+from fl_common.configuration import above, inside, require
 
 _log = logging.getLogger(__name__)
 
@@ -29,13 +28,8 @@ class Poller:
         generator: random.Random,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
-        rules = (
-            ("every_s", every_s, 0 < every_s < math.inf, "must be above 0"),
-            ("jitter", jitter, 0 <= jitter < 1, "must be a share from 0 to below 1"),
-        )
-        for name, value, holds, rule in rules:
-            if not holds:
-                raise InvalidConfiguration(f"poll.{name}={value}", rule, f"Set {name} so")
+        require("poll.every_s", every_s, above(0))
+        require("poll.jitter", jitter, inside("[0, 1)"))
         self._poll, self._every_s, self._jitter = poll, every_s, jitter
         self._generator, self._wait = generator, wait
         self._ending = threading.Event()

@@ -19,7 +19,7 @@ from fl_client.federation.connection import (
 )
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
-from fl_common.errors import InvalidConfiguration
+from fl_common.configuration import above, at_least, require_fields
 from fl_common.wire import summary as wire_log
 
 _logger = logging.getLogger(__name__)
@@ -44,18 +44,19 @@ class PollingIntervals:
     rest_s: float
 
     def __post_init__(self) -> None:
-        rules = (
-            ("poll_first_s", 0 < self.poll_first_s <= self.poll_most_s),
-            ("retry_first_s", 0 < self.retry_first_s <= self.retry_most_s),
-            ("rest_s", self.rest_s > 0),
+        require_fields(
+            "federation",
+            self,
+            poll_first_s=above(0),
+            retry_first_s=above(0),
+            rest_s=above(0),
         )
-        for name, holds in rules:
-            if not holds:
-                raise InvalidConfiguration(
-                    f"federation.{name}={getattr(self, name)}",
-                    "must be above 0, and not above its own most",
-                    "Set it so",
-                )
+        require_fields(
+            "federation",
+            self,
+            poll_most_s=at_least(self.poll_first_s),
+            retry_most_s=at_least(self.retry_first_s),
+        )
 
 
 @dataclass

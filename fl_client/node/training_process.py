@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fl_common.errors import InvalidConfiguration
+from fl_common.configuration import Rule, above, number, optional, require_fields, whole
 
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
@@ -39,17 +39,16 @@ class Training:
     longest_restart_s: float
 
     def __post_init__(self) -> None:
-        rules = (
-            ("command", self.command is None or len(self.command) > 0, "must name a program"),
-            ("nice", 0 <= self.nice <= 19, "must lie between 0 and 19"),
-            ("restart_s", self.restart_s > 0, "must be above 0"),
-            ("longest_restart_s", self.longest_restart_s >= self.restart_s, "is below restart_s"),
+        require_fields(
+            "training",
+            self,
+            command=optional(Rule("must name a program", lambda words: len(words) > 0)),
+            nice=whole(0, 19),
+            restart_s=above(0),
+            longest_restart_s=number(
+                "must be at least restart_s", lambda longest_s: longest_s >= self.restart_s
+            ),
         )
-        for name, holds, rule in rules:
-            if not holds:
-                raise InvalidConfiguration(
-                    f"training.{name}={getattr(self, name)}", rule, f"Set training.{name} so"
-                )
 
 
 async def supervise(training: Training, running: Callable[[bool], None]) -> None:

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple, get_args
 from fl_client.sensors import Annotation, Item, Malformed, Readings
 from fl_client.store.database import transaction
 from fl_client.store.spool_rows import ROW_BYTES, SCHEMA, Row, item_of, key_of, row_of, size_of
-from fl_common.errors import InvalidConfiguration
+from fl_common.configuration import one_of, require, whole
 
 OnFull = Literal["reject", "drop_oldest"]
 
@@ -283,12 +283,6 @@ def _within(rows: Sequence[Row], free: int) -> list[Row]:
 
 
 def _check(limit_bytes: int, on_full: str, remembered: int) -> None:
-    rules = (
-        ("limit_bytes", limit_bytes, limit_bytes >= 1, "must be at least 1"),
-        ("on_full", on_full, on_full in get_args(OnFull), "must be reject or drop_oldest"),
-        ("remembered", remembered, remembered >= 1, "must be at least 1"),
-    )
-    for name, value, holds, rule in rules:
-        if not holds:
-            remedy = f"Set spool.{name} to such a value"
-            raise InvalidConfiguration(f"spool.{name}={value}", rule, remedy)
+    require("spool.limit_bytes", limit_bytes, whole(1))
+    require("spool.on_full", on_full, one_of(get_args(OnFull)))
+    require("spool.remembered", remembered, whole(1))

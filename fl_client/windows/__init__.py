@@ -4,10 +4,9 @@
 in the site's file, ``split`` says which are trained on and which are held out.
 """
 
-import math
 from dataclasses import dataclass
 
-from fl_common.errors import InvalidConfiguration
+from fl_common.configuration import above, at_least, require_fields, whole
 from fl_common.vocabulary import Floats
 
 SECOND = 10**9
@@ -60,17 +59,14 @@ class Slicing:
     ahead_s: float
 
     def __post_init__(self) -> None:
-        rules = (
-            ("step", type(self.step) is int and self.step >= 1, "must be a whole number from 1"),
-            ("longest_gap_s", 0 < self.longest_gap_s < math.inf, "must be above 0"),
-            ("lateness_s", 0 <= self.lateness_s < math.inf, "must be at least 0"),
-            ("ahead_s", 0 < self.ahead_s < math.inf, "must be above 0"),
+        require_fields(
+            "windows",
+            self,
+            step=whole(1),
+            longest_gap_s=above(0),
+            lateness_s=at_least(0),
+            ahead_s=above(0),
         )
-        for name, holds, rule in rules:
-            if not holds:
-                raise InvalidConfiguration(
-                    f"windows.{name}={getattr(self, name)}", rule, f"Set windows.{name} so"
-                )
 
     @property
     def gap_ns(self) -> int:

@@ -6,7 +6,6 @@ window across a border is in neither. A privacy block is a UTC day, and a window
 in none, so that the blocks hold disjoint readings, as block composition asks.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from fl_client.windows import SECOND, Slicing
 from fl_client.windows.grid import Grid
+from fl_common.configuration import at_least, require_fields, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats, Integers, Task, Windows
 
@@ -32,15 +32,7 @@ class HeldOut:
     every: int
 
     def __post_init__(self) -> None:
-        rules = (
-            ("piece_s", 1 <= self.piece_s < math.inf, "must be at least 1 second"),
-            ("every", type(self.every) is int and self.every >= 2, "must be a whole number from 2"),
-        )
-        for name, holds, rule in rules:
-            if not holds:
-                raise InvalidConfiguration(
-                    f"held_out.{name}={getattr(self, name)}", rule, f"Set held_out.{name} so"
-                )
+        require_fields("held_out", self, piece_s=at_least(1), every=whole(2))
 
 
 @dataclass(frozen=True, slots=True)

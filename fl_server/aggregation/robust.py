@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fl_common.configuration import inside, require_fields
 from fl_common.vocabulary import Doubles, Floats, LocalUpdate, Parameters
 from fl_server.aggregation import Fold, blocks, check_any, check_update
-from fl_server.checks import check_number
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,7 @@ class TrimmedMean:
     share: float
 
     def __post_init__(self) -> None:
-        check_number(
-            "strategy.aggregator.share", self.share, lambda s: 0 <= s < 0.5, "must lie in [0, 0.5)"
-        )
+        require_fields("strategy.aggregator", self, share=inside("[0, 0.5)"))
 
     def start(self, parameters: Parameters) -> Fold:
         """No updates yet."""

@@ -6,7 +6,6 @@ a state of named slots, each shaped like the parameters, so that a checkpoint st
 alike. Everything is float32. A step that leaves the numbers of float32 raises RunFailed.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -15,7 +14,6 @@ import numpy as np
 from fl_common.errors import RunFailed
 from fl_common.params import is_finite
 from fl_common.vocabulary import Parameters
-from fl_server.checks import check_number
 
 State = Mapping[str, Parameters]
 """Named slots of an optimiser; empty for one that remembers nothing."""
@@ -61,20 +59,3 @@ def quiet() -> np.errstate:
 def filled(parameters: Parameters, value: float) -> Parameters:
     """Parameters of the same names and shapes, all of ``value``, float32."""
     return {name: np.full(x.shape, value, dtype=np.float32) for name, x in parameters.items()}
-
-
-def check_positive(name: str, value: float) -> None:
-    """Raise InvalidConfiguration unless ``value`` is finite and above 0."""
-    check_number(
-        f"strategy.optimiser.{name}",
-        value,
-        lambda number: 0 < number < math.inf,
-        "must be a finite number above 0",
-    )
-
-
-def check_decay(name: str, value: float) -> None:
-    """Raise InvalidConfiguration unless ``value`` lies in [0, 1)."""
-    check_number(
-        f"strategy.optimiser.{name}", value, lambda number: 0 <= number < 1, "must lie in [0, 1)"
-    )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fl_common.configuration import above, inside, number, require_fields
 from fl_common.vocabulary import Floats, Parameters
-from fl_server.checks import check_number
-from fl_server.optimisers import State, check_decay, check_positive, checked, filled, quiet
+from fl_server.optimisers import State, checked, filled, quiet
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,16 @@ class _Adaptive:
     tau: float
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
-        check_decay("beta1", self.beta1)
-        check_decay("beta2", self.beta2)
-        check_number(
-            "strategy.optimiser.tau",
-            self.tau,
-            lambda tau: 1e-18 <= tau < math.inf,
-            "must be a finite number of at least 1e-18 (its square must not vanish in float32)",
+        require_fields(
+            "strategy.optimiser",
+            self,
+            learning_rate=above(0),
+            beta1=inside("[0, 1)"),
+            beta2=inside("[0, 1)"),
+            tau=number(
+                "must be a finite number of at least 1e-18 (its square must not vanish in float32)",
+                lambda tau: 1e-18 <= tau < math.inf,
+            ),
         )
 
     def initial(self, parameters: Parameters) -> State:

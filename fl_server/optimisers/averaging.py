@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from fl_common.configuration import above, inside, require_fields
 from fl_common.vocabulary import Parameters
-from fl_server.optimisers import State, check_decay, check_positive, checked, filled, quiet
+from fl_server.optimisers import State, checked, filled, quiet
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class FedAvg:
     learning_rate: float
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
+        require_fields("strategy.optimiser", self, learning_rate=above(0))
 
     def initial(self, parameters: Parameters) -> State:
         """Remembers nothing."""
@@ -39,8 +40,9 @@ class FedAvgM:
     momentum: float
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
-        check_decay("momentum", self.momentum)
+        require_fields(
+            "strategy.optimiser", self, learning_rate=above(0), momentum=inside("[0, 1)")
+        )
 
     def initial(self, parameters: Parameters) -> State:
         """Slot ``velocity``, all zero."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fl_common.configuration import inside, optional, require, whole
 from fl_common.errors import InvalidConfiguration
-from fl_server.checks import check_count, check_number
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,9 @@ class ClientSampling:
     minimum: int
 
     def __post_init__(self) -> None:
-        if self.clients_per_round is not None:
-            check_count("clients_per_round", self.clients_per_round)
-        check_number("strategy.fraction", self.fraction, lambda f: 0 < f <= 1, "must lie in (0, 1]")
-        check_count("strategy.minimum_sites", self.minimum)
+        require("clients_per_round", self.clients_per_round, optional(whole(1)))
+        require("strategy.fraction", self.fraction, inside("(0, 1]"))
+        require("strategy.minimum_sites", self.minimum, whole(1))
 
     def choose(self, available: Sized, round_: int, seed: int | None) -> list[int]:
         """Positions in ``available`` of the sites of ``round_``, ascending.
@@ -83,9 +82,8 @@ class PoissonSampling:
     minimum: int
 
     def __post_init__(self) -> None:
-        share = self.participation
-        check_number("privacy.participation", share, lambda q: 0 < q <= 1, "must lie in (0, 1]")
-        check_count("strategy.minimum_sites", self.minimum)
+        require("privacy.participation", self.participation, inside("(0, 1]"))
+        require("strategy.minimum_sites", self.minimum, whole(1))
 
     def choose(self, available: Sized, round_: int, seed: int | None) -> list[int]:
         """Positions in ``available`` of the sites of ``round_``, ascending; maybe none.

@@ -4,9 +4,10 @@ import torch
 from opacus.layers import DPGRU
 from torch import nn
 
+from fl_common.configuration import require, whole
 from fl_common.vocabulary import Task
 from models.fronts import AveragesOverTime, Normalise
-from models.layers import check_option, series_shape
+from models.layers import series_shape
 from models.nets import Net
 
 
@@ -22,8 +23,8 @@ class Gru(Net):
 
     def __init__(self, task: Task, *, hidden: int, readings: int) -> None:
         length, channels = series_shape(task, "gru")
-        check_option(hidden >= 1, "hidden", hidden, "must be at least 1")
-        check_option(1 <= readings <= length, "readings", readings, f"must lie in 1 to {length}")
+        require("net.hidden", hidden, whole(1))
+        require("net.readings", readings, whole(1, length))
         unit = DPGRU(channels, hidden, batch_first=True)
         super().__init__(
             nn.Sequential(Normalise(task), AveragesOverTime(readings)),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from fl_common.configuration import require
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
-from models.layers import activation_layer, check_widths
+from models.layers import WIDTHS, activation_layer
 from models.nets import Net
 
 
@@ -22,7 +23,7 @@ class Mlp(Net):
     """
 
     def __init__(self, task: Task, *, hidden: Sequence[int], activation: str) -> None:
-        check_widths("hidden", hidden)
+        require("net.hidden", hidden, WIDTHS)
         widths = [math.prod(task.window_shape), *hidden]
         layers: list[nn.Module] = []
         for inputs, outputs in itertools.pairwise(widths):

@@ -3,9 +3,10 @@
 import torch
 from torch import nn
 
+from fl_common.configuration import number, require
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
-from models.layers import check_option, group_norm, image_shape
+from models.layers import group_norm, image_shape
 from models.nets import Net
 from models.torchvision_import import import_torchvision
 
@@ -24,7 +25,11 @@ class MobileNet(Net):
 
     def __init__(self, task: Task, *, groups: int, stem_stride: int) -> None:
         channels = image_shape(task, "mobilenet")[0]
-        check_option(stem_stride in (1, 2), "stem_stride", stem_stride, "must be 1 or 2")
+        require(
+            "net.stem_stride",
+            stem_stride,
+            number("must be 1 or 2", lambda stride: stride in (1, 2)),
+        )
         models = import_torchvision().models
         body = models.mobilenet_v3_small(
             num_classes=len(task.labels),

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fl_common.configuration import above, number, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Integers
 
@@ -68,9 +69,7 @@ class Shards:
     def divide(self, labels_N: Integers, sites: int) -> RowsOf:
         """Shards of the rows in order of their labels; rows of one label are shuffled first."""
         _check_seed(self.seed)
-        _check(
-            self.shards_per_site >= 1, "shards_per_site", self.shards_per_site, "must be at least 1"
-        )
+        require("partition.shards_per_site", self.shards_per_site, whole(1))
         order_N = _by_label(labels_N, self.seed)
         if self.samples_per_site is not None:
             return self._draws(order_N, self.samples_per_site)
@@ -88,9 +87,8 @@ class Shards:
     def _draws(self, order_N: Integers, drawn: int) -> RowsOf:
         _check_samples(drawn, len(order_N))
         length, left = divmod(drawn, self.shards_per_site)
-        _check(
-            left == 0, "samples_per_site", drawn, f"must be a multiple of {self.shards_per_site}"
-        )
+        multiple = number(f"must be a multiple of {self.shards_per_site}", lambda _: left == 0)
+        require("partition.samples_per_site", drawn, multiple)
         shards = len(order_N) // length
 
         def rows(site: int) -> Integers:
@@ -116,7 +114,7 @@ class Dirichlet:
     def divide(self, labels_N: Integers, sites: int) -> RowsOf:
         """Slices of each label's rows, as many as the site's mix says."""
         _check_seed(self.seed)
-        _check(0 < self.alpha < np.inf, "alpha", self.alpha, "must be a finite number above 0")
+        require("partition.alpha", self.alpha, above(0))
         order_N, size_K = _by_label(labels_N, self.seed), np.unique_counts(labels_N).counts
         first_K = np.cumsum(size_K) - size_K
         if self.samples_per_site is not None:
@@ -187,20 +185,12 @@ def _join(parts: list[NDArray[Any]]) -> Integers:
     return np.concatenate(parts).astype(np.int64, copy=False)
 
 
-def _check(holds: bool, name: str, value: object, rule: str) -> None:
-    if not holds:
-        raise InvalidConfiguration(
-            f"partition.{name}={value}", rule, f"Set partition.{name} to such a value"
-        )
-
-
 def _check_seed(seed: int) -> None:
-    _check(type(seed) is int and seed >= 0, "seed", seed, "must be a whole number from 0")
+    require("partition.seed", seed, whole(0))
 
 
 def _check_samples(samples_per_site: int, rows: int) -> None:
-    holds = type(samples_per_site) is int and 1 <= samples_per_site <= rows
-    _check(holds, "samples_per_site", samples_per_site, f"must be a whole number from 1 to {rows}")
+    require("partition.samples_per_site", samples_per_site, whole(1, rows))
 
 
 def _check_sites(sites: int, most: int) -> None:

@@ -15,7 +15,7 @@ from tests.deployed.fleet import free_port
         ("hosts=[]", "error: hosts=[]: must name the server."),
         ("listen=abc", "error: listen=abc: must be HOST:PORT or PORT."),
         ("restart.first_s=-1", "error: restart.first_s=-1, restart.most_s=60.0: must be above 0"),
-        ("rounds=0", "error: rounds=0: must be at least 1."),  # seen by the runner alone
+        ("rounds=0", "error: rounds=0: must be a whole number from 1."),  # seen by the runner alone
     ],
 )
 def test_bad_input_ends_the_server(override: str, words: str, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import aiomqtt
 import numpy as np
 from omegaconf import OmegaConf
 
+from fl_common.configuration import above, at_least, require, whole
 from fl_common.errors import InvalidConfiguration
 from simulate.build import open_world
 from simulate.engines.live.recordings import Message, messages, recordings_of, slicing_of, step_of
@@ -116,12 +116,6 @@ async def _one(playing: Playback, config: Mapping[str, Any]) -> None:
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    rules = (
-        ("past_s", config["past_s"], lambda v: 0 <= v < math.inf, "a number from 0"),
-        ("retry_s", config["retry_s"], lambda v: 0 < v < math.inf, "a number above 0"),
-        ("readings_per_message", config["readings_per_message"],
-         lambda v: type(v) is int and v >= 1, "a whole number from 1"),
-    )  # fmt: skip
-    for name, value, holds, rule in rules:
-        if type(value) not in (int, float) or not holds(value):
-            raise InvalidConfiguration(f"{name}={value}", f"must be {rule}", f"Set {name} to one")
+    require("past_s", config["past_s"], at_least(0))
+    require("retry_s", config["retry_s"], above(0))
+    require("readings_per_message", config["readings_per_message"], whole(1))

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fl_common.configuration import Rule, above, number, require, require_fields, whole
 from fl_common.errors import InvalidConfiguration
+
+_FILLED = Rule("must not be empty", bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,25 +43,22 @@ class Broker:
     taken_over_seconds: float
 
     def __post_init__(self) -> None:
-        rules = (
-            ("host", bool(self.host), "must not be empty"),
-            ("port", 0 < self.port < 65536, "must lie in 1 to 65535"),
-            ("identity", bool(self.identity), "must not be empty"),
-            ("password", self.password is None or bool(self.username), "needs a username"),
-            ("keepalive", 0 < self.keepalive < 65536, "must lie in 1 to 65535"),
-            ("session_seconds", 0 < self.session_seconds < 2**32, "must lie in 1 to 2^32 - 1"),
-            ("in_flight", 0 < self.in_flight < 65536, "must lie in 1 to 65535"),
-            ("inbox_bytes", self.inbox_bytes > 0, "must be above 0"),
-            ("retry_first", self.retry_first > 0, "must be above 0"),
-            ("retry_most", self.retry_most >= self.retry_first, "must be at least retry_first"),
-            ("taken_over_seconds", self.taken_over_seconds > 0, "must be above 0"),
+        require_fields(
+            "broker",
+            self,
+            host=_FILLED,
+            port=whole(1, 65535),
+            identity=_FILLED,
+            keepalive=whole(1, 65535),
+            session_seconds=whole(1, 2**32 - 1),
+            in_flight=whole(1, 65535),
+            inbox_bytes=whole(1),
+            retry_first=above(0),
+            retry_most=number("must be at least retry_first", lambda s: s >= self.retry_first),
+            taken_over_seconds=above(0),
         )
-        for name, holds, rule in rules:
-            if not holds:
-                value = "..." if name == "password" else getattr(self, name)
-                raise InvalidConfiguration(
-                    f"broker.{name}={value}", rule, f"Set broker.{name} to such a value"
-                )
+        has_user = self.password is None or bool(self.username)
+        require("broker.password", "...", Rule("needs a username", lambda _: has_user))
         self._check_files()
 
     def _check_files(self) -> None:
