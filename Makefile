@@ -57,7 +57,7 @@ WHEELS := stacks/wheels/.complete
 # Of the pinned packages; made anew where the pins have changed.
 $(WHEELS): $(STAMP)
 	@rm -rf $(@D)
-	@$(BIN)/python -m pip wheel --quiet --constraint constraints.txt --wheel-dir $(@D) .
+	@$(BIN)/python -m pip wheel --quiet --constraint constraints.txt --wheel-dir $(@D) '.[train,server]'
 	@$(BIN)/python -m pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir $(@D) seglearn pip
 	@touch $@
 

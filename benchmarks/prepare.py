@@ -17,7 +17,8 @@ from benchmarks.workloads import Workload
 from fl_common.vocabulary import Windows
 from fl_server.build import build_plan
 from models.nets import Net, build_net
-from simulate.build import fleet_facts, open_world
+from simulate.build import fleet_facts
+from simulate.world.build import open_world
 
 SITES_OF_STATISTICS = 100
 _CHUNK = 4096

@@ -16,7 +16,8 @@ from fl_common.plan import Privacy
 from fl_common.privacy.accounting import ACCOUNTANTS
 from fl_common.privacy.window_level import PrivacyPlan
 from fl_server.build import build_plan
-from simulate.build import fleet_facts, open_world
+from simulate.build import fleet_facts
+from simulate.world.build import open_world
 
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 

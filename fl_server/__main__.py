@@ -19,18 +19,20 @@ from pathlib import Path
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
-# The environment must be set before any import of Flower.
+# The environment must be set before any import of Flower, which the commands below do.
 from fl_common.command_line import Parser, end
 from fl_common.configuration import Config
 from fl_common.errors import JoinTheDotsError
-from fl_server.cloud import commands
-from fl_server.cloud.build import read_config
+from fl_common.requirements import SERVER, check_installed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-server``; exits with 0, 1 (failed) or 2 (bad input)."""
     options = _parser().parsed(arguments)
     try:
+        check_installed("fl-server", "server", SERVER)
+        from fl_server.cloud.build import read_config
+
         config = read_config(options.config, options.overrides)
         _log(config)
         options.run(config, options)
@@ -60,17 +62,23 @@ def _carry_out(config: Config, options: argparse.Namespace) -> None:
 
 
 def _enroll(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.cloud import commands
+
     lines = commands.enroll(config, options.site, options.kind, options.to)
     print(f"# site {options.site}: take the files to the box, and set in its configuration")
     print("\n".join(lines))
 
 
 def _revoke(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.cloud import commands
+
     known = commands.revoke(config, options.site)
     print(f"{options.site} is shut out" + ("" if known else " (the SuperLink did not know it)"))
 
 
 def _status(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.cloud import commands
+
     del options
     print(json.dumps(commands.status(config), indent=1))
 

@@ -25,7 +25,8 @@ from torch import nn
 from fl_common.errors import ExportMismatch, InvalidConfiguration, InvalidData
 from fl_common.params import digest
 from fl_common.vocabulary import Floats, Task
-from models.lineage import Lineage, ModelMetadata, write_properties
+from models.lineage import Lineage, ModelMetadata
+from models.metadata import write_properties
 from models.nets import Net, parameters_of
 
 TOLERANCE = 1e-4

@@ -7,12 +7,8 @@ stand as they are, everything else as JSON.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import onnx
-
-from fl_common.errors import InvalidData
 from fl_common.vocabulary import NetSpec, Task
 
 
@@ -71,32 +67,12 @@ class ModelMetadata:
 _PLAIN = ("task", "version", "run", "parameter_digest")
 
 
-def write_properties(model: onnx.ModelProto, metadata: ModelMetadata) -> None:
-    """Make ``metadata`` the metadata properties of ``model``, in place."""
-    properties = {
+def properties_of(metadata: ModelMetadata) -> dict[str, str]:
+    """``metadata`` as a model's properties."""
+    return {
         name: value if name in _PLAIN else json.dumps(value, sort_keys=True)
         for name, value in asdict(metadata).items()
     }
-    onnx.helper.set_model_props(model, properties)
-
-
-def read_metadata(path: Path) -> ModelMetadata:
-    """The metadata of the model file at ``path``.
-
-    Raises:
-        InvalidData: the file can't be read, or is not a model that this framework published.
-    """
-    try:
-        onnx.checker.check_model(path)
-        model = onnx.load(path)
-        properties = {entry.key: entry.value for entry in model.metadata_props}
-        return parse_properties(properties)
-    except (OSError, onnx.checker.ValidationError, KeyError, TypeError, ValueError) as error:
-        raise InvalidData(
-            f"model {path}",
-            f"is not an ONNX file with our metadata properties ({type(error).__name__}: {error})",
-            "Give a model.onnx that a run has written",
-        ) from error
 
 
 def parse_properties(properties: Mapping[str, str]) -> ModelMetadata:

@@ -35,18 +35,20 @@ from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from simulate.home import Home  # noqa: E402
+from simulate.requirements import check_run, check_world  # noqa: E402
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def _job(config: DictConfig) -> None:
     from simulate.engines.live.command import live
-    from simulate.job import Job
     from simulate.report.console import Console, standard_output
 
     context = HydraConfig.get()
     brief = context.mode == RunMode.MULTIRUN
     with _one_line_errors(), Console(brief=brief) as console:
         values = _values(config)
+        check_run("fl-simulate", values, reports=True)
+        from simulate.job import Job
 
         def train(values: Mapping[str, Any]) -> None:
             Job(values, _home(), console, STARTED).run(list(context.overrides.task))
@@ -59,20 +61,26 @@ def _job(config: DictConfig) -> None:
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="audit")
 def _audit(config: DictConfig) -> None:
-    from simulate.audit.command import audit
     from simulate.report.console import standard_output
 
     with _one_line_errors():
-        _exit_if(audit(_values(config), _home(), standard_output()))
+        values = _values(config)
+        check_run("fl-simulate audit", values, reports=False)
+        from simulate.audit.command import audit
+
+        _exit_if(audit(values, _home(), standard_output()))
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="egress")
 def _egress(config: DictConfig) -> None:
-    from simulate.egress.command import egress
     from simulate.report.console import standard_output
 
     with _one_line_errors():
-        _exit_if(egress(_values(config), _home(), standard_output()))
+        values = _values(config)
+        check_run("fl-simulate egress", values, reports=False)
+        from simulate.egress.command import egress
+
+        _exit_if(egress(values, _home(), standard_output()))
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="play")
@@ -80,7 +88,9 @@ def _play(config: DictConfig) -> None:
     from simulate.engines.live.play import play
 
     with _one_line_errors():
-        play(_values(config))
+        values = _values(config)
+        check_world("fl-simulate play", values)
+        play(values)
 
 
 _COMMANDS: Mapping[str, Callable[[], None]] = {"audit": _audit, "egress": _egress, "play": _play}

@@ -18,7 +18,6 @@ from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site
 from fl_client.training.prepared import prepare_ahead
-from fl_common.build import build
 from fl_common.errors import LedgerError
 from fl_common.plan import RunPlan
 from fl_common.privacy.none import NoPrivacy
@@ -26,19 +25,13 @@ from fl_server.build import FleetFacts
 from fl_server.rounds.sampling import Sampling
 from simulate.fleet import Fleet
 from simulate.world import World
+from simulate.world.build import open_world
 
 _COUNTABLE = 5000
 """Fleets up to this size are measured site by site before a run."""
 
 _LEDGER_OWNER = "fleet"
 """The simulated sites share one ledger."""
-
-
-@cache
-def open_world(node_yaml: str) -> World:
-    """The world of a configuration node (as YAML)."""
-    world: World = build(_node(node_yaml))
-    return world
 
 
 def fleet_facts(world: World) -> FleetFacts:

@@ -30,7 +30,7 @@ from fl_server.rounds.strategy import Roster, RoundReport, ask_roster
 from models.evaluation import Evaluator, Predictions
 from models.export import ExportProof
 from models.nets import Net, build_net, parameters_of
-from simulate.build import build_site_app, create_ledger, fleet_facts, open_world, prepare_fleet
+from simulate.build import build_site_app, create_ledger, fleet_facts, prepare_fleet
 from simulate.engines.loopback import run_in_process
 from simulate.engines.memory import keep_freed_memory
 from simulate.engines.ray import run_on_ray
@@ -47,6 +47,7 @@ from simulate.report.results import (
     write_summary,
 )
 from simulate.world import TestSet, World
+from simulate.world.build import open_world
 
 if TYPE_CHECKING:
     from simulate.engines.deployment.fleet import Deployment

@@ -14,6 +14,7 @@ from typing import Any
 
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.requirements import TRAIN, check_installed
 
 _QUIET = ("httpx", "httpcore")
 _DESCRIPTION = """\
@@ -41,11 +42,16 @@ def add_command(commands: Any) -> None:
 
 
 def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Config:
-    """``config`` with ``join`` as the process beside sensing, where it names a federation."""
+    """``config`` with ``join`` as the process beside sensing, where it names a federation.
+
+    Raises:
+        InvalidConfiguration: a wrong demand of plans, or what training needs is not installed.
+    """
     training = config["training"]
     _build_demands(config)
     if config["federation"]["server"] is None or training["command"] is not None:
         return config
+    check_installed(f"federation.server={config['federation']['server']}", "train", TRAIN)
     given = ["--config", str(file.absolute())] if file else []
     command = [sys.executable, "-m", "fl_client", "join", *given, *overrides]
     return {**config, "training": {**training, "command": command}}
@@ -54,6 +60,7 @@ def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Co
 def _join(options: argparse.Namespace) -> None:
     from fl_client.node.configuration import read_config
 
+    check_installed("fl-client join", "train", TRAIN)
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     config = read_config(options.config, options.overrides)

@@ -18,6 +18,7 @@ import numpy as np
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.rdp import epsilon_of_rdp, rdp_of_step
+from fl_common.requirements import check_installed
 
 AccountantName = Literal["rdp", "prv"]
 Weights = Literal["uniform", "examples"]
@@ -173,6 +174,7 @@ _rdp_of_step = lru_cache(maxsize=4096)(rdp_of_step)
 
 
 def _epsilon_by_prv(history: tuple[tuple[float, float, int], ...], delta: float) -> float:
+    check_installed("accountant=prv", "train", ["opacus"])
     from opacus.accountants import PRVAccountant
 
     accountant = PRVAccountant()

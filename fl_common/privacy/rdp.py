@@ -1,15 +1,16 @@
 """Rényi differential privacy of the Poisson-sampled Gaussian mechanism, all orders at once.
 
 The same numbers as Opacus' ``compute_rdp`` and ``get_privacy_spent`` (a test compares them),
-without the import of Opacus and a Python loop per order: to calibrate a run's noise takes
-milliseconds instead of seconds.
+without the import of Opacus or SciPy and a Python loop per order: to calibrate a run's noise takes
+milliseconds instead of seconds, and a box that only reads its ledger installs neither.
 """
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, log_ndtr
+
+from fl_common.privacy.normal import log_normal_cdf
 
 Orders = NDArray[np.float64]
 
@@ -19,6 +20,8 @@ ORDERS: Orders = np.array([1 + x / 10 for x in range(1, 100)] + list(range(12, 6
 _NEGLIGIBLE = -30.0
 """A term of the series below e^-30 ends it, as in Opacus."""
 _MOST_TERMS = 1 << 16
+_LOG_FACTORIAL = np.array([math.lgamma(n + 1) for n in range(int(ORDERS.max()) + 1)], np.float64)
+"""Logarithms of 0!, 1!, 2! and so on, up to the largest whole order."""
 
 
 def rdp_of_step(noise_multiplier: float, sampling_rate: float) -> Orders:
@@ -40,16 +43,13 @@ def epsilon_of_rdp(rdp: Orders, delta: float) -> float:
 
 def _log_a_whole(noise: float, rate: float, orders_A: Orders) -> Orders:
     """Equation of section 3.3 for whole orders: a sum of binomial terms."""
-    i = np.arange(orders_A.max() + 1)
-    alpha = orders_A[:, None]
-    with np.errstate(invalid="ignore"):
-        log_binomial = gammaln(alpha + 1) - gammaln(i + 1) - gammaln(alpha - i + 1)
-        terms = (
-            log_binomial
-            + i * math.log(rate)
-            + (alpha - i) * math.log1p(-rate)
-            + (i * i - i) / (2 * noise**2)
-        )
+    alpha = np.rint(orders_A).astype(np.intp)[:, None]
+    i = np.arange(alpha.max() + 1)
+    rest = np.maximum(alpha - i, 0)
+    log_binomial = _LOG_FACTORIAL[alpha] - _LOG_FACTORIAL[i] - _LOG_FACTORIAL[rest]
+    terms = (
+        log_binomial + i * math.log(rate) + rest * math.log1p(-rate) + (i * i - i) / (2 * noise**2)
+    )
     terms = np.where(i <= alpha, terms, -np.inf)
     return np.asarray(np.logaddexp.reduce(terms, axis=1), np.float64)
 
@@ -82,11 +82,11 @@ def _series(
     j = alpha - i
     low_AI = (
         log_binomial + i * math.log(rate) + j * math.log1p(-rate)
-        + (i * i - i) / (2 * noise**2) + log_ndtr((z0 - i) / noise)
+        + (i * i - i) / (2 * noise**2) + log_normal_cdf((z0 - i) / noise)
     )  # fmt: skip
     high_AI = (
         log_binomial + j * math.log(rate) + i * math.log1p(-rate)
-        + (j * j - j) / (2 * noise**2) + log_ndtr((j - z0) / noise)
+        + (j * j - j) / (2 * noise**2) + log_normal_cdf((j - z0) / noise)
     )  # fmt: skip
     return np.asarray(sign_AI, np.float64), low_AI, high_AI
 

@@ -15,24 +15,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
-from fl_server.repository.commands.add import ADD, INIT
-from fl_server.repository.commands.get import GET
-from fl_server.repository.commands.options import Command
-from fl_server.repository.commands.promotion import CHECK, PROMOTE, RETIRE, ROLLBACK
-from fl_server.repository.commands.transfer import IMPORT, PULL_OCI, PUSH_OCI
-from fl_server.repository.commands.upkeep import GC, KEYS, REFRESH
-from fl_server.repository.commands.views import LIST, LOG, SHOW, VERIFY
-
-COMMANDS: Sequence[Command] = (
-    INIT, KEYS, ADD, LIST, SHOW, CHECK, VERIFY, PROMOTE, ROLLBACK, RETIRE, LOG, REFRESH, GC,
-    GET, IMPORT, PUSH_OCI, PULL_OCI,
-)  # fmt: skip
+from fl_common.requirements import SERVER, check_installed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-repo``; exits with 0, 1 (failed, or not trusted) or 2 (bad input)."""
-    options = _parser().parse_args(arguments)
     try:
+        check_installed("fl-repo", "server", SERVER)
+        options = _parser().parse_args(arguments)
         options.run(options)
     except JoinTheDotsError as error:
         _end(f"error: {error}", error.exit_status)
@@ -49,6 +39,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
+    from fl_server.repository.commands.index import COMMANDS  # known to be importable by now
+
     parser = _Parser(prog="fl-repo", description="The component repository: testing to production.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:

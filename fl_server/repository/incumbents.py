@@ -23,7 +23,7 @@ from fl_server.repository.promotion import check_content
 from fl_server.repository.store.contents import content_path, parameters_path
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.comparison import Incumbent
-from models.lineage import read_metadata
+from models.metadata import read_metadata
 
 
 def find_incumbent(repository: ComponentRepository, plan: RunPlan) -> Incumbent | str | None:

@@ -20,9 +20,10 @@ from simulate.audit.canaries import Canaries, WorldWithCanaries, draw_canaries
 from simulate.audit.experiment import Experiment
 from simulate.audit.guesses import GuessRule
 from simulate.audit.report import show, write
-from simulate.build import fleet_facts, open_world
+from simulate.build import fleet_facts
 from simulate.home import Home
 from simulate.world import World
+from simulate.world.build import open_world
 
 
 def audit(config: Config, home: Home, output: rich.console.Console) -> int:

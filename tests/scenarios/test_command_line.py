@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.lineage import read_metadata
+from models.metadata import read_metadata
 from simulate.__main__ import main
 
 QUICK = ["net=logistic", "rounds=2", "sites=4"]

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fl_client.inference.slots import ModelSlot
 from fl_common.vocabulary import NetSpec, Task
-from models.lineage import Lineage, ModelMetadata, write_properties
+from models.lineage import Lineage, ModelMetadata
+from models.metadata import write_properties
 from tests.support.samples import TASK
 
 LIMIT = 100.0

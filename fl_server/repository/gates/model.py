@@ -12,7 +12,7 @@ from fl_common.components.description import Component
 from fl_common.vocabulary import Floats, NetSpec, Parameters, Task
 from fl_server.repository.gates import AGAINST, GateFinding
 from models.golden import golden_windows, open_model, probabilities_of
-from models.lineage import read_metadata
+from models.metadata import read_metadata
 from models.nets import build_net, load_parameters
 
 _INTERFACE = ("inputs", "outputs", "labels")

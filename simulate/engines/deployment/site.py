@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _recording(given: dict[str, Any]) -> tuple[Task, Windows]:
-    from simulate.build import open_world
+    from simulate.world.build import open_world
 
     world = open_world(given["world"])
     return world.task, world.windows(given["position"])

@@ -22,7 +22,6 @@ from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import write_whole
 from fl_common.vocabulary import Task
-from simulate.build import open_world
 from simulate.engines.live.fleet import Live, Player
 from simulate.engines.live.processes import CONFIG, Processes, find_mosquitto, write_node
 from simulate.engines.live.recordings import messages, recordings_of, slicing_of, step_of
@@ -31,6 +30,7 @@ from simulate.engines.live.shown import Shown, closing_table, remarks
 from simulate.home import Home
 from simulate.report.wording import counted
 from simulate.world import World
+from simulate.world.build import open_world
 
 INTERRUPTED = 130
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,40}", re.ASCII)

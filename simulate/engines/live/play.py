@@ -17,9 +17,9 @@ from omegaconf import OmegaConf
 
 from fl_common.configuration import above, at_least, require, whole
 from fl_common.errors import InvalidConfiguration
-from simulate.build import open_world
 from simulate.engines.live.recordings import Message, messages, recordings_of, slicing_of, step_of
 from simulate.world import TestSet, World
+from simulate.world.build import open_world
 
 _QOS = 1
 _logger = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from fl_common.errors import ExportMismatch, InvalidConfiguration, InvalidData
 from fl_common.params import digest
 from fl_common.vocabulary import Floats, Task
 from models.export import TOLERANCE, export_onnx
-from models.lineage import Lineage, ModelMetadata, read_metadata
+from models.lineage import Lineage, ModelMetadata
+from models.metadata import read_metadata
 from models.nets import Net, load_parameters, parameters_of
 from tests.unit.models.net_examples import (
     EXAMPLES,

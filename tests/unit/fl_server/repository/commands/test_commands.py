@@ -14,13 +14,14 @@ import pytest
 from fl_common.components.description import Kind, Stage
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Parameters
-from fl_server.repository.__main__ import COMMANDS, main
+from fl_server.repository.__main__ import main
 from fl_server.repository.build import (
     build_repository,
     default_keys,
     load_configuration,
     open_repository,
 )
+from fl_server.repository.commands.index import COMMANDS
 from fl_server.repository.publication import publish_component, publish_model
 from fl_server.rounds.checkpoint import Checkpoint, save
 from models.nets import build_net, parameters_of

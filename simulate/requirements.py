@@ -1,0 +1,50 @@
+"""The packages that a run will need, as its configuration says; asked before anything is built."""
+
+from collections.abc import Iterator, Mapping
+
+from fl_common.configuration import Config
+from fl_common.requirements import SERVER, TRAIN, check_installed
+
+REPORT = "plotly"
+WORLDS: Mapping[str, str] = {
+    "simulate.world.arrays.Arrays": "pyarrow",
+    "simulate.world.digits.Digits": "torchvision",
+    "simulate.world.wearables.Wearables": "seglearn",
+}
+"""What a world needs, by its target; the recordings of ``seglearn`` may come from elsewhere."""
+NETS: Mapping[str, str] = {"models.nets.mobilenet.MobileNet": "torchvision"}
+"""What a network needs, by its target."""
+
+
+def check_run(what: str, config: Config, *, reports: bool) -> None:
+    """Raise unless everything that trains, and that the configuration names, is installed.
+
+    ``reports``: the command writes the page with the plots. ``engine=live`` with a model trains
+    nothing and needs its data alone.
+
+    Raises:
+        InvalidConfiguration: all that is missing.
+    """
+    engine = config["engine"]
+    if engine["name"] == "live" and engine["model"] is not None:
+        return check_world(what, config)
+    named = {*TRAIN, *SERVER, *_of_world(config), NETS.get(config["net"]["_target_"])}
+    named |= {REPORT} if reports else set()
+    named |= {"ray"} if engine["name"] == "ray" else set()
+    return check_installed(what, "simulation", filter(None, named))
+
+
+def check_world(what: str, config: Config) -> None:
+    """Raise unless what the configured world needs is installed.
+
+    Raises:
+        InvalidConfiguration: all that is missing.
+    """
+    check_installed(what, "simulation", _of_world(config))
+
+
+def _of_world(config: Config) -> Iterator[str]:
+    world = config["world"]
+    needed = WORLDS.get(world["_target_"])
+    if needed is not None and not (needed == "seglearn" and world["root"] is not None):
+        yield needed
