@@ -1,10 +1,14 @@
 """Arithmetic on parameters: pure functions on named float32 arrays."""
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
-from fl_common.vocabulary import Parameters
+from fl_common.vocabulary import Floats, Parameters
+
+_BLOCK = 1 << 16
+"""Entries worked on at once: keeps the float64 copies of a large array within 512 KiB."""
 
 
 def add(left: Parameters, right: Parameters) -> Parameters:
@@ -24,8 +28,20 @@ def scale(parameters: Parameters, factor: float) -> Parameters:
 
 def norm(parameters: Parameters) -> float:
     """L2 norm over all arrays together, accumulated in float64."""
-    squares = (np.square(array, dtype=np.float64).sum() for array in parameters.values())
+    squares = (_square(array) for array in parameters.values())
     return float(np.sqrt(sum(squares)))
+
+
+def _square(array: Floats) -> float:
+    """The squared L2 norm of ``array``, without a float64 copy of the whole."""
+    flat_E = array.reshape(-1)
+    parts = (np.square(flat_E[block], dtype=np.float64).sum() for block in blocks(flat_E.size))
+    return float(sum(parts))
+
+
+def blocks(size: int) -> Iterator[slice]:
+    """Slices of ``size`` entries whose float64 copies stay within 512 KiB."""
+    return (slice(start, start + _BLOCK) for start in range(0, size, _BLOCK))
 
 
 def clip(parameters: Parameters, bound: float) -> Parameters:
@@ -42,7 +58,13 @@ def clip(parameters: Parameters, bound: float) -> Parameters:
 
 def is_finite(parameters: Parameters) -> bool:
     """True when no entry is NaN or infinite."""
-    return all(bool(np.isfinite(array).all()) for array in parameters.values())
+    return all(map(is_finite_array, parameters.values()))
+
+
+def is_finite_array(array: Floats) -> bool:
+    """True when no entry is NaN or infinite; needs no copy of ``array``, nor a mask of its size."""
+    flat_E = array.reshape(-1)
+    return all(bool(np.isfinite(flat_E[block]).all()) for block in blocks(flat_E.size))
 
 
 def same_shapes(left: Parameters, right: Parameters) -> bool:

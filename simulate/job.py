@@ -62,6 +62,7 @@ class Job:
     console: Console
     started: float
     """``time.monotonic()`` when the program began."""
+    _net: Net = field(init=False)
     _evaluate: Evaluator = field(init=False)
     _log: RoundLog = field(init=False)
     _start_up_s: float = field(init=False, default=0.0)
@@ -77,7 +78,7 @@ class Job:
         roster, incumbent = self._roster(len(world.sites)), self._incumbent(plan)
         federation = build_federation(self.config, plan, roster, incumbent)
         check_sampling(federation, world.sites)
-        net = build_net(plan.net, plan.task, plan.seed or 0)
+        net = self._net = build_net(plan.net, plan.task, plan.seed or 0)
         _check_private(net, plan)
         test = world.test()
         _check_held_out(self.config, world.sites, test)
@@ -199,10 +200,10 @@ class Job:
     def _finish(self, plan: RunPlan, run: FederatedRun, test: TestSet, sites: int) -> None:
         """Publish the model, write summary and report, and show the closing table."""
         results = [RoundResult.from_row(row) for row in run.history]
-        proof = publish_model(
-            plan, run.parameters, len(results), results[-1].spent(), test.windows, self.home.model
-        )
         outcome = _outcome(self._evaluate(run.parameters), test, plan.task)
+        proof = publish_model(
+            plan, self._net, len(results), results[-1].spent(), test.windows, self.home.model
+        )
         component = self._publish(plan, run, proof, outcome, sites)
         if self._deployment is not None:
             self.console.tell(self._deployment.await_swap(component))
@@ -219,7 +220,7 @@ class Job:
         )
         summary = summarise(plan, results, outcome, ending)
         write_summary(self.home.summary, summary)
-        write_report(self.home.report, plan, summary, results, outcome, self._configuration())
+        write_report(self.home.report, plan, summary, results, outcome, self._yaml())
         self.console.finish(summary, outcome, self.home.files(self.config["publish"]["repository"]))
 
     def _publish(
@@ -235,16 +236,12 @@ class Job:
         }
         component = publish_component(
             self._repository(),
-            *(plan, run.parameters, RoundResult.from_row(last).spent()),
+            *(plan, self._net, RoundResult.from_row(last).spent()),
             *(proof, json_value(facts)),
         )
         if compared := last.get("compared"):
             write_counts(self.home.counts, compared, component)
         return component
-
-    def _configuration(self) -> str:
-        """The resolved configuration as YAML."""
-        return OmegaConf.to_yaml(OmegaConf.create(dict(self.config)))
 
 
 def _check_private(net: Net, plan: RunPlan) -> None:

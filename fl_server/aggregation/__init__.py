@@ -5,16 +5,13 @@ so a site whose update is unusable is left out and can't poison the others. The 
 of parameters; ``fl_server.optimisers`` turns it into the next global parameters.
 """
 
-from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 
+from fl_common import params
 from fl_common.errors import JoinTheDotsError, RunFailed
 from fl_common.vocabulary import LocalUpdate, Parameters
-
-_BLOCK = 1 << 16
-"""Entries worked on at once: keeps the float64 copies of a large array within 512 KiB."""
 
 _LARGEST_WEIGHT = 2.0**53
 """Counts up to here are exact in float64; within it and its inverse no weighted sum overflows."""
@@ -67,7 +64,9 @@ class Aggregator(Protocol):
 def check_update(update: LocalUpdate, shapes: dict[str, tuple[int, ...]]) -> None:
     """Raise BadUpdate unless ``update`` can be counted among changes of these names and shapes.
 
-    It must have exactly these arrays, float32 and finite, and a usable weight.
+    It must have exactly these arrays, float32 and finite, and a usable weight. All of it is read
+    before any of it is added: an addition in floating point can't be taken back to the bit, and
+    adding into a second sum would double the memory of a fold and save no time.
     """
     if not 1 / _LARGEST_WEIGHT <= update.weight <= _LARGEST_WEIGHT:
         raise BadUpdate(update.site, f"its weight {update.weight} is no usable number above 0")
@@ -79,13 +78,8 @@ def check_update(update: LocalUpdate, shapes: dict[str, tuple[int, ...]]) -> Non
             raise BadUpdate(update.site, f"{name} has shape {array.shape}, not {shapes[name]}")
         if array.dtype != np.float32:
             raise BadUpdate(update.site, f"{name} is {array.dtype}, not float32")
-        if not np.isfinite(array).all():
+        if not params.is_finite_array(array):
             raise BadUpdate(update.site, f"{name} is not finite everywhere")
-
-
-def blocks(size: int) -> Iterator[slice]:
-    """Slices of ``size`` entries whose float64 copies stay within 512 KiB."""
-    return (slice(start, start + _BLOCK) for start in range(0, size, _BLOCK))
 
 
 def check_any(count: int) -> None:

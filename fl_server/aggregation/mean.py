@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from fl_common.params import blocks
 from fl_common.vocabulary import Doubles, Floats, LocalUpdate, Parameters
-from fl_server.aggregation import Fold, blocks, check_any, check_update
+from fl_server.aggregation import Fold, check_any, check_update
 
 
 class WeightedMean:

@@ -33,7 +33,7 @@ from fl_server.rounds.comparison import Incumbent, write_counts
 from fl_server.rounds.metrics import RoundMetrics
 from fl_server.rounds.strategy import RoundReport
 from models.golden import golden_windows
-from models.nets import build_net, parameters_of
+from models.nets import Net, build_net, load_parameters, parameters_of
 
 _logger = logging.getLogger(__name__)
 _PROOF_WINDOWS = 64
@@ -70,7 +70,8 @@ def carry_out(config: Config) -> None:
                 run(grid)
         except RunFailed as error:
             raise RunFailed(f"run {planned.plan.run}, {error}") from error
-    _publish(config, planned, run, repository, model)
+    load_parameters(net, run.parameters)
+    _publish(config, planned, run, net, repository, model)
     _show_model(metrics, repository, planned)
 
 
@@ -148,6 +149,7 @@ def _publish(
     config: Config,
     planned: ConfiguredRun,
     run: FederatedRun,
+    net: Net,
     repository: ComponentRepository,
     model: Path,
 ) -> Component:
@@ -157,10 +159,10 @@ def _publish(
         f"epsilon_per_{unit}": value for unit, value in last["epsilon_per"].items()
     }
     partial = model.with_name("candidate.onnx")
-    proof = publish_model(plan, run.parameters, len(run.history), spent, _windows(plan), partial)
+    proof = publish_model(plan, net, len(run.history), spent, _windows(plan), partial)
     licence = config["publish"]["licence"]
     facts = {"licence": licence, "rounds": len(run.history), "sites": config["sites"]}
-    component = publish_component(repository, plan, run.parameters, spent, proof, facts)
+    component = publish_component(repository, plan, net, spent, proof, facts)
     if compared := last.get("compared"):
         write_counts(planned.folder / "counts.json", compared, component)
     partial.replace(model)

@@ -1,5 +1,6 @@
 """The end of a run: its parameters as one proved ONNX file, and as a component in testing."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -12,20 +13,20 @@ from fl_common.components.description import Component, Kind
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
 from fl_common.privacy.none import NoPrivacy
-from fl_common.vocabulary import Parameters, Windows
+from fl_common.vocabulary import Windows
 from fl_server.repository.incumbents import component_name, keep_parameters
 from fl_server.repository.store.repository import ComponentRepository
 from models.export import ExportProof, export_onnx
 from models.golden import golden_windows
 from models.lineage import Lineage
-from models.nets import build_net, load_parameters
+from models.nets import Net, parameters_of
 
 _GOLDEN_WINDOWS, _GOLDEN_SEED = 4, 0
 
 
 def publish_model(
     plan: RunPlan,
-    parameters: Parameters,
+    net: Net,
     round_: int,
     spent: Mapping[str, float],
     windows: Windows,
@@ -33,13 +34,12 @@ def publish_model(
 ) -> ExportProof:
     """Export the global model to ``path``, proved on real ``windows``; nothing is left on failure.
 
+    ``net`` is the plan's, with the parameters to publish; it is not changed.
     ``spent`` are the epsilons after ``round_`` rounds, by name.
 
     Raises:
         ExportMismatch: torch and ONNX Runtime disagree.
     """
-    net = build_net(plan.net, plan.task)
-    load_parameters(net, parameters)
     lineage = Lineage(
         version=version("join-the-dots"),
         run=plan.run,
@@ -53,14 +53,15 @@ def publish_model(
 def publish_component(
     repository: ComponentRepository,
     plan: RunPlan,
-    parameters: Parameters,
+    net: Net,
     spent: Mapping[str, float],
     proof: ExportProof,
     facts: Mapping[str, Any],
 ) -> Component:
     """Add the proved file to ``testing`` under the task's name, with how it was made.
 
-    ``facts`` are what the run knows beside its plan: licence, rounds, sites, metrics.
+    ``net`` is the one that was exported. ``facts`` are what the run knows
+    beside its plan: licence, rounds, sites, metrics.
 
     Raises:
         InvalidConfiguration: the testing keys are missing, or the repository is not there.
@@ -75,20 +76,19 @@ def publish_component(
         "run": plan.run,
         "code_version": version("join-the-dots"),
         "definition": {"task": asdict(task), "net": asdict(plan.net)},
-        "golden": {"seed": _GOLDEN_SEED, "probabilities": _golden(plan, parameters)},
+        "golden": {"seed": _GOLDEN_SEED, "probabilities": _golden(plan, net)},
         **facts,
     }
     files = {proof.path.name: proof.path}
     name = component_name(task.name)
     component = repository.add(Kind.MODEL, name, None, files, description)
-    keep_parameters(repository, component, parameters)
+    keep_parameters(repository, component, parameters_of(net))
     return component
 
 
-def _golden(plan: RunPlan, parameters: Parameters) -> list[list[float]]:
+def _golden(plan: RunPlan, net: Net) -> list[list[float]]:
     """The net's probabilities, by torch, for the fixed inputs."""
-    net = build_net(plan.net, plan.task).eval()
-    load_parameters(net, parameters)
+    net = copy.deepcopy(net).eval()
     windows_N = golden_windows(plan.task, _GOLDEN_WINDOWS, _GOLDEN_SEED)
     with torch.no_grad():
         probabilities_NK = net(torch.from_numpy(windows_N)).softmax(1).numpy()

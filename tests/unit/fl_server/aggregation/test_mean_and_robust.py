@@ -191,3 +191,25 @@ def test_memory_of_the_mean_does_not_grow_with_the_updates() -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.05 * peaks[0]
+
+
+def test_an_update_is_checked_and_added_in_blocks() -> None:
+    parameters = {"w": np.zeros(4 * MEGABYTE, np.float32)}
+    fold, one = WeightedMean().start(parameters), next(arriving(1, parameters))
+    tracemalloc.start()
+    try:
+        fold.add(one)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < MEGABYTE
+
+
+def test_an_update_is_bad_wherever_it_is_not_finite() -> None:
+    values = np.zeros(200_000, np.float32)
+    for place in (0, 65_535, 65_536, 199_999):
+        bad = values.copy()
+        bad[place] = np.nan
+        fold = WeightedMean().start({"w": values})
+        with pytest.raises(BadUpdate, match="w is not finite everywhere"):
+            fold.add(LocalUpdate("a", "run", 1, {"w": bad}, 1.0))

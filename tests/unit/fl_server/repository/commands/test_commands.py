@@ -42,13 +42,14 @@ PLAN = replace(
 def run_of(folder: Path, plan: RunPlan, seed: int, into: Path | None = None) -> Parameters:
     """What a finished run leaves: its model in testing (of ``into``, if given), a checkpoint."""
     folder.mkdir(parents=True)
-    parameters = parameters_of(build_net(plan.net, plan.task, seed))
+    net = build_net(plan.net, plan.task, seed)
+    parameters = parameters_of(net)
     spent = {"epsilon": 3.5}
     windows = samples.windows(4)
-    proof = publish_model(plan, parameters, 5, spent, windows, folder / "model.onnx")
+    proof = publish_model(plan, net, 5, spent, windows, folder / "model.onnx")
     repository = open_repository(str(into) if into else None, None, folder / "repository")
     facts = {"licence": "Apache-2.0", "rounds": 5, "sites": 4, "metrics": {"accuracy": 0.9}}
-    publish_component(repository, plan, parameters, spent, proof, facts)
+    publish_component(repository, plan, net, spent, proof, facts)
     state: dict[str, Parameters] = {}
     save(folder / "checkpoints", Checkpoint("run", plan.digest(), 5, parameters, state, []))
     return parameters

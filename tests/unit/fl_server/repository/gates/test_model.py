@@ -17,7 +17,7 @@ from fl_server.repository.gates.model import golden, interface, parity
 from fl_server.repository.gates.provenance import licence, privacy
 from fl_server.repository.publication import publish_component, publish_model
 from fl_server.repository.verification import RUN
-from models.nets import build_net, parameters_of
+from models.nets import build_net, load_parameters, parameters_of
 from tests.support import samples
 from tests.support.repositories import World
 
@@ -39,9 +39,11 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Component, Path
     folder = tmp_path_factory.mktemp("published")
     repository, path = World(folder).created(), folder / "model.onnx"
     windows = samples.windows(4)
-    proof = publish_model(PLAN, PARAMETERS, 3, {"epsilon": 1.0}, windows, path)
+    net = build_net(PLAN.net, PLAN.task)
+    load_parameters(net, PARAMETERS)
+    proof = publish_model(PLAN, net, 3, {"epsilon": 1.0}, windows, path)
     facts = {"licence": "MIT", "rounds": 3, "sites": 2, "metrics": {"accuracy": 0.5}}
-    component = publish_component(repository, PLAN, PARAMETERS, {"epsilon": 1.0}, proof, facts)
+    component = publish_component(repository, PLAN, net, {"epsilon": 1.0}, proof, facts)
     return component, path
 
 
