@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help images up down setup simulate test test-containers bench bench-edge bench-repository bench-compression privacy-table lint bench-deploy
+.PHONY: help images up down setup simulate test test-containers bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,14 @@ lint: $(STAMP)  ## Check style, form and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+# NO_MKDOCS_2_WARNING: the theme's advertisement of its successor.
+docs: $(STAMP)  ## Build the documentation as a site in site/; it needs no network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html, or serve it for the search: python3 -m http.server --directory site"
+
+hooks: $(STAMP)  ## Let git check each commit as CI does (pre-commit)
+	@$(BIN)/pre-commit install
+
 # The stamp is written last, so an install that was interrupted is done again. An environment that
 # is there and sound is kept.
 $(STAMP): pyproject.toml constraints.txt
@@ -102,6 +110,6 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "Elsewhere, name one: make setup PYTHON=path/to/python3.11" >&2; \
 	  exit 1; }
 	@echo "Installing the pinned packages into $(VENV): a few minutes the first time"
-	@$(BIN)/python -m pip install -c constraints.txt -e '.[simulation,dev]'
+	@$(BIN)/python -m pip install -c constraints.txt -e '.[simulation,docs,dev]'
 	@$(BIN)/python -m pip check
 	@touch $@

@@ -58,6 +58,9 @@ ONLY_IN = {
 """Libraries that are kept behind few files, so that a new version of one touches these alone."""
 
 NOT_IMPORTED = {
+    "mkdocs-material": "MkDocs loads it",
+    "mkdocstrings": "MkDocs loads it",
+    "pre-commit": "a command",
     "onnxscript": "torch.onnx imports it",
     "pytest-timeout": "pytest loads it",
     "pytest-xdist": "pytest loads it",
@@ -72,7 +75,7 @@ MOST_LINES_OF_A_FUNCTION = 40
 MOST_LINES_OF_THE_MEDIAN_FUNCTION = 10
 
 OWN = sources(*PACKAGES)
-EVERYTHING = sources(*PACKAGES, "benchmarks", "tests")
+EVERYTHING = sources(*PACKAGES, "benchmarks", "docs", "tests")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
@@ -83,7 +86,7 @@ def top(name: str) -> str:
 def third_party(files: Iterable[Source]) -> set[str]:
     """Top-level names that the files import and that are neither ours nor Python's."""
     names = {top(name) for source in files for name in source.imports}
-    return names - set(sys.stdlib_module_names) - {*PACKAGES, "tests"}
+    return names - set(sys.stdlib_module_names) - {*PACKAGES, "benchmarks", "docs", "tests"}
 
 
 def distributions(requirements: Iterable[str]) -> set[str]:
