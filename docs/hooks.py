@@ -61,10 +61,8 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 def on_post_build(config: MkDocsConfig) -> None:
     """Fail where a page loads anything from another machine."""
     pages = (p for p in Path(config.site_dir).rglob("*") if p.suffix in {".html", ".css"})
-    found = {
-        p.name: loaded for p in pages if (loaded := loaded_from_elsewhere(p.read_text("utf-8")))
-    }
-    if found:
+    read = {page.name: loaded_from_elsewhere(page.read_text("utf-8")) for page in pages}
+    if found := {name: loaded for name, loaded in read.items() if loaded}:
         raise PluginError(f"pages must open without a network, but these load: {found}")
 
 
