@@ -11,6 +11,7 @@ from statistics import median
 
 import pytest
 
+from tests.support.rooms import ALLOWED, climbing, unplaced
 from tests.support.sources import PACKAGES, ROOT, Source, sources
 
 MAY_IMPORT = {
@@ -45,8 +46,8 @@ ONLY_IN = {
     ),
     "google": ("fl_client/inference/server.py",),
     "grpc": ("fl_client/inference/server.py",),
-    "hydra": ("*/build.py", "fl_client/node/configuration.py", "simulate/__main__.py"),
-    "omegaconf": ("*/build.py", "fl_client/node/configuration.py", "simulate/*"),
+    "hydra": ("*/build.py", "fl_client/configuration.py", "simulate/__main__.py"),
+    "omegaconf": ("*/build.py", "fl_client/configuration.py", "simulate/*"),
     "onnxruntime": ("fl_client/inference/onnx_model.py", "models/export.py", "models/golden.py"),
     "opacus": ("fl_client/training/*", "fl_common/privacy/accounting.py", "models/nets/gru.py"),
     "paho": ("fl_client/*",),
@@ -71,6 +72,11 @@ NOT_IMPORTED = {
 }
 """Declared without an import of ours, and why."""
 
+SIGNING = {"fl_server", "securesystemslib", "tuf"}
+VERIFYING = ("tuf.ngclient", "tuf.api.exceptions", "tuf.api.metadata.TargetFile")
+"""Of these libraries, what reads and verifies alone."""
+
+MOST_FILES_AT_A_ROOT = 8
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 40
 MOST_LINES_OF_THE_MEDIAN_FUNCTION = 10
@@ -141,6 +147,31 @@ def test_modules_import_each_other_in_one_direction() -> None:
     graph = {source.module: set(imported(source)) for source in OWN}
     assert not [module for module, needed in graph.items() if module in needed]
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the modules
+
+
+def test_every_room_has_a_place_among_the_others() -> None:
+    assert unplaced() == set()
+
+
+def test_no_import_runs_back_up_between_rooms() -> None:
+    assert set(climbing()) == set(ALLOWED)
+
+
+@pytest.mark.parametrize("package", ["fl_client", "fl_server"])
+def test_few_files_lie_at_the_root_of_a_tier(package: str) -> None:
+    files = [s.path for s in sources(package) if s.path.count("/") == 1]
+    assert len(files) <= MOST_FILES_AT_A_ROOT, files
+
+
+@pytest.mark.parametrize("package", ["fl_client", "fl_common", "models"])
+def test_what_goes_to_a_site_has_nothing_that_signs_components(package: str) -> None:
+    wrong = [
+        f"{source.path} imports {name}"
+        for source in sources(package)
+        for name in source.imports
+        if top(name) in SIGNING and not name.startswith(VERIFYING)
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("library", ONLY_IN)

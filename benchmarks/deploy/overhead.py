@@ -28,12 +28,12 @@ from cryptography.hazmat.primitives.serialization import (
 from flwr.app import Array, ArrayRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
+from fl_client.configuration import read_config
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link
 from fl_client.federation.responder import identify
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
-from fl_client.node.configuration import read_config
 from fl_common.build import build
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.children import RestartPolicy

@@ -15,12 +15,12 @@ from flwr.app import Message
 
 from benchmarks.deploy.overhead import SITES, until
 from benchmarks.deploy.server import Server, serving
+from fl_client.configuration import read_config
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link
 from fl_client.federation.responder import identify
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
-from fl_client.node.configuration import read_config
 from fl_common import params
 from fl_common.build import build
 from fl_common.vocabulary import LocalUpdate

@@ -58,7 +58,7 @@ def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Co
 
 
 def _join(options: argparse.Namespace) -> None:
-    from fl_client.node.configuration import read_config
+    from fl_client.configuration import read_config
 
     check_installed("fl-client join", "train", TRAIN)
     os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")

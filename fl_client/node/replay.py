@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fl_client.configuration import read_config
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.slots import ModelSlot
 from fl_client.node.build import NodeAssembly, build_node, build_sensors
-from fl_client.node.configuration import read_config
 from fl_client.node.pipeline import PredictedWindow
 from fl_client.node.recording import RecordedReadings
 from fl_client.store.spool import Arrival

@@ -10,7 +10,7 @@ from fl_common.errors import InvalidData
 from fl_common.functions import FUNCTION_FILE
 from fl_common.vocabulary import Parameters
 from fl_server.repository.gates import AGAINST, GateFinding, function, imported
-from fl_server.repository.gates.accuracy import NoisedCounts, accuracy
+from fl_server.repository.gates.accuracy import accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
 from fl_server.repository.gates.provenance import licence, privacy, requires
@@ -18,6 +18,7 @@ from fl_server.repository.promotion import check_content
 from fl_server.repository.store.contents import content_path
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
+from fl_server.rounds.counts import NoisedCounts
 from models.example import EXAMPLE, Example
 from models.golden import model_run
 

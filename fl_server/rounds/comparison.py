@@ -11,7 +11,7 @@ from fl_common.components.description import Component
 from fl_common.files import write_whole
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Evaluation, NetSpec, Parameters
-from fl_server.repository.gates.accuracy import NoisedCounts
+from fl_server.rounds.counts import NoisedCounts
 from fl_server.rounds.evaluation import SiteMetrics
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fl_client.node.configuration import read_config as read_node
+from fl_client.configuration import read_config as read_node
 from fl_common.errors import InvalidConfiguration
 from fl_server.cloud.build import read_config as read_server
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from fl_client.__main__ import main
+from fl_client.configuration import read_config
+from fl_client.configuration import shown as shown_config
 from fl_client.home import TRAINING
-from fl_client.node.configuration import read_config
-from fl_client.node.configuration import shown as shown_config
 from fl_common.errors import InvalidConfiguration
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import (

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from fl_client.components.build import NodeContext, build_updates
+from fl_client.configuration import read_config
 from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
 from fl_client.inference.slots import ModelSlot
-from fl_client.node.configuration import read_config
 from fl_common.errors import InvalidConfiguration
 from models.tasks import wearables
 from tests.support.model_files import published

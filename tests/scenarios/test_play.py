@@ -13,8 +13,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from fl_client.configuration import read_config
 from fl_client.node.build import build_sensors
-from fl_client.node.configuration import read_config
 from fl_client.sensors import Annotation, Readings
 from fl_client.sensors.intake import Delivery
 from models.tasks import wearables

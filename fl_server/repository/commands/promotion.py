@@ -22,7 +22,6 @@ from fl_server.repository.commands.options import (
     say,
 )
 from fl_server.repository.commands.views import verdict_table
-from fl_server.repository.gates.accuracy import NoisedCounts
 from fl_server.repository.promotion import (
     candidate,
     promote,
@@ -33,6 +32,7 @@ from fl_server.repository.promotion import (
     unmet,
 )
 from fl_server.repository.store.repository import ComponentRepository
+from fl_server.rounds.counts import NoisedCounts
 
 
 def _candidate(repository: ComponentRepository, options: Options) -> Component:

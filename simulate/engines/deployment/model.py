@@ -16,10 +16,10 @@ import numpy as np
 
 from fl_client.components.poll import Poller
 from fl_client.components.targets import model_file
+from fl_client.configuration import read_config
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
-from fl_client.node.configuration import read_config
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import JoinTheDotsError

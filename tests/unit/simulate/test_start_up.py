@@ -17,7 +17,7 @@ def modules_after(imports: str) -> set[str]:
 
 
 def test_a_site_s_link_keeps_the_memory_of_what_it_does_not_need() -> None:
-    link = "fl_client.__main__, fl_client.node.configuration, fl_client.federation.build"
+    link = "fl_client.__main__, fl_client.configuration, fl_client.federation.build"
     heavy = {
         "torch",
         "opacus",

@@ -11,12 +11,13 @@ import pytest
 from fl_common.components.description import Component, ContentFile, Kind
 from fl_common.plan import RunPlan
 from fl_server.repository.gates import NAMES
-from fl_server.repository.gates.accuracy import NoisedCounts, accuracy
+from fl_server.repository.gates.accuracy import accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
 from fl_server.repository.gates.provenance import licence, privacy
 from fl_server.repository.publication import publish_component, publish_model
 from fl_server.repository.verification import RUN
+from fl_server.rounds.counts import NoisedCounts
 from models.nets import build_net, load_parameters, parameters_of
 from tests.support import samples
 from tests.support.repositories import World

@@ -1,0 +1,29 @@
+"""What the sites' held-out windows say of one component: noised sums, by which a gate compares."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NoisedCounts:
+    """A federated evaluation of one component on the sites' held-out windows.
+
+    ``correct`` and ``total`` are sums over sites, each with noise of standard deviation ``noise``
+    (0 where the plan adds none; for n sites that each add theirs, sqrt(n) times that of one).
+    ``digest`` is the component that was evaluated.
+    """
+
+    digest: str
+    correct: float
+    total: float
+    noise: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of windows that are right."""
+        return self.correct / self.total
+
+    @property
+    def variance(self) -> float:
+        """Variance of ``accuracy``: of the windows drawn, and of the noise in both counts."""
+        share = min(max(self.accuracy, 0.0), 1.0)
+        return share * (1 - share) / self.total + (1 + share**2) * (self.noise / self.total) ** 2

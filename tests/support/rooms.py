@@ -1,0 +1,102 @@
+"""The rooms of each package, lowest first, and the imports that run back up.
+
+``docs/explanation/architecture.md`` shows the same order. A room is a folder of a package, or a
+single module at the package's root; modules that are not named are the package's base.
+"""
+
+from collections.abc import Iterator
+
+from tests.support.sources import PACKAGES, Source, sources
+
+BASE = ""
+"""All modules at a package's root that are not named; they import no room."""
+
+ROOMS = {
+    "fl_common": (
+        (BASE,),
+        ("components", "compression", "privacy"),
+        ("plan",),
+        ("wire",),
+    ),
+    "models": (
+        (BASE,),
+        ("nets",),
+        ("evaluation", "export"),
+    ),
+    "fl_client": (
+        (BASE,),
+        ("sensors",),
+        ("windows",),
+        ("store",),
+        ("functions", "inference", "ledger", "training"),
+        ("components",),
+        ("release",),
+        ("site",),
+        ("app",),
+        ("build",),
+        ("federation",),
+        ("node",),
+        ("__main__",),
+    ),
+    "fl_server": (
+        (BASE,),
+        ("aggregation", "optimisers"),
+        ("rounds",),
+        ("build", "repository"),
+        ("cloud",),
+        ("__main__",),
+    ),
+}
+"""For each package its rooms in tiers, lowest first: a room imports those of lower tiers alone."""
+
+ALLOWED = {
+    ("fl_client.sensors.intake", "fl_client.store"): "it makes what the spool keeps",
+    ("fl_server.aggregation.private_sum", "fl_server.rounds"): "it checks how sites are drawn",
+}
+"""Imports that run up, by module and room, and why."""
+
+
+def room_of(module: str) -> str:
+    """The room of a module of ours, dotted; a package's base is the package."""
+    package, _, rest = module.partition(".")
+    first = rest.partition(".")[0]
+    named = {room for tier in ROOMS[package] for room in tier}
+    return f"{package}.{first}" if first in named or "." in rest else package
+
+
+def unplaced() -> set[str]:
+    """Folders of the packages that no tier names."""
+    folders = {
+        ".".join(source.path.split("/")[:2])
+        for package in ROOMS
+        for source in sources(package)
+        if source.path.count("/") > 1
+    }
+    return folders - set(_tiers())
+
+
+def climbing() -> Iterator[tuple[str, str]]:
+    """Each import that runs up or sideways: the module, and the room that it reaches."""
+    tiers, modules = _tiers(), {source.module for source in sources(*PACKAGES)}
+    for source in sources(*ROOMS):
+        for module in _imported(source, modules):
+            own, other = room_of(source.module), room_of(module)
+            if own != other and tiers[other] >= tiers[own]:
+                yield source.module, other
+
+
+def _tiers() -> dict[str, int]:
+    return {
+        f"{package}.{room}".rstrip("."): tier
+        for package, tiers in ROOMS.items()
+        for tier, rooms in enumerate(tiers)
+        for room in rooms
+    }
+
+
+def _imported(source: Source, modules: set[str]) -> Iterator[str]:
+    """Modules of the same package that ``source`` imports."""
+    for name in source.imports:
+        module = name if name in modules else name.rpartition(".")[0]
+        if module in modules and module.startswith(f"{source.package}."):
+            yield module
