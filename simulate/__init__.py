@@ -1,1 +1,53 @@
-"""A world for the real client and server: data, a fleet of sites, engines, the report."""
+"""A world for the real client and server: federated runs on this machine.
+
+From a program or a notebook (docs/how-to/use-as-a-library.md)::
+
+    from simulate import configure, run
+
+    result = run(configure("task=wearables", "privacy.epsilon=4", "rounds=3"))
+
+From a shell: ``python -m simulate``. What is exported here is imported when it is first used, so
+that ``import simulate`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fl_client.ledger.table import BlockState
+    from simulate.composition import configure
+    from simulate.library import resume, run
+    from simulate.report.results import RoundResult
+    from simulate.result import Result, SpentPrivacy, open_result
+
+__all__ = [
+    "BlockState",
+    "Result",
+    "RoundResult",
+    "SpentPrivacy",
+    "configure",
+    "open_result",
+    "resume",
+    "run",
+]
+
+_PLACES = {
+    "BlockState": "fl_client.ledger.table",
+    "Result": "simulate.result",
+    "RoundResult": "simulate.report.results",
+    "SpentPrivacy": "simulate.result",
+    "configure": "simulate.composition",
+    "open_result": "simulate.result",
+    "resume": "simulate.library",
+    "run": "simulate.library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'simulate' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -34,8 +34,9 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
-from simulate.home import Home  # noqa: E402
-from simulate.requirements import check_run, check_world  # noqa: E402
+from simulate.composition import kept_values  # noqa: E402
+from simulate.home import Home, Origin  # noqa: E402
+from simulate.requirements import check_run, check_world, is_live  # noqa: E402
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
@@ -46,14 +47,17 @@ def _job(config: DictConfig) -> None:
     context = HydraConfig.get()
     brief = context.mode == RunMode.MULTIRUN
     with _one_line_errors(), Console(brief=brief) as console:
-        values = _values(config)
+        overrides = tuple(context.overrides.task)
+        values = kept_values(_values(config), overrides)
         check_run("fl-simulate", values, reports=True)
-        from simulate.job import Job
+        from simulate.engines.memory import keep_freed_memory
+        from simulate.job import carry_out
 
         def train(values: Mapping[str, Any]) -> None:
-            Job(values, _home(), console, STARTED).run(list(context.overrides.task))
+            keep_freed_memory()
+            carry_out(values, _home(), console, Origin(overrides), STARTED)
 
-        if values["engine"]["name"] == "live":
+        if is_live(values):
             _exit_if(live(values, _home(), standard_output(), train))
         else:
             train(values)
@@ -158,7 +162,7 @@ def _with_resumed_overrides(arguments: list[str]) -> list[str]:
     folders = [a.partition("=")[2] for a in arguments if a.startswith("resume=")]
     if not folders or folders[-1] in ("", "null"):
         return arguments
-    kept = Home(Path(folders[-1])).read_record()["overrides"]
+    kept = Home(Path(folders[-1])).read_record().origin.overrides
     return [arguments[0], *kept, *arguments[1:], "hydra.output_subdir=null"]
 
 

@@ -6,7 +6,7 @@ opens its data and its ledger once, however often the client app is sent to it.
 
 import time
 from contextlib import closing
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,23 @@ def _site_of(world_yaml: str, node_config: dict[str, Any]) -> Site:
     return Fleet(open_world(world_yaml)).site_of(node_config)
 
 
-@cache
+_PARTICIPATIONS: dict[tuple[str, Path], Participation] = {}
+"""Those of this process, by trainer and ledger."""
+
+
+def close_participations() -> None:
+    """Close the ledgers that sites of this process have used; a later message opens its own."""
+    while _PARTICIPATIONS:
+        _PARTICIPATIONS.popitem()[1].close()
+
+
 def _participation(trainer_yaml: str, ledger: Path) -> Participation:
-    return build_participation(_node(trainer_yaml), ledger, None, _LEDGER_OWNER, time.time)
+    key = trainer_yaml, ledger
+    if key not in _PARTICIPATIONS:
+        _PARTICIPATIONS[key] = build_participation(
+            _node(trainer_yaml), ledger, None, _LEDGER_OWNER, time.time
+        )
+    return _PARTICIPATIONS[key]
 
 
 def _node(yaml: str) -> DictConfig:

@@ -1,12 +1,29 @@
 """The outputs folder of a run: what lies where, and whether a run can go on from it."""
 
 import json
-import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.files import write_whole
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run was begun with: ``overrides`` of a command line, or a whole ``configuration``."""
+
+    overrides: tuple[str, ...] = ()
+    configuration: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run's identity, and what it was begun with."""
+
+    run: str
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -17,7 +34,7 @@ class Home:
 
     @property
     def record(self) -> Path:
-        """The run's identity and overrides, written before the first round."""
+        """The run's identity and origin, written before the first round."""
         return self.folder / "run.json"
 
     @property
@@ -72,24 +89,23 @@ class Home:
             **counts,
         }
 
-    def write_record(self, run: str, overrides: list[str]) -> None:
-        """Keep what a later ``resume`` needs; durable when this returns."""
-        part = self.record.with_suffix(".part")
-        with part.open("w") as file:
-            json.dump({"run": run, "overrides": overrides}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.record)
+    def begin(self, run: str, origin: Origin) -> None:
+        """Make the folder and keep what a later ``resume`` needs; durable when this returns."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = {"run": run, **asdict(origin)}
+        content = json.dumps(record, indent=1, default=str)
+        write_whole(self.record, content.encode())
 
-    def read_record(self) -> dict[str, Any]:
-        """The run's identity and overrides.
+    def read_record(self) -> RunRecord:
+        """The run's identity and origin.
 
         Raises:
             InvalidConfiguration: not the outputs folder of a run.
         """
         try:
             record: dict[str, Any] = json.loads(self.record.read_text())
-            return {"run": str(record["run"]), "overrides": list(record["overrides"])}
+            origin = Origin(tuple(record["overrides"]), record.get("configuration"))
+            return RunRecord(str(record["run"]), origin)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidConfiguration(
                 f"resume={self.folder}",

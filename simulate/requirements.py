@@ -12,6 +12,8 @@ WORLDS: Mapping[str, str] = {
     "simulate.world.wearables.Wearables": "seglearn",
 }
 """What a world needs, by its target; the recordings of ``seglearn`` may come from elsewhere."""
+ENGINES: Mapping[str, str] = {"simulate.engines.ray.RayEngine": "ray"}
+"""What an engine needs, by its target."""
 NETS: Mapping[str, str] = {"models.nets.mobilenet.MobileNet": "torchvision"}
 """What a network needs, by its target."""
 
@@ -26,12 +28,17 @@ def check_run(what: str, config: Config, *, reports: bool) -> None:
         InvalidConfiguration: all that is missing.
     """
     engine = config["engine"]
-    if engine["name"] == "live" and engine["model"] is not None:
+    if is_live(config) and engine["model"] is not None:
         return check_world(what, config)
     named = {*TRAIN, *SERVER, *_of_world(config), NETS.get(config["net"]["_target_"])}
     named |= {REPORT} if reports else set()
-    named |= {"ray"} if engine["name"] == "ray" else set()
+    named |= {ENGINES.get(engine.get("_target_"))}
     return check_installed(what, "simulation", filter(None, named))
+
+
+def is_live(config: Config) -> bool:
+    """True for ``engine=live``, which is played and watched and carries no run."""
+    return bool(config["engine"].get("name") == "live")
 
 
 def check_world(what: str, config: Config) -> None:

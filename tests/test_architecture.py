@@ -46,7 +46,12 @@ ONLY_IN = {
     ),
     "google": ("fl_client/inference/server.py",),
     "grpc": ("fl_client/inference/server.py",),
-    "hydra": ("*/build.py", "fl_client/configuration.py", "simulate/__main__.py"),
+    "hydra": (
+        "*/build.py",
+        "fl_client/configuration.py",
+        "simulate/__main__.py",
+        "simulate/composition.py",
+    ),
     "omegaconf": ("*/build.py", "fl_client/configuration.py", "simulate/*"),
     "onnxruntime": ("fl_client/inference/onnx_model.py", "models/export.py", "models/golden.py"),
     "opacus": ("fl_client/training/*", "fl_common/privacy/accounting.py", "models/nets/gru.py"),

@@ -88,6 +88,10 @@ class Participation:
         self._releases = ReleaseHistory()
         self._residuals = Residuals(ledger.folder / _RESIDUALS)
 
+    def close(self) -> None:
+        """Close the ledger; nothing can be answered any more."""
+        self._ledger.close()
+
     def answer(self, asked: Requests) -> list[Reply]:
         """An update or a refusal for each, in order."""
         return self.train(self.admit(asked))

@@ -8,6 +8,8 @@ import math
 import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -18,13 +20,77 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.app import SiteApp
+from fl_common.components.description import Component
+from fl_common.configuration import above, require_fields, whole
 from fl_common.wire.summary import count_bytes
+from fl_server.rounds.app import FederatedRun, build_server_app
+from fl_server.rounds.strategy import Federation, Roster
+from simulate.build import build_site_app, close_participations, prepare_fleet
+from simulate.engines.protocol import Carrier, SimulatedFleet
 from simulate.engines.workers import Cohort, ForkedWorkers, Replies, ThisProcess, Workers
 
 _RUN_ID = 1
 _SERVER_NODE = 0
 _CLIENT_APP_ERROR = 2
 """Flower's code for a ClientApp that raised (``flwr.common.constant.ErrorCode``)."""
+
+
+@dataclass(frozen=True)
+class LoopbackEngine:
+    """Both apps in this process, and ``workers`` processes that train (1: this one alone).
+
+    ``cohorts`` and ``cohort_mib``: see ``LoopbackGrid``.
+
+    Raises:
+        InvalidConfiguration: a value that is not a number above zero.
+    """
+
+    workers: int
+    cohorts: int
+    cohort_mib: float
+
+    def __post_init__(self) -> None:
+        require_fields("engine", self, workers=whole(1), cohorts=whole(1), cohort_mib=above(0))
+
+    @property
+    def name(self) -> str:
+        """``loopback``."""
+        return "loopback"
+
+    def roster(self, sites: int) -> Roster:
+        """In this process nodes are known, a million as a range."""
+        return lambda grid: range(1, sites + 1)
+
+    def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
+        """Prepare windows here, so that the workers share them."""
+        prepare_fleet(fleet.world, federation.plan, federation.sampling)
+
+    def start(self, fleet: SimulatedFleet) -> AbstractContextManager[Carrier]:
+        """Workers are started with the run and end with it."""
+        return nullcontext(_Loopback(fleet, self))
+
+
+@dataclass(frozen=True)
+class _Loopback:
+    fleet: SimulatedFleet
+    engine: LoopbackEngine
+
+    def carry_out(self, run: FederatedRun) -> None:
+        fleet, engine = self.fleet, self.engine
+        try:
+            run_in_process(
+                build_server_app(run),
+                build_site_app(fleet.world_yaml, fleet.trainer_yaml, fleet.ledger),
+                len(fleet.world.sites),
+                workers=engine.workers,
+                cohorts=engine.cohorts,
+                cohort_mib=engine.cohort_mib,
+            )
+        finally:
+            close_participations()
+
+    def await_model(self, component: Component) -> None:
+        """Nothing serves."""
 
 
 class LoopbackGrid(Grid):
@@ -114,6 +180,18 @@ def identify_process() -> None:
     TaskIdentity.node_id = _SERVER_NODE
 
 
+@contextmanager
+def _own_identity() -> Iterator[None]:
+    """The process may be another Flower app's: it gets back the identity that it had."""
+    names = ("_task_id", "_run_id", "_node_id")
+    kept = {name: getattr(TaskIdentity, name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(TaskIdentity, name, value)
+
+
 class CohortResponder:
     """Hands a cohort of messages to the client app, as Flower would one by one."""
 
@@ -195,7 +273,8 @@ def run_in_process(
     answering = CohortResponder(client_app, sites)
     team: Workers = ThisProcess(answering) if workers == 1 else ForkedWorkers(answering, workers)
     try:
-        grid = LoopbackGrid(team, sites, cohorts, cohort_mib)
-        server_app(grid, Context(_RUN_ID, _SERVER_NODE, {}, RecordDict(), {}))
+        with _own_identity():
+            grid = LoopbackGrid(team, sites, cohorts, cohort_mib)
+            server_app(grid, Context(_RUN_ID, _SERVER_NODE, {}, RecordDict(), {}))
     finally:
         team.close()

@@ -1,23 +1,75 @@
 """Flower's simulation runtime (Ray): the same two apps, a process per CPU, or a cluster.
 
 ``flwr.simulation.run_simulation`` is deprecated in 1.41 in favour of ``flwr run``, which takes an
-app folder instead of app objects; this function is the one place that leans on it.
+app folder instead of app objects; this module is the one place that leans on it.
 """
 
-import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache, partial
 
 from flwr.serverapp import ServerApp
 
 from fl_client.app import SiteApp
+from fl_common.components.description import Component
+from fl_common.configuration import require_fields, whole
+from fl_server.rounds.app import FederatedRun, build_server_app
+from fl_server.rounds.strategy import Federation, Roster, ask_roster
+from simulate.build import build_site_app
+from simulate.engines.protocol import Carrier, SimulatedFleet
+from simulate.process import quiet
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """One virtual SuperNode for each site; a site's answer takes ``cpus_per_site`` processors.
+
+    Raises:
+        InvalidConfiguration: ``cpus_per_site`` is not a whole number from 1.
+    """
+
+    cpus_per_site: int
+
+    def __post_init__(self) -> None:
+        require_fields("engine", self, cpus_per_site=whole(1))
+
+    @property
+    def name(self) -> str:
+        """``ray``."""
+        return "ray"
+
+    def roster(self, sites: int) -> Roster:
+        """Each node is asked once for its position."""
+        return cache(partial(ask_roster, expected=sites))
+
+    def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
+        """Nothing: the actors read their windows themselves."""
+
+    def start(self, fleet: SimulatedFleet) -> AbstractContextManager[Carrier]:
+        """Flower starts and ends the runtime with the run."""
+        return nullcontext(_Ray(fleet, self.cpus_per_site))
+
+
+@dataclass(frozen=True)
+class _Ray:
+    fleet: SimulatedFleet
+    cpus_per_site: int
+
+    def carry_out(self, run: FederatedRun) -> None:
+        fleet = self.fleet
+        app = build_site_app(fleet.world_yaml, fleet.trainer_yaml, fleet.ledger)
+        run_on_ray(build_server_app(run), app, len(fleet.world.sites), self.cpus_per_site)
+
+    def await_model(self, component: Component) -> None:
+        """Nothing serves."""
 
 
 def run_on_ray(server_app: ServerApp, client_app: SiteApp, sites: int, cpus_per_site: int) -> None:
     """Run both apps with one virtual SuperNode per site, to the end of the ServerApp."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    logging.getLogger("flwr").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with quiet("flwr"), _without_telemetry(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from flwr.simulation import run_simulation
 
@@ -30,3 +82,24 @@ def run_on_ray(server_app: ServerApp, client_app: SiteApp, sites: int, cpus_per_
                 "init_args": {"include_dashboard": False, "log_to_driver": False},
             },
         )
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Neither Flower nor Ray reports this run, whatever the process has set.
+
+    Flower reads its variable once, when it is imported, which may be long ago; the name that it
+    keeps the value in is private to flwr 1.41, and held by a contract test.
+    """
+    from flwr.supercore import telemetry
+
+    kept, usage = telemetry.FLWR_TELEMETRY_ENABLED, os.environ.get("RAY_USAGE_STATS_ENABLED")
+    telemetry.FLWR_TELEMETRY_ENABLED = os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        yield
+    finally:
+        telemetry.FLWR_TELEMETRY_ENABLED = kept
+        if usage is None:
+            del os.environ["RAY_USAGE_STATS_ENABLED"]
+        else:
+            os.environ["RAY_USAGE_STATS_ENABLED"] = usage

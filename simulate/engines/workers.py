@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from fl_common.errors import RunFailed
+from simulate.engines.memory import keep_freed_memory
 
 Cohort = Sequence[Any]
 """Messages that are answered together."""
@@ -105,6 +106,7 @@ _answering: CohortHandler | None = None
 
 def _keep(answering: CohortHandler) -> None:
     global _answering
+    keep_freed_memory()
     _answering = answering
 
 

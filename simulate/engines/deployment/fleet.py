@@ -6,21 +6,25 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
+from fl_client.federation.link import PollingIntervals
 from fl_common.components.description import Component
+from fl_common.configuration import above, require_fields, whole
 from fl_common.errors import RunFailed
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own
-from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.app import FederatedRun
+from fl_server.rounds.strategy import Federation, Roster, ask_roster
 from simulate.engines.deployment.model import Served, read_served
+from simulate.engines.protocol import Carrier, SimulatedFleet
+from simulate.process import quiet
 
 _RESTARTING = RestartPolicy(1.0, 30.0)
 _DAYS = 30.0
@@ -28,40 +32,70 @@ _TICK_S = 0.1
 
 
 @dataclass(frozen=True)
-class ProcessFleet:
-    """What each site's process needs: its windows and trainer (as YAML), and the shared ledger.
+class DeploymentEngine:
+    """Real processes: a SuperLink, the proxy, and one for each site.
 
-    ``model`` is the name of the run's model in ``repository``.
+    A site that is silent for twice ``heartbeat_s`` counts as gone; ``pace`` is that of its
+    requests. It looks into the repository every ``look_for_models_s``, and the run fails where it
+    does not run the published model within ``swap_timeout_s``.
+
+    Raises:
+        InvalidConfiguration: a value that is not a number above zero.
     """
 
-    world: str
-    trainer: str
-    ledger: Path
-    sites: int
-    model: str
-    repository: ComponentRepository
+    heartbeat_s: float
+    pace: PollingIntervals
+    look_for_models_s: float
+    swap_timeout_s: float
+    largest_message_bytes: int
+
+    def __post_init__(self) -> None:
+        require_fields(
+            "engine",
+            self,
+            heartbeat_s=above(0),
+            look_for_models_s=above(0),
+            swap_timeout_s=above(0),
+            largest_message_bytes=whole(1),
+        )
+
+    @property
+    def name(self) -> str:
+        """``deployment``."""
+        return "deployment"
+
+    def roster(self, sites: int) -> Roster:
+        """Each node is asked once for its position."""
+        return cache(partial(ask_roster, expected=sites))
+
+    def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
+        """Nothing: each site's process reads its own windows."""
+
+    def start(self, fleet: SimulatedFleet) -> AbstractContextManager[Carrier]:
+        """The processes of ``fleet``; their files are in ``deployment`` of the outputs folder."""
+        return _deployed(fleet, self)
 
 
 @dataclass(frozen=True)
-class Deployment:
+class _Deployment:
     """Running processes; the site at each position has a folder of its own."""
 
     front: PublicEndpoint
     sites: list[Path]
-    engine: Mapping[str, Any]
+    engine: DeploymentEngine
 
     def carry_out(self, run: FederatedRun) -> None:
         """All rounds of ``run`` that are left."""
         with self.front.superlink.run() as grid:
             run(grid)
 
-    def await_swap(self, component: Component) -> str:
+    def await_model(self, component: Component) -> str:
         """Wait until every site runs ``component``; a line about it.
 
         Raises:
             RunFailed: some do not within ``engine.swap_timeout_s``.
         """
-        began, patience_s = time.monotonic(), float(self.engine["swap_timeout_s"])
+        began, patience_s = time.monotonic(), self.engine.swap_timeout_s
         while len(found := self._running(component)) < len(self.sites):
             if time.monotonic() - began > patience_s:
                 raise RunFailed(
@@ -82,39 +116,48 @@ class Deployment:
 
 
 @contextmanager
-def deployed(fleet: ProcessFleet, engine: Mapping[str, Any], folder: Path) -> Iterator[Deployment]:
-    """Real processes for ``fleet``, which end with this; their files are in ``folder``."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("flwr").setLevel(logging.ERROR)
-    home = CloudHome(folder.absolute())
+def _deployed(fleet: SimulatedFleet, engine: DeploymentEngine) -> Iterator[_Deployment]:
+    """Real processes for ``fleet``, which end with this."""
+    home, repository = CloudHome(fleet.folder.absolute() / "deployment"), fleet.open_repository()
     make_own(home, LOOPBACK, _DAYS)
     front_port, superlink_port = _free_port(), _free_port()
     settings = ServerSettings(
         *(home, f"{LOOPBACK[1]}:{front_port}", superlink_port, home.public),
-        *(engine["largest_message_bytes"], _RESTARTING, fleet.repository.folder.absolute()),
+        *(engine.largest_message_bytes, _RESTARTING, repository.folder.absolute()),
     )
-    with PublicEndpoint(settings, threading.Event()) as front:
+    with (
+        quiet("flwr"),
+        quiet("httpx", level=logging.WARNING),
+        PublicEndpoint(settings, threading.Event()) as front,
+    ):
         sites = []
-        for position in range(fleet.sites):
-            file = _describe(fleet, engine, home, position, f"localhost:{front_port}")
+        for position in range(len(fleet.world.sites)):
+            server = f"localhost:{front_port}"
+            file = _describe(fleet, engine, home, repository.folder, position, server)
             front.superlink.enroll(make_site_key(file.with_name("site.key")))
             command = [sys.executable, "-m", "simulate.engines.deployment.site", str(file)]
             front.keep(f"site-{position:03d}", command)
             sites.append(file.parent)
-        yield Deployment(front, sites, engine)
+        yield _Deployment(front, sites, engine)
 
 
 def _describe(
-    fleet: ProcessFleet, engine: Mapping[str, Any], home: CloudHome, position: int, server: str
+    fleet: SimulatedFleet,
+    engine: DeploymentEngine,
+    home: CloudHome,
+    repository: Path,
+    position: int,
+    server: str,
 ) -> Path:
     """The file that the process of the site at ``position`` reads."""
     folder = home.folder / "sites" / f"{position:03d}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "site.key").unlink(missing_ok=True)
     file, ca_file = folder / "site.json", str(home.authority.certificate)
+    pace = type(engine.pace)
     values = {
-        "world": fleet.world,
-        "trainer": fleet.trainer,
+        "world": fleet.world_yaml,
+        "trainer": fleet.trainer_yaml,
         "ledger": str(fleet.ledger.absolute()),
         "folder": str(folder),
         "position": position,
@@ -122,15 +165,15 @@ def _describe(
             "server": server,
             "ca_file": ca_file,
             "key_file": str(folder / "site.key"),
-            "heartbeat_s": engine["heartbeat_s"],
-            "pace": dict(engine["pace"]),
+            "heartbeat_s": engine.heartbeat_s,
+            "pace": {"_target_": f"{pace.__module__}.{pace.__name__}", **asdict(engine.pace)},
         },
         "components": {
             "source": f"https://{server}/components",
-            "root": str(fleet.repository.folder.absolute() / "metadata" / "1.root.json"),
+            "root": str(repository.absolute() / "metadata" / "1.root.json"),
             "ca_file": ca_file,
             "model": fleet.model,
-            "every_s": engine["look_for_models_s"],
+            "every_s": engine.look_for_models_s,
         },
     }
     file.write_text(json.dumps(values))

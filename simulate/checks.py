@@ -1,0 +1,27 @@
+"""What every site would refuse in the first round, refused before it."""
+
+from collections.abc import Sequence
+
+from fl_client.training.checks import why_not_under
+from fl_common.configuration import Config
+from fl_common.errors import InvalidConfiguration
+from fl_common.plan import Privacy
+from models.nets import Net
+from simulate.world import TestSet
+
+
+def check_private(net: Net, privacy: Privacy) -> None:
+    """Raise where ``net`` can't be trained under ``privacy``."""
+    if problem := why_not_under(privacy, net):
+        raise problem
+
+
+def check_held_out(config: Config, sites: Sequence[str], test: TestSet) -> None:
+    """Raise where the sites are asked for windows that none of them has."""
+    if config["evaluation"]["every"] is None or any(name in sites for name in test.groups):
+        return
+    raise InvalidConfiguration(
+        f"evaluation=federated with a test set of {len(test.groups)} other groups than the sites",
+        "needs windows that the sites hold out from training",
+        "Set evaluation=central, or use task=wearables or your own data without a column split",
+    )

@@ -1,0 +1,68 @@
+"""The end of a run: the model exported and published, the summary and the report written."""
+
+import time
+from dataclasses import dataclass
+
+from fl_common import params
+from fl_common.configuration import Config
+from fl_server.repository.publication import publish_model
+from fl_server.rounds.app import FederatedRun
+from models.evaluation import Evaluator
+from simulate.engines.protocol import Carrier
+from simulate.home import Home
+from simulate.preparation import Preparation, yaml_of
+from simulate.publication import keep_comparison
+from simulate.report.listener import RunListener
+from simulate.report.outcome import outcome_of
+from simulate.report.page import write_report
+from simulate.report.results import RoundResult, RunEnding, summarise, write_summary
+
+
+@dataclass(frozen=True)
+class Closing:
+    """Closes the run that was prepared as ``prepared`` from ``config``.
+
+    ``started`` is ``time.monotonic()`` when the program began, ``start_up_s`` the time to the first
+    round; ``evaluate`` evaluates ``prepared.net`` on the test set.
+    """
+
+    config: Config
+    home: Home
+    prepared: Preparation
+    evaluate: Evaluator
+    started: float
+    start_up_s: float
+
+    def close(self, run: FederatedRun, carrier: Carrier, listener: RunListener) -> None:
+        """Publish the model, write summary and report, and tell the listener.
+
+        Raises:
+            ExportMismatch: torch and ONNX Runtime disagree; nothing is published.
+        """
+        prepared, plan = self.prepared, self.prepared.plan
+        results = [RoundResult.from_row(row) for row in run.history]
+        spent, last = results[-1].spent(), run.history[-1]
+        outcome = outcome_of(self.evaluate(run.parameters), prepared.test, plan.task)
+        windows = prepared.test.windows  # the net has the parameters that were evaluated
+        proof = publish_model(plan, prepared.net, len(results), spent, windows, self.home.model)
+        metrics = {"accuracy": outcome.accuracy, "loss": outcome.loss}
+        facts = {"rounds": len(results), "sites": prepared.sites, "metrics": metrics}
+        component = prepared.publication.publish(plan, prepared.net, spent, proof, facts)
+        keep_comparison(self.home.counts, last.get("compared"), component)
+        if line := carrier.await_model(component):
+            listener.tell(line)
+        ending = RunEnding(
+            sites=prepared.sites,
+            strategy=type(run.federation.optimiser).__name__,
+            engine=prepared.engine.name,
+            start_up_s=self.start_up_s,
+            total_s=time.monotonic() - self.started,
+            parameter_digest=params.digest(run.parameters),
+            onnx_path=str(self.home.model),
+            onnx_parity=proof.parity,
+            component=component,
+        )
+        summary = summarise(plan, results, outcome, ending)
+        write_summary(self.home.summary, summary)
+        write_report(self.home.report, plan, summary, results, outcome, yaml_of(self.config))
+        listener.finish(summary, outcome, self.home.files(self.config["publish"]["repository"]))

@@ -1,0 +1,120 @@
+"""From overrides to a configuration, without Hydra's application.
+
+Hydra's own ``compose`` keeps what it composes with in process-wide state, which another Hydra
+application may be using. Its loader alone does not; that name is private to hydra 1.3, and a
+contract test holds that both give the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from fl_common.errors import InvalidConfiguration
+from simulate.home import Home
+
+_HELP = "List every value with: python -m simulate --cfg job"
+
+
+def configure(*overrides: str) -> DictConfig:
+    """The configuration of a run, with ``overrides`` as on the command line.
+
+    ``configure("task=activity", "privacy.epsilon=4", "rounds=3")`` chooses and sets what
+    ``python -m simulate task=activity privacy.epsilon=4 rounds=3`` does. The result is OmegaConf's:
+    ``config.rounds`` reads a value, ``config.rounds = 5`` sets one, and a name that does not exist
+    is refused. With ``resume=FOLDER`` it is the configuration of the run that lies there.
+
+    Raises:
+        InvalidConfiguration: an override that can't be applied, or ``FOLDER`` has no run.
+    """
+    folders = [text.partition("=")[2] for text in overrides if text.startswith("resume=")]
+    rest = [text for text in overrides if not text.startswith("resume=")]
+    if folders and folders[-1] not in ("", "null"):
+        return resumed(Path(folders[-1]), rest)
+    return _compose(rest)
+
+
+def resumed(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
+    """The configuration of the run in ``folder``, which goes on where it ended.
+
+    Raises:
+        InvalidConfiguration: no run is there, or ``overrides`` are given for one that was begun
+            with a configuration of its own.
+    """
+    origin = Home(folder).read_record().origin
+    if origin.configuration is None:
+        config = _compose([*origin.overrides, *overrides])
+    else:
+        _check_alone(folder, overrides)
+        config = OmegaConf.create(dict(origin.configuration))
+    config.resume = str(folder)
+    return config
+
+
+def kept_values(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """``values``, or those of the run to resume where a program began it.
+
+    Raises:
+        InvalidConfiguration: ``overrides`` are given beside that run.
+    """
+    if not values["resume"]:
+        return values
+    folder = Path(values["resume"])
+    origin = Home(folder).read_record().origin
+    if origin.configuration is None:
+        return values
+    _check_alone(folder, [text for text in overrides if not text.startswith("resume=")])
+    return {**origin.configuration, "resume": str(folder)}
+
+
+def _check_alone(folder: Path, overrides: Sequence[str]) -> None:
+    """Raise where ``overrides`` are given for a run that keeps its whole configuration."""
+    if overrides:
+        raise InvalidConfiguration(
+            " ".join(overrides),
+            f"can't be applied to {folder}: a program began that run, with a configuration that"
+            " is kept there",
+            "Give resume alone",
+        )
+
+
+def resolved(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
+    """``config`` as plain values, interpolations resolved.
+
+    Raises:
+        InvalidConfiguration: not a whole configuration, or an interpolation that can't be resolved.
+    """
+    try:
+        node = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+        values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except (OmegaConfBaseException, TypeError, ValueError) as error:
+        raise InvalidConfiguration("the configuration", _line(error), _HELP) from error
+    assert isinstance(values, dict)
+    if missing := sorted({str(key) for key in _compose([])} - values.keys()):
+        raise InvalidConfiguration(
+            "the configuration", f"has no {', '.join(missing)}", "Begin with simulate.configure()"
+        )
+    return {str(key): value for key, value in values.items()}
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    loader = ConfigLoaderImpl(create_config_search_path("pkg://conf"))
+    try:
+        config = loader.load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InvalidConfiguration(" ".join(overrides), _line(error), _HELP) from error
+    with open_dict(config):
+        del config["hydra"]
+    return config
+
+
+def _line(error: Exception) -> str:
+    """The library's own words in one line; the cause says why, where there is one."""
+    words = f"{error} {error.__cause__ or ''}"
+    return " ".join(words.split()).rstrip(".")

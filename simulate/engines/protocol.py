@@ -1,0 +1,72 @@
+"""What carries a run: the protocol that every engine of a simulated run implements."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fl_common.components.description import Component
+from fl_server.repository.store.repository import ComponentRepository
+from fl_server.rounds.app import FederatedRun
+from fl_server.rounds.strategy import Federation, Roster
+from simulate.world import World
+
+
+@dataclass(frozen=True)
+class SimulatedFleet:
+    """What an engine makes the sites of a run from.
+
+    ``world_yaml`` and ``trainer_yaml`` are configuration nodes, small enough to be sent to other
+    processes; the sites share the ``ledger``. ``folder`` is the run's outputs folder. The model
+    will be in testing of the repository as ``model``.
+    """
+
+    world: World
+    world_yaml: str
+    trainer_yaml: str
+    ledger: Path
+    folder: Path
+    open_repository: Callable[[], ComponentRepository]
+    model: str
+
+
+class Carrier(Protocol):
+    """A started engine: takes the messages of a run to the sites, and the answers back."""
+
+    def carry_out(self, run: FederatedRun) -> None:
+        """All rounds of ``run`` that are left.
+
+        Raises:
+            RunFailed: the run can't go on; its finished rounds are kept.
+        """
+        ...
+
+    def await_model(self, component: Component) -> str | None:
+        """Wait until the sites run the published model; a line about it, None where none can.
+
+        Raises:
+            RunFailed: some site does not within the time that the engine allows.
+        """
+        ...
+
+
+class SimulationEngine(Protocol):
+    """One way to carry the messages of a run; holds configuration only, no state of a run."""
+
+    @property
+    def name(self) -> str:
+        """The engine as an override names it."""
+        ...
+
+    def roster(self, sites: int) -> Roster:
+        """How the server finds the nodes of ``sites`` sites, in the order of their positions."""
+        ...
+
+    def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
+        """What can be done before the first round is announced; perhaps nothing."""
+        ...
+
+    def start(self, fleet: SimulatedFleet) -> AbstractContextManager[Carrier]:
+        """A carrier for one run over ``fleet``; what it started ends with the context."""
+        ...

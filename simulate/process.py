@@ -1,0 +1,42 @@
+"""What a run may change in the process that it runs in, and how that is put back.
+
+A run is a guest: a notebook, a service or another framework's app may have called it.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_ONE_RUN = threading.RLock()
+
+
+@contextmanager
+def one_run() -> Iterator[None]:
+    """One run at a time in a process, on one thread of torch: a second one waits for the first.
+
+    A worker process per core beats threads on small nets (``engine.workers``), and one thread makes
+    a result depend on no number of cores. Afterwards torch has as many threads as before.
+    """
+    with _ONE_RUN:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+@contextmanager
+def quiet(*loggers: str, level: int = logging.ERROR) -> Iterator[None]:
+    """Loggers of other libraries say nothing below ``level`` meanwhile."""
+    kept = [(logger, logger.level) for logger in map(logging.getLogger, loggers)]
+    for logger, _ in kept:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, before in kept:
+            logger.setLevel(before)
