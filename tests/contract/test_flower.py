@@ -23,13 +23,13 @@ class Echo(ClientApp):
         self.cohorts: list[int] = []
         self.query()(self.reply)
 
-    def begin(self, asked: list[tuple[Message, Context]]) -> list[Context]:
+    def admit(self, asked: list[tuple[Message, Context]]) -> list[Context]:
         self.begun.append(len(asked))
         if any(context.node_config["partition-id"] == 2 for _, context in asked):
             raise RuntimeError("broken site")
         return [context for _, context in asked]
 
-    def finish(self, messages: list[Message], begun: list[Context]) -> list[Message]:
+    def train_admitted(self, messages: list[Message], begun: list[Context]) -> list[Message]:
         self.cohorts.append(len(messages))
         return [self.reply(m, context) for m, context in zip(messages, begun, strict=True)]
 
