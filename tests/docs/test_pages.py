@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rooms import ROOMS, in_words
 from tests.support.sources import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
@@ -32,3 +33,16 @@ def test_every_test_that_a_page_names_exists() -> None:
     named = {name for page in PAGES for name in re.findall(r"\b(test_\w+)", page.read_text())}
     assert "test_mix_and_match_attack" in named
     assert named - made == set()
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_the_page_on_architecture_gives_the_order_that_is_held(package: str) -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    assert f"- `{package}`: {in_words(package)}\n" in page
+
+
+def test_folders_of_extensions_are_there() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    rows = re.findall(r"^\| [a-z ]+ \| `([^`]+)/` \|", page, flags=re.MULTILINE)
+    assert len(rows) > 8
+    assert [folder for folder in rows if not (ROOT / folder).is_dir()] == []

@@ -14,8 +14,8 @@ BASE = ""
 ROOMS = {
     "fl_common": (
         (BASE,),
-        ("components", "compression", "privacy"),
-        ("plan",),
+        ("components", "compression", "plugins", "privacy"),
+        ("build", "functions", "plan"),
         ("wire",),
     ),
     "models": (
@@ -100,3 +100,9 @@ def _imported(source: Source, modules: set[str]) -> Iterator[str]:
         module = name if name in modules else name.rpartition(".")[0]
         if module in modules and module.startswith(f"{source.package}."):
             yield module
+
+
+def in_words(package: str) -> str:
+    """The tiers of a package as ``docs/explanation/architecture.md`` writes them."""
+    tiers = ((room or "base" for room in tier if room != "__main__") for tier in ROOMS[package])
+    return "; ".join(words for tier in tiers if (words := ", ".join(tier)))
