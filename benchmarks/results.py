@@ -9,6 +9,7 @@ from statistics import median
 from scipy.stats import ttest_ind
 
 from benchmarks.machine import Facts
+from fl_common.files import write_whole
 
 LARGEST_DIFFERENCE = 0.01
 """Of final accuracies; see ``comparable``."""
@@ -147,11 +148,9 @@ def read_results(path: Path) -> Results:
 
 def write_results(path: Path, results: Results) -> None:
     """As JSON, whole or not at all."""
-    part = path.with_suffix(".part")
     content = {
         "machine": results.machine,
         "operations": results.operations,
         "rows": [asdict(row) for row in results.rows],
     }
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(path)
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())

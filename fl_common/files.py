@@ -1,5 +1,11 @@
-"""Files that are whole or absent, through a crash or a power cut too."""
+"""Files that are whole or absent, through a crash or a power cut too.
 
+A file is written under another name beside its own, synced, renamed, and its folder is synced: so
+what stands under its name is what was there before, or all of what is new. Nothing else in the
+project renames or syncs (``tests/test_calls.py`` has the exceptions).
+"""
+
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,12 +18,17 @@ from typing import BinaryIO
 
 from fl_common.errors import InvalidConfiguration
 
+OWNER_ONLY = 0o600
+"""Mode of a file that nobody but its owner may read."""
+PART = ".part"
+"""How the name of a file ends that is not whole yet."""
+_READABLE = 0o644
 _POLL_S = 0.05
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path``, on disk; folders above it are made."""
-    with whole_file(path) as file:
+def write_whole(path: Path, content: bytes, mode: int = _READABLE, *, new: bool = False) -> None:
+    """Put ``content`` at ``path``, on disk; as ``whole_file`` does."""
+    with whole_file(path, mode, new=new) as file:
         file.write(content)
 
 
@@ -30,21 +41,70 @@ def write_all(content_of: Mapping[Path, bytes]) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that stands at ``path`` when the block has ended without an error, and is on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+def whole_file(path: Path, mode: int = _READABLE, *, new: bool = False) -> Iterator[BinaryIO]:
+    """A file that stands at ``path`` when the block has ended without an error, and is on disk.
+
+    Folders above it are made. It has ``mode`` from its first byte on. An older file is replaced.
+
+    Raises:
+        FileExistsError: there is an older one, and it had to be ``new``.
+    """
+    make_folder(path.parent)
+    with whole_path(path, mode, new=new) as part, part.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def whole_path(path: Path, mode: int = _READABLE, *, new: bool = False) -> Iterator[Path]:
+    """A file beside ``path`` for a writer that opens it by name; else as ``whole_file``.
+
+    Its folder must be there.
+
+    Raises:
+        FileExistsError: there is an older one, and it had to be ``new``.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=PART, dir=path.parent)
     part = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-        part.replace(path)
+        try:
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+        yield part
+        sync(part)
+        _place(part, path, new)
     finally:
         part.unlink(missing_ok=True)
+
+
+def move_whole(source: Path, path: Path) -> None:
+    """Rename a file or folder that is on disk to ``path``, on disk; a file there is replaced."""
+    source.replace(path)
     sync(path.parent)
+    if source.parent != path.parent:
+        sync(source.parent)
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Make the folder at ``path``, with ``mode``, and those above it where absent, on disk."""
+    absent = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(mode, parents=True, exist_ok=True)
+    for folder in absent:
+        sync(folder.parent)
+
+
+def _place(part: Path, path: Path, new: bool) -> None:
+    """Rename ``part`` to ``path``; writers of new files in one folder wait for each other."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        if new:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        part.replace(path)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def sync(path: Path) -> None:

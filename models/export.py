@@ -10,7 +10,6 @@ the networks here but takes 10 to 40 times as long, and the proof below does not
 
 import copy
 import hashlib
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import torch
 from torch import nn
 
 from fl_common.errors import ExportMismatch, InvalidConfiguration, InvalidData
+from fl_common.files import whole_path
 from fl_common.params import digest
 from fl_common.vocabulary import Floats, Task
 from models.lineage import Lineage, ModelMetadata
@@ -155,15 +155,10 @@ def _difference(net: Net, session: onnxruntime.InferenceSession, values_N: Float
 
 def _write_durably(path: Path, content: bytes) -> None:
     """All of ``content`` under ``path``, on disk, or nothing."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with whole_path(path) as part:
+            part.write_bytes(content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise InvalidConfiguration(
             f"{path}", f"can't be written ({error.strerror})", "Free space or choose another folder"
         ) from error

@@ -8,13 +8,14 @@ Only the newest answer of each kind is kept for each of a few runs, so the store
 import contextlib
 import hashlib
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from flwr.app import RecordDict
 from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from flwr.proto.recorddict_pb2 import RecordDict as Wire
+
+from fl_common.files import OWNER_ONLY, write_whole
 
 _logger = logging.getLogger(__name__)
 _SUFFIX = ".answer"
@@ -66,13 +67,7 @@ class ReplyCache:
     def keep(self, question: IdempotencyKey, answer: RecordDict) -> None:
         """Make ``answer`` the one that is kept for the question's run; durable on return."""
         body = question.key + recorddict_to_proto(answer).SerializeToString()
-        path = self._path(question)
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            file.write(body + hashlib.sha256(body).digest())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_whole(self._path(question), body + hashlib.sha256(body).digest(), OWNER_ONLY)
         self._forget()
 
     def _path(self, question: IdempotencyKey) -> Path:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.files import sha256_of, sync, whole_file, write_whole
+from fl_common.files import sha256_of, whole_file, write_whole
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
@@ -53,8 +53,6 @@ class ModelSlot:
         file = self._versions / digest / "model.onnx"
         with source, _written(file), whole_file(file) as copy:
             shutil.copyfileobj(source, copy, _CHUNK)
-        with _written(file):
-            sync(self._versions)
         return digest
 
     def activate(self, digest: str) -> None:

@@ -15,7 +15,6 @@ import fcntl
 import hashlib
 import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from pathlib import Path
 from fl_client.ledger import file as ledger_file
 from fl_client.ledger.chain import Head, genesis, last
 from fl_common.errors import LedgerError
+from fl_common.files import OWNER_ONLY, whole_path
 
 _SLOT_BYTES = 4096
 _LOCK_PAUSE_S = 0.002
@@ -69,17 +69,8 @@ class Counter:
 
     def create(self, head: Head) -> None:
         """A counter at ``head``, in place of any other; whole or not at all, durable."""
-        with ledger_file.explained(self.path):
-            descriptor, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(_slot(head) + b" " * _SLOT_BYTES)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).rename(self.path)
-            finally:
-                Path(name).unlink(missing_ok=True)
-            ledger_file.sync_folder(self.path.parent)
+        with ledger_file.explained(self.path), whole_path(self.path, OWNER_ONLY) as part:
+            part.write_bytes(_slot(head) + b" " * _SLOT_BYTES)
 
     @contextmanager
     def held(self) -> Iterator["CounterSlots"]:

@@ -5,16 +5,14 @@ whole, so that an empty or partial file always means damage, never a beginning.
 """
 
 import errno
-import fcntl
-import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from fl_client.ledger import chain as ledger_chain
 from fl_common.errors import LedgerError
+from fl_common.files import OWNER_ONLY, whole_path
 
 SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x4A74444C  # "JtDL": tells a ledger from any other SQLite file
@@ -54,32 +52,16 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 def create(path: Path, owner: str) -> None:
     """An empty ledger at ``path``, whole or not at all; one that appears meanwhile stays."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(descriptor)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        with closing(sqlite3.connect(name, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}")
-            connection.execute("INSERT INTO owner VALUES (?)", (owner,))
-            connection.execute("COMMIT")
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        if not path.exists():
-            Path(name).rename(path)
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-        Path(name).unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names that were changed in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with (
+        suppress(FileExistsError),
+        whole_path(path, OWNER_ONLY, new=True) as part,
+        closing(sqlite3.connect(part, isolation_level=None)) as connection,
+    ):
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}")
+        connection.execute("INSERT INTO owner VALUES (?)", (owner,))
+        connection.execute("COMMIT")
 
 
 def open_checked(path: Path) -> sqlite3.Connection:

@@ -15,6 +15,7 @@ from fl_client.node.budget import Budget, summary_of
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool, SpoolCounts
 from fl_common.errors import InvalidConfiguration, LedgerError
+from fl_common.files import write_whole
 
 _SECONDS = 5.0
 
@@ -24,11 +25,9 @@ Status = Mapping[str, Any]
 
 def write_record(home: Path, host: str, port: int, counter: Path | None) -> None:
     """Say where the node of ``home`` answers, and where its ledger's counter is."""
-    part = home / f".{RECORD}.part"
     place = str(counter.absolute()) if counter else None
     record = {"pid": os.getpid(), "host": host, "port": port, "counter": place}
-    part.write_text(json.dumps(record))
-    part.replace(home / RECORD)
+    write_whole(home / RECORD, json.dumps(record).encode())
 
 
 def read_status(home: Path) -> Status:

@@ -10,12 +10,12 @@ into a run with DP.
 
 import hashlib
 import logging
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from fl_common.files import OWNER_ONLY, whole_file
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats
 
@@ -57,14 +57,8 @@ class Residuals:
         Raises:
             OSError: it could not be written; what was there stays.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(site)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
+        with whole_file(self._path(site), OWNER_ONLY) as file:
             np.savez(file, plan=plan.digest(), round=round_, before_E=before_E, after_E=after_E)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
 
     def _path(self, site: str) -> Path:
         return self._folder / f"{hashlib.sha256(site.encode()).hexdigest()[:32]}.npz"

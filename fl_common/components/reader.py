@@ -32,7 +32,7 @@ from fl_common.components.description import (
 )
 from fl_common.components.fetcher import FolderFetcher, SteadyFetcher
 from fl_common.errors import InvalidData, RepositoryUnreachable, UpdateRefused
-from fl_common.files import sha256_of, sync, sync_folders, write_whole
+from fl_common.files import move_whole, sha256_of, sync, sync_folders, write_whole
 
 _CONTENT = "content/data"
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -178,8 +178,7 @@ class Reader:
         write_whole(part / MANIFEST, component.manifest)
         sync_folders(part)
         shutil.rmtree(folder, ignore_errors=True)  # one that was damaged
-        part.replace(folder)
-        sync(folder.parent)
+        move_whole(part, folder)
         return folder
 
     def held(self, digest: str) -> Path | None:

@@ -6,7 +6,6 @@ is needed then but the sites' keys.
 
 import datetime
 import ipaddress
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.files import OWNER_ONLY, make_folder, write_whole
 
 Clock = Callable[[], float]
 _SKEW = datetime.timedelta(minutes=5)
@@ -82,12 +82,14 @@ def make_site_key(path: Path) -> bytes:
     Raises:
         InvalidConfiguration: there is a file already.
     """
-    if path.exists():
+    key = ec.generate_private_key(ec.SECP384R1())
+    make_folder(path.parent, 0o700)
+    try:
+        write_whole(path, _private(key), OWNER_ONLY, new=True)
+    except FileExistsError:
         raise InvalidConfiguration(
             str(path), "is there already", "Take it away, or give another folder with --to"
-        )
-    key = ec.generate_private_key(ec.SECP384R1())
-    _write_private(path, _private(key))
+        ) from None
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -128,19 +130,6 @@ def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-    _write_private(pair.key, _private(key))
-    partial = pair.certificate.with_suffix(".partial")
-    partial.write_bytes(certificate.public_bytes(Encoding.PEM))
-    partial.replace(pair.certificate)
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    """Write what only the owner may read, from its first moment on; durable on return."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    make_folder(pair.key.parent, 0o700)
+    write_whole(pair.key, _private(key), OWNER_ONLY)
+    write_whole(pair.certificate, certificate.public_bytes(Encoding.PEM))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.files import write_whole
 from fl_server.cloud.build import check_addresses, home_of
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.home import CloudHome
@@ -46,7 +47,7 @@ def enroll(config: Config, site: str, kind: str, folder: Path | None) -> list[st
         raise
     sites.add(site, EnrolledSite(public_key.decode(), kind))
     if config["certificate"] is None:
-        shutil.copyfile(home.authority.certificate, authority)
+        write_whole(authority, home.authority.certificate.read_bytes())
     else:
         authority = _YOURS
     port = str(config["listen"]).rpartition(":")[2]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.files import write_whole
 from fl_server.cloud.certificates import Pair
 
 LOOPBACK = ("localhost", "127.0.0.1")
@@ -79,9 +80,7 @@ class CloudHome:
 
     def write_status(self, values: dict[str, Any]) -> None:
         """Replace what the server says of itself."""
-        partial = self.status.with_suffix(".partial")
-        partial.write_text(json.dumps(values, indent=1))
-        partial.replace(self.status)
+        write_whole(self.status, json.dumps(values, indent=1).encode())
 
     def read_status(self) -> dict[str, Any]:
         """What the server said last.

@@ -10,6 +10,7 @@ from flwr.serverapp import Grid
 
 from fl_common.build import build
 from fl_common.configuration import Config
+from fl_common.files import write_whole
 from fl_common.plan import RunPlan
 from fl_server.build import FleetFacts, build_federation, build_plan
 from fl_server.cloud.build import home_of
@@ -53,9 +54,6 @@ def _identity(folder: Path, name: str) -> str:
     record = folder / "run.json"
     if record.is_file():
         return str(json.loads(record.read_text())["run"])
-    folder.mkdir(parents=True, exist_ok=True)
     identity = f"{name}-{time.time_ns():x}"
-    partial = record.with_suffix(".partial")
-    partial.write_text(json.dumps({"run": identity}))
-    partial.replace(record)
+    write_whole(record, json.dumps({"run": identity}).encode())
     return identity

@@ -17,6 +17,7 @@ import torch
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.configuration import Config
 from fl_common.errors import RunFailed
+from fl_common.files import move_whole, write_whole
 from fl_common.vocabulary import Integers, Windows
 from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome
@@ -126,10 +127,7 @@ class _Rounds:
         )
         for trouble in [*report.errors, *(f"{r.site}: {r.detail}" for r in report.refusals)]:
             _logger.warning("run %s, round %d: %s", row["run"], report.round, trouble)
-        path = self._planned.folder / "round.json"
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(row))
-        partial.replace(path)
+        write_whole(self._planned.folder / "round.json", json.dumps(row).encode())
         self._metrics.add(row)
         return row
 
@@ -165,7 +163,7 @@ def _publish(
     component = publish_component(repository, plan, net, spent, proof, facts)
     if compared := last.get("compared"):
         write_counts(planned.folder / "counts.json", compared, component)
-    partial.replace(model)
+    move_whole(partial, model)
     _logger.info(
         "run %s is published into testing: %s version %s", plan.run, component.name,
         component.version,

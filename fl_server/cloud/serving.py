@@ -16,6 +16,7 @@ from typing import Self
 
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.files import OWNER_ONLY, write_whole
 from fl_server.cloud.build import build_restarting, check_addresses, home_of
 from fl_server.cloud.certificates import Pair, make_authority, make_server
 from fl_server.cloud.children import Child, RestartPolicy, check_refusals
@@ -256,8 +257,7 @@ def make_own(home: CloudHome, hosts: Sequence[str], days: float) -> None:
         if hosts and not home.public.there():
             make_server(home.public, home.authority, hosts, days, time.time)
         if not home.secret.is_file():
-            home.secret.touch(mode=0o600)
-            home.secret.write_bytes(secrets.token_bytes(32))
+            write_whole(home.secret, secrets.token_bytes(32), OWNER_ONLY)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.files import write_whole
 from fl_server.cloud.superlink import SuperNode
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -45,11 +46,7 @@ class Sites:
 
     def add(self, name: str, site: EnrolledSite) -> None:
         """Remember the site."""
-        self._folder.mkdir(exist_ok=True)
-        path = self._path(name)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(site)))
-        partial.replace(path)
+        write_whole(self._path(name), json.dumps(asdict(site)).encode())
 
     def remove(self, name: str) -> None:
         """Forget the site."""

@@ -6,21 +6,20 @@ only when that digest holds, so neither a cut nor a flipped bit is ever read as 
 written under another name, synced and renamed: a crash leaves the file before it as the newest.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
+from fl_common.files import PART, whole_file
 from fl_common.vocabulary import Floats, Parameters
 from fl_server.optimisers import State
 
@@ -62,17 +61,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
             there before is still there.
     """
     path = folder / f"round-{checkpoint.round:06d}.checkpoint"
-    partial = folder / f".{path.name}.partial"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            _write(partial, checkpoint)
-            partial.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise
-        _sync_folder(folder)
+        with whole_file(path) as file:
+            _write(file, checkpoint)
         _prune(folder, path)
     except OSError as error:
         raise InvalidConfiguration(
@@ -117,15 +108,12 @@ def check_plan(checkpoint: Checkpoint, plan_digest: str) -> None:
         )
 
 
-def _write(path: Path, checkpoint: Checkpoint) -> None:
+def _write(file: BinaryIO, checkpoint: Checkpoint) -> None:
     digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for chunk in _chunks(checkpoint):
-            digest.update(chunk)
-            file.write(chunk)
-        file.write(digest.digest())
-        file.flush()
-        os.fsync(file.fileno())
+    for chunk in _chunks(checkpoint):
+        digest.update(chunk)
+        file.write(chunk)
+    file.write(digest.digest())
 
 
 def _chunks(checkpoint: Checkpoint) -> Iterator[bytes | memoryview]:
@@ -151,20 +139,11 @@ def _shapes(parameters: Parameters) -> dict[str, list[int]]:
     return {name: list(array.shape) for name, array in parameters.items()}
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _prune(folder: Path, written: Path) -> None:
     """Keep ``written`` and the newest before it; later ones are of a future that was given up."""
     paths = _newest_first(folder)
     earlier = paths[paths.index(written) + 1 :]
-    unneeded = {*paths, *folder.glob(".round-*.partial")} - {written, *earlier[: _KEPT - 1]}
+    unneeded = {*paths, *folder.glob(f".round-*{PART}")} - {written, *earlier[: _KEPT - 1]}
     for path in unneeded:
         path.unlink()
 

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, write_to_textfile
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
+
+from fl_common.files import write_whole
 
 _PREFIX = "fl_server"
 
@@ -67,8 +69,7 @@ class RoundMetrics:
         self._write()
 
     def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_to_textfile(str(self._path), self._registry)
+        write_whole(self._path, generate_latest(self._registry))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}_{name}", text, labels, registry=self._registry)

@@ -5,7 +5,6 @@ Every file is strict JSON: a figure that is not a number (a loss that has run aw
 
 import json
 import math
-import os
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 
 from fl_common.components.description import Component, Stage
 from fl_common.errors import InvalidConfiguration
+from fl_common.files import write_whole
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
 from fl_common.privacy.none import NoPrivacy
@@ -201,15 +201,7 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Put ``text`` (UTF-8) at ``path``, whole or not at all, through a crash or a power cut too."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, text.encode())
 
 
 def json_value(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fl_common.errors import InvalidData
+from fl_common.files import whole_file
 from fl_common.vocabulary import Integers, Windows
 from models import tasks
 from simulate.world import TestSet
@@ -15,7 +16,7 @@ from simulate.world.activity_archive import Archive, Part, open_archive, read_pa
 from simulate.world.download import check_recorded, fetch
 from simulate.world.lazy import LazyWorld, number_of_sites, part_of
 from simulate.world.npz import read_npz
-from simulate.world.storage import cache_folder, whole_file
+from simulate.world.storage import cache_folder
 
 URL = (
     "https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip"

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
+from fl_common.files import whole_file
 from models.torchvision_import import import_torchvision
 from simulate.world.checks import check_lengths
 from simulate.world.download import fetch
 from simulate.world.npz import read_npz, require
-from simulate.world.storage import cache_folder, whole_file
+from simulate.world.storage import cache_folder
 
 NPZ = "mnist.npz"
 _TORCHVISION_SAYS = (RuntimeError, ValueError, AssertionError, TypeError, LookupError)

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
+from fl_common.files import move_whole
 from fl_server.repository.build import build_limits
 from fl_server.repository.commands.options import (
     Command,
@@ -42,7 +43,7 @@ def _get(options: Options) -> None:
         reader = Reader(Path(folder), source, root, limits, ca_file=options.ca_file)
         reader.refresh()
         component = _offered(reader, options)
-        reader.fetch(component).replace(options.to)
+        move_whole(reader.fetch(component), options.to)
     say(f"{component} is in {options.to}: {component.size} bytes, as they were signed.")
     say(f"digest {component.digest}")
     for one in component.description.get("requires", []):

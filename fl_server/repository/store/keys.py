@@ -5,7 +5,6 @@ is the same PEM text in ``FL_REPO_KEY_<ROLE>``; several stand one after the othe
 writes a private key anywhere but to its own file.
 """
 
-import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -20,10 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.signer import CryptoSigner, Key
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.files import sync
+from fl_common.files import OWNER_ONLY, make_folder, write_whole
 
 VARIABLE = "FL_REPO_KEY_"
-_OWNER_ONLY = 0o600
 _OTHERS = 0o077
 _PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----.*?-----END PRIVATE KEY-----", re.DOTALL)
 
@@ -49,7 +47,7 @@ class KeyRing:
 
     def create(self, role: str, count: int) -> list[Key]:
         """Make ``count`` new keys for ``role`` as files; gives their public halves."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder, 0o700)
         numbers = [int(path.stem.rpartition("-")[2]) for path in self._folder.glob(f"{role}-*.pem")]
         first = max(numbers, default=0) + 1
         return [
@@ -64,12 +62,7 @@ class KeyRing:
 def _create(path: Path) -> Key:
     private = Ed25519PrivateKey.generate()
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(descriptor)
-    sync(path.parent)
+    write_whole(path, pem, OWNER_ONLY, new=True)
     return CryptoSigner(private).public_key
 
 

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from fl_common.configuration import above, at_least, require, whole
 from fl_common.errors import InvalidConfiguration
+from fl_common.files import write_whole
 from simulate.engines.live.recordings import Message, messages, recordings_of, slicing_of, step_of
 from simulate.world import TestSet, World
 from simulate.world.build import open_world
@@ -44,9 +45,7 @@ class Playback:
 
     def has_played(self, until_ns: int) -> None:
         """Keep that the broker has everything up to ``until_ns``, should this process be killed."""
-        partial_file = self.kept.with_suffix(".partial")
-        partial_file.write_text(str(until_ns))
-        partial_file.replace(self.kept)
+        write_whole(self.kept, str(until_ns).encode())
 
 
 def play(config: Mapping[str, Any]) -> None:

@@ -125,9 +125,9 @@ def test_a_file_that_is_absent_is_not_placed(slot: ModelSlot, tmp_path: Path) ->
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 
-slot = Slot(Path(sys.argv[1]))
+slot = ModelSlot(Path(sys.argv[1]))
 left = int(sys.argv[3])
 fsync = os.fsync
 

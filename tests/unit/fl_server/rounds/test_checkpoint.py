@@ -1,6 +1,8 @@
+import errno
 import hashlib
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from hypothesis.extra import numpy as arrays
 
 from fl_common import params
 from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.files import PART
 from fl_common.vocabulary import Parameters
 from fl_server.rounds.checkpoint import Checkpoint, check_plan, load_latest, save
 from tests.support.sources import ROOT
@@ -206,7 +209,7 @@ def test_an_interruption_leaves_the_round_before_and_the_next_save_works(
 
 def test_what_a_kill_left_behind_is_neither_loaded_nor_kept(tmp_path: Path) -> None:
     content = save(tmp_path, checkpoint(1)).read_bytes()
-    partial = tmp_path / ".round-000002.checkpoint.partial"
+    partial = tmp_path / f".round-000002.checkpoint.xyz{PART}"
     partial.write_bytes(content[: len(content) // 2])
     assert same(checkpoint(1), load_latest(tmp_path))
     save(tmp_path, checkpoint(3))
@@ -240,11 +243,14 @@ def test_after_kill_minus_nine_the_last_round_that_was_done_is_there(tmp_path: P
     assert np.all(loaded.parameters["w"] == loaded.round)
 
 
-def test_a_full_disk_is_said_and_leaves_the_round_before(tmp_path: Path) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full on this system")
+def test_a_full_disk_is_said_and_leaves_the_round_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     save(tmp_path, checkpoint(1))
-    (tmp_path / ".round-000002.checkpoint.partial").symlink_to("/dev/full")
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InvalidConfiguration, match="No space left on device") as caught:
         save(tmp_path, checkpoint(2))
     assert str(tmp_path) in caught.value.value

@@ -1,0 +1,32 @@
+"""What the source may call, and how: read from it, as the layout's rules are."""
+
+import pytest
+
+from tests.support.calls import renames_and_syncs
+from tests.support.sources import PACKAGES, sources
+
+RENAMES_OR_SYNCS = {
+    "fl_common/files.py": {"fsync", "replace"},
+    "fl_client/ledger/counter.py": {"fdatasync"},  # a slot is overwritten in place: half a write
+    # spoils it and leaves the other, and a debit waits for one sync instead of two
+}
+"""Files that may rename a file or wait for the disk; all others write by ``fl_common.files``."""
+
+
+def test_files_are_written_whole_in_one_place() -> None:
+    found = {s.path: renames_and_syncs(s.text) for s in sources(*PACKAGES, "benchmarks")}
+    assert {path: names for path, names in found.items() if names} == RENAMES_OR_SYNCS
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("part.replace(path)", {"replace"}),
+        ("os.replace(part, path)", {"replace"}),
+        ("Path(name).rename(path); os.fsync(folder)", {"rename", "fsync"}),
+        ("shutil.move(a, b)", {"move"}),
+        ("text.replace('a', 'b'); dataclasses.replace(plan, seed=1)", set()),
+    ],
+)
+def test_a_rename_is_told_from_the_replacement_of_text(text: str, names: set[str]) -> None:
+    assert renames_and_syncs(text) == names
