@@ -8,8 +8,11 @@ fl-client join                                         the box's part in a feder
 fl-client ledger                                       privacy spent, by block of data
 fl-client ledger --path outputs/2026-01-31/12-00-00    the ledger of a simulated fleet
 fl-client ledger adopt                                 a new counter for a ledger that lost its own
+fl-client plugins                                      what other packages bring
 """
 
+import argparse
+import sys
 from collections.abc import Sequence
 
 from fl_client.federation import command as federation_command
@@ -34,7 +37,19 @@ def _parser() -> Parser:
     node_commands.add_commands(commands)
     federation_command.add_command(commands)
     ledger_command.add_command(commands)
+    about = "Lists the installed packages that extend the box, and says which can't be used."
+    plugins = commands.add_parser("plugins", help="what other packages bring", description=about)
+    plugins.set_defaults(run=_plugins)
     return parser
+
+
+def _plugins(_: argparse.Namespace) -> None:
+    from fl_common.plugins.listing import listing
+
+    text, works = listing()
+    print(text)
+    if not works:
+        sys.exit(JoinTheDotsError.exit_status)
 
 
 if __name__ == "__main__":

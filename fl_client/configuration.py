@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.search_path import use_plugins
 
 _SHIPPED = "node"
 _PLAIN_PARTS = ("spool", "engine", "events", "federation", "http", "serving", "components")
@@ -25,6 +26,7 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
     Raises:
         InvalidConfiguration: a key that there is not, a value that is missing, or no YAML.
     """
+    use_plugins()
     try:
         with initialize_config_module("conf", version_base="1.3"):
             shipped = compose(_SHIPPED)

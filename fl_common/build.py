@@ -7,25 +7,39 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.plugins.kinds import ExtensionKind, check_extension
 
 
-def build(node: Mapping[str, Any]) -> Any:
+def build(node: Mapping[str, Any], kind: ExtensionKind | None = None) -> Any:
     """The object of ``node``: ``_target_`` and the constructor's keyword arguments.
+
+    It may be of any installed class; with a ``kind``, of one that follows the kind's protocol.
 
     Raises:
         JoinTheDotsError: what the constructor raised, unwrapped.
-        InvalidConfiguration: no such target, or arguments that it does not take.
+        InvalidConfiguration: no such target, arguments that it does not take, or another kind.
     """
     try:
-        return instantiate(node)
+        found = instantiate(node)
     except InstantiationException as error:
         if isinstance(error.__cause__, JoinTheDotsError):
             raise error.__cause__ from None
-        raise InvalidConfiguration(
-            str(node.get("_target_")),
-            f"can't be built ({_words(error)})",
-            "Compare the node with its file under conf/",
-        ) from error
+        raise _not_built(str(node.get("_target_")), _words(error)) from error
+    if kind is not None:
+        check_extension(kind, found)
+    return found
+
+
+def _not_built(target: str, words: str) -> InvalidConfiguration:
+    from fl_common.plugins.installed import owner_of, remedy_of  # for an error only
+
+    owner = owner_of(target)
+    remedy = "Compare the node with its file under conf/, and install the package that has it"
+    return InvalidConfiguration(
+        f"{target} of {owner}" if owner else target,
+        f"can't be built ({words})",
+        remedy_of(owner) if owner else remedy,
+    )
 
 
 def _words(error: InstantiationException) -> str:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from fl_common.errors import InvalidData, JoinTheDotsError
+from fl_common.plugins.kinds import FUNCTION, check_extension
 
 FUNCTION_FILE = "function.json"
 """The one file of a function component."""
@@ -111,6 +112,7 @@ class FunctionSpec:
         module, _, attribute = name.rpartition(".")
         try:
             function: Function = getattr(import_module(module), attribute)(**self.arguments)
+            check_extension(FUNCTION, function)
         except JoinTheDotsError as error:
             raise InvalidData(
                 f"function class {name}", str(error), "Correct its arguments"

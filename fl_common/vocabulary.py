@@ -71,7 +71,10 @@ class Windows:
 
 @dataclass(frozen=True)
 class NetSpec:
-    """A network by name: a class under ``models.nets`` and its keyword options (JSON values)."""
+    """A network by name, and its keyword options (JSON values).
+
+    ``target`` is a class under ``models.nets``, or the name that an installed package offers.
+    """
 
     target: str
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from fl_common.compression.quantisation import Compression
 from fl_common.configuration import Config, above, inside, optional, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Privacy, RunPlan, TrainingPlan
+from fl_common.plugins.kinds import AGGREGATOR, OPTIMISER
 from fl_common.privacy.accounting import calibrate_noise, check_delta, check_epsilon
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.privacy.none import NoPrivacy
@@ -23,6 +24,7 @@ from fl_common.vocabulary import NetSpec, Task
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation, Roster
+from models.nets import spec_of
 
 _POLL_INTERVAL_S = 0.1
 
@@ -87,8 +89,8 @@ def build_federation(
     strategy = config["strategy"]
     return Federation(
         plan=plan,
-        aggregator=build(strategy["aggregator"]),
-        optimiser=build(strategy["optimiser"]),
+        aggregator=build(strategy["aggregator"], AGGREGATOR),
+        optimiser=build(strategy["optimiser"], OPTIMISER),
         sampling=_sampling(config, plan),
         roster=roster,
         round_timeout_s=strategy["round_timeout_s"],
@@ -127,7 +129,7 @@ def _sampling(config: Config, plan: RunPlan) -> Sampling:
 
 
 def _net(node: Config) -> NetSpec:
-    return NetSpec(node["_target_"], {k: v for k, v in node.items() if k != "_target_"})
+    return spec_of(node["_target_"], {k: v for k, v in node.items() if k != "_target_"})
 
 
 def _privacy(

@@ -9,6 +9,7 @@ python -m simulate audit privacy.epsilon=2                    a lower bound on e
 python -m simulate egress                                     what leaves the sites
 python -m simulate engine=live                                real nodes, watched as they predict
 python -m simulate play broker.host=localhost                 recordings to boxes that run elsewhere
+python -m simulate plugins                                    what other packages bring
 """
 
 import os
@@ -34,6 +35,7 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
+from fl_common.plugins.search_path import use_plugins  # noqa: E402
 from simulate.composition import kept_values  # noqa: E402
 from simulate.home import Home, Origin  # noqa: E402
 from simulate.requirements import check_run, check_world, is_live  # noqa: E402
@@ -97,13 +99,27 @@ def _play(config: DictConfig) -> None:
         play(values)
 
 
-_COMMANDS: Mapping[str, Callable[[], None]] = {"audit": _audit, "egress": _egress, "play": _play}
+def _plugins() -> None:
+    from fl_common.plugins.listing import listing
+
+    text, works = listing()
+    print(text)
+    _exit_if(0 if works else JoinTheDotsError.exit_status)
+
+
+_COMMANDS: Mapping[str, Callable[[], None]] = {
+    "audit": _audit,
+    "egress": _egress,
+    "play": _play,
+    "plugins": _plugins,
+}
 """What a first word on the command line selects."""
 
 
 def main() -> None:
     """The console script ``fl-simulate``; exits with 0, 1 (failed), 2 (bad input) or 130."""
     OmegaConf.register_new_resolver("first", _first, replace=True)
+    use_plugins()
     with _one_line_errors():
         if sys.argv[1:] and sys.argv[1] in _COMMANDS:
             _COMMANDS[sys.argv.pop(1)]()

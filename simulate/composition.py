@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.search_path import use_plugins
 from simulate.home import Home
 
 _HELP = "List every value with: python -m simulate --cfg job"
@@ -104,6 +105,7 @@ def resolved(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
+    use_plugins()
     loader = ConfigLoaderImpl(create_config_search_path("pkg://conf"))
     try:
         config = loader.load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)

@@ -49,6 +49,7 @@ ONLY_IN = {
     "hydra": (
         "*/build.py",
         "fl_client/configuration.py",
+        "fl_common/plugins/search_path.py",
         "simulate/__main__.py",
         "simulate/composition.py",
     ),

@@ -33,6 +33,7 @@ from fl_client.windows.split import split_of
 from fl_common.build import build
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.kinds import FUNCTION
 from fl_common.vocabulary import Task
 
 _CHANNEL = "fl_client.sensors.sensor.Channel"
@@ -76,7 +77,7 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     engine = Engine(slot, task, engine_node["threads"], engine_node["largest_batch"])
     split = split_of(task, slicing, build(config["held_out"]))
     functions = Functions(
-        {name: build(node) for name, node in config["functions"].items()},
+        {name: build(node, FUNCTION) for name, node in config["functions"].items()},
         config["failures_allowed"],
     )
     box = NodeContext(config["name"], home, task, slot, engine_node, functions, split.held_out_day)

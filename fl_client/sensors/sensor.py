@@ -12,6 +12,7 @@ from paho.mqtt.client import topic_matches_sub
 from fl_client.sensors import Decoder, InvalidPayload, Readings
 from fl_client.sensors.units import conversion
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.kinds import DECODER, check_extension
 from fl_common.vocabulary import Floats, Task
 
 _DAY_NS = 86_400 * 10**9
@@ -41,13 +42,14 @@ class Sensor:
 
     Raises:
         InvalidConfiguration: a filter that MQTT does not know, a channel that the task does not
-            have or that stands twice, or a unit that can't be converted.
+            have or that stands twice, a unit that can't be converted, or a decoder that is none.
     """
 
     def __init__(
         self, name: str, topic: str, decoder: Decoder, channels: Sequence[Channel], task: Task
     ) -> None:
         check_filter(name, topic)
+        check_extension(DECODER, decoder)
         names = [channel.name for channel in channels]
         if not names or len(set(names)) < len(names) or set(names) - set(task.channels):
             rule = f"must name channels of the task ({', '.join(task.channels)}), each once"

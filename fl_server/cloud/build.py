@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fl_common.build import build
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.search_path import use_plugins
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import CloudHome
 
@@ -21,6 +22,7 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
     Raises:
         InvalidConfiguration: a key that there is not, or no YAML.
     """
+    use_plugins()
     try:
         if file is None:
             with initialize_config_module("conf", version_base="1.3"):

@@ -28,6 +28,7 @@ def load_configuration(path: Path | None) -> dict[str, Any]:
     assert isinstance(config, DictConfig)
     OmegaConf.set_struct(config, True)
     OmegaConf.set_struct(config["devices"], False)  # any may be declared
+    OmegaConf.set_struct(config["gates"]["options"], False)  # of gates that packages bring
     try:
         merged = OmegaConf.merge(config, OmegaConf.load(path)) if path else config
         values = OmegaConf.to_container(merged, resolve=True)

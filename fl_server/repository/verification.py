@@ -6,8 +6,10 @@ from pathlib import Path
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.configuration import Config
-from fl_common.errors import InvalidData
+from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions import FUNCTION_FILE
+from fl_common.plugins.installed import offered
+from fl_common.plugins.kinds import GATE, check_extension
 from fl_common.vocabulary import Parameters
 from fl_server.repository.gates import AGAINST, GateFinding, function, imported
 from fl_server.repository.gates.accuracy import accuracy
@@ -96,7 +98,7 @@ def check(
 
     Raises:
         InvalidData: the counts are of other components.
-        InvalidConfiguration: content is missing, or the gates' key is.
+        InvalidConfiguration: content is missing, or the gates' key is, or there is no such gate.
     """
     check_content(repository, component)
     entry = repository.entry(component.kind, component.name, Stage.PRODUCTION)
@@ -110,8 +112,8 @@ def check(
     case = Case(component, files, before, evidence, settings, in_production)
     _check_counts(case)
     verdicts, not_run = [], {}
-    for gate in gates:
-        found = _find(gate, case)
+    for gate, run in {gate: gate_named(gate) for gate in gates}.items():
+        found = _find(run, case)
         if isinstance(found, str):
             not_run[gate] = found
             continue
@@ -123,10 +125,34 @@ def check(
     return verdicts, not_run
 
 
-def _find(gate: str, case: Case) -> GateFinding | str:
+Gate = Callable[[Case], GateFinding | str]
+"""What a gate finds in a case, or why it can't be run on it."""
+
+
+def gate_named(name: str) -> Gate:
+    """The gate of this name: one of ours, or one that an installed package offers.
+
+    Raises:
+        InvalidConfiguration: there is none, two bring it, or it can't be used.
+    """
+    offer = offered(GATE, name, RUN)
+    if offer is None:
+        if name in RUN:
+            return RUN[name]
+        raise InvalidConfiguration(
+            f"gate {name!r}",
+            f"is none of {', '.join(RUN)}, and no installed package offers it",
+            "Correct the name, or install the package that brings it",
+        )
+    gate: Gate = offer.load()
+    check_extension(GATE, gate)
+    return gate
+
+
+def _find(gate: Gate, case: Case) -> GateFinding | str:
     """What ``gate`` finds, or why it can't be run."""
     try:
-        return RUN[gate](case)
+        return gate(case)
     except Exception as error:  # whatever a bad model makes a library raise is a finding
         words = " ".join(str(error).split())[:200]
         return GateFinding(False, f"could not be judged ({type(error).__name__}: {words})")
@@ -168,7 +194,7 @@ def _latency(case: Case) -> GateFinding:
     return latency(infer, case.evidence.device, case.evidence.clock, case.settings["repeats"])
 
 
-RUN: Mapping[str, Callable[[Case], GateFinding | str]] = {
+RUN: Mapping[str, Gate] = {
     "parity": _parity,
     "interface": lambda case: interface(case.component, case.production),
     "golden": _golden,
@@ -185,7 +211,7 @@ RUN: Mapping[str, Callable[[Case], GateFinding | str]] = {
         case.component.description.get("requires", []), case.in_production
     ),
 }
-"""Each gate of ``fl_server.repository.gates.NAMES``, with what it judges taken from the case."""
+"""Each gate of ours, with what it judges taken from the case."""
 
 
 def _check_counts(case: Case) -> None:

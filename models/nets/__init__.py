@@ -6,13 +6,17 @@ trains only the body. The exported model contains both.
 """
 
 import importlib
-from typing import Protocol
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from fl_common.errors import InvalidConfiguration
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.plugins.installed import offer_of, offered
+from fl_common.plugins.kinds import NET
 from fl_common.vocabulary import NetSpec, Parameters, Task
 
 
@@ -34,38 +38,84 @@ class Net(nn.Module):
         return logits
 
 
-class _NetClass(Protocol):
-    def __call__(self, task: Task, **options: object) -> Net: ...
+_OWN = "models.nets."
 
 
 def build_net(spec: NetSpec, task: Task, seed: int = 0) -> Net:
     """The network that ``spec`` names, initialised from ``seed``, in training mode.
 
-    Only names under ``models.nets`` are built: a plan comes over the wire, and must not be able to
-    call anything else.
+    A plan comes over the wire and must not be able to call anything else: ``spec.target`` is a
+    class under ``models.nets``, or a name that an installed package offers by an entry point. It
+    is never a path that is imported as it stands.
 
     Raises:
         InvalidConfiguration: no such network, or options or a window shape that it can't take.
     """
-    module_name, _, class_name = spec.target.rpartition(".")
-    if not module_name.startswith("models.nets."):
-        raise InvalidConfiguration(
-            f"net {spec.target!r}", "must be a class under models.nets", "Add it there"
-        )
-    try:
-        net_class: _NetClass = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise InvalidConfiguration(
-            f"net {spec.target!r}", f"does not exist ({error})", "Choose one of conf/net"
-        ) from error
+    return make_net(_class_of(spec.target), spec.options, task, seed)
+
+
+def make_net(net_class: type[Net], options: Mapping[str, Any], task: Task, seed: int = 0) -> Net:
+    """A network of ``net_class``: see ``build_net``."""
+    create: Callable[..., Net] = net_class
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return net_class(task, **spec.options).train()
-        except TypeError as error:
+            return create(task, **options).train()
+        except JoinTheDotsError:
+            raise
+        except Exception as error:  # of a constructor of anybody's, and options from the wire
             raise InvalidConfiguration(
-                f"net options {dict(spec.options)}", str(error), f"See {spec.target}"
+                f"net options {dict(options)}",
+                str(error),
+                f"See {net_class.__module__}.{net_class.__qualname__}",
             ) from error
+
+
+def spec_of(target: str, options: Mapping[str, Any]) -> NetSpec:
+    """The specification of the class at ``target``, a dotted path, as every machine knows it.
+
+    Raises:
+        InvalidConfiguration: the class is not ours, and no installed package offers it by a name.
+    """
+    if target.startswith(_OWN):
+        return NetSpec(target, options)
+    if (offer := offer_of(NET, target)) is None:
+        raise InvalidConfiguration(
+            f"net {target!r}",
+            "is not under models.nets, and no installed package offers it by a name",
+            f'Offer it under [project.entry-points."{NET.entry_points}"] of its package',
+        )
+    return NetSpec(offer.name, options)
+
+
+def _class_of(target: str) -> type[Net]:
+    found = _own_class(target) if target.startswith(_OWN) else _offered_class(target)
+    if not (isinstance(found, type) and issubclass(found, Net) and found is not Net):
+        raise InvalidConfiguration(
+            f"net {target!r}", f"is no subclass of {NET.protocol}", "Derive its class from that one"
+        )
+    return found
+
+
+def _own_class(target: str) -> object:
+    module_name, _, class_name = target.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise InvalidConfiguration(
+            f"net {target!r}", f"does not exist ({error})", "Choose one of conf/net"
+        ) from error
+
+
+def _offered_class(name: str) -> object:
+    offer = offered(NET, name, [module.name for module in pkgutil.iter_modules(__path__)])
+    if offer is None:
+        raise InvalidConfiguration(
+            f"net {name!r}",
+            "is neither a class under models.nets nor a net that an installed package offers",
+            "Install the package that brings it; fl-client plugins lists what is installed",
+        )
+    return offer.load()
 
 
 def parameters_of(net: nn.Module) -> Parameters:

@@ -223,8 +223,9 @@ def versions() -> dict[str, str | None]:
 
 
 def net_name(plan: RunPlan) -> str:
-    """The net as an override names it: the file under ``models.nets``."""
-    return plan.net.target.split(".")[-2]
+    """The net as an override names it: the file under ``models.nets``, or a plugin's name."""
+    *_, name = plan.net.target.rpartition(".")[0].split(".")
+    return name or plan.net.target
 
 
 def _version(package: str) -> str | None:

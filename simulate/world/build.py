@@ -5,6 +5,7 @@ from functools import cache
 from omegaconf import DictConfig, OmegaConf
 
 from fl_common.build import build
+from fl_common.plugins.kinds import WORLD
 from simulate.world import World
 
 
@@ -13,5 +14,5 @@ def open_world(node_yaml: str) -> World:
     """The world of a configuration node (as YAML); opened once in a process."""
     node = OmegaConf.create(node_yaml)
     assert isinstance(node, DictConfig)
-    world: World = build(node)
+    world: World = build(node, WORLD)
     return world

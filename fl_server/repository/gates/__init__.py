@@ -22,10 +22,3 @@ AGAINST = "against"
 """Among a finding's values: the digest of the component it was compared with, None for none. The
 finding is worth nothing once production has another one.
 """
-
-
-NAMES = (
-    "parity", "interface", "golden", "accuracy", "latency", "size", "privacy", "licence",
-    "requires",
-)  # fmt: skip
-"""Every gate."""

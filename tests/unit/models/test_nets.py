@@ -142,8 +142,8 @@ def test_parameters_carry_a_net_over(name: str, task: Task) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("os.system", "under models.nets"),
-        ("models.fronts.Normalise", "under models.nets"),
+        ("os.system", "neither a class under models.nets nor"),
+        ("models.fronts.Normalise", "neither a class under models.nets nor"),
         ("models.nets.nothing.Net", "does not exist"),
         ("models.nets.mlp.Nothing", "does not exist"),
     ],

@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 
 from fl_common.components.description import Component, ContentFile, Kind
+from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_server.repository.gates import NAMES
+from fl_server.repository.build import load_configuration
 from fl_server.repository.gates.accuracy import accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
 from fl_server.repository.gates.provenance import licence, privacy
 from fl_server.repository.publication import publish_component, publish_model
-from fl_server.repository.verification import RUN
+from fl_server.repository.verification import RUN, Evidence, check, gate_named
 from fl_server.rounds.counts import NoisedCounts
 from models.nets import build_net, load_parameters, parameters_of
 from tests.support import samples
+from tests.support.plugins import install
 from tests.support.repositories import World
 
 PLAN: RunPlan = samples.plan(samples.WINDOW_PRIVACY)
@@ -48,8 +50,60 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Component, Path
     return component, path
 
 
-def test_every_gate_can_be_run() -> None:
-    assert tuple(RUN) == NAMES
+def outside_gates(folder: Path, monkeypatch: pytest.MonkeyPatch, package: str, name: str) -> None:
+    """An installed package with a gate that passes small components, and one that takes nothing."""
+    source = """
+from fl_server.repository.gates import GateFinding
+
+def small(case):
+    most = case.settings["options"]["small"]["bytes"]
+    found = sum(file.bytes for file in case.component.files)
+    return GateFinding(found <= most, f"{found} bytes of {most}")
+
+def wrong():
+    pass
+"""
+    offers = {"gate": {name: f"{package}.gates:small", "wrong": f"{package}.gates:wrong"}}
+    install(folder, monkeypatch, package, sources={"gates": source}, offers=offers)
+
+
+def test_a_gate_of_an_installed_package_is_run_and_signed(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside_gates(tmp_path / "site", monkeypatch, "outside_gates", "small")
+    file = tmp_path / "stack.txt"
+    file.write_text("three")
+    component = world.repository().add(
+        Kind.STACK, "stack", None, {file.name: file}, {"licence": "MIT"}
+    )
+    evidence = Evidence(None, None, None, HERE, lambda: 0.0)
+    for most, passed in ((5, True), (4, False)):
+        settings = {"options": {"small": {"bytes": most}}}
+        (verdict,), not_run = check(world.repository(), component, ["small"], evidence, settings)
+        assert not_run == {}
+        assert (verdict.gate, verdict.passed, verdict.detail) == (
+            "small",
+            passed,
+            f"5 bytes of {most}",
+        )
+    with pytest.raises(InvalidConfiguration, match="can't be called as __call__"):
+        check(world.repository(), component, ["wrong"], evidence, {})
+
+
+def test_a_gate_that_nobody_brings_or_two_bring_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert all(gate_named(name) is RUN[name] for name in RUN)
+    with pytest.raises(InvalidConfiguration, match="gate 'smal': is none of parity, interface"):
+        gate_named("smal")
+    outside_gates(tmp_path, monkeypatch, "outside_parity", "parity")
+    with pytest.raises(InvalidConfiguration, match="join-the-dots itself and by outside_parity-"):
+        gate_named("parity")
+
+
+def test_every_required_gate_of_the_configuration_exists() -> None:
+    config = load_configuration(None)
+    assert {*RUN} == {name for some in config["gates"]["required"].values() for name in some}
 
 
 def test_parity_compares_torch_with_onnx_runtime(published: tuple[Component, Path]) -> None:

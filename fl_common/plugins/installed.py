@@ -1,0 +1,180 @@
+"""What is installed: plugins, their configuration folders, and the names that they offer.
+
+Read from the metadata of installed distributions; a package is imported only by ``Offer.load``.
+"""
+
+import re
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.plugins.kinds import ExtensionKind
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "join_the_dots"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_OURS = "join-the-dots itself"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An installed package with configuration of ours: ``package`` is its import name."""
+
+    name: str
+    package: str
+    distribution: str
+    """Name and version, as pip lists them."""
+
+    @property
+    def conf(self) -> Path | None:
+        """Its ``conf/`` folder; None where it has none, or the package is not there."""
+        top, *inner = self.package.split(".")
+        spec = find_spec(top)
+        folders = list(spec.submodule_search_locations or ()) if spec else []
+        confs = (Path(folder, *inner, "conf") for folder in folders)
+        return next((conf for conf in confs if conf.is_dir()), None)
+
+    @property
+    def options(self) -> list[str]:
+        """The options of its configuration, such as ``net/pooled``, in order."""
+        return _options(self.conf)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A name that a distribution offers for a class (or a function) of its own."""
+
+    kind: ExtensionKind
+    name: str
+    distribution: str
+    entry_point: "EntryPoint"
+
+    @property
+    def target(self) -> str:
+        """The dotted path, as ``_target_`` has it."""
+        return self.entry_point.value.replace(":", ".").replace(" ", "")
+
+    def load(self) -> Any:
+        """What is offered, imported now.
+
+        Raises:
+            InvalidConfiguration: it can't be imported.
+        """
+        try:
+            return self.entry_point.load()
+        except JoinTheDotsError:
+            raise
+        except Exception as error:  # of anybody's module
+            words = " ".join(str(error).split())[:200]
+            raise InvalidConfiguration(
+                f"{self.kind.name} {self.name} of {self.distribution} ({self.entry_point.value})",
+                f"can't be imported ({type(error).__name__}: {words})",
+                remedy_of(self.distribution),
+            ) from error
+
+
+def plugins() -> list[Plugin]:
+    """Every installed plugin, by name."""
+    return [
+        Plugin(point.name, point.value.partition(":")[0].strip(), _distribution(point))
+        for point in _points(GROUP)
+    ]
+
+
+def offers(kind: ExtensionKind) -> list[Offer]:
+    """Every name of ``kind`` that is offered, by name; of one name there may be several."""
+    return [
+        Offer(kind, point.name, _distribution(point), point) for point in _points(kind.entry_points)
+    ]
+
+
+def offered(kind: ExtensionKind, name: str, own: Collection[str] = ()) -> Offer | None:
+    """The one offer of ``name``; None where there is none. ``own`` are the names that we use.
+
+    Raises:
+        InvalidConfiguration: two distributions offer it, or one offers a name of ours.
+    """
+    found = [offer for offer in offers(kind) if offer.name == name and _NAME.fullmatch(name)]
+    owners = [f"{offer.distribution} ({offer.entry_point.value})" for offer in found]
+    if name in own and owners:
+        owners.insert(0, _OURS)
+    if len(owners) > 1:
+        raise ambiguous(f"{kind.name} {name}", owners)
+    return found[0] if found else None
+
+
+def offer_of(kind: ExtensionKind, target: str) -> Offer | None:
+    """The offer of the class at the dotted path ``target``."""
+    return next((offer for offer in offers(kind) if offer.target == target), None)
+
+
+def owner_of(target: str) -> str | None:
+    """The distribution of the plugin that the dotted path ``target`` leads into."""
+    packages = {plugin.package: plugin.distribution for plugin in plugins()}
+    parts = target.split(".")
+    places = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((packages[place] for place in places if place in packages), None)
+
+
+def check_options(own: Path) -> list[Plugin]:
+    """The plugins with configuration, none of which has an option of another's or of ``own``.
+
+    Raises:
+        InvalidConfiguration: two bring an option of one name, or one brings one of ours.
+    """
+    found = [plugin for plugin in plugins() if plugin.conf is not None]
+    owners = dict.fromkeys(_options(own), _OURS) if found else {}
+    for plugin in found:
+        for option in plugin.options:
+            if option in owners:
+                raise ambiguous(f"conf/{option}.yaml", [owners[option], plugin.distribution])
+            owners[option] = plugin.distribution
+    return found
+
+
+def ambiguous(name: str, owners: Sequence[str]) -> InvalidConfiguration:
+    """The refusal of a name that several have."""
+    return InvalidConfiguration(
+        name,
+        f"is brought by {' and by '.join(owners)}, and a name must have one meaning",
+        "Uninstall one of them, or have its author choose another name",
+    )
+
+
+def remedy_of(distribution: str) -> str:
+    """What to do about a package that fails."""
+    return f"Correct or update that package, or remove it: pip uninstall {distribution.split()[0]}"
+
+
+def _points(group: str) -> "list[EntryPoint]":
+    """The entry points of ``group``, by name."""
+    return _points_on(tuple(sys.path), group)
+
+
+@lru_cache(maxsize=8)
+def _points_on(_: tuple[str, ...], group: str) -> "list[EntryPoint]":
+    """Of everything on a path; kept, for to look through it takes milliseconds."""
+    from importlib.metadata import entry_points  # for those alone who ask: 30 ms
+
+    return sorted(entry_points(group=group), key=lambda point: point.name)
+
+
+def _options(conf: Path | None) -> list[str]:
+    return sorted(_yaml_files(conf)) if conf is not None else []
+
+
+def _yaml_files(conf: Path) -> Iterator[str]:
+    for path in conf.rglob("*.yaml"):
+        yield path.relative_to(conf).with_suffix("").as_posix()
+
+
+def _distribution(point: "EntryPoint") -> str:
+    found = point.dist
+    return f"{found.name} {found.version}" if found else "an unnamed package"
