@@ -25,7 +25,7 @@ MAY_IMPORT = {
 """Packages of ours that each may import, beside itself."""
 
 ONLY_IN = {
-    "aiomqtt": ("fl_client/*", "simulate/engines/live/*"),
+    "aiomqtt": ("fl_client/sensors/transports/mqtt/*", "simulate/engines/live/*"),
     "flwr": (
         "fl_client/app.py",
         "fl_client/federation/*",
@@ -56,7 +56,7 @@ ONLY_IN = {
     "omegaconf": ("*/build.py", "fl_client/configuration.py", "simulate/*"),
     "onnxruntime": ("fl_client/inference/onnx_model.py", "models/export.py", "models/golden.py"),
     "opacus": ("fl_client/training/*", "fl_common/privacy/accounting.py", "models/nets/gru.py"),
-    "paho": ("fl_client/*",),
+    "paho": ("fl_client/sensors/transports/mqtt/*",),
     "plotly": ("simulate/*",),
     "pyarrow": ("simulate/*",),
     "ray": ("simulate/engines/ray.py",),
@@ -84,6 +84,7 @@ VERIFYING = ("tuf.ngclient", "tuf.api.exceptions", "tuf.api.metadata.TargetFile"
 
 MOST_FILES_AT_A_ROOT = 8
 MOST_LINES_OF_A_FILE = 300
+MOST_MODULES_OF_OURS = 12
 MOST_LINES_OF_A_FUNCTION = 40
 MOST_LINES_OF_THE_MEDIAN_FUNCTION = 10
 
@@ -178,6 +179,17 @@ def test_what_goes_to_a_site_has_nothing_that_signs_components(package: str) -> 
         if top(name) in SIGNING and not name.startswith(VERIFYING)
     ]
     assert wrong == []
+
+
+def test_no_module_of_the_node_knows_all_the_others() -> None:
+    """Whatever builds a node is cut by what it builds."""
+    modules = {source.module for source in OWN}
+    known = {
+        source.path: len({n if n in modules else n.rpartition(".")[0] for n in source.imports
+                          if top(n) in PACKAGES})
+        for source in OWN if source.path.startswith("fl_client/node/")
+    }  # fmt: skip
+    assert {path: count for path, count in known.items() if count > MOST_MODULES_OF_OURS} == {}
 
 
 @pytest.mark.parametrize("library", ONLY_IN)

@@ -103,7 +103,7 @@ def _add_home(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from fl_client.configuration import read_config, shown
-    from fl_client.node.build import build_node
+    from fl_client.node.assembly.node import build_node
     from fl_client.node.logs import log_to_standard_error
     from fl_client.node.process import NodeProcess
 

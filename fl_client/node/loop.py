@@ -1,8 +1,8 @@
 """The sensing loop: one asyncio process, and one worker thread for the disk and the model.
 
-What waits is taken as one batch: decoded, kept, windowed and predicted in the worker thread while
-the broker's connection goes on in the loop; acknowledged to the broker when it is kept. A broker
-holds back what is not acknowledged, so a slow disk slows the broker and nothing is dropped here.
+What a transport hands over is taken as one batch: decoded, kept, windowed and predicted in the
+worker thread while the transports go on in the loop; acknowledged by its transport when it is kept.
+What is not acknowledged is held back, so a slow disk slows the senders and nothing is dropped here.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox, OutgoingMessage
 from fl_client.node.pipeline import Pipeline, PipelineStep, PredictedWindow
 from fl_client.node.upkeep import Upkeep
-from fl_client.sensors.intake import Delivery, Intake
+from fl_client.sensors.intake import Intake, taken_of
+from fl_client.sensors.transports import Delivery, Take, Taken
+from fl_client.store.spool import Appended, Arrival
 from fl_common.errors import StoreError
 from fl_common.events import JSON, CloudEvent
 from fl_common.functions import FunctionEvent
@@ -30,6 +32,10 @@ _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
 _IDLE_S = 0.25
 """How often models, counts and what was sent are looked after while no message comes."""
+
+
+_Read = Callable[[int], list[Arrival]]
+"""Reads messages, given the time at which they came."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,11 @@ class Addresses:
 
 
 class Node:
-    """One box's sensing: ``take`` is what a link hands messages to, ``run`` does the rest."""
+    """One box's sensing: transports hand messages to ``taker``, and ``run`` does the rest."""
 
     def __init__(
         self,
         task: Task,
-        intake: Intake,
         pipeline: Pipeline,
         functions: Functions,
         upkeep: Upkeep,
@@ -55,7 +60,7 @@ class Node:
         addresses: Addresses,
         metrics: Metrics,
     ) -> None:
-        self._task, self._intake, self._pipeline = task, intake, pipeline
+        self._task, self._pipeline = task, pipeline
         self._functions, self._upkeep, self._outbox = functions, upkeep, outbox
         self._addresses, self._metrics = addresses, metrics
         self._worker = ThreadPoolExecutor(1, "worker")
@@ -73,28 +78,19 @@ class Node:
             self.ready.set()
             await asyncio.sleep(_IDLE_S)
 
-    async def take(self, batch: Sequence[Delivery]) -> None:
-        """Keep ``batch``, durably, and put events of what follows from it into the outbox.
+    def taker(self, intake: Intake) -> Take:
+        """What the transport whose messages ``intake`` reads hands them to."""
 
-        Raises:
-            StoreError: nothing was kept; the broker has the messages still.
-        """
-        received_ns = time.time_ns()
-        async with self._turn:
-            sent = self._outbox.sent()
-            try:
-                done = await self._in_worker(lambda: self._step(batch, sent, received_ns))
-            except StoreError as error:
-                self.trouble = str(error)
-                self._metrics.store_errors.inc()
-                raise
-            self.trouble = None
-            self._send(done, received_ns)
+        async def take(batch: Sequence[Delivery]) -> Taken:
+            arrivals, appended = await self._advance(lambda now_ns: intake.arrivals(batch, now_ns))
+            return taken_of(arrivals, appended)
+
+        return take
 
     async def close(self) -> None:
-        """Note what was sent. Call it when ``run`` and the link have ended."""
+        """Note what was sent. Call it when ``run`` and the transports have ended."""
         try:
-            await self.take(())
+            await self._advance(_nothing)
         except StoreError as error:
             _logger.error("%s Some predictions are sent again after the next start.", error)
         self._worker.shutdown()
@@ -102,20 +98,39 @@ class Node:
     async def _try_to_look_after(self) -> None:
         """Steps without messages, until nothing is left that was not taken in."""
         try:
-            await self.take(())
+            await self._advance(_nothing)
             while self._pipeline.behind:
-                await self.take(())
+                await self._advance(_nothing)
         except StoreError as error:
-            _logger.error("%s The broker keeps what comes; this is tried again.", error)
+            _logger.error("%s The senders keep what comes; this is tried again.", error)
+
+    async def _advance(self, read: _Read) -> tuple[list[Arrival], Appended]:
+        """Keep what ``read`` gives, durably, and put events of what follows into the outbox.
+
+        Raises:
+            StoreError: nothing was kept; the senders have the messages still.
+        """
+        received_ns = time.time_ns()
+        async with self._turn:
+            sent = self._outbox.sent()
+            try:
+                arrivals, done = await self._in_worker(lambda: self._step(read, sent, received_ns))
+            except StoreError as error:
+                self.trouble = str(error)
+                self._metrics.store_errors.inc()
+                raise
+            self.trouble = None
+            self._send(done, received_ns)
+        return arrivals, done.appended
 
     def _step(
-        self, batch: Sequence[Delivery], sent: list[PredictedWindow], received_ns: int
-    ) -> PipelineStep:
+        self, read: _Read, sent: list[PredictedWindow], received_ns: int
+    ) -> tuple[list[Arrival], PipelineStep]:
         """In the worker: decode, keep, cut, predict, and what is due."""
-        arrivals = self._intake.arrivals(batch, received_ns)
+        arrivals = read(received_ns)
         done = self._pipeline.advance(arrivals, sent, received_ns)
         self._upkeep.after(done, received_ns)
-        return done
+        return arrivals, done
 
     def _send(self, done: PipelineStep, received_ns: int) -> None:
         """Events of the predictions, and of what the functions made of them."""
@@ -148,3 +163,7 @@ class Node:
 
     async def _in_worker(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+
+
+def _nothing(_: int) -> list[Arrival]:
+    return []

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from fl_client.components.follower import Follower
 from fl_client.components.metrics import ComponentMetrics
-from fl_client.store.spool import SpoolCounts
+from fl_client.store.spool_counts import SpoolCounts
 
 _PREFIX = "fl_client"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -31,7 +31,7 @@ class _SpoolCollector(Collector):
         """One family per count."""
         counts = self.counts
         for name, value, text in (
-            ("received", counts.received, "Messages taken from the broker"),
+            ("received", counts.received, "Messages taken from the transports"),
             ("processed", counts.processed, "Messages that no open window needs any more"),
             ("duplicate", counts.duplicates, "Repeated messages, which had no effect"),
         ):
@@ -68,6 +68,9 @@ class Metrics:
         self.failures = self._counter("function_failures", "Functions that raised", "function")
         self.published = self._counter("events_published", "Events handed to the broker")
         self.dropped = self._counter("events_dropped", "Events dropped while no broker took them")
+        self.unpublished = self._counter(
+            "events_unpublished", "Events that nothing publishes", "reason"
+        )
         self.swaps = self._counter("model_swaps", "Models that began to serve")
         self.store_errors = self._counter("store_errors", "Commits that the store refused")
         self.rounds = self._counter("training_rounds", "Training rounds charged to the ledger")
@@ -76,7 +79,6 @@ class Metrics:
             "prediction_latency_seconds", "From the arrival of a window's last message to its event"
         )
         self.inference = self._histogram("inference_seconds", "Time in the model, per batch")
-        self.connected = self._gauge("broker_connected", "1 while the broker is connected")
         self.labelled = self._gauge("windows_labelled", "Windows in the store that have a label")
         self.kept = self._gauge("windows_kept", "Windows in the store")
         self.budget = self._gauge(

@@ -18,7 +18,8 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.prediction import Prediction
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import transaction
-from fl_client.store.spool import Appended, Arrival, Spool, SpoolCounts
+from fl_client.store.spool import Appended, Arrival, Spool
+from fl_client.store.spool_counts import SpoolCounts
 from fl_client.store.windows import Retention, WindowCounts, WindowStore
 from fl_client.windows import Window
 from fl_client.windows.slide import Assembler
@@ -32,12 +33,13 @@ _PREDICTED_AT_ONCE = 256
 _NO_ANSWER = -1
 
 
+Look = Callable[[Sequence[int], Floats, Prediction], None]
+"""Hears what the engine answered to windows, given by their starts and values."""
+
+
 @dataclass(frozen=True)
 class Path:
-    """The parts that a message passes, on one connection; ``length_ns`` is a window's length.
-
-    ``see`` hears what the engine answered to windows, given by their starts and values.
-    """
+    """The parts that a message passes, on one connection; ``length_ns`` is a window's length."""
 
     connection: sqlite3.Connection
     spool: Spool
@@ -45,7 +47,7 @@ class Path:
     windows: WindowStore
     engine: Engine
     length_ns: int
-    see: Callable[[Sequence[int], Floats, Prediction], None]
+    see: Look
 
 
 @dataclass(frozen=True, slots=True)

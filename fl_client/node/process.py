@@ -14,12 +14,14 @@ from typing import IO, Any
 import psutil
 
 from fl_client.home import LEDGER, MODEL
+from fl_client.node.assembly.node import NodeAssembly
+from fl_client.node.assembly.sensing import MQTT, Inlet
 from fl_client.node.budget import Budget, watch_ledger
-from fl_client.node.build import NodeAssembly
 from fl_client.node.http import StatusServer
 from fl_client.node.status import counts_of, write_record
 from fl_client.node.training_process import supervise
 from fl_common.errors import InvalidConfiguration
+from fl_common.functions import Predicted
 
 _logger = logging.getLogger(__name__)
 _GRACE_S = 2.0
@@ -59,17 +61,17 @@ class NodeProcess:
     async def _until(self, stop: asyncio.Event, port: int) -> None:
         """The loops, until ``stop`` or until one of them fails."""
         box = self._box
-        assert box.link is not None
         loops = [
             box.node.run(),
-            self._when_ready(port),
+            self._tell_ready(port),
+            *(self._listen(inlet) for inlet in box.sensing.inlets.values()),
             watch_ledger(box.home / LEDGER, box.counter, self._charged),
         ]
         if box.training.command is not None:
             loops.append(supervise(box.training, self._training))
-        if box.updates is not None:
-            box.updates.start()
-        tasks = [asyncio.create_task(loop) for loop in (*loops, box.outbox.run(box.link))]
+        if box.inference.updates is not None:
+            box.inference.updates.start()
+        tasks = [asyncio.create_task(loop) for loop in (*loops, box.outbox.run())]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -78,20 +80,23 @@ class NodeProcess:
         finally:
             await _ended([*tasks, stopping])
             await box.node.close()
-            if box.updates is not None:
-                box.updates.close()
-            _logger.info("stopped; everything that was acknowledged to the broker is kept")
+            if box.inference.updates is not None:
+                box.inference.updates.close()
+            _logger.info("stopped; everything that was acknowledged is kept")
 
-    async def _when_ready(self, port: int) -> None:
-        """Listen to the broker once the store is taken in."""
+    async def _tell_ready(self, port: int) -> None:
         box = self._box
         await box.node.ready.wait()
-        assert box.link is not None
         _logger.info(
             "ready after %.2f s: site %s in %s, http port %d",
             *(time.time() - psutil.Process().create_time(), box.name, box.home, port),
         )
-        await box.link.run()
+        await asyncio.Event().wait()  # a loop that ends would end them all
+
+    async def _listen(self, inlet: Inlet) -> None:
+        """Take messages once the store is taken in."""
+        await self._box.node.ready.wait()
+        await inlet.transport.run(inlet.intake.addresses, self._box.node.taker(inlet.intake))
 
     @contextlib.asynccontextmanager
     async def _inference(self) -> AsyncIterator[None]:
@@ -102,7 +107,7 @@ class NodeProcess:
             return
         from fl_client.inference.server import InferenceServer  # 20 MB that most boxes do without
 
-        server = InferenceServer({MODEL: self._box.engine}, **settings)
+        server = InferenceServer({MODEL: self._box.inference.engine}, **settings)
         port = await server.start()
         _logger.info("the inference service answers on port %d", port)
         try:
@@ -117,19 +122,19 @@ class NodeProcess:
             wrong.append("starting: messages in the store are taken in")
         if box.node.trouble is not None:
             wrong.append(box.node.trouble)
-        if box.link is not None and not box.link.status.connected:
-            wrong.append(f"no connection to the broker: {box.link.status.fault or 'connecting'}")
-        engine = box.engine.status()
+        states = [inlet.transport.state() for inlet in box.sensing.inlets.values()]
+        wrong += [state.fault for state in states if not state.up]
+        engine = box.inference.engine.status()
         if engine.digest is None:
             wrong.append("no model serves: place one with fl-client model FILE")
         return wrong
 
     def status(self) -> Mapping[str, Any]:
         """Everything that ``fl-client status`` shows, as JSON values."""
-        box, link = self._box, self._box.link
-        assert link is not None
-        engine, windows = box.engine.status(), box.upkeep.windows
-        box.metrics.connected.set(link.status.connected)
+        box = self._box
+        engine, windows = box.inference.engine.status(), box.upkeep.windows
+        updates = box.inference.updates
+        transports = {name: _state(inlet) for name, inlet in box.sensing.inlets.items()}
         return {
             "running": True,
             "pid": os.getpid(),
@@ -138,18 +143,21 @@ class NodeProcess:
             "task": box.task.name,
             "up_s": time.monotonic() - self._began,
             "wrong": self.health(),
-            "broker": {"connected": link.status.connected, "protocol": link.status.protocol},
+            "broker": transports.get(MQTT),
+            "transports": transports,
             "readings": {"total": box.upkeep.readings, "per_s": box.upkeep.readings_per_s},
             "messages": counts_of(box.upkeep.spool),
             "windows": {"kept": windows.kept, "labelled": windows.labelled},
             "predictions": box.upkeep.predictions,
             "accuracy": {"agreeing": windows.agreeing, "judged": windows.judged},
+            "latest_prediction": _latest(box.upkeep.latest),
             "events_waiting": len(box.outbox),
+            "events_unpublished": box.outbox.unpublished,
             "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
-            "components": box.updates.follower.status() if box.updates else None,
+            "components": updates.follower.status() if updates else None,
             "functions": {
-                "failures": dict(box.functions.failures),
-                "disabled": list(box.functions.disabled),
+                "failures": dict(box.inference.functions.failures),
+                "disabled": list(box.inference.functions.disabled),
             },
             "training": {"configured": box.training.command is not None},
             "ledger": self._budget,
@@ -171,6 +179,24 @@ class NodeProcess:
         self._box.metrics.training.set(running)
         if running:
             self._box.metrics.restarts.inc()
+
+
+def _state(inlet: Inlet) -> dict[str, Any]:
+    """A transport's state as JSON values."""
+    state = inlet.transport.state()
+    fault = None if state.up else state.fault
+    return {"up": state.up, "fault": fault, "refused": dict(state.refused), **state.details}
+
+
+def _latest(predicted: Predicted | None) -> dict[str, Any] | None:
+    """The newest prediction as JSON values."""
+    if predicted is None:
+        return None
+    return {
+        "window_start_ns": predicted.start_ns,
+        "label": predicted.label,
+        "probability": max(predicted.probabilities),
+    }
 
 
 async def _ended(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -17,7 +17,8 @@ from rich.table import Table
 from fl_client.configuration import read_config
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.slots import ModelSlot
-from fl_client.node.build import NodeAssembly, build_node, build_sensors
+from fl_client.node.assembly.node import NodeAssembly, build_node
+from fl_client.node.assembly.sensing import build_declared
 from fl_client.node.pipeline import PredictedWindow
 from fl_client.node.recording import RecordedReadings
 from fl_client.store.spool import Arrival
@@ -33,7 +34,7 @@ def replay(options: argparse.Namespace) -> None:
     """
     config = read_config(options.config, options.overrides)
     task = build(config["task"])
-    recording = RecordedReadings(options.file, task, build_sensors(config, task)[1])
+    recording = RecordedReadings(options.file, task, build_declared(config, task).sensors)
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="replay-")))
         _copy_model(Path(config["home"]), home)
@@ -90,7 +91,7 @@ def _step(
         played.predictions[predicted.label] += 1
         _write(out, {"start_ns": predicted.start_ns, "label": predicted.label,
                      "probability": max(predicted.probabilities)})  # fmt: skip
-        for name, happening in box.functions(predicted):
+        for name, happening in box.inference.functions(predicted):
             played.happenings += 1
             _write(out, {"function": name, "kind": happening.kind, **happening.data})
     return done.answers

@@ -13,7 +13,8 @@ from fl_client.home import LEDGER, MODEL, RECORD, SLOTS, STORE
 from fl_client.inference.slots import ModelSlot
 from fl_client.node.budget import Budget, summary_of
 from fl_client.store.database import open_store
-from fl_client.store.spool import Spool, SpoolCounts
+from fl_client.store.spool import Spool
+from fl_client.store.spool_counts import SpoolCounts
 from fl_common.errors import InvalidConfiguration, LedgerError
 from fl_common.files import write_whole
 

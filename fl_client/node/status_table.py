@@ -26,8 +26,7 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
         yield "site", f"{status['name']}, task {status['task']}, running for {up}"
         wrong = status["wrong"]
         yield "health", Text("\n".join(wrong), style="red") if wrong else Text("ok", style="green")
-        broker = status["broker"]
-        yield "broker", f"connected, MQTT {broker['protocol']}" if broker["connected"] else "away"
+        yield from _transports(status)
         readings = status["readings"]
         yield "readings", f"{readings['per_s']:,.0f} a second, {readings['total']:,} since start"
     else:
@@ -39,6 +38,21 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
     yield from _model(status["model"])
     yield from _components(status.get("components"))
     yield from _ledger(status["ledger"])
+
+
+def _transports(status: Status) -> Iterator[tuple[str, Text | str]]:
+    """How messages come; the broker, which also takes events, first."""
+    broker = status["broker"]
+    if broker is None:
+        yield "broker", "none is configured: predictions and events are not published"
+    else:
+        yield "broker", f"connected, MQTT {broker['protocol']}" if broker["connected"] else "away"
+    for name, state in status["transports"].items():
+        if name != "mqtt":
+            yield name, state.get("address", "ready") if state["up"] else "away"
+        if state["refused"]:
+            some = ", ".join(f"{count:,} {reason}" for reason, count in state["refused"].items())
+            yield f"{name} refused", Text(some, style="yellow")
 
 
 def _messages(messages: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
@@ -62,7 +76,11 @@ def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
     agree = f"; {accuracy['agreeing'] / judged:.1%} of {judged:,} labelled agree" if judged else ""
     waiting = status["events_waiting"]
     waits = f"; {waiting:,} events wait for the broker" if waiting else ""
+    if status["events_unpublished"]:
+        waits = f"; {status['events_unpublished']:,} events are not published: there is no broker"
     yield "predictions", f"{status['predictions']:,} since start{agree}{waits}"
+    if latest := status["latest_prediction"]:
+        yield "", f"the latest: {latest['label']}, with probability {latest['probability']:.2f}"
     functions = status["functions"]
     if any(functions["failures"].values()):
         failed = ", ".join(f"{n} {count}x" for n, count in functions["failures"].items() if count)

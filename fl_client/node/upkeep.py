@@ -6,8 +6,9 @@ from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import Pipeline, PipelineStep
-from fl_client.store.spool import SpoolCounts
+from fl_client.store.spool_counts import SpoolCounts
 from fl_client.store.windows import Retention, WindowCounts
+from fl_common.functions import Predicted
 
 _logger = logging.getLogger(__name__)
 _SECOND_NS = 10**9
@@ -35,6 +36,8 @@ class Upkeep:
         self.spool = SpoolCounts(0, 0, 0, 0, 0, {})
         self.windows = WindowCounts(0, 0, 0, 0, 0)
         self.readings = self.predictions = 0
+        self.latest: Predicted | None = None
+        """The newest prediction since the start."""
         self.readings_per_s = 0.0
         """Over the last seconds."""
         self._rated = (0, 0)
@@ -92,6 +95,8 @@ class Upkeep:
         self.predictions += len(done.answers)
         for answer in done.answers:
             metrics.predictions.labels(answer.predicted.label).inc()
+        if done.answers:
+            self.latest = done.answers[-1].predicted
         self._warn(done)
 
     def _warn(self, done: PipelineStep) -> None:

@@ -1,46 +1,39 @@
-"""From what the broker delivered to what the spool keeps: one item for each message."""
+"""From what a transport delivered to what the spool keeps: one item for each message."""
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
-
-from paho.mqtt.client import topic_matches_sub
 
 from fl_client.sensors import Annotation, InvalidPayload, Malformed
 from fl_client.sensors.decoders.json import check_time_unit, short_text
 from fl_client.sensors.decoders.numbers import stamps
 from fl_client.sensors.decoders.senml_pack import InvalidSenml, parsed_json
-from fl_client.sensors.sensor import Sensor, check_filter
-from fl_client.store.spool import Arrival
+from fl_client.sensors.sensor import Sensor
+from fl_client.sensors.transports import Delivery, Taken
+from fl_client.store.spool import Appended, Arrival
 from fl_common.errors import InvalidConfiguration
 
 _LOG = logging.getLogger(__name__)
-
-
-class Delivery(NamedTuple):
-    """A message as the broker delivered it; ``again``: it says so, since it got no answer.
-
-    ``number`` is the packet identifier: the same in a repetition, 0 without one (QoS 0).
-    """
-
-    topic: str
-    payload: bytes
-    number: int
-    again: bool
+_SHORT = 256
 
 
 @dataclass(frozen=True)
 class AnnotationTopic:
     """Where labels come from: JSON ``{"from": t, "to": t, "label": "..."}``, perhaps an ``"id"``.
 
-    Times are in ``time_unit`` s, ms, us or ns since 1970.
+    Times are in ``time_unit`` s, ms, us or ns since 1970. ``topic`` is the transport's address.
+
+    Raises:
+        InvalidConfiguration: another unit of time.
     """
 
     topic: str
     time_unit: str
+
+    def __post_init__(self) -> None:
+        check_time_unit(self.time_unit)
 
     def read(self, payload: bytes) -> Annotation:
         """The annotation in a payload.
@@ -62,87 +55,100 @@ class AnnotationTopic:
         return Annotation(identity, start, end, label)
 
 
-class Intake:
-    """The sensors of a site, and the annotations. A payload above ``payload_bytes`` is refused.
+Source = Sensor | AnnotationTopic
+"""Whose messages these are."""
 
-    Where two filters match a topic, the sensor that is declared first has it.
+
+class Intake:
+    """The ``sources`` of one transport. A payload above ``payload_bytes`` is malformed.
+
+    ``matches`` is the transport's: whether a declared address has messages of another. Where two
+    declarations have an address, the first has its messages.
 
     Raises:
-        InvalidConfiguration: two sensors of one name, or a value outside its range.
+        InvalidConfiguration: a value outside its range.
     """
 
     def __init__(
-        self, sensors: Sequence[Sensor], annotations: AnnotationTopic | None, payload_bytes: int
+        self,
+        sources: Sequence[Source],
+        matches: Callable[[str, str], bool],
+        payload_bytes: int,
     ) -> None:
-        names = [sensor.name for sensor in sensors]
-        if len(set(names)) < len(names):
-            rule = "must differ from each other"
-            raise InvalidConfiguration(f"sensors {names}", rule, "Give each a name of its own")
         if payload_bytes < 1:
             raise InvalidConfiguration(
                 f"payload_bytes={payload_bytes}", "must be at least 1", "Set it to such a value"
             )
-        if annotations:
-            check_filter("annotations", annotations.topic)
-            check_time_unit(annotations.time_unit)
-        self._sensors, self._annotations = tuple(sensors), annotations
+        self._sources, self._matches = tuple(sources), matches
         self._payload_bytes = payload_bytes
         self._told = set[tuple[str, str]]()
         self._cached = lru_cache(maxsize=1024)(self._source)
 
     @property
-    def topics(self) -> tuple[str, ...]:
-        """What to subscribe to."""
-        own = [sensor.topic for sensor in self._sensors]
-        return (*own, self._annotations.topic) if self._annotations else tuple(own)
+    def addresses(self) -> tuple[str, ...]:
+        """What the transport is to listen to, as declared."""
+        return tuple(source.topic for source in self._sources)
 
     def arrivals(self, batch: Sequence[Delivery], received_ns: int) -> list[Arrival]:
         """An item for each message, malformed ones among them; never an error."""
         return [self._arrival(delivery, received_ns) for delivery in batch]
 
     def _arrival(self, delivery: Delivery, received_ns: int) -> Arrival:
-        topic, payload, again = delivery.topic, delivery.payload, delivery.again
+        payload, surely_new = delivery.payload, not delivery.again
         try:
             if len(payload) > self._payload_bytes:
                 raise InvalidPayload("size", f"{len(payload)} bytes are more than allowed")
-            # A foreign topic may be 64 kB: only short ones are worth remembering.
-            source = self._cached(topic) if len(topic) < 256 else self._source(topic)
+            source = self._source_of(delivery.address)
             if source is None:
                 raise InvalidPayload("topic", "no sensor has this topic")
             if isinstance(source, AnnotationTopic):
                 return Arrival(source.read(payload))
-            readings, telling = source.read(topic, payload, received_ns)
+            readings, telling = source.read(delivery, received_ns)
         except InvalidPayload as error:
-            self._tell(topic, error)
-            return Arrival(Malformed(_of_delivery(delivery), error.reason), not again)
+            self._tell(delivery.address, error)
+            return Arrival(Malformed(_of_delivery(delivery), error.reason), surely_new)
         if telling:
             return Arrival(readings)
         known_by_delivery = type(readings)(
             readings.sensor, _of_delivery(delivery), readings.times_N, readings.values_NC
         )
-        return Arrival(known_by_delivery, not again)
+        return Arrival(known_by_delivery, surely_new)
 
-    def _tell(self, topic: str, error: InvalidPayload) -> None:
+    def _tell(self, address: str, error: InvalidPayload) -> None:
         """Log the first message of a kind; no value of a sensor is in it."""
-        source = self._cached(topic) if len(topic) < 256 else None
+        source = self._source_of(address)
         name = source.name if isinstance(source, Sensor) else "annotations" if source else "topics"
         if (name, error.reason) not in self._told:
             self._told.add((name, error.reason))
             _LOG.warning(
                 "%s: a message of %r is malformed (%s). Compare what is sent there with the"
                 " declaration; further ones are only counted, as malformed_%s",
-                name, topic[:80], error, error.reason)  # fmt: skip
+                name, address[:80], error, error.reason)  # fmt: skip
 
-    def _source(self, topic: str) -> Sensor | AnnotationTopic | None:
-        if not topic.isprintable():  # nor can a broken topic be stored with a reading
+    def _source_of(self, address: str) -> Source | None:
+        """Whose messages come to ``address``. It may be 64 kB: only short ones are remembered."""
+        return self._cached(address) if len(address) < _SHORT else self._source(address)
+
+    def _source(self, address: str) -> Source | None:
+        if not address.isprintable():  # nor can a broken topic be stored with a reading
             return None
-        if self._annotations and topic_matches_sub(self._annotations.topic, topic):
-            return self._annotations
-        return next((sensor for sensor in self._sensors if sensor.matches(topic)), None)
+        return next((s for s in self._sources if self._matches(s.topic, address)), None)
+
+
+def taken_of(arrivals: Sequence[Arrival], appended: Appended) -> Taken:
+    """Why each message is not kept, None where it is: what its transport is told."""
+    return [
+        f"malformed_{arrival.item.reason}"
+        if isinstance(arrival.item, Malformed)
+        else "full"
+        if position in appended.refused
+        else None
+        for position, arrival in enumerate(arrivals)
+    ]
 
 
 def _of_delivery(delivery: Delivery) -> str:
-    """An identity of the delivery: a repetition has it too, as long as it is unanswered."""
+    """An identity of the delivery: a repetition that the transport or the sender marks has it."""
     digest = hashlib.blake2b(delivery.payload, digest_size=16)
-    digest.update(delivery.topic.encode("utf-8", "surrogateescape"))
-    return f"{delivery.number} {digest.hexdigest()}"
+    digest.update(delivery.address.encode("utf-8", "surrogateescape"))
+    return f"{delivery.identity} {digest.hexdigest()}"

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from paho.mqtt.client import topic_matches_sub
 
-from fl_client.sensors import Decoder, InvalidPayload, Readings
+from fl_client.sensors import Decoded, Decoder, InvalidPayload, Readings
+from fl_client.sensors.transports import Delivery
 from fl_client.sensors.units import conversion
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.kinds import DECODER, check_extension
 from fl_common.vocabulary import Floats, Task
 
 _DAY_NS = 86_400 * 10**9
-_LONG = 200  # a longer topic takes part in identities by its digest
+_LONG = 200  # a longer address takes part in identities by its digest
 _FEW = 64  # values
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -38,17 +38,16 @@ class Channel:
 
 
 class Sensor:
-    """One stream of readings: the messages of the topics that ``topic`` (a filter) matches.
+    """One stream of readings: the messages that come to ``topic``, its transport's address.
 
     Raises:
-        InvalidConfiguration: a filter that MQTT does not know, a channel that the task does not
-            have or that stands twice, a unit that can't be converted, or a decoder that is none.
+        InvalidConfiguration: a channel that the task does not have or that stands twice, a unit that
+            can't be converted, or a decoder that is none.
     """
 
     def __init__(
         self, name: str, topic: str, decoder: Decoder, channels: Sequence[Channel], task: Task
     ) -> None:
-        check_filter(name, topic)
         check_extension(DECODER, decoder)
         names = [channel.name for channel in channels]
         if not names or len(set(names)) < len(names) or set(names) - set(task.channels):
@@ -62,26 +61,19 @@ class Sensor:
         self._offset_C = np.array([offset for _, offset in factors])
         self._in_task_units = all(factor == (1.0, 0.0) for factor in factors)
 
-    def matches(self, topic: str) -> bool:
-        """Whether messages of ``topic`` are this sensor's."""
-        return topic_matches_sub(self.topic, topic)
-
-    def read(self, topic: str, payload: bytes, received_ns: int) -> tuple[Readings, bool]:
-        """The readings in a payload, and whether their id tells a repetition of the message.
+    def read(self, delivery: Delivery, received_ns: int) -> tuple[Readings, bool]:
+        """The readings in a message, and whether their id tells its repetition.
 
         Raises:
             InvalidPayload: it is not what the sensor declares.
         """
-        decoded = self._decoder.decode(payload, self._fields, received_ns)
+        decoded = self._decoder.decode(delivery.payload, self._fields, received_ns)
         times_N = decoded.times_N
         latest = times_N.item() if len(times_N) == 1 else times_N.max()
         if latest > received_ns + _DAY_NS:
             raise InvalidPayload("future", "a time stamp lies more than a day ahead")
         values_NC = self._converted_NC(decoded.values_NC)
-        if len(topic) > _LONG:
-            topic = hashlib.blake2b(topic.encode(), digest_size=16).hexdigest()
-        identity = f"{topic} {times_N.item(0) if decoded.id is None else decoded.id}"
-        readings = Readings(self.name, identity, times_N, values_NC)
+        readings = Readings(self.name, _identity(delivery, decoded), times_N, values_NC)
         return readings, decoded.own_times or decoded.id is not None
 
     def _converted_NC(self, values_NC: NDArray[np.float64]) -> Floats:
@@ -96,27 +88,23 @@ class Sensor:
         return values_NC.astype(np.float32)
 
 
+def _identity(delivery: Delivery, decoded: Decoded) -> str:
+    """The message's own id, else its first time stamp and, where its sender gave one, that too."""
+    address = delivery.address
+    if len(address) > _LONG:
+        address = hashlib.blake2b(address.encode(), digest_size=16).hexdigest()
+    if decoded.id is not None:
+        return f"{address} {decoded.id}"
+    identity = f"{address} {decoded.times_N.item(0)}"
+    return f"{identity} {delivery.identity}" if delivery.by_sender else identity
+
+
 def _plain(values_NC: NDArray[np.float64]) -> bool:
     """Whether all are finite and fit into float32; for few values without numpy's fixed costs."""
     if values_NC.size > _FEW:
         return bool((np.abs(values_NC) <= _LARGEST).all())
     values = values_NC.ravel().tolist()
     return math.isfinite(sum(values)) and min(values) >= -_LARGEST and max(values) <= _LARGEST
-
-
-def check_filter(name: str, topic: str) -> None:
-    """Refuse what is no topic filter (MQTT 5, section 4.7).
-
-    Raises:
-        InvalidConfiguration: it is none.
-    """
-    levels = topic.split("/")
-    wrong = not topic or "\0" in topic or len(topic.encode("utf-8", "replace")) > 65535
-    wrong |= any("+" in level and level != "+" for level in levels)
-    wrong |= any("#" in level and level != "#" for level in levels) or "#" in levels[:-1]
-    if wrong:
-        rule = "is no topic filter: + and # stand for whole levels, # only for the last"
-        raise InvalidConfiguration(f"topic {topic!r} of {name}", rule, "Correct the topic")
 
 
 def _conversion(channel: Channel, task: Task) -> tuple[float, float]:

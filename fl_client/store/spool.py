@@ -17,19 +17,27 @@ One thread at a time may call it.
 import sqlite3
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 from fl_client.sensors import Annotation, Item, Malformed, Readings
 from fl_client.store.database import transaction
-from fl_client.store.spool_rows import ROW_BYTES, SCHEMA, Row, item_of, key_of, row_of, size_of
+from fl_client.store.spool_counts import LOST, SpoolCounts, counts_of, values_of
+from fl_client.store.spool_rows import (
+    ROW_BYTES,
+    SCHEMA,
+    Row,
+    item_of,
+    key_of,
+    row_of,
+    size_of,
+    within,
+)
 from fl_common.configuration import one_of, require, whole
 
 OnFull = Literal["reject", "drop_oldest"]
 
 _ASKED_AT_ONCE = 500
 _HANDED_OVER = 4 * 2**20  # bytes of rows that are kept in memory until they are read
-_LOST = "lost:"
 
 
 class Arrival(NamedTuple):
@@ -40,27 +48,16 @@ class Arrival(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """What became of a batch, in messages; ``lost`` by reason."""
+    """What became of a batch, in messages; ``lost`` by reason.
+
+    ``refused`` are the positions in the batch that a full spool had no room for: their identities
+    are not remembered, so that they may come again.
+    """
 
     kept: int
     duplicates: int
     lost: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class SpoolCounts:
-    """Messages since the store was made: ``received`` = ``processed`` + ``waiting`` + lost.
-
-    ``lost`` by reason: ``full_rejected``, ``full_dropped``, ``late``, or ``malformed_`` and why.
-    ``duplicates`` had no effect and are not part of ``received``.
-    """
-
-    received: int
-    processed: int
-    waiting: int
-    waiting_bytes: int
-    duplicates: int
-    lost: Mapping[str, int]
+    refused: frozenset[int] = frozenset()
 
 
 class Spool:
@@ -93,26 +90,32 @@ class Spool:
         ``Spool``, since this one would hand out rows that are not there.
         """
         with transaction(self._connection):
-            counts = _values(self._connection)
-            fresh = self._unseen(batch)
+            counts = values_of(self._connection)
+            keys = [key_of(arrival.item) for arrival in batch]
+            fresh = self._unseen(batch, keys)
             lost = Counter[str]()
             items: dict[int, Readings | Annotation] = {}
+            positions: dict[int, int] = {}  # of sequences in the batch
             sequence = self._last_sequence()
-            for _, item in fresh:
+            for position in fresh:
+                item = batch[position].item
                 if isinstance(item, Malformed):
                     lost[f"malformed_{item.reason}"] += 1
                 else:
                     sequence += 1
-                    items[sequence] = item
+                    items[sequence], positions[sequence] = item, position
             rows = [row_of(sequence, item) for sequence, item in items.items()]
             rows = self._fitting(rows, counts.get("waiting_bytes", 0), lost)
             self._insert(rows)
-            self._remember((key for key, _ in fresh), counts.get("received", 0))
+            without_room = positions.keys() - {row[0] for row in rows}
+            refused = {keys[positions[sequence]] for sequence in without_room}
+            self._remember([keys[p] for p in fresh if keys[p] not in refused], counts)
             duplicates = len(batch) - len(fresh)
             self._add({"received": len(fresh), "duplicates": duplicates})
-            self._add({_LOST + reason: number for reason, number in lost.items()})
+            self._add({LOST + reason: number for reason, number in lost.items()})
         self._hand_over(rows, items)
-        return Appended(len(rows), duplicates, lost)
+        unkept = frozenset(p for p, key in enumerate(keys) if key in refused)
+        return Appended(len(rows), duplicates, lost, unkept)
 
     def waiting(self, limit: int) -> list[tuple[int, Readings | Annotation]]:
         """The next rows in the order of arrival, at most ``limit``; each only once.
@@ -159,7 +162,7 @@ class Spool:
     def lose(self, sequences: Iterable[int], reason: str) -> None:
         """These rows can't be used, for ``reason``, a word: lost. In the caller's transaction."""
         with transaction(self._connection):
-            self._add({_LOST + reason: self._remove(sequences)})
+            self._add({LOST + reason: self._remove(sequences)})
 
     def counts(self) -> SpoolCounts:
         """What came, and what became of it."""
@@ -172,9 +175,8 @@ class Spool:
             [(name, change) for name, change in changes.items() if change],
         )
 
-    def _unseen(self, batch: Sequence[Arrival]) -> list[tuple[int, Item]]:
-        """The items that are new, with their keys, each once."""
-        keys = [key_of(arrival.item) for arrival in batch]
+    def _unseen(self, batch: Sequence[Arrival], keys: Sequence[int]) -> list[int]:
+        """The positions of the items that are new, each key once."""
         asked = [key for key, arrival in zip(keys, batch, strict=True) if not arrival.surely_new]
         seen = set[int]()
         for start in range(0, len(asked), _ASKED_AT_ONCE):
@@ -185,14 +187,15 @@ class Spool:
             )
             seen.update(key for (key,) in found)
         new = []
-        for key, (item, surely_new) in zip(keys, batch, strict=True):
-            if surely_new or key not in seen:
+        for position, (key, arrival) in enumerate(zip(keys, batch, strict=True)):
+            if arrival.surely_new or key not in seen:
                 seen.add(key)
-                new.append((key, item))
+                new.append(position)
         return new
 
-    def _remember(self, fresh: Iterable[int], received: int) -> None:
+    def _remember(self, fresh: Iterable[int], counts: Mapping[str, int]) -> None:
         """Keep the identities of what came, and forget the oldest now and then."""
+        received = counts.get("received", 0)
         rows = [(key, received + number) for number, key in enumerate(fresh)]
         self._connection.executemany("INSERT OR REPLACE INTO spool_seen VALUES (?, ?)", rows)
         if received - self._forgotten_at >= self._remembered // 10:
@@ -204,10 +207,10 @@ class Spool:
     def _fitting(self, rows: list[Row], used: int, lost: Counter[str]) -> list[Row]:
         """The rows that may be kept; under "drop_oldest" room is made for them."""
         if self._on_full == "reject":
-            kept = _within(rows, self._limit_bytes - used)
+            kept = within(rows, self._limit_bytes - used)
             lost["full_rejected"] += len(rows) - len(kept)
             return kept
-        kept = _within(rows[::-1], self._limit_bytes)[::-1]
+        kept = within(rows[::-1], self._limit_bytes)[::-1]
         lost["full_dropped"] += len(rows) - len(kept)
         missing = used + sum(map(size_of, kept)) - self._limit_bytes
         if missing > 0:
@@ -249,37 +252,6 @@ class Spool:
             freed += size + number * ROW_BYTES
         self._add({"waiting": -removed, "waiting_bytes": -freed})
         return removed
-
-
-def counts_of(connection: sqlite3.Connection) -> SpoolCounts:
-    """The counts of the spool in a store, for one who only looks."""
-    values = _values(connection)
-    return SpoolCounts(
-        received=values.get("received", 0),
-        processed=values.get("processed", 0),
-        waiting=values.get("waiting", 0),
-        waiting_bytes=values.get("waiting_bytes", 0),
-        duplicates=values.get("duplicates", 0),
-        lost={
-            name.removeprefix(_LOST): value
-            for name, value in values.items()
-            if name.startswith(_LOST)
-        },
-    )
-
-
-def _values(connection: sqlite3.Connection) -> dict[str, int]:
-    return dict(connection.execute("SELECT name, value FROM spool_count"))
-
-
-def _within(rows: Sequence[Row], free: int) -> list[Row]:
-    """The first rows that fit into ``free`` bytes."""
-    kept = []
-    for row in rows:
-        if size_of(row) <= free:
-            free -= size_of(row)
-            kept.append(row)
-    return kept
 
 
 def _check(limit_bytes: int, on_full: str, remembered: int) -> None:

@@ -1,6 +1,7 @@
 """How the spool writes an item into a row, reads it back, and tells it from any other."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -55,3 +56,13 @@ def key_of(item: Item) -> int:
     named = f"{source}\0{item.id}".encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(named, digest_size=8, person=b"spool").digest()
     return int.from_bytes(digest, "little", signed=True)
+
+
+def within(rows: Sequence[Row], free: int) -> list[Row]:
+    """The first rows that fit into ``free`` bytes."""
+    kept = []
+    for row in rows:
+        if size_of(row) <= free:
+            free -= size_of(row)
+            kept.append(row)
+    return kept

@@ -19,7 +19,10 @@ SUPPLIED = {
 }
 """Arguments that the code passes, by where the class stands: they are not configuration."""
 
-OF_THE_WINDOWS = {"fl_client.sensors.sensor.Sensor": {"rate_hz"}}
+OF_THE_NODE = {
+    "fl_client.sensors.sensor.Sensor": {"rate_hz", "transport"},
+    "fl_client.sensors.intake.AnnotationTopic": {"transport"},
+}
 """What a node says beside its constructor's arguments."""
 
 Node = dict[str, Any]
@@ -53,7 +56,7 @@ def arguments(target: str) -> set[str]:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_node_gives_exactly_what_its_constructor_takes(option: str) -> None:
     given = {
-        target: set(node) - {"_target_"} - OF_THE_WINDOWS.get(target, set())
+        target: set(node) - {"_target_"} - OF_THE_NODE.get(target, set())
         for node in buildable(option)
         for target in [node["_target_"]]
     }

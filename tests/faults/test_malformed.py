@@ -16,8 +16,9 @@ from fl_client.sensors.decoders.csv import CsvDecoder
 from fl_client.sensors.decoders.json import JsonDecoder
 from fl_client.sensors.decoders.raw import RawDecoder
 from fl_client.sensors.decoders.senml import SenmlDecoder
-from fl_client.sensors.intake import AnnotationTopic, Delivery, Intake
+from fl_client.sensors.intake import AnnotationTopic, Intake
 from fl_client.sensors.sensor import Channel, Sensor
+from fl_client.sensors.transports import Delivery
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool
 from tests.support.edge import NOW, TASK, Node, Publisher, balanced, broker_of, payload
@@ -119,7 +120,7 @@ BODIES = st.one_of(
 def test_any_payload_gives_readings_or_a_reason(name: str, body: bytes) -> None:
     sensor = Sensor("s", "a", DECODERS[name], CHANNELS, TASK)
     try:
-        readings, _ = sensor.read("a", body, NOW)
+        readings, _ = sensor.read(Delivery("a", body), NOW)
     except InvalidPayload:
         return
     assert readings.values_NC.shape == (len(readings.times_N), 2)
@@ -134,8 +135,8 @@ def test_any_batch_becomes_one_item_each_that_can_be_stored(
     bodies: list[tuple[str, bytes]],
 ) -> None:
     sensor = Sensor("s", "a", DECODERS["json"], CHANNELS, TASK)
-    intake = Intake([sensor], AnnotationTopic("b", "s"), 10_000)
-    batch = [Delivery(topic, body, 1, False) for topic, body in bodies]
+    intake = Intake([AnnotationTopic("b", "s"), sensor], str.__eq__, 10_000)
+    batch = [Delivery(topic, body, "1") for topic, body in bodies]
     arrivals = intake.arrivals(batch, NOW)
     assert all(isinstance(a.item, Readings | Annotation | Malformed) for a in arrivals)
     spool = Spool(open_store(Path(":memory:")), 10**9, "reject", 100)

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from fl_client.sensors.intake import Delivery
-from fl_client.sensors.transports.mqtt.link import NotConnected, SensorLink
+from fl_client.sensors.transports import Delivery, Taken
+from fl_client.sensors.transports.mqtt.transport import MqttTransport, NotConnected
 from fl_common.errors import InvalidConfiguration
 from tests.support.disk import fill, small_disk
 from tests.support.edge import NOW, Node, balanced, broker_of, payload, publish
@@ -73,10 +73,10 @@ def test_a_flooding_sensor_is_held_back(tmp_path: Path, mosquitto: Mosquitto, qo
     batches = []
 
     class Slow(Node):
-        async def take(self, batch: list[Delivery]) -> None:
+        async def take(self, batch: Sequence[Delivery]) -> Taken:
             batches.append(len(batch))
             await sent.wait()
-            await super().take(batch)
+            return await super().take(batch)
 
     sent = asyncio.Event()
 
@@ -119,7 +119,7 @@ def test_two_nodes_of_one_identity_do_not_fight(
                 (tmp_path / name).mkdir()
                 node = Node(tmp_path / name, broker)
                 chance = random.Random(ord(name))
-                node.link = SensorLink(broker, node.intake.topics, node.take, chance, sleep)
+                node.link = MqttTransport(broker, chance, sleep)
                 nodes.append(node)
             first, second = nodes
             links = [node.link.status for node in nodes]

@@ -14,9 +14,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fl_client.configuration import read_config
-from fl_client.node.build import build_sensors
+from fl_client.node.assembly.sensing import build_declared, build_sensing
 from fl_client.sensors import Annotation, Readings
-from fl_client.sensors.intake import Delivery
+from fl_client.sensors.transports import Delivery
 from models.tasks import wearables
 from tests.support.mosquitto import Mosquitto
 from tests.support.sources import ROOT
@@ -92,12 +92,13 @@ def test_boxes_get_the_past_then_the_present_and_nothing_twice(tmp_path: Path) -
 def assert_a_box_reads(payloads: list[bytes]) -> None:
     """Each is whole readings or a label of the task to a box with ``sensors=player``."""
     task = wearables()
-    intake, _ = build_sensors(read_config(None, ["sensors=player", "name=one"]), task)
-    sensor = next(topic for topic in intake.topics if topic.startswith("sensors/"))
+    config = read_config(None, ["sensors=player", "name=one"])
+    intake = build_sensing(config, build_declared(config, task)).inlets["mqtt"].intake
+    sensor = next(topic for topic in intake.addresses if topic.startswith("sensors/"))
     for payload in payloads:
         is_label = b"label" in payload
         topic = "labels/one" if is_label else sensor
-        (arrival,) = intake.arrivals([Delivery(topic, payload, 0, False)], time.time_ns())
+        (arrival,) = intake.arrivals([Delivery(topic, payload)], time.time_ns())
         item = arrival.item
         if is_label:
             assert isinstance(item, Annotation)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,12 +13,14 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fl_client.sensors.decoders.json import JsonDecoder
-from fl_client.sensors.intake import Delivery, Intake
+from fl_client.sensors.intake import Intake, taken_of
 from fl_client.sensors.sensor import Channel, Sensor
+from fl_client.sensors.transports import Delivery, Taken
 from fl_client.sensors.transports.mqtt.broker import Broker
-from fl_client.sensors.transports.mqtt.link import SensorLink
+from fl_client.sensors.transports.mqtt.transport import MqttTransport
 from fl_client.store.database import open_store
-from fl_client.store.spool import Spool, SpoolCounts
+from fl_client.store.spool import Spool
+from fl_client.store.spool_counts import SpoolCounts
 from fl_common.vocabulary import Task
 
 Result = TypeVar("Result")
@@ -72,21 +74,22 @@ class Node:
         options = {"limit_bytes": 10**9, "on_full": "reject", "remembered": 100_000, **changes}
         self.connection = open_store(folder / "site.sqlite")
         self.spool = Spool(self.connection, **options)
-        self.intake = Intake([sensor()], None, 100_000)
-        self.link = SensorLink(broker, self.intake.topics, self.take, random.Random(1))
+        self.link = MqttTransport(broker, random.Random(1))
+        self.intake = Intake([sensor()], self.link.matches, 100_000)
         self._worker = ThreadPoolExecutor(1)
         self.now_ns = NOW + 10**9
 
-    async def take(self, batch: list[Delivery]) -> None:
+    async def take(self, batch: Sequence[Delivery]) -> Taken:
         """Decode and spool in another thread, as a node does."""
-        await self._in_worker(self.keep, batch)
+        return await self._in_worker(self.keep, batch)
 
     def _in_worker(self, work: Callable[..., Result], *arguments: Any) -> Awaitable[Result]:
         return asyncio.get_running_loop().run_in_executor(self._worker, work, *arguments)
 
-    def keep(self, batch: list[Delivery]) -> None:
+    def keep(self, batch: Sequence[Delivery]) -> Taken:
         """What the worker thread does."""
-        self.spool.append(self.intake.arrivals(batch, self.now_ns))
+        arrivals = self.intake.arrivals(batch, self.now_ns)
+        return taken_of(arrivals, self.spool.append(arrivals))
 
     async def until(self, holds: Callable[[SpoolCounts], bool]) -> SpoolCounts:
         """Wait until the counts are such."""
@@ -100,7 +103,7 @@ class Node:
     @asynccontextmanager
     async def running(self) -> Any:
         """The link runs inside."""
-        task = asyncio.create_task(self.link.run())
+        task = asyncio.create_task(self.link.run(self.intake.addresses, self.take))
         try:
             yield self
         finally:

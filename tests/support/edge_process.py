@@ -1,9 +1,10 @@
 """A node's sensing in a process of its own, to be killed: started with its folder and the port."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
-from fl_client.sensors.intake import Delivery
+from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.database import transaction
 from tests.support.edge import Node, broker_of
 
@@ -11,18 +12,20 @@ from tests.support.edge import Node, broker_of
 class Working(Node):
     """Spools, and is done with all but the newest of what waits, as windows are."""
 
-    def keep(self, batch: list[Delivery]) -> None:
+    def keep(self, batch: Sequence[Delivery]) -> Taken:
         """What the worker thread does."""
-        super().keep(batch)
+        kept = super().keep(batch)
         taken = self.spool.waiting(1000)
         with transaction(self.connection):
             self.spool.done([sequence for sequence, _ in taken[:-5]])
+        return kept
 
 
 def sense(folder: Path, port: int) -> None:
     """Sense until killed."""
 
     async def run() -> None:
-        await Working(folder, broker_of(port, in_flight=20)).link.run()
+        node = Working(folder, broker_of(port, in_flight=20))
+        await node.link.run(node.intake.addresses, node.take)
 
     asyncio.run(run())

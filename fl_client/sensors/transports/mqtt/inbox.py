@@ -6,16 +6,23 @@ so that the broker, and by TCP its senders, are held back.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from typing import NamedTuple
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 
-from fl_client.sensors.intake import Delivery
+from fl_client.sensors.transports import Delivery
 
 _PACKETS_AT_ONCE = 64
 _PUBACK, _PUBACK_OF_2 = 0x40, b"\x40\x02"
 _QOS, _AGAIN = 0x06, 0x08  # bits of a PUBLISH packet's first byte
+
+
+class Batch(NamedTuple):
+    """Messages, and their packet identifiers: 0 without one (QoS 0)."""
+
+    deliveries: list[Delivery]
+    numbers: list[int]
 
 
 class Inbox:
@@ -28,7 +35,7 @@ class Inbox:
         self._client, self._messages, self._size = client, messages, size
         self._properties = properties
         client._handle_publish = self._publish  # type: ignore[method-assign]
-        self._waiting: deque[Delivery] = deque()
+        self._waiting: deque[tuple[Delivery, int]] = deque()
         self._bytes = 0
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -56,12 +63,13 @@ class Inbox:
         if self._properties:
             end += _length_of_properties(packet, end)
         payload = bytes(packet[end:])
-        self._waiting.append(Delivery(topic, payload, number, bool(command & _AGAIN)))
+        delivery = Delivery(topic, payload, str(number), bool(command & _AGAIN))
+        self._waiting.append((delivery, number))
         self._bytes += len(packet)
         self._arrived.set()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    async def next(self) -> list[Delivery]:
+    async def next(self) -> Batch:
         """Everything that waits, at least one message.
 
         Raises:
@@ -70,20 +78,21 @@ class Inbox:
         await self._arrived.wait()
         if self._failure:
             raise OSError(str(self._failure)) from self._failure
-        batch = list(self._waiting)
+        deliveries, numbers = zip(*self._waiting, strict=True)
         self._waiting.clear()
         self._bytes = 0
         self._arrived.clear()
         self._resume()
-        return batch
+        return Batch(list(deliveries), list(numbers))
 
-    def acknowledge(self, batch: Sequence[Delivery]) -> None:
+    def acknowledge(self, batch: Batch) -> None:
         """Tell the broker that these are safe, in the order in which they came (MQTT 5, 4.6).
 
         One write for all PUBACK packets (section 3.4), not one each.
         """
-        numbers = [delivery.number for delivery in batch if delivery.number]
-        packets = b"".join([_PUBACK_OF_2 + number.to_bytes(2) for number in numbers])
+        packets = b"".join(
+            [_PUBACK_OF_2 + number.to_bytes(2) for number in batch.numbers if number]
+        )
         if packets:
             self._client._packet_queue(_PUBACK, packets, 0, 0)
 

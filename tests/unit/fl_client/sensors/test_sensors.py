@@ -5,15 +5,18 @@ import struct
 
 import numpy as np
 import pytest
+from paho.mqtt.client import topic_matches_sub
 
 from fl_client.sensors import Annotation, Decoder, InvalidPayload, Malformed, Readings
 from fl_client.sensors.decoders.csv import CsvDecoder
 from fl_client.sensors.decoders.json import JsonDecoder
 from fl_client.sensors.decoders.raw import RawDecoder
 from fl_client.sensors.decoders.senml import SenmlDecoder
-from fl_client.sensors.intake import AnnotationTopic, Delivery, Intake
+from fl_client.sensors.intake import AnnotationTopic, Intake, taken_of
 from fl_client.sensors.sensor import Channel, Sensor
+from fl_client.sensors.transports import Delivery
 from fl_client.sensors.units import conversion
+from fl_client.store.spool import Appended, Arrival
 from fl_common.errors import InvalidConfiguration
 from tests.support.edge import NOW, TASK
 
@@ -23,7 +26,7 @@ X_AND_Y = (Channel("x", "x", "g"), Channel("y", "y", "g"))
 def read(
     decoder: Decoder, payload: bytes, channels: tuple[Channel, ...] = X_AND_Y, topic: str = "s/1"
 ) -> Readings:
-    return Sensor("wrist", "s/+", decoder, channels, TASK).read(topic, payload, NOW)[0]
+    return Sensor("wrist", "s/+", decoder, channels, TASK).read(Delivery(topic, payload), NOW)[0]
 
 
 def reason(decoder: Decoder, payload: bytes) -> str:
@@ -115,9 +118,6 @@ def test_a_declaration_that_can_not_hold_is_refused() -> None:
     for names in ([], ["x", "x"], ["z"]):
         with pytest.raises(InvalidConfiguration, match="channels of the task"):
             Sensor("w", "a", decoder, [Channel(name, name, "g") for name in names], TASK)
-    for topic in ("", "a/#/b", "a/b+", "a#"):
-        with pytest.raises(InvalidConfiguration, match="no topic filter"):
-            Sensor("w", topic, decoder, X_AND_Y, TASK)
     with pytest.raises(InvalidConfiguration, match="must be one of s, ms, us, ns"):
         JsonDecoder("t", "h", None)
     with pytest.raises(InvalidConfiguration, match="each column once"):
@@ -173,16 +173,16 @@ def test_a_malformed_payload_says_why(decoder: Decoder, payload: bytes, why: str
 
 
 def intake(*sensors: Sensor) -> Intake:
-    return Intake(sensors, AnnotationTopic("labels/#", "s"), 1000)
+    return Intake([AnnotationTopic("labels/#", "s"), *sensors], topic_matches_sub, 1000)
 
 
 def test_messages_go_to_their_sensor_or_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     decoder = JsonDecoder("t", "s", None)
     sensors = [Sensor(name, f"s/{name}", decoder, X_AND_Y, TASK) for name in ("a", "b")]
     body = b'{"t":1,"x":1}'
-    batch = [Delivery("s/b", body, 3, False), Delivery("s/c", body, 4, True),
-             Delivery("s/\udcff", body, 0, False), Delivery("s/a", b"1" * 1001, 5, False),
-             Delivery("labels/x", b'{"from":1,"to":2,"label":"run"}', 6, False)]  # fmt: skip
+    batch = [Delivery("s/b", body, "3", False), Delivery("s/c", body, "4", True),
+             Delivery("s/\udcff", body, "0", False), Delivery("s/a", b"1" * 1001, "5", False),
+             Delivery("labels/x", b'{"from":1,"to":2,"label":"run"}', "6", False)]  # fmt: skip
     intake_of_all = intake(*sensors)
     readings, unknown, unreadable, huge, label = intake_of_all.arrivals(batch, NOW)
     assert isinstance(readings.item, Readings)
@@ -201,10 +201,28 @@ def test_a_reading_without_a_stamp_of_its_own_is_known_by_its_delivery() -> None
     sensor = Sensor("a", "s/a", SenmlDecoder("json", {}), channels, TASK)
     body = b'[{"n":"x","v":20}]'
     first, second, again = intake(sensor).arrivals(
-        [Delivery("s/a", body, 1, False), Delivery("s/a", body, 2, False),
-         Delivery("s/a", body, 1, True)], NOW)  # fmt: skip
+        [Delivery("s/a", body, "1", False), Delivery("s/a", body, "2", False),
+         Delivery("s/a", body, "1", True)], NOW)  # fmt: skip
     assert first.item.id == again.item.id != second.item.id
     assert (first.surely_new, again.surely_new) == (True, False)
+
+
+def test_a_key_of_the_sender_s_tells_messages_of_one_stamp_apart() -> None:
+    sensor = Sensor("a", "s/a", JsonDecoder("t", "s", None), X_AND_Y, TASK)
+    body = b'{"t":1,"x":1}'
+    found = [
+        sensor.read(Delivery("s/a", body, key, True, by_sender), NOW)[0].id
+        for key, by_sender in (("k", True), ("k", True), ("l", True), ("1", False), ("2", False))
+    ]
+    assert found[0] == found[1] != found[2]
+    assert found[3] == found[4] == "s/a 1000000000"
+
+
+def test_what_a_transport_is_told_of_each_message() -> None:
+    arrivals = intake().arrivals([Delivery("nobody", b"1"), Delivery("labels/x", b"[]")], NOW)
+    full = Arrival(Annotation("a", 1, 2, "run"))
+    told = taken_of([*arrivals, full, full], Appended(1, 0, {}, frozenset({3})))
+    assert told == ["malformed_topic", "malformed_structure", None, "full"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 
 from fl_client.sensors import Annotation, Malformed, Readings
 from fl_client.store.database import open_store, transaction
-from fl_client.store.spool import Arrival, OnFull, Spool, SpoolCounts, counts_of
+from fl_client.store.spool import Arrival, OnFull, Spool
+from fl_client.store.spool_counts import SpoolCounts, counts_of
 from fl_common.errors import InvalidConfiguration, StoreError
 
 PLENTY = 10**9
@@ -99,6 +100,16 @@ def test_a_full_spool_loses_what_its_policy_says_and_counts_it(
     assert balanced(counts)
     reason = "full_rejected" if full == "reject" else "full_dropped"
     assert (counts.waiting_bytes, counts.lost) == (3 * SIZE, {reason: 4})
+
+
+def test_what_a_full_spool_refused_is_told_and_may_come_again(store: sqlite3.Connection) -> None:
+    kept = spool(store, 3 * SIZE)
+    batch = [reading(number) for number in (0, 1, 2, 3, 3)]
+    assert kept.append(batch).refused == {3, 4}
+    kept.done([sequence for sequence, _ in kept.waiting(10)])
+    assert kept.append(batch).refused == frozenset()
+    assert ids(kept) == ["3"]
+    assert kept.counts() == SpoolCounts(5, 3, 1, SIZE, 5, {"full_rejected": 1})
 
 
 def test_a_reading_larger_than_the_spool_does_not_empty_it_for_nothing(

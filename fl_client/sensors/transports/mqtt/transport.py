@@ -1,4 +1,4 @@
-"""The site's one connection to the broker: readings in, predictions out.
+"""MQTT as a transport: the site's one connection to the broker, readings in, predictions out.
 
 A message is acknowledged when ``take`` has returned, which makes it durable; so the broker sends
 again whatever a crash, a cut or a full disk kept from being written. The session is persistent.
@@ -14,26 +14,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiomqtt
-from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, topic_matches_sub
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from fl_client.sensors.intake import Delivery
+from fl_client.sensors.transports import Take, TransportState, taken
 from fl_client.sensors.transports.mqtt.broker import Broker
+from fl_client.sensors.transports.mqtt.filters import check_filter
 from fl_client.sensors.transports.mqtt.inbox import Inbox
 from fl_common.errors import StoreError
 
 _LOG = logging.getLogger(__name__)
 _ENDED_TOO_OFTEN = 3  # connections in a row
-_GATHER_S = 0.004
-"""Between two group commits: messages that come one by one share a commit."""
 _REFUSED = 0x80
 _UNSUPPORTED_VERSION = 0x84
 _TAKEN_OVER = 0x8E
 _V5, _V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
-
-Take = Callable[[list[Delivery]], Awaitable[None]]
-"""Makes messages durable; what it raises ends the connection, and they come again."""
 
 
 class NotConnected(Exception):
@@ -53,31 +49,46 @@ class LinkStatus:
     """Why it ended last."""
 
 
-class SensorLink:
-    """Keeps the connection for as long as ``run`` runs, and hands each batch to ``take``."""
+class MqttTransport:
+    """Keeps the connection for as long as ``run`` runs; addresses are topic filters.
+
+    What ``take`` raises ends the connection: so the broker sends its messages again.
+    """
 
     def __init__(
         self,
         broker: Broker,
-        topics: Sequence[str],
-        take: Take,
         chance: random.Random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._broker, self._topics, self._take = broker, tuple(topics), take
-        self._chance, self._sleep = chance, sleep
+        self._broker, self._chance, self._sleep = broker, chance, sleep
         self._protocol = _V5
         self._failures = self._ended = 0  # in a row; the latter: soon after they had begun
         self._client: aiomqtt.Client | None = None
         self.status = LinkStatus()
 
-    async def run(self) -> None:
+    def check(self, name: str, address: str) -> None:
+        """See ``Transport``."""
+        check_filter(name, address)
+
+    def matches(self, declared: str, address: str) -> bool:
+        """See ``Transport``."""
+        return topic_matches_sub(declared, address)
+
+    def state(self) -> TransportState:
+        """See ``Transport``."""
+        status = self.status
+        fault = f"no connection to the broker: {status.fault or 'connecting'}"
+        details = {"connected": status.connected, "protocol": status.protocol}
+        return TransportState(status.connected, fault, details)
+
+    async def run(self, addresses: Sequence[str], take: Take) -> None:
         """Connect, listen, and connect again, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             started, connections = loop.time(), self.status.connections
             try:
-                await self._session()
+                await self._session(addresses, take)
             except (aiomqtt.MqttError, StoreError, OSError) as error:
                 if self._falls_back(error):
                     continue
@@ -116,7 +127,7 @@ class SensorLink:
         except aiomqtt.MqttError as error:
             raise NotConnected(str(error)) from error
 
-    async def _session(self) -> None:
+    async def _session(self, topics: Sequence[str], take: Take) -> None:
         """One connection, from its beginning to the error that ends it."""
         client = self._new_client()
         paho = client._client  # aiomqtt would acknowledge before a message is safe
@@ -126,7 +137,7 @@ class SensorLink:
             async with client:
                 inbox.listen(asyncio.get_running_loop())
                 try:
-                    await _first_error(self._listen(client), self._pump(inbox))
+                    await _first_error(self._listen(client, topics), _pump(inbox, take))
                 finally:
                     inbox.discard()
         finally:
@@ -135,16 +146,13 @@ class SensorLink:
             if client._disconnected.done() and not client._disconnected.cancelled():
                 client._disconnected.exception()  # looked at, so that asyncio does not log it
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
+    async def _listen(self, client: aiomqtt.Client, topics: Sequence[str]) -> None:
         """Subscribe, and wait for the connection's end.
 
         Messages of the kept session come before the answer: they are taken meanwhile.
         """
-        answers = await client.subscribe([(topic, 1) for topic in self._topics])
-        for topic, answer in zip(self._topics, answers, strict=True):
-            code: Any = getattr(answer, "value", answer)
-            if code >= _REFUSED:
-                raise aiomqtt.MqttError(f"the broker refuses the topic {topic} to this user")
+        if topics:
+            await _subscribe(client, topics)
         self._client = client
         self.status.connected, self.status.protocol = True, self._version
         self.status.connections += 1
@@ -152,17 +160,6 @@ class SensorLink:
                   self._version, self._broker.identity)  # fmt: skip
         async for _ in client.messages:  # the inbox gets them: this only ends with the connection
             pass
-
-    async def _pump(self, inbox: Inbox) -> None:
-        """Take what has arrived, acknowledge it, and again: one group commit after the other."""
-        while True:
-            batch = await inbox.next()
-            taking = asyncio.ensure_future(self._take(batch))
-            try:
-                await asyncio.shield(taking)
-            finally:  # where the connection ends meanwhile: the next one waits for this batch
-                await asyncio.gather(taking, return_exceptions=True)
-            inbox.acknowledge(batch)
 
     def _new_client(self) -> aiomqtt.Client:
         broker = self._broker
@@ -247,6 +244,22 @@ def _tls(broker: Broker) -> aiomqtt.TLSParameters | None:
         None if file is None else str(file) for file in (broker.certificate_file, broker.key_file)
     )
     return aiomqtt.TLSParameters(str(broker.ca_file), certificate, key)
+
+
+async def _subscribe(client: aiomqtt.Client, topics: Sequence[str]) -> None:
+    answers = await client.subscribe([(topic, 1) for topic in topics])
+    for topic, answer in zip(topics, answers, strict=True):
+        code: Any = getattr(answer, "value", answer)
+        if code >= _REFUSED:
+            raise aiomqtt.MqttError(f"the broker refuses the topic {topic} to this user")
+
+
+async def _pump(inbox: Inbox, take: Take) -> None:
+    """Take what has arrived, acknowledge it, and again: one group commit after the other."""
+    while True:
+        batch = await inbox.next()
+        await taken(take, batch.deliveries)
+        inbox.acknowledge(batch)
 
 
 async def _first_error(*running: Awaitable[None]) -> None:

@@ -1,0 +1,42 @@
+"""What a node makes of windows: the model, the functions, and what keeps both up to date."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fl_client.components.build import ComponentUpdates, NodeContext, build_updates
+from fl_client.functions.runner import Functions
+from fl_client.home import MODEL, SLOTS
+from fl_client.inference.engine import Engine
+from fl_client.inference.slots import ModelSlot
+from fl_client.windows import Slicing
+from fl_client.windows.split import split_of
+from fl_common.build import build
+from fl_common.configuration import Config
+from fl_common.vocabulary import Task
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The engine on the site's slot, the functions, and their updates from a repository, if any."""
+
+    engine: Engine
+    functions: Functions
+    updates: ComponentUpdates | None
+
+
+def build_inference(config: Config, task: Task, slicing: Slicing) -> Inference:
+    """The model's engine, the functions and the updates of ``config``.
+
+    Raises:
+        InvalidConfiguration: a value that can't be used.
+    """
+    home, values = Path(config["home"]), config["engine"]
+    slot = ModelSlot(home / SLOTS / MODEL)
+    engine = Engine(slot, task, values["threads"], values["largest_batch"])
+    split = split_of(task, slicing, build(config["held_out"]))
+    functions = Functions(
+        {name: build(node) for name, node in config["functions"].items()},
+        config["failures_allowed"],
+    )
+    box = NodeContext(config["name"], home, task, slot, values, functions, split.held_out_day)
+    return Inference(engine, functions, build_updates(config["components"], box))

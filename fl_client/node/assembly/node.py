@@ -1,0 +1,105 @@
+"""The whole node."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fl_client.home import TRAINING
+from fl_client.node.assembly.inference import Inference, build_inference
+from fl_client.node.assembly.sensing import Sensing, build_declared, build_sensing
+from fl_client.node.assembly.storage import path_opener
+from fl_client.node.federation_metrics import FederationMetrics
+from fl_client.node.loop import Addresses, Node
+from fl_client.node.metrics import Metrics
+from fl_client.node.outbox import Outbox
+from fl_client.node.pipeline import Pipeline
+from fl_client.node.training_process import Training
+from fl_client.node.transport_metrics import TransportMetrics
+from fl_client.node.upkeep import Upkeep
+from fl_common.build import build
+from fl_common.configuration import Config
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Task
+
+
+@dataclass(frozen=True)
+class NodeAssembly:
+    """A node and what stands around it, ready to run."""
+
+    name: str
+    home: Path
+    task: Task
+    sensing: Sensing
+    inference: Inference
+    pipeline: Pipeline
+    node: Node
+    upkeep: Upkeep
+    outbox: Outbox
+    metrics: Metrics
+    training: Training
+    http: Mapping[str, Any]
+    serving: Mapping[str, Any]
+    counter: Path | None
+
+
+def build_node(config: Config, *, connected: bool) -> NodeAssembly:
+    """Everything of a node; without ``connected`` no transport.
+
+    Raises:
+        InvalidConfiguration: a value that can't be used.
+        StoreError: the site's store can't be opened.
+    """
+    task, slicing, home = build(config["task"]), build(config["windows"]), Path(config["home"])
+    _make(home)
+    declared = build_declared(config, task)
+    sensing = build_sensing(config, declared) if connected else Sensing({}, None)
+    _check_any(sensing, connected)
+    inference = build_inference(config, task, slicing)
+    engine, updates = inference.engine, inference.updates
+    metrics = Metrics(updates.follower if updates else None)
+    metrics.registry.register(FederationMetrics(home / TRAINING))
+    metrics.registry.register(TransportMetrics(sensing))
+    pipeline = Pipeline(path_opener(config, task, slicing, declared.sensors, engine, updates))
+    retention = build(config["retention"])
+    upkeep = Upkeep(pipeline, engine, inference.functions, retention, metrics)
+    outbox = Outbox(config["events"]["waiting"], metrics, sensing.mqtt)
+    node = Node(task, pipeline, inference.functions, upkeep, outbox, _addresses(config), metrics)
+    counter = config["federation"]["ledger_counter"]
+    return NodeAssembly(
+        name=config["name"],
+        home=home,
+        task=task,
+        sensing=sensing,
+        inference=inference,
+        pipeline=pipeline,
+        node=node,
+        upkeep=upkeep,
+        outbox=outbox,
+        metrics=metrics,
+        training=build(config["training"]),
+        http=config["http"],
+        serving=config["serving"],
+        counter=Path(counter) if counter else None,
+    )
+
+
+def _addresses(config: Config) -> Addresses:
+    events = config["events"]
+    source = f"urn:jointhedots:site:{config['name']}"
+    return Addresses(source, events["predictions"], events["happenings"])
+
+
+def _check_any(sensing: Sensing, connected: bool) -> None:
+    if connected and not sensing.inlets:
+        rule = "leaves no way for messages to come"
+        raise InvalidConfiguration("broker=null", rule, "Set broker, or transports=http")
+
+
+def _make(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"home={home}", f"can't be made ({error.strerror})", "Choose a writable folder"
+        ) from error

@@ -1,0 +1,116 @@
+"""What comes to a node: its sensors and labels, and the transports that bring their messages."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fl_client.sensors.intake import Intake
+from fl_client.sensors.intake import Source as MessageSource
+from fl_client.sensors.transports import Transport
+from fl_client.sensors.transports.mqtt.transport import MqttTransport
+from fl_client.windows import Source
+from fl_common.build import build
+from fl_common.configuration import Config
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Task
+
+MQTT = "mqtt"
+"""The transport of what names none: the broker's."""
+
+_CHANNEL = "fl_client.sensors.sensor.Channel"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The sources of messages by the name of their transport, and the sensors as windows see them.
+
+    A transport's annotations stand first: where a sensor's address covers theirs, they have it.
+    """
+
+    messages: Mapping[str, list[MessageSource]]
+    sensors: list[Source]
+
+
+@dataclass(frozen=True)
+class Inlet:
+    """A transport, and the intake that reads its messages."""
+
+    transport: Transport
+    intake: Intake
+
+
+@dataclass(frozen=True)
+class Sensing:
+    """The inlets by the names of their transports; ``mqtt`` publishes, None without a broker."""
+
+    inlets: Mapping[str, Inlet]
+    mqtt: MqttTransport | None
+
+
+def build_declared(config: Config, task: Task) -> Declared:
+    """The sensors and annotations that ``config`` declares.
+
+    Raises:
+        InvalidConfiguration: a declaration that can't be used.
+    """
+    messages: dict[str, list[MessageSource]] = {}
+    if config["annotations"]:
+        transport, arguments = _by_transport(config["annotations"])
+        messages[transport] = [build(arguments)]
+    sensors = []
+    for name, node in config["sensors"].items():
+        transport, arguments = _by_transport(node)
+        rate_hz = arguments.pop("rate_hz", None)
+        channels = [build({"_target_": _CHANNEL, **channel}) for channel in node["channels"]]
+        sensor = build({**arguments, "name": name, "task": task, "channels": channels})
+        messages.setdefault(transport, []).append(sensor)
+        sensors.append(Source(name, sensor.channels, rate_hz))
+    return Declared(messages, sensors)
+
+
+def build_sensing(config: Config, declared: Declared) -> Sensing:
+    """The transports of ``config`` with what is declared to come by each.
+
+    Raises:
+        InvalidConfiguration: a transport that can't be used, or a sensor that names none of them.
+    """
+    transports: dict[str, Transport] = {}
+    mqtt = None
+    if config["broker"]:
+        mqtt = transports[MQTT] = MqttTransport(build(config["broker"]), random.Random())
+    for name, node in config["transports"].items():
+        if name == MQTT:
+            rule, remedy = "is the broker's transport", "Set broker, and name this one otherwise"
+            raise InvalidConfiguration(f"transports.{name}", rule, remedy)
+        transports[name] = build(node)
+    for name, sources in declared.messages.items():
+        _check(name, sources, transports)
+    inlets = {
+        name: Inlet(
+            transport,
+            Intake(declared.messages.get(name, ()), transport.matches, config["payload_bytes"]),
+        )
+        for name, transport in transports.items()
+    }
+    return Sensing(inlets, mqtt)
+
+
+def _by_transport(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The transport that a declaration names, and the rest of it."""
+    arguments = dict(node)
+    return arguments.pop("transport", MQTT), arguments
+
+
+def _check(name: str, sources: list[MessageSource], transports: Mapping[str, Transport]) -> None:
+    """Refuse a transport that is not there, and addresses that it can't have."""
+    first = getattr(sources[0], "name", "annotations")
+    if name not in transports:
+        known = ", ".join(transports) or "none"
+        remedy = (
+            f"Name one of those that are configured ({known}), or configure it: broker is that of"
+            f" {MQTT}, transports=http that of http"
+        )
+        raise InvalidConfiguration(f"transport {name} of {first}", "is not configured", remedy)
+    for source in sources:
+        transports[name].check(getattr(source, "name", "annotations"), source.topic)

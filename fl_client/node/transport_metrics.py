@@ -1,0 +1,39 @@
+"""The transports of a node as metrics, as they are when they are asked for."""
+
+from collections.abc import Iterable
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from fl_client.node.assembly.sensing import Sensing
+
+_PREFIX = "fl_client"
+
+
+class TransportMetrics(Collector):
+    """Whether messages can come by each transport, and what each refused."""
+
+    def __init__(self, sensing: Sensing) -> None:
+        self._sensing = sensing
+
+    def collect(self) -> Iterable[Metric]:
+        """One family per kind."""
+        up = GaugeMetricFamily(
+            f"{_PREFIX}_transport_up", "1 while messages can come by it", labels=["transport"]
+        )
+        refused = CounterMetricFamily(
+            f"{_PREFIX}_transport_refused",
+            "Messages turned away before they were taken",
+            labels=["transport", "reason"],
+        )
+        for name, inlet in self._sensing.inlets.items():
+            state = inlet.transport.state()
+            up.add_metric([name], state.up)
+            for reason, count in state.refused.items():
+                refused.add_metric([name, reason], count)
+        yield up
+        yield refused
+        if self._sensing.mqtt is not None:
+            connected = self._sensing.mqtt.status.connected
+            text = "1 while the broker is connected"
+            yield GaugeMetricFamily(f"{_PREFIX}_broker_connected", text, value=connected)

@@ -1,0 +1,20 @@
+"""Topic filters (MQTT 5, section 4.7)."""
+
+from fl_common.errors import InvalidConfiguration
+
+_LONGEST = 65_535  # bytes
+
+
+def check_filter(name: str, topic: str) -> None:
+    """Refuse what is no topic filter.
+
+    Raises:
+        InvalidConfiguration: it is none.
+    """
+    levels = topic.split("/")
+    wrong = not topic or "\0" in topic or len(topic.encode("utf-8", "replace")) > _LONGEST
+    wrong |= any("+" in level and level != "+" for level in levels)
+    wrong |= any("#" in level and level != "#" for level in levels) or "#" in levels[:-1]
+    if wrong:
+        rule = "is no topic filter: + and # stand for whole levels, # only for the last"
+        raise InvalidConfiguration(f"topic {topic!r} of {name}", rule, "Correct the topic")

@@ -1,0 +1,46 @@
+"""What became of the messages that a site received, as counted in its store."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LOST = "lost:"
+"""What the name of a count of lost messages begins with; the reason follows."""
+
+
+@dataclass(frozen=True)
+class SpoolCounts:
+    """Messages since the store was made: ``received`` = ``processed`` + ``waiting`` + lost.
+
+    ``lost`` by reason: ``full_rejected``, ``full_dropped``, ``late``, or ``malformed_`` and why.
+    ``duplicates`` had no effect and are not part of ``received``.
+    """
+
+    received: int
+    processed: int
+    waiting: int
+    waiting_bytes: int
+    duplicates: int
+    lost: Mapping[str, int]
+
+
+def counts_of(connection: sqlite3.Connection) -> SpoolCounts:
+    """The counts of the spool in a store, for one who only looks."""
+    values = values_of(connection)
+    return SpoolCounts(
+        received=values.get("received", 0),
+        processed=values.get("processed", 0),
+        waiting=values.get("waiting", 0),
+        waiting_bytes=values.get("waiting_bytes", 0),
+        duplicates=values.get("duplicates", 0),
+        lost={
+            name.removeprefix(LOST): value
+            for name, value in values.items()
+            if name.startswith(LOST)
+        },
+    )
+
+
+def values_of(connection: sqlite3.Connection) -> dict[str, int]:
+    """The counts by name, as they are stored."""
+    return dict(connection.execute("SELECT name, value FROM spool_count"))

@@ -1,0 +1,41 @@
+"""Which sensor comes by which transport, and declarations that no transport can serve."""
+
+from collections.abc import Sequence
+
+import pytest
+from fl_client.node.configuration import read_config
+
+from fl_client.node.assembly.sensing import Sensing, build_declared, build_sensing
+from fl_common.errors import InvalidConfiguration
+from models.tasks import wearables
+
+
+def sensing(overrides: Sequence[str]) -> Sensing:
+    config = read_config(None, overrides)
+    return build_sensing(config, build_declared(config, wearables()))
+
+
+def test_all_come_over_the_broker_where_nothing_else_is_said() -> None:
+    built = sensing(["~sensors.watch.transport", "~annotations.transport"])
+    assert list(built.inlets) == ["mqtt"]
+    assert built.inlets["mqtt"].transport is built.mqtt
+    assert built.inlets["mqtt"].intake.addresses == ("labels/box", "sensors/box/watch")
+
+
+def test_without_a_broker_nothing_publishes() -> None:
+    assert sensing(["broker=null", "annotations=null", "sensors=none"]) == Sensing({}, None)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["broker=null"], "transport mqtt of annotations is not configured"),
+        (["broker=null", "annotations=null"], "transport mqtt of watch is not configured"),
+        (["sensors.watch.transport=pigeon"], "transport pigeon of watch is not configured"),
+        (["+transports.mqtt={}"], "transports.mqtt is the broker's transport"),
+        (["payload_bytes=0"], "payload_bytes=0 must be at least 1"),
+    ],
+)
+def test_what_no_transport_serves_is_refused(overrides: list[str], said: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=said):
+        sensing(overrides)
