@@ -10,41 +10,27 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from fl_client.functions.runner import Functions
-from fl_client.inference.events import prediction_event
+from fl_client.node.announcements import Announcements
 from fl_client.node.metrics import Metrics
-from fl_client.node.outbox import Outbox, OutgoingMessage
+from fl_client.node.outbox import Outbox
 from fl_client.node.pipeline import Pipeline, PipelineStep, PredictedWindow
 from fl_client.node.upkeep import Upkeep
 from fl_client.sensors.intake import Intake, taken_of
 from fl_client.sensors.transports import Delivery, Take, Taken
 from fl_client.store.spool import Appended, Arrival
 from fl_common.errors import StoreError
-from fl_common.events import JSON, CloudEvent
-from fl_common.functions import FunctionEvent
-from fl_common.vocabulary import Task
 
 _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
 _IDLE_S = 0.25
 """How often models, counts and what was sent are looked after while no message comes."""
 
-
 _Read = Callable[[int], list[Arrival]]
 """Reads messages, given the time at which they came."""
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Names of a node: the source of its events, and the topics they go to."""
-
-    source: str
-    predictions: str
-    happenings: str
 
 
 class Node:
@@ -52,17 +38,15 @@ class Node:
 
     def __init__(
         self,
-        task: Task,
         pipeline: Pipeline,
         functions: Functions,
         upkeep: Upkeep,
         outbox: Outbox,
-        addresses: Addresses,
+        announcements: Announcements,
         metrics: Metrics,
     ) -> None:
-        self._task, self._pipeline = task, pipeline
-        self._functions, self._upkeep, self._outbox = functions, upkeep, outbox
-        self._addresses, self._metrics = addresses, metrics
+        self._pipeline, self._functions, self._upkeep = pipeline, functions, upkeep
+        self._outbox, self._announcements, self._metrics = outbox, announcements, metrics
         self._worker = ThreadPoolExecutor(1, "worker")
         self._turn = asyncio.Lock()
         self.ready = asyncio.Event()
@@ -137,29 +121,11 @@ class Node:
         now_ns = time.time_ns()
         latency_s, when = (now_ns - received_ns) / 1e9, datetime.fromtimestamp(now_ns / 1e9, UTC)
         for answer in done.answers:
-            event = prediction_event(
-                *(self._addresses.source, self._task, answer.prediction, answer.row),
-                *(answer.start_ns, when, latency_s),
-            )
-            self._outbox.put(OutgoingMessage(self._addresses.predictions, event, answer))
+            self._outbox.put(self._announcements.prediction(answer, when, latency_s))
             for name, happening in self._functions(answer.predicted):
                 self._metrics.happenings.labels(name).inc()
-                event = self._happened(name, happening, answer, when)
-                self._outbox.put(OutgoingMessage(self._addresses.happenings, event, None))
+                self._outbox.put(self._announcements.function(name, happening, answer, when))
             self._metrics.latency.observe(latency_s)
-
-    def _happened(
-        self, name: str, happening: FunctionEvent, answer: PredictedWindow, when: datetime
-    ) -> CloudEvent:
-        return CloudEvent(
-            id=f"{name}/{happening.kind}/{answer.start_ns}/{answer.prediction.digest[:16]}",
-            source=self._addresses.source,
-            type=f"org.jointhedots.{happening.kind}.v1",
-            time=when,
-            subject=name,
-            datacontenttype=JSON,
-            data={"function": name, "window_start_ns": answer.start_ns, **happening.data},
-        )
 
     async def _in_worker(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, call)

@@ -48,7 +48,7 @@ class NodeProcess:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         lock = _sole(box.home)
         watch = StatusServer(
-            box.http["host"], box.http["port"], box.metrics.text, self.health, self.status
+            box.http["host"], box.http["port"], box.loop.metrics.text, self.health, self.status
         )
         try:
             write_record(box.home, box.http["host"], watch.port, box.counter)
@@ -62,7 +62,7 @@ class NodeProcess:
         """The loops, until ``stop`` or until one of them fails."""
         box = self._box
         loops = [
-            box.node.run(),
+            box.loop.node.run(),
             self._tell_ready(port),
             *(self._listen(inlet) for inlet in box.sensing.inlets.values()),
             watch_ledger(box.home / LEDGER, box.counter, self._charged),
@@ -71,7 +71,7 @@ class NodeProcess:
             loops.append(supervise(box.training, self._training))
         if box.inference.updates is not None:
             box.inference.updates.start()
-        tasks = [asyncio.create_task(loop) for loop in (*loops, box.outbox.run())]
+        tasks = [asyncio.create_task(loop) for loop in (*loops, box.loop.outbox.run())]
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -79,14 +79,14 @@ class NodeProcess:
                 task.result()
         finally:
             await _ended([*tasks, stopping])
-            await box.node.close()
+            await box.loop.node.close()
             if box.inference.updates is not None:
                 box.inference.updates.close()
             _logger.info("stopped; everything that was acknowledged is kept")
 
     async def _tell_ready(self, port: int) -> None:
         box = self._box
-        await box.node.ready.wait()
+        await box.loop.node.ready.wait()
         _logger.info(
             "ready after %.2f s: site %s in %s, http port %d",
             *(time.time() - psutil.Process().create_time(), box.name, box.home, port),
@@ -95,8 +95,8 @@ class NodeProcess:
 
     async def _listen(self, inlet: Inlet) -> None:
         """Take messages once the store is taken in."""
-        await self._box.node.ready.wait()
-        await inlet.transport.run(inlet.intake.addresses, self._box.node.taker(inlet.intake))
+        await self._box.loop.node.ready.wait()
+        await inlet.transport.run(inlet.intake.addresses, self._box.loop.node.taker(inlet.intake))
 
     @contextlib.asynccontextmanager
     async def _inference(self) -> AsyncIterator[None]:
@@ -118,10 +118,10 @@ class NodeProcess:
     def health(self) -> list[str]:
         """What is wrong, as a sentence; empty where nothing is."""
         box, wrong = self._box, []
-        if not box.node.ready.is_set():
+        if not box.loop.node.ready.is_set():
             wrong.append("starting: messages in the store are taken in")
-        if box.node.trouble is not None:
-            wrong.append(box.node.trouble)
+        if box.loop.node.trouble is not None:
+            wrong.append(box.loop.node.trouble)
         states = [inlet.transport.state() for inlet in box.sensing.inlets.values()]
         wrong += [state.fault for state in states if not state.up]
         engine = box.inference.engine.status()
@@ -132,8 +132,8 @@ class NodeProcess:
     def status(self) -> Mapping[str, Any]:
         """Everything that ``fl-client status`` shows, as JSON values."""
         box = self._box
-        engine, windows = box.inference.engine.status(), box.upkeep.windows
-        updates = box.inference.updates
+        upkeep, outbox, updates = box.loop.upkeep, box.loop.outbox, box.inference.updates
+        engine, windows = box.inference.engine.status(), upkeep.windows
         transports = {name: _state(inlet) for name, inlet in box.sensing.inlets.items()}
         return {
             "running": True,
@@ -145,14 +145,14 @@ class NodeProcess:
             "wrong": self.health(),
             "broker": transports.get(MQTT),
             "transports": transports,
-            "readings": {"total": box.upkeep.readings, "per_s": box.upkeep.readings_per_s},
-            "messages": counts_of(box.upkeep.spool),
+            "readings": {"total": upkeep.readings, "per_s": upkeep.readings_per_s},
+            "messages": counts_of(upkeep.spool),
             "windows": {"kept": windows.kept, "labelled": windows.labelled},
-            "predictions": box.upkeep.predictions,
+            "predictions": upkeep.predictions,
             "accuracy": {"agreeing": windows.agreeing, "judged": windows.judged},
-            "latest_prediction": _latest(box.upkeep.latest),
-            "events_waiting": len(box.outbox),
-            "events_unpublished": box.outbox.unpublished,
+            "latest_prediction": _latest(upkeep.latest),
+            "events_waiting": len(outbox),
+            "events_unpublished": outbox.unpublished,
             "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
             "components": updates.follower.status() if updates else None,
             "functions": {
@@ -164,7 +164,7 @@ class NodeProcess:
         }
 
     def _charged(self, budget: Budget) -> None:
-        self._budget, metrics = budget, self._box.metrics
+        self._budget, metrics = budget, self._box.loop.metrics
         if "rounds" in budget:
             metrics.rounds.inc(budget["rounds"] - self._rounds)
             self._rounds = budget["rounds"]
@@ -176,9 +176,9 @@ class NodeProcess:
                 metrics.spent.labels(unit).set(spent)
 
     def _training(self, running: bool) -> None:
-        self._box.metrics.training.set(running)
+        self._box.loop.metrics.training.set(running)
         if running:
-            self._box.metrics.restarts.inc()
+            self._box.loop.metrics.restarts.inc()
 
 
 def _state(inlet: Inlet) -> dict[str, Any]:

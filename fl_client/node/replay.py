@@ -61,7 +61,7 @@ def _play(box: NodeAssembly, recording: RecordedReadings, out: TextIO | None) ->
         *(TextColumn("{task.fields[readings]:,} readings"), BarColumn()),
         *(TaskProgressColumn(), TimeRemainingColumn()),
     )
-    box.upkeep.begin()
+    box.loop.upkeep.begin()
     with bar:
         line = bar.add_task("", total=recording.size, readings=0)
         for piece in recording.pieces():
@@ -69,7 +69,7 @@ def _play(box: NodeAssembly, recording: RecordedReadings, out: TextIO | None) ->
             sent = _step(box, arrivals, sent, piece.now_ns, played, out)
             played.readings += piece.rows
             bar.update(line, completed=piece.bytes_read, readings=played.readings)
-        while sent or box.pipeline.behind:
+        while sent or box.loop.pipeline.behind:
             sent = _step(box, [], sent, 0, played, out)
     played.seconds = time.monotonic() - began
     return played
@@ -84,7 +84,7 @@ def _step(
     out: TextIO | None,
 ) -> list[PredictedWindow]:
     """One call of the pipeline; what it answered."""
-    done = box.pipeline.advance(arrivals, sent, now_ns)
+    done = box.loop.pipeline.advance(arrivals, sent, now_ns)
     played.windows += done.windows
     for answer in done.answers:
         predicted = answer.predicted
@@ -115,7 +115,7 @@ def _copy_model(site: Path, home: Path) -> None:
 
 
 def _table(box: NodeAssembly, played: _Played) -> Table:
-    spool, windows = box.pipeline.counts()
+    spool, windows = box.loop.pipeline.counts()
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     speed = played.readings / max(played.seconds, 1e-9)

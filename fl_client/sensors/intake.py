@@ -13,7 +13,7 @@ from fl_client.sensors.decoders.senml_pack import InvalidSenml, parsed_json
 from fl_client.sensors.sensor import Sensor
 from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.spool import Appended, Arrival
-from fl_common.errors import InvalidConfiguration
+from fl_common.configuration import require, whole
 
 _LOG = logging.getLogger(__name__)
 _SHORT = 256
@@ -75,10 +75,7 @@ class Intake:
         matches: Callable[[str, str], bool],
         payload_bytes: int,
     ) -> None:
-        if payload_bytes < 1:
-            raise InvalidConfiguration(
-                f"payload_bytes={payload_bytes}", "must be at least 1", "Set it to such a value"
-            )
+        require("payload_bytes", payload_bytes, whole(1))
         self._sources, self._matches = tuple(sources), matches
         self._payload_bytes = payload_bytes
         self._told = set[tuple[str, str]]()

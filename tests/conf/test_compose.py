@@ -16,7 +16,7 @@ OPTIONS = sorted(
 )
 
 
-OF_A_NODE = ("functions", "sensors")
+OF_A_NODE = ("functions", "sensors", "transports")
 """Groups of ``node.yaml``; the others are those of ``config.yaml``."""
 
 

@@ -5,18 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fl_client.home import TRAINING
 from fl_client.node.assembly.inference import Inference, build_inference
+from fl_client.node.assembly.loop import Loop, build_loop
 from fl_client.node.assembly.sensing import Sensing, build_declared, build_sensing
 from fl_client.node.assembly.storage import path_opener
-from fl_client.node.federation_metrics import FederationMetrics
-from fl_client.node.loop import Addresses, Node
-from fl_client.node.metrics import Metrics
-from fl_client.node.outbox import Outbox
 from fl_client.node.pipeline import Pipeline
 from fl_client.node.training_process import Training
-from fl_client.node.transport_metrics import TransportMetrics
-from fl_client.node.upkeep import Upkeep
 from fl_common.build import build
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
@@ -32,11 +26,7 @@ class NodeAssembly:
     task: Task
     sensing: Sensing
     inference: Inference
-    pipeline: Pipeline
-    node: Node
-    upkeep: Upkeep
-    outbox: Outbox
-    metrics: Metrics
+    loop: Loop
     training: Training
     http: Mapping[str, Any]
     serving: Mapping[str, Any]
@@ -56,15 +46,9 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     sensing = build_sensing(config, declared) if connected else Sensing({}, None)
     _check_any(sensing, connected)
     inference = build_inference(config, task, slicing)
-    engine, updates = inference.engine, inference.updates
-    metrics = Metrics(updates.follower if updates else None)
-    metrics.registry.register(FederationMetrics(home / TRAINING))
-    metrics.registry.register(TransportMetrics(sensing))
-    pipeline = Pipeline(path_opener(config, task, slicing, declared.sensors, engine, updates))
-    retention = build(config["retention"])
-    upkeep = Upkeep(pipeline, engine, inference.functions, retention, metrics)
-    outbox = Outbox(config["events"]["waiting"], metrics, sensing.mqtt)
-    node = Node(task, pipeline, inference.functions, upkeep, outbox, _addresses(config), metrics)
+    pipeline = Pipeline(
+        path_opener(config, task, slicing, declared.sensors, inference.engine, inference.updates)
+    )
     counter = config["federation"]["ledger_counter"]
     return NodeAssembly(
         name=config["name"],
@@ -72,22 +56,12 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
         task=task,
         sensing=sensing,
         inference=inference,
-        pipeline=pipeline,
-        node=node,
-        upkeep=upkeep,
-        outbox=outbox,
-        metrics=metrics,
+        loop=build_loop(config, task, sensing, inference, pipeline),
         training=build(config["training"]),
         http=config["http"],
         serving=config["serving"],
         counter=Path(counter) if counter else None,
     )
-
-
-def _addresses(config: Config) -> Addresses:
-    events = config["events"]
-    source = f"urn:jointhedots:site:{config['name']}"
-    return Addresses(source, events["predictions"], events["happenings"])
 
 
 def _check_any(sensing: Sensing, connected: bool) -> None:

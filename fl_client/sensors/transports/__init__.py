@@ -8,7 +8,9 @@ and not handed over is bounded: it holds senders back, or refuses them, and drop
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+_T = TypeVar("_T")
 
 
 class Delivery(NamedTuple):
@@ -33,13 +35,13 @@ Take = Callable[[Sequence[Delivery]], Awaitable[Taken]]
 """Makes a batch durable before it returns. StoreError: nothing of it was kept."""
 
 
-async def taken(take: Take, batch: Sequence[Delivery]) -> Taken:
-    """``take(batch)``, to its end also where this is cancelled: a commit is not left half-way."""
-    taking = asyncio.ensure_future(take(batch))
+async def finished(work: Awaitable[_T]) -> _T:
+    """The result of ``work``, which goes to its end also where this is cancelled: a commit does."""
+    working = asyncio.ensure_future(work)
     try:
-        return await asyncio.shield(taking)
+        return await asyncio.shield(working)
     finally:
-        await asyncio.gather(taking, return_exceptions=True)
+        await asyncio.gather(working, return_exceptions=True)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, topic_matches_sub
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from fl_client.sensors.transports import Take, TransportState, taken
+from fl_client.sensors.transports import Take, TransportState, finished
 from fl_client.sensors.transports.mqtt.broker import Broker
 from fl_client.sensors.transports.mqtt.filters import check_filter
 from fl_client.sensors.transports.mqtt.inbox import Inbox
@@ -258,7 +258,7 @@ async def _pump(inbox: Inbox, take: Take) -> None:
     """Take what has arrived, acknowledge it, and again: one group commit after the other."""
     while True:
         batch = await inbox.next()
-        await taken(take, batch.deliveries)
+        await finished(take(batch.deliveries))
         inbox.acknowledge(batch)
 
 

@@ -29,11 +29,11 @@ def test_without_a_broker_nothing_publishes() -> None:
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["broker=null"], "transport mqtt of annotations is not configured"),
-        (["broker=null", "annotations=null"], "transport mqtt of watch is not configured"),
-        (["sensors.watch.transport=pigeon"], "transport pigeon of watch is not configured"),
-        (["+transports.mqtt={}"], "transports.mqtt is the broker's transport"),
-        (["payload_bytes=0"], "payload_bytes=0 must be at least 1"),
+        (["broker=null"], "transport mqtt of annotations: is not configured"),
+        (["broker=null", "annotations=null"], "transport mqtt of watch: is not configured"),
+        (["sensors.watch.transport=pigeon"], "transport pigeon of watch: is not configured"),
+        (["+transports.mqtt={}"], "transports.mqtt: is the broker's transport"),
+        (["payload_bytes=0"], "payload_bytes=0: must be a whole number from 1"),
     ],
 )
 def test_what_no_transport_serves_is_refused(overrides: list[str], said: str) -> None:

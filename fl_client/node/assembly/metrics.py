@@ -1,0 +1,19 @@
+"""What a node measures, and the parts that are asked when their figures are read."""
+
+from pathlib import Path
+
+from fl_client.home import TRAINING
+from fl_client.node.assembly.inference import Inference
+from fl_client.node.assembly.sensing import Sensing
+from fl_client.node.federation_metrics import FederationMetrics
+from fl_client.node.metrics import Metrics
+from fl_client.node.transport_metrics import TransportMetrics
+from fl_common.configuration import Config
+
+
+def build_metrics(config: Config, sensing: Sensing, inference: Inference) -> Metrics:
+    """The metrics of the node, of its transports, and of its part in federations."""
+    metrics = Metrics(inference.updates.follower if inference.updates else None)
+    metrics.registry.register(FederationMetrics(Path(config["home"]) / TRAINING))
+    metrics.registry.register(TransportMetrics(sensing))
+    return metrics
