@@ -11,7 +11,7 @@ from statistics import median
 
 import pytest
 
-from tests.support.rooms import ALLOWED, climbing, unplaced
+from tests.support.rooms import ALLOWED, climbing, modules_known_in, unplaced
 from tests.support.sources import PACKAGES, ROOT, Source, sources
 
 MAY_IMPORT = {
@@ -182,14 +182,8 @@ def test_what_goes_to_a_site_has_nothing_that_signs_components(package: str) -> 
 
 
 def test_no_module_of_the_node_knows_all_the_others() -> None:
-    """Whatever builds a node is cut by what it builds."""
-    modules = {source.module for source in OWN}
-    known = {
-        source.path: len({n if n in modules else n.rpartition(".")[0] for n in source.imports
-                          if top(n) in PACKAGES})
-        for source in OWN if source.path.startswith("fl_client/node/")
-    }  # fmt: skip
-    assert {path: count for path, count in known.items() if count > MOST_MODULES_OF_OURS} == {}
+    known = modules_known_in("fl_client.node")
+    assert {name: count for name, count in known.items() if count > MOST_MODULES_OF_OURS} == {}
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
@@ -245,9 +239,7 @@ def test_every_import_is_declared(folders: tuple[str, ...], extras: tuple[str, .
 
 def test_a_box_that_senses_and_infers_imports_what_is_installed_without_an_extra() -> None:
     files = [source for source in OWN if of_the_box(source)]
-    assert {"fl_client/node/assembly/node.py", "fl_client/ledger/show.py"} <= {
-        s.path for s in files
-    }
+    assert {"fl_client/node/process.py", "fl_client/ledger/show.py"} <= {s.path for s in files}
     late = {"opacus"}  # the accountant PRV asks for it, and says which extra brings it
     assert set(undeclared(files, BOX)) == late
 

@@ -106,3 +106,13 @@ def in_words(package: str) -> str:
     """The tiers of a package as ``docs/explanation/architecture.md`` writes them."""
     tiers = ((room or "base" for room in tier if room != "__main__") for tier in ROOMS[package])
     return "; ".join(words for tier in tiers if (words := ", ".join(tier)))
+
+
+def modules_known_in(room: str) -> dict[str, int]:
+    """How many modules of ours each module of ``room`` imports."""
+    modules = {source.module for source in sources(*PACKAGES)}
+    return {
+        source.module: len({n if n in modules else n.rpartition(".")[0] for n in source.imports
+                            if n.partition(".")[0] in PACKAGES})
+        for source in sources(*PACKAGES) if source.module.startswith(f"{room}.")
+    }  # fmt: skip

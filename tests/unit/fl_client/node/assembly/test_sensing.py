@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import pytest
-from fl_client.node.configuration import read_config
 
+from fl_client.configuration import read_config
 from fl_client.node.assembly.sensing import Sensing, build_declared, build_sensing
 from fl_common.errors import InvalidConfiguration
 from models.tasks import wearables
