@@ -41,8 +41,8 @@ class Sensor:
     """One stream of readings: the messages that come to ``topic``, its transport's address.
 
     Raises:
-        InvalidConfiguration: a channel that the task does not have or that stands twice, a unit that
-            can't be converted, or a decoder that is none.
+        InvalidConfiguration: a channel that the task does not have or that stands twice, a unit
+            that can't be converted, or a decoder that is none.
     """
 
     def __init__(

@@ -40,6 +40,17 @@ DECODER = ExtensionKind(
     "sensors",
     {"decode": ("payload", "fields", "received_ns")},
 )
+TRANSPORT = ExtensionKind(
+    "transport",
+    "fl_client.sensors.transports.Transport",
+    "transports",
+    {
+        "check": ("name", "address"),
+        "matches": ("declared", "address"),
+        "run": ("addresses", "take"),
+        "state": (),
+    },
+)
 AGGREGATOR = ExtensionKind(
     "aggregator", "fl_server.aggregation.Aggregator", "strategy", {"start": ("parameters",)}
 )
@@ -60,7 +71,7 @@ FUNCTION = ExtensionKind(
     "function", "fl_common.functions.Function", "functions", {"__call__": ("predicted",)}
 )
 
-KINDS = (NET, DECODER, AGGREGATOR, OPTIMISER, WORLD, FUNCTION, GATE)
+KINDS = (NET, DECODER, TRANSPORT, AGGREGATOR, OPTIMISER, WORLD, FUNCTION, GATE)
 """Every kind."""
 
 

@@ -12,6 +12,7 @@ from fl_client.windows import Slicing
 from fl_client.windows.split import split_of
 from fl_common.build import build
 from fl_common.configuration import Config
+from fl_common.plugins.kinds import FUNCTION
 from fl_common.vocabulary import Task
 
 
@@ -35,7 +36,7 @@ def build_inference(config: Config, task: Task, slicing: Slicing) -> Inference:
     engine = Engine(slot, task, values["threads"], values["largest_batch"])
     split = split_of(task, slicing, build(config["held_out"]))
     functions = Functions(
-        {name: build(node) for name, node in config["functions"].items()},
+        {name: build(node, FUNCTION) for name, node in config["functions"].items()},
         config["failures_allowed"],
     )
     box = NodeContext(config["name"], home, task, slot, values, functions, split.held_out_day)

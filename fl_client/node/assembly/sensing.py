@@ -13,6 +13,7 @@ from fl_client.windows import Source
 from fl_common.build import build
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.kinds import TRANSPORT
 from fl_common.vocabulary import Task
 
 MQTT = "mqtt"
@@ -83,7 +84,7 @@ def build_sensing(config: Config, declared: Declared) -> Sensing:
         if name == MQTT:
             rule, remedy = "is the broker's transport", "Set broker, and name this one otherwise"
             raise InvalidConfiguration(f"transports.{name}", rule, remedy)
-        transports[name] = build(node)
+        transports[name] = build(node, TRANSPORT)
     for name, sources in declared.messages.items():
         _check(name, sources, transports)
     inlets = {

@@ -15,6 +15,7 @@ from fl_common.plugins.kinds import (
     GATE,
     KINDS,
     OPTIMISER,
+    TRANSPORT,
     WORLD,
     ExtensionKind,
     check_extension,
@@ -41,7 +42,7 @@ def test_the_protocol_of_a_kind_exists_and_its_group_too(kind: ExtensionKind) ->
 
 
 @pytest.mark.parametrize(
-    "kind", [DECODER, AGGREGATOR, OPTIMISER, WORLD, FUNCTION], ids=lambda kind: kind.name
+    "kind", [DECODER, TRANSPORT, AGGREGATOR, OPTIMISER, WORLD, FUNCTION], ids=lambda kind: kind.name
 )
 def test_the_table_says_what_the_protocol_says(kind: ExtensionKind) -> None:
     module, _, name = kind.protocol.rpartition(".")
