@@ -182,8 +182,7 @@ def test_what_goes_to_a_site_has_nothing_that_signs_components(package: str) -> 
 
 
 def test_no_module_of_the_node_knows_all_the_others() -> None:
-    known = modules_known_in("fl_client.node")
-    assert {name: count for name, count in known.items() if count > MOST_MODULES_OF_OURS} == {}
+    assert max(modules_known_in("fl_client.node").values()) <= MOST_MODULES_OF_OURS
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
