@@ -23,6 +23,7 @@ os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 from fl_common.command_line import Parser, end
 from fl_common.configuration import Config
 from fl_common.errors import JoinTheDotsError
+from fl_common.programs import check_not_hidden
 from fl_common.requirements import SERVER, check_installed
 
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-server``; exits with 0, 1 (failed) or 2 (bad input)."""
     options = _parser().parsed(arguments)
     try:
+        check_not_hidden("fl-server", "fl_server")
         check_installed("fl-server", "server", SERVER)
         from fl_server.cloud.build import read_config
 

@@ -15,8 +15,9 @@ python -m simulate plugins                                    what other package
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +37,7 @@ from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from fl_common.plugins.search_path import use_plugins  # noqa: E402
+from fl_common.programs import check_not_hidden  # noqa: E402
 from simulate.composition import kept_values  # noqa: E402
 from simulate.home import Home, Origin  # noqa: E402
 from simulate.requirements import check_run, check_world, is_live  # noqa: E402
@@ -113,19 +115,28 @@ _COMMANDS: Mapping[str, Callable[[], None]] = {
     "play": _play,
     "plugins": _plugins,
 }
-"""What a first word on the command line selects."""
+"""What one word on the command line selects."""
+_WITH_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--info", "-i", "--experimental-rerun"),
+    *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
+)
+"""Hydra's options that take the next word."""
 
 
 def main() -> None:
     """The console script ``fl-simulate``; exits with 0, 1 (failed), 2 (bad input) or 130."""
     OmegaConf.register_new_resolver("first", _first, replace=True)
-    use_plugins()
     with _one_line_errors():
-        if sys.argv[1:] and sys.argv[1] in _COMMANDS:
-            _COMMANDS[sys.argv.pop(1)]()
-            return
-        sys.argv = _with_resumed_overrides(sys.argv)
-        _job()
+        check_not_hidden("fl-simulate", "simulate")
+        use_plugins()
+        options, overrides = _sorted_words(sys.argv[1:])
+        if command := next((word for word in overrides if word in _COMMANDS), None):
+            overrides.remove(command)
+            run = _COMMANDS[command]
+        else:
+            run, overrides = _job, _with_resumed_overrides(overrides)
+        sys.argv[1:] = [*options, *overrides]
+        run()
 
 
 @contextmanager
@@ -173,13 +184,29 @@ def _first(*candidates: object) -> object:
     return next(candidate for candidate in candidates if candidate is not None)
 
 
-def _with_resumed_overrides(arguments: list[str]) -> list[str]:
+def _sorted_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Options with their values, and all other words, each in order.
+
+    Hydra's parser takes overrides in one place alone; here they may stand around the options.
+    """
+    options, others, rest = list[str](), list[str](), iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            others.append(word)
+            continue
+        options.append(word)
+        if word in _WITH_VALUE:
+            options.extend(islice(rest, 1))
+    return options, others
+
+
+def _with_resumed_overrides(overrides: list[str]) -> list[str]:
     """With ``resume=FOLDER``, the overrides of that run stand before those given now."""
-    folders = [a.partition("=")[2] for a in arguments if a.startswith("resume=")]
+    folders = [a.partition("=")[2] for a in overrides if a.startswith("resume=")]
     if not folders or folders[-1] in ("", "null"):
-        return arguments
+        return overrides
     kept = Home(Path(folders[-1])).read_record().origin.overrides
-    return [arguments[0], *kept, *arguments[1:], "hydra.output_subdir=null"]
+    return [*kept, *overrides, "hydra.output_subdir=null"]
 
 
 def _configuration_error(error: Exception) -> str:

@@ -1,8 +1,10 @@
 """The packages that a run will need, as its configuration says; asked before anything is built."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from fl_common.configuration import Config
+from fl_common.programs import check_folder
 from fl_common.requirements import SERVER, TRAIN, check_installed
 
 REPORT = "plotly"
@@ -25,14 +27,16 @@ def check_run(what: str, config: Config, *, reports: bool) -> None:
     nothing and needs its data alone.
 
     Raises:
-        InvalidConfiguration: all that is missing.
+        InvalidConfiguration: all that is missing; or Ray would find other packages than ours.
     """
     engine = config["engine"]
     if is_live(config) and engine["model"] is not None:
         return check_world(what, config)
     named = {*TRAIN, *SERVER, *_of_world(config), NETS.get(config["net"]["_target_"])}
     named |= {REPORT} if reports else set()
-    named |= {ENGINES.get(engine.get("_target_"))}
+    named |= {needed := ENGINES.get(engine.get("_target_"))}
+    if needed == "ray":
+        check_folder("engine=ray", Path.cwd())
     return check_installed(what, "simulation", filter(None, named))
 
 

@@ -1,16 +1,14 @@
 """The layout's rules, read from the source: who imports what, how long things are, what is said."""
 
 import re
-import sys
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from graphlib import TopologicalSorter
-from importlib.metadata import packages_distributions
 from statistics import median
 
 import pytest
 
+from tests.support.declared import third_party, top
 from tests.support.rooms import ALLOWED, climbing, modules_known_in, unplaced
 from tests.support.sources import PACKAGES, ROOT, Source, sources
 
@@ -64,19 +62,8 @@ ONLY_IN = {
 }
 """Libraries that are kept behind few files, so that a new version of one touches these alone."""
 
-NOT_IMPORTED = {
-    "mkdocs": "a command",
-    "mkdocs-material": "MkDocs loads it",
-    "mkdocstrings": "MkDocs loads it",
-    "pre-commit": "a command",
-    "onnxscript": "torch.onnx imports it",
-    "pytest-timeout": "pytest loads it",
-    "pytest-xdist": "pytest loads it",
-    "ruff": "a command",
-    "mypy": "a command",
-    "seglearn": "only its data file is read",
-}
-"""Declared without an import of ours, and why."""
+STARTS_PYTHON = ("fl_common/programs.py", "fl_server/cloud/serving.py")
+"""Files that may name the interpreter: own_program, and where Flower's own programs lie."""
 
 SIGNING = {"fl_server", "securesystemslib", "tuf"}
 VERIFYING = ("tuf.ngclient", "tuf.api.exceptions", "tuf.api.metadata.TargetFile")
@@ -90,35 +77,6 @@ MOST_LINES_OF_THE_MEDIAN_FUNCTION = 10
 
 OWN = sources(*PACKAGES)
 EVERYTHING = sources(*PACKAGES, "benchmarks", "docs", "tests")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-
-
-def top(name: str) -> str:
-    return name.partition(".")[0]
-
-
-def third_party(files: Iterable[Source]) -> set[str]:
-    """Top-level names that the files import and that are neither ours nor Python's."""
-    names = {top(name) for source in files for name in source.imports}
-    return names - set(sys.stdlib_module_names) - {*PACKAGES, "benchmarks", "docs", "tests"}
-
-
-def distributions(requirements: Iterable[str]) -> set[str]:
-    """Names of the required distributions, written as package indexes compare them."""
-    return {canonical(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
-
-
-def canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-OURS = canonical(PROJECT["name"])
-BOX = distributions(PROJECT["dependencies"])
-"""What ``pip install`` of the project without an extra brings."""
-EXTRAS = {
-    name: distributions(some) - {OURS} for name, some in PROJECT["optional-dependencies"].items()
-}
-DECLARED = BOX.union(*EXTRAS.values())
 
 
 def test_the_source_was_found() -> None:
@@ -196,65 +154,13 @@ def test_a_library_is_kept_behind_few_files(library: str) -> None:
     assert wrong == []
 
 
-TRAINING = ("app.py", "build.py", "federation/*", "release/*", "site/*", "training/*")
-"""Of fl_client: what a box does without that only senses and infers."""
-_WIRE = ("fl_common/wire/*",)
-_BOX_MODELS = ("models/__init__.py", "models/golden.py", "models/lineage.py", "models/tasks.py")
-
-
-def of_the_box(source: Source) -> bool:
-    """Whether a file may need nothing but what an install without an extra brings."""
-    if source.package == "models":
-        return source.path in _BOX_MODELS
-    without = (*(f"fl_client/{pattern}" for pattern in TRAINING), *_WIRE)
-    return source.package in ("fl_client", "fl_common") and not any(
-        fnmatch(source.path, pattern) for pattern in without
+def test_children_of_ours_start_by_one_function_that_leaves_the_current_folder_out() -> None:
+    named = [source.path for source in OWN if "sys.executable" in source.text]
+    assert named == list(STARTS_PYTHON)
+    text = (ROOT / STARTS_PYTHON[1]).read_text("utf-8")
+    assert text.count("sys.executable") == text.count(
+        'sys.executable).with_name("flower-superlink")'
     )
-
-
-def undeclared(files: Iterable[Source], declared: set[str]) -> list[str]:
-    """Names that the files import, of no distribution in ``declared``."""
-    installed = packages_distributions()
-    return [
-        name
-        for name in sorted(third_party(files))
-        if not {canonical(found) for found in installed.get(name, [])} & declared
-    ]
-
-
-@pytest.mark.parametrize(
-    ("folders", "extras"),
-    [
-        (("fl_client", "fl_common", "models/nets"), ("train",)),
-        (("fl_server", "fl_common", "models"), ("server",)),
-        (("simulate",), ("train", "server", "simulation")),
-        (("tests",), ("train", "server", "simulation", "dev")),
-    ],
-)
-def test_every_import_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
-    declared = BOX.union(*(EXTRAS[extra] for extra in extras))
-    assert undeclared(sources(*folders), declared) == []
-
-
-def test_a_box_that_senses_and_infers_imports_what_is_installed_without_an_extra() -> None:
-    files = [source for source in OWN if of_the_box(source)]
-    assert {"fl_client/node/process.py", "fl_client/ledger/show.py"} <= {s.path for s in files}
-    late = {"opacus"}  # the accountant PRV asks for it, and says which extra brings it
-    assert set(undeclared(files, BOX)) == late
-
-
-def test_every_declared_package_has_a_user() -> None:
-    installed = packages_distributions()
-    files = (source for source in EVERYTHING if source.package != "docs")
-    used = {canonical(found) for name in third_party(files) for found in installed.get(name, [])}
-    assert DECLARED - used == set(NOT_IMPORTED)
-
-
-def test_every_declared_package_is_pinned_by_name_and_version_alone() -> None:
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    pins = [line for line in lines if not line.startswith("#")]
-    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
-    assert DECLARED - distributions(pins) == set()
 
 
 def test_files_are_short() -> None:

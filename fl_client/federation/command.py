@@ -4,7 +4,6 @@ import argparse
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.programs import own_program
 from fl_common.requirements import TRAIN, check_installed
 
 _QUIET = ("httpx", "httpcore")
@@ -53,7 +53,7 @@ def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Co
         return config
     check_installed(f"federation.server={config['federation']['server']}", "train", TRAIN)
     given = ["--config", str(file.absolute())] if file else []
-    command = [sys.executable, "-m", "fl_client", "join", *given, *overrides]
+    command = own_program("fl_client", "join", *given, *overrides)
     return {**config, "training": {**training, "command": command}}
 
 

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from fl_common.programs import own_program
 
 Budget = Mapping[str, Any]
 """The block with least left (``block``, ``epsilon_spent``, ``epsilon_left``, ``unit``, and what is
@@ -56,8 +57,8 @@ async def watch_ledger(path: Path, counter: Path | None, changed: Callable[[Budg
 
 async def _read(path: Path, counter: Path | None) -> Budget:
     reader = await asyncio.create_subprocess_exec(
-        *("nice", "-n", "10", sys.executable, "-m", "fl_client"),
-        *("ledger", "--json", "--path", str(path)),
+        *("nice", "-n", "10"),
+        *own_program("fl_client", "ledger", "--json", "--path", str(path)),
         *(("--counter", str(counter)) if counter else ()),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

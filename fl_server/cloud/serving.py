@@ -17,6 +17,7 @@ from typing import Self
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import OWNER_ONLY, write_whole
+from fl_common.programs import own_program
 from fl_server.cloud.build import build_restarting, check_addresses, home_of
 from fl_server.cloud.certificates import Pair, make_authority, make_server
 from fl_server.cloud.children import Child, RestartPolicy, check_refusals
@@ -161,7 +162,7 @@ def serve(config: Config, arguments: Sequence[str]) -> None:
     with _sole(home):
         with PublicEndpoint(_settings(config, home), stop) as front:
             if config["run"] is not None and not stop.is_set():
-                runner = [sys.executable, "-m", "fl_server", "carry-out", *arguments]
+                runner = own_program("fl_server", "carry-out", *arguments)
                 front.keep("runner", runner, once=True)
             _logger.info("ready: sites reach %s", config["listen"])
             while not stop.wait(_TICK_S):

@@ -15,12 +15,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.programs import check_not_hidden
 from fl_common.requirements import SERVER, check_installed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-repo``; exits with 0, 1 (failed, or not trusted) or 2 (bad input)."""
     try:
+        check_not_hidden("fl-repo", "fl_server.repository")
         check_installed("fl-repo", "server", SERVER)
         options = _parser().parse_args(arguments)
         options.run(options)

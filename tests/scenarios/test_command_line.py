@@ -140,7 +140,7 @@ def test_a_killed_run_resumes_and_ends_as_the_whole_one(tmp_path: Path) -> None:
 
 def test_a_sweep_runs_every_combination(tmp_path: Path) -> None:
     command = [
-        sys.executable, "-m", "simulate", "--multirun", *QUICK, "privacy.epsilon=4,8", "seed=0,1",
+        sys.executable, "-m", "simulate", *QUICK, "privacy.epsilon=4,8", "--multirun", "seed=0,1",
         f"hydra.sweep.dir={tmp_path}",
     ]  # fmt: skip
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -3,7 +3,6 @@
 import json
 import logging
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from fl_client.federation.link import PollingIntervals
 from fl_common.components.description import Component
 from fl_common.configuration import above, require_fields, whole
 from fl_common.errors import RunFailed
+from fl_common.programs import own_program
 from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import LOOPBACK, CloudHome
@@ -135,7 +135,7 @@ def _deployed(fleet: SimulatedFleet, engine: DeploymentEngine) -> Iterator[_Depl
             server = f"localhost:{front_port}"
             file = _describe(fleet, engine, home, repository.folder, position, server)
             front.superlink.enroll(make_site_key(file.with_name("site.key")))
-            command = [sys.executable, "-m", "simulate.engines.deployment.site", str(file)]
+            command = own_program("simulate.engines.deployment.site", str(file))
             front.keep(f"site-{position:03d}", command)
             sites.append(file.parent)
         yield _Deployment(front, sites, engine)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from fl_client.home import MODEL, RECORD, SLOTS
 from fl_client.inference.slots import ModelSlot
 from fl_client.node.status import read_status
 from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.programs import own_program
 from fl_common.vocabulary import Task
 from fl_server.cloud.children import end, start
 
@@ -146,8 +146,7 @@ class Processes:
 
     def start_node(self, name: str, config: Path) -> None:
         """Start ``fl-client run`` of a configuration."""
-        command = [sys.executable, "-m", "fl_client", "run", "--config", str(config)]
-        self._start(name, command)
+        self._start(name, own_program("fl_client", "run", "--config", str(config)))
 
     async def node_ready(self, home: Path, given_up: Callable[[], bool]) -> bool:
         """Until the node is connected and serves its model; False where it was given up before.

@@ -15,8 +15,8 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.requirements import SERVER, TRAIN
 from simulate.requirements import NETS, REPORT, WORLDS, check_run, check_world
 from tests.support.absent import environment_without
+from tests.support.declared import BOX, EXTRAS, canonical
 from tests.support.sources import ROOT
-from tests.test_architecture import BOX, EXTRAS, canonical
 
 
 def config(*overrides: str) -> dict[str, object]:
