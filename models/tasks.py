@@ -90,6 +90,13 @@ def declared(
 ) -> Task:
     """A task of one's own, as a box's configuration spells it out: the fields of ``Task``."""
     return Task(
-        *(name, tuple(channels), tuple(units), rate_hz, tuple(window_shape), tuple(labels)),
-        *(tuple(center), tuple(scale), windows_per_reading),
+        name=name,
+        channels=tuple(channels),
+        units=tuple(units),
+        rate_hz=rate_hz,
+        window_shape=tuple(window_shape),
+        labels=tuple(labels),
+        center=tuple(center),
+        scale=tuple(scale),
+        windows_per_reading=windows_per_reading,
     )

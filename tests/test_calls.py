@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.calls import renames_and_syncs
+from tests.support.calls import packed, renames_and_syncs
 from tests.support.sources import PACKAGES, sources
 
 RENAMES_OR_SYNCS = {
@@ -30,3 +30,13 @@ def test_files_are_written_whole_in_one_place() -> None:
 )
 def test_a_rename_is_told_from_the_replacement_of_text(text: str, names: set[str]) -> None:
     assert renames_and_syncs(text) == names
+
+
+def test_no_call_packs_arguments_into_one() -> None:
+    found = {s.path: packed(s.text) for s in sources(*PACKAGES, "benchmarks", "tests")}
+    assert {path: arguments for path, arguments in found.items() if arguments} == {}
+
+
+def test_a_packed_argument_is_told_from_one_that_is_given_on() -> None:
+    assert packed("Box(*(a, b), *[c], e)") == ["*(a, b)", "*[c]"]
+    assert packed("run(*command, *(more if any else ()), *shape[1:])") == []

@@ -165,8 +165,13 @@ def measure(kind: str, rounds: int) -> tuple[list[float], int]:
         make_own(home, LOOPBACK, 1.0)
         listen, superlink = free_port(), free_port()
         settings = ServerSettings(
-            *(home, f"{LOOPBACK[1]}:{listen}", superlink, home.public),
-            *(1 << 30, RestartPolicy(1.0, 10.0), home.components),
+            home=home,
+            listen=f"{LOOPBACK[1]}:{listen}",
+            superlink_port=superlink,
+            public=home.public,
+            largest_message_bytes=1 << 30,
+            restarting=RestartPolicy(1.0, 10.0),
+            components=home.components,
         )
         front = stack.enter_context(PublicEndpoint(settings, threading.Event()))
         sites = (

@@ -149,7 +149,10 @@ class Rollout:
         back = self._record.wanted
         _log.error(
             "%s %s is rolled back to %s (%s) and not tried again until it is promoted again",
-            *(self._what, version.name, back.name if back else "none", reason),
+            self._what,
+            version.name,
+            back.name if back else "none",
+            reason,
         )
         self._put()
 

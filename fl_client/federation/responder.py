@@ -47,7 +47,8 @@ class Responder:
         if (kept := self._kept.find(question)) is not None:
             _logger.info(
                 "run %s, round %d: asked again; answered as before, not trained or charged again",
-                *(question.run, question.round),
+                question.run,
+                question.round,
             )
             return Message(kept, reply_to=message)
         reply = self._asked(message)

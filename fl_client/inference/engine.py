@@ -180,7 +180,10 @@ class Engine:
                 "model %s has no finite answer to %d windows (values from %.4g to %.4g), and there"
                 " is no other model that has. Check the sensors' units and ranges; if they are"
                 " right, publish another model. Said once per model",
-                *(failing.digest[:12], len(values_M), values_M.min(), values_M.max()),
+                failing.digest[:12],
+                len(values_M),
+                values_M.min(),
+                values_M.max(),
             )
 
     def _serve(self, loaded: _Loaded) -> None:

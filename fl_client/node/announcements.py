@@ -25,8 +25,13 @@ class Announcements:
     ) -> OutgoingMessage:
         """The event of a prediction."""
         event = prediction_event(
-            *(self.source, self.task, answer.prediction, answer.row),
-            *(answer.start_ns, when, latency_s),
+            source=self.source,
+            task=self.task,
+            prediction=answer.prediction,
+            row=answer.row,
+            window_start_ns=answer.start_ns,
+            time=when,
+            latency_s=latency_s,
         )
         return OutgoingMessage(self.predictions, event, answer)
 

@@ -56,12 +56,10 @@ async def watch_ledger(path: Path, counter: Path | None, changed: Callable[[Budg
 
 
 async def _read(path: Path, counter: Path | None) -> Budget:
+    command = ["nice", "-n", "10", *own_program("fl_client", "ledger", "--json")]
+    command += ["--path", str(path)] + (["--counter", str(counter)] if counter else [])
     reader = await asyncio.create_subprocess_exec(
-        *("nice", "-n", "10"),
-        *own_program("fl_client", "ledger", "--json", "--path", str(path)),
-        *(("--counter", str(counter)) if counter else ()),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     shown, wrong = await reader.communicate()
     if reader.returncode:

@@ -112,7 +112,10 @@ class Outbox:
                     return await link.publish(outgoing.topic, to_structured(outgoing.event), 1)
                 message = to_binary(outgoing.event)
                 return await link.publish(
-                    *(outgoing.topic, message.payload, 1, message.content_type),
+                    outgoing.topic,
+                    message.payload,
+                    1,
+                    message.content_type,
                     user_properties=dict(message.user_properties),
                 )
             await asyncio.sleep(_LOOK_AGAIN_S)

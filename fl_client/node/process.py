@@ -89,7 +89,10 @@ class NodeProcess:
         await box.loop.node.ready.wait()
         _logger.info(
             "ready after %.2f s: site %s in %s, http port %d",
-            *(time.time() - psutil.Process().create_time(), box.name, box.home, port),
+            time.time() - psutil.Process().create_time(),
+            box.name,
+            box.home,
+            port,
         )
         await asyncio.Event().wait()  # a loop that ends would end them all
 

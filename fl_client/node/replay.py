@@ -58,8 +58,10 @@ class _Played:
 def _play(box: NodeAssembly, recording: RecordedReadings, out: TextIO | None) -> _Played:
     played, sent, began = _Played(), list[PredictedWindow](), time.monotonic()
     bar = Progress(
-        *(TextColumn("{task.fields[readings]:,} readings"), BarColumn()),
-        *(TaskProgressColumn(), TimeRemainingColumn()),
+        TextColumn("{task.fields[readings]:,} readings"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
     )
     box.loop.upkeep.begin()
     with bar:

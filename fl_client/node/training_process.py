@@ -62,7 +62,9 @@ async def supervise(training: Training, running: Callable[[bool], None]) -> None
         _logger.warning(
             "the training process ended with status %s and is started again in %g s; sensing goes"
             " on. Its own log says why; run %r by hand to see it.",
-            *(status, wait_s, " ".join(training.command)),
+            status,
+            wait_s,
+            " ".join(training.command),
         )
         await asyncio.sleep(wait_s)
         wait_s = min(2 * wait_s, training.longest_restart_s) if quick else training.restart_s
@@ -72,7 +74,7 @@ async def _run(command: Sequence[str], nice: int, running: Callable[[bool], None
     """One life of the command, in a process group of its own that ends with this call."""
     try:
         child = await asyncio.create_subprocess_exec(
-            *("nice", "-n", str(nice), *_TIED, *command), start_new_session=True
+            "nice", f"-n{nice}", *_TIED, *command, start_new_session=True
         )
     except OSError as error:
         return str(error)

@@ -109,7 +109,11 @@ def release_refusal(refusal: Refusal, instruction: Instruction) -> Refusal:
     reason = refusal.reason
     _logger.info(
         "run %s, round %s: site %s refuses (%s): %s",
-        *(refusal.run, refusal.round, refusal.site, reason, refusal.detail),
+        refusal.run,
+        refusal.round,
+        refusal.site,
+        reason,
+        refusal.detail,
     )
     if is_public(instruction.plan):
         return refusal

@@ -126,7 +126,9 @@ def _refusal(task: LocalTask, error: Exception) -> Refusal:
         return refuse(task, RefusalReason.PRIVACY, str(error))
     _logger.info(
         "run %s, round %s: site %s raised",
-        *(task.plan.run, task.round, task.site),
+        task.plan.run,
+        task.round,
+        task.site,
         exc_info=error,
     )
     kind = f"training raised {type(error).__name__}"

@@ -62,7 +62,9 @@ class OpacusTrainer:
         except Exception as error:
             _logger.info(
                 "run %s, round %s: site %s raised",
-                *(task.plan.run, task.round, task.site),
+                task.plan.run,
+                task.round,
+                task.site,
                 exc_info=True,
             )
             return refuse(task, RefusalReason.TRAINING, _told(task, error))

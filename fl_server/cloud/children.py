@@ -99,7 +99,10 @@ class Child:
                 wait_s = self.restarting.first_s
             _logger.warning(
                 "%s ended with status %s and is started again in %g s; its log is %s",
-                *(self.name, status, wait_s, self.log),
+                self.name,
+                status,
+                wait_s,
+                self.log,
             )
             self._stop.wait(wait_s)
             wait_s = min(2 * wait_s, self.restarting.most_s)

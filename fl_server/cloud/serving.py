@@ -178,8 +178,13 @@ def _settings(config: Config, home: CloudHome) -> ServerSettings:
         )
     check_addresses(config)
     return ServerSettings(
-        *(home, config["listen"], config["superlink_port"], prepare(config, home)),
-        *(config["largest_message_bytes"], build_restarting(config), home.components),
+        home=home,
+        listen=config["listen"],
+        superlink_port=config["superlink_port"],
+        public=prepare(config, home),
+        largest_message_bytes=config["largest_message_bytes"],
+        restarting=build_restarting(config),
+        components=home.components,
         joins=config["superlink"] == "join",
     )
 

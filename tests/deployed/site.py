@@ -126,7 +126,11 @@ def answering(folder: Path) -> Misbehaving:
     name, data = folder.name, windows(32)
     runs = partial(running, folder) if "runs" in behaviour(folder) else None
     site = Site(
-        *(name, -1, lambda: data, lambda: data, any_plan),
+        name,
+        position=-1,
+        training_windows=lambda: data,
+        held_out_windows=lambda: data,
+        check_plan=any_plan,
         shadow_counts=partial(shadow, folder),
         runs=runs,
     )

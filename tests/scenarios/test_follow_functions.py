@@ -54,8 +54,13 @@ class Box:
         home = self.world.folder / "site"
         self.functions = Functions({}, failures_allowed=3)
         box = NodeContext(
-            *("site", home, TASK, ModelSlot(home / "slots/model"), {}, self.functions),
-            lambda start_ns: "1970-01-01",
+            "site",
+            home=home,
+            task=TASK,
+            slot=ModelSlot(home / "slots/model"),
+            engine={},
+            functions=self.functions,
+            held_out_day=lambda start_ns: "1970-01-01",
         )
         reader = self.reader or self.world.reader(name="site/repository")
         self.part, self.place = follow_function(

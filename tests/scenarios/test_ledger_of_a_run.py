@@ -19,7 +19,14 @@ from tests.support import samples
 
 LEDGER = "ledger.sqlite"
 OF_ANOTHER_RUN = Charge(
-    *("person-01", "another", 1, "plan", samples.WINDOW_PRIVACY), ("recording-003",), (18,), True
+    "person-01",
+    run="another",
+    round=1,
+    plan="plan",
+    privacy=samples.WINDOW_PRIVACY,
+    blocks=("recording-003",),
+    windows=(18,),
+    repeatable=True,
 )
 
 

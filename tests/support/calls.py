@@ -11,6 +11,19 @@ def renames_and_syncs(text: str) -> set[str]:
     return {name for call in _calls(text) if (name := _name(call)) in _ALWAYS or _replaces(call)}
 
 
+def packed(text: str) -> list[str]:
+    """Arguments of calls in ``text`` that unpack a tuple or a list written out right there.
+
+    Each is an argument like any other, and counts as a line of its own where it needs one.
+    """
+    return [
+        ast.unparse(argument)
+        for call in _calls(text)
+        for argument in call.args
+        if isinstance(argument, ast.Starred) and isinstance(argument.value, ast.Tuple | ast.List)
+    ]
+
+
 def _replaces(call: ast.Call) -> bool:
     """Whether ``call`` is ``os.replace`` or a path's; text's own has two arguments."""
     if _name(call) != "replace" or not isinstance(call.func, ast.Attribute):

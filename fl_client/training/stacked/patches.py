@@ -35,7 +35,10 @@ class Geometry:
         """Height and width of the output for ``values`` (N, C, *space)."""
         axes = zip(
             as_plane(values).shape[2:],
-            *(self.padding, self.dilation, self.kernel, self.stride),
+            self.padding,
+            self.dilation,
+            self.kernel,
+            self.stride,
             strict=True,
         )
         height, width = (

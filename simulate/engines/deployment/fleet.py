@@ -122,8 +122,13 @@ def _deployed(fleet: SimulatedFleet, engine: DeploymentEngine) -> Iterator[_Depl
     make_own(home, LOOPBACK, _DAYS)
     front_port, superlink_port = _free_port(), _free_port()
     settings = ServerSettings(
-        *(home, f"{LOOPBACK[1]}:{front_port}", superlink_port, home.public),
-        *(engine.largest_message_bytes, _RESTARTING, repository.folder.absolute()),
+        home=home,
+        listen=f"{LOOPBACK[1]}:{front_port}",
+        superlink_port=superlink_port,
+        public=home.public,
+        largest_message_bytes=engine.largest_message_bytes,
+        restarting=_RESTARTING,
+        components=repository.folder.absolute(),
     )
     with (
         quiet("flwr"),

@@ -62,8 +62,10 @@ class Serving:
         self._engine_node, self._seen = box["engine"], ""
         self._slot = ModelSlot(folder / SLOTS / MODEL)
         self._reader = Reader(
-            *(folder / "repository", node["source"], Path(node["root"]).read_bytes()),
-            Limits(**box["components"]["limits"]),
+            folder / "repository",
+            source=node["source"],
+            trusted_root=Path(node["root"]).read_bytes(),
+            limits=Limits(**box["components"]["limits"]),
             ca_file=Path(node["ca_file"]),
         )
         self._poller = Poller(self._poll, node["every_s"], 0.0, random.Random())

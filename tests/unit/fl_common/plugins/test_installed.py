@@ -27,7 +27,9 @@ def test_a_plugin_and_its_offers_are_found_without_importing_it(
 ) -> None:
     options = {"net/flat.yaml": "_target_: outside_one.nets.Flat\n"}
     place = install(
-        *(tmp_path, monkeypatch, "outside_one"),
+        tmp_path,
+        monkeypatch,
+        "outside_one",
         sources={"__init__": "raise RuntimeError('imported')"},
         options=options,
         offers=OFFERS,
@@ -52,7 +54,9 @@ def test_a_package_that_fails_to_import_is_named_with_its_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(
-        *(tmp_path, monkeypatch, "outside_two"),
+        tmp_path,
+        monkeypatch,
+        "outside_two",
         sources={"nets": "import not_there_at_all"},
         offers={"net": {"flat": "outside_two.nets:Flat"}},
     )
@@ -74,7 +78,9 @@ def test_a_name_that_two_bring_is_refused_with_both_named(
 ) -> None:
     for number in ("three", "four"):
         install(
-            *(tmp_path / number, monkeypatch, f"outside_{number}"),
+            tmp_path / number,
+            monkeypatch,
+            f"outside_{number}",
             offers={"net": {"flat": f"outside_{number}:Flat", number: f"outside_{number}:Flat"}},
         )
     with pytest.raises(InvalidConfiguration) as caught:
@@ -103,7 +109,9 @@ def test_a_name_that_looks_like_a_path_is_never_found(
 
 def test_the_listing_says_what_each_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(
-        *(tmp_path, monkeypatch, "outside_five"),
+        tmp_path,
+        monkeypatch,
+        "outside_five",
         sources={"nets": NET_SOURCE},
         options={"net/flat.yaml": "", "extra.yaml": ""},
         offers={"net": {"flat": "outside_five.nets:Flat"}},
