@@ -18,6 +18,23 @@
 A refusal (``fl_common.vocabulary.Refusal``) is a value and not in this tree.
 """
 
+__all__ = [
+    "BadInput",
+    "ComponentError",
+    "ExportMismatch",
+    "InvalidConfiguration",
+    "InvalidData",
+    "JoinTheDotsError",
+    "LedgerError",
+    "NoModel",
+    "PrivacyViolation",
+    "RepositoryUnreachable",
+    "RunFailed",
+    "StoreError",
+    "StoreFull",
+    "UpdateRefused",
+]
+
 
 class JoinTheDotsError(Exception):
     """The root; ``exit_status`` is what a command line ends with."""

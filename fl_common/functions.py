@@ -14,6 +14,13 @@ from typing import Any, Protocol
 from fl_common.errors import InvalidData, JoinTheDotsError
 from fl_common.plugins.kinds import FUNCTION, check_extension
 
+__all__ = [
+    "Function",
+    "FunctionEvent",
+    "Predicted",
+    "fixed_predictions",
+]
+
 FUNCTION_FILE = "function.json"
 """The one file of a function component."""
 _FIELDS = {"class", "arguments", "labels"}

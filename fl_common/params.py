@@ -7,6 +7,17 @@ import numpy as np
 
 from fl_common.vocabulary import Floats, Parameters
 
+__all__ = [
+    "add",
+    "clip",
+    "digest",
+    "is_finite",
+    "norm",
+    "same_shapes",
+    "scale",
+    "subtract",
+]
+
 _BLOCK = 1 << 16
 """Entries worked on at once: keeps the float64 copies of a large array within 512 KiB."""
 

@@ -19,6 +19,15 @@ from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
 from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Parameters, Task
 
+__all__ = [
+    "Instruction",
+    "Optimizer",
+    "Privacy",
+    "RunPlan",
+    "Schedule",
+    "TrainingPlan",
+]
+
 Privacy = PrivacyPlan | SitePrivacyPlan | NoPrivacy
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "cosine"]

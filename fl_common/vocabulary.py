@@ -11,6 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "Doubles",
+    "Evaluation",
+    "Floats",
+    "Integers",
+    "LocalUpdate",
+    "NamedArrays",
+    "NetSpec",
+    "Parameters",
+    "Refusal",
+    "RefusalReason",
+    "RunningComponents",
+    "ShadowCounts",
+    "Task",
+    "Windows",
+]
+
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -29,6 +29,12 @@ from models.lineage import Lineage, ModelMetadata
 from models.metadata import write_properties
 from models.nets import Net, parameters_of
 
+__all__ = [
+    "TOLERANCE",
+    "ExportProof",
+    "export_onnx",
+]
+
 TOLERANCE = 1e-4
 """Largest difference between torch and ONNX Runtime with which a model is published."""
 

@@ -10,6 +10,10 @@ import onnx
 from fl_common.errors import InvalidData
 from models.lineage import ModelMetadata, parse_properties, properties_of
 
+__all__ = [
+    "read_metadata",
+]
+
 
 def write_properties(model: onnx.ModelProto, metadata: ModelMetadata) -> None:
     """Make ``metadata`` the metadata properties of ``model``, in place."""

@@ -1,5 +1,6 @@
 """Runs called from a program: the functions that ``simulate`` exports."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ def run(
     check_run("simulate.run", values, reports=True)
     home = _home_of(values, folder)
     with _explained(home):
+        if not values["resume"]:
+            _check_unused(home)
         _carry_out(values, home, RoundListener(on_round))
     return open_result(home.folder)
 
@@ -81,12 +84,16 @@ def _home_of(values: Mapping[str, Any], folder: Path | str | None) -> Home:
         return Home(Path(values["resume"]))
     if folder is None:
         return Home(_new_folder(Path("outputs"), datetime.now().astimezone()))
-    home = Home(Path(folder))
+    return Home(Path(folder))
+
+
+def _check_unused(home: Home) -> None:
     if home.record.exists():
         raise InvalidConfiguration(
-            f"folder={folder}", "has a run already", "Choose another, or go on with resume(folder)"
+            f"folder={home.folder}",
+            "has a run already",
+            "Choose another, or go on with resume(folder)",
         )
-    return home
 
 
 def _new_folder(outputs: Path, now: datetime) -> Path:
@@ -113,6 +120,6 @@ def _explained(home: Home) -> Iterator[None]:
                 "Free space, or give another folder",
             ) from error
     except (JoinTheDotsError, KeyboardInterrupt) as error:
-        if home.record.exists():
+        if os.path.exists(home.record):  # noqa: PTH110 (pathlib's raises for a name too long)
             error.add_note(f"Go on after the last finished round: resume({str(home.folder)!r})")
         raise

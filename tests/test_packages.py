@@ -18,6 +18,7 @@ from tests.support.declared import (
 from tests.support.sources import PACKAGES, ROOT, Source, sources
 
 NOT_IMPORTED = {
+    "hatchling": "a command",
     "mkdocs": "a command",
     "mkdocs-material": "MkDocs loads it",
     "mkdocstrings": "MkDocs loads it",

@@ -13,6 +13,16 @@ from numpy.typing import NDArray
 
 from fl_common.vocabulary import Floats, Integers
 
+__all__ = [
+    "Annotation",
+    "Decoded",
+    "Decoder",
+    "InvalidPayload",
+    "Item",
+    "Malformed",
+    "Readings",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Readings:

@@ -11,6 +11,11 @@ from typing import Protocol
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, Windows
 
+__all__ = [
+    "LocalTask",
+    "Trainer",
+]
+
 
 @dataclass(frozen=True)
 class LocalTask:

@@ -13,6 +13,14 @@ from fl_common import params
 from fl_common.errors import JoinTheDotsError, RunFailed
 from fl_common.vocabulary import LocalUpdate, Parameters
 
+__all__ = [
+    "Aggregator",
+    "BadUpdate",
+    "Fold",
+    "check_any",
+    "check_update",
+]
+
 _LARGEST_WEIGHT = 2.0**53
 """Counts up to here are exact in float64; within it and its inverse no weighted sum overflows."""
 

@@ -15,6 +15,14 @@ from fl_common.errors import RunFailed
 from fl_common.params import is_finite
 from fl_common.vocabulary import Parameters
 
+__all__ = [
+    "ServerOptimiser",
+    "State",
+    "checked",
+    "filled",
+    "quiet",
+]
+
 State = Mapping[str, Parameters]
 """Named slots of an optimiser; empty for one that remembers nothing."""
 

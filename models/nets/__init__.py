@@ -19,6 +19,13 @@ from fl_common.plugins.installed import offer_of, offered
 from fl_common.plugins.kinds import NET
 from fl_common.vocabulary import NetSpec, Parameters, Task
 
+__all__ = [
+    "Net",
+    "build_net",
+    "load_parameters",
+    "parameters_of",
+]
+
 
 class Net(nn.Module):
     """``body(front(values))``: values (N, *task.window_shape) in sensor units -> logits (N, K)."""

@@ -6,6 +6,11 @@ from typing import Protocol
 
 from fl_common.vocabulary import Integers, Task, Windows
 
+__all__ = [
+    "TestSet",
+    "World",
+]
+
 
 @dataclass(frozen=True)
 class TestSet:

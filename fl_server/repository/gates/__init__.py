@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+__all__ = [
+    "GateFinding",
+]
+
 
 @dataclass(frozen=True)
 class GateFinding:

@@ -1,0 +1,24 @@
+"""Hydra's loader, which its version 1.3 keeps private, composes as Hydra's own ``compose`` does."""
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from simulate import configure
+
+OVERRIDES = [
+    (),
+    ("task=activity", "net=gru", "privacy.epsilon=4", "rounds=3"),
+    ("privacy=none", "engine=deployment", "strategy=fedadam", "+privacy.note='a b, c'"),
+    ("experiment=har_private", "sites=null", "~training.local_epochs"),
+]
+
+
+@pytest.mark.parametrize("overrides", OVERRIDES, ids=" ".join)
+def test_a_configuration_is_that_of_hydras_compose(overrides: tuple[str, ...]) -> None:
+    with initialize_config_module("conf", version_base="1.3"):
+        expected = compose("config", list(overrides))
+    ours = configure(*overrides)
+    assert OmegaConf.to_container(ours) == OmegaConf.to_container(expected)
+    assert OmegaConf.is_struct(ours)
+    assert "hydra" not in ours
