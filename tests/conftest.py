@@ -27,9 +27,28 @@ os.environ.pop("HYDRA_FULL_ERROR", None)
 
 # No deadline: a slow machine is no failure. In CI the same examples each time.
 settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("quick", settings.get_profile("project"), max_examples=20)
 settings.load_profile("project")
 
+_MARKS = {"deployed": ("deployed", "slow"), "containers": ("containers", "slow")}
+"""The markers of every test in a folder of ``tests``; pyproject.toml says what each means."""
+
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where slow tests are left out, try fewer examples of each law."""
+    if config.getoption("markexpr") == "not slow":
+        settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their folder."""
+    here = Path(__file__).parent
+    for item in items:
+        folder, *rest = item.path.relative_to(here).parts
+        for mark in _MARKS.get(folder, ()) if rest else ():
+            item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,7 @@ def judged(judge: Path, models: Mapping[str, Engine], does: str, *arguments: str
     return serve(models, ask)
 
 
+@pytest.mark.slow
 def test_a_foreign_client_gets_what_the_protocol_says(judge: Path, tmp_path: Path) -> None:
     slot = slot_with(tmp_path / "slot", published(tmp_path / "one.onnx", 1))
     engine = engine_on(slot)
@@ -146,6 +147,7 @@ def speech_of(step: Step, chunks_NS: Floats, carry: bool) -> list[float]:
     return found
 
 
+@pytest.mark.slow
 def test_a_stateful_foreign_model_runs_with_its_state_in_tensors(
     judge: Path, tmp_path: Path
 ) -> None:

@@ -9,6 +9,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from fl_client.store.database import open_store
 from tests.support.edge import PATIENCE, Publisher, balanced, broker_of, payload, publish
 from tests.support.edge_process import Working, sense
@@ -50,6 +52,7 @@ def wait_for_more_than(folder: Path, number: int) -> int:
     return found
 
 
+@pytest.mark.slow
 def test_killed_fifty_times_at_random_instants(tmp_path: Path) -> None:
     chance = random.Random(5)
     processes = multiprocessing.get_context("forkserver")

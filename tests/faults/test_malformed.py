@@ -49,6 +49,7 @@ def broken(chance: random.Random) -> bytes:
     return chance.randbytes(chance.randrange(60))
 
 
+@pytest.mark.slow
 def test_ten_thousand_malformed_payloads_are_counted(tmp_path: Path) -> None:
     chance = random.Random(3)
     bodies = [*CORPUS, *(broken(chance) for _ in range(10_000 - len(CORPUS)))]
@@ -129,6 +130,7 @@ def test_any_payload_gives_readings_or_a_reason(name: str, body: bytes) -> None:
     readings.id.encode()
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(bodies=st.lists(st.tuples(st.sampled_from(["a", "b", "c", "\udc80"]), BODIES), max_size=20))
 def test_any_batch_becomes_one_item_each_that_can_be_stored(

@@ -100,6 +100,7 @@ def newest(node: Node) -> str:
     return str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [False, True], ids=["5", "3.1.1"])
 def test_two_nodes_of_one_identity_do_not_fight(
     tmp_path: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture, old: bool
@@ -214,6 +215,7 @@ def certificates(folder: Path) -> None:
                 "2", "-CAcreateserial", "-extfile", "names", "-out", f"{name}.crt")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_tls_with_certificates_and_a_password(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

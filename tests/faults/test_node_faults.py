@@ -31,6 +31,7 @@ def counted(process: NodeProcess, received: int) -> bool:
     return bool(counts["received"] == received)
 
 
+@pytest.mark.slow
 def test_killed_at_random_instants_it_loses_nothing(tmp_path: Path, broker: Mosquitto) -> None:
     chance, home = random.Random(5), tmp_path / "killed"
     place_model(home)
@@ -55,6 +56,7 @@ def test_killed_at_random_instants_it_loses_nothing(tmp_path: Path, broker: Mosq
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_broker_that_restarts_gets_what_was_predicted_meanwhile(tmp_path: Path) -> None:
     home = tmp_path / "restarted"
     place_model(home)
@@ -76,6 +78,7 @@ def test_a_broker_that_restarts_gets_what_was_predicted_meanwhile(tmp_path: Path
         wait_for(lambda: world.starts() >= expected_starts(60), "all predictions")
 
 
+@pytest.mark.slow
 def test_a_bad_model_in_the_slot_leaves_the_good_one_serving(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
@@ -98,6 +101,7 @@ def test_a_bad_model_in_the_slot_leaves_the_good_one_serving(
         wait_for(lambda: process.status()["model"]["digest"] == better, "the next model")
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_nothing_but_the_acknowledgements(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
@@ -118,6 +122,7 @@ def test_a_full_disk_stops_nothing_but_the_acknowledgements(
             assert process.status()["messages"]["lost"] == {}
 
 
+@pytest.mark.slow
 def test_two_nodes_with_one_identity_share_the_session_and_say_so(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
@@ -146,6 +151,7 @@ def test_a_second_node_on_one_folder_is_refused(tmp_path: Path, broker: Mosquitt
         assert first.status()["wrong"] == []
 
 
+@pytest.mark.slow
 def test_a_killed_node_takes_its_training_process_along(tmp_path: Path, broker: Mosquitto) -> None:
     alive = tmp_path / "pid"
     script = f"echo $$ > {alive}.part; mv {alive}.part {alive}; exec sleep 1000"

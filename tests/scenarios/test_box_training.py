@@ -202,6 +202,7 @@ def _count_on(path: Path, ready: Any, done: Any, sent: Any) -> None:
     sent.send(sizes)
 
 
+@pytest.mark.slow
 def test_another_process_reads_whole_transactions_while_windows_are_written(home: Home) -> None:
     home.sense(MONDAY, 100)
     context = multiprocessing.get_context("spawn")

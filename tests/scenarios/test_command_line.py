@@ -84,11 +84,13 @@ def test_the_same_seed_gives_the_same_parameters_in_another_process(
     assert again["parameter_digest"] == finished[1]["parameter_digest"]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_others(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     other = simulate(tmp_path, "seed=1")
     assert other["parameter_digest"] != finished[1]["parameter_digest"]
 
 
+@pytest.mark.slow
 def test_two_workers_end_as_one_does(tmp_path: Path) -> None:
     one, two = (
         simulate(tmp_path / str(count), "net=cnn1d", "sites=5", f"engine.workers={count}")
@@ -98,6 +100,7 @@ def test_two_workers_end_as_one_does(tmp_path: Path) -> None:
     assert two["epsilon"] == one["epsilon"]
 
 
+@pytest.mark.slow
 def test_rays_runtime_ends_with_the_same_parameters(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -114,6 +117,7 @@ def _weights(folder: Path) -> np.ndarray[Any, Any]:
     return np.concatenate([array.ravel() for array in checkpoint.parameters.values()])
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_as_the_whole_one(tmp_path: Path) -> None:
     whole = simulate(tmp_path / "whole", "rounds=40")
     folder = tmp_path / "killed"
@@ -138,6 +142,7 @@ def test_a_killed_run_resumes_and_ends_as_the_whole_one(tmp_path: Path) -> None:
     assert len((folder / "rounds.jsonl").read_text().splitlines()) == 40
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_every_combination(tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "simulate", *QUICK, "privacy.epsilon=4,8", "--multirun", "seed=0,1",
@@ -149,6 +154,7 @@ def test_a_sweep_runs_every_combination(tmp_path: Path) -> None:
     assert {(round(s["epsilon"]), s["seed"]) for s in summaries} == {(4, 0), (4, 1), (8, 0), (8, 1)}
 
 
+@pytest.mark.slow
 def test_without_privacy_it_says_so(tmp_path: Path) -> None:
     summary = simulate(tmp_path, "privacy=none")
     assert summary["epsilon"] is None

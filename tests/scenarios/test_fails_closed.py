@@ -117,6 +117,7 @@ def test_noise_multiplier_of_zero_is_no_plan() -> None:
         RunPlan.from_json(text)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_noise_multiplier_that_was_set_to_zero_behind_the_plans_back(box: Box) -> None:
     plan = device_plan(replace(samples.WINDOW_PRIVACY))

@@ -58,6 +58,7 @@ for round_ in (1, 2):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_accountant_is_not_lost_when_the_process_starts_again(tmp_path: Path, kind: str) -> None:
     command = [sys.executable, "-c", OTHER_PROCESS, str(tmp_path), repr(THREE)]

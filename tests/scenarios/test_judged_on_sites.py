@@ -119,11 +119,13 @@ def test_without_budget_for_both_there_are_no_counts(place: Place) -> None:
     assert not (outputs / "counts.json").exists()
 
 
+@pytest.mark.slow
 def test_another_net_is_compared_as_well(place: Place) -> None:
     outputs = place.simulate("other", *ASKED, LOW_NOISE, "net=logistic")
     assert json.loads((outputs / "counts.json").read_text())["production"]["total"] > 0
 
 
+@pytest.mark.slow
 def test_parameters_that_were_exchanged_are_not_evaluated(place: Place) -> None:
     kept = parameters_path(place.folder / "repository", "*")
     (path,) = kept.parent.glob("*.npz")

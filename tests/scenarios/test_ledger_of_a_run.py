@@ -45,6 +45,7 @@ def outputs(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "outputs"))
 
 
+@pytest.mark.slow
 def test_command_shows_what_the_summary_says(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

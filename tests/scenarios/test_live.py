@@ -56,6 +56,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, ended.stdout
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_every_window_is_predicted(played: tuple[Path, str]) -> None:
     folder, shown = played
     sites: list[dict[str, Any]] = json.loads((folder / "live" / "summary.json").read_text())
@@ -70,6 +71,7 @@ def test_nothing_is_lost_and_every_window_is_predicted(played: tuple[Path, str])
     assert not left_running(folder)
 
 
+@pytest.mark.slow
 def test_what_is_heard_is_what_the_model_says_of_the_held_out_windows(
     played: tuple[Path, str],
 ) -> None:
@@ -86,6 +88,7 @@ def test_what_is_heard_is_what_the_model_says_of_the_held_out_windows(
         assert heard == [expected[n % len(expected)] for n in range(len(heard))]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_with_its_table_and_leaves_nothing_running(
     played: tuple[Path, str], tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_boxes_get_the_past_then_the_present_and_nothing_twice(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
         ears = Ears(broker.port)

@@ -16,6 +16,12 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip()
 ]
+TYPED = [
+    pytest.param(
+        command, id=" ".join(command), marks=[] if "--cfg" in command else pytest.mark.slow
+    )
+    for command in COMMANDS
+]
 SMALL = ["rounds=1", "sites=2"]
 
 
@@ -24,7 +30,7 @@ def test_the_readme_has_commands() -> None:
     assert ["make", "test"] in COMMANDS
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", TYPED)
 def test_a_command_of_the_readme(command: list[str], tmp_path: Path) -> None:
     if command[0] == "make":
         _run(["make", "--dry-run", *command[1:]])  # the target exists

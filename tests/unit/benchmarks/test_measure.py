@@ -31,6 +31,7 @@ def test_a_failure_has_the_last_words(tmp_path: Path) -> None:
         run_process([sys.executable, "-c", code], {}, tmp_path / "log", limit_s=60)
 
 
+@pytest.mark.slow
 @on_linux
 def test_a_run_that_never_ends_is_ended_with_its_children(tmp_path: Path) -> None:
     code = (

@@ -43,6 +43,7 @@ def changes_of(trainer: Trainer, plan: RunPlan, site: int) -> list[torch.Tensor]
     return [torch.from_numpy(array) for array in update.delta.values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [WHOLE, NEARLY_NOISELESS], ids=["sgd", "opacus"])
 def test_a_site_trains_as_in_this_project(plan: RunPlan) -> None:
     body = build_body(plan, seed=0)

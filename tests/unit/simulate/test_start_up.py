@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 LATE = ("fl_server.cloud.superlink", "opacus", "plotly", "ray", "sympy")
 
 
@@ -16,6 +18,7 @@ def modules_after(imports: str) -> set[str]:
     return set(told.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_site_s_link_keeps_the_memory_of_what_it_does_not_need() -> None:
     link = "fl_client.__main__, fl_client.configuration, fl_client.federation.build"
     heavy = {
@@ -31,5 +34,6 @@ def test_a_site_s_link_keeps_the_memory_of_what_it_does_not_need() -> None:
     assert not heavy & modules_after(link)
 
 
+@pytest.mark.slow
 def test_the_main_job_starts_without_what_few_runs_need() -> None:
     assert not {*LATE} & modules_after("simulate.job")

@@ -38,6 +38,7 @@ def trainer() -> Iterator[ResidentTrainer]:
     trainer.rest()
 
 
+@pytest.mark.slow
 def test_one_process_answers_all_and_ends_to_rest(trainer: ResidentTrainer) -> None:
     assert trainer.pid is None
     assert trainer.answer(asked("1")).has_content()
@@ -49,6 +50,7 @@ def test_one_process_answers_all_and_ends_to_rest(trainer: ResidentTrainer) -> N
     assert trainer.answer(asked("3")).has_content()
 
 
+@pytest.mark.slow
 def test_a_trainer_that_dies_is_one_error_and_the_next_message_starts_another(
     trainer: ResidentTrainer,
 ) -> None:

@@ -30,6 +30,7 @@ def counter(tmp_path: Path) -> Path:
     return elsewhere / "counter"
 
 
+@pytest.mark.slow
 def test_a_running_node_reads_it(tmp_path: Path, counter: Path) -> None:
     told: list[Budget] = []
 

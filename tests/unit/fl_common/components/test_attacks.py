@@ -169,6 +169,7 @@ def test_slow_retrieval_attack(world: World) -> None:
     assert isinstance(caught.value.__cause__, SlowRetrievalError)
 
 
+@pytest.mark.slow
 def test_slow_retrieval_where_nothing_comes(world: World) -> None:
     """The server takes the connection and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -39,6 +39,7 @@ def runnable(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Component
     return world, released(world, answer=1)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(damage=DAMAGE)
 def test_damage_gives_an_error_in_one_line_or_the_right_component(
@@ -63,6 +64,7 @@ def test_damage_gives_an_error_in_one_line_or_the_right_component(
     assert not any("\n" in line for line in lines)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(damage=DAMAGE)
 def test_damage_never_activates_another_model(

@@ -163,6 +163,7 @@ def arriving(count: int, parameters: Parameters) -> Iterator[LocalUpdate]:
         yield LocalUpdate(f"site-{number}", "run", 1, delta, 1.0 + number % 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimiser", [FedAvg(1.0), FedAdam(0.01, 0.9, 0.99, 1e-3)], ids=repr)
 def test_fifty_updates_of_20_megabytes_fold_below_200(optimiser: ServerOptimiser) -> None:
     parameters = {"w": np.zeros((5, MEGABYTE), np.float32)}

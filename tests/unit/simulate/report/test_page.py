@@ -226,6 +226,7 @@ def browse(path: Path, profile: Path) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["private_page", "evil_page"])
 def test_a_browser_draws_every_figure_without_a_complaint(
     page: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -229,6 +229,7 @@ def test_a_share_of_canaries_that_is_none_is_told_in_few_words(
     assert "'200' must be a whole number from 1 to 99" in words
 
 
+@pytest.mark.slow
 def test_of_two_writers_one_waits_and_nothing_is_lost(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
