@@ -4,7 +4,6 @@ from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.peers.work import Workload, build_body
-from fl_common.privacy.window_level import PrivacyPlan
 
 _COUNTED = 32
 
@@ -25,7 +24,6 @@ def operations_per_update(workload: Workload) -> float:
 def windows_per_update(workload: Workload) -> float:
     """Windows that one update takes gradients of, on average over the sites."""
     size = len(workload.labels) / workload.sites
-    privacy = workload.plan.privacy
-    if isinstance(privacy, PrivacyPlan):
-        return size * privacy.sampling_rate * privacy.steps
+    if (mechanism := workload.plan.privacy.sample_mechanism) is not None:
+        return size * mechanism.sampling_rate * mechanism.steps
     return size * workload.plan.training.local_epochs

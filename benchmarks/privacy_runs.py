@@ -12,9 +12,8 @@ from omegaconf import OmegaConf
 from benchmarks.measure import run_process
 from benchmarks.prepare import compose
 from benchmarks.privacy_results import Promise, Trial
-from fl_common.plan import Privacy
 from fl_common.privacy.accounting import ACCOUNTANTS
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.unit import PrivacyPlan
 from fl_server.build import build_plan
 from simulate.build import fleet_facts
 from simulate.world.build import open_world
@@ -60,27 +59,30 @@ def trial(overrides: Sequence[str], data: Path | None, limit_s: float) -> Trial:
         ProcessFailed: see ``run``.
     """
     summary, wall_s = run(overrides, data, limit_s)
-    privacy = plan_of([*overrides, *data_override(data)])
-    promise = _promise(privacy, summary) if isinstance(privacy, PrivacyPlan) else None
+    promise = _promise(plan_of([*overrides, *data_override(data)]), summary)
     return Trial(summary["seed"], summary["rounds"], summary["accuracy"], wall_s, promise)
 
 
-def plan_of(overrides: Sequence[str]) -> Privacy:
+def plan_of(overrides: Sequence[str]) -> PrivacyPlan:
     """The privacy plan that a run with these overrides has."""
     config = compose(overrides)
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(config["world"])))
     return build_plan(config, "plan", world.task, fleet_facts(world)).privacy
 
 
-def _promise(plan: PrivacyPlan, summary: Summary) -> Promise:
+def _promise(plan: PrivacyPlan, summary: Summary) -> Promise | None:
+    """What a plan that noises samples promised; None for any other."""
+    promise, mechanism = plan.guarantee, plan.sample_mechanism
+    if promise is None or mechanism is None:
+        return None
     return Promise(
-        limit=plan.epsilon_limit,
+        limit=promise.epsilon_limit,
         epsilon=summary["epsilon_per_window"],
         epsilon_reading=summary["epsilon_per_reading"],
         delta=summary["delta"],
         noise_multiplier=summary["noise_multiplier"],
-        clip_norm=plan.clip_norm,
-        sampling_rate=plan.sampling_rate,
-        steps=plan.steps,
-        accountant=ACCOUNTANTS[plan.accountant],
+        clip_norm=mechanism.clip_norm,
+        sampling_rate=mechanism.sampling_rate,
+        steps=mechanism.steps,
+        accountant=ACCOUNTANTS[promise.accountant],
     )

@@ -12,23 +12,21 @@ from functools import cached_property
 from typing import Any, Literal
 
 from fl_common.compression.quantisation import Compression
+from fl_common.configuration import above, at_least, inside, one_of, require_fields, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.evaluation import EvaluationPlan
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.registry import plan_class
+from fl_common.privacy.unit import PrivacyPlan, check_answers
 from fl_common.vocabulary import NetSpec, Parameters, Task
 
 __all__ = [
     "Instruction",
     "Optimizer",
-    "Privacy",
     "RunPlan",
     "Schedule",
     "TrainingPlan",
 ]
 
-Privacy = PrivacyPlan | SitePrivacyPlan | NoPrivacy
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "cosine"]
 
@@ -57,22 +55,18 @@ class TrainingPlan:
     schedule: Schedule
 
     def __post_init__(self) -> None:
-        rules = (
-            ("optimizer", self.optimizer in ("sgd", "adam"), "must be sgd or adam"),
-            ("learning_rate", 0 < self.learning_rate < math.inf, "must be above 0"),
-            ("momentum", 0 <= self.momentum < 1, "must lie in [0, 1)"),
-            ("weight_decay", 0 <= self.weight_decay < math.inf, "must be at least 0"),
-            ("batch_size", self.batch_size >= 1, "must be at least 1"),
-            ("local_epochs", self.local_epochs >= 1, "must be at least 1"),
-            ("proximal_mu", 0 <= self.proximal_mu < math.inf, "must be at least 0"),
-            ("schedule", self.schedule in ("constant", "cosine"), "must be constant or cosine"),
+        require_fields(
+            "training",
+            self,
+            optimizer=one_of(("sgd", "adam")),
+            learning_rate=above(0),
+            momentum=inside("[0, 1)"),
+            weight_decay=at_least(0),
+            batch_size=whole(1),
+            local_epochs=whole(1),
+            proximal_mu=at_least(0),
+            schedule=one_of(("constant", "cosine")),
         )
-        for name, holds, rule in rules:
-            if not holds:
-                value = getattr(self, name)
-                raise InvalidConfiguration(
-                    f"training.{name}={value}", rule, f"Set training.{name} to such a value"
-                )
 
 
 @dataclass(frozen=True)
@@ -80,15 +74,15 @@ class RunPlan:
     """One federated run, as every site sees it. ``run`` is the run's identity.
 
     Raises:
-        InvalidConfiguration: an evaluation plan or a compression that does not fit the privacy
-            plan.
+        InvalidConfiguration: a privacy plan that can't keep what it promises, or an evaluation
+            plan or a compression that does not fit it.
     """
 
     run: str
     task: Task
     net: NetSpec
     training: TrainingPlan
-    privacy: Privacy
+    privacy: PrivacyPlan
     rounds: int
     seed: int | None
     """Seeds batches and noise in simulation; None takes the operating system's generator."""
@@ -98,18 +92,14 @@ class RunPlan:
     """How updates travel; None: as float32."""
 
     def __post_init__(self) -> None:
-        if self.evaluation is not None and not isinstance(self.privacy, PrivacyPlan):
+        check_answers(self.privacy)
+        if self.evaluation is not None and self.evaluation.charged_under(self.privacy) is None:
             raise InvalidConfiguration(
                 f"evaluation with noise under privacy.unit={self.privacy.unit}",
                 "protects windows or readings, and nothing else",
                 "Use privacy=window, or evaluation=central",
             )
-        privacy = self.privacy
-        if (
-            self.compression is not None
-            and isinstance(privacy, SitePrivacyPlan)
-            and privacy.noise == "server"
-        ):
+        if self.compression is not None and self.privacy.noise_added_by == "server":
             raise InvalidConfiguration(
                 f"compression.share={self.compression.share} under privacy.noise=server",
                 "would come before the server's noise, and rounding or a site's residual could take"
@@ -154,7 +144,7 @@ class RunPlan:
                 task=_task(fields["task"]),
                 net=NetSpec(**fields["net"]),
                 training=TrainingPlan(**fields["training"]),
-                privacy=_privacy(fields["privacy"]),
+                privacy=plan_class(fields["privacy"]["unit"]).from_fields(fields["privacy"]),
                 rounds=int(fields["rounds"]),
                 seed=fields["seed"],
                 evaluation=fields["evaluation"] and EvaluationPlan(**fields["evaluation"]),
@@ -186,11 +176,11 @@ class Instruction:
     candidate: str | None = None
 
     def __post_init__(self) -> None:
-        privacy, given = self.plan.privacy, self.clip_norm
-        if not isinstance(privacy, SitePrivacyPlan):
+        mechanism, given = self.plan.privacy.update_mechanism, self.clip_norm
+        if mechanism is None:
             fits, rule = given is None, "must be left out: only a site-level plan has one"
-        elif privacy.adaptive_clipping is None:
-            fits, rule = given == privacy.clip_norm, f"must be the plan's, {privacy.clip_norm}"
+        elif mechanism.adaptive_clipping is None:
+            fits, rule = given == mechanism.clip_norm, f"must be the plan's, {mechanism.clip_norm}"
         else:
             fits = given is not None and 0 < given < math.inf
             rule = "must be a finite number above 0"
@@ -208,17 +198,3 @@ def _task(fields: dict[str, Any]) -> Task:
 
 def _compression(fields: dict[str, Any] | None) -> Compression | None:
     return None if fields is None else Compression(**fields)
-
-
-def _privacy(fields: dict[str, Any]) -> Privacy:
-    if fields["unit"] == "site":
-        adaptive = fields["adaptive_clipping"]
-        return SitePrivacyPlan(
-            **{**fields, "adaptive_clipping": adaptive and AdaptiveClipping(**adaptive)}
-        )
-    kinds: dict[str, type[PrivacyPlan] | type[NoPrivacy]] = {
-        "window": PrivacyPlan,
-        "reading": PrivacyPlan,
-        "none": NoPrivacy,
-    }
-    return kinds[fields["unit"]](**fields)

@@ -6,20 +6,14 @@ from dataclasses import dataclass, replace
 
 from fl_common.build import build
 from fl_common.compression.quantisation import Compression
-from fl_common.configuration import Config, above, inside, optional, require, whole
+from fl_common.configuration import Config, above, optional, require, whole
 from fl_common.errors import InvalidConfiguration
-from fl_common.plan import Privacy, RunPlan, TrainingPlan
+from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.plugins.kinds import AGGREGATOR, OPTIMISER
-from fl_common.privacy.accounting import calibrate_noise, check_delta, check_epsilon
+from fl_common.privacy.accounting import calibrate_noise
 from fl_common.privacy.evaluation import EvaluationPlan
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import (
-    AdaptiveClipping,
-    SitePrivacyPlan,
-    check_population,
-    usual_bit_noise,
-)
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.registry import plan_class
+from fl_common.privacy.unit import PlanningFacts, PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
@@ -113,7 +107,7 @@ def check_sampling(federation: Federation, sites: Sequence[object]) -> None:
 
 def _sampling(config: Config, plan: RunPlan) -> Sampling:
     strategy, asked = config["strategy"], config["clients_per_round"]
-    if not isinstance(plan.privacy, SitePrivacyPlan):
+    if (mechanism := plan.privacy.update_mechanism) is None:
         return ClientSampling(asked, strategy["fraction"], strategy["minimum_sites"])
     for name, value, neutral in (
         ("clients_per_round", asked, None),
@@ -125,7 +119,7 @@ def _sampling(config: Config, plan: RunPlan) -> Sampling:
                 "can't be used with privacy=site, which draws each site by itself",
                 "Set privacy.participation instead: the probability that a site takes part",
             )
-    return PoissonSampling(plan.privacy.participation, strategy["minimum_sites"])
+    return PoissonSampling(mechanism.participation, strategy["minimum_sites"])
 
 
 def _net(node: Config) -> NetSpec:
@@ -134,114 +128,51 @@ def _net(node: Config) -> NetSpec:
 
 def _privacy(
     node: Config, task: Task, training: TrainingPlan, rounds: int, fleet: FleetFacts
-) -> Privacy:
-    if node["unit"] == "none":
-        _check_batches(training.batch_size, fleet, f"training.batch_size={training.batch_size}")
-        return NoPrivacy(weights=node["weights"])
-    if node["unit"] == "site":
-        _check_batches(training.batch_size, fleet, f"training.batch_size={training.batch_size}")
-        return _site_privacy(node, rounds, fleet.sites)
-    check_epsilon(node["epsilon"])
-    check_delta(node["delta"], fleet.largest)
-    rate = _sampling_rate(node["sampling_rate"], training.batch_size, fleet)
-    steps = training.local_epochs * max(1, round(1 / rate))
-    plan = PrivacyPlan(
-        clip_norm=node["clip_norm"],
-        noise_multiplier=1.0 if node["noise_multiplier"] is None else node["noise_multiplier"],
-        sampling_rate=rate,
-        steps=steps,
-        delta=node["delta"],
-        epsilon_limit=node["epsilon"],
-        accountant=node["accountant"],
-        weights=node["weights"],
-        unit=node["unit"],
+) -> PrivacyPlan:
+    facts = PlanningFacts(
+        rounds=rounds,
+        batch_size=training.batch_size,
+        local_epochs=training.local_epochs,
         windows_per_reading=task.windows_per_reading,
+        sites=fleet.sites,
+        smallest=fleet.smallest,
+        largest=fleet.largest,
     )
-    return plan if node["noise_multiplier"] is not None else _calibrated(plan, rounds)
-
-
-def _calibrated(plan: PrivacyPlan, rounds: int) -> PrivacyPlan:
-    """The plan with the least noise that keeps the protected unit within the limit."""
-    windows, limit = plan.windows_per_unit, plan.epsilon_limit
-    rate = plan.spend_per_round.of_group(windows).sampling_rate
-    noise = calibrate_noise(limit, plan.delta, rate, plan.steps * rounds, plan.accountant)
-    return replace(plan, noise_multiplier=noise * windows)
+    try:
+        return plan_class(node["unit"]).from_config(node, facts)
+    except KeyError as error:
+        raise InvalidConfiguration(
+            f"privacy.unit={node['unit']}",
+            f"needs privacy.{error.args[0]}, which is not set",
+            "Choose the unit by its group, for example privacy=window",
+        ) from error
 
 
 def _evaluation(
-    node: Config, privacy: Privacy, rounds: int, compares: bool
+    node: Config, privacy: PrivacyPlan, rounds: int, compares: bool
 ) -> EvaluationPlan | None:
     """The noise of counts on the sites: calibrated to all evaluations of the run."""
     if (every := node["every"]) is None:
         return None
     require("evaluation.every", every, whole(1))
-    if not isinstance(privacy, PrivacyPlan):
-        _check_public(privacy)
-        return None
     noise = node["noise_multiplier"]
     plan = EvaluationPlan(1.0 if noise is None else noise, node["loss_limit"], node["epsilon"])
+    charged = plan.charged_under(privacy)
+    if charged is None or charged.guarantee is None:
+        _check_public(privacy)
+        return None
     if noise is not None:
         return plan
-    times, limit = math.ceil(rounds / every) + compares, plan.epsilon_limit
-    noise = calibrate_noise(limit, privacy.delta, 1.0, times, privacy.accountant)
-    return replace(plan, noise_multiplier=noise * privacy.windows_per_unit)
+    promise, times = charged.guarantee, math.ceil(rounds / every) + compares
+    noise = calibrate_noise(promise.epsilon_limit, promise.delta, 1.0, times, promise.accountant)
+    return replace(plan, noise_multiplier=noise * promise.windows_per_unit)
 
 
-def _check_public(privacy: Privacy) -> None:
-    if isinstance(privacy, NoPrivacy) and privacy.weights == "examples":
+def _check_public(privacy: PrivacyPlan) -> None:
+    if privacy.counts_are_public:
         return
     raise InvalidConfiguration(
         "evaluation=federated",
         "needs privacy=window, whose noise it can add, or a plan that makes exact counts public",
         "Set evaluation=central, privacy=window or privacy=none",
     )
-
-
-def _site_privacy(node: Config, rounds: int, sites: int) -> SitePrivacyPlan:
-    """The noise is calibrated to every round: a site's own, if it is drawn each time."""
-    check_epsilon(node["epsilon"])
-    check_population(node["delta"], sites)
-    participation, adaptive = node["participation"], node["adaptive_clipping"]
-    require("privacy.participation", participation, inside("(0, 1]"))
-    noise = node["noise_multiplier"]
-    if noise is None:
-        rate = participation if node["noise"] == "server" else 1.0
-        noise = calibrate_noise(node["epsilon"], node["delta"], rate, rounds, node["accountant"])
-    if adaptive is not None and adaptive["bit_noise"] is None:
-        adaptive = {**adaptive, "bit_noise": usual_bit_noise(noise, participation * sites)}
-    return SitePrivacyPlan(
-        clip_norm=node["clip_norm"],
-        noise_multiplier=noise,
-        noise=node["noise"],
-        participation=participation,
-        population=sites,
-        delta=node["delta"],
-        epsilon_limit=node["epsilon"],
-        accountant=node["accountant"],
-        weights=node["weights"],
-        adaptive_clipping=adaptive and AdaptiveClipping(**adaptive),
-    )
-
-
-def _sampling_rate(given: float | None, batch_size: int, fleet: FleetFacts) -> float:
-    if given is not None:
-        require("privacy.sampling_rate", given, inside("(0, 1]"))
-        _check_batches(1 / given, fleet, f"privacy.sampling_rate={given}")
-        return given
-    if fleet.smallest is None:
-        raise InvalidConfiguration(
-            "privacy.sampling_rate=null",
-            "can't be derived from the smallest site, whose size is not known here",
-            "Set privacy.sampling_rate, for example to 0.1",
-        )
-    _check_batches(batch_size, fleet, f"training.batch_size={batch_size}")
-    return batch_size / fleet.smallest
-
-
-def _check_batches(needed: float, fleet: FleetFacts, value: str) -> None:
-    if fleet.smallest is not None and fleet.smallest < needed:
-        raise InvalidConfiguration(
-            value,
-            f"needs {needed:.0f} windows on each site, and the smallest site has {fleet.smallest}",
-            "Lower the batch size, raise the sampling rate, or use fewer sites",
-        )

@@ -20,7 +20,6 @@ from fl_client.site.participation import Participation, Site
 from fl_client.training.prepared import prepare_ahead
 from fl_common.errors import LedgerError
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
 from fl_server.build import FleetFacts
 from fl_server.rounds.sampling import Sampling
 from simulate.fleet import Fleet
@@ -59,7 +58,7 @@ def create_ledger(path: Path, plan: RunPlan, done: int) -> None:
     Raises:
         LedgerError: it can't be written, or the one that is there can't be trusted.
     """
-    spent = done > 0 and not isinstance(plan.privacy, NoPrivacy)
+    spent = done > 0 and plan.privacy.guarantee is not None
     forgotten = LedgerError(
         f"{path}: has no charge of run {plan.run}, of which {done} rounds are done: it is missing,"
         " or another run's. Put the run's own ledger and counter back, or begin a new run."

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.mechanisms import SampleMechanism
 from models.nets import build_net
 
 _EVALUATED_AT_ONCE = 1024
@@ -93,8 +93,8 @@ def local_work(plan: RunPlan, body: nn.Module, seed: int) -> LocalWork:
     """Training of one site on ``body``: by SGD, or by Opacus where the plan is private."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
-    if isinstance(plan.privacy, PrivacyPlan):
-        return _opacus_work(plan, plan.privacy, body, generator)
+    if (mechanism := plan.privacy.sample_mechanism) is not None:
+        return _opacus_work(plan, mechanism, body, generator)
     return _sgd_work(plan, body, generator)
 
 
@@ -116,7 +116,7 @@ def _sgd_work(plan: RunPlan, body: nn.Module, generator: torch.Generator) -> Loc
 
 
 def _opacus_work(
-    plan: RunPlan, privacy: PrivacyPlan, body: nn.Module, generator: torch.Generator
+    plan: RunPlan, privacy: SampleMechanism, body: nn.Module, generator: torch.Generator
 ) -> LocalWork:
     """Opacus without its data loader: hooks are attached once, not for every site and round."""
     from opacus import GradSampleModule

@@ -48,10 +48,8 @@ from fl_common.privacy.accounting import (
     AccountantName,
     Spend,
     epsilon_of,
-    epsilon_of_group,
 )
-from fl_common.privacy.site_level import SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.unit import WHOLE_SITE
 from fl_common.vocabulary import Refusal, RefusalReason
 
 __all__ = ["Charge", "Ledger", "LedgerEntry"]
@@ -217,7 +215,7 @@ def _debit(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal:
         return answer
     histories = lines.histories_of(journal.connection, charge.site)
     spent = {block: histories.get(block, ()) for block in dict.fromkeys(charge.blocks)}
-    limit = charge.privacy.epsilon_limit * (1 + _TOLERANCE)
+    limit = charge.guarantee.epsilon_limit * (1 + _TOLERANCE)
     is_open = {events: _epsilon_after(events, charge) <= limit for events in set(spent.values())}
     left = tuple(block for block, events in spent.items() if is_open[events])
     if not left:
@@ -256,36 +254,30 @@ def refuse_changed_plan(site: str, run: str, round_: int) -> Refusal:
 
 
 def _epsilon_after(events: Sequence[Spend], charge: Charge) -> float:
-    privacy = charge.privacy
-    return _epsilon([*events, charge.spend], privacy)
-
-
-def _epsilon(events: Sequence[Spend], privacy: PrivacyPlan | SitePrivacyPlan) -> float:
-    """Epsilon of the unit that the plan's limit applies to."""
-    return epsilon_of_group(events, privacy.windows_per_unit, privacy.delta, privacy.accountant)
+    return charge.guarantee.epsilon([*events, charge.spend])
 
 
 def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusal:
-    privacy = charge.privacy
+    promise = charge.guarantee
     names = ", ".join(list(spent)[:_NAMED_BLOCKS])
     more = f" and {len(spent) - _NAMED_BLOCKS} more" if len(spent) > _NAMED_BLOCKS else ""
     after, before = min(
-        (_epsilon_after(events, charge), _epsilon(events, privacy)) for events in spent.values()
+        (_epsilon_after(events, charge), promise.epsilon(events)) for events in spent.values()
     )
-    if before > privacy.epsilon_limit * (1 + _TOLERANCE):
-        problem = f"this plan's limit of {privacy.epsilon_limit:g} is below what is spent already"
+    if before > promise.epsilon_limit * (1 + _TOLERANCE):
+        problem = f"this plan's limit of {promise.epsilon_limit:g} is below what is spent already"
     else:
         problem = (
             f"this {'round' if charge.rounds == 1 else 'run'} would take them to {after:.4g} or"
-            f" more, past the limit of {privacy.epsilon_limit:g}"
+            f" more, past the limit of {promise.epsilon_limit:g}"
         )
     fresh = "Fresh data in new blocks, more noise, fewer steps"
-    remedy = "More noise, fewer rounds" if privacy.unit == "site" else fresh
+    remedy = "More noise, fewer rounds" if charge.blocks == (WHOLE_SITE,) else fresh
     return _refuse(
         charge,
         RefusalReason.BUDGET,
         f"privacy blocks {names}{more}: have spent an epsilon of {before:.4g} or more for each"
-        f" {privacy.unit} at delta {privacy.delta:g} ({ACCOUNTANTS[privacy.accountant]}), and"
+        f" {promise.unit} at delta {promise.delta:g} ({ACCOUNTANTS[promise.accountant]}), and"
         f" {problem}. {remedy} or a higher privacy.epsilon would help.",
     )
 

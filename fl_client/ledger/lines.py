@@ -6,12 +6,13 @@ import operator
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from fl_client.ledger.chain import Head, after
+from fl_common.errors import PrivacyViolation
 from fl_common.privacy.accounting import AccountantName, Spend
-from fl_common.privacy.site_level import SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.unit import Guarantee, PrivacyPlan
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _ADD = (
@@ -34,11 +35,22 @@ class Charge:
     run: str
     round: int
     plan: str
-    privacy: PrivacyPlan | SitePrivacyPlan
+    privacy: PrivacyPlan
     blocks: tuple[str, ...]
     windows: tuple[int, ...]
     repeatable: bool
     rounds: int = 1
+
+    @cached_property
+    def guarantee(self) -> Guarantee:
+        """What the plan promises for these blocks.
+
+        Raises:
+            PrivacyViolation: nothing, so that there is no limit to hold.
+        """
+        if (promise := self.privacy.guarantee) is None:
+            raise PrivacyViolation(f"privacy={self.privacy.unit} promises nothing to charge for.")
+        return promise
 
     @property
     def spend(self) -> Spend:
@@ -49,9 +61,10 @@ class Charge:
     @property
     def mechanism(self) -> dict[str, float]:
         """Clip norm, noise multiplier, sampling rate and steps: what a repetition repeats."""
-        spend = self.spend
+        spend, mechanism = self.spend, self.privacy.mechanism
+        assert mechanism is not None  # it gave the event
         return {
-            "clip": float(self.privacy.clip_norm),
+            "clip": float(mechanism.clip_norm),
             "noise": float(spend.noise_multiplier),
             "rate": float(spend.sampling_rate),
             "steps": int(spend.steps),
@@ -76,6 +89,7 @@ class LedgerEntry:
     epsilon_limit: float
     accountant: AccountantName
     windows_per_reading: int
+    windows_per_unit: int
     blocks: tuple[str, ...]
     windows: tuple[int, ...]
 
@@ -93,19 +107,20 @@ class Journal:
 
     def charge(self, charge: Charge, blocks: tuple[str, ...]) -> None:
         """A line for ``charge`` on those of its blocks, and their sums."""
-        privacy, mechanism = charge.privacy, charge.mechanism
+        promise, mechanism = charge.guarantee, charge.mechanism
         windows_of = dict(zip(charge.blocks, charge.windows, strict=True))
         self._add(
             round=charge.round,
             site=charge.site,
             run=charge.run,
             plan=charge.plan,
-            unit=privacy.unit,
+            unit=promise.unit,
             **mechanism,
-            delta=float(privacy.delta),
-            epsilon_limit=float(privacy.epsilon_limit),
-            accountant=privacy.accountant,
-            windows_per_reading=_windows_per_reading(privacy),
+            delta=float(promise.delta),
+            epsilon_limit=float(promise.epsilon_limit),
+            accountant=promise.accountant,
+            windows_per_reading=promise.windows_per_reading,
+            windows_per_unit=promise.windows_per_unit,
             blocks=blocks,
             windows=[windows_of[block] for block in blocks],
             repeatable=charge.repeatable,
@@ -182,9 +197,9 @@ def booked(
     return None
 
 
-def _windows_per_reading(privacy: PrivacyPlan | SitePrivacyPlan) -> int:
-    """Windows that share a reading; 1 where what is protected is a whole site."""
-    return privacy.windows_per_reading if isinstance(privacy, PrivacyPlan) else 1
+def _windows_per_unit(line: dict[str, Any]) -> int:
+    """Of a line that was written before lines said so themselves."""
+    return int(line["windows_per_reading"]) if line["unit"] == "reading" else 1
 
 
 def _entry(number: int, line: dict[str, Any]) -> LedgerEntry:
@@ -195,6 +210,7 @@ def _entry(number: int, line: dict[str, Any]) -> LedgerEntry:
     return LedgerEntry(
         number=number,
         spend=Spend(line["noise"], line["rate"], line["steps"]),
+        windows_per_unit=line.get("windows_per_unit", _windows_per_unit(line)),
         blocks=tuple(line["blocks"]),
         windows=tuple(line["windows"]),
         **{name: line[name] for name in copied},

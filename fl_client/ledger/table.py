@@ -10,6 +10,10 @@ from rich.table import Table
 
 from fl_client.ledger.ledger import Ledger, LedgerEntry
 from fl_common.privacy.accounting import ACCOUNTANTS, AccountantName, Spend, epsilon_of_group
+from fl_common.privacy.unit import WHOLE_SITE
+
+_TOLD_TOGETHER = frozenset({"window", "reading"})
+"""Units of which a block's epsilon is told for both."""
 
 WHOLE_RUN = 0
 """The round of a charge for all rounds of a run at once."""
@@ -89,7 +93,7 @@ def what_epsilons_are(states: Sequence[BlockState]) -> list[str]:
     """For each accounting that was used: unit, delta, and the accountant with its conversion."""
     used = {(state.unit, state.delta, state.accountant): state for state in states}
     return [
-        f"Epsilon for each {unit if unit != 'site' else 'whole site'} at delta {delta:g}, by"
+        f"Epsilon for each {'whole ' * (state.block == WHOLE_SITE)}{unit} at delta {delta:g}, by"
         f" {ACCOUNTANTS[accountant]}.{_other_unit(state)}"
         for (unit, delta, accountant), state in used.items()
     ]
@@ -131,7 +135,7 @@ def _state(block: str, history: Sequence[Spend], entries: Sequence[LedgerEntry])
         run, _, _ = entry.run.partition("/")  # after it: which model an evaluation was of
         rounds.setdefault(run, []).append(entry.round)
     shared = plan.windows_per_reading
-    spent = epsilon(shared if plan.unit == "reading" else 1)
+    spent, tells_both = epsilon(plan.windows_per_unit), plan.unit in _TOLD_TOGETHER
     return BlockState(
         site=plan.site,
         block=block,
@@ -143,8 +147,8 @@ def _state(block: str, history: Sequence[Spend], entries: Sequence[LedgerEntry])
         delta=plan.delta,
         accountant=plan.accountant,
         windows_per_reading=shared,
-        epsilon_per_window=None if plan.unit == "site" else epsilon(1),
-        epsilon_per_reading=None if plan.unit == "site" else epsilon(shared),
+        epsilon_per_window=epsilon(1) if tells_both else None,
+        epsilon_per_reading=epsilon(shared) if tells_both else None,
         rounds=rounds,
         last_charged=plan.time,
     )

@@ -18,8 +18,6 @@ from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import (
     Evaluation,
     LocalUpdate,
@@ -71,7 +69,7 @@ NOT_PUBLIC = (
 
 def is_public(plan: RunPlan) -> bool:
     """True where ``plan`` declares exact counts, and words that may quote data, public."""
-    return isinstance(plan.privacy, NoPrivacy) and plan.privacy.weights == "examples"
+    return plan.privacy.counts_are_public
 
 
 def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate | Refusal:
@@ -91,7 +89,7 @@ def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate
 
 def _protected(update: LocalUpdate, instruction: Instruction) -> LocalUpdate | Refusal:
     """Under a site-level plan the update clipped and noised; as it is under any other."""
-    if not isinstance(instruction.plan.privacy, SitePrivacyPlan):
+    if instruction.plan.privacy.update_mechanism is None:
         return replace(update, within_clip_norm=None)
     try:
         return protect_update(update, instruction)

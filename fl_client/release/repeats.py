@@ -3,8 +3,6 @@
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate
 
 
@@ -20,7 +18,7 @@ class ReleaseHistory:
 
     def check(self, update: LocalUpdate, plan: RunPlan) -> None:
         """Raise PrivacyViolation where ``update`` is the one that its site sent last."""
-        if not _noised_by_the_site(plan):
+        if plan.privacy.noise_added_by != "site":
             return
         digest = params.digest(update.delta)
         last_digest, last_round = self._last.get(update.site, ("", 0))
@@ -31,10 +29,3 @@ class ReleaseHistory:
                 f" {last_round}: its noise is not fresh. The update is withheld."
             )
         self._last[update.site] = digest, update.round
-
-
-def _noised_by_the_site(plan: RunPlan) -> bool:
-    privacy = plan.privacy
-    if isinstance(privacy, SitePrivacyPlan):
-        return privacy.noise == "site"
-    return not isinstance(privacy, NoPrivacy)

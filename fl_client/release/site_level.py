@@ -14,7 +14,6 @@ from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction
 from fl_common.privacy.noise import RepeatDetector, check_standard_normal
-from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 
 _ROUNDING = 1 + 1e-5
@@ -29,16 +28,16 @@ def protect_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate
     Raises:
         PrivacyViolation: clipping or noise did not run as planned; nothing may leave.
     """
-    privacy, bound = instruction.plan.privacy, instruction.clip_norm
-    if not isinstance(privacy, SitePrivacyPlan) or bound is None:
+    mechanism, bound = instruction.plan.privacy.update_mechanism, instruction.clip_norm
+    if mechanism is None or bound is None:
         raise PrivacyViolation("no site-level plan with a clip norm. The update is withheld.")
     clipped = params.clip(update.delta, bound)
     _check_clipped(clipped, bound)
-    if privacy.noise == "server":
+    if mechanism.noise == "server":
         within = params.norm(update.delta) <= bound
-        bit = within if privacy.adaptive_clipping else None
+        bit = within if mechanism.adaptive_clipping else None
         return replace(update, delta=clipped, within_clip_norm=bit)
-    deviation = privacy.noise_multiplier * bound
+    deviation = mechanism.noise_multiplier * bound
     noised = _noised(clipped, update.site, instruction, deviation)
     _check_noised(noised, clipped, deviation)
     return replace(update, delta=noised, within_clip_norm=None)

@@ -21,9 +21,6 @@ from fl_client.windows.grid import windows_per_reading
 from fl_client.windows.split import HeldOut, Split, split_of
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Task, Windows
 
 _NICE = 10
@@ -91,9 +88,7 @@ class Box:
         self._check_overlap(plan)
 
     def _check_noise(self, plan: RunPlan) -> None:
-        privacy = plan.privacy
-        by_server = isinstance(privacy, SitePrivacyPlan) and privacy.noise == "server"
-        if plan.seed is not None and not (isinstance(privacy, NoPrivacy) or by_server):
+        if plan.seed is not None and plan.privacy.noise_added_by == "site":
             raise InvalidConfiguration(
                 f"a plan with seed {plan.seed}",
                 "must have none: who knows a seed can take the noise away again",
@@ -102,12 +97,12 @@ class Box:
 
     def _check_overlap(self, plan: RunPlan) -> None:
         """The plan's accounting must know in how many of this box's windows a reading is."""
-        privacy, shared = plan.privacy, windows_per_reading(self.task, self.slicing)
-        if not isinstance(privacy, PrivacyPlan) or privacy.unit != "reading":
+        promise, shared = plan.privacy.guarantee, windows_per_reading(self.task, self.slicing)
+        if promise is None or not promise.windows_in or promise.unit == "window":
             return
-        if privacy.windows_per_reading < shared:
+        if promise.windows_per_unit < shared:  # whatever the unit is, it holds a reading
             raise InvalidConfiguration(
-                f"a plan that protects a reading in {privacy.windows_per_reading} windows",
+                f"a plan that protects a {promise.unit} in {promise.windows_per_unit} windows",
                 f"must count {shared}: that many have a value from one reading on this site, as"
                 " their steps and the longest gap have it",
                 "Raise windows.step or lower windows.longest_gap_s",

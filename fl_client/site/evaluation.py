@@ -18,7 +18,6 @@ from fl_common import params
 from fl_common.errors import BadInput, LedgerError, StoreError
 from fl_common.plan import Instruction
 from fl_common.privacy.evaluation import held_out_block
-from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, Windows
 from models.evaluation import Evaluator
 from models.nets import build_net
@@ -80,16 +79,16 @@ def _charged(task: LocalTask, ledger: Ledger) -> Sequence[str] | Refusal:
 def _charge(task: LocalTask) -> Charge:
     """Each model that is evaluated is a release of its own, also within one round."""
     plan, windows = task.plan, task.windows
-    privacy, evaluation = plan.privacy, plan.evaluation
-    assert isinstance(privacy, PrivacyPlan)
-    assert evaluation is not None
+    assert plan.evaluation is not None
+    privacy = plan.evaluation.charged_under(plan.privacy)
+    assert privacy is not None  # a run's plan has no evaluation otherwise
     counts_B = np.bincount(windows.block_of, minlength=len(windows.blocks))
     return Charge(
         site=task.site,
         run=f"{plan.run}/evaluation/{params.digest(task.parameters)[:12]}",
         round=task.round,
         plan=plan.digest(),
-        privacy=evaluation.charged_under(privacy),
+        privacy=privacy,
         blocks=tuple(map(held_out_block, windows.blocks)),
         windows=tuple(counts_B.tolist()),
         repeatable=plan.seed is not None,

@@ -22,9 +22,7 @@ from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_task, refuse
 from fl_common.errors import BadInput, LedgerError, PrivacyViolation, StoreError
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import WHOLE_SITE, SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.unit import WHOLE_SITE
 from fl_common.vocabulary import (
     Evaluation,
     LocalUpdate,
@@ -144,7 +142,7 @@ class Participation:
 
     def _check_begun(self, task: LocalTask) -> Refusal | None:
         """A refusal where a run that was charged goes on without DP; a debit checks the others."""
-        if not isinstance(task.plan.privacy, NoPrivacy):
+        if task.plan.privacy.guarantee is not None:
             return None
         try:
             begun = self._ledger.plan_of(task.site, task.plan.run)
@@ -160,7 +158,7 @@ class Participation:
         private = {
             place: task
             for place, task in enumerate(tasks)
-            if isinstance(task, LocalTask) and not isinstance(task.plan.privacy, NoPrivacy)
+            if isinstance(task, LocalTask) and task.plan.privacy.guarantee is not None
         }
         try:
             debits = self._ledger.debit([_charge(task) for task in private.values()])
@@ -203,50 +201,28 @@ def _refusal_of(site: Site, instruction: Instruction) -> Refusal | None:
 
 
 def _charge(task: LocalTask) -> Charge:
-    privacy, windows = task.plan.privacy, task.windows
-    if isinstance(privacy, SitePrivacyPlan):
-        return _site_charge(task, privacy)
-    assert isinstance(privacy, PrivacyPlan)
-    counts_B = np.bincount(windows.block_of, minlength=len(windows.blocks))
-    return Charge(
-        site=task.site,
-        run=task.plan.run,
-        round=task.round,
-        plan=task.plan.digest(),
-        privacy=privacy,
-        blocks=windows.blocks,
-        windows=tuple(counts_B.tolist()),
-        repeatable=task.plan.seed is not None,
-    )
-
-
-def _site_charge(task: LocalTask, privacy: SitePrivacyPlan) -> Charge:
-    """The charge of a site-level plan, on the whole site.
-
-    With the site's own noise it is the round's. With the server's it is that of all the run's
-    rounds, booked once, before the first in which the site takes part: the server releases a noised
-    sum in every round, and the site does not see those that it is not drawn for.
-    """
-    plan, by_server = task.plan, privacy.noise == "server"
+    """What the plan has this site charged for, before it trains."""
+    plan, windows = task.plan, task.windows
+    counts_B = np.bincount(windows.block_of, minlength=len(windows.blocks)).tolist()
+    windows_of = dict(zip(windows.blocks, counts_B, strict=True))
+    booking = plan.privacy.booking(task.round, plan.rounds, windows_of)
     return Charge(
         site=task.site,
         run=plan.run,
-        round=0 if by_server else task.round,
+        round=booking.round,
         plan=plan.digest(),
-        privacy=privacy,
-        blocks=(WHOLE_SITE,),
-        windows=(len(task.windows),),
-        repeatable=by_server or plan.seed is not None,
-        rounds=plan.rounds if by_server else 1,
+        privacy=plan.privacy,
+        blocks=tuple(booking.windows_of),
+        windows=tuple(booking.windows_of.values()),
+        repeatable=booking.is_once or plan.seed is not None,
+        rounds=booking.rounds,
     )
 
 
 def _restricted(task: LocalTask, open_blocks: Sequence[str]) -> LocalTask:
     """The task on the windows of the open blocks alone; all of them where the block is the site."""
     windows = task.windows
-    if isinstance(task.plan.privacy, SitePrivacyPlan):
-        return task
-    if len(open_blocks) == len(windows.blocks):
+    if WHOLE_SITE in open_blocks or len(open_blocks) == len(windows.blocks):
         return task
     is_open_B = np.isin(windows.blocks, open_blocks)
     rest = windows.take(is_open_B[windows.block_of])

@@ -45,20 +45,17 @@ class PrivacyPolicy:
 
     def check(self, plan: "RunPlan") -> None:
         """Raise InvalidConfiguration for a plan that promises less."""
-        from fl_common.privacy.none import NoPrivacy
-        from fl_common.privacy.site_level import SitePrivacyPlan
-
         privacy, evaluation = plan.privacy, plan.evaluation
-        by_server = isinstance(privacy, SitePrivacyPlan) and privacy.noise == "server"
-        if (by_server or isinstance(privacy, NoPrivacy)) and not self.without_noise:
+        by_server = privacy.noise_added_by == "server"
+        if privacy.noise_added_by != "site" and not self.without_noise:
             raise InvalidConfiguration(
                 f"a plan with privacy={privacy.unit}{' and noise by the server' * by_server}",
                 "must have noise that this site adds itself, as its own configuration demands",
                 "Set privacy=window for the run, or privacy.without_noise=true on the site",
             )
-        if not isinstance(privacy, NoPrivacy):
-            _check_below("privacy.epsilon", privacy.epsilon_limit, self.epsilon)
-            _check_below("privacy.delta", privacy.delta, self.delta)
+        if (promise := privacy.guarantee) is not None:
+            _check_below("privacy.epsilon", promise.epsilon_limit, self.epsilon)
+            _check_below("privacy.delta", promise.delta, self.delta)
         if evaluation is not None:
             _check_below("evaluation.epsilon", evaluation.epsilon_limit, self.epsilon)
 

@@ -14,7 +14,6 @@ from fl_client.release.gateway import NOT_PUBLIC, is_public, release_refusal, re
 from fl_common.errors import LedgerError
 from fl_common.plan import Instruction
 from fl_common.privacy.evaluation import held_out_block
-from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason, ShadowCounts
 
 
@@ -37,7 +36,7 @@ def _summed(
     def refusal(reason: RefusalReason, detail: str) -> Refusal:
         return Refusal(site, plan.run, instruction.round, reason, detail)
 
-    private = plan.evaluation is not None and isinstance(plan.privacy, PrivacyPlan)
+    private = plan.evaluation is not None
     if not (is_public(plan) or private):
         return refusal(RefusalReason.PLAN, NOT_PUBLIC)
     if counts.candidate is None or counts.candidate != instruction.candidate:
@@ -60,15 +59,16 @@ def _summed(
 
 def _charge(site: str, counts: ShadowSummary, instruction: Instruction) -> Charge:
     """One release about each day's held-out windows."""
-    plan, privacy = instruction.plan, instruction.plan.privacy
+    plan = instruction.plan
     assert plan.evaluation is not None
-    assert isinstance(privacy, PrivacyPlan)
+    privacy = plan.evaluation.charged_under(plan.privacy)
+    assert privacy is not None  # a run's plan has no evaluation otherwise
     return Charge(
         site=site,
         run=f"{plan.run}/shadow/{str(counts.candidate)[:12]}",
         round=instruction.round,
         plan=plan.digest(),
-        privacy=plan.evaluation.charged_under(privacy),
+        privacy=privacy,
         blocks=tuple(map(held_out_block, counts.held_out)),
         windows=tuple(sums.windows for sums in counts.held_out.values()),
         repeatable=plan.seed is not None,

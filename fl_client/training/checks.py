@@ -14,11 +14,9 @@ from fl_client.training.prepared import net_for
 from fl_client.training.randomness import NoiseSource, SeededNoise
 from fl_common import params
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData, PrivacyViolation
-from fl_common.plan import Privacy
 from fl_common.privacy.accounting import check_delta
 from fl_common.privacy.noise import check_standard_normal
-from fl_common.privacy.site_level import SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Parameters, Refusal, RefusalReason
 from models.nets import Net
 
@@ -68,9 +66,10 @@ def check_evaluation(task: LocalTask) -> Refusal | None:
 
 def _check_plan(task: LocalTask) -> None:
     plan = task.plan
-    if isinstance(plan.privacy, PrivacyPlan):
-        check_delta(plan.privacy.delta, len(task.windows))
-    elif isinstance(plan.privacy, SitePrivacyPlan) and not 1 <= task.round <= plan.rounds:
+    promise, by_update = plan.privacy.guarantee, plan.privacy.update_mechanism is not None
+    if promise is not None and not by_update:
+        check_delta(promise.delta, len(task.windows))
+    elif by_update and not 1 <= task.round <= plan.rounds:
         raise InvalidConfiguration(
             f"round {task.round}",
             f"is not of the plan's {plan.rounds} rounds, for which privacy is accounted",
@@ -108,11 +107,11 @@ def _check_labels(task: LocalTask) -> None:
 
 
 def _check_enough(task: LocalTask) -> None:
-    windows, privacy = len(task.windows), task.plan.privacy
-    if isinstance(privacy, PrivacyPlan):
-        if windows * privacy.sampling_rate < 1:
+    windows, mechanism = len(task.windows), task.plan.privacy.sample_mechanism
+    if mechanism is not None:
+        if windows * mechanism.sampling_rate < 1:
             raise InvalidData(
-                f"{windows} windows at a sampling rate of {privacy.sampling_rate:.3g}",
+                f"{windows} windows at a sampling rate of {mechanism.sampling_rate:.3g}",
                 "must give a batch of at least one window on average",
                 "Leave the site out, or raise the sampling rate",
             )
@@ -159,11 +158,11 @@ def _shapes_of(net: Net) -> dict[str, tuple[int, ...]]:
     return {name: tuple(t.shape) for name, t in tensors if t.is_floating_point()}
 
 
-def why_not_under(privacy: Privacy, net: Net) -> InvalidConfiguration | None:
+def why_not_under(privacy: PrivacyPlan, net: Net) -> InvalidConfiguration | None:
     """Why ``net`` can't be trained under ``privacy``; None when it can."""
-    if isinstance(privacy, PrivacyPlan):
+    if privacy.sample_mechanism is not None:
         return why_not_private(net)
-    return why_not_site_level(net) if isinstance(privacy, SitePrivacyPlan) else None
+    return why_not_site_level(net) if privacy.update_mechanism is not None else None
 
 
 def why_not_site_level(net: Net) -> InvalidConfiguration | None:

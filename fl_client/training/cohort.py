@@ -18,8 +18,6 @@ from fl_client.training.randomness import draw_batches
 from fl_client.training.stacked.backend import TrainingBackend, backend_for
 from fl_client.training.stacked.local_round import ReadyTask
 from fl_common.errors import InvalidConfiguration, InvalidData, PrivacyViolation
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net
 
@@ -87,7 +85,7 @@ class CohortTrainer:
 
     def _way(self, task: LocalTask) -> TrainingBackend:
         """How to train the plan's net, tried out once."""
-        net, private = net_for(task.plan), isinstance(task.plan.privacy, PrivacyPlan)
+        net, private = net_for(task.plan), task.plan.privacy.sample_mechanism is not None
         if (net, private) not in self._ways:
             while len(self._ways) >= _KEPT_WAYS:
                 del self._ways[next(iter(self._ways))]
@@ -103,8 +101,8 @@ def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
     try:
         data = prepared(task)
         batches = draw_batches(task.plan, task.site, task.round, len(data.labels))
-        if isinstance(task.plan.privacy, PrivacyPlan):
-            check_poisson(batches, len(data.labels), task.plan.privacy)
+        if (mechanism := task.plan.privacy.sample_mechanism) is not None:
+            check_poisson(batches, len(data.labels), mechanism)
     except Exception as error:
         return _refusal(task, error)
     return ReadyTask(task, data, batches)
@@ -132,7 +130,7 @@ def _refusal(task: LocalTask, error: Exception) -> Refusal:
         exc_info=error,
     )
     kind = f"training raised {type(error).__name__}"
-    if not isinstance(task.plan.privacy, NoPrivacy) and task.plan.seed is None:
+    if task.plan.privacy.guarantee is not None and task.plan.seed is None:
         detail = f"{kind}; the site's own log says more."  # the text may quote data
     else:
         detail = f"{kind}: {error}"

@@ -24,8 +24,7 @@ from fl_client.training.prepared import Prepared, net_for, prepared
 from fl_client.training.randomness import NoiseSource, derive_seed, draw_batches, noise_source
 from fl_common import params
 from fl_common.errors import InvalidData, PrivacyViolation
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net, load_parameters, parameters_of
 
@@ -77,14 +76,14 @@ class OpacusTrainer:
 
     def _delta(self, task: LocalTask) -> Parameters:
         data = prepared(task)
-        privacy = task.plan.privacy
-        private = isinstance(privacy, PrivacyPlan)
+        mechanism = task.plan.privacy.sample_mechanism
+        private = mechanism is not None
         body = self._take_body(task, private)
         load_parameters(body, task.parameters)
         with _own_chance(task), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Full backward hook is firing")
-            if isinstance(privacy, PrivacyPlan):
-                _train_privately(body, task, privacy, data)
+            if mechanism is not None:
+                _train_privately(body, task, mechanism, data)
             else:
                 _train_plainly(body, task, data)
         delta = params.subtract(parameters_of(body), task.parameters)
@@ -125,7 +124,9 @@ def _train_plainly(body: nn.Module, task: LocalTask, data: Prepared) -> None:
         optimizer.step()
 
 
-def _train_privately(body: nn.Module, task: LocalTask, plan: PrivacyPlan, data: Prepared) -> None:
+def _train_privately(
+    body: nn.Module, task: LocalTask, plan: SampleMechanism, data: Prepared
+) -> None:
     weights = [p for p in body.parameters() if p.requires_grad]
     size = sum(p.numel() for p in weights)
     noise = CheckedNoise(noise_source(task.plan, task.site, task.round))
@@ -170,7 +171,7 @@ class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
-        plan: PrivacyPlan,
+        plan: SampleMechanism,
         windows: int,
         noise: NoiseSource,
     ) -> None:
@@ -244,7 +245,7 @@ def _optimizer(weights: list[nn.Parameter], task: LocalTask) -> torch.optim.Opti
 def _told(task: LocalTask, error: Exception) -> str:
     """What of ``error`` may leave: its kind alone under DP on a device; a text may quote data."""
     kind = f"training raised {type(error).__name__}"
-    if not isinstance(task.plan.privacy, NoPrivacy) and task.plan.seed is None:
+    if task.plan.privacy.guarantee is not None and task.plan.seed is None:
         return f"{kind}; the site's own log says more."
     return f"{kind}: {error}"
 

@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, rel_entr, xlog1py, xlogy
 
 from fl_common.errors import PrivacyViolation
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.vocabulary import Integers
 
 _LOG_ALARM = 30.0
 """Each test gives a false alarm with a probability of at most e^-30."""
 
 
-def check_poisson(batches: Sequence[torch.Tensor], windows: int, plan: PrivacyPlan) -> None:
+def check_poisson(batches: Sequence[torch.Tensor], windows: int, plan: SampleMechanism) -> None:
     """Raise PrivacyViolation unless ``batches`` may be the Poisson samples of one round.
 
     ``batches`` are the rows of each step, in rising order; ``windows`` is the number of rows.

@@ -15,7 +15,6 @@ import torch
 
 from fl_common.plan import RunPlan
 from fl_common.privacy.noise import system_normals
-from fl_common.privacy.window_level import PrivacyPlan
 
 
 class NoiseSource(Protocol):
@@ -63,9 +62,9 @@ def draw_batches(plan: RunPlan, site: str, round_: int, windows: int) -> list[to
     if plan.seed is not None:
         seed = derive_seed(plan.seed, "batches", site, round_)
     generator.manual_seed(seed)
-    if isinstance(plan.privacy, PrivacyPlan):
-        rate, steps = plan.privacy.sampling_rate, plan.privacy.steps
-        masks_SN = torch.rand(steps, windows, generator=generator) < rate
+    if (mechanism := plan.privacy.sample_mechanism) is not None:
+        shape = mechanism.steps, windows
+        masks_SN = torch.rand(shape, generator=generator) < mechanism.sampling_rate
         return [mask_N.nonzero().flatten() for mask_N in masks_SN]
     epochs = [
         torch.randperm(windows, generator=generator) for _ in range(plan.training.local_epochs)

@@ -8,10 +8,11 @@ sampling (Dwork and Roth 2014, appendix A), which the run's accountant composes.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from fl_common.errors import InvalidConfiguration
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.configuration import above, require
+from fl_common.privacy.mechanisms import SampleMechanism
+from fl_common.privacy.unit import PrivacyPlan
 
 SENSITIVITY = math.sqrt(3)
 """L2 norm of one window's part in (right, windows, loss over its limit), at most."""
@@ -35,16 +36,12 @@ class EvaluationPlan:
     epsilon_limit: float
 
     def __post_init__(self) -> None:
-        rules = (
-            ("evaluation.noise_multiplier", self.noise_multiplier),
-            ("evaluation.loss_limit", self.loss_limit),
-            ("evaluation.epsilon", self.epsilon_limit),
-        )
-        for shown, value in rules:
-            if not (isinstance(value, (int, float)) and 0 < value < math.inf):
-                raise InvalidConfiguration(
-                    f"{shown}={value}", "must be a finite number above 0", f"Set {shown} to one"
-                )
+        for name, value in (
+            ("noise_multiplier", self.noise_multiplier),
+            ("loss_limit", self.loss_limit),
+            ("epsilon", self.epsilon_limit),
+        ):
+            require(f"evaluation.{name}", value, above(0))
 
     @property
     def noise_on_counts(self) -> float:
@@ -56,16 +53,21 @@ class EvaluationPlan:
         """Standard deviation of the noise on the summed loss, in nats."""
         return self.noise_on_counts * self.loss_limit
 
-    def charged_under(self, privacy: PrivacyPlan) -> PrivacyPlan:
-        """One evaluation as the accountant's event, under the unit and delta of ``privacy``."""
-        return replace(
-            privacy,
+    def charged_under(self, privacy: PrivacyPlan) -> PrivacyPlan | None:
+        """The plan that one evaluation is charged under, with the unit and delta of ``privacy``.
+
+        None where that unit does not say how, or does not charge this mechanism: there is no noise
+        for counts then.
+        """
+        mechanism = SampleMechanism(
             clip_norm=SENSITIVITY,
             noise_multiplier=self.noise_multiplier,
             sampling_rate=1.0,
             steps=1,
-            epsilon_limit=self.epsilon_limit,
         )
+        charged = privacy.for_evaluation(mechanism, self.epsilon_limit)
+        is_sound = charged is not None and charged.sample_mechanism == mechanism
+        return charged if is_sound else None
 
 
 def held_out_block(block: str) -> str:

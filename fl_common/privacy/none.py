@@ -1,14 +1,37 @@
 """No privacy, as a plan that says so."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
+from fl_common.configuration import Config
 from fl_common.privacy.accounting import Weights
+from fl_common.privacy.unit import PlanningFacts, PrivacyPlan
 
 
 @dataclass(frozen=True)
-class NoPrivacy:
+class NoPrivacy(PrivacyPlan):
     """Training without noise, said out loud: a plan without DP is this value, never ``None``."""
 
     weights: Weights
     unit: Literal["none"] = "none"
+
+    @classmethod
+    def from_config(cls, node: Config, facts: PlanningFacts) -> Self:
+        """See ``PrivacyPlan``."""
+        facts.check_batches(facts.batch_size, f"training.batch_size={facts.batch_size}")
+        return cls(weights=node["weights"])
+
+    @property
+    def guarantee(self) -> None:
+        """None: nothing is promised."""
+        return None
+
+    @property
+    def sample_mechanism(self) -> None:
+        """None: no step is clipped or noised."""
+        return None
+
+    @property
+    def update_mechanism(self) -> None:
+        """None: no update is clipped or noised."""
+        return None

@@ -8,51 +8,33 @@ a quantile of the updates' norms (Andrew, Thakkar, McMahan and Ramaswamy 2021, "
 private learning with adaptive clipping", algorithm 1).
 """
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal, Self
 
+from fl_common.configuration import Config, Rule, inside, require
 from fl_common.errors import InvalidConfiguration
-from fl_common.privacy.accounting import ACCOUNTANTS, AccountantName, Spend, Weights, check_epsilon
-
-NoisePlace = Literal["server", "site"]
-
-WHOLE_SITE = "(site)"
-"""The ledger's block for site-level spends: no block of data has this name."""
+from fl_common.privacy.accounting import (
+    AccountantName,
+    Weights,
+    calibrate_noise,
+    check_epsilon,
+)
+from fl_common.privacy.mechanisms import AdaptiveClipping, NoisePlace, UpdateMechanism
+from fl_common.privacy.unit import Guarantee, PlanningFacts, PrivacyPlan
 
 _PAPERS_SHARE = 20
 """The bits' noise, over the expected number of sites, that Andrew et al. 2021 recommend: 1/20."""
 
-
-@dataclass(frozen=True)
-class AdaptiveClipping:
-    """The clip norm of the next round follows a quantile of this round's norms.
-
-    Each site says in one bit whether its update's norm was within the clip norm. ``bit_noise`` is
-    the standard deviation of the noise on the sum of these bits. The clip norm is multiplied by
-    ``exp(-learning_rate * (share of such bits - target_quantile))``.
-
-    Raises:
-        InvalidConfiguration: a value outside its range.
-    """
-
-    target_quantile: float
-    learning_rate: float
-    bit_noise: float
-
-    def __post_init__(self) -> None:
-        rules = (
-            ("target_quantile", 0 < self.target_quantile < 1, "must lie in (0, 1)"),
-            ("learning_rate", 0 < self.learning_rate < math.inf, "must be finite and above 0"),
-            ("bit_noise", 0 < self.bit_noise < math.inf, "must be finite and above 0"),
-        )
-        for name, holds, rule in rules:
-            if not holds:
-                raise _invalid(f"adaptive_clipping.{name}", getattr(self, name), rule)
+_ONE_WEIGHT = Rule(
+    "must be uniform under DP: a weight would let a site exceed the clip norm",
+    lambda weights: weights == "uniform",
+)
 
 
 @dataclass(frozen=True)
-class SitePrivacyPlan:
+class SitePrivacyPlan(PrivacyPlan):
     """Site-level DP of one run; ``population`` is the number of sites, which is public.
 
     A site takes part in a round with probability ``participation``, drawn for each site and round
@@ -82,60 +64,72 @@ class SitePrivacyPlan:
     unit: Literal["site"] = "site"
 
     def __post_init__(self) -> None:
-        check_epsilon(self.epsilon_limit)
         check_population(self.delta, self.population)
-        rules = (
-            ("clip_norm", 0 < self.clip_norm < math.inf, "must be a finite number above 0"),
-            (
-                "noise_multiplier",
-                0 < self.noise_multiplier < math.inf,
-                "must be a finite number above 0 (use privacy=none to train without noise)",
-            ),
-            ("noise", self.noise in ("server", "site"), "must be server or site"),
-            ("participation", 0 < self.participation <= 1, "must lie in (0, 1]"),
-            ("accountant", self.accountant in ACCOUNTANTS, f"must be of {', '.join(ACCOUNTANTS)}"),
-            (
-                "weights",
-                self.weights == "uniform",
-                "must be uniform under DP: a weight would let a site exceed the clip norm",
-            ),
+        require("privacy.weights", self.weights, _ONE_WEIGHT)
+        _ = self.guarantee, self.update_mechanism  # they check their own values
+
+    @classmethod
+    def from_config(cls, node: Config, facts: PlanningFacts) -> Self:
+        """See ``PrivacyPlan``: noise for every round, as a site may be drawn each time."""
+        facts.check_batches(facts.batch_size, f"training.batch_size={facts.batch_size}")
+        check_epsilon(node["epsilon"])
+        check_population(node["delta"], facts.sites)
+        participation, adaptive = node["participation"], node["adaptive_clipping"]
+        require("privacy.participation", participation, inside("(0, 1]"))
+        noise = node["noise_multiplier"]
+        if noise is None:
+            rate = participation if node["noise"] == "server" else 1.0
+            limits = node["epsilon"], node["delta"]
+            noise = calibrate_noise(*limits, rate, facts.rounds, node["accountant"])
+        if adaptive is not None and adaptive["bit_noise"] is None:
+            bit_noise = usual_bit_noise(noise, participation * facts.sites)
+            adaptive = {**adaptive, "bit_noise": bit_noise}
+        return cls(
+            clip_norm=node["clip_norm"],
+            noise_multiplier=noise,
+            noise=node["noise"],
+            participation=participation,
+            population=facts.sites,
+            delta=node["delta"],
+            epsilon_limit=node["epsilon"],
+            accountant=node["accountant"],
+            weights=node["weights"],
+            adaptive_clipping=adaptive and AdaptiveClipping(**adaptive),
         )
-        for name, holds, rule in rules:
-            if not holds:
-                raise _invalid(name, getattr(self, name), rule)
-        if self.adaptive_clipping is not None:
-            _check_affordable(self.adaptive_clipping, self)
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """See ``PrivacyPlan``."""
+        adaptive = fields["adaptive_clipping"]
+        return cls(**{**fields, "adaptive_clipping": adaptive and AdaptiveClipping(**adaptive)})
+
+    @cached_property
+    def guarantee(self) -> Guarantee:
+        """For each site as a whole."""
+        return Guarantee(
+            unit=self.unit,
+            epsilon_limit=self.epsilon_limit,
+            delta=self.delta,
+            accountant=self.accountant,
+            windows_in={},
+        )
 
     @property
-    def windows_per_unit(self) -> int:
-        """1: a site is protected as a whole, by events of its own."""
-        return 1
+    def sample_mechanism(self) -> None:
+        """None: a site trains without noise, and its update is noised as a whole."""
+        return None
 
-    @property
-    def expected_sites(self) -> float:
-        """Sites in a round on average: the divisor of a sum, as the real number is private."""
-        return self.participation * self.population
-
-    @property
-    def update_noise_multiplier(self) -> float:
-        """Noise on the sum of updates over the clip norm, so that updates and bits cost the plan's.
-
-        Andrew et al. 2021, theorem 1: ``(z^-2 - (2 sigma_b)^-2)^(-1/2)``.
-        """
-        if self.adaptive_clipping is None:
-            return self.noise_multiplier
-        bits = (2 * self.adaptive_clipping.bit_noise) ** -2
-        return float((self.noise_multiplier**-2 - bits) ** -0.5)
-
-    @property
-    def spend_per_round(self) -> Spend:
-        """The accountant's event of one round, for every site of the population or for one site.
-
-        With the server's noise: the sampled Gaussian mechanism, in each round, whether the site was
-        drawn or not. With the sites' noise: the Gaussian mechanism, for a site that takes part.
-        """
-        rate = self.participation if self.noise == "server" else 1.0
-        return Spend(self.noise_multiplier, rate, 1)
+    @cached_property
+    def update_mechanism(self) -> UpdateMechanism:
+        """Clipping and noise of the whole update."""
+        return UpdateMechanism(
+            clip_norm=self.clip_norm,
+            noise_multiplier=self.noise_multiplier,
+            noise=self.noise,
+            participation=self.participation,
+            population=self.population,
+            adaptive_clipping=self.adaptive_clipping,
+        )
 
 
 def check_population(delta: float, sites: int) -> None:
@@ -162,25 +156,3 @@ def usual_bit_noise(noise_multiplier: float, expected_sites: float) -> float:
     the noise multiplier: then the updates' noise grows by at most 2 / sqrt(3), 15 %.
     """
     return max(expected_sites / _PAPERS_SHARE, noise_multiplier)
-
-
-def _check_affordable(adaptive: AdaptiveClipping, plan: SitePrivacyPlan) -> None:
-    if plan.noise == "site":
-        raise InvalidConfiguration(
-            "privacy.adaptive_clipping with privacy.noise=site",
-            "would send each site's bit without noise",
-            "Set privacy.adaptive_clipping=null, or privacy.noise=server",
-        )
-    if 2 * adaptive.bit_noise <= plan.noise_multiplier:
-        raise _invalid(
-            "adaptive_clipping.bit_noise",
-            adaptive.bit_noise,
-            f"must be above half the noise multiplier ({plan.noise_multiplier:.4g}), or the bits"
-            " alone cost more than the plan",
-        )
-
-
-def _invalid(name: str, value: object, rule: str) -> InvalidConfiguration:
-    return InvalidConfiguration(
-        f"privacy.{name}={value}", rule, f"Set privacy.{name} to such a value"
-    )

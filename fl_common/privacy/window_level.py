@@ -1,22 +1,29 @@
 """Sample-level privacy: what is protected is a window, or a reading."""
 
-import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Literal, Self
 
+from fl_common.configuration import Config, Rule, inside, one_of, require, require_fields
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import (
-    ACCOUNTANTS,
     AccountantName,
-    Spend,
     Weights,
+    calibrate_noise,
     check_delta,
     check_epsilon,
+)
+from fl_common.privacy.mechanisms import SampleMechanism
+from fl_common.privacy.unit import Guarantee, PlanningFacts, PrivacyPlan
+
+_NO_COUNTS = Rule(
+    "must be uniform under DP: an exact example count is an unnoised release",
+    lambda weights: weights == "uniform",
 )
 
 
 @dataclass(frozen=True)
-class PrivacyPlan:
+class WindowPrivacyPlan(PrivacyPlan):
     """Sample-level DP-SGD (Abadi et al. 2016): a window, or a reading, is what is protected.
 
     Where windows overlap, a reading is part of up to ``windows_per_reading`` windows, and is
@@ -41,40 +48,84 @@ class PrivacyPlan:
     windows_per_reading: int
 
     def __post_init__(self) -> None:
-        check_epsilon(self.epsilon_limit)
-        check_delta(self.delta)
-        named = ", ".join(ACCOUNTANTS)
-        rules = (
-            ("clip_norm", 0 < self.clip_norm < math.inf, "must be a finite number above 0"),
-            (
-                "noise_multiplier",
-                0 < self.noise_multiplier < math.inf,
-                "must be a finite number above 0 (use privacy=none to train without noise)",
-            ),
-            ("sampling_rate", 0 < self.sampling_rate <= 1, "must lie in (0, 1]"),
-            ("steps", self.steps >= 1, "must be at least 1"),
-            ("unit", self.unit in ("window", "reading"), "must be window or reading"),
-            ("windows_per_reading", self.windows_per_reading >= 1, "must be at least 1"),
-            ("accountant", self.accountant in ACCOUNTANTS, f"must be one of {named}"),
-            (
-                "weights",
-                self.weights == "uniform",
-                "must be uniform under DP: an exact example count is an unnoised release",
-            ),
+        require_fields("privacy", self, unit=one_of(("window", "reading")), weights=_NO_COUNTS)
+        _ = self.guarantee, self.sample_mechanism  # they check their own values
+
+    @classmethod
+    def from_config(cls, node: Config, facts: PlanningFacts) -> Self:
+        """See ``PrivacyPlan``: the least noise that keeps the protected unit within the limit."""
+        check_epsilon(node["epsilon"])
+        check_delta(node["delta"], facts.largest)
+        rate = sampling_rate(node["sampling_rate"], facts)
+        plan = cls(
+            clip_norm=node["clip_norm"],
+            noise_multiplier=1.0 if node["noise_multiplier"] is None else node["noise_multiplier"],
+            sampling_rate=rate,
+            steps=facts.local_epochs * max(1, round(1 / rate)),
+            delta=node["delta"],
+            epsilon_limit=node["epsilon"],
+            accountant=node["accountant"],
+            weights=node["weights"],
+            unit=node["unit"],
+            windows_per_reading=facts.windows_per_reading,
         )
-        for name, holds, rule in rules:
-            if not holds:
-                value = getattr(self, name)
-                raise InvalidConfiguration(
-                    f"privacy.{name}={value}", rule, f"Set privacy.{name} to such a value"
-                )
+        if node["noise_multiplier"] is not None:
+            return plan
+        noise = least_noise(plan.guarantee, plan.sample_mechanism, facts.rounds)
+        return replace(plan, noise_multiplier=noise)
+
+    @cached_property
+    def guarantee(self) -> Guarantee:
+        """For each window or each reading; the epsilon of both is told."""
+        return Guarantee(
+            unit=self.unit,
+            epsilon_limit=self.epsilon_limit,
+            delta=self.delta,
+            accountant=self.accountant,
+            windows_in={"window": 1, "reading": self.windows_per_reading},
+        )
+
+    @cached_property
+    def sample_mechanism(self) -> SampleMechanism:
+        """DP-SGD in each step."""
+        return SampleMechanism(
+            self.clip_norm, self.noise_multiplier, self.sampling_rate, self.steps
+        )
 
     @property
-    def spend_per_round(self) -> Spend:
-        """The accountant's event for one round of this plan."""
-        return Spend(self.noise_multiplier, self.sampling_rate, self.steps)
+    def update_mechanism(self) -> None:
+        """None: what DP-SGD gives may leave."""
+        return None
 
-    @property
-    def windows_per_unit(self) -> int:
-        """Windows that one protected unit is part of."""
-        return self.windows_per_reading if self.unit == "reading" else 1
+    def for_evaluation(self, mechanism: SampleMechanism, epsilon_limit: float) -> Self:
+        """The same unit and delta by ``mechanism``."""
+        return replace(self, **asdict(mechanism), epsilon_limit=epsilon_limit)
+
+
+def least_noise(promise: Guarantee, mechanism: SampleMechanism, rounds: int) -> float:
+    """The noise multiplier that keeps ``rounds`` rounds of ``mechanism`` within the promise."""
+    windows = promise.windows_per_unit
+    rate = mechanism.event.of_group(windows).sampling_rate
+    steps = mechanism.steps * rounds
+    noise = calibrate_noise(promise.epsilon_limit, promise.delta, rate, steps, promise.accountant)
+    return noise * windows
+
+
+def sampling_rate(given: float | None, facts: PlanningFacts) -> float:
+    """The rate that is ``given``; None: one batch of the smallest site's windows.
+
+    Raises:
+        InvalidConfiguration: outside (0, 1], or more than the smallest site has.
+    """
+    if given is not None:
+        require("privacy.sampling_rate", given, inside("(0, 1]"))
+        facts.check_batches(1 / given, f"privacy.sampling_rate={given}")
+        return given
+    if facts.smallest is None:
+        raise InvalidConfiguration(
+            "privacy.sampling_rate=null",
+            "can't be derived from the smallest site, whose size is not known here",
+            "Set privacy.sampling_rate, for example to 0.1",
+        )
+    facts.check_batches(facts.batch_size, f"training.batch_size={facts.batch_size}")
+    return facts.batch_size / facts.smallest

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from fl_common import params
 from fl_common.errors import InvalidConfiguration
-from fl_common.plan import Privacy, RunPlan
+from fl_common.plan import RunPlan
+from fl_common.privacy.mechanisms import AdaptiveClipping, UpdateMechanism
 from fl_common.privacy.noise import RepeatDetector, check_standard_normal, system_normals
-from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Doubles, Floats, LocalUpdate, Parameters
 from fl_server.aggregation import Aggregator, BadUpdate, Fold
 from fl_server.aggregation.mean import WeightedMean, WeightedSum, divided
@@ -29,17 +30,18 @@ _LEEWAY = 1 + 1e-3
 _DRAWS = RepeatDetector()
 
 
-def check_site_level(privacy: Privacy, aggregator: Aggregator, sampling: Sampling) -> None:
+def check_site_level(privacy: PrivacyPlan, aggregator: Aggregator, sampling: Sampling) -> None:
     """Raise InvalidConfiguration unless a round runs as the accounting of ``privacy`` assumes."""
-    if not isinstance(privacy, SitePrivacyPlan):
+    if (mechanism := privacy.update_mechanism) is None:
         return
-    if not isinstance(sampling, PoissonSampling) or sampling.participation != privacy.participation:
+    rate = mechanism.participation
+    if not isinstance(sampling, PoissonSampling) or sampling.participation != rate:
         raise InvalidConfiguration(
             f"sampling of sites by {sampling}",
-            f"must be Poisson sampling at privacy.participation={privacy.participation}",
+            f"must be Poisson sampling at privacy.participation={rate}",
             "Draw the sites of a site-level plan by PoissonSampling",
         )
-    if privacy.noise == "server" and not isinstance(aggregator, WeightedMean):
+    if mechanism.noise == "server" and not isinstance(aggregator, WeightedMean):
         raise InvalidConfiguration(
             f"strategy.aggregator={type(aggregator).__name__}",
             "can't be used where the server adds the noise: one site would move its result by more"
@@ -56,9 +58,10 @@ def start_fold(
     clip_norm: float | None,
 ) -> Fold:
     """The fold of one round: the aggregator's, or a private sum where the server adds the noise."""
-    if isinstance(plan.privacy, SitePrivacyPlan) and plan.privacy.noise == "server":
+    mechanism = plan.privacy.update_mechanism
+    if mechanism is not None and mechanism.noise == "server":
         assert clip_norm is not None
-        return PrivateSum(plan.privacy, parameters, clip_norm, plan.seed, round_)
+        return PrivateSum(mechanism, parameters, clip_norm, plan.seed, round_)
     return aggregator.start(parameters)
 
 
@@ -71,13 +74,13 @@ class PrivateSum:
 
     def __init__(
         self,
-        privacy: SitePrivacyPlan,
+        mechanism: UpdateMechanism,
         parameters: Parameters,
         clip_norm: float,
         seed: int | None,
         round_: int,
     ) -> None:
-        self._privacy = privacy
+        self._mechanism = mechanism
         self._clip_norm = clip_norm
         self._seed, self._round = seed, round_
         self._sum = WeightedSum(parameters)
@@ -110,7 +113,7 @@ class PrivateSum:
             raise BadUpdate(
                 update.site, f"its norm {length:.6g} is above the clip norm {bound:.6g}"
             )
-        bit, adaptive = update.within_clip_norm, self._privacy.adaptive_clipping
+        bit, adaptive = update.within_clip_norm, self._mechanism.adaptive_clipping
         if (bit is None) != (adaptive is None):
             raise BadUpdate(update.site, f"its bit for adaptive clipping is {bit}")
         self._sum.accumulate(update.delta, min(1.0, bound / length) if length else 1.0)
@@ -124,16 +127,16 @@ class PrivateSum:
         return self._released
 
     def _release(self) -> Parameters:
-        sums, expected = self._sum.sums, self._privacy.expected_sites
+        sums, expected = self._sum.sums, self._mechanism.expected_sites
         sizes = [array.size for array in sums.values()]
         noise_E = _normals(sum(sizes) + 1, self._seed, self._round)
-        deviation = self._privacy.update_noise_multiplier * self._clip_norm
+        deviation = self._mechanism.update_noise_multiplier * self._clip_norm
         parts = np.split(noise_E[1:], np.cumsum(sizes)[:-1])
         mean = {
             name: _noised_mean(array, part_E * deviation, expected)
             for (name, array), part_E in zip(sums.items(), parts, strict=True)
         }
-        if adaptive := self._privacy.adaptive_clipping:
+        if adaptive := self._mechanism.adaptive_clipping:
             centred = self._centred_bits + adaptive.bit_noise * float(noise_E[0])
             self._next_clip_norm = moved_clip_norm(
                 self._clip_norm, adaptive, 0.5 + centred / expected

@@ -14,7 +14,6 @@ from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import locked
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import RunningComponents
 from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome
@@ -85,8 +84,7 @@ def _plan(config: Config) -> RunPlan:
             "run=null", "has no plan under which a site could answer", "Give run=NAME"
         )
     plan = build_run(config).plan
-    is_public = isinstance(plan.privacy, NoPrivacy) and plan.privacy.weights == "examples"
-    if plan.evaluation is None and not is_public:
+    if plan.evaluation is None and not plan.privacy.counts_are_public:
         raise InvalidConfiguration(
             f"run={config['run']}",
             "has a plan without noise for counts, and each site would refuse",

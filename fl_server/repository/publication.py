@@ -12,7 +12,6 @@ import torch
 from fl_common.components.description import Component, Kind
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
-from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Windows
 from fl_server.repository.incumbents import component_name, keep_parameters
 from fl_server.repository.store.repository import ComponentRepository
@@ -101,11 +100,11 @@ def _tensor(name: str, shape: list[str | int]) -> dict[str, Any]:
 
 def _privacy_spent(plan: RunPlan, spent: Mapping[str, float]) -> dict[str, Any]:
     """What a reader of the file must know to judge the guarantee."""
-    if isinstance(plan.privacy, NoPrivacy):
-        return asdict(plan.privacy)
+    if (promise := plan.privacy.guarantee) is None:
+        return plan.privacy.fields()
     return {
-        **asdict(plan.privacy),
+        **plan.privacy.fields(),
         **spent,
-        "conversion": ACCOUNTANTS[plan.privacy.accountant],
+        "conversion": ACCOUNTANTS[promise.accountant],
         "noise_generator": "operating system" if plan.seed is None else "seeded",
     }

@@ -6,12 +6,10 @@ and did not refuse before training; a site that did not answer counts as having 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
-from fl_common.plan import Privacy
-from fl_common.privacy.accounting import Spend, epsilon_of_group
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.accounting import Spend
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import RefusalReason
 
 _UNKNOWN = "unknown"
@@ -29,7 +27,7 @@ class SpendTally:
     amplification by sampling holds for one who does not know which sites were drawn.
     """
 
-    def __init__(self, privacy: Privacy) -> None:
+    def __init__(self, privacy: PrivacyPlan) -> None:
         self._privacy = privacy
         self._rounds_of: Counter[int] = Counter()
         self._rounds = 0
@@ -41,33 +39,26 @@ class SpendTally:
 
     def epsilon(self) -> float:
         """Highest epsilon over sites for the plan's unit, composed over rounds; 0.0 without DP."""
-        if isinstance(self._privacy, NoPrivacy):
-            return 0.0
-        return self._epsilon(self._privacy, self._privacy.windows_per_unit)
+        promise = self._privacy.guarantee
+        return 0.0 if promise is None else promise.epsilon(self._spends())
 
     def epsilon_per(self) -> dict[str, float]:
-        """The same for a window and for a reading, where the plan protects one of them."""
-        if not isinstance(self._privacy, PrivacyPlan):
-            return {}
-        return {
-            "window": self._epsilon(self._privacy, 1),
-            "reading": self._epsilon(self._privacy, self._privacy.windows_per_reading),
-        }
+        """The same for each unit that the plan tells of: a window and a reading, or none."""
+        promise = self._privacy.guarantee
+        return {} if promise is None else promise.epsilon_per(self._spends())
 
-    def _epsilon(self, privacy: PrivacyPlan | SitePrivacyPlan, windows: int) -> float:
+    def _spends(self) -> list[Spend]:
         rounds = max(self._rounds_of.values(), default=0)
-        if isinstance(privacy, SitePrivacyPlan) and privacy.noise == "server":
+        if self._privacy.noise_added_by == "server":
             rounds = self._rounds
-        event = privacy.spend_per_round
-        spent = Spend(event.noise_multiplier, event.sampling_rate, event.steps * rounds)
-        spends = [spent] if rounds else []
-        return epsilon_of_group(spends, windows, privacy.delta, privacy.accountant)
+        event = self._privacy.spend_per_round
+        return [replace(event, steps=event.steps * rounds)] if rounds else []
 
 
 class SpendTallyByClass:
     """The same for each class of sites; ``classes`` gives that of each node, as of now."""
 
-    def __init__(self, privacy: Privacy, classes: Callable[[], Mapping[int, str]]) -> None:
+    def __init__(self, privacy: PrivacyPlan, classes: Callable[[], Mapping[int, str]]) -> None:
         self._classes, self._class_of = classes, dict[int, str]()
         self._tally_of: dict[str, SpendTally] = defaultdict(lambda: SpendTally(privacy))
 

@@ -15,8 +15,6 @@ from fl_common import params
 from fl_common.compression.quantisation import PackedDelta
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.site_level import SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
@@ -126,9 +124,9 @@ class Federation:
             tally.charge(nodes)
         evaluations = self._evaluations(progress)
         parameters, state = progress.parameters, progress.optimiser_state
-        privacy, clip_norm = self.plan.privacy, progress.clip_norm
-        if isinstance(privacy, SitePrivacyPlan) and clip_norm is None:
-            clip_norm = privacy.clip_norm
+        mechanism, clip_norm = self.plan.privacy.update_mechanism, progress.clip_norm
+        if mechanism is not None and clip_norm is None:
+            clip_norm = mechanism.clip_norm
         for round_ in range(progress.round + 1, self.plan.rounds + 1):
             report = self._round(grid, round_, parameters, state, clip_norm)
             tally.charge(report.charged)
@@ -174,9 +172,7 @@ class Federation:
     def _evaluations(self, progress: Progress) -> SpendTally:
         """What the evaluations before this have cost blocks of held-out windows."""
         privacy, evaluation = self.plan.privacy, self.plan.evaluation
-        if isinstance(privacy, PrivacyPlan) and evaluation is not None:
-            privacy = evaluation.charged_under(privacy)
-        tally = SpendTally(privacy)
+        tally = SpendTally((evaluation and evaluation.charged_under(privacy)) or privacy)
         for nodes in progress.evaluated:
             tally.charge(nodes)
         return tally

@@ -13,7 +13,6 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Parameters, Windows
 from models.nets import build_net, load_parameters
 
@@ -35,8 +34,8 @@ class Attacker:
 
     def __init__(self, plan: RunPlan, known: Windows, canaries: Windows) -> None:
         net = build_net(plan.net, plan.task)
-        privacy = plan.privacy
-        self._clip_norm = privacy.clip_norm if isinstance(privacy, PrivacyPlan) else None
+        mechanism = plan.privacy.sample_mechanism
+        self._clip_norm = mechanism.clip_norm if mechanism else None
         self._body = net.body.eval()  # without statistics of a batch, and without dropout
         with torch.no_grad():
             self._known, self._canaries = (

@@ -13,8 +13,6 @@ from fl_common.build import build
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.window_level import PrivacyPlan
 from fl_server.build import build_federation, build_plan
 from simulate.audit.canaries import Canaries, WorldWithCanaries, draw_canaries
 from simulate.audit.experiment import Experiment
@@ -91,7 +89,7 @@ def _plan(config: Config, world: World) -> RunPlan:
     seed = config["seed"]
     seeded = {**config, "seed": 0 if seed is None else seed}
     plan = build_plan(seeded, uuid.uuid4().hex, world.task, fleet_facts(world))
-    if not isinstance(plan.privacy, PrivacyPlan | NoPrivacy):
+    if plan.privacy.update_mechanism is not None:
         raise InvalidConfiguration(
             f"privacy.unit={plan.privacy.unit}",
             "can't be audited by windows: its canaries would be whole sites",
@@ -102,8 +100,6 @@ def _plan(config: Config, world: World) -> RunPlan:
 
 def _delta(plan: RunPlan, settings: Config) -> float:
     """The plan's delta; without DP there is none, and the bound is taken at the audit's own."""
-    privacy = plan.privacy
-    delta: float = (
-        privacy.delta if isinstance(privacy, PrivacyPlan) else settings["delta_without_dp"]
-    )
+    promise = plan.privacy.guarantee
+    delta: float = promise.delta if promise else settings["delta_without_dp"]
     return delta

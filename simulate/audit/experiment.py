@@ -18,7 +18,6 @@ from fl_client.site.participation import Participation
 from fl_client.training import Trainer
 from fl_common.errors import RunFailed
 from fl_common.privacy.accounting import epsilon_of_group
-from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_server.rounds.app import FederatedRun, Row
@@ -62,17 +61,17 @@ class Experiment:
             RunFailed: the run failed, or the site sent no update.
             LedgerError: the ledger can't be written.
         """
-        privacy = self.federation.plan.privacy
+        promise = self.federation.plan.privacy.guarantee
         with closing(Ledger(home.ledger, time.time, _OWNER)) as ledger:
             attacker = self._run(Participation(ledger, trainer), home.checkpoints, on_round)
             spent = ledger.histories(self.site).values()
         shared = {"window": 1, "reading": self.federation.plan.task.windows_per_reading}
         claimed = {
             unit: max(
-                (epsilon_of_group(s, n, delta, privacy.accountant) for s in spent), default=0.0
+                (epsilon_of_group(s, n, delta, promise.accountant) for s in spent), default=0.0
             )
             for unit, n in shared.items()
-            if isinstance(privacy, PrivacyPlan)
+            if promise is not None
         }
         coins_M = self.canaries.included_M
         return Audit(

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
-from fl_common.privacy.window_level import PrivacyPlan
 from simulate.audit.guesses import AuditFinding, GuessRule, best
 from simulate.report.results import net_name, versions, write_summary
 from simulate.report.wording import SEEDED_NOISE, counted
@@ -198,16 +197,17 @@ def _claim(audit: Audit) -> str:
 
 
 def _mechanism(audit: Audit) -> str:
-    privacy, trainer = audit.plan.privacy, audit.trainer
-    if not isinstance(privacy, PrivacyPlan):
+    mechanism, trainer = audit.plan.privacy.sample_mechanism, audit.trainer
+    if mechanism is None:
         return f"{trainer}, no clipping and no noise"
     text = (
-        f"{trainer}, noise multiplier {privacy.noise_multiplier:.3g}, clip norm"
-        f" {privacy.clip_norm:g}, {privacy.steps} steps a round at a sampling rate of"
-        f" {privacy.sampling_rate:.3g}"
+        f"{trainer}, noise multiplier {mechanism.noise_multiplier:.3g}, clip norm"
+        f" {mechanism.clip_norm:g}, {mechanism.steps} steps a round at a sampling rate of"
+        f" {mechanism.sampling_rate:.3g}"
     )
     return f"{text}, {SEEDED_NOISE}" if audit.plan.seed is not None else text
 
 
 def _accountant(plan: RunPlan) -> str | None:
-    return ACCOUNTANTS[plan.privacy.accountant] if isinstance(plan.privacy, PrivacyPlan) else None
+    promise = plan.privacy.guarantee
+    return ACCOUNTANTS[promise.accountant] if promise else None

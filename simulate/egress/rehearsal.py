@@ -12,7 +12,6 @@ from typing import Any
 from fl_client.app import SiteApp
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import Parameters
 from fl_common.wire import messages as wire
 from fl_server.rounds.app import FederatedRun, Row
@@ -74,8 +73,8 @@ class Rehearsal:
 
     def _ask(self, grid: LoopbackGrid, kind: str, parameters: Parameters) -> None:
         """Ask every site once under the run's plan."""
-        privacy = self.plan.privacy
-        clip_norm = privacy.clip_norm if isinstance(privacy, SitePrivacyPlan) else None
+        mechanism = self.plan.privacy.update_mechanism
+        clip_norm = mechanism.clip_norm if mechanism else None
         about = (self.plan, self.plan.rounds, parameters, clip_norm, CANDIDATE)
         writer = wire.InstructionWriter(Instruction(*about))
         messages: list[Any] = [

@@ -19,7 +19,6 @@ from rich.text import Text
 
 from fl_common.errors import BadInput
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Refusal
 from simulate.report.progress import RoundLine
 from simulate.report.results import Outcome, RoundResult, net_name
@@ -73,7 +72,7 @@ class Console:
         """Say what is about to run, and how private it is."""
         facts = {"task": plan.task.name, "net": net_name(plan), "sites": sites}
         self._say(title_of({**facts, "rounds": plan.rounds, "seed": plan.seed}), style="bold")
-        if isinstance(plan.privacy, NoPrivacy):
+        if plan.privacy.guarantee is None:
             self._say(NO_PRIVACY, style="bold red")
         else:
             self._say(f"differential privacy: {privacy_sentence(plan)}")
@@ -124,7 +123,7 @@ class Console:
         if self._refused:
             self._section("sites that refused", self._refused.table())
         self._output.print()
-        if isinstance(plan.privacy, NoPrivacy):
+        if plan.privacy.guarantee is None:
             self._say(NO_PRIVACY, style="bold red")
         for name, path in files.items():
             self._output.print(Text(f"{name:<{KEY_CELLS}}{path}"), soft_wrap=True)

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.unit import Guarantee
 from simulate.report.plots import (
     BLUE,
     GREEN,
@@ -64,8 +62,8 @@ class Figure:
 def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> list[Figure]:
     """All figures of a run, in the order in which they are shown."""
     drawn = [_accuracy(rounds)]
-    if not isinstance(plan.privacy, NoPrivacy):
-        drawn.append(_epsilon(plan.privacy, rounds))
+    if (promise := plan.privacy.guarantee) is not None:
+        drawn.append(_epsilon(promise, rounds))
     drawn += [_loss(rounds), _sites(outcome.accuracy_of_group)]
     drawn += [_confusion(plan.task.labels, outcome), _classes(outcome.per_class_accuracy)]
     drawn += [_traffic(rounds), _seconds(rounds)]
@@ -86,8 +84,8 @@ def _accuracy(rounds: Sequence[RoundResult]) -> Figure:
     )
 
 
-def _epsilon(privacy: PrivacyPlan | SitePrivacyPlan, rounds: Sequence[RoundResult]) -> Figure:
-    values, limit = [result.epsilon for result in rounds], privacy.epsilon_limit
+def _epsilon(promise: Guarantee, rounds: Sequence[RoundResult]) -> Figure:
+    values, limit = [result.epsilon for result in rounds], promise.epsilon_limit
     layout = over_rounds(rounds, {"range": [0, 1.12 * max(limit, *values)]})
     layout["shapes"] = [dashed(y0=limit, y1=limit, xref="paper", x0=0, x1=1)]
     layout["annotations"] = [
@@ -97,8 +95,8 @@ def _epsilon(privacy: PrivacyPlan | SitePrivacyPlan, rounds: Sequence[RoundResul
     return Figure(
         "epsilon",
         "Privacy spent: epsilon over rounds",
-        f"Highest epsilon over sites for each {privacy.unit}, composed from the first round on:"
-        f" {values[-1]:.3g}{also_text(privacy, rounds[-1].epsilon_per)} at the end, and the limit"
+        f"Highest epsilon over sites for each {promise.unit}, composed from the first round on:"
+        f" {values[-1]:.3g}{also_text(promise, rounds[-1].epsilon_per)} at the end, and the limit"
         f" is {limit:g}.",
         [line(rounds, values, "epsilon", ORANGE, "%{y:.3f}")],
         layout,

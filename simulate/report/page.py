@@ -15,9 +15,8 @@ from string import Template
 from typing import Any
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.mechanisms import SampleMechanism
+from fl_common.privacy.unit import Guarantee
 from simulate.report.figures import Figure, figures
 from simulate.report.results import Outcome, RoundResult, json_value, write_text
 from simulate.report.site_promise import Promise, site_promise
@@ -125,14 +124,14 @@ def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
         share, error = percent_text(on_sites["accuracy"]), percent_text(on_sites["accuracy_error"])
         more = f"± {error} by noise" if on_sites["noise_on_counts"] else "exact counts"
         yield _fact("Accuracy on the sites", share, f"{more}; {on_sites_price(on_sites, plan)}")
-    if not isinstance(plan.privacy, NoPrivacy):
+    if (promise := plan.privacy.guarantee) is not None:
         spent = f"ε {summary['epsilon']:.3g}"
-        per = {unit: summary.get(f"epsilon_per_{unit}", 0.0) for unit in ("window", "reading")}
+        per = {unit: summary.get(f"epsilon_per_{unit}", 0.0) for unit in promise.windows_in}
         yield _fact(
             "Privacy spent",
             spent,
-            f"for each {plan.privacy.unit}{also_text(plan.privacy, per)};"
-            f" limit {plan.privacy.epsilon_limit:g}, δ {summary['delta']:g}",
+            f"for each {promise.unit}{also_text(promise, per)};"
+            f" limit {promise.epsilon_limit:g}, δ {summary['delta']:g}",
         )
     else:
         yield _fact("Privacy", "none", "no noise was added", "alarming")
@@ -157,18 +156,13 @@ def _fact(name: str, value: str, more: str, kind: str = "") -> str:
 
 def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     """The guarantee in words: what is promised, to whom, and what is not."""
-    if isinstance(plan.privacy, NoPrivacy):
+    if (words := _promise(plan, summary)) is None:
         return (
             f'<div class="alarm"><h2>How private?</h2><p><strong>{_text(NO_PRIVACY)}</strong></p>'
             "<p>Whoever sees a site's update, or the model, may be able to tell whether a window"
             " was in the training data, or what it looked like. Choose privacy=window to bound"
             " that.</p></div>"
         )
-    words = (
-        site_promise(plan.privacy, summary)
-        if isinstance(plan.privacy, SitePrivacyPlan)
-        else _window_promise(plan.privacy, plan, summary)
-    )
     seeded = (
         " The noise of this run came from a seed, so that the run can be repeated; who knows the"
         " seed can take the noise away. Runs on real devices draw it from the operating system."
@@ -182,13 +176,24 @@ def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     )
 
 
-def _window_promise(privacy: PrivacyPlan, plan: RunPlan, summary: Mapping[str, Any]) -> Promise:
+def _promise(plan: RunPlan, summary: Mapping[str, Any]) -> Promise | None:
+    """What the plan promises, by its mechanism; None without DP."""
+    promise, samples = plan.privacy.guarantee, plan.privacy.sample_mechanism
+    if promise is not None and samples is not None:
+        return _window_promise(promise, samples, both_units_text(summary, plan), summary)
+    if promise is not None and (updates := plan.privacy.update_mechanism) is not None:
+        return site_promise(promise, updates, summary)
+    return None
+
+
+def _window_promise(
+    guarantee: Guarantee, mechanism: SampleMechanism, both: str, summary: Mapping[str, Any]
+) -> Promise:
     epsilon, delta, unit = summary["epsilon"], summary["delta"], summary["privacy_unit"]
-    both = both_units_text(summary, plan)
     promise = (
         f"All that a site sent in this run, taken together, is (ε, δ)-differentially private for"
         f" each {unit} of its data: ε = {epsilon:.3g} at δ = {delta:g} on the site that spent most,"
-        f" and the limit is {privacy.epsilon_limit:g}."
+        f" and the limit is {guarantee.epsilon_limit:g}."
     )
     meaning = (
         f"Whether or not any one {unit} was among a site's training data, nothing that can come"
@@ -204,8 +209,8 @@ def _window_promise(privacy: PrivacyPlan, plan: RunPlan, summary: Mapping[str, A
     how = (
         f"Accountant: {summary['accountant']}. Noise multiplier {summary['noise_multiplier']:.4g},"
     )
-    how += f" clip norm {privacy.clip_norm:g}, sampling rate {privacy.sampling_rate:.4g},"
-    how += f" {counted(privacy.steps, 'step')} a round."
+    how += f" clip norm {mechanism.clip_norm:g}, sampling rate {mechanism.sampling_rate:.4g},"
+    how += f" {counted(mechanism.steps, 'step')} a round."
     return Promise(promise, meaning, limits, how)
 
 
@@ -223,7 +228,7 @@ def _rounds_table(plan: RunPlan, rounds: Sequence[RoundResult]) -> str:
     rows = [
         (r.round, r.sites_asked, r.updates, refusals_text(r.refusals) or "0", r.errors,
          share_text(r.accuracy), loss_text(r.loss),
-         f"{r.epsilon:.3f}{also_text(plan.privacy, r.epsilon_per)}",
+         f"{r.epsilon:.3f}{also_text(plan.privacy.guarantee, r.epsilon_per)}",
          bytes_text(r.bytes_up), bytes_text(r.bytes_down), f"{r.seconds:.3f}")
         for r in rounds
     ]  # fmt: skip

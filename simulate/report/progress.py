@@ -8,7 +8,6 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
 from simulate.report.results import RoundResult
 from simulate.report.wording import (
     also_text,
@@ -95,10 +94,10 @@ class RoundLine:
             return [(_Rank.ACCURACY, "the next round is under way")]
         facts = [(_Rank.ACCURACY, f"accuracy {share_text(result.accuracy)}")]
         facts.append((_Rank.LOSS, f"loss {loss_text(result.loss)}"))
-        if not isinstance(self.plan.privacy, NoPrivacy):
+        if (promise := self.plan.privacy.guarantee) is not None:
             name = "ε" if unicode else "epsilon"
-            spent = f"{name} {result.epsilon:.2f}/{self.plan.privacy.epsilon_limit:g}"
-            spent += also_text(self.plan.privacy, result.epsilon_per)
+            spent = f"{name} {result.epsilon:.2f}/{promise.epsilon_limit:g}"
+            spent += also_text(promise, result.epsilon_per)
             facts.append((_Rank.EPSILON, spent))
         if result.on_sites and result.on_sites["accuracy"] is not None:
             facts.append((_Rank.ON_SITES, f"on sites {share_text(result.on_sites['accuracy'])}"))

@@ -20,7 +20,6 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.files import write_whole
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
-from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Integers
 
 _PACKAGES = (
@@ -236,16 +235,16 @@ def _version(package: str) -> str | None:
 
 
 def _privacy(plan: RunPlan, rounds: Sequence[RoundResult]) -> dict[str, Any]:
-    privacy = plan.privacy
-    if isinstance(privacy, NoPrivacy):
+    promise, mechanism = plan.privacy.guarantee, plan.privacy.mechanism
+    if promise is None or mechanism is None:
         nothing = ("epsilon", "delta", "accountant", "noise_multiplier")
-        return {**dict.fromkeys(nothing), "privacy_unit": "none"}
+        return {**dict.fromkeys(nothing), "privacy_unit": plan.privacy.unit}
     return {
         **(rounds[-1].spent() if rounds else {"epsilon": 0.0}),
-        "delta": privacy.delta,
-        "accountant": ACCOUNTANTS[privacy.accountant],
-        "privacy_unit": privacy.unit,
-        "noise_multiplier": privacy.noise_multiplier,
+        "delta": promise.delta,
+        "accountant": ACCOUNTANTS[promise.accountant],
+        "privacy_unit": promise.unit,
+        "noise_multiplier": mechanism.noise_multiplier,
     }
 
 

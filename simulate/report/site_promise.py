@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.mechanisms import UpdateMechanism
+from fl_common.privacy.unit import Guarantee
 from simulate.report.wording import odds_text
 
 
@@ -16,14 +17,16 @@ class Promise(NamedTuple):
     how: str
 
 
-def site_promise(privacy: SitePrivacyPlan, summary: Mapping[str, Any]) -> Promise:
-    """The guarantee of a run under ``privacy``, with the figures of ``summary``."""
-    by_server = privacy.noise == "server"
+def site_promise(
+    guarantee: Guarantee, mechanism: UpdateMechanism, summary: Mapping[str, Any]
+) -> Promise:
+    """The guarantee of a run that noises whole updates, with the figures of ``summary``."""
+    by_server = mechanism.noise == "server"
     epsilon, delta = summary["epsilon"], summary["delta"]
     released = "All global models of this run" if by_server else "All that a site sent in this run"
     promise = (
         f"{released}, taken together, are (ε, δ)-differentially private for each site as a whole:"
-        f" ε = {epsilon:.3g} at δ = {delta:g}, and the limit is {privacy.epsilon_limit:g}."
+        f" ε = {epsilon:.3g} at δ = {delta:g}, and the limit is {guarantee.epsilon_limit:g}."
     )
     against = (
         "This holds against whoever sees the global models. The server is trusted: it sees each"
@@ -41,19 +44,19 @@ def site_promise(privacy: SitePrivacyPlan, summary: Mapping[str, Any]) -> Promis
         "Test windows, with which the figures below were made, are not part of the promise; nor"
         " are people whose data lie on several sites."
     )
-    return Promise(promise, meaning, limits, _how(privacy, summary))
+    return Promise(promise, meaning, limits, _how(mechanism, summary))
 
 
-def _how(privacy: SitePrivacyPlan, summary: Mapping[str, Any]) -> str:
-    rate = f"{privacy.participation:.4g} of {privacy.population:,} sites in a round on average"
-    clipping = f"clip norm {privacy.clip_norm:g} on a site's whole update"
-    if adaptive := privacy.adaptive_clipping:
+def _how(mechanism: UpdateMechanism, summary: Mapping[str, Any]) -> str:
+    rate = f"{mechanism.participation:.4g} of {mechanism.population:,} sites in a round on average"
+    clipping = f"clip norm {mechanism.clip_norm:g} on a site's whole update"
+    if adaptive := mechanism.adaptive_clipping:
         clipping += (
             f" at first, then at the {adaptive.target_quantile:g} quantile of the updates' norms,"
             f" with noise {adaptive.bit_noise:.3g} on the number below it"
         )
-    adds = "the server" if privacy.noise == "server" else "each site"
+    adds = "the server" if mechanism.noise == "server" else "each site"
     return (
-        f"Accountant: {summary['accountant']}. Noise multiplier {privacy.noise_multiplier:.4g},"
+        f"Accountant: {summary['accountant']}. Noise multiplier {mechanism.noise_multiplier:.4g},"
         f" added by {adds}, {clipping}, {rate}."
     )

@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_common.plan import RunPlan
-from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import Refusal
 from simulate.report.results import Outcome
 from simulate.report.wording import (
@@ -74,7 +73,7 @@ def main_table(summary: Mapping[str, Any], outcome: Outcome, plan: RunPlan) -> T
     if figures := summary["on_sites"]:
         told = f"{on_sites_text(figures)}\n{on_sites_price(figures, plan)}"
         table.add_row("on sites", Text(told))
-    privacy_style = "bold red" if isinstance(plan.privacy, NoPrivacy) else ""
+    privacy_style = "" if plan.privacy.guarantee else "bold red"
     table.add_row("privacy", Text(_privacy_text(summary, plan), style=privacy_style))
     up, down = bytes_text(summary["bytes_up"]), bytes_text(summary["bytes_down"])
     table.add_row("traffic", f"{up} up, {down} down")
@@ -120,13 +119,13 @@ def _spread(accuracy_of: Mapping[str, float]) -> str:
 
 def spent_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
     """``epsilon 7.98 of 8``, or that there is no DP."""
-    if isinstance(plan.privacy, NoPrivacy):
+    if (promise := plan.privacy.guarantee) is None:
         return "no DP"
-    return f"epsilon {summary['epsilon']:.3g} of {plan.privacy.epsilon_limit:g}"
+    return f"epsilon {summary['epsilon']:.3g} of {promise.epsilon_limit:g}"
 
 
 def _privacy_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
-    if isinstance(plan.privacy, NoPrivacy):
+    if plan.privacy.guarantee is None:
         return "none"
     whose = f"{whose_text(plan)} (highest over sites)"
     both = both_units_text(summary, plan)

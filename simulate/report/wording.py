@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeGuard
 
-from fl_common.plan import Privacy, RunPlan
-from fl_common.privacy.accounting import ACCOUNTANTS, epsilon_of_group
-from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.plan import RunPlan
+from fl_common.privacy.accounting import ACCOUNTANTS
+from fl_common.privacy.unit import Guarantee
 
 NO_PRIVACY = "No differential privacy: updates reveal what they were trained on."
 """Said wherever a run without DP shows its figures."""
@@ -69,58 +67,56 @@ def loss_text(loss: float | None) -> str:
 
 def privacy_sentence(plan: RunPlan) -> str:
     """How private the run is by its plan, in one line."""
-    privacy = plan.privacy
-    if isinstance(privacy, NoPrivacy):
+    promise, mechanism = plan.privacy.guarantee, plan.privacy.mechanism
+    if promise is None or mechanism is None:
         return NO_PRIVACY
     return (
-        f"at most epsilon {privacy.epsilon_limit:g} at delta {privacy.delta:g} {whose_text(plan)}"
-        f"{also_text(privacy, _planned(plan))},"
-        f" noise multiplier {privacy.noise_multiplier:.3g}{added_by_text(plan)},"
-        f" {ACCOUNTANTS[privacy.accountant]}"
+        f"at most epsilon {promise.epsilon_limit:g} at delta {promise.delta:g} {whose_text(plan)}"
+        f"{also_text(promise, _planned(plan, promise))},"
+        f" noise multiplier {mechanism.noise_multiplier:.3g}{added_by_text(plan)},"
+        f" {ACCOUNTANTS[promise.accountant]}"
     )
 
 
 def whose_text(plan: RunPlan) -> str:
     """What a plan with DP protects: ``for each window of a site`` or ``for each whole site``."""
-    unit = plan.privacy.unit
-    return "for each whole site" if unit == "site" else f"for each {unit} of a site"
+    unit, is_whole = plan.privacy.unit, plan.privacy.update_mechanism is not None
+    return f"for each whole {unit}" if is_whole else f"for each {unit} of a site"
 
 
-def also_text(privacy: Privacy, epsilon_per: Mapping[str, float]) -> str:
+def also_text(promise: Guarantee | None, epsilon_per: Mapping[str, float]) -> str:
     """`` (18.8 for a reading)``: the unit that the plan does not name; else nothing.
 
-    ``epsilon_per`` has the epsilon of a window and of a reading, where one of them is protected.
+    ``epsilon_per`` has the epsilon of each unit that the promise tells of.
     """
-    if not isinstance(privacy, PrivacyPlan) or privacy.windows_per_reading == 1:
+    if promise is None:
         return ""
-    other = "window" if privacy.unit == "reading" else "reading"
-    return f" ({epsilon_per[other]:.3g} for a {other})" if other in epsilon_per else ""
+    others = [
+        f"{epsilon_per[unit]:.3g} for a {unit}"
+        for unit, windows in promise.windows_in.items()
+        if windows != promise.windows_per_unit and unit in epsilon_per
+    ]
+    return f" ({', '.join(others)})" if others else ""
 
 
-def _planned(plan: RunPlan) -> dict[str, float]:
-    """Epsilon of a window and of a reading after all rounds; none where the limit ends them."""
-    privacy = plan.privacy
-    if not isinstance(privacy, PrivacyPlan):
-        return {}
-    event = privacy.spend_per_round
-    spends = [replace(event, steps=event.steps * plan.rounds)]
-    shared = {"window": 1, "reading": privacy.windows_per_reading}
-    per = {
-        unit: epsilon_of_group(spends, windows, privacy.delta, privacy.accountant)
-        for unit, windows in shared.items()
-    }
-    return per if per[privacy.unit] <= privacy.epsilon_limit * 1.001 else {}
+def _planned(plan: RunPlan, promise: Guarantee) -> dict[str, float]:
+    """Epsilon of each unit after all rounds; none where the limit ends them."""
+    event = plan.privacy.spend_per_round
+    per = promise.epsilon_per([replace(event, steps=event.steps * plan.rounds)])
+    return per if per and per[promise.unit] <= promise.epsilon_limit * 1.001 else {}
 
 
 def both_units_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
     """The epsilons of a window and of a reading, where readings are shared; else nothing."""
-    if not isinstance(plan.privacy, PrivacyPlan) or plan.privacy.windows_per_reading == 1:
+    promise = plan.privacy.guarantee
+    if promise is None or max(promise.windows_in.values(), default=1) == 1:
         return ""
-    return (
-        f"epsilon {summary['epsilon_per_window']:.3g} for a window,"
-        f" {summary['epsilon_per_reading']:.3g} for a reading"
-        f" (part of up to {plan.privacy.windows_per_reading} windows)"
+    epsilons = ", ".join(
+        f"{summary[f'epsilon_per_{unit}']:.3g} for a {unit}"
+        + (f" (part of up to {windows} windows)" if windows > 1 else "")
+        for unit, windows in promise.windows_in.items()
     )
+    return f"epsilon {epsilons}"
 
 
 def on_sites_text(figures: Mapping[str, Any]) -> str:
@@ -142,19 +138,22 @@ def on_sites_text(figures: Mapping[str, Any]) -> str:
 
 def on_sites_price(figures: Mapping[str, Any], plan: RunPlan) -> str:
     """What the sites' counts cost their held-out windows; nothing where counts are public."""
-    if not isinstance(plan.privacy, PrivacyPlan) or plan.evaluation is None:
+    promise = plan.privacy.guarantee
+    if promise is None or plan.evaluation is None:
         return "exact counts, which this plan makes public"
-    per = f"epsilon {figures['epsilon_per_window']:.3g} for a held-out window"
-    if plan.privacy.windows_per_reading > 1:
-        per += f", {figures['epsilon_per_reading']:.3g} for a reading"
+    per = "epsilon " + ", ".join(
+        f"{figures[f'epsilon_per_{unit}']:.3g} for a {'held-out ' * (windows == 1)}{unit}"
+        for unit, windows in promise.windows_in.items()
+        if unit == "window" or windows > 1
+    )
     return f"{per}, of {plan.evaluation.epsilon_limit:g}; ± is the standard error of the noise"
 
 
 def added_by_text(plan: RunPlan) -> str:
     """Who adds the noise of a site-level plan; nothing where it is always the site itself."""
-    if not isinstance(plan.privacy, SitePrivacyPlan):
+    if (mechanism := plan.privacy.update_mechanism) is None:
         return ""
-    return " by the server, which is trusted" if plan.privacy.noise == "server" else " by each site"
+    return " by the server, which is trusted" if mechanism.noise == "server" else " by each site"
 
 
 def refusals_text(refusals: Mapping[str, int]) -> str:

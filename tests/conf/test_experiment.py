@@ -10,7 +10,7 @@ from fl_common.compression.quantisation import Compression
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import epsilon_of
 from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_server.build import FleetFacts, build_plan
 from fl_server.optimisers.averaging import FedAvg, FedAvgM
 from models import tasks
@@ -30,8 +30,8 @@ def har(*overrides: str) -> RunPlan:
     return build_plan(values(*overrides), "run", tasks.activity(), PERSONS)
 
 
-def private(plan: RunPlan) -> PrivacyPlan:
-    assert isinstance(plan.privacy, PrivacyPlan)
+def private(plan: RunPlan) -> WindowPrivacyPlan:
+    assert isinstance(plan.privacy, WindowPrivacyPlan)
     return plan.privacy
 
 

@@ -12,7 +12,7 @@ from fl_client.training import Trainer
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.stacked import backend as ways
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from tests.support import samples
 from tests.support.local_training import train
@@ -33,7 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(("name", "task"), EXAMPLES, ids=NAMES)
 def test_every_net_gets_the_same_update(name: str, task: Task, privacy: Any) -> None:
     large = name == "mobilenet"
-    if large and isinstance(privacy, PrivacyPlan):
+    if large and isinstance(privacy, WindowPrivacyPlan):
         privacy = replace(privacy, steps=1)
     tasks = cohort(
         samples.plan(privacy, task=task, net=spec_of(name)), [8] if large else [21, 8, 33]

@@ -19,10 +19,11 @@ from fl_client.release.gateway import release_evaluation, release_shadow
 from fl_client.site import evaluation as evaluating
 from fl_client.training import LocalTask
 from fl_common.errors import InvalidConfiguration
-from fl_common.plan import Instruction, Privacy, RunPlan
+from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.accounting import Spend, epsilon_of
 from fl_common.privacy.evaluation import SENSITIVITY, EvaluationPlan, held_out_block
 from fl_common.privacy.none import NoPrivacy
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, ShadowCounts, Windows
 from models.nets import build_net, parameters_of
 from tests.support import samples
@@ -60,7 +61,7 @@ def answer(ledger: Ledger, plan: RunPlan = DEVICE, shift: float = 0.0) -> Evalua
 
 @given(privacies, st.none() | st.just(NOISED), st.none() | st.integers(0, 9))
 def test_exact_counts_never_leave_unless_the_plan_says_public(
-    privacy: Privacy, evaluation: EvaluationPlan | None, seed: int | None
+    privacy: PrivacyPlan, evaluation: EvaluationPlan | None, seed: int | None
 ) -> None:
     try:
         plan = samples.plan(privacy, seed=seed, evaluation=evaluation)

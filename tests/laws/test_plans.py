@@ -14,9 +14,10 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.privacy.accounting import Spend, calibrate_noise, epsilon_of
 from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.mechanisms import AdaptiveClipping
 from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from tests.support import samples
 
@@ -28,7 +29,7 @@ json_values = st.recursive(
     max_leaves=4,
 )
 privacy_plans = st.builds(
-    PrivacyPlan,
+    WindowPrivacyPlan,
     clip_norm=above_zero,
     noise_multiplier=above_zero,
     sampling_rate=st.floats(1e-6, 1),
@@ -130,7 +131,7 @@ OTHER = replace(
     task=Task("t2", ("z",), ("m",), 1.0, (3,), ("one", "two"), (1.0,), (2.0,), 3),
     net=NetSpec("models.nets.mlp.Mlp", {"hidden": [2]}),
     training=TrainingPlan("adam", 0.2, 0.1, 0.1, 9, 2, 0.1, "cosine"),
-    privacy=PrivacyPlan(2.0, 2.0, 0.5, 9, 1e-6, 1.0, "prv", "uniform", "reading", 3),
+    privacy=WindowPrivacyPlan(2.0, 2.0, 0.5, 9, 1e-6, 1.0, "prv", "uniform", "reading", 3),
     rounds=6,
     seed=None,
     evaluation=EvaluationPlan(4.0, 5.0, 1.0),

@@ -12,7 +12,8 @@ from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.plan import Instruction
 from fl_common.privacy.accounting import epsilon_of
-from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
+from fl_common.privacy.mechanisms import AdaptiveClipping
+from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server.aggregation import BadUpdate
 from fl_server.aggregation.private_sum import PrivateSum
@@ -43,7 +44,7 @@ any_update = st.builds(
 
 
 def released(plan: SitePrivacyPlan, clip_norm: float, sent: list[LocalUpdate]) -> PrivateSum:
-    fold = PrivateSum(plan, EMPTY, clip_norm, 5, 1)
+    fold = PrivateSum(plan.update_mechanism, EMPTY, clip_norm, 5, 1)
     for update in sent:
         try:
             fold.add(update)
@@ -112,7 +113,9 @@ def test_the_clip_norm_goes_to_the_quantile_of_the_norms(
     privacy = site_plan(adaptive, sites)
     plan, clip_norm, shares = samples.plan(privacy), 1.0, []
     for round_ in range(1, rounds + 1):
-        fold = PrivateSum(privacy, {"w": np.zeros(1, np.float32)}, clip_norm, seed, round_)
+        fold = PrivateSum(
+            privacy.update_mechanism, {"w": np.zeros(1, np.float32)}, clip_norm, seed, round_
+        )
         asked = Instruction(plan, round_, {}, clip_norm)
         for length in norms_S:
             delta = {"w": np.asarray([length], np.float32)}

@@ -17,7 +17,7 @@ from fl_common.errors import RunFailed
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import calibrate_noise
 from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, Windows
 from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers.averaging import FedAvg
@@ -57,7 +57,7 @@ class SmallWorld:
         return TestSet(samples.windows(8, task=TASK), np.zeros(8, np.int64), ("all",))
 
 
-def at_epsilon(epsilon: float, rate: float, rounds: int) -> PrivacyPlan:
+def at_epsilon(epsilon: float, rate: float, rounds: int) -> WindowPrivacyPlan:
     """A plan that spends ``epsilon`` in ``rounds`` rounds of two passes."""
     steps = round(2 / rate)
     noise = calibrate_noise(epsilon, DELTA, rate, steps * rounds, "rdp")
@@ -70,7 +70,7 @@ def at_epsilon(epsilon: float, rate: float, rounds: int) -> PrivacyPlan:
 
 def audited(
     folder: Path,
-    privacy: PrivacyPlan | NoPrivacy,
+    privacy: WindowPrivacyPlan | NoPrivacy,
     trainer: Trainer,
     canaries: int = 1000,
     world: SmallWorld = SmallWorld(),
@@ -99,7 +99,7 @@ def experiment(plan: RunPlan, canaries: int, world: SmallWorld) -> Experiment:
 class Doctored:
     """A trainer that is given another privacy plan than the run's: what is claimed is not done."""
 
-    def __init__(self, change: Callable[[PrivacyPlan], PrivacyPlan]) -> None:
+    def __init__(self, change: Callable[[WindowPrivacyPlan], WindowPrivacyPlan]) -> None:
         self._change, self._inner = change, OpacusTrainer()
 
     def train(self, cohort: Sequence[LocalTask]) -> list[LocalUpdate | Refusal]:
@@ -107,11 +107,11 @@ class Doctored:
 
     def _doctored(self, task: LocalTask) -> LocalTask:
         privacy = task.plan.privacy
-        assert isinstance(privacy, PrivacyPlan)
+        assert isinstance(privacy, WindowPrivacyPlan)
         return replace(task, plan=replace(task.plan, privacy=self._change(privacy)))
 
 
-def without_clipping(privacy: PrivacyPlan) -> PrivacyPlan:
+def without_clipping(privacy: WindowPrivacyPlan) -> WindowPrivacyPlan:
     """Noise for the plan's clip norm, which is not applied."""
     return replace(
         privacy,
@@ -120,12 +120,12 @@ def without_clipping(privacy: PrivacyPlan) -> PrivacyPlan:
     )
 
 
-def without_sampling(privacy: PrivacyPlan) -> PrivacyPlan:
+def without_sampling(privacy: WindowPrivacyPlan) -> WindowPrivacyPlan:
     """Every window in each step, with the noise that a sample of them would need."""
     return replace(privacy, sampling_rate=1.0)
 
 
-def without_enough_noise(privacy: PrivacyPlan) -> PrivacyPlan:
+def without_enough_noise(privacy: WindowPrivacyPlan) -> WindowPrivacyPlan:
     """A tenth of the noise that the plan has."""
     return replace(privacy, noise_multiplier=privacy.noise_multiplier / 10)
 
@@ -160,7 +160,7 @@ def test_at_epsilon_two_the_bound_stays_below_it(
     ],
 )
 def test_a_mechanism_that_is_not_the_planned_one_is_caught(
-    tmp_path: Path, change: Callable[[PrivacyPlan], PrivacyPlan], rate: float
+    tmp_path: Path, change: Callable[[WindowPrivacyPlan], WindowPrivacyPlan], rate: float
 ) -> None:
     audit = audited(tmp_path, at_epsilon(2.0, rate, rounds=3), Doctored(change))
     assert audit.claimed == pytest.approx(2.0, rel=1e-3)

@@ -28,7 +28,7 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.accounting import epsilon_of
 from fl_common.privacy.evaluation import EvaluationPlan, held_out_block
 from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 from fl_common.wire import messages as wire
 from models.nets import build_net, parameters_of
@@ -165,7 +165,7 @@ def test_held_out_windows_are_evaluated_and_charged_apart_from_those_trained_on(
 
 def test_a_plan_that_counts_the_overlap_or_needs_no_noise_is_taken(home: Home) -> None:
     reading = replace(PRIVACY, unit="reading", windows_per_reading=3)
-    assert isinstance(reading, PrivacyPlan)
+    assert isinstance(reading, WindowPrivacyPlan)
     home.box.check_plan(replace(PLAN, privacy=reading))
     home.box = replace(home.box, demands=replace(DEMANDS, without_noise=True))
     home.box.check_plan(replace(PLAN, privacy=NoPrivacy("examples"), seed=1))

@@ -12,8 +12,9 @@ import pytest
 from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
-from fl_common.plan import Privacy, RunPlan
+from fl_common.plan import RunPlan
 from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.unit import PrivacyPlan
 from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers.averaging import FedAvg
 from fl_server.rounds.app import FederatedRun
@@ -33,7 +34,7 @@ NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
 PATIENCE = Deadlines(30.0, 0.01)
 
 
-def plan_of(privacy: Privacy, evaluation: EvaluationPlan | None, **changes: object) -> RunPlan:
+def plan_of(privacy: PrivacyPlan, evaluation: EvaluationPlan | None, **changes: object) -> RunPlan:
     return replace(samples.plan(privacy, evaluation=evaluation), rounds=4, **changes)  # type: ignore[arg-type]
 
 

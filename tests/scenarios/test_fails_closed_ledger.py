@@ -20,7 +20,7 @@ from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Ledger
 from fl_common.errors import LedgerError
 from fl_common.privacy.accounting import epsilon_of
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason, Windows
 from simulate.__main__ import main
 from simulate.engines.loopback import LoopbackGrid
@@ -197,7 +197,7 @@ def test_disk_that_is_really_full_at_the_debit(tmp_path: Path) -> None:
         again.ledger.close()
 
 
-def cheaper(plan: PrivacyPlan) -> PrivacyPlan:
+def cheaper(plan: WindowPrivacyPlan) -> WindowPrivacyPlan:
     return replace(plan, noise_multiplier=0.5)
 
 

@@ -13,8 +13,9 @@ from fl_client.components.counts import ShadowSummary, Sums
 from fl_client.components.inventory import InstalledComponent
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
-from fl_common.plan import Privacy, RunPlan
+from fl_common.plan import RunPlan
 from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import RefusalReason, RunningComponents, ShadowCounts
 from fl_server.rounds.exchange import Deadlines
 from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
@@ -62,7 +63,7 @@ def fleet(tmp_path: Path) -> Fleet:
     return Fleet(tmp_path, ShadowSummary(CANDIDATE, 5000, 4000, 400, 50, held_out=DAYS))
 
 
-def plan_of(privacy: Privacy, evaluation: EvaluationPlan | None) -> RunPlan:
+def plan_of(privacy: PrivacyPlan, evaluation: EvaluationPlan | None) -> RunPlan:
     return replace(samples.plan(privacy, evaluation=evaluation), rounds=4)
 
 
@@ -75,10 +76,10 @@ def test_noised_sums_come_back_and_each_release_is_charged(fleet: Fleet) -> None
     assert found.share("failed") == pytest.approx(0.06, abs=0.02)
     assert found.total.late == pytest.approx(180, abs=80)
     assert found.error == pytest.approx(3.0 * math.sqrt(3 * SITES))
-    spent = fleet.ledger.epsilon("site-0", plan.privacy.delta, "rdp")  # type: ignore[union-attr]
+    spent = fleet.ledger.epsilon("site-0", samples.WINDOW_PRIVACY.delta, "rdp")
     assert spent > 0
     fleet.ask(plan, round_=2)
-    again = fleet.ledger.epsilon("site-0", plan.privacy.delta, "rdp")  # type: ignore[union-attr]
+    again = fleet.ledger.epsilon("site-0", samples.WINDOW_PRIVACY.delta, "rdp")
     assert again > spent
 
 
@@ -90,7 +91,7 @@ def test_without_budget_left_the_counts_stay(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("privacy", [samples.WINDOW_PRIVACY, samples.SITE_PRIVACY])
-def test_a_plan_without_noise_for_counts_gets_none(fleet: Fleet, privacy: Privacy) -> None:
+def test_a_plan_without_noise_for_counts_gets_none(fleet: Fleet, privacy: PrivacyPlan) -> None:
     plan = plan_of(privacy, None)
     if privacy is samples.SITE_PRIVACY:
         with pytest.raises(Exception, match="clip norm"):

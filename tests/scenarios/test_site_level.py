@@ -20,7 +20,7 @@ from fl_common import params
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.accounting import Spend, epsilon_of
-from fl_common.privacy.site_level import WHOLE_SITE
+from fl_common.privacy.unit import WHOLE_SITE
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers.averaging import FedAvgM

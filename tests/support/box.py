@@ -10,7 +10,7 @@ from fl_client.site.participation import Participation, Reply, Site, any_plan
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.prepared import net_for
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
 from fl_common.wire import messages as wire
 from models.nets import parameters_of
@@ -31,7 +31,7 @@ def trainer_of(kind: str) -> Trainer:
     return CohortTrainer(64)
 
 
-def device_plan(privacy: PrivacyPlan = samples.WINDOW_PRIVACY, **changes: Any) -> RunPlan:
+def device_plan(privacy: WindowPrivacyPlan = samples.WINDOW_PRIVACY, **changes: Any) -> RunPlan:
     """A plan as on a device: noise and batches are the operating system's."""
     return samples.plan(privacy, **{"seed": None, **changes})
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from fl_common.components.description import Component, Kind
-from fl_common.plan import Privacy, RunPlan
+from fl_common.plan import RunPlan
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import NetSpec
 from simulate.report.results import Outcome, RoundResult, RunEnding, summarise
 from tests.support import samples
@@ -24,7 +25,7 @@ ENDING = RunEnding(
 )
 
 
-def plan(privacy: Privacy = samples.WINDOW_PRIVACY, rounds: int = 12, **task: Any) -> RunPlan:
+def plan(privacy: PrivacyPlan = samples.WINDOW_PRIVACY, rounds: int = 12, **task: Any) -> RunPlan:
     """A plan under DP, for a task of which ``task`` replaces fields."""
     net = NetSpec("models.nets.cnn1d.Cnn1d")
     return samples.plan(privacy, rounds=rounds, net=net, task=replace(samples.TASK, **task))

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from fl_common.plan import Privacy, RunPlan, TrainingPlan
+from fl_common.plan import RunPlan, TrainingPlan
+from fl_common.privacy.mechanisms import AdaptiveClipping
 from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.unit import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import NetSpec, Task, Windows
 
 TASK = Task(
@@ -32,7 +34,7 @@ TRAINING = TrainingPlan(
     proximal_mu=0.0,
     schedule="constant",
 )
-WINDOW_PRIVACY = PrivacyPlan(
+WINDOW_PRIVACY = WindowPrivacyPlan(
     clip_norm=1.0,
     noise_multiplier=1.0,
     sampling_rate=0.25,
@@ -61,7 +63,7 @@ PUBLIC = NoPrivacy(weights="examples")
 
 
 def plan(
-    privacy: Privacy = PUBLIC, training: dict[str, Any] | None = None, **changes: Any
+    privacy: PrivacyPlan = PUBLIC, training: dict[str, Any] | None = None, **changes: Any
 ) -> RunPlan:
     """A plan for the toy task with a logistic net; ``training`` and ``changes`` replace fields."""
     base = RunPlan(

@@ -18,7 +18,6 @@ from fl_client.training.stacked.schedule import exact_steps, padded_steps
 from fl_client.training.stacked.stack import Batch
 from fl_common import params
 from fl_common.errors import PrivacyViolation
-from fl_common.privacy.window_level import PrivacyPlan
 from fl_common.vocabulary import Parameters
 
 _CALL_BYTES = 512 * 1024
@@ -140,7 +139,7 @@ def _are_finite(rows_SP: torch.Tensor) -> list[bool]:
 
 def _is_private(task: LocalTask) -> bool:
     """True where each step is clipped and noised by itself (DP-SGD)."""
-    return isinstance(task.plan.privacy, PrivacyPlan)
+    return task.plan.privacy.sample_mechanism is not None
 
 
 def backend_for(body: nn.Module, input_: torch.Tensor, private: bool) -> TrainingBackend:

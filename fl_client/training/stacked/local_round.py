@@ -15,7 +15,7 @@ from fl_client.training.stacked.optimiser import optimiser_of, shape_gradients
 from fl_client.training.stacked.schedule import Batches, Step, width_of
 from fl_client.training.stacked.stack import Batch
 from fl_common.errors import PrivacyViolation
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.mechanisms import SampleMechanism
 
 _ROUNDING = 1.001
 """Leeway for float32 in the guard of the clipped sum."""
@@ -45,7 +45,8 @@ class ReadyTask:
     @cached_property
     def width(self) -> int:
         """The size that this site's batches are padded to in a stack."""
-        return width_of(self.batches, isinstance(self.task.plan.privacy, PrivacyPlan))
+        is_private = self.task.plan.privacy.sample_mechanism is not None
+        return width_of(self.batches, is_private)
 
     def is_like(self, other: "ReadyTask") -> bool:
         """True where both can be in one stack: same plan and round, batches padded alike."""
@@ -62,7 +63,7 @@ class Mechanism:
             where noise was not drawn as planned.
     """
 
-    def __init__(self, plan: PrivacyPlan, stack: Sequence[ReadyTask]) -> None:
+    def __init__(self, plan: SampleMechanism, stack: Sequence[ReadyTask]) -> None:
         self._plan = plan
         tasks = [ready.task for ready in stack]
         self._noise = [
@@ -107,9 +108,9 @@ def train_stack(
     inputs = _end_to_end([ready.data.inputs for ready in stack])
     labels = _end_to_end([ready.data.labels for ready in stack])
     one_hot = torch.nn.functional.one_hot(labels, len(plan.task.labels)).float()
-    privacy = plan.privacy if isinstance(plan.privacy, PrivacyPlan) else None
-    clip_norm = privacy.clip_norm if privacy else None
-    mechanism = Mechanism(privacy, stack) if privacy else None
+    planned = plan.privacy.sample_mechanism
+    clip_norm = planned.clip_norm if planned else None
+    mechanism = Mechanism(planned, stack) if planned else None
     optimiser = optimiser_of(plan.training, plan.learning_rate(round_))
     rows_SP = global_SP.clone()
     active_SP, active_global_SP = rows_SP, global_SP

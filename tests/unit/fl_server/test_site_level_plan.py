@@ -10,10 +10,12 @@ from torch import nn
 
 from fl_client.training.checks import check_task
 from fl_common.errors import InvalidConfiguration
-from fl_common.plan import Instruction, Privacy, RunPlan
+from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.accounting import Spend, epsilon_of
+from fl_common.privacy.mechanisms import AdaptiveClipping
 from fl_common.privacy.none import NoPrivacy
-from fl_common.privacy.site_level import AdaptiveClipping, SitePrivacyPlan, usual_bit_noise
+from fl_common.privacy.site_level import SitePrivacyPlan, usual_bit_noise
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, RefusalReason
 from fl_common.wire import messages as wire
 from fl_server.build import FleetFacts, build_plan
@@ -40,7 +42,7 @@ from tests.support.samples import ADAPTIVE, SITE_PRIVACY
         ({"delta": 1 / 6}, "privacy.delta=0.16"),
         ({"epsilon_limit": -1.0}, "privacy.epsilon=-1.0"),
         ({"epsilon_limit": math.inf}, "privacy.epsilon=inf"),
-        ({"accountant": "guess"}, "privacy.accountant=guess: must be of rdp, prv"),
+        ({"accountant": "guess"}, "privacy.accountant=guess: must be one of rdp, prv"),
         ({"weights": "examples"}, "privacy.weights=examples: must be uniform under DP"),
         ({"noise": "site", "adaptive_clipping": ADAPTIVE}, "would send each site's bit without"),
         (
@@ -76,14 +78,16 @@ def test_updates_and_bits_together_cost_what_the_plan_says(noise: float) -> None
     privacy = replace(SITE_PRIVACY, noise_multiplier=noise, adaptive_clipping=ADAPTIVE)
     # In units of their noise one site moves the sum of updates by 1 / z_delta, that of the bits
     # (each less a half) by (1/2) / sigma_b: two parts of one Gaussian mechanism.
-    moved = math.hypot(1 / privacy.update_noise_multiplier, 0.5 / ADAPTIVE.bit_noise)
+    moved = math.hypot(
+        1 / privacy.update_mechanism.update_noise_multiplier, 0.5 / ADAPTIVE.bit_noise
+    )
     assert moved == pytest.approx(1 / noise)
-    assert privacy.update_noise_multiplier > noise
+    assert privacy.update_mechanism.update_noise_multiplier > noise
     assert privacy.spend_per_round == Spend(noise, 0.5, 1)
 
 
 def test_without_adaptive_clipping_all_noise_is_on_the_updates() -> None:
-    assert SITE_PRIVACY.update_noise_multiplier == SITE_PRIVACY.noise_multiplier
+    assert SITE_PRIVACY.update_mechanism.update_noise_multiplier == SITE_PRIVACY.noise_multiplier
     assert replace(SITE_PRIVACY, noise="site").spend_per_round == Spend(1.0, 1.0, 1)
 
 
@@ -94,7 +98,7 @@ def test_usual_bit_noise_is_the_papers_and_never_costs_much(
     assert usual_bit_noise(1.5, expected) == bit_noise
     adaptive = replace(ADAPTIVE, bit_noise=bit_noise)
     privacy = replace(SITE_PRIVACY, noise_multiplier=1.5, adaptive_clipping=adaptive)
-    assert privacy.update_noise_multiplier <= 1.5 * 2 / math.sqrt(3) * (1 + 1e-9)
+    assert privacy.update_mechanism.update_noise_multiplier <= 1.5 * 2 / math.sqrt(3) * (1 + 1e-9)
 
 
 PARAMETERS = {"weight": np.zeros(3, np.float32)}
@@ -113,7 +117,7 @@ PARAMETERS = {"weight": np.zeros(3, np.float32)}
     ],
 )
 def test_an_instruction_has_the_clip_norm_that_its_plan_provides_for(
-    privacy: Privacy, clip_norm: float | None, message: str
+    privacy: PrivacyPlan, clip_norm: float | None, message: str
 ) -> None:
     with pytest.raises(InvalidConfiguration, match=message):
         Instruction(samples.plan(privacy), 1, PARAMETERS, clip_norm)

@@ -13,7 +13,7 @@ from fl_client.__main__ import main
 from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.privacy.accounting import ACCOUNTANTS, epsilon_of, epsilon_of_group
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from tests.support.samples import WINDOW_PRIVACY
 from tests.support.sources import ROOT
 
@@ -26,7 +26,7 @@ def charge(
     *windows_of: tuple[str, int],
     site: str = "anna",
     run: str = "5e62ab1277",
-    privacy: PrivacyPlan = PLAIN,
+    privacy: WindowPrivacyPlan = PLAIN,
 ) -> Charge:
     blocks, windows = zip(*windows_of, strict=True)
     return Charge(site, run, round_, run, privacy, blocks, windows, False)

@@ -10,7 +10,7 @@ import pytest
 
 from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.privacy.accounting import Spend, epsilon_of
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import Refusal, RefusalReason
 from tests.support.samples import WINDOW_PRIVACY
 from tests.support.sources import ROOT
@@ -32,7 +32,7 @@ def ledger(path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
-def plan(limit: float = FOUR, **changes: Any) -> PrivacyPlan:
+def plan(limit: float = FOUR, **changes: Any) -> WindowPrivacyPlan:
     return replace(WINDOW_PRIVACY, epsilon_limit=limit, **changes)
 
 
@@ -41,7 +41,7 @@ def charge(
     *blocks: str,
     site: str = "anna",
     run: str = "run",
-    privacy: PrivacyPlan | None = None,
+    privacy: WindowPrivacyPlan | None = None,
     repeatable: bool = False,
 ) -> Charge:
     blocks = blocks or ("monday",)

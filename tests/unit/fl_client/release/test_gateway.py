@@ -5,8 +5,9 @@ import pytest
 from fl_client.release.gateway import SENTENCES, is_public, release_evaluation, release_refusal
 from fl_client.release.gateway import release_update as release
 from fl_common import params
-from fl_common.plan import Instruction, Privacy
+from fl_common.plan import Instruction
 from fl_common.privacy.none import NoPrivacy
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
 from models.nets import build_net, parameters_of
 from tests.support import samples
@@ -14,7 +15,7 @@ from tests.support import samples
 DETAIL = "37 windows of ward-7: labels from 0 to 9"
 
 
-def instruction(privacy: Privacy) -> Instruction:
+def instruction(privacy: PrivacyPlan) -> Instruction:
     plan = samples.plan(privacy)
     return Instruction(plan, 2, parameters_of(build_net(plan.net, plan.task)))
 
@@ -26,7 +27,7 @@ def refusal(reason: RefusalReason) -> Refusal:
 @pytest.mark.parametrize("reason", RefusalReason)
 @pytest.mark.parametrize("privacy", [samples.WINDOW_PRIVACY, NoPrivacy(weights="uniform")])
 def test_words_stay_in_the_sites_log_unless_the_plan_is_public(
-    reason: RefusalReason, privacy: Privacy, caplog: pytest.LogCaptureFixture
+    reason: RefusalReason, privacy: PrivacyPlan, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "fl_client")
     released = release_refusal(refusal(reason), instruction(privacy))

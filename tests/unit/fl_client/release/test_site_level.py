@@ -11,8 +11,9 @@ from fl_client.release.gateway import release_update
 from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
-from fl_common.plan import Instruction, Privacy
+from fl_common.plan import Instruction
 from fl_common.privacy.noise import RepeatDetector
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from tests.support import samples
 from tests.support.samples import ADAPTIVE, SITE_PRIVACY
@@ -33,7 +34,7 @@ def parameters(length: float = 0.0) -> Parameters:
 
 
 def instruction(
-    privacy: Privacy = LOCAL, round_: int = 1, clip_norm: float = 1.0, seed: int | None = 1
+    privacy: PrivacyPlan = LOCAL, round_: int = 1, clip_norm: float = 1.0, seed: int | None = 1
 ) -> Instruction:
     return Instruction(samples.plan(privacy, seed=seed), round_, parameters(), clip_norm)
 
@@ -98,7 +99,7 @@ def refused(answer: LocalUpdate | Refusal) -> None:
 
 @pytest.mark.parametrize("privacy", [LOCAL, SITE_PRIVACY])
 def test_an_update_that_was_not_clipped_does_not_leave(
-    privacy: Privacy, monkeypatch: pytest.MonkeyPatch
+    privacy: PrivacyPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(params, "clip", lambda delta, bound: delta)
     refused(release_update(update(1.01), instruction(privacy)))
@@ -133,7 +134,7 @@ def test_a_frozen_generator_is_noticed_in_the_next_round(
 
 
 @pytest.mark.parametrize("privacy", [samples.PUBLIC, samples.WINDOW_PRIVACY])
-def test_under_other_plans_no_bit_leaves(privacy: Privacy) -> None:
+def test_under_other_plans_no_bit_leaves(privacy: PrivacyPlan) -> None:
     asked = Instruction(samples.plan(privacy), 1, parameters())
     released = release_update(replace(update(3.0), within_clip_norm=True), asked)
     assert isinstance(released, LocalUpdate)

@@ -7,8 +7,8 @@ import pytest
 
 from fl_client.site.policy import PrivacyPolicy
 from fl_common.errors import InvalidConfiguration
-from fl_common.plan import Privacy
 from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.unit import PrivacyPlan
 from tests.support import samples
 
 DEMANDS = PrivacyPolicy(epsilon=8.0, delta=1e-5, without_noise=False)
@@ -19,7 +19,7 @@ EVALUATION = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=
 
 
 @pytest.mark.parametrize("privacy", [WINDOW, replace(WINDOW, delta=1e-6), BY_SITE])
-def test_a_plan_within_the_limits_is_taken(privacy: Privacy) -> None:
+def test_a_plan_within_the_limits_is_taken(privacy: PrivacyPlan) -> None:
     DEMANDS.check(samples.plan(privacy))
 
 
@@ -34,7 +34,7 @@ def test_a_plan_within_the_limits_is_taken(privacy: Privacy) -> None:
         (replace(samples.PUBLIC, weights="uniform"), "privacy=none: must have noise"),
     ],
 )
-def test_a_plan_that_promises_less_is_refused(privacy: Privacy, words: str) -> None:
+def test_a_plan_that_promises_less_is_refused(privacy: PrivacyPlan, words: str) -> None:
     with pytest.raises(InvalidConfiguration, match=words):
         DEMANDS.check(samples.plan(privacy))
 

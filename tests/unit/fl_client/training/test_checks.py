@@ -10,7 +10,8 @@ from fl_client.training.checks import CheckedNoise, check_task
 from fl_client.training.prepared import net_for
 from fl_client.training.randomness import SeededNoise, SystemNoise
 from fl_common.errors import PrivacyViolation
-from fl_common.plan import Privacy, RunPlan
+from fl_common.plan import RunPlan
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import NetSpec, RefusalReason, Windows
 from models.nets import parameters_of
 from tests.support import samples
@@ -19,7 +20,7 @@ PRIVATE, PUBLIC = samples.WINDOW_PRIVACY, samples.PUBLIC
 
 
 def task(
-    privacy: Privacy = PUBLIC, windows: Windows | None = None, plan: RunPlan | None = None
+    privacy: PrivacyPlan = PUBLIC, windows: Windows | None = None, plan: RunPlan | None = None
 ) -> LocalTask:
     known = samples.plan(privacy)
     parameters = parameters_of(net_for(known))
@@ -35,7 +36,7 @@ def refusal(asked: LocalTask, reason: RefusalReason) -> str:
 
 
 @pytest.mark.parametrize("privacy", [PRIVATE, PUBLIC])
-def test_task_that_fits_passes(privacy: Privacy) -> None:
+def test_task_that_fits_passes(privacy: PrivacyPlan) -> None:
     assert check_task(task(privacy)) is None
 
 

@@ -14,7 +14,7 @@ from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.stacked import backend as ways
 from fl_client.training.stacked import local_round
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import NetSpec, Refusal, RefusalReason
 from tests.support import samples
 from tests.support.local_training import equal, own_net, train
@@ -147,7 +147,7 @@ def test_batches_need_no_padding(
     privacy: Any, net: NetSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As for nets whose padding would cost more than it saves; some batches are empty."""
-    if isinstance(privacy, PrivacyPlan):
+    if isinstance(privacy, WindowPrivacyPlan):
         privacy = replace(privacy, sampling_rate=0.125, steps=8)
     tasks = cohort(samples.plan(privacy, {"local_epochs": 2}, net=net), [8, 40, 9, 24])
     monkeypatch.setattr(ways, "_CALL_BYTES", 0)

@@ -13,7 +13,7 @@ from fl_client.training import opacus as module
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches, noise_source
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import LocalUpdate, NetSpec
 from tests.support import samples
 from tests.support.local_training import equal, local_task, own_net, train
@@ -195,7 +195,7 @@ def test_buffers_are_part_of_an_update_without_dp(monkeypatch: pytest.MonkeyPatc
     ],
 )  # fmt: skip
 def test_series_nets_train_with_dp(spec: NetSpec) -> None:
-    privacy: PrivacyPlan = replace(samples.WINDOW_PRIVACY, steps=2)
+    privacy: WindowPrivacyPlan = replace(samples.WINDOW_PRIVACY, steps=2)
     assert any(
         array.any()
         for array in train(

@@ -39,7 +39,7 @@ def poisson(rate: float = RATE, steps: int = STEPS, windows: int = WINDOWS) -> B
 def test_poisson_samples_pass(windows: int, steps: int, rate: float, seed: int) -> None:
     privacy = replace(samples.WINDOW_PRIVACY, steps=steps, sampling_rate=rate)
     plan = samples.plan(privacy, seed=seed)
-    check_poisson(draw_batches(plan, "anna", 1, windows), windows, privacy)
+    check_poisson(draw_batches(plan, "anna", 1, windows), windows, privacy.sample_mechanism)
 
 
 def shuffled_passes() -> Batches:
@@ -82,17 +82,17 @@ def with_first(batch: torch.Tensor) -> Batches:
 )
 def test_other_batches_are_found(batches: Callable[[], Batches], match: str) -> None:
     with pytest.raises(PrivacyViolation, match=match):
-        check_poisson(batches(), WINDOWS, PLAN)
+        check_poisson(batches(), WINDOWS, PLAN.sample_mechanism)
 
 
 @pytest.mark.parametrize("windows", [1, 7, 60])
 @pytest.mark.parametrize("steps", [1, 5])
 def test_rate_of_one_takes_every_window_in_every_step(windows: int, steps: int) -> None:
     plan = replace(PLAN, sampling_rate=1.0, steps=steps)
-    check_poisson([torch.arange(windows)] * steps, windows, plan)
+    check_poisson([torch.arange(windows)] * steps, windows, plan.sample_mechanism)
     if windows > 1:
         with pytest.raises(PrivacyViolation):
-            check_poisson([torch.arange(windows - 1)] * steps, windows, plan)
+            check_poisson([torch.arange(windows - 1)] * steps, windows, plan.sample_mechanism)
 
 
 @pytest.mark.parametrize(("trials", "rate"), [(4, 0.25), (60, 0.1), (350, 0.02), (2000, 0.5)])
@@ -120,6 +120,6 @@ def test_equal_counts_hold_by_the_exact_distribution(
 def test_at_a_rate_of_one_nothing_but_all_rows_is_a_sample(rows: list[int]) -> None:
     plan = replace(PLAN, sampling_rate=1.0, steps=2)
     whole = torch.arange(5)
-    check_poisson([whole, whole], 5, plan)
+    check_poisson([whole, whole], 5, plan.sample_mechanism)
     with pytest.raises(PrivacyViolation, match="all rows"):
-        check_poisson([whole, torch.tensor(rows, dtype=torch.int64)], 5, plan)
+        check_poisson([whole, torch.tensor(rows, dtype=torch.int64)], 5, plan.sample_mechanism)

@@ -16,22 +16,24 @@ from fl_common.privacy.accounting import (
     epsilon_of,
 )
 from fl_common.privacy.rdp import ORDERS, rdp_of_step
-from fl_common.privacy.window_level import PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from tests.support.samples import WINDOW_PRIVACY
 from tests.support.sources import ROOT
 
 MNIST = 60_000
 
 
-def plan(noise: float, rate: float, steps: int) -> PrivacyPlan:
+def plan(noise: float, rate: float, steps: int) -> WindowPrivacyPlan:
     return replace(WINDOW_PRIVACY, noise_multiplier=noise, sampling_rate=rate, steps=steps)
 
 
-def epsilon_after(rounds: int, privacy: PrivacyPlan, delta: float, name: AccountantName) -> float:
+def epsilon_after(
+    rounds: int, privacy: WindowPrivacyPlan, delta: float, name: AccountantName
+) -> float:
     return epsilon_of([privacy.spend_per_round] * rounds, delta, name)
 
 
-def classic_epsilon(rounds: int, privacy: PrivacyPlan, delta: float) -> float:
+def classic_epsilon(rounds: int, privacy: WindowPrivacyPlan, delta: float) -> float:
     """Mironov (2017), proposition 3: the conversion that Opacus' README was made with."""
     rdp = rdp_of_step(privacy.noise_multiplier, privacy.sampling_rate) * privacy.steps
     return float((rounds * rdp - math.log(delta) / (ORDERS - 1)).min())
@@ -62,7 +64,7 @@ PUBLISHED = [
 
 @pytest.mark.parametrize(("privacy", "rounds", "delta", "published"), PUBLISHED)
 def test_published_epsilons_are_met_to_eight_digits(
-    privacy: PrivacyPlan, rounds: int, delta: float, published: float
+    privacy: WindowPrivacyPlan, rounds: int, delta: float, published: float
 ) -> None:
     assert epsilon_after(rounds, privacy, delta, "rdp") == pytest.approx(published, rel=1e-8)
 

@@ -10,9 +10,9 @@ import pytest
 
 from fl_common import params
 from fl_common.errors import InvalidConfiguration, PrivacyViolation
-from fl_common.plan import Privacy
 from fl_common.privacy.noise import RepeatDetector
 from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server.aggregation import Aggregator, BadUpdate
 from fl_server.aggregation import private_sum as site_privacy
@@ -49,7 +49,7 @@ def fold(
     seed: int | None = 1,
     round_: int = 1,
 ) -> PrivateSum:
-    return PrivateSum(privacy, parameters(), clip_norm, seed, round_)
+    return PrivateSum(privacy.update_mechanism, parameters(), clip_norm, seed, round_)
 
 
 @pytest.mark.parametrize("seed", [1, None])
@@ -63,7 +63,7 @@ def test_the_noise_has_the_plans_scale_whatever_the_number_of_updates(
         folded.add(update(clip_norm, None if privacy is SITE_PRIVACY else True))
     mean = folded.result()
     centre = updates * clip_norm / np.sqrt(SIZE) / 3  # 0.5 of 6 sites are expected
-    deviation = privacy.update_noise_multiplier * clip_norm / 3
+    deviation = privacy.update_mechanism.update_noise_multiplier * clip_norm / 3
     noise_E = (mean["w"] - centre) / deviation
     assert noise_E.std() == pytest.approx(1.0, abs=5 / np.sqrt(2 * SIZE))
     assert abs(noise_E.mean()) < 5 / np.sqrt(SIZE)
@@ -135,7 +135,7 @@ def test_the_clip_norm_moves_as_the_paper_says(bits: list[bool], share: float) -
 def test_the_bits_noise_has_the_plans_scale() -> None:
     shares = []
     for round_ in range(400):
-        folded = PrivateSum(ADAPTING, parameters(size=2), 1.0, 7, round_)
+        folded = PrivateSum(ADAPTING.update_mechanism, parameters(size=2), 1.0, 7, round_)
         folded.result()
         shares.append(-math.log(folded.next_clip_norm) / ADAPTIVE.learning_rate)
     deviation = ADAPTIVE.bit_noise / 3
@@ -195,7 +195,7 @@ def test_memory_does_not_grow_with_the_updates() -> None:
     ],
 )
 def test_a_federation_that_breaks_the_accounting_is_refused(
-    privacy: Privacy, aggregator: Aggregator, sampling: Sampling, message: str
+    privacy: PrivacyPlan, aggregator: Aggregator, sampling: Sampling, message: str
 ) -> None:
     with pytest.raises(InvalidConfiguration, match=message):
         federation(privacy, aggregator, sampling)
@@ -206,7 +206,7 @@ def test_after_the_sites_noise_any_aggregator_may_follow() -> None:
     assert federation(privacy, CoordinateMedian(), PoissonSampling(0.5, 1)).plan.privacy is privacy
 
 
-def federation(privacy: Privacy, aggregator: Aggregator, sampling: Sampling) -> Federation:
+def federation(privacy: PrivacyPlan, aggregator: Aggregator, sampling: Sampling) -> Federation:
     fields: dict[str, Any] = {"round_timeout_s": 1.0, "poll_interval_s": 0.1}
     return Federation(
         samples.plan(privacy), aggregator, FedAvg(1.0), sampling, lambda grid: [], **fields

@@ -1,0 +1,50 @@
+"""The privacy units that this process knows, by the name that a plan's ``unit`` has."""
+
+import inspect
+from dataclasses import is_dataclass
+
+from fl_common.configuration import one_of, require
+from fl_common.errors import InvalidConfiguration
+from fl_common.privacy.none import NoPrivacy
+from fl_common.privacy.site_level import SitePrivacyPlan
+from fl_common.privacy.unit import WITHOUT_DP, PrivacyPlan
+from fl_common.privacy.window_level import WindowPrivacyPlan
+
+_UNITS: dict[str, type[PrivacyPlan]] = {
+    "window": WindowPrivacyPlan,
+    "reading": WindowPrivacyPlan,
+    "site": SitePrivacyPlan,
+    WITHOUT_DP: NoPrivacy,
+}
+
+
+def register(unit: str, plan: type[PrivacyPlan]) -> None:
+    """Make ``plan`` the class of plans with this ``unit``; the same again changes nothing.
+
+    Raises:
+        InvalidConfiguration: another class has the name, or ``plan`` leaves an answer open.
+    """
+    if not (inspect.isclass(plan) and issubclass(plan, PrivacyPlan) and is_dataclass(plan)):
+        raise _unfit(unit, plan, "must be a dataclass that inherits from PrivacyPlan")
+    if inspect.isabstract(plan):
+        raise _unfit(unit, plan, f"must answer {', '.join(sorted(plan.__abstractmethods__))}")
+    if _UNITS.setdefault(unit, plan) is not plan:
+        raise _unfit(unit, plan, f"would replace {_UNITS[unit].__qualname__}")
+
+
+def plan_class(unit: str) -> type[PrivacyPlan]:
+    """The class of plans with this ``unit``.
+
+    Raises:
+        InvalidConfiguration: this process knows no such unit.
+    """
+    remedy = "Set it so, or install the package that brings this unit, on server and sites alike"
+    require("privacy.unit", unit, one_of(sorted(_UNITS)), remedy)
+    return _UNITS[unit]
+
+
+def _unfit(unit: str, plan: object, rule: str) -> InvalidConfiguration:
+    name = getattr(plan, "__qualname__", repr(plan))
+    return InvalidConfiguration(
+        f"{name} as the privacy unit {unit}", rule, "Correct the class, or choose another name"
+    )

@@ -1,0 +1,235 @@
+"""What every privacy plan answers, whatever it protects.
+
+A plan is asked, not told apart: what it promises (``guarantee``), by which mechanism it keeps that
+(``sample_mechanism`` or ``update_mechanism``), and how it is made from a configuration. All else
+follows from these: what a ledger books, who adds the noise, what may leave. A new privacy unit is a
+frozen dataclass that answers them, and ``registry.register``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, asdict, dataclass
+from typing import Any, ClassVar, Self
+
+from fl_common.configuration import Config, one_of, require, whole
+from fl_common.errors import InvalidConfiguration, PrivacyViolation
+from fl_common.privacy.accounting import (
+    ACCOUNTANTS,
+    AccountantName,
+    Spend,
+    Weights,
+    check_delta,
+    check_epsilon,
+    epsilon_of_group,
+)
+from fl_common.privacy.mechanisms import NoisePlace, SampleMechanism, UpdateMechanism
+
+WHOLE_SITE = "(site)"
+"""The ledger's block for charges of a whole site: no block of data has this name."""
+
+WITHOUT_DP = "none"
+"""The one unit that promises nothing."""
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What a plan promises: at most ``epsilon_limit`` at ``delta`` for each of its units.
+
+    ``windows_in`` has, for each unit whose epsilon is told, how many windows one of them is part
+    of, the plan's own among them (group privacy); it is empty where a whole site is protected.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
+    """
+
+    unit: str
+    epsilon_limit: float
+    delta: float
+    accountant: AccountantName
+    windows_in: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        check_epsilon(self.epsilon_limit)
+        check_delta(self.delta)
+        require("privacy.accountant", self.accountant, one_of(ACCOUNTANTS))
+        for unit, windows in self.windows_in.items():
+            require(f"privacy.windows_per_{unit}", windows, whole(1))
+
+    @property
+    def windows_per_unit(self) -> int:
+        """Windows that one protected unit is part of; 1 for a site, which has events of its own."""
+        return self.windows_in[self.unit] if self.windows_in else 1
+
+    @property
+    def windows_per_reading(self) -> int:
+        """Windows that share a reading; 1 where readings are not what the plan counts."""
+        return self.windows_in.get("reading", 1)
+
+    def epsilon(self, spends: Sequence[Spend], windows: int | None = None) -> float:
+        """Epsilon of ``spends`` for one unit, or for ``windows`` windows together."""
+        size = self.windows_per_unit if windows is None else windows
+        return epsilon_of_group(spends, size, self.delta, self.accountant)
+
+    def epsilon_per(self, spends: Sequence[Spend]) -> dict[str, float]:
+        """Epsilon of ``spends`` for each unit in ``windows_in``."""
+        return {unit: self.epsilon(spends, size) for unit, size in self.windows_in.items()}
+
+
+@dataclass(frozen=True)
+class Booking:
+    """What a ledger books before a site trains: ``rounds`` rounds at once, as round ``round``.
+
+    ``windows_of`` are the blocks that are charged, with their numbers of windows. ``is_once`` where
+    the same booking, asked for again, stands for what is booked already.
+    """
+
+    round: int
+    rounds: int
+    windows_of: Mapping[str, int]
+    is_once: bool
+
+
+@dataclass(frozen=True)
+class PlanningFacts:
+    """What a plan is made for: the run's rounds and batches, the task's windows, the fleet.
+
+    ``smallest`` and ``largest`` are windows on such a site; None where nobody knows them.
+    """
+
+    rounds: int
+    batch_size: int
+    local_epochs: int
+    windows_per_reading: int
+    sites: int
+    smallest: int | None
+    largest: int | None
+
+    def check_batches(self, needed: float, value: str) -> None:
+        """Raise InvalidConfiguration for ``value`` where a site has fewer windows than it needs."""
+        if self.smallest is not None and self.smallest < needed:
+            raise InvalidConfiguration(
+                value,
+                f"needs {needed:.0f} windows on each site, and the smallest site has"
+                f" {self.smallest}",
+                "Lower the batch size, raise the sampling rate, or use fewer sites",
+            )
+
+
+class PrivacyPlan(ABC):
+    """A run's privacy plan: a frozen dataclass whose fields travel with the run as JSON.
+
+    ``unit`` names what is protected; ``weights`` says whether a site's number of windows is made
+    public as its weight. A class that leaves an answer open can't be built.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    unit: str
+    weights: Weights
+
+    @property
+    @abstractmethod
+    def guarantee(self) -> Guarantee | None:
+        """What is promised; None without DP (``unit`` is then "none")."""
+
+    @property
+    @abstractmethod
+    def sample_mechanism(self) -> SampleMechanism | None:
+        """How each step of local training is clipped and noised; None where it is not."""
+
+    @property
+    @abstractmethod
+    def update_mechanism(self) -> UpdateMechanism | None:
+        """How a site's whole update is clipped and noised; None where it is not."""
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, node: Config, facts: PlanningFacts) -> Self:
+        """The plan of a configuration's ``privacy``, calibrated where that leaves the noise open.
+
+        Raises:
+            InvalidConfiguration: a value, or a combination with ``facts``, that breaks a rule.
+        """
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """The plan whose ``fields()`` these are."""
+        return cls(**fields)
+
+    def for_evaluation(self, mechanism: SampleMechanism, epsilon_limit: float) -> Self | None:
+        """The plan that one evaluation on held-out windows is charged under.
+
+        None: the unit does not say how, and evaluation with noise is refused.
+        """
+        return None
+
+    def fields(self) -> dict[str, Any]:
+        """The plan as JSON has it."""
+        return asdict(self)
+
+    @property
+    def mechanism(self) -> SampleMechanism | UpdateMechanism | None:
+        """The one mechanism of the plan; None without DP."""
+        return self.sample_mechanism or self.update_mechanism
+
+    @property
+    def spend_per_round(self) -> Spend:
+        """The accountant's event of one round.
+
+        Raises:
+            PrivacyViolation: the plan has no mechanism.
+        """
+        if (mechanism := self.mechanism) is None:
+            raise PrivacyViolation(f"privacy={self.unit} has no noise that could be charged.")
+        return mechanism.event
+
+    @property
+    def noise_added_by(self) -> NoisePlace | None:
+        """Who adds the noise: each site before anything leaves it, or the server; None: nobody."""
+        if (whole := self.update_mechanism) is not None:
+            return whole.noise
+        return None if self.sample_mechanism is None else "site"
+
+    @property
+    def counts_are_public(self) -> bool:
+        """Whether exact counts, and words that may quote data, may leave a site."""
+        return self.guarantee is None and self.weights == "examples"
+
+    def booking(self, round_: int, rounds: int, windows_of: Mapping[str, int]) -> Booking:
+        """What a site is charged for ``round_`` of ``rounds`` on blocks with so many windows.
+
+        A mechanism on samples charges each block of data for the round; one on whole updates
+        charges the site. With the server's noise it charges all rounds, once, before the first
+        that the site takes part in: the server releases a noised sum in every round, and the site
+        does not see those that it is not drawn for.
+        """
+        if self.update_mechanism is None:
+            return Booking(round_, 1, windows_of, is_once=False)
+        whole = {WHOLE_SITE: sum(windows_of.values())}
+        if self.noise_added_by == "server":
+            return Booking(0, rounds, whole, is_once=True)
+        return Booking(round_, 1, whole, is_once=False)
+
+
+def check_answers(plan: PrivacyPlan) -> None:
+    """Raise InvalidConfiguration unless what ``plan`` answers is a guarantee that can be kept.
+
+    A promise needs exactly one mechanism, and weights that tell nothing; no promise, no mechanism,
+    is for ``privacy=none`` alone.
+    """
+    promise, samples, updates = plan.guarantee, plan.sample_mechanism, plan.update_mechanism
+    if promise is None:
+        is_sound = plan.unit == WITHOUT_DP and samples is None and updates is None
+        rule = "promises nothing, which only privacy=none may"
+    elif promise.unit != plan.unit or plan.unit == WITHOUT_DP:
+        is_sound, rule = False, f"promises something for each {promise.unit}"
+    elif plan.weights != "uniform":
+        is_sound, rule = False, "has weights that would tell a site's number of windows"
+    elif samples is not None:
+        is_sound = updates is None and plan.unit in promise.windows_in
+        rule = "noises samples, and must noise nothing else and say how many windows a unit is in"
+    else:
+        is_sound = updates is not None and not promise.windows_in
+        rule = "must noise samples or updates, and a whole site is not counted in windows"
+    if not is_sound:
+        remedy = "Use another privacy unit, or mend the class that was registered for this one"
+        raise InvalidConfiguration(f"privacy.unit={plan.unit}", rule, remedy)
