@@ -42,7 +42,7 @@ from tests.support.samples import ADAPTIVE, SITE_PRIVACY
         ({"delta": 1 / 6}, "privacy.delta=0.16"),
         ({"epsilon_limit": -1.0}, "privacy.epsilon=-1.0"),
         ({"epsilon_limit": math.inf}, "privacy.epsilon=inf"),
-        ({"accountant": "guess"}, "privacy.accountant=guess: must be one of rdp, prv"),
+        ({"accountant": "guess"}, "privacy.accountant=guess: must be rdp or prv"),
         ({"weights": "examples"}, "privacy.weights=examples: must be uniform under DP"),
         ({"noise": "site", "adaptive_clipping": ADAPTIVE}, "would send each site's bit without"),
         (
