@@ -14,10 +14,20 @@ from fl_common.privacy.accounting import Spend
 
 NoisePlace = Literal["server", "site"]
 
-_SOME_NOISE = number(
-    "must be a finite number above 0 (use privacy=none to train without noise)",
-    lambda multiplier: 0 < multiplier < math.inf,
-)
+_NOISED = {
+    "clip_norm": above(0),
+    "noise_multiplier": number(
+        "must be a finite number above 0 (use privacy=none to train without noise)",
+        lambda multiplier: 0 < multiplier < math.inf,
+    ),
+}
+_SAMPLED = {**_NOISED, "sampling_rate": inside("(0, 1]"), "steps": whole(1)}
+_WHOLE = {
+    **_NOISED,
+    "noise": one_of(("server", "site")),
+    "participation": inside("(0, 1]"),
+    "population": whole(1),
+}
 
 
 @dataclass(frozen=True)
@@ -37,14 +47,7 @@ class SampleMechanism:
     steps: int
 
     def __post_init__(self) -> None:
-        require_fields(
-            "privacy",
-            self,
-            clip_norm=above(0),
-            noise_multiplier=_SOME_NOISE,
-            sampling_rate=inside("(0, 1]"),
-            steps=whole(1),
-        )
+        require_fields("privacy", self, **_SAMPLED)
 
     @property
     def event(self) -> Spend:
@@ -99,15 +102,7 @@ class UpdateMechanism:
     adaptive_clipping: AdaptiveClipping | None
 
     def __post_init__(self) -> None:
-        require_fields(
-            "privacy",
-            self,
-            clip_norm=above(0),
-            noise_multiplier=_SOME_NOISE,
-            noise=one_of(("server", "site")),
-            participation=inside("(0, 1]"),
-            population=whole(1),
-        )
+        require_fields("privacy", self, **_WHOLE)
         if self.adaptive_clipping is not None:
             self._check_affordable(self.adaptive_clipping)
 

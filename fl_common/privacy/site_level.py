@@ -10,7 +10,7 @@ private learning with adaptive clipping", algorithm 1).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 from fl_common.configuration import Config, Rule, inside, require
@@ -103,33 +103,43 @@ class SitePrivacyPlan(PrivacyPlan):
         adaptive = fields["adaptive_clipping"]
         return cls(**{**fields, "adaptive_clipping": adaptive and AdaptiveClipping(**adaptive)})
 
-    @cached_property
+    @property
     def guarantee(self) -> Guarantee:
         """For each site as a whole."""
-        return Guarantee(
-            unit=self.unit,
-            epsilon_limit=self.epsilon_limit,
-            delta=self.delta,
-            accountant=self.accountant,
-            windows_in={},
-        )
+        return _guarantee(self)
 
     @property
     def sample_mechanism(self) -> None:
         """None: a site trains without noise, and its update is noised as a whole."""
         return None
 
-    @cached_property
+    @property
     def update_mechanism(self) -> UpdateMechanism:
         """Clipping and noise of the whole update."""
-        return UpdateMechanism(
-            clip_norm=self.clip_norm,
-            noise_multiplier=self.noise_multiplier,
-            noise=self.noise,
-            participation=self.participation,
-            population=self.population,
-            adaptive_clipping=self.adaptive_clipping,
-        )
+        return _mechanism(self)
+
+
+@lru_cache(maxsize=64)
+def _guarantee(plan: SitePrivacyPlan) -> Guarantee:
+    return Guarantee(
+        unit=plan.unit,
+        epsilon_limit=plan.epsilon_limit,
+        delta=plan.delta,
+        accountant=plan.accountant,
+        windows_in={},
+    )
+
+
+@lru_cache(maxsize=64)
+def _mechanism(plan: SitePrivacyPlan) -> UpdateMechanism:
+    return UpdateMechanism(
+        clip_norm=plan.clip_norm,
+        noise_multiplier=plan.noise_multiplier,
+        noise=plan.noise,
+        participation=plan.participation,
+        population=plan.population,
+        adaptive_clipping=plan.adaptive_clipping,
+    )
 
 
 def check_population(delta: float, sites: int) -> None:

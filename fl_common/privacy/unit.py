@@ -30,6 +30,8 @@ WHOLE_SITE = "(site)"
 WITHOUT_DP = "none"
 """The one unit that promises nothing."""
 
+_KNOWN, _COUNT = one_of(ACCOUNTANTS), whole(1)
+
 
 @dataclass(frozen=True)
 class Guarantee:
@@ -51,9 +53,9 @@ class Guarantee:
     def __post_init__(self) -> None:
         check_epsilon(self.epsilon_limit)
         check_delta(self.delta)
-        require("privacy.accountant", self.accountant, one_of(ACCOUNTANTS))
+        require("privacy.accountant", self.accountant, _KNOWN)
         for unit, windows in self.windows_in.items():
-            require(f"privacy.windows_per_{unit}", windows, whole(1))
+            require(f"privacy.windows_per_{unit}", windows, _COUNT)
 
     @property
     def windows_per_unit(self) -> int:

@@ -1,7 +1,7 @@
 """Sample-level privacy: what is protected is a window, or a reading."""
 
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 from typing import Literal, Self
 
 from fl_common.configuration import Config, Rule, inside, one_of, require, require_fields
@@ -74,23 +74,15 @@ class WindowPrivacyPlan(PrivacyPlan):
         noise = least_noise(plan.guarantee, plan.sample_mechanism, facts.rounds)
         return replace(plan, noise_multiplier=noise)
 
-    @cached_property
+    @property
     def guarantee(self) -> Guarantee:
         """For each window or each reading; the epsilon of both is told."""
-        return Guarantee(
-            unit=self.unit,
-            epsilon_limit=self.epsilon_limit,
-            delta=self.delta,
-            accountant=self.accountant,
-            windows_in={"window": 1, "reading": self.windows_per_reading},
-        )
+        return _guarantee(self)
 
-    @cached_property
+    @property
     def sample_mechanism(self) -> SampleMechanism:
         """DP-SGD in each step."""
-        return SampleMechanism(
-            self.clip_norm, self.noise_multiplier, self.sampling_rate, self.steps
-        )
+        return _mechanism(self)
 
     @property
     def update_mechanism(self) -> None:
@@ -100,6 +92,22 @@ class WindowPrivacyPlan(PrivacyPlan):
     def for_evaluation(self, mechanism: SampleMechanism, epsilon_limit: float) -> Self:
         """The same unit and delta by ``mechanism``."""
         return replace(self, **asdict(mechanism), epsilon_limit=epsilon_limit)
+
+
+@lru_cache(maxsize=64)
+def _guarantee(plan: WindowPrivacyPlan) -> Guarantee:
+    return Guarantee(
+        unit=plan.unit,
+        epsilon_limit=plan.epsilon_limit,
+        delta=plan.delta,
+        accountant=plan.accountant,
+        windows_in={"window": 1, "reading": plan.windows_per_reading},
+    )
+
+
+@lru_cache(maxsize=64)
+def _mechanism(plan: WindowPrivacyPlan) -> SampleMechanism:
+    return SampleMechanism(plan.clip_norm, plan.noise_multiplier, plan.sampling_rate, plan.steps)
 
 
 def least_noise(promise: Guarantee, mechanism: SampleMechanism, rounds: int) -> float:

@@ -53,7 +53,7 @@ def test_nothing_is_wrong_with_the_box_itself(box: Box) -> None:
 
 
 def test_dp_that_can_not_be_set_up(box: Box, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = {"opacus": "GradSampleHooks", "cohort": "way_to_train"}[kind]
+    name = {"opacus": "GradSampleHooks", "cohort": "backend_for"}[kind]
     monkeypatch.setattr(f"{MODULE[kind]}.{name}", raises)
     answer = box.answer(device_plan())
     assert isinstance(answer, Refusal)
@@ -122,7 +122,7 @@ def test_noise_multiplier_of_zero_is_no_plan() -> None:
 def test_noise_multiplier_that_was_set_to_zero_behind_the_plans_back(box: Box) -> None:
     plan = device_plan(replace(samples.WINDOW_PRIVACY))
     object.__setattr__(plan.privacy, "noise_multiplier", 0.0)
-    box.refuses(plan, RefusalReason.BUDGET)
+    box.refuses(plan, RefusalReason.PLAN)
     assert box.trainer.tasks == []
 
 
