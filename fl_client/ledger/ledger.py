@@ -48,8 +48,9 @@ from fl_common.privacy.accounting import (
     AccountantName,
     Spend,
     epsilon_of,
+    epsilon_of_group,
 )
-from fl_common.privacy.unit import WHOLE_SITE
+from fl_common.privacy.unit import WHOLE_SITE, Guarantee
 from fl_common.vocabulary import Refusal, RefusalReason
 
 __all__ = ["Charge", "Ledger", "LedgerEntry"]
@@ -254,7 +255,12 @@ def refuse_changed_plan(site: str, run: str, round_: int) -> Refusal:
 
 
 def _epsilon_after(events: Sequence[Spend], charge: Charge) -> float:
-    return charge.guarantee.epsilon([*events, charge.spend])
+    return _epsilon([*events, charge.spend], charge.guarantee)
+
+
+def _epsilon(events: Sequence[Spend], promise: Guarantee) -> float:
+    """Epsilon of the unit that the plan's limit applies to."""
+    return epsilon_of_group(events, promise.windows_per_unit, promise.delta, promise.accountant)
 
 
 def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusal:
@@ -262,7 +268,7 @@ def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusa
     names = ", ".join(list(spent)[:_NAMED_BLOCKS])
     more = f" and {len(spent) - _NAMED_BLOCKS} more" if len(spent) > _NAMED_BLOCKS else ""
     after, before = min(
-        (_epsilon_after(events, charge), promise.epsilon(events)) for events in spent.values()
+        (_epsilon_after(events, charge), _epsilon(events, promise)) for events in spent.values()
     )
     if before > promise.epsilon_limit * (1 + _TOLERANCE):
         problem = f"this plan's limit of {promise.epsilon_limit:g} is below what is spent already"
