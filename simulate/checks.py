@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from fl_client.training.checks import why_not_under
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
-from fl_common.plan import Privacy
+from fl_common.privacy.unit import PrivacyPlan
 from models.nets import Net
 from simulate.world import TestSet
 
 
-def check_private(net: Net, privacy: Privacy) -> None:
+def check_private(net: Net, privacy: PrivacyPlan) -> None:
     """Raise where ``net`` can't be trained under ``privacy``."""
     if problem := why_not_under(privacy, net):
         raise problem

@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 from tests.support.declared import third_party, top
-from tests.support.rooms import ALLOWED, climbing, modules_known_in, unplaced
+from tests.support.rooms import ALLOWED, climbing, modules_known_in, telling_plans_apart, unplaced
 from tests.support.sources import PACKAGES, ROOT, Source, sources
 
 MAY_IMPORT = {
@@ -141,6 +141,10 @@ def test_what_goes_to_a_site_has_nothing_that_signs_components(package: str) -> 
 
 def test_no_module_of_the_node_knows_all_the_others() -> None:
     assert max(modules_known_in("fl_client.node").values()) <= MOST_MODULES_OF_OURS
+
+
+def test_a_privacy_plan_is_asked_not_told_apart() -> None:
+    assert telling_plans_apart() == []
 
 
 @pytest.mark.parametrize("library", ONLY_IN)

@@ -71,7 +71,11 @@ FUNCTION = ExtensionKind(
     "function", "fl_common.functions.Function", "functions", {"__call__": ("predicted",)}
 )
 
-KINDS = (NET, DECODER, TRANSPORT, AGGREGATOR, OPTIMISER, WORLD, FUNCTION, GATE)
+PRIVACY_UNIT = ExtensionKind(
+    "privacy_unit", "fl_common.privacy.unit.PrivacyPlan", "privacy", travels=True
+)
+
+KINDS = (NET, DECODER, TRANSPORT, AGGREGATOR, OPTIMISER, WORLD, FUNCTION, GATE, PRIVACY_UNIT)
 """Every kind."""
 
 

@@ -1,10 +1,16 @@
-"""The privacy units that this process knows, by the name that a plan's ``unit`` has."""
+"""The privacy units that this process knows, by the name that a plan's ``unit`` has.
+
+An installed package offers one by an entry point, ``join_the_dots.privacy_unit``: it is imported
+when a configuration or a plan names it.
+"""
 
 import inspect
 from dataclasses import is_dataclass
 
 from fl_common.configuration import one_of, require
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.installed import offered
+from fl_common.plugins.kinds import PRIVACY_UNIT
 from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.privacy.unit import WITHOUT_DP, PrivacyPlan
@@ -36,8 +42,10 @@ def plan_class(unit: str) -> type[PrivacyPlan]:
     """The class of plans with this ``unit``.
 
     Raises:
-        InvalidConfiguration: this process knows no such unit.
+        InvalidConfiguration: this process knows no such unit, or what is offered is not one.
     """
+    if isinstance(unit, str) and unit not in _UNITS and (offer := offered(PRIVACY_UNIT, unit)):
+        register(unit, offer.load())
     remedy = "Set it so, or install the package that brings this unit, on server and sites alike"
     require("privacy.unit", unit, one_of(sorted(_UNITS)), remedy)
     return _UNITS[unit]

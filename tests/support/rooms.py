@@ -4,6 +4,7 @@
 single module at the package's root; modules that are not named are the package's base.
 """
 
+import re
 from collections.abc import Iterator
 
 from tests.support.sources import PACKAGES, Source, sources
@@ -14,7 +15,8 @@ BASE = ""
 ROOMS = {
     "fl_common": (
         (BASE,),
-        ("components", "compression", "plugins", "privacy"),
+        ("plugins",),
+        ("components", "compression", "privacy"),
         ("build", "functions", "plan"),
         ("wire",),
     ),
@@ -83,6 +85,13 @@ def climbing() -> Iterator[tuple[str, str]]:
             own, other = room_of(source.module), room_of(module)
             if own != other and tiers[other] >= tiers[own]:
                 yield source.module, other
+
+
+def telling_plans_apart() -> list[str]:
+    """Files that know the classes of privacy plans: so that a new unit is one file, none may."""
+    plans = r"(NoPrivacy|SitePrivacyPlan|WindowPrivacyPlan|isinstance\([^()]*PrivacyPlan)\b"
+    told = [s.path for s in sources(*PACKAGES, "benchmarks") if re.search(plans, s.text)]
+    return [path for path in told if not path.startswith("fl_common/privacy/")]
 
 
 def _tiers() -> dict[str, int]:
