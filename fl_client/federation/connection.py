@@ -51,6 +51,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
+from fl_common.configuration import inside, require
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
 _logger = logging.getLogger(__name__)
@@ -83,12 +84,7 @@ class Address:
     heartbeat_s: float
 
     def __post_init__(self) -> None:
-        if not 10 <= self.heartbeat_s <= 1800:
-            raise InvalidConfiguration(
-                f"federation.heartbeat_s={self.heartbeat_s}",
-                "must lie between 10 and 1800",
-                "Set it so",
-            )
+        require("federation.heartbeat_s", self.heartbeat_s, inside("[10, 1800]"))
 
     def key(self) -> EllipticCurvePrivateKey:
         """The site's private key.

@@ -22,7 +22,7 @@ from fl_client.windows import Slicing, Window
 from fl_client.windows.grid import Grid
 from fl_client.windows.labels import NO_LABEL, labels_of
 from fl_client.windows.split import Labelled
-from fl_common.errors import InvalidConfiguration
+from fl_common.configuration import inside, number, require, require_fields
 from fl_common.vocabulary import Integers, Task
 
 _TABLES = """
@@ -78,13 +78,8 @@ class Retention:
     megabytes: float
 
     def __post_init__(self) -> None:
-        for name in ("days", "megabytes"):
-            if not getattr(self, name) > 0:
-                raise InvalidConfiguration(
-                    f"retention.{name}={getattr(self, name)}",
-                    "must be above 0",
-                    f"Set retention.{name} so",
-                )
+        some = number("must be above 0", lambda most: most > 0)  # infinity keeps all
+        require_fields("retention", self, days=some, megabytes=some)
 
 
 class WindowStore:
@@ -101,10 +96,7 @@ class WindowStore:
     def __init__(
         self, connection: sqlite3.Connection, task: Task, slicing: Slicing, label_share: float
     ) -> None:
-        if not 0 < label_share <= 1:
-            raise InvalidConfiguration(
-                f"label_share={label_share}", "must lie in (0, 1]", "Set label_share so"
-            )
+        require("label_share", label_share, inside("(0, 1]"))
         self._connection = connection
         self._task = task
         self._cut = cut_of(task, slicing)

@@ -17,7 +17,8 @@ from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches
 from fl_client.training.stacked.backend import TrainingBackend, backend_for
 from fl_client.training.stacked.local_round import ReadyTask
-from fl_common.errors import InvalidConfiguration, InvalidData, PrivacyViolation
+from fl_common.configuration import at_least, require
+from fl_common.errors import InvalidData, PrivacyViolation
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net
 
@@ -38,10 +39,7 @@ class CohortTrainer:
     """
 
     def __init__(self, memory_budget_mib: int) -> None:
-        if memory_budget_mib < 1:
-            raise InvalidConfiguration(
-                f"memory_budget_mib={memory_budget_mib}", "must be at least 1", "Set it to 64"
-            )
+        require("memory_budget_mib", memory_budget_mib, at_least(1), "Set it to 64")
         self._budget = memory_budget_mib * 2**20
         self._ways: dict[tuple[Net, bool], TrainingBackend] = {}
 

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_common.errors import InvalidConfiguration
+from fl_common.configuration import inside, require
 from fl_common.vocabulary import Floats, Parameters
 
 Layout = Mapping[str, tuple[int, ...]]
@@ -43,12 +43,8 @@ class Compression:
     share: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise InvalidConfiguration(
-                f"compression.share={self.share}",
-                "must lie in (0, 1]",
-                "Set it to 1 (int8) or, say, 0.1 (top-k)",
-            )
+        remedy = "Set it to 1 (int8) or, say, 0.1 (top-k)"
+        require("compression.share", self.share, inside("(0, 1]"), remedy)
 
     @property
     def keeps_rest(self) -> bool:

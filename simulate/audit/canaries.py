@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fl_common.configuration import above, one_of, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats, Integers, Task, Windows
 from simulate.world import TestSet, World
@@ -40,18 +41,9 @@ def draw_canaries(
     Raises:
         InvalidConfiguration: no such kind, or a number that can't be made.
     """
-    if kind not in MAKERS:
-        raise InvalidConfiguration(
-            f"audit.canary={kind}", f"must be one of {', '.join(MAKERS)}", "Choose one of them"
-        )
-    if not isinstance(count, int) or count < 2:
-        raise InvalidConfiguration(
-            f"audit.canaries={count}", "must be a whole number from 2", "Give such as 1000"
-        )
-    if not 0 < amplitude < math.inf:
-        raise InvalidConfiguration(
-            f"audit.amplitude={amplitude}", "must be a finite number above 0", "Give such as 30"
-        )
+    require("audit.canary", kind, one_of(MAKERS))
+    require("audit.canaries", count, whole(2), "Give such as 1000")
+    require("audit.amplitude", amplitude, above(0), "Give such as 30")
     values, labels_M = MAKERS[kind](task, count, amplitude, generator)
     included_M = generator.random(count) < 0.5
     return Canaries(Windows(values, labels_M, np.zeros(count, np.int64), (BLOCK,)), included_M)

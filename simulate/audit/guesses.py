@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fl_common.configuration import inside, require
 from fl_common.errors import InvalidConfiguration
 from simulate.audit.bound import Guesses, epsilon_bound
 
@@ -34,10 +35,7 @@ class GuessRule:
                 "must be one or more shares in (0, 1]",
                 "Give such as [1.0, 0.5, 0.2]",
             )
-        if not 0 < self.confidence < 1:
-            raise InvalidConfiguration(
-                f"audit.confidence={self.confidence}", "must lie in (0, 1)", "Give such as 0.95"
-            )
+        require("audit.confidence", self.confidence, inside("(0, 1)"), "Give such as 0.95")
 
     @property
     def error(self) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import overload
 
+from fl_common.configuration import require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task, Windows
 from simulate.world import TestSet
@@ -88,7 +89,4 @@ def number_of_sites(asked: int | None, existing: int, task: str) -> int:
 
 def check_count(sites: int) -> None:
     """Raise InvalidConfiguration unless ``sites`` is a whole number from 1."""
-    if type(sites) is not int or sites < 1:
-        raise InvalidConfiguration(
-            f"sites={sites}", "must be a whole number from 1", "Set sites to such a number"
-        )
+    require("sites", sites, whole(1))

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from rich.text import Text
 from fl_client.inference.onnx_model import OnnxModel
 from fl_client.inference.task_checks import check_for_task
 from fl_client.node.status import read_status
-from fl_common.configuration import Config
+from fl_common.configuration import Config, above, require, whole
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import write_whole
 from fl_common.vocabulary import Task
@@ -152,17 +151,9 @@ def _predictions(score: Score) -> Iterator[str]:
 
 def _check(engine: Config) -> None:
     for name in ("seconds", "speed"):
-        value = engine[name]
-        if type(value) not in (int, float) or not 0 < value < math.inf:
-            raise InvalidConfiguration(
-                f"engine.{name}={value}", "must be a number above 0", f"Set engine.{name} to one"
-            )
+        require(f"engine.{name}", engine[name], above(0))
     for name in ("sites", "readings_per_message"):
-        if type(engine[name]) is not int or engine[name] < 1:
-            rule = "must be a whole number from 1"
-            raise InvalidConfiguration(
-                f"engine.{name}={engine[name]}", rule, f"Set engine.{name} to one"
-            )
+        require(f"engine.{name}", engine[name], whole(1))
 
 
 def _check_model(path: Path, task: Task) -> None:
