@@ -107,7 +107,9 @@ def test_a_unit_that_an_installed_package_offers_is_found_when_a_plan_names_it(
         "not": "outside_night.units:NotAPlan",
     }
     install(
-        *(tmp_path, monkeypatch, "outside_night"),
+        tmp_path,
+        monkeypatch,
+        "outside_night",
         sources={"units": NIGHT},
         offers={"privacy_unit": offers},
     )
