@@ -12,6 +12,8 @@ from fl_common.configuration import above, inside, number, one_of, require, requ
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import Spend
 
+__all__ = ["AdaptiveClipping", "SampleMechanism", "UpdateMechanism"]
+
 NoisePlace = Literal["server", "site"]
 
 _NOISED = {

@@ -24,6 +24,8 @@ from fl_common.privacy.accounting import (
 )
 from fl_common.privacy.mechanisms import NoisePlace, SampleMechanism, UpdateMechanism
 
+__all__ = ["Booking", "Guarantee", "PlanningFacts", "PrivacyPlan"]
+
 WHOLE_SITE = "(site)"
 """The ledger's block for charges of a whole site: no block of data has this name."""
 
