@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from fl_client.sensors.decoders.json import JsonDecoder
 from fl_client.sensors.intake import Intake, taken_of
 from fl_client.sensors.sensor import Channel, Sensor
-from fl_client.sensors.transports import Delivery, Taken
+from fl_client.sensors.transports import Delivery, Taken, Transport
 from fl_client.sensors.transports.mqtt.broker import Broker
 from fl_client.sensors.transports.mqtt.transport import MqttTransport
 from fl_client.store.database import open_store
@@ -67,16 +67,19 @@ def balanced(counts: SpoolCounts) -> bool:
     return counts.received == counts.processed + counts.waiting + sum(counts.lost.values())
 
 
-class Node:
-    """Link, intake and spool of a site in ``folder``."""
+class Site:
+    """Transport, intake and spool of a site in ``folder``."""
 
-    def __init__(self, folder: Path, broker: Broker, **changes: Any) -> None:
+    topic = "site/1/wrist"
+
+    def __init__(self, folder: Path, link: Transport, **changes: Any) -> None:
         options = {"limit_bytes": 10**9, "on_full": "reject", "remembered": 100_000, **changes}
         self.connection = open_store(folder / "site.sqlite")
         self.spool = Spool(self.connection, **options)
-        self.link = MqttTransport(broker, random.Random(1))
-        self.intake = Intake([sensor()], self.link.matches, 100_000)
+        self.link = link
+        self.intake = Intake([sensor(topic=self.topic)], link.matches, 100_000)
         self._worker = ThreadPoolExecutor(1)
+        self.batches: list[int] = []
         self.now_ns = NOW + 10**9
 
     async def take(self, batch: Sequence[Delivery]) -> Taken:
@@ -88,6 +91,7 @@ class Node:
 
     def keep(self, batch: Sequence[Delivery]) -> Taken:
         """What the worker thread does."""
+        self.batches.append(len(batch))
         arrivals = self.intake.arrivals(batch, self.now_ns)
         return taken_of(arrivals, self.spool.append(arrivals))
 
@@ -98,7 +102,7 @@ class Node:
             if holds(counts):
                 return counts
             await asyncio.sleep(0.02)
-        raise AssertionError(f"never came true: {counts}, {self.link.status}")
+        raise AssertionError(f"never came true: {counts}, {self.link.state()}")
 
     @asynccontextmanager
     async def running(self) -> Any:
@@ -112,7 +116,17 @@ class Node:
 
     async def connected(self) -> None:
         """Wait until it listens."""
-        await self.until(lambda _: self.link.status.connected)
+        await self.until(lambda _: self.link.state().up)
+
+
+class Node(Site):
+    """A site that hears a broker."""
+
+    topic = "site/+/wrist"
+
+    def __init__(self, folder: Path, broker: Broker, **changes: Any) -> None:
+        self.link: MqttTransport
+        super().__init__(folder, MqttTransport(broker, random.Random(1)), **changes)
 
 
 class Publisher:

@@ -7,6 +7,7 @@ from pathlib import Path
 from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.database import transaction
 from tests.support.edge import Node, broker_of
+from tests.support.posts import HttpSite, http_transport
 
 
 class Working(Node):
@@ -27,5 +28,15 @@ def sense(folder: Path, port: int) -> None:
     async def run() -> None:
         node = Working(folder, broker_of(port, in_flight=20))
         await node.link.run(node.intake.addresses, node.take)
+
+    asyncio.run(run())
+
+
+def sense_http(folder: Path, port: int) -> None:
+    """Take posts until killed; everything stays in the spool."""
+
+    async def run() -> None:
+        site = HttpSite(folder, http_transport(port))
+        await site.link.run(site.intake.addresses, site.take)
 
     asyncio.run(run())

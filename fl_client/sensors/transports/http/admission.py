@@ -1,0 +1,82 @@
+"""Whether a request may post a message, from its head alone (RFC 9110)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import unquote, urlsplit
+
+import h11
+
+from fl_client.sensors.transports.http.access import Access, is_loopback
+
+_LONGEST_KEY = 200
+_UNCODED = (b"", b"identity")
+
+
+class Refused(Exception):
+    """An answer other than "kept": its status, and the reason, a word under which it is counted."""
+
+    def __init__(self, status: HTTPStatus, reason: str, **headers: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.headers = status, reason, headers
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a request's head says: whose message follows, and the sender's key for it, if any."""
+
+    address: str
+    key: str
+
+
+class Admission:
+    """``topics`` by path; a body may take ``payload_bytes``.
+
+    Who does not have the token learns nothing but that. A browser is refused, and without a token
+    who names another host than this machine: so no page on the web posts through a browser here.
+    """
+
+    def __init__(self, access: Access, topics: Mapping[str, str], payload_bytes: int) -> None:
+        self._access, self._topics, self._payload_bytes = access, topics, payload_bytes
+
+    def head(self, request: h11.Request) -> Head:
+        """The head of an admitted request.
+
+        Raises:
+            Refused: it may not post.
+        """
+        fields = dict(request.headers)
+        if not self._access.allows(fields.get(b"authorization", b"")):
+            raise Refused(HTTPStatus.UNAUTHORIZED, "unauthorized", **{"WWW-Authenticate": "Bearer"})
+        if b"origin" in fields or (self._access.open and not _names_us(fields.get(b"host", b""))):
+            raise Refused(HTTPStatus.FORBIDDEN, "browser")
+        path = unquote(urlsplit(request.target.decode("ascii", "replace")).path, errors="replace")
+        topic = self._topics.get(path)
+        if topic is None:
+            raise Refused(HTTPStatus.NOT_FOUND, "address")
+        if request.method != b"POST":
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", Allow="POST")
+        if fields.get(b"content-encoding", b"").lower() not in _UNCODED:
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding")
+        if int(fields.get(b"content-length", b"0")) > self._payload_bytes:
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "size")
+        return Head(topic, _key(fields.get(b"idempotency-key", b"")))
+
+
+def _names_us(host: bytes) -> bool:
+    """Whether a Host field names this machine."""
+    try:
+        return is_loopback(urlsplit(f"//{host.decode('ascii')}").hostname or "")
+    except ValueError:
+        return False
+
+
+def _key(value: bytes) -> str:
+    """The sender's key: as it is, or in the quotes that the IETF's draft of the field wants."""
+    try:
+        key = value.decode("ascii").strip('"')
+    except UnicodeDecodeError:
+        key = "\n"
+    if len(key) > _LONGEST_KEY or not key.isprintable():
+        raise Refused(HTTPStatus.BAD_REQUEST, "key")
+    return key
