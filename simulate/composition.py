@@ -11,13 +11,15 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.plugins.search_path import use_plugins
+from fl_common.plugins.search_path import PluginFolders
 from simulate.home import Home
 
 _HELP = "List every value with: python -m simulate --cfg job"
@@ -105,8 +107,7 @@ def resolved(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
-    use_plugins()
-    loader = ConfigLoaderImpl(create_config_search_path("pkg://conf"))
+    loader = ConfigLoaderImpl(_search_path())
     try:
         config = loader.load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
     except (HydraException, OmegaConfBaseException) as error:
@@ -114,6 +115,16 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     with open_dict(config):
         del config["hydra"]
     return config
+
+
+def _search_path() -> ConfigSearchPath:
+    """Our options, then those of installed plugins; Hydra itself is told of no plugin here."""
+    path = create_config_search_path("pkg://conf")
+    if PluginFolders not in Plugins.instance().discover(PluginFolders):
+        schema = path.get_path().pop()
+        PluginFolders().manipulate_search_path(path)
+        path.get_path().append(schema)
+    return path
 
 
 def _line(error: Exception) -> str:

@@ -71,6 +71,7 @@ VERIFYING = ("tuf.ngclient", "tuf.api.exceptions", "tuf.api.metadata.TargetFile"
 """Of these libraries, what reads and verifies alone."""
 
 MOST_FILES_AT_A_ROOT = 8
+MOST_MODULES_KNOWN = 21
 MOST_LINES_OF_A_FILE = 300
 MOST_LINES_OF_A_FUNCTION = 40
 MOST_LINES_OF_THE_MEDIAN_FUNCTION = 10
@@ -145,6 +146,11 @@ def test_no_module_of_the_node_knows_all_the_others() -> None:
 
 def test_a_privacy_plan_is_asked_not_told_apart() -> None:
     assert telling_plans_apart() == []
+
+
+def test_no_module_knows_too_many_of_ours() -> None:
+    known = {name: count for room in PACKAGES for name, count in modules_known_in(room).items()}
+    assert {name: count for name, count in known.items() if count > MOST_MODULES_KNOWN} == {}
 
 
 @pytest.mark.parametrize("library", ONLY_IN)

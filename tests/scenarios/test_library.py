@@ -24,6 +24,8 @@ from flwr.supercore.task_identity import TaskIdentity
 from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
@@ -104,6 +106,7 @@ def process_state() -> dict[str, Any]:
         "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
         "chance": (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()),  # noqa: NPY002
         "hydra": (GlobalHydra.instance().hydra, HydraConfig.instance().cfg),
+        "plugins": Plugins.instance().discover(SearchPathPlugin),
         "resolvers": sorted((OmegaConf.has_resolver(n) and n) or "" for n in ("first", "now")),
         "flower": (TaskIdentity._task_id, TaskIdentity._run_id, TaskIdentity._node_id),
         "alive": (threading.active_count(), active_children()),

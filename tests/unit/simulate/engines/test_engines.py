@@ -1,0 +1,78 @@
+"""What every engine answers before a run, and what an engine leaves of the process."""
+
+import logging
+import os
+
+import pytest
+from flwr.supercore import telemetry
+
+from fl_common.build import build
+from fl_common.errors import InvalidConfiguration
+from simulate import configure
+from simulate.engines.protocol import SimulationEngine
+from simulate.engines.ray import run_on_ray
+from simulate.process import quiet
+
+ENGINES = ("loopback", "ray", "deployment")
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_has_the_name_of_its_option(name: str) -> None:
+    engine: SimulationEngine = build(configure(f"engine={name}").engine)
+    assert engine.name == name
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("engine.workers=0",),
+        ("engine.workers=1.5",),
+        ("engine.cohorts=0",),
+        ("engine.cohort_mib=0",),
+        ("engine=ray", "engine.cpus_per_site=0"),
+        ("engine=deployment", "engine.heartbeat_s=0"),
+        ("engine=deployment", "engine.look_for_models_s=-1"),
+        ("engine=deployment", "engine.swap_timeout_s=soon"),
+        ("engine=deployment", "engine.largest_message_bytes=0"),
+    ],
+    ids=" ".join,
+)
+def test_a_value_that_an_engine_can_not_use_is_refused_by_name(overrides: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidConfiguration, match=f"^{overrides[-1]}"):
+        build(configure(*overrides).engine)
+
+
+def test_a_loopback_roster_costs_nothing_however_many_sites() -> None:
+    engine: SimulationEngine = build(configure().engine)
+    roster = engine.roster(1_000_000)(None)  # type: ignore[arg-type]
+    assert (len(roster), roster[0], roster[999_999]) == (1_000_000, 1, 1_000_000)
+
+
+def test_a_run_on_ray_reports_to_nobody_and_puts_everything_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(telemetry, "FLWR_TELEMETRY_ENABLED", "1")
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    logger = logging.getLogger("flwr")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    seen: list[tuple[str, str, int]] = []
+
+    def simulated(*apps: object, **options: object) -> None:
+        usage = os.environ["RAY_USAGE_STATS_ENABLED"]
+        seen.append((telemetry.FLWR_TELEMETRY_ENABLED, usage, logger.level))
+        raise RuntimeError("ended")
+
+    monkeypatch.setattr("flwr.simulation.run_simulation", simulated)
+    with pytest.raises(RuntimeError, match="ended"):
+        run_on_ray(None, None, 1, 1)  # type: ignore[arg-type]
+    assert seen == [("0", "0", logging.ERROR)]
+    assert telemetry.FLWR_TELEMETRY_ENABLED == "1"
+    assert "RAY_USAGE_STATS_ENABLED" not in os.environ
+    assert logger.level == logging.INFO
+
+
+def test_loggers_are_quiet_for_a_while() -> None:
+    logger = logging.getLogger("of.another.library")
+    with quiet(logger.name):
+        assert not logger.isEnabledFor(logging.WARNING)
+    assert logger.level == logging.NOTSET
