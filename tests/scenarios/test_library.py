@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
+from itertools import groupby
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -143,9 +144,12 @@ def test_nothing_of_a_run_stays_open_or_cached(tmp_path: Path) -> None:
 
 def test_runs_of_two_threads_wait_for_each_other(finished: Result, tmp_path: Path) -> None:
     results: dict[str, Result] = {}
+    heard: list[str] = []
 
     def train(name: str) -> None:
-        results[name] = run(configure(*QUICK), folder=tmp_path / name)
+        results[name] = run(
+            configure(*QUICK), folder=tmp_path / name, on_round=lambda one: heard.append(name)
+        )
 
     threads = [threading.Thread(target=train, args=(name,)) for name in ("a", "b")]
     for thread in threads:
@@ -154,6 +158,7 @@ def test_runs_of_two_threads_wait_for_each_other(finished: Result, tmp_path: Pat
         thread.join()
     assert {r.summary[DIGEST] for r in results.values()} == {finished.summary[DIGEST]}
     assert len(results) == 2
+    assert [len(list(group)) for _, group in groupby(heard)] == [3, 3]
 
 
 def test_a_run_inside_an_event_loop_and_another_hydra_application(
