@@ -1,0 +1,69 @@
+"""What a program that calls a run gets for bad input: an error of ours, and nothing written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from simulate import configure, open_result, resume, run
+
+QUICK = ("net=logistic", "rounds=2", "sites=4")
+
+BAD: dict[str, Callable[[Path], object]] = {
+    "roundz=3: Could not override 'roundz'": lambda folder: configure("roundz=3"),
+    "net=none: .*Could not find 'net/none'": lambda folder: configure("net=none"),
+    "a b: .*": lambda folder: configure("a b"),
+    "rounds=0: must be a whole number from 1": lambda folder: run(
+        configure("rounds=0"), folder=folder
+    ),
+    "engine.workers=0: must be a whole number": lambda folder: run(
+        configure("engine.workers=0"), folder=folder
+    ),
+    "engine=live: is watched on a terminal": lambda folder: run(
+        configure("engine=live"), folder=folder
+    ),
+    "the configuration: has no clients_per_round, compression, ": lambda folder: run(
+        {"rounds": 3}, folder=folder
+    ),
+    "the configuration: .*nowhere": lambda folder: run(
+        OmegaConf.create({"rounds": "${nowhere}"}), folder=folder
+    ),
+    "is not the outputs folder of a finished run": open_result,
+    "is not the outputs folder of a run": resume,
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_an_error_of_ours_and_writes_nothing(message: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(InvalidConfiguration, match=message):
+        BAD[message](folder)
+    assert not folder.exists()
+
+
+def test_a_part_that_is_missing_from_a_configuration_is_named(tmp_path: Path) -> None:
+    values = configure(*QUICK)
+    del values.training.batch_size
+    with pytest.raises(InvalidConfiguration, match="batch_size"):
+        run(values, folder=tmp_path / "run")
+
+
+def test_a_folder_that_can_not_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration, match="outputs folder writable"):
+        run(configure(*QUICK), folder=tmp_path / ("x" * 300))
+
+
+def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
+    finished = run(configure(*QUICK), folder=tmp_path / "run")
+    before = (finished.folder / "summary.json").read_bytes()
+    with pytest.raises(InvalidConfiguration, match="has a run already"):
+        run(configure(*QUICK, "seed=5"), folder=finished.folder)
+    assert (finished.folder / "summary.json").read_bytes() == before
+
+
+def test_a_run_that_fails_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(JoinTheDotsError, match="0 of 4 sites sent an update") as caught:
+        run(configure(*QUICK, "strategy.largest_update_norm=1e-9"), folder=tmp_path / "run")
+    assert "resume(" in caught.value.__notes__[0]
