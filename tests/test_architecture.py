@@ -54,7 +54,12 @@ ONLY_IN = {
     ),
     "omegaconf": ("*/build.py", "fl_client/configuration.py", "simulate/*"),
     "onnxruntime": ("fl_client/inference/onnx_model.py", "models/export.py", "models/golden.py"),
-    "opacus": ("fl_client/training/*", "fl_common/privacy/accounting.py", "models/nets/gru.py"),
+    "opacus": (
+        "fl_client/training/*",
+        "fl_common/privacy/accounting.py",
+        "models/nets/gru.py",
+        "models/testing.py",
+    ),
     "paho": ("fl_client/sensors/transports/mqtt/*",),
     "plotly": ("simulate/*",),
     "pyarrow": ("simulate/*",),

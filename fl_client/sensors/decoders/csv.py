@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fl_client.sensors import Decoded, InvalidPayload
 from fl_client.sensors.decoders.json import check_time_unit
-from fl_client.sensors.decoders.numbers import columns, stamps
+from fl_client.sensors.decoders.numbers import columns, places, stamps
 from fl_common.errors import InvalidConfiguration
 
 
@@ -34,7 +34,7 @@ class CsvDecoder:
             raise InvalidPayload("text", str(error)) from error
         rows = [self._values(line.removesuffix("\r")) for line in lines]
         times_N = stamps([row[self._time] for row in rows], self._unit)
-        indices = [self._names.index(field) for field in fields]
+        indices = places(fields, self._names)
         values_NC = columns([[row[index] for index in indices] for row in rows], len(fields))
         return Decoded(times_N, values_NC, None)
 

@@ -63,3 +63,14 @@ def columns(rows: Sequence[Sequence[object]], width: int) -> NDArray[np.float64]
         return np.array(rows, np.float64).reshape(len(rows), width)
     except (OverflowError, ValueError):
         raise InvalidPayload("number", "a number is too large") from None
+
+
+def places(fields: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Where each of ``fields`` stands among the ``names`` of a payload's columns.
+
+    Raises:
+        InvalidPayload: there is no such column, so no payload has the field.
+    """
+    if missing := sorted(set(fields) - set(names)):
+        raise InvalidPayload("columns", f"no column is declared for {', '.join(missing)[:200]}")
+    return [names.index(field) for field in fields]

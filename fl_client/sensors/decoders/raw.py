@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fl_client.sensors import Decoded, InvalidPayload
+from fl_client.sensors.decoders.numbers import places
 from fl_common.errors import InvalidConfiguration
 
 _TYPES = {"float32": "<f4", "float64": "<f8", "int8": "<i1", "uint8": "<u1", "int16": "<i2"}
@@ -46,8 +47,7 @@ class RawDecoder:
         steps_N = np.arange(len(values_NC)) * (1e9 / self._rate_hz)
         if not 0 <= first < 2**63 - 1 - int(steps_N[-1]):
             raise InvalidPayload("time", "a time stamp lies outside 1970 to 2261")
-        wanted = values_NC if fields == self._names else values_NC[:, self._places(fields)]
-        return Decoded(first + steps_N.round().astype(np.int64), wanted.astype(np.float64), None)
-
-    def _places(self, fields: tuple[str, ...]) -> list[int]:
-        return [self._names.index(field) for field in fields]
+        wanted = values_NC if fields == self._names else values_NC[:, places(fields, self._names)]
+        with np.errstate(invalid="ignore"):  # any bits may come as a float32
+            values = wanted.astype(np.float64)
+        return Decoded(first + steps_N.round().astype(np.int64), values, None)
