@@ -24,6 +24,7 @@ OUTSIDE = (
     "benchmarks/EDGE.md",
     "benchmarks/README.md",
     "benchmarks/RESULTS.md",
+    "examples/plugin/README.md",
     "fl_common/components/component.schema.json",
     "functions/README.md",
     "tests/README.md",

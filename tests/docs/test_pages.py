@@ -8,7 +8,12 @@ import pytest
 from tests.support.rooms import ROOMS, in_words
 from tests.support.sources import ROOT
 
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "benchmarks").glob("*.md"),
+    *(ROOT / "examples").rglob("*.md"),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -27,7 +32,8 @@ def test_every_page_begins_with_its_title(page: Path) -> None:
 def test_every_test_that_a_page_names_exists() -> None:
     made = {
         name
-        for path in (ROOT / "tests").rglob("*.py")
+        for folder in ("examples", "tests")
+        for path in (ROOT / folder).rglob("*.py")
         for name in (path.stem, *re.findall(r"def (test_\w+)", path.read_text()))
     }
     named = {name for page in PAGES for name in re.findall(r"\b(test_\w+)", page.read_text())}

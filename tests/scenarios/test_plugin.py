@@ -12,6 +12,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+from fl_common.plugins.kinds import KINDS
 from models.metadata import read_metadata
 from tests.support.sources import ROOT
 
@@ -38,9 +39,16 @@ class Machine:
             "PIP_NO_BUILD_ISOLATION": "0",  # pip's own way to say: build with what is installed
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
+        self._typed: dict[str, str] = {}
         self.with_plugin = {**self.without, "PYTHONPATH": str(self.site)}
 
     def typed(self, block: str) -> str:
+        """What a block of commands prints; each block is typed once."""
+        if block not in self._typed:
+            self._typed[block] = self._output(block)
+        return self._typed[block]
+
+    def _output(self, block: str) -> str:
         ended = self.ended("bash", "-euc", block)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
@@ -63,9 +71,8 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """Where the example is installed as its page says."""
     machine = Machine(tmp_path_factory.mktemp("machine"))
-    install = TYPED[PAGE][0]
-    assert "pip install" in install
-    listed = machine.typed(install)
+    machine.typed(TYPED[PAGE][0])
+    listed = machine.typed("fl-simulate plugins\n")
     assert "greenhouse 1.0.0" in listed
     assert "  strategy=clipped_mean" in listed
     assert "  net pooled: greenhouse.nets.Pooled" in listed
@@ -80,10 +87,9 @@ def refusal(ended: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_of_a_page(machine: Machine, page: Path) -> None:
+    assert TYPED[page]
     for block in TYPED[page]:
-        if page == PAGE and block == TYPED[PAGE][0]:
-            continue  # typed for the fixture
-        machine.typed(block.replace("pip install", "pip install --upgrade"))
+        machine.typed(block)
 
 
 def test_what_the_page_quotes_is_what_the_example_has() -> None:
@@ -97,6 +103,17 @@ def test_what_the_page_quotes_is_what_the_example_has() -> None:
                 assert points[group].items() >= names.items()
         else:
             assert any(text.strip() in file for file in files), text
+
+
+def test_the_page_has_a_recipe_for_every_kind() -> None:
+    recipes = PAGE.read_text().partition("## Recipes")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in recipes.splitlines() if line.startswith("| ")]
+    found = {row[1].strip(): row for row in rows}
+    assert {kind.name for kind in KINDS} <= set(found)
+    for kind in KINDS:
+        assert kind.protocol.rpartition(".")[2] in found[kind.name][2] or kind.name == "gate"
+        assert all(method in found[kind.name][2] for method in kind.methods if method[0] != "_")
+        assert (ROOT / found[kind.name][3].strip().strip("`")).is_dir()
 
 
 def test_a_model_of_the_plugin_s_net_names_it(machine: Machine, tmp_path: Path) -> None:
@@ -148,17 +165,16 @@ def test_a_plan_s_net_is_built_only_where_the_package_is_installed(machine: Mach
 
 DECODE = """
 from fl_client.configuration import read_config
-from fl_client.node.build import build_sensors
-from fl_client.sensors import Readings
+from fl_client.node.assembly.sensing import build_declared, build_sensing
+from fl_client.sensors.transports import Delivery
 from fl_common.build import build
 config = read_config(None, ["sensors=greenhouse", "name=north",
                             "task._target_=greenhouse.tasks.greenhouse"])
-intake, _ = build_sensors(config, build(config["task"]))
+sensing = build_sensing(config, build_declared(config, build(config["task"])))
 payload = (1_700_000_000).to_bytes(4, "big") + bytes.fromhex("08981770 08a21766")
-print(config["sensors"]["climate"]["topic"])
-sensor = intake._sensors[0]
-readings, _ = sensor.read("greenhouse/north/climate", payload, 1_700_000_100 * 10**9)
-print(readings.values_NC.round(3).tolist())
+delivery = Delivery("greenhouse/north/climate", payload)
+(arrival,) = sensing.inlets["mqtt"].intake.arrivals([delivery], 1_700_000_100 * 10**9)
+print(arrival.item.sensor, arrival.item.values_NC.tolist())
 """
 
 
@@ -166,8 +182,8 @@ def test_a_box_decodes_a_message_by_the_plugin_s_decoder(machine: Machine) -> No
     ended = machine.python("-c", DECODE)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines() == [
-        "greenhouse/north/climate", "[[22.0, 60.0], [22.100000381469727, 59.900001525878906]]",
-    ]  # fmt: skip
+        "climate [[22.0, 60.0], [22.100000381469727, 59.900001525878906]]"
+    ]
 
 
 def test_a_plugin_that_fails_breaks_only_what_uses_it(machine: Machine, tmp_path: Path) -> None:
