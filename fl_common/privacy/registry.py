@@ -22,6 +22,7 @@ _UNITS: dict[str, type[PrivacyPlan]] = {
     "site": SitePrivacyPlan,
     WITHOUT_DP: NoPrivacy,
 }
+_OWN = tuple(_UNITS)
 
 
 def register(unit: str, plan: type[PrivacyPlan]) -> None:
@@ -42,9 +43,10 @@ def plan_class(unit: str) -> type[PrivacyPlan]:
     """The class of plans with this ``unit``.
 
     Raises:
-        InvalidConfiguration: this process knows no such unit, or what is offered is not one.
+        InvalidConfiguration: this process knows no such unit, what is offered is not one, or two
+            bring the name.
     """
-    if isinstance(unit, str) and unit not in _UNITS and (offer := offered(PRIVACY_UNIT, unit)):
+    if isinstance(unit, str) and (offer := offered(PRIVACY_UNIT, unit, _OWN)):
         register(unit, offer.load())
     remedy = "Set it so, or install the package that brings this unit, on server and sites alike"
     require("privacy.unit", unit, one_of(sorted(_UNITS)), remedy)

@@ -122,3 +122,12 @@ def test_a_unit_that_an_installed_package_offers_is_found_when_a_plan_names_it(
     assert RunPlan.from_json(arrived.to_json()) == arrived
     with pytest.raises(InvalidConfiguration, match="NotAPlan as the privacy unit not: must be a"):
         registry.plan_class("not")
+
+
+def test_a_unit_of_ours_that_a_package_offers_is_refused_with_both_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offers = {"privacy_unit": {"window": "nights_again:NightPrivacyPlan"}}
+    install(tmp_path, monkeypatch, "nights_again", offers=offers)
+    with pytest.raises(InvalidConfiguration, match="join-the-dots itself and by nights_again-dist"):
+        registry.plan_class("window")
