@@ -2,8 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.complete
-SUITABLE := import sys, ensurepip; assert (3, 11) <= sys.version_info < (3, 13)
+STAMP := $(VENV)/.complete$(TORCH_BACKEND:%=-%)
+SUITABLE := import sys, ensurepip; assert (3, 11) <= sys.version_info < (3, 15)
 
 # Nothing is sent anywhere by the tools themselves.
 export FLWR_TELEMETRY_ENABLED := 0
@@ -19,7 +19,7 @@ unexport HYDRA_FULL_ERROR
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP)  ## Build .venv with the pinned packages; instant when up to date
+setup: $(STAMP)  ## Build .venv with the pinned packages; TORCH_BACKEND=cpu, auto or cu130 chooses the torch
 
 simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds=50"
 	@$(BIN)/python -m simulate $(ARGS)
@@ -96,20 +96,30 @@ docs: $(STAMP)  ## Build the documentation as a site in site/; it needs no netwo
 hooks: $(STAMP)  ## Let git check each commit as CI does (pre-commit)
 	@$(BIN)/pre-commit install
 
+PINNED := -c constraints.txt -e '.[simulation,docs,dev]'
+# What another backend may have brought.
+ANEW := --reinstall-package torch --reinstall-package torchvision
+
+# Without TORCH_BACKEND torch is what pip finds: on Linux the build for CUDA, with gigabytes of it.
 # The stamp is written last, so an install that was interrupted is done again. An environment that
 # is there and sound is kept.
 $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -c '$(SUITABLE); import pip' 2>/dev/null || { \
-	  for python in $(PYTHON) python3.11 python3.12 python3; do \
+	  for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3; do \
 	    $$python -c '$(SUITABLE)' 2>/dev/null || continue; \
 	    echo "Creating $(VENV) with $$($$python --version)"; \
 	    exec $$python -m venv --clear $(VENV); \
 	  done; \
-	  echo "No Python 3.11 or 3.12 with its venv module was found." >&2; \
+	  echo "No Python from 3.11 to 3.14 with its venv module was found." >&2; \
 	  echo "Debian, Ubuntu: apt-get install python3 python3-venv" >&2; \
 	  echo "Elsewhere, name one: make setup PYTHON=path/to/python3.11" >&2; \
 	  exit 1; }
 	@echo "Installing the pinned packages into $(VENV): a few minutes the first time"
-	@$(BIN)/python -m pip install -c constraints.txt -e '.[simulation,docs,dev]'
+ifdef TORCH_BACKEND
+	@$(BIN)/python -m pip install --quiet -c constraints.txt uv
+	@$(BIN)/uv pip install --python $(BIN)/python --torch-backend $(TORCH_BACKEND) $(ANEW) $(PINNED)
+else
+	@$(BIN)/python -m pip install $(PINNED)
+endif
 	@$(BIN)/python -m pip check
 	@touch $@

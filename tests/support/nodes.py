@@ -66,14 +66,21 @@ def message(number: int) -> bytes:
 
 
 class NodeProcess:
-    """``fl-client run`` in ``home``, on the broker at ``port``."""
+    """``fl-client run`` in ``home``, on the broker at ``port``; with ``python``, in ``folder``."""
 
-    def __init__(self, home: Path, port: int, *overrides: str) -> None:
-        self.home = home
+    def __init__(
+        self,
+        home: Path,
+        port: int,
+        *overrides: str,
+        python: str = sys.executable,
+        folder: Path = ROOT,
+    ) -> None:
+        self.home, self._folder = home, folder
         self._log = home.parent / f"{home.name}.log"
         home.mkdir(parents=True, exist_ok=True)
         self._command = [
-            *(sys.executable, "-m", "fl_client", "run", f"home={home}", f"name={home.name}"),
+            *(python, "-m", "fl_client", "run", f"home={home}", f"name={home.name}"),
             *("sensors=wearables_raw", f"broker.port={port}", "http.port=0"),
             *(
                 "broker.retry_first=0.1",
@@ -88,7 +95,7 @@ class NodeProcess:
         (self.home / "node.json").unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, cwd=ROOT, stderr=log, start_new_session=True
+                self._command, cwd=self._folder, stderr=log, start_new_session=True
             )
 
     def wait(self, *, healthy: bool = True) -> None:
@@ -134,9 +141,11 @@ class NodeProcess:
 
 
 @contextmanager
-def node(home: Path, port: int, *overrides: str) -> Iterator[NodeProcess]:
+def node(
+    home: Path, port: int, *overrides: str, python: str = sys.executable, folder: Path = ROOT
+) -> Iterator[NodeProcess]:
     """A node that has started, and is gone afterwards."""
-    process = NodeProcess(home, port, *overrides)
+    process = NodeProcess(home, port, *overrides, python=python, folder=folder)
     process.start()
     try:
         yield process
