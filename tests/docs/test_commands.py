@@ -34,6 +34,7 @@ CARRIED_OUT = {
 
 NOT_TYPED = {
     "alias": "needs the stack's containers: tests/containers",
+    "curl": "needs a running node: tests/scenarios/test_sensors_over_http.py types these",
     "export": "a secret of the reader's",
     "kill": "ends what the block before it started",
     "mosquitto_pub": "needs the reader's broker: tests/scenarios/test_node.py sends the like",
