@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help images up down setup simulate test test-containers bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
+.PHONY: help up down setup simulate test test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +25,13 @@ simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds
 	@$(BIN)/python -m simulate $(ARGS)
 
 test: $(STAMP)  ## Run every test but the containers'; pytest's own options in TESTARGS="-k ledger"
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers $(TESTARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers --ignore tests/arm64 $(TESTARGS)
 
 test-containers: $(STAMP)  ## Build the images and run the stack, as root: needs docker.io, docker-compose, debootstrap
 	@$(BIN)/python -m pytest tests/containers $(TESTARGS)
+
+test-arm64: $(STAMP)  ## Run a box of ARM under emulation, as root: needs qemu-user-static, docker.io, debootstrap
+	@$(BIN)/python -m pytest tests/arm64 $(TESTARGS)
 
 bench: $(STAMP)  ## Measure beside other systems; data in DATA, options in BENCHARGS="--only B1"
 	@$(BIN)/python -m benchmarks.run $(BENCHARGS)
@@ -48,26 +51,9 @@ bench-compression: $(STAMP)  ## Measure bytes and accuracy of compressed updates
 privacy-table: $(STAMP)  ## Measure accuracy on UCI HAR at each epsilon; its archive in DATA
 	@$(BIN)/python -m benchmarks.privacy_table
 
+include stacks/images.mk
+
 COMPOSE = docker-compose -f stacks/compose.yaml -p join-the-dots
-BASE := debian:bookworm-slim
-
-DOCKER_BUILD = docker build --quiet --network host
-WHEELS := stacks/wheels/.complete
-
-# Of the pinned packages; made anew where the pins have changed.
-$(WHEELS): $(STAMP)
-	@rm -rf $(@D)
-	@$(BIN)/python -m pip wheel --quiet --constraint constraints.txt --wheel-dir $(@D) '.[train,server]'
-	@$(BIN)/python -m pip wheel --quiet --no-deps --constraint constraints.txt --wheel-dir $(@D) seglearn pip
-	@touch $@
-
-images: $(WHEELS)  ## Build the images of an edge box, the cloud, a broker and a player; base image in BASE
-	@rm -f stacks/wheels/join_the_dots-*.whl
-	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir stacks/wheels .
-	@$(DOCKER_BUILD) --build-arg BASE=$(BASE) --tag join-the-dots-edge --file stacks/edge/Dockerfile .
-	@$(DOCKER_BUILD) --tag join-the-dots-cloud --file stacks/cloud/Dockerfile .
-	@$(DOCKER_BUILD) --tag join-the-dots-player --file stacks/player/Dockerfile .
-	@$(DOCKER_BUILD) --build-arg BASE=$(BASE) --tag join-the-dots-broker --file stacks/broker/Dockerfile .
 
 # Each box gets its key, the authority that signed the cloud's certificate, and the repository's root.
 up:  ## Start a broker, a cloud, three edge boxes and a player from the images; enroll the boxes

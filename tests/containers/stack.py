@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tests.containers.engine import Engine
+from tests.support.docker import Engine
 
 EDGES = ("edge-a", "edge-b", "edge-c")
 SERVICES = ("broker", "cloud", "player", *EDGES)

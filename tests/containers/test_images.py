@@ -2,14 +2,20 @@
 
 import json
 import re
+import time
+from pathlib import Path
 
 import pytest
 
-from tests.containers.engine import Engine
+from tests.support.boxes import box_in
+from tests.support.docker import Engine
+from tests.support.mosquitto import Mosquitto
+from tests.support.nodes import World, expected_starts, place_model, wait_for
 from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.timeout(1800)  # the first one waits for the images
-IMAGES = ("edge", "cloud", "broker", "player")
+MESSAGES = 100
+IMAGES = ("edge", "edge-train", "cloud", "broker", "player")
 BUILDING = ("gcc", "cc", "ld", "make", "git", "curl", "wget", "pip", "pip3", "uv")
 _DOCS = (ROOT / "docs" / "how-to" / "containers.md").read_text("utf-8")
 
@@ -40,8 +46,42 @@ def test_an_image_is_as_large_as_the_documentation_says(engine: Engine, name: st
 
 
 def test_torch_has_no_cuda(engine: Engine) -> None:
+    assert python(engine, "edge-train", "import torch; print(torch.version.cuda)") == "None"
+
+
+@pytest.mark.parametrize("package", ["flwr", "onnx", "opacus", "scipy", "torch"])
+def test_the_small_box_has_nothing_that_trains(engine: Engine, package: str) -> None:
+    code = f"import importlib.util as u; print(u.find_spec({package!r}))"
+    assert python(engine, "edge", code) == "None"
+
+
+def python(engine: Engine, name: str, code: str) -> str:
     line = ("docker", "run", "--rm", "--network", "none", "--entrypoint", "python")
-    assert (
-        engine.out(*line, "join-the-dots-edge", "-c", "import torch; print(torch.version.cuda)")
-        == "None"
-    )
+    return engine.out(*line, f"join-the-dots-{name}", "-c", code)
+
+
+def test_a_box_needs_the_memory_that_the_documentation_says(engine: Engine, tmp_path: Path) -> None:
+    stated = re.search(r"(\d+) MB at rest and (\d+) MB at\s+ten\s+messages a second", _DOCS)
+    assert stated is not None
+    rest, busy = (float(number) for number in stated.groups())
+    home = tmp_path / "box"
+    with Mosquitto(tmp_path / "broker") as broker:
+        with box_in(engine, "join-the-dots-edge", home, broker.port) as box:
+            wait_for(lambda: box.status().get("broker", {}).get("connected"), "a connected box")
+            assert box.resident_mb() == pytest.approx(rest, rel=0.15)
+        place_model(home)
+        with (
+            box_in(engine, "join-the-dots-edge", home, broker.port) as box,
+            World(broker.port, "box") as world,
+        ):
+            wait_for(lambda: box.status() and not box.status()["wrong"], "a box that is ready")
+            send_steadily(world)
+            wait_for(lambda: world.starts() >= expected_starts(MESSAGES), "predictions")
+            assert box.resident_mb() == pytest.approx(busy, rel=0.15)
+
+
+def send_steadily(world: World) -> None:
+    """``MESSAGES`` messages, ten a second."""
+    for number in range(MESSAGES):
+        world.send(number, number + 1)
+        time.sleep(0.1)

@@ -1,16 +1,23 @@
 """A Docker engine of the tests' own: started here, reached by a socket in its folder, and ended."""
 
+import hashlib
+import json
 import os
+import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
+
+import pytest
 
 from tests.support.sources import ROOT
 
-BASE = "debian:bookworm-slim"
+ARCHITECTURE = {"aarch64": "arm64", "x86_64": "amd64"}.get(platform.machine(), "unknown")
+"""Debian's name of what this machine is."""
 _PATIENCE_S = 60.0
 _BUILD_S = 1500.0
 PROGRAMS = {
@@ -88,15 +95,31 @@ class Engine:
             "DOCKER_BUILDKIT": "0",
         }
 
-    def import_base(self, folder: Path) -> None:
-        """The image ``BASE`` from the Debian system in ``folder``."""
-        packed = subprocess.Popen(["tar", "-C", str(folder), "-c", "."], stdout=subprocess.PIPE)
+    def load_base(self, system: Path, name: str, architecture: str) -> None:
+        """The image ``name`` from the Debian system in the folder ``system``.
+
+        ``docker import`` can't say that it is of another architecture; an archive for ``docker
+        load`` does.
+        """
+        archive = self._folder / "archive"
+        archive.mkdir()
+        layer = archive / "layer.tar"
+        subprocess.run(["tar", "-C", system, "-cf", layer, "."], check=True)
+        with layer.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        root = {"type": "layers", "diff_ids": [f"sha256:{digest}"]}
+        config = {"architecture": architecture, "os": "linux", "config": {}, "rootfs": root}
+        (archive / "config.json").write_text(json.dumps(config))
+        manifest = {"Config": "config.json", "RepoTags": [name], "Layers": [layer.name]}
+        (archive / "manifest.json").write_text(json.dumps([manifest]))
+        packed = subprocess.Popen(["tar", "-C", archive, "-c", "."], stdout=subprocess.PIPE)
         with packed:
             subprocess.run(
-                ["docker", "import", "-", BASE], stdin=packed.stdout, check=True,
+                ["docker", "load", "--quiet"], stdin=packed.stdout, check=True,
                 env=self.environment(), stdout=subprocess.DEVNULL,
             )  # fmt: skip
         assert packed.returncode == 0
+        shutil.rmtree(archive)
 
     def _stop(self) -> None:
         """End it, and undo its mounts, so that the folder can be removed."""
@@ -109,11 +132,40 @@ class Engine:
         subprocess.run(["rm", "-rf", self._folder], check=True)
 
 
-def make_base(folder: Path) -> None:
+@contextmanager
+def engine_in(folder: Path) -> Iterator[Engine]:
+    """An engine that has started; skips where none can run, but not in CI."""
+    if absent := missing():
+        can_not(f"needs {', '.join(absent)}")
+    engine = Engine(folder)
+    try:
+        engine.start()
+    except EngineFailed as error:
+        can_not(f"no engine can run here: {error}")
+    with engine:
+        yield engine
+
+
+def make_base(folder: Path, architecture: str) -> None:
     """A minimal Debian in ``folder``: where no image can be pulled, the only base there is."""
-    command = ["debootstrap", "--variant=minbase", "bookworm", str(folder)]
+    command = [
+        "debootstrap",
+        f"--arch={architecture}",
+        "--variant=minbase",
+        "bookworm",
+        str(folder),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_S)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    downloaded = [str(folder / "var/cache/apt"), str(folder / "var/lib/apt/lists")]
+    subprocess.run(["find", *downloaded, "-type", "f", "-delete"], check=True)
+
+
+def can_not(reason: str) -> NoReturn:
+    """Skip, but not in CI: there everything is, so that nothing may be left out."""
+    if "CI" in os.environ:
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def _found(name: str) -> str | None:

@@ -1,0 +1,53 @@
+# The images. Their builds need no index: what pip finds here, for this machine's architecture or
+# another, is laid into stacks/wheels, in a folder for each.
+
+NATIVE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
+ARCH := $(NATIVE)
+BASE := debian:bookworm-slim
+# For another architecture: the box that only infers.
+IMAGES := $(if $(filter $(NATIVE),$(ARCH)),edge edge-train cloud player broker,edge)
+TAG := $(if $(filter $(NATIVE),$(ARCH)),latest,$(ARCH))
+
+BUILT := $(addprefix image-,edge edge-train cloud player broker)
+BASE_OF_edge-train := join-the-dots-edge:$(TAG)
+BASE_OF_cloud := join-the-dots-edge-train:$(TAG)
+BASE_OF_player := join-the-dots-edge:$(TAG)
+DOCKER_BUILD := docker build --quiet --network host --platform linux/$(ARCH) --build-arg ARCH=$(ARCH)
+
+.PHONY: images wheels package $(BUILT)
+
+images: $(addprefix image-,$(IMAGES))  ## Build the images; ARCH=arm64: a box without training, for ARM
+
+image-edge: package
+image-edge-train image-player: image-edge
+image-cloud: image-edge-train
+$(BUILT): image-%:
+	@$(DOCKER_BUILD) --build-arg BASE=$(or $(BASE_OF_$*),$(BASE)) \
+	  --tag join-the-dots-$*:$(TAG) --file stacks/$*/Dockerfile .
+
+WHEELS := stacks/wheels/$(ARCH)
+MACHINE := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)
+PIP := $(BIN)/python -m pip
+# Wheels for the Python and the C library of the base, which is Debian 12.
+FETCH := $(PIP) download --quiet --constraint constraints.txt --find-links $(WHEELS) --dest $(WHEELS) \
+  --only-binary :all: --implementation cp --python-version 3.11 \
+  $(foreach minor,$(shell seq 17 36),--platform manylinux_2_$(minor)_$(MACHINE)) \
+  --platform manylinux2014_$(MACHINE) --platform linux_$(MACHINE)
+
+package: wheels
+	@rm -f $(WHEELS)/join_the_dots-*.whl
+	@$(PIP) wheel --quiet --no-deps --wheel-dir $(WHEELS) .
+
+wheels: $(WHEELS)/$(if $(filter-out edge broker,$(IMAGES)),.train,.box)
+
+# Made anew where the pins have changed. The named packages are pure Python; antlr4's has no wheel.
+$(WHEELS)/.box: $(STAMP)
+	@rm -rf $(@D)
+	@$(PIP) wheel --quiet --no-deps --constraint constraints.txt --wheel-dir $(@D) \
+	  antlr4-python3-runtime pip seglearn .
+	@$(FETCH) $(@D)/join_the_dots-*.whl
+	@touch $@
+
+$(WHEELS)/.train: $(WHEELS)/.box
+	@$(FETCH) "$$(echo $(@D)/join_the_dots-*.whl)[train,server]"
+	@touch $@
