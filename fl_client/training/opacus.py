@@ -22,6 +22,7 @@ from fl_client.training.checks import CheckedNoise, check_task, refuse
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import Prepared, net_for, prepared
 from fl_client.training.randomness import NoiseSource, derive_seed, draw_batches, noise_source
+from fl_client.training.stacked.gradients import not_finite, squared_lengths
 from fl_common import params
 from fl_common.errors import InvalidData, PrivacyViolation
 from fl_common.privacy.mechanisms import SampleMechanism
@@ -186,9 +187,17 @@ class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
         self._clipped = 0
 
     def clip_and_accumulate(self) -> None:
-        """Clip each sample's gradient over all parameters together, and sum (Opacus')."""
+        """Clip each sample's gradient over all parameters together, and sum (Opacus').
+
+        A gradient that float32 can't hold counts as zero: see ``stacked.gradients.not_finite``.
+        """
+        rows = [gradient.flatten(1) for gradient in self.grad_samples]
+        squares_N = torch.stack([squared_lengths(row_NX) for row_NX in rows]).sum(0)
+        left_out = not_finite(squares_N)
+        for row_NX in rows:
+            row_NX.index_fill_(0, left_out, 0)
         super().clip_and_accumulate()
-        self._clipped += len(self.grad_samples[0])
+        self._clipped += len(rows[0])
 
     def add_noise(self) -> None:
         """Add ``noise_multiplier * clip_norm`` times one standard normal to each entry."""

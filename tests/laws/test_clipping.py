@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fl_client.training import LocalTask, Trainer
+from fl_client.training import Trainer
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
-from fl_client.training.prepared import net_for
-from fl_common.plan import RunPlan
-from fl_common.vocabulary import Floats, LocalUpdate, NetSpec, Windows
-from models.nets import parameters_of
+from fl_common.vocabulary import NetSpec, Windows
 from tests.support import samples
+from tests.support.neighbours import clipped_sums, with_window
 from tests.unit.models.net_examples import MOTION, readings, spec_of
 
 CLIP_NORM = 0.5
@@ -34,28 +32,6 @@ NETS = {
     "gru": spec_of("gru", hidden=6),
 }
 TRAINERS: dict[str, Trainer] = {"opacus": OpacusTrainer(), "cohort": CohortTrainer(64)}
-
-
-def with_window(windows: Windows, values: Floats, label: int, place: int) -> Windows:
-    """The windows with one more at ``place``."""
-    return Windows(
-        np.insert(windows.values, place, values, axis=0),
-        np.insert(windows.labels, place, label),
-        np.zeros(len(windows) + 1, np.int64),
-        windows.blocks,
-    )
-
-
-def clipped_sums(trainer: Trainer, plan: RunPlan, sites: list[Windows]) -> list[Floats]:
-    """Each site's sum of one step; all sites have one name, so that their noise is the same."""
-    parameters = parameters_of(net_for(plan))
-    tasks = [LocalTask(plan, "site", 1, parameters, windows) for windows in sites]
-    sums = []
-    for windows, update in zip(sites, trainer.train(tasks), strict=True):
-        assert isinstance(update, LocalUpdate), update
-        delta = np.concatenate([array.ravel() for array in update.delta.values()])
-        sums.append(-delta * np.float32(len(windows) / plan.training.learning_rate))
-    return sums
 
 
 @pytest.mark.parametrize("trainer", TRAINERS.values(), ids=TRAINERS)

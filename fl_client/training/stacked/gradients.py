@@ -1,6 +1,9 @@
 """Per-sample gradients of one parameter, in the form that costs least.
 
 Under DP the norms are asked for and then a weighted sum; without DP layers write plain sums.
+A norm is that of the gradient which is summed, or a product of two norms. It is never a difference
+of large numbers, as one from Gram matrices is (Li et al. 2022, section 4): with parameters of a
+server's choice such a norm can vanish where the gradient is large.
 """
 
 from collections.abc import Callable
@@ -9,30 +12,43 @@ import torch
 
 from fl_client.training.stacked.stack import Stack
 
-_GRAM_ADVANTAGE = 8
-"""Forming a gradient costs memory traffic: about this many multiplications per entry."""
-
 _CHUNK_BYTES = 1 << 20
 """Activations that are multiplied at once: within a core's own cache."""
+
+_LONGEST = 1 << 15
+"""Entries whose squares are summed in float32, with a relative error below 2^-9: torch keeps at
+least eight partial sums. Longer rows are summed in pieces, and those in float64."""
 
 Activations = Callable[[slice], torch.Tensor]
 """Makes the activations (n, I, T) of some samples, where keeping all of them costs more."""
 
 
 def squared_lengths(gradients_NX: torch.Tensor) -> torch.Tensor:
-    """Squared L2 norm of each row, shape (N,)."""
-    lengths_N: torch.Tensor = torch.linalg.vector_norm(gradients_NX, dim=1)
-    return lengths_N.square_()
+    """Squared L2 norm of each row, shape (N,); infinite where float32 can't hold it."""
+    lengths_N: torch.Tensor
+    if gradients_NX.shape[1] <= _LONGEST:
+        lengths_N = torch.linalg.vector_norm(gradients_NX, dim=1)
+        return lengths_N.square_()
+    pieces = gradients_NX.split(_LONGEST, dim=1)
+    lengths_KN = torch.stack([torch.linalg.vector_norm(piece, dim=1) for piece in pieces])
+    return lengths_KN.double().square_().sum(0).float()
+
+
+def not_finite(squared_norms: torch.Tensor) -> torch.Tensor:
+    """Indices of samples whose gradient, or its norm, float32 can't hold: they count as zero.
+
+    What a sample contributes is then bounded whatever it holds, and nobody learns of it.
+    """
+    return (~torch.isfinite(squared_norms)).nonzero().flatten()
 
 
 class MatrixGradients:
     """A matrix applied at T places of a sample (readings, pixels, steps of a recurrent net).
 
-    Its gradient is ``backprops_OT @ activations_IT^T``: multiplied out, or kept as its factors. For
-    T = 1 the norm is the product of the factors' norms (Goodfellow 2015); for small T it follows
-    from two Gram matrices (Li et al. 2022, section 4); else the product is cheaper. Where it is not
-    formed, the clipped sum is one product over all of a site's samples, with weighted backprops
-    (Bu et al. 2022). ``inputs`` is I.
+    Its gradient is ``backprops_OT @ activations_IT^T``. For T = 1 the factors are kept: the norm is
+    the product of theirs (Goodfellow 2015), and the clipped sum is one product over all of a site's
+    samples, with weighted backprops (Bu et al. 2022). Otherwise it is multiplied out. ``inputs`` is
+    I.
     """
 
     def __init__(self, backprops_NOT: torch.Tensor, activations: Activations, inputs: int) -> None:
@@ -46,22 +62,26 @@ class MatrixGradients:
         return cls(backprops_NOT, activations_NIT.__getitem__, activations_NIT.shape[1])
 
     def squared_norms(self) -> torch.Tensor:
-        """Squared L2 norm of each sample's gradient, shape (N,)."""
-        if self._product_is_cheaper():
+        """Squared L2 norm of each sample's gradient, shape (N,); not finite where it is not."""
+        if self._backprops_NOT.shape[2] != 1:
             return self._multiply_out()
         factors = (self._backprops_NOT, self._activations(slice(None)))
-        if self._backprops_NOT.shape[2] == 1:
-            one, other = (squared_lengths(factor.flatten(1)) for factor in factors)
-            return one * other
-        one, other = (torch.bmm(factor.transpose(1, 2), factor) for factor in factors)
-        return (one * other).sum((1, 2)).clamp(min=0)
+        one, other = (squared_lengths(factor.flatten(1)) for factor in factors)
+        return one * other
 
-    def weighted_sum(self, weights_N: torch.Tensor, stack: Stack) -> torch.Tensor:
-        """``sum_b weights[b] * gradient[b]`` over each site's samples, shape (S, entries)."""
+    def weighted_sum(
+        self, weights_N: torch.Tensor, left_out: torch.Tensor, stack: Stack
+    ) -> torch.Tensor:
+        """``sum_b weights[b] * gradient[b]`` over each site's samples, shape (S, entries).
+
+        The samples ``left_out`` (indices) count as zero, whatever their gradients hold.
+        """
         if self._product_NX is not None:
-            return stack.weighted_sum(self._product_NX, weights_N)
+            return stack.weighted_sum(self._product_NX.index_fill_(0, left_out, 0), weights_N)
         weighted_NOT = self._backprops_NOT * weights_N.view(-1, 1, 1)
-        return stack.sum_of_products(weighted_NOT, self._activations(slice(None))).flatten(1)
+        activations_NIT = self._activations(slice(None)).index_fill_(0, left_out, 0)
+        weighted_NOT.index_fill_(0, left_out, 0)
+        return stack.sum_of_products(weighted_NOT, activations_NIT).flatten(1)
 
     def _multiply_out(self) -> torch.Tensor:
         """Form the product, a cacheful of samples at a time, and give its squared norms."""
@@ -76,8 +96,3 @@ class MatrixGradients:
             torch.bmm(self._backprops_NOT[rows], activations_NTI, out=product_NOI[rows])
             squares_N[rows] = squared_lengths(self._product_NX[rows])
         return squares_N
-
-    def _product_is_cheaper(self) -> bool:
-        _, outputs, places = self._backprops_NOT.shape
-        entries = outputs * self._inputs
-        return places > 1 and places**2 * (outputs + self._inputs) > _GRAM_ADVANTAGE * entries

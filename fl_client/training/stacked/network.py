@@ -5,6 +5,7 @@ from torch import nn
 
 from fl_client.training.stacked.gradients import (
     MatrixGradients,
+    not_finite,
     squared_lengths,
 )
 from fl_client.training.stacked.layers import StackedLayer
@@ -122,10 +123,12 @@ def _write_clipped(
         squares_N += gradients.squared_norms()
     joined_NX = torch.cat([squares_N.new_empty(squares_N.numel(), 0), *(v for _, v in vectors)], 1)
     squares_N += squared_lengths(joined_NX)
-    factors_N = clip_factors(squares_N.sqrt_(), clip_norm) * weights_N
+    left_out = not_finite(squares_N)
+    factors_N = (clip_factors(squares_N.sqrt_(), clip_norm) * weights_N).index_fill_(0, left_out, 0)
     for target, gradients in matrices:
-        target.copy_(gradients.weighted_sum(factors_N, stack).view(target.shape))
+        target.copy_(gradients.weighted_sum(factors_N, left_out, stack).view(target.shape))
     widths = [each.shape[1] for _, each in vectors]
+    joined_NX.index_fill_(0, left_out, 0)
     sums = stack.weighted_sum(joined_NX, factors_N).split(widths, dim=1)
     for (target, _), sum_SX in zip(vectors, sums, strict=True):
         target.copy_(sum_SX.view(target.shape))

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
+from fl_client.training.stacked.gradients import not_finite, squared_lengths
 from fl_client.training.stacked.network import clip_factors
 from fl_client.training.stacked.rows import slots_of
 from fl_client.training.stacked.stack import Batch
@@ -71,8 +72,7 @@ class OneSiteNet:
                 self._vectorises = False
         samples = zip(inputs.split(1), one_hot_NK.split(1), strict=True)
         rows_NP = torch.stack([self._plain(weights, *sample, one) for sample in samples])
-        norms_N = torch.linalg.vector_norm(rows_NP, dim=1)
-        return rows_NP * clip_factors(norms_N, clip_norm)[:, None]
+        return _clip_rows(rows_NP, clip_norm)
 
     def _plain(
         self,
@@ -100,11 +100,17 @@ class OneSiteNet:
             loss_: torch.Tensor = -(one_hot_K * logits[0].log_softmax(0)).sum()
             return loss_
 
-        def clipped(values: torch.Tensor, one_hot_K: torch.Tensor) -> torch.Tensor:
+        def row_of(values: torch.Tensor, one_hot_K: torch.Tensor) -> torch.Tensor:
             gradients = grad(loss)(weights, values, one_hot_K)
-            row = torch.cat([gradient.flatten() for gradient in gradients.values()])
-            return row * clip_factors(torch.linalg.vector_norm(row), clip_norm)
+            return torch.cat([gradient.flatten() for gradient in gradients.values()])
 
         mapped: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-        mapped = vmap(clipped, chunk_size=max(1, at_once), randomness="different")
-        return mapped
+        mapped = vmap(row_of, chunk_size=max(1, at_once), randomness="different")
+        return lambda inputs, one_hot_NK: _clip_rows(mapped(inputs, one_hot_NK), clip_norm)
+
+
+def _clip_rows(rows_NP: torch.Tensor, clip_norm: float) -> torch.Tensor:
+    """Each row clipped, in place; a row that float32 can't hold becomes zero."""
+    squares_N = squared_lengths(rows_NP)
+    rows_NP.index_fill_(0, not_finite(squares_N), 0)
+    return rows_NP.mul_(clip_factors(squares_N.sqrt(), clip_norm).nan_to_num(0.0)[:, None])

@@ -1,0 +1,99 @@
+"""A hostile server chooses the parameters: one window still moves a sum by one clip norm at most.
+
+The site sees any finite parameters, and front ends with any constants: gradients that cancel,
+overflow or vanish in float32. Nothing of that may pass clipping, nor show in the answer's kind.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fl_client.training import Trainer
+from fl_client.training.prepared import net_for
+from fl_common.plan import RunPlan
+from fl_common.vocabulary import Floats, Parameters, Windows
+from models.nets import parameters_of
+from tests.laws.test_clipping import CLIP_NORM, NETS, PRIVACY, TRAINERS
+from tests.support import samples
+from tests.support.neighbours import clipped_sums, with_window
+from tests.unit.models.net_examples import MOTION, readings
+
+LEEWAY = 1 + 2.0**-8
+
+
+RATE = 2.0**40
+"""A step so long that the parameters, which it is added to, hide nothing of it."""
+
+
+def plan_of(net: str) -> RunPlan:
+    return samples.plan(PRIVACY, {"learning_rate": RATE}, task=MOTION, net=NETS[net])
+
+
+def moved(
+    trainer: Trainer, plan: RunPlan, odd: Floats, parameters: Parameters, count: int = 4
+) -> float:
+    """How far one window more moves the sum of a step."""
+    labels = np.arange(count) % len(MOTION.labels)
+    fewer = Windows(readings(MOTION, count), labels, np.zeros(count, np.int64), ("day",))
+    sums = clipped_sums(trainer, plan, [fewer, with_window(fewer, odd, 0, count)], parameters)
+    return float(np.linalg.norm(sums[1] - sums[0]))
+
+
+def scaled(parameters: Parameters, factors: dict[str, float]) -> Parameters:
+    """Arrays whose name holds a key, times its factor."""
+    found = dict(parameters)
+    for part, factor in factors.items():
+        for name in parameters:
+            if part in name:
+                found[name] = np.asarray(found[name] * np.float32(factor), dtype=np.float32)
+    return found
+
+
+@pytest.mark.parametrize("trainer", TRAINERS.values(), ids=TRAINERS)
+@pytest.mark.parametrize("level", [1e3, 1e4, 1e5, 1e6])
+def test_a_norm_that_cancels_in_float32_is_no_way_around_clipping(
+    trainer: Trainer, level: float
+) -> None:
+    # Group normalisation makes the backprops of a convolution sum to zero over the places, so what
+    # is nearly constant over them cancels: the gradient is what is left of large numbers.
+    plan = plan_of("cnn1d")
+    wild = readings(MOTION, 1, 7)[0] + np.float32(level)
+    parameters = scaled(parameters_of(net_for(plan)), {"weight": 30.0})
+    assert moved(trainer, plan, wild, parameters) <= CLIP_NORM * LEEWAY
+
+
+@pytest.mark.parametrize("trainer", TRAINERS.values(), ids=TRAINERS)
+@pytest.mark.parametrize("net", NETS)
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    factor=st.sampled_from([1e-20, 1.0, 1e3, 1e9, 1e15]),
+    value=st.sampled_from([0.0, 1.0, 1e5, 1e15, 1e30]),
+)
+def test_no_parameters_move_a_sum_by_more_than_the_clip_norm(
+    trainer: Trainer, net: str, seed: int, factor: float, value: float
+) -> None:
+    plan, chance = plan_of(net), np.random.default_rng(seed)
+    parameters = {
+        name: np.asarray(chance.standard_normal(array.shape) * factor, dtype=np.float32)
+        for name, array in parameters_of(net_for(plan)).items()
+    }
+    odd = np.float32(value) * readings(MOTION, 1, seed)[0]
+    assert moved(trainer, plan, odd, parameters) <= CLIP_NORM * LEEWAY
+
+
+@pytest.mark.parametrize("trainer", TRAINERS.values(), ids=TRAINERS)
+@pytest.mark.parametrize("net", ["logistic", "mlp", "cnn1d"])
+def test_a_window_that_overflows_does_not_change_the_kind_of_the_answer(
+    trainer: Trainer, net: str
+) -> None:
+    # A site that answered "not finite" would say whether w.x passed the largest float32: one bit.
+    plan = plan_of(net)
+    plan = replace(plan, privacy=replace(PRIVACY, noise_multiplier=1.0))
+    huge = scaled(parameters_of(net_for(plan)), {"weight": 1e30})
+    for value in (1.0, 1e20):
+        odd = np.full(MOTION.window_shape, value, dtype=np.float32)
+        assert np.isfinite(moved(trainer, plan, odd, huge))
