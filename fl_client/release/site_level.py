@@ -13,6 +13,7 @@ from fl_client.training.randomness import noise_source
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction
+from fl_common.privacy.grid import GaussianGrid
 from fl_common.privacy.noise import RepeatDetector, check_standard_normal
 from fl_common.vocabulary import LocalUpdate, Parameters
 
@@ -31,15 +32,16 @@ def protect_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate
     mechanism, bound = instruction.plan.privacy.update_mechanism, instruction.clip_norm
     if mechanism is None or bound is None:
         raise PrivacyViolation("no site-level plan with a clip norm. The update is withheld.")
-    clipped = params.clip(update.delta, bound)
+    size = sum(array.size for array in update.delta.values())
+    grid = GaussianGrid(bound, mechanism.noise_multiplier, size)
+    clipped = params.clip(update.delta, grid.bound)
     _check_clipped(clipped, bound)
     if mechanism.noise == "server":
         within = params.norm(update.delta) <= bound
         bit = within if mechanism.adaptive_clipping else None
         return replace(update, delta=clipped, within_clip_norm=bit)
-    deviation = mechanism.noise_multiplier * bound
-    noised = _noised(clipped, update.site, instruction, deviation)
-    _check_noised(noised, clipped, deviation)
+    noised = _noised(clipped, update.site, instruction, grid)
+    _check_noised(noised, clipped, mechanism.noise_multiplier * bound)
     return replace(update, delta=noised, within_clip_norm=None)
 
 
@@ -53,17 +55,16 @@ def _check_clipped(clipped: Parameters, bound: float) -> None:
 
 
 def _noised(
-    clipped: Parameters, site: str, instruction: Instruction, deviation: float
+    clipped: Parameters, site: str, instruction: Instruction, grid: GaussianGrid
 ) -> Parameters:
     """One draw over all arrays, in their order."""
     plan, round_ = instruction.plan, instruction.round
     sizes = [array.size for array in clipped.values()]
     noise_E = noise_source(plan, site, round_).standard_normal(sum(sizes)).numpy()
     _DRAWS.check(noise_E, None if plan.seed is None else (plan.run, site, round_))
-    scaled_E = noise_E * np.float32(deviation)
-    parts = np.split(scaled_E, np.cumsum(sizes)[:-1])
+    parts = np.split(noise_E, np.cumsum(sizes)[:-1])
     return {
-        name: np.asarray(array + part_E.reshape(array.shape))
+        name: grid.noised(array, part_E.reshape(array.shape)).astype(np.float32)
         for (name, array), part_E in zip(clipped.items(), parts, strict=True)
     }
 

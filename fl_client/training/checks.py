@@ -237,7 +237,7 @@ class CheckedNoise:
         self._last_head = b""
 
     def standard_normal(self, size: int) -> torch.Tensor:
-        """Shape (size,), float32, from the watched source."""
+        """Shape (size,), from the watched source."""
         noise = self._source.standard_normal(size)
         head = noise.numpy()[: self._HEAD].tobytes()
         self._repeated = self._repeated or head == self._last_head

@@ -176,10 +176,12 @@ class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
         windows: int,
         noise: NoiseSource,
     ) -> None:
+        size = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+        self._grid = plan.grid(size)
         super().__init__(
             optimizer,
             noise_multiplier=plan.noise_multiplier,
-            max_grad_norm=plan.clip_norm,
+            max_grad_norm=self._grid.bound,
             expected_batch_size=plan.sampling_rate * windows,
             loss_reduction="mean",
         )
@@ -203,12 +205,12 @@ class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
         """Add ``noise_multiplier * clip_norm`` times one standard normal to each entry."""
         self._check_clipped()
         sizes = [p.numel() for p in self.params]
-        noise = self._noise.standard_normal(sum(sizes)) * (
-            self.noise_multiplier * self.max_grad_norm
-        )
-        for parameter, part in zip(self.params, noise.split(sizes), strict=True):
+        sums_P = torch.cat([p.summed_grad.flatten() for p in self.params])
+        normals_P = self._noise.standard_normal(len(sums_P))
+        noised_P = torch.from_numpy(self._grid.noised(sums_P.numpy(), normals_P.numpy())).float()
+        for parameter, part in zip(self.params, noised_P.split(sizes), strict=True):
             _check_processed_flag(parameter.summed_grad)
-            parameter.grad = parameter.summed_grad + part.view_as(parameter)
+            parameter.grad = part.view_as(parameter)
             _mark_as_processed(parameter.summed_grad)
 
     def _check_clipped(self) -> None:

@@ -21,7 +21,7 @@ class NoiseSource(Protocol):
     """Standard normal numbers for the Gaussian mechanism."""
 
     def standard_normal(self, size: int) -> torch.Tensor:
-        """Shape (size,), float32."""
+        """Shape (size,), float32 or float64."""
         ...
 
 
@@ -40,8 +40,8 @@ class SystemNoise:
     """Noise from the operating system: see ``fl_common.privacy.noise``."""
 
     def standard_normal(self, size: int) -> torch.Tensor:
-        """Shape (size,), float32."""
-        return torch.from_numpy(system_normals(size).astype(np.float32))
+        """Shape (size,), float64: finer than the grid that it is rounded to."""
+        return torch.from_numpy(system_normals(size))
 
 
 def noise_source(plan: RunPlan, site: str, round_: int) -> NoiseSource:

@@ -15,14 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fl_common.vocabulary import Doubles
+from fl_common.vocabulary import Doubles, Floats
 
 LEEWAY = 2.0**-8
 """Share of the clip norm that arithmetic may add to a contribution.
 
-A quarter is for the rounding to the grid, a quarter for norms in float32, and half for the rounding
-of a float32 sum of up to 128 contributions (at most their number squared times 2^-24).
+It covers norms in float32, and the rounding of a float32 sum of up to 200 contributions (at most
+their number squared times 2^-24). What the grid adds is 2^-18 of the clip norm.
 """
+
+_STEPS = 2.0**18
+"""A clip norm in steps, over the square root of the size."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,16 @@ class GaussianGrid:
     @property
     def step(self) -> float:
         """A power of two. Two sums that are rounded to it move apart by ``step * sqrt(size)``."""
-        return 2.0 ** math.floor(math.log2(self.clip_norm * LEEWAY / 4 / math.sqrt(self.size)))
+        return 2.0 ** math.floor(math.log2(self.clip_norm / _STEPS / math.sqrt(self.size)))
 
     @property
     def noise_steps(self) -> float:
         """The noise's standard deviation, in steps."""
         return self.noise_multiplier * self.clip_norm / self.step
 
-    def noised(self, sums: Doubles, normals: Doubles) -> Doubles:
+    def noised(self, sums: Doubles | Floats, normals: Doubles | Floats) -> Doubles:
         """``sums`` with noise made of ``normals`` (standard normal, same shape), on the grid."""
-        whole = np.rint(sums / self.step)
-        whole += np.rint(normals * self.noise_steps)
+        whole = np.rint(np.divide(sums, self.step, dtype=np.float64))
+        whole += np.rint(np.multiply(normals, self.noise_steps, dtype=np.float64))
         whole *= self.step
         return np.asarray(whole)

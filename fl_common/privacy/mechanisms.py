@@ -11,6 +11,7 @@ from typing import Literal
 from fl_common.configuration import above, inside, number, one_of, require, require_fields, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import Spend
+from fl_common.privacy.grid import GaussianGrid
 
 __all__ = ["AdaptiveClipping", "SampleMechanism", "UpdateMechanism"]
 
@@ -55,6 +56,10 @@ class SampleMechanism:
     def event(self) -> Spend:
         """The accountant's event of one round."""
         return Spend(self.noise_multiplier, self.sampling_rate, self.steps)
+
+    def grid(self, size: int) -> GaussianGrid:
+        """The noise of one step on ``size`` parameters; gradients are clipped to its ``bound``."""
+        return GaussianGrid(self.clip_norm, self.noise_multiplier, size)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl_common.privacy.grid import LEEWAY, GaussianGrid
+from fl_common.privacy.grid import GaussianGrid
 from fl_common.privacy.noise import system_normals
 from fl_common.vocabulary import Doubles
 
@@ -39,7 +39,7 @@ def test_whole_numbers_with_noise_are_the_rounded_mechanism(
 
 @given(GRIDS)
 def test_the_leeway_covers_the_rounding_of_two_sums(grid: GaussianGrid) -> None:
-    assert grid.step * np.sqrt(grid.size) <= LEEWAY / 4 * grid.clip_norm
+    assert grid.step * np.sqrt(grid.size) <= 2.0**-18 * grid.clip_norm
     assert grid.bound + grid.step * np.sqrt(grid.size) < grid.clip_norm
     assert np.frexp(grid.step)[0] == 0.5, "a power of two, so that its multiples are exact"
 

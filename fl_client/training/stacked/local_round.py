@@ -63,14 +63,19 @@ class Mechanism:
             where noise was not drawn as planned.
     """
 
-    def __init__(self, plan: SampleMechanism, stack: Sequence[ReadyTask]) -> None:
-        self._plan = plan
+    def __init__(self, plan: SampleMechanism, stack: Sequence[ReadyTask], size: int) -> None:
+        self._plan, self._grid = plan, plan.grid(size)
         tasks = [ready.task for ready in stack]
         self._noise = [
             CheckedNoise(noise_source(each.plan, each.site, each.round)) for each in tasks
         ]
         expected = [[plan.sampling_rate * ready.data.labels.numel()] for ready in stack]
         self._expected_S1 = torch.tensor(expected)
+
+    @property
+    def bound(self) -> float:
+        """The norm that each window's gradient is clipped to."""
+        return self._grid.bound
 
     def release(self, sums_SP: torch.Tensor, sizes: tuple[int, ...]) -> None:
         """Turn clipped sums into noised means over the expected batch, in place.
@@ -83,9 +88,9 @@ class Mechanism:
                 f"clipped gradients sum to a norm above {self._plan.clip_norm} for each window:"
                 " clipping did not run as planned. The update is withheld."
             )
-        deviation = self._plan.noise_multiplier * self._plan.clip_norm
         for sum_P, noise in zip(sums_SP, self._noise, strict=True):
-            sum_P.add_(noise.standard_normal(sum_P.numel()), alpha=deviation)
+            normals_P = noise.standard_normal(sum_P.numel())
+            sum_P.copy_(torch.from_numpy(self._grid.noised(sum_P.numpy(), normals_P.numpy())))
         sums_SP.div_(self._expected_S1)
 
     def verify(self, size: int) -> None:
@@ -109,8 +114,8 @@ def train_stack(
     labels = _end_to_end([ready.data.labels for ready in stack])
     one_hot = torch.nn.functional.one_hot(labels, len(plan.task.labels)).float()
     planned = plan.privacy.sample_mechanism
-    clip_norm = planned.clip_norm if planned else None
-    mechanism = Mechanism(planned, stack) if planned else None
+    mechanism = Mechanism(planned, stack, global_SP.shape[1]) if planned else None
+    clip_norm = mechanism.bound if mechanism else None
     optimiser = optimiser_of(plan.training, plan.learning_rate(round_))
     rows_SP = global_SP.clone()
     active_SP, active_global_SP = rows_SP, global_SP
