@@ -15,6 +15,7 @@ from fl_common.compression.quantisation import Compression
 from fl_common.configuration import above, at_least, inside, one_of, require_fields, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.mechanisms import LARGEST_CLIP_NORM, SMALLEST_CLIP_NORM
 from fl_common.privacy.registry import plan_class
 from fl_common.privacy.unit import PrivacyPlan, check_answers
 from fl_common.vocabulary import NetSpec, Parameters, Task
@@ -182,8 +183,8 @@ class Instruction:
         elif mechanism.adaptive_clipping is None:
             fits, rule = given == mechanism.clip_norm, f"must be the plan's, {mechanism.clip_norm}"
         else:
-            fits = given is not None and 0 < given < math.inf
-            rule = "must be a finite number above 0"
+            fits = given is not None and SMALLEST_CLIP_NORM <= given <= LARGEST_CLIP_NORM
+            rule = f"must lie in [{SMALLEST_CLIP_NORM}, {LARGEST_CLIP_NORM}]"
         if not fits:
             remedy = "Run server and sites with the same version"
             raise InvalidConfiguration(f"clip norm {given} of round {self.round}", rule, remedy)

@@ -15,9 +15,9 @@ from fl_common.vocabulary import Evaluation, ShadowCounts
 
 _DRAWS = RepeatDetector()
 _ROUNDING = 1 + 1e-9
-_LOSS_STEPS = 1024
-"""Released losses are whole multiples of the loss limit over this: the last bits of a float say
-nothing then (Mironov 2012)."""
+LOSS_STEPS = 1024
+"""Each window's loss is a whole multiple of the loss limit over this, and so is what is released:
+the last bits of a float say nothing then (Mironov 2012)."""
 
 
 def protect_counts(exact: Evaluation, site: str, instruction: Instruction) -> Evaluation:
@@ -38,12 +38,11 @@ def protect_counts(exact: Evaluation, site: str, instruction: Instruction) -> Ev
         )
     model = params.digest(instruction.parameters)
     noise_3 = _noise(instruction, site, model, 3) * plan.noise_on_counts
-    step = limit / _LOSS_STEPS
-    return Evaluation(
-        correct=float(np.rint(exact.correct + noise_3[0])),
-        total=float(np.rint(exact.total + noise_3[1])),
-        loss_sum=float(np.rint((exact.loss_sum + noise_3[2] * limit) / step) * step),
-    )
+    steps_3 = np.array([1.0, 1.0, limit / LOSS_STEPS])
+    exact_3 = np.array([exact.correct, exact.total, exact.loss_sum])
+    # Whole numbers of steps before the noise, and whole noise: see ``fl_common.privacy.grid``.
+    whole_3 = np.rint(exact_3 / steps_3) + np.rint(noise_3 * [1.0, 1.0, LOSS_STEPS])
+    return Evaluation(*map(float, whole_3 * steps_3))
 
 
 def protect_shadow(exact: ShadowCounts, site: str, instruction: Instruction) -> ShadowCounts:
@@ -63,7 +62,7 @@ def protect_shadow(exact: ShadowCounts, site: str, instruction: Instruction) -> 
     if not (sums_4.min() >= 0 and answered >= max(exact.agreed, exact.late)):
         raise PrivacyViolation(f"{exact} is not what windows can give. It is withheld.")
     noise_4 = _noise(instruction, site, f"shadow of {instruction.candidate}", 4)
-    return ShadowCounts(*map(float, np.rint(sums_4 + noise_4 * plan.noise_on_counts)))
+    return ShadowCounts(*map(float, np.rint(sums_4) + np.rint(noise_4 * plan.noise_on_counts)))
 
 
 def _noise(instruction: Instruction, site: str, what: str, size: int) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.gateway import NOT_PUBLIC, is_public, release_evaluation, release_refusal
+from fl_client.release.noised_counts import LOSS_STEPS
 from fl_client.training import LocalTask
 from fl_client.training.checks import check_evaluation, refuse
 from fl_common import params
@@ -110,6 +111,7 @@ def count(task: LocalTask, windows: Windows) -> Evaluation:
     loss_N = result.loss_N.astype(np.float64)
     if plan.evaluation is not None:
         limit = plan.evaluation.loss_limit
-        loss_N = np.clip(np.nan_to_num(loss_N, nan=limit), 0.0, limit)
+        steps_N = np.nan_to_num(loss_N, nan=limit).clip(0.0, limit) * (LOSS_STEPS / limit)
+        loss_N = np.rint(steps_N) * (limit / LOSS_STEPS)
     right = float((result.truth_N == result.predicted_N).sum())
     return Evaluation(right, float(len(windows)), float(loss_N.sum()))

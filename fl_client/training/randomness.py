@@ -10,7 +10,6 @@ import hashlib
 import os
 from typing import Protocol
 
-import numpy as np
 import torch
 
 from fl_common.plan import RunPlan

@@ -10,8 +10,8 @@ sampling (Dwork and Roth 2014, appendix A), which the run's accountant composes.
 import math
 from dataclasses import dataclass
 
-from fl_common.configuration import above, require
-from fl_common.privacy.mechanisms import SampleMechanism
+from fl_common.configuration import above, inside, require
+from fl_common.privacy.mechanisms import NOISE_MULTIPLIER, SampleMechanism
 from fl_common.privacy.unit import PrivacyPlan
 
 SENSITIVITY = math.sqrt(3)
@@ -36,12 +36,9 @@ class EvaluationPlan:
     epsilon_limit: float
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("noise_multiplier", self.noise_multiplier),
-            ("loss_limit", self.loss_limit),
-            ("epsilon", self.epsilon_limit),
-        ):
-            require(f"evaluation.{name}", value, above(0))
+        require("evaluation.noise_multiplier", self.noise_multiplier, NOISE_MULTIPLIER)
+        require("evaluation.loss_limit", self.loss_limit, inside("[0.001, 1000]"))
+        require("evaluation.epsilon", self.epsilon_limit, above(0))
 
     @property
     def noise_on_counts(self) -> float:

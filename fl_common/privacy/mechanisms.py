@@ -4,7 +4,6 @@ A value here exists with noise and a bound, or not at all; its ``event`` is what
 composes, so that what is carried out and what is charged can't differ.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,19 +16,22 @@ __all__ = ["AdaptiveClipping", "SampleMechanism", "UpdateMechanism"]
 
 NoisePlace = Literal["server", "site"]
 
-_NOISED = {
-    "clip_norm": above(0),
-    "noise_multiplier": number(
-        "must be a finite number above 0 (use privacy=none to train without noise)",
-        lambda multiplier: 0 < multiplier < math.inf,
-    ),
-}
-_SAMPLED = {**_NOISED, "sampling_rate": inside("(0, 1]"), "steps": whole(1)}
+SMALLEST_CLIP_NORM, LARGEST_CLIP_NORM = 1e-6, 1e6
+CLIP_NORM = inside(f"[{SMALLEST_CLIP_NORM}, {LARGEST_CLIP_NORM}]")
+"""Norms for which the arithmetic of clipping and noise is proven: see ``grid``."""
+
+NOISE_MULTIPLIER = number(
+    "must be above 0 and at most 10000 (use privacy=none to train without noise)",
+    lambda multiplier: 0 < multiplier <= 1e4,
+)
+
+_NOISED = {"clip_norm": CLIP_NORM, "noise_multiplier": NOISE_MULTIPLIER}
+_SAMPLED = {**_NOISED, "sampling_rate": inside("(0, 1]"), "steps": whole(1, 100_000)}
 _WHOLE = {
     **_NOISED,
     "noise": one_of(("server", "site")),
     "participation": inside("(0, 1]"),
-    "population": whole(1),
+    "population": whole(1, 10**9),
 }
 
 

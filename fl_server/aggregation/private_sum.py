@@ -16,16 +16,25 @@ from numpy.typing import NDArray
 from fl_common import params
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
-from fl_common.privacy.mechanisms import AdaptiveClipping, UpdateMechanism
+from fl_common.privacy.grid import GaussianGrid
+from fl_common.privacy.mechanisms import (
+    LARGEST_CLIP_NORM,
+    SMALLEST_CLIP_NORM,
+    AdaptiveClipping,
+    UpdateMechanism,
+)
 from fl_common.privacy.noise import RepeatDetector, check_standard_normal, system_normals
 from fl_common.privacy.unit import PrivacyPlan
-from fl_common.vocabulary import Doubles, Floats, LocalUpdate, Parameters
+from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server.aggregation import Aggregator, BadUpdate, Fold
 from fl_server.aggregation.mean import WeightedMean, WeightedSum, divided
 from fl_server.rounds.sampling import PoissonSampling, Sampling, entropy
 
 _LEEWAY = 1 + 1e-3
 """For float32 on the site; what is above the clip norm within it is scaled down to it here."""
+
+_BIT_STEPS = 1024
+"""The noise on the bits, which are whole halves, is a whole number of this part of a bit."""
 
 _DRAWS = RepeatDetector()
 
@@ -84,6 +93,8 @@ class PrivateSum:
         self._clip_norm = clip_norm
         self._seed, self._round = seed, round_
         self._sum = WeightedSum(parameters)
+        size = sum(array.size for array in parameters.values())
+        self._grid = GaussianGrid(clip_norm, mechanism.update_noise_multiplier, size)
         self._centred_bits = 0.0
         self._released: Parameters | None = None
         self._next_clip_norm = clip_norm
@@ -116,7 +127,7 @@ class PrivateSum:
         bit, adaptive = update.within_clip_norm, self._mechanism.adaptive_clipping
         if (bit is None) != (adaptive is None):
             raise BadUpdate(update.site, f"its bit for adaptive clipping is {bit}")
-        self._sum.accumulate(update.delta, min(1.0, bound / length) if length else 1.0)
+        self._sum.accumulate(update.delta, min(1.0, self._grid.bound / length) if length else 1.0)
         if bit is not None:
             self._centred_bits += float(bit) - 0.5
 
@@ -130,14 +141,14 @@ class PrivateSum:
         sums, expected = self._sum.sums, self._mechanism.expected_sites
         sizes = [array.size for array in sums.values()]
         noise_E = _normals(sum(sizes) + 1, self._seed, self._round)
-        deviation = self._mechanism.update_noise_multiplier * self._clip_norm
         parts = np.split(noise_E[1:], np.cumsum(sizes)[:-1])
         mean = {
-            name: _noised_mean(array, part_E * deviation, expected)
+            name: divided(self._grid.noised(array, part_E.reshape(array.shape)), expected)
             for (name, array), part_E in zip(sums.items(), parts, strict=True)
         }
         if adaptive := self._mechanism.adaptive_clipping:
-            centred = self._centred_bits + adaptive.bit_noise * float(noise_E[0])
+            steps = round(adaptive.bit_noise * float(noise_E[0]) * _BIT_STEPS)
+            centred = self._centred_bits + steps / _BIT_STEPS
             self._next_clip_norm = moved_clip_norm(
                 self._clip_norm, adaptive, 0.5 + centred / expected
             )
@@ -149,12 +160,8 @@ def moved_clip_norm(clip_norm: float, adaptive: AdaptiveClipping, share: float) 
 
     Andrew et al. 2021, algorithm 1: ``C * exp(-learning_rate * (share - target_quantile))``.
     """
-    return clip_norm * math.exp(-adaptive.learning_rate * (share - adaptive.target_quantile))
-
-
-def _noised_mean(sums: Doubles, noise_E: Doubles, expected: float) -> Floats:
-    """(sums + noise) / expected, in the shape of ``sums``."""
-    return divided(sums + noise_E.reshape(sums.shape), expected)
+    factor = math.exp(-adaptive.learning_rate * (share - adaptive.target_quantile))
+    return min(max(clip_norm * factor, SMALLEST_CLIP_NORM), LARGEST_CLIP_NORM)
 
 
 def _normals(size: int, seed: int | None, round_: int) -> NDArray[np.float64]:

@@ -37,6 +37,7 @@ class TrimmedMean:
     def _mean(self, values_UB: Doubles) -> Doubles:
         updates = len(values_UB)
         cut = math.floor(self.share * updates + 1e-9)  # 0.29 * 100 is 28.999999999999996
+        cut = min(cut, (updates - 1) // 2)  # a share just below 0.5 leaves one value
         values_UB.sort(axis=0)
         return np.asarray(values_UB[cut : updates - cut].mean(axis=0))
 

@@ -79,9 +79,12 @@ def test_one_site_that_diverges_leaves_its_stack_alone(
     huge = {name: np.full_like(array, 3e38) for name, array in tasks[1].parameters.items()}
     tasks[1] = replace(tasks[1], parameters=huge)
     answers = make().train(tasks)
-    refusal = answers[1]
-    assert isinstance(refusal, Refusal)
-    assert refusal.reason is RefusalReason.TRAINING
+    if privacy.guarantee is None:
+        refusal = answers[1]
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason is RefusalReason.TRAINING
+    else:  # whether a gradient is finite depends on private data: what is not counts as zero
+        assert isinstance(answers[1], LocalUpdate)
     for place in (0, 2):
         answer = answers[place]
         assert isinstance(answer, LocalUpdate)

@@ -31,9 +31,9 @@ json_values = st.recursive(
 privacy_plans = st.builds(
     WindowPrivacyPlan,
     clip_norm=above_zero,
-    noise_multiplier=above_zero,
+    noise_multiplier=st.floats(1e-6, 1e4),
     sampling_rate=st.floats(1e-6, 1),
-    steps=st.integers(1, 10**6),
+    steps=st.integers(1, 10**5),
     delta=st.floats(1e-12, 0.5),
     epsilon_limit=above_zero,
     accountant=st.sampled_from(["rdp", "prv"]),
@@ -94,7 +94,7 @@ evaluated_plans = st.builds(
     replace,
     unevaluated_plans,
     privacy=privacy_plans,
-    evaluation=st.builds(EvaluationPlan, above_zero, above_zero, above_zero),
+    evaluation=st.builds(EvaluationPlan, st.floats(1e-6, 1e4), st.floats(1e-3, 1e3), above_zero),
     compression=st.none() | st.builds(Compression, st.floats(0.001, 1)),
 )
 plans = unevaluated_plans | evaluated_plans

@@ -12,6 +12,7 @@ from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction
+from fl_common.privacy.grid import LEEWAY
 from fl_common.privacy.noise import RepeatDetector
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
@@ -39,11 +40,17 @@ def instruction(
     return Instruction(samples.plan(privacy, seed=seed), round_, parameters(), clip_norm)
 
 
+LONGEST = 1 - LEEWAY
+"""What a clip norm of 1 leaves of a longer update."""
+
+
 def update(length: float, round_: int = 1, site: str = "anna") -> LocalUpdate:
     return LocalUpdate(site, "run", round_, parameters(length), 1.0)
 
 
-@pytest.mark.parametrize(("length", "left"), [(0.0, 0.0), (0.7, 0.7), (1.0, 1.0), (50.0, 1.0)])
+@pytest.mark.parametrize(
+    ("length", "left"), [(0.0, 0.0), (0.7, 0.7), (1.0, LONGEST), (50.0, LONGEST)]
+)
 def test_with_the_servers_noise_the_clipped_update_leaves(length: float, left: float) -> None:
     released = release_update(update(length), instruction(SITE_PRIVACY))
     assert isinstance(released, LocalUpdate)
