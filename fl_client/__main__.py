@@ -1,6 +1,6 @@
 """``python -m fl_client``, or ``fl-client``: the commands of a site's box.
 
-fl-client run name=kitchen broker.host=mqtt.local      the box: from sensors to predictions
+fl-client run name=kitchen broker.host=mqtt.local      run the box: from sensors to predictions
 fl-client status                                       how it is
 fl-client model outputs/2026-01-31/model.onnx          the model that it serves
 fl-client replay recording.csv                         a recording through the same path

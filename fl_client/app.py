@@ -24,15 +24,15 @@ _logger = logging.getLogger(__name__)
 
 
 class SiteFailure(JoinTheDotsError):
-    """A site could not answer; Flower sends this error's text to the server."""
+    """A site could not reply; Flower sends this error's text to the server."""
 
 
 class SiteApp(ClientApp):
     """A ClientApp over the sites of this process.
 
-    ``site_of`` finds the site of a node's configuration; ``participation`` is called with the first
-    message that asks for more than a name, in the process that answers it, and gives the same
-    object each time.
+    ``site_of`` finds the site for a node's configuration. ``participation`` is called from the
+    first message that asks for more than a name, in the process that replies to it; it returns the
+    same object each time.
     """
 
     def __init__(
@@ -54,19 +54,19 @@ class SiteApp(ClientApp):
         """Replies to training messages, in order, as one cohort.
 
         Raises:
-            SiteFailure: whatever was raised, by its kind alone.
+            SiteFailure: any exception, by the name of its class only.
         """
         return self.train_admitted([message for message, _ in asked], self.admit(asked))
 
     def admit(self, asked: Messages) -> list[AdmittedTask]:
-        """Check and debit all that is asked, before any of it trains. Raises as ``answer``."""
+        """Check and debit all messages before any of them trains. Raises as ``answer``."""
         with _by_its_kind_alone():
             return self._participation().admit([self._work(*one) for one in asked])
 
     def train_admitted(
         self, messages: Sequence[Message], admitted: Sequence[AdmittedTask]
     ) -> list[Message]:
-        """Replies to ``messages``, which were admitted so, as one cohort. Raises as ``answer``."""
+        """Train ``messages``, which were ``admitted``, as one cohort. Raises as ``answer``."""
         with _by_its_kind_alone():
             answers = self._participation().train(admitted)
         return [
@@ -101,7 +101,7 @@ class SiteApp(ClientApp):
 
 @contextmanager
 def _by_its_kind_alone() -> Iterator[None]:
-    """Keep an exception's text, which may quote data, on the site: Flower would send it."""
+    """Keep an exception's text, which may quote data, on the site; Flower would send it."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""From configuration to a site's objects: trainer, ledger, participation."""
+"""Build a site's objects from the configuration: trainer, ledger, participation."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -20,9 +20,9 @@ def build_participation(
     owner: str,
     clock: Callable[[], float],
 ) -> Participation:
-    """Participation with the trainer that the node names, on ``owner``'s ledger.
+    """Participation with the configured trainer, on ``owner``'s ledger.
 
-    ``counter`` is the path of the ledger's counter; None: beside the ledger.
+    ``counter`` is the path of the ledger's counter; None puts it beside the ledger.
     """
     return Participation(Ledger(ledger, clock, owner, counter), build(trainer))
 
@@ -30,11 +30,12 @@ def build_participation(
 def build_box_app(
     box: Box, trainer: Mapping[str, Any], counter: Path | None, clock: Callable[[], float]
 ) -> SiteApp:
-    """The Flower app of a box: its own windows, and its ledger, in the process that trains.
+    """The Flower app of a box, on its own windows and ledger; for the training process.
 
-    ``trainer`` is the node that names the trainer; noise and batches come from the operating
-    system, as the box refuses a plan with a seed. ``counter`` is the ledger's, None: beside it.
-    The process that answers the first training message yields the processor to the sensing one.
+    ``trainer`` is the trainer's configuration. Noise and batches come from the operating system's
+    generator, as the box refuses a plan with a seed. ``counter`` is the path of the ledger's
+    counter; None puts it beside the ledger. The first training message lowers the process's
+    priority.
     """
 
     @cache

@@ -1,6 +1,6 @@
-"""The shipped ``conf/node.yaml``, a file over it and overrides, as values.
+"""Read a box's configuration: the shipped ``conf/node.yaml``, a file over it, and overrides.
 
-Apart from ``build.py``, so that the link of a federation reads them without what a node needs.
+It is separate from ``build.py`` so that the federation link imports nothing else of a node.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ _PLAIN_PARTS = ("spool", "engine", "events", "federation", "http", "serving", "c
 
 
 def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
-    """The resolved configuration; ``file`` stands over the shipped one, ``overrides`` over both.
+    """The resolved configuration: ``file`` overrides the shipped one, ``overrides`` override both.
 
     Raises:
-        InvalidConfiguration: a key that there is not, a value that is missing, or no YAML.
+        InvalidConfiguration: an unknown key, a missing value, or a file that is not YAML.
     """
     use_plugins()
     try:
@@ -62,7 +62,7 @@ def _composed(file: Path, overrides: Sequence[str]) -> DictConfig:
 
 
 def _check_keys(values: Mapping[Any, Any], known: Any) -> None:
-    """Refuse a key at the top, or in a part without a constructor, that the shipped file lacks."""
+    """Refuse unknown keys at the top level and in sections without a constructor."""
     for place, given, allowed in (
         ("", values, known),
         *((f"{name}.", values.get(name), known[name]) for name in _PLAIN_PARTS),
@@ -74,5 +74,5 @@ def _check_keys(values: Mapping[Any, Any], known: Any) -> None:
             raise InvalidConfiguration(
                 f"configuration key {name}",
                 "is not known" if wrong else "is missing",
-                f"The keys there are {', '.join(sorted(allowed))}",
+                f"The known keys are {', '.join(sorted(allowed))}",
             )

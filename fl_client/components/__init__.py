@@ -1,7 +1,8 @@
-"""A site's side of the component repository: what is offered is taken, tried, kept or given back.
+"""A site's side of the component repository: install what is offered, try it, keep or undo it.
 
-``follower`` asks the repository for all that is ``followed``, a model and functions; ``switch``
-changes from one version to the next and back through any power cut, in the ``places`` where they
-run; ``health`` judges the new version; ``shadow`` and ``function_shadow`` run candidates that act
-on nothing; ``poll`` does it again and again; ``running`` says what runs, from the files.
+``follower`` checks the repository for each ``subscription`` (a model, or a function). ``rollout``
+moves from one version to the next, and back, safely through power cuts; ``targets`` are where the
+versions run. ``health`` judges a new version. ``shadow`` and ``function_shadow`` run candidates
+whose results are not used. ``poll`` repeats the check; ``inventory`` reads what runs from the
+files.
 """

@@ -1,4 +1,4 @@
-"""From ``components`` of a node's configuration to what follows the repository."""
+"""Build what follows the repository from the ``components`` section of a node's configuration."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,21 +41,21 @@ class ComponentUpdates:
     functions: Sequence[tuple[Subscription, FunctionTarget]]
 
     def start(self) -> None:
-        """Go on with what is on disk, and begin to ask. Before the engine reads its slot."""
+        """Resume from disk and start polling. Call it before the engine reads its slot."""
         self.follower.resume()
         self.poller.start()
 
     def see(self, starts_N: Sequence[int], values_N: Floats, prediction: Prediction) -> None:
-        """Hear what production answered to live windows."""
-        self.model.switch.observe(prediction.digest, HealthCounts.of(prediction))
+        """Observe what production predicted for live windows."""
+        self.model.rollout.observe(prediction.digest, HealthCounts.of(prediction))
         if self.shadow is not None:
             self.shadow.see(starts_N, values_N, prediction)
-        for followed, place in self.functions:
-            if (seen := place.seen()) is not None:
-                followed.switch.observe(*seen)
+        for subscription, target in self.functions:
+            if (seen := target.seen()) is not None:
+                subscription.rollout.observe(*seen)
 
     def close(self) -> None:
-        """Stop asking, and note what was counted."""
+        """Stop polling, and save the counts."""
         self.poller.close(_END_S)
         for part in self.follower.parts:
             if part.shadow is not None:
@@ -64,24 +64,24 @@ class ComponentUpdates:
 
 @dataclass(frozen=True)
 class NodeContext:
-    """What of a node its updates work with."""
+    """The parts of a node that its component updates need."""
 
     site: str
     home: Path
     task: Task
     slot: ModelSlot
     engine: Mapping[str, Any]
-    """Values of the configuration for an engine."""
+    """The engine's section of the configuration."""
     functions: Functions
     held_out_day: HeldOutDay
 
 
 def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates | None:
-    """Follow ``node["source"]`` with ``box``; None where there is no source.
+    """Follow the repository ``node["source"]``; None where no source is set.
 
     Raises:
         InvalidConfiguration: no root.json to trust, an unknown stage, a function's name that is
-            taken, or a value out of range.
+            taken, or a value outside its range.
     """
     health = Health(**node["health"])
     limits = Limits(**node["limits"])
@@ -94,7 +94,7 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
     shadow = _shadow(box, health) if is_testing else None
     model = follow_model(box, node["model"] or box.task.name, reader, health, shadow)
     functions = list(_functions(node, box, reader, health, is_testing))
-    follower = Follower(reader, [model, *(followed for followed, _ in functions)])
+    follower = Follower(reader, [model, *(subscription for subscription, _ in functions)])
     poller = Poller(follower.poll, generator=random.Random(), **node["poll"])
     return ComponentUpdates(follower, poller, model, shadow, functions)
 
@@ -102,10 +102,10 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
 def follow_model(
     box: NodeContext, name: str, reader: Reader, health: Health, shadow: Shadow | None
 ) -> Subscription:
-    """The model ``name`` in the box's slot."""
-    place = SlotTarget(box.slot, reader.held)
-    switch = Rollout(f"model {name}", place, folder_of(box.home, Kind.MODEL, name), health)
-    return Subscription(box.site, Kind.MODEL, name, _model_of, place, switch, shadow)
+    """Subscribe to the model ``name``, which runs in the box's slot."""
+    target = SlotTarget(box.slot, reader.held)
+    rollout = Rollout(f"model {name}", target, folder_of(box.home, Kind.MODEL, name), health)
+    return Subscription(box.site, Kind.MODEL, name, _model_of, target, rollout, shadow)
 
 
 def follow_function(
@@ -117,13 +117,14 @@ def follow_function(
     *,
     is_testing: bool,
 ) -> tuple[Subscription, FunctionTarget]:
-    """The function ``name`` among those of the box."""
+    """Subscribe to the function ``name``, which runs among the box's functions."""
     folder, labels = folder_of(box.home, Kind.FUNCTION, name), box.task.labels
     make = partial(function_in, allowed=allowed, labels=labels)
     shadow = FunctionShadow(make, folder) if is_testing else None
-    place = FunctionTarget(name, box.functions, reader.held, make, shadow)
-    switch = Rollout(f"function {name}", place, folder, health)
-    return Subscription(box.site, Kind.FUNCTION, name, _function_of, place, switch, shadow), place
+    target = FunctionTarget(name, box.functions, reader.held, make, shadow)
+    rollout = Rollout(f"function {name}", target, folder, health)
+    part = Subscription(box.site, Kind.FUNCTION, name, _function_of, target, rollout, shadow)
+    return part, target
 
 
 def _functions(

@@ -1,4 +1,4 @@
-"""What a candidate did beside production, in numbers."""
+"""Counts of how a candidate did beside production."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,18 +10,18 @@ from fl_client.components.record import read_or
 from fl_common.files import write_whole
 
 FOLDER = "components"
-"""What a site remembers of the repository and fetched from it, in its folder."""
+"""The sub-folder of a site's folder that holds component records and fetched components."""
 COUNTS = "shadow.json"
-"""The file with a site's counts of one component, in its folder."""
+"""The file with a site's shadow counts of one component."""
 
 HeldOutDay = Callable[[int], str | None]
-"""The UTC day of a window that starts at this time (ns since 1970) and is held out from training;
-None for one that is not."""
+"""The UTC day of a held-out window that starts at this time (ns since 1970); None where the window
+is not held out from training."""
 
 
 @dataclass(frozen=True)
 class ShadowObservation:
-    """One window: the candidate agreed with production, or failed (had no answer).
+    """One window: whether the candidate agreed with production, or failed (made no prediction).
 
     ``late``: the call took too long; true for one window of each such call.
     """
@@ -35,9 +35,9 @@ class ShadowObservation:
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over windows, each at most 1 a window: what ``ShadowCounts`` says.
+    """Sums over windows, to which each window adds at most 1; they become ``ShadowCounts``.
 
-    This is all that may leave a site, and only with noise, unless a plan makes counts public.
+    Only these may leave a site, and only with noise unless the plan makes counts public.
     """
 
     windows: int = 0
@@ -59,9 +59,9 @@ class Sums:
 class ShadowSummary:
     """What the candidate (a component's digest) did on the live windows.
 
-    All of them were answered by one file in production, ``production`` (its sha256). ``held_out``
-    are sums over those held out from training, by UTC day. ``skipped`` windows came faster than the
-    candidate answers.
+    One file, ``production`` (its sha256), was in production for all of them. ``held_out`` are the
+    sums over held-out windows, by UTC day. ``skipped`` counts windows that the candidate was too
+    slow to predict.
     """
 
     candidate: str | None = None
@@ -76,7 +76,7 @@ class ShadowSummary:
     production: str | None = None
 
     def beside(self, production: str) -> "ShadowSummary":
-        """These counts, if they are of this file in production; else none yet."""
+        """These counts if they are for this production file, else empty ones."""
         if self.production == production:
             return self
         if self.production is None:
@@ -84,7 +84,7 @@ class ShadowSummary:
         return ShadowSummary(self.candidate, production=production)
 
     def plus(self, seen: ShadowObservation, day: str | None) -> "ShadowSummary":
-        """With one more window; ``day`` is given for one that is held out."""
+        """With one more window; ``day`` is set for a held-out window."""
         held_out = dict(self.held_out)
         if day is not None:
             held_out[day] = held_out.get(day, Sums()).plus(seen)
@@ -102,11 +102,11 @@ class ShadowSummary:
         )
 
     def with_skipped(self, windows: int) -> "ShadowSummary":
-        """With windows that the candidate was not asked about."""
+        """With windows that the candidate did not get."""
         return replace(self, skipped=self.skipped + windows)
 
     def shown(self) -> dict[str, Any]:
-        """For the people of this site, as JSON values; it leaves by no other way."""
+        """As JSON values for the site's own operators; these never leave the site."""
         of = self.windows or 1
         return {
             "candidate": self.candidate and self.candidate[:16],
@@ -122,12 +122,12 @@ class ShadowSummary:
 
 
 def write_counts(path: Path, counts: ShadowSummary) -> None:
-    """Keep the counts, durably."""
+    """Write the counts, durably."""
     write_whole(path, json.dumps(asdict(counts)).encode())
 
 
 def read_counts(path: Path) -> ShadowSummary:
-    """The counts at ``path``; none where none are."""
+    """The counts at ``path``; None where there are none."""
     counts: ShadowSummary = read_or(path, _counts, ShadowSummary())
     return counts
 

@@ -1,6 +1,6 @@
-"""A site's follower of the repository: what production offers is taken, verified and tried.
+"""A site's follower of the repository: it fetches, verifies and tries what production offers.
 
-Nothing here stops inference: whatever goes wrong is told (log, ``status``), and what runs goes on.
+Nothing here stops inference. Errors are reported (log, ``status``), and the running version stays.
 """
 
 import logging
@@ -23,7 +23,7 @@ _METADATA = "the repository"
 class Follower:
     """Follows the components ``parts`` of ``reader``'s repository; the first is the model.
 
-    ``resume`` comes first, before an engine reads the model's slot.
+    Call ``resume`` first, before an engine reads the model's slot.
     """
 
     def __init__(self, reader: Reader, parts: Sequence[Subscription]) -> None:
@@ -34,15 +34,15 @@ class Follower:
         self._polling = threading.Lock()
 
     def resume(self) -> None:
-        """Go on after a restart with what is on disk; needs no repository."""
+        """Resume from disk after a restart; needs no connection to the repository."""
         for part in self.parts:
-            self._try(_title(part), part.switch.resume)
+            self._try(_title(part), part.rollout.resume)
 
     def poll(self) -> bool:
-        """Ask the repository once, and take over what it offers; False where that failed.
+        """Check the repository once and install what it offers; False if anything failed.
 
-        Never raises for what a repository, a network or a disk does. One component that can't be
-        taken keeps no other from it.
+        Never raises for a fault of the repository, the network or the disk. A component that can't
+        be installed does not hold up the others.
         """
         with self._polling:
             done = self._try(_METADATA, self._reader.refresh)
@@ -56,21 +56,21 @@ class Follower:
 
     @property
     def trouble(self) -> str | None:
-        """Why the last poll failed; None where it did not."""
+        """Why the last poll failed; None if it did not."""
         return " ".join(self._troubles.values()) or None
 
     @property
     def polls(self) -> Mapping[str, int]:
-        """How many polls were done, and failed, since the start."""
+        """How many polls were done, and how many failed, since the start."""
         return dict(self._polls)
 
     @property
     def refusals(self) -> Mapping[str, int]:
-        """How often something failed, by its reason in a word (``reason_of``)."""
+        """The number of failures by reason, a single word (``reason_of``)."""
         return dict(self._refusals)
 
     def status(self) -> dict[str, Any]:
-        """For people, as JSON values: the model's, and the functions' by name."""
+        """The status of the model, and of the functions by name, as JSON values."""
         model, *functions = self.parts
         return {
             **model.status(),
@@ -84,11 +84,11 @@ class Follower:
         except (ComponentError, BadInput, OSError) as error:
             self._refusals[reason_of(error)] += 1
             if self._troubles.get(what) != str(error):
-                _log.error("updates of %s stop, what runs goes on: %s", what, error)
+                _log.error("%s can't be updated, the running version stays: %s", what, error)
             self._troubles[what] = str(error)
             return False
         if self._troubles.pop(what, None) is not None:
-            _log.info("updates of %s go on", what)
+            _log.info("%s can be updated again", what)
         return True
 
 

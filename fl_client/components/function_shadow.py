@@ -1,8 +1,9 @@
-"""A candidate of a function beside production: called with the same predictions, acts on nothing.
+"""A candidate function beside production: it gets the same predictions, and its events are dropped.
 
-It runs where production's function runs, which must not block either. What it finds is compared
-and dropped; what is counted is for the people of the site, and leaves by no way: a function
-remembers windows, so one of them can move more than its own count, and no noise is made for that.
+It runs in the same thread as production's function, and like it must not block. Its events are
+compared with production's and dropped. The counts are for the site's own operators and never leave
+the site: a function remembers earlier windows, so one window can change more than one count, and
+no noise here would cover that.
 """
 
 import logging
@@ -27,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class FunctionShadow:
-    """``make`` gives the function of a component's folder; ``folder`` keeps what was counted."""
+    """``make`` builds the function in a component's folder; ``folder`` holds the counts."""
 
     def __init__(self, make: Callable[[Path], Function], folder: Path) -> None:
         self._make, self._path = make, folder / COUNTS
@@ -38,7 +39,7 @@ class FunctionShadow:
         self.candidate: Version | None = None
 
     def set_candidate(self, candidate: tuple[Version, Path] | None) -> None:
-        """Call this version's function from now on, or none; and have the counts on disk."""
+        """Call this version's function from now on (None: no function), and save the counts."""
         with self._changing:
             version, folder = candidate or (None, None)
             if version != self.candidate:
@@ -52,7 +53,7 @@ class FunctionShadow:
     def see(
         self, predicted: Predicted, found: Sequence[FunctionEvent] | None, seconds: float
     ) -> None:
-        """Let the candidate answer what production has: ``found``, None where it raised."""
+        """Give the candidate a prediction; ``found`` are production's events, None if it raised."""
         with self._changing:
             if self.candidate is None:
                 return
@@ -65,12 +66,12 @@ class FunctionShadow:
             self._counts = self._counts.plus(seen, None)
 
     def status(self) -> dict[str, Any]:
-        """What was counted, for the people of this site."""
+        """The counts, for the site's own operators."""
         with self._changing:
             return {**self._counts.shown(), "trouble": self._trouble}
 
     def close(self) -> None:
-        """Have the counts on disk."""
+        """Save the counts."""
         write_counts(self._path, self._counts)
 
     def _made(self, folder: Path | None) -> tuple[Function | None, str | None]:

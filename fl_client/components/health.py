@@ -8,7 +8,7 @@ from fl_common.configuration import above, inside, require_fields, whole
 
 @dataclass(frozen=True)
 class HealthCounts:
-    """What a version did: windows it was given, those without a finite answer, seconds."""
+    """What a version did: windows it was given, those without a finite prediction, seconds."""
 
     windows: int = 0
     failed: int = 0
@@ -22,14 +22,14 @@ class HealthCounts:
         return HealthCounts(len(is_answered_N), failed, prediction.seconds)
 
     def __add__(self, more: "HealthCounts") -> "HealthCounts":
-        """What was done in both."""
+        """The sum of both."""
         return HealthCounts(
             self.windows + more.windows, self.failed + more.failed, self.seconds + more.seconds
         )
 
     @property
     def failure_share(self) -> float:
-        """Share of windows without an answer; 0 where there was no window."""
+        """Share of windows without a prediction; 0 where there was no window."""
         return self.failed / self.windows if self.windows else 0.0
 
     @property
@@ -42,9 +42,9 @@ class HealthCounts:
 class Health:
     """The health window of a new version: its first ``windows`` live windows.
 
-    It is rolled back when its share of failed windows is above that of the version before by more
-    than ``more_failures``, when a window takes more than ``times_slower`` its time, or when the
-    process has ended ``ends`` times before the health window was over.
+    The version is rolled back when its share of failed windows exceeds the previous version's by
+    more than ``more_failures``, when a window takes more than ``times_slower`` times as long, or
+    when the process has ended ``ends`` times before the health window was over.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -66,7 +66,7 @@ class Health:
         )
 
     def fault(self, before: HealthCounts, now: HealthCounts) -> str | None:
-        """Why the version that did ``now`` is to be rolled back; None where it is not, yet."""
+        """Why the version with the counts ``now`` must be rolled back; None if not (yet)."""
         allowed = before.failure_share + self.more_failures
         if now.failed > allowed * self.windows:  # whatever the rest of the windows bring
             return (
@@ -84,5 +84,5 @@ class Health:
         return None
 
     def is_over(self, now: HealthCounts) -> bool:
-        """Whether the version has seen as many windows as it must."""
+        """Whether the version has seen all windows of its health window."""
         return now.windows >= self.windows

@@ -1,4 +1,4 @@
-"""What a site runs of the repository, read from its files by another of its processes.
+"""Which components a site runs, read from its files by another of its processes.
 
 components/record.json, shadow.json                       the model's
 components/functions/<name>/record.json, shadow.json      a function's
@@ -17,15 +17,15 @@ _FUNCTIONS = "functions"
 
 
 def folder_of(home: Path, kind: Kind, name: str) -> Path:
-    """Where the site in ``home`` keeps what it remembers of a component; it has one model."""
+    """The folder with the site's record of a component; a site has one model."""
     folder = home / FOLDER
     return folder if kind is Kind.MODEL else folder / _FUNCTIONS / name
 
 
 def shadow_counts(home: Path, candidate: str | None) -> ShadowSummary:
-    """What was counted of the model ``candidate`` (a digest); empty where nothing was.
+    """The shadow counts of the model ``candidate`` (a digest); empty where there are none.
 
-    What was counted of a function stays on the site.
+    Those of a function never leave the site.
     """
     counts = read_counts(home / FOLDER / COUNTS)
     return counts if counts.candidate == candidate else ShadowSummary()

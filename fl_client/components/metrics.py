@@ -1,4 +1,4 @@
-"""What following the repository shows of itself, as Prometheus metrics, read at each scrape."""
+"""Prometheus metrics of the component follower, read at each scrape."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -16,40 +16,40 @@ _OUTCOMES = ("windows", "agreed", "failed", "late", "skipped")
 
 
 class ComponentMetrics(Collector):
-    """Polls, refusals, versions and results of ``follower``; nothing where there is none."""
+    """Polls, refusals, versions and results of ``follower``; no metrics without one."""
 
     def __init__(self, follower: Follower | None) -> None:
         self._follower = follower
 
     def collect(self) -> Iterable[Metric]:
-        """One family for each."""
+        """One metric family for each."""
         if self._follower is None:
             return
         polls, refusals = self._follower.polls, self._follower.refusals
         yield _counter("component_polls", "Polls of the repository", "result",
                        {result: polls.get(result, 0) for result in ("done", "failed")})  # fmt: skip
-        yield _counter("component_refusals", "Updates that were not taken", "reason",
+        yield _counter("component_refusals", "Updates that were refused", "reason",
                        {reason: refusals.get(reason, 0) for reason in REASONS})  # fmt: skip
         yield from self._of_parts(self._follower.parts)
 
     def _of_parts(self, parts: Iterable[Subscription]) -> Iterator[Metric]:
         updates = CounterMetricFamily(
             f"{_PREFIX}_component_updates",
-            "Versions that began on trial, stood it, came back, or were rolled back",
+            "Versions taken on trial, kept, returned to, or rolled back",
             labels=["kind", "name", "result"],
         )
         info = GaugeMetricFamily(
             f"{_PREFIX}_component_info",
-            "What runs of each stage",
+            "Component versions that run, by stage",
             labels=["kind", "name", "stage", "version", "component"],
         )
         shadow = GaugeMetricFamily(
             f"{_PREFIX}_shadow_windows",
-            "Windows that the candidate of testing saw beside production, by outcome",
+            "Windows seen by the shadow candidate, by outcome",
             labels=["kind", "name", "outcome"],
         )
         for part in parts:
-            who, happened = [part.kind.value, part.name], part.switch.happened
+            who, happened = [part.kind.value, part.name], part.rollout.happened
             for result in _RESULTS:
                 updates.add_metric([*who, result], happened.get(result, 0))
             for stage, version in part.versions():

@@ -1,4 +1,4 @@
-"""Asks again and again, in a thread of its own: a slow network does not delay sensing."""
+"""Polls in a thread of its own, so that a slow network does not delay sensing."""
 
 import logging
 import random
@@ -14,7 +14,8 @@ class Poller:
     """Calls ``poll`` at once and then every ``every_s`` seconds, until ``close``.
 
     Each wait is drawn between (1 - ``jitter``) and (1 + ``jitter``) times that, so that the sites
-    of a fleet don't ask at one instant. ``wait`` sleeps so many seconds, or until the event is set.
+    of a fleet don't poll at the same instant. ``wait`` sleeps for the given seconds, or until the
+    event is set.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -36,11 +37,11 @@ class Poller:
         self._thread = threading.Thread(target=self._run, name="components", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start polling."""
         self._thread.start()
 
     def close(self, timeout_s: float) -> None:
-        """Stop, and wait up to ``timeout_s`` for a poll that runs; it may be left unfinished."""
+        """Stop, and wait up to ``timeout_s`` for a running poll, which may be left unfinished."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
@@ -50,6 +51,6 @@ class Poller:
             try:
                 self._poll()
             except Exception:
-                _log.exception("a poll of the component repository failed and is tried again")
+                _log.exception("a poll of the component repository failed and will be repeated")
             share = self._generator.uniform(-self._jitter, self._jitter)
             self._wait(self._ending, self._every_s * (1 + share))

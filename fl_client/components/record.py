@@ -1,4 +1,4 @@
-"""What a site remembers of a model's versions, in one file that is replaced whole."""
+"""A site's record of a component's versions, in one file that is replaced as a whole."""
 
 import json
 import logging
@@ -19,8 +19,8 @@ _FAILED_KEPT = 20
 class Version:
     """A component that a site has.
 
-    ``component`` is its digest and ``event`` that of the signed event that offered it; ``file`` is
-    the sha256 of its model file, by which the slot and the engine know it.
+    ``component`` is its digest, and ``event`` the digest of the signed event that offered it.
+    ``file`` is the sha256 of its model file, which identifies it to the slot and the engine.
     """
 
     component: str
@@ -33,8 +33,8 @@ class Version:
 class Trial:
     """A version in its health window.
 
-    ``before`` is what the version before it did, and ``ends`` how often the process has ended
-    since: each resumption begins the health window anew.
+    ``before`` are the counts of the previous version. ``ends`` is how often the process has ended
+    since; each restart begins the health window again.
     """
 
     version: Version
@@ -64,13 +64,13 @@ class VersionRecord:
         return self.trial.version if self.trial else next(iter(self.good), None)
 
     def is_good(self, version: Version) -> bool:
-        """Whether the component, or its very model file, stood its health window here."""
+        """Whether the component, or the same model file, passed its health window here."""
         return any(
             version.component == good.component or version.file == good.file for good in self.good
         )
 
     def has_failed(self, component: str, event: str) -> bool:
-        """Whether this offer of the component was rolled back here; a new event offers it anew."""
+        """Whether this offer of the component was rolled back here; a new event is a new offer."""
         return any(
             (f.version.component, f.version.event) == (component, event) for f in self.failed
         )
@@ -87,24 +87,24 @@ class VersionRecord:
 
 
 def write_record(path: Path, record: VersionRecord) -> None:
-    """Keep the record, durably."""
+    """Write the record, durably."""
     write_whole(path, json.dumps(asdict(record)).encode())
 
 
 def read_record(path: Path) -> VersionRecord:
-    """The record at ``path``; an empty one where none is, or where it can't be read."""
+    """The record at ``path``; an empty one where it is missing or can't be read."""
     record: VersionRecord = read_or(path, _record, VersionRecord())
     return record
 
 
 def read_or(path: Path, parse: Callable[[Any], Any], otherwise: Any) -> Any:
-    """What ``parse`` makes of the JSON at ``path``; a damaged file is told of and not used."""
+    """What ``parse`` makes of the JSON at ``path``; a damaged file is logged and not used."""
     try:
         return parse(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return otherwise
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        _log.error("%s can't be read and is begun anew: %s", path, error)
+        _log.error("%s can't be read and is replaced by an empty one: %s", path, error)
         return otherwise
 
 

@@ -1,8 +1,8 @@
-"""From one version of a component to the next, and back by itself, through a power cut at any step.
+"""Move from one version of a component to the next, and back automatically; safe at a power cut.
 
-Each step is written to the record before it is done, and ``resume`` does again what the record
-says; each can be done twice. So a restart finds the version before, or the new one in its health
-window, never half of a change.
+Each step is recorded before it is done, and ``resume`` repeats the recorded step; every step is
+idempotent. So a restart finds the old version, or the new one in its health window, never
+something in between.
 """
 
 import logging
@@ -25,34 +25,33 @@ class DeploymentTarget(Protocol):
     """Where a version runs: a model's slot, or a function's name among the functions."""
 
     def put(self, version: Version) -> None:
-        """Let ``version``, whose content was fetched, run from now on; nothing where it does.
+        """Run ``version``, whose content was fetched, from now on; no effect if it runs already.
 
         Raises:
-            InvalidData: it can't be; what runs goes on.
+            InvalidData: it can't run; the running version stays.
         """
 
     def runs(self, version: Version) -> bool:
-        """Whether ``version`` was put, and nothing else since."""
+        """Whether ``version`` was the last one put."""
 
     def failure(self, version: Version) -> str | None:
-        """Why ``version`` can't run; None where that is not known."""
+        """Why ``version`` can't run; None if no reason is known."""
 
     def mark_bad(self, version: Version, reason: str) -> None:
-        """``version`` is not to run any more."""
+        """Never run ``version`` again."""
 
     def has_one(self) -> bool:
-        """Whether any version runs, or did so before."""
+        """Whether any version runs, or has run."""
 
 
 class Rollout:
-    """The versions of the component ``what`` (for the log) in ``place``.
+    """The versions of the component ``what`` (for the log) in ``target``.
 
-    What is remembered is in ``folder``. Methods may be called from any thread. ``resume`` comes
-    first.
+    The record is kept in ``folder``. Methods may be called from any thread. Call ``resume`` first.
     """
 
-    def __init__(self, what: str, place: DeploymentTarget, folder: Path, health: Health) -> None:
-        self._what, self._place, self._path, self._health = what, place, folder / RECORD, health
+    def __init__(self, what: str, target: DeploymentTarget, folder: Path, health: Health) -> None:
+        self._what, self._target, self._path, self._health = what, target, folder / RECORD, health
         self._record = read_record(self._path)
         self._now = HealthCounts()
         self._file: str | None = None
@@ -62,16 +61,16 @@ class Rollout:
 
     @property
     def record(self) -> VersionRecord:
-        """What is remembered, as of now."""
+        """The current record."""
         return self._record
 
     @property
     def happened(self) -> Mapping[str, int]:
-        """How often a version was taken, kept, returned to or rolled back, since the start."""
+        """How often a version was taken, kept, returned to or rolled back since the start."""
         return dict(self._happened)
 
     def resume(self) -> None:
-        """Go on after a restart: a version on trial begins its health window anew."""
+        """Resume after a restart: a version on trial begins its health window again."""
         with self._changing:
             trial = self._record.trial
             if trial is not None:
@@ -84,9 +83,9 @@ class Rollout:
             self._put()
 
     def take(self, version: Version) -> None:
-        """Run ``version`` from now on, on trial; one that was good here before, without.
+        """Run ``version``, whose content was fetched, from now on.
 
-        Its content has been fetched.
+        It runs on trial unless it was good here before.
         """
         with self._changing:
             record = self._record
@@ -100,7 +99,7 @@ class Rollout:
             self._put()
 
     def observe(self, file: str, seen: HealthCounts) -> None:
-        """Add what the version of this ``file`` did, and end the health window when it is time."""
+        """Add counts of the version with this ``file``; end its health window when it is over."""
         with self._changing:
             if file != self._file:
                 self._file, self._now = file, HealthCounts()
@@ -111,22 +110,22 @@ class Rollout:
                 self._complain(error)
 
     def heal(self) -> None:
-        """Judge the version on trial by what its place says, and set the place right.
+        """Judge the version on trial, and make the target run the wanted version.
 
         Raises:
-            InvalidConfiguration, OSError: the disk can't be written; what runs goes on.
+            InvalidConfiguration, OSError: the disk can't be written; the running version stays.
         """
         with self._changing:
             self._judge()
             self._put()
 
     def _judge(self) -> None:
-        """Keep the version on trial, or roll it back, where that is known by now."""
+        """Keep the version on trial, or roll it back, once that can be decided."""
         trial = self._record.trial
         if trial is None:
             return
         version = trial.version
-        if (failure := self._place.failure(version)) is not None:
+        if (failure := self._target.failure(version)) is not None:
             self._roll_back(version, failure)
         elif self._file == version.file:
             fault = self._health.fault(trial.before, self._now)
@@ -134,16 +133,16 @@ class Rollout:
                 self._roll_back(version, fault)
             elif self._health.is_over(self._now):
                 self._write(self._record.with_good(version))
-                self._tell("kept", version, "stood its health window and is kept")
+                self._tell("kept", version, "passed its health window and is kept")
 
     def _complain(self, error: Exception) -> None:
-        """Once for each kind of trouble: this is tried again with the next windows."""
+        """Log each error once; the step is tried again with the next windows."""
         if str(error) != self._trouble:
             self._trouble = str(error)
-            _log.error("the end of a health window can't be noted and is tried again: %s", error)
+            _log.error("a health window's result can't be written, it is tried again: %s", error)
 
     def _roll_back(self, version: Version, reason: str) -> None:
-        self._place.mark_bad(version, reason)
+        self._target.mark_bad(version, reason)
         self._write(self._record.with_failed(version, reason))
         self._happened["rolled_back"] += 1
         back = self._record.wanted
@@ -157,15 +156,15 @@ class Rollout:
         self._put()
 
     def _put(self) -> None:
-        """Let the wanted version run; nothing where its place has found it bad."""
+        """Run the wanted version; no effect if its target has marked it bad."""
         wanted = self._record.wanted
         if wanted is None:
             return
         try:
-            self._place.put(wanted)
+            self._target.put(wanted)
         except InvalidData as error:
             _log.error(
-                "%s %s can't be activated, what runs goes on: %s", self._what, wanted.name, error
+                "%s %s can't be activated, what runs stays: %s", self._what, wanted.name, error
             )
 
     def _tell(self, happened: str, version: Version, words: str) -> None:

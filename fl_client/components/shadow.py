@@ -1,11 +1,11 @@
-"""A candidate that runs beside production on the live windows, and acts on nothing.
+"""A candidate model beside production: it gets the live windows, and its predictions are not used.
 
-It has a thread of its own, so that it delays no prediction; what it can't keep up with is left out
-and counted. What was counted stays on the site (``ShadowSummary``). Only what was
-counted of held-out windows may leave, by the release gateway (``fl_client/site/shadow.py``).
+It runs in a thread of its own, so that it delays no prediction; windows that it is too slow for are
+skipped and counted. The counts stay on the site (``ShadowSummary``). Only those of held-out windows
+may leave, through the release gateway (``fl_client/site/shadow.py``).
 
-What is counted of a window depends on no other window: the candidate has no reserve that would take
-its place, and a call that took too long counts once. So the noise for one window's part covers it.
+The counts of one window depend on no other window: the candidate has no fallback model that would
+take its place, and a call that took too long counts once. So noise for one window covers them.
 """
 
 import logging
@@ -39,10 +39,10 @@ _MOST_WAITING = 4
 
 
 class Shadow:
-    """Runs a candidate on windows of ``task``; ``folder`` keeps what was counted.
+    """Runs a candidate on windows of ``task``; ``folder`` holds the counts.
 
-    ``threads`` and ``largest_batch`` are those of an engine. A call for which the candidate takes
-    more than ``times_slower`` production's time is late.
+    ``threads`` and ``largest_batch`` are as for an engine. A call is late when the candidate takes
+    more than ``times_slower`` times as long as production.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Shadow:
         self.candidate: Version | None = None
 
     def set_candidate(self, candidate: tuple[Version, Path] | None) -> None:
-        """Run the file of this version's folder from now on, or none; and have the counts on disk.
+        """Run the model in this version's folder from now on (None: no model); save the counts.
 
         Raises:
             OSError: the counts can't be written.
@@ -83,7 +83,7 @@ class Shadow:
         write_counts(self._path, counts)
 
     def see(self, starts_N: Sequence[int], values_N: Floats, production: Prediction) -> None:
-        """Let the candidate answer windows that production has answered; returns at once."""
+        """Give the candidate windows that production has predicted; returns at once."""
         if self.candidate is None:
             return
         if not self._waiting.acquire(blocking=False):
@@ -93,21 +93,21 @@ class Shadow:
         self._worker.submit(self._compare, list(starts_N), values_N, production)
 
     def status(self) -> dict[str, Any]:
-        """What was counted, for the people of this site."""
+        """The counts, for the site's own operators."""
         with self._changing:
             return {**self._counts.shown(), "trouble": self._trouble}
 
     def wait(self) -> None:
-        """Wait until what was begun is counted."""
+        """Wait until the windows given so far are counted."""
         self._worker.submit(lambda: None).result()
 
     def close(self) -> None:
-        """Wait for what was begun, and have the counts on disk."""
+        """Wait until the windows given so far are counted, and save the counts."""
         self._worker.shutdown()
         write_counts(self._path, self._counts)
 
     def _loaded(self, folder: Path | None) -> tuple[OnnxModel | None, str | None]:
-        """The model of a component's folder, or why it can't run."""
+        """The model in a component's folder; None where it can't run."""
         path = model_file(folder) if folder else None
         if path is None:
             return None, None
@@ -132,7 +132,7 @@ class Shadow:
             self._waiting.release()
 
     def _seen(self, values_N: Floats, production: Prediction) -> list[ShadowObservation]:
-        """What the candidate did with each window that production has answered."""
+        """What the candidate did with each window that production has predicted."""
         count, began = len(values_N), time.perf_counter()
         answers_NK = self._answers(values_N)
         seconds = time.perf_counter() - began
@@ -152,7 +152,7 @@ class Shadow:
         ]
 
     def _answers(self, values_N: Floats) -> Floats:
-        """Probabilities (N, K); NaN where the candidate has no answer."""
+        """Probabilities (N, K); NaN where the candidate made no prediction."""
         with self._changing:
             model, candidate = self._model, self.candidate
         if model is None or candidate is None:
@@ -161,6 +161,6 @@ class Shadow:
 
 
 def _labels(probabilities_NK: Floats) -> Any:
-    """The index of each row's label; -1 where there is no answer."""
+    """The index of each row's label; -1 where there is no prediction."""
     answered_N = np.isfinite(probabilities_NK).all(axis=1)
     return np.where(answered_N, np.nan_to_num(probabilities_NK, nan=-1.0).argmax(axis=1), -1)

@@ -1,6 +1,6 @@
-"""One component that a site follows: taken from production when it is offered, tried, kept.
+"""One component that a site follows: installed when production offers it, tried, and kept.
 
-On a testing site what testing offers runs beside it in a shadow.
+On a testing site, the candidate that testing offers runs beside it in a shadow.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,22 +17,22 @@ from fl_common.components.reader import Offer, Reader
 _SHOWN = 16
 
 FileOf = Callable[[Component], str]
-"""The sha256 of the file of a component that runs; UpdateRefused where it has none, or several."""
+"""The sha256 of a component's one file that runs; UpdateRefused if it has none, or several."""
 
 
 class Candidates(Protocol):
-    """Runs a candidate beside production, and counts; a model's shadow or a function's."""
+    """Runs a candidate beside production and counts; the shadow of a model or of a function."""
 
     candidate: Version | None
 
     def set_candidate(self, candidate: tuple[Version, Path] | None) -> None:
-        """Run this version of this folder from now on, or none; and have the counts on disk."""
+        """Run this version, in this folder, from now on (None: no version); save the counts."""
 
     def status(self) -> dict[str, Any]:
-        """What was counted, for the people of this site."""
+        """The counts, for the site's own operators."""
 
     def close(self) -> None:
-        """Have the counts on disk."""
+        """Save the counts."""
 
 
 @dataclass
@@ -43,38 +43,38 @@ class Subscription:
     kind: Kind
     name: str
     file_of: FileOf
-    place: DeploymentTarget
-    switch: Rollout
+    target: DeploymentTarget
+    rollout: Rollout
     shadow: Candidates | None
     _waits_for: str | None = field(init=False, default=None)
 
     def follow(self, reader: Reader) -> None:
-        """Take what the refreshed ``reader`` offers.
+        """Install what the refreshed ``reader`` offers.
 
         Raises:
-            ComponentError, BadInput, OSError: what runs goes on.
+            ComponentError, BadInput, OSError: it can't be installed; the running version stays.
         """
-        self.switch.heal()
+        self.rollout.heal()
         offer = reader.offer(self.kind, self.name, Stage.PRODUCTION)
         if offer is not None and self._should_take(offer):
-            self.switch.take(self._fetched(reader, offer))
+            self.rollout.take(self._fetched(reader, offer))
         elif offer is not None and self._is_missing(offer):
             reader.fetch(offer.component)
-            self.switch.heal()
+            self.rollout.heal()
         if self.shadow is not None:
             self.shadow.set_candidate(self._candidate(reader))
 
     def kept(self) -> set[str]:
-        """Digests of the components that must stay on the disk."""
-        record = self.switch.record
+        """Digests of the components that must stay on disk."""
+        record = self.rollout.record
         versions = [*record.good, *([record.trial.version] if record.trial else [])]
         if self.shadow is not None and self.shadow.candidate is not None:
             versions.append(self.shadow.candidate)
         return {version.component for version in versions}
 
     def status(self) -> dict[str, Any]:
-        """For people, as JSON values."""
-        record = self.switch.record
+        """Good, trial, failed and shadowed versions, as JSON values."""
+        record = self.rollout.record
         return {
             "good": [_shown(version) for version in record.good],
             "trial": _shown(record.trial.version) if record.trial else None,
@@ -89,14 +89,14 @@ class Subscription:
         return {**self.shadow.status(), "running": self.shadow.candidate is not None}
 
     def versions(self) -> Iterator[tuple[Stage, Version]]:
-        """What runs of each stage."""
-        if (wanted := self.switch.record.wanted) is not None:
+        """The versions that run, each with its stage."""
+        if (wanted := self.rollout.record.wanted) is not None:
             yield Stage.PRODUCTION, wanted
         if self.shadow is not None and self.shadow.candidate is not None:
             yield Stage.TESTING, self.shadow.candidate
 
     def _should_take(self, offer: Offer) -> bool:
-        record, digest = self.switch.record, offer.component.digest
+        record, digest = self.rollout.record, offer.component.digest
         wanted = record.wanted
         self._waits_for = None
         if wanted is not None and wanted.component == digest:
@@ -105,21 +105,21 @@ class Subscription:
             return False
         percent = offer.canary_percent
         is_first = percent is None or is_canary(self.site, digest, percent)
-        if not is_first and self.place.has_one():
+        if not is_first and self.target.has_one():
             self._waits_for = str(offer.component)
             return False
         return True
 
     def _is_missing(self, offer: Offer) -> bool:
-        """Whether it should run, and can't: what was fetched is gone, or was altered."""
-        wanted = self.switch.record.wanted
+        """Whether it should run but can't, because its content on disk is gone or was altered."""
+        wanted = self.rollout.record.wanted
         is_wanted = wanted is not None and wanted.component == offer.component.digest
-        return is_wanted and wanted is not None and not self.place.runs(wanted)
+        return is_wanted and wanted is not None and not self.target.runs(wanted)
 
     def _candidate(self, reader: Reader) -> tuple[Version, Path] | None:
-        """What testing offers, where production has something else."""
+        """What testing offers; None where production runs the same component."""
         offer = reader.offer(self.kind, self.name, Stage.TESTING)
-        wanted = self.switch.record.wanted
+        wanted = self.rollout.record.wanted
         if offer is None or (wanted and wanted.component == offer.component.digest):
             return None
         return self._fetched(reader, offer), reader.fetch(offer.component)

@@ -13,7 +13,7 @@ from fl_common.errors import InvalidData
 from fl_common.functions import FUNCTION_FILE, Function, FunctionEvent, FunctionSpec, Predicted
 
 FolderOf = Callable[[str], Path | None]
-"""The folder of a fetched component by its digest; None where it is not there, or not whole."""
+"""The folder of a fetched component by its digest; None if it is missing or incomplete."""
 
 
 def model_file(folder: Path) -> Path | None:
@@ -22,7 +22,7 @@ def model_file(folder: Path) -> Path | None:
 
 
 class SlotTarget:
-    """A model's slot, out of which an engine runs what is current."""
+    """A model's slot, from which an engine runs the current file."""
 
     def __init__(self, slot: ModelSlot, folder_of: FolderOf) -> None:
         self._slot, self._folder_of = slot, folder_of
@@ -37,7 +37,7 @@ class SlotTarget:
         self._slot.activate(version.file)
 
     def runs(self, version: Version) -> bool:
-        """Whether the slot asks for it."""
+        """Whether it is the slot's current file."""
         return self._slot.current() == version.file
 
     def failure(self, version: Version) -> str | None:
@@ -45,19 +45,19 @@ class SlotTarget:
         return self._slot.failure(version.file)
 
     def mark_bad(self, version: Version, reason: str) -> None:
-        """Note it in the slot; the engine goes back to the last good file by itself."""
+        """Mark it bad in the slot; the engine returns to the last good file."""
         self._slot.mark_bad(version.file, reason)
 
     def has_one(self) -> bool:
-        """Whether a file ran, also one that no repository brought."""
+        """Whether any file has run, including one that came from no repository."""
         return self._slot.last_good() is not None
 
 
 class FunctionTarget:
     """The name ``name`` among the ``functions`` of a box.
 
-    ``make`` gives the function of a component's folder (``function_in``). With a ``shadow`` the
-    candidate of testing sees what production has seen.
+    ``make`` builds the function in a component's folder (``function_in``). With a ``shadow``, a
+    candidate from testing gets the same predictions as production.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class FunctionTarget:
         self._running: tuple[str, _Counting] | None = None
 
     def put(self, version: Version) -> None:
-        """Make the function and run it; one that can't be made is bad from then on."""
+        """Build the function and run it; one that can't be built is marked bad."""
         if self.runs(version):
             return
         folder = self._folder_of(version.component)
@@ -99,14 +99,14 @@ class FunctionTarget:
         return self._running is not None and self._running[0] == version.file
 
     def failure(self, version: Version) -> str | None:
-        """Why it could not be made, or that it was left out."""
+        """Why it could not be built, or that it was disabled."""
         if (reason := self._bad.get(version.file)) is not None:
             return reason
         left_out = self.runs(version) and self._name in self._functions.disabled
         return "it raised too often" if left_out else None
 
     def mark_bad(self, version: Version, reason: str) -> None:
-        """Take it out where it runs."""
+        """Remove it if it runs."""
         self._bad[version.file] = reason
         if self.runs(version):
             self._running = None
@@ -117,19 +117,19 @@ class FunctionTarget:
         return self._running is not None
 
     def seen(self) -> tuple[str, HealthCounts] | None:
-        """The file that runs, and what it did since the last time; None where nothing new."""
+        """The file that runs and its counts since the last call; None if there is nothing new."""
         if self._running is None:
             return None
         file, counting = self._running
-        tally = counting.drain()
-        return (file, tally) if tally.windows else None
+        counts = counting.drain()
+        return (file, counts) if counts.windows else None
 
 
 def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...]) -> Function:
-    """The function of a component's folder.
+    """Build the function in a component's folder.
 
     Raises:
-        InvalidData: its class is not allowed or can't be made, or it is for other labels.
+        InvalidData: its class is not allowed or can't be built, or it is for other labels.
     """
     try:
         content = (folder / FUNCTION_FILE).read_bytes()
@@ -148,7 +148,7 @@ def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...])
 
 
 class _Counting:
-    """A function that is counted: windows, those at which it raised, and seconds."""
+    """Wraps a function and counts windows, windows on which it raised, and seconds."""
 
     def __init__(self, function: Function, shadow: FunctionShadow | None) -> None:
         self._function, self._shadow = function, shadow
@@ -167,7 +167,7 @@ class _Counting:
                 self._shadow.see(predicted, found, seconds)
 
     def drain(self) -> HealthCounts:
-        """What was done since the last call."""
+        """The counts since the last call."""
         done, before = self._done, self._drained
         self._drained = done
         return HealthCounts(done.windows - before.windows, done.failed - before.failed, 0.0)

@@ -2,6 +2,6 @@
 
     server ══Fleet API, TLS══ link (no torch) ──socket pair── trainer (torch, imported once)
 
-The link is a SuperNode that takes no code from the wire: it never asks for an app bundle, and hands
-every message to the ClientApp that is installed on the box.
+The link is a SuperNode that accepts no code from the server: it never requests an app bundle, and
+passes every message to the ClientApp that is installed on the box.
 """

@@ -1,4 +1,4 @@
-"""From configuration to a site's link and its app."""
+"""Build a site's link and its app from the configuration."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def build_link(
 ) -> Link:
     """The link that ``node`` (a ``federation`` section) describes; ``make`` sets up its trainer.
 
-    Its figures are kept in the site's folder ``home``.
+    Its traffic counts are kept in the site's folder ``home``.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
@@ -26,5 +26,5 @@ def build_link(
     address = Address(
         str(node["server"]), Path(node["ca_file"]), Path(node["key_file"]), node["heartbeat_s"]
     )
-    pace: PollingIntervals = build(node["pace"])
-    return Link(address, ResidentTrainer(make), pace, stop, TrafficRecord(home / TRAINING))
+    intervals: PollingIntervals = build(node["pace"])
+    return Link(address, ResidentTrainer(make), intervals, stop, TrafficRecord(home / TRAINING))

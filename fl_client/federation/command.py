@@ -1,4 +1,4 @@
-"""``fl-client join``: the site's part in the federation that its configuration names."""
+"""``fl-client join``: take part in the federation that the configuration names."""
 
 import argparse
 import logging
@@ -42,13 +42,13 @@ def add_command(commands: Any) -> None:
 
 
 def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Config:
-    """``config`` with ``join`` as the process beside sensing, where it names a federation.
+    """``config``, with ``join`` as the process beside sensing if it names a federation.
 
     Raises:
-        InvalidConfiguration: a wrong demand of plans, or what training needs is not installed.
+        InvalidConfiguration: an invalid privacy policy, or a package for training is missing.
     """
     training = config["training"]
-    _build_demands(config)
+    _build_policy(config)
     if config["federation"]["server"] is None or training["command"] is not None:
         return config
     check_installed(f"federation.server={config['federation']['server']}", "train", TRAIN)
@@ -65,21 +65,21 @@ def _join(options: argparse.Namespace) -> None:
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     config = read_config(options.config, options.overrides)
     _check(config["federation"])
-    _build_demands(config)
+    _build_policy(config)
     _log(config["log_level"])
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    # Importing flwr takes a second and some megabytes: not before the configuration is right.
+    # Importing flwr takes a second and some megabytes: check the configuration first.
     from fl_client.federation.build import build_link
 
     home = Path(config["home"])
-    build_link(config["federation"], partial(_answering, config), stop, home).run()
+    build_link(config["federation"], partial(_responder, config), stop, home).run()
 
 
-def _answering(config: Config) -> Any:
-    """In the trainer's process: the box's app, on its own windows and ledger."""
+def _responder(config: Config) -> Any:
+    """The box's app on its own windows and ledger; called in the trainer's process."""
     from fl_client.build import build_box_app
     from fl_client.federation.reply_cache import ReplyCache
     from fl_client.federation.responder import Responder
@@ -94,7 +94,7 @@ def _answering(config: Config) -> Any:
         build(config["task"]),
         build(config["windows"]),
         build(config["held_out"]),
-        _build_demands(config),
+        _build_policy(config),
         config["components"]["tell_versions"],
     )
     counter = federation["ledger_counter"]
@@ -102,8 +102,8 @@ def _answering(config: Config) -> Any:
     return Responder(app, ReplyCache(home / "answers", federation["runs_kept"]), {})
 
 
-def _build_demands(config: Config) -> Any:
-    """What the site demands of plans; a wrong value ends the program here, before anything runs."""
+def _build_policy(config: Config) -> Any:
+    """The site's privacy policy; an invalid one ends the program before anything runs."""
     from fl_common.build import build
 
     return build(config["privacy"])

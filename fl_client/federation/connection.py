@@ -1,8 +1,8 @@
-"""One session with a SuperLink's Fleet API: activated with the site's key, kept by heartbeats.
+"""One session with a SuperLink's Fleet API: opened with the site's key, kept alive by heartbeats.
 
-Flower's own SuperNode starts a process for every message, runs the code that the server sends and
-polls every three seconds. This speaks the same protocol with the same client classes of flwr, and
-does none of these. A contract test holds the names that it leans on.
+Flower's own SuperNode starts a process for every message, runs code that the server sends, and
+polls every three seconds. This speaks the same protocol, with the same client classes of flwr, and
+does none of these. A contract test checks the names of flwr that it relies on.
 """
 
 import logging
@@ -59,22 +59,22 @@ _T = TypeVar("_T")
 
 
 class AdmissionRefused(JoinTheDotsError):
-    """The server does not let this site in."""
+    """The server does not admit this site."""
 
 
 class Unreachable(JoinTheDotsError):
-    """No connection to the server, or none that may be trusted."""
+    """No connection to the server, or none that can be trusted."""
 
 
 class RunOver(JoinTheDotsError):
-    """The run of a message has ended: nobody waits for its answer."""
+    """The run of a message has ended: its reply is no longer wanted."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the server is, ``host:port``, and the files that prove either side to the other.
+    """The server's ``host:port``, and the files by which each side authenticates the other.
 
-    ``heartbeat_s``: twice this after its last sign of life a site counts as gone (Flower takes 10
+    ``heartbeat_s``: a site counts as gone twice this time after its last heartbeat (Flower takes 10
     and more).
     """
 
@@ -90,7 +90,7 @@ class Address:
         """The site's private key.
 
         Raises:
-            InvalidConfiguration: no such file, or no elliptic-curve key in it.
+            InvalidConfiguration: the file is missing or holds no elliptic-curve key.
         """
         try:
             key = load_pem_private_key(self.key_file.read_bytes(), None)
@@ -122,7 +122,7 @@ def _unusable(name: str, path: Path, why: str) -> InvalidConfiguration:
 
 @dataclass
 class Upload:
-    """The answer ``reply``, which took ``seconds``, and what the server has yet to get of it."""
+    """A ``reply`` that took ``seconds`` to make, and its parts that the server still lacks."""
 
     reply: Message
     seconds: float
@@ -134,8 +134,8 @@ class Connection:
     """A session of this node; used as a context manager, which ends it.
 
     Raises (on entry, and in each method):
-        Refused: the key is unknown or revoked, or the last session is not over yet.
-        Unreachable: no connection that may be trusted; try again later.
+        AdmissionRefused: the key is unknown or revoked, or the last session has not expired.
+        Unreachable: no connection that can be trusted; try again later.
         RunOver: the message's run has ended.
     """
 
@@ -148,7 +148,7 @@ class Connection:
     def __enter__(self) -> Self:
         key = public_key_to_bytes(self._address.key().public_key())
         request = ActivateNodeRequest(public_key=key, heartbeat_interval=self._address.heartbeat_s)
-        self._node = Node(node_id=_asked(lambda: self._client.ActivateNode(request)).node_id)
+        self._node = Node(node_id=_call(lambda: self._client.ActivateNode(request)).node_id)
         threading.Thread(target=self._beat, daemon=True).start()
         return self
 
@@ -161,37 +161,37 @@ class Connection:
         self._over.set()
         try:
             request = DeactivateNodeRequest(node_id=self._node.node_id)
-            _asked(lambda: self._client.DeactivateNode(request))
+            _call(lambda: self._client.DeactivateNode(request))
         except JoinTheDotsError as problem:
-            _logger.info("the session could not be ended in form: %s", problem)
+            _logger.info("the session could not be closed at the server: %s", problem)
         self._client.close()
 
     @property
     def node(self) -> int:
-        """Flower's number of this node: the same for one key, as long as it is registered."""
+        """Flower's number for this node; it stays the same while the node's key is registered."""
         return int(self._node.node_id)
 
     def pull(self) -> Message | None:
-        """The next message with its content; None where there is none."""
-        got = _asked(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)))
+        """The next message with its content; None if there is none."""
+        got = _call(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)))
         if not got.messages_list:
             return None
         run = message_from_proto(got.messages_list[0]).metadata.run_id
         tree = got.message_object_trees[0]
         pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run)
         wanted = [part.object_id for part in iterate_object_tree(tree)]
-        contents = _asked(lambda: pull_objects(wanted, pull))
+        contents = _call(lambda: pull_objects(wanted, pull))
         confirm = ConfirmMessageReceivedRequest(
             node=self._node, run_id=run, message_object_id=tree.object_id
         )
-        _asked(lambda: self._client.ConfirmMessageReceived(confirm))
+        _call(lambda: self._client.ConfirmMessageReceived(confirm))
         message = inflate_object_from_contents(tree.object_id, contents)
         assert isinstance(message, Message)
         message.metadata.__dict__["_message_id"] = tree.object_id
         return message
 
     def push(self, upload: "Upload") -> None:
-        """Send an answer; called again where that failed, this goes on with what is missing."""
+        """Send a reply; if that fails, call this again to send the parts that are missing."""
         reply = upload.reply
         reply.metadata.__dict__["_message_id"] = reply.object_id
         with no_object_id_recompute():
@@ -204,13 +204,13 @@ class Connection:
             while upload.missing:
                 part = upload.missing[-1]
                 try:
-                    _asked(partial(push, part, parts[part].deflate()))
+                    _call(partial(push, part, parts[part].deflate()))
                 except ObjectPushError as error:
-                    _logger.info("the server has it already, or does not want it: %s", error)
+                    _logger.info("the server has this part already, or does not want it: %s", error)
                 upload.missing.pop()
 
     def _offer(self, upload: "Upload") -> None:
-        """Tell of the answer; the server says which parts of it are wanted."""
+        """Announce the reply; the server returns which parts it wants."""
         reply = upload.reply
         request = PushMessagesRequest(
             node=self._node,
@@ -218,48 +218,48 @@ class Connection:
             message_object_trees=[get_object_tree(reply)],
             clientapp_runtime_list=[upload.seconds],
         )
-        response = _asked(lambda: self._client.PushMessages(request))
+        response = _call(lambda: self._client.PushMessages(request))
         upload.session = response.session_id
         upload.missing = list(response.objects_to_push)
 
     def _beat(self) -> None:
-        """Signs of life until the session ends; one that is lost is made up for soon."""
+        """Send heartbeats until the session ends; repeat a lost one soon."""
         interval = self._address.heartbeat_s
         request = SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=interval)
         wait_s = 0.0
         while not self._over.wait(wait_s):
             try:
-                _asked(lambda: self._client.SendNodeHeartbeat(request))
+                _call(lambda: self._client.SendNodeHeartbeat(request))
                 wait_s = interval / 2
             except JoinTheDotsError as error:
                 _logger.debug("a heartbeat was lost: %s", error)
                 wait_s = interval / 10
 
 
-def _asked(call: Callable[[], _T]) -> _T:
-    """What ``call`` gives, every failure in words of our own."""
+def _call(call: Callable[[], _T]) -> _T:
+    """The result of ``call``; every failure becomes an error of this module."""
     try:
         return call()
     except httpx.HTTPStatusError as error:
-        raise _answer(error.response) from error
+        raise _error_of(error.response) from error
     except (httpx.HTTPError, ObjectPullError) as error:
-        raise Unreachable(_trouble(error)) from error
+        raise Unreachable(_reason(error)) from error
 
 
-def _answer(response: httpx.Response) -> JoinTheDotsError:
+def _error_of(response: httpx.Response) -> JoinTheDotsError:
     status, known = response.status_code, FlowerError.from_json(response.text)
     words = f"{known.message} (code {known.code})" if known else response.reason_phrase
     if status == httpx.codes.FORBIDDEN:
         return RunOver(words)
     if status in (429, 502, 503, 504):
-        return Unreachable(f"the server answers {status}: {words}")
+        return Unreachable(f"the server replied {status}: {words}")
     return AdmissionRefused(
-        f"the server answers {status}: {words}. The key is unknown there or was revoked, this box's"
+        f"the server replied {status}: {words}. The key is unknown there or was revoked, this box's"
         " clock is wrong by minutes, or its last session has not run out yet"
     )
 
 
-def _trouble(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     text = str(error) or type(error).__name__
     if "certificate" in text.lower():
         return f"the server's certificate is not to be trusted: {text}"

@@ -1,4 +1,4 @@
-"""The site's link to its server: joins, asks for messages, has them answered, comes back."""
+"""The site's link to its server: join, poll for messages, send replies, reconnect."""
 
 import logging
 import threading
@@ -28,9 +28,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class PollingIntervals:
-    """Seconds between two looks for a message, between two tries to connect, and until rest.
+    """Seconds between polls, between attempts to connect, and until the idle trainer ends.
 
-    Each pause doubles from ``*_first_s`` to ``*_most_s`` as long as nothing happens. The trainer
+    Each pause grows from ``*_first_s`` to ``*_most_s`` while nothing happens. The trainer process
     ends after ``rest_s`` without a message.
 
     Raises:
@@ -65,18 +65,18 @@ class Link:
 
     address: Address
     trainer: ResidentTrainer
-    pace: PollingIntervals
+    intervals: PollingIntervals
     stop: threading.Event
-    figures: TrafficRecord
+    traffic: TrafficRecord
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> None:
-        """Join again and again, later each time it fails, until the stop.
+        """Stay joined until the stop: rejoin after each failure, with a growing pause.
 
         Raises:
-            InvalidConfiguration: a key or a certificate that can't be read.
+            InvalidConfiguration: a key or a certificate can't be read.
         """
-        wait_s = self.pace.retry_first_s
+        wait_s = self.intervals.retry_first_s
         try:
             while not self.stop.is_set():
                 began = self.clock()
@@ -88,51 +88,51 @@ class Link:
                     _logger.error("refused by %s: %s", self.address.server, error)
                 except Unreachable as error:
                     _logger.warning("%s can't be reached: %s", self.address.server, error)
-                lasted = self.clock() - began > self.pace.retry_most_s
-                wait_s = self.pace.retry_first_s if lasted else wait_s
+                lasted = self.clock() - began > self.intervals.retry_most_s
+                wait_s = self.intervals.retry_first_s if lasted else wait_s
                 self.stop.wait(wait_s)
-                wait_s = min(2 * wait_s, self.pace.retry_most_s)
+                wait_s = min(2 * wait_s, self.intervals.retry_most_s)
         finally:
             self.trainer.rest()
 
     def _serve(self, connection: Connection) -> None:
-        """Messages one after another, until the stop."""
-        pause, busy = self.pace.poll_first_s, self.clock()
+        """Handle one message after another, until the stop."""
+        pause, busy = self.intervals.poll_first_s, self.clock()
         while not self.stop.is_set():
             message = self._patiently(connection.pull)
             if message is not None:
                 self._answer(connection, message)
-                pause, busy = self.pace.poll_first_s, self.clock()
+                pause, busy = self.intervals.poll_first_s, self.clock()
                 continue
-            if self.clock() - busy > self.pace.rest_s:
+            if self.clock() - busy > self.intervals.rest_s:
                 self.trainer.rest()
                 busy = self.clock()
             self.stop.wait(pause)
-            pause = min(1.5 * pause, self.pace.poll_most_s)
+            pause = min(1.5 * pause, self.intervals.poll_most_s)
 
     def _answer(self, connection: Connection, message: Message) -> None:
         began, numbers = self.clock(), message.metadata
         run = wire_log.read_run(message.content) or f"{numbers.run_id} of Flower's"
-        told = f"run {run}, round {numbers.group_id or '-'}"
-        _logger.info("%s: asked to %s", told, numbers.message_type)
+        title = f"run {run}, round {numbers.group_id or '-'}"
+        _logger.info("%s: asked to %s", title, numbers.message_type)
         reply = self.trainer.answer(message)
         seconds = self.clock() - began
         upload = Upload(reply, seconds)
         self._patiently(lambda: connection.push(upload))
-        _logger.info("%s: answered after %.2f s", told, seconds)
-        self.figures.add(message, reply, seconds)
+        _logger.info("%s: answered after %.2f s", title, seconds)
+        self.traffic.add(message, reply, seconds)
 
     def _patiently(self, call: Callable[[], _T]) -> _T | None:
-        """Call until it works; None where the run of the message is over, or at the stop."""
-        wait_s = self.pace.retry_first_s
+        """Call until it succeeds; None once the message's run is over, or at the stop."""
+        wait_s = self.intervals.retry_first_s
         while not self.stop.is_set():
             try:
                 return call()
             except RunOver as over:
-                _logger.info("nobody waits for the message any more: %s", over)
+                _logger.info("the reply is no longer wanted: %s", over)
                 return None
             except Unreachable as error:
                 _logger.warning("%s; trying again in %g s", error, wait_s)
                 self.stop.wait(wait_s)
-                wait_s = min(2 * wait_s, self.pace.retry_most_s)
+                wait_s = min(2 * wait_s, self.intervals.retry_most_s)
         return None

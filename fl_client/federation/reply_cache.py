@@ -1,8 +1,8 @@
-"""The answers that have left: a repeated question gets the same one, without training or charge.
+"""Replies that have been sent: a repeated request gets the same reply, without training or charge.
 
-A server that resumes asks its last round again. The update of that round is noised already and was
-charged; sending it once more tells nothing new, while training again would be a second release.
-Only the newest answer of each kind is kept for each of a few runs, so the store stays small.
+A server that resumes repeats the requests of its last round. The update of that round is already
+noised and charged. To send it again reveals nothing new; to train again would be a second release.
+Only the newest reply of each kind is kept for each of a few runs, so the cache stays small.
 """
 
 import contextlib
@@ -24,10 +24,9 @@ _DIGEST_BYTES = 32
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """What a server asked: the ``kind`` of message, the run and round, and its whole content.
+    """Identifies a request: the ``kind`` of message, the run, the round, and the content.
 
-    ``digest`` is that of the content: a round that is asked with other parameters is a new
-    question.
+    ``digest`` is the content's: the same round with other parameters is another request.
     """
 
     kind: str
@@ -36,46 +35,46 @@ class IdempotencyKey:
     digest: str
 
     @property
-    def key(self) -> bytes:
-        """What an answer is found by."""
+    def sha256(self) -> bytes:
+        """The hash under which a reply is stored."""
         text = f"{self.kind}/{self.run}/{self.round}/{self.digest}"
         return hashlib.sha256(text.encode()).digest()
 
 
 class ReplyCache:
-    """Answers in the files of ``folder``, of the ``runs`` that answered last.
+    """Replies in files in ``folder``, for the newest ``runs`` runs.
 
-    A file is the question's digest, the answer, and the sha256 of both: one that is cut or altered
-    counts as none.
+    A file holds the key's hash, the reply, and the sha256 of both. A truncated or altered file
+    counts as missing.
     """
 
     def __init__(self, folder: Path, runs: int) -> None:
         self._folder, self._runs = folder, runs
         folder.mkdir(parents=True, exist_ok=True)
 
-    def find(self, question: IdempotencyKey) -> RecordDict | None:
-        """The answer that was given to ``question``; None where it is not kept."""
+    def find(self, key: IdempotencyKey) -> RecordDict | None:
+        """The reply that was sent for ``key``; None if it is not in the cache."""
         with contextlib.suppress(FileNotFoundError):
-            data = self._path(question).read_bytes()
+            data = self._path(key).read_bytes()
             body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
             if hashlib.sha256(body).digest() != digest:
-                _logger.warning("%s is damaged and counts as no answer", self._path(question))
-            elif body[:_DIGEST_BYTES] == question.key:
+                _logger.warning("%s is damaged and is ignored", self._path(key))
+            elif body[:_DIGEST_BYTES] == key.sha256:
                 return recorddict_from_proto(Wire.FromString(body[_DIGEST_BYTES:]))
         return None
 
-    def keep(self, question: IdempotencyKey, answer: RecordDict) -> None:
-        """Make ``answer`` the one that is kept for the question's run; durable on return."""
-        body = question.key + recorddict_to_proto(answer).SerializeToString()
-        write_whole(self._path(question), body + hashlib.sha256(body).digest(), OWNER_ONLY)
+    def keep(self, key: IdempotencyKey, answer: RecordDict) -> None:
+        """Store ``answer`` as the newest of its kind for the key's run; durable on return."""
+        body = key.sha256 + recorddict_to_proto(answer).SerializeToString()
+        write_whole(self._path(key), body + hashlib.sha256(body).digest(), OWNER_ONLY)
         self._forget()
 
-    def _path(self, question: IdempotencyKey) -> Path:
-        name = hashlib.sha256(question.run.encode()).hexdigest()[:32]
-        return self._folder / f"{name}-{question.kind}{_SUFFIX}"
+    def _path(self, key: IdempotencyKey) -> Path:
+        name = hashlib.sha256(key.run.encode()).hexdigest()[:32]
+        return self._folder / f"{name}-{key.kind}{_SUFFIX}"
 
     def _forget(self) -> None:
-        """Remove the answers of all but the newest runs."""
+        """Remove the replies of all but the newest runs."""
         paths = sorted(self._folder.glob(f"*{_SUFFIX}"), key=lambda p: p.stat().st_mtime_ns)
         newest = list(dict.fromkeys(p.name.partition("-")[0] for p in reversed(paths)))
         for path in paths:

@@ -20,18 +20,17 @@ Values = Mapping[str, bool | float | int | str]
 
 
 class Responder:
-    """Answers with ``app`` what ``kept`` has no answer for.
+    """Replies from ``cache`` where it has the reply, else by calling ``app``.
 
-    A refusal is not kept: it spends nothing that an answer to a second question would spend again,
-    and what stood in the way may be gone.
+    A refusal is not cached: it spends no privacy, and its cause may be gone at the next request.
     """
 
-    def __init__(self, app: ClientApp, kept: ReplyCache, node_config: Values) -> None:
-        self._app, self._kept, self._config = app, kept, dict(node_config)
+    def __init__(self, app: ClientApp, cache: ReplyCache, node_config: Values) -> None:
+        self._app, self._cache, self._config = app, cache, dict(node_config)
         self._reader = wire.InstructionReader()
 
     def __call__(self, message: Message) -> Message:
-        """The reply; an error reply where the app raises, as Flower's own ClientApp process."""
+        """The reply; an error reply if the app raises, as from Flower's own ClientApp process."""
         identify(message)
         try:
             return self._answer(message)
@@ -41,22 +40,22 @@ class Responder:
             return Message(Error(_APP_RAISED, str(error)[:500]), reply_to=message)
 
     def _answer(self, message: Message) -> Message:
-        question = self._question(message)
-        if question is None:
-            return self._asked(message)
-        if (kept := self._kept.find(question)) is not None:
+        key = self._key(message)
+        if key is None:
+            return self._call_app(message)
+        if (cached := self._cache.find(key)) is not None:
             _logger.info(
-                "run %s, round %d: asked again; answered as before, not trained or charged again",
-                question.run,
-                question.round,
+                "run %s, round %d: repeated request; sent the same reply, without training",
+                key.run,
+                key.round,
             )
-            return Message(kept, reply_to=message)
-        reply = self._asked(message)
+            return Message(cached, reply_to=message)
+        reply = self._call_app(message)
         if wire_log.read_reason(reply.content) is None:
-            self._kept.keep(question, reply.content)
+            self._cache.keep(key, reply.content)
         return reply
 
-    def _question(self, message: Message) -> IdempotencyKey | None:
+    def _key(self, message: Message) -> IdempotencyKey | None:
         kind = message.metadata.message_type
         if kind not in _ASKED_ONCE:
             return None
@@ -64,13 +63,13 @@ class Responder:
         digest = message.content.object_id
         return IdempotencyKey(kind, instruction.plan.run, instruction.round, digest)
 
-    def _asked(self, message: Message) -> Message:
+    def _call_app(self, message: Message) -> Message:
         numbers = message.metadata
         context = Context(numbers.run_id, numbers.dst_node_id, self._config, RecordDict(), {})
         return self._app(message, context)
 
 
 def identify(message: Message) -> None:
-    """Give this process the identity that ``Message()`` reads (a private name of flwr 1.41)."""
+    """Set the process identity that ``Message()`` reads (a private name of flwr 1.41)."""
     TaskIdentity.task_id, TaskIdentity.run_id = 1, message.metadata.run_id
     TaskIdentity.node_id = message.metadata.dst_node_id

@@ -1,6 +1,6 @@
-"""What a site's part in federations has come to, in a file that the node shows as metrics.
+"""Counts of a site's federation traffic, in a file that the node exports as metrics.
 
-The link and the node are two processes; the file is what they share. It goes on over restarts.
+The link and the node are two processes and share this file. The counts continue after a restart.
 """
 
 import json
@@ -20,10 +20,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class TrafficCounts:
-    """Since the site's folder is there: by kind of message answers and seconds, and the rest.
+    """Totals since the site's folder was made; ``answers`` and ``seconds`` by kind of message.
 
-    ``rounds`` are the updates that were sent, ``refusals`` the answers "no" by reason, ``errors``
-    the messages that had no answer. Bytes are those of the contents, without framing.
+    ``rounds`` counts updates sent, ``refusals`` the refusals by reason, ``errors`` the messages
+    that were not answered. Bytes are those of the contents, without framing.
     """
 
     answers: Counter[str] = field(default_factory=Counter)
@@ -36,14 +36,14 @@ class TrafficCounts:
 
 
 class TrafficRecord:
-    """The counts in the file at ``path``; one that can't be read or written stops nothing."""
+    """The counts in the file at ``path``; a file that can't be read or written is only logged."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.counts = read_counts(path)
 
     def add(self, message: Message, reply: Message, seconds: float) -> None:
-        """Count the answer ``reply`` to ``message``, which took ``seconds``."""
+        """Count ``message`` and its ``reply``, which took ``seconds``."""
         counts, kind = self.counts, message.metadata.message_type
         counts.answers[kind] += 1
         counts.seconds[kind] = counts.seconds.get(kind, 0.0) + seconds
@@ -63,7 +63,7 @@ class TrafficRecord:
 
 
 def read_counts(path: Path) -> TrafficCounts:
-    """What the file says; nothing where there is none, or none that can be read."""
+    """The counts in the file; all zero if it is missing or can't be read."""
     try:
         fields: dict[str, Any] = json.loads(path.read_text())
         answers, refusals = Counter(fields.pop("answers")), Counter(fields.pop("refusals"))
@@ -71,5 +71,5 @@ def read_counts(path: Path) -> TrafficCounts:
     except FileNotFoundError:
         return TrafficCounts()
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        _logger.error("%s can't be read and is begun anew: %s", path, error)
+        _logger.error("%s can't be read, counts start at zero: %s", path, error)
         return TrafficCounts()

@@ -1,8 +1,8 @@
-"""The resident trainer: one process that has imported torch and answers message after message.
+"""The resident trainer: one process that imports torch once and handles all messages.
 
-It is started with the first message that asks for more than a name, talks over a socket pair that
-nobody else can reach, ends with the link whatever ends that, and rests (ends) after a time without
-work, so that an idle box keeps the memory.
+It starts with the first message that asks for more than the site's name, and talks over a private
+socket pair. It ends when the link ends, for whatever reason, and after a time without work, so that
+an idle box has its memory back.
 """
 
 import logging
@@ -24,9 +24,10 @@ _GRACE_S = 10.0
 
 
 class ResidentTrainer:
-    """Answers messages in a process that ``make`` sets up, once in its life.
+    """Handles messages in a child process.
 
-    ``make`` is called there and must be importable by name (``functools.partial`` of a function).
+    The child calls ``make`` once for its message handler; ``make`` must be importable by name
+    (``functools.partial`` of a function).
     """
 
     def __init__(self, make: Callable[[], MessageHandler]) -> None:
@@ -35,7 +36,7 @@ class ResidentTrainer:
         self._pipe: Connection | None = None
 
     def answer(self, message: Message) -> Message:
-        """The reply; an error reply where the process died, which the next message starts anew."""
+        """The reply; an error reply if the process died. The next message starts a new one."""
         pipe = self._started()
         try:
             pipe.send(message)
@@ -48,14 +49,14 @@ class ResidentTrainer:
         return reply
 
     def rest(self) -> None:
-        """End the process, if there is one."""
+        """End the process, if one runs."""
         if self._process is not None:
             self._ended()
             _logger.info("the trainer rests until there is work")
 
     @property
     def pid(self) -> int | None:
-        """The process's, while there is one."""
+        """The process id; None while no process runs."""
         return self._process.pid if self._process else None
 
     def _started(self) -> Connection:
@@ -84,7 +85,7 @@ class ResidentTrainer:
 
 
 def _serve(pipe: Connection, make: Callable[[], MessageHandler]) -> None:
-    """The trainer's life: until the link closes the pipe, or is gone."""
+    """Handle messages until the link closes the pipe or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a keyboard's goes to the link, too
     threading.Thread(target=_end_with_parent, daemon=True).start()
     answering = make()

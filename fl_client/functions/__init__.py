@@ -1,5 +1,5 @@
-"""Functions: what a box makes of its predictions, one kind per file (``fl_common.functions``).
+"""Functions turn a box's predictions into events; one kind per file (``fl_common.functions``).
 
-A function is called with each window's prediction, in order of window time, and gives events or
-nothing. It keeps what it has to remember in itself; a restart of the node begins with a new one.
+A function is called with each window's prediction, in order of window time, and returns events.
+Its state is its own and is lost when the node restarts.
 """

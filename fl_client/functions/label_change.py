@@ -1,4 +1,4 @@
-"""An event when the label changes and the new one has stood for some windows."""
+"""An event when the label changes and the new one has lasted for some windows."""
 
 from collections.abc import Iterable
 
@@ -7,10 +7,10 @@ from fl_common.functions import FunctionEvent, Predicted
 
 
 class LabelChange:
-    """Says that another label has begun, once it was the most probable ``windows`` times in a row.
+    """Reports a new label once it has been the most probable one for ``windows`` windows in a row.
 
-    The first label that stands is a change from null. One stray window changes nothing where
-    ``windows`` is above 1.
+    The first label is a change from null. With ``windows`` above 1 a single stray window changes
+    nothing.
 
     Raises:
         InvalidConfiguration: ``windows`` below 1.

@@ -1,4 +1,4 @@
-"""Runs the functions of a box, so that one which fails stops neither the loop nor the others."""
+"""Runs the functions of a box; one that fails stops neither the loop nor the others."""
 
 import logging
 from collections import Counter
@@ -17,10 +17,10 @@ class _Running:
 
 
 class Functions:
-    """Functions by name: those of the configuration, and those that ``use`` brings.
+    """Functions by name: those of the configuration, and those added by ``use``.
 
-    One that raises is counted; with ``failures_allowed`` failures it is left out until another
-    takes its place or the node starts again. Called from one thread, changed from any.
+    Exceptions are counted. After ``failures_allowed`` of them a function is disabled until it is
+    replaced or the node restarts. Call from one thread; ``use`` may be called from any.
     """
 
     def __init__(self, functions: Mapping[str, Function], failures_allowed: int) -> None:
@@ -29,15 +29,15 @@ class Functions:
         self._failures: Counter[str] = Counter(dict.fromkeys(functions, 0))
 
     def use(self, name: str, function: Function | None) -> None:
-        """Run ``function`` under ``name`` from the next window on, in place of what ran there.
+        """Run ``function`` under ``name`` from the next window on, replacing any before it.
 
-        None: nothing.
+        None removes it.
         """
         running = {other: one for other, one in self._running.items() if other != name}
         if function is not None:
             running[name] = _Running(function)
             self._failures[name] += 0
-        self._running = running  # at once: a call that goes on has the mapping before
+        self._running = running  # atomic: a call in progress keeps the old mapping
 
     @property
     def failures(self) -> Mapping[str, int]:
@@ -46,17 +46,17 @@ class Functions:
 
     @property
     def disabled(self) -> Sequence[str]:
-        """Functions that are left out."""
+        """Names of the functions that are disabled."""
         return [n for n, running in self._running.items() if running.failures >= self._allowed]
 
     def __call__(self, predicted: Predicted) -> list[tuple[str, FunctionEvent]]:
-        """What the functions found, with the name of each."""
+        """The events of all functions, each with its function's name."""
         found: list[tuple[str, FunctionEvent]] = []
         for name, running in self._running.items():
             if running.failures >= self._allowed:
                 continue
             try:
-                found += [(name, happening) for happening in running.function(predicted)]
+                found += [(name, event) for event in running.function(predicted)]
             except Exception as error:
                 self._failed(name, running, error)
         return found

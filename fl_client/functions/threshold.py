@@ -1,4 +1,4 @@
-"""An event when a label's probability stays above a threshold, and one when that has ended."""
+"""An event when a label's probability stays above a threshold, and one when it has fallen again."""
 
 from collections.abc import Iterable
 

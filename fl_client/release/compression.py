@@ -1,8 +1,8 @@
-"""The last step before an update leaves: fewer bytes, of what could have left as it is.
+"""The last step before an update leaves: compress what may already leave.
 
-Compression is post-processing of a released update: it comes after clipping, noise and every check
-of them, and reads nothing else of the site's but the residual, which is made in the same way. The
-ledger has nothing to add for it.
+Compression is post-processing of a released update. It comes after clipping, noise and all their
+checks, and reads no private data; the residual that it adds is made of released updates, too. So it
+costs no privacy.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ from fl_common.vocabulary import Floats, LocalUpdate, Parameters, Refusal, Refus
 
 
 def compress(update: LocalUpdate, plan: RunPlan, residuals: Residuals) -> LocalUpdate | Refusal:
-    """``update``, which may leave, as ``plan`` says; a refusal where it can't be compressed."""
+    """Compress ``update``, which may leave, by ``plan``; a refusal if it can't be compressed."""
     if plan.compression is None:
         return update
     try:

@@ -1,10 +1,10 @@
-"""The one door out: every value that leaves a site passes one of these functions.
+"""The release gateway: every value that leaves a site passes one of these functions.
 
-What leaves is declared by the plan. A clipped and noised update leaves as it is; an update's weight
-is uniform unless the plan declares the number of windows public; exact counts of an evaluation
-leave only then, too (noised ones where the plan has noise for them), and so does the free text of
-a refusal, which may quote counts, names or values. Which components run is said where the site's
-own configuration allows it.
+The plan declares what leaves. A clipped and noised update leaves as it is. Only a public plan
+releases the number of windows as an update's weight (else weights are uniform), the exact counts of
+an evaluation (else noised ones, if the plan has noise for them), and the text of a refusal, which
+may quote counts, names or values. Which components run leaves if the site's own configuration
+allows it.
 """
 
 import logging
@@ -59,7 +59,7 @@ SENTENCES: Mapping[RefusalReason, str] = {
         " without it. Look at the file that the site's log names, and at the room on its disk."
     ),
 }
-"""What a refusal says where its own words may not leave: the same on every site."""
+"""The text of a refusal whose own text may not leave; the same on every site."""
 
 NOT_PUBLIC = (
     "exact counts of held-out windows are not public under this plan, which has no noise for them;"
@@ -68,12 +68,12 @@ NOT_PUBLIC = (
 
 
 def is_public(plan: RunPlan) -> bool:
-    """True where ``plan`` declares exact counts, and words that may quote data, public."""
+    """Whether ``plan`` declares exact counts, and texts that may quote data, public."""
     return plan.privacy.counts_are_public
 
 
 def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate | Refusal:
-    """The update, or a refusal when it is not what the plan declares."""
+    """The update, or a refusal if it is not what the plan declares."""
     weights = instruction.plan.privacy.weights
     if weights == "uniform" and update.weight != 1.0:
         detail = f"the update's weight is {update.weight}; the plan declares uniform weights (1.0)"
@@ -88,7 +88,7 @@ def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate
 
 
 def _protected(update: LocalUpdate, instruction: Instruction) -> LocalUpdate | Refusal:
-    """Under a site-level plan the update clipped and noised; as it is under any other."""
+    """The update, clipped and noised under a site-level plan; unchanged under any other."""
     if instruction.plan.privacy.update_mechanism is None:
         return replace(update, within_clip_norm=None)
     try:
@@ -100,9 +100,9 @@ def _protected(update: LocalUpdate, instruction: Instruction) -> LocalUpdate | R
 
 
 def release_refusal(refusal: Refusal, instruction: Instruction) -> Refusal:
-    """The refusal in its own words where the plan is public, else in its reason's sentence.
+    """The refusal with its own text if the plan is public, else with its reason's standard text.
 
-    The words are in the site's own log either way, at level INFO.
+    Its own text is in the site's log either way, at level INFO.
     """
     reason = refusal.reason
     _logger.info(
@@ -123,7 +123,7 @@ def release_evaluation(
 ) -> Evaluation | Refusal:
     """Exact counts under a public plan, noised ones under a plan with noise for them.
 
-    Under any other plan a refusal. The ledger has been charged for noised counts before.
+    A refusal under any other plan. The ledger must have been charged for noised counts.
     """
     return _release_counts(evaluation, protect_counts, site, instruction)
 
@@ -131,15 +131,15 @@ def release_evaluation(
 def release_shadow(
     counts: ShadowCounts, site: str, instruction: Instruction
 ) -> ShadowCounts | Refusal:
-    """The same for what a candidate did beside production."""
+    """As ``release_evaluation``, for the shadow counts of a candidate."""
     return _release_counts(counts, protect_shadow, site, instruction)
 
 
 def release_running(site: str, runs: Sequence[InstalledComponent] | None) -> RunningComponents:
-    """The components that run on ``site``; None, where its configuration does not let that be said.
+    """The components that run on ``site``; unknown unless its configuration discloses them.
 
-    A version that was rolled back is missing in it, and a roll-back depends on private data: so no
-    plan of the server's opens this, but the site alone.
+    A version that was rolled back is missing from them, and a rollback depends on private data. So
+    only the site can allow this, and no plan of the server.
     """
     if runs is None:
         return RunningComponents(site, told=False)

@@ -1,4 +1,4 @@
-"""The last update that each site sent, so that none is sent twice under two names."""
+"""The last update that each site sent, to detect one that would be sent again for another round."""
 
 from fl_common import params
 from fl_common.errors import PrivacyViolation
@@ -7,17 +7,17 @@ from fl_common.vocabulary import LocalUpdate
 
 
 class ReleaseHistory:
-    """Notices a noised update that leaves again: its noise was not drawn for this round.
+    """Detects a noised update that would leave again: its noise was not drawn for this round.
 
-    Remembers one digest for each site, while the process lives. A seeded round that is repeated
-    repeats its update, and releases nothing new.
+    Keeps one digest for each site in memory. A seeded round that is repeated sends the same update
+    and releases nothing new.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[str, int]] = {}
 
     def check(self, update: LocalUpdate, plan: RunPlan) -> None:
-        """Raise PrivacyViolation where ``update`` is the one that its site sent last."""
+        """Raise PrivacyViolation if ``update`` is the one that its site sent last."""
         if plan.privacy.noise_added_by != "site":
             return
         digest = params.digest(update.delta)

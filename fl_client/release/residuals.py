@@ -1,11 +1,9 @@
-"""What a compressed update left out, kept on the site for its next one (error feedback).
+"""What compression left out of an update, kept on the site for its next one (error feedback).
 
-A file for each site, beside the ledger, so that it does not matter which process answers a round
-and a run that resumes repeats its updates. It holds what is left after compressing an update that
-could leave as a whole: under DP it is made of noised releases alone, and losing or repeating it
-neither spends nor saves privacy. Without DP it is private, and stays where the windows are. It is
-used under the plan that it was made under and under no other: nothing that was never noised gets
-into a run with DP.
+One file for each site, beside the ledger: any process can answer a round, and a resumed run repeats
+its updates. Under DP the residual is made of noised releases only, so that to lose or to repeat it
+costs no privacy. Without DP it is private, and stays where the windows are. It is used only under
+the plan that it was made under: nothing without noise gets into a run with DP.
 """
 
 import hashlib
@@ -31,7 +29,7 @@ class Residuals:
     def before(self, site: str, plan: RunPlan, round_: int, size: int) -> Floats:
         """What earlier rounds of the run left out, shape (size,).
 
-        Zeros where there were none, or the file can't be used: that costs accuracy, nothing else.
+        Zeros if there were none, or if the file can't be used, which costs only accuracy.
         """
         zeros = np.zeros(size, np.float32)
         path = self._path(site)
@@ -52,10 +50,10 @@ class Residuals:
     def keep(
         self, site: str, plan: RunPlan, round_: int, before_E: Floats, after_E: Floats
     ) -> None:
-        """Keep both sides of ``round_``, for its repetition and for the round after it.
+        """Store the residual before and after ``round_``, to repeat it and for the next round.
 
         Raises:
-            OSError: it could not be written; what was there stays.
+            OSError: it could not be written; the old file stays.
         """
         with whole_file(self._path(site), OWNER_ONLY) as file:
             np.savez(file, plan=plan.digest(), round=round_, before_E=before_E, after_E=after_E)

@@ -1,7 +1,7 @@
-"""A box as a site of a federation: the windows of its own store, read beside the sensing process.
+"""A box as a site of a federation: its data are the windows in its own store.
 
-Training happens in a process of its own, which reads the store and writes the ledger alone; it
-shares nothing but files with the process that senses, and yields the processor to it.
+Training runs in a process of its own, which reads the store and writes only the ledger. It shares
+only files with the sensing process, and runs at a lower priority.
 """
 
 import os
@@ -28,9 +28,9 @@ _NICE = 10
 
 @dataclass(frozen=True)
 class Box:
-    """The site ``name`` whose files are in the folder ``home``; ``task`` is what it windows.
+    """The site ``name`` with its files in the folder ``home``; ``task`` defines its windows.
 
-    ``demands`` are what its owner asks of every plan.
+    ``policy`` is the owner's privacy policy, which every plan must meet.
 
     Raises:
         InvalidConfiguration: a task without a time axis, or held-out pieces shorter than a window.
@@ -41,15 +41,15 @@ class Box:
     task: Task
     slicing: Slicing
     held_out: HeldOut
-    demands: PrivacyPolicy
+    policy: PrivacyPolicy
     tells_versions: bool
-    """Whether the server may know which components run here."""
+    """Whether the server may learn which components run here."""
 
     def __post_init__(self) -> None:
         self._split()
 
     def site_of(self, node_config: Mapping[str, Any]) -> Site:
-        """This box's site, whatever Flower's node configuration says: a box is one site."""
+        """This box's only site; Flower's node configuration is ignored."""
         del node_config
         return Site(
             self.name,
@@ -62,7 +62,7 @@ class Box:
         )
 
     def training_windows(self) -> Windows:
-        """The labelled windows that may be trained on, as of now; a privacy block is a UTC day.
+        """The labelled windows that may be trained on now; a privacy block is a UTC day.
 
         Raises:
             StoreError: the store can't be read.
@@ -76,14 +76,14 @@ class Box:
         return self._split().held_out_windows(labelled)
 
     def check_plan(self, plan: RunPlan) -> None:
-        """Raise InvalidConfiguration for a plan that this box's windows or rules don't fit."""
+        """Raise InvalidConfiguration for a plan that doesn't fit this box's windows or policy."""
         if plan.task != self.task:
             raise InvalidConfiguration(
                 f"a plan for task {plan.task.name}",
                 f"must be for this site's task {self.task.name}, in the same definition",
                 "Run server and sites with the same version and task",
             )
-        self.demands.check(plan)
+        self.policy.check(plan)
         self._check_noise(plan)
         self._check_overlap(plan)
 
@@ -96,7 +96,7 @@ class Box:
             )
 
     def _check_overlap(self, plan: RunPlan) -> None:
-        """The plan's accounting must know in how many of this box's windows a reading is."""
+        """Check that the plan counts how many of this box's windows share a reading."""
         promise, shared = plan.privacy.guarantee, windows_per_reading(self.task, self.slicing)
         if promise is None or not promise.windows_in or promise.unit == "window":
             return
@@ -113,5 +113,5 @@ class Box:
 
 
 def yield_to_sensing() -> None:
-    """Lower this process's priority below that of the sensing one, once."""
+    """Lower this process's priority below the sensing process's, once."""
     os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), _NICE))

@@ -1,7 +1,7 @@
 """A site's part in a round: check the plan, debit the ledger, train, release.
 
-The order is the guarantee: the ledger is written and synced before the first gradient, and nothing
-leaves but through the release gateway. Any number of sites is answered at once (a device is one).
+The guarantee rests on this order: the ledger is written and synced before the first gradient, and
+everything leaves through the release gateway. One call serves any number of sites; a device is one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,17 +34,17 @@ from fl_common.vocabulary import (
 
 
 def no_counts(candidate: str | None) -> ShadowSummary:
-    """Of a site that follows no repository."""
+    """The shadow counts of a site that follows no repository: none."""
     return ShadowSummary()
 
 
 @dataclass(frozen=True)
 class Site:
-    """One site's name and private data; ``position`` is its place in a simulated fleet, else -1.
+    """One site's name and private data; ``position`` is its index in a simulated fleet, else -1.
 
     ``check_plan`` raises ``BadInput`` for a plan that the site takes no part in. ``shadow_counts``
-    are those of a candidate (a digest) that runs beside production; empty where it does not.
-    ``runs`` are the components that run; None: the site does not say.
+    returns the counts of a candidate (a digest) in the shadow of production; empty if it does not
+    run. ``runs`` returns the components that run; None if the site does not disclose them.
     """
 
     name: str
@@ -63,18 +63,18 @@ Requests = Sequence[tuple[Site, Instruction]]
 
 @dataclass(frozen=True)
 class AdmittedTask:
-    """What a site does about an instruction: train on what it was debited for, or refuse."""
+    """An instruction, and what the site will do: train on the debited data, or refuse."""
 
     instruction: Instruction
     task: LocalTask | Refusal
 
 
 _RESIDUALS = "residuals"
-"""The folder beside the ledger where a compressed update's rest is kept."""
+"""The folder beside the ledger that holds the residuals of compressed updates."""
 
 
 def any_plan(plan: RunPlan) -> None:
-    """The check of a site that takes part in every plan, as a simulated one does."""
+    """The plan check of a simulated site: it takes part in every plan."""
 
 
 class Participation:
@@ -83,11 +83,11 @@ class Participation:
     def __init__(self, ledger: Ledger, trainer: Trainer) -> None:
         self._ledger = ledger
         self._trainer = trainer
-        self._releases = ReleaseHistory()
+        self._history = ReleaseHistory()
         self._residuals = Residuals(ledger.folder / _RESIDUALS)
 
     def close(self) -> None:
-        """Close the ledger; nothing can be answered any more."""
+        """Close the ledger; no more instructions can be answered."""
         self._ledger.close()
 
     def answer(self, asked: Requests) -> list[Reply]:
@@ -95,16 +95,16 @@ class Participation:
         return self.train(self.admit(asked))
 
     def admit(self, asked: Requests) -> list[AdmittedTask]:
-        """Check the plans, and debit whoever will train; the debits are one transaction."""
-        begun = self._debit(list(self._tasks(asked)))
+        """Check the plans and debit the sites that will train, in one transaction."""
+        admitted = self._debit(list(self._tasks(asked)))
         return [
             AdmittedTask(instruction, task)
-            for (_, instruction), task in zip(asked, begun, strict=True)
+            for (_, instruction), task in zip(asked, admitted, strict=True)
         ]
 
     def train(self, cohort: Sequence[AdmittedTask]) -> list[Reply]:
-        """Train what was begun as one cohort, and release; never twice for one beginning."""
-        tasks = [begun.task for begun in cohort if isinstance(begun.task, LocalTask)]
+        """Train the admitted tasks as one cohort, and release; call it once per admission."""
+        tasks = [admitted.task for admitted in cohort if isinstance(admitted.task, LocalTask)]
         trained = iter(self._trainer.train(tasks))
         return [
             self._released(b.task if isinstance(b.task, Refusal) else next(trained), b.instruction)
@@ -118,7 +118,7 @@ class Participation:
         return answer_evaluation(site.name, site.held_out_windows, instruction, self._ledger)
 
     def shadow(self, site: Site, instruction: Instruction) -> ShadowCounts | Refusal:
-        """What the site counted of the instruction's candidate, or a refusal."""
+        """The site's shadow counts of the instruction's candidate, or a refusal."""
         if (refusal := _refusal_of(site, instruction)) is not None:
             return refusal
         return answer_shadow(
@@ -138,47 +138,49 @@ class Participation:
                 continue
             parameters = instruction.parameters
             task = LocalTask(plan, site.name, round_, parameters, windows, is_checked=True)
-            yield check_task(task) or self._check_begun(task) or task  # only if the check agrees
+            yield (
+                check_task(task) or self._check_same_plan(task) or task
+            )  # only if the check agrees
 
-    def _check_begun(self, task: LocalTask) -> Refusal | None:
-        """A refusal where a run that was charged goes on without DP; a debit checks the others."""
+    def _check_same_plan(self, task: LocalTask) -> Refusal | None:
+        """Refuse a plan without DP in a run that was charged; a debit checks plans with DP."""
         if task.plan.privacy.guarantee is not None:
             return None
         try:
-            begun = self._ledger.plan_of(task.site, task.plan.run)
+            charged = self._ledger.plan_of(task.site, task.plan.run)
         except LedgerError as error:
             return refuse(task, RefusalReason.LEDGER, str(error))
-        if begun not in (None, task.plan.digest()):
+        if charged not in (None, task.plan.digest()):
             return refuse_changed_plan(task.site, task.plan.run, task.round)
         return None
 
     def _debit(self, tasks: list[LocalTask | Refusal]) -> list[LocalTask | Refusal]:
         """The tasks that may train, on their open blocks only; refusals for the others."""
-        begun = list(tasks)
+        admitted = list(tasks)
         private = {
-            place: task
-            for place, task in enumerate(tasks)
+            position: task
+            for position, task in enumerate(tasks)
             if isinstance(task, LocalTask) and task.plan.privacy.guarantee is not None
         }
         try:
             debits = self._ledger.debit([_charge(task) for task in private.values()])
         except LedgerError as error:
-            for place, task in private.items():
-                begun[place] = refuse(task, RefusalReason.LEDGER, str(error))
-            return begun
-        for (place, task), debit in zip(private.items(), debits, strict=True):
-            begun[place] = debit if isinstance(debit, Refusal) else _restricted(task, debit)
-        return begun
+            for position, task in private.items():
+                admitted[position] = refuse(task, RefusalReason.LEDGER, str(error))
+            return admitted
+        for (position, task), debit in zip(private.items(), debits, strict=True):
+            admitted[position] = debit if isinstance(debit, Refusal) else _restricted(task, debit)
+        return admitted
 
     def _released(self, answer: Reply, instruction: Instruction) -> Reply:
-        """What may leave: the answer, or a refusal in its place."""
+        """What may leave: the answer, or a refusal instead."""
         if isinstance(answer, Refusal):
             return release_refusal(answer, instruction)
         released = release_update(answer, instruction)
         if isinstance(released, Refusal):
             return released
         try:
-            self._releases.check(released, instruction.plan)
+            self._history.check(released, instruction.plan)
         except PrivacyViolation as error:
             reason = RefusalReason.PRIVACY
             refusal = Refusal(answer.site, answer.run, answer.round, reason, str(error))
@@ -190,7 +192,7 @@ class Participation:
 
 
 def _refusal_of(site: Site, instruction: Instruction) -> Refusal | None:
-    """The refusal of a plan that the site takes no part in."""
+    """A refusal if the site takes no part in the plan, else None."""
     plan, round_ = instruction.plan, instruction.round
     try:
         site.check_plan(plan)
@@ -201,7 +203,7 @@ def _refusal_of(site: Site, instruction: Instruction) -> Refusal | None:
 
 
 def _charge(task: LocalTask) -> Charge:
-    """What the plan has this site charged for, before it trains."""
+    """The charge that the plan makes to this site before it trains."""
     plan, windows = task.plan, task.windows
     counts_B = np.bincount(windows.block_of, minlength=len(windows.blocks)).tolist()
     windows_of = dict(zip(windows.blocks, counts_B, strict=True))
@@ -220,7 +222,7 @@ def _charge(task: LocalTask) -> Charge:
 
 
 def _restricted(task: LocalTask, open_blocks: Sequence[str]) -> LocalTask:
-    """The task on the windows of the open blocks alone; all of them where the block is the site."""
+    """The task on the windows of the open blocks only; on all if the block is the whole site."""
     windows = task.windows
     if WHOLE_SITE in open_blocks or len(open_blocks) == len(windows.blocks):
         return task

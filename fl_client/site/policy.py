@@ -1,7 +1,7 @@
-"""What a site demands of a plan: the plan is the server's word, and the data are the site's.
+"""A site's privacy policy: the limits that its owner sets on the plans of a server.
 
-The sensing process checks the values, too, and is spared the accountant: plans are imported where
-one is checked.
+The sensing process validates the policy, too. Plans, and with them the accountant, are imported
+only where a plan is checked.
 """
 
 import math
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PrivacyPolicy:
-    """The limits of the site's owner, which no plan may pass.
+    """The limits of the site's owner, which no plan may exceed.
 
-    A block of data never spends more than ``epsilon`` for the unit that a plan protects, at a delta
-    of at most ``delta``: the ledger holds each plan's own limit, and this bounds what a plan may
-    set. ``without_noise``: whether plans that add no noise on the site (``privacy=none``; the
-    server's noise on whole sites) are taken at all.
+    ``epsilon`` and ``delta`` are the most that a plan may set as its own limit per block of data,
+    for the unit that it protects; the ledger enforces the plan's limit. ``without_noise``: whether
+    to accept plans that add no noise on the site (``privacy=none``, or noise by the server).
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -44,13 +43,13 @@ class PrivacyPolicy:
                 )
 
     def check(self, plan: "RunPlan") -> None:
-        """Raise InvalidConfiguration for a plan that promises less."""
+        """Raise InvalidConfiguration for a plan that exceeds a limit."""
         privacy, evaluation = plan.privacy, plan.evaluation
         by_server = privacy.noise_added_by == "server"
         if privacy.noise_added_by != "site" and not self.without_noise:
             raise InvalidConfiguration(
                 f"a plan with privacy={privacy.unit}{' and noise by the server' * by_server}",
-                "must have noise that this site adds itself, as its own configuration demands",
+                "must have noise that this site adds itself, as its own configuration requires",
                 "Set privacy=window for the run, or privacy.without_noise=true on the site",
             )
         if (promise := privacy.guarantee) is not None:

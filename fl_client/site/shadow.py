@@ -1,8 +1,8 @@
-"""A site's answer to how a candidate did in the shadow of production: debit the ledger, release.
+"""Release how a candidate did in the shadow of production, after a debit to the ledger.
 
-Four sums over the held-out windows leave: seen, agreed with production, failed, late. The
-evaluation plan's mechanism, its charge and its limit hold (``release/noised_counts.py`` says why).
-Without a plan that allows it nothing leaves.
+Four sums over the held-out windows leave: seen, agreed with production, failed, late. They have the
+evaluation plan's mechanism, charge and limit (``release/noised_counts.py`` says why). Nothing
+leaves unless the plan allows it.
 """
 
 from collections.abc import Collection
@@ -20,7 +20,7 @@ from fl_common.vocabulary import Refusal, RefusalReason, ShadowCounts
 def answer_shadow(
     site: str, counts: ShadowSummary, instruction: Instruction, ledger: Ledger
 ) -> ShadowCounts | Refusal:
-    """What ``counts`` say of the instruction's candidate, as ``instruction.plan`` lets it leave."""
+    """The counts of the instruction's candidate, as ``instruction.plan`` lets them leave."""
     answer = _summed(site, counts, instruction, ledger)
     if isinstance(answer, Refusal):
         return release_refusal(answer, instruction)
@@ -30,7 +30,7 @@ def answer_shadow(
 def _summed(
     site: str, counts: ShadowSummary, instruction: Instruction, ledger: Ledger
 ) -> ShadowCounts | Refusal:
-    """Exact sums, which have not left yet, over the days that were charged."""
+    """Exact sums over the days that were charged; they must not leave as they are."""
     plan = instruction.plan
 
     def refusal(reason: RefusalReason, detail: str) -> Refusal:
@@ -40,10 +40,12 @@ def _summed(
     if not (is_public(plan) or private):
         return refusal(RefusalReason.PLAN, NOT_PUBLIC)
     if counts.candidate is None or counts.candidate != instruction.candidate:
-        return refusal(RefusalReason.DATA, "the site does not run this candidate beside production")
+        return refusal(
+            RefusalReason.DATA, "the site does not run this candidate in the shadow of production"
+        )
     days = counts.held_out
     if private and not days:
-        return refusal(RefusalReason.DATA, "no held-out window was seen by the candidate yet")
+        return refusal(RefusalReason.DATA, "the candidate has not seen a held-out window yet")
     try:
         if ledger.plan_of(site, plan.run) not in (None, plan.digest()):
             return refuse_changed_plan(site, plan.run, instruction.round)
@@ -58,7 +60,7 @@ def _summed(
 
 
 def _charge(site: str, counts: ShadowSummary, instruction: Instruction) -> Charge:
-    """One release about each day's held-out windows."""
+    """The charge for one release about each day's held-out windows."""
     plan = instruction.plan
     assert plan.evaluation is not None
     privacy = plan.evaluation.charged_under(plan.privacy)

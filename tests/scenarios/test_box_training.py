@@ -167,7 +167,7 @@ def test_a_plan_that_counts_the_overlap_or_needs_no_noise_is_taken(home: Home) -
     reading = replace(PRIVACY, unit="reading", windows_per_reading=3)
     assert isinstance(reading, WindowPrivacyPlan)
     home.box.check_plan(replace(PLAN, privacy=reading))
-    home.box = replace(home.box, demands=replace(DEMANDS, without_noise=True))
+    home.box = replace(home.box, policy=replace(DEMANDS, without_noise=True))
     home.box.check_plan(replace(PLAN, privacy=NoPrivacy("examples"), seed=1))
 
 

@@ -63,7 +63,7 @@ class Box:
             held_out_day=lambda start_ns: "1970-01-01",
         )
         reader = self.reader or self.world.reader(name="site/repository")
-        self.part, self.place = follow_function(
+        self.part, self.target = follow_function(
             box, FUNCTION, reader, HEALTH, (CHANGE, FAULTY), is_testing=self.is_testing
         )
         self.follower = Follower(reader, [self.part])
@@ -74,8 +74,8 @@ class Box:
         shares = tuple(0.9 if place == label else 0.0 for place in range(len(TASK.labels)))
         start, self._window = self._window, self._window + 1
         found = self.functions(Predicted(start, start + 1, TASK.labels, shares))
-        if (seen := self.place.seen()) is not None:
-            self.part.switch.observe(*seen)
+        if (seen := self.target.seen()) is not None:
+            self.part.rollout.observe(*seen)
         return [happening.kind for _, happening in found]
 
     def settle(self) -> list[str]:

@@ -78,7 +78,7 @@ class SiteBox:
         prediction = self.engine.predict(values_N)
         if self.shadow is not None:
             self.shadow.see(range(start, start + len(values_N)), values_N, prediction)
-        self.follower.parts[0].switch.observe(prediction.digest, HealthCounts.of(prediction))
+        self.follower.parts[0].rollout.observe(prediction.digest, HealthCounts.of(prediction))
         return int(prediction.probabilities_NK[0].argmax())
 
     def settle(self, batches: int = 3) -> int:
