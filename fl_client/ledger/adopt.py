@@ -1,4 +1,4 @@
-"""A new counter for a ledger that has lost its own: on a person's command, and written down."""
+"""Make a new counter for a ledger that has lost its own: on an operator's command, and recorded."""
 
 import sqlite3
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from fl_common.errors import LedgerError
 
 
 def adopt(path: Path, clock: Callable[[], float], counter: Path | None = None) -> str:
-    """Make a new counter for the ledger at ``path``, and write down in the ledger why.
+    """Make a new counter for the ledger at ``path``, and record the reason in the ledger.
 
-    Returns why: what was wrong; empty where ledger and counter agree, and nothing was done. The
-    ledger's own lines must be whole: a chain that is broken is never adopted.
+    Returns the reason; empty if ledger and counter agree, and nothing was done. The ledger's own
+    lines must be whole: a broken chain is never adopted.
 
     Raises:
         LedgerError: the file can't be read, written or trusted.

@@ -1,8 +1,8 @@
-"""The hash chain over a ledger's lines: a line that was edited, removed or moved is found.
+"""The hash chain over a ledger's lines: it detects a line that was edited, removed or moved.
 
-Each line carries the SHA-256 of the hash before it and of its own text; the first one follows a
-hash of the owner's name. The chain has no key, so whoever may write the file can make another whole
-chain; the counter kept apart (``ledger_counter``) tells that one from this.
+Each line has the SHA-256 of the previous hash and its own text; the first one follows a hash of the
+owner's name. The chain has no key, so anyone who can write the file can make another valid chain;
+the separate counter (``counter.py``) detects that.
 """
 
 import hashlib
@@ -18,24 +18,24 @@ _SITE = ',"site":'
 
 @dataclass(frozen=True)
 class Head:
-    """Where a chain stands: its number of lines, and the hash of the last one (hex SHA-256)."""
+    """The head of a chain: its number of lines, and the hash of the last one (hex SHA-256)."""
 
     number: int
     hash: str
 
 
 def genesis(owner: str) -> Head:
-    """The head of ``owner``'s ledger without any line."""
+    """The head of ``owner``'s ledger while it has no line."""
     return Head(0, _link("privacy ledger of ", owner))
 
 
 def after(head: Head, line: str) -> Head:
-    """The head when the text ``line`` has been added after ``head``."""
+    """The head after the text ``line`` is added to ``head``."""
     return Head(head.number + 1, _link(head.hash, line))
 
 
 def last(connection: sqlite3.Connection, owner: str) -> tuple[Head, int]:
-    """The head as the last line has it, and the number of its debit (0 where there is none)."""
+    """The head at the last line, and the number of that line's debit (0 without lines)."""
     row = connection.execute(
         "SELECT number, hash, debit FROM charge ORDER BY number DESC LIMIT 1"
     ).fetchone()
@@ -43,9 +43,9 @@ def last(connection: sqlite3.Connection, owner: str) -> tuple[Head, int]:
 
 
 def audit(connection: sqlite3.Connection, owner: str) -> tuple[str, bool]:
-    """Read all lines: which one does not follow from those before it, and whether sums are right.
+    """Check all lines: the fault of the first bad one, and whether the sums are right.
 
-    The text is empty where every line follows.
+    The text is empty if every line follows from those before it.
     """
     head, alike = genesis(owner), Tally[str]()
     for number, line, hash_ in connection.execute(

@@ -1,4 +1,4 @@
-"""``fl-client ledger``: privacy spent, by block of data; and a new counter for a ledger."""
+"""``fl-client ledger``: show the privacy spent by block of data, or make a new counter."""
 
 import argparse
 from pathlib import Path
@@ -12,9 +12,9 @@ Shows what each block of a site's data has spent, what is left of the limit, and
 rounds. A ledger of several sites shows a line for each; --site NAME shows the blocks of one.
 
 A ledger that was edited, cut off or restored from an old copy is refused, with the line at fault.
-Put the newest copy back. Where that is gone, or the ledger's counter is, `fl-client ledger adopt`
-makes a new counter, and writes down in the ledger that it did and what was lost: what was spent in
-lost lines is forgotten, so remove the data of that time from the site.
+Put the newest copy back. If that or the ledger's counter is gone, `fl-client ledger adopt` makes a
+new counter, and records in the ledger that it did and what was lost. What was spent in lost lines
+is forgotten, so remove the data of that time from the site.
 """
 _EXAMPLES = """\
 examples:
@@ -51,9 +51,9 @@ def add_command(commands: Any) -> None:
         "--counter",
         type=Path,
         metavar="FILE",
-        help="the ledger's counter, where it is not beside the ledger",
+        help="the ledger's counter, if it is not beside the ledger",
     )
-    parser.add_argument("--site", metavar="NAME", help="the blocks of this site alone")
+    parser.add_argument("--site", metavar="NAME", help="only the blocks of this site")
     parser.add_argument("--json", action="store_true", help="for machines: every block, as JSON")
     parser.set_defaults(run=_run)
 
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> None:
             f"--path={path}", "is not a file", "Give a ledger, or the folder of a simulated run"
         )
     from fl_client.ledger import (
-        show as ledger_show,  # accounting takes a second that other commands do without
+        show as ledger_show,  # accounting takes a second to import
     )
 
     if options.action == "adopt":

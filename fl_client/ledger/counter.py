@@ -1,14 +1,14 @@
 """A ledger's rollback-protection counter: a small file that tells when an old copy was restored.
 
-It holds the number of the ledger's lines and the hash of the last one. It belongs on another
-device or folder than the ledger, where no backup that brings back the one brings back the other.
+It holds the number of the ledger's lines and the hash of the last one. Keep it on another device,
+or in another folder, so that no backup restores both together.
 
 A debit commits the ledger first and writes the counter second, and only then may training begin.
-So a crash leaves the ledger at most one debit ahead, for which nothing was trained: the counter is
-brought up to it. A ledger behind its counter has lost lines that were paid for, and is refused.
+So a crash leaves the ledger at most one debit ahead, for which nothing was trained, and the counter
+catches up. A ledger behind its counter has lost lines of privacy spent, and is refused.
 
-The file has two slots, each in a disk block of its own, written in turn: a torn write spoils one
-and leaves the other, which is the state before.
+The file has two slots, each in a disk block of its own, written in turn: a torn write damages one
+and leaves the other, which holds the previous state.
 """
 
 import fcntl
@@ -32,11 +32,11 @@ PUT_BACK = (
     "Put the file that is missing or too old back; where there is no newer one,"
     " `fl-client ledger adopt` makes a new counter and writes down in the ledger that it did"
 )
-"""What helps where a ledger and its counter do not agree."""
+"""The remedy if a ledger and its counter do not agree."""
 
 
 def counter_beside(path: Path) -> Path:
-    """Where a ledger's counter lies unless another place is named."""
+    """The default path of a ledger's counter."""
     return path.with_name(f"{path.name}.counter")
 
 
@@ -55,7 +55,7 @@ class Counter:
         return self.path.exists()
 
     def check_unused(self, ledger: Path) -> None:
-        """Raise LedgerError when there is no ledger, but a counter that has counted lines of it."""
+        """Raise LedgerError if a counter has counted lines of a ledger that is missing."""
         if not self.exists():
             return
         with self.held() as slots:
@@ -68,13 +68,13 @@ class Counter:
             )
 
     def create(self, head: Head) -> None:
-        """A counter at ``head``, in place of any other; whole or not at all, durable."""
+        """Write a counter at ``head``, replacing any other; atomic and durable."""
         with ledger_file.explained(self.path), whole_path(self.path, OWNER_ONLY) as part:
             part.write_bytes(_slot(head) + b" " * _SLOT_BYTES)
 
     @contextmanager
     def held(self) -> Iterator["CounterSlots"]:
-        """The file's slots, while no other process has them."""
+        """The file's slots, locked against other processes."""
         with ledger_file.explained(self.path):
             descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -92,7 +92,7 @@ class CounterSlots:
         self._path = path
 
     def read(self) -> Head:
-        """The newer of both slots; one that was cut off does not count."""
+        """The newer of both slots; a truncated one is ignored."""
         with ledger_file.explained(self._path):
             heads = [head for head in map(self._at, (0, 1)) if head]
         if not heads:
@@ -117,9 +117,9 @@ class CounterSlots:
 
 
 def difference(connection: sqlite3.Connection, owner: str, counted: Head) -> str:
-    """What is wrong between a ledger and its counter; empty where the ledger can be trusted.
+    """How a ledger and its counter differ; empty if the ledger can be trusted.
 
-    A ledger one debit ahead of its counter is right: the process ended between the two.
+    A ledger may be one debit ahead of its counter: the process ended between the two writes.
     """
     head, debit = last(connection, owner)
     if head.number < counted.number:
@@ -152,7 +152,7 @@ def _slot(head: Head) -> bytes:
 
 
 def _lock(descriptor: int, path: Path) -> None:
-    """Wait for the lock, which others hold for milliseconds, up to the time for the ledger's."""
+    """Wait for the lock, which others hold for milliseconds, as long as for the ledger's."""
     deadline = time.monotonic() + ledger_file.LOCK_SECONDS
     while True:
         try:

@@ -1,7 +1,7 @@
-"""The ledger's file: its tables, how it is made, what is checked before it is trusted.
+"""The ledger's file: its tables, its creation, and the checks before it is trusted.
 
 The file is SQLite in WAL mode with synchronous=FULL. It appears under its name only when it is
-whole, so that an empty or partial file always means damage, never a beginning.
+complete, so an empty or partial file always means damage, never a new ledger.
 """
 
 import errno
@@ -31,7 +31,7 @@ _FAULTS: Mapping[str, tuple[str, str]] = {
     "SQLITE_NOTADB": ("is not a privacy ledger", _RESTORE),
     "SQLITE_CORRUPT": ("is damaged", _RESTORE),
 }
-"""What SQLite says, as a rule and a remedy; by the beginning of its error name."""
+"""Rule and remedy for SQLite's errors, by the beginning of the error's name."""
 
 _SCHEMA = f"""
 CREATE TABLE owner (name TEXT NOT NULL);
@@ -47,11 +47,11 @@ CREATE TABLE spent (
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
-"""``charge`` has a line (JSON) for each round of a site; ``spent`` its sums, for a quick debit."""
+"""``charge`` has a line (JSON) for each round of a site; ``spent`` has sums, for a quick debit."""
 
 
 def create(path: Path, owner: str) -> None:
-    """An empty ledger at ``path``, whole or not at all; one that appears meanwhile stays."""
+    """Create an empty ledger at ``path``, atomically; one that appears meanwhile stays."""
     with (
         suppress(FileExistsError),
         whole_path(path, OWNER_ONLY, new=True) as part,
@@ -65,7 +65,7 @@ def create(path: Path, owner: str) -> None:
 
 
 def open_checked(path: Path) -> sqlite3.Connection:
-    """A connection to the ledger at ``path``, which is whole; raises where it can't be read."""
+    """A connection to the ledger at ``path``; raises LedgerError if it is damaged or unreadable."""
     if path.stat().st_size == 0:
         raise LedgerError(f"{path}: is empty, so it was cut off. {_RESTORE}.")
     connection = sqlite3.connect(
@@ -90,7 +90,7 @@ def owner_of(connection: sqlite3.Connection) -> str:
 
 
 def check_lines(path: Path, connection: sqlite3.Connection, owner: str) -> bool:
-    """Raise LedgerError, naming the line, where the chain is broken; True where sums are right."""
+    """Raise LedgerError, naming the line, if the chain is broken; True if the sums are right."""
     fault, sums_right = ledger_chain.audit(connection, owner)
     if fault:
         raise LedgerError(f"{path}: {fault}. {_RESTORE}.")
@@ -98,7 +98,7 @@ def check_lines(path: Path, connection: sqlite3.Connection, owner: str) -> bool:
 
 
 def wrong_sums(path: Path) -> LedgerError:
-    """The error of a ledger whose sums are not those of its lines."""
+    """The error for a ledger whose sums differ from its lines."""
     return LedgerError(f"{path}: its sums differ from its lines: they were edited. {_RESTORE}.")
 
 
@@ -115,7 +115,7 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
         return connection.execute(query).fetchone()[0]
 
     if ask("PRAGMA application_id") != _APPLICATION_ID:
-        raise LedgerError(f"{path}: is a database, but no privacy ledger. {_RESTORE}.")
+        raise LedgerError(f"{path}: is a database, but not a privacy ledger. {_RESTORE}.")
     if (version := ask("PRAGMA user_version")) != SCHEMA_VERSION:
         raise LedgerError(
             f"{path}: has schema version {version}, and this program reads {SCHEMA_VERSION}."
@@ -131,7 +131,7 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system raise into one line with a remedy."""
+    """Turn errors of SQLite and the operating system into one line with a remedy."""
     try:
         yield
     except sqlite3.Error as error:

@@ -11,17 +11,17 @@ Which blocks take part, and when a block is left out, depends on the ledger alon
 windows; that a limit fixed beforehand may stop spends chosen adaptively is the privacy filter of
 Rogers et al. (2016), for Rényi DP of Feldman and Zrnic (2021) and Lécuyer (2021).
 
-Where a reading is what is protected, its windows may lie in several blocks of data that were
-cut so: with one mechanism, or without sampling, it still costs no more than the block
-that cost most, counted as if it had all of them (docs/reference/accounting.md has the proof).
+If the protected unit is a reading, its windows may lie in several blocks. With one mechanism, or
+without sampling, it still costs no more than the block that cost most, counted as if that block had
+all of them (docs/reference/accounting.md has the proof).
 
 Units are kept apart: a site-level plan is charged to the block ``(site)``, any other plan to blocks
-of data. The epsilon of ``(site)`` is that of all releases under site-level plans; it does not count
-those that protect single windows, and the blocks of data do not count site-level ones.
+of data. The epsilon of ``(site)`` covers all releases under site-level plans and no others; the
+epsilons of the blocks of data do not cover site-level releases.
 
 A crash after a debit wastes budget; it never hides a spend. The file is SQLite in WAL mode with
 synchronous=FULL; one file may hold several sites, and a cohort's debits are one transaction. A hash
-chain over its lines (``ledger_chain``) shows an edit, and a counter kept apart (``ledger_counter``)
+chain over its lines (``chain.py``) detects an edit, and a separate counter (``counter.py``) detects
 an old copy.
 """
 
@@ -60,11 +60,11 @@ _NAMED_BLOCKS = 5
 
 
 class Ledger:
-    """The ledger of ``owner`` in the file at ``path``, created where there is none.
+    """The ledger of ``owner`` in the file at ``path``, created if it is missing.
 
-    ``owner`` is the site's name, or one name for a fleet that shares a file; None opens a ledger
-    that is there, whosever it is. ``counter`` is the path of its counter, which belongs on another
-    device; None: beside the ledger. Any thread may call the ledger.
+    ``owner`` is the site's name, or one name for a fleet that shares a file; None opens an existing
+    ledger of any owner. ``counter`` is the path of its counter, which belongs on another device;
+    None puts it beside the ledger. Any thread may call the ledger.
 
     Raises:
         LedgerError: here and in each method, when the file can't be read, written or trusted.
@@ -96,7 +96,7 @@ class Ledger:
 
     @property
     def folder(self) -> Path:
-        """The folder that the ledger lies in."""
+        """The folder of the ledger's file."""
         return self._path.parent
 
     def close(self) -> None:
@@ -111,16 +111,16 @@ class Ledger:
     def debit(self, charges: Sequence[Charge]) -> list[tuple[str, ...] | Refusal]:
         """The blocks that each charge was booked on, or a refusal; durable when this returns.
 
-        A block that the round would take past ``epsilon_limit`` is left out; where none is left,
-        the answer is a refusal that says what helps. A repeatable charge that is booked already is
-        answered alike and not booked again; any other repetition is a second release and is booked.
-        A run keeps the plan that its first charge was booked under: another is refused.
+        A block that the round would take past ``epsilon_limit`` is left out. If no block is left,
+        the result is a refusal with a remedy. A repeatable charge that is booked already gives the
+        same result and is not booked again; any other repetition is a second release and is booked.
+        A run keeps the plan of its first charge; any other plan is refused.
         """
         with self._transaction() as journal:
             return [_debit(journal, charge) for charge in charges]
 
     def plan_of(self, site: str, run: str) -> str | None:
-        """The digest of the plan that ``run`` was first charged under; None where it was not."""
+        """The digest of the plan that ``run`` was first charged under; None if never charged."""
         with self._lock, explained(self._path):
             return lines.plan_of(self._connection, site, run)
 
@@ -130,7 +130,7 @@ class Ledger:
         return max((epsilon_of(events, delta, accountant) for events in histories), default=0.0)
 
     def histories(self, site: str) -> dict[str, tuple[Spend, ...]]:
-        """All that each block of ``site`` has taken part in."""
+        """The mechanisms that each block of ``site`` has taken part in."""
         with self._lock, explained(self._path):
             return lines.histories_of(self._connection, site)
 
@@ -145,13 +145,13 @@ class Ledger:
             return lines.sites_of(self._connection)
 
     def notes(self) -> list[tuple[float, str]]:
-        """When (seconds, Unix) and what was done to the ledger itself."""
+        """Changes to the ledger itself: time (Unix seconds) and text."""
         with self._lock, explained(self._path):
             return lines.notes_of(self._connection)
 
     @contextmanager
     def _transaction(self) -> Iterator[Journal]:
-        """One debit: ledger first, counter second (see ``ledger_counter``)."""
+        """One debit: ledger first, counter second (see ``counter.py``)."""
         with self._lock, explained(self._path), self._written(), self._counter.held() as slots:
             journal = self._journal(slots)
             head = journal.head
@@ -162,7 +162,7 @@ class Ledger:
 
     @contextmanager
     def _written(self) -> Iterator[None]:
-        """SQLite's write lock; what is not committed inside is undone."""
+        """Hold SQLite's write lock; roll back what is not committed inside."""
         if self._path.stat().st_ino != self._inode:
             raise LedgerError(f"{self._path}: was replaced while in use. Start again.")
         self._connection.execute("BEGIN IMMEDIATE")
@@ -173,7 +173,7 @@ class Ledger:
                 self._connection.execute("ROLLBACK")
 
     def _journal(self, slots: CounterSlots) -> Journal:
-        """Where the ledger stands; the counter is brought up to it where a crash left it behind."""
+        """The journal at the ledger's head; a counter that a crash left behind catches up first."""
         counted = slots.read()
         if fault := difference(self._connection, self._owner, counted):
             raise LedgerError(f"{self._path}: {fault}. {PUT_BACK}.")
@@ -183,7 +183,7 @@ class Ledger:
         return Journal(self._connection, head, debit + 1, self._clock)
 
     def _check(self, owner: str | None) -> None:
-        """Everything that is checked on opening: the owner, each line, the counter, the sums."""
+        """All checks on opening: the owner, each line, the counter, the sums."""
         if owner not in (None, self._owner):
             raise LedgerError(
                 f"{self._path}: is from another site: it belongs to {self._owner}, and this is"
@@ -198,7 +198,7 @@ class Ledger:
             raise wrong_sums(self._path)
 
     def _begin_counter(self) -> None:
-        """The counter of a new ledger; one that has lines must have it already."""
+        """Create the counter of a new ledger; a ledger with lines must have one already."""
         if self._counter.exists():
             return
         head, _ = last(self._connection, self._owner)
@@ -226,9 +226,9 @@ def _debit(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal:
 
 
 def _answered(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal | None:
-    """The refusal of a changed plan, or the answer to what is booked already; None for the rest."""
-    begun = lines.plan_of(journal.connection, charge.site, charge.run)
-    if begun not in (None, charge.plan):
+    """A refusal for a changed plan, or the result of a charge that is booked; None otherwise."""
+    charged = lines.plan_of(journal.connection, charge.site, charge.run)
+    if charged not in (None, charge.plan):
         return refuse_changed_plan(charge.site, charge.run, charge.round)
     booked = lines.booked(journal.connection, charge) if charge.repeatable else None
     if booked is None:
@@ -246,11 +246,11 @@ def _answered(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal | N
 
 
 def refuse_changed_plan(site: str, run: str, round_: int) -> Refusal:
-    """The refusal of a plan that is not the one that ``run`` was first charged under."""
+    """The refusal of a plan other than the one that ``run`` was first charged under."""
     return Refusal(
         site, run, round_, RefusalReason.PLAN,
         f"the plan of run {run}: is not the one that this site began the run with, and a plan can't"
-        " change in mid-run. Begin a new run.",
+        " change during a run. Begin a new run.",
     )  # fmt: skip
 
 

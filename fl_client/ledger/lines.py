@@ -1,4 +1,4 @@
-"""The lines of a ledger: how a charge becomes one, and how lines are read again."""
+"""The lines of a ledger: how charges are written as lines and read back."""
 
 import itertools
 import json
@@ -26,9 +26,9 @@ class Charge:
     """What one round of ``run`` would cost each of ``blocks``, all the blocks that ``site`` has.
 
     ``windows`` are the numbers of windows in the blocks; they stay in the ledger. ``plan`` is the
-    digest of the run's plan. ``repeatable`` says that the round, asked again, repeats its mechanism
-    to the bit (seeded simulation), so that the repetition releases nothing new. ``rounds`` is above
-    1 for a charge of a whole run at once, which stands under round 0.
+    digest of the run's plan. ``repeatable``: a repeated round repeats its mechanism to the bit
+    (seeded simulation), so that it releases nothing new. ``rounds`` is above 1 for a single charge
+    for a whole run, which is booked as round 0.
     """
 
     site: str
@@ -46,7 +46,7 @@ class Charge:
         """What the plan promises for these blocks.
 
         Raises:
-            PrivacyViolation: nothing, so that there is no limit to hold.
+            PrivacyViolation: it promises nothing, so there is no limit to enforce.
         """
         if (promise := self.privacy.guarantee) is None:
             raise PrivacyViolation(f"privacy={self.privacy.unit} promises nothing to charge for.")
@@ -54,13 +54,13 @@ class Charge:
 
     @property
     def spend(self) -> Spend:
-        """What each block is charged."""
+        """The mechanism that each block is charged for."""
         event = self.privacy.spend_per_round
         return event if self.rounds == 1 else replace(event, steps=event.steps * self.rounds)
 
     @property
     def mechanism(self) -> dict[str, float]:
-        """Clip norm, noise multiplier, sampling rate and steps: what a repetition repeats."""
+        """Clip norm, noise multiplier, sampling rate and steps: the same in a repetition."""
         spend, mechanism = self.spend, self.privacy.mechanism
         assert mechanism is not None  # it gave the event
         return {
@@ -75,7 +75,7 @@ class Charge:
 class LedgerEntry:
     """One line of the ledger: ``blocks`` were charged ``spend`` at ``time`` (seconds, Unix).
 
-    ``delta``, ``epsilon_limit`` and ``accountant`` are those of the plan that was followed.
+    ``delta``, ``epsilon_limit`` and ``accountant`` are the plan's.
     """
 
     number: int
@@ -95,7 +95,7 @@ class LedgerEntry:
 
 
 class Journal:
-    """Adds the lines of one debit after ``head``, inside a transaction of the caller's."""
+    """Adds the lines of one debit after ``head``, inside the caller's transaction."""
 
     def __init__(
         self, connection: sqlite3.Connection, head: Head, debit: int, clock: Callable[[], float]
@@ -106,7 +106,7 @@ class Journal:
         self._clock = clock
 
     def charge(self, charge: Charge, blocks: tuple[str, ...]) -> None:
-        """A line for ``charge`` on those of its blocks, and their sums."""
+        """Add a line for ``charge`` on ``blocks``, and update their sums."""
         promise, mechanism = charge.guarantee, charge.mechanism
         windows_of = dict(zip(charge.blocks, charge.windows, strict=True))
         self._add(
@@ -131,7 +131,7 @@ class Journal:
         )
 
     def note(self, text: str) -> None:
-        """A line that charges nothing and says what was done to the ledger itself."""
+        """Add a line that charges nothing and describes a change to the ledger itself."""
         self._add(note=text)
 
     def _add(self, **fields: object) -> None:
@@ -153,7 +153,7 @@ def entries_of(connection: sqlite3.Connection, site: str) -> Iterator[LedgerEntr
 
 
 def notes_of(connection: sqlite3.Connection) -> list[tuple[float, str]]:
-    """When (seconds, Unix) and what was done to the ledger itself."""
+    """Changes to the ledger itself: time (Unix seconds) and text."""
     rows = connection.execute("SELECT line FROM charge WHERE site IS NULL ORDER BY number")
     lines = [json.loads(line) for (line,) in rows]
     return [(line["time"], line["note"]) for line in lines]
@@ -166,7 +166,7 @@ def sites_of(connection: sqlite3.Connection) -> list[str]:
 
 
 def histories_of(connection: sqlite3.Connection, site: str) -> dict[str, tuple[Spend, ...]]:
-    """All that each block of ``site`` has taken part in; equal histories are equal tuples."""
+    """The mechanisms that each block of ``site`` took part in; equal histories are equal tuples."""
     query = "SELECT block, noise, rate, steps FROM spent WHERE site = ? ORDER BY block, noise, rate"
     rows = connection.execute(query, (site,))
     return {
@@ -176,7 +176,7 @@ def histories_of(connection: sqlite3.Connection, site: str) -> dict[str, tuple[S
 
 
 def plan_of(connection: sqlite3.Connection, site: str, run: str) -> str | None:
-    """The digest of the plan that ``site`` was charged for ``run`` under; None before that."""
+    """The digest of the plan under which ``site`` was first charged for ``run``, or None."""
     row = connection.execute(
         "SELECT plan FROM charge WHERE site = ? AND run = ? LIMIT 1", (site, run)
     ).fetchone()
@@ -186,7 +186,7 @@ def plan_of(connection: sqlite3.Connection, site: str, run: str) -> str | None:
 def booked(
     connection: sqlite3.Connection, charge: Charge
 ) -> tuple[dict[str, float], tuple[str, ...]] | None:
-    """Mechanism and blocks of the repeatable line that ``charge`` repeats; None when it is new."""
+    """Mechanism and blocks of the repeatable line that ``charge`` repeats; None if it is new."""
     rows = connection.execute(
         "SELECT line FROM charge WHERE site = ? AND run = ? AND round = ? ORDER BY number DESC",
         (charge.site, charge.run, charge.round),

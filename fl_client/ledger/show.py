@@ -1,4 +1,4 @@
-"""The ledger on standard output, and its new counter: what ``fl-client ledger`` does."""
+"""What ``fl-client ledger`` does: print a ledger, or give it a new counter."""
 
 import json
 import time
@@ -25,7 +25,7 @@ _NAMED_SITES = 10
 
 
 def renew(path: Path, counter: Path | None) -> None:
-    """Give the ledger at ``path`` a new counter where it needs one, and say so.
+    """Give the ledger at ``path`` a new counter if it needs one, and report it.
 
     Raises:
         LedgerError: it can't be read or written.
@@ -36,7 +36,7 @@ def renew(path: Path, counter: Path | None) -> None:
 
 
 def show(path: Path, counter: Path | None, site: str | None, *, as_json: bool) -> None:
-    """Print the ledger at ``path``, or the blocks of ``site`` alone.
+    """Print the ledger at ``path``, or only the blocks of ``site``.
 
     Raises:
         LedgerError: it can't be trusted.
@@ -78,5 +78,5 @@ def _print(ledger: Ledger, sites: int, states: Sequence[BlockState]) -> None:
 
 
 def _output() -> Console:
-    """Standard output: a line is wrapped on a terminal alone."""
+    """Standard output; lines are wrapped only on a terminal."""
     return Console(highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""A ledger as a person reads it: what each block has spent, what is left, and by which rounds."""
+"""A ledger as tables: what each block has spent, what is left, and by which rounds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from fl_common.privacy.accounting import ACCOUNTANTS, AccountantName, Spend, eps
 from fl_common.privacy.unit import WHOLE_SITE
 
 _TOLD_TOGETHER = frozenset({"window", "reading"})
-"""Units of which a block's epsilon is told for both."""
+"""Units for which a block's epsilon is shown for both."""
 
 WHOLE_RUN = 0
 """The round of a charge for all rounds of a run at once."""
@@ -21,10 +21,10 @@ WHOLE_RUN = 0
 
 @dataclass(frozen=True)
 class BlockState:
-    """One block of a site: all that it has spent, under the plan that it was last charged under.
+    """One block of a site: its total spent, by the delta and unit of its last plan.
 
     ``spent`` and ``left`` are epsilons for one ``unit`` at ``delta``; ``windows`` is the block's
-    number of windows then; ``rounds`` are those it was charged for, by run.
+    number of windows at its last charge; ``rounds`` are the rounds it was charged for, by run.
     """
 
     site: str
@@ -44,7 +44,7 @@ class BlockState:
 
 
 def states_of(ledger: Ledger, sites: Iterable[str]) -> list[BlockState]:
-    """Every block that ``sites`` were charged for, in order of site and name."""
+    """Every block that ``sites`` were charged for, sorted by site and name."""
     states = []
     for site in sites:
         entries_of: dict[str, list[LedgerEntry]] = {}
@@ -59,7 +59,7 @@ def states_of(ledger: Ledger, sites: Iterable[str]) -> list[BlockState]:
 
 
 def to_json(ledger: Ledger, states: Sequence[BlockState]) -> dict[str, Any]:
-    """The ledger for machines: ``blocks``, and ``notes`` of what was done to the ledger itself."""
+    """The ledger as JSON: ``blocks``, and ``notes`` about changes to the ledger itself."""
     return {
         "owner": ledger.owner,
         "blocks": [asdict(state) for state in states],
@@ -78,7 +78,7 @@ def block_table(states: Sequence[BlockState]) -> Table:
 
 
 def site_table(states: Sequence[BlockState]) -> Table:
-    """One row for each site: its block that has spent most."""
+    """One row for each site: the block that has spent most."""
     both = _overlapping(states)
     table = _table("site", "blocks>", *_epsilon_columns(both), "rounds charged>")
     for site, group in groupby(states, lambda state: state.site):
@@ -90,7 +90,7 @@ def site_table(states: Sequence[BlockState]) -> Table:
 
 
 def what_epsilons_are(states: Sequence[BlockState]) -> list[str]:
-    """For each accounting that was used: unit, delta, and the accountant with its conversion."""
+    """A sentence for each accounting used: unit, delta, and accountant with its conversion."""
     used = {(state.unit, state.delta, state.accountant): state for state in states}
     return [
         f"Epsilon for each {'whole ' * (state.block == WHOLE_SITE)}{unit} at delta {delta:g}, by"
@@ -155,7 +155,7 @@ def _state(block: str, history: Sequence[Spend], entries: Sequence[LedgerEntry])
 
 
 def _ranges(rounds: Sequence[int]) -> str:
-    """``1-30, 32``, and how many were charged again."""
+    """Such as ``1-30, 32``, with the number of repeated charges."""
     if list(rounds) == [WHOLE_RUN]:
         return "all"
     parts, ordered = [], sorted(set(rounds))
@@ -167,7 +167,7 @@ def _ranges(rounds: Sequence[int]) -> str:
 
 
 def _table(*columns: str) -> Table:
-    """A table without rows; a column whose name ends in ``>`` stands to the right."""
+    """A table without rows; a column whose name ends in ``>`` is right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         side: Literal["left", "right"] = "right" if name.endswith(">") else "left"

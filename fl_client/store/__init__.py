@@ -1,1 +1,1 @@
-"""The site's one SQLite file: messages that wait, windows and labels."""
+"""The site's one SQLite file: waiting messages, windows and labels."""

@@ -1,9 +1,9 @@
 """The site's one SQLite file: spool, windows and labels, so that one transaction covers them all.
 
-WAL mode with synchronous=FULL: what a transaction wrote is on the disk when it returns, and a
-process that is killed at any instant leaves the state before or after it. The training process
-opens the same file and reads beside the writer. Each module owns its tables and creates them with
-``CREATE TABLE IF NOT EXISTS`` in its constructor. The privacy ledger is a file of its own.
+WAL mode with synchronous=FULL: a transaction is durable when it returns, and a process that is
+killed at any instant leaves the state before or after it. The training process opens the same file
+and reads concurrently with the writer. Each module owns its tables and creates them with
+``CREATE TABLE IF NOT EXISTS`` in its constructor. The privacy ledger is a separate file.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from fl_common.errors import StoreError, StoreFull
 
 SCHEMA_VERSION = 1
-"""Goes up when a table of any module changes its meaning."""
+"""Incremented when the meaning of any module's table changes."""
 _APPLICATION_ID = 0x4A746453  # "JtdS": tells a site's store from any other SQLite file
 _LOCK_SECONDS = 30.0
 _LITTLE_SPACE = 256 * 1024  # bytes: below, "disk I/O error" means that the disk is full
@@ -30,16 +30,16 @@ _FAULTS = {
     "SQLITE_NOTADB": ("is not a site's store", _MOVE_AWAY),
     "SQLITE_CORRUPT": ("is damaged", _MOVE_AWAY),
 }
-"""What SQLite says, as a rule and a remedy; by the beginning of its error name."""
+"""Rule and remedy for SQLite's errors, by the beginning of the error's name."""
 
 
 def open_store(path: Path) -> sqlite3.Connection:
-    """The store at ``path``, created where there is none; durable, safe to share by processes.
+    """Open the store at ``path``, creating it if missing; several processes may share it.
 
-    Any one thread at a time may use the connection. Write within ``transaction``.
+    One thread at a time may use the connection. Write within ``transaction``.
 
     Raises:
-        StoreError: the file is cut, damaged, of a newer version, or no store of ours.
+        StoreError: the file is truncated, damaged, of a newer version, or not a site's store.
     """
     with explained(path):
         connection = sqlite3.connect(
@@ -58,11 +58,11 @@ def open_store(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing, durable when it ends; inside another one, a part of that.
+    """A transaction: atomic, and durable when it ends; nested ones are part of the outer one.
 
     Raises:
         StoreFull: the disk is full.
-        StoreError: anything else that SQLite says.
+        StoreError: any other error of SQLite.
     """
     if connection.in_transaction:
         yield
@@ -78,14 +78,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
-    """Undo the transaction, where SQLite has not done it by itself."""
+    """Roll the transaction back, unless SQLite has done so already."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours, with the file, what is wrong and what helps."""
+    """Turn SQLite's errors into ours, with the file, the fault and the remedy."""
     try:
         yield
     except sqlite3.Error as error:
@@ -99,7 +99,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def _check_or_mark(path: Path, connection: sqlite3.Connection) -> None:
-    """Mark a new file as a store, or check that an old one is a store that this version reads."""
+    """Mark a new file as a store, or check that this version can read an existing one."""
     with transaction(connection):
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -126,7 +126,7 @@ def _path_of(connection: sqlite3.Connection) -> Path:
 
 
 def _full(path: Path) -> bool:
-    """Whether there is hardly any space left below ``path``."""
+    """Whether the disk of ``path`` has hardly any space left."""
     try:
         disk = os.statvfs(path.parent)
     except OSError:

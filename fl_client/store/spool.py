@@ -1,15 +1,15 @@
-"""The spool: what sensors sent and no window has used up yet, safe from any crash.
+"""The spool: a crash-safe queue of sensors' messages that windows still need.
 
-A message is acknowledged to the broker when the spool has committed it. Each append is one
-transaction of the site's store: items, their identities and the counts together, so that at every
-instant, also after ``kill -9``, in messages:
+A message is acknowledged to its sender once the spool has committed it. Each append is one
+transaction of the site's store, with items, their identities and the counts. So at any instant,
+even after ``kill -9``, in messages:
 
     received = processed + waiting + lost
 
-A row is *processed* when no window that is still open needs it; until then it waits here, so that
-open windows are rebuilt by reading the waiting rows again. The spool is bounded by the bytes that
-wait: ``on_full`` is "reject" (the newest is lost) or "drop_oldest", and either loss is counted. A
-second item with the same sensor and id has no effect, as far back as ``remembered`` items.
+A row is *processed* when no open window needs it; until then it waits here, and open windows are
+rebuilt from the waiting rows after a restart. The bytes that wait are bounded: ``on_full`` is
+"reject" (the newest item is lost) or "drop_oldest", and both losses are counted. An item with the
+sensor and id of one of the last ``remembered`` items is a duplicate and has no effect.
 
 One thread at a time may call it.
 """
@@ -41,17 +41,17 @@ _HANDED_OVER = 4 * 2**20  # bytes of rows that are kept in memory until they are
 
 
 class Arrival(NamedTuple):
-    """An item as it came. ``surely_new``: its id tells repetitions only of a marked one."""
+    """An item as it came. ``surely_new``: it can't be a repetition, whatever its id."""
 
     item: Item
     surely_new: bool = False
 
 
 class Appended(NamedTuple):
-    """What became of a batch, in messages; ``lost`` by reason.
+    """The result of an append, in messages; ``lost`` by reason.
 
-    ``refused`` are the positions in the batch that a full spool had no room for: their identities
-    are not remembered, so that they may come again.
+    ``refused`` are the positions in the batch for which a full spool had no room. Their identities
+    are not remembered, so they may be sent again.
     """
 
     kept: int
@@ -64,8 +64,8 @@ class Spool:
     """The spool in the store of ``connection``; at most ``limit_bytes`` wait.
 
     Raises:
-        StoreError: here and in each method, when the store can't be read or written.
-        StoreFull: its disk is full; nothing of the call was kept.
+        StoreError: here and in each method, if the store can't be read or written.
+        StoreFull: its disk is full; the call has written nothing.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class Spool:
                 connection.execute(statement)
 
     def append(self, batch: Sequence[Arrival]) -> Appended:
-        """Keep what is new of ``batch``; durable when this returns.
+        """Store the new items of ``batch``; durable when this returns.
 
-        Inside a caller's transaction it is durable with that; if that one fails, make a new
-        ``Spool``, since this one would hand out rows that are not there.
+        Inside a caller's transaction they are durable when that ends. If it fails, make a new
+        ``Spool``, since this one would hand out rows that do not exist.
         """
         with transaction(self._connection):
             counts = values_of(self._connection)
@@ -118,9 +118,9 @@ class Spool:
         return Appended(len(rows), duplicates, lost, unkept)
 
     def waiting(self, limit: int) -> list[tuple[int, Readings | Annotation]]:
-        """The next rows in the order of arrival, at most ``limit``; each only once.
+        """The next rows in the order of arrival, at most ``limit``; each is returned once.
 
-        A new ``Spool`` on the same store begins again with the oldest that is not done.
+        A new ``Spool`` on the same store starts again with the oldest row that is not done.
         """
         if not self._handed_over:
             return self._read(limit)
@@ -142,30 +142,30 @@ class Spool:
         return [(row[0], item_of(row)) for row in found]
 
     def _hand_over(self, rows: Sequence[Row], items: Mapping[int, Readings | Annotation]) -> None:
-        """Spare the next ``waiting`` the way over the disk, where it has read all before."""
+        """Pass rows to the next ``waiting`` in memory, if it has read all earlier ones."""
         self._handed_over_bytes += sum(map(size_of, rows))
         self._caught_up &= self._handed_over_bytes <= _HANDED_OVER
         if self._caught_up:
             self._handed_over.extend((row[0], items[row[0]]) for row in rows)
 
     def _last_sequence(self) -> int:
-        """The highest sequence that a row ever had."""
+        """The highest sequence number ever given to a row."""
         found = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spool'")
         (sequence,) = found.fetchone() or (0,)
         return int(sequence)
 
     def done(self, sequences: Iterable[int]) -> None:
-        """No open window needs these rows any more: processed. Within the caller's transaction."""
+        """Mark rows as processed: no open window needs them. In the caller's transaction."""
         with transaction(self._connection):
             self._add({"processed": self._remove(sequences)})
 
     def lose(self, sequences: Iterable[int], reason: str) -> None:
-        """These rows can't be used, for ``reason``, a word: lost. In the caller's transaction."""
+        """Mark rows as lost for ``reason``, a word. In the caller's transaction."""
         with transaction(self._connection):
             self._add({LOST + reason: self._remove(sequences)})
 
     def counts(self) -> SpoolCounts:
-        """What came, and what became of it."""
+        """Counts of the messages that came, by what became of them."""
         return counts_of(self._connection)
 
     def _add(self, changes: Mapping[str, int]) -> None:
@@ -194,7 +194,7 @@ class Spool:
         return new
 
     def _remember(self, fresh: Iterable[int], counts: Mapping[str, int]) -> None:
-        """Keep the identities of what came, and forget the oldest now and then."""
+        """Store the identities of new items, and drop the oldest now and then."""
         received = counts.get("received", 0)
         rows = [(key, received + number) for number, key in enumerate(fresh)]
         self._connection.executemany("INSERT OR REPLACE INTO spool_seen VALUES (?, ?)", rows)
@@ -205,7 +205,7 @@ class Spool:
             self._forgotten_at = received
 
     def _fitting(self, rows: list[Row], used: int, lost: Counter[str]) -> list[Row]:
-        """The rows that may be kept; under "drop_oldest" room is made for them."""
+        """The rows that fit; under "drop_oldest" room is made for them."""
         if self._on_full == "reject":
             kept = within(rows, self._limit_bytes - used)
             lost["full_rejected"] += len(rows) - len(kept)
@@ -218,7 +218,7 @@ class Spool:
         return kept
 
     def _drop_oldest(self, needed: int) -> int:
-        """Make at least ``needed`` bytes free; how many rows that took."""
+        """Free at least ``needed`` bytes; the number of rows dropped."""
         dropped, freed = [], 0
         oldest = self._connection.execute(
             "SELECT sequence, length(content) FROM spool ORDER BY sequence"
@@ -239,7 +239,7 @@ class Spool:
         self._add({"waiting": len(rows), "waiting_bytes": sum(size_of(row) for row in rows)})
 
     def _remove(self, sequences: Iterable[int]) -> int:
-        """Delete rows; how many were still there."""
+        """Delete rows; the number that existed."""
         wanted, removed, freed = list(sequences), 0, 0
         for start in range(0, len(wanted), _ASKED_AT_ONCE):
             part = wanted[start : start + _ASKED_AT_ONCE]

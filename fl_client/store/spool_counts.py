@@ -1,18 +1,18 @@
-"""What became of the messages that a site received, as counted in its store."""
+"""Counts of the messages that a site received, kept in its store."""
 
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 LOST = "lost:"
-"""What the name of a count of lost messages begins with; the reason follows."""
+"""The prefix of the name of a count of lost messages; the reason follows."""
 
 
 @dataclass(frozen=True)
 class SpoolCounts:
     """Messages since the store was made: ``received`` = ``processed`` + ``waiting`` + lost.
 
-    ``lost`` by reason: ``full_rejected``, ``full_dropped``, ``late``, or ``malformed_`` and why.
+    ``lost`` by reason: ``full_rejected``, ``full_dropped``, ``late``, or ``malformed_`` and a word.
     ``duplicates`` had no effect and are not part of ``received``.
     """
 
@@ -25,7 +25,7 @@ class SpoolCounts:
 
 
 def counts_of(connection: sqlite3.Connection) -> SpoolCounts:
-    """The counts of the spool in a store, for one who only looks."""
+    """The counts of the spool in a store, for readers that don't write."""
     values = values_of(connection)
     return SpoolCounts(
         received=values.get("received", 0),

@@ -1,4 +1,4 @@
-"""How the spool writes an item into a row, reads it back, and tells it from any other."""
+"""How the spool writes an item to a row, reads it back, and identifies it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ Row = tuple[int, str | None, str, str | None, int, bytes]
 """Sequence, sensor (null: an annotation), id, label, stamps, content."""
 
 ROW_BYTES = 64
-"""What a row takes beside its content, in the spool's own reckoning."""
+"""Bytes that a row counts for in addition to its content."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS spool (
@@ -51,7 +51,7 @@ def size_of(row: Row) -> int:
 
 
 def key_of(item: Item) -> int:
-    """64 bits that tell the item from any other: two of a million differ but for one in 10^7."""
+    """64 bits that identify the item: two among a million collide with a chance of one in 10^7."""
     source = item.sensor if isinstance(item, Readings) else type(item).__name__
     named = f"{source}\0{item.id}".encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(named, digest_size=8, person=b"spool").digest()

@@ -1,9 +1,9 @@
-"""The windows of one task in the site's file: the sensing process writes, the training one reads.
+"""The windows of one task in the store: the sensing process writes, the training process reads.
 
-A window has one identity, its cut (task and step) and its start: adding it again has no effect.
-Under a changed definition of the task, or another step, windows are new ones; those of the old cut
-are kept until they are too old or in the way, and are not trained on. Labels are joined when
-windows or annotations come, by a rule that depends on neither order nor repetition (``labels``).
+A window is identified by its cut (task and step) and its start; adding it again has no effect. A
+changed task definition or step makes new windows. Windows of the old cut are not trained on, and
+are kept until they are too old or their room is needed. Labels are joined when windows or
+annotations arrive, by a rule that depends on neither order nor repetition (``labels``).
 """
 
 import hashlib
@@ -54,9 +54,9 @@ _REMOVED_AT_ONCE = 5000
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """Of the task's windows: how many are kept, have a label, wait for a prediction.
+    """The number of the task's windows that are kept, have a label, or wait for a prediction.
 
-    ``judged`` have both a label and a prediction, and in ``agreeing`` of them these are the same.
+    ``judged`` have both a label and a prediction; in ``agreeing`` of them the two are the same.
     """
 
     kept: int
@@ -83,10 +83,10 @@ class Retention:
 
 
 class WindowStore:
-    """The windows of ``task`` cut at ``slicing``, and the annotations, in an open site store.
+    """The windows of ``task`` cut by ``slicing``, and the annotations, in an open store.
 
-    ``label_share`` of a window must be covered by a label's intervals. Each method is one
-    transaction, or a part of the caller's.
+    A label's intervals must cover ``label_share`` of a window. Each method is one transaction, or
+    part of the caller's.
 
     Raises:
         InvalidConfiguration: a share outside (0, 1], or a task without a time axis.
@@ -107,7 +107,7 @@ class WindowStore:
                 connection.execute(statement)
 
     def add(self, windows: Sequence[Window]) -> int:
-        """Keep the windows; the number that were not there yet."""
+        """Store the windows; the number that are new."""
         new = 0
         with transaction(self._connection):
             for window in windows:
@@ -118,7 +118,7 @@ class WindowStore:
         return new
 
     def annotate(self, annotations: Sequence[Annotation]) -> int:
-        """Keep the intervals and label what they cover; how many have a label the task lacks."""
+        """Store the intervals and label their windows; the number with a label the task lacks."""
         with transaction(self._connection):
             for a in annotations:
                 self._connection.execute(
@@ -129,7 +129,7 @@ class WindowStore:
         return sum(a.label not in self._task.labels for a in annotations)
 
     def unpredicted(self, limit: int, since_ns: int) -> list[Window]:
-        """Up to ``limit`` windows from ``since_ns`` on that wait for a prediction, oldest first."""
+        """Up to ``limit`` windows since ``since_ns`` that wait for a prediction, oldest first."""
         with transaction(self._connection):
             rows = self._connection.execute(
                 "SELECT start_ns, content FROM windows JOIN window_values USING (id)"
@@ -140,7 +140,7 @@ class WindowStore:
         return [Window(name, s, np.frombuffer(c, "<f4").reshape(shape)) for s, c in rows]
 
     def predicted(self, starts: Iterable[int], labels: Iterable[int]) -> None:
-        """Note the label predicted for each window, -1 where none could be made."""
+        """Store the label predicted for each window; -1 where there is no prediction."""
         pairs = zip(labels, starts, strict=True)
         with transaction(self._connection):
             self._connection.executemany(
@@ -149,7 +149,7 @@ class WindowStore:
             )
 
     def counts(self) -> WindowCounts:
-        """How many windows there are, of each kind."""
+        """The number of windows of each kind."""
         with transaction(self._connection):
             row = self._connection.execute(
                 "SELECT count(*), count(label), count(*) - count(predicted),"
@@ -160,11 +160,11 @@ class WindowStore:
         return WindowCounts(*row)
 
     def retain(self, retention: Retention, now_ns: int) -> int:
-        """Remove what is too old or too much; the number of windows removed.
+        """Remove windows that are too old or too many; the number removed.
 
-        Over the size, windows of another cut go first, then unlabelled ones, then labelled ones,
-        the oldest first. A call removes some thousand windows at most, so that it does not hold up
-        others; the next one goes on. The file keeps its size, and uses it again.
+        To reduce the size, windows of another cut are removed first, then unlabelled ones, then
+        labelled ones, oldest first. One call removes a few thousand windows at most, so that it
+        does not block others; the next one continues. The file keeps its size and reuses it.
         """
         oldest_ns = now_ns - round(retention.days * 86_400 * 10**9)
         size = 4 * int(np.prod(self._task.window_shape))
@@ -191,7 +191,7 @@ class WindowStore:
         return cursor.rowcount
 
     def _relabel(self, from_ns: int, to_ns: int) -> None:
-        """Label the windows that start from ``from_ns`` to ``to_ns`` by all that is known now."""
+        """Label the windows that start from ``from_ns`` to ``to_ns`` by all annotations so far."""
         rows = self._connection.execute(
             "SELECT id, start_ns, label FROM windows WHERE cut = ? AND start_ns BETWEEN ? AND ?",
             (self._cut, from_ns, to_ns),
@@ -213,7 +213,7 @@ class WindowStore:
         return [Annotation(*row) for row in rows]
 
     def _remove(self, which: str, values: tuple[object, ...], limit: int) -> int:
-        """Remove the ``limit`` oldest windows of ``which``, a condition of this module's own."""
+        """Remove the ``limit`` oldest windows that meet ``which``, an SQL condition."""
         if limit <= 0:
             return 0
         return self._connection.execute(
@@ -224,15 +224,15 @@ class WindowStore:
 
 
 def cut_of(task: Task, slicing: Slicing) -> str:
-    """A short name of how windows are cut: of the task's whole definition and the step."""
+    """A short name for how windows are cut, from the task's whole definition and the step."""
     text = json.dumps([asdict(task), slicing.step], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_labelled(path: Path, task: Task, slicing: Slicing) -> Labelled:
-    """The labelled windows in the store at ``path``, as of one instant; nothing is written.
+    """The labelled windows in the store at ``path``, as a snapshot; nothing is written.
 
-    Any process may read while the sensing one writes: neither waits for the other.
+    Any process may read while the sensing process writes; neither waits for the other.
 
     Raises:
         StoreError: there is no such file, or it can't be read.
@@ -256,7 +256,7 @@ def read_labelled(path: Path, task: Task, slicing: Slicing) -> Labelled:
 def _changes(
     rows: list[tuple[int, int, int | None]], labels_N: Integers
 ) -> list[tuple[int | None, int]]:
-    """(label, id) of the rows whose label is another now."""
+    """(label, id) of the rows whose label has changed."""
     found = [None if label == NO_LABEL else label for label in labels_N.tolist()]
     pairs = zip(found, rows, strict=True)
     return [(label, row_id) for label, (row_id, _, old) in pairs if label != old]
