@@ -1,1 +1,1 @@
-"""Inference on a box: models in their slots, the engine, the Open Inference Protocol."""
+"""Inference on a box: model slots, the engine, and the Open Inference Protocol."""

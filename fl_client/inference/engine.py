@@ -1,9 +1,9 @@
-"""The inference engine of a site: one slot's model, swapped between two calls.
+"""The inference engine of a site: it serves one slot's model and swaps it between calls.
 
-A call takes the model that serves when it begins and keeps it to its end, so a swap loses no call
-and no call sees two models. The model before it stays in memory as the reserve: when the new one
-fails on windows that the reserve can answer, the reserve takes over and the new one is marked bad
-in the slot. What fails to load never serves at all.
+A call uses the model that serves when it begins until it ends, so a swap loses no call and no call
+sees two models. The previous model stays in memory as the reserve: if the new one fails on windows
+that the reserve can predict, the reserve takes over and the new one is marked bad in the slot. A
+model that fails to load never serves.
 """
 
 import logging
@@ -39,11 +39,11 @@ class _Counts:
 
 
 class Engine:
-    """The model of ``slot``, for windows of ``task``, or any ONNX model where ``task`` is None.
+    """Serves the model in ``slot`` for windows of ``task``; any ONNX model if ``task`` is None.
 
-    Windows are given to the model in batches of at most ``largest_batch``; a call runs on
-    ``threads`` threads. ``timer`` is a clock in seconds. Methods may be called from any thread.
-    Nothing serves before the first ``swap``.
+    The model gets windows in batches of at most ``largest_batch``; a call runs on ``threads``
+    threads. ``timer`` is a clock in seconds. Methods may be called from any thread. No model serves
+    before the first ``swap``.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class Engine:
     def predict(self, values_N: Floats) -> Prediction:
         """Probabilities for windows (N, *task.window_shape) in the task's units.
 
-        Where the model's answer to a finite window is not finite and the reserve's is, the reserve
-        takes over and answers all of them.
+        If the model's output for a finite window is not finite but the reserve's is, the reserve
+        takes over and predicts all of them.
 
         Raises:
-            NoModel: nothing serves.
+            NoModel: no model serves.
             InvalidData: windows of another shape than the task's.
         """
         task = self._windows_of_task(values_N)
@@ -88,10 +88,10 @@ class Engine:
         return Prediction(serving.digest, task.labels, answer_NK, self._timer() - began)
 
     def infer(self, arrays: NamedArrays, outputs: Sequence[str] | None = None) -> Inference:
-        """One call of the model as it is: named tensors in, named tensors out.
+        """One plain call of the model: named tensors in, named tensors out.
 
         Raises:
-            NoModel: nothing serves.
+            NoModel: no model serves.
             InvalidData: names, types or shapes that the model does not have.
         """
         serving = self._now()
@@ -101,13 +101,13 @@ class Engine:
         """Digest, inputs and outputs of the model that serves.
 
         Raises:
-            NoModel: nothing serves.
+            NoModel: no model serves.
         """
         serving = self._now()
         return serving.digest, serving.model.inputs, serving.model.outputs
 
     def status(self) -> EngineStatus:
-        """What serves now, and what went wrong."""
+        """Which model serves now, and what went wrong."""
         serving = self._serving
         wanted, counts = self._slot.current(), self._counts
         return EngineStatus(
@@ -120,10 +120,10 @@ class Engine:
         )
 
     def swap(self) -> bool:
-        """Serve the slot's current version, or go on with the last good one; True on a change.
+        """Serve the slot's current version, else the last good one; True if the model changed.
 
-        Cheap where nothing has changed, so it can be asked often. Never raises for a bad model: the
-        log says what to do, ``status`` too, and the version is marked bad.
+        Cheap if nothing has changed, so it can be called often. Never raises for a bad model: it is
+        marked bad, and the log and ``status`` say what to do.
         """
         with self._changing:
             wanted = self._slot.current()
@@ -153,12 +153,12 @@ class Engine:
         return self._task
 
     def _answers(self, loaded: _Loaded, values_N: Floats) -> Floats:
-        """Probabilities (N, K); NaN where there is no answer."""
+        """Probabilities (N, K); NaN where there is no prediction."""
         assert self._task is not None
         return answers(loaded.model, loaded.digest, self._task, values_N, self._largest_batch)
 
     def _reserve_for(self, failing: _Loaded, values_M: Floats) -> _Loaded | None:
-        """The model that takes over from ``failing``, which had no answer to these windows."""
+        """The model that takes over from ``failing``, which failed on these windows."""
         with self._changing:
             if self._serving is not failing:
                 return self._serving
@@ -199,7 +199,7 @@ class Engine:
         return loaded is not None
 
     def _load_last_good(self) -> _Loaded | None:
-        """The newest version in the slot that ran before, and loads; never the one that serves."""
+        """The newest version that ran before and loads, except the one that serves."""
         serving = self._serving.digest if self._serving else None
         for digest in self._slot.ran_before():
             loaded = self._load(digest) if digest != serving else None
@@ -208,7 +208,7 @@ class Engine:
         return None
 
     def _load(self, digest: str) -> _Loaded | None:
-        """The version, ready to serve; None where it can't, which marks it bad."""
+        """The version, ready to serve; None if it can't serve, and it is marked bad."""
         try:
             content = self._slot.read(digest)
             if self._task is None:
@@ -234,7 +234,7 @@ class Engine:
 
 @contextmanager
 def _noted(what: str) -> Iterator[None]:
-    """A slot that can't be written must not stop the answers."""
+    """Log, do not raise, that the slot can't be written: predictions go on."""
     try:
         yield
     except InvalidConfiguration as error:

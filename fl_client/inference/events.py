@@ -1,4 +1,4 @@
-"""A prediction as the event that leaves the engine for whoever listens at the site."""
+"""A prediction as an event for the site's own subscribers."""
 
 from datetime import datetime
 
@@ -16,11 +16,11 @@ def prediction_event(
     time: datetime,
     latency_s: float,
 ) -> CloudEvent:
-    """The event of window ``row`` of ``prediction``, which has an answer.
+    """The event for window ``row`` of ``prediction``, which must have a prediction.
 
-    ``window_start_ns`` are nanoseconds since 1970, ``latency_s`` the seconds from the window's last
-    reading to the prediction. One window and model give one ``id``: whoever sees an event twice,
-    after a crash, knows it by ``source`` and ``id``.
+    ``window_start_ns`` is in nanoseconds since 1970, ``latency_s`` the seconds from the window's
+    last reading to the prediction. The ``id`` depends on window and model only, so a subscriber can
+    recognise an event that is repeated after a crash by ``source`` and ``id``.
     """
     probabilities_K = [round(float(value), 6) for value in prediction.probabilities_NK[row]]
     best = int(prediction.probabilities_NK[row].argmax())

@@ -1,8 +1,8 @@
-"""One ONNX model in memory: what it takes, what it gives, and running it.
+"""One ONNX model in memory: its inputs, its outputs, and running it.
 
-Nothing here knows of tasks, versions or files. ONNX Runtime runs with neither its memory arena nor
-its memory patterns: both keep the largest batch's memory for ever, and a pattern for each batch
-size seen. Calls from several threads at once are allowed.
+This module is independent of tasks, versions and files. ONNX Runtime's memory arena and memory
+patterns are off: they would hold the largest batch's memory for ever, and a pattern for each batch
+size. Several threads may call a model at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,12 +37,12 @@ _REFUSED = (
     *(_errors.InvalidProtobuf, _errors.NoSuchFile, _errors.NotFound, _errors.NotImplemented),
     *(_errors.RuntimeException, MemoryError, RuntimeError, ValueError),
 )
-"""What ONNX Runtime raises for a file or values that it can't use; they share no base."""
+"""The errors of ONNX Runtime for a file or values that it can't use; they share no base class."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of a model: ``dtype`` is numpy's word, None in ``shape`` is any size."""
+    """An input or output of a model: a numpy ``dtype``; None in ``shape`` stands for any size."""
 
     name: str
     dtype: str
@@ -53,7 +53,7 @@ class OnnxModel:
     """A model from the bytes of its file, on ``threads`` threads of the processor.
 
     Raises:
-        InvalidData: ONNX Runtime can't load it, or it takes or gives something else than tensors.
+        InvalidData: ONNX Runtime can't load it, or an input or output is not a tensor.
     """
 
     def __init__(self, content: bytes, threads: int) -> None:
@@ -62,7 +62,7 @@ class OnnxModel:
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
-        options.log_severity_level = 4  # its failures are raised, and told once
+        options.log_severity_level = 4  # its failures are raised; don't log them, too
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
@@ -78,7 +78,7 @@ class OnnxModel:
     def run(
         self, arrays: NamedArrays, outputs: Sequence[str] | None = None
     ) -> dict[str, NDArray[Any]]:
-        """Every output by name, or those named in ``outputs``, for one call's inputs.
+        """All outputs by name, or those in ``outputs``, for one call's inputs.
 
         Raises:
             InvalidData: an input is missing, unknown or of another type or shape; no such output;
@@ -142,5 +142,5 @@ def _tensor(node: Any) -> Tensor:
 
 
 def _words(error: Exception) -> str:
-    """ONNX Runtime's message in one line, without the place in its source."""
+    """ONNX Runtime's message in one line, without its source location."""
     return " ".join(str(error).split())[:300]

@@ -1,4 +1,4 @@
-"""What an engine answers: predictions for windows, named tensors, and how it is."""
+"""What an engine returns: predictions for windows, named tensors, and its status."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from fl_common.vocabulary import Floats, NamedArrays
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one model says of N windows.
+    """One model's predictions for N windows.
 
-    ``probabilities_NK`` has a column for each of ``labels``; a row is NaN where the window itself
-    is not finite or no model has an answer to it (``answered_N``). ``seconds`` is the time in the
+    ``probabilities_NK`` has a column for each of ``labels``. A row is NaN if the window itself is
+    not finite or no model could predict it (see ``answered_N``). ``seconds`` is the time in the
     model.
     """
 
@@ -24,13 +24,13 @@ class Prediction:
 
     @property
     def answered_N(self) -> NDArray[np.bool_]:
-        """True for the windows that have an answer."""
+        """True for the windows that have a prediction."""
         return np.asarray(np.isfinite(self.probabilities_NK).all(axis=1))
 
 
 @dataclass(frozen=True)
 class Inference:
-    """The outputs by name, and the digest of the model that gave them."""
+    """The outputs by name, and the digest of the model that computed them."""
 
     digest: str
     outputs: NamedArrays
@@ -38,10 +38,10 @@ class Inference:
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """What serves, and what went wrong.
+    """Which model serves, and what went wrong.
 
-    ``digest`` serves (None: nothing does); ``wanted`` is what the slot asks for, and ``trouble``
-    why that does not serve. The counts are since the engine was made.
+    ``digest`` is the model that serves (None: no model), ``wanted`` the slot's current version, and
+    ``trouble`` why that does not serve. Counts are since the engine was made.
     """
 
     digest: str | None

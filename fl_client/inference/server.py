@@ -1,9 +1,9 @@
 """The inference service of a box: the Open Inference Protocol v2 over gRPC, on the same engines.
 
-A call runs the model that serves when it begins. Status codes are those of KServe: wrong input is
-INVALID_ARGUMENT, an unknown model or version NOT_FOUND, a model without a version that serves
-UNAVAILABLE, what this service does not have UNIMPLEMENTED, everything else INTERNAL. Above
-``most_calls`` at once gRPC answers RESOURCE_EXHAUSTED.
+A call runs the model that serves when it begins. Status codes are KServe's: INVALID_ARGUMENT for
+wrong input, NOT_FOUND for an unknown model or version, UNAVAILABLE for a model without a version
+that serves, UNIMPLEMENTED for what this service lacks, INTERNAL for everything else. Above
+``most_calls`` concurrent calls gRPC replies RESOURCE_EXHAUSTED.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 _SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 _NOT_SERVED = ("shared_memory_region", "classification", "sequence_id")
-"""Parameters of other servers that would change what a call means."""
+"""Parameters of other servers that would change the meaning of a call."""
 
 
 class UnknownModel(Exception):
@@ -46,9 +46,9 @@ _CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
 class InferenceServer:
     """Serves ``models`` (engines by name) at ``address``, "host:port" with port 0 for a free one.
 
-    ``workers`` threads run the models; at most ``most_calls`` calls are taken at once, of at most
-    ``largest_message_bytes`` each. There is no encryption and no authentication: an address that
-    other machines reach belongs behind something that has them.
+    ``workers`` threads run the models; at most ``most_calls`` calls are accepted at once, of at
+    most ``largest_message_bytes`` each. There is no encryption and no authentication: put an
+    address that other machines can reach behind a proxy that has both.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class InferenceServer:
         self._largest_message_bytes = largest_message_bytes
 
     async def start(self) -> int:
-        """Begin to answer; the port.
+        """Start serving; returns the port.
 
         Raises:
             InvalidConfiguration: the address can't be used.
@@ -93,7 +93,7 @@ class InferenceServer:
         return port
 
     async def stop(self, grace_s: float) -> None:
-        """Take no more calls, and end those that run within ``grace_s`` seconds."""
+        """Accept no more calls, and cancel those that still run after ``grace_s`` seconds."""
         await self._server.stop(grace_s)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -112,19 +112,19 @@ class InferenceServer:
 
 
 async def _with_status(answer: Awaitable[Any], context: grpc.aio.ServicerContext) -> Any:
-    """``answer``, or the status of what it raised."""
+    """``answer``, with exceptions turned into status codes."""
     try:
         return await answer
     except tuple(kind for kind, _ in _CODES) as error:
         code = next(code for kind, code in _CODES if isinstance(error, kind))
         await context.abort(code, str(error))
     except Exception as error:
-        _log.exception("a call failed in a way that is an error of this service; please report it")
+        _log.exception("a call failed by a fault of this service; please report it")
         await context.abort(grpc.StatusCode.INTERNAL, type(error).__name__)
 
 
 class _Calls:
-    """The protocol's calls, by their own names; they run in worker threads."""
+    """The protocol's calls, under their own names; they run in worker threads."""
 
     def __init__(self, models: Mapping[str, Engine]) -> None:
         self._models = dict(models)
@@ -209,7 +209,7 @@ def _inputs(request: oip.ModelInferRequest) -> NamedArrays:
 def _add_output(
     response: oip.ModelInferResponse, name: str, array: NDArray[Any], raw: bool
 ) -> None:
-    """As the inputs came: raw, or typed contents."""
+    """Add an output in the form of the inputs: raw, or typed contents."""
     output = response.outputs.add(
         name=name, datatype=DATATYPES[str(array.dtype)], shape=array.shape
     )

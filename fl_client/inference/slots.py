@@ -1,13 +1,13 @@
-"""Where a site keeps the versions of one model on disk, and which of them runs.
+"""A slot: the versions of one model on a site's disk, and which of them runs.
 
     versions/<sha256>/model.onnx    one version; its name is the hex sha256 of the file
-    versions/<sha256>/bad           present when it failed: why, in words
-    current                         the digest that should run; whoever brings models writes it
-    good, previous                  the last two digests that ran; the engine writes them
+    versions/<sha256>/bad           present if it failed: the reason
+    current                         the digest that should run; written by the downloader
+    good, previous                  the last two digests that ran; written by the engine
 
-Each file is replaced whole and synced, so a power cut at any instant leaves the old word or the new
-one. ``current`` has one writer and ``good``, ``previous`` and ``bad`` have another: a downloader
-and an engine in two processes need no lock.
+Each file is replaced atomically and synced, so a power cut at any instant leaves the old value or
+the new one. ``current`` has one writer, and ``good``, ``previous`` and ``bad`` have another, so the
+downloader and the engine, in two processes, need no lock.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 
 
 class ModelSlot:
-    """The versions of one model in ``folder``, made where it is absent."""
+    """The versions of one model in ``folder``, which is created if missing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,8 +36,8 @@ class ModelSlot:
     def place(self, path: Path) -> str:
         """Copy the model file at ``path`` into the slot; it does not run yet. Returns its digest.
 
-        A version that is there already is written again, which heals a damaged one. A file that
-        changes while it is copied is found when it is read.
+        An existing version is written again, which repairs a damaged one. A file that changes while
+        it is copied is detected when it is read.
 
         Raises:
             InvalidData: ``path`` can't be read.
@@ -56,13 +56,13 @@ class ModelSlot:
         return digest
 
     def activate(self, digest: str) -> None:
-        """Make ``digest`` the version that should run, also where it failed before.
+        """Make ``digest`` the version that should run, even if it failed before.
 
-        Versions that nothing names any more are removed.
+        Versions that are no longer referred to are removed.
 
         Raises:
             InvalidData: there is no such version in the slot.
-            InvalidConfiguration: the slot can't be written; the old version goes on.
+            InvalidConfiguration: the slot can't be written; the old version stays.
         """
         if not self._holds(digest):
             raise InvalidData(
@@ -75,31 +75,31 @@ class ModelSlot:
         self._prune()
 
     def current(self) -> str | None:
-        """The digest that should run; None where nothing was activated."""
+        """The digest that should run; None if none was activated."""
         return self._read("current")
 
     def last_good(self) -> str | None:
-        """The newest version that ran and did not fail since; None where there is none."""
+        """The newest version that ran and has not failed since; None if there is none."""
         return next(iter(self.ran_before()), None)
 
     def ran_before(self) -> list[str]:
-        """The versions that ran and did not fail since, newest first: two at most."""
+        """The versions that ran and have not failed since, newest first; at most two."""
         candidates = (self._read("good"), self._read("previous"))
         return [d for d in candidates if d and self._holds(d) and not self.failure(d)]
 
     def previous(self) -> str | None:
-        """The version that ran before the last good one: where a roll-back leads."""
+        """The version that ran before the last good one: the target of a rollback."""
         return self._read("previous")
 
     def failure(self, digest: str) -> str | None:
-        """Why ``digest`` was marked bad; None where it was not."""
+        """Why ``digest`` was marked bad; None if it was not."""
         try:
             return (self._versions / digest / "bad").read_text("utf-8")
         except OSError:
             return None
 
     def read(self, digest: str) -> bytes:
-        """The model file of a version, after proof that it is whole.
+        """The model file of a version, after a check of its digest.
 
         Raises:
             InvalidData: it is absent, can't be read, or is not what was placed.
@@ -116,7 +116,7 @@ class ModelSlot:
         return content
 
     def confirm(self, digest: str) -> None:
-        """``digest`` runs: it becomes the last good version, the one before it ``previous``."""
+        """Record that ``digest`` runs: it becomes ``good``, and the former one ``previous``."""
         good = self._read("good")
         if digest == good:
             return
@@ -125,7 +125,7 @@ class ModelSlot:
         self._write(self.folder / "good", digest)
 
     def mark_bad(self, digest: str, reason: str) -> None:
-        """``digest`` failed, and is not tried again until someone activates it."""
+        """Mark ``digest`` as failed; it is not tried again until it is activated again."""
         self._write(self._versions / digest / "bad", reason)
 
     def _holds(self, digest: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a model is one for the site's task; nothing that fails here ever sees a reading."""
+"""Checks that a model fits the site's task; a model that fails them never sees a reading."""
 
 import logging
 
@@ -11,16 +11,16 @@ from models.lineage import parse_properties
 
 _log = logging.getLogger(__name__)
 INPUT, OUTPUT = "values", "probabilities"
-"""The names of a published model's input and of the output that is used (``models.export``)."""
+"""The names of a published model's input and of its output that is used (``models.export``)."""
 
 _CHECKED = ("labels", "channels", "units", "rate_hz", "window_shape")
 
 
 def ready(content: bytes, task: Task, threads: int, largest_batch: int) -> OnnxModel:
-    """The model of a file's ``content``, proved to be for ``task``, and warm.
+    """The model in a file's ``content``, checked against ``task`` and warmed up.
 
     Raises:
-        InvalidData: it can't be loaded, is not for this task, or can't answer typical readings.
+        InvalidData: it can't be loaded, is not for this task, or fails on typical readings.
     """
     model = OnnxModel(content, threads)
     check_for_task(model, task)
@@ -31,9 +31,9 @@ def ready(content: bytes, task: Task, threads: int, largest_batch: int) -> OnnxM
 def answers(
     model: OnnxModel, digest: str, task: Task, values_N: Floats, largest_batch: int
 ) -> Floats:
-    """Probabilities (N, K); NaN where a window is not finite or the model can't compute.
+    """Probabilities (N, K); NaN where a window is not finite or the model can't compute it.
 
-    ``digest`` is the model's, for the log.
+    ``digest`` names the model in the log.
     """
     answers_NK = np.full((len(values_N), len(task.labels)), np.nan, np.float32)
     (rows_M,) = np.nonzero(np.isfinite(values_N).all(axis=tuple(range(1, values_N.ndim))))
@@ -50,7 +50,7 @@ def check_for_task(model: OnnxModel, task: Task) -> None:
     """Compare the model's metadata, inputs and outputs with ``task``.
 
     Raises:
-        InvalidData: something differs; the message has both sides.
+        InvalidData: they differ; the message quotes both.
     """
     try:
         metadata = parse_properties(model.properties)
@@ -73,10 +73,10 @@ def check_for_task(model: OnnxModel, task: Task) -> None:
 def warm_up(model: OnnxModel, task: Task, largest_batch: int) -> None:
     """Run the model on typical readings, one window and a whole batch.
 
-    The first call allocates and is the slowest, so it happens before any window waits for it.
+    The first call allocates memory and is the slowest, so it is made before any window waits.
 
     Raises:
-        InvalidData: it can't run, or the answer is not finite probabilities.
+        InvalidData: it can't run, or does not return finite probabilities.
     """
     shape = [1] * len(task.window_shape)
     shape[task.channel_axis] = len(task.center)
@@ -91,7 +91,7 @@ def warm_up(model: OnnxModel, task: Task, largest_batch: int) -> None:
 
 
 def probabilities(model: OnnxModel, values_N: Floats) -> Floats:
-    """What the model says of each window: (N, K).
+    """The model's probabilities for each window: (N, K).
 
     Raises:
         InvalidData: it can't compute with these windows.

@@ -1,7 +1,7 @@
-"""Windows of a task, from readings: cut on a grid in absolute time, labelled later, and kept.
+"""A task's windows, made from readings: cut on a grid in absolute time, and labelled later.
 
-``slide`` cuts them (pure, no file), ``labels`` says which label a window has, ``store`` keeps them
-in the site's file, ``split`` says which are trained on and which are held out.
+``slide`` cuts them (pure, no file), ``labels`` joins labels to them, and ``split`` divides them
+into training and held-out windows. ``fl_client.store.windows`` stores them.
 """
 
 from dataclasses import dataclass
@@ -28,10 +28,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A sensor as windows see it: the task's channels it measures, in the order of its readings.
+    """A sensor as a source of windows: the task's channels it measures, in its readings' order.
 
-    ``rate_hz`` is its declared rate, by which a window without a hole is known to be whole and is
-    made at once; None: made only when ``lateness_s`` has passed, unless its stamps are the grid's.
+    ``rate_hz`` is its declared rate, by which a window without gaps is known to be complete and is
+    made at once. Without a rate (None) it is made when ``lateness_s`` has passed, unless the stamps
+    lie on the grid.
     """
 
     name: str
@@ -44,10 +45,10 @@ class Slicing:
     """How a task's windows are cut.
 
     ``step`` is the number of rows from one window to the next. ``longest_gap_s``: a window that
-    needs a value between two readings further apart is not made. ``lateness_s``: how far a reading
-    may lie behind the newest one seen before it; what is later is lost and counted. ``ahead_s``: a
-    reading stamped further ahead of the box's clock is lost, too, so that one wrong stamp does not
-    make all that follow late.
+    needs a value between two readings further apart is not made. ``lateness_s``: a reading that is
+    older than the newest one before it by more than this is dropped and counted. ``ahead_s``: a
+    reading stamped further ahead of the box's clock is dropped, too, so that one wrong stamp does
+    not make all later readings late.
 
     Raises:
         InvalidConfiguration: a value outside its range.

@@ -1,7 +1,7 @@
 """The grid that windows are cut on: anchored at 1970, exact in whole nanoseconds.
 
-Window k starts at k steps since 1970, whatever was measured before it, so that neither a gap nor
-the order of arrival can shift a window. Row i lies ``round(i / rate)`` after the start.
+Window k starts k steps after 1970, whatever was measured, so that neither a gap nor the order of
+arrival can shift a window. Row i lies ``round(i / rate)`` after the start.
 """
 
 import math
@@ -14,11 +14,11 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Integers, Task
 
 _FINEST_RATE = 10**6
-"""Rates are taken as fractions with a denominator up to this."""
+"""Rates are approximated by fractions with a denominator of at most this."""
 
 
 class Grid:
-    """The grid of ``task`` at ``slicing``.
+    """The grid of ``task`` under ``slicing``.
 
     Raises:
         InvalidConfiguration: the task's windows have no time axis.
@@ -28,7 +28,7 @@ class Grid:
         if task.rate_hz is None or task.rate_hz <= 0 or len(task.window_shape) != 2:
             raise InvalidConfiguration(
                 f"task {task.name} with windows {task.window_shape} at {task.rate_hz} Hz",
-                "must have windows (time, channels) and a rate to be cut from readings",
+                "must have windows (time, channels) and a rate, to be cut from readings",
                 "Choose a task of sensors' readings",
             )
         period = SECOND / Fraction(task.rate_hz).limit_denominator(_FINEST_RATE)
@@ -48,16 +48,16 @@ class Grid:
         return index * numerator // denominator
 
     def index_at(self, time_ns: int) -> int:
-        """The last window that starts at ``time_ns`` or before."""
+        """The index of the last window that starts at or before ``time_ns``."""
         numerator, denominator = self._step
         return ((time_ns + 1) * denominator - 1) // numerator
 
 
 def windows_per_reading(task: Task, slicing: Slicing) -> int:
-    """The most windows that the values of one reading reach.
+    """The most windows that one reading can influence.
 
-    A reading weighs on the rows up to the longest gap before and after it, at most
-    ``2 * gap * rate`` of them (one at least), and a run of m rows is in up to (T + m - 1) / step
+    A reading influences the rows up to the longest gap before and after it, at most
+    ``2 * gap * rate`` rows (at least one). A run of m rows is in at most (T + m - 1) / step
     windows, rounded up.
     """
     assert task.rate_hz is not None

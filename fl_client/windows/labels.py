@@ -1,9 +1,9 @@
-"""Which label a window has: that of the intervals which people declared, when one rules it.
+"""The label of a window, from the intervals that people annotated.
 
-A window has a label when intervals of that label, taken together, cover at least a share of it, and
-those of no other label do. So the answer depends on the set of intervals alone: they may come
-before the window or after it, in any order, and repeated. Where two labels reach the share the
-intervals contradict each other, and the window has none.
+A window has a label if the union of that label's intervals covers at least a given share of it, and
+no other label's does. So the result depends only on the set of intervals: they may arrive before or
+after the window, in any order, and more than once. If two labels reach the share, they contradict
+each other and the window has no label.
 """
 
 from collections.abc import Sequence

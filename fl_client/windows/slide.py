@@ -1,17 +1,17 @@
-"""Readings in, windows out: a pure function of the readings, whatever order they come in.
+"""Cut windows from readings: a pure function of the readings, whatever order they arrive in.
 
-A row of a window is the linear interpolation between the two readings around it, channel by
+A row of a window is interpolated linearly between the readings before and after it, channel by
 channel, so that sensors of different rates meet on the task's grid. A window is made as soon as no
 reading can be missing from it: each row lies on a reading, or between two that are at most
-one and a half periods of the sensor's declared rate apart. A window with a wider hole waits until
-the newest reading seen is so far ahead that what fills the hole would be late; then it is made if
-the hole is within the longest gap, else it is not made, and counted.
+one and a half periods of the sensor's declared rate apart. A window with a wider gap waits until
+readings that could fill the gap would be late. Then it is made if the gap is within the longest
+gap; else it is not made, and counted.
 
-Whether a reading is late depends on what arrived before it alone, never on when ``closed`` is
-called, so that any division into batches gives the same windows. So does any order in which no
-reading is late, for sensors with a declared rate whose stamps lie at least three quarters of a
-period apart, and for sensors without one always. (Completeness by event time: Akidau et al., "The
-dataflow model", VLDB 2015.)
+Whether a reading is late depends only on what arrived before it, never on when ``closed`` is
+called, so any division into batches gives the same windows. Any order of arrival without late
+readings does, too, for sensors without a declared rate, and for sensors with one whose stamps lie
+at least three quarters of a period apart. (Completeness by event time: Akidau et al., "The dataflow
+model", VLDB 2015.)
 """
 
 import math
@@ -29,14 +29,14 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats, Integers, Task
 
 _WHOLE = 1.5
-"""Periods between two readings up to which none is missing between them."""
+"""Two readings at most this many periods apart have none missing between them."""
 _AT_ONCE = 256
-"""Windows that are interpolated in one piece, so that memory stays bounded."""
+"""Windows that are interpolated at once, so that memory stays bounded."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedReadings:
-    """What became of a batch's M messages, as numbers of readings: the rest was taken in.
+    """The numbers of readings that were dropped from each of a batch's M messages.
 
     ``late_M``: too old for any window that is still open, or of a sensor that the task does not
     use. ``ahead_M``: stamped too far ahead of the clock.
@@ -49,12 +49,12 @@ class AcceptedReadings:
 class Assembler:
     """Cuts the windows of ``task`` from the readings of ``sources``.
 
-    Holds the readings of the last window, the longest gap and the lateness; older ones are let go.
-    One thread at a time.
+    Holds the readings of the last window, the longest gap and the lateness; older ones are freed.
+    For one thread at a time.
 
     Raises:
-        InvalidConfiguration: a channel that not exactly one source measures, a source slower than
-            the longest gap allows, or a task without a time axis.
+        InvalidConfiguration: a channel is not measured by exactly one source, a source is slower
+            than the longest gap allows, or the task has no time axis.
     """
 
     def __init__(self, task: Task, sources: Sequence[Source], slicing: Slicing) -> None:
@@ -65,21 +65,21 @@ class Assembler:
         self._sources = {source.name: source for source in sources}
         self._tracks = {source.name: Track(len(source.channels)) for source in sources}
         self._columns = {s.name: [task.channels.index(c) for c in s.channels] for s in sources}
-        self._first = 0  # every window before this one is decided
-        self._made: set[int] = set()  # windows from there on that are made already
-        self._touched: tuple[int, int] | None = None  # stamps of what came since the last look
+        self._first = 0  # every window before this index is decided
+        self._made: set[int] = set()  # windows after that which are made already
+        self._touched: tuple[int, int] | None = None  # stamps of the readings since the last check
         self.watermark_ns: int | None = None
-        """The highest stamp taken in so far."""
+        """The highest stamp accepted so far."""
         self.incomplete = 0
-        """Windows that some reading fell into and that were not made, for a gap."""
+        """Windows that have a reading but were not made because of a gap."""
 
     @property
     def needed_from_ns(self) -> int:
-        """No window that is still open can use a reading before this time."""
+        """The time before which no open window can use a reading."""
         return self._grid.start_of(self._first) - self._slicing.gap_ns
 
     def add(self, batch: Sequence[Readings], now_ns: int) -> AcceptedReadings:
-        """Take in the messages of ``batch``, in the order of their arrival."""
+        """Add the messages of ``batch``, in their order of arrival."""
         late_M, ahead_M = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
         taken: dict[str, list[tuple[Integers, NDArray[np.floating]]]] = {}
         for place, message in enumerate(batch):
@@ -98,7 +98,7 @@ class Assembler:
         return AcceptedReadings(late_M, ahead_M)
 
     def closed(self) -> list[Window]:
-        """The windows that are decided and made since the last call, in order of their start."""
+        """The windows made since the last call, sorted by start."""
         if self._touched is None or self.watermark_ns is None:
             return []
         windows = self._whole_ones(*self._touched)
@@ -119,11 +119,11 @@ class Assembler:
         return round(self._slicing.lateness_s * SECOND)
 
     def _is_late(self, message: Readings) -> NDArray[np.bool_]:
-        """By what came in earlier messages: the order within a message does not matter."""
+        """Lateness by earlier messages only: the order within a message does not matter."""
         source = self._sources.get(message.sensor)
         if source is None or message.values_NC.shape[1] != len(source.channels):
             return np.ones(len(message.times_N), np.bool_)
-        oldest = 0  # 1970: no stamp is of before
+        oldest = 0  # 1970: no stamp is earlier
         if self.watermark_ns is not None:
             oldest = max(oldest, self.watermark_ns - self._lateness_ns, self.needed_from_ns)
         return np.asarray(message.times_N < oldest)
@@ -138,7 +138,7 @@ class Assembler:
         self._touched = min(low, before[0]), max(high, before[1])
 
     def _whole_ones(self, low_ns: int, high_ns: int) -> list[Window]:
-        """The open windows that readings from ``low_ns`` to ``high_ns`` made whole."""
+        """The open windows that readings from ``low_ns`` to ``high_ns`` completed."""
         newest = [track.newest_ns for track in self._tracks.values()]
         if None in newest:
             return []
@@ -153,13 +153,13 @@ class Assembler:
         return windows
 
     def _whole_ns(self, source: Source) -> int:
-        """The widest space between two of its readings in which none can be missing."""
+        """The widest gap between two of its readings in which none can be missing."""
         if source.rate_hz is None:
             return 0
         return min(int(_WHOLE * SECOND / source.rate_hz), self._slicing.gap_ns)
 
     def _decide(self, last: int) -> list[Window]:
-        """Decide all windows up to index ``last``: the holes in them are there to stay."""
+        """Decide all windows up to index ``last``: their gaps can't be filled any more."""
         if last < self._first:
             return []
         candidates = self._open_between(self._first, last)
@@ -172,7 +172,7 @@ class Assembler:
         return windows
 
     def _pass_made(self) -> None:
-        """Move on to the first window that is not decided, and forget what none needs."""
+        """Advance to the first undecided window, and drop readings that no window needs."""
         while self._first in self._made:
             self._made.remove(self._first)
             self._first += 1
@@ -194,9 +194,9 @@ class Assembler:
         return [index for index in inside.tolist() if index not in self._made]
 
     def _cut(self, indices: list[int], widest: Mapping[str, int]) -> tuple[list[Window], int]:
-        """The windows of ``indices`` with no space above its sensor's in ``widest``.
+        """The windows of ``indices`` with no gap above its sensor's limit in ``widest``.
 
-        Also the number of the others of which each sensor has a part.
+        Also the number of the others for which every sensor has some readings.
         """
         windows, in_part = list[Window](), 0
         for begin in range(0, len(indices), _AT_ONCE):
@@ -213,7 +213,7 @@ class Assembler:
     def _resampled(
         self, starts_K: Integers, widest: Mapping[str, int]
     ) -> tuple[Floats, NDArray[np.float64]]:
-        """Values (K, T, C), and the share of rows that the sensor with the fewest can fill (K,)."""
+        """Values (K, T, C), and the share (K,) of rows that the sparsest sensor can fill."""
         grid_KT = starts_K[:, None] + self._grid.offsets_T
         values_KTC = np.empty((*grid_KT.shape, len(self._task.channels)), np.float32)
         share_K = np.ones(len(starts_K))
@@ -225,7 +225,7 @@ class Assembler:
 
 
 def check_sources(task: Task, sources: Sequence[Source], slicing: Slicing) -> None:
-    """Raise InvalidConfiguration unless each channel has one source, and that can fill it."""
+    """Raise InvalidConfiguration unless each channel has one source that is fast enough."""
     measured = [channel for source in sources for channel in source.channels]
     for channel in sorted({*measured, *task.channels}):
         if measured.count(channel) != task.channels.count(channel):

@@ -1,9 +1,9 @@
-"""Which labelled windows are trained on, and which are held out: by the clock, never by a draw.
+"""The split of labelled windows into training and held-out ones: by time, never at random.
 
 Time since 1970 is cut into pieces, and every n-th piece is held out. A window belongs to a part
 only if every reading that its values can depend on does, so that no reading is in both parts; a
 window across a border is in neither. A privacy block is a UTC day, and a window across midnight is
-in none, so that the blocks hold disjoint readings, as block composition asks.
+in none, so that blocks hold disjoint readings, as block composition requires.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Labelled windows in order of time: ``starts_N``, ``values_NTC`` and ``labels_N``."""
+    """Labelled windows sorted by time: ``starts_N``, ``values_NTC`` and ``labels_N``."""
 
     starts_N: Integers
     values_NTC: Floats
@@ -46,7 +46,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Divides windows whose readings lie from ``back_ns`` before to ``ahead_ns`` after a start.
+    """Splits windows whose readings lie from ``back_ns`` before to ``ahead_ns`` after the start.
 
     Raises:
         InvalidConfiguration: pieces too short for a window.
@@ -97,7 +97,7 @@ class Split:
         return np.asarray(piece_N % self.held_out.every == self.held_out.every - 1)
 
     def _by_day(self, labelled: Labelled, is_in_N: NDArray[np.bool_]) -> Windows:
-        """The windows of ``is_in_N`` but those across midnight, in blocks by day."""
+        """The windows of ``is_in_N`` except those across midnight, in blocks by day."""
         day_N, last_day_N = self._ends(labelled.starts_N, DAY_NS)
         is_in_N = is_in_N & (day_N == last_day_N)
         days_B, block_of = np.unique(day_N[is_in_N], return_inverse=True)

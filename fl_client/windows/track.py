@@ -1,7 +1,7 @@
-"""The readings of one sensor that open windows may still need, in order of time, and between them.
+"""The readings of one sensor that open windows may still need, and interpolation between them.
 
-Two readings of a sensor with one time stamp are one reading: what one lacks the other may have, and
-of two values for a channel the smaller is taken, so that neither order nor repetition matters.
+Readings of a sensor with the same time stamp are merged into one. If both have a value for a
+channel, the smaller one is taken, so that neither order nor repetition matters.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Track:
         """The highest stamp ever added."""
 
     def add(self, times_N: Integers, values_NC: NDArray[np.floating]) -> None:
-        """Add readings in any order; a value that is not finite is none."""
+        """Add readings in any order; a value that is not finite counts as missing."""
         doubles_NC = values_NC.astype(np.float64)
         doubles_NC[~np.isfinite(doubles_NC)] = np.nan
         self._new.append((times_N, doubles_NC))
@@ -39,18 +39,18 @@ class Track:
 
     @property
     def times_N(self) -> Integers:
-        """Stamps in order, each once."""
+        """The stamps, sorted and without duplicates."""
         self._settle()
         return self._times_N
 
     def at(self, grid_KT: Integers) -> "Between":
-        """Linear interpolation at the grid's times, channel by channel where one has holes."""
+        """Linear interpolation at the grid's times; channels with missing values on their own."""
         self._settle()
         low, high = np.searchsorted(self._times_N, (grid_KT[0, 0], grid_KT[-1, -1]))
         rows = slice(max(low - 1, 0), high + 2)
         times_N, values_NC = self._times_N[rows], self._values_NC[rows]
         is_there_NC = ~np.isnan(values_NC)
-        if not is_there_NC.all():  # readings with holes: each channel on its own
+        if not is_there_NC.all():  # some values are missing: each channel on its own
             low_grid_times = [self._channel(c).at(grid_KT) for c in range(values_NC.shape[1])]
             return Between(
                 np.concatenate([b.values_KTC for b in low_grid_times], axis=2),
@@ -59,7 +59,7 @@ class Track:
         return _between(times_N, values_NC, grid_KT)
 
     def _channel(self, channel: int) -> "Track":
-        """The track of one channel's own readings."""
+        """A track of only one channel's readings."""
         own = Track(1)
         values_N1 = self._values_NC[:, channel : channel + 1]
         is_there_N = ~np.isnan(values_N1[:, 0])
@@ -67,7 +67,7 @@ class Track:
         return own
 
     def _settle(self) -> None:
-        """Merge what is new; cheap where it is in order, as it nearly always is."""
+        """Merge new readings; cheap if they are in order, as they nearly always are."""
         if not self._new:
             return
         times_N = np.concatenate([self._times_N, *(times for times, _ in self._new)])

@@ -1,7 +1,7 @@
 """Tensors of the Open Inference Protocol as numpy arrays, and back: typed contents and raw bytes.
 
-Raw bytes are little-endian, row by row; an element of BYTES is its length in four bytes and then
-itself (Open Inference Protocol, "Tensor Data").
+Raw bytes are little-endian, in row-major order; an element of BYTES is its length in four bytes,
+followed by its content (Open Inference Protocol, "Tensor Data").
 """
 
 import struct
@@ -29,7 +29,7 @@ DTYPES = {
     "FP64": "float64",
     "BYTES": "object",
 }
-"""The protocol's word for each of numpy's types; BF16 has none."""
+"""The protocol's name for each of numpy's types; BF16 has no numpy type."""
 
 DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 
@@ -50,7 +50,7 @@ def from_raw(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> NDAr
     """The array of raw bytes.
 
     Raises:
-        InvalidData: not as many bytes as the shape needs, or no such data type.
+        InvalidData: a number of bytes that does not fit the shape, or an unknown data type.
     """
     dtype = _dtype(name, datatype)
     if datatype == "BYTES":
@@ -68,8 +68,8 @@ def from_contents(
     """The array of typed contents.
 
     Raises:
-        InvalidData: not as many elements as the shape needs, elements in the field of another data
-            type or out of its range, or no such data type.
+        InvalidData: a number of elements that does not fit the shape, elements in the field of
+            another data type or outside its range, or an unknown data type.
     """
     dtype = _dtype(name, datatype)
     field = _CONTENTS.get(datatype)
@@ -95,7 +95,7 @@ def to_raw(array: NDArray[Any]) -> bytes:
 
 
 def to_contents(array: NDArray[Any]) -> InferTensorContents | None:
-    """The typed contents of an array; None for the type that has none (FP16)."""
+    """The typed contents of an array; None for FP16, which has no field for them."""
     field = _CONTENTS.get(DATATYPES[str(array.dtype)])
     if field is None:
         return None
