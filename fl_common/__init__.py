@@ -1,1 +1,1 @@
-"""The words that both tiers speak: domain types, plans, the wire, privacy accounting."""
+"""What both tiers share: domain types, plans, wire messages, privacy accounting."""

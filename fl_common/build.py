@@ -1,4 +1,4 @@
-"""Building what a configuration node names: the one call into Hydra's ``instantiate``."""
+"""Build the object that a configuration node names: the only call of Hydra's ``instantiate``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +11,13 @@ from fl_common.plugins.kinds import ExtensionKind, check_extension
 
 
 def build(node: Mapping[str, Any], kind: ExtensionKind | None = None) -> Any:
-    """The object of ``node``: ``_target_`` and the constructor's keyword arguments.
+    """Build ``node``, which has a ``_target_`` and the constructor's keyword arguments.
 
-    It may be of any installed class; with a ``kind``, of one that follows the kind's protocol.
+    The target may be any installed class; with a ``kind``, it must follow the kind's protocol.
 
     Raises:
-        JoinTheDotsError: what the constructor raised, unwrapped.
-        InvalidConfiguration: no such target, arguments that it does not take, or another kind.
+        JoinTheDotsError: the constructor raised it.
+        InvalidConfiguration: an unknown target, arguments that it does not take, or a wrong kind.
     """
     try:
         found = instantiate(node)
@@ -43,5 +43,5 @@ def _not_built(target: str, words: str) -> InvalidConfiguration:
 
 
 def _words(error: InstantiationException) -> str:
-    """Why, in one line: what the constructor said where it was reached."""
+    """The reason in one line; the constructor's own message if it was called."""
     return str(error.__cause__ or error).strip().splitlines()[0]

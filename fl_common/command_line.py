@@ -1,4 +1,4 @@
-"""Arguments of our console scripts: one line for a wrong one, and overrides in any place."""
+"""Argument parser of our console scripts: one-line errors, and overrides anywhere."""
 
 import argparse
 import sys
@@ -9,24 +9,24 @@ from fl_common.errors import InvalidConfiguration
 
 
 class Parser(argparse.ArgumentParser):
-    """Ends with one line for a wrong argument, as for every other bad input."""
+    """Exits with a one-line error for a wrong argument, as for any other bad input."""
 
     def error(self, message: str) -> NoReturn:
-        """Say it and end."""
+        """Print ``message`` and exit."""
         end(f"error: {message}. See: {self.prog} --help", InvalidConfiguration.exit_status)
 
     def parsed(self, arguments: Sequence[str] | None) -> argparse.Namespace:
-        """The options; overrides (key=value) may stand after an option, which argparse forbids."""
+        """The options; overrides (key=value) may follow an option, which argparse forbids."""
         options, rest = self.parse_known_args(arguments)
         overrides = [word for word in rest if "=" in word and not word.startswith("-")]
         if "overrides" not in options or len(overrides) < len(rest):
-            self.parse_args(arguments)  # ends with argparse's own message where anything is left
+            self.parse_args(arguments)  # exits with argparse's own message if anything is left
         else:
             options.overrides += overrides
         return options
 
 
 def end(message: str, status: int) -> NoReturn:
-    """Say ``message`` on standard error and end with ``status``."""
+    """Print ``message`` to standard error and exit with ``status``."""
     sys.stderr.write(f"{message}\n")
     sys.exit(status)

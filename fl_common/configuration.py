@@ -1,7 +1,7 @@
-"""Configuration as values: what Hydra and YAML files give, and the rules that values must keep.
+"""Configuration values from Hydra and YAML files, and the rules that they must meet.
 
-A rule is a value, too: ``require("poll.jitter", jitter, inside("[0, 1)"))``. Its text completes the
-sentence that begins with the name and value, and what is not a number breaks a rule for numbers.
+A rule is a value, too: ``require("poll.jitter", jitter, inside("[0, 1)"))``. Its text completes a
+message that begins with the name and the value. A value that is not a number fails a number rule.
 """
 
 import math
@@ -16,7 +16,7 @@ Config = Mapping[str, Any]
 
 
 class Rule(NamedTuple):
-    """What a value must keep: ``text`` as a person reads it, and ``holds`` for a value.
+    """A rule for a value: ``text`` for messages, and ``holds``, which is true for a valid value.
 
     A value for which ``holds`` raises TypeError breaks the rule.
     """
@@ -26,9 +26,9 @@ class Rule(NamedTuple):
 
 
 def require(name: str, value: object, rule: Rule, remedy: str | None = None) -> None:
-    """Raise InvalidConfiguration unless ``value``, that of the override ``name``, keeps ``rule``.
+    """Raise InvalidConfiguration unless ``value``, set by the override ``name``, meets ``rule``.
 
-    ``remedy`` is what to do instead; None: to set ``name`` to such a value.
+    ``remedy`` says what to do instead; None: set ``name`` to a valid value.
     """
     try:
         holds = rule.holds(value)
@@ -42,14 +42,14 @@ def require(name: str, value: object, rule: Rule, remedy: str | None = None) -> 
 def require_fields(prefix: str, owner: object, **rules: Rule) -> None:
     """Raise InvalidConfiguration for the first attribute of ``owner`` that breaks its rule.
 
-    The override of an attribute is its name after ``prefix`` and a dot.
+    An attribute's override is ``prefix``, a dot, and its name.
     """
     for name, rule in rules.items():
         require(f"{prefix}.{name}", getattr(owner, name), rule)
 
 
 def number(text: str, holds: Callable[[Any], bool]) -> Rule:
-    """A rule for a real number: neither text nor a truth value is one, and NaN breaks it."""
+    """A rule for a real number; text, booleans and NaN break it."""
     return Rule(text, lambda value: _is_number(value) and bool(holds(value)))
 
 
@@ -65,7 +65,7 @@ def at_least(bound: float) -> Rule:
 
 
 def inside(interval: str) -> Rule:
-    """A number in an interval as mathematics writes it: ``(0, 1]`` is above 0 and at most 1."""
+    """A number in an interval in mathematical notation: ``(0, 1]`` is above 0 and at most 1."""
     low, high = map(float, interval[1:-1].split(","))
     open_low, open_high = interval.startswith("("), interval.endswith(")")
 
@@ -78,7 +78,7 @@ def inside(interval: str) -> Rule:
 
 
 def whole(least: int, most: int | None = None) -> Rule:
-    """A whole number from ``least`` to ``most``; None: as large as wanted."""
+    """A whole number from ``least`` to ``most``; None: no upper limit."""
     text = f"must be a whole number from {least}" + ("" if most is None else f" to {most}")
     end = math.inf if most is None else most
     return number(text, lambda value: _is_whole(value) and least <= value <= end)

@@ -1,19 +1,19 @@
-"""Every error a person can meet, in one tree.
+"""All errors that a user can see, in one tree.
 
     JoinTheDotsError
     ├── BadInput                a value that can't be used: exit status 2
     │   ├── InvalidConfiguration    an override, a plan or a combination of both
-    │   └── InvalidData             an archive, an array or a file of a user's
+    │   └── InvalidData             a user's archive, array or file
     ├── LedgerError             the privacy ledger can't be read or written: exit status 2
     ├── StoreError              a site's store can't be read or written: exit status 2
     │   └── StoreFull               its disk is full: what was not acknowledged is sent again
-    ├── PrivacyViolation        a guard of the DP mechanism tripped: nothing is sent
-    ├── ComponentError          the component repository gives nothing that may be used
+    ├── PrivacyViolation        a check of the DP mechanism failed: nothing is sent
+    ├── ComponentError          nothing from the component repository can be used
     │   ├── UpdateRefused           metadata or content that is not to be trusted
     │   └── RepositoryUnreachable   no answer, an error, or an answer that is too slow
-    ├── NoModel                 no version of a model serves: ask again later
+    ├── NoModel                 no version of a model serves: try again later
     ├── ExportMismatch          torch and ONNX Runtime disagree: nothing is published
-    └── RunFailed               a federated run can't go on: exit status 1
+    └── RunFailed               a federated run can't continue: exit status 1
 
 A refusal (``fl_common.vocabulary.Refusal``) is a value and not in this tree.
 """
@@ -37,7 +37,7 @@ __all__ = [
 
 
 class JoinTheDotsError(Exception):
-    """The root; ``exit_status`` is what a command line ends with."""
+    """The base class; ``exit_status`` is the exit status of a command."""
 
     exit_status = 1
 
@@ -79,7 +79,7 @@ class StoreError(JoinTheDotsError):
 
 
 class StoreFull(StoreError):
-    """The disk under the site's store is full; nothing of the transaction was kept."""
+    """The disk of the site's store is full; the transaction was rolled back."""
 
 
 class PrivacyViolation(JoinTheDotsError):
@@ -87,11 +87,11 @@ class PrivacyViolation(JoinTheDotsError):
 
 
 class ComponentError(JoinTheDotsError):
-    """The component repository gives nothing that may be used; what a site has, it keeps."""
+    """Nothing from the component repository can be used; a site keeps what it has."""
 
 
 class UpdateRefused(ComponentError):
-    """Metadata or content that is not to be trusted: wrongly signed, expired, older, altered."""
+    """Metadata or content that can't be trusted: wrongly signed, expired, older, or altered."""
 
 
 class RepositoryUnreachable(ComponentError):
@@ -99,7 +99,7 @@ class RepositoryUnreachable(ComponentError):
 
 
 class NoModel(JoinTheDotsError):
-    """No version of the model serves, not yet or not any more."""
+    """No version of the model serves at present."""
 
 
 class ExportMismatch(JoinTheDotsError):
@@ -107,4 +107,4 @@ class ExportMismatch(JoinTheDotsError):
 
 
 class RunFailed(JoinTheDotsError):
-    """Too few sites answered, or the server can't go on."""
+    """Too few sites replied, or the server can't continue."""

@@ -3,7 +3,7 @@
 Binary mode, for MQTT 5: attributes are user properties, ``datacontenttype`` is the message's
 content type, the payload is the data (CloudEvents MQTT protocol binding 1.0.2, section 3.1).
 Structured mode, for MQTT 3.1.1 and everything else: one JSON object (section 3.2, JSON format
-1.0.2). Whatever can't be understood is ``InvalidData`` and nothing else.
+1.0.2). Anything that can't be parsed raises ``InvalidData`` and no other error.
 """
 
 import base64
@@ -22,15 +22,15 @@ STRUCTURED = "application/cloudevents+json"
 """The content type of structured mode."""
 
 PREDICTION = "org.jointhedots.prediction.v1"
-"""A site's answer to one window; its data are in ``docs/reference/inference.md``."""
+"""The type of a prediction for one window; ``docs/reference/inference.md`` describes its data."""
 
 
 @dataclass(frozen=True)
 class CloudEvent:
     """One event: context attributes, and ``data``.
 
-    ``data`` are a JSON value where ``datacontenttype`` is JSON, else bytes; None: no data.
-    ``extensions`` are attributes of one's own: lower-case letters and digits, values strings.
+    ``data`` is a JSON value if ``datacontenttype`` is JSON, else bytes; None: no data.
+    ``extensions`` are custom attributes: names of lower-case letters and digits, string values.
 
     Raises:
         InvalidData: an attribute breaks a rule of the specification (sections "Naming
@@ -64,7 +64,7 @@ class CloudEvent:
                 raise _invalid("data", "are there without datacontenttype")
 
     def attributes(self) -> dict[str, str]:
-        """Every attribute as a string, ``specversion`` and the extensions too."""
+        """All attributes as strings, with ``specversion`` and the extensions."""
         core = {name: getattr(self, name) for name in _CORE}
         core["time"] = None if self.time is None else _written(self.time)
         present = {name: value for name, value in core.items() if value is not None}
@@ -145,7 +145,7 @@ _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _MOST_BYTES = 65535
-"""Of one string in MQTT (MQTT 5, section 1.5.4)."""
+"""The longest string in MQTT, in bytes (MQTT 5, section 1.5.4)."""
 
 
 def _event(attributes: Mapping[str, str | None], data: Any) -> CloudEvent:
@@ -182,7 +182,7 @@ def _parsed_time(text: str) -> datetime:
         if _RFC3339.fullmatch(text):
             return datetime.fromisoformat(text.upper())
     except ValueError:
-        pass  # a 30th of February
+        pass  # such as 30 February
     raise _invalid(f"time {text[:40]!r}", "is not a time of RFC 3339")
 
 
@@ -202,7 +202,7 @@ def _payload(event: CloudEvent) -> bytes:
 
 
 def _as_declared(data: Any, content_type: object) -> Any:
-    """JSON stays; a text of another type is its UTF-8 bytes (JSON format, section 3.1.1)."""
+    """JSON unchanged; text of another type as UTF-8 bytes (JSON format, section 3.1.1)."""
     if _is_json(content_type):
         return data
     if not isinstance(data, str):

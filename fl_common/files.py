@@ -1,8 +1,8 @@
-"""Files that are whole or absent, through a crash or a power cut too.
+"""Atomic, durable file writes: a file is complete or absent, even after a crash or a power cut.
 
-A file is written under another name beside its own, synced, renamed, and its folder is synced: so
-what stands under its name is what was there before, or all of what is new. Nothing else in the
-project renames or syncs (``tests/test_calls.py`` has the exceptions).
+A file is written under a temporary name in the same folder, synced and renamed, and the folder is
+synced. So a name has the old content or all of the new. Nothing else in the project renames or
+syncs files (``tests/test_calls.py`` has the exceptions).
 """
 
 import errno
@@ -19,21 +19,21 @@ from typing import BinaryIO
 from fl_common.errors import InvalidConfiguration
 
 OWNER_ONLY = 0o600
-"""Mode of a file that nobody but its owner may read."""
+"""Mode of a file that only its owner may read."""
 PART = ".part"
-"""How the name of a file ends that is not whole yet."""
+"""Suffix of a file that is not complete yet."""
 _READABLE = 0o644
 _POLL_S = 0.05
 
 
 def write_whole(path: Path, content: bytes, mode: int = _READABLE, *, new: bool = False) -> None:
-    """Put ``content`` at ``path``, on disk; as ``whole_file`` does."""
+    """Write ``content`` to ``path``, atomically and durably; see ``whole_file``."""
     with whole_file(path, mode, new=new) as file:
         file.write(content)
 
 
 def write_all(content_of: Mapping[Path, bytes]) -> None:
-    """Write each file in place, and have all of them on disk: one wait for many files."""
+    """Write files, and then sync all of them, which is faster than one at a time."""
     for path, content in content_of.items():
         path.write_bytes(content)
     for path in (*content_of, *{path.parent for path in content_of}):
@@ -42,12 +42,12 @@ def write_all(content_of: Mapping[Path, bytes]) -> None:
 
 @contextmanager
 def whole_file(path: Path, mode: int = _READABLE, *, new: bool = False) -> Iterator[BinaryIO]:
-    """A file that stands at ``path`` when the block has ended without an error, and is on disk.
+    """Open a file that appears at ``path``, synced, when the block ends without an error.
 
-    Folders above it are made. It has ``mode`` from its first byte on. An older file is replaced.
+    Missing folders are created. It has ``mode`` from its first byte on. An older file is replaced.
 
     Raises:
-        FileExistsError: there is an older one, and it had to be ``new``.
+        FileExistsError: the file exists, but had to be ``new``.
     """
     make_folder(path.parent)
     with whole_path(path, mode, new=new) as part, part.open("wb") as file:
@@ -56,12 +56,12 @@ def whole_file(path: Path, mode: int = _READABLE, *, new: bool = False) -> Itera
 
 @contextmanager
 def whole_path(path: Path, mode: int = _READABLE, *, new: bool = False) -> Iterator[Path]:
-    """A file beside ``path`` for a writer that opens it by name; else as ``whole_file``.
+    """As ``whole_file``, for a writer that needs a path instead of an open file.
 
-    Its folder must be there.
+    The folder must exist.
 
     Raises:
-        FileExistsError: there is an older one, and it had to be ``new``.
+        FileExistsError: the file exists, but had to be ``new``.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=PART, dir=path.parent)
     part = Path(name)
@@ -78,7 +78,7 @@ def whole_path(path: Path, mode: int = _READABLE, *, new: bool = False) -> Itera
 
 
 def move_whole(source: Path, path: Path) -> None:
-    """Rename a file or folder that is on disk to ``path``, on disk; a file there is replaced."""
+    """Rename a synced file or folder to ``path``, durably; a file there is replaced."""
     source.replace(path)
     sync(path.parent)
     if source.parent != path.parent:
@@ -86,7 +86,7 @@ def move_whole(source: Path, path: Path) -> None:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make the folder at ``path``, with ``mode``, and those above it where absent, on disk."""
+    """Create the folder ``path`` with ``mode``, and missing folders above it, durably."""
     absent = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(mode, parents=True, exist_ok=True)
     for folder in absent:
@@ -108,7 +108,7 @@ def _place(part: Path, path: Path, new: bool) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have the file or folder at ``path`` on disk."""
+    """Sync the file or folder at ``path`` to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -117,7 +117,7 @@ def sync(path: Path) -> None:
 
 
 def sync_folders(top: Path) -> None:
-    """Have the entries of ``top`` and of all folders below it on disk."""
+    """Sync ``top`` and all folders below it to disk."""
     for folder in (top, *(path for path in top.rglob("*") if path.is_dir())):
         sync(folder)
 
@@ -132,7 +132,7 @@ def sha256_of(path: Path) -> str:
 def locked(path: Path, seconds: float) -> Iterator[None]:
     """Hold the lock file at ``path``, waiting for another holder for up to ``seconds``.
 
-    The lock goes with the process that holds it, however that ends.
+    The lock is released when its process ends, for whatever reason.
 
     Raises:
         InvalidConfiguration: another writer still holds it.

@@ -1,8 +1,8 @@
-"""Functions over predictions, and their form as a component: which installed class, which values.
+"""Functions over predictions, and function components: an installed class with arguments.
 
-A function component has no code. Its ``function.json`` names a class and the values for its
-constructor; a site runs it only where its operator has named that class, too, and has it installed.
-So a signature, even a stolen one, can set values and never bring a program.
+A function component has no code. Its ``function.json`` names a class and its constructor's
+arguments. A site runs it only if its operator has installed and allowed that class. So even a
+stolen signing key can only set arguments, and never bring code.
 """
 
 import json
@@ -30,7 +30,7 @@ _CERTAIN = 0.97
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What the model says of one window: ``probabilities`` in the order of ``labels``."""
+    """The model's prediction for one window: ``probabilities`` in the order of ``labels``."""
 
     start_ns: int
     """First instant of the window, nanoseconds since 1970."""
@@ -45,30 +45,30 @@ class Predicted:
         return self.labels[self.probabilities.index(max(self.probabilities))]
 
     def probability(self, label: str) -> float:
-        """The probability of ``label``; 0 for one that the model does not have."""
+        """The probability of ``label``; 0 for a label that the model does not have."""
         return dict(zip(self.labels, self.probabilities, strict=True)).get(label, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionEvent:
-    """What a function found out: ``kind`` is a word such as ``label-change``, ``data`` JSON."""
+    """An event from a function: a ``kind`` such as ``label-change``, and JSON ``data``."""
 
     kind: str
     data: Mapping[str, Any]
 
 
 class Function(Protocol):
-    """Predictions in, events out; must not block, for the sensing loop waits for it."""
+    """Turns predictions into events; it must not block, since the sensing loop waits for it."""
 
     def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
-        """What happened with this window; may raise, which is counted and never stops the loop."""
+        """The events of this window. An exception is counted and never stops the loop."""
 
 
 @dataclass(frozen=True)
 class FunctionSpec:
     """A function component's ``function.json``: ``class_name`` is a dotted path.
 
-    ``labels`` are those of the model that it is made for.
+    ``labels`` are the labels of the model that it is made for.
     """
 
     class_name: str
@@ -80,7 +80,7 @@ class FunctionSpec:
         """The specification in a file's content.
 
         Raises:
-            InvalidData: it is none.
+            InvalidData: it is not a function's specification.
         """
         try:
             fields = json.loads(content)
@@ -104,10 +104,10 @@ class FunctionSpec:
         return FunctionSpec(fields["class"], fields["arguments"], tuple(labels))
 
     def make(self, allowed: Collection[str]) -> Function:
-        """The function, of a class that is among the ``allowed``.
+        """Build the function, whose class must be among the ``allowed`` ones.
 
         Raises:
-            InvalidData: the class is not, is not installed, or does not take the arguments.
+            InvalidData: the class is not allowed, not installed, or does not take the arguments.
         """
         name = self.class_name
         if name not in allowed:
@@ -124,7 +124,7 @@ class FunctionSpec:
             raise InvalidData(
                 f"function class {name}", str(error), "Correct its arguments"
             ) from error
-        except Exception as error:  # a constructor of anybody's
+        except Exception as error:  # anyone's constructor
             words = " ".join(str(error).split())[:200]
             raise InvalidData(
                 f"function class {name}",
@@ -137,7 +137,7 @@ class FunctionSpec:
 def fixed_predictions(labels: Sequence[str]) -> list[Predicted]:
     """Predictions to try a function on: each label in turn, nearly certain, for some windows.
 
-    Twice through the labels, and the same on every machine.
+    They go through the labels twice, and are the same on every machine.
     """
     rest = (1 - _CERTAIN) / max(1, len(labels) - 1)
     return [
@@ -151,10 +151,10 @@ def fixed_predictions(labels: Sequence[str]) -> list[Predicted]:
     ]
 
 
-def found_on(function: Function, predictions: Iterable[Predicted]) -> list[dict[str, Any]]:
-    """What ``function`` finds in ``predictions``, as JSON values, each with its window's number."""
+def events_of(function: Function, predictions: Iterable[Predicted]) -> list[dict[str, Any]]:
+    """The events of ``function`` for ``predictions``, as JSON values with the window's number."""
     return [
-        {"window": number, **json.loads(json.dumps(asdict(happening)))}
+        {"window": number, **json.loads(json.dumps(asdict(event)))}
         for number, predicted in enumerate(predictions)
-        for happening in function(predicted)
+        for event in function(predicted)
     ]

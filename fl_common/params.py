@@ -33,7 +33,7 @@ def subtract(left: Parameters, right: Parameters) -> Parameters:
 
 
 def scale(parameters: Parameters, factor: float) -> Parameters:
-    """``factor * parameters``, kept in float32."""
+    """``factor * parameters``, in float32."""
     return {name: array * np.float32(factor) for name, array in parameters.items()}
 
 
@@ -56,9 +56,9 @@ def blocks(size: int) -> Iterator[slice]:
 
 
 def clip(parameters: Parameters, bound: float) -> Parameters:
-    """Scaled down to an L2 norm of at most ``bound``, but for float32; zero stays as it is.
+    """Scale down to an L2 norm of at most ``bound``, up to float32 rounding; zero stays zero.
 
-    Multiplied in float64: a factor too small for float32 would leave a longer value.
+    Multiplied in float64: a factor too small for float32 would give a larger norm.
     """
     length = norm(parameters)
     if length <= bound:

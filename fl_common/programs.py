@@ -1,7 +1,7 @@
-"""Our own programs as child processes, and other people's folders that could take their place.
+"""Our own programs as child processes, and packages in the current folder that could hide them.
 
-``python -m`` looks for packages in the current folder first, and a folder of somebody's own may
-well have a package ``models`` or ``conf``. Our children start with ``-P``, which leaves it out.
+``python -m`` looks for packages in the current folder first, and a user's folder may well have a
+package ``models`` or ``conf``. Our child processes start with ``-P``, which skips that folder.
 """
 
 import sys
@@ -12,23 +12,23 @@ from pathlib import Path
 from fl_common.errors import InvalidConfiguration
 
 PACKAGES = ("conf", "fl_client", "fl_common", "fl_server", "models", "simulate")
-"""All that are installed with this one."""
+"""All packages that are installed with this one."""
 _PLACE = Path(__file__).resolve().parents[1]
 
 
 def own_program(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module of ours, whatever lies in the current folder."""
+    """The command that runs one of our modules, whatever the current folder contains."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def check_not_hidden(script: str, module: str) -> None:
-    """Raise where another package would be imported instead of one of ours.
+    """Raise if another package would be imported instead of one of ours.
 
-    ``script`` and ``module`` are two ways to start the program: the first does not look in the
+    ``script`` and ``module`` are two ways to start the program; the script does not look in the
     current folder.
 
     Raises:
-        InvalidConfiguration: what hides which.
+        InvalidConfiguration: which package hides which.
     """
     others = [place for name in PACKAGES if (place := _place_of(name)) != _PLACE / name]
     remedy = f"Run {script}, or python -P -m {module}; if PYTHONPATH names the folder, take it off"
@@ -36,10 +36,10 @@ def check_not_hidden(script: str, module: str) -> None:
 
 
 def check_folder(what: str, folder: Path) -> None:
-    """Raise where ``what``, which looks in ``folder`` first, would find another package than ours.
+    """Raise if ``what``, which looks in ``folder`` first, would find another package than ours.
 
     Raises:
-        InvalidConfiguration: what hides which.
+        InvalidConfiguration: which package hides which.
     """
     found = [folder / name for name in PACKAGES if (folder / name / "__init__.py").is_file()]
     modules = [folder / f"{name}.py" for name in PACKAGES if (folder / f"{name}.py").is_file()]

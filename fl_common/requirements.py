@@ -1,8 +1,8 @@
-"""Packages that only some commands need, and the extra of ours that brings them.
+"""Packages that only some commands need, and the extra that installs them.
 
-``pip install join-the-dots`` is a box that senses and infers. What trains, serves a federation or
-simulates one needs more; a command asks here before it begins, so that nothing is half-done when a
-package turns out to be missing.
+``pip install join-the-dots`` installs a box that senses and infers. To train, to serve a federation
+or to simulate one needs more. A command checks this before it starts, so that a missing package
+never leaves something half-done.
 """
 
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ from importlib.util import find_spec
 from fl_common.errors import InvalidConfiguration
 
 TRAIN = ("cryptography", "flwr", "httpx", "opacus", "scipy", "torch")
-"""A box that takes part in a federation."""
+"""For a box that takes part in a federation."""
 SERVER = ("cryptography", "flwr", "httpx", "onnx", "onnxscript", "opacus", "torch")
-"""The cloud's side, and the repository."""
+"""For the cloud's side, and the repository."""
 
 
 def check_installed(what: str, extra: str, packages: Iterable[str]) -> None:
-    """Raise unless every one of ``packages`` can be imported; nothing is imported for that.
+    """Raise unless all ``packages`` are installed; nothing is imported for the check.
 
     Raises:
-        InvalidConfiguration: all that are missing, and the ``extra`` that brings them.
+        InvalidConfiguration: the missing packages, and the ``extra`` that installs them.
     """
     if missing := sorted(name for name in set(packages) if not _is_there(name)):
         names = " and ".join(", ".join(missing).rsplit(", ", 1))

@@ -7,7 +7,7 @@ decoders, aggregators and worlds are in ``models.testing``, ``fl_client.testing`
 
 from collections.abc import Callable, Sequence
 
-from fl_common.functions import Function, FunctionEvent, fixed_predictions, found_on
+from fl_common.functions import Function, FunctionEvent, events_of, fixed_predictions
 from fl_common.plugins.kinds import FUNCTION, check_extension
 
 
@@ -25,7 +25,7 @@ def check_function(make: Callable[[], Function], labels: Sequence[str]) -> None:
             kind = type(event).__name__
             assert isinstance(event, FunctionEvent), f"gives {kind}, not FunctionEvent"
     try:
-        first, again = (found_on(make(), fixed_predictions(labels)) for _ in "12")
+        first, again = (events_of(make(), fixed_predictions(labels)) for _ in "12")
     except (TypeError, ValueError) as error:
         raise AssertionError(f"an event's data are not JSON ({error})") from error
     assert first == again, "a new function finds something else in the same predictions"

@@ -1,4 +1,4 @@
-"""The domain's values: frozen, made of the standard library and numpy only.
+"""The domain's values: frozen, with the standard library and numpy only.
 
 Axes are written after tensor names: N windows, T time, C channels, H height, W width.
 """
@@ -39,7 +39,7 @@ Parameters = Mapping[str, Floats]
 
 @dataclass(frozen=True)
 class Task:
-    """What is learnt, and how a window looks; public, the same on every site.
+    """What is learnt, and the form of a window; public, the same on every site.
 
     ``center`` and ``scale`` (one number per channel) turn sensor units into numbers near one:
     ``(value - center) / scale``. They are declared constants of the sensor, never statistics of
@@ -102,8 +102,8 @@ class LocalUpdate:
     """A site's answer to a training instruction: the change it proposes.
 
     ``delta`` is local minus global parameters, already clipped and noised when the plan says so;
-    ``weight`` is what the plan declares (1.0, or the number of windows where that is public);
-    ``within_clip_norm`` the one bit that adaptive clipping asks for, else None.
+    ``weight`` is what the plan declares (1.0, or the number of windows if that is public);
+    ``within_clip_norm`` the one bit that adaptive clipping needs, else None.
     """
 
     site: str
@@ -115,7 +115,7 @@ class LocalUpdate:
 
 
 class RefusalReason(StrEnum):
-    """Why a site says no; sent as this word."""
+    """Why a site refuses; sent as this word."""
 
     BUDGET = "budget"
     """The next round would pass the privacy limit."""
@@ -133,7 +133,7 @@ class RefusalReason(StrEnum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A site's answer "no", with its reason; a value that travels, not an exception."""
+    """A site's refusal, with its reason; a value that is sent, not an exception."""
 
     site: str
     run: str
@@ -153,10 +153,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class ShadowCounts:
-    """What a candidate did beside production on a site's held-out ``windows``.
+    """What a candidate did in the shadow of production on a site's held-out ``windows``.
 
-    It ``agreed`` with production, or ``failed`` (had no answer where production had one); ``late``
-    are calls that took too long. A window that failed neither agreed nor counts for a late call.
+    It ``agreed`` with production, or ``failed`` (made no prediction where production made one);
+    ``late`` are calls that took too long. A failed window counts neither as agreed nor as late.
     """
 
     windows: float
@@ -169,7 +169,7 @@ class ShadowCounts:
 class RunningComponents:
     """Components, by digest, that run on ``site``; ``on_trial`` are those in their health window.
 
-    Where the site does not say, ``told`` is false and both are empty.
+    If the site does not disclose them, ``told`` is false and both are empty.
     """
 
     site: str

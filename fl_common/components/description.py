@@ -1,7 +1,7 @@
-"""What a component is: its manifest, whose sha256 is its identity.
+"""A component and its manifest, whose sha256 is the component's identity.
 
-The manifest names each content file with its length and sha256, so who trusts the manifest's digest
-needs to trust nothing else. ``component.schema.json`` beside this file is its JSON schema.
+The manifest lists each content file with its length and sha256, so trust in the manifest's digest
+is enough. ``component.schema.json`` beside this file is its JSON schema.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from fl_common.errors import InvalidData
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-"""The manifest's own name in a component's folder."""
+"""The manifest's file name in a component's folder."""
 
 
 class Kind(StrEnum):
-    """What a component can be."""
+    """The kinds of component."""
 
     MODEL = "model"
     FUNCTION = "function"
@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where a component stands; also the name of the role that signs for it."""
+    """The stage of a component; also the name of the role that signs for it."""
 
     TESTING = "testing"
     PRODUCTION = "production"
@@ -46,9 +46,9 @@ class ContentFile:
 
 @dataclass(frozen=True)
 class Component:
-    """A component as its manifest describes it; the manifest's sha256 is its identity.
+    """A component as described by its manifest, whose sha256 is its identity.
 
-    ``description`` are JSON values: task, inputs, outputs, metrics, privacy spent, run, rounds,
+    ``description`` has JSON values: task, inputs, outputs, metrics, privacy spent, run, rounds,
     sites, code version, licence, parent, and more (see the schema).
     """
 
@@ -107,7 +107,7 @@ class Component:
 
 @dataclass(frozen=True)
 class StageEntry:
-    """What a stage has under one name: the component, its newest event, whether it is retired.
+    """A stage's entry for a name: the component, its newest event, whether it is retired.
 
     ``canary_percent`` of the sites should take it first; None: all.
     """
@@ -119,7 +119,7 @@ class StageEntry:
     canary_percent: int | None
 
     def is_offered(self, component: Component, canary_percent: int | None) -> bool:
-        """Whether this very component is offered to this part of the sites already."""
+        """Whether this component is already offered to this percentage of the sites."""
         same = self.component == component and self.canary_percent == canary_percent
         return same and not self.retired
 
@@ -144,10 +144,10 @@ def check_manifest(fields: object) -> None:
 
 
 def check_paths(paths: list[str]) -> None:
-    """Check that no path is given twice, or is the folder of another.
+    """Check that no path occurs twice or is the folder of another.
 
     Raises:
-        InvalidData: it is.
+        InvalidData: one does.
     """
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     taken = {path.lower() for path in paths} | {MANIFEST}

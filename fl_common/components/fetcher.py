@@ -1,4 +1,4 @@
-"""How the reader gets a repository's files: over HTTP with a least speed, or from a folder."""
+"""Fetch a repository's files: over HTTP with a minimum speed, or from a folder."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ _AGENT = "join-the-dots"
 
 
 class SteadyFetcher(Urllib3Fetcher):
-    """HTTP, where an answer that trickles ends in an error (TUF: slow retrieval attack).
+    """HTTP, with an error for a response that trickles (TUF: slow retrieval attack).
 
-    The library's own limit is the longest gap between two bytes, ``timeout_s``; here every answer
-    must also arrive with at least ``bytes_per_second``, counted from ``timeout_s`` after its
-    beginning. Over https the server must have a certificate of ``ca_file``; None: of an authority
+    The library itself only limits the time between two bytes, to ``timeout_s``. Here a response
+    must also arrive at ``bytes_per_second`` or faster, measured from ``timeout_s`` after its start.
+    Over https the server's certificate must be from the authority in ``ca_file``; None: from one
     that the system trusts.
     """
 
@@ -54,7 +54,7 @@ class SteadyFetcher(Urllib3Fetcher):
 
 
 class FolderFetcher(FetcherInterface):
-    """A repository's folder on this machine, by ``file:`` addresses."""
+    """A repository in a local folder, with ``file:`` URLs."""
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         path = Path(unquote(urlsplit(url).path))

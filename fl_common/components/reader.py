@@ -1,11 +1,11 @@
-"""The reading half of the repository, for sites and for everyone else who must not be deceived.
+"""The verifying reader of the repository, for sites and all other consumers.
 
-All metadata go through python-tuf's ``ngclient``, which keeps what it has seen in a folder and so
-notices a repository that goes back in time. A component is found by kind, name and stage:
+All metadata go through python-tuf's ``ngclient``, which stores the metadata it has seen and so
+detects a repository that was rolled back. A component is found by kind, name and stage:
 ``targets/<stage>/<kind>/<sha256>.<name>.json`` is its manifest, listed with length and sha256 by
 the stage's role; the manifest lists the content, ``targets/content/<sha256>.data``.
 
-Not for two processes at once on one folder.
+Only one process at a time may use a folder.
 """
 
 import hashlib
@@ -40,11 +40,11 @@ _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reader accepts at most of a repository, and how slow it may be.
+    """The largest sizes and the lowest speed that a reader accepts from a repository.
 
-    ``timeout_s`` is the longest wait for a connection and between two bytes, after which an answer
-    must also have come with ``bytes_per_second``; ``manifest_bytes`` and ``component_bytes`` bound
-    one manifest and the content of one component.
+    ``timeout_s`` is the longest wait for a connection and between two bytes; after that time, a
+    response must also have arrived at ``bytes_per_second``. ``manifest_bytes`` and
+    ``component_bytes`` bound one manifest and the content of one component.
     """
 
     timeout_s: int
@@ -55,9 +55,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Offer:
-    """What a stage has under a name, and what its role signed beside it.
+    """The component that a stage offers under a name, and what its role signed with it.
 
-    ``event`` is the digest of the event that put it there. ``canary_percent`` of the sites should
+    ``event`` is the digest of the event that published it. ``canary_percent`` of the sites should
     take it first; None: all at once.
     """
 
@@ -67,13 +67,13 @@ class Offer:
 
 
 class Reader:
-    """One repository, seen from a site.
+    """Reads one repository on behalf of a site.
 
-    ``folder`` (made if absent) keeps trusted metadata in ``metadata/``, manifests in ``manifests/``
-    and fetched components in ``components/<digest>/``. ``source`` is the repository: its address
-    (``https://host/path``) or its folder. ``trusted_root`` is the content of a ``root.json`` that
-    came with the site's installation, never from the source. ``ca_file`` has the authority of an
-    https source's certificate; None: one that the system trusts.
+    ``folder`` (created if missing) holds trusted metadata in ``metadata/``, manifests in
+    ``manifests/`` and fetched components in ``components/<digest>/``. ``source`` is the repository:
+    its URL (``https://host/path``) or its folder. ``trusted_root`` is the content of a
+    ``root.json`` that came with the site's installation, never from the source. ``ca_file`` has the
+    authority of an https source's certificate; None: those that the system trusts.
     """
 
     def __init__(
@@ -96,15 +96,15 @@ class Reader:
         logging.getLogger("tuf").setLevel(logging.ERROR)
 
     def refresh(self) -> None:
-        """Take over the repository's newest trusted state; costs under 5 KB where nothing changed.
+        """Load the repository's newest trusted state; under 5 KB of traffic if nothing changed.
 
-        On failure nothing can be looked up or downloaded until a refresh succeeds; what was fetched
-        stays.
+        After a failure nothing can be looked up or downloaded until a refresh succeeds; fetched
+        components stay.
 
         Raises:
             UpdateRefused: the metadata are expired, older than those seen, wrongly signed, or
                 damaged. Its ``__cause__`` is python-tuf's exception.
-            RepositoryUnreachable: no answer, an error, too slow or too long.
+            RepositoryUnreachable: no response, an error, or a response too slow or too long.
         """
         self._updater = None
         for name in ("metadata", "manifests", "components"):
@@ -123,7 +123,7 @@ class Reader:
         self._updater = updater
 
     def current(self, kind: Kind, name: str, stage: Stage) -> Component | None:
-        """The component that ``stage`` has under this name since the last refresh; None if none.
+        """The component in ``stage`` with this name, as of the last refresh; None if none.
 
         Raises:
             UpdateRefused, RepositoryUnreachable: as for ``offer``.
@@ -132,9 +132,9 @@ class Reader:
         return offer.component if offer else None
 
     def offer(self, kind: Kind, name: str, stage: Stage) -> Offer | None:
-        """What ``stage`` offers under this name since the last refresh; None if nothing.
+        """What ``stage`` offers under this name, as of the last refresh; None if nothing.
 
-        Downloads its manifest when it is new.
+        Downloads the manifest if it is new.
 
         Raises:
             UpdateRefused: as for ``refresh``; or the manifest is not what was signed, is malformed,
@@ -159,11 +159,11 @@ class Reader:
     def fetch(self, component: Component) -> Path:
         """The folder with the component's verified content and its ``manifest.json``.
 
-        Downloads what is missing; after an interruption it goes on with the file at which it was.
-        The folder appears only when it is whole and on disk. Its files are verified each time.
+        Downloads what is missing, and after an interruption resumes at the file it had reached. The
+        folder appears only when it is complete and on disk. Its files are verified each time.
 
         Raises:
-            UpdateRefused: content that does not have the length and sha256 of the manifest.
+            UpdateRefused: content differs from the manifest in length or sha256.
             RepositoryUnreachable: as for ``refresh``.
         """
         if (held := self.held(component.digest)) is not None:
@@ -177,17 +177,17 @@ class Reader:
             _download(updater, component, file, part / file.path)
         write_whole(part / MANIFEST, component.manifest)
         sync_folders(part)
-        shutil.rmtree(folder, ignore_errors=True)  # one that was damaged
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         move_whole(part, folder)
         return folder
 
     def held(self, digest: str) -> Path | None:
-        """The folder of a fetched component if it is there and whole; needs no repository."""
+        """The folder of a fetched component if it is complete, else None; needs no connection."""
         folder = self._folder / "components" / digest
         return folder if is_whole(folder, digest) else None
 
     def keep_only(self, digests: Collection[str]) -> None:
-        """Delete fetched components, whole or in part, that are not among ``digests``."""
+        """Delete complete and partial components that are not among ``digests``."""
         for folder in (self._folder / "components").glob("*"):
             if folder.stem not in digests:
                 shutil.rmtree(folder)
@@ -199,7 +199,7 @@ class Reader:
 
 
 def is_whole(folder: Path, digest: str) -> bool:
-    """Whether ``folder`` has the component of this digest, every byte of it."""
+    """Whether ``folder`` has the complete component with this digest."""
     try:
         content = (folder / MANIFEST).read_bytes()
         if hashlib.sha256(content).hexdigest() != digest:
@@ -224,7 +224,7 @@ def _matches(path: Path, file: ContentFile) -> bool:
 
 
 def _download(updater: Updater, component: Component, file: ContentFile, path: Path) -> None:
-    """Put a verified content file at ``path``, on disk."""
+    """Download a content file, verify it, and write it to ``path`` durably."""
     target = TargetFile(file.bytes, {"sha256": file.sha256}, _CONTENT)
     with _translated(f"{component}, file {file.path}"):
         if updater.find_cached_target(target, str(path)) is None:
@@ -234,7 +234,7 @@ def _download(updater: Updater, component: Component, file: ContentFile, path: P
 
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
-    """Turn what python-tuf raises into the two errors of ours, each in one line."""
+    """Turn python-tuf's errors into our two, with a one-line message."""
     try:
         yield
     except DownloadError as error:

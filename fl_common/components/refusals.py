@@ -1,4 +1,4 @@
-"""Why an update was not taken, in one word: for metrics and for people."""
+"""The reason why an update was refused, in one word, for metrics and operators."""
 
 from collections.abc import Mapping
 
@@ -14,13 +14,13 @@ _WORDS: Mapping[str, str] = {
     "SlowRetrievalError": "slow",
     "InvalidData": "malformed",
 }
-"""By the exception of python-tuf, or of ours, that was the cause."""
+"""Reasons by the exception, of python-tuf or ours, that was the cause."""
 
 REASONS = (*dict.fromkeys(_WORDS.values()), "unreachable", "refused", "disk")
 
 
 def reason_of(error: BaseException) -> str:
-    """One of ``REASONS`` for what a reader or a disk has raised."""
+    """One of ``REASONS`` for an error from a reader or the disk."""
     cause = error.__cause__
     for one in (cause, error):
         if (word := _WORDS.get(type(one).__name__)) is not None:

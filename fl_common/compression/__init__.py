@@ -1,1 +1,1 @@
-"""Updates in fewer bytes."""
+"""Compression of updates."""

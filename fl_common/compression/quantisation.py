@@ -1,14 +1,14 @@
-"""Updates in fewer bytes: an int8 code for each entry, of all entries or of the largest alone.
+"""Compressed updates: an int8 code for each entry, of all entries or only of the largest.
 
 An entry is ``code * scale`` with one scale for each array, so that a code of 127 is the array's
 largest magnitude. With all entries (``share`` 1) rounding is stochastic, which makes each decoded
 entry equal to the entry in expectation (QSGD: Alistarh et al. 2017, section 3.1). With the largest
 ``share`` of the entries over all arrays (top-k: Aji and Heafield 2017) codes are rounded to the
-nearest, a bit mask says which entries they are, and what was not sent is the sender's to keep and
-add to its next update (error feedback: Karimireddy et al. 2019, algorithm 2).
+nearest, a bit mask says which entries they are, and the sender keeps what was not sent and adds it
+to its next update (error feedback: Karimireddy et al. 2019, algorithm 2).
 
-Names and shapes do not travel: the receiver knows them, and decodes to these alone, whatever the
-bytes say.
+Names and shapes are not sent: the receiver knows them, and decodes to no others, whatever the bytes
+say.
 """
 
 import math
@@ -48,11 +48,11 @@ class Compression:
 
     @property
     def keeps_rest(self) -> bool:
-        """True where a sender keeps what it did not send for its next update."""
+        """Whether a sender keeps what it did not send for its next update."""
         return self.share < 1
 
     def entries(self, size: int) -> int:
-        """Entries that are sent of ``size``."""
+        """The number of entries that are sent out of ``size``."""
         return math.ceil(self.share * size)
 
 
@@ -75,13 +75,13 @@ NEAREST: Uniform = _Nearest()
 
 
 class PackedDelta(Mapping[str, Floats]):
-    """A compressed change of parameters: named float32 arrays that are decoded when looked at.
+    """A compressed change of parameters: named float32 arrays that are decoded on access.
 
     ``scales_A`` has a scale for each of A arrays, ``codes_K`` the K codes in the order of the
-    entries, ``mask`` a bit for each entry (``numpy.packbits``, little), None where all are sent.
+    entries, ``mask`` a bit for each entry (``numpy.packbits``, little), None if all are sent.
 
     Raises:
-        ValueError: codes, scales or mask that do not fit ``layout``. Nothing has been decoded then.
+        ValueError: codes, scales or mask do not fit ``layout``; nothing is decoded.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class PackedDelta(Mapping[str, Floats]):
         return sum(self._sizes)
 
     def fits(self, compression: Compression) -> bool:
-        """True where this was made as ``compression`` says."""
+        """Whether this has the form that ``compression`` gives."""
         all_sent = self.mask is None
         return all_sent != compression.keeps_rest and len(self.codes_K) == compression.entries(
             self.size
@@ -153,10 +153,10 @@ def layout_of(parameters: Parameters) -> Layout:
 
 
 def pack(delta: Parameters, compression: Compression, chance: Uniform) -> PackedDelta:
-    """``delta``, finite float32, compressed; ``chance`` rounds: a generator, or ``NEAREST``.
+    """Compress ``delta``, finite float32; ``chance`` rounds: a generator, or ``NEAREST``.
 
-    Each decoded entry that is sent is within one scale of the entry, and equal to it in
-    expectation, by a generator; it is within half a scale by ``NEAREST``.
+    With a generator each decoded entry is within one scale of the entry sent, and equal to it in
+    expectation; with ``NEAREST`` it is within half a scale.
     """
     flat_E = np.concatenate([array.reshape(-1) for array in delta.values()])
     mask_E = _largest(flat_E, compression) if compression.keeps_rest else None
@@ -172,7 +172,7 @@ def pack(delta: Parameters, compression: Compression, chance: Uniform) -> Packed
 
 
 def _largest(flat_E: Floats, compression: Compression) -> NDArray[np.bool_]:
-    """True for the entries of largest magnitude; of equal ones the first."""
+    """True for the entries of largest magnitude; among equal ones the first."""
     count, sizes_E = compression.entries(flat_E.size), np.abs(flat_E)
     least = np.partition(sizes_E, flat_E.size - count)[flat_E.size - count]
     mask_E: NDArray[np.bool_] = sizes_E > least
@@ -181,7 +181,7 @@ def _largest(flat_E: Floats, compression: Compression) -> NDArray[np.bool_]:
 
 
 def _scale(values_K: Floats) -> np.float32:
-    """The least float32 of which 127 reach the largest magnitude, so that no code is cut off."""
+    """The least float32 with 127 of it at least the largest magnitude: no code is clipped."""
     largest = float(np.abs(values_K).max(initial=0.0))
     scale = np.float32(largest / _LARGEST_CODE)
     if float(scale) * _LARGEST_CODE < largest:
@@ -201,7 +201,7 @@ def _codes(values_K: Floats, scale: np.float32, chance: Uniform) -> NDArray[np.i
 
 
 def _decoded(codes_E: NDArray[np.int8], scale: np.float32) -> Floats:
-    """``codes * scale`` in float32; what would pass its range by rounding is its largest number."""
+    """``codes * scale`` in float32; a product that would overflow becomes the largest number."""
     with np.errstate(over="ignore"):
         values_E = codes_E.astype(np.float32) * scale
     return np.clip(values_E, -_LARGEST, _LARGEST, out=values_E)

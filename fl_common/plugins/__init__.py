@@ -1,6 +1,6 @@
-"""Extensions from outside: what an installed package may bring, and how it is found.
+"""Plugins: what an installed package may add, and how it is found.
 
-A package brings its configuration and its names by entry points (Python packaging's own):
+A package declares its configuration and its names as Python entry points:
 
     [project.entry-points.join_the_dots]            its ``conf/`` folder joins Hydra's search path
     greenhouse = "greenhouse"
@@ -8,6 +8,6 @@ A package brings its configuration and its names by entry points (Python packagi
     [project.entry-points."join_the_dots.net"]      a name that travels in plans and models
     pooled = "greenhouse.nets:Pooled"
 
-Entry points are read from the metadata of installed distributions: nothing of a plugin is imported
-before it is used. docs/how-to/add-your-own.md shows a whole package.
+Entry points are read from the metadata of installed distributions; a plugin is not imported before
+it is used. docs/how-to/add-your-own.md shows a complete package.
 """

@@ -1,6 +1,6 @@
-"""What is installed: plugins, their configuration folders, and the names that they offer.
+"""The installed plugins, their configuration folders, and the names that they offer.
 
-Read from the metadata of installed distributions; a package is imported only by ``Offer.load``.
+They are read from the metadata of installed distributions; only ``Offer.load`` imports a package.
 """
 
 import re
@@ -25,7 +25,7 @@ _OURS = "join-the-dots itself"
 
 @dataclass(frozen=True)
 class Plugin:
-    """An installed package with configuration of ours: ``package`` is its import name."""
+    """An installed package with configuration for us; ``package`` is its import name."""
 
     name: str
     package: str
@@ -34,7 +34,7 @@ class Plugin:
 
     @property
     def conf(self) -> Path | None:
-        """Its ``conf/`` folder; None where it has none, or the package is not there."""
+        """Its ``conf/`` folder; None if it has none, or the package is missing."""
         top, *inner = self.package.split(".")
         spec = find_spec(top)
         folders = list(spec.submodule_search_locations or ()) if spec else []
@@ -43,13 +43,13 @@ class Plugin:
 
     @property
     def options(self) -> list[str]:
-        """The options of its configuration, such as ``net/pooled``, in order."""
+        """The options of its configuration, such as ``net/pooled``, sorted."""
         return _options(self.conf)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A name that a distribution offers for a class (or a function) of its own."""
+    """A name that a distribution offers for one of its classes (or functions)."""
 
     kind: ExtensionKind
     name: str
@@ -62,7 +62,7 @@ class Offer:
         return self.entry_point.value.replace(":", ".").replace(" ", "")
 
     def load(self) -> Any:
-        """What is offered, imported now.
+        """Import and return the object.
 
         Raises:
             InvalidConfiguration: it can't be imported.
@@ -71,7 +71,7 @@ class Offer:
             return self.entry_point.load()
         except JoinTheDotsError:
             raise
-        except Exception as error:  # of anybody's module
+        except Exception as error:  # anyone's module
             words = " ".join(str(error).split())[:200]
             raise InvalidConfiguration(
                 f"{self.kind.name} {self.name} of {self.distribution} ({self.entry_point.value})",
@@ -89,14 +89,14 @@ def plugins() -> list[Plugin]:
 
 
 def offers(kind: ExtensionKind) -> list[Offer]:
-    """Every name of ``kind`` that is offered, by name; of one name there may be several."""
+    """All offers of ``kind``, sorted by name; a name may occur more than once."""
     return [
         Offer(kind, point.name, _distribution(point), point) for point in _points(kind.entry_points)
     ]
 
 
 def offered(kind: ExtensionKind, name: str, own: Collection[str] = ()) -> Offer | None:
-    """The one offer of ``name``; None where there is none. ``own`` are the names that we use.
+    """The only offer of ``name``; None if there is none. ``own`` are our own names.
 
     Raises:
         InvalidConfiguration: two distributions offer it, or one offers a name of ours.
@@ -116,7 +116,7 @@ def offer_of(kind: ExtensionKind, target: str) -> Offer | None:
 
 
 def owner_of(target: str) -> str | None:
-    """The distribution of the plugin that the dotted path ``target`` leads into."""
+    """The distribution of the plugin that contains the dotted path ``target``."""
     packages = {plugin.package: plugin.distribution for plugin in plugins()}
     parts = target.split(".")
     places = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
@@ -124,10 +124,10 @@ def owner_of(target: str) -> str | None:
 
 
 def check_options(own: Path) -> list[Plugin]:
-    """The plugins with configuration, none of which has an option of another's or of ``own``.
+    """The plugins with configuration, after a check that no option occurs twice or in ``own``.
 
     Raises:
-        InvalidConfiguration: two bring an option of one name, or one brings one of ours.
+        InvalidConfiguration: two plugins have the same option, or one has an option of ours.
     """
     found = [plugin for plugin in plugins() if plugin.conf is not None]
     owners = dict.fromkeys(_options(own), _OURS) if found else {}
@@ -140,7 +140,7 @@ def check_options(own: Path) -> list[Plugin]:
 
 
 def ambiguous(name: str, owners: Sequence[str]) -> InvalidConfiguration:
-    """The refusal of a name that several have."""
+    """The error for a name that several distributions offer."""
     return InvalidConfiguration(
         name,
         f"is brought by {' and by '.join(owners)}, and a name must have one meaning",
@@ -149,7 +149,7 @@ def ambiguous(name: str, owners: Sequence[str]) -> InvalidConfiguration:
 
 
 def remedy_of(distribution: str) -> str:
-    """What to do about a package that fails."""
+    """The remedy for a package that fails."""
     return f"Correct or update that package, or remove it: pip uninstall {distribution.split()[0]}"
 
 
@@ -160,8 +160,8 @@ def _points(group: str) -> "list[EntryPoint]":
 
 @lru_cache(maxsize=8)
 def _points_on(_: tuple[str, ...], group: str) -> "list[EntryPoint]":
-    """Of everything on a path; kept, for to look through it takes milliseconds."""
-    from importlib.metadata import entry_points  # for those alone who ask: 30 ms
+    """All entry points on a path; cached, since a search takes milliseconds."""
+    from importlib.metadata import entry_points  # imported only if needed: 30 ms
 
     return sorted(entry_points(group=group), key=lambda point: point.name)
 

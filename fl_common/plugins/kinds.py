@@ -1,4 +1,4 @@
-"""The kinds of extension, in one table, and the check that an object is of its kind."""
+"""The table of extension kinds, and the check that an object follows its kind's protocol."""
 
 import inspect
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from fl_common.errors import InvalidConfiguration
 
 @dataclass(frozen=True)
 class ExtensionKind:
-    """One point where an outside package may add to ours.
+    """One extension point for outside packages.
 
-    ``protocol`` is the dotted path of what an extension must follow; ``group`` the Hydra group
-    whose options build it, None where it is chosen by a name alone. ``methods`` are those of the
-    protocol with their positional arguments, ``attributes`` what else it must have.
+    ``protocol`` is the dotted path of the protocol that an extension must follow; ``group`` the
+    Hydra group whose options build it, None if it is chosen only by name. ``methods`` are the
+    protocol's methods with their positional arguments, ``attributes`` its other members.
     """
 
     name: str
@@ -22,11 +22,11 @@ class ExtensionKind:
     methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     attributes: tuple[str, ...] = ()
     travels: bool = False
-    """Known to other machines by a name, which an entry point must offer."""
+    """Whether other machines know it by a name, which an entry point must offer."""
 
     @property
     def entry_points(self) -> str:
-        """The group of entry points that offer names of this kind."""
+        """The entry point group for names of this kind."""
         return f"join_the_dots.{self.name}"
 
 
@@ -80,7 +80,7 @@ KINDS = (NET, DECODER, TRANSPORT, AGGREGATOR, OPTIMISER, WORLD, FUNCTION, GATE, 
 
 
 def check_extension(kind: ExtensionKind, found: object) -> None:
-    """Refuse what does not follow the protocol of ``kind``.
+    """Refuse an object that does not follow the protocol of ``kind``.
 
     Raises:
         InvalidConfiguration: an attribute or a method is missing, or takes other arguments.
@@ -91,7 +91,7 @@ def check_extension(kind: ExtensionKind, found: object) -> None:
     for name, arguments in kind.methods.items():
         method = getattr(found, name, None)
         if name == "__call__" and method is not None:
-            method = found  # a function's own signature, not that of its slot
+            method = found  # a function's own signature, not its wrapper's
         call = f"{name}({', '.join(arguments)})"
         if not callable(method):
             raise _refused(kind, found, f"has no method {call}")
@@ -105,7 +105,7 @@ def _takes(method: object, arguments: int) -> bool:
         inspect.signature(method).bind(*[None] * arguments)
     except TypeError:
         return False
-    except ValueError:  # written in C: it has no signature to look at
+    except ValueError:  # written in C: it has no signature to inspect
         return True
     return True
 

@@ -1,4 +1,4 @@
-"""The command ``plugins``: what is installed from outside, what it brings, and whether it works."""
+"""The command ``plugins``: the installed plugins, what they add, and whether they work."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ _NONE = "No plugin is installed. docs/how-to/add-your-own.md shows how to write 
 
 
 def listing() -> tuple[str, bool]:
-    """The installed plugins in lines for a person, and whether all of them can be used."""
+    """The installed plugins as printable lines, and whether all of them can be used."""
     lines, works = [], True
     found, names = plugins(), [offer for kind in KINDS for offer in offers(kind)]
     distributions = [*(one.distribution for one in found), *(one.distribution for one in names)]
@@ -28,7 +28,7 @@ def listing() -> tuple[str, bool]:
 
 
 def _brought(plugin: Plugin) -> Iterator[str]:
-    """Its options as a command line takes them."""
+    """Its options in the form of command-line overrides."""
     for option in plugin.options:
         group, _, name = option.rpartition("/")
         yield f"  {group}={name}" if group else f"  conf/{name}.yaml"

@@ -10,10 +10,10 @@ from fl_common.plugins.installed import check_options
 
 
 class PluginFolders(SearchPathPlugin):
-    """Adds the folder of each installed plugin after ours, where no name stands twice.
+    """Adds the folder of each installed plugin after ours.
 
     Raises:
-        InvalidConfiguration: two bring an option of one name, or one brings one of ours.
+        InvalidConfiguration: two plugins have the same option, or one has an option of ours.
     """
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
@@ -24,5 +24,5 @@ class PluginFolders(SearchPathPlugin):
 
 
 def use_plugins() -> None:
-    """Let Hydra find the options of installed plugins, in this process; again, no effect."""
+    """Let Hydra in this process find the options of installed plugins; idempotent."""
     Plugins.instance().register(PluginFolders)

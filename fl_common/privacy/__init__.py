@@ -1,1 +1,1 @@
-"""Privacy plans, the noise they ask for, and the accounting of what they spend."""
+"""Privacy plans, their noise, and the accounting of what they spend."""

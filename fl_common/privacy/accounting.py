@@ -1,10 +1,10 @@
-"""The privacy plan, and the accounting of what it spends.
+"""The accounting of the privacy that plans spend.
 
-One frozen plan builds the mechanism on the site and the accountant's event everywhere (DESIGN:
-"privacy is one plan"). Accountants: RDP (Mironov 2017, with the subsampled Gaussian of Mironov,
-Talwar and Zhang 2019 and the conversion to (epsilon, delta) of Balle et al. 2020), in ``rdp.py``
-and checked against Opacus; and Opacus' PRV (Gopi, Lee and Wutschitz 2021, numerical composition),
-imported on first use, so that a process that does not ask for it does not pay for it.
+One frozen plan gives the mechanism on the site and the accountant's event everywhere. Accountants:
+RDP (Mironov 2017, with the subsampled Gaussian of Mironov, Talwar and Zhang 2019 and the conversion
+to (epsilon, delta) of Balle et al. 2020), in ``rdp.py`` and checked against Opacus; and Opacus' PRV
+(Gopi, Lee and Wutschitz 2021, numerical composition), imported on first use, so that only processes
+that need it pay for it.
 """
 
 import math
@@ -27,7 +27,7 @@ ACCOUNTANTS: Mapping[str, str] = {
     "rdp": "RDP (Mironov 2017), conversion of Balle et al. 2020",
     "prv": "PRV (Gopi, Lee, Wutschitz 2021)",
 }
-"""Accountants by name, with the text that stands beside every epsilon."""
+"""Accountants by name, with the text that is shown with every epsilon."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Spend:
     steps: int
 
     def of_group(self, windows: int) -> "Spend":
-        """What this event costs a group of ``windows`` windows that come or go together.
+        """This event for a group of ``windows`` windows that are added or removed together.
 
         A step draws j of them, so that the sum moves by at most j clip norms. Scaled by j of
         ``windows`` and filled up with noise, a move by all of them becomes that move, so the event
@@ -95,7 +95,7 @@ def epsilon_of(spends: Iterable[Spend], delta: float, accountant: AccountantName
 def epsilon_of_group(
     spends: Iterable[Spend], windows: int, delta: float, accountant: AccountantName
 ) -> float:
-    """Epsilon at ``delta`` for ``windows`` windows that come or go together; 0.0 for none."""
+    """Epsilon at ``delta`` for ``windows`` windows added or removed together; 0.0 for none."""
     return epsilon_of([spend.of_group(windows) for spend in spends], delta, accountant)
 
 
@@ -104,7 +104,8 @@ def calibrate_noise(
 ) -> float:
     """The smallest noise multiplier (to 0.01 %) that keeps ``steps`` steps within ``epsilon``.
 
-    Found on the accountant itself and rounded up, so the composed epsilon never passes the limit.
+    Found with the accountant itself and rounded up, so the composed epsilon never exceeds the
+    limit.
 
     Raises:
         InvalidConfiguration: no noise multiplier below 10^4 is enough.
@@ -135,9 +136,9 @@ def calibrate_noise(
 
 
 def _falling_zero(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a falling function, above 0 at ``low``, is at most 0: at most 10^-4 above its zero.
+    """A point at most 10^-4 above the zero of a falling function that is above 0 at ``low``.
 
-    Secants, kept between the two ends: half the calls of a bisection, and PRV takes about half a
+    By secants between the two ends: half as many calls as a bisection, and PRV takes about half a
     second for each.
     """
     older, newer = low, high
@@ -160,7 +161,7 @@ def _epsilon_of_history(
     history: tuple[tuple[float, float, int], ...], delta: float, accountant: AccountantName
 ) -> float:
     with warnings.catch_warnings(), np.errstate(divide="ignore"):
-        # The best order may be the first or the last: the bound is then loose, and still one.
+        # The best order may be the first or the last: the bound is then loose but still valid.
         warnings.filterwarnings("ignore", message="Optimal order")
         return _BY_NAME[accountant](history, delta)
 

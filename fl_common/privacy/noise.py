@@ -1,4 +1,4 @@
-"""Gaussian noise from the operating system, and a check that what was drawn looks like it."""
+"""Gaussian noise from the operating system's generator, and checks of drawn noise."""
 
 import math
 import os
@@ -31,8 +31,8 @@ def system_normals(size: int) -> NDArray[np.float64]:
 def check_standard_normal(sum_of_squares: float, count: int) -> None:
     """Raise PrivacyViolation unless ``count`` standard normals may have this sum of squares.
 
-    Catches a generator that is silent or of the wrong scale; can't prove one good. The bounds are
-    those of Laurent and Massart (2000), Lemma 1, at a false alarm rate of 2 e^-30.
+    Detects a generator that returns zeros or has the wrong scale; can't prove one correct. Bounds
+    from Laurent and Massart (2000), Lemma 1, at a false alarm rate of 2 e^-30.
     """
     lowest = max(count - 2 * math.sqrt(count * _LOG_ALARM), 0.0)
     highest = count + 2 * math.sqrt(count * _LOG_ALARM) + 2 * _LOG_ALARM
@@ -45,16 +45,16 @@ def check_standard_normal(sum_of_squares: float, count: int) -> None:
 
 
 class RepeatDetector:
-    """Notices a generator that repeats itself from one release to the next in this process."""
+    """Detects a generator that repeats itself from one release to the next in this process."""
 
     def __init__(self) -> None:
         self._head: NDArray[np.floating] = np.empty(0)
         self._who: Hashable | None = None
 
     def check(self, noise_E: NDArray[np.floating], who: Hashable | None) -> None:
-        """Raise PrivacyViolation where ``noise_E`` begins as the draw before it did.
+        """Raise PrivacyViolation if ``noise_E`` begins like the previous draw.
 
-        ``who`` names a draw of seeded noise, which may be repeated as a whole; None is any other.
+        ``who`` names a draw of seeded noise, which may be repeated as a whole; else None.
         """
         head, repeats = noise_E[:_HEAD].copy(), who is not None and who == self._who
         if np.array_equal(head, self._head) and not repeats:

@@ -1,4 +1,4 @@
-"""No privacy, as a plan that says so."""
+"""The plan without privacy."""
 
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -10,7 +10,7 @@ from fl_common.privacy.unit import PlanningFacts, PrivacyPlan
 
 @dataclass(frozen=True)
 class NoPrivacy(PrivacyPlan):
-    """Training without noise, said out loud: a plan without DP is this value, never ``None``."""
+    """Training without noise: a plan without DP is this value, never ``None``."""
 
     weights: Weights
     unit: Literal["none"] = "none"

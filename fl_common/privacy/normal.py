@@ -1,4 +1,4 @@
-"""The standard normal distribution, far into its tail, without SciPy (35 MB that a box spares)."""
+"""The standard normal distribution far into its tail, without SciPy, which takes 35 MB on a box."""
 
 import math
 
@@ -14,8 +14,8 @@ _erfc = np.frompyfunc(math.erfc, 1, 1)
 def log_normal_cdf(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """The logarithm of the distribution function at each of ``x``: 0 towards inf, NaN for NaN.
 
-    To a relative 1e-14 where the result is below -1e-6, and to an absolute 1e-16 above. In the
-    tail it is the asymptotic series of Abramowitz and Stegun, 26.2.12.
+    The relative error is at most 1e-14 where the result is below -1e-6, the absolute error at most
+    1e-16 above. The tail uses the asymptotic series of Abramowitz and Stegun, 26.2.12.
     """
     log = np.empty_like(x)
     tail, upper = x < _TAIL, x > 0

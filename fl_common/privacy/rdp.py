@@ -1,8 +1,8 @@
 """Rényi differential privacy of the Poisson-sampled Gaussian mechanism, all orders at once.
 
-The same numbers as Opacus' ``compute_rdp`` and ``get_privacy_spent`` (a test compares them),
-without the import of Opacus or SciPy and a Python loop per order: to calibrate a run's noise takes
-milliseconds instead of seconds, and a box that only reads its ledger installs neither.
+Gives the same numbers as Opacus' ``compute_rdp`` and ``get_privacy_spent`` (a test compares them)
+without Opacus, SciPy or a Python loop over orders. So calibrating a run's noise takes milliseconds
+instead of seconds, and a box that only reads its ledger installs neither.
 """
 
 import math
@@ -18,7 +18,7 @@ ORDERS: Orders = np.array([1 + x / 10 for x in range(1, 100)] + list(range(12, 6
 """Opacus' orders: 1.1 to 10.9 in tenths, then 12 to 63."""
 
 _NEGLIGIBLE = -30.0
-"""A term of the series below e^-30 ends it, as in Opacus."""
+"""The series ends at a term below e^-30, as in Opacus."""
 _MOST_TERMS = 1 << 16
 _LOG_FACTORIAL = np.array([math.lgamma(n + 1) for n in range(int(ORDERS.max()) + 1)], np.float64)
 """Logarithms of 0!, 1!, 2! and so on, up to the largest whole order."""
@@ -56,7 +56,7 @@ def _log_a_whole(noise: float, rate: float, orders_A: Orders) -> Orders:
 
 def _log_a_fractional(noise: float, rate: float, orders_A: Orders) -> Orders:
     """The two alternating series of section 3.3, with as many terms as each order needs."""
-    log_a = np.full_like(orders_A, np.inf)  # where no bound is found, no privacy is claimed
+    log_a = np.full_like(orders_A, np.inf)  # no bound found: claim no privacy
     open_A = np.arange(len(orders_A))
     count = 32
     while len(open_A) and count <= _MOST_TERMS:

@@ -1,7 +1,7 @@
-"""The privacy units that this process knows, by the name that a plan's ``unit`` has.
+"""The registry of privacy units, by the name in a plan's ``unit``.
 
-An installed package offers one by an entry point, ``join_the_dots.privacy_unit``: it is imported
-when a configuration or a plan names it.
+An installed package offers a unit by an entry point in ``join_the_dots.privacy_unit``. It is
+imported when a configuration or a plan names it.
 """
 
 import inspect
@@ -26,10 +26,10 @@ _OWN = tuple(_UNITS)
 
 
 def register(unit: str, plan: type[PrivacyPlan]) -> None:
-    """Make ``plan`` the class of plans with this ``unit``; the same again changes nothing.
+    """Register ``plan`` as the class of plans with this ``unit``; idempotent.
 
     Raises:
-        InvalidConfiguration: another class has the name, or ``plan`` leaves an answer open.
+        InvalidConfiguration: another class has the name, or ``plan`` lacks an abstract member.
     """
     if not (inspect.isclass(plan) and issubclass(plan, PrivacyPlan) and is_dataclass(plan)):
         raise _unfit(unit, plan, "must be a dataclass that inherits from PrivacyPlan")

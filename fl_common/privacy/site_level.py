@@ -1,4 +1,4 @@
-"""The site-level plan: what is protected is a whole site, that it took part and all of its data.
+"""The site-level plan: it protects a whole site, its taking part and all of its data.
 
 Each site's update is clipped as a whole, and Gaussian noise is added once for a round by the server
 (central DP: McMahan, Ramage, Talwar and Zhang 2018, "Learning differentially private recurrent
@@ -37,15 +37,15 @@ _ONE_WEIGHT = Rule(
 class SitePrivacyPlan(PrivacyPlan):
     """Site-level DP of one run; ``population`` is the number of sites, which is public.
 
-    A site takes part in a round with probability ``participation``, drawn for each site and round
-    by itself (Poisson sampling). ``clip_norm`` bounds the L2 norm of a site's whole update; it is
-    the first round's where ``adaptive_clipping`` moves it.
+    A site takes part in a round with probability ``participation``, drawn independently for each
+    site and round (Poisson sampling). ``clip_norm`` bounds the L2 norm of a site's whole update;
+    with ``adaptive_clipping`` it is the clip norm of the first round.
 
-    ``noise`` says who adds it, and so who is trusted. By the ``server``: one draw of standard
-    deviation ``noise_multiplier * clip_norm`` on the sum of a round's updates, which protects
-    against whoever sees the global models, but not against the server. By each ``site``: a draw of
-    that size on its own update, which protects against the server, too; who takes part is then
-    known, so that sampling amplifies nothing.
+    ``noise`` says who adds the noise, and so who is trusted. ``server``: one draw of standard
+    deviation ``noise_multiplier * clip_norm`` on the sum of a round's updates. It protects against
+    everyone who sees the global models, but not against the server. ``site``: a draw of that size
+    by each site on its own update. It protects against the server, too; but who takes part is then
+    known, so there is no amplification by sampling.
 
     Raises:
         InvalidConfiguration: a value outside its range, or adaptive clipping that can't be paid.
@@ -105,7 +105,7 @@ class SitePrivacyPlan(PrivacyPlan):
 
     @property
     def guarantee(self) -> Guarantee:
-        """For each site as a whole."""
+        """A guarantee for each whole site."""
         return _guarantee(self)
 
     @property
@@ -145,7 +145,7 @@ def _mechanism(plan: SitePrivacyPlan) -> UpdateMechanism:
 def check_population(delta: float, sites: int) -> None:
     """Raise InvalidConfiguration unless 0 < delta < 1/sites.
 
-    A delta of 1/n allows to publish one whole site of n (Dwork and Roth 2014, section 2.3).
+    A delta of 1/n would allow publishing one whole site of n (Dwork and Roth 2014, section 2.3).
     """
     if sites < 1:
         raise InvalidConfiguration(
@@ -160,7 +160,7 @@ def check_population(delta: float, sites: int) -> None:
 
 
 def usual_bit_noise(noise_multiplier: float, expected_sites: float) -> float:
-    """Noise for the sum of bits where the plan leaves it open.
+    """The default noise for the sum of bits.
 
     A twentieth of the expected number of sites (Andrew et al. 2021, section 3.1), and never below
     the noise multiplier: then the updates' noise grows by at most 2 / sqrt(3), 15 %.

@@ -1,9 +1,10 @@
-"""What every privacy plan answers, whatever it protects.
+"""The interface of every privacy plan, whatever it protects.
 
-A plan is asked, not told apart: what it promises (``guarantee``), by which mechanism it keeps that
-(``sample_mechanism`` or ``update_mechanism``), and how it is made from a configuration. All else
-follows from these: what a ledger books, who adds the noise, what may leave. A new privacy unit is a
-frozen dataclass that answers them, and ``registry.register``.
+Callers use the interface and never check a plan's type. A plan gives its promise (``guarantee``),
+the mechanism that keeps it (``sample_mechanism`` or ``update_mechanism``), and how it is built from
+a configuration. Everything else follows from these: what a ledger books, who adds the noise, what
+may leave. A new privacy unit is a frozen dataclass with this interface, and a call of
+``registry.register``.
 """
 
 from abc import ABC, abstractmethod
@@ -27,10 +28,10 @@ from fl_common.privacy.mechanisms import NoisePlace, SampleMechanism, UpdateMech
 __all__ = ["Booking", "Guarantee", "PlanningFacts", "PrivacyPlan"]
 
 WHOLE_SITE = "(site)"
-"""The ledger's block for charges of a whole site: no block of data has this name."""
+"""The ledger's block for charges to a whole site; no block of data has this name."""
 
 WITHOUT_DP = "none"
-"""The one unit that promises nothing."""
+"""The only unit that promises nothing."""
 
 _KNOWN, _COUNT = one_of(ACCOUNTANTS), whole(1)
 
@@ -39,8 +40,8 @@ _KNOWN, _COUNT = one_of(ACCOUNTANTS), whole(1)
 class Guarantee:
     """What a plan promises: at most ``epsilon_limit`` at ``delta`` for each of its units.
 
-    ``windows_in`` has, for each unit whose epsilon is told, how many windows one of them is part
-    of, the plan's own among them (group privacy); it is empty where a whole site is protected.
+    ``windows_in`` has, for each unit whose epsilon is reported, how many windows it is part of
+    (group privacy). It includes the plan's own unit; it is empty if a whole site is protected.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -61,12 +62,12 @@ class Guarantee:
 
     @property
     def windows_per_unit(self) -> int:
-        """Windows that one protected unit is part of; 1 for a site, which has events of its own."""
+        """Windows that one protected unit is part of; 1 for a site, which has its own events."""
         return self.windows_in[self.unit] if self.windows_in else 1
 
     @property
     def windows_per_reading(self) -> int:
-        """Windows that share a reading; 1 where readings are not what the plan counts."""
+        """Windows that share a reading; 1 if the plan does not count readings."""
         return self.windows_in.get("reading", 1)
 
     def epsilon(self, spends: Sequence[Spend], windows: int | None = None) -> float:
@@ -83,8 +84,8 @@ class Guarantee:
 class Booking:
     """What a ledger books before a site trains: ``rounds`` rounds at once, as round ``round``.
 
-    ``windows_of`` are the blocks that are charged, with their numbers of windows. ``is_once`` where
-    the same booking, asked for again, stands for what is booked already.
+    ``windows_of`` are the charged blocks with their numbers of windows. ``is_once``: a repetition
+    of the same booking is not booked again.
     """
 
     round: int
@@ -95,9 +96,10 @@ class Booking:
 
 @dataclass(frozen=True)
 class PlanningFacts:
-    """What a plan is made for: the run's rounds and batches, the task's windows, the fleet.
+    """The facts a plan is calibrated for: the run's rounds and batches, the task, the fleet.
 
-    ``smallest`` and ``largest`` are windows on such a site; None where nobody knows them.
+    ``smallest`` and ``largest`` are the windows of the smallest and the largest site; None if
+    unknown.
     """
 
     rounds: int
@@ -109,7 +111,7 @@ class PlanningFacts:
     largest: int | None
 
     def check_batches(self, needed: float, value: str) -> None:
-        """Raise InvalidConfiguration for ``value`` where a site has fewer windows than it needs."""
+        """Raise InvalidConfiguration for ``value`` if a site has fewer windows than it needs."""
         if self.smallest is not None and self.smallest < needed:
             raise InvalidConfiguration(
                 value,
@@ -123,7 +125,7 @@ class PrivacyPlan(ABC):
     """A run's privacy plan: a frozen dataclass whose fields travel with the run as JSON.
 
     ``unit`` names what is protected; ``weights`` says whether a site's number of windows is made
-    public as its weight. A class that leaves an answer open can't be built.
+    public as its weight. A class that lacks an abstract member can't be instantiated.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -138,17 +140,17 @@ class PrivacyPlan(ABC):
     @property
     @abstractmethod
     def sample_mechanism(self) -> SampleMechanism | None:
-        """How each step of local training is clipped and noised; None where it is not."""
+        """How each step of local training is clipped and noised; None if it is not."""
 
     @property
     @abstractmethod
     def update_mechanism(self) -> UpdateMechanism | None:
-        """How a site's whole update is clipped and noised; None where it is not."""
+        """How a site's whole update is clipped and noised; None if it is not."""
 
     @classmethod
     @abstractmethod
     def from_config(cls, node: Config, facts: PlanningFacts) -> Self:
-        """The plan of a configuration's ``privacy``, calibrated where that leaves the noise open.
+        """The plan for a configuration's ``privacy`` section; calibrates the noise if it is null.
 
         Raises:
             InvalidConfiguration: a value, or a combination with ``facts``, that breaks a rule.
@@ -156,18 +158,18 @@ class PrivacyPlan(ABC):
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Self:
-        """The plan whose ``fields()`` these are."""
+        """The inverse of ``fields()``."""
         return cls(**fields)
 
     def for_evaluation(self, mechanism: SampleMechanism, epsilon_limit: float) -> Self | None:
-        """The plan that one evaluation on held-out windows is charged under.
+        """The plan under which one evaluation on held-out windows is charged.
 
-        None: the unit does not say how, and evaluation with noise is refused.
+        None: the unit does not define one, and evaluation with noise is refused.
         """
         return None
 
     def fields(self) -> dict[str, Any]:
-        """The plan as JSON has it."""
+        """The plan as JSON values."""
         return asdict(self)
 
     @property
@@ -188,18 +190,18 @@ class PrivacyPlan(ABC):
 
     @property
     def noise_added_by(self) -> NoisePlace | None:
-        """Who adds the noise: each site before anything leaves it, or the server; None: nobody."""
+        """Who adds the noise: each site before an update leaves, or the server; None: nobody."""
         if (whole := self.update_mechanism) is not None:
             return whole.noise
         return None if self.sample_mechanism is None else "site"
 
     @property
     def counts_are_public(self) -> bool:
-        """Whether exact counts, and words that may quote data, may leave a site."""
+        """Whether exact counts, and texts that may quote data, may leave a site."""
         return self.guarantee is None and self.weights == "examples"
 
     def booking(self, round_: int, rounds: int, windows_of: Mapping[str, int]) -> Booking:
-        """What a site is charged for ``round_`` of ``rounds`` on blocks with so many windows.
+        """What a site is charged for ``round_`` of ``rounds`` on these blocks of windows.
 
         A mechanism on samples charges each block of data for the round; one on whole updates
         charges the site. With the server's noise it charges all rounds, once, before the first
@@ -215,10 +217,10 @@ class PrivacyPlan(ABC):
 
 
 def check_answers(plan: PrivacyPlan) -> None:
-    """Raise InvalidConfiguration unless what ``plan`` answers is a guarantee that can be kept.
+    """Raise InvalidConfiguration unless ``plan``'s guarantee can be kept.
 
-    A promise needs exactly one mechanism, and weights that tell nothing; no promise, no mechanism,
-    is for ``privacy=none`` alone.
+    A promise needs exactly one mechanism, and uniform weights. Only ``privacy=none`` may have
+    neither a promise nor a mechanism.
     """
     promise, samples, updates = plan.guarantee, plan.sample_mechanism, plan.update_mechanism
     if promise is None:

@@ -1,4 +1,4 @@
-"""Sample-level privacy: what is protected is a window, or a reading."""
+"""Sample-level privacy: it protects a window, or a reading."""
 
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -24,10 +24,10 @@ _NO_COUNTS = Rule(
 
 @dataclass(frozen=True)
 class WindowPrivacyPlan(PrivacyPlan):
-    """Sample-level DP-SGD (Abadi et al. 2016): a window, or a reading, is what is protected.
+    """Sample-level DP-SGD (Abadi et al. 2016): it protects a window, or a reading.
 
-    Where windows overlap, a reading is part of up to ``windows_per_reading`` windows, and is
-    protected as that many windows are together. ``unit`` is what ``epsilon_limit`` applies to.
+    If windows overlap, a reading is part of up to ``windows_per_reading`` windows, and has the
+    protection of a group of that many. ``unit`` is the unit that ``epsilon_limit`` applies to.
 
     ``steps`` is the number of DP-SGD steps in one round; ``epsilon_limit`` holds for everything
     that a block of a site's data ever takes part in.
@@ -76,7 +76,7 @@ class WindowPrivacyPlan(PrivacyPlan):
 
     @property
     def guarantee(self) -> Guarantee:
-        """For each window or each reading; the epsilon of both is told."""
+        """A guarantee for each window or each reading; the epsilon of both is reported."""
         return _guarantee(self)
 
     @property
@@ -86,11 +86,11 @@ class WindowPrivacyPlan(PrivacyPlan):
 
     @property
     def update_mechanism(self) -> None:
-        """None: what DP-SGD gives may leave."""
+        """None: the result of DP-SGD may leave as it is."""
         return None
 
     def for_evaluation(self, mechanism: SampleMechanism, epsilon_limit: float) -> Self:
-        """The same unit and delta by ``mechanism``."""
+        """The same unit and delta with ``mechanism``."""
         return replace(self, **asdict(mechanism), epsilon_limit=epsilon_limit)
 
 
@@ -120,10 +120,10 @@ def least_noise(promise: Guarantee, mechanism: SampleMechanism, rounds: int) -> 
 
 
 def sampling_rate(given: float | None, facts: PlanningFacts) -> float:
-    """The rate that is ``given``; None: one batch of the smallest site's windows.
+    """The ``given`` rate; None: one batch over the smallest site's windows.
 
     Raises:
-        InvalidConfiguration: outside (0, 1], or more than the smallest site has.
+        InvalidConfiguration: outside (0, 1], or a batch larger than the smallest site.
     """
     if given is not None:
         require("privacy.sampling_rate", given, inside("(0, 1]"))

@@ -1,6 +1,6 @@
-"""What a site says of the components that run on it, to a Flower record and back.
+"""A site's report of the components that run on it, as a Flower record.
 
-Digests of components, and nothing else: a reader refuses every other word.
+It holds digests of components and nothing else; a reader refuses anything else.
 """
 
 import re

@@ -1,13 +1,13 @@
-"""Vocabulary to Flower records and back: the only file that knows a record's key.
+"""Conversion between domain values and Flower records: the only file with the records' keys.
 
 A train or evaluate message carries the run's plan (JSON), the round, the global parameters and,
 under a site-level plan, the round's clip norm; its answer is an update, an evaluation or a refusal.
 
-Parameters travel as one flat array, in the order of their names, because Flower makes of each array
-objects, and over the network requests, of its own. An instruction says their layout (names and
-shapes); an update has that of its instruction, and no words for another. A compressed update has
-codes, scales and a mask for its arrays, all but the scales shortened (``huffman``). There is
-no field that could hold a window or a reading.
+Parameters travel as one flat array, in the order of their names, because Flower sends each array as
+objects, and requests, of its own. An instruction has their layout (names and shapes); an update
+always has the layout of its instruction. A compressed update has codes, scales and a mask for its
+arrays, and all but the scales are compressed (``huffman``). No field could hold a window or a
+reading.
 """
 
 import json
@@ -38,9 +38,9 @@ HEAD, _ARRAYS, _VALUES, _LAYOUT = "head", "arrays", "values", "layout"
 _PACKED, _CODES, _SCALES, _MASK = "packed", "c", "s", "m"  # short: they travel with each update
 _UPDATE, REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
 SHADOW = "shadow"
-"""The query for what a site counted of a candidate."""
+"""The query for a site's shadow counts of a candidate."""
 _SUMS = ("windows", "agreed", "failed", "late")
-_FLOAT32, _RAW, _SHORTENED = "float32", "float32-little-endian", "zlib"
+_FLOAT32, _RAW, _COMPRESSED = "float32", "float32-little-endian", "zlib"
 _LITTLE_ENDIAN = np.dtype("<f4")
 _DETAIL_LIMIT = 2000
 _Kind = TypeVar("_Kind", str, int, float, bool)
@@ -48,7 +48,7 @@ _Byte = TypeVar("_Byte", np.int8, np.uint8)
 
 
 class WireError(JoinTheDotsError):
-    """Records that are not what this version writes."""
+    """The records are not as this version writes them."""
 
 
 class InstructionWriter:
@@ -63,7 +63,7 @@ class InstructionWriter:
         self._arrays = _to_arrays(instruction.parameters)
 
     def content(self) -> RecordDict:
-        """A record dictionary of its own that shares the (read-only) records."""
+        """A new record dictionary that shares the (read-only) records."""
         return RecordDict({HEAD: self._head, _ARRAYS: self._arrays})
 
 
@@ -142,7 +142,7 @@ def read_answer(
 ) -> LocalUpdate | Refusal | Evaluation | ShadowCounts:
     """What ``write_answer`` wrote.
 
-    ``like`` are the parameters that were sent: an update has their names and shapes. None: no
+    ``like`` are the parameters that were sent; an update has their names and shapes. None: no
     update is expected.
 
     Raises:
@@ -168,7 +168,7 @@ def read_answer(
 
 
 def write_name(site: str, position: int) -> RecordDict:
-    """The answer to a query: the site's name, and its position in a simulated fleet (else -1)."""
+    """The reply to a query: the site's name, and its position in a simulated fleet (else -1)."""
     return RecordDict({HEAD: ConfigRecord({"kind": _NAME, "site": site, "position": position})})
 
 
@@ -192,13 +192,13 @@ def _if_known(**fields: float | bool | str | None) -> dict[str, Any]:
 
 
 def to_array(values: Floats) -> Array:
-    """One array as it travels: its little-endian float32 values, without a header of their own."""
+    """One array for the wire: its little-endian float32 values, without a header."""
     data = np.ascontiguousarray(values, _LITTLE_ENDIAN).tobytes()
     return Array(_FLOAT32, values.shape, _RAW, data)
 
 
 def _to_arrays(parameters: Parameters) -> ArrayRecord:
-    """All parameters one after the other, by name; copied once."""
+    """All parameters as one array, in the order of their names; copied once."""
     ordered = [parameters[name] for name in sorted(parameters)]
     data = b"".join(np.ascontiguousarray(a, _LITTLE_ENDIAN).reshape(-1).data for a in ordered)
     return ArrayRecord({_VALUES: Array(_FLOAT32, (len(data) // 4,), _RAW, data)})
@@ -235,7 +235,7 @@ def _to_packed(delta: PackedDelta) -> ArrayRecord:
 
 
 def _to_bytes(values: NDArray[np.int8] | NDArray[np.uint8]) -> Array:
-    return Array(str(values.dtype), values.shape, _SHORTENED, compress(values.tobytes()))
+    return Array(str(values.dtype), values.shape, _COMPRESSED, compress(values.tobytes()))
 
 
 def _delta(content: RecordDict, like: Parameters | None) -> Parameters:
@@ -260,9 +260,9 @@ def _delta(content: RecordDict, like: Parameters | None) -> Parameters:
 
 
 def _from_bytes(array: Array, kind: type[_Byte], most: int) -> NDArray[_Byte]:
-    """At most ``most`` values, whatever the bytes say; ValueError where they are no such array."""
-    if (array.dtype, array.stype) != (kind.__name__, _SHORTENED):
-        raise ValueError(f"an array of {array.dtype} as {array.stype}, not {_SHORTENED}")
+    """At most ``most`` values, whatever the bytes say; ValueError if they are no such array."""
+    if (array.dtype, array.stype) != (kind.__name__, _COMPRESSED):
+        raise ValueError(f"an array of {array.dtype} as {array.stype}, not {_COMPRESSED}")
     values = np.frombuffer(decompress(array.data, most), kind)
     if array.shape != values.shape:
         raise ValueError(f"{len(values)} values are no array of shape {array.shape}")

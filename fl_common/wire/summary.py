@@ -1,4 +1,4 @@
-"""What a log or a metric says of a message, without reading it as a whole."""
+"""Facts about a message for logs and metrics, without reading all of it."""
 
 import json
 
@@ -10,7 +10,7 @@ FlowerRecord = ArrayRecord | MetricRecord | ConfigRecord
 
 
 def read_reason(content: RecordDict) -> str | None:
-    """Why a site said "no"; None for any other content."""
+    """The reason of a refusal; None for any other content."""
     head = content.get(HEAD)
     if not isinstance(head, ConfigRecord) or head.get("kind") != REFUSAL:
         return None
@@ -18,7 +18,7 @@ def read_reason(content: RecordDict) -> str | None:
 
 
 def read_run(content: RecordDict) -> str | None:
-    """The run of an instruction; None where the message names none."""
+    """The run of an instruction; None if the message has no run."""
     head = content.get(HEAD)
     try:
         return str(json.loads(str(head["plan"]))["run"]) if isinstance(head, ConfigRecord) else None
@@ -32,7 +32,7 @@ def count_bytes(content: RecordDict) -> int:
 
 
 def _bytes_of_record(record: FlowerRecord) -> int:
-    """As Flower counts, which raises for an empty text or list: any site may send one."""
+    """As Flower counts, but also for an empty text or list, for which Flower raises."""
     if isinstance(record, ArrayRecord):
         return int(record.count_bytes())
     return sum(len(key) + _bytes_of_value(value) for key, value in record.items())

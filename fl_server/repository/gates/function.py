@@ -5,7 +5,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from fl_common.functions import FunctionSpec, fixed_predictions, found_on
+from fl_common.functions import FunctionSpec, events_of, fixed_predictions
 from fl_server.repository.gates import GateFinding
 
 
@@ -16,7 +16,7 @@ def describe_function(file: Path, allowed: Collection[str]) -> dict[str, Any]:
         InvalidData: it is none, or its class is not allowed, not installed, or can't be made so.
     """
     spec = FunctionSpec.read(file.read_bytes())
-    found = found_on(spec.make(allowed), fixed_predictions(spec.labels))
+    found = events_of(spec.make(allowed), fixed_predictions(spec.labels))
     return {"labels": list(spec.labels), "golden": {"happenings": found}}
 
 
