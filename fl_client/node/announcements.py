@@ -1,4 +1,4 @@
-"""What a node says of its predictions and of what functions made of them, as events."""
+"""The events that a node publishes: its predictions, and the events of its functions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,17 +13,17 @@ from fl_common.vocabulary import Task
 
 @dataclass(frozen=True)
 class Announcements:
-    """Makes the events of ``source``, and names the topics that they go to."""
+    """Builds the events of ``source`` with their topics."""
 
     task: Task
     source: str
     predictions: str
-    happenings: str
+    function_events: str
 
     def prediction(
         self, answer: PredictedWindow, when: datetime, latency_s: float
     ) -> OutgoingMessage:
-        """The event of a prediction."""
+        """The message for a prediction."""
         event = prediction_event(
             source=self.source,
             task=self.task,
@@ -36,16 +36,16 @@ class Announcements:
         return OutgoingMessage(self.predictions, event, answer)
 
     def function(
-        self, name: str, happening: FunctionEvent, answer: PredictedWindow, when: datetime
+        self, name: str, found: FunctionEvent, answer: PredictedWindow, when: datetime
     ) -> OutgoingMessage:
-        """The event that the function ``name`` made of a prediction."""
+        """The message for an event that the function ``name`` found in a prediction."""
         event = CloudEvent(
-            id=f"{name}/{happening.kind}/{answer.start_ns}/{answer.prediction.digest[:16]}",
+            id=f"{name}/{found.kind}/{answer.start_ns}/{answer.prediction.digest[:16]}",
             source=self.source,
-            type=f"org.jointhedots.{happening.kind}.v1",
+            type=f"org.jointhedots.{found.kind}.v1",
             time=when,
             subject=name,
             datacontenttype=JSON,
-            data={"function": name, "window_start_ns": answer.start_ns, **happening.data},
+            data={"function": name, "window_start_ns": answer.start_ns, **found.data},
         )
-        return OutgoingMessage(self.happenings, event, None)
+        return OutgoingMessage(self.function_events, event, None)

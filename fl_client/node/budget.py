@@ -1,4 +1,4 @@
-"""The privacy that a site has left, as its ledger says."""
+"""A summary of a site's remaining privacy budget, from its ledger."""
 
 import asyncio
 import contextlib
@@ -10,15 +10,15 @@ from typing import Any
 from fl_common.programs import own_program
 
 Budget = Mapping[str, Any]
-"""The block with least left (``block``, ``epsilon_spent``, ``epsilon_left``, ``unit``, and what is
-spent for a window and for a reading in ``epsilon_per``, where one of them is protected), the number
-of ``rounds`` charged, and ``last_charged`` in seconds since 1970; or ``trouble`` alone."""
+"""The block with least left (``block``, ``epsilon_spent``, ``epsilon_left``, ``unit``, and in
+``epsilon_per`` the spent epsilon for a window and for a reading, if one of them is protected), the
+number of ``rounds`` charged, and ``last_charged`` in seconds since 1970; or only ``trouble``."""
 
 _LOOK_EVERY_S = 2.0
 
 
 def summary_of(blocks: Sequence[Mapping[str, Any]]) -> Budget:
-    """The summary of a ledger's blocks, as ``fl-client ledger --json`` gives them."""
+    """The summary of a ledger's blocks, which are as from ``fl-client ledger --json``."""
     if not blocks:
         return {}
     worst = min(blocks, key=lambda block: block["left"])
@@ -39,10 +39,10 @@ def summary_of(blocks: Sequence[Mapping[str, Any]]) -> Budget:
 
 
 async def watch_ledger(path: Path, counter: Path | None, changed: Callable[[Budget], None]) -> None:
-    """Tell what the ledger at ``path`` says, now and whenever it has changed, until cancelled.
+    """Report the summary of the ledger at ``path``, now and after each change, until cancelled.
 
-    A process of its own reads it: accounting takes a second of work, and libraries that the sensing
-    process does without.
+    A child process reads it: accounting takes a second, and libraries that the sensing process does
+    not load.
     """
     seen = None
     while True:

@@ -12,9 +12,9 @@ from fl_client.federation.command import with_join
 from fl_client.home import MODEL, SLOTS
 
 _RUN = """\
-Listens to the sensors, keeps what they send, cuts windows, predicts, and publishes events, until
-SIGTERM or Ctrl-C. The configuration is conf/node.yaml of this package; --config FILE is one of your
-own, best begun with "defaults: [node, _self_]"; key=value overrides stand over both.
+Receives sensors' messages, stores them, cuts windows, predicts, and publishes events, until SIGTERM
+or Ctrl-C. The configuration is this package's conf/node.yaml; --config FILE adds your own, which
+should start with "defaults: [node, _self_]"; key=value arguments override both.
 """
 _RUN_EXAMPLES = """\
 examples:
@@ -23,15 +23,15 @@ examples:
 """
 _REPLAY = """\
 Plays a CSV file through the same spool, windows, model and functions as a node's, without a broker,
-and shows what came out. Its columns: time (nanoseconds since 1970), one for each channel of the
-task in the task's units, and label where the truth is known. The site's own store is not touched: a
-replay has one of its own, which is removed afterwards; the model is that in the site's slot.
+and shows the results. Its columns: time (nanoseconds since 1970), one for each channel of the task
+in the task's units, and label where the true one is known. The site's own store is not touched: a
+replay has a temporary store. The model is the one in the site's slot.
 """
 _REPLAY_EXAMPLES = """\
 example:
   fl-client replay recording.csv --out predictions.jsonl home=/var/lib/kitchen
 """
-_STATUS = "Shows how the node of a site is; where it does not run, what its files say."
+_STATUS = "Shows the status of a site's node; if it does not run, from its files."
 _MODEL = "Puts a model.onnx into the site's slot; a running node serves it within a second."
 
 
@@ -41,7 +41,7 @@ def add_commands(commands: Any) -> None:
     _add_replay(commands)
     parser = _parser(commands, "status", _STATUS, "fl-client status --home /var/lib/kitchen")
     _add_home(parser)
-    parser.add_argument("--json", action="store_true", help="for machines: everything, as JSON")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=_status)
     parser = _parser(commands, "model", _MODEL, "fl-client model outputs/2026-01-31/model.onnx")
     parser.add_argument("file", type=Path, metavar="FILE", help="a model that a run has written")
@@ -66,20 +66,22 @@ def _add_run(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config(parser)
-    parser.add_argument("--cfg", action="store_true", help="show the configuration, run nothing")
+    parser.add_argument("--cfg", action="store_true", help="print the configuration and exit")
     parser.set_defaults(run=_run)
 
 
 def _add_replay(commands: Any) -> None:
     parser = commands.add_parser(
         "replay",
-        help="a recording through the same path",
+        help="run a recording through the same pipeline",
         description=_REPLAY,
         epilog=_REPLAY_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the recording")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="every event, a JSON line each")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write every event as a line of JSON"
+    )
     add_config(parser)
     parser.set_defaults(run=_replay)
 

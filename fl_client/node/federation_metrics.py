@@ -1,7 +1,7 @@
-"""What the site's part in federations has come to, as metrics of the node.
+"""Metrics of the site's federation traffic.
 
-The link counts in a process of its own (``fl_client.federation.traffic``); its file is read for
-each collection, so the node need not know of Flower.
+The link counts it in a process of its own (``fl_client.federation.traffic``). Its file is read at
+each scrape, so the node does not import Flower.
 """
 
 import json
@@ -18,24 +18,24 @@ _PREFIX = "fl_client_federation"
 _PLAIN = (
     ("rounds", "Updates sent to a server"),
     ("received_bytes", "Bytes of instructions, without framing"),
-    ("sent_bytes", "Bytes of answers, without framing"),
-    ("errors", "Messages of a server that had no answer"),
+    ("sent_bytes", "Bytes of replies, without framing"),
+    ("errors", "Messages of a server that were not answered"),
 )
 _BY_LABEL = (
     ("answers", "kind", "Messages of a server that were answered"),
-    ("seconds", "kind", "Time that answering took"),
-    ("refusals", "reason", "Answers that said no"),
+    ("seconds", "kind", "Time taken to answer"),
+    ("refusals", "reason", "Refusals by reason"),
 )
 
 
 class FederationMetrics(Collector):
-    """The counts of the file at ``path``; nothing where no link has counted yet."""
+    """The counts in the file at ``path``; none if no link has counted yet."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def collect(self) -> Iterable[Metric]:
-        """One family per count."""
+        """One metric family for each count."""
         counts = self._counts()
         for name, text in _PLAIN:
             if name in counts:

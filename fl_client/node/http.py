@@ -1,7 +1,7 @@
-"""The node's HTTP port: /metrics for Prometheus, /healthz for a supervisor, /status for people.
+"""The node's HTTP port: /metrics for Prometheus, /healthz for a supervisor, /status for operators.
 
-A thread of the standard library's server: it answers while the sensing loop is busy, and a request
-that is malformed ends nothing but itself.
+The standard library's server in a thread of its own: it replies while the sensing loop is busy, and
+a malformed request affects only itself.
 """
 
 import json
@@ -21,7 +21,7 @@ _JSON = "application/json"
 class StatusServer:
     """Serves ``metrics()``, ``health()`` and ``status()``; ``port`` 0 takes a free one.
 
-    ``health`` gives what is wrong, empty where nothing is: then the answer is 200, else 503.
+    ``health`` returns what is wrong, or an empty text: /healthz then replies 200, else 503.
 
     Raises:
         InvalidConfiguration: the port is taken.
@@ -46,7 +46,7 @@ class StatusServer:
             ) from error
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, name="watch", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, name="status", daemon=True).start()
 
     def close(self) -> None:
         """Stop listening."""
@@ -79,7 +79,7 @@ class StatusServer:
                 self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
-                """No line for each request."""
+                """Do not log every request."""
 
         return Handler
 

@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_standard_error(level: str) -> None:
-    """All records from ``level`` (such as ``info``) on, as JSON lines."""
+    """Log records of ``level`` (such as ``info``) and above, as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,8 +1,9 @@
 """The sensing loop: one asyncio process, and one worker thread for the disk and the model.
 
-What a transport hands over is taken as one batch: decoded, kept, windowed and predicted in the
-worker thread while the transports go on in the loop; acknowledged by its transport when it is kept.
-What is not acknowledged is held back, so a slow disk slows the senders and nothing is dropped here.
+The messages that a transport hands over form one batch. The worker thread decodes, stores, windows
+and predicts it, while the transports continue in the loop. Once it is stored, the transport
+acknowledges it. Senders wait for acknowledgements, so a slow disk slows them and no message is
+dropped here.
 """
 
 import asyncio
@@ -27,14 +28,14 @@ from fl_common.errors import StoreError
 _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
 _IDLE_S = 0.25
-"""How often models, counts and what was sent are looked after while no message comes."""
+"""Interval of the upkeep of models, counts and sent events while no message comes."""
 
 _Read = Callable[[int], list[Arrival]]
-"""Reads messages, given the time at which they came."""
+"""Reads messages, given their time of arrival."""
 
 
 class Node:
-    """One box's sensing: transports hand messages to ``taker``, and ``run`` does the rest."""
+    """One box's sensing: transports pass messages to ``taker``, and ``run`` does the rest."""
 
     def __init__(
         self,
@@ -50,12 +51,12 @@ class Node:
         self._worker = ThreadPoolExecutor(1, "worker")
         self._turn = asyncio.Lock()
         self.ready = asyncio.Event()
-        """Set when the model was looked for and everything in the store is taken in."""
+        """Set once the model was looked up and everything in the store is processed."""
         self.trouble: str | None = None
-        """Why nothing can be kept at the moment; None where all is well."""
+        """Why nothing can be stored at the moment; None if all is well."""
 
     async def run(self) -> None:
-        """Load the model, take in what the store has, and look after the rest until cancelled."""
+        """Load the model, process stored messages, and do the upkeep until cancelled."""
         await self._in_worker(self._upkeep.begin)
         while True:
             await self._try_to_look_after()
@@ -63,7 +64,7 @@ class Node:
             await asyncio.sleep(_IDLE_S)
 
     def taker(self, intake: Intake) -> Take:
-        """What the transport whose messages ``intake`` reads hands them to."""
+        """The function that takes a transport's messages, which ``intake`` reads."""
 
         async def take(batch: Sequence[Delivery]) -> Taken:
             arrivals, appended = await self._advance(lambda now_ns: intake.arrivals(batch, now_ns))
@@ -72,7 +73,7 @@ class Node:
         return take
 
     async def close(self) -> None:
-        """Note what was sent. Call it when ``run`` and the transports have ended."""
+        """Record the sent events. Call it after ``run`` and the transports have ended."""
         try:
             await self._advance(_nothing)
         except StoreError as error:
@@ -80,7 +81,7 @@ class Node:
         self._worker.shutdown()
 
     async def _try_to_look_after(self) -> None:
-        """Steps without messages, until nothing is left that was not taken in."""
+        """Do steps without messages until no waiting row is left."""
         try:
             await self._advance(_nothing)
             while self._pipeline.behind:
@@ -89,10 +90,10 @@ class Node:
             _logger.error("%s The senders keep what comes; this is tried again.", error)
 
     async def _advance(self, read: _Read) -> tuple[list[Arrival], Appended]:
-        """Keep what ``read`` gives, durably, and put events of what follows into the outbox.
+        """Store what ``read`` returns, durably, and put the resulting events into the outbox.
 
         Raises:
-            StoreError: nothing was kept; the senders have the messages still.
+            StoreError: nothing was stored; the senders still have the messages.
         """
         received_ns = time.time_ns()
         async with self._turn:
@@ -110,21 +111,21 @@ class Node:
     def _step(
         self, read: _Read, sent: list[PredictedWindow], received_ns: int
     ) -> tuple[list[Arrival], PipelineStep]:
-        """In the worker: decode, keep, cut, predict, and what is due."""
+        """In the worker: decode, store, cut, predict, and do the upkeep."""
         arrivals = read(received_ns)
         done = self._pipeline.advance(arrivals, sent, received_ns)
         self._upkeep.after(done, received_ns)
         return arrivals, done
 
     def _send(self, done: PipelineStep, received_ns: int) -> None:
-        """Events of the predictions, and of what the functions made of them."""
+        """Put the events of predictions and functions into the outbox."""
         now_ns = time.time_ns()
         latency_s, when = (now_ns - received_ns) / 1e9, datetime.fromtimestamp(now_ns / 1e9, UTC)
         for answer in done.answers:
             self._outbox.put(self._announcements.prediction(answer, when, latency_s))
-            for name, happening in self._functions(answer.predicted):
-                self._metrics.happenings.labels(name).inc()
-                self._outbox.put(self._announcements.function(name, happening, answer, when))
+            for name, event in self._functions(answer.predicted):
+                self._metrics.function_events.labels(name).inc()
+                self._outbox.put(self._announcements.function(name, event, answer, when))
             self._metrics.latency.observe(latency_s)
 
     async def _in_worker(self, call: Callable[[], _T]) -> _T:

@@ -1,7 +1,7 @@
-"""What a node measures of itself, as Prometheus metrics.
+"""The Prometheus metrics of a node.
 
-Names and units follow the conventions of Prometheus: base units, ``_total`` on counters. Counters
-of messages are those of the spool, kept in the store: they go on after a restart, and
+Names and units follow the conventions of Prometheus: base units, ``_total`` on counters. Message
+counters are the spool's and kept in the store, so they continue after a restart, and
 ``messages_received_total = messages_processed_total + spool_messages + messages_lost_total``.
 """
 
@@ -50,7 +50,7 @@ class _SpoolCollector(Collector):
 
 
 class Metrics:
-    """The metrics of one node, in a registry of its own; with a ``follower`` those of updates."""
+    """The metrics of one node, in its own registry; with a ``follower`` also those of updates."""
 
     def __init__(self, follower: Follower | None = None) -> None:
         self.registry = CollectorRegistry()
@@ -59,17 +59,19 @@ class Metrics:
         self.registry.register(self._spool)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self.readings = self._counter("readings", "Readings taken in", "sensor")
+        self.readings = self._counter("readings", "Readings accepted", "sensor")
         self.unused = self._counter("readings_unused", "Readings that came too late", "reason")
         self.windows = self._counter("windows", "Windows made")
         self.predictions = self._counter("predictions", "Predictions made", "label")
-        self.unanswered = self._counter("predictions_failed", "Windows without a finite answer")
-        self.happenings = self._counter("function_events", "Events of functions", "function")
+        self.unanswered = self._counter("predictions_failed", "Windows without a finite prediction")
+        self.function_events = self._counter("function_events", "Events of functions", "function")
         self.failures = self._counter("function_failures", "Functions that raised", "function")
         self.published = self._counter("events_published", "Events handed to the broker")
-        self.dropped = self._counter("events_dropped", "Events dropped while no broker took them")
+        self.dropped = self._counter(
+            "events_dropped", "Events dropped while no broker accepted them"
+        )
         self.unpublished = self._counter(
-            "events_unpublished", "Events that nothing publishes", "reason"
+            "events_unpublished", "Events not published for lack of a broker", "reason"
         )
         self.swaps = self._counter("model_swaps", "Models that began to serve")
         self.store_errors = self._counter("store_errors", "Commits that the store refused")
@@ -92,11 +94,11 @@ class Metrics:
         self._digest: str | None = None
 
     def set_counts(self, counts: SpoolCounts) -> None:
-        """The spool's counts, as of now."""
+        """Update the spool's counts."""
         self._spool.counts = counts
 
     def set_model(self, digest: str | None) -> None:
-        """``digest`` is the model that serves, and no other."""
+        """Set ``digest`` as the only model that serves."""
         if digest != self._digest:
             self.model.clear()
             self._digest = digest
@@ -108,7 +110,7 @@ class Metrics:
         return generate_latest(self.registry)
 
     def value(self, name: str, labels: Mapping[str, str] | None = None) -> float:
-        """A sample's present value by its name without the prefix; 0 where there is none."""
+        """The current value of a sample, by its name without the prefix; 0 if there is none."""
         found = self.registry.get_sample_value(f"{_PREFIX}_{name}", dict(labels or {}))
         return found or 0.0
 

@@ -1,4 +1,4 @@
-"""Events on their way to the broker: published in order, bounded, and counted when they go."""
+"""Events that wait for the broker: published in order, bounded, and counted once sent."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ _NO_BROKER = "no_broker"
 _WITHOUT_PROPERTIES = "3.1.1"
 _LOOK_AGAIN_S = 0.2
 _TOGETHER = 32
-"""Events on their way at once: waiting for the broker's word after each one would be slow."""
+"""Events published at once: to wait for the broker's acknowledgement of each would be slow."""
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """An event for ``topic``; ``answer`` is the prediction it tells, None for a function's."""
+    """An event for ``topic``; ``answer`` is its prediction, None for a function's event."""
 
     topic: str
     event: CloudEvent
@@ -31,14 +31,14 @@ class OutgoingMessage:
 
 
 class Outbox:
-    """At most ``limit`` events wait; of more, the oldest are dropped and counted.
+    """A queue of at most ``limit`` events; beyond that the oldest are dropped and counted.
 
-    Some are on their way at once: where the connection is lost, those may change places.
+    Several are published at once, and may change their order if the connection is lost.
 
-    Without a broker (``link`` None) nothing publishes them: they are counted, and that is all.
+    Without a broker (``link`` None) events are only counted.
 
-    A prediction that was dropped stays marked as not predicted in the store, and is made again when
-    the node starts.
+    A dropped prediction stays marked as not predicted in the store, and is made again when the node
+    restarts.
     """
 
     def __init__(self, limit: int, metrics: Metrics, link: MqttTransport | None) -> None:
@@ -48,17 +48,17 @@ class Outbox:
         self._sent: list[PredictedWindow] = []
         self._warned = False
         self.unpublished = 0
-        """Events since the start that nothing published, for want of a broker."""
+        """Events since the start that were not published for lack of a broker."""
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def put(self, outgoing: OutgoingMessage) -> None:
-        """Let ``outgoing`` go out in its turn."""
+        """Queue ``outgoing``."""
         if self._link is None:
             self.unpublished += 1
             self._metrics.unpublished.labels(_NO_BROKER).inc()
-            self._told(outgoing)
+            self._note_sent(outgoing)
             return
         self._waiting.append(outgoing)
         if len(self._waiting) > self._limit:
@@ -74,36 +74,36 @@ class Outbox:
         self._filled.set()
 
     def sent(self) -> list[PredictedWindow]:
-        """The predictions that went out since the last call."""
+        """The predictions that were sent since the last call."""
         sent, self._sent = self._sent, []
         return sent
 
     async def run(self) -> None:
-        """Publish what comes, in order, until this is cancelled."""
+        """Publish queued events, in order, until cancelled."""
         while True:
             while self._waiting:
                 together = list(islice(self._waiting, _TOGETHER))
                 await asyncio.gather(*(self._publish(outgoing) for outgoing in together))
-                self._gone(together)
+                self._finish(together)
             self._filled.clear()
             await self._filled.wait()
 
-    def _gone(self, together: Sequence[OutgoingMessage]) -> None:
-        """The broker has these, which are the oldest but for those dropped meanwhile."""
+    def _finish(self, together: Sequence[OutgoingMessage]) -> None:
+        """Remove events that the broker has; some may have been dropped meanwhile."""
         for outgoing in together:
             if self._waiting and self._waiting[0] is outgoing:
                 self._waiting.popleft()
-            self._told(outgoing)
+            self._note_sent(outgoing)
         self._metrics.published.inc(len(together))
         self._warned = False
 
-    def _told(self, outgoing: OutgoingMessage) -> None:
-        """Its prediction needs no further telling, and is marked in the store."""
+    def _note_sent(self, outgoing: OutgoingMessage) -> None:
+        """Note that the prediction was sent, so that it is marked in the store."""
         if outgoing.answer is not None:
             self._sent.append(outgoing.answer)
 
     async def _publish(self, outgoing: OutgoingMessage) -> None:
-        """Returns when the broker has it."""
+        """Publish until the broker has acknowledged it."""
         link = self._link
         assert link is not None
         while True:

@@ -1,10 +1,10 @@
-"""From kept messages to predictions: what the worker thread of a node does.
+"""From stored messages to predictions: the work of a node's worker thread.
 
-One call of ``advance`` takes in all messages that wait and commits once: the messages into the
-spool, the windows they closed, the rows that no open window needs any more, and the predictions
-that went out since the last call. So a crash at any instant leaves a whole state, from which a new
-pipeline goes on: open windows are rebuilt from the waiting rows, and windows without a prediction
-are predicted again. A prediction is sent at least once, a window is made exactly once.
+One call of ``advance`` takes all messages that wait and commits once: the messages in the spool,
+the windows they completed, the rows that no open window needs any more, and the predictions sent
+since the last call. So a crash at any instant leaves a consistent state, from which a new pipeline
+continues: open windows are rebuilt from the waiting rows, and windows without a prediction are
+predicted again. A prediction is sent at least once, a window is made exactly once.
 """
 
 import sqlite3
@@ -28,18 +28,18 @@ from fl_common.functions import Predicted
 from fl_common.vocabulary import Floats
 
 _ROWS_AT_ONCE = 4000
-"""Spool rows taken in by one call: bounds the time and memory of a restart's catching up."""
+"""Spool rows processed by one call: bounds the time and memory of catching up after a restart."""
 _PREDICTED_AT_ONCE = 256
 _NO_ANSWER = -1
 
 
 Look = Callable[[Sequence[int], Floats, Prediction], None]
-"""Hears what the engine answered to windows, given by their starts and values."""
+"""Observes the engine's predictions for windows, given by their starts and values."""
 
 
 @dataclass(frozen=True)
 class Path:
-    """The parts that a message passes, on one connection; ``length_ns`` is a window's length."""
+    """The stages that a message passes, on one connection; ``length_ns`` is a window's length."""
 
     connection: sqlite3.Connection
     spool: Spool
@@ -52,7 +52,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class PredictedWindow:
-    """Row ``row`` of ``prediction`` is that of the window that starts at ``start_ns``."""
+    """The window that starts at ``start_ns``, and its ``row`` in ``prediction``."""
 
     start_ns: int
     prediction: Prediction
@@ -62,9 +62,9 @@ class PredictedWindow:
 
 @dataclass
 class PipelineStep:
-    """What one call did: ``readings`` taken in by sensor, and how many of all were late or ahead.
+    """The result of one call: ``readings`` by sensor, and how many of all were late or ahead.
 
-    ``unanswered`` windows have no finite prediction; ``no_model`` says that none serves.
+    ``unanswered`` windows have no finite prediction; ``no_model``: no model serves.
     """
 
     appended: Appended
@@ -80,9 +80,9 @@ class PipelineStep:
 
 
 class Pipeline:
-    """One site's path. ``open_path`` makes its parts anew from the store, also after an error.
+    """One site's pipeline. ``open_path`` builds its stages from the store, also after an error.
 
-    One thread at a time.
+    For one thread at a time.
     """
 
     def __init__(self, open_path: Callable[[], Path]) -> None:
@@ -95,21 +95,21 @@ class Pipeline:
         self._whole = True
         self._needed: list[tuple[int, int]] = []  # newest stamp and sequence of rows, a heap
         self._backlog = True  # windows in the store may wait for a prediction
-        self._asked_to = 0  # the start up to which those were asked for
+        self._asked_to = 0  # the start up to which they were read
         self._has_model = True
         self.behind = True
-        """Rows may wait that were not taken in yet: call ``advance`` again."""
+        """Whether rows may still wait: call ``advance`` again."""
 
     def advance(
         self, arrivals: Sequence[Arrival], sent: Sequence[PredictedWindow], now_ns: int
     ) -> PipelineStep:
-        """Keep ``arrivals``, durably, and predict the windows that they close.
+        """Store ``arrivals``, durably, and predict the windows that they complete.
 
-        ``sent`` are answers that have gone out. ``now_ns`` is the box's clock, since 1970.
+        ``sent`` are predictions that were published. ``now_ns`` is the box's clock, since 1970.
 
         Raises:
-            StoreFull, StoreError: nothing of the call was kept; the next call begins anew from
-                what the store has. Only what was sent is remembered.
+            StoreFull, StoreError: the call has stored nothing; the next call starts from the
+                state of the store. Only ``sent`` is remembered.
         """
         self._marked += map(_mark, sent)
         if not self._whole:
@@ -131,14 +131,14 @@ class Pipeline:
         return done
 
     def swap(self) -> bool:
-        """Let the engine change to the slot's version; True when another model serves."""
+        """Let the engine swap to the slot's version; True if another model serves now."""
         changed = self._path.engine.swap()
         if changed:
             self._backlog, self._asked_to, self._has_model = True, 0, True
         return changed
 
     def retain(self, retention: Retention, now_ns: int) -> int:
-        """Remove windows that are too old or too much; how many."""
+        """Remove windows that are too old or too many; the number removed."""
         return self._path.windows.retain(retention, now_ns)
 
     def counts(self) -> tuple[SpoolCounts, WindowCounts]:
@@ -147,7 +147,7 @@ class Pipeline:
 
     @property
     def idle(self) -> bool:
-        """Nothing to take in, to mark or to predict."""
+        """Whether there is nothing to process, to mark or to predict."""
         return not (self.behind or self._marked)
 
     def _take_in(self, done: PipelineStep, now_ns: int) -> list[Window]:
@@ -167,7 +167,7 @@ class Pipeline:
         return windows
 
     def _add(self, rows: Sequence[tuple[int, Readings]], done: PipelineStep, now_ns: int) -> None:
-        """Readings into the assembler; a message of which nothing can be used is lost."""
+        """Add readings to the assembler; a message with no usable reading is lost."""
         if not rows:
             return
         taken = self._path.assembler.add([item for _, item in rows], now_ns)
@@ -187,7 +187,7 @@ class Pipeline:
                 self._path.spool.lose(sequences, reason)
 
     def _used_up(self) -> list[int]:
-        """Rows whose readings no open window can use."""
+        """The rows whose readings no open window can use."""
         if self._path.assembler.watermark_ns is None:
             return []
         before_ns, used = self._path.assembler.needed_from_ns, []
@@ -196,7 +196,7 @@ class Pipeline:
         return used
 
     def _predict(self, new: list[Window], done: PipelineStep) -> None:
-        """Answers for the new windows; while older ones wait in the store, for those in turn."""
+        """Predict the new windows; while older ones wait in the store, predict those in turn."""
         if not self._has_model:
             done.no_model = True
             return
@@ -223,7 +223,7 @@ class Pipeline:
             done.answers.append(PredictedWindow(window.start_ns, prediction, row, predicted))
 
     def _waiting(self, new: list[Window]) -> list[Window]:
-        """The next windows in the store without a prediction, and new ones from before those."""
+        """The next windows in the store without a prediction, and new windows before those."""
         found = self._path.windows.unpredicted(_PREDICTED_AT_ONCE, self._asked_to)
         early = [window for window in new if window.start_ns < self._asked_to]
         self._backlog = len(found) == _PREDICTED_AT_ONCE

@@ -1,4 +1,4 @@
-"""A node as a process: everything that runs beside the loop, from the start to a signal."""
+"""A node as a process: the loop and everything beside it, from the start to a signal."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ _LOCK = "node.lock"
 
 
 class NodeProcess:
-    """``box`` as a process. ``serve`` ends with SIGTERM or SIGINT, everything noted and closed."""
+    """Runs ``box`` as a process. ``serve`` ends, cleanly, at SIGTERM or SIGINT."""
 
     def __init__(self, box: NodeAssembly) -> None:
         self._box = box
@@ -47,19 +47,19 @@ class NodeProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         lock = _sole(box.home)
-        watch = StatusServer(
+        server = StatusServer(
             box.http["host"], box.http["port"], box.loop.metrics.text, self.health, self.status
         )
         try:
-            write_record(box.home, box.http["host"], watch.port, box.counter)
+            write_record(box.home, box.http["host"], server.port, box.counter)
             async with self._inference():
-                await self._until(stop, watch.port)
+                await self._until(stop, server.port)
         finally:
-            watch.close()
+            server.close()
             lock.close()
 
     async def _until(self, stop: asyncio.Event, port: int) -> None:
-        """The loops, until ``stop`` or until one of them fails."""
+        """Run the loops until ``stop`` is set or one of them fails."""
         box = self._box
         loops = [
             box.loop.node.run(),
@@ -97,13 +97,13 @@ class NodeProcess:
         await asyncio.Event().wait()  # a loop that ends would end them all
 
     async def _listen(self, inlet: Inlet) -> None:
-        """Take messages once the store is taken in."""
+        """Accept messages once the stored ones are processed."""
         await self._box.loop.node.ready.wait()
         await inlet.transport.run(inlet.intake.addresses, self._box.loop.node.taker(inlet.intake))
 
     @contextlib.asynccontextmanager
     async def _inference(self) -> AsyncIterator[None]:
-        """The inference service, where it is configured."""
+        """The inference service, if it is configured."""
         settings = dict(self._box.serving)
         if settings["address"] is None:
             yield
@@ -112,14 +112,14 @@ class NodeProcess:
 
         server = InferenceServer({MODEL: self._box.inference.engine}, **settings)
         port = await server.start()
-        _logger.info("the inference service answers on port %d", port)
+        _logger.info("the inference service listens on port %d", port)
         try:
             yield
         finally:
             await server.stop(_GRACE_S)
 
     def health(self) -> list[str]:
-        """What is wrong, as a sentence; empty where nothing is."""
+        """What is wrong, in a sentence; empty if nothing is."""
         box, wrong = self._box, []
         if not box.loop.node.ready.is_set():
             wrong.append("starting: messages in the store are taken in")
@@ -203,14 +203,14 @@ def _latest(predicted: Predicted | None) -> dict[str, Any] | None:
 
 
 async def _ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancel ``tasks`` and wait for them; what one raised was told before."""
+    """Cancel ``tasks`` and wait for them; their errors have been reported before."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _sole(home: Path) -> IO[str]:
-    """A lock on ``home`` until it is closed, or this process ends.
+    """A lock on ``home``, held until it is closed or this process ends.
 
     Raises:
         InvalidConfiguration: another process has it.

@@ -53,7 +53,7 @@ class RecordedReadings:
         """The recording, in order.
 
         Raises:
-            InvalidData: a line that is no reading.
+            InvalidData: a line is not a reading.
         """
         with self._path.open("rb") as file:
             file.readline()
@@ -76,7 +76,9 @@ class RecordedReadings:
             ]
         except (ValueError, TypeError, OverflowError) as error:
             remedy = "time is whole nanoseconds, values are numbers"
-            raise self._wrong(first, f"has a line that is no reading ({error})", remedy) from error
+            raise self._wrong(
+                first, f"has a line that is not a reading ({error})", remedy
+            ) from error
         if _LABEL in self._header:
             items += _annotations(times_N.tolist(), [row[_LABEL] for row in rows])
         return Piece(items, len(rows), bytes_read, int(times_N[-1]))
@@ -93,7 +95,7 @@ def _values(rows: list[dict[str, str]], channels: tuple[str, ...]) -> Floats:
 
 
 def _annotations(times: list[int], labels: list[str]) -> Iterator[Annotation]:
-    """Intervals of one label; each ends a period after its last row, where the next one begins."""
+    """Intervals of one label; each ends a period after its last row, where the next one starts."""
     period = (times[-1] - times[0]) // max(1, len(times) - 1)
     first = 0
     for label, group in itertools.groupby(labels):

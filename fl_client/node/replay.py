@@ -1,4 +1,4 @@
-"""``fl-client replay``: a recording through the path of a node, as fast as it goes."""
+"""``fl-client replay``: run a recording through a node's pipeline, as fast as possible."""
 
 import argparse
 import json
@@ -27,7 +27,7 @@ from fl_common.errors import InvalidConfiguration
 
 
 def replay(options: argparse.Namespace) -> None:
-    """The command.
+    """Run the command.
 
     Raises:
         JoinTheDotsError: a configuration, a recording or a model that can't be used.
@@ -46,12 +46,12 @@ def replay(options: argparse.Namespace) -> None:
 
 @dataclass
 class _Played:
-    """What a replay counted."""
+    """The counts of a replay."""
 
     readings: int = 0
     windows: int = 0
     predictions: Counter[str] = field(default_factory=Counter)
-    happenings: int = 0
+    events: int = 0
     seconds: float = 0.0
 
 
@@ -85,7 +85,7 @@ def _step(
     played: _Played,
     out: TextIO | None,
 ) -> list[PredictedWindow]:
-    """One call of the pipeline; what it answered."""
+    """One call of the pipeline; returns its predictions."""
     done = box.loop.pipeline.advance(arrivals, sent, now_ns)
     played.windows += done.windows
     for answer in done.answers:
@@ -93,9 +93,9 @@ def _step(
         played.predictions[predicted.label] += 1
         _write(out, {"start_ns": predicted.start_ns, "label": predicted.label,
                      "probability": max(predicted.probabilities)})  # fmt: skip
-        for name, happening in box.inference.functions(predicted):
-            played.happenings += 1
-            _write(out, {"function": name, "kind": happening.kind, **happening.data})
+        for name, event in box.inference.functions(predicted):
+            played.events += 1
+            _write(out, {"function": name, "kind": event.kind, **event.data})
     return done.answers
 
 
@@ -105,7 +105,7 @@ def _write(out: TextIO | None, line: dict[str, Any]) -> None:
 
 
 def _copy_model(site: Path, home: Path) -> None:
-    """The model of the site's slot into the replay's."""
+    """Copy the model in the site's slot into the replay's."""
     slot = ModelSlot(site / SLOTS / MODEL)
     digest = slot.current()
     if digest is None:
@@ -134,5 +134,5 @@ def _table(box: NodeAssembly, played: _Played) -> Table:
     if windows.judged:
         share = windows.agreeing / windows.judged
         table.add_row("accuracy", f"{share:.1%} of {windows.judged:,} labelled windows")
-    table.add_row("events", f"{played.happenings:,}")
+    table.add_row("events", f"{played.events:,}")
     return table

@@ -1,4 +1,4 @@
-"""How a node is: gathered by the node itself, or read from its files when it does not run."""
+"""A node's status: from the node itself, or from its files if it does not run."""
 
 import json
 import os
@@ -25,14 +25,14 @@ Status = Mapping[str, Any]
 
 
 def write_record(home: Path, host: str, port: int, counter: Path | None) -> None:
-    """Say where the node of ``home`` answers, and where its ledger's counter is."""
+    """Record the address of the node in ``home``, and the path of its ledger's counter."""
     place = str(counter.absolute()) if counter else None
     record = {"pid": os.getpid(), "host": host, "port": port, "counter": place}
     write_whole(home / RECORD, json.dumps(record).encode())
 
 
 def read_status(home: Path) -> Status:
-    """The status of the node of ``home``: its own words, else what its files say.
+    """The status of the node in ``home``: from the node, else from its files.
 
     Raises:
         InvalidConfiguration: no node ever ran there.
@@ -72,7 +72,7 @@ def _budget(path: Path, counter: Path | None) -> Budget | None:
     if not path.is_file():
         return None
     from fl_client.ledger.ledger import (
-        Ledger,  # with accounting: a second that a running node spares us
+        Ledger,  # imports accounting, which takes a second; a running node has done so already
     )
     from fl_client.ledger.table import states_of, to_json
 

@@ -1,4 +1,4 @@
-"""A node's status as a table for people."""
+"""A node's status as a table."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from fl_client.node.status import Status
 
 
 def status_table(status: Status) -> Table:
-    """Two columns; what is wrong stands first, in red."""
+    """A table of two columns; problems come first, in red."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -41,7 +41,7 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
 
 
 def _transports(status: Status) -> Iterator[tuple[str, Text | str]]:
-    """How messages come; the broker, which also takes events, first."""
+    """The transports; the broker, which also takes events, comes first."""
     broker = status["broker"]
     if broker is None:
         yield "broker", "none is configured: predictions and events are not published"
@@ -96,7 +96,7 @@ def _model(model: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
 
 
 def _components(components: dict[str, Any] | None) -> Iterator[tuple[str, Text | str]]:
-    """What runs of the repository, what was rolled back, and why updates stop."""
+    """Which components run, which were rolled back, and why updates stop."""
     if components is None:
         return
     parts = {"model": components, **components["functions"]}

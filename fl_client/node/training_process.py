@@ -1,8 +1,8 @@
-"""The training process beside the sensing loop: started, watched and ended with the node.
+"""The training process beside the sensing loop: it is started, supervised and ended by the node.
 
-It shares files only (the window store, the ledger, the model slots), runs at a lower priority, and
-is started again when it ends. What the command is, the configuration says: the node knows nothing
-of Flower.
+It shares only files (the window store, the ledger, the model slots), runs at a lower priority, and
+is restarted when it ends. Its command comes from the configuration, so the node is independent of
+Flower.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from fl_common.configuration import Rule, above, number, optional, require_field
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
 _TIED = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
-"""Ends the child when this process is killed; of util-linux, so every Linux has it."""
+"""Ends the child when this process is killed; part of util-linux, so every Linux has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
     """``command`` (a program and its arguments; null: no training) at ``nice`` 0 to 19.
 
-    After it ends it is started again in ``restart_s`` seconds, and each time it ends within that
-    time twice as late, up to ``longest_restart_s``.
+    After it ends it is restarted in ``restart_s`` seconds. The wait doubles, up to
+    ``longest_restart_s``, each time it has run for less than ``longest_restart_s``.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -52,7 +52,7 @@ class Training:
 
 
 async def supervise(training: Training, running: Callable[[bool], None]) -> None:
-    """Keep the command running until this is cancelled; ``running`` hears of starts and ends."""
+    """Keep the command running until cancelled; ``running`` is called at each start and end."""
     assert training.command is not None
     clock, wait_s = asyncio.get_running_loop().time, training.restart_s
     while True:
@@ -71,7 +71,7 @@ async def supervise(training: Training, running: Callable[[bool], None]) -> None
 
 
 async def _run(command: Sequence[str], nice: int, running: Callable[[bool], None]) -> int | str:
-    """One life of the command, in a process group of its own that ends with this call."""
+    """Run the command once, in a process group of its own that ends with this call."""
     try:
         child = await asyncio.create_subprocess_exec(
             "nice", f"-n{nice}", *_TIED, *command, start_new_session=True
@@ -87,7 +87,7 @@ async def _run(command: Sequence[str], nice: int, running: Callable[[bool], None
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
-    """End the group: first asked, then made to."""
+    """End the process group: SIGTERM first, then SIGKILL."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
     with contextlib.suppress(TimeoutError):

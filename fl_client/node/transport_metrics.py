@@ -1,4 +1,4 @@
-"""The transports of a node as metrics, as they are when they are asked for."""
+"""Metrics of a node's transports, read at each scrape."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ _PREFIX = "fl_client"
 
 
 class TransportMetrics(Collector):
-    """Whether messages can come by each transport, and what each refused."""
+    """Whether each transport can receive messages, and what it refused."""
 
     def __init__(self, sensing: Sensing) -> None:
         self._sensing = sensing

@@ -1,4 +1,4 @@
-"""What a node does beside its messages: swap models, let old windows go, count."""
+"""A node's upkeep between messages: swap models, remove old windows, update counts."""
 
 import logging
 
@@ -18,7 +18,7 @@ _RETAIN_EVERY_NS = 60 * _SECOND_NS
 
 
 class Upkeep:
-    """Called in the worker thread after each step; cheap where nothing is due."""
+    """Called in the worker thread after each step; cheap if nothing is due."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Upkeep:
         self._count()
 
     def after(self, done: PipelineStep, now_ns: int) -> None:
-        """Count what a step did, and do what is due."""
+        """Count a step's results, and do what is due."""
         self._note(done)
         if now_ns - self._looked_ns >= _LOOK_EVERY_NS or now_ns < self._looked_ns:
             self._looked_ns = now_ns

@@ -1,1 +1,1 @@
-"""From a configuration to a node: a file for each part, and ``node`` for the whole."""
+"""Build a node from a configuration: a file for each part, and ``node`` for the whole."""

@@ -1,4 +1,4 @@
-"""What a node makes of windows: the model, the functions, and what keeps both up to date."""
+"""Build a node's inference: the model, the functions, and what keeps both up to date."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class Inference:
 
 
 def build_inference(config: Config, task: Task, slicing: Slicing) -> Inference:
-    """The model's engine, the functions and the updates of ``config``.
+    """The configured engine, functions and updates.
 
     Raises:
         InvalidConfiguration: a value that can't be used.

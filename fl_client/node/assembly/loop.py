@@ -1,4 +1,4 @@
-"""The sensing loop of a node, with what it works on and counts by."""
+"""Build a node's sensing loop, with its outbox and metrics."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from fl_common.vocabulary import Task
 
 @dataclass(frozen=True)
 class Loop:
-    """The node's loop and what stands around it."""
+    """The node's loop and its surrounding parts."""
 
     node: Node
     pipeline: Pipeline

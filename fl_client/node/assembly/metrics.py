@@ -1,4 +1,4 @@
-"""What a node measures, and the parts that are asked when their figures are read."""
+"""Build a node's metrics, with the collectors that are read at each scrape."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from fl_common.configuration import Config
 
 
 def build_metrics(config: Config, sensing: Sensing, inference: Inference) -> Metrics:
-    """The metrics of the node, of its transports, and of its part in federations."""
+    """The metrics of the node, its transports, and its federation traffic."""
     metrics = Metrics(inference.updates.follower if inference.updates else None)
     metrics.registry.register(FederationMetrics(Path(config["home"]) / TRAINING))
     metrics.registry.register(TransportMetrics(sensing))

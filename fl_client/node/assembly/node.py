@@ -1,4 +1,4 @@
-"""The whole node."""
+"""Build the whole node."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from fl_common.vocabulary import Task
 
 @dataclass(frozen=True)
 class NodeAssembly:
-    """A node and what stands around it, ready to run."""
+    """A node with all its parts, ready to run."""
 
     name: str
     home: Path
@@ -34,7 +34,7 @@ class NodeAssembly:
 
 
 def build_node(config: Config, *, connected: bool) -> NodeAssembly:
-    """Everything of a node; without ``connected`` no transport.
+    """Build a node; without ``connected`` it has no transports.
 
     Raises:
         InvalidConfiguration: a value that can't be used.

@@ -1,4 +1,4 @@
-"""What comes to a node: its sensors and labels, and the transports that bring their messages."""
+"""Build a node's inputs: its sensors and labels, and the transports of their messages."""
 
 import random
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ from fl_common.plugins.kinds import TRANSPORT
 from fl_common.vocabulary import Task
 
 MQTT = "mqtt"
-"""The transport of what names none: the broker's."""
+"""The default transport: the broker's."""
 
 _CHANNEL = "fl_client.sensors.sensor.Channel"
 
 
 @dataclass(frozen=True)
 class Declared:
-    """The sources of messages by the name of their transport, and the sensors as windows see them.
+    """The sources of messages by their transport's name, and the sensors as sources of windows.
 
-    A transport's annotations stand first: where a sensor's address covers theirs, they have it.
+    A transport's annotations come first, so they win if a sensor's address also covers theirs.
     """
 
     messages: Mapping[str, list[MessageSource]]
@@ -71,10 +71,10 @@ def build_declared(config: Config, task: Task) -> Declared:
 
 
 def build_sensing(config: Config, declared: Declared) -> Sensing:
-    """The transports of ``config`` with what is declared to come by each.
+    """The configured transports, each with the sources declared for it.
 
     Raises:
-        InvalidConfiguration: a transport that can't be used, or a sensor that names none of them.
+        InvalidConfiguration: a transport can't be used, or a sensor names an unknown one.
     """
     transports: dict[str, Transport] = {}
     mqtt = None
@@ -98,13 +98,13 @@ def build_sensing(config: Config, declared: Declared) -> Sensing:
 
 
 def _by_transport(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The transport that a declaration names, and the rest of it."""
+    """The transport named in a declaration, and the other keys."""
     arguments = dict(node)
     return arguments.pop("transport", MQTT), arguments
 
 
 def _check(name: str, sources: list[MessageSource], transports: Mapping[str, Transport]) -> None:
-    """Refuse a transport that is not there, and addresses that it can't have."""
+    """Refuse a transport that is not configured, and addresses that it can't have."""
     first = getattr(sources[0], "name", "annotations")
     if name not in transports:
         known = ", ".join(transports) or "none"

@@ -1,4 +1,4 @@
-"""What a node keeps: its spool and its windows, in one store."""
+"""Build a node's storage: its spool and its windows, in one store."""
 
 from collections.abc import Callable
 from functools import partial
@@ -27,7 +27,7 @@ def path_opener(
     engine: Engine,
     updates: ComponentUpdates | None,
 ) -> Callable[[], PipelinePath]:
-    """What opens the store of ``config`` and makes a pipeline's parts on it, each time anew."""
+    """A function that opens the configured store and builds a pipeline's parts on it."""
     see = updates.see if updates else _unseen
     return partial(_open, config, task, slicing, sensors, engine, see)
 
@@ -53,4 +53,4 @@ def _open(
 
 
 def _unseen(*_: object) -> None:
-    """Where no repository is followed, nobody looks at the answers."""
+    """Ignore predictions: no repository is followed."""
