@@ -1,8 +1,8 @@
-"""Sensors: whose messages come by which topic, and how they become readings.
+"""Sensors: which messages belong to which sensor, and how they become readings.
 
-A sensor is declared: its topic, the form of its payloads (a ``Decoder``, one per file here), the
-channels of the task that it measures, and the unit it sends each in. Nothing is guessed from data.
-One message becomes one item: readings, an annotation, or a malformed message that is counted.
+A sensor is declared: its topic, the format of its payloads (a ``Decoder``), the channels of the
+task that it measures, and the unit it sends each in. Nothing is guessed from data. One message
+becomes one item: readings, an annotation, or a malformed message that is counted.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Readings:
 
     ``times_N`` are the sensor's own stamps in nanoseconds since 1970, in the order sent.
     ``values_NC`` are in the task's units, in the order of the sensor's channels; NaN where a
-    reading lacks a channel. A second one with the same ``sensor`` and ``id`` has no effect: the id
+    reading lacks a channel. A second item with the same ``sensor`` and ``id`` has no effect; the id
     is the message's own, else its topic and first time stamp.
     """
 
@@ -44,7 +44,7 @@ class Readings:
 class Annotation:
     """A label of an interval: from ``from_ns`` (inclusive) to ``to_ns`` (exclusive), since 1970.
 
-    A second one with the same ``id`` has no effect.
+    A second item with the same ``id`` has no effect.
     """
 
     id: str
@@ -55,20 +55,20 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A message that can't be used: counted as lost under ``reason``, a word; never stored."""
+    """A message that can't be used: counted as lost by ``reason``, a word; never stored."""
 
     id: str
     reason: str
 
 
 Item = Readings | Annotation | Malformed
-"""What a message becomes."""
+"""What a message is decoded to."""
 
 
 class InvalidPayload(Exception):
-    """A payload that is not what its sensor declares.
+    """A payload that does not fit its sensor's declaration.
 
-    ``reason`` is one word (the label of a count), ``detail`` says more.
+    ``reason`` is one word (the label of a count), ``detail`` the explanation.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -78,10 +78,10 @@ class InvalidPayload(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What one payload says, in the sensor's own units; N stamps, C fields as asked for.
+    """The content of one payload, in the sensor's own units; N stamps, the C requested fields.
 
-    ``id`` is the message's own identity, None where it has none. ``own_times`` is false where the
-    stamps were counted from the moment of arrival, so that they can't tell a repetition.
+    ``id`` is the message's own identity, None if it has none. ``own_times`` is false if the stamps
+    are relative to the time of arrival, and so can't identify a repetition.
     """
 
     times_N: Integers
@@ -91,16 +91,16 @@ class Decoded:
 
 
 class Decoder(Protocol):
-    """One form of payload."""
+    """A decoder for one payload format."""
 
     def decode(self, payload: bytes, fields: tuple[str, ...], received_ns: int) -> Decoded:
-        """The readings in ``payload``: a column for each of ``fields``, NaN where it has none.
+        """The readings in ``payload``: a column for each of ``fields``, NaN for a missing value.
 
-        ``received_ns`` (since 1970) is when it came, for stamps that are relative to it.
+        ``received_ns`` (since 1970) is the time of arrival, for stamps that are relative to it.
 
         Infinite values are left to ``Sensor`` to refuse.
 
         Raises:
-            InvalidPayload: for every payload that is not of this form, and never anything else.
+            InvalidPayload: the payload is not of this format; no other exception is raised.
         """
         ...

@@ -1,4 +1,4 @@
-"""From what a transport delivered to what the spool keeps: one item for each message."""
+"""From a transport's deliveries to the spool's items: one item for each message."""
 
 import hashlib
 import logging
@@ -21,7 +21,7 @@ _SHORT = 256
 
 @dataclass(frozen=True)
 class AnnotationTopic:
-    """Where labels come from: JSON ``{"from": t, "to": t, "label": "..."}``, perhaps an ``"id"``.
+    """The source of labels: JSON ``{"from": t, "to": t, "label": "..."}``, optionally an ``"id"``.
 
     Times are in ``time_unit`` s, ms, us or ns since 1970. ``topic`` is the transport's address.
 
@@ -39,7 +39,7 @@ class AnnotationTopic:
         """The annotation in a payload.
 
         Raises:
-            InvalidPayload: it is none.
+            InvalidPayload: it is not an annotation.
         """
         try:
             found = parsed_json(payload)
@@ -56,14 +56,14 @@ class AnnotationTopic:
 
 
 Source = Sensor | AnnotationTopic
-"""Whose messages these are."""
+"""The declared source of a message."""
 
 
 class Intake:
-    """The ``sources`` of one transport. A payload above ``payload_bytes`` is malformed.
+    """Reads the messages of one transport for its ``sources``.
 
-    ``matches`` is the transport's: whether a declared address has messages of another. Where two
-    declarations have an address, the first has its messages.
+    A payload above ``payload_bytes`` is malformed. ``matches`` is the transport's: whether a
+    declared address covers a message's address. If two declarations do, the first one gets it.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -83,11 +83,11 @@ class Intake:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """What the transport is to listen to, as declared."""
+        """The declared addresses, which the transport must listen to."""
         return tuple(source.topic for source in self._sources)
 
     def arrivals(self, batch: Sequence[Delivery], received_ns: int) -> list[Arrival]:
-        """An item for each message, malformed ones among them; never an error."""
+        """An item for each message, ``Malformed`` for a bad one; never raises."""
         return [self._arrival(delivery, received_ns) for delivery in batch]
 
     def _arrival(self, delivery: Delivery, received_ns: int) -> Arrival:
@@ -102,7 +102,7 @@ class Intake:
                 return Arrival(source.read(payload))
             readings, telling = source.read(delivery, received_ns)
         except InvalidPayload as error:
-            self._tell(delivery.address, error)
+            self._log_once(delivery.address, error)
             return Arrival(Malformed(_of_delivery(delivery), error.reason), surely_new)
         if telling:
             return Arrival(readings)
@@ -111,8 +111,8 @@ class Intake:
         )
         return Arrival(known_by_delivery, surely_new)
 
-    def _tell(self, address: str, error: InvalidPayload) -> None:
-        """Log the first message of a kind; no value of a sensor is in it."""
+    def _log_once(self, address: str, error: InvalidPayload) -> None:
+        """Log the first malformed message of a kind, without any of the sensor's values."""
         source = self._source_of(address)
         name = source.name if isinstance(source, Sensor) else "annotations" if source else "topics"
         if (name, error.reason) not in self._told:
@@ -123,7 +123,7 @@ class Intake:
                 name, address[:80], error, error.reason)  # fmt: skip
 
     def _source_of(self, address: str) -> Source | None:
-        """Whose messages come to ``address``. It may be 64 kB: only short ones are remembered."""
+        """The source for ``address``. An address may have 64 kB: only short ones are cached."""
         return self._cached(address) if len(address) < _SHORT else self._source(address)
 
     def _source(self, address: str) -> Source | None:
@@ -133,7 +133,7 @@ class Intake:
 
 
 def taken_of(arrivals: Sequence[Arrival], appended: Appended) -> Taken:
-    """Why each message is not kept, None where it is: what its transport is told."""
+    """For each message None if it is stored, else the reason why not; for its transport."""
     return [
         f"malformed_{arrival.item.reason}"
         if isinstance(arrival.item, Malformed)
@@ -145,7 +145,7 @@ def taken_of(arrivals: Sequence[Arrival], appended: Appended) -> Taken:
 
 
 def _of_delivery(delivery: Delivery) -> str:
-    """An identity of the delivery: a repetition that the transport or the sender marks has it."""
+    """An identity of the delivery, which a repetition marked by transport or sender shares."""
     digest = hashlib.blake2b(delivery.payload, digest_size=16)
     digest.update(delivery.address.encode("utf-8", "surrogateescape"))
     return f"{delivery.identity} {digest.hexdigest()}"

@@ -1,4 +1,4 @@
-"""A sensor as declared: from a payload to readings in the task's units."""
+"""A declared sensor: from a payload to readings in the task's units."""
 
 import hashlib
 import math
@@ -16,7 +16,7 @@ from fl_common.plugins.kinds import DECODER, check_extension
 from fl_common.vocabulary import Floats, Task
 
 _DAY_NS = 86_400 * 10**9
-_LONG = 200  # a longer address takes part in identities by its digest
+_LONG = 200  # identities use the digest of a longer address
 _FEW = 64  # values
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -25,9 +25,9 @@ _LARGEST = float(np.finfo(np.float32).max)
 class Channel:
     """A channel of the task, and how the sensor sends it.
 
-    ``field`` is where the payload has it (its form says how). ``unit`` is the unit it is sent in;
-    with ``scale`` and ``offset`` given, the task's number is ``sent * scale + offset`` instead of
-    what the units say.
+    ``field`` locates it in the payload, in the decoder's notation. ``unit`` is the unit it is sent
+    in. If ``scale`` and ``offset`` are given, the task's number is ``sent * scale + offset``, and
+    the units are not converted.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Channel:
 
 
 class Sensor:
-    """One stream of readings: the messages that come to ``topic``, its transport's address.
+    """One stream of readings: the messages to ``topic``, its transport's address.
 
     Raises:
-        InvalidConfiguration: a channel that the task does not have or that stands twice, a unit
-            that can't be converted, or a decoder that is none.
+        InvalidConfiguration: a channel is unknown or given twice, a unit can't be converted, or the
+            decoder does not follow the protocol.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Sensor:
         self._in_task_units = all(factor == (1.0, 0.0) for factor in factors)
 
     def read(self, delivery: Delivery, received_ns: int) -> tuple[Readings, bool]:
-        """The readings in a message, and whether their id tells its repetition.
+        """The readings in a message, and whether their id identifies a repetition.
 
         Raises:
-            InvalidPayload: it is not what the sensor declares.
+            InvalidPayload: it does not fit the sensor's declaration.
         """
         decoded = self._decoder.decode(delivery.payload, self._fields, received_ns)
         times_N = decoded.times_N
@@ -77,7 +77,7 @@ class Sensor:
         return readings, decoded.own_times or decoded.id is not None
 
     def _converted_NC(self, values_NC: NDArray[np.float64]) -> Floats:
-        """The values in the task's units, finite but for NaN where a reading lacks a channel."""
+        """The values in the task's units, finite or NaN where a reading lacks a channel."""
         if not self._in_task_units:
             values_NC = values_NC * self._scale_C + self._offset_C
         if not _plain(values_NC):
@@ -100,7 +100,7 @@ def _identity(delivery: Delivery, decoded: Decoded) -> str:
 
 
 def _plain(values_NC: NDArray[np.float64]) -> bool:
-    """Whether all are finite and fit into float32; for few values without numpy's fixed costs."""
+    """Whether all are finite and fit into float32; few values avoid numpy's fixed cost."""
     if values_NC.size > _FEW:
         return bool((np.abs(values_NC) <= _LARGEST).all())
     values = values_NC.ravel().tolist()

@@ -1,4 +1,4 @@
-"""Conversion of units by declaration: from the unit a sensor sends to the unit the task is in."""
+"""Conversion of units: from the declared unit of a sensor to the unit of the task."""
 
 from collections.abc import Mapping
 
@@ -37,8 +37,10 @@ _LINEAR: Mapping[str, tuple[str, float, float]] = {
     "/": ("/", 1.0, 0.0),
     "%": ("/", 1e-2, 0.0),
 }
-"""Unit: what it measures in, and ``value * factor + offset`` to get there (names of RFC 8428,
-section 12.1, and RFC 8798, where they have one; "g" is standard gravity, as sensors mean it)."""
+"""For each unit its base unit, and factor and offset of ``value * factor + offset`` in base units.
+
+Names are from RFC 8428, section 12.1, and RFC 8798 where possible; "g" is standard gravity.
+"""
 
 
 def conversion(unit: str, to: str) -> tuple[float, float]:

@@ -1,1 +1,1 @@
-"""Decoders: one form of payload per file."""
+"""Decoders: one payload format per file."""

@@ -1,4 +1,4 @@
-"""Lines of values between separators, without a heading."""
+"""Lines of separated values, without a header."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,11 @@ class CsvDecoder:
     """One reading per line; ``columns`` names the values of a line, in order.
 
     ``time`` is the name of the column with the stamp, in ``time_unit`` s, ms, us or ns since 1970.
-    An empty value is missing. Lines end in LF or CRLF; there is no heading and there are no quotes.
+    An empty value is missing. Lines end in LF or CRLF; there is no header and there are no quotes.
 
     Raises:
-        InvalidConfiguration: ``time`` is no column, a name stands twice, or another unit of time.
+        InvalidConfiguration: ``time`` is not a column, a name is given twice, or the unit of time
+            is unknown.
     """
 
     def __init__(self, columns: Sequence[str], time: str, time_unit: str, separator: str) -> None:

@@ -1,4 +1,4 @@
-"""Plain JSON with a mapping: where time, identity and values stand in the object."""
+"""Plain JSON with a mapping: the paths of time, identity and values in the object."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,20 +11,20 @@ from fl_common.errors import InvalidConfiguration
 
 
 class JsonDecoder:
-    """A JSON object, or a list of such: one reading each.
+    """A JSON object, or a list of objects: one reading each.
 
-    A place is keys joined by dots ("imu.acc.0": a whole number is an index of a list). ``time`` is
-    the place of the stamp, in ``time_unit`` s, ms, us or ns since 1970; ``id`` that of the
-    message's own identity, None where it has none. A field that is absent or null is missing.
+    A path is keys joined by dots ("imu.acc.0": a whole number is an index of a list). ``time`` is
+    the path of the stamp, in ``time_unit`` s, ms, us or ns since 1970; ``id`` the path of the
+    message's own identity, None if it has none. A field that is absent or null is missing.
 
     Raises:
-        InvalidConfiguration: another unit of time.
+        InvalidConfiguration: an unknown unit of time.
     """
 
     def __init__(self, time: str, time_unit: str, id: str | None) -> None:
         check_time_unit(time_unit)
-        self._time, self._unit = _place(time), time_unit
-        self._id = None if id is None else _place(id)
+        self._time, self._unit = _path_of(time), time_unit
+        self._id = None if id is None else _path_of(id)
 
     def decode(self, payload: bytes, fields: tuple[str, ...], received_ns: int) -> Decoded:
         """See ``Decoder``."""
@@ -36,11 +36,11 @@ class JsonDecoder:
         if not objects or not all(isinstance(one, dict) for one in objects):
             raise InvalidPayload("structure", "neither an object nor a list of objects")
         times_N = stamps([_at(one, self._time) for one in objects], self._unit)
-        places = _places(fields)
-        if places is None:
+        paths = _paths(fields)
+        if paths is None:
             rows = [list(map(one.get, fields)) for one in objects]
         else:
-            rows = [[_at(one, place) for place in places] for one in objects]
+            rows = [[_at(one, path) for path in paths] for one in objects]
         values_NC = columns(rows, len(fields))
         return Decoded(times_N, values_NC, self._identity(objects[0]))
 
@@ -54,7 +54,7 @@ def short_text(value: object, name: str) -> str:
     """Text (or a whole number) of a message that is stored with it: not empty, at most 200 bytes.
 
     Raises:
-        InvalidPayload: it is none; ``name`` is the reason.
+        InvalidPayload: it is not such a text; ``name`` is the reason.
     """
     text = str(value)
     if type(value) not in (str, int) or not 0 < len(text.encode("utf-8", "replace")) <= 200:
@@ -65,34 +65,34 @@ def short_text(value: object, name: str) -> str:
 
 
 def check_time_unit(unit: str) -> None:
-    """Refuse what is no unit of time stamps.
+    """Check that ``unit`` is a unit of time stamps.
 
     Raises:
-        InvalidConfiguration: it is none.
+        InvalidConfiguration: it is not one.
     """
     if unit not in NANOSECONDS:
         rule = f"must be one of {', '.join(NANOSECONDS)}"
         raise InvalidConfiguration(f"time_unit={unit}", rule, "Set the unit of the time stamps")
 
 
-_Place = tuple[str | int, ...]
+_Path = tuple[str | int, ...]
 
 
-def _place(path: str) -> _Place:
+def _path_of(path: str) -> _Path:
     return tuple(int(key) if key.isdecimal() else key for key in path.split("."))
 
 
 @lru_cache(maxsize=256)
-def _places(fields: tuple[str, ...]) -> tuple[_Place, ...] | None:
-    """The places of the fields; None where all are plain keys."""
+def _paths(fields: tuple[str, ...]) -> tuple[_Path, ...] | None:
+    """The paths of the fields; None if all are plain keys."""
     if not any("." in field for field in fields):
         return None
-    return tuple(_place(field) for field in fields)
+    return tuple(_path_of(field) for field in fields)
 
 
-def _at(value: Any, place: Sequence[str | int]) -> Any:
-    """What stands at ``place``; None where nothing does."""
-    for key in place:
+def _at(value: Any, path: Sequence[str | int]) -> Any:
+    """The value at ``path``; None if there is none."""
+    for key in path:
         if isinstance(value, dict):
             value = value.get(str(key))
         elif isinstance(value, list) and isinstance(key, int) and key < len(value):

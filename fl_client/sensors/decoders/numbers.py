@@ -1,4 +1,4 @@
-"""Numbers of foreign payloads, checked: times to nanoseconds, values to columns."""
+"""Checked conversion of payloads' numbers: times to nanoseconds, values to columns."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from fl_client.sensors import InvalidPayload
 from fl_common.vocabulary import Integers
 
-_LATEST_SECONDS = 9_200_000_000  # the year 2261: after it, int64 nanoseconds end
+_LATEST_SECONDS = 9_200_000_000  # the year 2261, the last within int64 nanoseconds
 
 NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Units that time stamps may be in."""
@@ -21,7 +21,7 @@ def nanoseconds(seconds: ArrayLike) -> Integers:
     """Times in seconds since 1970 as nanoseconds (N,), to the precision of float64: 0.3 us.
 
     Raises:
-        InvalidPayload: before 1970, after 2261, or no number.
+        InvalidPayload: before 1970, after 2261, or not a number.
     """
     times_N = np.asarray(seconds, np.float64)
     if not ((times_N >= 0) & (times_N < _LATEST_SECONDS)).all():  # NaN is neither
@@ -33,7 +33,7 @@ def stamps(values: Sequence[object], unit: str) -> Integers:
     """Time stamps as sent, in ``unit``, as nanoseconds (N,); whole numbers stay exact.
 
     Raises:
-        InvalidPayload: a value that is no time.
+        InvalidPayload: a value is not a time.
     """
     kinds = set(map(type, values))
     if not kinds <= {int, float}:
@@ -66,7 +66,7 @@ def columns(rows: Sequence[Sequence[object]], width: int) -> NDArray[np.float64]
 
 
 def places(fields: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Where each of ``fields`` stands among the ``names`` of a payload's columns.
+    """The index of each of ``fields`` among the ``names`` of a payload's columns.
 
     Raises:
         InvalidPayload: there is no such column, so no payload has the field.

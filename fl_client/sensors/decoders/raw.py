@@ -1,4 +1,4 @@
-"""Raw arrays, little-endian: a time stamp, then the rows."""
+"""Raw little-endian arrays: a time stamp, then the rows."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ class RawDecoder:
     The rows follow each other at ``rate_hz``. NaN in a float type is a missing value.
 
     Raises:
-        InvalidConfiguration: another type, a rate that is not above 0, or a name that stands twice.
+        InvalidConfiguration: an unknown type, a rate that is not above 0, or a duplicate name.
     """
 
     def __init__(self, columns: Sequence[str], type: str, rate_hz: float) -> None:
@@ -48,6 +48,6 @@ class RawDecoder:
         if not 0 <= first < 2**63 - 1 - int(steps_N[-1]):
             raise InvalidPayload("time", "a time stamp lies outside 1970 to 2261")
         wanted = values_NC if fields == self._names else values_NC[:, places(fields, self._names)]
-        with np.errstate(invalid="ignore"):  # any bits may come as a float32
+        with np.errstate(invalid="ignore"):  # a float32 may have any bits
             values = wanted.astype(np.float64)
         return Decoded(first + steps_N.round().astype(np.int64), values, None)

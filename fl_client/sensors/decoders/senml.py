@@ -25,11 +25,11 @@ class SenmlDecoder:
     """SenML in ``form`` json or cbor.
 
     Records with the same time make one row. Names that are not fields are ignored. ``units`` are
-    what the records' units must be, by field; a record that says another is refused, since its
-    number would be taken for something else. A truth value counts as 1 or 0.
+    the required units of records, by field; a record with another unit is refused, since its number
+    would be misread. A boolean counts as 1 or 0.
 
     Raises:
-        InvalidConfiguration: another form.
+        InvalidConfiguration: an unknown form.
     """
 
     def __init__(self, form: Literal["json", "cbor"], units: Mapping[str, str]) -> None:

@@ -1,9 +1,9 @@
 """Sensor Measurement Lists (RFC 8428): a pack in JSON or CBOR, and its resolved records.
 
 Resolving (section 4.6) puts base names before names, adds base times, values and sums, fills in
-units, and makes times absolute: a time below 2^28 seconds is relative to now (section 4.5.3). A
-field that is not known and whose label ends in "_" must be understood, so it is refused (section
-4.4); any other is ignored.
+units, and makes times absolute: a time below 2^28 seconds is relative to now (section 4.5.3). An
+unknown field whose label ends in "_" must be understood, so it is refused (section 4.4); any other
+unknown field is ignored.
 """
 
 import base64
@@ -39,9 +39,9 @@ _MOST_NESTED = 8
 class SenmlRecord:
     """A resolved record: one measurement, in the pack's order.
 
-    ``time`` is in seconds since 1970; ``relative`` says that it was counted from ``now``. ``value``
-    is a number, text, truth value or bytes; None where only the ``sum`` (the integral of the value
-    over time, unit times seconds) is given. ``update_seconds``: within that, the next one comes.
+    ``time`` is in seconds since 1970; ``relative``: it was given relative to ``now``. ``value`` is
+    a number, text, boolean or bytes; None if only the ``sum`` (the integral of the value over time,
+    unit times seconds) is given. ``update_seconds``: the next record comes within this time.
     """
 
     name: str
@@ -54,7 +54,7 @@ class SenmlRecord:
 
 
 class InvalidSenml(ValueError):
-    """Not a pack of RFC 8428; ``reason`` is one word, the message says more."""
+    """Not a pack of RFC 8428; ``reason`` is one word, the message explains it."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -89,7 +89,7 @@ def records_of_cbor(payload: bytes, now: float) -> list[SenmlRecord]:
     try:
         pack = cbor2.load(file, max_depth=_MOST_NESTED)
         rest = file.read(1)
-    except Exception as error:  # a decoder of foreign bytes: the errors of its tags are many
+    except Exception as error:  # tags of foreign bytes can raise many kinds of errors
         raise InvalidSenml("cbor", str(error)) from error
     if rest:
         raise InvalidSenml("cbor", "bytes after the pack")
@@ -100,7 +100,7 @@ def parsed_json(payload: bytes) -> Any:
     """Any JSON text, strictly: UTF-8, no NaN or Infinity, nothing after it.
 
     Raises:
-        InvalidSenml: it is no JSON.
+        InvalidSenml: it is not JSON.
     """
     try:
         text = payload.decode("utf-8")
@@ -108,7 +108,7 @@ def parsed_json(payload: bytes) -> Any:
             value, end = _JSON.raw_decode(text)
             if end == len(text):
                 return value
-        return _JSON.decode(text)  # with the white space around it, or the error
+        return _JSON.decode(text)  # with surrounding white space, or raise
     except RecursionError:
         raise InvalidSenml("nesting", "nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -128,7 +128,7 @@ _JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _labelled(record: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Fields by their JSON labels; a CBOR label without one is unknown, thus ignored."""
+    """Fields by their JSON labels; a CBOR label without one is unknown and ignored."""
     return {_CBOR_LABELS.get(k, k) if type(k) is int else k: v for k, v in record.items()}
 
 
@@ -152,7 +152,7 @@ def _records(
 
 
 def _checked(record: Mapping[Any, Any]) -> dict[str, Any]:
-    """The known fields with their types right; numbers as float."""
+    """The known fields, with checked types; numbers as float."""
     known: dict[str, Any] = {}
     for label, value in record.items():
         if label in _NUMBERS:
@@ -200,7 +200,7 @@ def _data(value: object) -> bytes:
 
 
 def _version(record: Mapping[str, Any], before: int | None, number: int) -> int:
-    """The pack's version: one for all records, and none that is newer than ours (section 4.4)."""
+    """The pack's version: the same for all records, and not newer than ours (section 4.4)."""
     version = record.get("bver", before if number else VERSION)
     if type(version) is not int or version < 1:
         raise InvalidSenml("version", "bver must be a whole number above 0")

@@ -1,8 +1,8 @@
-"""Transports: the ways by which messages come to a site, under one protocol.
+"""Transports: the ways in which messages reach a site, under one protocol.
 
-A transport hands over what arrived and acknowledges it to the sender only after that is safe; so
-whatever a crash, a cut or a full disk kept from being written is sent again. What it has taken in
-and not handed over is bounded: it holds senders back, or refuses them, and drops nothing.
+A transport hands over messages and acknowledges each to its sender only once it is stored. So a
+message that a crash, a lost connection or a full disk kept from being stored is sent again. The
+messages it holds are bounded: it holds senders back or refuses them, and drops no message.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ _T = TypeVar("_T")
 class Delivery(NamedTuple):
     """A message as it arrived at ``address``, such as an MQTT topic or the path of a URL.
 
-    ``identity`` tells it from a message of the same content; a repetition has it too. It is the
-    transport's own, or with ``by_sender`` the sender's; empty where none is known. ``again``:
-    this may be a repetition, so that the identity is looked up.
+    ``identity`` distinguishes it from other messages with the same content; a repetition has the
+    same one. It is the transport's own, or with ``by_sender`` the sender's; empty if unknown.
+    ``again``: this may be a repetition, so the identity must be looked up.
     """
 
     address: str
@@ -29,14 +29,14 @@ class Delivery(NamedTuple):
 
 
 Taken = Sequence[str | None]
-"""For each delivery of a batch None where it is safe, else the reason why it is not kept."""
+"""For each delivery of a batch None if it is stored, else the reason why not."""
 
 Take = Callable[[Sequence[Delivery]], Awaitable[Taken]]
-"""Makes a batch durable before it returns. StoreError: nothing of it was kept."""
+"""Makes a batch durable before it returns. StoreError: nothing of it was stored."""
 
 
 async def finished(work: Awaitable[_T]) -> _T:
-    """The result of ``work``, which goes to its end also where this is cancelled: a commit does."""
+    """The result of ``work``, which runs to its end even if this is cancelled, as a commit must."""
     working = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(working)
@@ -46,10 +46,10 @@ async def finished(work: Awaitable[_T]) -> _T:
 
 @dataclass(frozen=True)
 class TransportState:
-    """How a transport is at the moment: for health, status and metrics.
+    """The current state of a transport, for health, status and metrics.
 
-    ``fault`` says why no message can come where it is not ``up``. ``refused`` counts what was
-    turned away before it was handed over, by reason; ``details`` are JSON values for the operator.
+    ``fault`` says why no message can arrive if it is not ``up``. ``refused`` counts messages that
+    were refused before they were handed over, by reason; ``details`` are JSON values for operators.
     """
 
     up: bool
@@ -59,31 +59,31 @@ class TransportState:
 
 
 class Transport(Protocol):
-    """One way by which messages come. Its constructor's arguments are its configuration."""
+    """One way for messages to arrive. The constructor's arguments are its configuration."""
 
     def check(self, name: str, address: str) -> None:
         """Refuse an address that the sensor ``name`` can't have here.
 
         Raises:
-            InvalidConfiguration: it is none of this transport.
+            InvalidConfiguration: it is not an address of this transport.
         """
         ...
 
     def matches(self, declared: str, address: str) -> bool:
-        """Whether a message that came to ``address`` belongs to who declares ``declared``."""
+        """Whether the declared address ``declared`` covers a message to ``address``."""
         ...
 
     async def run(self, addresses: Sequence[str], take: Take) -> None:
-        """Hand batches of what comes to the declared ``addresses`` to ``take``, until cancelled.
+        """Pass batches of messages for the declared ``addresses`` to ``take``, until cancelled.
 
-        A message is acknowledged to its sender after ``take`` returned, and not otherwise. Where
-        ``take`` raises StoreError the sender is to send again, and this goes on.
+        A message is acknowledged to its sender only after ``take`` has returned. If ``take`` raises
+        StoreError, the sender must send again, and this continues.
 
         Raises:
-            InvalidConfiguration: it can't begin, such as on a port that is taken.
+            InvalidConfiguration: it can't start, for example because the port is taken.
         """
         ...
 
     def state(self) -> TransportState:
-        """How it is."""
+        """The current state."""
         ...

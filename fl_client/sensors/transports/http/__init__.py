@@ -1,4 +1,4 @@
-"""HTTP push: a sensor posts each message, and is answered once that is on the disk.
+"""HTTP push: a sensor posts each message, and gets the response once that is on disk.
 
-h11 reads the protocol (RFC 9112); the bounds on time, size and number are here.
+h11 parses the protocol (RFC 9112); the limits on time, size and number are here.
 """

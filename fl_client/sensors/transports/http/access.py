@@ -1,4 +1,4 @@
-"""Who may post: a token, and the certificate that the box shows."""
+"""Access control: the clients' token, and the box's certificate."""
 
 import hmac
 import ipaddress
@@ -20,8 +20,8 @@ class Access:
     With ``certificate_file`` and ``key_file`` (PEM) connections are TLS.
 
     Raises:
-        InvalidConfiguration: a file or variable that is missing or can't be used, both ways to a
-            token, or half of the certificate's pair.
+        InvalidConfiguration: a file or variable is missing or can't be used, both token settings
+            are given, or certificate or key is missing.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class Access:
     ) -> None:
         self._token = _token(token_file, token_variable)
         self.tls = _context(certificate_file, key_file)
-        """What connections are wrapped in; None: they are plain."""
+        """The TLS context of connections; None: plain HTTP."""
 
     def check_host(self, host: str) -> None:
-        """Refuse to listen on ``host`` to others than this machine without a token and TLS.
+        """Refuse to listen on a ``host`` that other machines reach without a token and TLS.
 
         Raises:
             InvalidConfiguration: it is not the loopback interface, and one of them is missing.
@@ -51,7 +51,7 @@ class Access:
 
     @property
     def open(self) -> bool:
-        """Whether anybody on this machine may post."""
+        """Whether anyone on this machine may post."""
         return self._token is None
 
     def allows(self, authorization: bytes) -> bool:
@@ -63,7 +63,7 @@ class Access:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches ``host``."""
+    """Whether only this machine can reach ``host``."""
     try:
         return host == _LOOPBACK or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whether a request may post a message, from its head alone (RFC 9110)."""
+"""Whether a request may post a message, decided from its head alone (RFC 9110)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _UNCODED = (b"", b"identity")
 
 
 class Refused(Exception):
-    """An answer other than "kept": its status, and the reason, a word under which it is counted."""
+    """A response other than success: its status, and the reason, a word for the count."""
 
     def __init__(self, status: HTTPStatus, reason: str, **headers: str) -> None:
         super().__init__(reason)
@@ -23,17 +23,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Head:
-    """What a request's head says: whose message follows, and the sender's key for it, if any."""
+    """A request's head: the topic of the message, and the sender's key for it, if any."""
 
     address: str
     key: str
 
 
 class Admission:
-    """``topics`` by path; a body may take ``payload_bytes``.
+    """Admits requests to ``topics``, by path, with a body of at most ``payload_bytes``.
 
-    Who does not have the token learns nothing but that. A browser is refused, and without a token
-    who names another host than this machine: so no page on the web posts through a browser here.
+    A client without the token learns nothing else. Browsers are refused, and so, without a token,
+    are requests that name another host than this machine: no web page can post through a browser.
     """
 
     def __init__(self, access: Access, topics: Mapping[str, str], payload_bytes: int) -> None:
@@ -72,7 +72,7 @@ def _names_us(host: bytes) -> bool:
 
 
 def _key(value: bytes) -> str:
-    """The sender's key: as it is, or in the quotes that the IETF's draft of the field wants."""
+    """The sender's key: plain, or in quotes as in the IETF's draft of the field."""
     try:
         key = value.decode("ascii").strip('"')
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""One client's connection: a request after the other, each within its time and size."""
+"""One client's connection: one request after another, each within limits of time and size."""
 
 import asyncio
 import email.utils
@@ -11,7 +11,7 @@ import h11
 
 from fl_client.sensors.transports import Delivery
 from fl_client.sensors.transports.http.admission import Admission, Head, Refused
-from fl_client.sensors.transports.http.inbox import Inbox, NoRoom, Place
+from fl_client.sensors.transports.http.inbox import Inbox, NoRoom, Reservation
 from fl_client.sensors.transports.http.limits import HEADER_BYTES, Limits
 from fl_common.errors import StoreError
 
@@ -22,11 +22,11 @@ _UNKEPT = {
     "malformed_size": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "malformed_topic": HTTPStatus.NOT_FOUND,
 }
-"""The answers to what was handed over and is not kept; to all others BAD_REQUEST."""
+"""The status by the reason why a message was not stored; BAD_REQUEST for any other reason."""
 
 
 class Host(Protocol):
-    """What a connection knows of where it was made."""
+    """What a connection needs of its transport."""
 
     admission: Admission
     inbox: Inbox
@@ -34,16 +34,16 @@ class Host(Protocol):
 
     @property
     def crowded(self) -> bool:
-        """Whether others wait for this one's place: it then ends after its request."""
+        """Whether other clients wait for a connection: this one then ends after its request."""
         ...
 
     def refused(self, reason: str) -> None:
-        """Count a request that was not handed over."""
+        """Count a request that was refused."""
         ...
 
 
 class Connection:
-    """``serve`` it. While ``resting``, no request has begun: it may be closed for another one."""
+    """Call ``serve``. While ``resting``, no request has begun and it may be closed for others."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: Host
@@ -53,16 +53,16 @@ class Connection:
         self.resting = False
 
     async def serve(self) -> None:
-        """Answer requests until the client goes, or has to."""
+        """Answer requests until the client leaves or must be disconnected."""
         limits = self._host.limits
         with suppress(OSError):  # of a client that is gone, or sends or reads nothing in time
-            patience = limits.request_seconds
-            while await self._begun(patience) and await self._one():
+            wait_s = limits.request_seconds
+            while await self._wait_for_request(wait_s) and await self._one():
                 self._http.start_next_cycle()
-                patience = limits.idle_seconds
+                wait_s = limits.idle_seconds
 
-    async def _begun(self, seconds: float) -> bool:
-        """Wait for the first bytes of a request; False where the client ends instead."""
+    async def _wait_for_request(self, seconds: float) -> bool:
+        """Wait for the first bytes of a request; False if the client ends the connection."""
         if self._http.trailing_data[0]:
             return True
         self.resting = True
@@ -76,7 +76,7 @@ class Connection:
         return bool(data)
 
     async def _one(self) -> bool:
-        """Answer one request; whether another may follow."""
+        """Answer one request; returns whether another may follow."""
         try:
             reason = await self._outcome()
         except Refused as refused:
@@ -95,21 +95,21 @@ class Connection:
         return False
 
     async def _outcome(self) -> str | None:
-        """Read a request and have its message kept; why it is not, None where it is.
+        """Read a request and store its message; the reason if it is not stored, else None.
 
         Raises:
-            Refused: it was not handed over.
-            StoreError: the store took nothing.
+            Refused: the request was refused.
+            StoreError: the store could not be written.
         """
         inbox = self._host.inbox
         try:
             async with asyncio.timeout(self._host.limits.request_seconds) as limit:
                 head = await self._head()
-                with inbox.place() as place:
-                    payload = await self._body(place)
+                with inbox.reserve() as reservation:
+                    payload = await self._body(reservation)
                     limit.reschedule(None)  # how long a commit takes is not the client's fault
                     named = bool(head.key)
-                    return await inbox.kept(
+                    return await inbox.store(
                         Delivery(head.address, payload, head.key, again=named, by_sender=named)
                     )
         except TimeoutError:
@@ -123,8 +123,8 @@ class Connection:
             raise Refused(HTTPStatus.BAD_REQUEST, "http")
         return self._host.admission.head(event)
 
-    async def _body(self, place: Place) -> bytes:
-        """The body, which takes its bytes of ``place`` as they come."""
+    async def _body(self, reservation: Reservation) -> bytes:
+        """The body; its bytes are added to ``reservation`` as they arrive."""
         if self._http.they_are_waiting_for_100_continue:
             go_on = h11.InformationalResponse(status_code=100, headers=[])
             await self._send(self._http.send(go_on))
@@ -132,7 +132,7 @@ class Connection:
         while isinstance(event := await self._event(), h11.Data):
             if len(body) + len(event.data) > self._host.limits.payload_bytes:
                 raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "size")
-            place.grow(len(event.data))
+            reservation.grow(len(event.data))
             body += event.data
         if not isinstance(event, h11.EndOfMessage):
             raise Refused(HTTPStatus.BAD_REQUEST, "http")
@@ -142,7 +142,7 @@ class Connection:
         """The next event of the request.
 
         Raises:
-            Refused: what came is not HTTP/1.1.
+            Refused: the client does not speak HTTP/1.1.
         """
         while True:
             try:
@@ -156,7 +156,7 @@ class Connection:
     async def _answer(
         self, status: HTTPStatus, reason: str, headers: dict[str, str] | None = None
     ) -> None:
-        """Send an answer; its body says the reason."""
+        """Send a response with the reason in its body."""
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
         body = json.dumps({"reason": reason}).encode() + b"\n" if reason else b""
@@ -180,7 +180,7 @@ class Connection:
             await self._writer.drain()
 
     async def _linger(self) -> None:
-        """Read on, so that the client sees the answer before the end (RFC 9112, section 9.6)."""
+        """Read on, so that the client sees the response before the end (RFC 9112, 9.6)."""
         if self._writer.can_write_eof():
             self._writer.write_eof()
         left = self._host.limits.payload_bytes

@@ -1,7 +1,7 @@
-"""Messages that have arrived over HTTP and are not yet kept: bounded, each with who waits for it.
+"""Messages that have arrived over HTTP and are not yet stored, each with its waiting request.
 
-Contract: in order of arrival; what does not fit is refused before it is taken, and nothing that was
-taken is dropped. All that wait when a commit ends share the next one.
+Contract: messages are in order of arrival and bounded. What does not fit is refused before it is
+accepted; no accepted message is dropped. All that wait when a commit ends share the next one.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ class Inbox:
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self.count = self.bytes = 0
-        """Of the messages that arrive or wait."""
+        """Number and bytes of the messages that arrive or wait."""
 
-    def place(self) -> "Place":
-        """Room for one message, which is held as a context.
+    def reserve(self) -> "Reservation":
+        """Reserve room for one message; a context manager.
 
         Raises:
-            NoRoom: as many as may be are there.
+            NoRoom: the inbox is full.
         """
         if self.count >= self._messages:
             raise NoRoom
-        return Place(self)
+        return Reservation(self)
 
     def grow(self, size: int) -> None:
         """Take ``size`` more bytes.
@@ -53,11 +53,11 @@ class Inbox:
             raise NoRoom
         self.bytes += size
 
-    async def kept(self, delivery: Delivery) -> str | None:
-        """Hand over ``delivery``; when it is kept, None, else the reason why it is not.
+    async def store(self, delivery: Delivery) -> str | None:
+        """Store ``delivery`` and return None, or the reason why it was not stored.
 
         Raises:
-            StoreError: the store took nothing.
+            StoreError: the store could not be written.
         """
         outcome: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(delivery, outcome))
@@ -65,7 +65,7 @@ class Inbox:
         return await outcome
 
     async def pump(self, take: Take) -> None:
-        """Have ``take`` keep all that waits, tell those who wait, and again, until cancelled."""
+        """Pass waiting messages to ``take`` and report the results, until cancelled."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -74,14 +74,14 @@ class Inbox:
             await finished(_keep(batch, take))
 
     def close(self) -> None:
-        """Tell those who wait that nothing is kept any more."""
+        """Tell waiting requests that nothing is stored any more."""
         for waiting in self._waiting:
-            _tell(waiting.outcome, StoreError("The node stops."))
+            _resolve(waiting.outcome, StoreError("The node stops."))
         self._waiting.clear()
 
 
-class Place:
-    """The room that one message takes in ``inbox``, from its first byte until it is answered."""
+class Reservation:
+    """The room that one message takes in ``inbox``, from its first byte to its response."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox, self._size = inbox, 0
@@ -114,14 +114,14 @@ async def _keep(batch: Sequence[_Waiting], take: Take) -> None:
         reasons = await take([waiting.delivery for waiting in batch])
     except StoreError as error:
         for waiting in batch:
-            _tell(waiting.outcome, error)
+            _resolve(waiting.outcome, error)
     else:
         for waiting, reason in zip(batch, reasons, strict=True):
-            _tell(waiting.outcome, reason)
+            _resolve(waiting.outcome, reason)
 
 
-def _tell(outcome: asyncio.Future[str | None], found: str | StoreError | None) -> None:
-    if outcome.done():  # who waited has gone
+def _resolve(outcome: asyncio.Future[str | None], found: str | StoreError | None) -> None:
+    if outcome.done():  # the request has been cancelled
         return
     if isinstance(found, StoreError):
         outcome.set_exception(found)

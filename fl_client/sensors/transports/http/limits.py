@@ -1,21 +1,21 @@
-"""What HTTP clients may take of a box."""
+"""Limits on the resources that HTTP clients may use."""
 
 from dataclasses import dataclass
 
 from fl_common.configuration import above, require_fields, whole
 
 HEADER_BYTES = 16_384
-"""The most that a request line with its header fields may take."""
+"""The largest request line with its header fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """Bounds on all clients together; times in seconds, sizes in bytes.
 
-    At most ``connections`` are open. At most ``in_flight`` messages or ``inbox_bytes`` have come,
-    in part or whole, and are not kept; what comes then is to be sent again after ``retry_seconds``.
-    A payload may take ``payload_bytes``, a request ``request_seconds`` to arrive, and a connection
-    may rest for ``idle_seconds`` between two.
+    At most ``connections`` are open. At most ``in_flight`` messages or ``inbox_bytes`` have
+    arrived, in part or in full, and are not stored; further ones must be sent again after
+    ``retry_seconds``. A payload may have ``payload_bytes``, a request may take ``request_seconds``
+    to arrive, and a connection may be idle for ``idle_seconds`` between requests.
 
     Raises:
         InvalidConfiguration: a value outside its range.

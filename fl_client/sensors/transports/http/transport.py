@@ -1,4 +1,4 @@
-"""HTTP as a transport: a sensor posts each message to the path of its topic."""
+"""HTTP as a transport: a sensor posts each message to its topic's path."""
 
 import asyncio
 import logging
@@ -24,10 +24,10 @@ _UP = ("", ".", "..")
 
 
 class HttpTransport:
-    """Listens on ``host`` and ``port`` (0: a free one); the path of a topic is ``/`` and it.
+    """Listens on ``host`` and ``port`` (0: a free one); a topic's path is ``/`` and the topic.
 
     Raises:
-        InvalidConfiguration: no port, or a host that others reach without a token and TLS.
+        InvalidConfiguration: no port, or a host that others can reach without a token and TLS.
     """
 
     def __init__(self, host: str, port: int, access: Access, limits: Limits) -> None:
@@ -39,9 +39,9 @@ class HttpTransport:
         self._open: dict[asyncio.Task[None], Connection | None] = {}
         self._refusals = Counter[str]()
         self.crowded = False
-        """Whether a client waits for another one's place."""
+        """Whether a client waits for a connection to be freed."""
         self.address: str | None = None
-        """Where it listens, as a URL; None while it does not."""
+        """The URL where it listens; None while it does not."""
 
     def check(self, name: str, address: str) -> None:
         """See ``Transport``."""
@@ -64,7 +64,7 @@ class HttpTransport:
         return TransportState(self.address is not None, fault, details, self._refusals)
 
     def refused(self, reason: str) -> None:
-        """Count a request that was turned away, and log the first of a kind."""
+        """Count a refused request, and log the first of a kind."""
         self._refusals[reason] += 1
         if self._refusals[reason] == 1:
             _LOG.warning(
@@ -72,7 +72,7 @@ class HttpTransport:
                 " fl_client_transport_refused_total", reason)  # fmt: skip
 
     async def run(self, addresses: Sequence[str], take: Take) -> None:
-        """Listen, until cancelled; then answer those whose messages are being kept."""
+        """Listen until cancelled; then answer the requests whose messages are being stored."""
         topics = {"/" + topic.removeprefix("/"): topic for topic in reversed(addresses)}
         self.admission = Admission(self._access, topics, self.limits.payload_bytes)
         with self._listening() as listener:
@@ -109,7 +109,7 @@ class HttpTransport:
         return f"{scheme}://{host}:{listener.getsockname()[1]}"
 
     async def _accept(self, listener: socket.socket) -> None:
-        """Take one client after the other, each when there is a place for it."""
+        """Accept one client after another, each once a connection is free."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -119,7 +119,7 @@ class HttpTransport:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             try:
-                await self._place()
+                await self._wait_for_connection()
             except asyncio.CancelledError:
                 client.close()
                 raise
@@ -127,8 +127,8 @@ class HttpTransport:
             self._open[task] = None
             task.add_done_callback(self._open.pop)
 
-    async def _place(self) -> None:
-        """Wait for a place; who rests longest gives up theirs."""
+    async def _wait_for_connection(self) -> None:
+        """Wait for a free connection; close the one that has been idle longest."""
         while len(self._open) >= self.limits.connections:
             self.crowded = True
             resting = (task for task, one in self._open.items() if one is not None and one.resting)
@@ -138,7 +138,7 @@ class HttpTransport:
         self.crowded = False
 
     async def _serve(self, client: socket.socket) -> None:
-        """One client, from its handshake to its end."""
+        """Serve one client, from its handshake to its end."""
         task = asyncio.current_task()
         assert task is not None
         reader = asyncio.StreamReader(READ_BYTES)
@@ -149,7 +149,7 @@ class HttpTransport:
             transport, _ = await loop.connect_accepted_socket(
                 lambda: protocol, client, ssl=tls, ssl_handshake_timeout=seconds
             )
-        except OSError:  # no TLS, none that we speak, or no patience
+        except OSError:  # no TLS, none that we speak, or too slow
             client.close()
             return self.refused("tls")
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
@@ -160,7 +160,7 @@ class HttpTransport:
             transport.abort() if task.cancelling() else transport.close()
 
     async def _close(self) -> None:
-        """End all connections: those that rest at once, the others soon."""
+        """End all connections: idle ones at once, the others soon."""
         self.inbox.close()
         self.crowded = True
         for task, one in self._open.items():

@@ -1,1 +1,1 @@
-"""MQTT: the connection to the broker, and messages that are acknowledged once they are safe."""
+"""MQTT: the connection to the broker; messages are acknowledged once they are stored."""

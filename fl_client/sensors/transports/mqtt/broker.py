@@ -1,4 +1,4 @@
-"""The broker's address and how the connection to it is kept, as configured."""
+"""The configuration of the broker and the connection to it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +13,17 @@ _FILLED = Rule("must not be empty", bool)
 class Broker:
     """One broker; times in seconds, sizes in bytes.
 
-    ``identity`` is the client's at the broker, which keeps a session under it for
-    ``session_seconds``: no two nodes may have the same. ``in_flight`` is the most messages that the
+    ``identity`` is the client identifier, under which the broker keeps a session for
+    ``session_seconds``; no two nodes may share one. ``in_flight`` is the most messages that the
     broker may send before the first is acknowledged (MQTT 5: Receive Maximum), and so the largest
-    group commit; ``inbox_bytes`` bounds what has arrived and is not committed. A connection that
-    fails is tried again after ``retry_first`` doubled each time up to ``retry_most``; one that
+    group commit; ``inbox_bytes`` bounds what has arrived and is not committed. A failed connection
+    is retried after ``retry_first`` seconds, doubled each time up to ``retry_most``; a session that
     another client took over, after ``taken_over_seconds``.
 
-    With ``ca_file`` the connection is TLS; ``certificate_file`` and ``key_file`` prove who we are.
+    With ``ca_file`` the connection is TLS; ``certificate_file`` and ``key_file`` authenticate us.
 
     Raises:
-        InvalidConfiguration: a value outside its range, a file that is missing, a half of a pair.
+        InvalidConfiguration: a value outside its range, a missing file, or half of a pair.
     """
 
     host: str

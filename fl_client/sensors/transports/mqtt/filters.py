@@ -6,10 +6,10 @@ _LONGEST = 65_535  # bytes
 
 
 def check_filter(name: str, topic: str) -> None:
-    """Refuse what is no topic filter.
+    """Check that ``topic`` is a topic filter.
 
     Raises:
-        InvalidConfiguration: it is none.
+        InvalidConfiguration: it is not one.
     """
     levels = topic.split("/")
     wrong = not topic or "\0" in topic or len(topic.encode("utf-8", "replace")) > _LONGEST

@@ -1,7 +1,7 @@
-"""Messages that have arrived and are not yet taken: bounded, since reading stops when it is full.
+"""Messages that have arrived over MQTT and are not yet taken, within bounds.
 
-Contract: in order of arrival; nothing is dropped here. A full inbox stops reading from the socket,
-so that the broker, and by TCP its senders, are held back.
+Contract: messages are in order of arrival, and none is dropped here. A full inbox stops reading
+from the socket, so that TCP holds back the broker and its senders.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _QOS, _AGAIN = 0x06, 0x08  # bits of a PUBLISH packet's first byte
 
 
 class Batch(NamedTuple):
-    """Messages, and their packet identifiers: 0 without one (QoS 0)."""
+    """Messages with their packet identifiers; 0 for a message without one (QoS 0)."""
 
     deliveries: list[Delivery]
     numbers: list[int]
@@ -28,7 +28,7 @@ class Batch(NamedTuple):
 class Inbox:
     """The inbox of one connection; at most ``messages`` or ``size`` bytes wait, and one more.
 
-    It handles what ``client`` is sent; ``properties``: packets have some (MQTT 5).
+    It handles the packets sent to ``client``; ``properties``: packets have properties (MQTT 5).
     """
 
     def __init__(self, client: Client, properties: bool, messages: int, size: int) -> None:
@@ -43,16 +43,16 @@ class Inbox:
         self._failure: Exception | None = None
 
     def listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Read from the client's socket in ``loop`` from now on, many packets at a time."""
+        """Start reading from the client's socket in ``loop``, many packets at a time."""
         socket = self._client.socket()
         if socket is not None:
             self._loop, self._descriptor = loop, socket.fileno()
             self._resume()
 
     def _publish(self) -> MQTTErrorCode:
-        """In paho's place: a PUBLISH packet (MQTT 5, section 3.3); not acknowledged by that.
+        """Replaces paho's handler of PUBLISH packets (MQTT 5, 3.3); does not acknowledge them.
 
-        Paho makes an object for the properties of each, which takes most of its time.
+        Paho builds an object for each packet's properties, which takes most of its time.
         """
         packet, command = self._client._in_packet["packet"], self._client._in_packet["command"]
         end = 2 + int.from_bytes(packet[:2])
@@ -70,7 +70,7 @@ class Inbox:
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     async def next(self) -> Batch:
-        """Everything that waits, at least one message.
+        """All waiting messages; waits for at least one.
 
         Raises:
             OSError: reading from the socket failed.
@@ -86,9 +86,9 @@ class Inbox:
         return Batch(list(deliveries), list(numbers))
 
     def acknowledge(self, batch: Batch) -> None:
-        """Tell the broker that these are safe, in the order in which they came (MQTT 5, 4.6).
+        """Acknowledge the batch to the broker, in order of arrival (MQTT 5, section 4.6).
 
-        One write for all PUBACK packets (section 3.4), not one each.
+        Sends all PUBACK packets (section 3.4) in one write.
         """
         packets = b"".join(
             [_PUBACK_OF_2 + number.to_bytes(2) for number in batch.numbers if number]
@@ -97,13 +97,13 @@ class Inbox:
             self._client._packet_queue(_PUBACK, packets, 0, 0)
 
     def discard(self) -> None:
-        """Keep nothing more, but read on, so that the connection can end in order."""
+        """Drop further messages, but read on, so that the connection can end in order."""
         self._waiting = deque(maxlen=0)
         self._bytes, self._size = 0, 2**63
         self._resume()
 
     def close(self) -> None:
-        """Stop reading; a connection that has not ended by now is cut."""
+        """Stop reading, and cut the connection if it has not ended."""
         socket = self._client.socket()
         if socket is not None and self._loop is not None and self._open():
             self._loop.remove_reader(socket.fileno())
@@ -120,7 +120,7 @@ class Inbox:
         return socket is not None and socket.fileno() == self._descriptor
 
     def _read(self) -> None:
-        """The socket has something: packets until it has none, or the inbox is full."""
+        """Handle the socket's packets until it has no more or the inbox is full."""
         try:
             for _ in range(_PACKETS_AT_ONCE):
                 before = len(self._waiting)
@@ -144,7 +144,7 @@ class Inbox:
 
 
 def _length_of_properties(packet: bytes | bytearray, start: int) -> int:
-    """How many bytes the properties at ``start`` take, with their length (MQTT 5, 1.5.5)."""
+    """The size in bytes of the properties at ``start``, with their length (MQTT 5, 1.5.5)."""
     length = shift = 0
     for position in range(4):
         byte = packet[start + position]

@@ -1,8 +1,8 @@
 """MQTT as a transport: the site's one connection to the broker, readings in, predictions out.
 
-A message is acknowledged when ``take`` has returned, which makes it durable; so the broker sends
-again whatever a crash, a cut or a full disk kept from being written. The session is persistent.
-What arrives and is not yet taken is bounded: by MQTT 5's Receive Maximum, and by not reading from
+A message is acknowledged after ``take`` has made it durable. So the broker sends it again if a
+crash, a lost connection or a full disk prevented that. The session is persistent. Messages that
+have arrived and are not yet taken are bounded: by MQTT 5's Receive Maximum, and by not reading from
 the socket while ``inbox_bytes`` or ``in_flight`` messages wait, so that TCP holds a flood back.
 """
 
@@ -33,26 +33,26 @@ _V5, _V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
 
 class NotConnected(Exception):
-    """There is no connection to publish on at present."""
+    """There is no connection to publish on at the moment."""
 
 
 @dataclass
 class LinkStatus:
-    """How the connection is: for the operator's view."""
+    """The status of the connection, for the operator."""
 
     connected: bool = False
     protocol: str = "5"
     connections: int = 0
     taken_over: int = 0
-    """How often another client with the same identity took the session over."""
+    """How often another client with the same identity took over the session."""
     fault: str = ""
     """Why it ended last."""
 
 
 class MqttTransport:
-    """Keeps the connection for as long as ``run`` runs; addresses are topic filters.
+    """Keeps a connection while ``run`` runs; addresses are topic filters.
 
-    What ``take`` raises ends the connection: so the broker sends its messages again.
+    An exception from ``take`` ends the connection, so that the broker sends the messages again.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class MqttTransport:
     ) -> None:
         self._broker, self._chance, self._sleep = broker, chance, sleep
         self._protocol = _V5
-        self._failures = self._ended = 0  # in a row; the latter: soon after they had begun
+        self._failures = self._ended = 0  # in a row; the latter: connections that ended soon
         self._client: aiomqtt.Client | None = None
         self.status = LinkStatus()
 
@@ -83,7 +83,7 @@ class MqttTransport:
         return TransportState(status.connected, fault, details)
 
     async def run(self, addresses: Sequence[str], take: Take) -> None:
-        """Connect, listen, and connect again, until cancelled."""
+        """Connect, listen, and reconnect, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             started, connections = loop.time(), self.status.connections
@@ -110,7 +110,7 @@ class MqttTransport:
         """Publish; with QoS 1 it returns when the broker has it. MQTT 3.1.1 has no properties.
 
         Raises:
-            NotConnected: not now; what is to be kept has to be published again.
+            NotConnected: there is no connection now; publish again to have it delivered.
         """
         client = self._client
         if client is None:
@@ -128,7 +128,7 @@ class MqttTransport:
             raise NotConnected(str(error)) from error
 
     async def _session(self, topics: Sequence[str], take: Take) -> None:
-        """One connection, from its beginning to the error that ends it."""
+        """One connection, from its start to the error that ends it."""
         client = self._new_client()
         paho = client._client  # aiomqtt would acknowledge before a message is safe
         modern = self._protocol is _V5
@@ -144,12 +144,12 @@ class MqttTransport:
             self._client, self.status.connected = None, False
             inbox.close()
             if client._disconnected.done() and not client._disconnected.cancelled():
-                client._disconnected.exception()  # looked at, so that asyncio does not log it
+                client._disconnected.exception()  # retrieved, so that asyncio does not log it
 
     async def _listen(self, client: aiomqtt.Client, topics: Sequence[str]) -> None:
         """Subscribe, and wait for the connection's end.
 
-        Messages of the kept session come before the answer: they are taken meanwhile.
+        Messages of the persistent session arrive before the SUBACK; they are taken meanwhile.
         """
         if topics:
             await _subscribe(client, topics)
@@ -185,7 +185,7 @@ class MqttTransport:
         return "5" if self._protocol is _V5 else "3.1.1"
 
     def _falls_back(self, error: Exception) -> bool:
-        """Whether the broker does not know MQTT 5, so that 3.1.1 is to be tried at once."""
+        """Whether the broker does not support MQTT 5, so that 3.1.1 should be tried at once."""
         if self._protocol is _V5 and _reason(error) == _UNSUPPORTED_VERSION:
             self._protocol = _V311
             _LOG.warning("the broker does not know MQTT 5: going on with MQTT 3.1.1")
@@ -193,10 +193,10 @@ class MqttTransport:
         return False
 
     def _pause(self, error: Exception) -> float:
-        """Say what happened and what helps; how long to wait, in seconds.
+        """Log the error and its remedy; returns the seconds to wait.
 
-        MQTT 5 has a word for a session that another client takes over, and 3.1.1 has none, nor do
-        all brokers say it: connections that end soon, time after time, count as that too.
+        MQTT 5 has a reason code for a session that another client took over. MQTT 3.1.1 has none,
+        and not all brokers send it, so connections that repeatedly end soon count as one, too.
         """
         broker = self._broker
         cause = f" ({error.__cause__})" if error.__cause__ else ""
@@ -223,7 +223,7 @@ class MqttTransport:
 
 
 def _reason(error: BaseException) -> int | None:
-    """MQTT's reason code of an error or its cause, if there is one."""
+    """The MQTT reason code of an error or of its cause, if there is one."""
     for one in (error, error.__cause__):
         if isinstance(one, aiomqtt.MqttCodeError) and one.rc is not None:
             return one.rc if isinstance(one.rc, int) else one.rc.value
@@ -255,7 +255,7 @@ async def _subscribe(client: aiomqtt.Client, topics: Sequence[str]) -> None:
 
 
 async def _pump(inbox: Inbox, take: Take) -> None:
-    """Take what has arrived, acknowledge it, and again: one group commit after the other."""
+    """Take and acknowledge arrived messages in a loop: one group commit after another."""
     while True:
         batch = await inbox.next()
         await finished(take(batch.deliveries))
@@ -263,7 +263,7 @@ async def _pump(inbox: Inbox, take: Take) -> None:
 
 
 async def _first_error(*running: Awaitable[None]) -> None:
-    """Run all until one ends; the others are cancelled, and its error is raised."""
+    """Run all until one ends; cancel the others, and raise its error."""
     tasks = [asyncio.ensure_future(one) for one in running]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
