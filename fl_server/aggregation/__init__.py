@@ -1,8 +1,8 @@
-"""From the updates of one round to their mean change: the protocol of an aggregator.
+"""The aggregator protocol: combines the updates of one round into their mean change.
 
-An aggregator starts one fold a round. Each update is checked as a whole before any of it counts,
-so a site whose update is unusable is left out and can't poison the others. The result is a change
-of parameters; ``fl_server.optimisers`` turns it into the next global parameters.
+An aggregator starts one fold per round. Each update is checked completely before any of it counts,
+so a site with an invalid update is left out and can't corrupt the others. The result is a change of
+parameters; ``fl_server.optimisers`` turns it into the next global parameters.
 """
 
 from typing import Protocol
@@ -62,7 +62,7 @@ class Fold(Protocol):
 
 
 class Aggregator(Protocol):
-    """A rule that makes one change out of many. Holds configuration only, no state of a round."""
+    """A rule that combines many changes into one. Holds only configuration, no state of a round."""
 
     def start(self, parameters: Parameters) -> Fold:
         """An empty fold for changes of ``parameters``, of which only names and shapes are read."""
@@ -72,12 +72,12 @@ class Aggregator(Protocol):
 def check_update(update: LocalUpdate, shapes: dict[str, tuple[int, ...]]) -> None:
     """Raise BadUpdate unless ``update`` can be counted among changes of these names and shapes.
 
-    It must have exactly these arrays, float32 and finite, and a usable weight. All of it is read
-    before any of it is added: an addition in floating point can't be taken back to the bit, and
-    adding into a second sum would double the memory of a fold and save no time.
+    It must have exactly these arrays, float32 and finite, and a usable weight. All of it is checked
+    before any of it is added: a floating-point addition can't be undone exactly, and adding into a
+    second sum would double the memory of a fold and save no time.
     """
     if not 1 / _LARGEST_WEIGHT <= update.weight <= _LARGEST_WEIGHT:
-        raise BadUpdate(update.site, f"its weight {update.weight} is no usable number above 0")
+        raise BadUpdate(update.site, f"its weight {update.weight} is not a usable number above 0")
     if update.delta.keys() != shapes.keys():
         odd = ", ".join(sorted(update.delta.keys() ^ shapes.keys()))
         raise BadUpdate(update.site, f"arrays missing or unknown: {odd[:200]}")

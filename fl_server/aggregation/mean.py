@@ -10,8 +10,8 @@ from fl_server.aggregation import Fold, check_any, check_update
 class WeightedMean:
     """Mean of the changes by declared weight (FedAvg: McMahan et al. 2017, algorithm 1).
 
-    Adds each update to a running float64 sum and lets go of it: memory is one sum, whatever the
-    number of updates. The order of arrival changes the result by rounding in float64 only.
+    Adds each update to a running float64 sum and discards it: memory is one sum, whatever the
+    number of updates. The order of arrival affects the result only by float64 rounding.
     """
 
     def start(self, parameters: Parameters) -> Fold:
@@ -20,7 +20,7 @@ class WeightedMean:
 
 
 class WeightedSum:
-    """The running sum of ``weight * delta`` in float64, and the weights' sum."""
+    """The running sum of ``weight * delta`` in float64, and the sum of the weights."""
 
     def __init__(self, parameters: Parameters) -> None:
         self._shapes = {name: array.shape for name, array in parameters.items()}

@@ -1,9 +1,9 @@
 """From the mean change of a round to the next global parameters: pure functions.
 
 The mean change stands for a negative gradient (Reddi et al. 2021, "Adaptive Federated
-Optimization", algorithm 2). Each optimiser is a frozen value; what it remembers between rounds is
-a state of named slots, each shaped like the parameters, so that a checkpoint stores any of them
-alike. Everything is float32. A step that leaves the numbers of float32 raises RunFailed.
+Optimization", algorithm 2). Each optimiser is a frozen value. Its state between rounds is a set of
+named slots, each shaped like the parameters, so that a checkpoint stores any optimiser's state in
+the same way. Everything is float32. A step that overflows float32 raises RunFailed.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 State = Mapping[str, Parameters]
-"""Named slots of an optimiser; empty for one that remembers nothing."""
+"""Named slots of an optimiser; empty for a stateless one."""
 
 
 class ServerOptimiser(Protocol):
@@ -37,7 +37,7 @@ class ServerOptimiser(Protocol):
     def step(
         self, parameters: Parameters, delta: Parameters, state: State
     ) -> tuple[Parameters, State]:
-        """The next parameters and state; the arguments are left as they are.
+        """The next parameters and state; the arguments are not modified.
 
         Raises:
             RunFailed: the step overflows float32.
@@ -46,7 +46,7 @@ class ServerOptimiser(Protocol):
 
 
 def checked(parameters: Parameters, state: State) -> tuple[Parameters, State]:
-    """Both as arrays (numpy makes scalars of arrays without axes), if they are finite."""
+    """Both as arrays (numpy returns scalars for arrays without axes), if they are finite."""
     if not all(is_finite(part) for part in (parameters, *state.values())):
         raise RunFailed(
             "the server optimiser's step overflowed: the mean change of this round is too large"
@@ -60,7 +60,7 @@ def _arrays(parameters: Parameters) -> Parameters:
 
 
 def quiet() -> np.errstate:
-    """Overflow is found by ``checked``; numpy need not warn of it as well."""
+    """``checked`` detects overflow, so numpy need not warn about it."""
     return np.errstate(over="ignore", invalid="ignore")
 
 

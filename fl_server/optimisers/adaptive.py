@@ -16,7 +16,7 @@ class _Adaptive:
     """What FedAdam and FedYogi share: Reddi et al. 2021, algorithm 2, without bias correction.
 
     ``m = beta1 * m + (1 - beta1) * delta``, ``x + learning_rate * m / (sqrt(v) + tau)``; ``v``
-    starts at ``tau ** 2``, the least that the algorithm allows. A larger ``tau`` adapts less.
+    starts at ``tau ** 2``, the minimum that the algorithm allows. A larger ``tau`` adapts less.
     """
 
     learning_rate: float

@@ -1,4 +1,4 @@
-"""FedAvg and FedAvgM: the mean change as it is, or with momentum."""
+"""FedAvg and FedAvgM: the mean change without or with momentum."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class FedAvg:
         require_fields("strategy.optimiser", self, learning_rate=above(0))
 
     def initial(self, parameters: Parameters) -> State:
-        """Remembers nothing."""
+        """No state."""
         return {}
 
     def step(
@@ -33,7 +33,7 @@ class FedAvg:
 class FedAvgM:
     """Server momentum (Hsu et al. 2019, section 4.3): ``v = momentum * v + delta``, ``x + lr * v``.
 
-    In the long run a step is 1 / (1 - momentum) times as long as FedAvg's.
+    For a constant delta, a step grows to 1 / (1 - momentum) times FedAvg's.
     """
 
     learning_rate: float

@@ -1,1 +1,1 @@
-"""Federated rounds: sampling, questions, folding, evaluation, checkpoints."""
+"""Federated rounds: sampling, messages, folding, evaluation, checkpoints."""

@@ -1,7 +1,7 @@
-"""What the server knows of privacy spent: an upper bound per site, from what it asked for.
+"""The server's account of privacy spent: an upper bound per site, from what it requested.
 
-The ledger on each site is the authority. The server counts every round in which a site was asked
-and did not refuse before training; a site that did not answer counts as having spent.
+The ledger on each site is the authority. The server counts every round in which it instructed a
+site that did not refuse before training; a site that did not reply counts as having spent.
 """
 
 from collections import Counter, defaultdict
@@ -16,15 +16,15 @@ _UNKNOWN = "unknown"
 SPENDS_NOTHING = frozenset(
     {RefusalReason.BUDGET, RefusalReason.DATA, RefusalReason.PLAN, RefusalReason.LEDGER}
 )
-"""Reasons that a site gives before its first gradient: nothing noised has left, even where its
+"""Refusals that a site sends before its first gradient: nothing has been released, even if its
 ledger was debited in vain."""
 
 
 class SpendTally:
     """Rounds charged per site (by node), and the highest epsilon among them.
 
-    Under a site-level plan with the server's noise every round counts for every site, drawn or not:
-    amplification by sampling holds for one who does not know which sites were drawn.
+    Under a site-level plan with the server's noise every round counts for every site, sampled or
+    not: amplification by sampling holds against anyone who does not know which sites were sampled.
     """
 
     def __init__(self, privacy: PrivacyPlan) -> None:
@@ -43,7 +43,7 @@ class SpendTally:
         return 0.0 if promise is None else promise.epsilon(self._spends())
 
     def epsilon_per(self) -> dict[str, float]:
-        """The same for each unit that the plan tells of: a window and a reading, or none."""
+        """The same for each unit that the plan reports: a window and a reading, or none."""
         promise = self._privacy.guarantee
         return {} if promise is None else promise.epsilon_per(self._spends())
 
@@ -56,7 +56,7 @@ class SpendTally:
 
 
 class SpendTallyByClass:
-    """The same for each class of sites; ``classes`` gives that of each node, as of now."""
+    """The same for each class of sites; ``classes`` gives the current class of each node."""
 
     def __init__(self, privacy: PrivacyPlan, classes: Callable[[], Mapping[int, str]]) -> None:
         self._classes, self._class_of = classes, dict[int, str]()

@@ -1,4 +1,4 @@
-"""The Flower ServerApp of a federated run, from its start or a checkpoint to its end."""
+"""The Flower ServerApp of a federated run, from the start or a checkpoint to the end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 @dataclass
 class FederatedRun:
-    """A federation's rounds; after each, ``record`` makes its row and a checkpoint is kept.
+    """A federation's rounds; after each, ``record`` makes its row and a checkpoint is saved.
 
     ``parameters`` and ``history`` hold the global parameters and the rows so far.
     """
@@ -36,7 +36,7 @@ class FederatedRun:
         self._progress = Progress(0, self.initial, self.federation.optimiser.initial(self.initial))
 
     def resume(self) -> int:
-        """Take up the latest checkpoint, if there is one; the round that it ends (else 0).
+        """Load the latest checkpoint, if any, and return its round (else 0).
 
         Raises:
             InvalidConfiguration: the checkpoint is of another plan.
@@ -55,7 +55,7 @@ class FederatedRun:
         return kept.round
 
     def __call__(self, grid: Grid) -> None:
-        """All rounds that are left."""
+        """Run all remaining rounds."""
         for report in self.federation.rounds(grid, self._progress):
             self.parameters = report.parameters
             kept = {
@@ -80,7 +80,7 @@ class FederatedRun:
 
 
 def build_server_app(run: FederatedRun) -> ServerApp:
-    """A ServerApp that carries out ``run``."""
+    """A ServerApp that performs ``run``."""
     app = ServerApp()
 
     @app.main()

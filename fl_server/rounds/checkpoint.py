@@ -1,9 +1,10 @@
-"""A run that outlives its server: one file a round, of which the last two are kept.
+"""Checkpoints of a run: one file per round, of which the last two are kept.
 
 A file is a magic word, the length of a JSON header (8 bytes), the header, all arrays as
-little-endian float32 in the header's order, and the sha256 of everything before it. A file counts
-only when that digest holds, so neither a cut nor a flipped bit is ever read as parameters. It is
-written under another name, synced and renamed: a crash leaves the file before it as the newest.
+little-endian float32 in the header's order, and the sha256 of everything before it. A file is valid
+only if that digest matches, so a truncated or corrupted file is never read as parameters. It is
+written under a temporary name, synced and renamed: after a crash the previous file is still the
+newest.
 """
 
 import hashlib
@@ -34,9 +35,9 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that the next round needs from the rounds before it.
+    """Everything that the next round needs from earlier rounds.
 
-    ``round`` is the last one that is done (0: none). ``history`` has a row of JSON values for each.
+    ``round`` is the last completed one (0: none). ``history`` has a row of JSON values for each.
     """
 
     run: str
@@ -52,9 +53,9 @@ class _Damaged(Exception):
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write ``checkpoint`` durably into ``folder``, made where absent; the path of its file.
+    """Write ``checkpoint`` durably to ``folder``, created if missing; the path of its file.
 
-    Of the other files the newest one of an earlier round stays; all others go.
+    Of the other files the newest of an earlier round is kept; all others are deleted.
 
     Raises:
         InvalidConfiguration: the folder can't be made or written, or the disk is full. What was
@@ -75,9 +76,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint in ``folder``; None where there is no checkpoint at all.
+    """The newest intact checkpoint in ``folder``; None if there is no checkpoint at all.
 
-    A damaged file is passed over with a warning, for the one before it.
+    A damaged file is skipped with a warning, and the previous one is used.
 
     Raises:
         InvalidConfiguration: not a folder, or a checkpoint of another version of the format.
@@ -140,7 +141,7 @@ def _shapes(parameters: Parameters) -> dict[str, list[int]]:
 
 
 def _prune(folder: Path, written: Path) -> None:
-    """Keep ``written`` and the newest before it; later ones are of a future that was given up."""
+    """Keep ``written`` and the newest before it; later ones are from abandoned rounds."""
     paths = _newest_first(folder)
     earlier = paths[paths.index(written) + 1 :]
     unneeded = {*paths, *folder.glob(f".round-*{PART}")} - {written, *earlier[: _KEPT - 1]}
@@ -200,7 +201,7 @@ def _decoded(body: memoryview, path: Path) -> Checkpoint:
 
 
 class _Arrays:
-    """Reads the arrays of a file one after the other."""
+    """Reads the arrays of a file one after another."""
 
     def __init__(self, body: memoryview, start: int) -> None:
         self._body, self._at = body, start

@@ -1,4 +1,4 @@
-"""A run's model beside that of production, on the same sites: what the gate on accuracy needs."""
+"""A run's model compared with production's on the same sites, for the accuracy gate."""
 
 import json
 import math
@@ -26,17 +26,17 @@ class Incumbent:
     def evaluated_under(self, plan: RunPlan) -> RunPlan:
         """The plan under which sites evaluate it in the run of ``plan``.
 
-        Task, privacy and noise are the same; the run is another, because the net may be, and a run
-        has one plan. Ledgers compose over runs.
+        Task, privacy and noise are the same. It is a separate run, because the net may differ and a
+        run has one plan. Ledgers compose over runs.
         """
         return replace(plan, run=f"{plan.run}/production", net=self.net)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the sites said of the run's model and of the incumbent with ``digest``.
+    """The sites' evaluations of the run's model and of the incumbent with ``digest``.
 
-    Two models are two releases, each with noise of its own, and each charged.
+    Two models are two releases, each with its own noise, and each charged.
     """
 
     digest: str
@@ -44,9 +44,9 @@ class Comparison:
     production: SiteMetrics
 
     def counts(self) -> dict[str, Any] | None:
-        """Both sums over the sites that answered for both, as JSON values; None where none did.
+        """Both sums over the sites that evaluated both, as JSON values; None if none did.
 
-        The digest of the run's model is not known yet, and stands as an empty text.
+        The digest of the run's model is not known yet, and is an empty string.
         """
         both = self.candidate.given.keys() & self.production.given.keys()
         if not both:
@@ -66,7 +66,7 @@ class Comparison:
 
 
 def write_counts(path: Path, compared: Mapping[str, Any], candidate: Component) -> None:
-    """Write ``Comparison.counts`` for ``fl-repo check --counts``, about this ``candidate``."""
+    """Write ``Comparison.counts`` for ``fl-repo check --counts``, with the digest ``candidate``."""
     named = {**compared, "candidate": {**compared["candidate"], "digest": candidate.digest}}
     write_whole(path, (json.dumps(named, indent=1) + "\n").encode())
 

@@ -1,4 +1,4 @@
-"""What the sites' held-out windows say of one component: noised sums, by which a gate compares."""
+"""Noised sums over the sites' held-out windows for one component, which a gate compares."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ class NoisedCounts:
 
     @property
     def accuracy(self) -> float:
-        """Share of windows that are right."""
+        """Share of windows that are classified correctly."""
         return self.correct / self.total
 
     @property
     def variance(self) -> float:
-        """Variance of ``accuracy``: of the windows drawn, and of the noise in both counts."""
+        """Variance of ``accuracy``, from the sample of windows and the noise in both counts."""
         share = min(max(self.accuracy, 0.0), 1.0)
         return share * (1 - share) / self.total + (1 + share**2) * (self.noise / self.total) ** 2

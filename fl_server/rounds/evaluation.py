@@ -1,7 +1,7 @@
 """Evaluation of a model on the sites' own held-out windows.
 
-The counts are exact under a public plan; else each site has added the evaluation plan's noise, and
-every figure stands beside the standard error that this noise gives it.
+The counts are exact under a public plan; otherwise each site has added the evaluation plan's noise,
+and every figure comes with the standard error due to this noise.
 """
 
 import math
@@ -20,12 +20,12 @@ from fl_server.rounds.accounting import SPENDS_NOTHING
 from fl_server.rounds.exchange import Deadlines, Exchange
 
 _LEAST_ERRORS = 2.0
-"""A noised number of windows below this many standard errors says nothing of a share of it."""
+"""With a noised number of windows below this many standard errors, no share of it is reported."""
 
 
 @dataclass
 class SiteMetrics:
-    """What the sites said of one model: ``given`` has each node's counts, as they were received.
+    """The sites' evaluations of one model: ``given`` has each node's counts, as received.
 
     ``noise_on_counts`` (windows) and ``noise_on_loss`` (nats) are standard deviations for one site,
     0.0 where counts are public. ``charged`` are the nodes that may have spent privacy; ``epsilon``
@@ -47,12 +47,12 @@ class SiteMetrics:
 
     @property
     def answered(self) -> int:
-        """How many sites gave counts."""
+        """Number of sites that gave counts."""
         return len(self.given)
 
     @property
     def correct(self) -> float:
-        """Windows that the model names right."""
+        """Windows that the model classifies correctly."""
         return sum(one.correct for one in self.given.values())
 
     @property
@@ -67,31 +67,31 @@ class SiteMetrics:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the held-out windows that the model names right; None where noise hides it."""
+        """Share of held-out windows classified correctly; None if noise hides it."""
         return min(max(self.correct / self.total, 0.0), 1.0) if self._is_known else None
 
     @property
     def loss(self) -> float | None:
-        """Mean cross-entropy in nats, each window's cut to the limit; None where noise hides it."""
+        """Mean cross-entropy in nats, clipped per window to the limit; None if noise hides it."""
         return max(self.loss_sum / self.total, 0.0) if self._is_known else None
 
     @property
     def accuracy_error(self) -> float | None:
-        """Standard error of ``accuracy`` by the noise alone, to first order (delta method)."""
+        """Standard error of ``accuracy`` due to the noise alone, to first order (delta method)."""
         if (share := self.accuracy) is None:
             return None
         return self._error_of_total * math.sqrt(1 + share**2) / self.total
 
     @property
     def loss_error(self) -> float | None:
-        """Standard error of ``loss`` by the noise alone, to first order."""
+        """Standard error of ``loss`` due to the noise alone, to first order."""
         if (loss := self.loss) is None:
             return None
         sites = math.sqrt(self.answered)
         return sites * math.hypot(self.noise_on_loss, loss * self.noise_on_counts) / self.total
 
     def figures(self) -> dict[str, Any]:
-        """What the records and the screen show, as JSON values: no site by name, no exact count."""
+        """The figures for records and display, as JSON: no names of sites, no exact counts."""
         return {
             "sites": self.answered,
             "refused": len(self.refusals),
@@ -145,7 +145,7 @@ def evaluate_on_sites(
 
 
 def _add(reply: Message, metrics: SiteMetrics) -> None:
-    """One answer, or why it does not count."""
+    """Add one reply, or the reason why it does not count."""
     node = reply.metadata.src_node_id
     metrics.bytes_up += wire_log.count_bytes(reply.content)
     try:
@@ -160,7 +160,7 @@ def _add(reply: Message, metrics: SiteMetrics) -> None:
     elif isinstance(answer, Evaluation) and _is_finite(answer):
         metrics.given[node] = answer
     else:
-        metrics.errors.append(f"node {node}: its answer is no finite evaluation")
+        metrics.errors.append(f"node {node}: its reply is not a finite evaluation")
 
 
 def _is_finite(answer: Evaluation) -> bool:

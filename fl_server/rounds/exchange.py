@@ -11,17 +11,17 @@ from flwr.serverapp import Grid
 from fl_common.wire import summary as wire_log
 
 RequestKind = Literal["train", "evaluate", "query.shadow", "query.running"]
-"""Kinds of messages that a site answers (``wire.SHADOW``, ``wire_running.RUNNING``)."""
+"""Kinds of messages that a site replies to (``wire.SHADOW``, ``wire_running.RUNNING``)."""
 _UNAVAILABLE = 3
 """Flower's code for a message that it has forgotten (``flwr.common.constant.ErrorCode``)."""
 _AT_THE_END_S = 1.0
-"""Flower forgets a message at the deadline, and says so in words of its own at about that time."""
+"""Flower drops a message at the deadline, and reports it with its own text at about that time."""
 _NAMED = 5
 
 
 @dataclass(frozen=True)
 class Deadlines:
-    """How long a server waits for answers, in seconds: in all, and between two looks for them."""
+    """How long a server waits for replies, in seconds: in total, and between polls."""
 
     timeout_s: float
     poll_interval_s: float
@@ -31,7 +31,7 @@ class Deadlines:
 
 @dataclass
 class Exchange:
-    """The same ``content`` to each of ``nodes``; ``errors`` says who had no answer, and why."""
+    """Sends ``content`` to each of ``nodes``; ``errors`` lists those without a reply, and why."""
 
     grid: Grid
     kind: RequestKind
@@ -43,7 +43,7 @@ class Exchange:
     errors: list[str] = field(default_factory=list)
 
     def replies(self) -> Iterator[Message]:
-        """Answers as they arrive, one for each message, until all are here or the time is up."""
+        """Replies as they arrive, one per message, until all are here or the time is up."""
         patience, missing, late = self.patience, self._ask(), list[int]()
         deadline = patience.clock() + patience.timeout_s
         while missing:
@@ -52,7 +52,7 @@ class Exchange:
                 arrived = True
                 node = missing.pop(reply.metadata.reply_to_message_id, None)
                 if node is None:
-                    continue  # a second answer to one message does not count
+                    continue  # a second reply to one message does not count
                 if not reply.has_error():
                     yield reply
                 elif (
@@ -72,13 +72,13 @@ class Exchange:
             self._give_up(late)
 
     def _ask(self) -> dict[str, int]:
-        """Send to all; the nodes by the numbers of their messages."""
-        ttl = self.patience.timeout_s  # a site that comes later must not train, and be charged
+        """Send to all; the nodes by the ids of their messages."""
+        ttl = self.patience.timeout_s  # a site that connects later must not train and be charged
         messages = [
             Message(self.content(), node, self.kind, group_id=self.group, ttl=ttl)
             for node in self.nodes
         ]
-        if messages:  # all say the same
+        if messages:  # all have the same content
             self.bytes_down = len(messages) * wire_log.count_bytes(messages[0].content)
         sent: dict[str, int] = {}
         for number, node in zip(self.grid.push_messages(messages), self.nodes, strict=True):

@@ -1,8 +1,8 @@
-"""What a server measures of its rounds, as a file that Prometheus' node exporter collects.
+"""Metrics of a server's rounds, as a file for Prometheus' node exporter.
 
-The textfile collector suits a run: the figures change once a round, and no port is open for them.
-The counters begin at zero with the process that carries a run out, as Prometheus expects of one
-that was restarted. The site's own metrics are ``fl_client.node.metrics``.
+The textfile collector suits a run: the figures change once per round, and no port is needed. The
+counters start at zero with the process that performs a run, as Prometheus expects after a restart.
+The site's own metrics are ``fl_client.node.metrics``.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class RoundMetrics:
         self._model = self._gauge("model_info", "Version in a stage", "stage", "name", "version")
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Count one round: a row as a server records it."""
+        """Count one round, given the row that the server records."""
         self._round.set(row["round"])
         self._rounds.inc()
         self._duration.observe(row["seconds"])
@@ -62,7 +62,7 @@ class RoundMetrics:
         self._write()
 
     def show_model(self, name: str, version_of: Mapping[str, str]) -> None:
-        """The version of the model ``name`` that each stage has."""
+        """Set the version of the model ``name`` in each stage."""
         self._model.clear()
         for stage, version in version_of.items():
             self._model.labels(stage, name, version).set(1)

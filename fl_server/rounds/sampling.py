@@ -1,4 +1,4 @@
-"""Which sites take part in a round."""
+"""Sampling of the sites that take part in a round."""
 
 import hashlib
 import math
@@ -34,13 +34,13 @@ class ClientSampling:
     def choose(self, available: Sized, round_: int, seed: int | None) -> list[int]:
         """Positions in ``available`` of the sites of ``round_``, ascending.
 
-        A function of the number of sites, the seed and the round alone, so that a resumed run
-        chooses as the first one would have. Without a seed the operating system draws. Costs time
-        and memory for the sites that are chosen, not for those there are (Floyd's algorithm:
-        Bentley and Floyd 1987), and reads only the length of ``available``.
+        They depend only on the number of sites, the seed and the round, so that a resumed run makes
+        the same choice. Without a seed the operating system's generator is used. Time and memory
+        grow with the number of chosen sites, not of all sites (Floyd's algorithm: Bentley and Floyd
+        1987), and only the length of ``available`` is read.
 
         Raises:
-            InvalidConfiguration: fewer sites than are to be chosen, or fewer than the minimum.
+            InvalidConfiguration: fewer sites than to be chosen, or than the minimum.
         """
         count = self._count(len(available))
         generator = np.random.default_rng(None if seed is None else entropy(seed, "sites", round_))
@@ -60,7 +60,7 @@ class ClientSampling:
         if count < self.minimum:
             raise InvalidConfiguration(
                 f"strategy.minimum_sites={self.minimum}",
-                f"is more than a round asks ({count} of {available} sites)",
+                f"is more than a round samples ({count} of {available} sites)",
                 "Lower strategy.minimum_sites, or raise clients_per_round or strategy.fraction",
             )
         return count
@@ -68,11 +68,11 @@ class ClientSampling:
 
 @dataclass(frozen=True)
 class PoissonSampling:
-    """Each site by itself takes part with probability ``participation``, drawn anew each round.
+    """Each site takes part independently with probability ``participation``, anew each round.
 
     This is the sampling that the accounting of a site-level plan assumes: it may choose no site at
-    all. A round in which sites were asked needs ``minimum`` updates to count, or one of each site
-    asked where they are fewer.
+    all. A round with sampled sites needs ``minimum`` updates to count, or one from each sampled
+    site if they are fewer.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -86,10 +86,10 @@ class PoissonSampling:
         require("strategy.minimum_sites", self.minimum, whole(1))
 
     def choose(self, available: Sized, round_: int, seed: int | None) -> list[int]:
-        """Positions in ``available`` of the sites of ``round_``, ascending; maybe none.
+        """Positions in ``available`` of the sites of ``round_``, ascending; possibly none.
 
-        Repeats for a seed and round, and costs time and memory for the chosen sites alone, as
-        ``ClientSampling`` does: their number is binomial, and any set of that size is as likely.
+        Deterministic for a seed and round; time and memory grow with the chosen sites only, as in
+        ``ClientSampling``: their number is binomial, and all sets of that size are equally likely.
         """
         generator = np.random.default_rng(None if seed is None else entropy(seed, "sites", round_))
         count = generator.binomial(len(available), self.participation)
@@ -101,5 +101,5 @@ Sampling = ClientSampling | PoissonSampling
 
 
 def entropy(seed: int, use: str, round_: int) -> int:
-    """Takes any seed, negative ones too, and keeps the uses of one seed apart."""
+    """Entropy for a generator: any seed, also negative, separated by use and round."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{use}/{round_}".encode()).digest(), "little")

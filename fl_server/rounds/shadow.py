@@ -1,7 +1,7 @@
-"""What sites counted of a candidate beside production, and what runs on them: asked over a grid.
+"""Queries to sites: counts of a candidate in the shadow of production, and what they run.
 
-Counts are exact under a public plan; else each site has added the evaluation plan's noise, and has
-charged its ledger for it, once for each question.
+Counts are exact under a public plan; otherwise each site has added the evaluation plan's noise, and
+has charged its ledger for it, once per request.
 """
 
 import math
@@ -20,12 +20,12 @@ from fl_server.rounds.exchange import Deadlines, Exchange
 
 _NAMES = tuple(field.name for field in fields(ShadowCounts))
 _LEAST_ERRORS = 2.0
-"""A noised number of windows below this many standard errors says nothing of a share of it."""
+"""With a noised number of windows below this many standard errors, no share of it is reported."""
 
 
 @dataclass
 class ShadowMetrics:
-    """What the sites said of one candidate: ``given`` has each node's counts, as received.
+    """The sites' counts of one candidate: ``given`` has each node's counts, as received.
 
     ``noise`` is the standard deviation of each of a site's counts, 0.0 where they are public.
     """
@@ -44,18 +44,18 @@ class ShadowMetrics:
 
     @property
     def error(self) -> float:
-        """Standard error of each sum by the noise alone."""
+        """Standard error of each sum due to the noise alone."""
         return self.noise * math.sqrt(len(self.given))
 
     def share(self, name: str) -> float | None:
-        """Share of the windows that ``agreed`` or ``failed``; None where the noise hides it."""
+        """Share of the windows that ``agreed`` or ``failed``; None if the noise hides it."""
         total: dict[str, float] = asdict(self.total)
         if total["windows"] <= max(_LEAST_ERRORS * self.error, 0.0):
             return None
         return min(max(total[name] / total["windows"], 0.0), 1.0)
 
     def figures(self) -> dict[str, Any]:
-        """For the records, as JSON values: no site by name, no exact count under DP."""
+        """The figures for records, as JSON values: no names of sites, no exact counts under DP."""
         return {
             "sites": len(self.given),
             "refused": len(self.refusals),
@@ -74,7 +74,7 @@ def shadow_on_sites(
     nodes: Sequence[int],
     patience: Deadlines,
 ) -> ShadowMetrics:
-    """How ``candidate`` (a component's digest) did beside production on the sites at ``nodes``.
+    """Counts of ``candidate`` (a component's digest) in the shadow of production, by ``nodes``.
 
     Each call is a release that each site charges to its ledger; sites without this candidate, or
     whose plan has no noise for it, are among the refusals.
@@ -99,7 +99,7 @@ def shadow_on_sites(
 def running_on_sites(
     grid: Grid, nodes: Sequence[int], patience: Deadlines
 ) -> tuple[dict[int, RunningComponents], list[str]]:
-    """What each node says that it runs; and why answers are missing."""
+    """The components that each node runs, and why replies are missing."""
     exchange = Exchange(grid, "query.running", wire.empty, nodes, "running", patience)
     said, errors = dict[int, RunningComponents](), list[str]()
     for reply in exchange.replies():
@@ -112,7 +112,7 @@ def running_on_sites(
 
 
 def _add(reply: Message, metrics: ShadowMetrics) -> None:
-    """One answer, or why it does not count."""
+    """Add one reply, or the reason why it does not count."""
     node = reply.metadata.src_node_id
     try:
         answer = wire.read_answer(reply.content)
@@ -124,4 +124,4 @@ def _add(reply: Message, metrics: ShadowMetrics) -> None:
     elif isinstance(answer, ShadowCounts) and all(map(math.isfinite, asdict(answer).values())):
         metrics.given[node] = answer
     else:
-        metrics.errors.append(f"node {node}: its answer is no finite counts")
+        metrics.errors.append(f"node {node}: its reply has no finite counts")

@@ -1,7 +1,7 @@
-"""The federated round over a Flower grid: ask, fold answers as they arrive, step.
+"""The federated round over a Flower grid: send instructions, fold replies as they arrive, step.
 
 Flower's own ``Strategy.start`` keeps the replies of two rounds in memory and always begins at round
-one; this loop holds one update at a time and begins where a checkpoint ends.
+one; this loop holds one update at a time and continues from a checkpoint.
 """
 
 import time
@@ -33,7 +33,7 @@ Roster = Callable[[Grid], Sequence[int]]
 
 @dataclass
 class RoundReport:
-    """One round as the server saw it: of the ``nodes`` asked ``charged`` may have spent privacy.
+    """One round as seen by the server: of ``nodes``, ``charged`` may have spent privacy.
 
     ``answered`` are the sites whose update was counted: each counts once, from whichever node.
     Under a site-level plan ``clip_norm`` is the round's, and ``next_clip_norm`` that of the next.
@@ -56,16 +56,16 @@ class RoundReport:
     seconds: float = 0.0
     epsilon: float = 0.0
     epsilon_per: dict[str, float] = field(default_factory=dict)
-    """Epsilon for a window and for a reading, where the plan protects one of them."""
+    """Epsilon per window and per reading, if the plan protects one of them."""
     evaluation: SiteMetrics | None = None
-    """What the sites said of the new parameters, in a round in which they are asked."""
+    """The sites' evaluation of the new parameters, in a round that has one."""
     comparison: Comparison | None = None
-    """The same beside what they said of the incumbent, in the last round, if there is one."""
+    """That evaluation and the incumbent's, in the last round, if there is an incumbent."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: after ``round`` rounds (0 at the start).
+    """The state of a run after ``round`` rounds (0 at the start).
 
     ``clip_norm`` is the next round's under a site-level plan; None at its start and elsewhere.
     """
@@ -81,16 +81,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Federation:
-    """Everything that a round needs but the grid. ``round_timeout_s`` bounds the wait for answers.
+    """Everything that a round needs except the grid.
 
-    ``poll_interval_s`` is the pause between two looks for answers on a grid that has none yet.
-    ``evaluate_every`` is the number of rounds from one evaluation on the sites that took part to
-    the next; the last round always has one. None: the sites are not asked. In the last round those
-    that answered are asked of the ``incumbent``, too: a second release, charged as such.
-    An update whose L2 norm is above ``largest_update_norm`` does not count (None: any does).
+    ``round_timeout_s`` bounds the wait for replies. ``poll_interval_s`` is the pause between polls
+    of a grid that has no replies yet. ``evaluate_every`` is the number of rounds between
+    evaluations on the sites that took part; the last round always has one. None: no evaluation on
+    the sites. In the last round the sites that replied also evaluate the ``incumbent``: a second
+    release, charged as such. An update whose L2 norm is above ``largest_update_norm`` does not
+    count (None: any does).
 
     Raises:
-        InvalidConfiguration: a site-level plan with a sampling or an aggregator that breaks it.
+        InvalidConfiguration: a site-level plan with a sampling or an aggregator that violates it.
     """
 
     plan: RunPlan
@@ -170,7 +171,7 @@ class Federation:
         return report
 
     def _evaluations(self, progress: Progress) -> SpendTally:
-        """What the evaluations before this have cost blocks of held-out windows."""
+        """A tally of what earlier evaluations have cost blocks of held-out windows."""
         privacy, evaluation = self.plan.privacy, self.plan.evaluation
         tally = SpendTally((evaluation and evaluation.charged_under(privacy)) or privacy)
         for nodes in progress.evaluated:
@@ -178,7 +179,7 @@ class Federation:
         return tally
 
     def _evaluate(self, grid: Grid, report: RoundReport, tally: SpendTally) -> None:
-        """Ask the round's sites how good its parameters are, where it is time for that."""
+        """Evaluate the round's parameters on its sites, if an evaluation is due."""
         every, round_ = self.evaluate_every, report.round
         if every is None or (round_ % every and round_ != self.plan.rounds):
             return
@@ -192,7 +193,7 @@ class Federation:
         metrics.epsilon, metrics.epsilon_per = tally.epsilon(), tally.epsilon_per()
 
     def _compare(self, grid: Grid, incumbent: Incumbent, candidate: SiteMetrics) -> Comparison:
-        """Ask the sites that gave counts of the candidate for those of the incumbent."""
+        """Evaluate the incumbent on the sites that gave counts of the candidate."""
         plan = incumbent.evaluated_under(self.plan)
         nodes, round_ = sorted(candidate.given), plan.rounds + 1
         production = evaluate_on_sites(
@@ -201,7 +202,7 @@ class Federation:
         return Comparison(incumbent.digest, candidate, production)
 
     def _fold(self, reply: Message, fold: Fold, report: RoundReport) -> None:
-        """Add one answer to the fold, or write down why it does not count."""
+        """Add one reply to the fold, or record why it does not count."""
         report.bytes_up += wire_log.count_bytes(reply.content)
         try:
             answer = wire.read_answer(reply.content, report.parameters)
@@ -222,7 +223,7 @@ class Federation:
                 report.charged.remove(reply.metadata.src_node_id)
 
     def _check_origin(self, update: LocalUpdate, report: RoundReport) -> None:
-        """Raise WireError for an update of another run or round, or of a site that has answered."""
+        """Raise WireError for an update of another run or round, or of a site counted already."""
         if (update.run, update.round) != (self.plan.run, report.round):
             raise wire.WireError(
                 f"the update is of run {update.run} round {update.round},"
@@ -232,7 +233,7 @@ class Federation:
             raise wire.WireError(f"site {update.site} has already answered in this round")
 
     def _check_form(self, update: LocalUpdate) -> None:
-        """Raise WireError unless ``update`` travelled as the plan says."""
+        """Raise WireError unless ``update`` is compressed as the plan says."""
         delta, compression = update.delta, self.plan.compression
         packed = delta if isinstance(delta, PackedDelta) else None
         fits = packed is None if compression is None else packed and packed.fits(compression)
@@ -249,7 +250,7 @@ class Federation:
 
 
 def _change(fold: Fold, parameters: Parameters) -> Parameters:
-    """The fold's result; no change where no site was drawn and nobody adds noise for it."""
+    """The fold's result; no change if no site was sampled and nobody adds noise."""
     if fold.count == 0 and not isinstance(fold, PrivateSum):
         return params.scale(parameters, 0.0)
     return fold.result()

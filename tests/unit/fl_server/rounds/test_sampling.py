@@ -84,7 +84,7 @@ def test_the_cost_is_of_the_chosen_and_not_of_the_population() -> None:
     [
         (ClientSampling(11, 1.0, 1), 10, r"clients_per_round=11: is more than there are sites"),
         (ClientSampling(None, 1.0, 1), 0, r"clients_per_round=1: is more than there are sites"),
-        (ClientSampling(3, 1.0, 4), 10, r"strategy\.minimum_sites=4: is more than a round asks"),
+        (ClientSampling(3, 1.0, 4), 10, r"strategy\.minimum_sites=4: is more than a round samples"),
         (ClientSampling(None, 0.2, 3), 10, r"minimum_sites=3: .*2 of 10 sites"),
     ],
 )
