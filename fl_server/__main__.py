@@ -1,4 +1,4 @@
-"""``python -m fl_server``, or ``fl-server``: the cloud's side of a federation.
+"""``python -m fl_server``, or ``fl-server``: the server side of a federation.
 
 fl-server start --config server.yaml      SuperLink, proxy and the run, kept running
 fl-server superlink                        the SuperLink alone, for start superlink=join
@@ -99,7 +99,7 @@ def _shadow(config: Config, options: argparse.Namespace) -> None:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="fl-server", description="The cloud's side of a federation.")
+    parser = Parser(prog="fl-server", description="The server side of a federation.")
     chosen = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (run, words, examples) in _COMMANDS.items():
         one = chosen.add_parser(
@@ -125,15 +125,15 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         words = "the model; that of the task if not given"
         parser.add_argument("--component", metavar="NAME", help=words)
     if name == "enroll":
-        words = "counted in for metrics, such as ward or home; site if not given"
+        words = "the site's class in metrics, such as ward or home; site if not given"
         parser.add_argument("--class", dest="kind", metavar="CLASS", default="site", help=words)
         words = "for the key; HOME/handout/SITE if not given"
         parser.add_argument("--to", type=Path, metavar="FOLDER", help=words)
 
 
 _CONFIGURATION = """\
-The configuration is conf/server.yaml of this package; --config FILE is one of your own, best begun
-with "defaults: [server, _self_]"; key=value overrides stand over both."""
+The configuration is conf/server.yaml of this package. --config FILE is your own file, which should
+begin with "defaults: [server, _self_]". key=value overrides take precedence over both."""
 _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, str]] = {
     "start": (
         _start,
@@ -143,7 +143,7 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
     ),
     "enroll": (
         _enroll,
-        "make a site's key, let it in, and print what its configuration needs",
+        "make a site's key, register it, and print what its configuration needs",
         "  fl-server enroll kitchen --config server.yaml\n"
         "  fl-server enroll kitchen --class ward --to /media/stick --config server.yaml",
     ),
@@ -159,23 +159,23 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
     ),
     "running": (
         _running,
-        "ask sites which components run there, for fl-repo log; prints JSON",
+        "ask sites which components they run, for fl-repo log; prints JSON",
         "  fl-server running --config server.yaml",
     ),
     "shadow": (
         _shadow,
-        "ask sites how a candidate does beside production, charged to their ledgers; prints JSON",
+        "collect sites' counts of a candidate in the shadow of production; charged; prints JSON",
         "  fl-server shadow --config server.yaml\n"
         "  fl-server shadow --component wearables --config server.yaml",
     ),
     "superlink": (
         _superlink,
-        "run the SuperLink alone, for start superlink=join",
+        "run only the SuperLink, for start superlink=join",
         "  fl-server superlink --config server.yaml",
     ),
     "carry-out": (
         _carry_out,
-        "carry out the run alone; start begins this by itself",
+        "perform the run only; start does this automatically",
         "  fl-server carry-out --config server.yaml",
     ),
 }

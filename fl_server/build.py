@@ -25,9 +25,9 @@ _POLL_INTERVAL_S = 0.1
 
 @dataclass(frozen=True)
 class FleetFacts:
-    """What must be known of the fleet to plan: sites, and windows on the smallest and largest.
+    """Facts about the fleet that planning needs: sites, and windows on the smallest and largest.
 
-    The sizes are None where nobody knows them (a deployment, a fleet too large to count).
+    The sizes are None if they are unknown (a deployment, a fleet too large to count).
     """
 
     sites: int
@@ -38,10 +38,10 @@ class FleetFacts:
 def build_plan(
     config: Config, run: str, task: Task, fleet: FleetFacts, *, compares: bool = False
 ) -> RunPlan:
-    """The run's plan; one that ``compares`` has room for an evaluation of what production has.
+    """The run's plan; with ``compares`` it reserves an evaluation of the model in production.
 
     Raises:
-        InvalidConfiguration: a value, or a combination with the fleet, that breaks a rule.
+        InvalidConfiguration: a value breaks a rule, alone or for this fleet.
     """
     require("rounds", config["rounds"], whole(1))
     require("seed", config["seed"], optional(whole(0)))
@@ -79,7 +79,7 @@ def _compression(node: Config) -> Compression | None:
 def build_federation(
     config: Config, plan: RunPlan, roster: Roster, incumbent: Incumbent | None = None
 ) -> Federation:
-    """The federation that carries out ``plan``, and compares its model with the ``incumbent``."""
+    """The federation that performs ``plan``, and compares its model with the ``incumbent``."""
     strategy = config["strategy"]
     return Federation(
         plan=plan,
@@ -101,7 +101,7 @@ def _largest_norm(limit: float | None) -> float | None:
 
 
 def check_sampling(federation: Federation, sites: Sequence[object]) -> None:
-    """Raise InvalidConfiguration now when no round could choose its sites."""
+    """Raise InvalidConfiguration early if no round could sample its sites."""
     federation.sampling.choose(sites, 1, 0)
 
 
@@ -116,7 +116,7 @@ def _sampling(config: Config, plan: RunPlan) -> Sampling:
         if value != neutral:
             raise InvalidConfiguration(
                 f"{name}={value}",
-                "can't be used with privacy=site, which draws each site by itself",
+                "can't be used with privacy=site, which samples each site independently",
                 "Set privacy.participation instead: the probability that a site takes part",
             )
     return PoissonSampling(mechanism.participation, strategy["minimum_sites"])
@@ -151,7 +151,7 @@ def _privacy(
 def _evaluation(
     node: Config, privacy: PrivacyPlan, rounds: int, compares: bool
 ) -> EvaluationPlan | None:
-    """The noise of counts on the sites: calibrated to all evaluations of the run."""
+    """The plan for counts on the sites, its noise calibrated to all evaluations of the run."""
     if (every := node["every"]) is None:
         return None
     require("evaluation.every", every, whole(1))

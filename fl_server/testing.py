@@ -1,6 +1,6 @@
-"""The contracts of aggregators and server optimisers, as checks for their authors' own tests.
+"""Checks of the aggregator and server-optimiser contracts, for their authors' own tests.
 
-Not for use outside tests: an assertion that fails says what is wrong.
+Only for tests: a failing assertion explains what is wrong.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ _SHAPES: dict[str, tuple[int, ...]] = {"layer.weight": (3, 4), "layer.bias": (3,
 
 
 def check_aggregator(aggregator: Aggregator) -> None:
-    """Check an aggregator's folds: empty, in any order, and with updates that can't be used.
+    """Check an aggregator's folds: empty, in any order, and with invalid updates.
 
     Raises:
-        AssertionError: what does not hold.
-        InvalidConfiguration: it is no aggregator.
+        AssertionError: a check failed.
+        InvalidConfiguration: it is not an aggregator.
     """
     check_extension(AGGREGATOR, aggregator)
     updates = [_update(number) for number in range(5)]
@@ -41,8 +41,8 @@ def check_server_optimiser(optimiser: ServerOptimiser) -> None:
     """Check an optimiser's steps: pure, repeatable, in float32, and refused when they overflow.
 
     Raises:
-        AssertionError: what does not hold.
-        InvalidConfiguration: it is no optimiser.
+        AssertionError: a check failed.
+        InvalidConfiguration: it is not an optimiser.
     """
     check_extension(OPTIMISER, optimiser)
     parameters, delta = _parameters(1), _parameters(2)
@@ -78,7 +78,7 @@ def _check_empty(aggregator: Aggregator) -> None:
 
 
 def _check_bad_updates(aggregator: Aggregator, updates: Sequence[LocalUpdate]) -> None:
-    """Each is left out as a whole, and the fold is as if it had not come."""
+    """Each is left out completely, and the fold is as if it had not arrived."""
     expected = _folded(aggregator, updates)
     fold = aggregator.start(_parameters(0))
     bad = list(_bad_updates(updates[0]).items())

@@ -4,5 +4,5 @@
                                                                             │ runtime, control
                                                                       runner (our ServerApp)
 
-Flower's Control API asks nobody who they are, so nothing but the proxy listens to the outside.
+Flower's Control API has no authentication, so only the proxy listens to the outside.
 """

@@ -17,10 +17,10 @@ from fl_server.cloud.home import CloudHome
 
 
 def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
-    """The resolved configuration; ``file`` stands over the shipped one, ``overrides`` over both.
+    """The resolved configuration; ``file`` overrides the shipped one, ``overrides`` both.
 
     Raises:
-        InvalidConfiguration: a key that there is not, or no YAML.
+        InvalidConfiguration: an unknown key, or invalid YAML.
     """
     use_plugins()
     try:
@@ -55,7 +55,7 @@ def home_of(config: Config) -> CloudHome:
 
 
 def check_addresses(config: Config) -> None:
-    """Refuse addresses that the proxy could not listen on, or sites not reach.
+    """Refuse addresses that the proxy can't listen on, or that sites can't reach.
 
     Raises:
         InvalidConfiguration: no port, or no host.
@@ -73,6 +73,6 @@ def check_addresses(config: Config) -> None:
 
 
 def build_restarting(config: Config) -> RestartPolicy:
-    """How children that ended are started again."""
+    """The policy for restarting children that ended."""
     restarting: RestartPolicy = build(config["restart"])
     return restarting

@@ -1,7 +1,7 @@
-"""Certificates and keys for small fleets and tests: an authority of one's own, P-384 throughout.
+"""Certificates and keys for small fleets and tests: a private authority, P-384 throughout.
 
-An operator with an authority of another kind brings the server's certificate and key; nothing here
-is needed then but the sites' keys.
+An operator with another authority provides the server's certificate and key; then only the sites'
+keys are made here.
 """
 
 import datetime
@@ -31,18 +31,18 @@ _SKEW = datetime.timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Pair:
-    """Files of a certificate and its private key, which only their owner may read."""
+    """Files of a certificate and its private key, readable only by their owner."""
 
     certificate: Path
     key: Path
 
     def there(self) -> bool:
-        """True where both files are."""
+        """True if both files exist."""
         return self.certificate.is_file() and self.key.is_file()
 
 
 def make_authority(pair: Pair, name: str, days: float, clock: Clock) -> None:
-    """A new certificate authority, good for ``days``."""
+    """A new certificate authority, valid for ``days``."""
     key = ec.generate_private_key(ec.SECP384R1())
     builder = _builder(_name(name), _name(name), key, days, clock)
     usage = x509.KeyUsage(
@@ -77,10 +77,10 @@ def make_server(
 
 
 def make_site_key(path: Path) -> bytes:
-    """A site's new private key at ``path``; its public half, as PEM.
+    """Make a site's private key at ``path``; returns its public key as PEM.
 
     Raises:
-        InvalidConfiguration: there is a file already.
+        InvalidConfiguration: the file exists already.
     """
     key = ec.generate_private_key(ec.SECP384R1())
     make_folder(path.parent, 0o700)
@@ -88,7 +88,7 @@ def make_site_key(path: Path) -> bytes:
         write_whole(path, _private(key), OWNER_ONLY, new=True)
     except FileExistsError:
         raise InvalidConfiguration(
-            str(path), "is there already", "Take it away, or give another folder with --to"
+            str(path), "exists already", "Remove it, or give another folder with --to"
         ) from None
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 

@@ -1,4 +1,4 @@
-"""Child processes that are kept running, and ended with their parent."""
+"""Child processes that are kept running, and end with their parent."""
 
 import contextlib
 import logging
@@ -22,9 +22,9 @@ _TIED = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """Seconds before a child that ended is started again: doubled from ``first_s`` to ``most_s``.
+    """Seconds before a child that ended is restarted, doubled from ``first_s`` up to ``most_s``.
 
-    A child that ran for longer than ``most_s`` begins at ``first_s`` again.
+    After a child has run for longer than ``most_s``, the delay is ``first_s`` again.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -44,10 +44,10 @@ class RestartPolicy:
 
 @dataclass
 class Child:
-    """A process kept running; ``command`` is asked for anew at each start.
+    """A process kept running; ``command`` is called anew at each start.
 
     Its output goes to ``log``. With ``once`` it is done when it ends with status 0, and ``refused``
-    when its first start ends because of bad input, which no other start would mend.
+    when its first start ends because of bad input, which no restart would fix.
     """
 
     name: str
@@ -64,13 +64,13 @@ class Child:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to keep it running."""
+        """Start it and keep it running."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._keep, name=self.name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End it: asked first, made to after some seconds."""
+        """End it: SIGTERM first, SIGKILL after some seconds."""
         self._stop.set()
         end(self.process)
         if self._thread is not None:
@@ -78,7 +78,7 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process's, while one runs."""
+        """The process id, while one runs."""
         process = self.process
         return process.pid if process is not None and process.poll() is None else None
 
@@ -98,7 +98,7 @@ class Child:
             if time.monotonic() - began > self.restarting.most_s:
                 wait_s = self.restarting.first_s
             _logger.warning(
-                "%s ended with status %s and is started again in %g s; its log is %s",
+                "%s ended with status %s and restarts in %g s; its log is %s",
                 self.name,
                 status,
                 wait_s,
@@ -120,16 +120,16 @@ class Child:
 
 
 class StartRefused(JoinTheDotsError):
-    """A child was started with bad input; its own words."""
+    """A child was started with bad input; carries its message."""
 
     exit_status = InvalidConfiguration.exit_status
 
 
 def check_refusals(children: Sequence[Child]) -> None:
-    """Repeat what a child has said of bad input that it was started with.
+    """Report a child that was started with bad input.
 
     Raises:
-        Refused: there is one.
+        StartRefused: there is one, with its message.
     """
     for child in children:
         if child.refused:
@@ -140,7 +140,7 @@ def check_refusals(children: Sequence[Child]) -> None:
 def start(
     command: Sequence[str], output: int, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """A process in a group of its own, which ends with the thread that calls this."""
+    """A process in its own group, which ends with the thread that calls this."""
     quiet = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
     return subprocess.Popen(
         [*_TIED, *command],
@@ -153,7 +153,7 @@ def start(
 
 
 def end(process: subprocess.Popen[bytes] | None) -> None:
-    """End the process and what it started."""
+    """End the process and its children."""
     if process is None:
         return
     for number in (signal.SIGTERM, signal.SIGKILL):

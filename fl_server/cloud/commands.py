@@ -1,4 +1,4 @@
-"""What ``fl-server`` does for an operator: start, enroll, revoke, status."""
+"""The operator's commands of ``fl-server``: start, enroll, revoke, status."""
 
 import json
 import logging
@@ -16,17 +16,17 @@ from fl_server.cloud.sites import EnrolledSite, Sites, checked
 from fl_server.cloud.superlink import SuperLink
 
 _YOURS = Path("authority.crt")
-"""Stands for the authority of a certificate that the operator brought: only they have it."""
+"""Stands for the authority of a certificate that the operator provided: only they have it."""
 _logger = logging.getLogger(__name__)
 
 
 def enroll(config: Config, site: str, kind: str, folder: Path | None) -> list[str]:
-    """Make a key for ``site`` in ``folder``, let it in, and say what its operator must set.
+    """Make a key for ``site`` in ``folder``, register it, and return what its operator must set.
 
-    ``kind`` is the class that it is counted in.
+    ``kind`` is the site's class in metrics.
 
     Raises:
-        InvalidConfiguration: a name of another form, one that is enrolled, or no address to reach.
+        InvalidConfiguration: an invalid name, one that is enrolled, or no address to reach.
         RunFailed: the server is not running.
     """
     check_addresses(config)
@@ -34,7 +34,7 @@ def enroll(config: Config, site: str, kind: str, folder: Path | None) -> list[st
     sites, kind = Sites(home.sites), checked(kind, "class")
     if sites.find(site) is not None:
         raise InvalidConfiguration(
-            f"site {site}", "is enrolled already", f"Revoke it first: fl-server revoke {site}"
+            f"site {site}", "is already enrolled", f"Revoke it first: fl-server revoke {site}"
         )
     prepare(config, home)
     place = folder or _handout(home, site)
@@ -59,7 +59,7 @@ def enroll(config: Config, site: str, kind: str, folder: Path | None) -> list[st
 
 
 def revoke(config: Config, site: str) -> bool:
-    """Shut ``site`` out, at once; False where the SuperLink did not know it.
+    """Exclude ``site`` at once; False if the SuperLink did not know it.
 
     Raises:
         InvalidConfiguration: no such site.
@@ -91,12 +91,12 @@ def status(config: Config) -> dict[str, object]:
 
 
 def _handout(home: CloudHome, site: str) -> Path:
-    """Where a new site's key lies until somebody takes it away."""
+    """The folder of a new site's key until it is moved to the site."""
     return home.folder / "handout" / site
 
 
 def _online(config: Config, home: CloudHome) -> dict[str, dict[str, str]]:
-    """Class and Flower's word (online, offline) of each enrolled site."""
+    """Class and Flower's status (online, offline) of each enrolled site."""
     word_of = {node.public_key: node.status for node in _link(config, home).nodes()}
     return {
         name: {"class": site.kind, "status": word_of.get(site.public_key.encode(), "unknown")}

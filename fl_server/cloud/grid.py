@@ -1,8 +1,8 @@
-"""Flower's grid, but an update that is cut off in the middle holds up nobody.
+"""Flower's grid, but an interrupted update delays nobody.
 
-Flower's own waits in ``pull_messages`` for the rest of an answer, minutes long where the network of
-a site was cut, and no deadline of a round ends that. Here what has arrived is kept, and the rest is
-asked for with the next look.
+Flower's own waits in ``pull_messages`` for the rest of a reply, for minutes if a site's network was
+cut, past the deadline of a round. Here what has arrived is kept, and the rest is requested at the
+next poll.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ from flwr.superlink.grid import HttpGrid
 
 @dataclass
 class _Arriving:
-    """An answer of which ``contents`` are here; ``missing`` are on their way."""
+    """A reply of which ``contents`` have arrived and ``missing`` have not."""
 
     metadata: Metadata
     number: str
@@ -36,12 +36,12 @@ class _Arriving:
 
 
 class PatientGrid(HttpGrid):
-    """Gives those answers that are whole."""
+    """Returns only complete replies."""
 
     _arriving: dict[str, _Arriving] = {}  # noqa: RUF012 (replaced, never changed)
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """The whole answers to these messages that have come since the last look."""
+        """The complete replies to these messages that have arrived since the last poll."""
         asked = set(message_ids)
         arriving = {key: one for key, one in self._arriving.items() if key in asked}
         self._arriving = arriving | self._begun(asked - set(arriving))
@@ -53,7 +53,7 @@ class PatientGrid(HttpGrid):
         return whole
 
     def _begun(self, asked: set[str]) -> dict[str, _Arriving]:
-        """Answers of which the SuperLink has heard, by the message that they answer."""
+        """Replies that the SuperLink has begun to receive, by the message that they reply to."""
         if not asked:
             return {}
         client = self._runtime_client
@@ -63,7 +63,7 @@ class PatientGrid(HttpGrid):
         return {one.metadata.reply_to_message_id: one for one in found}
 
     def _message(self, one: _Arriving) -> Message | None:
-        """The answer; None where a part of it is still on its way."""
+        """The reply; None if a part of it is still missing."""
         client, run = self._runtime_client, one.metadata.run_id
         pull = make_pull_object_fn_protobuf(client.PullObject, self.node, run)
         try:
@@ -73,12 +73,12 @@ class PatientGrid(HttpGrid):
         except ObjectUnavailableError:
             return None
         except ObjectPullError as error:
-            return _unreadable(one, f"its answer was cut off ({error})")
+            return _unreadable(one, f"its reply was truncated ({error})")
         try:
             message = inflate_object_from_contents(one.number, one.contents)
             assert isinstance(message, Message)
         except Exception as error:  # a site may send anything
-            return _unreadable(one, f"its answer can't be read ({type(error).__name__})")
+            return _unreadable(one, f"its reply can't be read ({type(error).__name__})")
         confirm = ConfirmMessageReceivedRequest(
             node=self.node, run_id=run, message_object_id=one.number
         )

@@ -1,4 +1,4 @@
-"""The server's folder: what lies where."""
+"""The layout of the server's folder."""
 
 import json
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class CloudHome:
 
     @property
     def public(self) -> Pair:
-        """The certificate that sites see, where it is made here."""
+        """The certificate that sites see, if it is made here."""
         return self._pair("server")
 
     @property
@@ -35,7 +35,7 @@ class CloudHome:
 
     @property
     def secret(self) -> Path:
-        """Who has it may take up a run's task."""
+        """Its holder may claim a run's task."""
         return self.folder / "keys" / "executor.secret"
 
     @property
@@ -60,7 +60,7 @@ class CloudHome:
 
     @property
     def work(self) -> Path:
-        """What may be lost."""
+        """Temporary files."""
         return self.folder / "work"
 
     @property
@@ -75,18 +75,18 @@ class CloudHome:
 
     @property
     def status(self) -> Path:
-        """What the running server says of itself."""
+        """The status of the running server."""
         return self.folder / "server.json"
 
     def write_status(self, values: dict[str, Any]) -> None:
-        """Replace what the server says of itself."""
+        """Replace the server's status."""
         write_whole(self.status, json.dumps(values, indent=1).encode())
 
     def read_status(self) -> dict[str, Any]:
-        """What the server said last.
+        """The server's last status.
 
         Raises:
-            InvalidConfiguration: no server was ever started here.
+            InvalidConfiguration: no server has ever been started here.
         """
         try:
             values: dict[str, Any] = json.loads(self.status.read_text())

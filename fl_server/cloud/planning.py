@@ -1,4 +1,4 @@
-"""The configured run as objects: its plan under the identity it began with, and its federation."""
+"""Builds the configured run: its plan, under its original identity, and its federation."""
 
 import json
 import time
@@ -21,7 +21,7 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True)
 class ConfiguredRun:
-    """A run that is to be carried out, and where its files are."""
+    """A run that is to be performed, and the paths of its files."""
 
     plan: RunPlan
     federation: Federation
@@ -29,7 +29,7 @@ class ConfiguredRun:
 
 
 def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> ConfiguredRun:
-    """The configured run, under the identity it began with if it did.
+    """The configured run, under its original identity if it has begun.
 
     Raises:
         InvalidConfiguration: a value that breaks a rule.
@@ -41,7 +41,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     least = config["sites"]
 
     def roster(grid: Grid) -> Sequence[int]:
-        """The nodes that are there, as soon as there are enough for a round."""
+        """The connected nodes, as soon as there are enough for a round."""
         while len(nodes := sorted(grid.get_node_ids())) < least:
             wait(_POLL_S)
         return nodes
@@ -50,7 +50,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
 
 
 def _identity(folder: Path, name: str) -> str:
-    """The run's name and when it began: another run of the same name is another run."""
+    """The run's name and start time, so that two runs of the same name stay distinct."""
     record = folder / "run.json"
     if record.is_file():
         return str(json.loads(record.read_text())["run"])

@@ -1,9 +1,9 @@
-"""The one door to the outside: nginx, with the paths that sites need and no others.
+"""The only public endpoint: nginx, with the paths that sites need and no others.
 
-Flower 1.41 serves Control, Fleet and Runtime on one port, and Control asks nobody who they are.
-The proxy passes on the Fleet calls of a node that is enrolled, and refuses registration, app
-bundles and everything else. Components are static files that anybody may read who can reach them:
-they are signed, and their readers check that.
+Flower 1.41 serves Control, Fleet and Runtime on one port, and Control has no authentication. The
+proxy forwards the Fleet calls of an enrolled node, and refuses registration, app bundles and
+everything else. Components are static files that anybody who reaches the proxy may read: they are
+signed, and readers verify them.
 """
 
 import os
@@ -18,7 +18,7 @@ FLEET_CALLS = (
     "activate-node", "deactivate-node", "send-node-heartbeat", "pull-messages", "push-messages",
     "push-object", "pull-object", "confirm-message-received",
 )  # fmt: skip
-"""What a site may ask for. ``register-node`` and ``get-fab`` are not among them."""
+"""The calls that a site may make. ``register-node`` and ``get-fab`` are not among them."""
 
 _TEXT = """\
 # Written by fl-server at each start.
@@ -101,10 +101,10 @@ class Proxy:
     largest_message_bytes: int
 
     def command(self) -> list[str]:
-        """The program and its arguments, after its configuration was written.
+        """Write the configuration; returns the program and its arguments.
 
         Raises:
-            InvalidConfiguration: there is no nginx.
+            InvalidConfiguration: nginx is not installed.
         """
         program = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
         if program is None:

@@ -1,7 +1,7 @@
-"""One federated run, from wherever it stands to its published model: the runner's whole life.
+"""One federated run, from its current state to its published model: all that the runner does.
 
-It may be killed at any time: started again, it takes up the latest checkpoint and begins the next
-round under a new run of Flower's. The run that sites and ledgers know keeps its identity.
+It may be killed at any time. After a restart it loads the latest checkpoint and begins the next
+round under a new Flower run. The run that sites and ledgers know keeps its identity.
 """
 
 import json
@@ -41,10 +41,10 @@ _PROOF_WINDOWS = 64
 
 
 def carry_out(config: Config) -> None:
-    """All rounds that are left of the configured run, then the model.
+    """Perform the remaining rounds of the configured run, then publish the model.
 
     Raises:
-        JoinTheDotsError: the run can't go on, or a value breaks a rule.
+        JoinTheDotsError: the run can't continue, or a value breaks a rule.
     """
     torch.set_num_threads(1)
     planned, home = build_run(config), home_of(config)
@@ -63,7 +63,7 @@ def carry_out(config: Config) -> None:
     done = run.resume()
     for row in run.history:
         by_class.charge(row["charged"])
-    _logger.info("run %s goes on after round %d", planned.plan.run, done)
+    _logger.info("run %s continues after round %d", planned.plan.run, done)
     _show_model(metrics, repository, planned)
     if done < planned.plan.rounds:
         try:
@@ -77,7 +77,7 @@ def carry_out(config: Config) -> None:
 
 
 def _classes(home: CloudHome, superlink: SuperLink) -> dict[int, str]:
-    """The class of each site's node; none known while the SuperLink does not answer."""
+    """The class of each site's node; empty while the SuperLink does not respond."""
     try:
         return Sites(home.sites).kinds(superlink.nodes())
     except RunFailed as error:
@@ -133,7 +133,7 @@ class _Rounds:
 
 
 def _incumbent(repository: ComponentRepository, planned: ConfiguredRun) -> Incumbent | None:
-    """What production has, where the sites are asked and can evaluate it."""
+    """The model in production, if the sites evaluate and can evaluate it."""
     if planned.federation.evaluate_every is None:
         return None
     found = find_incumbent(repository, planned.plan)
@@ -151,7 +151,7 @@ def _publish(
     repository: ComponentRepository,
     model: Path,
 ) -> Component:
-    """The model into ``testing`` of the repository that is served, then as the run's file."""
+    """Publish the model to ``testing`` of the served repository, then as the run's file."""
     plan, last = planned.plan, run.history[-1]
     spent = {"epsilon": last["epsilon"]} | {
         f"epsilon_per_{unit}": value for unit, value in last["epsilon_per"].items()
@@ -165,14 +165,14 @@ def _publish(
         write_counts(planned.folder / "counts.json", compared, component)
     move_whole(partial, model)
     _logger.info(
-        "run %s is published into testing: %s version %s", plan.run, component.name,
+        "run %s is published to testing: %s version %s", plan.run, component.name,
         component.version,
     )  # fmt: skip
     return component
 
 
 def _windows(plan: Any) -> Windows:
-    """Windows of the declared size: the server has none of its own to prove the export on."""
+    """Windows of the declared size, to check the export with: the server has no real ones."""
     values_N = golden_windows(plan.task, _PROOF_WINDOWS, 0)
     nothing_N: Integers = torch.zeros(len(values_N), dtype=torch.int64).numpy()
     return Windows(values_N, nothing_N, nothing_N, ("declared",))

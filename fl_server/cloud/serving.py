@@ -1,4 +1,4 @@
-"""The server as one process that keeps three: the SuperLink, the proxy and the runner of a run."""
+"""The server: one process that keeps three running, the SuperLink, the proxy and a run's runner."""
 
 import contextlib
 import fcntl
@@ -34,7 +34,7 @@ _FIRST_ANSWER_S = 180.0
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Where a front listens and what it passes on; ``public`` is the certificate that sites see."""
+    """Settings of a public endpoint; ``public`` is the certificate that sites see."""
 
     home: CloudHome
     listen: str
@@ -45,13 +45,13 @@ class ServerSettings:
     components: Path
     """The repository that is served."""
     joins: bool = False
-    """Whether another service keeps the SuperLink."""
+    """Whether another service runs the SuperLink."""
 
 
 class PublicEndpoint:
     """A SuperLink on the loopback interface, and the proxy that sites reach; both kept running.
 
-    Where it joins a SuperLink, that one is another's to keep.
+    If it joins a SuperLink, another service keeps that one running.
 
     Raises (on entry):
         RunFailed: the SuperLink does not answer in time.
@@ -81,7 +81,7 @@ class PublicEndpoint:
         self._end()
 
     def keep(self, name: str, command: Sequence[str], *, once: bool = False) -> Child:
-        """Keep one more process running as long as the front is; its log has its name."""
+        """Keep one more process running while the endpoint is open; its log has its name."""
         home = self._settings.home
         environment = {"FLWR_HOME": str(home.work / "flower")}
         log = home.logs / f"{name}.log"
@@ -136,7 +136,7 @@ def superlink_command(home: CloudHome, port: int) -> list[str]:
 
 
 def become_superlink(config: Config) -> None:
-    """Be the SuperLink that ``fl-server start superlink=join`` joins, in place of this program.
+    """Replace this program by the SuperLink that ``fl-server start superlink=join`` joins.
 
     Raises:
         InvalidConfiguration: the folder can't be written.
@@ -149,11 +149,11 @@ def become_superlink(config: Config) -> None:
 
 
 def serve(config: Config, arguments: Sequence[str]) -> None:
-    """``fl-server start``, until SIGTERM or SIGINT; ``arguments`` are those of the command.
+    """Run ``fl-server start`` until SIGTERM or SIGINT; ``arguments`` are those of the command.
 
     Raises:
-        InvalidConfiguration: a value that can't be used.
-        Refused: the run's process can't use one.
+        InvalidConfiguration: an invalid value.
+        StartRefused: a value that the run's process can't use.
         RunFailed: the SuperLink does not come up.
     """
     home, stop = home_of(config), threading.Event()
@@ -223,10 +223,10 @@ def _status(config: Config, children: Sequence[Child]) -> dict[str, object]:
 
 
 def prepare(config: Config, home: CloudHome) -> Pair:
-    """Make what is missing of folder, certificates and secret; the certificate that sites see.
+    """Create missing folders, certificates and the secret; returns the certificate that sites see.
 
     Raises:
-        InvalidConfiguration: half of a pair was brought, or the folder can't be written.
+        InvalidConfiguration: only half of a pair was given, or the folder can't be written.
     """
     given, days = (config["certificate"], config["key"]), config["certificate_days"]
     make_own(home, config["hosts"] if given == (None, None) else (), days)
@@ -236,16 +236,16 @@ def prepare(config: Config, home: CloudHome) -> Pair:
     if None in given or not pair.there():
         raise InvalidConfiguration(
             f"certificate={given[0]}, key={given[1]}",
-            "must be two files that are there",
+            "must be two existing files",
             "Give both, or neither to have them made",
         )
     return pair
 
 
 def make_own(home: CloudHome, hosts: Sequence[str], days: float) -> None:
-    """Authority, certificates (with ``hosts`` a public one, too) and secret, where missing.
+    """Create the authority, certificates (a public one for ``hosts``) and secret, if missing.
 
-    A server and the SuperLink that it joins may begin at once: one makes them, the other waits.
+    A server and the SuperLink that it joins may start together: one makes them, the other waits.
 
     Raises:
         InvalidConfiguration: the folder can't be written.

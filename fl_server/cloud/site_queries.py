@@ -1,6 +1,6 @@
-"""What ``fl-server`` asks the sites of components: which run on them, and how a candidate does.
+"""Queries of ``fl-server`` to sites: which components they run, and how a candidate performs.
 
-The answers are signed and kept beside the repository, where ``fl-repo log`` tells them.
+The results are signed and kept beside the repository, where ``fl-repo log`` shows them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,10 +31,10 @@ _POLL_S = 0.2
 
 
 def ask_running(config: Config) -> Observation:
-    """Ask the connected sites which components run on them, and keep what they say.
+    """Ask the connected sites which components they run, and keep the signed result.
 
     Raises:
-        InvalidConfiguration: a run is being carried out.
+        InvalidConfiguration: a run is in progress.
         RunFailed: the server is not running, or no site is connected.
     """
     home, repository = home_of(config), _repository(config)
@@ -54,14 +54,14 @@ def ask_running(config: Config) -> Observation:
 
 
 def ask_shadow(config: Config, name: str | None) -> Observation:
-    """Ask the connected sites how the model that testing has under ``name`` does in the shadow.
+    """Collect counts from the connected sites of testing's model ``name`` in the shadow.
 
-    Under the configured run's plan: each site charges its ledger for the answer. None: the model of
-    the run's task.
+    The configured run's plan applies: each site charges its ledger for its reply. None: the model
+    of the run's task.
 
     Raises:
-        InvalidConfiguration: a run is being carried out, the plan has no noise for counts, or there
-            is no candidate.
+        InvalidConfiguration: a run is in progress, the plan has no noise for counts, or there is no
+            candidate.
         RunFailed: the server is not running, no site is connected, or none gave counts.
     """
     repository, plan = _repository(config), _plan(config)
@@ -81,14 +81,14 @@ def _repository(config: Config) -> ComponentRepository:
 def _plan(config: Config) -> RunPlan:
     if config["run"] is None:
         raise InvalidConfiguration(
-            "run=null", "has no plan under which a site could answer", "Give run=NAME"
+            "run=null", "has no plan that a site could reply under", "Give run=NAME"
         )
     plan = build_run(config).plan
     if plan.evaluation is None and not plan.privacy.counts_are_public:
         raise InvalidConfiguration(
             f"run={config['run']}",
             "has a plan without noise for counts, and each site would refuse",
-            "Carry out a run with evaluation=federated",
+            "Do a run with evaluation=federated",
         )
     return plan
 
@@ -104,14 +104,14 @@ def _candidate(repository: ComponentRepository, name: str) -> Component:
 
 @contextmanager
 def _grid(config: Config, home: CloudHome) -> Iterator[tuple[SuperLink, Grid, Sequence[int]]]:
-    """The SuperLink, a grid of its own for these questions, and the nodes that are connected."""
+    """The SuperLink, a separate grid for these queries, and the connected nodes."""
     status = home.read_status()
     runner = status["children"].get("runner")
     if status["running"] and runner is not None and not runner["done"]:
         raise InvalidConfiguration(
             f"run={status['run']}",
-            "is being carried out, and Flower has one run at a time here",
-            "Ask again when it has ended: fl-server status",
+            "is in progress, and Flower has one run at a time here",
+            "Try again when it has ended: fl-server status",
         )
     link = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
     seconds = load_configuration(None)["lock_seconds"]

@@ -1,4 +1,4 @@
-"""The enrolled sites: for each its public key, and the class that its operator put it in."""
+"""The enrolled sites: the public key and the class of each."""
 
 import json
 import re
@@ -36,10 +36,10 @@ class Sites:
         return {name: site for name in self.names() if (site := self.find(name))}
 
     def find(self, name: str) -> EnrolledSite | None:
-        """The site; None where it is not enrolled.
+        """The site; None if it is not enrolled.
 
         Raises:
-            InvalidConfiguration: a name of another form.
+            InvalidConfiguration: an invalid name.
         """
         path = self._path(name)
         return EnrolledSite(**json.loads(path.read_text())) if path.is_file() else None
@@ -53,7 +53,7 @@ class Sites:
         self._path(name).unlink()
 
     def kinds(self, nodes: Iterable[SuperNode]) -> dict[int, str]:
-        """The class of each node that is an enrolled site, by its number."""
+        """The class of each node that is an enrolled site, by node id."""
         kind_of = {s.public_key.encode(): s.kind for s in self.enrolled().values()}
         return {n.id: kind_of[n.public_key] for n in nodes if n.public_key in kind_of}
 
@@ -62,10 +62,10 @@ class Sites:
 
 
 def checked(name: str, what: str) -> str:
-    """``name``, where it may be a site's or a class's.
+    """``name``, if it is valid for a site or a class.
 
     Raises:
-        InvalidConfiguration: it may not.
+        InvalidConfiguration: it is not valid.
     """
     if not _NAME.fullmatch(name):
         raise InvalidConfiguration(

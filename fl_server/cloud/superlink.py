@@ -1,8 +1,8 @@
-"""Flower's SuperLink as the server's own processes use it: nodes, runs, and a grid for a run.
+"""A client for Flower's SuperLink: nodes, runs, and a grid for a run.
 
 A run's ServerApp is this program itself, not code that Flower unpacks from a bundle. The bundle
-that Flower wants for a run holds a name and no code, and the task that comes of it is taken up by
-the process that has the run's configuration, with the secret that Flower made for executors.
+that Flower requires for a run holds a name and no code. The resulting task is claimed by the
+process that has the run's configuration, with the secret that Flower made for executors.
 """
 
 import logging
@@ -52,12 +52,12 @@ clientapp = "installed:app"
 """
 
 BUNDLE = {"pyproject.toml": _PROJECT.encode()}
-"""The files of a run's bundle: a name, and no code."""
+"""The files of a run's bundle: a name and no code."""
 
 
 @dataclass(frozen=True)
 class SuperNode:
-    """A site as the SuperLink knows it; ``status`` is Flower's word (online, offline)."""
+    """A site as known to the SuperLink; ``status`` is Flower's (online, offline)."""
 
     id: int
     public_key: bytes
@@ -65,10 +65,10 @@ class SuperNode:
 
 
 class SuperLink:
-    """The SuperLink on this host at ``port``, reached with the authority of its certificate.
+    """The SuperLink on this host at ``port``, verified by the authority of its certificate.
 
     Raises (all methods):
-        RunFailed: it does not answer, or says no.
+        RunFailed: it does not respond, or refuses.
     """
 
     def __init__(self, port: int, authority: Path, secret: Path) -> None:
@@ -76,7 +76,7 @@ class SuperLink:
         self._authority, self._secret = authority.read_bytes(), secret
 
     def healthy(self) -> bool:
-        """True where it answers."""
+        """True if it responds."""
         try:
             verify = httpx.create_ssl_context()
             verify.load_verify_locations(cadata=self._authority.decode())
@@ -85,12 +85,12 @@ class SuperLink:
             return False
 
     def enroll(self, public_key: bytes) -> int:
-        """Let the holder of the key's other half in; its node number."""
+        """Register the holder of this key; returns its node id."""
         with self._control() as control:
             return int(control.RegisterNode(RegisterNodeRequest(public_key=public_key)).node_id)
 
     def revoke(self, public_key: bytes) -> bool:
-        """Shut that node out, at once; False where it was not let in."""
+        """Exclude that node at once; False if it was not registered."""
         found = [node for node in self.nodes() if node.public_key == public_key]
         with self._control() as control:
             for node in found:
@@ -98,7 +98,7 @@ class SuperLink:
         return bool(found)
 
     def nodes(self) -> list[SuperNode]:
-        """All that are let in."""
+        """All registered nodes."""
         with self._control() as control:
             listed = control.ListNodes(ListNodesRequest()).nodes_info
         return [
@@ -109,9 +109,9 @@ class SuperLink:
 
     @contextmanager
     def run(self, bundle: Mapping[str, bytes] = BUNDLE) -> Iterator[Grid]:
-        """The grid of a new run; runs that a previous server left are ended first.
+        """The grid of a new run; runs left by a previous server are ended first.
 
-        ``bundle`` are the files that Flower keeps with it. A site of ours never asks for them.
+        ``bundle`` are the files that Flower keeps with it. Our sites never request them.
         """
         run = self._start(bundle)
         token = self._acquire(run)
@@ -133,7 +133,7 @@ class SuperLink:
                 request = PushTaskOutputRequest(context=None, sub_status=ended, details="")
                 grid._runtime_client.PushTaskOutput(request)
             except (httpx.HTTPError, RuntimeError) as error:
-                _logger.info("the end of Flower's run %s could not be told: %s", run, error)
+                _logger.info("the end of Flower's run %s could not be reported: %s", run, error)
             grid.close()
 
     def _start(self, files: Mapping[str, bytes]) -> int:
@@ -141,7 +141,7 @@ class SuperLink:
         with self._control() as control:
             for run in control.ListRuns(ListRunsRequest()).run_dict.values():
                 if run.status.status != Status.FINISHED:
-                    _logger.info("ending Flower's run %s, which nobody carries out", run.run_id)
+                    _logger.info("ending the abandoned Flower run %s", run.run_id)
                     control.StopRun(StopRunRequest(run_id=run.run_id))
             fab = fab_to_proto(Fab("", bundle, {}))
             started = control.StartRun(StartRunRequest(fab=fab))
@@ -162,7 +162,7 @@ class SuperLink:
                 with self._told():
                     got = client.AcquireTask(request)
                 if not got.token:
-                    raise RunFailed(f"Flower's run {run} has no task to take up")
+                    raise RunFailed(f"Flower's run {run} has no task to claim")
                 if got.task.run_id == run:
                     return str(got.token)
         finally:
@@ -181,12 +181,12 @@ class SuperLink:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Every failure of a call as one line."""
+        """Reports every failure of a call in one line."""
         try:
             yield
         except httpx.HTTPStatusError as error:
             known = FlowerError.from_json(error.response.text)
-            raise RunFailed(f"the SuperLink says no: {known or error}") from error
+            raise RunFailed(f"the SuperLink refused: {known or error}") from error
         except httpx.HTTPError as error:
             raise RunFailed(
                 f"the SuperLink at {self._address} does not answer ({error}). Is fl-server running?"

@@ -19,10 +19,10 @@ from fl_server.repository.store.repository import ComponentRepository, Repositor
 
 
 def load_configuration(path: Path | None) -> dict[str, Any]:
-    """The shipped ``conf/repository.yaml``, with the values of ``path`` over it.
+    """The shipped ``conf/repository.yaml``, overridden by the values of ``path``.
 
     Raises:
-        InvalidConfiguration: the file can't be read, is not YAML, or has keys that mean nothing.
+        InvalidConfiguration: the file can't be read, is not YAML, or has unknown keys.
     """
     config = OmegaConf.create(files("conf").joinpath("repository.yaml").read_text("utf-8"))
     assert isinstance(config, DictConfig)
@@ -49,7 +49,7 @@ def build_repository(folder: Path, keys: Path, config: Config) -> ComponentRepos
 
 
 def open_repository(folder: str | None, keys: str | None, own: Path) -> ComponentRepository:
-    """The repository in ``folder`` with its ``keys``; where none is given, ``own``, made if absent.
+    """The repository in ``folder`` with ``keys``; if None, ``own``, created if missing.
 
     Raises:
         InvalidConfiguration: there is no repository in ``folder``.
@@ -64,7 +64,7 @@ def open_repository(folder: str | None, keys: str | None, own: Path) -> Componen
 
 
 def build_signers(config: Config) -> dict[str, Signers]:
-    """How many keys each role of a new repository gets, and how many must sign.
+    """The number of keys of each role of a new repository, and how many must sign.
 
     Raises:
         InvalidConfiguration: a threshold outside 1 to the number of keys.
@@ -74,19 +74,19 @@ def build_signers(config: Config) -> dict[str, Signers]:
         if not 1 <= some.threshold <= some.keys:
             raise InvalidConfiguration(
                 f"signers.{role}.threshold={some.threshold}",
-                f"must lie between 1 and its number of keys, {some.keys}",
-                "Set it to such a number",
+                f"must be between 1 and its number of keys, {some.keys}",
+                "Set it within this range",
             )
     return signers
 
 
 def build_limits(config: Config) -> Limits:
-    """What a reader accepts."""
+    """The limits that a reader enforces."""
     return Limits(**config["reader"])
 
 
 def build_device(name: str, config: Config) -> DeviceClass:
-    """The class of devices of this name.
+    """The device class of this name.
 
     Raises:
         InvalidConfiguration: none is declared.
@@ -101,7 +101,7 @@ def build_device(name: str, config: Config) -> DeviceClass:
 
 
 def default_keys(folder: Path) -> Path:
-    """Where a repository's keys lie if nothing else is said: beside it, never in it."""
+    """The default folder of a repository's keys: beside it, never in it."""
     return folder.with_name(f"{folder.name}.keys")
 
 

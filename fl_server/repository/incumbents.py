@@ -1,8 +1,8 @@
 """The parameters of published models, which the cloud keeps so that sites can evaluate them again.
 
-An exporter renames and folds parameters, so a model's file does not have them all. They lie in the
-repository's folder beside the signed files, and are worth what their digest is: it must be the one
-that the model's own, signed file states.
+An exporter renames and folds parameters, so a model's file does not contain them all. They are kept
+in the repository's folder beside the signed files, and are trusted only if their digest is the one
+stated in the model's own, signed file.
 """
 
 import io
@@ -27,7 +27,7 @@ from models.metadata import read_metadata
 
 
 def find_incumbent(repository: ComponentRepository, plan: RunPlan) -> Incumbent | str | None:
-    """What production has for the task of ``plan``; or why sites can't evaluate it; None: nothing.
+    """The model in production for the task of ``plan``, why sites can't evaluate it, or None.
 
     Raises:
         InvalidConfiguration: there is no repository.

@@ -1,4 +1,4 @@
-"""What may become production, and the way back: policy on top of the repository's signatures."""
+"""Promotion and rollback: policy on top of the repository's signatures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,20 +24,20 @@ def promote(
 ) -> Component:
     """Make the component of ``testing`` (or an earlier ``version``) that of ``production``.
 
-    Each gate of ``required`` must have been passed by this very digest, by its newest signed
-    verdict. ``force`` is a person's reason to do without; it goes into the signed history.
-    ``canary_percent`` of the sites take it first; promote it again for more of them, or for all:
-    what stands in production already has passed its gates.
+    Exactly this digest must have passed each gate of ``required``, by its newest signed verdict.
+    ``force`` is a reason to skip the gates; it is recorded in the signed history.
+    ``canary_percent`` of the sites take it first; promote it again for more of them, or for all: a
+    component already in production has passed its gates.
 
     Raises:
-        InvalidConfiguration: a gate was not passed or not run, nothing to promote, content that is
-            gone, or no production key.
+        InvalidConfiguration: a gate was not passed or not run, nothing to promote, content was
+            deleted, or no production key.
     """
     with repository.change():
         component = candidate(repository, kind, name, version)
         current = repository.entry(kind, name, Stage.PRODUCTION)
         if current and current.is_offered(component, canary_percent):
-            raise _refusal(component, "is in production already", "Nothing is to be done")
+            raise _refusal(component, "is in production already", "There is nothing to do")
         verdicts = standing_verdicts(repository, component)
         stands = current and current.component == component and not current.retired
         open_gates = [] if stands or force else unmet(verdicts, required)
@@ -64,11 +64,11 @@ def rollback(
 ) -> Component:
     """Make an earlier component of ``stage`` its current one again, by a new signed version.
 
-    ``to`` is its version; None takes the one before the current one.
+    ``to`` is its version; None takes the one before the current.
 
     Raises:
-        InvalidConfiguration: there is no earlier one, it never stood in this stage, its content is
-            gone, or no key of the stage.
+        InvalidConfiguration: there is no earlier one, it was never in this stage, its content was
+            deleted, or no key of the stage.
     """
     with repository.change():
         line = standing(repository.history(kind, name, stage))
@@ -78,7 +78,7 @@ def rollback(
             raise InvalidConfiguration(
                 f"{kind} {name} in {stage}",
                 f"has no earlier component{f' {to}' if to else ''} to go back to",
-                f"See what there was with: fl-repo log {name}",
+                f"See its history with: fl-repo log {name}",
             )
         check_content(repository, chosen)
         repository.point(stage, chosen, "rolled back", reason)
@@ -88,7 +88,7 @@ def rollback(
 def retire(
     repository: ComponentRepository, kind: Kind, name: str, stage: Stage, reason: str
 ) -> Component:
-    """Offer nothing under this name in ``stage`` any more; sites keep what they have.
+    """Withdraw this name from ``stage``; sites keep what they have.
 
     Raises:
         InvalidConfiguration: there is nothing, or no key of the stage.
@@ -97,7 +97,7 @@ def retire(
         entry = repository.entry(kind, name, stage)
         if entry is None or entry.retired:
             raise InvalidConfiguration(
-                f"{kind} {name}", f"is not in {stage}", "See what is there with: fl-repo list"
+                f"{kind} {name}", f"is not in {stage}", "See the components with: fl-repo list"
             )
         repository.point(stage, entry.component, "retired", reason)
     return entry.component
@@ -111,7 +111,7 @@ def required_gates(component: Component, settings: Mapping[str, Any]) -> Sequenc
 
 
 def standing_verdicts(repository: ComponentRepository, component: Component) -> dict[str, Verdict]:
-    """The newest verdict of each gate, without those that compared with another production."""
+    """The newest verdict of each gate, without those against a former production component."""
     entry = repository.entry(component.kind, component.name, Stage.PRODUCTION)
     digest = entry.component.digest if entry and not entry.retired else None
     latest = newest(repository.verdicts(component.digest))
@@ -128,7 +128,7 @@ def newest(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
 
 
 def unmet(verdicts: dict[str, Verdict], required: Sequence[str]) -> list[str]:
-    """In words, each required gate that was not run or not passed."""
+    """A phrase for each required gate that was not run or not passed."""
     missing = [gate for gate in required if gate not in verdicts]
     failed = [verdicts[g] for g in required if g in verdicts and not verdicts[g].passed]
     words = [f"{verdict.gate} failed ({verdict.detail})" for verdict in failed]
@@ -136,7 +136,7 @@ def unmet(verdicts: dict[str, Verdict], required: Sequence[str]) -> list[str]:
 
 
 def check_content(repository: ComponentRepository, component: Component) -> None:
-    """Raise InvalidConfiguration unless every content file is there and whole."""
+    """Raise InvalidConfiguration unless every content file exists and is intact."""
     for file in component.files:
         path = content_path(repository.folder, file)
         if not path.is_file() or sha256_of(path) != file.sha256:

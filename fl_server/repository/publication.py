@@ -1,4 +1,4 @@
-"""The end of a run: its parameters as one proved ONNX file, and as a component in testing."""
+"""Publication of a run's model: as one verified ONNX file, and as a component in testing."""
 
 import copy
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ def publish_model(
     windows: Windows,
     path: Path,
 ) -> ExportProof:
-    """Export the global model to ``path``, proved on real ``windows``; nothing is left on failure.
+    """Export the global model to ``path``, verified on ``windows``; leaves no file on failure.
 
-    ``net`` is the plan's, with the parameters to publish; it is not changed.
-    ``spent`` are the epsilons after ``round_`` rounds, by name.
+    ``net`` is the plan's, with the parameters to publish; it is not changed. ``spent`` are the
+    epsilons after ``round_`` rounds, by name.
 
     Raises:
         ExportMismatch: torch and ONNX Runtime disagree.
@@ -57,13 +57,13 @@ def publish_component(
     proof: ExportProof,
     facts: Mapping[str, Any],
 ) -> Component:
-    """Add the proved file to ``testing`` under the task's name, with how it was made.
+    """Add the verified file to ``testing`` under the task's name, with its lineage.
 
-    ``net`` is the one that was exported. ``facts`` are what the run knows
-    beside its plan: licence, rounds, sites, metrics.
+    ``net`` is the one that was exported. ``facts`` are facts of the run outside its plan: licence,
+    rounds, sites, metrics.
 
     Raises:
-        InvalidConfiguration: the testing keys are missing, or the repository is not there.
+        InvalidConfiguration: the testing keys or the repository are missing.
     """
     task = plan.task
     description = {
@@ -86,7 +86,7 @@ def publish_component(
 
 
 def _golden(plan: RunPlan, net: Net) -> list[list[float]]:
-    """The net's probabilities, by torch, for the fixed inputs."""
+    """The net's probabilities for the fixed inputs, computed by torch."""
     net = copy.deepcopy(net).eval()
     windows_N = golden_windows(plan.task, _GOLDEN_WINDOWS, _GOLDEN_SEED)
     with torch.no_grad():
@@ -99,7 +99,7 @@ def _tensor(name: str, shape: list[str | int]) -> dict[str, Any]:
 
 
 def _privacy_spent(plan: RunPlan, spent: Mapping[str, float]) -> dict[str, Any]:
-    """What a reader of the file must know to judge the guarantee."""
+    """The facts that a reader of the file needs to assess the guarantee."""
     if (promise := plan.privacy.guarantee) is None:
         return plan.privacy.fields()
     return {

@@ -1,4 +1,4 @@
-"""A model that someone else made, as a component: what its ONNX file says of itself."""
+"""A third-party model as a component, described by its ONNX file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ from models.example import EXAMPLE, Example
 def as_component(
     model: Path, example: Path | None, origin: str, licence: str
 ) -> Iterator[tuple[dict[str, Path], dict[str, Any]]]:
-    """The files and the description of a third party's model, while the block lasts.
+    """The files and the description of a third-party model, for the duration of the block.
 
-    Beside the model stand fixed inputs and outputs (``example.npz``): those in the file
-    ``example``, or inputs drawn from a seed.
+    The files include fixed inputs and outputs (``example.npz``): those in the file ``example``, or
+    inputs drawn from a seed.
 
     Raises:
         InvalidData: as ``describe_onnx`` and ``Example.of``.
@@ -35,12 +35,12 @@ def describe_onnx(path: Path) -> dict[str, Any]:
     """The inputs and outputs of an ONNX file, for a component's description.
 
     Raises:
-        InvalidData: it is no ONNX model, is malformed, or keeps weights in other files.
+        InvalidData: it is not an ONNX model, is malformed, or keeps weights in other files.
     """
     try:
         model = onnx.load(str(path), load_external_data=False)
         onnx.checker.check_model(model)
-    except Exception as error:  # the library raises what its parser and its checker raise
+    except Exception as error:  # the errors of the library's parser and checker have no common base
         reason = " ".join(str(error).split())[:200]
         raise InvalidData(
             f"{path}", f"is no valid ONNX model ({reason})", "Give one .onnx file"

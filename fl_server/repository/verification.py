@@ -1,4 +1,4 @@
-"""Running gates on a component and signing what they find."""
+"""Runs gates on a component and signs their findings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ from models.golden import model_run
 
 @dataclass(frozen=True)
 class Evidence:
-    """What gates judge by, beside the component: None where it is not at hand.
+    """Evidence for gates besides the component; None where it is not available.
 
-    ``parameters`` are the run's own, from its checkpoint; the counts those of one federated
-    evaluation of candidate and production; ``clock`` gives seconds.
+    ``parameters`` are the run's, from its checkpoint; the counts are those of one federated
+    evaluation of candidate and production; ``clock`` returns seconds.
     """
 
     parameters: Parameters | None
@@ -42,9 +42,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Case:
-    """One component before the gates: its files by path, and its predecessor in production.
+    """One component to be checked: its files by path, and its predecessor in production.
 
-    ``in_production`` gives the digest that production has of a kind and a name.
+    ``in_production`` gives the digest in production for a kind and a name.
     """
 
     component: Component
@@ -56,12 +56,12 @@ class Case:
 
     @property
     def is_function(self) -> bool:
-        """Whether it is judged by what it finds in predictions."""
+        """Whether it is checked by its events for fixed predictions."""
         return self.component.kind is Kind.FUNCTION
 
     @property
     def is_imported(self) -> bool:
-        """Whether it is a third party's, with an example in place of a run."""
+        """Whether it is a third-party model, with an example instead of a run."""
         return "origin" in self.component.description
 
     @property
@@ -94,7 +94,7 @@ def check(
     evidence: Evidence,
     settings: Config,
 ) -> tuple[list[Verdict], dict[str, str]]:
-    """Run ``gates`` and keep their signed verdicts; and why a gate could not be run.
+    """Run ``gates`` and store their signed verdicts; returns why a gate could not be run, too.
 
     Raises:
         InvalidData: the counts are of other components.
@@ -126,7 +126,7 @@ def check(
 
 
 Gate = Callable[[Case], GateFinding | str]
-"""What a gate finds in a case, or why it can't be run on it."""
+"""A gate's finding for a case, or the reason why it can't be run."""
 
 
 def gate_named(name: str) -> Gate:
@@ -150,10 +150,10 @@ def gate_named(name: str) -> Gate:
 
 
 def _find(gate: Gate, case: Case) -> GateFinding | str:
-    """What ``gate`` finds, or why it can't be run."""
+    """The finding of ``gate``, or the reason why it can't be run."""
     try:
         return gate(case)
-    except Exception as error:  # whatever a bad model makes a library raise is a finding
+    except Exception as error:  # any error that a bad model causes in a library is a finding
         words = " ".join(str(error).split())[:200]
         return GateFinding(False, f"could not be judged ({type(error).__name__}: {words})")
 
@@ -211,11 +211,11 @@ RUN: Mapping[str, Gate] = {
         case.component.description.get("requires", []), case.in_production
     ),
 }
-"""Each gate of ours, with what it judges taken from the case."""
+"""Our gates, each with its arguments taken from the case."""
 
 
 def _check_counts(case: Case) -> None:
-    """Counts are worth something for the component that was evaluated alone."""
+    """Counts are valid only for the component that was evaluated."""
     pairs = (
         ("candidate", case.evidence.candidate, case.component),
         ("production", case.evidence.production, case.production),

@@ -89,7 +89,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
         try:
             return _read(path)
         except (_Damaged, OSError) as error:
-            _logger.warning("checkpoint %s passed over: %s", path, error)
+            _logger.warning("skipping checkpoint %s: %s", path, error)
     if paths:
         raise InvalidData(
             f"checkpoints in {folder}",

@@ -58,7 +58,7 @@ def fleet(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fle
     sites = {name: TestSite(cloud, name) for name in ("anna", "ben")}
     try:
         cloud.start()
-        until(lambda: "goes on after round 0" in cloud.log("runner"), "the run waits for sites")
+        until(lambda: "continues after round 0" in cloud.log("runner"), "the run waits for sites")
         too_early = cloud.command("running")
         assert too_early.returncode == 2
         for site in sites.values():

@@ -244,7 +244,7 @@ def test_with_a_certificate_of_one_s_own_the_operator_brings_its_authority(cloud
     assert "federation.ca_file=authority.crt" in lines
     assert [path.name for path in (cloud.home / "handout/brought").iterdir()] == ["brought.key"]
     half = read_config(cloud.config, [f"certificate={certificate}"])
-    with pytest.raises(InvalidConfiguration, match="two files that are there"):
+    with pytest.raises(InvalidConfiguration, match="two existing files"):
         commands.enroll(half, "half", "site", None)
 
 

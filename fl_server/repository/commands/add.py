@@ -36,21 +36,20 @@ def _init(options: Options) -> None:
     keys = options.keys or default_keys(options.repository)
     if keys.exists() and any(keys.iterdir()):
         raise InvalidConfiguration(
-            f"{keys}", "has keys already", "Give another folder with --keys, or move them away"
+            f"{keys}", "already has keys", "Give another folder with --keys, or move them away"
         )
     repository.create(build_signers(configuration(options)))
     say(f"{options.repository} is a component repository. Its keys are in {keys}.")
     say("Take the keys of root, targets and production offline: only testing, gates, snapshot and")
     say("timestamp are needed from day to day.")
-    say(
-        f"Give each site {repository.folder / 'metadata' / '1.root.json'}, by a way that you trust."
-    )
+    root = repository.folder / "metadata" / "1.root.json"
+    say(f"Give each site {root}, over a channel that you trust.")
 
 
 INIT = Command(
     "init",
     "make a repository and its keys",
-    "Makes an empty repository, and a key file (mode 600) for each key of each role.",
+    "Makes an empty repository, and a key file (mode 600) for every key of every role.",
     "  fl-repo init\n  fl-repo init -r /srv/components --keys /media/stick/keys --conf mine.yaml\n",
     nothing_more,
     _init,
@@ -76,7 +75,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from-repository",
         action="store_true",
-        help="PATH is another repository, such as that of a run: copy what its testing has",
+        help="PATH is another repository, such as a run's: copy the component in its testing",
     )
 
 
@@ -95,7 +94,7 @@ def _add(options: Options) -> None:
 
 
 def _of_kind(options: Options, files: dict[str, Path]) -> dict[str, Any]:
-    """What is found out of the files: of a function its labels, and what it does."""
+    """What the files themselves describe: a function's labels and its recorded events."""
     if options.kind is not Kind.FUNCTION:
         return {}
     if FUNCTION_FILE not in files:
@@ -108,7 +107,7 @@ def _of_kind(options: Options, files: dict[str, Path]) -> dict[str, Any]:
 
 
 def _copy(options: Options, repository: ComponentRepository) -> Component:
-    """Add what another repository has in testing, content and description."""
+    """Copy a component from another repository's testing, with content and description."""
     source = build_repository(options.path, default_keys(options.path), configuration(options))
     entry = source.entry(options.kind, options.name, Stage.TESTING)
     if entry is None or entry.retired:
@@ -133,11 +132,11 @@ def _copy(options: Options, repository: ComponentRepository) -> Component:
 def _becomes_another(
     options: Options, repository: ComponentRepository, found: Component, described: dict[str, Any]
 ) -> bool:
-    """Whether the copy of ``found`` has another version or description, and so another identity."""
+    """Whether the copy of ``found`` gets another version or description, so another identity."""
     current = repository.entry(found.kind, found.name, Stage.TESTING)
     version = options.version
     if version is None and current is not None and current.component == found:
-        version = found.version  # it is there, and stays
+        version = found.version  # it exists, and stays
     version = version or repository.next_version(found.kind, found.name)
     return Component(found.kind, found.name, version, found.files, described) != found
 
@@ -168,7 +167,7 @@ def _licence(options: Options) -> dict[str, Any]:
 ADD = Command(
     "add",
     "put a component into testing",
-    "Signs a component into testing. What was there stays, under its own version.",
+    "Signs a component into testing. Earlier ones stay, under their own versions.",
     "  fl-repo add model.onnx --name wearables --licence Apache-2.0\n"
     "  fl-repo add outputs/2026-01-31/12-00-00/repository --from-repository --name wearables\n"
     "  fl-repo add functions/row-alarm --kind function --name row-alarm --licence Apache-2.0\n"

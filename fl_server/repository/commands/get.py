@@ -27,7 +27,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", type=Path, required=True, metavar="FOLDER", help="a new folder for the files"
     )
-    parser.add_argument("--digest", metavar="HEX", help="this very component, or nothing")
+    parser.add_argument("--digest", metavar="HEX", help="accept exactly this component")
     add_address(parser)
     parser.add_argument(
         "--root", type=Path, metavar="FILE", help="with --url: the root.json that you trust"
@@ -51,7 +51,7 @@ def _get(options: Options) -> None:
 
 
 def _source(options: Options) -> tuple[str | Path, bytes]:
-    """Where the repository is, and the root to trust."""
+    """The repository's location, and the root to trust."""
     if options.url is None:
         repository = repository_of(options)
         repository.signed.root()  # there is one
@@ -60,13 +60,13 @@ def _source(options: Options) -> tuple[str | Path, bytes]:
         raise InvalidConfiguration(
             f"--url={options.url}",
             "needs a root to trust",
-            "Give --root FILE, the repository's 1.root.json that came by a way that you trust",
+            "Give --root FILE, the repository's 1.root.json, from a channel that you trust",
         )
     return options.url, options.root.read_bytes()
 
 
 def _offered(reader: Reader, options: Options) -> Component:
-    """What the stage has under the name, of the kind that is given or the only one."""
+    """The component of this name in the stage, of the given kind or the only one."""
     kinds = [options.kind] if options.kind else list(Kind)
     offered = (reader.current(kind, options.name, options.stage) for kind in kinds)
     found = [component for component in offered if component is not None]
@@ -83,7 +83,7 @@ def _offered(reader: Reader, options: Options) -> Component:
 
 
 def _beside(to: Path) -> Path:
-    """The folder of ``to``, made if absent: what is moved from there is moved at once."""
+    """A temporary folder next to ``to``, so that moving from it is atomic."""
     to.parent.mkdir(parents=True, exist_ok=True)
     return to.parent
 
@@ -91,8 +91,8 @@ def _beside(to: Path) -> Path:
 GET = Command(
     "get",
     "a component's verified files, for use",
-    "Reads the repository with a site's own code and puts the files of a component, a stack for\n"
-    "instance, into a new folder: all of them, as they were signed, or none.",
+    "Reads the repository with a site's own code and puts the files of a component, for example\n"
+    "a stack, into a new folder: all of them, as they were signed, or none.",
     "  fl-repo get federation --to deployment\n"
     "  fl-repo get federation --to deployment --url https://components.example.org \\\n"
     "      --root trusted/1.root.json\n",

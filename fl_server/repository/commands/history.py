@@ -1,4 +1,4 @@
-"""A component's life in plain words, from its signed history and verdicts."""
+"""A component's history in plain words, from its signed events and verdicts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ _NAMED = 10
 
 
 def life(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str]:
-    """One line for each thing that happened, oldest first; then where it stands now."""
+    """One line per event, oldest first; then the current state."""
     events = [event for stage in Stage for event in repository.history(kind, name, stage)]
     verdicts = {
         digest: repository.verdicts(digest) for digest in {event.digest for event in events}
@@ -39,7 +39,7 @@ def life(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str
 
 
 def _event(event: Event, component: Component, before: str | None) -> list[str]:
-    """What happened, in a sentence, and the lines below it."""
+    """The event in a sentence, and the lines below it."""
     who, by = f"version {event.version} ({event.digest[:12]})", _by(event)
     replaced = f", in place of version {before}" if before not in (None, event.version) else ""
     if event.what == "added":
@@ -64,13 +64,13 @@ def _event(event: Event, component: Component, before: str | None) -> list[str]:
 
 
 def _by(event: Event) -> str:
-    """Who did it: the holders of these keys (``fl-repo keys`` lists the identities)."""
+    """The signers: the holders of these keys (``fl-repo keys`` lists the identities)."""
     keys = ", ".join(keyid[:12] for keyid in event.signed_by)
     return f"Signed with the {event.stage} key{'s' * (len(event.signed_by) > 1)} {keys}."
 
 
 def _origin(description: Mapping[str, Any]) -> list[str]:
-    """Who made it: a run, or a third party."""
+    """The origin: a run, or a third party."""
     if "run" in description:
         sites = description.get("sites")
         fleet = f" on {sites} sites" if sites is not None else ""
@@ -112,7 +112,7 @@ def _now(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str
 
 
 def _where(repository: ComponentRepository, versions: Mapping[str, str]) -> Iterator[str]:
-    """Which sites run which version, as they said when they were asked last."""
+    """The sites that run each version, as of their last reports."""
     seen = observations(repository, RUNNING, None)
     if not seen:
         yield "Where it runs is not known: no site was asked (fl-server running)."
@@ -132,7 +132,7 @@ def _where(repository: ComponentRepository, versions: Mapping[str, str]) -> Iter
 
 
 def shadow_words(values: Mapping[str, Any]) -> str:
-    """What a candidate did beside production, as the sites counted it on held-out windows."""
+    """A candidate's results in the shadow of production, counted on sites' held-out windows."""
     shares = {name: values[f"{name}_share"] for name in ("agreed", "failed")}
     sites = f"on {values['sites']} site{'s' * (values['sites'] != 1)}"
     if None in shares.values():
@@ -140,7 +140,7 @@ def shadow_words(values: Mapping[str, Any]) -> str:
     noise = f", each number with noise of {values['noise']:.3g}" if values["noise"] else ""
     return (
         f"ran in the shadow of production {sites}: it agreed in {shares['agreed']:.1%} of about"
-        f" {values['windows']:,.0f} held-out windows, had no answer in {shares['failed']:.1%}, and"
+        f" {values['windows']:,.0f} held-out windows, had no prediction for {shares['failed']:.1%}, and"
         f" was late in {max(values['late'], 0):,.0f} calls{noise}"
     )
 

@@ -1,4 +1,4 @@
-"""Every command of ``fl-repo``, in the order of a component's life."""
+"""Every command of ``fl-repo``, in the order of a component's life cycle."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the commands of ``fl-repo`` have in common: how one is declared, and its usual arguments."""
+"""Common parts of the commands of ``fl-repo``: their declaration and usual arguments."""
 
 import argparse
 import json
@@ -19,9 +19,9 @@ Options = argparse.Namespace
 
 @dataclass(frozen=True)
 class Command:
-    """One command: what it does in a line, more in ``about``, examples, arguments, and its action.
+    """One command: a summary line, more in ``about``, examples, arguments, and its action.
 
-    ``arguments`` adds its own arguments to a parser; those of ``add_usual`` it has anyway.
+    ``arguments`` adds its own arguments to a parser; those of ``add_usual`` are always added.
     """
 
     name: str
@@ -90,16 +90,16 @@ def add_address(parser: argparse.ArgumentParser) -> None:
         "--ca-file",
         type=Path,
         metavar="FILE",
-        help="whose certificate https must have; one that the system trusts if not given",
+        help="the authority of the server's certificate; the system's authorities if not given",
     )
 
 
 def nothing_more(parser: argparse.ArgumentParser) -> None:
-    """For a command without arguments of its own."""
+    """For a command without its own arguments."""
 
 
 def configuration(options: Options) -> dict[str, Any]:
-    """The values that the command works with."""
+    """The configuration that the command uses."""
     return load_configuration(options.conf)
 
 
@@ -110,7 +110,7 @@ def repository_of(options: Options) -> ComponentRepository:
 
 
 def kind_of(repository: ComponentRepository, options: Options) -> Kind:
-    """The kind of the component that is named: the one given, or the only one with the name.
+    """The kind of the named component: the one given, or the only one with the name.
 
     Raises:
         InvalidConfiguration: no component has the name, or two kinds have it.
@@ -129,15 +129,15 @@ def kind_of(repository: ComponentRepository, options: Options) -> Kind:
 
 
 def output() -> Console:
-    """Standard output: a line is wrapped on a terminal alone."""
+    """Standard output: lines are wrapped only on a terminal."""
     return Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Print one line for a person."""
+    """Print one line of text."""
     output().print(text)
 
 
 def print_json(value: Any) -> None:
-    """Print JSON for a machine."""
+    """Print a value as JSON."""
     output().out(json.dumps(value, indent=1, ensure_ascii=False))

@@ -53,7 +53,7 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: Options) -> None:
-    from fl_server.repository.verification import Evidence, check  # torch: for this command alone
+    from fl_server.repository.verification import Evidence, check  # torch: only for this command
 
     repository, config = repository_of(options), configuration(options)
     component = _candidate(repository, options)
@@ -105,9 +105,9 @@ def _counts(path: Path | None) -> dict[str, NoisedCounts]:
 
 CHECK = Command(
     "check",
-    "run the gates and sign what they say",
-    "Runs the gates that a promotion needs, and keeps each verdict, signed, beside the component:\n"
-    "an in-toto test result about this digest. The newest verdict of a gate counts.",
+    "run the gates and sign their verdicts",
+    "Runs the gates that a promotion needs, and stores each verdict, signed, with the component:\n"
+    "an in-toto test result for this digest. The newest verdict of a gate counts.",
     "  fl-repo check wearables --checkpoint outputs/2026-01-31/12-00-00/checkpoints\n"
     "  fl-repo check wearables --gate accuracy --counts counts.json\n"
     "  fl-repo check wearables --gate latency --gate size --device raspberry_pi\n",
@@ -126,7 +126,7 @@ def _promote_arguments(parser: argparse.ArgumentParser) -> None:
     add_component(parser)
     parser.add_argument("--version", help="the one that is in testing, if not given")
     parser.add_argument(
-        "--force", metavar="REASON", help="without the gates; the reason is signed into the history"
+        "--force", metavar="REASON", help="skip the gates; the reason is signed into the history"
     )
     parser.add_argument(
         "--canary",
@@ -153,8 +153,8 @@ def _promote(options: Options) -> None:
 PROMOTE = Command(
     "promote",
     "put a checked component into production",
-    "Signs the component that testing has into production, if every gate was passed by this very\n"
-    "digest. --force does without the gates; it needs the production key as any promotion does.",
+    "Signs the component in testing into production, if this exact digest passed every gate.\n"
+    "--force skips the gates; like any promotion it needs the production key.",
     "  fl-repo promote wearables --canary 10\n  fl-repo promote wearables\n"
     '  fl-repo promote wearables --force "demo of Friday"\n',
     _promote_arguments,
@@ -164,7 +164,7 @@ PROMOTE = Command(
 
 def _rollback_arguments(parser: argparse.ArgumentParser) -> None:
     add_component(parser)
-    parser.add_argument("--to", metavar="VERSION", help="the one before, if not given")
+    parser.add_argument("--to", metavar="VERSION", help="the previous one, if not given")
     parser.add_argument("--reason", default="", help="kept in the signed history")
     add_stage(parser, Stage.PRODUCTION)
 
@@ -197,13 +197,13 @@ def _retire(options: Options) -> None:
     repository = repository_of(options)
     kind = kind_of(repository, options)
     gone = retire(repository, kind, options.name, options.stage, options.reason)
-    say(f"{gone} is offered in {options.stage} no more. Sites keep what they have.")
+    say(f"{gone} is withdrawn from {options.stage}. Sites keep what they have.")
 
 
 RETIRE = Command(
     "retire",
-    "offer a component no more",
-    "Withdraws a name from a stage. Sites get nothing new under it, and keep what they have.",
+    "withdraw a component",
+    "Withdraws a name from a stage. Sites get no updates under it, and keep what they have.",
     '  fl-repo retire wearables --reason "replaced by wearables-2"\n'
     '  fl-repo retire wearables --stage testing --reason "wrong data"\n',
     _retire_arguments,

@@ -1,4 +1,4 @@
-"""``fl-repo push-oci``, ``pull-oci`` and ``import``: components to and from elsewhere."""
+"""``fl-repo push-oci``, ``pull-oci`` and ``import``: components from and to other places."""
 
 import argparse
 import os
@@ -27,9 +27,9 @@ _OWN_MACHINE = ("localhost", "127.0.0.1")
 
 
 def _add_reference(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", metavar="REGISTRY/NAME:TAG", help="where in which registry")
+    parser.add_argument("reference", metavar="REGISTRY/NAME:TAG", help="the registry, name and tag")
     parser.add_argument(
-        "--plain-http", action="store_true", help="without TLS; on this machine it is usual"
+        "--plain-http", action="store_true", help="without TLS; the default for one on this machine"
     )
 
 
@@ -67,7 +67,7 @@ def _push(options: Options) -> None:
 PUSH_OCI = Command(
     "push-oci",
     "push a model to an OCI registry",
-    "Pushes a model as a CNCF ModelPack artifact: Harbor or any OCI registry can carry it.\n"
+    "Pushes a model as a CNCF ModelPack artifact, to Harbor or any other OCI registry.\n"
     f"A login comes from {_USER} and {_PASSWORD} in the environment.",
     "  fl-repo push-oci registry.example.org/models/wearables:3\n"
     "  fl-repo push-oci localhost:5000/wearables:next --stage testing\n",
@@ -111,8 +111,8 @@ def _add_foreign(
     artifact: modelpack.Artifact,
     files: dict[str, Path],
 ) -> Component:
-    """Add what someone else pushed, as a third party's model that comes from the reference."""
-    from fl_server.repository.third_party import as_component  # onnx: for these alone
+    """Add a foreign artifact as a third-party model whose origin is the reference."""
+    from fl_server.repository.third_party import as_component  # onnx: only for these
 
     licences = artifact.descriptor.get("licenses") or []
     licence = options.licence or (licences[0] if licences else None)
@@ -135,7 +135,7 @@ PULL_OCI = Command(
     "pull-oci",
     "pull a model from an OCI registry into testing",
     "Pulls a CNCF ModelPack artifact and signs it into testing. One that fl-repo pushed comes\n"
-    "back as the same component. Verdicts of gates do not travel: it is checked here anew.\n"
+    "back as the same component. Gate verdicts are not transferred: it is checked again here.\n"
     f"A login comes from {_USER} and {_PASSWORD} in the environment.",
     "  fl-repo pull-oci registry.example.org/models/wearables:3\n"
     "  fl-repo pull-oci registry.example.org/other/vad:1 --name vad --licence MIT\n",
@@ -148,7 +148,7 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="FILE.onnx", help="the model, in one file")
     parser.add_argument("--name", required=True, help="the component's name")
     parser.add_argument("--licence", required=True, metavar="SPDX", help="such as MIT")
-    parser.add_argument("--origin", required=True, help="where it comes from: an address, a paper")
+    parser.add_argument("--origin", required=True, help="its origin: a URL, a paper")
     parser.add_argument("--version", help="the next number if not given")
     _add_example(parser)
 
@@ -163,7 +163,7 @@ def _add_example(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(options: Options) -> None:
-    from fl_server.repository.third_party import as_component  # onnx: for this command alone
+    from fl_server.repository.third_party import as_component  # onnx: only for this command
 
     if not options.path.is_file() or options.path.suffix != ".onnx":
         raise InvalidData(f"{options.path}", "is no .onnx file", "Give a model in one ONNX file")
@@ -178,7 +178,7 @@ def _import(options: Options) -> None:
 
 IMPORT = Command(
     "import",
-    "put a third party's ONNX model into testing",
+    "put a third-party ONNX model into testing",
     "Reads the model's inputs and outputs from the file and signs it into testing, with its\n"
     "licence and origin, and an example: fixed inputs and the outputs that ONNX Runtime gives for\n"
     "them. It must pass the gates named 'imported' in conf/repository.yaml.",

@@ -1,4 +1,4 @@
-"""``fl-repo keys``, ``refresh`` and ``gc``: what keeps a repository alive."""
+"""``fl-repo keys``, ``refresh`` and ``gc``: maintenance of a repository."""
 
 import argparse
 
@@ -23,7 +23,7 @@ _ROLES = ("root", "targets", "testing", "production", "gates", "snapshot", "time
 
 def _keys_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--replace", choices=_ROLES, metavar="ROLE", help="make new keys for it; the old ones end"
+        "--replace", choices=_ROLES, metavar="ROLE", help="make new keys; revokes the old"
     )
 
 
@@ -31,7 +31,7 @@ def _keys(options: Options) -> None:
     repository = repository_of(options)
     if options.replace:
         made = replace_keys(repository, options.replace)
-        say(f"{options.replace} has {len(made)} new keys; the old ones sign nothing any more.")
+        say(f"{options.replace} has {len(made)} new keys; the old ones are revoked.")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("role", "must sign", "keys", "here", "good until", "identities"):
         table.add_column(column, no_wrap=column != "identities")
@@ -46,9 +46,9 @@ def _keys(options: Options) -> None:
 
 KEYS = Command(
     "keys",
-    "roles, their keys, and how long signatures are good",
-    "Shows each role: how many keys must sign, how many there are and how many of them are here.\n"
-    "--replace gives a role new keys, by a new signed version; do so when one was lost or stolen.\n"
+    "roles, their keys, and how long signatures are valid",
+    "Shows each role: how many keys must sign, how many there are and how many are here.\n"
+    "--replace gives a role new keys, by a new signed version; use it if one was lost or stolen.\n"
     "It needs the keys of the role above (root for targets, snapshot and timestamp; targets for\n"
     "testing, production and gates; for root the old root keys).",
     "  fl-repo keys\n  fl-repo keys --replace testing\n",
@@ -63,16 +63,16 @@ def _refresh(options: Options) -> None:
     if left:
         raise InvalidConfiguration(
             ", ".join(left),
-            "must be signed anew soon, and their keys are not here",
+            "must be signed again soon, and their keys are not here",
             "Run fl-repo refresh with --keys where they are",
         )
 
 
 REFRESH = Command(
     "refresh",
-    "sign what runs out",
-    "Signs snapshot and timestamp anew, and each role in the second half of its time. Run it from\n"
-    "cron several times within the timestamp's time (a day, if nothing else is set).",
+    "renew expiring signatures",
+    "Renews the signatures of snapshot and timestamp, and of each role in the second half of its\n"
+    "lifetime. Run it from cron several times within the timestamp's lifetime (by default a day).",
     "  fl-repo refresh\n  0 */6 * * *  fl-repo refresh -r /srv/components   # in a crontab\n",
     nothing_more,
     _refresh,
@@ -96,8 +96,8 @@ def _gc(options: Options) -> None:
 GC = Command(
     "gc",
     "delete content that no stage needs",
-    "Deletes the content of old components and superseded metadata. What a stage has, and what a\n"
-    "rollback would bring back, stays.",
+    "Deletes the content of old components and superseded metadata. The current component of\n"
+    "each stage, and those that a rollback may need, stay.",
     "  fl-repo gc\n  fl-repo gc --keep 5\n",
     _gc_arguments,
     _gc,

@@ -1,4 +1,4 @@
-"""``fl-repo list``, ``show``, ``verify`` and ``log``: what is there, and how it came to be."""
+"""``fl-repo list``, ``show``, ``verify`` and ``log``: components and their history."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ def _gates(verdicts: Sequence[Verdict]) -> str:
 
 LIST = Command(
     "list",
-    "what each stage has",
+    "list the components in each stage",
     "Lists the current component of each name in each stage.",
     "  fl-repo list\n  fl-repo list --json -r /srv/components\n",
     _list_arguments,
@@ -90,7 +90,7 @@ LIST = Command(
 def _show_arguments(parser: argparse.ArgumentParser) -> None:
     add_component(parser)
     parser.add_argument("--version", help="the one that is in testing, if not given")
-    parser.add_argument("--json", action="store_true", help="the manifest, for machines")
+    parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
 
 
 def _show(options: Options) -> None:
@@ -130,7 +130,7 @@ def _text(value: Any) -> str:
 SHOW = Command(
     "show",
     "one component: files, lineage, verdicts",
-    "Shows a component's files, how it was made, and what each gate said last.",
+    "Shows a component's files, how it was made, and the newest verdict of each gate.",
     "  fl-repo show wearables\n  fl-repo show wearables --version 3 --json\n",
     _show_arguments,
     _show,
@@ -152,7 +152,7 @@ def verdict_table(verdicts: Sequence[Verdict], not_run: Mapping[str, str]) -> Ta
 
 
 def _verify(options: Options) -> None:
-    """Read everything as a new site does; every error ends the command."""
+    """Read everything as a new site would; every error ends the command."""
     repository, limits = repository_of(options), build_limits(configuration(options))
     source: str | Path = options.url or repository.folder
     count = size = events = 0
@@ -174,7 +174,7 @@ def _verify(options: Options) -> None:
 
 VERIFY = Command(
     "verify",
-    "read everything as a site does",
+    "verify everything as a site would",
     "Reads the repository with a new site's own code: signatures, expiry, digests, content.",
     "  fl-repo verify\n  fl-repo verify --url https://components.example.org\n",
     add_address,
@@ -190,8 +190,8 @@ def _log(options: Options) -> None:
 
 LOG = Command(
     "log",
-    "a component's life in plain words",
-    "Tells who trained it, what each gate said, who promoted it when, and what replaced it.",
+    "a component's history in plain words",
+    "Shows who trained it, the verdict of each gate, who promoted it when, and what replaced it.",
     "  fl-repo log wearables\n",
     add_component,
     _log,

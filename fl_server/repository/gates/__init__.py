@@ -1,7 +1,7 @@
-"""Gates: what a component must pass before it may be promoted.
+"""Gates: checks that a component must pass before it may be promoted.
 
-A gate is a function of this package with the verdict's name: what it judges is an argument, and
-what it finds is its result. It raises nothing for a bad component: that is a finding.
+A gate is a function of this package with the verdict's name. Its arguments are what it checks; its
+result is a finding. It never raises for a bad component: that is a finding.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class GateFinding:
-    """Whether a gate is passed, why in one sentence, and the figures and settings used."""
+    """Whether a gate is passed, the reason in one sentence, and the figures and settings used."""
 
     passed: bool
     detail: str
@@ -23,6 +23,6 @@ class GateFinding:
 
 
 AGAINST = "against"
-"""Among a finding's values: the digest of the component it was compared with, None for none. The
-finding is worth nothing once production has another one.
+"""Among a finding's values: the digest of the component it was compared with, or None. The finding
+is void once production has another one.
 """

@@ -1,4 +1,4 @@
-"""The gate on accuracy: a candidate is not worse than production by more than a margin."""
+"""The accuracy gate: a candidate is not worse than production by more than a margin."""
 
 import math
 from statistics import NormalDist
@@ -7,7 +7,7 @@ from fl_server.repository.gates import AGAINST, GateFinding
 from fl_server.rounds.counts import NoisedCounts
 
 _FAR = 5.0
-"""Standard errors by which the numbers of the same windows differ less than once in a million."""
+"""Standard errors that noised counts of the same windows exceed less than once in a million."""
 
 
 def accuracy(
@@ -16,8 +16,8 @@ def accuracy(
     """A one-sided test of non-inferiority (Wald) on the difference of two shares.
 
     Passed when the lower bound, at ``confidence``, of candidate minus production is above minus
-    ``margin``: noise and few windows make the gate harder to pass, never easier. Both are taken as
-    independent, which is careful where the same windows judge both.
+    ``margin``: noise and few windows make the gate harder to pass, never easier. Both are treated
+    as independent, which is conservative if they are evaluated on the same windows.
     """
     given = (candidate, production)
     if any(not math.isfinite(c.correct + c.noise) or c.total <= 3 * c.noise for c in given):

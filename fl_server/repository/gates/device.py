@@ -1,4 +1,4 @@
-"""Gates on the declared class of devices: size and latency."""
+"""Gates on the declared device class: size and latency."""
 
 import platform
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _SHARE = 95
 
 @dataclass(frozen=True)
 class DeviceClass:
-    """What a class of devices can take.
+    """The limits of a device class.
 
     ``bytes`` bounds a component's content, ``latency_ms`` the 95th percentile of the time for one
     window, measured on a machine of ``architecture`` (as ``platform.machine`` names it).

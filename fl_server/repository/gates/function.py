@@ -1,4 +1,4 @@
-"""Gates on what a function does: on predictions that are the same everywhere."""
+"""Gates on a function's behaviour, for predictions that are the same everywhere."""
 
 from collections.abc import Callable, Collection, Mapping
 from itertools import cycle
@@ -10,10 +10,10 @@ from fl_server.repository.gates import GateFinding
 
 
 def describe_function(file: Path, allowed: Collection[str]) -> dict[str, Any]:
-    """The labels of the ``function.json`` at ``file``, and what it finds in fixed predictions.
+    """The labels of the ``function.json`` at ``file``, and its events for fixed predictions.
 
     Raises:
-        InvalidData: it is none, or its class is not allowed, not installed, or can't be made so.
+        InvalidData: it is invalid, or its class is not allowed, not installed, or can't be built.
     """
     spec = FunctionSpec.read(file.read_bytes())
     found = events_of(spec.make(allowed), fixed_predictions(spec.labels))
@@ -21,7 +21,7 @@ def describe_function(file: Path, allowed: Collection[str]) -> dict[str, Any]:
 
 
 def golden(description: Mapping[str, Any], file: Path, allowed: Collection[str]) -> GateFinding:
-    """Fixed predictions give what was recorded when the function was published."""
+    """Fixed predictions give the events recorded when the function was published."""
     recorded = description.get("golden", {}).get("happenings")
     if recorded is None:
         return GateFinding(False, "the description has no golden events")

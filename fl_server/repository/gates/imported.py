@@ -1,4 +1,4 @@
-"""Gates on what a third party's model computes: it has no torch, and no run."""
+"""Gates on what a third-party model computes: there is no torch net and no run to compare with."""
 
 from pathlib import Path
 

@@ -21,15 +21,15 @@ _INTERFACE = ("inputs", "outputs", "labels")
 def parity(
     component: Component, model: Path, parameters: Parameters, tolerance: float
 ) -> GateFinding:
-    """torch, with the run's own ``parameters``, and ONNX Runtime give the same probabilities.
+    """Torch (with the run's ``parameters``) and ONNX Runtime give the same probabilities.
 
-    The parameters must be those of which the file says it was made.
+    The parameters must be those that the file was made from, by its metadata.
     """
     found, stated = params.digest(parameters), read_metadata(model).parameter_digest
     if found != stated:
         return GateFinding(
             False,
-            f"the file was made of parameters {stated[:12]}, not of the given ones ({found[:12]})",
+            f"the file was made from parameters {stated[:12]}, not the given ones ({found[:12]})",
         )
     task, windows_N = _fixed_inputs(component.description)
     net = build_net(NetSpec(**component.description["definition"]["net"]), task).eval()
@@ -40,7 +40,7 @@ def parity(
 
 
 def golden(component: Component, model: Path, tolerance: float) -> GateFinding:
-    """The fixed inputs give the outputs that were recorded when the model was published."""
+    """The fixed inputs give the outputs recorded when the model was published."""
     if "golden" not in component.description:
         return GateFinding(False, "the description has no golden outputs")
     _, windows_N = _fixed_inputs(component.description)
@@ -49,7 +49,7 @@ def golden(component: Component, model: Path, tolerance: float) -> GateFinding:
 
 
 def interface(candidate: Component, production: Component | None) -> GateFinding:
-    """Inputs, outputs and labels are those of production, or a migration is declared."""
+    """Inputs, outputs and labels equal those of production, or a migration is declared."""
     if production is None:
         return GateFinding(True, "nothing is in production yet", {AGAINST: None})
     changed = [

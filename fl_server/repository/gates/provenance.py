@@ -1,4 +1,4 @@
-"""Gates on what is written of a component: privacy spent, licence, and what it requires."""
+"""Gates on a component's description: privacy spent, licence, and requirements."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from fl_server.repository.gates import GateFinding
 
 SECURE = "operating system"
-"""What a description says of noise that nobody can repeat."""
+"""The ``noise_generator`` of a description whose noise can't be reproduced."""
 
 
 def privacy(privacy: Mapping[str, Any] | None, epsilon_at_most: float) -> GateFinding:
-    """What was spent is known, below the plan's limit and ours, and the noise can't be repeated.
+    """The privacy spent is known and within both limits, and the noise can't be reproduced.
 
     ``privacy`` is the description's: unit, epsilon, delta, epsilon_limit, noise_generator.
     """
@@ -47,9 +47,9 @@ def licence(licence: str, allowed: Collection[str]) -> GateFinding:
 def requires(
     needed: Collection[Mapping[str, str]], in_production: Callable[[str, str], str | None]
 ) -> GateFinding:
-    """Each component that it needs is in production, in this very version.
+    """Each required component is in production, in exactly this version.
 
-    ``in_production`` gives the digest that production has of a kind and a name, None for nothing.
+    ``in_production`` gives the digest in production for a kind and a name, or None.
     """
     missing = [
         f"{one['kind']} {one['name']} {one['digest'][:12]}"

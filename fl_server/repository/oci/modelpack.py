@@ -1,8 +1,8 @@
 """A model component as a CNCF ModelPack artifact, and back (github.com/modelpack/model-spec).
 
-Each file is a layer as it is (``raw``), found by its path in an annotation. The component's own
-manifest is a layer, too, so that the identity survives the journey; an artifact of someone else has
-none, and becomes a component of a third party with name, licence and origin.
+Each file is an unmodified layer (``raw``), with its path in an annotation. The component's own
+manifest is a layer, too, so that its identity is preserved. A foreign artifact has none, and
+becomes a third-party component with name, licence and origin.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Artifact:
-    """What an artifact's manifest and configuration say."""
+    """The contents of an artifact's manifest and configuration."""
 
     layers: tuple[Layer, ...]
     descriptor: Mapping[str, Any]
@@ -47,7 +47,7 @@ def push(component: Component, files: Mapping[str, Path], registry: Registry) ->
     """Push a component with its ``files`` (by path); the digest of the artifact's manifest.
 
     Raises:
-        InvalidConfiguration: no model.
+        InvalidConfiguration: not a model.
         RepositoryUnreachable, UpdateRefused: as ``Registry`` does.
     """
     if component.kind != Kind.MODEL:
@@ -81,7 +81,7 @@ def pull(registry: Registry, into: Path, most_bytes: int) -> Artifact:
     """Put the artifact's files into the folder ``into``, each verified by digest and size.
 
     Raises:
-        UpdateRefused: it is no such artifact, has a path outside, is altered, or is too long.
+        UpdateRefused: it is not such an artifact, has a path outside, is altered, or is too long.
         RepositoryUnreachable: as ``Registry`` does.
     """
     try:
@@ -111,7 +111,7 @@ def pull(registry: Registry, into: Path, most_bytes: int) -> Artifact:
 def component_of(artifact: Artifact, folder: Path) -> Component | None:
     """The component that was pushed as this artifact, proved by the files in ``folder``.
 
-    None where someone else made it.
+    None for a foreign artifact.
 
     Raises:
         UpdateRefused: the component's manifest does not describe these files.

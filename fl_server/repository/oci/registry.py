@@ -1,7 +1,7 @@
-"""An OCI registry's HTTP interface, as far as one artifact needs it: blobs and manifests.
+"""The part of an OCI registry's HTTP interface that one artifact needs: blobs and manifests.
 
-OCI Distribution Specification 1.1. What is sent is confirmed by its digest, and what is received
-is used only when it has the digest and the size that were asked for.
+OCI Distribution Specification 1.1. Uploads are confirmed by digest; downloads are used only if they
+have the requested digest and size.
 """
 
 import base64
@@ -25,7 +25,7 @@ _REFERENCE = re.compile(
     r"(?P<host>[A-Za-z0-9.-]+(:\d+)?)/(?P<name>[a-z0-9]+([._/-]+[a-z0-9]+)*)"
     r"(:(?P<tag>\w[\w.-]{0,127})|@(?P<digest>sha256:[0-9a-f]{64}))"
 )
-_MOST_MANIFEST_BYTES = 4 << 20  # what a registry must take, and no more
+_MOST_MANIFEST_BYTES = 4 << 20  # the size that a registry must accept
 _CHUNK = 1 << 20
 _REDIRECTS = 3
 _OK, _CREATED, _ACCEPTED, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 202, 401, 404
@@ -41,10 +41,10 @@ class Reference:
 
     @staticmethod
     def parse(text: str) -> "Reference":
-        """The reference that ``text`` is.
+        """Parse ``text``.
 
         Raises:
-            InvalidConfiguration: it is none.
+            InvalidConfiguration: it is not a reference.
         """
         if (found := _REFERENCE.fullmatch(text)) is None:
             raise InvalidConfiguration(
@@ -61,7 +61,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Login:
-    """Who asks; never shown."""
+    """Credentials; never shown."""
 
     user: str
     password: str
@@ -76,13 +76,13 @@ class Login:
 
 
 class Registry:
-    """The part of a registry that a reference names.
+    """The repository of a registry that a reference names.
 
-    Without TLS where ``plain`` is true. ``timeout_s`` is the longest wait for a connection and
-    between two bytes.
+    Without TLS if ``plain`` is true. ``timeout_s`` is the longest wait for a connection and between
+    two bytes.
 
     Raises (all methods):
-        RepositoryUnreachable: no answer, or an error.
+        RepositoryUnreachable: no response, or an error.
         UpdateRefused: content without the digest or the size that it must have.
     """
 
@@ -96,7 +96,7 @@ class Registry:
         self._token: str | None = None
 
     def push_blob(self, content: bytes | Path) -> str:
-        """Have the registry keep ``content``; its digest."""
+        """Upload ``content``; returns its digest."""
         digest = f"sha256:{_sha256(content)}"
         with self._ask("HEAD", f"blobs/{digest}", {_OK, _NOT_FOUND}) as found:
             if found.status == _OK:
@@ -110,7 +110,7 @@ class Registry:
         return digest
 
     def push_manifest(self, manifest: bytes) -> str:
-        """Have the registry keep ``manifest`` under the reference's tag; its digest."""
+        """Upload ``manifest`` under the reference's tag; returns its digest."""
         digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
         place = f"manifests/{self._reference.version}"
         with self._ask("PUT", place, {_CREATED}, {"Content-Type": MANIFEST_TYPE}, manifest) as done:
@@ -131,7 +131,7 @@ class Registry:
         return bytes(content)
 
     def pull_blob(self, digest: str, size: int, path: Path) -> None:
-        """Put the blob with this digest and size at ``path``."""
+        """Download the blob with this digest and size to ``path``."""
         found, left = hashlib.sha256(), size
         with self._ask("GET", f"blobs/{digest}", {_OK}) as answer, whole_file(path) as file:
             for chunk in answer.stream(_CHUNK):
@@ -157,10 +157,10 @@ class Registry:
         headers: Mapping[str, str] | None = None,
         body: bytes | Path | None = None,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """One request, after a login where the registry asks for one."""
+        """One request, after a login if the registry requires one."""
         try:
             answer = self._request(method, place, headers or {}, body)
-            if answer.status == _UNAUTHORIZED:  # also where a token is good for less than this
+            if answer.status == _UNAUTHORIZED:  # also if a token is valid for less than this
                 self._token = self._log_in(answer.headers.get("WWW-Authenticate", ""))
                 answer.close()
                 answer = self._request(method, place, headers or {}, body)
@@ -194,7 +194,7 @@ class Registry:
         return self._http.request(method, url, headers=given, body=body, preload_content=False)
 
     def _log_in(self, challenge: str) -> str:
-        """The header that the registry's challenge asks for: basic, or a token (as Harbor does)."""
+        """The header that the registry's challenge requires: basic, or a token (as for Harbor)."""
         scheme, _, rest = challenge.partition(" ")
         asked = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         if scheme.lower() != "bearer":

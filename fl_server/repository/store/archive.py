@@ -1,4 +1,4 @@
-"""The files that become a component: one file, a folder, or an archive that is unpacked safely."""
+"""The files of a new component: one file, a folder, or an archive, which is unpacked safely."""
 
 import shutil
 import stat
@@ -62,13 +62,13 @@ def unpack(archive: Path, into: Path, most_bytes: int) -> None:
                     file.write(chunk)
     except InvalidData:
         raise
-    except Exception as error:  # what a damaged archive makes the library raise has no tree
+    except Exception as error:  # errors of the library for a damaged archive have no common base
         shutil.rmtree(into, ignore_errors=True)
         raise _refused(archive, f"can't be unpacked ({type(error).__name__}: {error})") from error
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Name and content of each file; anything that is no file or folder is refused."""
+    """Name and content of each file; anything other than a file or folder is refused."""
     if archive.name.endswith(".zip"):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():

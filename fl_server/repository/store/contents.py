@@ -9,12 +9,12 @@ from fl_common.files import sha256_of, whole_file
 
 
 def described(path: str, source: Path) -> ContentFile:
-    """A file as the manifest will list it."""
+    """A file's entry in the manifest."""
     return ContentFile(path, source.stat().st_size, sha256_of(source))
 
 
 def keep_content(folder: Path, file: ContentFile, source: Path) -> None:
-    """Copy ``source`` to its place in the repository, unless it is there.
+    """Copy ``source`` to its place in the repository, unless it exists.
 
     Raises:
         InvalidData: it has changed since it was described.
@@ -30,13 +30,13 @@ def keep_content(folder: Path, file: ContentFile, source: Path) -> None:
 
 
 def parameters_path(folder: Path, digest: str) -> Path:
-    """Where the cloud keeps the parameters of the model with this digest, for itself.
+    """The cloud's own copy of the parameters of the model with this digest.
 
-    They are no content: no site fetches them.
+    They are not content: no site fetches them.
     """
     return folder / "parameters" / f"{digest}.npz"
 
 
 def content_path(folder: Path, file: ContentFile) -> Path:
-    """Where the repository in ``folder`` keeps a content file."""
+    """The path of a content file in the repository ``folder``."""
     return folder / "targets" / "content" / f"{file.sha256}.data"

@@ -1,8 +1,8 @@
 """Signing keys: ed25519, in files that only their owner may read, or in the environment.
 
 A key file is ``<role>-<number>.pem`` (PKCS #8, not encrypted, mode 600). A key in the environment
-is the same PEM text in ``FL_REPO_KEY_<ROLE>``; several stand one after the other. Nothing here
-writes a private key anywhere but to its own file.
+is the same PEM text in ``FL_REPO_KEY_<ROLE>``; several are concatenated. A private key is never
+written anywhere but to its own file.
 """
 
 import re
@@ -27,16 +27,16 @@ _PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----.*?-----END PRIVATE KEY-----", r
 
 
 class KeyRing:
-    """The private keys at hand: those in ``folder`` and in ``environment``."""
+    """The available private keys: those in ``folder`` and in ``environment``."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder, self._environment = folder, environment
 
     def signers(self, role: str, keyids: Collection[str]) -> list[CryptoSigner]:
-        """Signers for those of ``keyids`` whose private keys are at hand under the role's name.
+        """Signers for those of ``keyids`` whose private keys are available under the role's name.
 
         Raises:
-            InvalidConfiguration: a key file that others may read, or that holds no ed25519 key.
+            InvalidConfiguration: a key file that others may read, or without an ed25519 key.
         """
         variable = VARIABLE + role.upper()
         texts = {str(path): _read(path) for path in sorted(self._folder.glob(f"{role}-*.pem"))}
@@ -46,7 +46,7 @@ class KeyRing:
         return [signer for keyid, signer in found.items() if keyid in keyids]
 
     def create(self, role: str, count: int) -> list[Key]:
-        """Make ``count`` new keys for ``role`` as files; gives their public halves."""
+        """Make ``count`` new keys for ``role`` as files; returns the public keys."""
         make_folder(self._folder, 0o700)
         numbers = [int(path.stem.rpartition("-")[2]) for path in self._folder.glob(f"{role}-*.pem")]
         first = max(numbers, default=0) + 1
@@ -55,7 +55,7 @@ class KeyRing:
         ]
 
     def where(self, role: str) -> str:
-        """In words, where a key for ``role`` is looked for."""
+        """A phrase that says where a key for ``role`` is looked up."""
         return f"{self._folder}/{role}-*.pem or the variable {VARIABLE}{role.upper()}"
 
 
@@ -71,7 +71,7 @@ def _read(path: Path) -> bytes:
     if mode & _OTHERS:
         raise InvalidConfiguration(
             f"key file {path} with mode {mode:o}",
-            "must be readable by its owner alone",
+            "must be readable only by its owner",
             f"Find out who has read it, then chmod 600 {path}",
         )
     return path.read_bytes()

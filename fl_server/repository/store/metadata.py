@@ -1,14 +1,14 @@
-"""The signed metadata of a repository's folder: loaded with proof, changed together, written once.
+"""The signed metadata of a repository's folder: verified when read, changed together.
 
 Roles: ``root`` delegates to ``targets``, ``snapshot`` and ``timestamp``; ``targets`` to ``testing``
 and ``production`` (whose paths begin with the stage) and names the keys of ``gates``. Each stage
-delegates to hash bins with its own keys (TAP 15), so that a change signs and a site reads a part
-of the list only.
+delegates to hash bins with its own keys (TAP 15), so that a change signs, and a site reads, only a
+part of the list.
 
-A change is staged in memory and written at once: first what the timestamp will lead to (bins,
-targets, snapshot), whose names carry their version, then the timestamp. So nothing changes for a
-reader until the last step, the replacement of ``timestamp.json``. After a crash the next change
-writes the same versions again.
+A change is staged in memory and written together: first everything that the timestamp will refer to
+(bins, targets, snapshot), whose names carry their version, then the timestamp. So nothing changes
+for a reader until the last step, the replacement of ``timestamp.json``. After a crash the next
+change writes the same versions again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -46,22 +46,22 @@ _ONLINE = (Snapshot.type, Timestamp.type)
 _SERIALIZER = JSONSerializer(compact=True, validate=False)
 
 UtcClock = Callable[[], datetime]
-"""The present time, with its zone."""
+"""The current time, with its time zone."""
 
 
 @dataclass(frozen=True)
 class Signers:
-    """How many keys a role has, and how many of them must sign."""
+    """The number of keys of a role, and how many of them must sign."""
 
     keys: int
     threshold: int
 
 
 class SignedFolder(Repository):
-    """``folder/metadata`` with the keys at hand.
+    """``folder/metadata`` with the available keys.
 
-    ``expiry_days`` says for each role (those of ``roles``) how long a signature is good. Every role
-    is verified against its delegator when it is loaded.
+    ``expiry_days`` gives for each role (those of ``roles``) how long a signature is valid. Every
+    role is verified against its delegator when it is loaded.
 
     Raises:
         UpdateRefused: metadata on disk that are not signed as they must be, or are damaged.
@@ -78,7 +78,7 @@ class SignedFolder(Repository):
         self._root_before: Root | None = None
 
     def open(self, role: str) -> Metadata[Any]:
-        """The role's metadata as they are now, staged changes included."""
+        """The role's current metadata, including staged changes."""
         if role not in self._loaded:
             self._loaded[role] = self._load(role)
         return self._loaded[role]
@@ -98,20 +98,20 @@ class SignedFolder(Repository):
 
     @property
     def snapshot_info(self) -> MetaFile:
-        """The snapshot's version, and its digest where it is staged."""
+        """The snapshot's version, and its digest if it is staged."""
         version = self.snapshot().version
         if (content := self._changed.get(Snapshot.type)) is None:
             return self.timestamp().snapshot_meta
         return MetaFile.from_data(version, content, ["sha256"])
 
     def reload(self) -> None:
-        """Forget what was staged, and what was read."""
+        """Discard what was staged and what was read."""
         self._loaded, self._changed, self._root_before = {}, {}, None
 
     def commit(self, renew: bool = False) -> None:
-        """Write what is staged, in the order that lets a reader see all of it or nothing.
+        """Write what is staged, in an order that lets a reader see all of it or nothing.
 
-        ``renew`` signs snapshot and timestamp anew where nothing is staged, too.
+        ``renew`` signs snapshot and timestamp again even if nothing is staged.
         """
         if renew or self.targets_infos:
             self.do_snapshot(force=renew)
@@ -163,7 +163,7 @@ class SignedFolder(Repository):
         return [Root.type, Targets.type, *Stage, *bins, *_ONLINE]
 
     def delegator(self, role: str) -> Root | Targets:
-        """Who names the keys of ``role``."""
+        """The role that names the keys of ``role``."""
         if role in TOP_LEVEL_ROLE_NAMES:
             return self.root()
         return self.targets(role.partition("-")[0] if "-" in role else Targets.type)
@@ -193,7 +193,7 @@ class SignedFolder(Repository):
             self._root_before.verify_delegate(role, md.signed_bytes, md.signatures)
 
     def signers(self, role: str) -> list[Any]:
-        """Signers for ``role`` with the keys at hand, as many as it has, at least its threshold.
+        """Signers for ``role`` with the available keys, at least its threshold.
 
         Raises:
             InvalidConfiguration: there are fewer.

@@ -1,7 +1,7 @@
-"""What was seen of components on sites: signed with the gates' key, kept beside the repository.
+"""Reports from sites about components: signed with the gates' key, kept beside the repository.
 
-observations/running/<number>.json            what ran where, of all sites that were asked
-observations/shadow/<digest>/<number>.json    what a candidate did beside production
+observations/running/<number>.json              which components ran on which sites
+observations/shadow/<digest>/<number>.json      a candidate in the shadow of production
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ RUNNING, SHADOW = "running", "shadow"
 
 @dataclass(frozen=True)
 class Observation:
-    """``what`` was seen (``running`` or ``shadow``) of ``component`` (a digest; None: all).
+    """A report of ``what`` (``running`` or ``shadow``) about ``component`` (None: all).
 
     ``values`` are JSON values, ``at`` the time (RFC 3339).
     """
@@ -34,7 +34,7 @@ class Observation:
 
 
 def observe(repository: ComponentRepository, observation: Observation) -> None:
-    """Sign the observation with the gates' key and keep it.
+    """Sign the observation with the gates' key and store it.
 
     Raises:
         InvalidConfiguration: the key is missing.
@@ -49,7 +49,7 @@ def observe(repository: ComponentRepository, observation: Observation) -> None:
 def observations(
     repository: ComponentRepository, what: str, component: str | None
 ) -> list[Observation]:
-    """Those of ``what`` that the gates' present keys have signed, oldest first."""
+    """The observations of kind ``what`` signed by the gates' current keys, oldest first."""
     keys, threshold = repository.keys_of(GATES)
     found = []
     for path in _folder(repository, what, component).glob("*.json"):

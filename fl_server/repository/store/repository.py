@@ -4,12 +4,12 @@
     targets/     <stage>/<kind>/<sha256>.<name>.json  manifests;  content/<sha256>.data  content
     history/     <sha256>.json  signed events, each naming the one before
     verdicts/    <component's sha256>/<gate>.<number>.json  signed verdicts
-    observations/  what was seen on sites (``observations.py``)
+    observations/  reports from sites (``observations.py``)
     versions/    <kind>/<name>/<version>  an index: the digest of a version
     parameters/  <component's sha256>.npz  a model's own parameters, which no site fetches
 
-Everything but ``metadata/timestamp.json`` is written under a name that is used once, so a reader
-never meets half of a change and nothing is overwritten. One writer at a time (``change``).
+Everything except ``metadata/timestamp.json`` is written under a unique name, so a reader never sees
+half of a change and nothing is overwritten. One writer at a time (``change``).
 """
 
 import hashlib
@@ -49,7 +49,7 @@ from fl_server.repository.store.statements import (
 )
 
 FORMER_KEYS = "x-former-keys"
-"""Field of the targets role: public keys by role and identity that were replaced."""
+"""Field of the targets role: replaced public keys, by role and identity."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class RepositorySettings:
 
 
 class ComponentRepository:
-    """The repository in ``folder``, changed with the keys of a ring.
+    """The repository in ``folder``, changed with the keys of a key ring.
 
     Raises (all methods):
         UpdateRefused: what is on disk is not signed as it must be, or is damaged.
-        InvalidConfiguration: no repository there, a missing key, a name that is not known, or a
-            second writer that holds the lock too long.
+        InvalidConfiguration: no repository there, a missing key, an unknown name, or another writer
+            that holds the lock too long.
     """
 
     def __init__(
@@ -76,21 +76,21 @@ class ComponentRepository:
         self.signed = SignedFolder(folder, keys, settings.expiry_days, clock)
 
     def create(self, signers: Mapping[str, Signers]) -> None:
-        """Make the repository and keys for each role; the folder may exist, but be empty."""
+        """Make the repository and keys for each role; the folder must be empty if it exists."""
         if self.folder.exists() and any(self.folder.iterdir()):
             raise InvalidConfiguration(
-                f"{self.folder}", "is not empty", "Give a new folder, or go on with the one there"
+                f"{self.folder}", "is not empty", "Give a new folder, or use this repository"
             )
         self.signed.create(signers)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.signed.commit()
 
     def expiry_days(self, role: str) -> float:
-        """How long a signature of ``role`` is good."""
+        """How long a signature of ``role`` is valid."""
         return self._settings.expiry_days[role.partition("-")[0]]
 
     def root(self) -> bytes:
-        """The first root: what a site must have before its first contact."""
+        """The first root, which a site must have before its first contact."""
         return (self.folder / "metadata" / "1.root.json").read_bytes()
 
     @contextmanager
@@ -118,8 +118,8 @@ class ComponentRepository:
     ) -> Component:
         """Make ``files`` (content by path in the component) the current one of ``testing``.
 
-        ``version`` None takes the next number. What is current already with the same content and
-        description is left as it is; a version that exists with another digest is refused.
+        ``version`` None takes the next number. A current component with the same content and
+        description is left unchanged; a version that exists with another digest is refused.
         """
         with self.change():
             found = tuple(described(path, files[path]) for path in sorted(files))
@@ -148,8 +148,8 @@ class ComponentRepository:
     ) -> None:
         """Make ``component`` the current one of ``stage``, or retired; inside ``change``.
 
-        ``what`` is the event's word; ``retired`` withdraws the component. ``canary_percent``
-        is the share of sites that should take it first; None: all.
+        ``what`` is the event's kind; ``retired`` withdraws the component. ``canary_percent`` is the
+        share of sites that should take it first; None: all.
         """
         path = target_path(component.kind, component.name, stage)
         before = self.entry(component.kind, component.name, stage)
@@ -181,13 +181,13 @@ class ComponentRepository:
             )
 
     def entry(self, kind: Kind, name: str, stage: Stage) -> StageEntry | None:
-        """What ``stage`` has under this name."""
+        """The entry of ``stage`` under this name."""
         path = target_path(kind, name, stage)
         target = self.signed.targets(self.signed.bin_of(stage, path)).targets.get(path)
         return self._entry(stage, target) if target else None
 
     def entries(self, stage: Stage) -> list[StageEntry]:
-        """Everything that ``stage`` has, in the order of kind and name."""
+        """All entries of ``stage``, ordered by kind and name."""
         targets = [
             target
             for name in self.signed.bins(stage)
@@ -196,7 +196,7 @@ class ComponentRepository:
         return [self._entry(stage, target) for target in sorted(targets, key=lambda t: t.path)]
 
     def component(self, digest: str, kind: Kind, name: str) -> Component:
-        """The component with this digest that was ever added under the name."""
+        """The component with this digest, if it was ever added under the name."""
         for stage in Stage:
             path = self._manifest_path(stage, kind, name, digest)
             if path.is_file():
@@ -220,7 +220,7 @@ class ComponentRepository:
         return events[::-1]
 
     def judge(self, verdict: Verdict, name: str) -> None:
-        """Sign a verdict with the gates' key and keep it beside the component."""
+        """Sign a verdict with the gates' key and store it beside the component."""
         with self.change():
             signers = self.signed.signers(GATES)
             folder = self.folder / "verdicts" / verdict.digest
@@ -231,8 +231,8 @@ class ComponentRepository:
     def verdicts(self, digest: str) -> list[Verdict]:
         """The verdicts about the component with this digest, oldest first.
 
-        One that is damaged, is about another component, or is not signed with the gates' present
-        keys is no verdict and is left out.
+        A verdict that is damaged, about another component, or not signed with the gates' current
+        keys is left out.
         """
         keys, threshold = self.keys_of(GATES)
         found = []
@@ -246,13 +246,13 @@ class ComponentRepository:
         return self._clock().astimezone(UTC).isoformat(timespec="microseconds")
 
     def next_version(self, kind: Kind, name: str) -> str:
-        """The number that a component without a version of its own gets."""
+        """The number for a component that is added without a version."""
         folder = self.folder / "versions" / kind / name
         taken = {path.name for path in folder.glob("*")}
         return next(str(n) for n in count(len(taken) + 1) if str(n) not in taken)
 
     def _claim(self, component: Component) -> None:
-        """Have the version stand for this component alone."""
+        """Reserve the version for this component."""
         kind, name = component.kind, component.name
         path = self.folder / "versions" / kind / name / component.version
         if path.is_file() and (taken := path.read_text()) != component.digest:
@@ -284,12 +284,12 @@ class ComponentRepository:
         return Component.from_manifest(path.read_bytes())
 
     def keys_of(self, role: str) -> tuple[list[Key], int]:
-        """The public keys of a stage or of the gates, and how many of them must sign."""
+        """The public keys of a stage or of the gates, and their threshold."""
         targets = self.signed.targets()
         declared = targets.get_delegated_role(role)
         return [targets.get_key(keyid) for keyid in declared.keyids], declared.threshold
 
     def _former_keys(self, role: str) -> list[Key]:
-        """Keys that the role had before they were replaced: good for what is in the chain."""
+        """Former keys of the role, which remain valid for earlier events in the chain."""
         former = self.signed.targets().unrecognized_fields.get(FORMER_KEYS, {})
         return [Key.from_dict(keyid, dict(key)) for keyid, key in former.get(role, {}).items()]

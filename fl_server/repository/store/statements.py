@@ -1,8 +1,8 @@
-"""Signed statements about components: events of a life, and verdicts of gates.
+"""Signed statements about components: events of their history, and verdicts of gates.
 
 Each is one JSON value in an envelope (DSSE, https://github.com/secure-systems-lab/dsse), signed by
-the role that may say it. Events form a chain per component and stage: an event names the digest of
-the one before, and the stage's role names the newest, so none can be removed or put in between.
+the responsible role. Events form a chain per component and stage: an event names the digest of its
+predecessor, and the stage's role names the newest, so none can be removed or inserted.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ class Event:
     """Something that happened to a component in a stage.
 
     ``what`` is added, promoted, forced, rolled back or retired; ``digest`` the component, ``at``
-    the time (RFC 3339), ``reason`` a person's words, ``verdicts`` what each gate had said,
-    ``previous`` the digest of the event before, and ``canary_percent`` the share of sites that
-    should take it first (None: all). ``signed_by`` are the identities of the keys that signed it,
-    and not part of what is signed.
+    the time (RFC 3339), ``reason`` a free text, ``verdicts`` the verdict of each gate, ``previous``
+    the digest of the previous event, and ``canary_percent`` the share of sites that should take it
+    first (None: all). ``signed_by`` are the identities of the keys that signed it, and are not part
+    of the signed value.
     """
 
     what: str
@@ -51,9 +51,9 @@ class Event:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What ``gate`` found about the component with ``digest``, in one sentence.
+    """The finding of ``gate`` about the component with ``digest``, in one sentence.
 
-    ``values`` are the figures and settings that it judged by, ``at`` the time (RFC 3339).
+    ``values`` are the figures and settings used, ``at`` the time (RFC 3339).
     """
 
     gate: str
@@ -89,7 +89,7 @@ class Verdict:
 
     @staticmethod
     def from_statement(statement: Mapping[str, Any]) -> "Verdict":
-        """The verdict of a statement; KeyError, TypeError or ValueError where it is none."""
+        """The verdict of a statement; KeyError, TypeError or ValueError if it is not one."""
         if (statement["_type"], statement["predicateType"]) != (_STATEMENT, _TEST_RESULT):
             raise ValueError("not a test result")
         (subject,), predicate = statement["subject"], statement["predicate"]

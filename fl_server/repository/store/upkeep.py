@@ -1,4 +1,4 @@
-"""Keeping a repository alive: signatures renewed, keys replaced, what nobody needs deleted."""
+"""Maintenance of a repository: renewing signatures, replacing keys, collecting garbage."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from fl_server.repository.store.statements import Event
 
 _ONLINE = ("snapshot", "timestamp")
 _IN_USE = timedelta(days=1)
-"""A reader may still be at work with files that are no older."""
+"""A reader may still use files that are not older than this."""
 
 
 @dataclass(frozen=True)
 class RoleState:
-    """A role's keys and how long its newest signature is good."""
+    """A role's keys and how long its newest signature is valid."""
 
     role: str
     keyids: tuple[str, ...]
     threshold: int
     at_hand: int
-    """How many of its private keys are here."""
+    """The number of its private keys that are available here."""
     version: int | None
     expires: datetime | None
 
@@ -48,9 +48,9 @@ def states(repository: ComponentRepository) -> list[RoleState]:
 
 
 def refresh(repository: ComponentRepository, now: datetime) -> tuple[list[str], list[str]]:
-    """Sign snapshot and timestamp anew, and every role in the second half of its time.
+    """Renew snapshot and timestamp, and every role in the second half of its lifetime.
 
-    Gives the roles that were renewed, and those that should have been but whose keys are not here.
+    Returns the renewed roles, and those that are due but whose keys are missing.
     """
     renewed, left = list(_ONLINE), []
     with repository.change(renew=True):
@@ -69,14 +69,14 @@ def refresh(repository: ComponentRepository, now: datetime) -> tuple[list[str], 
 
 
 def replace_keys(repository: ComponentRepository, role: str) -> list[str]:
-    """Give ``role`` new keys, as many as it had; the old ones sign nothing from now on.
+    """Give ``role`` new keys, as many as it had; the old ones are revoked.
 
-    Everything that the old keys signed and that counts is signed anew: look through it first where
-    an old key was stolen. Verdicts of gates count no more. Gives the new keys' identities.
+    All current metadata that the old keys signed are signed again: review them first if an old key
+    was stolen. Verdicts of gates become void. Returns the new keys' identities.
     """
     with repository.change(renew=True):
         signed = repository.signed
-        for name in signed.roles():  # while the old keys still count
+        for name in signed.roles():  # while the old keys are still valid
             signed.open(name)
         old = list(signed.delegator(role).get_delegated_role(role).keyids)
         new = signed.keys.create(role, len(old))
@@ -100,7 +100,7 @@ def replace_keys(repository: ComponentRepository, role: str) -> list[str]:
 
 
 def _sign_anew(repository: ComponentRepository, stage: Stage, keyids: list[str]) -> None:
-    """A stage's role and bins, with the stage's present keys."""
+    """Sign a stage's role and bins again, with the stage's current keys."""
     signed = repository.signed
     with signed.edit_targets(stage) as targets:
         assert targets.delegations is not None
@@ -114,11 +114,11 @@ def _sign_anew(repository: ComponentRepository, stage: Stage, keyids: list[str])
 
 
 def collect_garbage(repository: ComponentRepository, keep: int, now: datetime) -> tuple[int, int]:
-    """Delete content that no stage needs, and metadata that no reader asks for any more.
+    """Delete content that no stage needs, and metadata that no reader requests any more.
 
-    Each name keeps the content of its ``keep`` newest components in each stage, among them what the
-    stage has now and what a rollback would bring back. Manifests, history and verdicts stay. Gives
-    the number of files and of bytes.
+    Each name keeps the content of its ``keep`` newest components in each stage, including the
+    current one and the one that a rollback would restore. Manifests, history and verdicts stay.
+    Returns the number of files and of bytes.
     """
     with repository.change():
         needed = set(_needed(repository, keep))
@@ -158,7 +158,7 @@ def standing(events: list[Event]) -> list[str]:
 
 
 def _metadata(repository: ComponentRepository) -> Iterator[Path]:
-    """Metadata of versions that are not the newest; every root stays, for sites long away."""
+    """Superseded metadata; every root stays, for sites that have been offline for long."""
     signed = repository.signed
     newest = {f"{signed.open(role).signed.version}.{role}.json" for role in signed.roles()}
     for path in (repository.folder / "metadata").glob("*.*.json"):

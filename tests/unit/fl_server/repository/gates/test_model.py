@@ -117,7 +117,7 @@ def test_parity_with_the_parameters_of_another_model(published: tuple[Component,
     other = {name: array + 1 for name, array in PARAMETERS.items()}
     finding = parity(*published, other, 1e-4)
     assert not finding.passed
-    assert "was made of parameters" in finding.detail
+    assert "was made from parameters" in finding.detail
 
 
 def test_golden_outputs_are_those_recorded(published: tuple[Component, Path]) -> None:
