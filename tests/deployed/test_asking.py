@@ -76,7 +76,7 @@ def fleet(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fle
 
 
 def test_while_a_run_is_carried_out_nothing_else_is_asked(fleet: Fleet) -> None:
-    assert "is being carried out" in fleet.too_early.splitlines()[-1]
+    assert "is in progress" in fleet.too_early.splitlines()[-1]
 
 
 def test_counts_of_a_candidate_come_back_noised_and_charged_and_are_told(

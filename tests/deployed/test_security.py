@@ -228,7 +228,7 @@ def test_a_port_that_nobody_listens_on_is_no_server(cloud: Cloud) -> None:
 def test_enrolling_twice_and_revoking_a_stranger_are_told(cloud: Cloud) -> None:
     new_site(cloud, "twice")
     again: subprocess.CompletedProcess[str] = cloud.command("enroll", "twice")
-    assert (again.returncode, "enrolled already" in again.stderr) == (2, True)
+    assert (again.returncode, "already enrolled" in again.stderr) == (2, True)
     config = read_config(cloud.config, [])
     with pytest.raises(InvalidConfiguration, match=r"is not enrolled\. Enrolled are: .*twice"):
         commands.revoke(config, "nobody")
