@@ -1,4 +1,4 @@
-"""A world for the real client and server: federated runs on this machine.
+"""Simulation: federated runs on this machine, with the real client and server.
 
 From a program or a notebook (docs/how-to/use-as-a-library.md)::
 
@@ -6,8 +6,8 @@ From a program or a notebook (docs/how-to/use-as-a-library.md)::
 
     result = run(configure("task=wearables", "privacy.epsilon=4", "rounds=3"))
 
-From a shell: ``python -m simulate``. What is exported here is imported when it is first used, so
-that ``import simulate`` costs nothing.
+From a shell: ``python -m simulate``. Exports are imported on first use, so that ``import simulate``
+costs nothing.
 """
 
 from importlib import import_module

@@ -25,7 +25,7 @@ STARTED = time.monotonic()
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach main(), which prints one line
+os.environ["HYDRA_FULL_ERROR"] = "1"  # errors propagate to main(), which prints one line
 
 # The environment must be set before any import of Flower or Hydra.
 import hydra  # noqa: E402
@@ -115,12 +115,12 @@ _COMMANDS: Mapping[str, Callable[[], None]] = {
     "play": _play,
     "plugins": _plugins,
 }
-"""What one word on the command line selects."""
+"""Subcommands, by their word on the command line."""
 _WITH_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--info", "-i", "--experimental-rerun"),
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
 )
-"""Hydra's options that take the next word."""
+"""Hydra's options that take an argument."""
 
 
 def main() -> None:
@@ -141,9 +141,9 @@ def main() -> None:
 
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
-    """End the program with one line for every error that has a remedy.
+    """End the program with a one-line message for every error that has a remedy.
 
-    Stands around the job, too: Hydra prints a traceback of what leaves it, but not of an exit.
+    Also wraps the job: Hydra prints a traceback for exceptions that leave it, but not for an exit.
     """
     try:
         yield
@@ -187,7 +187,7 @@ def _first(*candidates: object) -> object:
 def _sorted_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Options with their values, and all other words, each in order.
 
-    Hydra's parser takes overrides in one place alone; here they may stand around the options.
+    Hydra's parser accepts overrides in only one place; here they may surround the options.
     """
     options, others, rest = list[str](), list[str](), iter(words)
     for word in rest:
@@ -201,7 +201,7 @@ def _sorted_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _with_resumed_overrides(overrides: list[str]) -> list[str]:
-    """With ``resume=FOLDER``, the overrides of that run stand before those given now."""
+    """With ``resume=FOLDER``, put the overrides of that run before those given now."""
     folders = [a.partition("=")[2] for a in overrides if a.startswith("resume=")]
     if not folders or folders[-1] in ("", "null"):
         return overrides
@@ -210,7 +210,7 @@ def _with_resumed_overrides(overrides: list[str]) -> list[str]:
 
 
 def _configuration_error(error: Exception) -> str:
-    """Hydra's own words in one line, and the remedy."""
+    """Hydra's message in one line, and the remedy."""
     words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     return f"{words}. List every value with: python -m simulate --cfg job"
 

@@ -87,7 +87,7 @@ _PARTICIPATIONS: dict[tuple[str, Path], Participation] = {}
 
 
 def close_participations() -> None:
-    """Close the ledgers that sites of this process have used; a later message opens its own."""
+    """Close the ledgers that sites of this process have used; a later message opens them again."""
     while _PARTICIPATIONS:
         _PARTICIPATIONS.popitem()[1].close()
 

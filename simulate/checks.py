@@ -1,4 +1,4 @@
-"""What every site would refuse in the first round, refused before it."""
+"""Early checks: refuses before the first round what every site would refuse in it."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from simulate.world import TestSet
 
 
 def check_private(net: Net, privacy: PrivacyPlan) -> None:
-    """Raise where ``net`` can't be trained under ``privacy``."""
+    """Raise if ``net`` can't be trained under ``privacy``."""
     if problem := why_not_under(privacy, net):
         raise problem
 
 
 def check_held_out(config: Config, sites: Sequence[str], test: TestSet) -> None:
-    """Raise where the sites are asked for windows that none of them has."""
+    """Raise if the sites should evaluate on held-out windows that none of them has."""
     if config["evaluation"]["every"] is None or any(name in sites for name in test.groups):
         return
     raise InvalidConfiguration(

@@ -1,4 +1,4 @@
-"""The end of a run: the model exported and published, the summary and the report written."""
+"""The end of a run: exports and publishes the model, writes the summary and the report."""
 
 import time
 from dataclasses import dataclass

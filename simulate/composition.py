@@ -1,8 +1,8 @@
 """From overrides to a configuration, without Hydra's application.
 
-Hydra's own ``compose`` keeps what it composes with in process-wide state, which another Hydra
-application may be using. Its loader alone does not; that name is private to hydra 1.3, and a
-contract test holds that both give the same.
+Hydra's own ``compose`` uses process-wide state, which another Hydra application may be using. Its
+loader does not; that name is private to hydra 1.3, and a contract test checks that both give the
+same result.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,10 +28,10 @@ _HELP = "List every value with: python -m simulate --cfg job"
 def configure(*overrides: str) -> DictConfig:
     """The configuration of a run, with ``overrides`` as on the command line.
 
-    ``configure("task=activity", "privacy.epsilon=4", "rounds=3")`` chooses and sets what
-    ``python -m simulate task=activity privacy.epsilon=4 rounds=3`` does. The result is OmegaConf's:
+    ``configure("task=activity", "privacy.epsilon=4", "rounds=3")`` chooses and sets what ``python
+    -m simulate task=activity privacy.epsilon=4 rounds=3`` does. The result is OmegaConf's:
     ``config.rounds`` reads a value, ``config.rounds = 5`` sets one, and a name that does not exist
-    is refused. With ``resume=FOLDER`` it is the configuration of the run that lies there.
+    is refused. With ``resume=FOLDER`` it is the configuration of the run in that folder.
 
     Raises:
         InvalidConfiguration: an override that can't be applied, or ``FOLDER`` has no run.
@@ -44,7 +44,7 @@ def configure(*overrides: str) -> DictConfig:
 
 
 def resumed(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration of the run in ``folder``, which goes on where it ended.
+    """The configuration for resuming the run in ``folder``.
 
     Raises:
         InvalidConfiguration: no run is there, or ``overrides`` are given for one that was begun
@@ -61,7 +61,7 @@ def resumed(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def kept_values(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """``values``, or those of the run to resume where a program began it.
+    """``values``, or those of the run to resume if a program began it.
 
     Raises:
         InvalidConfiguration: ``overrides`` are given beside that run.
@@ -77,7 +77,7 @@ def kept_values(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, A
 
 
 def _check_alone(folder: Path, overrides: Sequence[str]) -> None:
-    """Raise where ``overrides`` are given for a run that keeps its whole configuration."""
+    """Raise if ``overrides`` are given for a run that keeps its whole configuration."""
     if overrides:
         raise InvalidConfiguration(
             " ".join(overrides),
@@ -118,7 +118,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 
 
 def _search_path() -> ConfigSearchPath:
-    """Our options, then those of installed plugins; Hydra itself is told of no plugin here."""
+    """Our options, then those of installed plugins; no plugin is registered with Hydra here."""
     path = create_config_search_path("pkg://conf")
     if PluginFolders not in Plugins.instance().discover(PluginFolders):
         schema = path.get_path().pop()
@@ -128,6 +128,6 @@ def _search_path() -> ConfigSearchPath:
 
 
 def _line(error: Exception) -> str:
-    """The library's own words in one line; the cause says why, where there is one."""
+    """The library's message in one line, with the cause if there is one."""
     words = f"{error} {error.__cause__ or ''}"
     return " ".join(words.split()).rstrip(".")

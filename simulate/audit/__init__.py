@@ -1,1 +1,1 @@
-"""An empirical lower bound on epsilon: canaries in one site's data, found again in its updates."""
+"""An empirical lower bound on epsilon: canaries in one site's data, detected in its updates."""

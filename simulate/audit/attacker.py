@@ -1,8 +1,8 @@
 """The attacker: a server that sees every update of one site, and knows all but the coins.
 
 White box: it has the plan, the global parameters of each round, the site's own windows and the
-canaries; it does not know which canaries are in. That is the adversary of differential privacy, as
-far as a server can be one that follows the protocol.
+canaries; it does not know which canaries are in. That is the adversary of differential privacy,
+restricted to a server that follows the protocol.
 """
 
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ _LEAST = torch.finfo(torch.float32).tiny
 
 
 class Attacker:
-    """Adds up, over the rounds, how far the site moved along the gradient of each canary.
+    """Sums, over the rounds, how far the site moved along the gradient of each canary.
 
     The score of a canary is the inner product of minus the update with the canary's gradient (at
-    the round's global parameters, scaled to length one). What the update holds of the windows that
-    are known to be in it, and of half of each canary, is the same whatever the coins show: its
-    direction is taken out first.
+    the round's global parameters, scaled to length one). The contribution of the windows known to
+    be in the update, and of half of each canary, does not depend on the coins: its direction is
+    projected out first.
 
     ``scores_M`` are the sums, after ``rounds`` updates.
     """
@@ -36,7 +36,7 @@ class Attacker:
         net = build_net(plan.net, plan.task)
         mechanism = plan.privacy.sample_mechanism
         self._clip_norm = mechanism.clip_norm if mechanism else None
-        self._body = net.body.eval()  # without statistics of a batch, and without dropout
+        self._body = net.body.eval()  # without batch statistics and dropout
         with torch.no_grad():
             self._known, self._canaries = (
                 (net.front(torch.from_numpy(some.values)), torch.from_numpy(some.labels))
@@ -47,7 +47,7 @@ class Attacker:
         self.rounds = 0
 
     def see(self, parameters: Parameters, delta: Parameters) -> None:
-        """Take in the site's update of a round that began at ``parameters``."""
+        """Process the site's update of a round that began at ``parameters``."""
         load_parameters(self._body, parameters)
         descent_D = torch.from_numpy(-np.concatenate([delta[name].ravel() for name in self._names]))
         common_D = self._clipped_sum(*self._known) + self._clipped_sum(*self._canaries) / 2

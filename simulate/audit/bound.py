@@ -1,9 +1,9 @@
-"""A lower bound on epsilon from guesses about who took part in one run.
+"""A lower bound on epsilon from guesses about which examples took part in one run.
 
 Steinke, Nasr and Jagielski, "Privacy Auditing with One (1) Training Run", NeurIPS 2023
-(arXiv:2305.08846): each of ``canaries`` examples is in the data with probability 1/2 by a coin of
-its own; an attacker sees the output and guesses some of the coins. An (epsilon, delta)-DP mechanism
-bounds how many guesses can be right, so many right guesses refute it.
+(arXiv:2305.08846): each of ``canaries`` examples is in the data with probability 1/2,
+independently; an attacker sees the output and guesses some of the coins. An (epsilon, delta)-DP
+mechanism bounds how many guesses can be right, so many right guesses refute it.
 """
 
 import math
@@ -31,7 +31,7 @@ class Guesses:
 
 
 def p_value(guesses: Guesses, epsilon: float, delta: float) -> float:
-    """The most probable that so many right guesses can be under (epsilon, delta)-DP.
+    """The largest probability of this many right guesses under (epsilon, delta)-DP.
 
     Theorem 5.2 and corollary 5.4 of the paper. With W of Binomial(made, e^epsilon/(1+e^epsilon)):
 
@@ -51,7 +51,7 @@ def p_value(guesses: Guesses, epsilon: float, delta: float) -> float:
 
 
 def epsilon_bound(guesses: Guesses, delta: float, error: float) -> float:
-    """The largest epsilon that is refuted at level ``error``; 0.0 where none is.
+    """The largest epsilon that is refuted at level ``error``; 0.0 if none is.
 
     If the mechanism is (epsilon, delta)-DP, the bound exceeds that epsilon with probability at most
     ``error``.

@@ -1,6 +1,6 @@
-"""Canaries: windows put into one site's data by the toss of a coin, to be found again.
+"""Canaries: windows that a coin toss puts into one site's data, to be detected later.
 
-A good canary leaves a trace of its own in the update: its gradient points where no other's does.
+A good canary leaves a distinctive trace in the update: its gradient has a direction of its own.
 """
 
 import math
@@ -16,7 +16,7 @@ from fl_common.vocabulary import Floats, Integers, Task, Windows
 from simulate.world import TestSet, World
 
 BLOCK = "canaries"
-"""The privacy block of the canaries, beside the site's own blocks."""
+"""The privacy block of the canaries, in addition to the site's own blocks."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ def draw_canaries(
 def dirac(
     task: Task, count: int, amplitude: float, generator: np.random.Generator
 ) -> tuple[Floats, Integers]:
-    """Windows at the declared center but for one reading, which stands out.
+    """Windows at the declared center, except for one reading that stands out.
 
-    For a linear net the gradients are at right angles to each other: what Nasr et al. 2023
-    ("Tight auditing of differentially private machine learning") put into gradients, as windows.
-    Each reading has one canary before any has two; those that share one differ in their label.
+    For a linear net the gradients are at right angles to each other: what Nasr et al. 2023 ("Tight
+    auditing of differentially private machine learning") put into gradients, as windows. Each
+    reading gets one canary before any gets two; canaries that share one differ in their label.
     """
     readings, labels = math.prod(task.window_shape), len(task.labels)
     if count > readings * (labels - 1):

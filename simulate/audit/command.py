@@ -28,10 +28,10 @@ def audit(config: Config, home: Home, output: rich.console.Console) -> int:
     """Audit the plan of ``config``: shown on ``output``, and audit.json in ``home``.
 
     Returns:
-        The exit status: 1 where the bound exceeds the epsilon that the site's ledger claims.
+        The exit status: 1 if the bound exceeds the epsilon that the site's ledger claims.
 
     Raises:
-        JoinTheDotsError: a configuration that can't be carried out, or a run that failed.
+        JoinTheDotsError: an invalid configuration, or a run that failed.
     """
     torch.set_num_threads(1)  # as in any run on one worker
     settings = config["audit"]
@@ -76,7 +76,7 @@ def _position(given: object, world: World) -> int:
 
 
 def _canaries(config: Config, world: World) -> Canaries:
-    """Coins and canaries: repeatable with a seed, by the operating system's chance without."""
+    """Coins and canaries: reproducible with a seed, otherwise from the operating system."""
     settings, seed = config["audit"], config["seed"]
     generator = np.random.default_rng(None if seed is None else derive_seed(seed, "canaries"))
     return draw_canaries(

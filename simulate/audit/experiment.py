@@ -1,8 +1,8 @@
-"""One federated run with canaries in one site's data, watched by the attacker.
+"""One federated run with canaries in one site's data, observed by the attacker.
 
 The client is the real one (SiteApp, Participation, trainer, ledger, release), and so is the round
-loop of the server: what is audited is the mechanism as it runs, with its sampling, clipping and
-noise, and not a model of it.
+loop of the server: the audit tests the mechanism as it runs, with its sampling, clipping and noise,
+and not a model of it.
 """
 
 import time
@@ -55,7 +55,7 @@ class Experiment:
     def audit(
         self, trainer: Trainer, rule: GuessRule, delta: float, home: Home, on_round: OnRound
     ) -> Audit:
-        """Run on a ledger of its own in ``home``, guess by ``rule`` and compare with the ledger.
+        """Run on a separate ledger in ``home``, guess by ``rule`` and compare with the ledger.
 
         Raises:
             RunFailed: the run failed, or the site sent no update.
@@ -90,7 +90,7 @@ class Experiment:
         )
 
     def _run(self, participation: Participation, checkpoints: Path, on_round: OnRound) -> Attacker:
-        """Carry out the run; the attacker that has seen it."""
+        """Perform the run; returns the attacker that observed it."""
         plan = self.federation.plan
         initial = parameters_of(build_net(plan.net, plan.task, plan.seed or 0))
         attacker = Attacker(plan, self.world.windows(self.position), self.canaries.windows)
@@ -113,9 +113,9 @@ class Experiment:
 
 @dataclass
 class _Eavesdropper:
-    """Hands each update of ``site`` to the attacker, with the parameters that its round began at.
+    """Passes each update of ``site`` to the attacker, with the initial parameters of its round.
 
-    Replies are made one round after the other, so these are the last that are known.
+    Rounds are sequential, so these are the newest known.
     """
 
     attacker: Attacker

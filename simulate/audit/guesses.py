@@ -1,9 +1,9 @@
-"""From scores to guesses, by a rule that is fixed before anything is seen.
+"""From scores to guesses, by a rule that is fixed in advance.
 
 The rule is a list of shares of the canaries. For each share, half as many of the highest scores are
 guessed "included" and as many of the lowest "excluded"; the rest abstain. Choosing the best of
-several shares afterwards is a choice with hindsight, so each bound is taken at the error divided by
-the number of shares (union bound): the largest of them then holds at the error that was asked for.
+several shares afterwards is a choice in hindsight, so each bound is computed at the error divided
+by the number of shares (union bound): the largest of them then holds at the requested error.
 """
 
 from collections.abc import Sequence
@@ -39,18 +39,18 @@ class GuessRule:
 
     @property
     def error(self) -> float:
-        """What is left for each share of the error that the confidence allows."""
+        """The error for each share, out of the error that the confidence allows."""
         return (1 - self.confidence) / len(self.shares)
 
     def ceiling(self, canaries: int, delta: float) -> float:
-        """The bound if every guess were right: more can't be shown with so many canaries."""
+        """The bound if every guess were right: the maximum for this many canaries."""
         made = max(_made(share, canaries) for share in self.shares)
         return epsilon_bound(Guesses(canaries, made, made), delta, self.error)
 
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """What one share gave."""
+    """The result for one share."""
 
     share: float
     guesses: Guesses
@@ -62,7 +62,7 @@ def findings(
 ) -> list[AuditFinding]:
     """Guesses and bound for each share of ``rule``; higher scores look more included.
 
-    A score that is not a number is a loss of the attacker's: it is ranked last.
+    A score that is not a number counts against the attacker: it is ranked last.
     """
     ranked_M = np.argsort(-np.nan_to_num(scores_M, nan=-np.inf), kind="stable")
     found = []

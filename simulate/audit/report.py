@@ -1,4 +1,4 @@
-"""What an audit found: as a table, as a file, and as a verdict in words."""
+"""The result of an audit: as a table, a file, and a verdict."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Audit:
 
     @property
     def is_refuted(self) -> bool:
-        """True where the bound exceeds the claim."""
+        """True if the bound exceeds the claim."""
         return self.claimed is not None and self.bound > self.claimed
 
     @property
@@ -120,13 +120,13 @@ def to_json(audit: Audit) -> dict[str, Any]:
 
 
 def write(path: Path, audit: Audit) -> None:
-    """Leave the audit at ``path``, whole or not at all."""
+    """Write the audit to ``path`` atomically."""
     write_summary(path, to_json(audit))
 
 
 def show(audit: Audit, path: Path, output: rich.console.Console) -> None:
     """Print the table, the verdict and what it does not prove."""
-    in_a_file = not output.is_terminal  # there lines are not cut
+    in_a_file = not output.is_terminal  # lines are not cut there
     output.print()
     output.print(Text(f"privacy audit: {audit.plan.task.name}, {net_name(audit.plan)}", "bold"))
     output.print(_figures(audit))

@@ -1,1 +1,1 @@
-"""Proof of what left: marked values in private data, and a search of every byte that is sent."""
+"""Egress check: marked values in private data, and a search of every byte that is sent."""

@@ -1,8 +1,8 @@
-"""Every message that leaves a site, taken down as the bytes that Flower puts on the wire.
+"""Captures every message that leaves a site, as the bytes that Flower puts on the wire.
 
-Flower sends a message as a tree of objects, each deflated to bytes by itself (the message's
+Flower sends a message as a tree of objects, each deflated to bytes separately (the message's
 metadata, its records, their arrays, the arrays' chunks), and each only once. No library is named
-here: a message knows how to deflate itself.
+here: a message can deflate itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ class Sent:
     """One message: what was ``asked`` (train, evaluate, query), and the ``kind`` of the answer.
 
     ``objects`` are the bytes on the wire, by the type of object; ``fields`` the types by name;
-    ``undeclared`` says what it holds beyond what its kind declares.
+    ``undeclared`` lists what it holds beyond what its kind declares.
     """
 
     node: int
@@ -41,9 +41,9 @@ class Sent:
 
 @dataclass
 class Capture:
-    """Takes down messages of a run of ``plan``: call it with each.
+    """Captures messages of a run of ``plan``: call it with each.
 
-    ``failure`` says why the run could not go on, if it could not.
+    ``failure`` is the reason if the run could not continue.
     """
 
     plan: RunPlan
@@ -55,7 +55,7 @@ class Capture:
         self._shapes = parameters_of(build_net(self.plan.net, self.plan.task))
 
     def __call__(self, message: Any) -> None:
-        """Take down ``message``."""
+        """Capture ``message``."""
         kind, undeclared = "error", ""
         fields = {"code": "int", "reason": "str"}
         if message.has_content():
@@ -74,10 +74,10 @@ class Capture:
         )
 
     def _understood(self, content: Any) -> tuple[str, str]:
-        """The kind of ``content``, and what it holds that its kind does not declare.
+        """The kind of ``content``, and anything in it that its kind does not declare.
 
-        What is read from it and written again must give the same bytes: then there is nothing in it
-        but the fields that the vocabulary has.
+        Decoding and encoding it again must give the same bytes: then it holds nothing but the
+        fields of the vocabulary.
         """
         try:
             kind, answer, again = _read(content, self._shapes)

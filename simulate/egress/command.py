@@ -1,4 +1,4 @@
-"""The command ``python -m simulate egress``: from a configuration to a list of what left."""
+"""The command ``python -m simulate egress``: from a configuration to a report of what left."""
 
 import logging
 import time
@@ -33,15 +33,15 @@ _OWNER = "egress"
 
 
 def egress(config: Config, home: Home, output: rich.console.Console) -> int:
-    """Rehearse the run of ``config`` on planted data and search what leaves.
+    """Rehearse the run of ``config`` on planted data and search every message that leaves.
 
     Shown on ``output``, and egress.json in ``home``.
 
     Returns:
-        The exit status: 1 where something was found.
+        The exit status: 1 if something was found.
 
     Raises:
-        JoinTheDotsError: a configuration that can't be carried out, or a run that failed.
+        JoinTheDotsError: an invalid configuration, or a run that failed.
     """
     torch.set_num_threads(1)  # as in any run on one worker
     if config["resume"]:
@@ -64,7 +64,7 @@ def egress(config: Config, home: Home, output: rich.console.Console) -> int:
 
 @contextmanager
 def _sites_log(path: Path) -> Iterator[None]:
-    """The sites' own log goes to ``path``: what they may not say to others, they say here."""
+    """Write the sites' own log to ``path``; it may hold details that must not leave."""
     logger, handler = logging.getLogger("fl_client"), logging.FileHandler(path)
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
@@ -86,7 +86,7 @@ def rehearse(
     home: Home,
     on_step: Callable[[str], None],
 ) -> Egress:
-    """Ask planted sites everything, on a ledger of their own in ``home``; search their answers."""
+    """Send planted sites every request, on a separate ledger in ``home``; search their replies."""
     planted = SentinelWorld(world)
     with closing(Ledger(home.ledger, time.time, _OWNER)) as ledger:
         participation = Participation(ledger, trainer)

@@ -1,7 +1,7 @@
-"""A world whose sites hold sentinels, and some of whose sites are in trouble.
+"""A world whose sites hold sentinels, and some of whose sites fail.
 
-A site in trouble is one that refuses or raises, which is when words are sent; the worst of them
-raise errors that quote their data.
+A failing site refuses or raises, which is when text is sent; the worst of them raise errors that
+quote their data.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from simulate.egress.sentinels import (
 from simulate.world import TestSet, World
 
 CANDIDATE = "ca" * 32
-"""The component that every site has run beside production."""
+"""The component that every site has run in the shadow of production."""
 
 
 def with_counts(site: Site) -> Site:
@@ -71,7 +71,7 @@ class SentinelWorld:
     """``world`` with sentinels for its readings and for the names of its blocks.
 
     The first windows of each site have the labels of ``label_run``; the others keep theirs. The
-    last sites are in trouble, a different one each, as long as one site is left that is not.
+    last sites fail, each in a different way, as long as one sound site remains.
     """
 
     def __init__(self, world: World) -> None:
@@ -94,7 +94,7 @@ class SentinelWorld:
         """Planted training windows of site ``index``.
 
         Raises:
-            InvalidData, OSError: the site's trouble.
+            InvalidData, OSError: the site's failure.
         """
         planted = _planted(self._world.windows(index), self.task)
         trouble = self.trouble_of.get(index)

@@ -1,6 +1,6 @@
-"""All that a site can be asked, in turn.
+"""Every request that a site can get, in turn.
 
-Its name, rounds, an evaluation, a candidate's counts, what runs, and a run beyond its budget.
+Its name, rounds, an evaluation, a candidate's counts, its components, and a run beyond its budget.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ from simulate.engines.loopback import LoopbackGrid
 from simulate.engines.observed import observed_grid
 
 _COHORT_MIB = 0
-"""A device is a cohort of one: no site's trouble takes another's answer with it."""
+"""A device is a cohort of one: a site's failure never affects another's reply."""
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Asks the ``sites`` sites of ``app`` as the server of ``federation`` would."""
+    """Sends requests to the ``sites`` sites of ``app`` as the server of ``federation`` would."""
 
     federation: Federation
     app: SiteApp
@@ -40,7 +40,10 @@ class Rehearsal:
         return self.federation.plan
 
     def run(self, folder: Path, on_step: Callable[[str], None]) -> Capture:
-        """Ask everything; every message that left. The server's states go to ``folder``."""
+        """Send every request; returns all that left. The server's states go to ``folder``.
+
+        The server's states go to ``folder``.
+        """
         capture = Capture(self.plan)
         grid = observed_grid(self.app, self.sites, _COHORT_MIB, capture)
         on_step("names")
@@ -48,7 +51,7 @@ class Rehearsal:
         on_step(f"{self.plan.rounds} rounds")
         try:
             self._rounds(grid, self.federation, folder / "first")
-        except RunFailed as error:  # what has left until then is shown all the same
+        except RunFailed as error:  # what has left so far is shown anyway
             capture.failure = str(error)
         on_step("evaluation")
         self._ask(grid, "evaluate", self._initial())
@@ -61,7 +64,7 @@ class Rehearsal:
         grid.send_and_receive(queries)
         on_step("a run beyond the budget")
         plan = replace(self.plan, run=f"{self.plan.run}-again")
-        with contextlib.suppress(RunFailed):  # all of them refuse, where the budget is spent
+        with contextlib.suppress(RunFailed):  # all of them refuse once the budget is spent
             self._rounds(grid, replace(self.federation, plan=plan), folder / "again")
         return capture
 
@@ -72,7 +75,7 @@ class Rehearsal:
         return parameters_of(build_net(self.plan.net, self.plan.task, self.plan.seed or 0))
 
     def _ask(self, grid: LoopbackGrid, kind: str, parameters: Parameters) -> None:
-        """Ask every site once under the run's plan."""
+        """Send every site one request under the run's plan."""
         mechanism = self.plan.privacy.update_mechanism
         clip_norm = mechanism.clip_norm if mechanism else None
         about = (self.plan, self.plan.rounds, parameters, clip_norm, CANDIDATE)

@@ -1,4 +1,4 @@
-"""What left, and whether a sentinel was in it: as a table and as a file."""
+"""Report of an egress check: what left, and whether it held a sentinel."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from simulate.report.results import net_name, versions, write_summary
 from simulate.report.wording import bytes_text, counted, privacy_sentence
 
 _SHOWN = 20
-"""Findings shown on the screen at most; the file has all."""
+"""Maximum number of findings shown on screen; the file has all."""
 LIMITS = (
     "Searched for: the planted values as they are, in the forms listed in the file, also inside"
     " base64, hexadecimal, zlib, gzip, bzip2 and xz. Not for values that were rounded hard,"
@@ -30,7 +30,7 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class EgressFinding:
-    """Something that should not have left: ``what``, in which message, and where in it."""
+    """A leak: ``what``, in which message, and where in it."""
 
     message: Sent
     what: str
@@ -39,9 +39,9 @@ class EgressFinding:
 
 @dataclass(frozen=True)
 class Egress:
-    """All that left in a rehearsal of ``plan``, and what was found in it.
+    """All that left in a rehearsal of ``plan``, and the findings.
 
-    ``failure`` says why the run could not go on, if it could not.
+    ``failure`` is the reason if the run could not continue.
     """
 
     plan: RunPlan
@@ -63,7 +63,7 @@ class Egress:
 
 
 def examine(plan: RunPlan, sent: Sequence[Sent]) -> list[EgressFinding]:
-    """Search every message for every sentinel, and for what its kind does not declare."""
+    """Search every message for every sentinel, and for anything that its kind does not declare."""
     wanted = patterns(plan.task)
     found = []
     for message in sent:
@@ -104,13 +104,13 @@ def to_json(egress: Egress) -> dict[str, Any]:
 
 
 def write(path: Path, egress: Egress) -> None:
-    """Leave the examination at ``path``, whole or not at all."""
+    """Write the examination to ``path`` atomically."""
     write_summary(path, to_json(egress))
 
 
 def show(egress: Egress, path: Path, output: rich.console.Console) -> None:
-    """Print what left, what was found, and what that does not prove."""
-    in_a_file = not output.is_terminal  # there lines are not cut
+    """Print what left, what was found, and what this does not prove."""
+    in_a_file = not output.is_terminal  # lines are not cut there
     title = f"what left: {egress.plan.task.name}, {net_name(egress.plan)}"
     output.print()
     output.print(Text(f"{title}, {counted(egress.sites, 'site')}", "bold"))
@@ -127,7 +127,7 @@ def show(egress: Egress, path: Path, output: rich.console.Console) -> None:
 
 
 def _kinds(egress: Egress) -> dict[tuple[str, str], dict[str, Any]]:
-    """Messages, bytes and fields by what was asked and answered, in the order of their coming."""
+    """Messages, bytes and fields by request and reply, in order of arrival."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for sent in egress.sent:
         row = rows.setdefault((sent.asked, sent.kind), {"messages": 0, "bytes": 0, "fields": {}})

@@ -1,4 +1,4 @@
-"""Search of bytes for sentinels: as they are, inside base64 and hexadecimal, and compressed."""
+"""Search of bytes for sentinels: plain, inside base64 and hexadecimal, and compressed."""
 
 import binascii
 import bz2
@@ -14,9 +14,9 @@ from typing import Protocol
 from simulate.egress.sentinels import Pattern
 
 _DEPTH = 4
-"""Wrappings inside wrappings that are opened."""
+"""Maximum depth of nested wrappings that are opened."""
 _MOST_BYTES = 64 * 2**20
-"""Compressed data is opened up to this size, against what is made to never end."""
+"""Compressed data is opened up to this size, as protection against decompression bombs."""
 _HEX = re.compile(rb"[0-9A-Fa-f]{8,}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\-_][A-Za-z0-9+/\-_\r\n]{4,}[A-Za-z0-9+/\-_]")
 _ZLIB = re.compile(rb"\x78[\x01\x5e\x9c\xda]")
@@ -27,7 +27,7 @@ _XZ = re.compile(rb"\xfd7zXZ\x00|\x5d\x00\x00")
 
 @dataclass(frozen=True)
 class Hit:
-    """``pattern`` stands in the bytes at ``offset``, inside the wrappings ``inside`` (outer first).
+    """``pattern`` is in the bytes at ``offset``, inside the wrappings ``inside`` (outer first).
 
     The offset is that of the outermost wrapping.
     """
@@ -52,7 +52,7 @@ def search(data: bytes, patterns: Sequence[Pattern], depth: int = _DEPTH) -> lis
 
 
 def _opened(data: bytes) -> Iterator[tuple[str, int, bytes]]:
-    """Each part of ``data`` that could be wrapped: the wrapping, its offset, what is inside."""
+    """Each part of ``data`` that could be wrapped: the wrapping, its offset, its content."""
     for name, start, open_ in _OPENERS:
         for match in start.finditer(data):
             for content in open_(data, match):

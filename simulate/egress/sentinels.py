@@ -1,7 +1,7 @@
-"""Sentinels: readings, labels and names that stand nowhere but in a site's private data.
+"""Sentinels: readings, labels and names that occur only in a site's private data.
 
-Each has the forms in which it could leave: as numbers of several types in both byte orders, and as
-text. What wraps them (base64, hex, compression) is the search's business.
+Each has the encodings in which it could leave: as numbers of several types in both byte orders, and
+as text. Wrappings (base64, hex, compression) are handled by the search.
 """
 
 import struct
@@ -17,20 +17,20 @@ READINGS = tuple(
     float(np.float32(value))
     for value in (141.4213562, 161.8033989, 223.6067977, 264.5751311, 331.6624790, 314.1592654)
 )
-"""Every planted window is made of these alone, in the sensor's unit.
+"""Every planted window consists of these alone, in the sensor's unit.
 
-No float32 of them can be met by chance in an update: see ``_stands_out``.
+None of them occurs by chance as a float32 in an update: see ``_stands_out``.
 """
 
 NAMES = ("ward-7-otter-3141", "ward-9-heron-2718")
 """Planted as the names of blocks (recordings, days)."""
 
 UNKNOWN_LABEL = 161803398
-"""A label that no task has, planted where a site is to refuse its own data."""
+"""A label that no task has, planted where a site should refuse its own data."""
 
 _EXPONENT_BYTES = {0x00, 0x80, *range(0x2F, 0x42), *range(0xAF, 0xC2)}
 _ROW = 4
-"""Readings in a row that are long enough, in two bytes each, to be told from chance."""
+"""Consecutive readings that suffice, at two bytes each, to rule out chance."""
 _LABELS = 32
 _LEAST_LABELS = 24
 _TEXT_DIGITS = range(2, 12)
@@ -46,7 +46,7 @@ class Pattern:
 
 
 def planted_values(count: int, shape: tuple[int, ...]) -> Floats:
-    """Windows (count, *shape) of sentinel readings alone; each begins at another one."""
+    """Windows (count, *shape) of sentinel readings only; each begins at a different one."""
     size = int(np.prod(shape))
     place = (np.arange(size) + np.arange(count)[:, None]) % len(READINGS)
     values: Floats = np.array(READINGS, np.float32)[place].reshape(count, *shape)
@@ -60,7 +60,7 @@ def label_run(task: Task) -> Integers:
 
 
 def patterns(task: Task) -> tuple[Pattern, ...]:
-    """Every form of every sentinel for windows of ``task``; none twice."""
+    """Every encoding of every sentinel for windows of ``task``, without duplicates."""
     found: dict[bytes, Pattern] = {}
     for pattern in (*_readings(task), *_labels(task), *_names()):
         found.setdefault(pattern.needle, pattern)
@@ -90,10 +90,10 @@ def _number(what: str, value: float) -> Iterator[Pattern]:
 
 
 def _stands_out(value: float) -> bool:
-    """True where the four bytes of ``value`` can't be met by chance in an array of float32.
+    """True if the four bytes of ``value`` can't occur by chance in an array of float32.
 
-    Where none of its bytes is one that holds the exponent of a number that is zero or between 1e-10
-    and 32 in size, it fits nowhere in an array of such numbers, at whatever offset.
+    If none of its bytes can hold the exponent of a number that is zero or between 1e-10 and 32 in
+    magnitude, it can't occur in an array of such numbers, at any offset.
     """
     return not _EXPONENT_BYTES & {*struct.pack("<f", value)}
 
@@ -128,7 +128,7 @@ def _both_orders(what: str, form: str, code: str, values: Sequence[float]) -> It
 
 
 def _texts(value: float) -> Iterator[str]:
-    """As JSON or a print would write it: rounded or cut, plain or with an exponent."""
+    """As JSON or a print would write it: rounded or truncated, plain or with an exponent."""
     single = np.float32(value)
     for text in (str(single), repr(float(single))):
         yield text[:6]
@@ -140,7 +140,7 @@ def _texts(value: float) -> Iterator[str]:
 
 
 def _shortest(texts: Iterable[str]) -> list[str]:
-    """Those of ``texts`` that hold none of the others."""
+    """Those of ``texts`` that contain none of the others."""
     kept: list[str] = []
     for text in sorted(set(texts), key=len):
         if not any(shorter in text for shorter in kept):

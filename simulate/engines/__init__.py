@@ -1,1 +1,1 @@
-"""Engines: what carries the messages of a simulated run."""
+"""Engines: transports for the messages of a simulated run."""

@@ -1,6 +1,6 @@
 """Flower's grid in this process: both app objects run unmodified, without a server or actors.
 
-Messages pushed in one call are handed to the client app as cohorts, and the replies are made when
+Messages pushed in one call are passed to the client app as cohorts, and the replies are made when
 they are pulled, one cohort at a time, so that the server holds no more than one cohort's updates.
 """
 
@@ -58,7 +58,7 @@ class LoopbackEngine:
         return "loopback"
 
     def roster(self, sites: int) -> Roster:
-        """In this process nodes are known, a million as a range."""
+        """In this process the nodes are known: a range, even for a million."""
         return lambda grid: range(1, sites + 1)
 
     def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
@@ -66,7 +66,7 @@ class LoopbackEngine:
         prepare_fleet(fleet.world, federation.plan, federation.sampling)
 
     def start(self, fleet: SimulatedFleet) -> AbstractContextManager[Carrier]:
-        """Workers are started with the run and end with it."""
+        """Workers start with the run and end with it."""
         return nullcontext(_Loopback(fleet, self))
 
 
@@ -90,14 +90,14 @@ class _Loopback:
             close_participations()
 
     def await_model(self, component: Component) -> None:
-        """Nothing serves."""
+        """No site serves a model."""
 
 
 class LoopbackGrid(Grid):
     """A grid of ``sites`` nodes; node i + 1 is the site at position i.
 
-    The messages of one pull are cut into equal cohorts: at least ``cohorts``, and each of about
-    ``cohort_mib`` MiB of updates at most. The cut does not depend on the number of workers: the
+    The messages of one pull are divided into equal cohorts: at least ``cohorts``, each with at most
+    about ``cohort_mib`` MiB of updates. The division does not depend on the number of workers: the
     last bits of a sum may depend on the cohort's size, and the number of workers must not change a
     result.
     """
@@ -111,7 +111,7 @@ class LoopbackGrid(Grid):
 
     @property
     def run(self) -> Run:
-        """Not used in this process; here because the interface has it."""
+        """Not used in this process; required by the interface."""
         return Run.create_empty(_RUN_ID)
 
     def set_run(self, run: Run) -> None:
@@ -129,7 +129,7 @@ class LoopbackGrid(Grid):
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> Sequence[int]:
-        """All nodes, as a range: a million cost nothing."""
+        """All nodes, as a range, which costs nothing even for a million."""
         return range(1, self._sites + 1)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
@@ -155,7 +155,7 @@ class LoopbackGrid(Grid):
             yield from replies
 
     def _size_of_cohorts(self, waiting: list[str]) -> int:
-        """An update is about as large as the message that asks for it."""
+        """An update is about as large as the message that requests it."""
         if not waiting:
             return 1
         asked_bytes = max(1, count_bytes(self._waiting[waiting[0]].content))
@@ -174,7 +174,7 @@ class LoopbackGrid(Grid):
 def identify_process() -> None:
     """Give this process the identity that ``Message()`` reads.
 
-    A private name of flwr 1.41, held by a contract test.
+    Uses a private name of flwr 1.41, checked by a contract test.
     """
     TaskIdentity.task_id, TaskIdentity.run_id = 1, _RUN_ID
     TaskIdentity.node_id = _SERVER_NODE
@@ -182,7 +182,7 @@ def identify_process() -> None:
 
 @contextmanager
 def _own_identity() -> Iterator[None]:
-    """The process may be another Flower app's: it gets back the identity that it had."""
+    """The process may be another Flower app's: its former identity is restored."""
     names = ("_task_id", "_run_id", "_node_id")
     kept = {name: getattr(TaskIdentity, name) for name in names}
     try:
@@ -193,18 +193,18 @@ def _own_identity() -> Iterator[None]:
 
 
 class CohortResponder:
-    """Hands a cohort of messages to the client app, as Flower would one by one."""
+    """Passes a cohort of messages to the client app, as Flower would one by one."""
 
     def __init__(self, app: SiteApp, sites: int) -> None:
         self._app = app
         self._sites = sites
 
     def __call__(self, cohort: Cohort) -> Replies:
-        """Training messages together, others one by one; an error reply where the app raises."""
+        """Training messages together, others one by one; an error reply if the app raises."""
         return next(self.each([cohort]))
 
     def each(self, cohorts: Sequence[Cohort]) -> Iterator[Replies]:
-        """The replies of each cohort; all that train are begun, and so debited, at once."""
+        """The replies of each cohort; all training tasks are admitted, and so debited, together."""
         asked = [message for cohort in cohorts if _trains(cohort) for message in cohort]
         begun = iter(self._begun(asked))
         for cohort in cohorts:

@@ -1,4 +1,4 @@
-"""Memory that training takes and frees in every step stays with this process.
+"""Keeps memory that training allocates and frees in every step with this process.
 
 By default the C library gives a large block back to the operating system as soon as it is freed,
 and each page of the next one costs a page fault: up to half of the time of small convolutions.
@@ -12,11 +12,11 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 _KEPT_BYTES = 1 << 30
 _LARGEST_KEPT_BYTES = 16 << 20
-"""A larger block goes back at once: whole updates of large models should."""
+"""Larger blocks, such as whole updates of large models, are returned at once."""
 
 
 def keep_freed_memory() -> None:
-    """Tell the C library; where it is not glibc, everything stays as it is."""
+    """Configure glibc's allocator; no-op with another C library."""
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

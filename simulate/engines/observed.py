@@ -1,4 +1,4 @@
-"""Runs whose every reply is seen as it leaves a site: what the audit and egress share."""
+"""Observation of every reply as it leaves a site, shared by audit and egress."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Observed:
     watch: Observer
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
-        """The replies of each cohort, each seen before it is handed on."""
+        """The replies of each cohort, each observed before it is passed on."""
         for replies in self.inner.answers(cohorts):
             for reply in replies:
                 self.watch(reply)

@@ -1,4 +1,4 @@
-"""What carries a run: the protocol that every engine of a simulated run implements."""
+"""The protocol that every engine of a simulated run implements."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,7 +15,7 @@ from simulate.world import World
 
 @dataclass(frozen=True)
 class SimulatedFleet:
-    """What an engine makes the sites of a run from.
+    """The description from which an engine makes the sites of a run.
 
     ``world_yaml`` and ``trainer_yaml`` are configuration nodes, small enough to be sent to other
     processes; the sites share the ``ledger``. ``folder`` is the run's outputs folder. The model
@@ -32,13 +32,13 @@ class SimulatedFleet:
 
 
 class Carrier(Protocol):
-    """A started engine: takes the messages of a run to the sites, and the answers back."""
+    """A started engine: carries the messages of a run to the sites, and the replies back."""
 
     def carry_out(self, run: FederatedRun) -> None:
-        """All rounds of ``run`` that are left.
+        """Perform the remaining rounds of ``run``.
 
         Raises:
-            RunFailed: the run can't go on; its finished rounds are kept.
+            RunFailed: the run can't continue; its finished rounds are kept.
         """
         ...
 
@@ -46,7 +46,7 @@ class Carrier(Protocol):
         """Wait until the sites run the published model; a line about it, None where none can.
 
         Raises:
-            RunFailed: some site does not within the time that the engine allows.
+            RunFailed: a site does not run it within the engine's time limit.
         """
         ...
 
@@ -64,7 +64,7 @@ class SimulationEngine(Protocol):
         ...
 
     def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
-        """What can be done before the first round is announced; perhaps nothing."""
+        """Preparation before the first round is announced, if any."""
         ...
 
     def start(self, fleet: SimulatedFleet) -> AbstractContextManager[Carrier]:

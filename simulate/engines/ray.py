@@ -1,7 +1,7 @@
 """Flower's simulation runtime (Ray): the same two apps, a process per CPU, or a cluster.
 
 ``flwr.simulation.run_simulation`` is deprecated in 1.41 in favour of ``flwr run``, which takes an
-app folder instead of app objects; this module is the one place that leans on it.
+app folder instead of app objects; only this module depends on it.
 """
 
 import os
@@ -25,7 +25,7 @@ from simulate.process import quiet
 
 @dataclass(frozen=True)
 class RayEngine:
-    """One virtual SuperNode for each site; a site's answer takes ``cpus_per_site`` processors.
+    """One virtual SuperNode for each site; a site's task uses ``cpus_per_site`` processors.
 
     Raises:
         InvalidConfiguration: ``cpus_per_site`` is not a whole number from 1.
@@ -46,7 +46,7 @@ class RayEngine:
         return cache(partial(ask_roster, expected=sites))
 
     def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
-        """Nothing: the actors read their windows themselves."""
+        """No-op: the actors read their windows themselves."""
 
     def start(self, fleet: SimulatedFleet) -> AbstractContextManager[Carrier]:
         """Flower starts and ends the runtime with the run."""
@@ -64,7 +64,7 @@ class _Ray:
         run_on_ray(build_server_app(run), app, len(fleet.world.sites), self.cpus_per_site)
 
     def await_model(self, component: Component) -> None:
-        """Nothing serves."""
+        """No site serves a model."""
 
 
 def run_on_ray(server_app: ServerApp, client_app: SiteApp, sites: int, cpus_per_site: int) -> None:
@@ -86,10 +86,10 @@ def run_on_ray(server_app: ServerApp, client_app: SiteApp, sites: int, cpus_per_
 
 @contextmanager
 def _without_telemetry() -> Iterator[None]:
-    """Neither Flower nor Ray reports this run, whatever the process has set.
+    """Disable the telemetry of Flower and Ray for this run, whatever the process has set.
 
-    Flower reads its variable once, when it is imported, which may be long ago; the name that it
-    keeps the value in is private to flwr 1.41, and held by a contract test.
+    Flower reads its variable once, on import, which may be long ago; the name that holds the value
+    is private to flwr 1.41, and checked by a contract test.
     """
     from flwr.supercore import telemetry
 

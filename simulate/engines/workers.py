@@ -1,9 +1,9 @@
-"""Who answers a cohort: this process, or persistent worker processes forked from it.
+"""Workers that train cohorts: this process, or persistent worker processes forked from it.
 
 Workers are forked after the data are loaded, so that all of them read one copy. A cohort's messages
-share their parameter record, and pickle keeps the sharing: a worker gets the parameters once per
-cohort. Cohorts and the order of replies do not depend on the number of workers, and so no result
-does.
+share their parameter record, and pickle preserves the sharing: a worker gets the parameters once
+per cohort. Cohorts and the order of replies do not depend on the number of workers, so results
+don't either.
 """
 
 import multiprocessing
@@ -18,29 +18,29 @@ from fl_common.errors import RunFailed
 from simulate.engines.memory import keep_freed_memory
 
 Cohort = Sequence[Any]
-"""Messages that are answered together."""
+"""Messages that are handled together."""
 Replies = list[Any]
 _BEGUN_TOGETHER = 4
-"""Cohorts that one process begins at once: one wait for the disk, and so many sites' windows."""
+"""Cohorts that one process admits at once: one disk sync, and this many cohorts' windows."""
 
 
 class CohortHandler(Protocol):
-    """Answers cohorts in the process that it is in."""
+    """Handles cohorts in its own process."""
 
     def __call__(self, cohort: Cohort) -> Replies:
         """The replies of one cohort."""
         ...
 
     def each(self, cohorts: Sequence[Cohort]) -> Iterator[Replies]:
-        """The replies of each of some cohorts, which are begun together."""
+        """The replies of each of several cohorts, which are admitted together."""
         ...
 
 
 class Workers(Protocol):
-    """Answers cohorts, in order."""
+    """Handles cohorts, in order."""
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
-        """The replies of each cohort; a cohort is taken from ``cohorts`` when it is begun."""
+        """The replies of each cohort; a cohort is taken from ``cohorts`` when it starts."""
         ...
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class Workers(Protocol):
 
 
 class ThisProcess:
-    """Answers one cohort after another, here."""
+    """Handles one cohort after another in this process."""
 
     def __init__(self, answering: CohortHandler) -> None:
         self._answering = answering
@@ -65,7 +65,7 @@ class ThisProcess:
 
 
 class ForkedWorkers:
-    """Answers ``count`` cohorts at a time, each in a process of its own."""
+    """Handles ``count`` cohorts at a time, each in its own process."""
 
     def __init__(self, answering: CohortHandler, count: int) -> None:
         self._count = count
@@ -77,7 +77,7 @@ class ForkedWorkers:
         )
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
-        """The replies of each cohort, in order; one more cohort than workers is in hand.
+        """The replies of each cohort, in order; one more cohort than workers is in flight.
 
         Raises:
             RunFailed: a worker process died (killed, or out of memory).

@@ -36,8 +36,8 @@ class DeploymentEngine:
     """Real processes: a SuperLink, the proxy, and one for each site.
 
     A site that is silent for twice ``heartbeat_s`` counts as gone; ``pace`` is that of its
-    requests. It looks into the repository every ``look_for_models_s``, and the run fails where it
-    does not run the published model within ``swap_timeout_s``.
+    requests. It polls the repository every ``look_for_models_s``, and the run fails if a site does
+    not run the published model within ``swap_timeout_s``.
 
     Raises:
         InvalidConfiguration: a value that is not a number above zero.
@@ -69,7 +69,7 @@ class DeploymentEngine:
         return cache(partial(ask_roster, expected=sites))
 
     def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
-        """Nothing: each site's process reads its own windows."""
+        """No-op: each site's process reads its own windows."""
 
     def start(self, fleet: SimulatedFleet) -> AbstractContextManager[Carrier]:
         """The processes of ``fleet``; their files are in ``deployment`` of the outputs folder."""
@@ -78,14 +78,14 @@ class DeploymentEngine:
 
 @dataclass(frozen=True)
 class _Deployment:
-    """Running processes; the site at each position has a folder of its own."""
+    """Running processes; the site at each position has its own folder."""
 
     front: PublicEndpoint
     sites: list[Path]
     engine: DeploymentEngine
 
     def carry_out(self, run: FederatedRun) -> None:
-        """All rounds of ``run`` that are left."""
+        """Perform the remaining rounds of ``run``."""
         with self.front.superlink.run() as grid:
             run(grid)
 

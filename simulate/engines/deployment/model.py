@@ -1,8 +1,7 @@
-"""The model that one site of ``engine=deployment`` runs: what testing of the run's repository has.
+"""The model that one site of ``engine=deployment`` runs, from testing of the run's repository.
 
-The reader, the slot and the engine are a box's own; the windows that the model answers are those of
-the site's recording. A box runs production; a seeded model may not become that, so these sites run
-what testing has.
+The reader, the slot and the engine are those of a box; the model predicts the windows of the site's
+recording. A box runs production; a seeded model can't be promoted, so these sites follow testing.
 """
 
 import json
@@ -27,12 +26,12 @@ from fl_common.files import write_whole
 from fl_common.vocabulary import Task, Windows
 
 SERVED = "served.json"
-"""What a site says of the model that it runs, in its folder."""
+"""A site's status of the model that it runs, in its folder."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """The component by its digest, and how many windows it has answered, and rightly."""
+    """The component's digest, and the numbers of windows it has predicted, and correctly."""
 
     component: str
     windows: int
@@ -40,7 +39,7 @@ class Served:
 
 
 def read_served(folder: Path) -> Served | None:
-    """What the site in ``folder`` runs; None: nothing yet."""
+    """The model that the site in ``folder`` runs; None: nothing yet."""
     path = folder / SERVED
     return Served(**json.loads(path.read_text())) if path.is_file() else None
 
@@ -71,7 +70,7 @@ class Serving:
         self._poller = Poller(self._poll, node["every_s"], 0.0, random.Random())
 
     def start(self) -> None:
-        """Look for models from now on, in a thread of its own."""
+        """Start polling for models, in a separate thread."""
         self._poller.start()
 
     def _poll(self) -> None:
@@ -79,7 +78,7 @@ class Serving:
             self._reader.refresh()
             offer = self._reader.offer(Kind.MODEL, self._name, Stage.TESTING)
         except JoinTheDotsError:
-            return  # the proxy is not there yet
+            return  # the proxy is not up yet
         if offer is not None and offer.component.digest != self._seen:
             self._swap(offer.component)
             self._seen = offer.component.digest

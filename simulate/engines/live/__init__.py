@@ -1,1 +1,1 @@
-"""A fleet to watch: a broker, edge nodes as processes, and players of held-out recordings."""
+"""A live fleet: a broker, edge nodes as processes, and players of held-out recordings."""

@@ -1,4 +1,4 @@
-"""``python -m simulate engine=live``: from a configuration to a fleet that can be watched."""
+"""``python -m simulate engine=live``: from a configuration to a live fleet."""
 
 import asyncio
 import json
@@ -40,10 +40,10 @@ def live(
 ) -> int:
     """Play held-out recordings to real nodes; files are in ``live`` of the outputs folder.
 
-    ``train`` carries out an ordinary run of a configuration, where no model is given.
+    ``train`` performs an ordinary run of a configuration, if no model is given.
 
     Returns:
-        The exit status: 130 where a signal ended it.
+        The exit status: 130 if a signal ended it.
 
     Raises:
         JoinTheDotsError: no mosquitto, a value that can't be used, a run or a process that failed.
@@ -105,7 +105,7 @@ class _Run:
         )
 
     def _finish(self, players: Sequence[Player]) -> None:
-        """The closing table and the files, from what the nodes' own files say.
+        """The closing table and the files, from the nodes' own files.
 
         Raises:
             RunFailed: the counts do not add up.

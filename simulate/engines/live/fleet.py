@@ -1,4 +1,4 @@
-"""The live fleet at work: players send, nodes answer, and what is heard is scored."""
+"""The live fleet at work: players send, nodes predict, and received predictions are scored."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ class Player:
 
 
 class Live:
-    """``players`` for ``seconds`` at ``speed``; ``show`` is called with the seconds gone by."""
+    """``players`` for ``seconds`` at ``speed``; ``show`` is called with the elapsed seconds."""
 
     def __init__(
         self, players: list[Player], seconds: float, speed: float, show: Callable[[float], None]
@@ -46,7 +46,9 @@ class Live:
         self._began = 0.0
 
     async def play(self, processes: Processes, port: int) -> bool:
-        """Until the time is over or a signal comes; whether one came. Nodes and broker run on.
+        """Play until the time is over or a signal arrives; returns whether one did.
+
+        Nodes and broker keep running.
 
         Raises:
             RunFailed: a process ended, or the broker went away.
@@ -66,7 +68,7 @@ class Live:
         return interrupted
 
     async def wait_ready(self, processes: Processes) -> bool:
-        """Until every node serves, or a signal comes; whether all do."""
+        """Wait until every node serves, or a signal arrives; returns whether all do."""
         with self._signals():
             for player in self._players:
                 if not await processes.node_ready(player.home, self._stop.is_set):
@@ -85,7 +87,7 @@ class Live:
                 loop.remove_signal_handler(number)
 
     async def _play(self, port: int) -> None:
-        """All players at once, stamped so that the last reading is about of now."""
+        """Run all players concurrently, stamped so that the last reading is about now."""
         self._began = time.monotonic()
         begin_ns = time.time_ns() - round(self._seconds * self._speed * 1e9)
         await asyncio.gather(*(self._one(player, port, begin_ns) for player in self._players))
@@ -103,7 +105,7 @@ class Live:
                 score.has_sent(message)
 
     async def _stopped_within(self, due_s: float) -> bool:
-        """Wait until ``due_s`` after the beginning; True where a signal came before."""
+        """Wait until ``due_s`` after the start; True if a signal arrived before."""
         if (left_s := self._began + due_s - time.monotonic()) > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), left_s)
@@ -117,7 +119,7 @@ class Live:
                 score_of[str(message.topic)].hear(data)
 
     async def _look_after(self, processes: Processes) -> None:
-        """Ask the nodes for their counts, and show how it goes."""
+        """Poll the nodes for their counts, and show progress."""
         while True:
             processes.check()
             for player in self._players:
@@ -127,7 +129,7 @@ class Live:
             await asyncio.sleep(_SHOW_S)
 
     async def _settle(self) -> None:
-        """Let the nodes finish what was sent; a signal now ends that at once."""
+        """Let the nodes process everything that was sent; a signal now ends that at once."""
         deadline = time.monotonic() + _SETTLE_S
         while not all(player.score.settled for player in self._players):
             if self._stop.is_set() or time.monotonic() > deadline:
@@ -137,7 +139,7 @@ class Live:
 
 @contextlib.asynccontextmanager
 async def _beside(*loops: Any) -> AsyncIterator[None]:
-    """``loops`` run as long as the body; an error of one ends the body, and is raised."""
+    """Run ``loops`` while the body runs; an error in one ends the body and is raised."""
     body = asyncio.current_task()
     assert body is not None
     tasks = [asyncio.create_task(loop) for loop in loops]
@@ -164,7 +166,7 @@ async def _beside(*loops: Any) -> AsyncIterator[None]:
 
 
 def _data_of(message: aiomqtt.Message) -> Mapping[str, Any] | None:
-    """The data of a prediction's event; None where the message is none."""
+    """The data of a prediction's event; None if the message is not one."""
     properties, payload = message.properties, message.payload
     pairs = tuple(getattr(properties, "UserProperty", ()))
     kind = getattr(properties, "ContentType", None)

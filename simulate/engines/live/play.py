@@ -1,4 +1,4 @@
-"""``python -m simulate play``: people's recordings to boxes that run elsewhere, without end."""
+"""``python -m simulate play``: endless playback of people's recordings to boxes elsewhere."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Playback:
-    """What is played to one ``box``, and the file that keeps how far that has got.
+    """The playback to one ``box``, and the file that keeps its progress.
 
     ``messages`` are those from a stamp on, in nanoseconds since 1970, without end.
     """
@@ -38,13 +38,13 @@ class Playback:
     kept: Path
 
     def begin(self, now_ns: int, past_s: float) -> int:
-        """The stamp to begin at: as far back as wished, but after all that was played before."""
+        """The timestamp to begin at: as far back as requested, after all that was played before."""
         with contextlib.suppress(OSError, ValueError):
             return max(now_ns - round(past_s * 1e9), int(self.kept.read_text()))
         return now_ns - round(past_s * 1e9)
 
     def has_played(self, until_ns: int) -> None:
-        """Keep that the broker has everything up to ``until_ns``, should this process be killed."""
+        """Record durably that the broker has everything up to ``until_ns``."""
         write_whole(self.kept, str(until_ns).encode())
 
 
@@ -75,7 +75,7 @@ def play(config: Mapping[str, Any]) -> None:
 
 
 def _recorded(world: World, position: int, rows: int, begin_ns: int) -> Iterator[Message]:
-    """The training recordings of the person at ``position`` as a player's messages."""
+    """The training recordings of the person at ``position``, as a player's messages."""
     windows, task = world.windows(position), world.task
     person = TestSet(windows, np.zeros(len(windows), np.int64), (world.sites[position],))
     return messages(recordings_of(person, 0, task), task, slicing_of(task), rows, begin_ns)
@@ -90,7 +90,7 @@ async def _until_stopped(plays: Sequence[Playback], config: Mapping[str, Any]) -
 
 
 async def _patiently(playing: Playback, config: Mapping[str, Any]) -> None:
-    """Play on and on; where the broker is away, from what it had last."""
+    """Play without end; after the broker was away, continue from what it had last."""
     while True:
         try:
             await _one(playing, config)

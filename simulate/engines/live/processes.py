@@ -1,4 +1,4 @@
-"""The processes of a live fleet: mosquitto and the nodes. None outlives the context."""
+"""The processes of a live fleet: mosquitto and the nodes. All end with the context."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ _LOOK_S = 0.1
 
 
 def find_mosquitto() -> str:
-    """The broker's program. Debian keeps it in an sbin, which is on the PATH of root alone.
+    """The broker's program. Debian installs it in an sbin folder, which is only on root's PATH.
 
     Raises:
         InvalidConfiguration: it is not installed.
@@ -90,9 +90,9 @@ def _plain(task: Task) -> Mapping[str, Any]:
 
 
 class Processes:
-    """Starts processes in groups of their own, so that a Ctrl-C does not reach them, and ends them.
+    """Starts processes in their own groups, so that a Ctrl-C does not reach them, and ends them.
 
-    ``logs`` is the folder of what they say.
+    ``logs`` is the folder of their logs.
     """
 
     def __init__(self, logs: Path) -> None:
@@ -111,7 +111,7 @@ class Processes:
         self.close()
 
     def close(self) -> None:
-        """End them all: first the nodes, which note what was sent, then the broker."""
+        """End them all: first the nodes, which record what was sent, then the broker."""
         while self._running:
             processes = list(self._running.values())[1:] or list(self._running.values())
             for process in processes:
@@ -122,7 +122,7 @@ class Processes:
             self._running = {n: p for n, p in self._running.items() if p not in processes}
 
     def check(self) -> None:
-        """Raise RunFailed where one has ended."""
+        """Raise RunFailed if one has ended."""
         for name, process in self._running.items():
             if process.poll() is not None:
                 raise RunFailed(
@@ -130,10 +130,10 @@ class Processes:
                 )
 
     async def start_broker(self, program: str) -> int:
-        """Start mosquitto; the port on which it answers. It comes before all others.
+        """Start mosquitto, before all others; returns its port.
 
         Raises:
-            RunFailed: it does not answer.
+            RunFailed: it does not respond.
         """
         port = _free_port()
         config = self._logs / "mosquitto.conf"
@@ -149,7 +149,7 @@ class Processes:
         self._start(name, own_program("fl_client", "run", "--config", str(config)))
 
     async def node_ready(self, home: Path, given_up: Callable[[], bool]) -> bool:
-        """Until the node is connected and serves its model; False where it was given up before.
+        """Wait until the node is connected and serves its model; False if ``given_up`` came first.
 
         Raises:
             RunFailed: it is not in time.

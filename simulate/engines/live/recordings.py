@@ -1,7 +1,7 @@
-"""Held-out windows as what they were cut from: recordings, played message by message.
+"""Held-out windows as the recordings they were cut from, played message by message.
 
-A recording begins at a start of the nodes' windows and its stamps lie on their rows, so the nodes
-cut exactly the held-out windows, and what they predict can be compared window by window.
+A recording begins at a start of the nodes' windows and its timestamps lie on their rows, so the
+nodes cut exactly the held-out windows, and predictions can be compared window by window.
 """
 
 import json
@@ -21,7 +21,7 @@ from fl_common.vocabulary import Floats, Task, Windows
 from simulate.world import TestSet
 
 SHIPPED = str(files("conf") / "node.yaml")
-"""What the nodes' configurations begin with."""
+"""The base of the nodes' configurations."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Recording:
 
 @dataclass(frozen=True)
 class Message:
-    """What a player sends ``due_s`` seconds of recorded time after its beginning.
+    """A message that a player sends ``due_s`` seconds of recorded time after its start.
 
-    ``until_ns`` is the stamp that it ends with: its last reading's, or its label's end. It has
+    ``until_ns`` is the timestamp that it ends with: its last reading's, or its label's end. It has
     ``rows`` readings, or a label's interval where that is 0. ``closes`` are the starts of the
     windows whose last reading is among them, of which the truth is ``label``.
     """
@@ -65,7 +65,7 @@ def step_of(task: Task) -> int:
 
 
 def slicing_of(task: Task) -> Slicing:
-    """How a box of the shipped configuration cuts windows, with the held-out windows' step."""
+    """The slicing of a box with the shipped configuration, with the held-out windows' step."""
     shipped = OmegaConf.to_container(OmegaConf.load(SHIPPED))
     assert isinstance(shipped, dict)
     slicing: Slicing = build({**shipped["windows"], "step": step_of(task)})
@@ -104,10 +104,10 @@ def _joined(windows: Windows, rows: Sequence[int], step: int, task: Task) -> Rec
 def messages(
     recordings: Sequence[Recording], task: Task, slicing: Slicing, most_rows: int, begin_ns: int
 ) -> Iterator[Message]:
-    """The recordings over and over, stamped from about ``begin_ns`` on, as messages without end.
+    """An endless stream of the recordings as messages, stamped from about ``begin_ns`` on.
 
-    ``most_rows`` readings are one message. Between two recordings lies a hole that no window may
-    have, and at the end of each its label is sent.
+    ``most_rows`` readings are one message. Between two recordings is a gap too long for any window,
+    and at the end of each its label is sent.
     """
     grid, index, first_ns = Grid(task, slicing), 0, None
     for turn in count():

@@ -1,4 +1,4 @@
-"""What one site was sent and what was heard of it: truth, latency, counts."""
+"""The score of one site: messages sent, predictions received, truth, latency, counts."""
 
 import time
 from collections import deque
@@ -15,7 +15,7 @@ _RECENT = 16
 
 @dataclass(frozen=True)
 class Heard:
-    """A prediction as it came: ``latency_s`` from the sending of the window's last reading."""
+    """A received prediction: ``latency_s`` is from the sending of the window's last reading."""
 
     start_ns: int
     label: str
@@ -37,7 +37,7 @@ class Score:
     """Messages that the broker has acknowledged."""
     readings: int = 0
     heard: dict[int, Heard] = field(default_factory=dict)
-    """By start of the window; what is heard again, after a crash, is counted once."""
+    """By start of the window; a prediction that is repeated after a crash counts once."""
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=_RECENT))
     """Whether the last ones were right."""
     messages: Mapping[str, Any] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Score:
         self.readings += message.rows
 
     def hear(self, data: Mapping[str, Any]) -> None:
-        """The data of a prediction's event."""
+        """Count the data of a prediction's event."""
         start_ns, now = int(data["window_start_ns"]), time.monotonic()
         if start_ns in self._asked and start_ns not in self.heard:
             asked, truth = self._asked[start_ns]
@@ -65,7 +65,7 @@ class Score:
 
     @property
     def windows(self) -> int:
-        """Windows that were sent whole."""
+        """Windows that were sent completely."""
         return len(self._asked)
 
     @property
@@ -80,16 +80,16 @@ class Score:
 
     @property
     def on_the_way(self) -> int:
-        """Messages that the node has not kept yet: the broker holds them for it."""
+        """Messages that the node has not stored yet: the broker holds them for it."""
         return self.sent - int(self.messages.get("received", 0))
 
     @property
     def settled(self) -> bool:
-        """Everything was received, and each window's prediction was heard."""
+        """Whether everything was received, including each window's prediction."""
         return self.on_the_way == 0 and len(self.heard) == self.windows
 
     def trouble(self) -> str | None:
-        """What the counts should not say; None where they add up."""
+        """An inconsistency of the counts; None if they add up."""
         m = self.messages
         if m["received"] != m["processed"] + m["waiting"] + self.lost:
             return f"{self.name}: received is not processed + waiting + lost: {dict(m)}"

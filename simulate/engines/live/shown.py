@@ -1,4 +1,4 @@
-"""What a person sees of a live fleet: predictions beside the truth, and the closing table."""
+"""Display of a live fleet: predictions beside the truth, and the closing table."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -44,7 +44,7 @@ class Shown:
             self._screen = None
 
     def __call__(self, passed_s: float) -> None:
-        """Show how things are after ``passed_s`` seconds."""
+        """Show the state after ``passed_s`` seconds."""
         if self._screen is not None:
             self._screen.update(self._table(passed_s), refresh=True)
         elif passed_s * _LINES >= self._printed * self._seconds and self._printed <= _LINES:
@@ -96,7 +96,7 @@ def closing_table(scores: Sequence[Score]) -> Table:
 
 
 def remarks(scores: Sequence[Score]) -> list[str]:
-    """What the table does not say by itself."""
+    """Remarks that the table does not make."""
     readings, sent = sum(s.readings for s in scores), sum(s.sent for s in scores)
     lines = [
         f"{counted(sent, 'message')} carried {counted(readings, 'reading')} and their labels."
