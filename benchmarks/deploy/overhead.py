@@ -113,13 +113,13 @@ def overhead(grid: Grid, rounds: int) -> list[float]:
 
 
 @contextmanager
-def resident(front: PublicEndpoint, home: CloudHome, port: int) -> Iterator[None]:
+def resident(endpoint: PublicEndpoint, home: CloudHome, port: int) -> Iterator[None]:
     """Three links of this project, each with its trainer, at the pace of an edge box as shipped."""
     stop, pace = threading.Event(), build(read_config(None, [])["federation"]["pace"])
     threads = []
     for index in range(SITES):
         key = home.folder / f"resident-{index}.key"
-        front.superlink.enroll(make_site_key(key))
+        endpoint.superlink.enroll(make_site_key(key))
         address = Address(f"localhost:{port}", home.authority.certificate, key, 30)
         figures = TrafficRecord(home.folder / f"resident-{index}.json")
         trainer = ResidentTrainer(partial(echo, home.folder / _IMPORTS))
@@ -136,16 +136,16 @@ def resident(front: PublicEndpoint, home: CloudHome, port: int) -> Iterator[None
 
 
 @contextmanager
-def stock(front: PublicEndpoint, home: CloudHome, port: int) -> Iterator[None]:
+def stock(endpoint: PublicEndpoint, home: CloudHome, port: int) -> Iterator[None]:
     """Three of Flower's SuperNodes, which reach the SuperLink itself: they want its bundles."""
     for index in range(SITES):
         key = home.folder / f"stock-{index}.key"
-        front.superlink.enroll(make_site_key(key))
+        endpoint.superlink.enroll(make_site_key(key))
         private = load_pem_private_key(key.read_bytes(), None)
         key.write_bytes(  # the form that Flower's own program reads
             private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         )
-        front.keep(f"supernode-{index}", _supernode(home, key, port))
+        endpoint.keep(f"supernode-{index}", _supernode(home, key, port))
     yield
 
 
@@ -170,15 +170,17 @@ def measure(kind: str, rounds: int) -> tuple[list[float], int]:
             superlink_port=superlink,
             public=home.public,
             largest_message_bytes=1 << 30,
-            restarting=RestartPolicy(1.0, 10.0),
+            restart_policy=RestartPolicy(1.0, 10.0),
             components=home.components,
         )
-        front = stack.enter_context(PublicEndpoint(settings, threading.Event()))
+        endpoint = stack.enter_context(PublicEndpoint(settings, threading.Event()))
         sites = (
-            resident(front, home, listen) if kind == "resident" else stock(front, home, superlink)
+            resident(endpoint, home, listen)
+            if kind == "resident"
+            else stock(endpoint, home, superlink)
         )
         stack.enter_context(sites)
-        grid = stack.enter_context(front.superlink.run(BUNDLE if kind == "resident" else STOCK))
+        grid = stack.enter_context(endpoint.superlink.run(BUNDLE if kind == "resident" else STOCK))
         seconds = overhead(grid, rounds)
         imports = home.folder / _IMPORTS
         return seconds, len(imports.read_text().split()) if imports.is_file() else 0

@@ -72,7 +72,7 @@ def check_addresses(config: Config) -> None:
         )
 
 
-def build_restarting(config: Config) -> RestartPolicy:
+def build_restart_policy(config: Config) -> RestartPolicy:
     """The policy for restarting children that ended."""
-    restarting: RestartPolicy = build(config["restart"])
-    return restarting
+    restart_policy: RestartPolicy = build(config["restart"])
+    return restart_policy

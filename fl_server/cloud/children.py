@@ -53,7 +53,7 @@ class Child:
     name: str
     command: Callable[[], Sequence[str]]
     log: Path
-    restarting: RestartPolicy
+    restart_policy: RestartPolicy
     once: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     starts: int = 0
@@ -83,7 +83,7 @@ class Child:
         return process.pid if process is not None and process.poll() is None else None
 
     def _keep(self) -> None:
-        wait_s = self.restarting.first_s
+        wait_s = self.restart_policy.first_s
         while not self._stop.is_set():
             began = time.monotonic()
             status = self._live()
@@ -95,8 +95,8 @@ class Child:
             if self.once and self.starts == 1 and status == InvalidConfiguration.exit_status:
                 self.refused = True
                 return
-            if time.monotonic() - began > self.restarting.most_s:
-                wait_s = self.restarting.first_s
+            if time.monotonic() - began > self.restart_policy.most_s:
+                wait_s = self.restart_policy.first_s
             _logger.warning(
                 "%s ended with status %s and restarts in %g s; its log is %s",
                 self.name,
@@ -105,7 +105,7 @@ class Child:
                 self.log,
             )
             self._stop.wait(wait_s)
-            wait_s = min(2 * wait_s, self.restarting.most_s)
+            wait_s = min(2 * wait_s, self.restart_policy.most_s)
 
     def _live(self) -> int | str:
         try:
@@ -133,8 +133,8 @@ def check_refusals(children: Sequence[Child]) -> None:
     """
     for child in children:
         if child.refused:
-            said = child.log.read_text(errors="replace").splitlines() or [""]
-            raise StartRefused(said[-1].removeprefix("error: "))
+            lines = child.log.read_text(errors="replace").splitlines() or [""]
+            raise StartRefused(lines[-1].removeprefix("error: "))
 
 
 def start(

@@ -87,8 +87,8 @@ class PatientGrid(HttpGrid):
         return message
 
 
-def _unreadable(one: _Arriving, told: str) -> Message:
-    error = Error(ErrorCode.REPLY_MESSAGE_UNAVAILABLE, told)
+def _unreadable(one: _Arriving, reason: str) -> Message:
+    error = Error(ErrorCode.REPLY_MESSAGE_UNAVAILABLE, reason)
     return make_message(one.metadata, error=error)
 
 

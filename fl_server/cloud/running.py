@@ -47,33 +47,33 @@ def carry_out(config: Config) -> None:
         JoinTheDotsError: the run can't continue, or a value breaks a rule.
     """
     torch.set_num_threads(1)
-    planned, home = build_run(config), home_of(config)
-    model = planned.folder / "model.onnx"
+    configured, home = build_run(config), home_of(config)
+    model = configured.folder / "model.onnx"
     if model.is_file():
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
         return
-    net = build_net(planned.plan.net, planned.plan.task, config["seed"] or 0)
+    net = build_net(configured.plan.net, configured.plan.task, config["seed"] or 0)
     repository = open_repository(None, config["publish"]["keys"], home.components)
-    federation = replace(planned.federation, incumbent=_incumbent(repository, planned))
-    metrics = RoundMetrics(home.metrics, planned.plan.run)
+    federation = replace(configured.federation, incumbent=_incumbent(repository, configured))
+    metrics = RoundMetrics(home.metrics, configured.plan.run)
     superlink = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
-    by_class = SpendTallyByClass(planned.plan.privacy, partial(_classes, home, superlink))
-    rounds = _Rounds(planned, metrics, by_class)
-    run = FederatedRun(federation, parameters_of(net), planned.folder / "checkpoints", rounds)
+    by_class = SpendTallyByClass(configured.plan.privacy, partial(_classes, home, superlink))
+    rounds = _Rounds(configured, metrics, by_class)
+    run = FederatedRun(federation, parameters_of(net), configured.folder / "checkpoints", rounds)
     done = run.resume()
     for row in run.history:
         by_class.charge(row["charged"])
-    _logger.info("run %s continues after round %d", planned.plan.run, done)
-    _show_model(metrics, repository, planned)
-    if done < planned.plan.rounds:
+    _logger.info("run %s continues after round %d", configured.plan.run, done)
+    _show_model(metrics, repository, configured)
+    if done < configured.plan.rounds:
         try:
             with superlink.run() as grid:
                 run(grid)
         except RunFailed as error:
-            raise RunFailed(f"run {planned.plan.run}, {error}") from error
+            raise RunFailed(f"run {configured.plan.run}, {error}") from error
     load_parameters(net, run.parameters)
-    _publish(config, planned, run, net, repository, model)
-    _show_model(metrics, repository, planned)
+    _publish(config, configured, run, net, repository, model)
+    _show_model(metrics, repository, configured)
 
 
 def _classes(home: CloudHome, superlink: SuperLink) -> dict[int, str]:
@@ -86,9 +86,9 @@ def _classes(home: CloudHome, superlink: SuperLink) -> dict[int, str]:
 
 
 def _show_model(
-    metrics: RoundMetrics, repository: ComponentRepository, planned: ConfiguredRun
+    metrics: RoundMetrics, repository: ComponentRepository, configured: ConfiguredRun
 ) -> None:
-    name = component_name(planned.plan.task.name)
+    name = component_name(configured.plan.task.name)
     entries = {stage: repository.entry(Kind.MODEL, name, stage) for stage in Stage}
     found = {str(s): e.component.version for s, e in entries.items() if e and not e.retired}
     metrics.show_model(name, found)
@@ -98,16 +98,16 @@ class _Rounds:
     """Makes a round's row, logs it, and keeps the newest one for ``fl-server status``."""
 
     def __init__(
-        self, planned: ConfiguredRun, metrics: RoundMetrics, by_class: SpendTallyByClass
+        self, configured: ConfiguredRun, metrics: RoundMetrics, by_class: SpendTallyByClass
     ) -> None:
-        self._planned, self._metrics, self._by_class = planned, metrics, by_class
+        self._configured, self._metrics, self._by_class = configured, metrics, by_class
 
     def __call__(self, report: RoundReport) -> Row:
         self._by_class.charge(report.charged)
         row: dict[str, Any] = {
-            "run": self._planned.plan.run,
+            "run": self._configured.plan.run,
             "round": report.round,
-            "rounds": self._planned.plan.rounds,
+            "rounds": self._configured.plan.rounds,
             "asked": report.asked,
             "updates": report.updates,
             "answered": sorted(report.answered),
@@ -127,16 +127,16 @@ class _Rounds:
         )
         for trouble in [*report.errors, *(f"{r.site}: {r.detail}" for r in report.refusals)]:
             _logger.warning("run %s, round %d: %s", row["run"], report.round, trouble)
-        write_whole(self._planned.folder / "round.json", json.dumps(row).encode())
+        write_whole(self._configured.folder / "round.json", json.dumps(row).encode())
         self._metrics.add(row)
         return row
 
 
-def _incumbent(repository: ComponentRepository, planned: ConfiguredRun) -> Incumbent | None:
+def _incumbent(repository: ComponentRepository, configured: ConfiguredRun) -> Incumbent | None:
     """The model in production, if the sites evaluate and can evaluate it."""
-    if planned.federation.evaluate_every is None:
+    if configured.federation.evaluate_every is None:
         return None
-    found = find_incumbent(repository, planned.plan)
+    found = find_incumbent(repository, configured.plan)
     if isinstance(found, str):
         _logger.warning("the model will not be compared with production: %s", found)
         return None
@@ -145,14 +145,14 @@ def _incumbent(repository: ComponentRepository, planned: ConfiguredRun) -> Incum
 
 def _publish(
     config: Config,
-    planned: ConfiguredRun,
+    configured: ConfiguredRun,
     run: FederatedRun,
     net: Net,
     repository: ComponentRepository,
     model: Path,
 ) -> Component:
     """Publish the model to ``testing`` of the served repository, then as the run's file."""
-    plan, last = planned.plan, run.history[-1]
+    plan, last = configured.plan, run.history[-1]
     spent = {"epsilon": last["epsilon"]} | {
         f"epsilon_per_{unit}": value for unit, value in last["epsilon_per"].items()
     }
@@ -162,7 +162,7 @@ def _publish(
     facts = {"licence": licence, "rounds": len(run.history), "sites": config["sites"]}
     component = publish_component(repository, plan, net, spent, proof, facts)
     if compared := last.get("compared"):
-        write_counts(planned.folder / "counts.json", compared, component)
+        write_counts(configured.folder / "counts.json", compared, component)
     move_whole(partial, model)
     _logger.info(
         "run %s is published to testing: %s version %s", plan.run, component.name,

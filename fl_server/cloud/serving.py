@@ -18,7 +18,7 @@ from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import OWNER_ONLY, write_whole
 from fl_common.programs import own_program
-from fl_server.cloud.build import build_restarting, check_addresses, home_of
+from fl_server.cloud.build import build_restart_policy, check_addresses, home_of
 from fl_server.cloud.certificates import Pair, make_authority, make_server
 from fl_server.cloud.children import Child, RestartPolicy, check_refusals
 from fl_server.cloud.home import LOOPBACK, CloudHome
@@ -41,7 +41,7 @@ class ServerSettings:
     superlink_port: int
     public: Pair
     largest_message_bytes: int
-    restarting: RestartPolicy
+    restart_policy: RestartPolicy
     components: Path
     """The repository that is served."""
     joins: bool = False
@@ -85,7 +85,7 @@ class PublicEndpoint:
         home = self._settings.home
         environment = {"FLWR_HOME": str(home.work / "flower")}
         log = home.logs / f"{name}.log"
-        child = Child(name, lambda: command, log, self._settings.restarting, once, environment)
+        child = Child(name, lambda: command, log, self._settings.restart_policy, once, environment)
         self.children.append(child)
         child.start()
         return child
@@ -160,15 +160,15 @@ def serve(config: Config, arguments: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with _sole(home):
-        with PublicEndpoint(_settings(config, home), stop) as front:
+        with PublicEndpoint(_settings(config, home), stop) as endpoint:
             if config["run"] is not None and not stop.is_set():
                 runner = own_program("fl_server", "carry-out", *arguments)
-                front.keep("runner", runner, once=True)
+                endpoint.keep("runner", runner, once=True)
             _logger.info("ready: sites reach %s", config["listen"])
             while not stop.wait(_TICK_S):
-                home.write_status(_status(config, front.children))
-                check_refusals(front.children)
-        home.write_status({**_status(config, front.children), "running": False})
+                home.write_status(_status(config, endpoint.children))
+                check_refusals(endpoint.children)
+        home.write_status({**_status(config, endpoint.children), "running": False})
 
 
 def _settings(config: Config, home: CloudHome) -> ServerSettings:
@@ -183,7 +183,7 @@ def _settings(config: Config, home: CloudHome) -> ServerSettings:
         superlink_port=config["superlink_port"],
         public=prepare(config, home),
         largest_message_bytes=config["largest_message_bytes"],
-        restarting=build_restarting(config),
+        restart_policy=build_restart_policy(config),
         components=home.components,
         joins=config["superlink"] == "join",
     )

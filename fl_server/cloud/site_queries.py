@@ -41,12 +41,14 @@ def ask_running(config: Config) -> Observation:
     enrolled = Sites(home.sites).enrolled()
     names = {site.public_key.encode(): name for name, site in enrolled.items()}
     with _grid(config, home) as (link, grid, nodes):
-        said, errors = running_on_sites(grid, nodes, _patience(config))
+        running, errors = running_on_sites(grid, nodes, _deadlines(config))
         name_of = {node.id: names.get(node.public_key, "?") for node in link.nodes()}
     values = {
-        "sites": {name_of[node]: list(one.components) for node, one in _told(said).items()},
-        "on_trial": {name_of[node]: list(one.on_trial) for node, one in _told(said).items()},
-        "untold": sorted(name_of[node] for node in nodes if node not in _told(said)),
+        "sites": {name_of[node]: list(one.components) for node, one in _disclosed(running).items()},
+        "on_trial": {
+            name_of[node]: list(one.on_trial) for node, one in _disclosed(running).items()
+        },
+        "untold": sorted(name_of[node] for node in nodes if node not in _disclosed(running)),
         "away": sorted(set(names.values()) - {name_of[node] for node in nodes}),
         "errors": errors,
     }
@@ -68,7 +70,7 @@ def ask_shadow(config: Config, name: str | None) -> Observation:
     candidate = _candidate(repository, name or component_name(plan.task.name))
     about = (plan, plan.rounds + 1, candidate.digest)
     with _grid(config, home_of(config)) as (_, grid, nodes):
-        metrics = shadow_on_sites(grid, *about, nodes, _patience(config))
+        metrics = shadow_on_sites(grid, *about, nodes, _deadlines(config))
     if not metrics.given:
         raise RunFailed(f"No site gave counts of {candidate}: {_first_reason(metrics)}")
     return _kept(repository, SHADOW, candidate.digest, metrics.figures())
@@ -122,17 +124,17 @@ def _grid(config: Config, home: CloudHome) -> Iterator[tuple[SuperLink, Grid, Se
         yield link, grid, nodes
 
 
-def _patience(config: Config) -> Deadlines:
+def _deadlines(config: Config) -> Deadlines:
     return Deadlines(config["strategy"]["round_timeout_s"], _POLL_S)
 
 
-def _told(said: dict[int, RunningComponents]) -> dict[int, RunningComponents]:
-    return {node: one for node, one in said.items() if one.told}
+def _disclosed(running: dict[int, RunningComponents]) -> dict[int, RunningComponents]:
+    return {node: one for node, one in running.items() if one.told}
 
 
 def _first_reason(metrics: ShadowMetrics) -> str:
-    told = [f"{one.site} refuses ({one.reason}): {one.detail}" for one in metrics.refusals]
-    return (told + metrics.errors)[0]
+    reasons = [f"{one.site} refuses ({one.reason}): {one.detail}" for one in metrics.refusals]
+    return (reasons + metrics.errors)[0]
 
 
 def _kept(

@@ -48,9 +48,9 @@ def promote(
                 f'Run: fl-repo check {name}; or override with --force "REASON"',
             )
         check_content(repository, component)
-        said = {gate: verdict.passed for gate, verdict in sorted(verdicts.items())}
+        outcomes = {gate: verdict.passed for gate, verdict in sorted(verdicts.items())}
         what = "forced" if force else "promoted"
-        repository.point(Stage.PRODUCTION, component, what, force, said, canary_percent)
+        repository.point(Stage.PRODUCTION, component, what, force, outcomes, canary_percent)
     return component
 
 

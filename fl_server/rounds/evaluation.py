@@ -120,7 +120,7 @@ def evaluate_on_sites(
     round_: int,
     parameters: Parameters,
     nodes: Sequence[int],
-    patience: Deadlines,
+    deadlines: Deadlines,
 ) -> SiteMetrics:
     """Counts of ``parameters`` on the held-out windows of the sites at ``nodes``.
 
@@ -136,7 +136,7 @@ def evaluate_on_sites(
         charged=list(nodes) if noise else [],
     )
     writer = wire.InstructionWriter(asked)
-    exchange = Exchange(grid, "evaluate", writer.content, nodes, f"evaluation {round_}", patience)
+    exchange = Exchange(grid, "evaluate", writer.content, nodes, f"evaluation {round_}", deadlines)
     for reply in exchange.replies():
         _add(reply, metrics)
     metrics.bytes_down = exchange.bytes_down

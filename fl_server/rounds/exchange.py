@@ -38,14 +38,14 @@ class Exchange:
     content: Callable[[], RecordDict]
     nodes: Sequence[int]
     group: str
-    patience: Deadlines
+    deadlines: Deadlines
     bytes_down: int = 0
     errors: list[str] = field(default_factory=list)
 
     def replies(self) -> Iterator[Message]:
         """Replies as they arrive, one per message, until all are here or the time is up."""
-        patience, missing, late = self.patience, self._ask(), list[int]()
-        deadline = patience.clock() + patience.timeout_s
+        deadlines, missing, late = self.deadlines, self._ask(), list[int]()
+        deadline = deadlines.clock() + deadlines.timeout_s
         while missing:
             arrived = False
             for reply in self.grid.pull_messages(list(missing)):
@@ -57,23 +57,23 @@ class Exchange:
                     yield reply
                 elif (
                     reply.error.code == _UNAVAILABLE
-                    and patience.clock() >= deadline - _AT_THE_END_S
+                    and deadlines.clock() >= deadline - _AT_THE_END_S
                 ):
                     late.append(node)
                 else:
                     why = reply.error.reason or f"error {reply.error.code}"
                     self.errors.append(f"node {node}: {why}")
-            if missing and patience.clock() >= deadline:
+            if missing and deadlines.clock() >= deadline:
                 late += missing.values()
                 break
             if missing and not arrived:
-                patience.wait(patience.poll_interval_s)
+                deadlines.wait(deadlines.poll_interval_s)
         if late:
             self._give_up(late)
 
     def _ask(self) -> dict[str, int]:
         """Send to all; the nodes by the ids of their messages."""
-        ttl = self.patience.timeout_s  # a site that connects later must not train and be charged
+        ttl = self.deadlines.timeout_s  # a site that connects later must not train and be charged
         messages = [
             Message(self.content(), node, self.kind, group_id=self.group, ttl=ttl)
             for node in self.nodes
@@ -91,4 +91,4 @@ class Exchange:
     def _give_up(self, late: Sequence[int]) -> None:
         names = ", ".join(str(node) for node in late[:_NAMED])
         more = f" and {len(late) - _NAMED} more" if len(late) > _NAMED else ""
-        self.errors.append(f"no answer in {self.patience.timeout_s:g} s from node {names}{more}")
+        self.errors.append(f"no answer in {self.deadlines.timeout_s:g} s from node {names}{more}")

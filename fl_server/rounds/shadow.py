@@ -72,7 +72,7 @@ def shadow_on_sites(
     round_: int,
     candidate: str,
     nodes: Sequence[int],
-    patience: Deadlines,
+    deadlines: Deadlines,
 ) -> ShadowMetrics:
     """Counts of ``candidate`` (a component's digest) in the shadow of production, by ``nodes``.
 
@@ -88,7 +88,7 @@ def shadow_on_sites(
         wire.InstructionWriter(asked).content,
         nodes,
         f"shadow {round_}",
-        patience,
+        deadlines,
     )
     for reply in exchange.replies():
         _add(reply, metrics)
@@ -97,18 +97,18 @@ def shadow_on_sites(
 
 
 def running_on_sites(
-    grid: Grid, nodes: Sequence[int], patience: Deadlines
+    grid: Grid, nodes: Sequence[int], deadlines: Deadlines
 ) -> tuple[dict[int, RunningComponents], list[str]]:
     """The components that each node runs, and why replies are missing."""
-    exchange = Exchange(grid, "query.running", wire.empty, nodes, "running", patience)
-    said, errors = dict[int, RunningComponents](), list[str]()
+    exchange = Exchange(grid, "query.running", wire.empty, nodes, "running", deadlines)
+    running, errors = dict[int, RunningComponents](), list[str]()
     for reply in exchange.replies():
         node = reply.metadata.src_node_id
         try:
-            said[node] = wire_running.read_running(reply.content)
+            running[node] = wire_running.read_running(reply.content)
         except wire.WireError as error:
             errors.append(f"node {node}: {error}")
-    return said, errors + exchange.errors
+    return running, errors + exchange.errors
 
 
 def _add(reply: Message, metrics: ShadowMetrics) -> None:

@@ -111,7 +111,7 @@ class Federation:
         check_site_level(self.plan.privacy, self.aggregator, self.sampling)
 
     @property
-    def _patience(self) -> Deadlines:
+    def _deadlines(self) -> Deadlines:
         return Deadlines(self.round_timeout_s, self.poll_interval_s, self.clock, self.wait)
 
     def rounds(self, grid: Grid, progress: Progress) -> Iterator[RoundReport]:
@@ -154,7 +154,7 @@ class Federation:
         )
         writer = wire.InstructionWriter(Instruction(self.plan, round_, parameters, clip_norm))
         fold = start_fold(self.plan, self.aggregator, parameters, round_, clip_norm)
-        exchange = Exchange(grid, "train", writer.content, nodes, str(round_), self._patience)
+        exchange = Exchange(grid, "train", writer.content, nodes, str(round_), self._deadlines)
         for reply in exchange.replies():
             self._fold(reply, fold, report)
         report.bytes_down = exchange.bytes_down
@@ -184,7 +184,7 @@ class Federation:
         if every is None or (round_ % every and round_ != self.plan.rounds):
             return
         metrics = report.evaluation = evaluate_on_sites(
-            grid, self.plan, round_, report.parameters, report.nodes, self._patience
+            grid, self.plan, round_, report.parameters, report.nodes, self._deadlines
         )
         tally.charge(metrics.charged)
         if self.incumbent and round_ == self.plan.rounds:
@@ -197,7 +197,7 @@ class Federation:
         plan = incumbent.evaluated_under(self.plan)
         nodes, round_ = sorted(candidate.given), plan.rounds + 1
         production = evaluate_on_sites(
-            grid, plan, round_, incumbent.parameters, nodes, self._patience
+            grid, plan, round_, incumbent.parameters, nodes, self._deadlines
         )
         return Comparison(incumbent.digest, candidate, production)
 
@@ -257,8 +257,8 @@ def _change(fold: Fold, parameters: Parameters) -> Parameters:
 
 
 def _too_few(report: RoundReport, count: int, minimum: int) -> str:
-    told = [f"{refusal.site}: {refusal.detail}" for refusal in report.refusals] + report.errors
-    first = told[0] if told else "no site answered"
+    reasons = [f"{refusal.site}: {refusal.detail}" for refusal in report.refusals] + report.errors
+    first = reasons[0] if reasons else "no site answered"
     return (
         f"round {report.round}: {count} of {report.asked} sites sent an update, and the minimum is"
         f" {minimum}. First reason: {first}"

@@ -21,9 +21,9 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_server.build import build_federation, build_plan
 from fl_server.rounds.strategy import Federation
 from simulate.build import fleet_facts
-from simulate.egress.planted import SentinelWorld, with_counts
 from simulate.egress.rehearsal import Rehearsal
 from simulate.egress.report import Egress, examine, show, write
+from simulate.egress.sentinel_world import SentinelWorld, with_counts
 from simulate.fleet import Fleet
 from simulate.home import Home
 from simulate.world import World

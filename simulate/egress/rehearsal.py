@@ -18,7 +18,7 @@ from fl_server.rounds.app import FederatedRun, Row
 from fl_server.rounds.strategy import Federation, RoundReport, ask_roster
 from models.nets import build_net, parameters_of
 from simulate.egress.capture import Capture
-from simulate.egress.planted import CANDIDATE
+from simulate.egress.sentinel_world import CANDIDATE
 from simulate.engines.loopback import LoopbackGrid
 from simulate.engines.observed import observed_grid
 
@@ -40,7 +40,7 @@ class Rehearsal:
         return self.federation.plan
 
     def run(self, folder: Path, on_step: Callable[[str], None]) -> Capture:
-        """Send every request; returns all that left. The server's states go to ``folder``.
+        """Send every request; returns all that left.
 
         The server's states go to ``folder``.
         """

@@ -270,8 +270,8 @@ def run_in_process(
     cohort_mib: float,
 ) -> None:
     """Run both apps to the end of the ServerApp, with ``workers`` processes that train."""
-    answering = CohortResponder(client_app, sites)
-    team: Workers = ThisProcess(answering) if workers == 1 else ForkedWorkers(answering, workers)
+    handler = CohortResponder(client_app, sites)
+    team: Workers = ThisProcess(handler) if workers == 1 else ForkedWorkers(handler, workers)
     try:
         with _own_identity():
             grid = LoopbackGrid(team, sites, cohorts, cohort_mib)

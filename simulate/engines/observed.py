@@ -14,16 +14,16 @@ Observer = Callable[[Any], None]
 
 @dataclass(frozen=True)
 class Observed:
-    """Workers whose replies pass ``watch`` on their way to the server."""
+    """Workers whose replies pass ``observer`` on their way to the server."""
 
     inner: Workers
-    watch: Observer
+    observer: Observer
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
         """The replies of each cohort, each observed before it is passed on."""
         for replies in self.inner.answers(cohorts):
             for reply in replies:
-                self.watch(reply)
+                self.observer(reply)
             yield replies
 
     def close(self) -> None:
@@ -31,7 +31,7 @@ class Observed:
         self.inner.close()
 
 
-def observed_grid(app: SiteApp, sites: int, cohort_mib: float, watch: Observer) -> LoopbackGrid:
-    """A grid of ``sites`` nodes in this process whose replies pass ``watch``."""
-    workers = Observed(ThisProcess(CohortResponder(app, sites)), watch)
+def observed_grid(app: SiteApp, sites: int, cohort_mib: float, observer: Observer) -> LoopbackGrid:
+    """A grid of ``sites`` nodes in this process whose replies pass ``observer``."""
+    workers = Observed(ThisProcess(CohortResponder(app, sites)), observer)
     return LoopbackGrid(workers, sites, 1, cohort_mib)

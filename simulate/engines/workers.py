@@ -51,14 +51,14 @@ class Workers(Protocol):
 class ThisProcess:
     """Handles one cohort after another in this process."""
 
-    def __init__(self, answering: CohortHandler) -> None:
-        self._answering = answering
+    def __init__(self, handler: CohortHandler) -> None:
+        self._handler = handler
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
         """The replies of each cohort."""
         rest = iter(cohorts)
         while together := list(islice(rest, _BEGUN_TOGETHER)):
-            yield from self._answering.each(together)
+            yield from self._handler.each(together)
 
     def close(self) -> None:
         """Nothing was started."""
@@ -67,13 +67,13 @@ class ThisProcess:
 class ForkedWorkers:
     """Handles ``count`` cohorts at a time, each in its own process."""
 
-    def __init__(self, answering: CohortHandler, count: int) -> None:
+    def __init__(self, handler: CohortHandler, count: int) -> None:
         self._count = count
         self._pool = ProcessPoolExecutor(
             count,
             mp_context=multiprocessing.get_context("fork"),
             initializer=_keep,
-            initargs=(answering,),
+            initargs=(handler,),
         )
 
     def answers(self, cohorts: Iterable[Cohort]) -> Iterator[Replies]:
@@ -101,15 +101,15 @@ class ForkedWorkers:
         self._pool.shutdown(cancel_futures=True)
 
 
-_answering: CohortHandler | None = None
+_handler: CohortHandler | None = None
 
 
-def _keep(answering: CohortHandler) -> None:
-    global _answering
+def _keep(handler: CohortHandler) -> None:
+    global _handler
     keep_freed_memory()
-    _answering = answering
+    _handler = handler
 
 
 def _answer(cohort: Cohort) -> Replies:
-    assert _answering is not None
-    return _answering(cohort)
+    assert _handler is not None
+    return _handler(cohort)

@@ -31,8 +31,8 @@ from simulate.__main__ import main
 from simulate.egress import command, planted, rehearsal
 from simulate.egress.capture import Capture
 from simulate.egress.command import rehearse
-from simulate.egress.planted import TROUBLES
 from simulate.egress.report import Egress
+from simulate.egress.sentinel_world import TROUBLES
 from simulate.egress.sentinels import NAMES, READINGS, UNKNOWN_LABEL, label_run
 from simulate.home import Home
 from simulate.world import TestSet

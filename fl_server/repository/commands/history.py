@@ -20,18 +20,18 @@ def life(repository: ComponentRepository, kind: Kind, name: str) -> Iterator[str
         digest: repository.verdicts(digest) for digest in {event.digest for event in events}
     }
     versions = {event.digest: event.version for event in events}
-    told: list[tuple[str, list[str]]] = []
+    entries: list[tuple[str, list[str]]] = []
     before: dict[str, str] = {}
     for event in sorted(events, key=lambda event: event.at):
         component = repository.component(event.digest, kind, name)
-        told.append((event.at, _event(event, component, before.get(event.stage))))
+        entries.append((event.at, _event(event, component, before.get(event.stage))))
         before[event.stage] = event.version
-    for digest, said in verdicts.items():
-        told += [(one.at, [_verdict(one, versions[digest])]) for one in said]
+    for digest, given in verdicts.items():
+        entries += [(one.at, [_verdict(one, versions[digest])]) for one in given]
     for digest, version in versions.items():
         for seen in observations(repository, SHADOW, digest):
-            told.append((seen.at, [f"version {version} {shadow_words(seen.values)}."]))
-    for at, lines in sorted(told):
+            entries.append((seen.at, [f"version {version} {shadow_words(seen.values)}."]))
+    for at, lines in sorted(entries):
         yield f"{_when(at)}  {lines[0]}"
         yield from (_INDENT + line for line in lines[1:])
     yield from _now(repository, kind, name)

@@ -123,9 +123,9 @@ class Registry:
         place, headers = f"manifests/{version}", {"Accept": MANIFEST_TYPE}
         with self._ask("GET", place, {_OK}, headers) as answer:
             content = answer.read(_MOST_MANIFEST_BYTES + 1)
-            said = answer.headers.get("Docker-Content-Digest")
+            reported = answer.headers.get("Docker-Content-Digest")
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        wanted = version if version.startswith("sha256:") else said
+        wanted = version if version.startswith("sha256:") else reported
         if len(content) > _MOST_MANIFEST_BYTES or wanted not in (None, digest):
             raise UpdateRefused(f"{self._reference}: its manifest is not {wanted}, or too long.")
         return bytes(content)
@@ -144,9 +144,9 @@ class Registry:
                 raise UpdateRefused(f"{self._reference}: the content of {digest[:19]} is not it.")
 
     def _confirm(self, answer: urllib3.BaseHTTPResponse, digest: str) -> None:
-        said = answer.headers.get("Docker-Content-Digest")
-        if said not in (None, digest):
-            raise UpdateRefused(f"{self._reference}: sent {digest}, the registry kept {said}.")
+        reported = answer.headers.get("Docker-Content-Digest")
+        if reported not in (None, digest):
+            raise UpdateRefused(f"{self._reference}: sent {digest}, the registry kept {reported}.")
 
     @contextmanager
     def _ask(
@@ -204,8 +204,8 @@ class Registry:
             raise UpdateRefused(f"{self._reference}: asks for a login at {realm[:100]!r}.")
         headers = {"Authorization": self._login.header()} if self._login else {}
         answer = self._http.request("GET", f"{realm}?{urlencode(asked)}", headers=headers)
-        said: Any = json.loads(answer.data) if answer.status == _OK else {}
-        return f"Bearer {said.get('token') or said.get('access_token') or ''}"
+        payload: Any = json.loads(answer.data) if answer.status == _OK else {}
+        return f"Bearer {payload.get('token') or payload.get('access_token') or ''}"
 
 
 def _sha256(content: bytes | Path) -> str:

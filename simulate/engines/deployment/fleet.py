@@ -26,7 +26,7 @@ from simulate.engines.deployment.model import Served, read_served
 from simulate.engines.protocol import Carrier, SimulatedFleet
 from simulate.process import quiet
 
-_RESTARTING = RestartPolicy(1.0, 30.0)
+_RESTART_POLICY = RestartPolicy(1.0, 30.0)
 _DAYS = 30.0
 _TICK_S = 0.1
 
@@ -80,13 +80,13 @@ class DeploymentEngine:
 class _Deployment:
     """Running processes; the site at each position has its own folder."""
 
-    front: PublicEndpoint
+    endpoint: PublicEndpoint
     sites: list[Path]
     engine: DeploymentEngine
 
     def carry_out(self, run: FederatedRun) -> None:
         """Perform the remaining rounds of ``run``."""
-        with self.front.superlink.run() as grid:
+        with self.endpoint.superlink.run() as grid:
             run(grid)
 
     def await_model(self, component: Component) -> str:
@@ -127,23 +127,23 @@ def _deployed(fleet: SimulatedFleet, engine: DeploymentEngine) -> Iterator[_Depl
         superlink_port=superlink_port,
         public=home.public,
         largest_message_bytes=engine.largest_message_bytes,
-        restarting=_RESTARTING,
+        restart_policy=_RESTART_POLICY,
         components=repository.folder.absolute(),
     )
     with (
         quiet("flwr"),
         quiet("httpx", level=logging.WARNING),
-        PublicEndpoint(settings, threading.Event()) as front,
+        PublicEndpoint(settings, threading.Event()) as endpoint,
     ):
         sites = []
         for position in range(len(fleet.world.sites)):
             server = f"localhost:{front_port}"
             file = _describe(fleet, engine, home, repository.folder, position, server)
-            front.superlink.enroll(make_site_key(file.with_name("site.key")))
+            endpoint.superlink.enroll(make_site_key(file.with_name("site.key")))
             command = own_program("simulate.engines.deployment.site", str(file))
-            front.keep(f"site-{position:03d}", command)
+            endpoint.keep(f"site-{position:03d}", command)
             sites.append(file.parent)
-        yield _Deployment(front, sites, engine)
+        yield _Deployment(endpoint, sites, engine)
 
 
 def _describe(

@@ -30,9 +30,9 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    answering, folder = partial(_answering, given), Path(given["folder"])
+    site_app, folder = partial(_site_app, given), Path(given["folder"])
     Serving(folder, given["components"], partial(_recording, given)).start()
-    build_link(given["federation"], answering, stop, folder).run()
+    build_link(given["federation"], site_app, stop, folder).run()
     os._exit(0)
 
 
@@ -43,7 +43,7 @@ def _recording(given: dict[str, Any]) -> tuple[Task, Windows]:
     return world.task, world.windows(given["position"])
 
 
-def _answering(given: dict[str, Any]) -> Any:
+def _site_app(given: dict[str, Any]) -> Any:
     """In the trainer's process: the app of the simulated fleet, as the site at one position."""
     from fl_client.federation.reply_cache import ReplyCache
     from fl_client.federation.responder import Responder

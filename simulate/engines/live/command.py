@@ -133,7 +133,7 @@ def _figures(score: Score) -> dict[str, Any]:
     return {
         "site": score.name,
         "windows": score.windows,
-        "predictions": len(score.heard),
+        "predictions": len(score.predictions),
         "right": score.right,
         "latency_p50_s": quantile_s([score], 0.5),
         "latency_p99_s": quantile_s([score], 0.99),
@@ -145,8 +145,8 @@ def _figures(score: Score) -> dict[str, Any]:
 
 def _predictions(score: Score) -> Iterator[str]:
     """A JSON line for each window, in order of time."""
-    for start_ns in sorted(score.heard):
-        yield json.dumps({"site": score.name, **asdict(score.heard[start_ns])}) + "\n"
+    for start_ns in sorted(score.predictions):
+        yield json.dumps({"site": score.name, **asdict(score.predictions[start_ns])}) + "\n"
 
 
 def _check(engine: Config) -> None:

@@ -55,9 +55,11 @@ class Live:
         """
         with self._signals():
             try:
-                async with aiomqtt.Client(HOST, port, protocol=aiomqtt.ProtocolVersion.V5) as ears:
-                    await ears.subscribe("predictions/+", _QOS)
-                    async with _beside(self._hear(ears), self._look_after(processes)):
+                async with aiomqtt.Client(
+                    HOST, port, protocol=aiomqtt.ProtocolVersion.V5
+                ) as client:
+                    await client.subscribe("predictions/+", _QOS)
+                    async with _beside(self._receive(client), self._look_after(processes)):
                         await self._play(port)
                         interrupted = self._stop.is_set()
                         self._stop.clear()
@@ -111,12 +113,12 @@ class Live:
                 await asyncio.wait_for(self._stop.wait(), left_s)
         return self._stop.is_set()
 
-    async def _hear(self, ears: aiomqtt.Client) -> None:
+    async def _receive(self, client: aiomqtt.Client) -> None:
         score_of = {f"predictions/{p.score.name}": p.score for p in self._players}
-        async for message in ears.messages:
+        async for message in client.messages:
             data = _data_of(message)
             if data is not None:
-                score_of[str(message.topic)].hear(data)
+                score_of[str(message.topic)].receive(data)
 
     async def _look_after(self, processes: Processes) -> None:
         """Poll the nodes for their counts, and show progress."""

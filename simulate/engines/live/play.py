@@ -67,11 +67,11 @@ def play(config: Mapping[str, Any]) -> None:
     kept = Path(config["kept"])
     kept.mkdir(parents=True, exist_ok=True)
     rows = config["readings_per_message"]
-    plays = [
+    playbacks = [
         Playback(box, partial(_recorded, world, position, rows), kept / f"{box}.ns")
         for position, box in enumerate(boxes)
     ]
-    asyncio.run(_until_stopped(plays, config))
+    asyncio.run(_until_stopped(playbacks, config))
 
 
 def _recorded(world: World, position: int, rows: int, begin_ns: int) -> Iterator[Message]:
@@ -81,37 +81,37 @@ def _recorded(world: World, position: int, rows: int, begin_ns: int) -> Iterator
     return messages(recordings_of(person, 0, task), task, slicing_of(task), rows, begin_ns)
 
 
-async def _until_stopped(plays: Sequence[Playback], config: Mapping[str, Any]) -> None:
-    playing = asyncio.gather(*(_patiently(one, config) for one in plays))
+async def _until_stopped(playbacks: Sequence[Playback], config: Mapping[str, Any]) -> None:
+    playback = asyncio.gather(*(_patiently(one, config) for one in playbacks))
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, playback.cancel)
     with contextlib.suppress(asyncio.CancelledError):
-        await playing
+        await playback
 
 
-async def _patiently(playing: Playback, config: Mapping[str, Any]) -> None:
+async def _patiently(playback: Playback, config: Mapping[str, Any]) -> None:
     """Play without end; after the broker was away, continue from what it had last."""
     while True:
         try:
-            await _one(playing, config)
+            await _one(playback, config)
         except aiomqtt.MqttError as error:
-            _logger.warning("%s: the broker is away (%s)", playing.box, error)
+            _logger.warning("%s: the broker is away (%s)", playback.box, error)
             await asyncio.sleep(config["retry_s"])
 
 
-async def _one(playing: Playback, config: Mapping[str, Any]) -> None:
+async def _one(playback: Playback, config: Mapping[str, Any]) -> None:
     broker, began_s = config["broker"], time.time()
-    begin_ns = playing.begin(time.time_ns(), config["past_s"])
+    begin_ns = playback.begin(time.time_ns(), config["past_s"])
     async with aiomqtt.Client(
         broker["host"], broker["port"], protocol=aiomqtt.ProtocolVersion.V5
     ) as sensor:
-        _logger.info("%s: playing from %.0f s ago", playing.box, began_s - begin_ns / 1e9)
-        for message in playing.messages(begin_ns):
+        _logger.info("%s: playing from %.0f s ago", playback.box, began_s - begin_ns / 1e9)
+        for message in playback.messages(begin_ns):
             stamp_s = message.until_ns / 1e9
             await asyncio.sleep(max(0.0, stamp_s - time.time()))
-            topic = f"sensors/{playing.box}/player" if message.rows else f"labels/{playing.box}"
+            topic = f"sensors/{playback.box}/player" if message.rows else f"labels/{playback.box}"
             await sensor.publish(topic, message.payload, _QOS)
-            playing.has_played(message.until_ns)
+            playback.has_played(message.until_ns)
 
 
 def _check(config: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ _RECENT = 16
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedPrediction:
     """A received prediction: ``latency_s`` is from the sending of the window's last reading."""
 
     start_ns: int
@@ -36,7 +36,7 @@ class Score:
     sent: int = 0
     """Messages that the broker has acknowledged."""
     readings: int = 0
-    heard: dict[int, Heard] = field(default_factory=dict)
+    predictions: dict[int, ReceivedPrediction] = field(default_factory=dict)
     """By start of the window; a prediction that is repeated after a crash counts once."""
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=_RECENT))
     """Whether the last ones were right."""
@@ -54,14 +54,14 @@ class Score:
         self.sent += 1
         self.readings += message.rows
 
-    def hear(self, data: Mapping[str, Any]) -> None:
+    def receive(self, data: Mapping[str, Any]) -> None:
         """Count the data of a prediction's event."""
         start_ns, now = int(data["window_start_ns"]), time.monotonic()
-        if start_ns in self._asked and start_ns not in self.heard:
+        if start_ns in self._asked and start_ns not in self.predictions:
             asked, truth = self._asked[start_ns]
-            heard = Heard(start_ns, str(data["label"]), truth, now - asked)
-            self.heard[start_ns] = heard
-            self.recent.append(heard.is_right)
+            prediction = ReceivedPrediction(start_ns, str(data["label"]), truth, now - asked)
+            self.predictions[start_ns] = prediction
+            self.recent.append(prediction.is_right)
 
     @property
     def windows(self) -> int:
@@ -71,7 +71,7 @@ class Score:
     @property
     def right(self) -> int:
         """Predictions that agree with the truth."""
-        return sum(one.is_right for one in self.heard.values())
+        return sum(one.is_right for one in self.predictions.values())
 
     @property
     def lost(self) -> int:
@@ -86,7 +86,7 @@ class Score:
     @property
     def settled(self) -> bool:
         """Whether everything was received, including each window's prediction."""
-        return self.on_the_way == 0 and len(self.heard) == self.windows
+        return self.on_the_way == 0 and len(self.predictions) == self.windows
 
     def trouble(self) -> str | None:
         """An inconsistency of the counts; None if they add up."""
@@ -100,5 +100,5 @@ class Score:
 
 def quantile_s(scores: list[Score], share: float) -> float | None:
     """The latency that ``share`` of the predictions stay within; None without any."""
-    found = [heard.latency_s for score in scores for heard in score.heard.values()]
+    found = [prediction.latency_s for score in scores for prediction in score.predictions.values()]
     return float(np.quantile(found, share)) if found else None

@@ -52,13 +52,13 @@ class Shown:
             self._output.print(Text(self._head(passed_s)), soft_wrap=True)
 
     def _head(self, passed_s: float) -> str:
-        heard = sum(len(score.heard) for score in self._scores)
+        received = sum(len(score.predictions) for score in self._scores)
         latency = quantile_s(self._scores, 0.5)
         text = f"{min(passed_s, self._seconds):.0f} of {self._seconds:g} s at speed {self._speed:g}"
-        text += f"   {counted(heard, 'prediction')}"
+        text += f"   {counted(received, 'prediction')}"
         if latency is None:
             return text
-        right = sum(score.right for score in self._scores) / heard
+        right = sum(score.right for score in self._scores) / received
         return f"{text}, {percent_text(right)} right, {seconds_text(latency)} each"
 
     def _table(self, passed_s: float) -> Table:
@@ -66,7 +66,7 @@ class Shown:
         for head in ("site", "predicted", "truth", "lately", "right", "waiting"):
             table.add_column(head, no_wrap=True)
         for score in self._scores:
-            last = next(reversed(score.heard.values()), None)
+            last = next(reversed(score.predictions.values()), None)
             table.add_row(
                 Text(one_line(score.name)),
                 Text(one_line(last.label), style=_style(last.is_right)) if last else "",
@@ -106,19 +106,19 @@ def remarks(scores: Sequence[Score]) -> list[str]:
         lines.append("On every site: received = processed + waiting + lost.")
     if on_the_way := sum(score.on_the_way for score in scores):
         lines.append(f"{counted(on_the_way, 'message')} had not reached a node when it ended.")
-    if missing := sum(score.windows - len(score.heard) for score in scores):
-        lines.append(f"No prediction was heard of {counted(missing, 'window')}.")
+    if missing := sum(score.windows - len(score.predictions) for score in scores):
+        lines.append(f"No prediction was received for {counted(missing, 'window')}.")
     return lines
 
 
 def _row(name: str, scores: Sequence[Score]) -> list[str]:
-    heard, windows = sum(len(s.heard) for s in scores), sum(s.windows for s in scores)
+    received, windows = sum(len(s.predictions) for s in scores), sum(s.windows for s in scores)
     right = sum(s.right for s in scores)
     latencies = [quantile_s(list(scores), share) for share in (0.5, 0.99)]
     return [
         name,
-        percent_text(right / heard if heard else None),
-        f"{heard:,}" if heard == windows else f"{heard:,} of {windows:,}",
+        percent_text(right / received if received else None),
+        f"{received:,}" if received == windows else f"{received:,} of {windows:,}",
         *("" if one is None else seconds_text(one) for one in latencies),
         *(f"{sum(s.messages[n] for s in scores):,}" for n in ("received", "processed", "waiting")),
         f"{sum(s.lost for s in scores):,}",
@@ -126,7 +126,7 @@ def _row(name: str, scores: Sequence[Score]) -> list[str]:
 
 
 def _share(score: Score) -> str:
-    return percent_text(score.right / len(score.heard)) if score.heard else ""
+    return percent_text(score.right / len(score.predictions)) if score.predictions else ""
 
 
 def _style(right: bool) -> str:

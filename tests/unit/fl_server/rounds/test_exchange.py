@@ -65,9 +65,9 @@ def exchanged(replies: Mapping[int, Reply], gone: Sequence[int] = ()) -> tuple[i
     identify_process()
     clock = Clock()
     grid = ScriptedGrid(replies, gone, clock)
-    patience = Deadlines(TIMEOUT_S, 0.5, clock, clock.wait)
+    deadlines = Deadlines(TIMEOUT_S, 0.5, clock, clock.wait)
     any_grid: Any = grid
-    exchange = Exchange(any_grid, "train", wire.empty, list(replies), "1", patience)
+    exchange = Exchange(any_grid, "train", wire.empty, list(replies), "1", deadlines)
     return len(list(exchange.replies())), exchange.errors
 
 
