@@ -1,1 +1,1 @@
-"""What is learnt and published: tasks, networks, export to ONNX."""
+"""Models: tasks, networks, and export to ONNX."""

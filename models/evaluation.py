@@ -24,7 +24,7 @@ class Predictions:
 
     @property
     def accuracy(self) -> float:
-        """Share of windows predicted right."""
+        """Share of windows predicted correctly."""
         return float((self.truth_N == self.predicted_N).mean())
 
     @property

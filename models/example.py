@@ -1,8 +1,8 @@
-"""Fixed inputs of a third party's model, and the outputs that were recorded for them.
+"""Fixed inputs of a third-party model, and the outputs recorded for them.
 
-What is not of a run has no torch to compare with. Its parity is that of ONNX Runtime with the
-reference implementation of the ONNX standard (``onnx.reference``, numpy alone), which shares no
-code with it.
+A model that does not come from a run has no torch net to compare with. Its parity is between ONNX
+Runtime and the reference implementation of the ONNX standard (``onnx.reference``, pure numpy),
+which share no code.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _INPUT, _OUTPUT = "input.", "output."
 
 @dataclass(frozen=True)
 class Example:
-    """Inputs, and the outputs that belong to them."""
+    """Inputs and the matching outputs."""
 
     inputs: NamedArrays
     outputs: NamedArrays
@@ -52,7 +52,7 @@ class Example:
         inputs = {name: arrays[name] for name in names}
         try:
             found = dict(zip(outputs, session.run(None, dict(inputs)), strict=True))
-        except Exception as error:  # ONNX Runtime's errors share no base
+        except Exception as error:  # ONNX Runtime's errors have no common base
             raise InvalidData(
                 f"{model}",
                 f"can't compute with {'the' if given else 'drawn'} inputs ({_words(error)})",
@@ -91,9 +91,9 @@ def by_reference(model: Path, inputs: NamedArrays) -> NamedArrays:
 
 
 def largest_difference(found: NamedArrays, expected: NamedArrays) -> float:
-    """Over all outputs, relative to the largest value of an output where that is above one.
+    """Over all outputs, relative to the largest value of an output if that is above one.
 
-    Infinite where shapes or names differ, or where one is NaN and the other is not.
+    Infinite if shapes or names differ, or if one is NaN and the other is not.
     """
     if found.keys() != expected.keys():
         return float("inf")
@@ -115,7 +115,7 @@ def _difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
 
 
 def _named(kind: str, arrays: NamedArrays) -> dict[str, Any]:
-    """Names of an example's file; strings as text, for nothing in it may be pickled."""
+    """Names in an example's file; strings as text, since pickles are not allowed in it."""
     return {
         kind + name: array.astype(str) if array.dtype.kind == "O" else array
         for name, array in arrays.items()
@@ -141,7 +141,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except Exception as error:  # what a damaged archive makes numpy raise has no tree
+    except Exception as error:  # numpy's errors for a damaged archive have no common base
         raise InvalidData(
             f"{path}", f"is no .npz file of arrays ({_words(error)})", "Write it with numpy.savez"
         ) from error

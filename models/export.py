@@ -1,4 +1,4 @@
-"""torch to ONNX, with proof: no file exists under its name unless ONNX Runtime agrees with torch.
+"""Verified export from torch to ONNX: no file is published unless ONNX Runtime agrees with torch.
 
 The published model is one self-contained file: normalisation inside, input ``values``
 (N, *window_shape) in sensor units with any N, outputs ``logits`` and ``probabilities`` (N, K), and
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 TOLERANCE = 1e-4
-"""Largest difference between torch and ONNX Runtime with which a model is published."""
+"""Largest difference between torch and ONNX Runtime that allows publication."""
 
 _OPSET = 18
 _BATCHES = (1, 2, 7)
@@ -45,7 +45,7 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class ExportProof:
-    """A published model file and what is known of it.
+    """A published model file and facts about it.
 
     ``digest`` is the hex sha256 of the file, ``bytes`` its size, and ``parity`` the largest
     difference found between torch and ONNX Runtime (see ``export_onnx``).
@@ -60,7 +60,7 @@ class ExportProof:
 def export_onnx(
     net: Net, task: Task, path: Path, lineage: Lineage, values_N: Floats
 ) -> ExportProof:
-    """Write ``net`` to ``path`` as ONNX, after proof that it computes what torch computes.
+    """Write ``net`` to ``path`` as ONNX, after a check that it computes the same as torch.
 
     ``values_N`` are real windows (N, *task.window_shape) in sensor units: all are compared, in
     batches of up to 256, and the first also in batches of 1, 2 and 7 (repeated where there are
@@ -111,7 +111,7 @@ class _Published(nn.Module):
 def _to_onnx(net: Net, values_N: Floats) -> onnx.ModelProto:
     names = ["values", "logits", "probabilities"]
     with TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's age and its doubts: the proof decides
+        warnings.simplefilter("ignore")  # deprecation and tracing warnings: the check decides
         file = Path(folder, "model.onnx")
         torch.onnx.export(
             _Published(_exportable(copy.deepcopy(net))),
@@ -145,7 +145,7 @@ def _largest_difference(net: Net, content: bytes, values_N: Floats) -> float:
 
 
 def _difference(net: Net, session: onnxruntime.InferenceSession, values_N: Floats) -> float:
-    """NaN where a value is not finite or a shape differs."""
+    """NaN if a value is not finite or a shape differs."""
     values_N = np.ascontiguousarray(values_N, dtype=np.float32)
     with torch.no_grad():
         logits_NK, probabilities_NK = (
@@ -160,7 +160,7 @@ def _difference(net: Net, session: onnxruntime.InferenceSession, values_N: Float
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    """All of ``content`` under ``path``, on disk, or nothing."""
+    """Write ``content`` to ``path`` durably, or nothing."""
     try:
         with whole_path(path) as part:
             part.write_bytes(content)

@@ -1,7 +1,7 @@
 """Front ends: fixed functions of one window, without parameters, that go before a trainable body.
 
-A front end sees one window at a time and holds only constants that are public (declared by the
-task, or written here), so it takes no part in the privacy accounting: clipping and noise act on the
+A front end processes one window at a time and holds only public constants (declared by the task, or
+written here), so it takes no part in the privacy accounting: clipping and noise act on the
 gradients of the body. A site computes it once for its windows; the exported model contains it.
 """
 

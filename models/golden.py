@@ -1,4 +1,4 @@
-"""Fixed inputs for a model, and running its published file: the same on every machine."""
+"""Fixed inputs for a model, the same on every machine, and running its published file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,9 +25,8 @@ NUMPY_OF = {
 def golden_windows(task: Task, count: int, seed: int) -> Floats:
     """``count`` windows (N, *task.window_shape) in sensor units, drawn from ``seed``.
 
-    They are of the task's declared size (center plus up to three scales either way), hold nothing
-    of anybody's data, and are whole numbers of thousandths of a scale, so no machine rounds them
-    otherwise.
+    They are of the task's declared size (center plus or minus up to three scales), contain nobody's
+    data, and are multiples of a thousandth of a scale, so every machine rounds them alike.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     draws_N = generator.integers(-_WIDEST, _WIDEST, (count, *task.window_shape)) / _STEP
@@ -41,7 +40,7 @@ def open_model(path: Path) -> onnxruntime.InferenceSession:
     """ONNX Runtime on one core for the file at ``path``."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # its failures are raised, and told once
+    options.log_severity_level = 4  # its failures are raised; don't log them as well
     return onnxruntime.InferenceSession(
         path.read_bytes(), options, providers=["CPUExecutionProvider"]
     )
@@ -58,7 +57,7 @@ def probabilities_of(
 def model_run(path: Path, inputs: Mapping[str, NDArray[Any]] | None = None) -> Callable[[], object]:
     """A function that runs the model at ``path`` once, on ``inputs``, or on one window of zeros.
 
-    Of those every axis without a fixed length is taken as 1.
+    In those, every axis without a fixed length is 1.
     """
     session = open_model(path)
     feeds = (

@@ -1,4 +1,4 @@
-"""What several networks share: rules of options and windows, and layers chosen by name."""
+"""Shared parts of networks: rules for options and windows, and layers chosen by name."""
 
 import itertools
 import math
@@ -21,18 +21,18 @@ WIDTHS = Rule(
     "must be a list of whole numbers above 0",
     lambda widths: len(widths) > 0 and all(whole(1).holds(width) for width in widths),
 )
-"""What the widths of layers must be."""
+"""The rule for the widths of layers."""
 
 
 def series_shape(task: Task, net: str) -> tuple[int, int]:
-    """(T, C) of the task's windows; raises InvalidConfiguration where they are not series."""
+    """(T, C) of the task's windows; raises InvalidConfiguration if they are not series."""
     if len(task.window_shape) != 2:
         raise _wrong_windows(task, net, "series (time, channels)", "a task with series")
     return task.window_shape[0], task.window_shape[1]
 
 
 def image_shape(task: Task, net: str) -> tuple[int, int, int]:
-    """(C, H, W) of the task's windows; raises InvalidConfiguration where they are not images."""
+    """(C, H, W) of the task's windows; raises InvalidConfiguration if they are not images."""
     if len(task.window_shape) != 3:
         raise _wrong_windows(task, net, "images (channels, height, width)", "a task with images")
     return task.window_shape[0], task.window_shape[1], task.window_shape[2]
@@ -52,7 +52,7 @@ def halving_convolutions(
     groups: int,
     activation: str,
 ) -> tuple[list[nn.Module], int]:
-    """Blocks of convolution with stride 2, normalisation and activation; and their output's size.
+    """Blocks of convolution with stride 2, normalisation and activation; and their output size.
 
     ``shape`` is (C, T) or (C, H, W); each block halves the axes after C, rounded up, and has
     ``widths[i]`` channels after it. A stride of 2 costs half of a convolution followed by pooling
@@ -85,7 +85,7 @@ def group_norm(channels: int, groups: int) -> nn.GroupNorm:
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer that begins at zero: all classes equally likely, no noise of its own."""
+    """A linear layer initialised to zero: all classes equally likely, no random initialisation."""
     layer = nn.Linear(inputs, outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

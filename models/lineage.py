@@ -1,7 +1,7 @@
-"""What a published model says of itself: its task, and how it was made.
+"""Metadata of a published model: its task, and how it was made.
 
-Kept as the ONNX file's metadata properties, so that a site needs nothing beside the file. Strings
-stand as they are, everything else as JSON.
+Kept as the ONNX file's metadata properties, so that a site needs no other file. Strings are stored
+as they are, everything else as JSON.
 """
 
 import json
@@ -17,8 +17,8 @@ class Lineage:
     """How a model was made.
 
     ``version`` is that of the framework, ``round`` the last round of ``run`` that is in the model,
-    and ``privacy`` what was spent and how, as JSON values: unit, epsilon (highest over sites),
-    delta, accountant, and whether the noise was seeded; ``{"unit": "none"}`` without DP.
+    and ``privacy`` the privacy spent, as JSON values: unit, epsilon (highest over sites), delta,
+    accountant, and whether the noise was seeded; ``{"unit": "none"}`` without DP.
     """
 
     version: str

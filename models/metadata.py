@@ -1,6 +1,6 @@
 """The metadata properties of a model's file, written and read; ``models.lineage`` has their form.
 
-Apart from it, because a site gets them from ONNX Runtime and does without the package ``onnx``.
+Separate from it, because a site reads them with ONNX Runtime, without the package ``onnx``.
 """
 
 from pathlib import Path

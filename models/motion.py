@@ -1,9 +1,9 @@
 """Hand-made features of series from motion sensors: a front end without parameters.
 
-What people have long computed by hand from accelerometers and gyroscopes (means, ranges, energies,
-spectra, correlations, the direction of gravity; Anguita et al. 2013 for smartphones), written as
-fixed tensor operations. A linear body on these learns from few noisy steps, where a deep body has
-to spend its privacy budget on finding such features first (Tramer and Boneh 2021).
+Classic features of accelerometers and gyroscopes (means, ranges, energies, spectra, correlations,
+the direction of gravity; Anguita et al. 2013 for smartphones), written as fixed tensor operations.
+A linear body on these learns from few noisy steps, where a deep body has to spend its privacy
+budget on finding such features first (Tramer and Boneh 2021).
 """
 
 import itertools
@@ -20,7 +20,7 @@ from fl_common.vocabulary import Task
 from models.fronts import check_constants
 
 GRAVITY: Mapping[str, float] = {"g": 1.0, "m/s2": 9.80665}
-"""Units of accelerometers, with what gravity is in them (standard gravity, CGPM 1901)."""
+"""Units of accelerometers, with the value of standard gravity in each (CGPM 1901)."""
 
 _WITHOUT_GRAVITY = ("body", "linear")
 
@@ -48,12 +48,12 @@ class _Sensor:
 class MotionFeatures(nn.Module):
     """Series (N, T, C) in sensor units to features (N, F), standardised within each window.
 
-    Channels that follow each other and differ in a last letter x, y or z (acc_x, acc_y, acc_z) are
-    the axes of one sensor; the magnitude over its axes joins them as one more signal. Of each
-    signal: mean, largest and smallest value, and the logarithms of variance, of mean squared
-    difference and of the power in each band of its spectrum (Hann window). Of each sensor: the
-    correlations between its axes. Of each accelerometer in which gravity was left (its name does
-    not begin with body or linear): the direction of gravity, and the products of its coordinates.
+    Consecutive channels whose names differ only in a final x, y or z (acc_x, acc_y, acc_z) are the
+    axes of one sensor; the magnitude over its axes is one more signal. For each signal: mean,
+    largest and smallest value, and the logarithms of variance, of mean squared difference and of
+    the power in each band of its spectrum (Hann window). Of each sensor: the correlations between
+    its axes. Of each accelerometer in which gravity was left (its name does not begin with body or
+    linear): the direction of gravity, and the products of its coordinates.
 
     Accelerations are taken relative to gravity; other channels by the task's center and scale,
     where the largest scale of a sensor's axes counts for all of them.
@@ -199,7 +199,7 @@ def _log_power(power: torch.Tensor) -> torch.Tensor:
 
 
 def _correlations(swing_NTA: torch.Tensor, variance_NA: torch.Tensor) -> torch.Tensor:
-    """Correlation of each pair of axes (N, pairs); towards 0 where an axis rests."""
+    """Correlation of each pair of axes (N, pairs); towards 0 if an axis is at rest."""
     noisy_NA = variance_NA + _FLOOR**2
     pairs = itertools.combinations(range(swing_NTA.shape[2]), 2)
     return torch.stack(

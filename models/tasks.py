@@ -1,8 +1,8 @@
-"""The tasks on public data: what is learnt, and how a window looks.
+"""The tasks on public data: labels, channels and windows.
 
 ``center`` and ``scale`` are round numbers of the order of the sensor's readings, or constants that
 others have published, never statistics of the windows that a site holds. They need not be exact:
-they only bring readings near one.
+they only scale readings to about one.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def wearables() -> Task:
     """Seven shoulder exercises from a smartwatch (Burns et al. 2018, arXiv 1802.01489).
 
     Windows (128, 6): accelerometer in g and gyroscope in rad/s at 50 Hz. Gravity is 1 g, and an
-    arm that is exercised turns by about 2 rad/s.
+    exercising arm turns at about 2 rad/s.
     """
     return Task(
         name="wearables",
@@ -88,7 +88,7 @@ def declared(
     scale: Sequence[float],
     windows_per_reading: int,
 ) -> Task:
-    """A task of one's own, as a box's configuration spells it out: the fields of ``Task``."""
+    """A custom task, as declared in a box's configuration: the fields of ``Task``."""
     return Task(
         name=name,
         channels=tuple(channels),

@@ -1,6 +1,6 @@
-"""The contract of a network, as a check that its author runs in his own tests.
+"""A check of the network contract, for authors' own tests.
 
-Not for use outside tests: an assertion that fails says what is wrong.
+Only for tests: a failing assertion explains what is wrong.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def check_net(net_class: type[Net], task: Task, **options: Any) -> None:
     ONNX Runtime computes what torch computes.
 
     Raises:
-        AssertionError: which of these does not hold.
+        AssertionError: one of these fails.
         InvalidConfiguration: it can't be built.
     """
     assert issubclass(net_class, Net), f"{net_class.__name__} is no subclass of models.nets.Net"

@@ -17,7 +17,7 @@ from types import ModuleType
 
 import torch
 
-# torch removes what a Library defines when the Library is collected: it lives as long as we do.
+# torch removes a Library's definitions when it is collected, so keep it for the process.
 _definitions: list[torch.library.Library] = []
 
 

@@ -1,4 +1,4 @@
-"""A fleet of simulated sites over a world: none is built before it is asked for."""
+"""A fleet of simulated sites over a world; each is built on demand."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""The outputs folder of a run: what lies where, and whether a run can go on from it."""
+"""The outputs folder of a run: its layout, and whether a run can be resumed from it."""
 
 import json
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ class Home:
 
     @property
     def repository(self) -> Path:
-        """The component repository that has the model in testing; its keys lie beside it."""
+        """The component repository with the model in testing; its keys are beside it."""
         return self.folder / "repository"
 
     @property

@@ -1,4 +1,4 @@
-"""From a configuration to a run that can be carried out: checked whole, and nothing written."""
+"""From a configuration to a run that is ready to start: fully checked, nothing written."""
 
 import uuid
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""What a run may change in the process that it runs in, and how that is put back.
+"""Process state that a run changes, and its restoration.
 
-A run is a guest: a notebook, a service or another framework's app may have called it.
+The caller may be a notebook, a service or another framework's app.
 """
 
 import logging

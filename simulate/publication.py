@@ -1,4 +1,4 @@
-"""Where a run's model goes: the repository it is put into, and what production has there."""
+"""Publication of a run's model: the target repository, and the model in production there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The packages that a run will need, as its configuration says; asked before anything is built."""
+"""The packages that a run needs by its configuration; checked before anything is built."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run left in its outputs folder, as values."""
+"""The results in a run's outputs folder, as values."""
 
 import json
 import time

@@ -1,6 +1,6 @@
-"""The contract of a world (a data set), as a check that its author runs in his own tests.
+"""A check of the world (data set) contract, for authors' own tests.
 
-Not for use outside tests: an assertion that fails says what is wrong.
+Only for tests: a failing assertion explains what is wrong.
 """
 
 import numpy as np

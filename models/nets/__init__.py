@@ -1,8 +1,8 @@
 """Networks: a fixed front end without parameters, and a trainable body.
 
-The front end (normalisation with the task's declared constants, fixed features) is a function of
-one window alone, so it changes no privacy guarantee; a site applies it once to its windows and
-trains only the body. The exported model contains both.
+The front end (normalisation with the task's declared constants, fixed features) is a function of a
+single window, so it does not affect the privacy guarantee; a site applies it once to its windows
+and trains only the body. The exported model contains both.
 """
 
 import importlib
@@ -51,9 +51,9 @@ _OWN = "models.nets."
 def build_net(spec: NetSpec, task: Task, seed: int = 0) -> Net:
     """The network that ``spec`` names, initialised from ``seed``, in training mode.
 
-    A plan comes over the wire and must not be able to call anything else: ``spec.target`` is a
-    class under ``models.nets``, or a name that an installed package offers by an entry point. It
-    is never a path that is imported as it stands.
+    A plan arrives over the network and must not be able to call anything else: ``spec.target`` is a
+    class under ``models.nets``, or a name that an installed package offers by an entry point. It is
+    never an arbitrary import path.
 
     Raises:
         InvalidConfiguration: no such network, or options or a window shape that it can't take.
@@ -70,7 +70,7 @@ def make_net(net_class: type[Net], options: Mapping[str, Any], task: Task, seed:
             return create(task, **options).train()
         except JoinTheDotsError:
             raise
-        except Exception as error:  # of a constructor of anybody's, and options from the wire
+        except Exception as error:  # from a foreign constructor, with options from the network
             raise InvalidConfiguration(
                 f"net options {dict(options)}",
                 str(error),

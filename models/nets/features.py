@@ -9,7 +9,7 @@ from models.nets import Net
 class Features(Net):
     """One linear layer, beginning at zero, on ``models.motion.MotionFeatures``.
 
-    Some hundred parameters a label; the most accurate net here under DP on motion sensors.
+    A few hundred parameters per label; the most accurate net here under DP on motion sensors.
 
     Raises:
         InvalidConfiguration: windows that are not series, or of fewer than 8 readings.

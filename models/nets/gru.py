@@ -1,4 +1,4 @@
-"""A recurrent network over time: Opacus' gated recurrent unit, whose steps take part in DP."""
+"""A recurrent network over time: Opacus' gated recurrent unit, which supports DP."""
 
 import torch
 from opacus.layers import DPGRU
@@ -14,8 +14,8 @@ from models.nets import Net
 class Gru(Net):
     """A gated recurrent unit of ``hidden`` states, averaged over time; then one linear layer.
 
-    Each step sees the mean of ``readings`` readings in a row: a loop over single readings takes
-    long and gradients fade on the way.
+    Each step sees the mean of ``readings`` consecutive readings: a loop over single readings is
+    slow and gradients vanish.
 
     Raises:
         InvalidConfiguration: windows that are not series, or an option out of range.

@@ -11,7 +11,7 @@ from models.nets import Net
 
 
 class Logistic(Net):
-    """Multinomial logistic regression; convex, begins at zero, takes any window.
+    """Multinomial logistic regression; convex, initialised to zero, takes any window.
 
     Parameters: (values in a window + 1) x labels.
     """

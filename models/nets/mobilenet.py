@@ -14,10 +14,10 @@ from models.torchvision_import import import_torchvision
 class MobileNet(Net):
     """torchvision's ``mobilenet_v3_small`` for image sensors of any number of channels.
 
-    About 1.5 million parameters, from scratch. ``groups`` are those of the group normalisation
-    that stands for the batch normalisation (which DP excludes). ``stem_stride`` is the stride of
-    the first convolution: 2 as published for images of 224 pixels, 1 for small ones such as 28 x
-    28, of which nothing would be left after five halvings.
+    About 1.5 million parameters, from scratch. ``groups`` are those of the group normalisation that
+    replaces batch normalisation (which DP excludes). ``stem_stride`` is the stride of the first
+    convolution: 2 as published for images of 224 pixels, 1 for small ones such as 28 x 28, of which
+    nothing would be left after five halvings.
 
     Raises:
         InvalidConfiguration: windows that are not images, or an option out of range.

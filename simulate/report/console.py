@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes on, and at its end.
+"""Console output of a run, in progress and at its end.
 
 On a terminal one line is drawn over and over; it is drawn when a round ends and by no thread of its
 own, so worker processes can be forked at any time. Elsewhere (a file, a pipe, a CI log) a line is

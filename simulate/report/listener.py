@@ -1,4 +1,4 @@
-"""Who hears of a run while it goes on: a console, or the program that called it."""
+"""Listeners of a run in progress: a console, or the calling program."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From what the server saw of a round to its figures: evaluated, written and told."""
+"""From a round's report to its figures: evaluates, records and reports them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

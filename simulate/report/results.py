@@ -1,4 +1,4 @@
-"""What a run leaves as files: one line a round, and a summary of the whole.
+"""Result files of a run: one line per round, and a summary of the whole.
 
 Every file is strict JSON: a figure that is not a number (a loss that has run away) is null.
 """

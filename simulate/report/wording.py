@@ -1,4 +1,4 @@
-"""The words and units that the console and the report share, so that both say the same."""
+"""Phrases and units shared by the console and the report, so that both agree."""
 
 import math
 from collections.abc import Mapping

@@ -31,7 +31,7 @@ class World(Protocol):
 
     @property
     def task(self) -> Task:
-        """What is learnt on these data."""
+        """The learning task on these data."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What the worlds share: sites that are cut on demand, and the number of sites that a user asks."""
+"""Shared parts of worlds: sites that are cut on demand, and the requested number of sites."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache

@@ -4,7 +4,7 @@ Each rule has two forms. Without ``samples_per_site`` it is the classic division
 exactly one site, sizes differ by at most one, and there can't be more sites than rows. With it,
 every site draws that many different rows by a generator of its own, (seed, site), so that sites
 share rows and there may be any number of them. In both forms nothing is made per site before
-``rows(site)`` is asked for, and that costs as much as the site has rows.
+``rows(site)`` is called, whose cost is proportional to the site's rows.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Files of ours outside the outputs folder: where they lie."""
+"""Locations of our files outside the outputs folder."""
 
 import os
 from pathlib import Path
