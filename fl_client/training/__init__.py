@@ -1,7 +1,7 @@
 """Local training: one contract, several trainers.
 
-A device is a cohort of one: a trainer takes any number of local tasks and answers each, in order,
-with an update or a refusal. What a site answers never depends on who else is in the cohort.
+A device is a cohort of one: a trainer takes any number of local tasks and returns an update or a
+refusal for each, in order. A site's result never depends on the other sites in the cohort.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ __all__ = [
 class LocalTask:
     """One site's training in one round. The ledger has been debited when this value exists.
 
-    ``windows`` are those of the open blocks only; ``parameters`` are the global ones.
-    ``is_checked`` where ``training.checks.check_task`` has found nothing wrong with just these; a
-    trainer checks what is not.
+    ``windows`` are only those of the open blocks; ``parameters`` are the global ones.
+    ``is_checked``: ``training.checks.check_task`` has accepted this task; a trainer checks any
+    other.
     """
 
     plan: RunPlan
@@ -38,5 +38,5 @@ class Trainer(Protocol):
     """Trains a cohort; keeps nothing between calls that changes a result."""
 
     def train(self, cohort: Sequence[LocalTask]) -> list[LocalUpdate | Refusal]:
-        """An answer for each task, in order. A site whose training raises becomes a refusal."""
+        """A result for each task, in order; a refusal for a site whose training raises."""
         ...

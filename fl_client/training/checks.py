@@ -1,7 +1,7 @@
-"""Checks that every trainer makes, so that all of them refuse alike.
+"""Checks that every trainer makes, so that all trainers refuse the same tasks.
 
-Before training: do plan, net, parameters and windows fit together? After it: was the noise of the
-Gaussian mechanism really drawn?
+Before training: do plan, net, parameters and windows fit together? After training: was the noise of
+the Gaussian mechanism really drawn?
 """
 
 from functools import lru_cache
@@ -27,7 +27,7 @@ def refuse(task: LocalTask, reason: RefusalReason, detail: str) -> Refusal:
 
 
 def check_task(task: LocalTask) -> Refusal | None:
-    """None when ``task`` can be trained, else the refusal: before any debit, before any gradient.
+    """None if ``task`` can be trained, else the refusal; call it before any debit or gradient.
 
     PLAN for a delta, a net or parameters that don't fit; DATA for windows; PRIVACY for a net that
     can't be trained with DP.
@@ -47,7 +47,7 @@ def check_task(task: LocalTask) -> Refusal | None:
 
 
 def check_evaluation(task: LocalTask) -> Refusal | None:
-    """None when the task's parameters can be evaluated on its windows, else the refusal.
+    """None if the task's parameters can be evaluated on its windows, else the refusal.
 
     PLAN for a delta, a net or parameters that don't fit; DATA for windows.
     """
@@ -145,7 +145,7 @@ _last_finite: Parameters = {}
 
 
 def _is_finite(parameters: Parameters) -> bool:
-    """As ``params.is_finite``, once for all sites of a round, who share the global parameters."""
+    """As ``params.is_finite``; cached for the sites of a round, which share the parameters."""
     global _last_finite
     if parameters is not _last_finite and params.is_finite(parameters):
         _last_finite = parameters
@@ -159,16 +159,16 @@ def _shapes_of(net: Net) -> dict[str, tuple[int, ...]]:
 
 
 def why_not_under(privacy: PrivacyPlan, net: Net) -> InvalidConfiguration | None:
-    """Why ``net`` can't be trained under ``privacy``; None when it can."""
+    """Why ``net`` can't be trained under ``privacy``; None if it can."""
     if privacy.sample_mechanism is not None:
         return why_not_private(net)
     return why_not_site_level(net) if privacy.update_mechanism is not None else None
 
 
 def why_not_site_level(net: Net) -> InvalidConfiguration | None:
-    """Why noise on the whole update of ``net`` would spoil it; None where it would not.
+    """Why noise on the whole update of ``net`` would break it; None if it would not.
 
-    Noise belongs on what is trained: the running variance of a BatchNorm would turn negative.
+    Only trained entries can take noise: the running variance of a BatchNorm could turn negative.
     """
     for name, buffer in net.body.named_buffers():
         if buffer.is_floating_point():
@@ -187,15 +187,15 @@ _KNOWN_LAYERS = frozenset(
         nn.MaxPool2d, nn.ReLU, nn.Sequential, nn.Tanh,
     }
 )  # fmt: skip
-"""Layers that keep samples apart; a net of these alone needs no import of Opacus to be judged."""
+"""Layers that don't mix samples; a net of only these can be checked without importing Opacus."""
 
 
 @lru_cache(maxsize=16)
 def why_not_private(net: Net) -> InvalidConfiguration | None:
-    """Why ``net`` can't be trained with DP-SGD; None when it can.
+    """Why ``net`` can't be trained with DP-SGD; None if it can.
 
-    Asks Opacus' rules for every layer that is not known here, and not only, as Opacus does, for
-    those with parameters: a BatchNorm without any mixes samples all the same.
+    Applies Opacus' rules to every layer that is not known here. Opacus itself checks only layers
+    with parameters, but a BatchNorm without any mixes samples, too.
     """
     if all(type(layer) in _KNOWN_LAYERS for layer in net.body.modules()):
         return None
@@ -218,11 +218,11 @@ def _not_private(value: str, problem: Exception) -> InvalidConfiguration:
 
 
 class CheckedNoise:
-    """A noise source that proves afterwards that noise was drawn, and that it looks Gaussian.
+    """A noise source with a check, afterwards, that noise was drawn and looks Gaussian.
 
-    ``verify`` catches a generator that is frozen, silent or of the wrong scale, and a step without
-    a draw; it can't prove a generator good. Seeded noise repeats itself when a round is repeated;
-    any other source must not, from one round to the next either.
+    ``verify`` detects a generator that is frozen, returns zeros or has the wrong scale, and a step
+    without a draw; it can't prove a generator correct. Seeded noise repeats when a round is
+    repeated. No other source may repeat itself, not even from one round to the next.
     """
 
     _HEAD = 16
@@ -237,7 +237,7 @@ class CheckedNoise:
         self._last_head = b""
 
     def standard_normal(self, size: int) -> torch.Tensor:
-        """Shape (size,), from the watched source."""
+        """Shape (size,), from the checked source."""
         noise = self._source.standard_normal(size)
         head = noise.numpy()[: self._HEAD].tobytes()
         self._repeated = self._repeated or head == self._last_head

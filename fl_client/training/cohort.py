@@ -1,7 +1,7 @@
 """Local training of many sites at once, as one stacked computation on a CPU.
 
-The same contract as the trainer by Opacus, and the same answers: batches and noise come from
-``randomness`` by site and round, so a site's update does not depend on who else is in the cohort.
+It has the contract and the results of the Opacus trainer. Batches and noise come from
+``randomness`` by site and round, so a site's update does not depend on the rest of the cohort.
 """
 
 import logging
@@ -22,17 +22,17 @@ from fl_common.errors import InvalidData, PrivacyViolation
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net
 
-_KEPT_WAYS = 8
+_CACHED_BACKENDS = 8
 _logger = logging.getLogger(__name__)
 
 Result = LocalUpdate | Refusal
 
 
 class CohortTrainer:
-    """Trains a cohort in stacks of sites. Keeps nothing but built networks; for one thread.
+    """Trains a cohort in stacks of sites. Caches only built networks; for one thread at a time.
 
-    ``memory_budget_mib`` bounds what one stack takes: parameters, windows and activations of its
-    sites. Refuses as the trainer by Opacus does, one site at a time.
+    ``memory_budget_mib`` bounds the memory of one stack: parameters, windows and activations of its
+    sites. Refuses single sites, for the same reasons as the Opacus trainer.
 
     Raises:
         InvalidConfiguration: a budget that is not above 0.
@@ -41,7 +41,7 @@ class CohortTrainer:
     def __init__(self, memory_budget_mib: int) -> None:
         require("memory_budget_mib", memory_budget_mib, at_least(1), "Set it to 64")
         self._budget = memory_budget_mib * 2**20
-        self._ways: dict[tuple[Net, bool], TrainingBackend] = {}
+        self._backends: dict[tuple[Net, bool], TrainingBackend] = {}
 
     def train(self, cohort: Sequence[LocalTask]) -> list[Result]:
         """An update or a refusal for each task, in order."""
@@ -61,39 +61,39 @@ class CohortTrainer:
         return [answers[place] for place in range(len(cohort))]
 
     def _parts(self, places: list[int], ready: dict[int, ReadyTask]) -> Iterator[list[int]]:
-        """``places`` of alike tasks, cut evenly into as few stacks as can be."""
+        """``places`` of stackable tasks, divided evenly into as few stacks as possible."""
         alike = [ready[place] for place in places]
         try:
-            size = self._way(alike[0].task).sites_at_once(alike, self._budget)
-        except Exception:  # raised again, and answered, where each trains
+            size = self._backend_for(alike[0].task).sites_at_once(alike, self._budget)
+        except Exception:  # each site raises it again when it trains, and refuses
             size = 1
         stacks = math.ceil(len(places) / size)
         for stack in range(stacks):
             yield places[stack * len(places) // stacks : (stack + 1) * len(places) // stacks]
 
     def _answers(self, stack: list[ReadyTask]) -> list[Result]:
-        """An answer for each; where a stack raises, its sites train alone to find the culprit."""
+        """A result for each; if a stack raises, its sites train alone to find the faulty one."""
         try:
-            deltas = self._way(stack[0].task).train(stack)
+            deltas = self._backend_for(stack[0].task).train(stack)
         except Exception as error:
             if len(stack) > 1:
                 return [answer for ready in stack for answer in self._answers([ready])]
             return [_refusal(stack[0].task, error)]
         return [_update(ready.task, delta) for ready, delta in zip(stack, deltas, strict=True)]
 
-    def _way(self, task: LocalTask) -> TrainingBackend:
-        """How to train the plan's net, tried out once."""
+    def _backend_for(self, task: LocalTask) -> TrainingBackend:
+        """The backend for the plan's net, chosen once by a trial."""
         net, private = net_for(task.plan), task.plan.privacy.sample_mechanism is not None
-        if (net, private) not in self._ways:
-            while len(self._ways) >= _KEPT_WAYS:
-                del self._ways[next(iter(self._ways))]
+        if (net, private) not in self._backends:
+            while len(self._backends) >= _CACHED_BACKENDS:
+                del self._backends[next(iter(self._backends))]
             input_ = prepared(task).inputs[0]
-            self._ways[net, private] = backend_for(net.body, input_, private)
-        return self._ways[net, private]
+            self._backends[net, private] = backend_for(net.body, input_, private)
+        return self._backends[net, private]
 
 
 def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
-    """The checked task with all that its steps need, or why not."""
+    """The checked task with everything its steps need, or a refusal."""
     if not task.is_checked and (refusal := check_task(task)):
         return refusal
     try:
@@ -136,7 +136,7 @@ def _refusal(task: LocalTask, error: Exception) -> Refusal:
 
 
 def _alike(ready: dict[int, ReadyTask]) -> list[list[int]]:
-    """Places of tasks that can be stacked: of one plan and round, and padded to one width."""
+    """Groups of tasks that can be stacked: same plan and round, padded to the same width."""
     groups: list[list[int]] = []
     for place, member in ready.items():
         for group in groups:

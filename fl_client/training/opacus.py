@@ -1,6 +1,6 @@
-"""Local training one site after the other, by PyTorch and the vetted library Opacus.
+"""Local training of one site at a time with PyTorch and Opacus.
 
-Any network that Opacus supports, with the least code of our own between the plan and the
+Trains any network that Opacus supports, with as little code of our own as possible between plan and
 mechanism: Opacus computes the per-sample gradients, clips and sums them (Abadi et al. 2016,
 algorithm 1); batches and noise come from ``randomness``, as in every trainer.
 """
@@ -30,7 +30,7 @@ from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net, load_parameters, parameters_of
 
 PER_SAMPLE_BYTES = 256 * 2**20
-"""Memory for per-sample gradients: a larger batch is clipped in parts before its one noise."""
+"""Memory for per-sample gradients: a larger batch is clipped in parts, and noised once."""
 
 _KEPT_BODIES = 4
 _logger = logging.getLogger(__name__)
@@ -94,9 +94,9 @@ class OpacusTrainer:
         return {name: delta[name] for name in task.parameters}
 
     def _take_body(self, task: LocalTask, private: bool) -> nn.Module:
-        """The body to train, with Opacus' hooks under DP; not kept while it is in use.
+        """The body to train, with Opacus' hooks under DP; removed from the cache while in use.
 
-        So a training that raises half-way leaves no half-used hooks to the next task.
+        So if training raises, the next task does not get a body with half-used hooks.
         """
         net = net_for(task.plan)
         body = self._bodies.pop((net, private), None)
@@ -160,7 +160,7 @@ def _per_sample_gradients(
 
 
 class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
-    """Opacus' optimizer with the plan's noise, and a guard that every step was clipped.
+    """Opacus' optimizer with the plan's noise, and a check that every step was clipped.
 
     One flat draw of standard normals per step covers all parameters in their order. Gradients are
     averaged over the expected batch, ``sampling_rate * windows``: the real size is private.
@@ -230,9 +230,9 @@ class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
 
 
 class _Proximity:
-    """FedProx' pull towards the global parameters (Li et al. 2020, equation 2).
+    """FedProx' proximal term (Li et al. 2020, equation 2).
 
-    A function of parameters alone, so that adding it after the noise releases nothing.
+    It is a function of the parameters only, so adding it after the noise releases nothing.
     """
 
     def __init__(self, weights: list[nn.Parameter], mu: float) -> None:
@@ -263,7 +263,7 @@ def _told(task: LocalTask, error: Exception) -> str:
 
 @contextmanager
 def _setting_up(task: LocalTask) -> Iterator[None]:
-    """Turn whatever the set-up of DP raises into a violation: never train without it."""
+    """Turn any error of the set-up of DP into a violation: never train without DP."""
     try:
         yield
     except Exception as error:
@@ -275,7 +275,7 @@ def _setting_up(task: LocalTask) -> Iterator[None]:
 
 @contextmanager
 def _own_chance(task: LocalTask) -> Iterator[None]:
-    """Give layers that draw by themselves (dropout) a generator of this site and round alone."""
+    """Seed layers that draw random numbers (dropout) by this site and round only."""
     if task.plan.seed is None:
         yield
         return
@@ -285,7 +285,7 @@ def _own_chance(task: LocalTask) -> Iterator[None]:
 
 
 def _check_buffers(body: nn.Module, delta: Parameters) -> None:
-    """Raise when a buffer learnt from the windows: it has no noise."""
+    """Raise if a buffer was changed by the windows: it would leave without noise."""
     for name, _ in body.named_buffers():
         if name in delta and delta[name].any():
             raise PrivacyViolation(

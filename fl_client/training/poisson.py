@@ -1,4 +1,4 @@
-"""Proof that the batches of a round are Poisson samples, as far as they can be told.
+"""Check that the batches of a round look like Poisson samples.
 
 The accountant's amplification by sampling holds for batches that each window enters by itself with
 the plan's probability, and for no others: shuffled batches of a fixed size cost far more than it

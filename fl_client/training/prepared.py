@@ -1,7 +1,7 @@
-"""What a site computes once and trains on in every round: the front end's output, and the net.
+"""Caches of what a site uses in every round: the front end's output, and the net.
 
 The front end has no parameters (``models.nets``), so its output for a site's windows is the same in
-every round. It is kept while the windows themselves are alive, within a bound in bytes.
+every round. It is cached, within a bound in bytes, as long as the windows themselves exist.
 """
 
 import json
@@ -35,16 +35,16 @@ class Prepared:
 
     @property
     def nbytes(self) -> int:
-        """Memory that both tensors take, in bytes."""
+        """Memory of both tensors, in bytes."""
         return sum(tensor.numel() * tensor.element_size() for tensor in (self.inputs, self.labels))
 
 
 class PreparedCache:
-    """Least recently used first out, bounded by ``capacity`` bytes; a dead array's entry goes.
+    """A least-recently-used cache of at most ``capacity`` bytes; drops entries of freed arrays.
 
     The key is the identity of the net, which the entry holds, and of the values array, which it
-    holds weakly: the windows that a data set drops are really freed, and an identity used again is
-    noticed.
+    references weakly. So windows that a data set drops are freed, and a reused identity is
+    detected.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -54,7 +54,7 @@ class PreparedCache:
         self._lock = threading.RLock()
 
     def get(self, plan: RunPlan, windows: Windows) -> Prepared:
-        """``windows`` as the plan's net takes them; computed where they are not kept."""
+        """``windows`` in the form that the plan's net takes; computed unless cached."""
         net = net_for(plan)
         key = (id(windows.values), id(net))
         with self._lock:
@@ -74,11 +74,11 @@ class PreparedCache:
 
     @property
     def nbytes(self) -> int:
-        """Memory that all entries take, in bytes."""
+        """Memory of all entries, in bytes."""
         return self._nbytes
 
     def has_room(self, nbytes: int) -> bool:
-        """True where as much more makes nothing go."""
+        """Whether an entry of this size fits without dropping another."""
         return self._nbytes + nbytes <= self._capacity
 
     def _drop(self, key: _Key) -> None:
@@ -106,10 +106,10 @@ def prepared(task: LocalTask) -> Prepared:
 
 
 def prepare_ahead(plan: RunPlan, all_windows: Iterable[Windows]) -> None:
-    """Prepare before the first round what is trained on in the rounds, as far as there is room.
+    """Prepare windows before the first round, as long as there is room.
 
-    Processes that are forked afterwards share it. What can't be prepared is left for the round that
-    asks for it, where its site answers why.
+    Processes forked afterwards share the cache. Windows that can't be prepared are skipped; their
+    site refuses in its round.
     """
     for windows in all_windows:
         try:
@@ -123,11 +123,10 @@ def prepare_ahead(plan: RunPlan, all_windows: Iterable[Windows]) -> None:
 def net_for(plan: RunPlan) -> Net:
     """The plan's network, built once per process and shared: load parameters before each use.
 
-    The front end is in evaluation mode, the body in training mode. Whoever attaches hooks to the
-    body works on a copy of it.
+    The front end is in evaluation mode, the body in training mode. To attach hooks, copy the body.
 
     Raises:
-        InvalidConfiguration: no such net, or options or a window shape that it can't take.
+        InvalidConfiguration: an unknown net, or options or a window shape that it can't take.
     """
     global _last
     last = _last
@@ -138,7 +137,7 @@ def net_for(plan: RunPlan) -> Net:
 
 
 _last: tuple[RunPlan, Net] | None = None
-"""The plan of this round, which all its sites share, and its net."""
+"""The current round's plan, which all its sites share, and its net."""
 
 
 @lru_cache(maxsize=16)

@@ -1,8 +1,8 @@
 """Batches and noise of one site in one round.
 
 With a seed (simulation, tests) both are functions of (seed, run-independent site name, round), so a
-repeated round repeats its mechanism to the bit and no answer depends on the cohort. Without one
-(a device) the batches come from a generator seeded by the operating system and the noise from the
+repeated round repeats its mechanism to the bit and no result depends on the cohort. Without a seed
+(a device) the batches come from a generator seeded by the operating system, and the noise from the
 operating system's generator itself.
 """
 
@@ -25,7 +25,7 @@ class NoiseSource(Protocol):
 
 
 class SeededNoise:
-    """Repeatable noise, for simulation and tests only: whoever knows the seed can remove it."""
+    """Repeatable noise, for simulation and tests only: anyone who knows the seed can remove it."""
 
     def __init__(self, seed: int) -> None:
         self._generator = torch.Generator().manual_seed(seed)
@@ -44,7 +44,7 @@ class SystemNoise:
 
 
 def noise_source(plan: RunPlan, site: str, round_: int) -> NoiseSource:
-    """Seeded when the plan has a seed, else the operating system's."""
+    """Seeded if the plan has a seed, else the operating system's."""
     if plan.seed is None:
         return SystemNoise()
     return SeededNoise(derive_seed(plan.seed, "noise", site, round_))

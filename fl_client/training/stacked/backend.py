@@ -1,4 +1,4 @@
-"""How a net is trained: many sites at once where its layers can be stacked, else one by one."""
+"""Training backends: many sites at once if a net's layers can be stacked, else one at a time."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ _ACTIVATIONS = 4
 
 
 class TrainingBackend(Protocol):
-    """One net's way of training."""
+    """A way to train one net."""
 
     def sites_at_once(self, alike: Sequence[ReadyTask], budget: int) -> int:
         """How many of ``alike`` (same plan, round, width) make a stack within ``budget`` bytes."""
@@ -56,10 +56,10 @@ class TrainingBackend(Protocol):
 
 
 class StackedBackend:
-    """Many sites at once: padded to one batch size where that is cheap, else as they are.
+    """Many sites at once, with batches padded to one size if that is cheap.
 
-    Which of both depends on plan and site alone, never on the cohort. ``largest`` and ``total`` are
-    the net's footprint (``StackedNet.footprint``).
+    Whether they are padded depends only on plan and site, never on the cohort. ``largest`` and
+    ``total`` are the net's footprint (``StackedNet.footprint``).
     """
 
     def __init__(self, net: StackedNet, largest: int, total: int) -> None:
@@ -96,7 +96,7 @@ class StackedBackend:
         return deltas
 
     def _padded(self, ready: ReadyTask) -> int:
-        """How many sites like this one make a padded stack; 0 where batches stay as they are."""
+        """How many sites like this one make a padded stack; 0 if batches are not padded."""
         call_bytes = self._largest * ready.width
         sites = _CALL_BYTES // call_bytes
         if sites >= _FEW_SITES:
@@ -131,7 +131,7 @@ class PerSiteBackend:
 
 
 def _are_finite(rows_SP: torch.Tensor) -> list[bool]:
-    """Whether each row holds finite numbers only; the sums tell at once where all of them do."""
+    """Whether each row holds only finite numbers; the sums show quickly if all rows do."""
     if bool(torch.isfinite(rows_SP.sum())):
         return [True] * len(rows_SP)
     return [bool(each) for each in torch.isfinite(rows_SP).all(1)]
@@ -143,7 +143,7 @@ def _is_private(task: LocalTask) -> bool:
 
 
 def backend_for(body: nn.Module, input_: torch.Tensor, private: bool) -> TrainingBackend:
-    """The faster way that computes the same; ``input_`` is a sample after the front end."""
+    """The fastest backend with the same results; ``input_`` is a sample after the front end."""
     one_site = OneSiteNet(body)
     try:
         stacked = StackedNet(body)
@@ -157,7 +157,7 @@ def backend_for(body: nn.Module, input_: torch.Tensor, private: bool) -> Trainin
 def _same_gradients(
     stacked: StackedNet, one_site: OneSiteNet, body: nn.Module, shape: torch.Size
 ) -> bool:
-    """Proof on two random samples of two sites: a body may use its layers in ways unforeseen."""
+    """Compare on two random samples of two sites: a body may use its layers in unforeseen ways."""
     inputs = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
     classes = body(inputs[:1]).shape[1]
     batch = Batch(inputs, torch.eye(classes)[[0, 0, 0, 0]], torch.ones(4), (1, 3), False)
@@ -186,7 +186,7 @@ def _same_gradients(
 
 @contextmanager
 def _own_chance(task: LocalTask) -> Iterator[None]:
-    """Give layers that draw by themselves (dropout) a generator of this site and round alone."""
+    """Seed layers that draw random numbers (dropout) by this site and round only."""
     if task.plan.seed is None:
         yield
         return

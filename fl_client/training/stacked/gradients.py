@@ -1,6 +1,6 @@
-"""Per-sample gradients of one parameter, in the form that costs least.
+"""Per-sample gradients of one parameter, in the cheapest form.
 
-Under DP the norms are asked for and then a weighted sum; without DP layers write plain sums.
+Under DP their norms are computed, and then a weighted sum; without DP layers write plain sums.
 A norm is that of the gradient which is summed, or a product of two norms. It is never a difference
 of large numbers, as one from Gram matrices is (Li et al. 2022, section 4): with parameters of a
 server's choice such a norm can vanish where the gradient is large.

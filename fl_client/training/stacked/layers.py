@@ -1,8 +1,8 @@
-"""Layers with parameters, one row of them per site, that remember what gradients need.
+"""Stacked layers: they have one row of parameters per site, and save what gradients need.
 
-Each stands in a copy of the net's body where the ordinary layer was. Parameters take no part in
-autograd: it only carries backprops from layer to layer, and each layer makes its own gradients
-from its activations and backprops.
+Each replaces an ordinary layer in a copy of the net's body. Parameters take no part in autograd: it
+only carries backprops from layer to layer, and each layer computes its own gradients from its
+activations and backprops.
 """
 
 import torch
@@ -52,12 +52,12 @@ class StackedLayer(nn.Module):
             self.bias, self.bias_sum = bias_slot.view(rows_SP), bias_slot.view(sums_SP)
 
     def release(self) -> None:
-        """Let go of what ``bind`` took."""
+        """Release the views that ``bind`` took."""
         self.weight = self.weight_sum = self.bias_sum = _NOTHING
         self.bias = None
 
     def remember(self, activations: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-        """Keep one call; the first layer's output is where autograd begins."""
+        """Save one call; autograd begins at the first layer's output."""
         if not output.requires_grad:
             output.requires_grad_()
         self.activations.append(activations)
@@ -65,7 +65,7 @@ class StackedLayer(nn.Module):
         return output
 
     def forget(self) -> None:
-        """Drop the calls."""
+        """Drop the saved calls."""
         self.activations.clear()
         self.outputs.clear()
         self.early.clear()

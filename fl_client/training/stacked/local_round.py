@@ -36,7 +36,7 @@ class Gradients(Protocol):
 
 @dataclass(frozen=True)
 class ReadyTask:
-    """A checked task with its prepared windows and the batches drawn for this round."""
+    """A checked task with its prepared windows and this round's batches."""
 
     task: LocalTask
     data: Prepared
@@ -49,7 +49,7 @@ class ReadyTask:
         return width_of(self.batches, is_private)
 
     def is_like(self, other: "ReadyTask") -> bool:
-        """True where both can be in one stack: same plan and round, batches padded alike."""
+        """Whether both can be in one stack: same plan and round, same padding."""
         mine, theirs = self.task, other.task
         same_plan = mine.plan is theirs.plan or mine.plan == theirs.plan
         return same_plan and mine.round == theirs.round and self.width == other.width

@@ -21,7 +21,7 @@ class StackedNet:
     """The body of one net, for stacks of any number of sites; for one thread at a time.
 
     Raises:
-        NotStackable: the body has a layer that no stacked one stands in for.
+        NotStackable: the body has a layer without a stacked counterpart.
     """
 
     def __init__(self, body: nn.Module) -> None:
@@ -63,7 +63,7 @@ class StackedNet:
         return self._sums_SP
 
     def release(self) -> None:
-        """Let go of the parameters and gradients of the last stack."""
+        """Release the parameters and gradients of the last stack."""
         self._rows_SP = self._sums_SP = torch.empty(0)
         for layer in self._layers:
             layer.release()

@@ -40,7 +40,7 @@ class StackedGroupNorm(StackedLayer):
         self._statistics.clear()
 
     def sample_gradients(self, backprops: list[torch.Tensor]) -> Written:
-        """As the backward pass left them; made here where no layer is before this one."""
+        """From the backward pass; computed here if this is the first layer."""
         for call, backprop in enumerate(backprops):
             if call not in self.early:
                 self.backward(call, backprop, self.activations[call], wants_values=False)
@@ -55,7 +55,7 @@ class StackedGroupNorm(StackedLayer):
         _write_plain_sums(self, backprops)
 
     def normalise(self, values: torch.Tensor) -> torch.Tensor:
-        """The output; the statistics are kept for the way back."""
+        """The output; the statistics are saved for the backward pass."""
         scale_X, shift_X = self._spread(self.weight), self._spread(self.bias)
         sizes = (1, *self._sizes(values))
         output, *statistics = torch.native_group_norm(
@@ -67,7 +67,7 @@ class StackedGroupNorm(StackedLayer):
     def backward(
         self, call: int, backprop: torch.Tensor, values: torch.Tensor, *, wants_values: bool = True
     ) -> torch.Tensor:
-        """The gradient of ``values`` if wanted; those of scale and shift are kept per sample."""
+        """The gradient of ``values`` if wanted; saves those of scale and shift per sample."""
         sizes = (1, *self._sizes(values))
         wanted = [wants_values, True, self.bias is not None]
         gradient, scales_X, shifts_X = torch.ops.aten.native_group_norm_backward(

@@ -1,4 +1,4 @@
-"""Any net, one site at a time: what ``StackedNet`` can't stack."""
+"""Training one site at a time, for nets that ``StackedNet`` can't stack."""
 
 import copy
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class OneSiteNet:
         self._vectorises = True
 
     def begin(self, parameters: Parameters) -> None:
-        """Take the buffers of ``parameters``; those without floating point begin as built."""
+        """Take the buffers of ``parameters``; integer buffers start as built."""
         self._buffers = {
             name: torch.from_numpy(parameters[name].copy())
             if name in parameters
@@ -36,7 +36,7 @@ class OneSiteNet:
         }
 
     def learnt(self, parameters: Parameters) -> Parameters:
-        """What the floating-point buffers changed by since ``begin``."""
+        """The change of the floating-point buffers since ``begin``."""
         kept = {name: buffer for name, buffer in self._buffers.items() if name in parameters}
         return {name: buffer.numpy() - parameters[name] for name, buffer in kept.items()}
 

@@ -8,7 +8,7 @@ from fl_common.plan import TrainingPlan
 
 
 class Optimiser(Protocol):
-    """One round's state for a stack; each site's row is on its own."""
+    """One round's optimiser state for a stack; each site's row is independent."""
 
     def step(self, rows_SP: torch.Tensor, gradients_SP: torch.Tensor) -> None:
         """Change the active sites' rows in place; ``gradients_SP`` may be overwritten."""
@@ -60,7 +60,7 @@ class Adam:
 
 
 def optimiser_of(training: TrainingPlan, learning_rate: float) -> Optimiser:
-    """A fresh one, as every site begins a round with."""
+    """A new optimiser, as every site starts a round with."""
     if training.optimizer == "adam":
         return Adam(learning_rate)
     return Sgd(learning_rate, training.momentum)
@@ -72,9 +72,9 @@ def shape_gradients(
     global_SP: torch.Tensor,
     training: TrainingPlan,
 ) -> None:
-    """Add FedProx' pull (Li et al. 2020, equation 2) and weight decay, in place.
+    """Add FedProx' proximal term (Li et al. 2020, equation 2) and weight decay, in place.
 
-    Functions of parameters alone, after the noise: adding them releases nothing.
+    They are functions of the parameters only, so adding them after the noise releases nothing.
     """
     if training.proximal_mu:
         gradients_SP.add_(rows_SP - global_SP, alpha=training.proximal_mu)

@@ -1,6 +1,6 @@
-"""What a convolution sees, and how its rows are laid out for torch's kernels.
+"""The patches of a convolution, and the layout of its rows for torch's kernels.
 
-A series is an image of height one, so there are planes alone.
+A series is treated as an image of height one.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a kernel goes over a plane: height and width of each."""
+    """How a kernel moves over a plane: height and width of each value."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]

@@ -1,4 +1,4 @@
-"""The pooling that torch does slowly on a CPU."""
+"""A faster version of the max pooling that torch does slowly on a CPU."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 class HalvingMaxPool(nn.Module):
     """``nn.MaxPool1d(2)`` by one comparison, several times faster with its gradient.
 
-    Of two equal values the first gets the gradient, as there.
+    Of two equal values the first gets the gradient, as in torch.
     """
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:

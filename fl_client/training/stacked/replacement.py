@@ -1,4 +1,4 @@
-"""Which stacked layer stands in for which ordinary one."""
+"""Replacement of a net's ordinary layers by stacked ones."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -15,28 +15,28 @@ from fl_client.training.stacked.stack import Stack
 
 
 class NotStackable(Exception):
-    """A body that must be trained one site after another."""
+    """The body must be trained one site at a time."""
 
 
 def with_stacked_layers(body: nn.Module, stack: Stack, slots: ParameterRanges) -> nn.Module:
     """A copy of ``body`` with a stacked layer for each one with parameters, and faster pooling.
 
     Raises:
-        NotStackable: a parameter in another layer, a layer that mixes samples, draws by itself or
-            keeps statistics.
+        NotStackable: a parameter is in another layer, or a layer mixes samples, draws random
+            numbers or keeps statistics.
     """
     slot_of = {id(parameter): slots[name] for name, parameter in body.named_parameters()}
-    stand_ins: dict[int, nn.Module] = {}
+    replacements: dict[int, nn.Module] = {}
     stacked: set[int] = set()
     for module in body.modules():
         _check_alone(module)
-        stand_in = _stacked_layer(module, stack, slot_of)
-        if stand_in is not None:
-            stand_ins[id(module)] = stand_in
+        replacement = _stacked_layer(module, stack, slot_of)
+        if replacement is not None:
+            replacements[id(module)] = replacement
             stacked |= {id(parameter) for parameter in module.parameters()}
     if left := [name for name, p in body.named_parameters() if id(p) not in stacked]:
         raise NotStackable(f"parameters {', '.join(left)} are in no layer that can be stacked")
-    copied = copy.deepcopy(body, memo=dict(stand_ins))
+    copied = copy.deepcopy(body, memo=dict(replacements))
     for module in copied.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]  # the values before are needed for gradients
@@ -44,7 +44,7 @@ def with_stacked_layers(body: nn.Module, stack: Stack, slots: ParameterRanges) -
 
 
 def _check_alone(module: nn.Module) -> None:
-    """Raise unless a sample's output depends on that sample and the parameters alone."""
+    """Raise unless a sample's output depends only on that sample and the parameters."""
     if isinstance(module, nn.modules.batchnorm._NormBase):
         raise NotStackable(f"{type(module).__name__} normalises over samples")
     if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
@@ -107,4 +107,4 @@ _BUILDERS: Mapping[
     nn.GroupNorm.forward: _group_norm,
     nn.LayerNorm.forward: _layer_norm,
 }
-"""By the layer's forward: a subclass that computes something else is not stood in for."""
+"""By the layer's forward: a subclass that computes something else is not replaced."""

@@ -1,4 +1,4 @@
-"""Parameters of many sites as one matrix (S, P): a row per site, each parameter at its place."""
+"""Parameters of many sites as one matrix (S, P): a row per site, each parameter at its slot."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ ParameterRanges = Mapping[str, ParameterRange]
 
 
 def slots_of(body: nn.Module) -> ParameterRanges:
-    """The place of each parameter of ``body``."""
+    """The slot of each parameter of ``body`` in a row."""
     slots, start = {}, 0
     for name, parameter in body.named_parameters():
         slots[name] = ParameterRange(start, parameter.shape)

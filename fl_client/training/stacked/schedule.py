@@ -24,10 +24,10 @@ class Step(NamedTuple):
 
 
 def width_of(batches: Batches, private: bool) -> int:
-    """The size B that a site's batches are padded to: a function of this site alone.
+    """The size B that a site's batches are padded to: a function of this site only.
 
-    So that a site's arithmetic, to the last bit, does not depend on who else is in its stack.
-    Poisson batches are of all sizes: padded in coarse steps, many sites have a width in common.
+    So a site's arithmetic does not depend, to the last bit, on the others in its stack. Poisson
+    batches have many sizes; padding in coarse steps gives many sites the same width.
     """
     largest = max(1, *(batch.numel() for batch in batches))
     return -(-largest // _WIDTH_STEP) * _WIDTH_STEP if private else largest

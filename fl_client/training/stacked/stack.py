@@ -1,4 +1,4 @@
-"""Whose samples the rows of a batch are, and sums over each site's own."""
+"""Which site each row of a batch belongs to, and sums over each site's rows."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -22,10 +22,10 @@ class Batch(NamedTuple):
 
 @dataclass
 class Stack:
-    """What all layers share in one step of S active sites.
+    """The state that all layers share in one step of S active sites.
 
-    Padded batches are computed together; others one site after another where layers have
-    parameters, even if they happen to be of one size: a site's bits don't depend on the others.
+    Padded batches are computed together. Others go through layers with parameters one site at a
+    time, even if they happen to have one size, so that a site's bits don't depend on the others.
     """
 
     private: bool = False
@@ -39,7 +39,7 @@ class Stack:
         return len(self.sizes)
 
     def begin(self, sizes: tuple[int, ...], padded: bool, private: bool) -> None:
-        """Begin a step with so many samples of each site."""
+        """Begin a step with ``sizes`` samples of the sites."""
         self.private, self.padded = private, padded
         if sizes != self.sizes:
             self.sizes = sizes

@@ -78,7 +78,7 @@ def test_nets_beyond_our_own_get_the_same_update(
     reference = updates(OpacusTrainer(), tasks)
     for found, right in zip(updates(trainer, tasks), reference, strict=True):
         assert_close(found, right, 1e-4, 1e-5)
-    assert isinstance(trainer._way(tasks[0]), way)
+    assert isinstance(trainer._backend_for(tasks[0]), way)
 
 
 @pytest.mark.parametrize("layer", [Scaled, Branching])
@@ -127,7 +127,7 @@ def test_a_body_that_uses_weights_behind_its_layers_back_is_found_out(
     task = cohort(samples.plan(net=own_net(monkeypatch, Doubled)), [16])[0]
     trainer = CohortTrainer(64)
     assert_close(train(trainer, task), train(OpacusTrainer(), task), 1e-4, 1e-5)
-    assert isinstance(trainer._way(task), ways.PerSiteBackend)
+    assert isinstance(trainer._backend_for(task), ways.PerSiteBackend)
 
 
 def test_clipping_that_does_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_the_memory_budget_cuts_a_cohort_without_a_difference() -> None:
     small, large = updates(trainer, tasks), updates(CohortTrainer(512), tasks)
     for one, other in zip(small, large, strict=True):
         assert_close(one, other, 1e-5, 1e-6)
-    way = trainer._way(tasks[0])
+    way = trainer._backend_for(tasks[0])
     ready = [local_round.ReadyTask(t, *_prepared(t)) for t in tasks]
     assert way.sites_at_once(ready, 2**20) < way.sites_at_once(ready, 2**29)
 
