@@ -50,18 +50,18 @@ class SiteApp(ClientApp):
         self.query(wire.SHADOW)(self._shadow)
         self.query(wire_running.RUNNING)(self._running)
 
-    def answer(self, asked: Messages) -> list[Message]:
+    def answer(self, requests: Messages) -> list[Message]:
         """Replies to training messages, in order, as one cohort.
 
         Raises:
             SiteFailure: any exception, by the name of its class only.
         """
-        return self.train_admitted([message for message, _ in asked], self.admit(asked))
+        return self.train_admitted([message for message, _ in requests], self.admit(requests))
 
-    def admit(self, asked: Messages) -> list[AdmittedTask]:
+    def admit(self, requests: Messages) -> list[AdmittedTask]:
         """Check and debit all messages before any of them trains. Raises as ``answer``."""
         with _by_its_kind_alone():
-            return self._participation().admit([self._work(*one) for one in asked])
+            return self._participation().admit([self._work(*one) for one in requests])
 
     def train_admitted(
         self, messages: Sequence[Message], admitted: Sequence[AdmittedTask]

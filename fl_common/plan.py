@@ -1,7 +1,7 @@
-"""The run's plan: everything that every site does alike, as one frozen value with a digest.
+"""The run's plan: everything that is the same on every site, as one frozen value with a digest.
 
-The plan travels with each instruction as JSON. A site compares its digest with the one the run
-began with; a plan that changes in mid-run is refused.
+The plan is sent with each instruction as JSON. A site compares its digest with the one that the run
+began with, and refuses a plan that changes during a run.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class TrainingPlan:
 
     Without DP a site passes ``local_epochs`` times over its windows in shuffled batches of
     ``batch_size`` (the last one may be smaller). Under DP the privacy plan's sampling rate and
-    steps rule instead, so that every site spends the same.
+    steps apply instead, so that every site spends the same.
 
     ``proximal_mu`` is FedProx' mu (Li et al. 2020, equation 2); 0 is FedAvg.
 
@@ -161,10 +161,10 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class Instruction:
-    """What the server asks of a site in one round: take these parameters and follow the plan.
+    """The server's instruction to a site for one round: the parameters, and the plan to follow.
 
-    ``clip_norm`` bounds the site's whole update in this round; None but under a site-level plan.
-    ``candidate`` is the component (a digest) that a question about a shadow is about.
+    ``clip_norm`` bounds the site's whole update in this round; None unless the plan is site-level.
+    ``candidate`` is the component (a digest) whose shadow counts are requested.
 
     Raises:
         InvalidConfiguration: a clip norm that the plan does not provide for.

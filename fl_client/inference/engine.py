@@ -222,7 +222,7 @@ class Engine:
         return _Loaded(digest, model)
 
     def _mark_bad(self, digest: str, reason: str) -> None:
-        serving = "another model goes on" if self._serving or self._reserve else "nothing serves"
+        serving = "another model serves" if self._serving or self._reserve else "nothing serves"
         _log.error("model %s is not used, %s: %s", digest[:12], serving, reason)
         with _noted("that it failed"):
             self._slot.mark_bad(digest, reason)

@@ -1,4 +1,4 @@
-"""A ledger's rollback-protection counter: a small file that tells when an old copy was restored.
+"""A ledger's rollback-protection counter: a small file that shows when an old copy was restored.
 
 It holds the number of the ledger's lines and the hash of the last one. Keep it on another device,
 or in another folder, so that no backup restores both together.

@@ -15,7 +15,7 @@ from fl_common.errors import LedgerError
 from fl_common.files import OWNER_ONLY, whole_path
 
 SCHEMA_VERSION = 2
-_APPLICATION_ID = 0x4A74444C  # "JtDL": tells a ledger from any other SQLite file
+_APPLICATION_ID = 0x4A74444C  # "JtDL": identifies a ledger among SQLite files
 LOCK_SECONDS = 30.0
 
 _RESTORE = (

@@ -1,6 +1,6 @@
-"""What leaves of an evaluation or of a shadow under DP: sums with Gaussian noise, rounded.
+"""The released counts of an evaluation or a shadow under DP: sums with Gaussian noise, rounded.
 
-Noise is drawn once for each release, and is checked before anything leaves.
+Noise is drawn once for each release, and checked before anything leaves.
 """
 
 import numpy as np
@@ -24,8 +24,8 @@ def protect_counts(exact: Evaluation, site: str, instruction: Instruction) -> Ev
     """``exact`` with the noise of the evaluation plan; whole numbers of windows.
 
     Raises:
-        PrivacyViolation: the plan has no noise for counts, counts that no windows can give, or
-            noise that does not look like the plan's. Nothing may leave.
+        PrivacyViolation: the plan has no noise for counts, no windows can have these counts, or the
+            noise does not look like the plan's. Nothing may leave.
     """
     plan = instruction.plan.evaluation
     if plan is None:

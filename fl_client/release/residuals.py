@@ -42,7 +42,9 @@ class Residuals:
             repeated = round_ == int(kept["round"])
             rest_E: Floats = kept["before_E" if repeated else "after_E"]
         except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            _logger.warning("site %s: %s can't be read, and is begun anew: %s", site, path, error)
+            _logger.warning(
+                "site %s: %s can't be read, and is replaced by zeros: %s", site, path, error
+            )
             return zeros
         fits = rest_E.shape == (size,) and rest_E.dtype == np.float32 and np.isfinite(rest_E).all()
         return rest_E if fits else zeros

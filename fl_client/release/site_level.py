@@ -1,8 +1,8 @@
-"""The site's half of a site-level plan: what training proposes becomes what may leave.
+"""The site's half of a site-level plan: clip and noise a trained update so that it may leave.
 
-The update is clipped as a whole, over all arrays together. Where the sites add the noise, it is
-added here, before anything leaves; where the server does, the bit for adaptive clipping is made
-here. What is handed back has been checked by itself, whatever clipped it and drew the noise.
+The update is clipped as a whole, over all arrays together. If the sites add the noise, it is added
+here, before anything leaves; if the server does, the bit for adaptive clipping is computed here.
+The result is checked independently of the code that clipped it and drew the noise.
 """
 
 from dataclasses import replace
@@ -22,9 +22,9 @@ _DRAWS = RepeatDetector()
 
 
 def protect_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate:
-    """``update`` clipped to the round's clip norm, and noised where each site adds the noise.
+    """``update`` clipped to the round's clip norm, and noised if each site adds the noise.
 
-    The instruction is of a site-level plan and the update is finite.
+    The instruction must have a site-level plan, and the update must be finite.
 
     Raises:
         PrivacyViolation: clipping or noise did not run as planned; nothing may leave.
@@ -70,7 +70,7 @@ def _noised(
 
 
 def _check_noised(noised: Parameters, clipped: Parameters, deviation: float) -> None:
-    """Raise unless what leaves differs from the clipped update as noise of the plan's size does."""
+    """Raise unless the released update differs from the clipped one by noise of the plan's size."""
     size = sum(array.size for array in clipped.values())
     length = params.norm(params.subtract(noised, clipped)) / deviation
     check_standard_normal(length**2, size)

@@ -91,7 +91,7 @@ class Box:
         if plan.seed is not None and plan.privacy.noise_added_by == "site":
             raise InvalidConfiguration(
                 f"a plan with seed {plan.seed}",
-                "must have none: who knows a seed can take the noise away again",
+                "must have none: anyone who knows a seed can remove the noise",
                 "Set seed=null, so that a box draws from its operating system",
             )
 

@@ -1,8 +1,8 @@
 """A site's part in an evaluation: debit the ledger, count, release.
 
 The held-out windows are charged block by block, durably, before the model sees one of them; a block
-without budget is left out, and a site with none left refuses. Counts leave by the release gateway
-alone.
+without budget is left out, and a site with none left refuses. Counts leave only through the release
+gateway.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ def answer_evaluation(
 
 
 def _counted(task: LocalTask, ledger: Ledger) -> Evaluation | Refusal:
-    """Exact counts, which have not left yet, over the blocks that were charged."""
+    """Exact counts over the blocks that were charged; they must not leave as they are."""
     if (refusal := _why_not(task)) or (refusal := check_evaluation(task)):
         return refusal
     blocks = _charged(task, ledger)
@@ -53,11 +53,11 @@ def _counted(task: LocalTask, ledger: Ledger) -> Evaluation | Refusal:
 
 
 def _why_not(task: LocalTask) -> Refusal | None:
-    """A refusal where there is nothing to count, or where the plan has no noise for it."""
+    """A refusal if there is nothing to count or the plan has no noise for counts."""
     if not (is_public(task.plan) or task.plan.evaluation):
         return refuse(task, RefusalReason.PLAN, NOT_PUBLIC)
     if not (is_public(task.plan) or len(task.windows)):
-        return refuse(task, RefusalReason.DATA, "the site holds no windows out from training")
+        return refuse(task, RefusalReason.DATA, "the site has no held-out windows")
     return None
 
 
@@ -78,7 +78,7 @@ def _charged(task: LocalTask, ledger: Ledger) -> Sequence[str] | Refusal:
 
 
 def _charge(task: LocalTask) -> Charge:
-    """Each model that is evaluated is a release of its own, also within one round."""
+    """The charge of one evaluation; each evaluated model is a separate release."""
     plan, windows = task.plan, task.windows
     assert plan.evaluation is not None
     privacy = plan.evaluation.charged_under(plan.privacy)

@@ -90,16 +90,16 @@ class Participation:
         """Close the ledger; no more instructions can be answered."""
         self._ledger.close()
 
-    def answer(self, asked: Requests) -> list[Reply]:
+    def answer(self, requests: Requests) -> list[Reply]:
         """An update or a refusal for each, in order."""
-        return self.train(self.admit(asked))
+        return self.train(self.admit(requests))
 
-    def admit(self, asked: Requests) -> list[AdmittedTask]:
+    def admit(self, requests: Requests) -> list[AdmittedTask]:
         """Check the plans and debit the sites that will train, in one transaction."""
-        admitted = self._debit(list(self._tasks(asked)))
+        admitted = self._debit(list(self._tasks(requests)))
         return [
             AdmittedTask(instruction, task)
-            for (_, instruction), task in zip(asked, admitted, strict=True)
+            for (_, instruction), task in zip(requests, admitted, strict=True)
         ]
 
     def train(self, cohort: Sequence[AdmittedTask]) -> list[Reply]:
@@ -125,8 +125,8 @@ class Participation:
             site.name, site.shadow_counts(instruction.candidate), instruction, self._ledger
         )
 
-    def _tasks(self, asked: Requests) -> Iterator[LocalTask | Refusal]:
-        for site, instruction in asked:
+    def _tasks(self, requests: Requests) -> Iterator[LocalTask | Refusal]:
+        for site, instruction in requests:
             plan, round_ = instruction.plan, instruction.round
             reason = RefusalReason.PLAN
             try:

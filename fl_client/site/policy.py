@@ -59,10 +59,10 @@ class PrivacyPolicy:
             _check_below("evaluation.epsilon", evaluation.epsilon_limit, self.epsilon)
 
 
-def _check_below(name: str, asked: float, most: float) -> None:
-    if asked > most:
+def _check_below(name: str, given: float, most: float) -> None:
+    if given > most:
         raise InvalidConfiguration(
-            f"a plan with {name}={asked:g}",
+            f"a plan with {name}={given:g}",
             f"must not pass {most:g}, which this site's own configuration allows",
             f"Lower {name} of the run, or raise the limit on the site",
         )

@@ -16,7 +16,7 @@ from fl_common.errors import StoreError, StoreFull
 
 SCHEMA_VERSION = 1
 """Incremented when the meaning of any module's table changes."""
-_APPLICATION_ID = 0x4A746453  # "JtdS": tells a site's store from any other SQLite file
+_APPLICATION_ID = 0x4A746453  # "JtdS": identifies a site's store among SQLite files
 _LOCK_SECONDS = 30.0
 _LITTLE_SPACE = 256 * 1024  # bytes: below, "disk I/O error" means that the disk is full
 

@@ -36,7 +36,7 @@ from fl_common.configuration import one_of, require, whole
 
 OnFull = Literal["reject", "drop_oldest"]
 
-_ASKED_AT_ONCE = 500
+_KEYS_AT_ONCE = 500
 _HANDED_OVER = 4 * 2**20  # bytes of rows that are kept in memory until they are read
 
 
@@ -177,10 +177,12 @@ class Spool:
 
     def _unseen(self, batch: Sequence[Arrival], keys: Sequence[int]) -> list[int]:
         """The positions of the items that are new, each key once."""
-        asked = [key for key, arrival in zip(keys, batch, strict=True) if not arrival.surely_new]
+        keys_to_find = [
+            key for key, arrival in zip(keys, batch, strict=True) if not arrival.surely_new
+        ]
         seen = set[int]()
-        for start in range(0, len(asked), _ASKED_AT_ONCE):
-            part = asked[start : start + _ASKED_AT_ONCE]
+        for start in range(0, len(keys_to_find), _KEYS_AT_ONCE):
+            part = keys_to_find[start : start + _KEYS_AT_ONCE]
             marks = ",".join("?" * len(part))
             found = self._connection.execute(
                 f"SELECT key FROM spool_seen WHERE key IN ({marks})", part
@@ -241,8 +243,8 @@ class Spool:
     def _remove(self, sequences: Iterable[int]) -> int:
         """Delete rows; the number that existed."""
         wanted, removed, freed = list(sequences), 0, 0
-        for start in range(0, len(wanted), _ASKED_AT_ONCE):
-            part = wanted[start : start + _ASKED_AT_ONCE]
+        for start in range(0, len(wanted), _KEYS_AT_ONCE):
+            part = wanted[start : start + _KEYS_AT_ONCE]
             among = f"WHERE sequence IN ({','.join('?' * len(part))})"
             number, size = self._connection.execute(
                 f"SELECT count(*), coalesce(sum(length(content)), 0) FROM spool {among}", part

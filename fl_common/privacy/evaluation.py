@@ -1,10 +1,10 @@
-"""Federated evaluation under DP: what a site may say of its held-out windows.
+"""Federated evaluation under DP: what a site may release about its held-out windows.
 
-One evaluation releases three sums over the held-out windows: how many the model names right, how
-many there are, and the loss, each window's cut to ``loss_limit``. With the loss in units of its
-limit, adding or removing one window moves the three by at most 1 each, so by ``SENSITIVITY`` in L2
-norm. Each gets Gaussian noise of ``noise_multiplier`` times that: one Gaussian mechanism without
-sampling (Dwork and Roth 2014, appendix A), which the run's accountant composes.
+One evaluation releases three sums over the held-out windows: how many the model labels correctly,
+how many there are, and the loss, clipped to ``loss_limit`` for each window. With the loss in units
+of its limit, adding or removing one window moves the three by at most 1 each, so by ``SENSITIVITY``
+in L2 norm. Each gets Gaussian noise of ``noise_multiplier`` times that: one Gaussian mechanism
+without sampling (Dwork and Roth 2014, appendix A), which the run's accountant composes.
 """
 
 import math
@@ -53,8 +53,8 @@ class EvaluationPlan:
     def charged_under(self, privacy: PrivacyPlan) -> PrivacyPlan | None:
         """The plan that one evaluation is charged under, with the unit and delta of ``privacy``.
 
-        None where that unit does not say how, or does not charge this mechanism: there is no noise
-        for counts then.
+        None if that unit does not define one, or does not charge this mechanism: then there is no
+        noise for counts.
         """
         mechanism = SampleMechanism(
             clip_norm=SENSITIVITY,
@@ -70,6 +70,6 @@ class EvaluationPlan:
 def held_out_block(block: str) -> str:
     """The ledger's name for the held-out windows of ``block``.
 
-    Training never sees them, so they are a block of their own.
+    Training never uses them, so they are a separate block.
     """
     return block + _HELD_OUT

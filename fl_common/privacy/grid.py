@@ -1,6 +1,6 @@
-"""The Gaussian mechanism on a grid: all that is released are whole multiples of a public step.
+"""The Gaussian mechanism on a grid: every released number is a whole multiple of a public step.
 
-A float32 sum with float32 noise tells in its last bits which entries are noise alone, since not
+The last bits of a float32 sum with float32 noise reveal which entries are only noise, since not
 every float32 is a possible product of noise and scale (Mironov 2012, "On significance of the least
 significant bits for differential privacy"). Here the sum is rounded to a whole number k of steps,
 the noise Z to a whole number of steps, and whole numbers are added, exactly, in float64. Because k

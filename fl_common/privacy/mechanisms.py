@@ -1,7 +1,7 @@
 """Mechanisms: what is clipped and noised under a privacy plan, as values.
 
-A value here exists with noise and a bound, or not at all; its ``event`` is what the accountant
-composes, so that what is carried out and what is charged can't differ.
+A value here always has noise and a bound. Its ``event`` is what the accountant composes, so the
+mechanism that runs and the one that is charged can't differ.
 """
 
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class SampleMechanism:
 class AdaptiveClipping:
     """The clip norm of the next round follows a quantile of this round's norms.
 
-    Each site says in one bit whether its update's norm was within the clip norm. ``bit_noise`` is
+    Each site sends one bit: whether its update's norm was within the clip norm. ``bit_noise`` is
     the standard deviation of the noise on the sum of these bits. The clip norm is multiplied by
     ``exp(-learning_rate * (share of such bits - target_quantile))``.
 
@@ -94,8 +94,8 @@ class AdaptiveClipping:
 class UpdateMechanism:
     """A site's whole update is clipped to an L2 norm of ``clip_norm``, and noised.
 
-    ``noise`` says by whom: by the ``server``, once on the sum of a round's updates (McMahan,
-    Ramage, Talwar and Zhang 2018), or by each ``site`` on its own update before it leaves. Each of
+    ``noise`` says who adds it: the ``server``, once on the sum of a round's updates (McMahan,
+    Ramage, Talwar and Zhang 2018), or each ``site`` on its own update before it leaves. Each of
     ``population`` sites takes part in a round with probability ``participation`` (Poisson
     sampling).
 

@@ -48,7 +48,7 @@ def _check_alone(module: nn.Module) -> None:
     if isinstance(module, nn.modules.batchnorm._NormBase):
         raise NotStackable(f"{type(module).__name__} normalises over samples")
     if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
-        raise NotStackable(f"{type(module).__name__} draws by itself")
+        raise NotStackable(f"{type(module).__name__} draws random numbers")
     if any(buffer.is_floating_point() for buffer in module.buffers(recurse=False)):
         raise NotStackable(f"{type(module).__name__} has buffers")
 

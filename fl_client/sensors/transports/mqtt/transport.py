@@ -201,13 +201,13 @@ class MqttTransport:
         broker = self._broker
         cause = f" ({error.__cause__})" if error.__cause__ else ""
         self.status.fault = f"{error or type(error).__name__}{cause}"
-        told = _reason(error) == _TAKEN_OVER
-        if told or self._ended >= _ENDED_TOO_OFTEN:
+        taken_over = _reason(error) == _TAKEN_OVER
+        if taken_over or self._ended >= _ENDED_TOO_OFTEN:
             self.status.taken_over += 1
             seconds = broker.taken_over_seconds * self._chance.uniform(1, 1.5)
             _LOG.error(
                 "another client %s the session of %s: give each node a broker.identity of its own;"
-                " trying again in %.0f s", "took over" if told else "seems to take over",
+                " trying again in %.0f s", "took over" if taken_over else "seems to take over",
                 broker.identity, seconds)  # fmt: skip
             return seconds
         longest = broker.retry_first * 2.0 ** min(self._failures - 1, 30)

@@ -91,7 +91,7 @@ def test_a_model_that_fails_to_load_leaves_the_old_one_and_says_what_to_do(
     status = engine.status()
     assert (status.digest, status.wanted, status.failed_loads) == (old, new, 1)
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert f"model {new[:12]} is not used, another model goes on: " in record.getMessage()
+    assert f"model {new[:12]} is not used, another model serves: " in record.getMessage()
     assert re.search(words, record.getMessage())
     assert re.search(words, str(status.trouble))
     assert not engine.swap()  # not tried again
