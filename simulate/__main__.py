@@ -159,7 +159,7 @@ def _one_line_errors() -> Iterator[None]:
             InvalidConfiguration.exit_status,
         )
     except KeyboardInterrupt:
-        _end("Interrupted. Finished rounds are kept: go on with resume=<outputs folder>.", 130)
+        _end("Interrupted. Finished rounds are kept: continue with resume=<outputs folder>.", 130)
 
 
 def _values(config: DictConfig) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Capture:
         if {*_objects(content)} != {*_objects(again)}:
             return kind, "undeclared bytes beside the declared fields"
         if isinstance(answer, Refusal) and not self._may_say(answer):
-            return kind, "words of its own, where only the fixed sentence of its reason may leave"
+            return kind, "free text, where only the fixed sentence of its reason may leave"
         return kind, ""
 
     def _may_say(self, refusal: Refusal) -> bool:

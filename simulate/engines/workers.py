@@ -92,8 +92,8 @@ class ForkedWorkers:
                 yield running.popleft().result()
         except BrokenProcessPool as error:
             raise RunFailed(
-                "a worker process died, perhaps for want of memory. Lower engine.workers or"
-                " engine.cohort_mib, and go on with resume=<outputs folder>"
+                "a worker process died, perhaps out of memory. Lower engine.workers or"
+                " engine.cohort_mib, and continue with resume=<outputs folder>"
             ) from error
 
     def close(self) -> None:

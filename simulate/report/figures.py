@@ -77,7 +77,7 @@ def _accuracy(rounds: Sequence[RoundResult]) -> Figure:
     return Figure(
         "accuracy",
         "Accuracy over rounds",
-        f"Share of test windows that the global model names right:"
+        f"Share of test windows that the global model classifies correctly:"
         f" {percent_text(values[0])} after the first round, {percent_text(values[-1])} at the end.",
         [line(rounds, values, "accuracy", BLUE, "%{y:.1%}")],
         over_rounds(rounds, {"range": [0, 1.02], "tickformat": ".0%"}),
@@ -167,9 +167,9 @@ def _confusion(labels: Sequence[str], outcome: Outcome) -> Figure:
     right = int(np.trace(counts_KK))
     return Figure(
         "confusion",
-        "Which class is taken for which",
-        f"Confusion matrix: each row is one true class, and its cells say in percent what its"
-        f" windows were named. {right:,} of {counted(int(counts_KK.sum()), 'window')} are right.",
+        "Confusion matrix",
+        f"Each row is one true class, and its cells show the predicted classes in percent."
+        f" {right:,} of {counted(int(counts_KK.sum()), 'window')} are correct.",
         [heat],
         layout,
     )
@@ -193,11 +193,11 @@ def _classes(accuracy_of: Mapping[str, float]) -> Figure:
     layout["height"] = max(layout["height"], _height_of(len(accuracy_of)))
     known = {label: share for label, share in accuracy_of.items() if math.isfinite(share)}
     lowest = min(known, key=known.__getitem__, default="")
-    told = f"; the lowest is {one_line(lowest)} with {percent_text(known[lowest])}" if known else ""
+    more = f"; the lowest is {one_line(lowest)} with {percent_text(known[lowest])}" if known else ""
     return Figure(
         "classes",
         "Accuracy per class",
-        f"Share of each class's windows that is named right{told}.",
+        f"Share of each class's windows that is classified correctly{more}.",
         data,
         layout,
     )
@@ -223,8 +223,8 @@ def _seconds(rounds: Sequence[RoundResult]) -> Figure:
     return Figure(
         "seconds",
         "Seconds per round",
-        f"From asking the first site to the new global model: {seconds_text(median(values))} in the"
-        f" median round.",
+        f"From the first instruction to the new global model: {seconds_text(median(values))} in"
+        f" the median round.",
         [line(rounds, values, "seconds", BLUE, "%{y:.3g} s")],
         over_rounds(rounds, {"rangemode": "tozero"}),
     )
@@ -241,6 +241,6 @@ def _answers(rounds: Sequence[RoundResult]) -> Figure:
         for at, (name, counts) in enumerate(parts.items()) if any(counts)
     ]  # fmt: skip
     layout = over_rounds(rounds, {"rangemode": "tozero"})
-    told = ", ".join(f"{name} {sum(counts):,}" for name, counts in parts.items() if any(counts))
-    says = f"What the sites that were asked answered, over all rounds: {told}."
-    return Figure("answers", "Answers per round", says, data, layout | {"barmode": "stack"})
+    total = ", ".join(f"{name} {sum(counts):,}" for name, counts in parts.items() if any(counts))
+    says = f"Replies of the sampled sites, over all rounds: {total}."
+    return Figure("answers", "Replies per round", says, data, layout | {"barmode": "stack"})

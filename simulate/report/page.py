@@ -110,10 +110,10 @@ def _lead(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     shape = " by ".join(map(str, task.window_shape))
     rate = f" at {task.rate_hz:g} readings a second" if task.rate_hz else ""
     return (
-        f"A network learnt to tell {counted(len(task.labels), 'class', 'classes')}{named} from"
+        f"A network learned to recognise {counted(len(task.labels), 'class', 'classes')}{named} in"
         f" windows of {shape} values{rate}. The windows stayed on their sites; only updates of the"
-        f" network's parameters left. On windows held out from training it names"
-        f" {percent_text(summary['accuracy'])} right."
+        f" network's parameters left. It classifies {percent_text(summary['accuracy'])} of the"
+        f" windows held out from training correctly."
     )
 
 
@@ -155,17 +155,17 @@ def _fact(name: str, value: str, more: str, kind: str = "") -> str:
 
 
 def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
-    """The guarantee in words: what is promised, to whom, and what is not."""
+    """The guarantee in prose: what it covers, against whom, and what it does not cover."""
     if (words := _promise(plan, summary)) is None:
         return (
             f'<div class="alarm"><h2>How private?</h2><p><strong>{_text(NO_PRIVACY)}</strong></p>'
-            "<p>Whoever sees a site's update, or the model, may be able to tell whether a window"
+            "<p>Anyone who sees a site's update, or the model, may be able to tell whether a window"
             " was in the training data, or what it looked like. Choose privacy=window to bound"
             " that.</p></div>"
         )
     seeded = (
-        " The noise of this run came from a seed, so that the run can be repeated; who knows the"
-        " seed can take the noise away. Runs on real devices draw it from the operating system."
+        " The noise of this run came from a seed, so that the run is reproducible; anyone who knows"
+        " the seed can subtract it. On real devices the noise comes from the operating system."
         if plan.seed is not None
         else ""
     )
@@ -177,7 +177,7 @@ def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
 
 
 def _promise(plan: RunPlan, summary: Mapping[str, Any]) -> Promise | None:
-    """What the plan promises, by its mechanism; None without DP."""
+    """The plan's guarantee, according to its mechanism; None without DP."""
     promise, samples = plan.privacy.guarantee, plan.privacy.sample_mechanism
     if promise is not None and samples is not None:
         return _window_promise(promise, samples, both_units_text(summary, plan), summary)
@@ -196,15 +196,15 @@ def _window_promise(
         f" and the limit is {guarantee.epsilon_limit:g}."
     )
     meaning = (
-        f"Whether or not any one {unit} was among a site's training data, nothing that can come"
-        f" out is more than e^ε = {odds_text(epsilon)} times as likely, save for a probability of"
-        " δ. This holds against whoever sees the updates, the server too, since each site clips and"
+        f"Adding any one {unit} to a site's training data, or removing it, makes no result more"
+        f" than e^ε = {odds_text(epsilon)} times as likely, except with probability δ. This holds"
+        " against anyone who sees the updates, including the server, since each site clips and"
         " adds noise before anything leaves."
     )
     limits = (
         f"One {unit} is protected, not all that a person contributed."
-        f"{f' At the same delta it is {both}.' if both else ''} Test windows, with which"
-        " the figures below were made, are not part of the promise."
+        f"{f' At the same delta it is {both}.' if both else ''} The guarantee does not cover the"
+        " test windows, from which the figures below were computed."
     )
     how = (
         f"Accountant: {summary['accountant']}. Noise multiplier {summary['noise_multiplier']:.4g},"

@@ -29,20 +29,20 @@ def site_promise(
         f" ε = {epsilon:.3g} at δ = {delta:g}, and the limit is {guarantee.epsilon_limit:g}."
     )
     against = (
-        "This holds against whoever sees the global models. The server is trusted: it sees each"
-        " site's update and who took part, and adds the noise. Keep its records to itself; the"
+        "This holds against anyone who sees the global models. The server is trusted: it sees each"
+        " site's update and who took part, and adds the noise. Keep its records private; the"
         " model may be published."
         if by_server
-        else "This holds against whoever sees the updates, the server too, since each site clips"
-        " and adds noise before anything leaves. That a site took part is no secret."
+        else "This holds against anyone who sees the updates, including the server, since each site"
+        " clips and adds noise before anything leaves. Participation is not secret."
     )
     meaning = (
-        f"With or without the data of any one site, nothing that can come out is more than e^ε ="
-        f" {odds_text(epsilon)} times as likely, save for a probability of δ. {against}"
+        f"Adding or removing all data of any one site makes no result more than e^ε ="
+        f" {odds_text(epsilon)} times as likely, except with probability δ. {against}"
     )
     limits = (
-        "Test windows, with which the figures below were made, are not part of the promise; nor"
-        " are people whose data lie on several sites."
+        "The guarantee does not cover the test windows, from which the figures below were computed,"
+        " nor people whose data are on several sites."
     )
     return Promise(promise, meaning, limits, _how(mechanism, summary))
 

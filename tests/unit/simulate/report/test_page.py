@@ -85,8 +85,8 @@ def evil_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_tells_what_was_trained_and_how_private_it_is(private_page: Path) -> None:
     page = Page(private_page.read_text())
     for words in (
-        "A network learnt to tell 3 classes (still, moving, falling)",
-        "names 80.0% right",
+        "A network learned to recognise 3 classes (still, moving, falling)",
+        "classifies 80.0% of the windows held out",
         "ε = 3.46 at δ = 1e-05",
         "the limit is 50",
         "e^ε = 31.9 times",
