@@ -15,7 +15,9 @@ BACKENDS = ("cpu", "auto", "cu130")
 
 def steps(environment: Path, *variables: str) -> list[str]:
     """What make would run to build an environment that is not there."""
-    return run("make", "--dry-run", "setup", f"VENV={environment}", *variables).splitlines()
+    return run(
+        "make", "--no-print-directory", "--dry-run", "setup", f"VENV={environment}", *variables
+    ).splitlines()
 
 
 def test_the_plain_way_is_pip_alone(tmp_path: Path) -> None:

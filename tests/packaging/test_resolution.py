@@ -41,11 +41,20 @@ def test_every_extra_resolves_to_the_pins(
     wanted, found = tmp_path / "wanted.txt", tmp_path / "found.txt"
     wanted.write_text(f"join-the-dots[{extras}] @ {wheel.as_uri()}\n")
     run(
-        *(Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--no-config"),
-        *("--python-version", python, "--python-platform", f"{processor}-manylinux_2_28"),
-        *("--only-binary", ":all:", "--no-binary", BUILT_HERE),
-        *("--no-header", "--no-annotate", "--constraint", ROOT / "constraints.txt"),
-        *("--output-file", found, wanted),
+        Path(sys.executable).with_name("uv"),
+        "pip",
+        "compile",
+        "--quiet",
+        "--no-config",
+        f"--python-version={python}",
+        f"--python-platform={processor}-manylinux_2_28",
+        "--only-binary=:all:",
+        f"--no-binary={BUILT_HERE}",
+        "--no-header",
+        "--no-annotate",
+        f"--constraint={ROOT / 'constraints.txt'}",
+        f"--output-file={found}",
+        wanted,
     )
     lines = found.read_text().splitlines()
     assert any(line.startswith("torch==") for line in lines)

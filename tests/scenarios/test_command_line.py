@@ -179,7 +179,7 @@ def test_without_privacy_it_says_so(tmp_path: Path) -> None:
         (["rounds=0"], ["rounds=0"]),
         (["privacy=none", "training.batch_size=5000"], ["training.batch_size=5000", "smallest"]),
         (["training.learning_rate=-1"], ["training.learning_rate=-1", "above 0"]),
-        (["training.learning_rate=fast"], ["training", "type"]),
+        (["training.learning_rate=fast"], ["training.learning_rate=fast", "number"]),
         (["data.root=/no/such/place"], ["/no/such/place"]),
         (["strategy=trimmed_mean", "strategy.aggregator.share=0.7"], ["0.7"]),
         (["net=cnn1d", "net.norm=batch"], ["BatchNorm", "GroupNorm"]),

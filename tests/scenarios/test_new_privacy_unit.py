@@ -256,7 +256,7 @@ def test_the_page_on_units_shows_this_class() -> None:
 
 
 def test_a_value_outside_its_range_is_refused_before_anything_is_trained() -> None:
-    require_noise = r"privacy\.noise_multiplier=0.0: must be a finite number above 0"
+    require_noise = r"privacy\.noise_multiplier=0.0: must be above 0"
     plan = planned()
     with pytest.raises(InvalidConfiguration, match=require_noise):
         replace(plan, privacy=replace(plan.privacy, noise=0.0))

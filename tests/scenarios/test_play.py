@@ -112,7 +112,7 @@ def assert_a_box_reads(payloads: list[bytes]) -> None:
 @pytest.mark.parametrize(
     ("override", "rule"),
     [
-        ("past_s=-1", "a number from 0"),
+        ("past_s=-1", "at least 0"),
         ("boxes=[]", "1 to 10"),
     ],
 )

@@ -15,10 +15,10 @@ import psutil
 from fl_client.inference.engine import Engine
 from fl_client.inference.events import prediction_event
 from fl_client.inference.server import InferenceServer
-from fl_client.inference.slots import Slot
+from fl_client.inference.slots import ModelSlot
 from tests.support.samples import TASK
 
-engine = Engine(Slot(Path(sys.argv[1])), TASK, threads=1, largest_batch=64)
+engine = Engine(ModelSlot(Path(sys.argv[1])), TASK, threads=1, largest_batch=64)
 assert engine.swap()
 
 def resident():

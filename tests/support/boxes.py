@@ -77,13 +77,11 @@ def box_in(
     ``options`` are further ones of ``docker run``.
     """
     give(home)
-    identity = engine.out(
-        *("docker", "run", "--detach", "--network", "host", *_HARDENED),
-        *("--security-opt", "no-new-privileges:true", "--volume", f"{home}:/data/site"),
-        *options,
-        *(image, "run", "home=/data/site", f"name={home.name}", "sensors=wearables_raw"),
-        *(f"broker.port={port}", "broker.retry_first=0.1", "retention.days=36500"),
-    )
+    run = ["docker", "run", "--detach", "--network", "host", *_HARDENED]
+    run += ["--security-opt", "no-new-privileges:true", "--volume", f"{home}:/data/site"]
+    node = ["run", "home=/data/site", f"name={home.name}", "sensors=wearables_raw"]
+    node += [f"broker.port={port}", "broker.retry_first=0.1", "retention.days=36500"]
+    identity = engine.out(*run, *options, image, *node)
     try:
         yield ContainerBox(engine, identity)
     finally:
