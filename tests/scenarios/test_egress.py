@@ -28,7 +28,7 @@ from fl_server.optimisers.averaging import FedAvg
 from fl_server.rounds.sampling import ClientSampling
 from fl_server.rounds.strategy import Federation
 from simulate.__main__ import main
-from simulate.egress import command, planted, rehearsal
+from simulate.egress import command, rehearsal, sentinel_world
 from simulate.egress.capture import Capture
 from simulate.egress.command import rehearse
 from simulate.egress.report import Egress
@@ -227,7 +227,7 @@ def test_the_words_of_a_refusal_stay_in_the_sites_log(
 
 
 def test_trouble_is_given_to_the_last_sites_as_long_as_one_is_left_that_is_well() -> None:
-    world = planted.SentinelWorld(SmallWorld())
+    world = sentinel_world.SentinelWorld(SmallWorld())
     assert list(world.trouble_of) == [2, 3, 4, 5, 6]
     assert np.isin(world.windows(0).values, np.array(READINGS, np.float32)).all()
     assert np.array_equal(world.windows(0).labels[:32], label_run(samples.TASK))
