@@ -1,1 +1,1 @@
-"""Side by side: this project, a bare torch loop, and other simulators on the same work."""
+"""Benchmarks: this project, a bare torch loop, and other simulators on the same work."""

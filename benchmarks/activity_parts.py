@@ -1,4 +1,4 @@
-"""UCI HAR cut in ways that only a study needs; the task and the numbers are the product's own."""
+"""UCI HAR divided in ways that only a study needs; task and numbers are the product's own."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from simulate.world.lazy import LazyWorld, number_of_sites, part_of
 class HeldOut(LazyWorld):
     """The training persons without those at positions ``held_out``, who are the test set instead.
 
-    To choose a recipe by: the archive's nine test persons take no part at all.
+    For choosing a recipe: the archive's nine test persons take no part at all.
 
     Raises:
         InvalidConfiguration: a position that no training person has, none that is left, or more
@@ -46,7 +46,7 @@ class HeldOut(LazyWorld):
 
 
 class EqualSites(LazyWorld):
-    """Each training person's first windows, as many as the person with fewest has.
+    """Each training person's first windows, as many as the person with the fewest has.
 
     With sites of one size, batches without DP and Poisson samples under it can be made to have the
     same number of windows, and a round the same number of steps, so that times may be compared.

@@ -2,7 +2,7 @@
 
 Each run is one of the command line's, at several seeds, without differential privacy and with it.
 Bytes are those of all messages from sites, their fixed part included. The accuracy of a run is the
-mean of its last five rounds, which swing by more than the figures ask for.
+mean of its last five rounds, which fluctuate by more than the required differences.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class Row:
 
 
 def measure(setting: str, seeds: Sequence[int], data: Path | None) -> Iterator[Row]:
-    """A row for each way that updates travel; the first is without compression.
+    """A row for each kind of compression; the first is without.
 
     Raises:
         ProcessFailed: a run failed.

@@ -1,4 +1,4 @@
-"""Environments of the peers and judges: each in a folder of its own, never the project's."""
+"""Environments of the peers and judges: each in its own folder, never the project's."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from fl_common.files import locked
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKSHOP = ROOT / ".bench"
-"""Everything that a benchmark makes beside its results; not in git, can be deleted at any time."""
+"""Everything that a benchmark makes besides its results; not in git, can be deleted at any time."""
 
 _LONGEST_INSTALL_S = 280.0
 

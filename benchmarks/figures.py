@@ -1,4 +1,4 @@
-"""The figures to reach, and what was measured against each."""
+"""The target figures, and the measurement for each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def start_up_s(row: Row) -> float:
 class Ratio:
     """``value`` of one row over that of another must be at most ``bound``.
 
-    ``same_work`` asks for equal accuracy; not where DP is compared with training without it.
+    ``same_work`` requires equal accuracy; not if DP is compared with training without it.
     """
 
     name: str
@@ -133,7 +133,7 @@ FIGURES: tuple[Ratio | Limit, ...] = (
 
 
 def findings(results: Results) -> list[Finding]:
-    """Every figure against the rows that there are."""
+    """Every figure against the available rows."""
     return [_finding(figure, results) for figure in FIGURES]
 
 

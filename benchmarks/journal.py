@@ -1,4 +1,4 @@
-"""Measurements that are done, kept one by one: a series that was cut off goes on where it was."""
+"""A journal of finished measurements, so that an interrupted series can be continued."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ FOLDER = ROOT / ".bench"
 class Journal:
     """One series of ``total`` measurements of the code at ``commit``, with a bar on a terminal.
 
-    The file at ``path`` is dropped when the series is whole, and when it is of other code.
+    The file at ``path`` is deleted when the series is complete, and when it is of other code.
     """
 
     def __init__(self, path: Path, commit: str, total: int, console: Console) -> None:
@@ -29,7 +29,7 @@ class Journal:
             self._done = kept["done"] if kept["commit"] == commit else {}
 
     def measure(self, name: str, take: Callable[[], Any]) -> Any:
-        """The JSON value that ``take`` gives, or gave before the series was cut off."""
+        """The JSON value that ``take`` returns, or returned before the series was interrupted."""
         if name in self._done:
             self._console.print(f"{name}  (kept)")
         else:
@@ -42,7 +42,7 @@ class Journal:
 
     @contextmanager
     def series(self) -> Iterator["Journal"]:
-        """Show the bar; on leaving without an error the series is whole."""
+        """Show the bar; on leaving without an error the series is complete."""
         columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         shown = self._console.is_terminal
         self._bar = Progress(

@@ -1,4 +1,4 @@
-"""The machine that was measured on: facts for the table, and what one core can do at most."""
+"""The machine that was measured on: facts for the table, and the peak speed of one core."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ def cores() -> int:
 
 
 def facts() -> Facts:
-    """What a reader must know to compare the figures with another machine's."""
+    """The facts needed to compare the figures with another machine's."""
     torch.set_num_threads(1)
     return {
         "cores": cores(),

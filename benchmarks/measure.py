@@ -1,4 +1,4 @@
-"""One measured process: how long it and its children ran, and the memory that they held."""
+"""One measured process: the run time and the memory of it and its children."""
 
 import os
 import subprocess
@@ -17,8 +17,8 @@ class Usage:
     """Wall-clock time of a process from its start to its end, and its tree's peak memory.
 
     ``peak_bytes`` is the largest sum, over all processes of the tree, of the memory each has for
-    itself and its share of what they have in common (PSS), seen ten times a second. Where the
-    kernel does not tell, it is the largest resident size of one process.
+    itself and its share of what they have in common (PSS), seen ten times a second. If the kernel
+    does not report that, it is the largest resident size of one process.
     """
 
     began: float
@@ -27,7 +27,7 @@ class Usage:
 
 
 class ProcessFailed(Exception):
-    """A measured process that failed or ran too long; the message is its last words."""
+    """A measured process that failed or ran too long; the message is the end of its log."""
 
 
 def run_process(
@@ -46,7 +46,7 @@ def run_process(
             env={**os.environ, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # what a peer sends to its process group stays with it
+            start_new_session=True,  # signals that a peer sends to its process group stay there
         )
         with _Watch(process.pid, limit_s) as watch:
             _, status, usage = os.wait4(process.pid, 0)
@@ -84,7 +84,7 @@ class _Watch:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._done.set()
         self._thread.join()
-        if kind is not None:  # Ctrl-C reaches this process alone
+        if kind is not None:  # Ctrl-C reaches only this process
             self._end_tree()
 
     def _run(self) -> None:
@@ -102,7 +102,7 @@ class _Watch:
 
 
 def process_tree(root: int) -> list[int]:
-    """``root`` and all that descend from it; ``root`` alone where there is no /proc."""
+    """``root`` and all its descendants; only ``root`` if there is no /proc."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -117,7 +117,7 @@ def process_tree(root: int) -> list[int]:
 
 
 def memory_of(process: int) -> int:
-    """Proportional set size in bytes; 0 where the process is gone or the kernel does not tell."""
+    """Proportional set size in bytes; 0 if the process is gone or the kernel does not report it."""
     try:
         text = Path(f"/proc/{process}/smaps_rollup").read_text()
     except OSError:

@@ -39,7 +39,7 @@ def measure(data: Path | None, seeds: int) -> Check:
 
 
 def main() -> None:
-    """Exit status 1 where a run failed; what was there stays."""
+    """Exit status 1 if a run failed; earlier results stay."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="how many runs, from seed 0")
     options = data_of(parser)

@@ -1,4 +1,4 @@
-"""The memory of a site's part in a federation while there is nothing to train."""
+"""The memory of a site's federation processes while there is nothing to train."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from fl_server.cloud.superlink import SuperLink
 def measure_idle(folder: Path) -> dict[str, float]:
     """Resident bytes of ``fl-client join`` and its children, with the trainer and at rest.
 
-    The site is asked for its name, for which its trainer starts, and rests again.
+    The site gets a query for its name, which starts its trainer, and then becomes idle again.
     """
     with serving(folder / "server", "run=null") as server:
         given = server.enroll("idle")
@@ -49,6 +49,6 @@ def _ask_for_its_name(folder: Path, port: int) -> None:
 
 
 def _resident(pid: int) -> int:
-    """Bytes of the process and of all that it started; what they share counts in each."""
+    """Bytes of the process and its descendants; shared pages count in each."""
     first = psutil.Process(pid)
     return sum(one.memory_info().rss for one in [first, *first.children(recursive=True)])

@@ -1,4 +1,4 @@
-"""What a round costs beside training, beside stock Flower.
+"""Overhead of a round outside training, compared with stock Flower.
 
 Three sites behind one SuperLink with TLS and node authentication, in one run after the other:
 stock Flower (a process for each message), and this project's link with its resident trainer. Both
@@ -63,7 +63,7 @@ STOCK = {"pyproject.toml": _PROJECT, "bench_app.py": _APP}
 
 
 def until(holds: Callable[[], Any]) -> Any:
-    """Wait until ``holds`` gives something that is true, and give it back."""
+    """Wait until ``holds`` returns a true value, and return it."""
     deadline = time.monotonic() + PATIENCE_S
     while not (value := holds()):
         if time.monotonic() > deadline:
@@ -73,7 +73,7 @@ def until(holds: Callable[[], Any]) -> Any:
 
 
 def echo(imports: Path) -> Callable[[Message], Message]:
-    """The same app in a resident trainer, which notes in ``imports`` that it has imported torch."""
+    """The same app in a resident trainer, which records in ``imports`` that it imported torch."""
     import opacus  # noqa: F401
     import torch  # noqa: F401
 
@@ -159,7 +159,7 @@ def _supernode(home: CloudHome, key: Path, port: int) -> Sequence[str]:
 
 
 def measure(kind: str, rounds: int) -> tuple[list[float], int]:
-    """Seconds of each round of one kind of site, on a deployment of its own; imports of torch."""
+    """Seconds of each round of one kind of site, on a separate deployment; imports of torch."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         home = CloudHome(Path(folder))
         make_own(home, LOOPBACK, 1.0)
@@ -187,7 +187,7 @@ def measure(kind: str, rounds: int) -> tuple[list[float], int]:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
+    """A free port of the loopback interface."""
     with socket.socket() as one:
         one.bind((LOOPBACK[1], 0))
         return int(one.getsockname()[1])

@@ -1,4 +1,4 @@
-"""From a ServerApp that is killed to the next round that it starts."""
+"""Time from killing a ServerApp to the next round that it starts."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
 
 
 def nothing_learned(folder: Path) -> Callable[[Message], Message]:
-    """An app whose update is zero; each question is noted in ``folder``."""
+    """An app whose update is zero; each request is recorded in ``folder``."""
     reader = wire.InstructionReader()
 
     def answer(message: Message) -> Message:
@@ -54,7 +54,7 @@ def nothing_learned(folder: Path) -> Callable[[Message], Message]:
 
 
 def measure_resume(folder: Path, times: int) -> dict[str, Any]:
-    """Seconds from each of so many kills to the next question that a site gets."""
+    """Seconds from each of ``times`` kills to the next request that a site gets."""
     overrides = ("net=logistic", "privacy=none", f"sites={SITES}", "rounds=100000")
     often = "restart.most_s=1"  # kills come faster here than the pauses after them are forgiven
     with serving(folder / "server", *overrides, often) as server:
@@ -87,7 +87,7 @@ def _link(server: Server, folder: Path, stop: threading.Event) -> Link:
 
 
 def _killed(server: Server, sites: Sequence[Path]) -> float:
-    """Kill the ServerApp once three more rounds were asked for; seconds to the next question."""
+    """Kill the ServerApp once three more rounds were requested; seconds to the next request."""
     before = len(_asked(sites[0]))
     until(lambda: len(_asked(sites[0])) >= before + 3)
     runner = until(server.runner)
@@ -112,6 +112,6 @@ def _asked(site: Path) -> list[Asked]:
 
 
 def _in_order(asked: list[Asked]) -> bool:
-    """No round was left out, and none came again but the one that a kill had interrupted."""
+    """True if no round was left out, or repeated except for the interrupted one."""
     steps = [(b.round - a.round, a.run == b.run) for a, b in pairwise(asked)]
     return all(step == 1 or (step == 0 and not same_run) for step, same_run in steps)

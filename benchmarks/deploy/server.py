@@ -38,7 +38,7 @@ class Server:
 
 @contextmanager
 def serving(home: Path, *overrides: str) -> Iterator[Server]:
-    """A server that has said that it is ready."""
+    """A server that has reported that it is ready."""
     server = Server(home, overrides)
     command = [sys.executable, "-m", "fl_server", "start", *server.overrides]
     log = home.with_suffix(".log")

@@ -1,1 +1,1 @@
-"""The edge node beside a bare subscriber, on one broker and the same cores."""
+"""The edge node compared with a bare subscriber, on one broker and the same cores."""

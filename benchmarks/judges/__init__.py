@@ -1,1 +1,1 @@
-"""Independent judges of what the tests check, each in an environment of its own."""
+"""Independent judges of what the tests check, each in its own environment."""

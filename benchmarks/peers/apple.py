@@ -31,7 +31,7 @@ from benchmarks.peers.work import (
 
 
 class Trained(nn.Module):
-    """The network with the two methods that pfl asks for."""
+    """The network with the two methods that pfl requires."""
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Trained(nn.Module):
         return cross_entropy(self.body(inputs), labels)
 
     def metrics(self, inputs: torch.Tensor, labels: torch.Tensor) -> dict[str, Weighted]:
-        """Asked for by pfl; the rounds here evaluate centrally."""
+        """Required by pfl; the rounds here evaluate centrally."""
         return {"loss": Weighted(self.loss(inputs, labels).item() * len(labels), len(labels))}
 
 
@@ -71,7 +71,7 @@ class Evaluation(TrainingProcessCallback):  # type: ignore[misc]
 
 
 def sites_of(workload: Workload) -> FederatedDataset:
-    """The federation; a site's windows are shuffled anew whenever it is asked."""
+    """The federation; a site's windows are reshuffled on each access."""
 
     def site(position: int) -> PyTorchTensorDataset:
         inputs, labels = workload.site(position)

@@ -27,7 +27,7 @@ from benchmarks.peers.work import (
 def weighted_sum(
     workload: Workload, work: LocalWork, start: Tensors, positions: list[int]
 ) -> Tensors:
-    """The sum of the sites' parameters by weight; zeros where there is no site."""
+    """The weighted sum of the sites' parameters; zeros if there is no site."""
     sums = [torch.zeros_like(value) for value in start]
     for position in positions:
         trained = work(start, *workload.site(position))
@@ -37,7 +37,7 @@ def weighted_sum(
 
 
 class Team:
-    """Worker processes that answer ``(parameters, positions)`` with a weighted sum."""
+    """Worker processes that return a weighted sum for ``(parameters, positions)``."""
 
     def __init__(self, workload: Workload, count: int, seed: int) -> None:
         context = multiprocessing.get_context("fork")

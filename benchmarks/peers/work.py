@@ -1,4 +1,4 @@
-"""What the peers share: the prepared workload, a site's local training, and the outcome's file.
+"""Shared code of the peers: the prepared workload, a site's local training, and the outcome file.
 
 Peers get every advantage: windows already normalised and in memory order, a network that is built
 once per process, and no ledger, refusals, checkpoints, log or published model.
@@ -158,7 +158,10 @@ def accuracy(body: nn.Module, values: Tensors, workload: Workload) -> float:
 
 @dataclass
 class Stopwatch:
-    """Times of one run. A round is asking, training and averaging; evaluation lies between."""
+    """Times of one run.
+
+    A round is sending, training and averaging; evaluation is between rounds.
+    """
 
     rounds_s: list[float] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
@@ -176,7 +179,7 @@ class Stopwatch:
         self.rounds_s.append(time.perf_counter() - self._begun)
 
     def outcome(self) -> dict[str, Any]:
-        """What the benchmark reads: to be called when the last round has been evaluated."""
+        """The outcome for the benchmark: call it after the last round has been evaluated."""
         return {
             "rounds_s": self.rounds_s,
             "loop_s": time.perf_counter() - self._loop_begun,
@@ -194,5 +197,5 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def write_outcome(path: Path, watch: Stopwatch) -> None:
-    """Leave the outcome for the benchmark."""
+    """Write the outcome for the benchmark."""
     path.write_text(json.dumps(watch.outcome()))
