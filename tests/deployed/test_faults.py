@@ -156,7 +156,7 @@ def test_with_fewer_answers_than_the_minimum_a_round_is_asked_again(fleet: Fleet
     )
     fleet.await_done(number, 3)
     for site in fleet.sites.values():
-        assert site.process.said(f"round {number}", "answered as before"), site.name
+        assert site.process.said(f"round {number}", "sent the same reply"), site.name
 
 
 def test_a_server_app_killed_in_a_round_goes_on_with_it_by_itself(fleet: Fleet) -> None:
@@ -166,7 +166,7 @@ def test_a_server_app_killed_in_a_round_goes_on_with_it_by_itself(fleet: Fleet) 
     fleet.behave(delay=0.1)
     fleet.await_done(number, 3)
     for site in fleet.sites.values():
-        assert site.process.said(f"round {number}", "answered as before"), site.name
+        assert site.process.said(f"round {number}", "sent the same reply"), site.name
     done = re.findall(r"round (\d+) of \d+: \d of", fleet.cloud.log("runner"))
     assert [int(one) for one in done[:number]] == list(range(1, number + 1)), "none left out"
 

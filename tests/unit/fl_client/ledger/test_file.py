@@ -77,7 +77,7 @@ def test_other_files_are_refused(path: Path) -> None:
     path.unlink()
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE charge (site)")
-    fails(path, "no privacy ledger")
+    fails(path, "not a privacy ledger")
 
 
 def test_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_run_keeps_the_plan_that_it_began_with(path: Path, ledger: Ledger) -> No
     ledger.close()
     again = Ledger(path, lambda: 8.0, "anna")
     changed = replace(charge(2), plan="another")
-    assert "mid-run" in refusal(again.debit([changed])[0], RefusalReason.PLAN)
+    assert "change during a run" in refusal(again.debit([changed])[0], RefusalReason.PLAN)
     assert again.debit([replace(changed, run="new"), charge(2)]) == [("monday",)] * 2
     assert again.plan_of("anna", "run") == "digest"
     assert again.plan_of("anna", "never") is None
