@@ -11,6 +11,7 @@ from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Integers, Task
 from simulate.world.checks import check_labels
 
+_MOST_NUMBERED = 10_000
 _DIMENSIONLESS = "1"
 """The unit of a pure number (UCUM)."""
 
@@ -34,7 +35,7 @@ class Declaration:
             InvalidData: a number or name in ``y_N`` that is not declared, or a negative number.
         """
         if y_N.dtype.kind != "U":
-            names = _texts(self.labels) or tuple(map(str, range(int(y_N.max(initial=0)) + 1)))
+            names = _texts(self.labels) or _numbered(source, int(y_N.max(initial=0)))
             check_labels(source, y_N, 0, len(names))
             return names, y_N
         found, index_N = np.unique(y_N, return_inverse=True)
@@ -91,6 +92,17 @@ class Declaration:
             scale=scale,
             windows_per_reading=self.windows_per_reading,
         )
+
+
+def _numbered(source: str, largest: int) -> tuple[str, ...]:
+    """The names 0, 1, ... ``largest``."""
+    if largest >= _MOST_NUMBERED:
+        raise InvalidData(
+            f"{source}: y {largest}",
+            f"must be below {_MOST_NUMBERED} where the labels are not declared",
+            "Number the labels 0, 1, ..., write them as text, or declare world.labels",
+        )
+    return tuple(map(str, range(largest + 1)))
 
 
 def _texts(values: Sequence[str] | None) -> tuple[str, ...]:

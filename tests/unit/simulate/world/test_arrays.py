@@ -125,6 +125,12 @@ def test_what_is_not_declared_is_derived(tmp_path: Path) -> None:
     assert (task.center, task.scale, task.rate_hz) == ((0.0,) * 3, (1.0,) * 3, None)
 
 
+def test_a_label_that_would_name_millions_of_others_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, {**data(), "y": np.arange(25) % 3 * 10**15})
+    with pytest.raises(InvalidData, match="y 2000000000000000: must be below 10000"):
+        world(path)
+
+
 def test_what_is_declared_is_kept(tmp_path: Path) -> None:
     task = world(
         saved(tmp_path, data()),
