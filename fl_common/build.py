@@ -44,4 +44,4 @@ def _not_built(target: str, words: str) -> InvalidConfiguration:
 
 def _words(error: InstantiationException) -> str:
     """The reason in one line; the constructor's own message if it was called."""
-    return str(error.__cause__ or error).strip().splitlines()[0]
+    return " ".join(str(error.__cause__ or error).split()).rstrip(".")
