@@ -110,7 +110,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     loader = ConfigLoaderImpl(_search_path())
     try:
         config = loader.load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InvalidConfiguration(" ".join(overrides), _line(error), _HELP) from error
     with open_dict(config):
         del config["hydra"]

@@ -14,6 +14,7 @@ QUICK = ("net=logistic", "rounds=2", "sites=4")
 BAD: dict[str, Callable[[Path], object]] = {
     "roundz=3: Could not override 'roundz'": lambda folder: configure("roundz=3"),
     "net=none: .*Could not find 'net/none'": lambda folder: configure("net=none"),
+    "net=null: .*must be a string": lambda folder: configure("net=null"),
     "a b: .*": lambda folder: configure("a b"),
     "rounds=0: must be a whole number from 1": lambda folder: run(
         configure("rounds=0"), folder=folder
