@@ -12,7 +12,17 @@ from functools import cached_property
 from typing import Any, Literal
 
 from fl_common.compression.quantisation import Compression
-from fl_common.configuration import above, at_least, inside, one_of, require_fields, whole
+from fl_common.configuration import (
+    Rule,
+    above,
+    at_least,
+    inside,
+    one_of,
+    optional,
+    require,
+    require_fields,
+    whole,
+)
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.privacy.mechanisms import LARGEST_CLIP_NORM, SMALLEST_CLIP_NORM
@@ -143,11 +153,11 @@ class RunPlan:
             return RunPlan(
                 run=str(fields["run"]),
                 task=_task(fields["task"]),
-                net=NetSpec(**fields["net"]),
+                net=_net(fields["net"]),
                 training=TrainingPlan(**fields["training"]),
                 privacy=plan_class(fields["privacy"]["unit"]).from_fields(fields["privacy"]),
-                rounds=int(fields["rounds"]),
-                seed=fields["seed"],
+                rounds=_required("rounds", fields["rounds"], whole(1, 10**9)),
+                seed=_required("seed", fields["seed"], optional(whole(0, 2**63))),
                 evaluation=fields["evaluation"] and EvaluationPlan(**fields["evaluation"]),
                 compression=_compression(fields["compression"]),
             )
@@ -195,6 +205,17 @@ def _task(fields: dict[str, Any]) -> Task:
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }
     return Task(**tuples)
+
+
+def _net(fields: dict[str, Any]) -> NetSpec:
+    if not (isinstance(fields["target"], str) and isinstance(fields["options"], dict)):
+        raise TypeError("a net has a name and named options")
+    return NetSpec(**fields)
+
+
+def _required(name: str, value: Any, rule: Rule) -> Any:
+    require(name, value, rule)
+    return value
 
 
 def _compression(fields: dict[str, Any] | None) -> Compression | None:

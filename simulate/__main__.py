@@ -13,6 +13,7 @@ python -m simulate plugins                                    what other package
 """
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,10 +35,12 @@ from hydra.errors import HydraException  # noqa: E402
 from hydra.types import RunMode  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
+from yaml import YAMLError  # noqa: E402
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from fl_common.plugins.search_path import use_plugins  # noqa: E402
 from fl_common.programs import check_not_hidden  # noqa: E402
+from simulate.choices import check_choices  # noqa: E402
 from simulate.composition import kept_values  # noqa: E402
 from simulate.home import Home, Origin  # noqa: E402
 from simulate.requirements import check_run, check_world, is_live  # noqa: E402
@@ -135,6 +138,7 @@ def main() -> None:
             run = _COMMANDS[command]
         else:
             run, overrides = _job, _with_resumed_overrides(overrides)
+        check_choices(overrides)
         sys.argv[1:] = [*options, *overrides]
         run()
 
@@ -149,7 +153,7 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except JoinTheDotsError as error:
         _end(f"error: {error}", error.exit_status)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         _end(f"error: {_configuration_error(error)}", InvalidConfiguration.exit_status)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
@@ -212,6 +216,7 @@ def _with_resumed_overrides(overrides: list[str]) -> list[str]:
 def _configuration_error(error: Exception) -> str:
     """Hydra's message in one line, and the remedy."""
     words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    words = re.sub(r"\.? ?To append to your config use \S+", "", words)  # it would keep a typo
     return f"{words}. List every value with: python -m simulate --cfg job"
 
 

@@ -230,3 +230,22 @@ def test_composed_epsilon_grows_with_every_round_and_less_than_in_proportion(
     assert after(rounds) < after(rounds + 1) <= (rounds + 1) * after(1) * (1 + 1e-9)
     assert after(rounds) == epsilon_of([Spend(noise, rate, steps * rounds)], 1e-5, "rdp")
     assert math.isfinite(after(rounds))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"rounds": 0}, "rounds=0"),
+        ({"rounds": -1}, "rounds=-1"),
+        ({"rounds": 10**400}, "rounds="),
+        ({"rounds": True}, "rounds=True"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 0.5}, "seed=0.5"),
+        ({"net": {"target": 3, "options": {}}}, "a net has a name"),
+        ({"net": {"target": "models.nets.mlp.Mlp", "options": 5}}, "a net has a name"),
+    ],
+)
+def test_what_a_server_may_not_ask_for_is_refused(changes: dict[str, Any], named: str) -> None:
+    fields = {**json.loads(samples.plan().to_json()), **changes}
+    with pytest.raises(InvalidConfiguration, match=named):
+        RunPlan.from_json(json.dumps(fields))

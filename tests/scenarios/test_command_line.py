@@ -168,6 +168,9 @@ def test_without_privacy_it_says_so(tmp_path: Path) -> None:
     [
         (["nonsense=1"], ["nonsense", "--cfg job"]),
         (["net=nonsense"], ["net/nonsense", "cnn1d"]),
+        (["net=null"], ["net=null", "--cfg job"]),
+        (["~privacy"], ["~privacy", "--cfg job"]),
+        (["~rounds"], ["~rounds", "--cfg job"]),
         (["privacy.epsilon=0"], ["privacy.epsilon=0", "above 0"]),
         (["privacy.epsilon=-1"], ["privacy.epsilon=-1", "above 0"]),
         (["privacy.epsilon=inf"], ["privacy.epsilon=inf", "finite"]),
@@ -262,3 +265,20 @@ def test_activity_reads_the_public_archive(shared_data: Path, tmp_path: Path) ->
     private = simulate(tmp_path / "private", *shared, "rounds=30")
     assert private["accuracy"] >= 0.88
     assert private["epsilon"] <= 8.0
+
+
+def test_a_broken_file_of_options_is_named_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "strategy").mkdir()
+    (tmp_path / "strategy" / "broken.yaml").write_text("a: [", "utf-8")
+    line = refused(capsys, monkeypatch, f"--config-dir={tmp_path}", "strategy=broken")
+    assert "broken.yaml" in line
+
+
+def test_a_typo_is_not_told_how_to_stay(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = refused(capsys, monkeypatch, "nett=mlp")
+    assert "nett" in line
+    assert "+nett" not in line

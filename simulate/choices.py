@@ -1,0 +1,20 @@
+"""Overrides that leave a run without a part it needs: refused before anything is composed."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+from fl_common.errors import InvalidConfiguration
+
+_HELP = "List every value with: python -m simulate --cfg job"
+
+
+def check_choices(overrides: Sequence[str]) -> None:
+    """Raise InvalidConfiguration for a group set to null (``net=null``) or removed (``~net``)."""
+    groups = {entry.name for entry in files("conf").iterdir() if entry.is_dir()}
+    for override in overrides:
+        name, _, value = override.partition("=")
+        if name in groups and value in ("null", ""):
+            rule = f"chooses no option of the group {name}, which a run needs"
+            raise InvalidConfiguration(override, rule, _HELP)
+        if override.startswith("~") and "." not in name:
+            raise InvalidConfiguration(override, "would remove what a run needs", _HELP)
