@@ -20,6 +20,8 @@ from tests.support.samples import WINDOW_PRIVACY
 from tests.support.sources import ROOT
 
 MESSAGES = 40
+HERE = "here"
+"""The folder that commands are run in."""
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -27,11 +29,14 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs a module's command line in which nothing of an extra can be imported."""
     environment = environment_without(tmp_path / "absent", *TRAINING)
-    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
+    monkeypatch.setenv("PYTHONPATH", f"{environment['PYTHONPATH']}:{ROOT}")
+    (tmp_path / HERE).mkdir()
 
     def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", module, *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=tmp_path / HERE, capture_output=True, text=True, check=False
+        )
 
     return run
 
@@ -98,7 +103,7 @@ def test_what_needs_an_extra_names_it_and_everything_missing_before_it_begins(
     assert "flwr, httpx, " in line
     assert "opacus" in line
     assert line.endswith(f"Install with: pip install 'join-the-dots[{extra}]'.")
-    assert not (ROOT / "site").exists()
+    assert list((tmp_path / HERE).iterdir()) == []
 
 
 def test_a_ledger_whose_accountant_is_of_opacus_says_so(tmp_path: Path, without: Command) -> None:

@@ -182,7 +182,7 @@ def test_exact_counts_in_the_words_of_a_refusal_are_caught(
 ) -> None:
     monkeypatch.setattr(participation, "release_refusal", lambda refusal, instruction: refusal)
     told = found(rehearsed(tmp_path))
-    assert any(what.startswith("words of its own") for what in told)
+    assert any(what.startswith("free text") for what in told)
     assert f"label {UNKNOWN_LABEL}" in told
     assert any(what.startswith("name") for what in told)
 
