@@ -18,7 +18,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import World, expected_starts, node, wait_for
 from tests.support.sources import ROOT
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(1200)]  # the first waits for the image
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]  # the first waits for the image
 IMAGE = "join-the-dots-edge:arm64"
 MESSAGES, WINDOWS = 80, 64
 NETS = ("cnn1d", "features", "gru", "logistic", "mlp")
