@@ -13,6 +13,7 @@ PAGE = ROOT / "docs" / "how-to" / "use-as-a-library.md"
 CELLS = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_page_pasted_into_a_notebook_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_key_makes_a_repeated_post_one_message(tmp_path: Path) -> None:
     listening(tmp_path, scenario, http_transport())
 
 
+@pytest.mark.slow
 def test_a_thousand_malformed_posts_are_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,6 +10,8 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import pytest
+
 from fl_client.store.database import open_store
 from tests.support.edge import NOW, payload
 from tests.support.edge_process import sense_http
@@ -50,6 +52,7 @@ def kept(folder: Path) -> set[str]:
         return {found for (found,) in connection.execute("SELECT id FROM spool")}
 
 
+@pytest.mark.slow
 def test_what_was_answered_is_there_after_any_kill(tmp_path: Path) -> None:
     chance, port, ended = random.Random(11), free_port(), threading.Event()
     processes = multiprocessing.get_context("forkserver")

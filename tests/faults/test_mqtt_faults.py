@@ -24,6 +24,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
         yield broker
 
 
+@pytest.mark.slow
 def test_network_cut_and_mended(tmp_path: Path, mosquitto: Mosquitto) -> None:
     async def scenario() -> None:
         async with Proxy(mosquitto.port) as proxy:
@@ -43,6 +44,7 @@ def test_network_cut_and_mended(tmp_path: Path, mosquitto: Mosquitto) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_disk_full_and_freed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(disk: Path, mosquitto: Mosquitto) -> None:
         node = Node(disk, broker_of(mosquitto.port))

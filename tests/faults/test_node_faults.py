@@ -137,6 +137,7 @@ def test_two_nodes_with_one_identity_share_the_session_and_say_so(
         wait_for(lambda: told in first.log() + second.log(), "one of them to tell")
 
 
+@pytest.mark.slow
 def test_a_second_node_on_one_folder_is_refused(tmp_path: Path, broker: Mosquitto) -> None:
     home = tmp_path / "shared"
     place_model(home)

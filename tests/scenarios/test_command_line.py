@@ -77,6 +77,7 @@ def test_the_model_names_its_run_and_the_privacy_spent(
     assert metadata.privacy["noise_generator"] == "seeded"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_parameters_in_another_process(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_full_outputs_folder(
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+@pytest.mark.slow
 def test_activity_reads_the_public_archive(shared_data: Path, tmp_path: Path) -> None:
     """The figures of the second task, with room for chance; published without DP: 0.934."""
     archive = shared_data / "UCI_HAR_Dataset_reconstructed.zip"

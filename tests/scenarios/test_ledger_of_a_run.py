@@ -89,6 +89,7 @@ def exchange(folder: Path) -> None:
         other.debit([OF_ANOTHER_RUN])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [

@@ -68,6 +68,7 @@ def test_a_run_without_privacy_has_an_empty_ledger(tmp_path: Path) -> None:
     assert (result.ledger.blocks, result.ledger.epsilon, result.ledger.by_site) == ((), None, {})
 
 
+@pytest.mark.slow
 def test_the_command_line_carries_out_the_same_run(finished: Result, tmp_path: Path) -> None:
     ended = command(*QUICK, f"hydra.run.dir={tmp_path}")
     assert ended.returncode == 0, ended.stderr
@@ -141,6 +142,7 @@ def test_nothing_of_a_run_stays_open_or_cached(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_runs_of_two_threads_wait_for_each_other(finished: Result, tmp_path: Path) -> None:
     results: dict[str, Result] = {}
     heard: list[str] = []
@@ -208,6 +210,7 @@ def test_an_error_of_the_caller_ends_the_run_unchanged(tmp_path: Path) -> None:
     assert str(error) == "theirs"
 
 
+@pytest.mark.slow
 def test_the_command_line_resumes_what_a_program_began(finished: Result, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     interrupted(folder, error=KeyboardInterrupt())
@@ -220,6 +223,7 @@ def test_the_command_line_resumes_what_a_program_began(finished: Result, tmp_pat
     assert open_result(folder).summary[DIGEST] == finished.summary[DIGEST]
 
 
+@pytest.mark.slow
 def test_a_program_resumes_what_the_command_line_began(finished: Result, tmp_path: Path) -> None:
     ended = command(*QUICK, f"hydra.run.dir={tmp_path}")
     assert ended.returncode == 0, ended.stderr

@@ -168,6 +168,8 @@ from fl_client.configuration import read_config
 from fl_client.node.assembly.sensing import build_declared, build_sensing
 from fl_client.sensors.transports import Delivery
 from fl_common.build import build
+
+pytestmark = pytest.mark.slow  # builds, installs and runs a package
 config = read_config(None, ["sensors=greenhouse", "name=north",
                             "task._target_=greenhouse.tasks.greenhouse"])
 sensing = build_sensing(config, build_declared(config, build(config["task"])))

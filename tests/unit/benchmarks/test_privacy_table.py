@@ -214,6 +214,7 @@ def test_a_run_that_fails_leaves_the_page_as_it_was(
     assert not page.exists()
 
 
+@pytest.mark.slow
 def test_a_trial_is_a_run_of_the_command_line(shared_data: Path) -> None:
     asked = ["experiment=har_private", "privacy.epsilon=2", "sites=3", "rounds=2", "seed=1"]
     done = trial(asked, shared_data, 120.0)
@@ -225,6 +226,7 @@ def test_a_trial_is_a_run_of_the_command_line(shared_data: Path) -> None:
     assert done.promise.steps == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_is_told_in_its_own_words(shared_data: Path) -> None:
     with pytest.raises(ProcessFailed, match=r"sites=99.*at most 21"):
         trial(["experiment=har_private", "sites=99"], shared_data, 120.0)

@@ -251,6 +251,7 @@ def test_more_sites_than_training_persons_are_refused(folder: Path) -> None:
         Activity(str(folder), sites=4)
 
 
+@pytest.mark.slow
 def test_the_whole_archive_is_read_as_its_reconstruction_says(shared_data: Path) -> None:
     world = Activity(str(shared_data), sites=None)
     with np.load(shared_data / "ucihar.npz") as other:
