@@ -16,6 +16,8 @@ from fl_common.plugins.kinds import KINDS
 from models.metadata import read_metadata
 from tests.support.sources import ROOT
 
+pytestmark = pytest.mark.slow  # builds, installs and runs a package
+
 EXAMPLE = ROOT / "examples" / "plugin"
 PAGE = ROOT / "docs" / "how-to" / "add-your-own.md"
 PAGES = (EXAMPLE / "README.md", PAGE)
@@ -169,7 +171,6 @@ from fl_client.node.assembly.sensing import build_declared, build_sensing
 from fl_client.sensors.transports import Delivery
 from fl_common.build import build
 
-pytestmark = pytest.mark.slow  # builds, installs and runs a package
 config = read_config(None, ["sensors=greenhouse", "name=north",
                             "task._target_=greenhouse.tasks.greenhouse"])
 sensing = build_sensing(config, build_declared(config, build(config["task"])))
