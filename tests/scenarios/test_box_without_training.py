@@ -19,6 +19,8 @@ from tests.support.nodes import World, expected_starts, node, place_model, wait_
 from tests.support.samples import WINDOW_PRIVACY
 from tests.support.sources import ROOT
 
+pytestmark = pytest.mark.slow
+
 MESSAGES = 40
 HERE = "here"
 """The folder that commands are run in."""

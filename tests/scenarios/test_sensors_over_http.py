@@ -60,6 +60,7 @@ def counted(node: NodeProcess, messages: int) -> dict[str, Any]:
     return status if status and status["messages"]["received"] == messages else {}
 
 
+@pytest.mark.slow
 def test_a_node_without_a_broker_predicts_and_says_that_nothing_is_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
