@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from fl_common.errors import InvalidConfiguration
-
-_HELP = "List every value with: python -m simulate --cfg job"
+from simulate.composition import HELP
 
 
 def check_choices(overrides: Sequence[str]) -> None:
@@ -15,6 +14,6 @@ def check_choices(overrides: Sequence[str]) -> None:
         name, _, value = override.partition("=")
         if name in groups and value in ("null", ""):
             rule = f"chooses no option of the group {name}, which a run needs"
-            raise InvalidConfiguration(override, rule, _HELP)
+            raise InvalidConfiguration(override, rule, HELP)
         if override.startswith("~") and "." not in name:
-            raise InvalidConfiguration(override, "would remove what a run needs", _HELP)
+            raise InvalidConfiguration(override, "would remove what a run needs", HELP)

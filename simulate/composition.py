@@ -22,7 +22,8 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import PluginFolders
 from simulate.home import Home
 
-_HELP = "List every value with: python -m simulate --cfg job"
+HELP = "List every value with: python -m simulate --cfg job"
+"""The remedy of every override that can't be applied."""
 
 
 def configure(*overrides: str) -> DictConfig:
@@ -97,7 +98,7 @@ def resolved(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         node = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
         values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except (OmegaConfBaseException, TypeError, ValueError) as error:
-        raise InvalidConfiguration("the configuration", _line(error), _HELP) from error
+        raise InvalidConfiguration("the configuration", _line(error), HELP) from error
     assert isinstance(values, dict)
     if missing := sorted({str(key) for key in _compose([])} - values.keys()):
         raise InvalidConfiguration(
@@ -111,7 +112,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     try:
         config = loader.load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise InvalidConfiguration(" ".join(overrides), _line(error), _HELP) from error
+        raise InvalidConfiguration(" ".join(overrides), _line(error), HELP) from error
     with open_dict(config):
         del config["hydra"]
     return config
