@@ -14,8 +14,9 @@ from flwr.clientapp import ClientApp
 
 from fl_client.release.gateway import release_running
 from fl_client.site.participation import AdmittedTask, Participation, Site
-from fl_common.errors import JoinTheDotsError
+from fl_common.errors import BadInput, JoinTheDotsError
 from fl_common.plan import Instruction
+from fl_common.wire import failure
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
 
@@ -24,7 +25,7 @@ _logger = logging.getLogger(__name__)
 
 
 class SiteFailure(JoinTheDotsError):
-    """A site could not reply; Flower sends this error's text to the server."""
+    """A site could not reply; its text, which Flower sends, is one of ``wire.failure``."""
 
 
 class SiteApp(ClientApp):
@@ -54,20 +55,20 @@ class SiteApp(ClientApp):
         """Replies to training messages, in order, as one cohort.
 
         Raises:
-            SiteFailure: any exception, by the name of its class only.
+            SiteFailure: any exception, in the same words.
         """
         return self.train_admitted([message for message, _ in requests], self.admit(requests))
 
     def admit(self, requests: Messages) -> list[AdmittedTask]:
         """Check and debit all messages before any of them trains. Raises as ``answer``."""
-        with _by_its_kind_alone():
+        with _in_fixed_words():
             return self._participation().admit([self._work(*one) for one in requests])
 
     def train_admitted(
         self, messages: Sequence[Message], admitted: Sequence[AdmittedTask]
     ) -> list[Message]:
         """Train ``messages``, which were ``admitted``, as one cohort. Raises as ``answer``."""
-        with _by_its_kind_alone():
+        with _in_fixed_words():
             answers = self._participation().train(admitted)
         return [
             Message(wire.write_answer(answer), reply_to=message)
@@ -75,36 +76,42 @@ class SiteApp(ClientApp):
         ]
 
     def _work(self, message: Message, context: Context) -> tuple[Site, Instruction]:
-        return self._site_of(context.node_config), self._reader.read(message.content)
+        try:
+            instruction = self._reader.read(message.content)
+        except (wire.WireError, BadInput):
+            _logger.exception("a message can't be read")
+            raise SiteFailure(failure.UNREADABLE) from None
+        return self._site_of(context.node_config), instruction
 
     def _evaluate(self, message: Message, context: Context) -> Message:
-        with _by_its_kind_alone():
+        with _in_fixed_words():
             answer = self._participation().evaluate(*self._work(message, context))
         return Message(wire.write_answer(answer), reply_to=message)
 
     def _shadow(self, message: Message, context: Context) -> Message:
-        with _by_its_kind_alone():
+        with _in_fixed_words():
             answer = self._participation().shadow(*self._work(message, context))
         return Message(wire.write_answer(answer), reply_to=message)
 
     def _running(self, message: Message, context: Context) -> Message:
-        with _by_its_kind_alone():
+        with _in_fixed_words():
             site = self._site_of(context.node_config)
             answer = release_running(site.name, site.runs() if site.runs else None)
         return Message(wire_running.write_running(answer), reply_to=message)
 
     def _name(self, message: Message, context: Context) -> Message:
-        with _by_its_kind_alone():
+        with _in_fixed_words():
             site = self._site_of(context.node_config)
         return Message(wire.write_name(site.name, site.position), reply_to=message)
 
 
 @contextmanager
-def _by_its_kind_alone() -> Iterator[None]:
-    """Keep an exception's text, which may quote data, on the site; Flower would send it."""
+def _in_fixed_words() -> Iterator[None]:
+    """Keep an exception on the site, text and class; Flower would send both."""
     try:
         yield
-    except Exception as error:
+    except SiteFailure:
+        raise
+    except Exception:
         _logger.exception("a message could not be answered")
-        kind = type(error).__name__
-        raise SiteFailure(f"raised {kind}; the site's own log says more") from None
+        raise SiteFailure(failure.SENTENCE) from None

@@ -5,7 +5,6 @@ noised and charged. To send it again reveals nothing new; to train again would b
 Only the newest reply of each kind is kept for each of a few runs, so the cache stays small.
 """
 
-import contextlib
 import hashlib
 import logging
 from dataclasses import dataclass
@@ -54,13 +53,18 @@ class ReplyCache:
 
     def find(self, key: IdempotencyKey) -> RecordDict | None:
         """The reply that was sent for ``key``; None if it is not in the cache."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             data = self._path(key).read_bytes()
-            body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
-            if hashlib.sha256(body).digest() != digest:
-                _logger.warning("%s is damaged and is ignored", self._path(key))
-            elif body[:_DIGEST_BYTES] == key.sha256:
-                return recorddict_from_proto(Wire.FromString(body[_DIGEST_BYTES:]))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            _logger.warning("%s can't be read and is ignored: %s", self._path(key), error)
+            return None
+        body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+        if hashlib.sha256(body).digest() != digest:
+            _logger.warning("%s is damaged and is ignored", self._path(key))
+        elif body[:_DIGEST_BYTES] == key.sha256:
+            return recorddict_from_proto(Wire.FromString(body[_DIGEST_BYTES:]))
         return None
 
     def keep(self, key: IdempotencyKey, answer: RecordDict) -> None:

@@ -1,20 +1,20 @@
 """Message in, reply out: the installed ClientApp, and the cache of replies that have left."""
 
 import logging
-import traceback
 from collections.abc import Mapping
 
-from flwr.app import Context, Error, Message, RecordDict
+from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
+from fl_client.app import SiteFailure
 from fl_client.federation.reply_cache import IdempotencyKey, ReplyCache
-from fl_common.errors import JoinTheDotsError
+from fl_common.errors import BadInput
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
+from fl_common.wire.failure import UNREADABLE, failed
 
 _logger = logging.getLogger(__name__)
-_APP_RAISED = 2
 _ASKED_ONCE = ("train", "evaluate")
 Values = Mapping[str, bool | float | int | str]
 
@@ -30,14 +30,15 @@ class Responder:
         self._reader = wire.InstructionReader()
 
     def __call__(self, message: Message) -> Message:
-        """The reply; an error reply if the app raises, as from Flower's own ClientApp process."""
+        """The reply; an error reply if the app raises, in words that tell nothing of the site."""
         identify(message)
         try:
             return self._answer(message)
-        except Exception as error:
-            if not isinstance(error, JoinTheDotsError):
-                _logger.error("%s", traceback.format_exc())
-            return Message(Error(_APP_RAISED, str(error)[:500]), reply_to=message)
+        except SiteFailure as error:  # it is in the log
+            return failed(message, str(error))
+        except Exception:
+            _logger.exception("a message could not be answered")
+            return failed(message)
 
     def _answer(self, message: Message) -> Message:
         key = self._key(message)
@@ -52,14 +53,29 @@ class Responder:
             return Message(cached, reply_to=message)
         reply = self._call_app(message)
         if wire_log.read_reason(reply.content) is None:
-            self._cache.keep(key, reply.content)
+            self._keep(key, reply.content)
         return reply
+
+    def _keep(self, key: IdempotencyKey, content: RecordDict) -> None:
+        """Cache the reply; where that fails it leaves all the same, as it is charged."""
+        try:
+            self._cache.keep(key, content)
+        except OSError:
+            _logger.exception(
+                "run %s, round %d: the reply can't be kept; a repeated request is charged again",
+                key.run,
+                key.round,
+            )
 
     def _key(self, message: Message) -> IdempotencyKey | None:
         kind = message.metadata.message_type
         if kind not in _ASKED_ONCE:
             return None
-        instruction = self._reader.read(message.content)
+        try:
+            instruction = self._reader.read(message.content)
+        except (wire.WireError, BadInput):
+            _logger.exception("a message can't be read")
+            raise SiteFailure(UNREADABLE) from None
         digest = message.content.object_id
         return IdempotencyKey(kind, instruction.plan.run, instruction.round, digest)
 

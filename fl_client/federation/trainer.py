@@ -14,12 +14,12 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from flwr.app import Error, Message
+from flwr.app import Message
+
+from fl_common.wire.failure import failed
 
 MessageHandler = Callable[[Message], Message]
 _logger = logging.getLogger(__name__)
-_APP_RAISED = 2
-"""Flower's code for a ClientApp that raised (``flwr.common.constant.ErrorCode``)."""
 _GRACE_S = 10.0
 
 
@@ -44,7 +44,7 @@ class ResidentTrainer:
         except (EOFError, OSError) as error:
             status = self._ended()
             _logger.error("the trainer died with status %s while it answered (%r)", status, error)
-            return Message(Error(_APP_RAISED, "the site's trainer died"), reply_to=message)
+            return failed(message)
         assert isinstance(reply, Message)
         return reply
 

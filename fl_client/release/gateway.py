@@ -113,7 +113,7 @@ def release_refusal(refusal: Refusal, instruction: Instruction) -> Refusal:
         reason,
         refusal.detail,
     )
-    if is_public(instruction.plan):
+    if is_public(instruction.plan) and reason != RefusalReason.LEDGER:  # its text has paths
         return refusal
     return replace(refusal, detail=SENTENCES[reason])
 

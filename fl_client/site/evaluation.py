@@ -14,7 +14,7 @@ from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.gateway import NOT_PUBLIC, is_public, release_evaluation, release_refusal
 from fl_client.release.noised_counts import LOSS_STEPS
 from fl_client.training import LocalTask
-from fl_client.training.checks import check_evaluation, refuse
+from fl_client.training.checks import check_evaluation, refuse, text_of
 from fl_common import params
 from fl_common.errors import BadInput, LedgerError, StoreError
 from fl_common.plan import Instruction
@@ -36,7 +36,7 @@ def answer_evaluation(
         task = LocalTask(plan, site, round_, instruction.parameters, held_out())
         answer = _counted(task, ledger)
     except (BadInput, StoreError) as error:
-        answer = Refusal(site, plan.run, round_, RefusalReason.DATA, str(error))
+        answer = Refusal(site, plan.run, round_, RefusalReason.DATA, text_of(error))
     if isinstance(answer, Refusal):
         return release_refusal(answer, instruction)
     return release_evaluation(answer, site, instruction)

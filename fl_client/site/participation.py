@@ -19,7 +19,7 @@ from fl_client.release.residuals import Residuals
 from fl_client.site.evaluation import answer_evaluation
 from fl_client.site.shadow import answer_shadow
 from fl_client.training import LocalTask, Trainer
-from fl_client.training.checks import check_task, refuse
+from fl_client.training.checks import check_task, refuse, text_of
 from fl_common.errors import BadInput, LedgerError, PrivacyViolation, StoreError
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.unit import WHOLE_SITE
@@ -134,7 +134,7 @@ class Participation:
                 reason = RefusalReason.DATA
                 windows = site.training_windows()
             except (BadInput, StoreError) as error:
-                yield Refusal(site.name, plan.run, round_, reason, str(error))
+                yield Refusal(site.name, plan.run, round_, reason, text_of(error))
                 continue
             parameters = instruction.parameters
             task = LocalTask(plan, site.name, round_, parameters, windows, is_checked=True)

@@ -4,6 +4,7 @@ Before training: do plan, net, parameters and windows fit together? After traini
 the Gaussian mechanism really drawn?
 """
 
+import logging
 from functools import lru_cache
 
 import torch
@@ -13,12 +14,32 @@ from fl_client.training import LocalTask
 from fl_client.training.prepared import net_for
 from fl_client.training.randomness import NoiseSource, SeededNoise
 from fl_common import params
-from fl_common.errors import BadInput, InvalidConfiguration, InvalidData, PrivacyViolation
+from fl_common.errors import (
+    BadInput,
+    InvalidConfiguration,
+    InvalidData,
+    PrivacyViolation,
+    StoreError,
+)
 from fl_common.privacy.accounting import check_delta
 from fl_common.privacy.noise import check_standard_normal
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Parameters, Refusal, RefusalReason
 from models.nets import Net
+
+RAISED = "training raised an error, which the site's own log describes"
+"""The detail of a refusal after an exception, whose own text may quote data."""
+
+
+_logger = logging.getLogger(__name__)
+
+
+def text_of(error: BadInput | StoreError) -> str:
+    """The detail of a refusal for ``error``; that of a store has paths, and is only logged."""
+    if isinstance(error, BadInput):
+        return str(error)
+    _logger.error("%s", error)
+    return "the site's store can't be read, as its own log says"
 
 
 def refuse(task: LocalTask, reason: RefusalReason, detail: str) -> Refusal:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import check_task, refuse
+from fl_client.training.checks import RAISED, check_task, refuse
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches
@@ -127,12 +127,7 @@ def _refusal(task: LocalTask, error: Exception) -> Refusal:
         task.site,
         exc_info=error,
     )
-    kind = f"training raised {type(error).__name__}"
-    if task.plan.privacy.guarantee is not None and task.plan.seed is None:
-        detail = f"{kind}; the site's own log says more."  # the text may quote data
-    else:
-        detail = f"{kind}: {error}"
-    return refuse(task, RefusalReason.TRAINING, detail)
+    return refuse(task, RefusalReason.TRAINING, RAISED)
 
 
 def _alike(ready: dict[int, ReadyTask]) -> list[list[int]]:

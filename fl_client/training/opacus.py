@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import CheckedNoise, check_task, refuse
+from fl_client.training.checks import RAISED, CheckedNoise, check_task, refuse
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import Prepared, net_for, prepared
 from fl_client.training.randomness import NoiseSource, derive_seed, draw_batches, noise_source
@@ -59,7 +59,7 @@ class OpacusTrainer:
             return refuse(task, RefusalReason.DATA, str(error))
         except PrivacyViolation as error:
             return refuse(task, RefusalReason.PRIVACY, str(error))
-        except Exception as error:
+        except Exception:
             _logger.info(
                 "run %s, round %s: site %s raised",
                 task.plan.run,
@@ -67,7 +67,7 @@ class OpacusTrainer:
                 task.site,
                 exc_info=True,
             )
-            return refuse(task, RefusalReason.TRAINING, _told(task, error))
+            return refuse(task, RefusalReason.TRAINING, RAISED)
         if not params.is_finite(delta):
             detail = "the update holds NaN or infinity. Lower training.learning_rate."
             return refuse(task, RefusalReason.TRAINING, detail)
@@ -251,14 +251,6 @@ def _optimizer(weights: list[nn.Parameter], task: LocalTask) -> torch.optim.Opti
     if training.optimizer == "adam":
         return torch.optim.Adam(weights, rate, weight_decay=training.weight_decay)
     return torch.optim.SGD(weights, rate, training.momentum, weight_decay=training.weight_decay)
-
-
-def _told(task: LocalTask, error: Exception) -> str:
-    """What of ``error`` may leave: its kind alone under DP on a device; a text may quote data."""
-    kind = f"training raised {type(error).__name__}"
-    if task.plan.privacy.guarantee is not None and task.plan.seed is None:
-        return f"{kind}; the site's own log says more."
-    return f"{kind}: {error}"
 
 
 @contextmanager

@@ -4,8 +4,9 @@ Messages pushed in one call are passed to the client app as cohorts, and the rep
 they are pulled, one cohort at a time, so that the server holds no more than one cohort's updates.
 """
 
+import logging
 import math
-import traceback
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,14 +15,15 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from flwr.app import Context, Error, Message, RecordDict
+from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
-from fl_client.app import SiteApp
+from fl_client.app import SiteApp, SiteFailure
 from fl_common.components.description import Component
 from fl_common.configuration import above, require_fields, whole
+from fl_common.wire.failure import failed
 from fl_common.wire.summary import count_bytes
 from fl_server.rounds.app import FederatedRun, build_server_app
 from fl_server.rounds.strategy import Federation, Roster
@@ -29,10 +31,9 @@ from simulate.build import build_site_app, close_participations, prepare_fleet
 from simulate.engines.protocol import Carrier, SimulatedFleet
 from simulate.engines.workers import Cohort, ForkedWorkers, Replies, ThisProcess, Workers
 
+_logger = logging.getLogger(__name__)
 _RUN_ID = 1
 _SERVER_NODE = 0
-_CLIENT_APP_ERROR = 2
-"""Flower's code for a ClientApp that raised (``flwr.common.constant.ErrorCode``)."""
 
 
 @dataclass(frozen=True)
@@ -251,9 +252,12 @@ def _or_errors(call: Callable[[], list[Any]], asked: Sequence[Message]) -> list[
 
 
 def _errors(asked: Sequence[Message]) -> list[Message]:
-    """An error reply to each message, with the exception that is being handled."""
-    reason = traceback.format_exc(limit=-3)
-    return [Message(Error(_CLIENT_APP_ERROR, reason), reply_to=m) for m in asked]
+    """An error reply to each message; the exception that is being handled is in the log."""
+    error = sys.exception()
+    if isinstance(error, SiteFailure):  # it is in the log
+        return [failed(message, str(error)) for message in asked]
+    _logger.error("the client app raised", exc_info=error)
+    return [failed(message) for message in asked]
 
 
 def _trains(cohort: Cohort) -> bool:

@@ -5,11 +5,10 @@ import inspect
 import pytest
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.task_identity import TaskIdentity
 
-from simulate.engines import loopback
+from fl_common.wire.failure import SENTENCE
 from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
 
@@ -60,10 +59,6 @@ def test_a_message_needs_the_identity_of_a_task() -> None:
     assert Message(RecordDict(), 1, "train").metadata.dst_node_id == 1
 
 
-def test_flowers_code_of_a_client_app_that_raised() -> None:
-    assert loopback._CLIENT_APP_ERROR == ErrorCode.CLIENT_APP_RAISED_EXCEPTION
-
-
 def test_train_messages_come_as_cohorts_and_replies_keep_their_message() -> None:
     app = Echo()
     network = grid(app)
@@ -80,7 +75,7 @@ def test_a_site_that_can_not_begin_fails_alone() -> None:
     app = Echo()
     replies = grid(app).send_and_receive([Message(RecordDict(), n, "train") for n in range(1, 6)])
     assert [reply.has_error() for reply in replies] == [False, False, True, False, False]
-    assert "broken site" in str(replies[2].error.reason)
+    assert replies[2].error.reason == SENTENCE
     assert [reply.metadata.src_node_id for reply in replies] == [1, 2, 3, 4, 5]
     assert app.cohorts == [2, 1, 1]
 
@@ -99,7 +94,7 @@ def test_an_app_that_raises_becomes_an_error_reply() -> None:
     assert replies[0].has_content()
     assert replies[1].has_error()
     assert isinstance(replies[1].error, Error)
-    assert "broken site" in str(replies[1].error.reason)
+    assert replies[1].error.reason == SENTENCE
 
 
 def test_a_server_app_is_called_with_grid_and_context() -> None:

@@ -12,7 +12,7 @@ from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_conte
 from flwr.superlink.grid import HttpGrid
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
-from fl_client.federation import trainer
+from fl_common.wire import failure
 from fl_server.cloud.grid import PatientGrid, _Arriving
 from fl_server.cloud.proxy import FLEET_CALLS
 from fl_server.cloud.superlink import BUNDLE
@@ -78,7 +78,7 @@ def test_an_answer_of_junk_is_an_error_of_that_node_alone() -> None:
 
 def test_flower_s_codes_are_those_that_are_told_apart() -> None:
     codes = ErrorCode.CLIENT_APP_RAISED_EXCEPTION, ErrorCode.MESSAGE_UNAVAILABLE
-    assert codes == (trainer._APP_RAISED, exchange._UNAVAILABLE)
+    assert codes == (failure.APP_RAISED, exchange._UNAVAILABLE)
 
 
 def test_an_answer_without_flower_s_error_is_none() -> None:

@@ -9,6 +9,7 @@ from flwr.app import Message, RecordDict
 
 from fl_client.federation.responder import identify
 from fl_client.federation.trainer import ResidentTrainer
+from fl_common.wire.failure import SENTENCE
 from simulate.engines.loopback import identify_process
 
 
@@ -57,5 +58,5 @@ def test_a_trainer_that_dies_is_one_error_and_the_next_message_starts_another(
     trainer.answer(asked("1"))
     reply = trainer.answer(asked("die"))
     assert reply.has_error()
-    assert "died" in str(reply.error.reason)
+    assert reply.error.reason == SENTENCE
     assert trainer.answer(asked("2")).has_content()

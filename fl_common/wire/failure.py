@@ -1,0 +1,21 @@
+"""The reply of a site that could not answer: one sentence, whatever happened.
+
+The text of an exception may quote data, names or paths, and its class may depend on data, so
+neither leaves. Whoever sends this reply writes the exception to the site's own log.
+"""
+
+from flwr.app import Error, Message
+
+APP_RAISED = 2
+"""Flower's code for a ClientApp that raised (``flwr.common.constant.ErrorCode``)."""
+
+SENTENCE = "the site could not answer this message; its own log says why"
+UNREADABLE = (
+    "the site can't read this message, or the plan in it; run server and sites with the same"
+    " version"
+)
+
+
+def failed(message: Message, sentence: str = SENTENCE) -> Message:
+    """The reply to ``message``; ``sentence`` is one of this module's."""
+    return Message(Error(APP_RAISED, sentence), reply_to=message)
