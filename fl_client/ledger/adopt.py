@@ -6,8 +6,9 @@ from pathlib import Path
 
 from fl_client.ledger.chain import last
 from fl_client.ledger.counter import Counter, counter_beside, difference
-from fl_client.ledger.file import check_lines, explained, open_checked, owner_of, wrong_sums
+from fl_client.ledger.file import explained, open_checked, owner_of
 from fl_client.ledger.lines import Journal
+from fl_client.ledger.verified import VerifiedLines
 from fl_common.errors import LedgerError
 
 
@@ -26,8 +27,9 @@ def adopt(path: Path, clock: Callable[[], float], counter: Path | None = None) -
         try:
             connection.execute("BEGIN IMMEDIATE")
             owner = owner_of(connection)
-            if not check_lines(path, connection, owner):
-                raise wrong_sums(path)
+            lines = VerifiedLines(path, connection, owner)
+            lines.catch_up()
+            lines.check_all_sums()
             if not (why := _why_not_counted(connection, owner, kept)):
                 return ""
             head, debit = last(connection, owner)

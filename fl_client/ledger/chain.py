@@ -9,11 +9,16 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 _SITE = ',"site":'
 """After it, a line says the same in every round of a run: the rest is read once."""
+
+
+Sums = dict[str, Tally[tuple[str, float, float]]]
+"""Steps of each site by block, noise multiplier and sampling rate."""
 
 
 @dataclass(frozen=True)
@@ -42,32 +47,33 @@ def last(connection: sqlite3.Connection, owner: str) -> tuple[Head, int]:
     return (Head(row[0], row[1]), row[2]) if row else (genesis(owner), 0)
 
 
-def audit(connection: sqlite3.Connection, owner: str) -> tuple[str, bool]:
-    """Check all lines: the fault of the first bad one, and whether the sums are right.
+def follow(connection: sqlite3.Connection, head: Head) -> tuple[str, Head, Sums]:
+    """Check the lines after ``head``: the fault of the first bad one, the new head, their sums.
 
-    The text is empty if every line follows from those before it.
+    The fault is empty if every line follows from those before it.
     """
-    head, alike = genesis(owner), Tally[str]()
+    alike = Tally[str]()
     for number, line, hash_ in connection.execute(
-        "SELECT number, line, hash FROM charge ORDER BY number"
+        "SELECT number, line, hash FROM charge WHERE number > ? ORDER BY number", (head.number,)
     ):
         if number != head.number + 1:
-            return f"line {head.number + 1} is missing: line {number} comes next", False
+            return f"line {head.number + 1} is missing: line {number} comes next", head, {}
         head = after(head, line)
         if head.hash != hash_:
-            return f"line {number} does not follow from those before: it was edited or moved", False
+            fault = f"line {number} does not follow from those before: it was edited or moved"
+            return fault, head, {}
         alike[line.partition(_SITE)[2]] += 1
-    spent = connection.execute("SELECT site, block, noise, rate, steps FROM spent")
-    return "", {tuple(key): steps for *key, steps in spent} == _sums(alike)
+    return "", head, _sums(alike)
 
 
-def _sums(alike: Mapping[str, int]) -> Mapping[tuple[str, str, float, float], int]:
-    """Steps by site, block, noise and rate; from the ends of lines, and how many end alike."""
-    sums = Tally[tuple[str, str, float, float]]()
+def _sums(alike: Mapping[str, int]) -> Sums:
+    """From the ends of lines, and how many end alike."""
+    sums: Sums = defaultdict(Tally)
     for rest, lines in alike.items():
         line = json.loads("{" + _SITE[1:] + rest) if rest else {}
         for block in line.get("blocks", ()):
-            sums[line["site"], block, line["noise"], line["rate"]] += line["steps"] * lines
+            key = (block, line["noise"], line["rate"])
+            sums[line["site"]][key] += line["steps"] * lines
     return sums
 
 

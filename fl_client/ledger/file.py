@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from fl_client.ledger import chain as ledger_chain
 from fl_common.errors import LedgerError
 from fl_common.files import OWNER_ONLY, whole_path
 
@@ -89,17 +88,9 @@ def owner_of(connection: sqlite3.Connection) -> str:
     return str(connection.execute("SELECT name FROM owner").fetchone()[0])
 
 
-def check_lines(path: Path, connection: sqlite3.Connection, owner: str) -> bool:
-    """Raise LedgerError, naming the line, if the chain is broken; True if the sums are right."""
-    fault, sums_right = ledger_chain.audit(connection, owner)
-    if fault:
-        raise LedgerError(f"{path}: {fault}. {_RESTORE}.")
-    return sums_right
-
-
-def wrong_sums(path: Path) -> LedgerError:
-    """The error for a ledger whose sums differ from its lines."""
-    return LedgerError(f"{path}: its sums differ from its lines: they were edited. {_RESTORE}.")
+def untrusted(path: Path, fault: str) -> LedgerError:
+    """The error for a ledger whose lines or sums are not what was written."""
+    return LedgerError(f"{path}: {fault}. {_RESTORE}.")
 
 
 def locked() -> str:

@@ -32,16 +32,11 @@ from pathlib import Path
 
 from fl_client.ledger import lines
 from fl_client.ledger.chain import last
+from fl_client.ledger.charge import Charge
 from fl_client.ledger.counter import PUT_BACK, Counter, CounterSlots, counter_beside, difference
-from fl_client.ledger.file import (
-    check_lines,
-    create,
-    explained,
-    open_checked,
-    owner_of,
-    wrong_sums,
-)
-from fl_client.ledger.lines import Charge, Journal, LedgerEntry
+from fl_client.ledger.file import create, explained, open_checked, owner_of
+from fl_client.ledger.lines import Journal, LedgerEntry
+from fl_client.ledger.verified import VerifiedLines
 from fl_common.errors import LedgerError
 from fl_common.privacy.accounting import (
     ACCOUNTANTS,
@@ -89,6 +84,7 @@ class Ledger:
             try:
                 self._inode = path.stat().st_ino
                 self._owner = owner_of(self._connection)
+                self._lines = VerifiedLines(path, self._connection, self._owner)
                 self._check(owner)
             except BaseException:
                 self._connection.close()
@@ -115,8 +111,15 @@ class Ledger:
         the result is a refusal with a remedy. A repeatable charge that is booked already gives the
         same result and is not booked again; any other repetition is a second release and is booked.
         A run keeps the plan of its first charge; any other plan is refused.
+
+        Raises:
+            LedgerError: as the class says; or a charge with a number that no round can cost.
         """
+        for charge in charges:
+            charge.check()
         with self._transaction() as journal:
+            for site in {charge.site for charge in charges}:
+                self._lines.check_sums(site)
             return [_debit(journal, charge) for charge in charges]
 
     def plan_of(self, site: str, run: str) -> str | None:
@@ -159,6 +162,7 @@ class Ledger:
             self._connection.execute("COMMIT")
             if journal.head != head:
                 slots.write(journal.head)
+                self._lines.add_own()
 
     @contextmanager
     def _written(self) -> Iterator[None]:
@@ -174,6 +178,7 @@ class Ledger:
 
     def _journal(self, slots: CounterSlots) -> Journal:
         """The journal at the ledger's head; a counter that a crash left behind catches up first."""
+        self._lines.catch_up()
         counted = slots.read()
         if fault := difference(self._connection, self._owner, counted):
             raise LedgerError(f"{self._path}: {fault}. {PUT_BACK}.")
@@ -190,12 +195,11 @@ class Ledger:
                 f" {owner}. Give each site a ledger of its own, or correct the site's name."
             )
         with self._written():
-            sums_right = check_lines(self._path, self._connection, self._owner)
+            self._lines.catch_up()
             self._begin_counter()
             with self._counter.held() as slots:
                 self._journal(slots)
-        if not sums_right:
-            raise wrong_sums(self._path)
+            self._lines.check_all_sums()
 
     def _begin_counter(self) -> None:
         """Create the counter of a new ledger; a ledger with lines must have one already."""

@@ -5,70 +5,18 @@ import json
 import operator
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 from fl_client.ledger.chain import Head, after
-from fl_common.errors import PrivacyViolation
+from fl_client.ledger.charge import Charge
 from fl_common.privacy.accounting import AccountantName, Spend
-from fl_common.privacy.unit import Guarantee, PrivacyPlan
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _ADD = (
     "INSERT INTO spent VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET steps = steps + excluded.steps"
 )
-
-
-@dataclass(frozen=True)
-class Charge:
-    """What one round of ``run`` would cost each of ``blocks``, all the blocks that ``site`` has.
-
-    ``windows`` are the numbers of windows in the blocks; they stay in the ledger. ``plan`` is the
-    digest of the run's plan. ``repeatable``: a repeated round repeats its mechanism to the bit
-    (seeded simulation), so that it releases nothing new. ``rounds`` is above 1 for a single charge
-    for a whole run, which is booked as round 0.
-    """
-
-    site: str
-    run: str
-    round: int
-    plan: str
-    privacy: PrivacyPlan
-    blocks: tuple[str, ...]
-    windows: tuple[int, ...]
-    repeatable: bool
-    rounds: int = 1
-
-    @cached_property
-    def guarantee(self) -> Guarantee:
-        """What the plan promises for these blocks.
-
-        Raises:
-            PrivacyViolation: it promises nothing, so there is no limit to enforce.
-        """
-        if (promise := self.privacy.guarantee) is None:
-            raise PrivacyViolation(f"privacy={self.privacy.unit} promises nothing to charge for.")
-        return promise
-
-    @property
-    def spend(self) -> Spend:
-        """The mechanism that each block is charged for."""
-        event = self.privacy.spend_per_round
-        return event if self.rounds == 1 else replace(event, steps=event.steps * self.rounds)
-
-    @property
-    def mechanism(self) -> dict[str, float]:
-        """Clip norm, noise multiplier, sampling rate and steps: the same in a repetition."""
-        spend, mechanism = self.spend, self.privacy.mechanism
-        assert mechanism is not None  # it gave the event
-        return {
-            "clip": float(mechanism.clip_norm),
-            "noise": float(spend.noise_multiplier),
-            "rate": float(spend.sampling_rate),
-            "steps": int(spend.steps),
-        }
 
 
 @dataclass(frozen=True)
