@@ -73,8 +73,8 @@ class TrainingPlan:
             learning_rate=above(0),
             momentum=inside("[0, 1)"),
             weight_decay=at_least(0),
-            batch_size=whole(1),
-            local_epochs=whole(1),
+            batch_size=whole(1, 10**9),
+            local_epochs=whole(1, 10_000),
             proximal_mu=at_least(0),
             schedule=one_of(("constant", "cosine")),
         )

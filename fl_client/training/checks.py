@@ -26,6 +26,10 @@ from fl_common.privacy.noise import check_standard_normal
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Parameters, Refusal, RefusalReason
 from models.nets import Net
+from models.nets.limits import check_options, within
+
+MOST_NOISE = 10**10
+"""Numbers of noise in one round: some minutes of a processor's time."""
 
 RAISED = "training raised an error, which the site's own log describes"
 """The detail of a refusal after an exception, whose own text may quote data."""
@@ -56,8 +60,9 @@ def check_task(task: LocalTask) -> Refusal | None:
     try:
         _check_windows(task)
         _check_plan(task)
-        net = net_for(task.plan)
+        net = _net_of(task)
         _check_parameters(task, net)
+        _check_work(task)
     except InvalidData as error:
         return refuse(task, RefusalReason.DATA, str(error))
     except BadInput as error:
@@ -77,7 +82,7 @@ def check_evaluation(task: LocalTask) -> Refusal | None:
         if len(task.windows):
             _check_labels(task)
         _check_plan(task)
-        _check_parameters(task, net_for(task.plan))
+        _check_parameters(task, _net_of(task))
     except InvalidData as error:
         return refuse(task, RefusalReason.DATA, str(error))
     except BadInput as error:
@@ -141,6 +146,25 @@ def _check_enough(task: LocalTask) -> None:
             f"{windows} windows",
             f"must be at least one batch of {task.plan.training.batch_size}",
             "Leave the site out, or lower training.batch_size",
+        )
+
+
+def _net_of(task: LocalTask) -> Net:
+    """The plan's net, built within the limits that its options and parameters set."""
+    check_options(task.plan.net.options)
+    with within(task.parameters):
+        return net_for(task.plan)
+
+
+def _check_work(task: LocalTask) -> None:
+    """Bound the noise that a few bytes of plan can ask for."""
+    mechanism = task.plan.privacy.sample_mechanism
+    entries = sum(array.size for array in task.parameters.values())
+    if mechanism is not None and mechanism.steps * entries > MOST_NOISE:
+        raise InvalidConfiguration(
+            f"{mechanism.steps} steps on a net of {entries} parameters",
+            f"would draw more than {MOST_NOISE:.0e} numbers of noise in a round",
+            "Take fewer steps in a round, or a smaller net",
         )
 
 

@@ -1,0 +1,119 @@
+"""A hostile server sends a few bytes of plan that ask for gigabytes or hours: refused at once.
+
+What is refused was never built: no array beyond the parameters that came with the plan was touched.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fl_client.site.participation import Site, any_plan
+from fl_common.errors import InvalidConfiguration
+from fl_common.plan import Instruction, RunPlan
+from fl_common.vocabulary import NetSpec, Parameters, Refusal, RefusalReason
+from models.nets import build_net, parameters_of
+from models.nets.limits import check_options, within
+from tests.support import samples
+from tests.support.box import Box, device_plan, trainer_of
+from tests.support.local_training import own_net
+from tests.unit.models.net_examples import EXAMPLES, example
+
+SMALL = {"weight": np.zeros((3, 16), np.float32), "bias": np.zeros(3, np.float32)}
+MANY = {str(number): np.zeros(1, np.float32) for number in range(10_000)}
+MLP = "models.nets.mlp.Mlp"
+CNN = "models.nets.cnn1d.Cnn1d"
+NEVER_BUILT = {
+    "huge layers": (MLP, {"hidden": [9000, 9000], "activation": "relu"}, SMALL),
+    "a layer beyond any memory": (MLP, {"hidden": [2**20, 2**20], "activation": "relu"}, SMALL),
+    "a number beyond any memory": (MLP, {"hidden": [10**15], "activation": "relu"}, SMALL),
+    "a hundred thousand layers": (MLP, {"hidden": [4] * 100_000, "activation": "relu"}, MANY),
+    "a huge recurrent net": ("models.nets.gru.Gru", {"hidden": 9000, "readings": 1}, SMALL),
+    "a huge kernel": (
+        CNN,
+        {"widths": [16], "kernel": 999_999, "norm": "none", "groups": 1, "activation": "relu"},
+        SMALL,
+    ),
+    "a long text": (MLP, {"hidden": [4], "activation": "relu" * 10_000}, SMALL),
+    "lists in lists": (MLP, {"hidden": [[[[[[4]]]]]], "activation": "relu"}, SMALL),
+}
+
+
+def refused(folder: Path, plan: RunPlan, parameters: Parameters) -> Refusal:
+    box = Box(folder, trainer_of("cohort"))
+    site = Site("anna", -1, samples.windows, samples.windows, any_plan)
+    (answer,) = box.participation.answer([(site, Instruction(plan, 1, parameters))])
+    assert isinstance(answer, Refusal), answer
+    assert box.spent() == 0.0
+    return answer
+
+
+@pytest.mark.parametrize("case", NEVER_BUILT.values(), ids=NEVER_BUILT)
+def test_a_net_beyond_its_parameters_is_refused_before_it_is_built(
+    tmp_path: Path, case: tuple[str, dict[str, Any], Parameters], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, options, parameters = case
+    filled: list[int] = []
+    uniform = torch.Tensor.uniform_
+
+    def watched(self: torch.Tensor, *args: Any, **named: Any) -> torch.Tensor:
+        filled.append(self.numel())
+        return uniform(self, *args, **named)
+
+    monkeypatch.setattr(torch.Tensor, "uniform_", watched)
+    answer = refused(tmp_path, device_plan(net=NetSpec(target, options)), parameters)
+    assert answer.reason == RefusalReason.PLAN
+    assert sum(filled) < 2**20
+
+
+def test_an_installed_net_of_many_small_layers_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def deep() -> nn.Module:
+        def layer() -> nn.Module:
+            made.append(1)
+            return nn.Identity()
+
+        return nn.Sequential(*(layer() for _ in range(10_000)))
+
+    net = own_net(monkeypatch, deep)
+    assert refused(tmp_path, device_plan(net=net), SMALL).reason == RefusalReason.PLAN
+
+
+@pytest.mark.parametrize(
+    ("named", "rule"),
+    [
+        ('"steps":4', '"steps":2000000'),
+        ('"local_epochs":1', '"local_epochs":2000000'),
+        ('"batch_size":8', '"batch_size":1000000000000'),
+    ],
+)
+def test_a_plan_of_too_much_work_is_no_plan(named: str, rule: str) -> None:
+    text = device_plan().to_json()
+    assert named in text
+    with pytest.raises(InvalidConfiguration, match="must be a whole number from 1 to"):
+        RunPlan.from_json(text.replace(named, rule))
+
+
+def test_more_noise_than_a_round_may_draw_is_refused(tmp_path: Path) -> None:
+    privacy = replace(samples.WINDOW_PRIVACY, steps=100_000, epsilon_limit=1e6)
+    plan = device_plan(privacy, net=NetSpec(MLP, {"hidden": [1000, 1000], "activation": "relu"}))
+    parameters = parameters_of(build_net(plan.net, plan.task))
+    assert refused(tmp_path, plan, parameters).reason == RefusalReason.PLAN
+
+
+@pytest.mark.parametrize(("name", "task"), EXAMPLES)
+def test_each_net_of_ours_is_built_within_its_own_parameters(name: str, task: Any) -> None:
+    net = example(name, task)
+    with within(parameters_of(net)):
+        example(name, task)
+
+
+def test_usual_options_are_within_the_limits() -> None:
+    check_options({"widths": [16, 32, 32], "kernel": 5, "norm": "group", "rate": 1e-3, "x": None})
