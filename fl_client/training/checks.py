@@ -8,10 +8,10 @@ import logging
 from functools import lru_cache
 
 import torch
-from torch import nn
 
 from fl_client.training import LocalTask
 from fl_client.training.prepared import net_for
+from fl_client.training.private_nets import why_not_under
 from fl_client.training.randomness import NoiseSource, SeededNoise
 from fl_common import params
 from fl_common.errors import (
@@ -23,7 +23,6 @@ from fl_common.errors import (
 )
 from fl_common.privacy.accounting import check_delta
 from fl_common.privacy.noise import check_standard_normal
-from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Parameters, Refusal, RefusalReason
 from models.nets import Net
 from models.nets.limits import check_options, within
@@ -201,65 +200,6 @@ def _is_finite(parameters: Parameters) -> bool:
 def _shapes_of(net: Net) -> dict[str, tuple[int, ...]]:
     tensors = [*net.body.named_parameters(), *net.body.named_buffers()]
     return {name: tuple(t.shape) for name, t in tensors if t.is_floating_point()}
-
-
-def why_not_under(privacy: PrivacyPlan, net: Net) -> InvalidConfiguration | None:
-    """Why ``net`` can't be trained under ``privacy``; None if it can."""
-    if privacy.sample_mechanism is not None:
-        return why_not_private(net)
-    return why_not_site_level(net) if privacy.update_mechanism is not None else None
-
-
-def why_not_site_level(net: Net) -> InvalidConfiguration | None:
-    """Why noise on the whole update of ``net`` would break it; None if it would not.
-
-    Only trained entries can take noise: the running variance of a BatchNorm could turn negative.
-    """
-    for name, buffer in net.body.named_buffers():
-        if buffer.is_floating_point():
-            return InvalidConfiguration(
-                f"buffer {name} of net {type(net).__name__}",
-                "is sent but not trained, and can't take the noise of site-level DP",
-                "Use GroupNorm for BatchNorm, or privacy=none",
-            )
-    return None
-
-
-_KNOWN_LAYERS = frozenset(
-    {
-        nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AvgPool1d, nn.AvgPool2d, nn.Conv1d,
-        nn.Conv2d, nn.Flatten, nn.GroupNorm, nn.Identity, nn.LayerNorm, nn.Linear, nn.MaxPool1d,
-        nn.MaxPool2d, nn.ReLU, nn.Sequential, nn.Tanh,
-    }
-)  # fmt: skip
-"""Layers that don't mix samples; a net of only these can be checked without importing Opacus."""
-
-
-@lru_cache(maxsize=16)
-def why_not_private(net: Net) -> InvalidConfiguration | None:
-    """Why ``net`` can't be trained with DP-SGD; None if it can.
-
-    Applies Opacus' rules to every layer that is not known here. Opacus itself checks only layers
-    with parameters, but a BatchNorm without any mixes samples, too.
-    """
-    if all(type(layer) in _KNOWN_LAYERS for layer in net.body.modules()):
-        return None
-    from opacus.grad_sample import GradSampleHooks
-    from opacus.validators import ModuleValidator
-
-    for name, layer in net.body.named_modules():
-        for kind, rule in ModuleValidator.VALIDATORS.items():
-            if isinstance(layer, kind) and (problems := rule(layer)):
-                return _not_private(f"layer {name} ({type(layer).__name__})", problems[0])
-    for problem in GradSampleHooks.validate(net.body, strict=False):
-        return _not_private(f"net {type(net).__name__}", problem)
-    return None
-
-
-def _not_private(value: str, problem: Exception) -> InvalidConfiguration:
-    reason = " ".join(str(problem).split()).split(". ")[0].rstrip(".")
-    remedy = "Use GroupNorm for BatchNorm and DPGRU for GRU, or privacy=none"
-    return InvalidConfiguration(value, f"can't be trained with DP-SGD ({reason})", remedy)
 
 
 class CheckedNoise:
