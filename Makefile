@@ -9,6 +9,7 @@ SUITABLE := import sys, ensurepip; assert (3, 11) <= sys.version_info < (3, 15)
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 export RAY_USAGE_STATS_ENABLED := 0
+export ORT_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A bad override gets one message, not Hydra's stack trace.
 unexport HYDRA_FULL_ERROR

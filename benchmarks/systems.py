@@ -25,6 +25,7 @@ from benchmarks.workloads import (
     Job,
     Workload,
 )
+from fl_common.telemetry import OFF
 
 _LIMIT_S = 600.0
 
@@ -33,9 +34,7 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "PYTHONPATH": str(ROOT),
     # Nothing is sent anywhere.
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
+    **OFF,
 }
 
 

@@ -12,14 +12,9 @@ fl-server shadow                           how a candidate does beside productio
 import argparse
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-
-# The environment must be set before any import of Flower, which the commands below do.
 from fl_common.command_line import Parser, end
 from fl_common.configuration import Config
 from fl_common.errors import JoinTheDotsError

@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import nn
 
@@ -28,6 +27,7 @@ from fl_common.vocabulary import Floats, Task
 from models.lineage import Lineage, ModelMetadata
 from models.metadata import write_properties
 from models.nets import Net, parameters_of
+from models.onnx_runtime import onnxruntime
 
 __all__ = [
     "TOLERANCE",

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from fl_common.vocabulary import Floats, Task
+from models.onnx_runtime import onnxruntime
 
 _WIDEST, _STEP = 3000, 1000.0
 NUMPY_OF = {

@@ -13,12 +13,16 @@ costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fl_common.telemetry import switch_off
+
 if TYPE_CHECKING:
     from fl_client.ledger.table import BlockState
     from simulate.composition import configure
     from simulate.library import resume, run
     from simulate.report.results import RoundResult
     from simulate.result import Result, SpentPrivacy, open_result
+
+switch_off()
 
 __all__ = [
     "BlockState",

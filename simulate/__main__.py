@@ -23,9 +23,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 STARTED = time.monotonic()
-os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ["HYDRA_FULL_ERROR"] = "1"  # errors propagate to main(), which prints one line
 
 # The environment must be set before any import of Flower or Hydra.

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from fl_common.telemetry import OFF
+
 if TYPE_CHECKING:
     from fl_common.components.reader import Reader
     from tests.support.repositories import World
 
 # Read by these libraries when they are imported, which happens after this file is.
 os.environ.update(
-    FLWR_TELEMETRY_ENABLED="0",
-    FLWR_DISABLE_UPDATE_CHECK="1",
-    RAY_USAGE_STATS_ENABLED="0",
+    OFF,
     OMP_NUM_THREADS="1",  # torch and numpy: pytest-xdist already has a process per core
     MKL_NUM_THREADS="1",
     OPENBLAS_NUM_THREADS="1",

@@ -54,7 +54,7 @@ ONLY_IN = {
         "simulate/composition.py",
     ),
     "omegaconf": ("*/build.py", "fl_client/configuration.py", "simulate/*"),
-    "onnxruntime": ("fl_client/inference/onnx_model.py", "models/export.py", "models/golden.py"),
+    "onnxruntime": ("models/onnx_runtime.py",),
     "opacus": (
         "fl_client/training/*",
         "fl_common/privacy/accounting.py",
@@ -168,6 +168,12 @@ def test_a_library_is_kept_behind_few_files(library: str) -> None:
         and not any(fnmatch(source.path, pattern) for pattern in ONLY_IN[library])
     ]
     assert wrong == []
+
+
+def test_nobody_imports_onnx_runtime_with_its_telemetry() -> None:
+    (alone,) = ONLY_IN["onnxruntime"]
+    files = [*EVERYTHING, *sources("examples", "functions")]
+    assert [s.path for s in files if "onnxruntime" in map(top, s.imports)] == [alone]
 
 
 def test_children_of_ours_start_by_one_function_that_leaves_the_current_folder_out() -> None:

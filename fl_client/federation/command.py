@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import signal
 import threading
 import time
@@ -61,8 +60,6 @@ def _join(options: argparse.Namespace) -> None:
     from fl_client.configuration import read_config
 
     check_installed("fl-client join", "train", TRAIN)
-    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-    os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     config = read_config(options.config, options.overrides)
     _check(config["federation"])
     _build_policy(config)

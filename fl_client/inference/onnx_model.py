@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import NamedArrays
+from models.onnx_runtime import onnxruntime
 
 _TYPES = {
     "tensor(bool)": "bool",

@@ -141,13 +141,12 @@ def start(
     command: Sequence[str], output: int, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     """A process in its own group, which ends with the thread that calls this."""
-    quiet = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
     return subprocess.Popen(
         [*_TIED, *command],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **quiet, **environment},
+        env={**os.environ, **environment},
         process_group=0,
     )
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 import numpy as np
-import onnxruntime
 import pytest
 from onnx import TensorProto
 
@@ -22,6 +21,7 @@ from fl_client.inference.server import InferenceServer
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats
+from models.onnx_runtime import onnxruntime
 from tests.support.engines import engine_on
 from tests.support.model_files import doubler, published, slot_with
 

@@ -64,7 +64,7 @@ def room_of(module: str) -> str:
     package, _, rest = module.partition(".")
     first = rest.partition(".")[0]
     named = {room for tier in ROOMS[package] for room in tier}
-    return f"{package}.{first}" if first in named or "." in rest else package
+    return f"{package}.{first}".rstrip(".") if first in named or "." in rest else package
 
 
 def unplaced() -> set[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -20,6 +19,7 @@ from models.export import TOLERANCE, export_onnx
 from models.lineage import Lineage, ModelMetadata
 from models.metadata import read_metadata
 from models.nets import Net, load_parameters, parameters_of
+from models.onnx_runtime import onnxruntime
 from tests.unit.models.net_examples import (
     EXAMPLES,
     MOTION,
