@@ -188,7 +188,7 @@ def _site(folder: Path, address: str, root: bytes, limits: Limits, task: Task) -
     slot = ModelSlot(folder / "slots" / "model")
     reader = Reader(folder / "repository", address, root, limits)
     health = Health(windows=1, more_failures=0.0, times_slower=1e9, ends=3)
-    box = NodeContext(folder.name, folder, task, slot, {}, Functions({}, 1), lambda start_ns: None)
+    box = NodeContext(folder.name, folder, task, slot, {}, Functions({}, 1))
     follower = Follower(reader, [follow_model(box, _NAME, reader, health, None)])
     follower.resume()
     window_1 = np.zeros((1, *task.window_shape), np.float32)

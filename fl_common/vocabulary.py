@@ -153,16 +153,15 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class ShadowCounts:
-    """What a candidate did in the shadow of production on a site's held-out ``windows``.
+    """How a candidate did beside production on a site's held-out ``windows``.
 
     It ``agreed`` with production, or ``failed`` (made no prediction where production made one);
-    ``late`` are calls that took too long. A failed window counts neither as agreed nor as late.
+    never both.
     """
 
     windows: float
     agreed: float
     failed: float
-    late: float
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fl_client.components.counts import FOLDER, HeldOutDay
+from fl_client.components.comparison import PAIR
+from fl_client.components.counts import FOLDER, REPOSITORY
 from fl_client.components.follower import Follower
 from fl_client.components.function_shadow import FunctionShadow
 from fl_client.components.health import Health, HealthCounts
@@ -26,7 +27,6 @@ from fl_common.errors import InvalidConfiguration, UpdateRefused
 from fl_common.functions import FUNCTION_FILE
 from fl_common.vocabulary import Floats, Task
 
-_REPOSITORY = "repository"
 _END_S = 5.0
 
 
@@ -45,11 +45,11 @@ class ComponentUpdates:
         self.follower.resume()
         self.poller.start()
 
-    def see(self, starts_N: Sequence[int], values_N: Floats, prediction: Prediction) -> None:
+    def see(self, values_N: Floats, prediction: Prediction) -> None:
         """Observe what production predicted for live windows."""
         self.model.rollout.observe(prediction.digest, HealthCounts.of(prediction))
         if self.shadow is not None:
-            self.shadow.see(starts_N, values_N, prediction)
+            self.shadow.see(values_N, prediction)
         for subscription, target in self.functions:
             if (seen := target.seen()) is not None:
                 subscription.rollout.observe(*seen)
@@ -73,7 +73,6 @@ class NodeContext:
     engine: Mapping[str, Any]
     """The engine's section of the configuration."""
     functions: Functions
-    held_out_day: HeldOutDay
 
 
 def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates | None:
@@ -88,7 +87,7 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
     if node["source"] is None:
         return None
     source: str | Path = node["source"] if "://" in node["source"] else Path(node["source"])
-    folder, ca_file = box.home / FOLDER / _REPOSITORY, _ca_file(node["ca_file"])
+    folder, ca_file = box.home / FOLDER / REPOSITORY, _ca_file(node["ca_file"])
     reader = Reader(folder, source, _root(node["root"]), limits, ca_file=ca_file)
     is_testing = _stage(node["stage"]) is Stage.TESTING
     shadow = _shadow(box, health) if is_testing else None
@@ -104,8 +103,10 @@ def follow_model(
 ) -> Subscription:
     """Subscribe to the model ``name``, which runs in the box's slot."""
     target = SlotTarget(box.slot, reader.held)
-    rollout = Rollout(f"model {name}", target, folder_of(box.home, Kind.MODEL, name), health)
-    return Subscription(box.site, Kind.MODEL, name, _model_of, target, rollout, shadow)
+    folder = folder_of(box.home, Kind.MODEL, name)
+    rollout = Rollout(f"model {name}", target, folder, health)
+    pair = folder / PAIR if shadow else None
+    return Subscription(box.site, Kind.MODEL, name, _model_of, target, rollout, shadow, pair)
 
 
 def follow_function(
@@ -143,7 +144,7 @@ def _functions(
 def _shadow(box: NodeContext, health: Health) -> Shadow:
     folder, engine = folder_of(box.home, Kind.MODEL, ""), box.engine
     sizes = (engine["threads"], engine["largest_batch"])
-    return Shadow(box.task, *sizes, folder, box.held_out_day, health.times_slower)
+    return Shadow(box.task, *sizes, folder, health.times_slower)
 
 
 def _model_of(component: Component) -> str:

@@ -1,8 +1,11 @@
-"""Counts of how a candidate did beside production."""
+"""Counts of how a candidate did beside production on live windows, for the site's own operators.
+
+They never leave the site: they depend on when windows came, and on what ran and was skipped then.
+What may leave is made from the held-out windows themselves (``comparison``).
+"""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +14,14 @@ from fl_common.files import write_whole
 
 FOLDER = "components"
 """The sub-folder of a site's folder that holds component records and fetched components."""
+REPOSITORY = "repository"
+"""The sub-folder of ``FOLDER`` with the trusted metadata and the fetched components."""
 COUNTS = "shadow.json"
 """The file with a site's shadow counts of one component."""
 
-HeldOutDay = Callable[[int], str | None]
-"""The UTC day of a held-out window that starts at this time (ns since 1970); None where the window
-is not held out from training."""
-
 
 @dataclass(frozen=True)
-class ShadowObservation:
+class LiveObservation:
     """One window: whether the candidate agreed with production, or failed (made no prediction).
 
     ``late``: the call took too long; true for one window of each such call.
@@ -34,34 +35,11 @@ class ShadowObservation:
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Sums over windows, to which each window adds at most 1; they become ``ShadowCounts``.
-
-    Only these may leave a site, and only with noise unless the plan makes counts public.
-    """
-
-    windows: int = 0
-    agreed: int = 0
-    failed: int = 0
-    late: int = 0
-
-    def plus(self, seen: ShadowObservation) -> "Sums":
-        """With one more window."""
-        return Sums(
-            self.windows + 1,
-            self.agreed + (seen.agreed and not seen.failed),
-            self.failed + seen.failed,
-            self.late + (seen.late and not seen.failed),
-        )
-
-
-@dataclass(frozen=True)
 class ShadowSummary:
     """What the candidate (a component's digest) did on the live windows.
 
-    One file, ``production`` (its sha256), was in production for all of them. ``held_out`` are the
-    sums over held-out windows, by UTC day. ``skipped`` counts windows that the candidate was too
-    slow to predict.
+    One file, ``production`` (its sha256), was in production for all of them. ``skipped`` counts
+    windows that the candidate was too slow to predict.
     """
 
     candidate: str | None = None
@@ -72,7 +50,6 @@ class ShadowSummary:
     skipped: int = 0
     seconds: float = 0.0
     production_seconds: float = 0.0
-    held_out: Mapping[str, Sums] = field(default_factory=dict)
     production: str | None = None
 
     def beside(self, production: str) -> "ShadowSummary":
@@ -83,11 +60,8 @@ class ShadowSummary:
             return replace(self, production=production)
         return ShadowSummary(self.candidate, production=production)
 
-    def plus(self, seen: ShadowObservation, day: str | None) -> "ShadowSummary":
-        """With one more window; ``day`` is set for a held-out window."""
-        held_out = dict(self.held_out)
-        if day is not None:
-            held_out[day] = held_out.get(day, Sums()).plus(seen)
+    def plus(self, seen: LiveObservation) -> "ShadowSummary":
+        """With one more window."""
         return ShadowSummary(
             self.candidate,
             self.windows + 1,
@@ -97,7 +71,6 @@ class ShadowSummary:
             self.skipped,
             self.seconds + seen.seconds,
             self.production_seconds + seen.production_seconds,
-            held_out,
             self.production,
         )
 
@@ -133,5 +106,4 @@ def read_counts(path: Path) -> ShadowSummary:
 
 
 def _counts(fields: Any) -> ShadowSummary:
-    held_out = {day: Sums(**sums) for day, sums in fields.pop("held_out").items()}
-    return ShadowSummary(**fields, held_out=held_out)
+    return ShadowSummary(**fields)

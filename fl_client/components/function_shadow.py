@@ -15,7 +15,7 @@ from typing import Any
 
 from fl_client.components.counts import (
     COUNTS,
-    ShadowObservation,
+    LiveObservation,
     ShadowSummary,
     read_counts,
     write_counts,
@@ -62,8 +62,8 @@ class FunctionShadow:
             took = time.perf_counter() - began
             failed = theirs is None and found is not None
             agreed = theirs is not None and theirs == (None if found is None else list(found))
-            seen = ShadowObservation(agreed, failed, False, took, seconds)
-            self._counts = self._counts.plus(seen, None)
+            seen = LiveObservation(agreed, failed, False, took, seconds)
+            self._counts = self._counts.plus(seen)
 
     def status(self) -> dict[str, Any]:
         """The counts, for the site's own operators."""

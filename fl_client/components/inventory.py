@@ -1,6 +1,6 @@
 """Which components a site runs, read from its files by another of its processes.
 
-components/record.json, shadow.json                       the model's
+components/record.json, shadow.json, compared.json        the model's
 components/functions/<name>/record.json, shadow.json      a function's
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fl_client.components.counts import COUNTS, FOLDER, ShadowSummary, read_counts
+from fl_client.components.counts import FOLDER
 from fl_client.components.record import read_record
 from fl_client.components.rollout import RECORD
 from fl_common.components.description import Kind
@@ -20,15 +20,6 @@ def folder_of(home: Path, kind: Kind, name: str) -> Path:
     """The folder with the site's record of a component; a site has one model."""
     folder = home / FOLDER
     return folder if kind is Kind.MODEL else folder / _FUNCTIONS / name
-
-
-def shadow_counts(home: Path, candidate: str | None) -> ShadowSummary:
-    """The shadow counts of the model ``candidate`` (a digest); empty where there are none.
-
-    Those of a function never leave the site.
-    """
-    counts = read_counts(home / FOLDER / COUNTS)
-    return counts if counts.candidate == candidate else ShadowSummary()
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,23 @@
 """A candidate model beside production: it gets the live windows, and its predictions are not used.
 
 It runs in a thread of its own, so that it delays no prediction; windows that it is too slow for are
-skipped and counted. The counts stay on the site (``ShadowSummary``). Only those of held-out windows
-may leave, through the release gateway (``fl_client/site/shadow.py``).
-
-The counts of one window depend on no other window: the candidate has no fallback model that would
-take its place, and a call that took too long counts once. So noise for one window covers them.
+skipped and counted. The counts stay on the site (``ShadowSummary``): a window can delay others, or
+change what production is. What may leave is made anew, window by window (``comparison``).
 """
 
 import logging
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fl_client.components.comparison import CALL_SECONDS
 from fl_client.components.counts import (
     COUNTS,
-    HeldOutDay,
-    ShadowObservation,
+    LiveObservation,
     ShadowSummary,
     read_counts,
     write_counts,
@@ -51,12 +47,11 @@ class Shadow:
         threads: int,
         largest_batch: int,
         folder: Path,
-        held_out_day: HeldOutDay,
         times_slower: float,
     ) -> None:
         self._task, self._threads, self._largest_batch = task, threads, largest_batch
         self._path = folder / COUNTS
-        self._held_out_day, self._times_slower = held_out_day, times_slower
+        self._times_slower = times_slower
         self._counts = read_counts(self._path)
         self._model: OnnxModel | None = None
         self._trouble: str | None = None
@@ -82,15 +77,15 @@ class Shadow:
             counts = self._counts
         write_counts(self._path, counts)
 
-    def see(self, starts_N: Sequence[int], values_N: Floats, production: Prediction) -> None:
+    def see(self, values_N: Floats, production: Prediction) -> None:
         """Give the candidate windows that production has predicted; returns at once."""
         if self.candidate is None:
             return
         if not self._waiting.acquire(blocking=False):
             with self._changing:
-                self._counts = self._counts.with_skipped(len(starts_N))
+                self._counts = self._counts.with_skipped(len(values_N))
             return
-        self._worker.submit(self._compare, list(starts_N), values_N, production)
+        self._worker.submit(self._compare, values_N, production)
 
     def status(self) -> dict[str, Any]:
         """The counts, for the site's own operators."""
@@ -118,20 +113,20 @@ class Shadow:
             _log.error("the candidate can't run: %s", error)
             return None, str(error)
 
-    def _compare(self, starts_N: list[int], values_N: Floats, production: Prediction) -> None:
+    def _compare(self, values_N: Floats, production: Prediction) -> None:
         try:
             seen = self._seen(values_N, production)
             with self._changing:
                 counts = self._counts.beside(production.digest)
-                for row, start_ns in enumerate(starts_N):
-                    counts = counts.plus(seen[row], self._held_out_day(start_ns))
+                for one in seen:
+                    counts = counts.plus(one)
                 self._counts = counts
         except Exception:  # a candidate may do anything, and must stop nothing
             _log.exception("the shadow of production failed")
         finally:
             self._waiting.release()
 
-    def _seen(self, values_N: Floats, production: Prediction) -> list[ShadowObservation]:
+    def _seen(self, values_N: Floats, production: Prediction) -> list[LiveObservation]:
         """What the candidate did with each window that production has predicted."""
         count, began = len(values_N), time.perf_counter()
         answers_NK = self._answers(values_N)
@@ -141,7 +136,7 @@ class Shadow:
         same_N = _labels(answers_NK) == _labels(production.probabilities_NK)
         late = seconds > self._times_slower * production.seconds
         return [
-            ShadowObservation(
+            LiveObservation(
                 agreed=bool(same_N[row] and not failed_N[row]),
                 failed=bool(failed_N[row]),
                 late=late and row == 0,
@@ -157,7 +152,8 @@ class Shadow:
             model, candidate = self._model, self.candidate
         if model is None or candidate is None:
             return np.full((len(values_N), len(self._task.labels)), np.nan, np.float32)
-        return answers(model, candidate.file, self._task, values_N, self._largest_batch)
+        batch, seconds = self._largest_batch, CALL_SECONDS
+        return answers(model, candidate.file, self._task, values_N, batch, seconds)
 
 
 def _labels(probabilities_NK: Floats) -> Any:

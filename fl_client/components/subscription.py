@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fl_client.components.canary import is_canary
+from fl_client.components.comparison import Pair, write_pair
 from fl_client.components.record import Version
 from fl_client.components.rollout import DeploymentTarget, Rollout
 from fl_common.components.description import Component, Kind, Stage
@@ -37,7 +38,11 @@ class Candidates(Protocol):
 
 @dataclass
 class Subscription:
-    """The component ``name`` of ``kind`` on the site ``site``."""
+    """The component ``name`` of ``kind`` on the site ``site``.
+
+    ``pair`` is the file that names the two models that may be compared on held-out windows; None:
+    none ever is.
+    """
 
     site: str
     kind: Kind
@@ -46,6 +51,8 @@ class Subscription:
     target: DeploymentTarget
     rollout: Rollout
     shadow: Candidates | None
+    pair: Path | None = None
+    _offered: Pair | None = field(init=False, default=None)
     _waits_for: str | None = field(init=False, default=None)
 
     def follow(self, reader: Reader) -> None:
@@ -54,6 +61,9 @@ class Subscription:
         Raises:
             ComponentError, BadInput, OSError: it can't be installed; the running version stays.
         """
+        if self.pair is not None:
+            self._offered = self._pair(reader)
+            write_pair(self.pair, self._offered)
         self.rollout.heal()
         offer = reader.offer(self.kind, self.name, Stage.PRODUCTION)
         if offer is not None and self._should_take(offer):
@@ -70,7 +80,9 @@ class Subscription:
         versions = [*record.good, *([record.trial.version] if record.trial else [])]
         if self.shadow is not None and self.shadow.candidate is not None:
             versions.append(self.shadow.candidate)
-        return {version.component for version in versions}
+        offered = self._offered
+        compared = {offered.candidate, offered.production} if offered else set()
+        return compared | {version.component for version in versions}
 
     def status(self) -> dict[str, Any]:
         """Good, trial, failed and shadowed versions, as JSON values."""
@@ -115,6 +127,16 @@ class Subscription:
         wanted = self.rollout.record.wanted
         is_wanted = wanted is not None and wanted.component == offer.component.digest
         return is_wanted and wanted is not None and not self.target.runs(wanted)
+
+    def _pair(self, reader: Reader) -> Pair | None:
+        """What testing and production offer, both on disk; no matter which of them has run here."""
+        offers = [reader.offer(self.kind, self.name, s) for s in (Stage.TESTING, Stage.PRODUCTION)]
+        components = [offer.component for offer in offers if offer is not None]
+        if len({component.digest for component in components}) < len(offers):
+            return None
+        for component in components:
+            reader.fetch(component)
+        return Pair(*(component.digest for component in components))
 
     def _candidate(self, reader: Reader) -> tuple[Version, Path] | None:
         """What testing offers; None where production runs the same component."""

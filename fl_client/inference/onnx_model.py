@@ -5,7 +5,9 @@ patterns are off: they would hold the largest batch's memory for ever, and a pat
 size. Several threads may call a model at once.
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,9 +78,14 @@ class OnnxModel:
         self.properties: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def run(
-        self, arrays: NamedArrays, outputs: Sequence[str] | None = None
+        self,
+        arrays: NamedArrays,
+        outputs: Sequence[str] | None = None,
+        seconds: float | None = None,
     ) -> dict[str, NDArray[Any]]:
         """All outputs by name, or those in ``outputs``, for one call's inputs.
+
+        A call that takes more than ``seconds`` is ended before its next operator.
 
         Raises:
             InvalidData: an input is missing, unknown or of another type or shape; no such output;
@@ -89,7 +96,8 @@ class OnnxModel:
             _find(name, "output", self.outputs)
         self._check(arrays)
         try:
-            results = self._session.run(names, dict(arrays))
+            with _ended_after(seconds) as options:
+                results = self._session.run(names, dict(arrays), options)
         except _REFUSED as error:
             raise InvalidData(
                 "the inputs",
@@ -107,6 +115,23 @@ class OnnxModel:
                     f"input {tensor.name!r}", "is missing", f"Give {_listed(self.inputs)}"
                 )
             _fits(arrays[tensor.name], tensor)
+
+
+@contextmanager
+def _ended_after(seconds: float | None) -> Iterator[onnxruntime.RunOptions]:
+    """Options of a call that ends when its time is over; None: it may take for ever."""
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    if seconds is None:
+        yield options
+        return
+    timer = threading.Timer(seconds, setattr, (options, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield options
+    finally:
+        timer.cancel()
 
 
 def _fits(array: NDArray[Any], tensor: Tensor) -> None:

@@ -29,21 +29,41 @@ def ready(content: bytes, task: Task, threads: int, largest_batch: int) -> OnnxM
 
 
 def answers(
-    model: OnnxModel, digest: str, task: Task, values_N: Floats, largest_batch: int
+    model: OnnxModel,
+    digest: str,
+    task: Task,
+    values_N: Floats,
+    largest_batch: int,
+    seconds: float | None = None,
 ) -> Floats:
     """Probabilities (N, K); NaN where a window is not finite or the model can't compute it.
 
-    ``digest`` names the model in the log.
+    ``digest`` names the model in the log. A batch that takes more than ``seconds`` has none.
     """
     answers_NK = np.full((len(values_N), len(task.labels)), np.nan, np.float32)
     (rows_M,) = np.nonzero(np.isfinite(values_N).all(axis=tuple(range(1, values_N.ndim))))
     for start in range(0, len(rows_M), largest_batch):
         some = rows_M[start : start + largest_batch]
         try:
-            answers_NK[some] = probabilities(model, values_N[some])
+            answers_NK[some] = probabilities(model, values_N[some], seconds)
         except InvalidData as error:
             _log.error("model %s: %s", digest[:12], error)
     return answers_NK
+
+
+def answer_alone(content: bytes, task: Task, window_1: Floats, seconds: float) -> int | None:
+    """The label of one window (1, *task.window_shape), in a session that sees no other.
+
+    None where the answer is not one row of finite probabilities.
+
+    Raises:
+        InvalidData: the model can't compute with it, or not within ``seconds``.
+    """
+    model = OnnxModel(content, threads=1)
+    answer_1K = probabilities(model, window_1, seconds)
+    if answer_1K.shape != (1, len(task.labels)) or not np.isfinite(answer_1K).all():
+        return None
+    return int(answer_1K.argmax())
 
 
 def check_for_task(model: OnnxModel, task: Task) -> None:
@@ -90,13 +110,13 @@ def warm_up(model: OnnxModel, task: Task, largest_batch: int) -> None:
             raise _useless("answers typical readings with values that are not finite")
 
 
-def probabilities(model: OnnxModel, values_N: Floats) -> Floats:
+def probabilities(model: OnnxModel, values_N: Floats, seconds: float | None = None) -> Floats:
     """The model's probabilities for each window: (N, K).
 
     Raises:
-        InvalidData: it can't compute with these windows.
+        InvalidData: it can't compute with these windows, or not within ``seconds``.
     """
-    found: Floats = model.run({INPUT: values_N}, [OUTPUT])[OUTPUT]
+    found: Floats = model.run({INPUT: values_N}, [OUTPUT], seconds)[OUTPUT]
     return found
 
 

@@ -33,8 +33,8 @@ _PREDICTED_AT_ONCE = 256
 _NO_ANSWER = -1
 
 
-Look = Callable[[Sequence[int], Floats, Prediction], None]
-"""Observes the engine's predictions for windows, given by their starts and values."""
+Look = Callable[[Floats, Prediction], None]
+"""Observes the engine's predictions for windows, given by their values."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class Pipeline:
             self._has_model = False
             return
         done.seconds = prediction.seconds
-        self._path.see([window.start_ns for window in windows], values_N, prediction)
+        self._path.see(values_N, prediction)
         is_answered_N, rows = prediction.answered_N, prediction.probabilities_NK.tolist()
         for row, (window, row_K) in enumerate(zip(windows, rows, strict=True)):
             if not is_answered_N[row]:

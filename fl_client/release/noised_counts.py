@@ -48,8 +48,8 @@ def protect_counts(exact: Evaluation, site: str, instruction: Instruction) -> Ev
 def protect_shadow(exact: ShadowCounts, site: str, instruction: Instruction) -> ShadowCounts:
     """``exact`` with the noise of the evaluation plan; whole numbers of windows.
 
-    One window moves the number of windows by 1, and by 1 either the failed alone or the agreed and
-    the late: no more than ``SENSITIVITY`` in L2 norm, as in an evaluation, and so at its price.
+    One window moves the number of windows by 1, and the agreed or the failed by 1: less than
+    ``SENSITIVITY`` in L2 norm, the price of an evaluation.
 
     Raises:
         PrivacyViolation: as ``protect_counts``.
@@ -57,12 +57,11 @@ def protect_shadow(exact: ShadowCounts, site: str, instruction: Instruction) -> 
     plan = instruction.plan.evaluation
     if plan is None:
         raise PrivacyViolation("this plan has no noise for counts. They are withheld.")
-    sums_4 = np.array([exact.windows, exact.agreed, exact.failed, exact.late])
-    answered = exact.windows - exact.failed
-    if not (sums_4.min() >= 0 and answered >= max(exact.agreed, exact.late)):
+    sums_3 = np.array([exact.windows, exact.agreed, exact.failed])
+    if not (sums_3.min() >= 0 and exact.agreed + exact.failed <= exact.windows):
         raise PrivacyViolation(f"{exact} is not what windows can give. It is withheld.")
-    noise_4 = _noise(instruction, site, f"shadow of {instruction.candidate}", 4)
-    return ShadowCounts(*map(float, np.rint(sums_4) + np.rint(noise_4 * plan.noise_on_counts)))
+    noise_3 = _noise(instruction, site, f"shadow of {instruction.candidate}", 3)
+    return ShadowCounts(*map(float, np.rint(sums_3) + np.rint(noise_3 * plan.noise_on_counts)))
 
 
 def _noise(instruction: Instruction, site: str, what: str, size: int) -> NDArray[np.float64]:

@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fl_client.components.inventory import running, shadow_counts
+from fl_client.components.comparison import Comparison, compare_on
+from fl_client.components.inventory import running
 from fl_client.home import STORE
 from fl_client.site.participation import Site
 from fl_client.site.policy import PrivacyPolicy
-from fl_client.store.windows import read_labelled
+from fl_client.store.windows import read_all, read_labelled
 from fl_client.windows import Slicing
 from fl_client.windows.grid import windows_per_reading
 from fl_client.windows.split import HeldOut, Split, split_of
@@ -57,7 +58,7 @@ class Box:
             training_windows=self.training_windows,
             held_out_windows=self.held_out_windows,
             check_plan=self.check_plan,
-            shadow_counts=partial(shadow_counts, self.home),
+            comparison=self.comparison,
             runs=partial(running, self.home) if self.tells_versions else None,
         )
 
@@ -74,6 +75,15 @@ class Box:
         """The labelled windows that are never trained on."""
         labelled = read_labelled(self.home / STORE, self.task, self.slicing)
         return self._split().held_out_windows(labelled)
+
+    def comparison(self, candidate: str | None) -> Comparison | None:
+        """The comparison of the component ``candidate`` with production on all held-out windows."""
+        compare = compare_on(self.home, self.task, candidate)
+        return compare and Comparison(self._all_held_out_windows, compare)
+
+    def _all_held_out_windows(self) -> Windows:
+        kept = read_all(self.home / STORE, self.task, self.slicing)
+        return self._split().held_out_windows(kept)
 
     def check_plan(self, plan: RunPlan) -> None:
         """Raise InvalidConfiguration for a plan that doesn't fit this box's windows or policy."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fl_client.components.counts import ShadowSummary
+from fl_client.components.comparison import Comparison
 from fl_client.components.inventory import InstalledComponent
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.compression import compress
@@ -33,18 +33,18 @@ from fl_common.vocabulary import (
 )
 
 
-def no_counts(candidate: str | None) -> ShadowSummary:
-    """The shadow counts of a site that follows no repository: none."""
-    return ShadowSummary()
+def no_comparison(candidate: str | None) -> Comparison | None:
+    """The comparison of a site that follows no repository: none."""
+    return None
 
 
 @dataclass(frozen=True)
 class Site:
     """One site's name and private data; ``position`` is its index in a simulated fleet, else -1.
 
-    ``check_plan`` raises ``BadInput`` for a plan that the site takes no part in. ``shadow_counts``
-    returns the counts of a candidate (a digest) in the shadow of production; empty if it does not
-    run. ``runs`` returns the components that run; None if the site does not disclose them.
+    ``check_plan`` raises ``BadInput`` for a plan that the site takes no part in. ``comparison`` is
+    that of a candidate (a digest) with production; None if the site does not have it. ``runs``
+    returns the components that run; None if the site does not disclose them.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Site:
     training_windows: Callable[[], Windows] = field(repr=False)
     held_out_windows: Callable[[], Windows] = field(repr=False)
     check_plan: Callable[[RunPlan], None] = field(repr=False)
-    shadow_counts: Callable[[str | None], ShadowSummary] = field(repr=False, default=no_counts)
+    comparison: Callable[[str | None], Comparison | None] = field(repr=False, default=no_comparison)
     runs: Callable[[], Sequence[InstalledComponent]] | None = field(repr=False, default=None)
 
 
@@ -122,7 +122,7 @@ class Participation:
         if (refusal := _refusal_of(site, instruction)) is not None:
             return refusal
         return answer_shadow(
-            site.name, site.shadow_counts(instruction.candidate), instruction, self._ledger
+            site.name, site.comparison(instruction.candidate), instruction, self._ledger
         )
 
     def _tasks(self, requests: Requests) -> Iterator[LocalTask | Refusal]:

@@ -230,20 +230,30 @@ def cut_of(task: Task, slicing: Slicing) -> str:
 
 
 def read_labelled(path: Path, task: Task, slicing: Slicing) -> Labelled:
-    """The labelled windows in the store at ``path``, as a snapshot; nothing is written.
+    """The labelled windows among those that ``read_all`` reads."""
+    return _read(path, task, slicing, "AND label IS NOT NULL")
+
+
+def read_all(path: Path, task: Task, slicing: Slicing) -> Labelled:
+    """The windows in the store at ``path``, as a snapshot; nothing is written.
 
     Any process may read while the sensing process writes; neither waits for the other.
 
     Raises:
         StoreError: there is no such file, or it can't be read.
     """
+    return _read(path, task, slicing, "")
+
+
+def _read(path: Path, task: Task, slicing: Slicing, which: str) -> Labelled:
+    """The windows that meet ``which``, an SQL condition."""
     with explained(path):
         uri = f"{path.absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)) as connection:
             rows = connection.execute(
-                "SELECT start_ns, label, content FROM windows JOIN window_values USING (id)"
-                " WHERE cut = ? AND label IS NOT NULL ORDER BY start_ns",
-                (cut_of(task, slicing),),
+                "SELECT start_ns, coalesce(label, ?), content FROM windows"
+                f" JOIN window_values USING (id) WHERE cut = ? {which} ORDER BY start_ns",
+                (NO_LABEL, cut_of(task, slicing)),
             ).fetchall()
     content = b"".join(content for _, _, content in rows)
     return Labelled(

@@ -37,7 +37,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Labelled windows sorted by time: ``starts_N``, ``values_NTC`` and ``labels_N``."""
+    """Windows sorted by time: ``starts_N``, ``values_NTC`` and ``labels_N`` (or ``NO_LABEL``)."""
 
     starts_N: Integers
     values_NTC: Floats
@@ -74,16 +74,6 @@ class Split:
         """The windows within one held-out piece and one day."""
         first_N, last_N = self._ends(labelled.starts_N, self._piece_ns)
         return self._by_day(labelled, self._is_held_out(first_N) & (first_N == last_N))
-
-    def held_out_day(self, start_ns: int) -> str | None:
-        """The UTC day of the window that starts there, if it is held out and within one day."""
-        starts_N = np.array([start_ns])
-        first_N, last_N = self._ends(starts_N, self._piece_ns)
-        days_N, last_days_N = self._ends(starts_N, DAY_NS)
-        within = first_N[0] == last_N[0] and days_N[0] == last_days_N[0]
-        if not (within and self._is_held_out(first_N)[0]):
-            return None
-        return str(days_N[0].astype("datetime64[D]"))
 
     @property
     def _piece_ns(self) -> int:

@@ -183,8 +183,7 @@ class Reader:
 
     def held(self, digest: str) -> Path | None:
         """The folder of a fetched component if it is complete, else None; needs no connection."""
-        folder = self._folder / "components" / digest
-        return folder if is_whole(folder, digest) else None
+        return held_in(self._folder, digest)
 
     def keep_only(self, digests: Collection[str]) -> None:
         """Delete complete and partial components that are not among ``digests``."""
@@ -196,6 +195,12 @@ class Reader:
         if self._updater is None:
             raise UpdateRefused("No trusted state of the repository: refresh first.")
         return self._updater
+
+
+def held_in(folder: Path, digest: str) -> Path | None:
+    """The folder of a complete component in a reader's ``folder``, for other processes of a box."""
+    component = folder / "components" / digest
+    return component if is_whole(component, digest) else None
 
 
 def is_whole(folder: Path, digest: str) -> bool:

@@ -39,7 +39,7 @@ _PACKED, _CODES, _SCALES, _MASK = "packed", "c", "s", "m"  # short: they travel 
 _UPDATE, REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
 SHADOW = "shadow"
 """The query for a site's shadow counts of a candidate."""
-_SUMS = ("windows", "agreed", "failed", "late")
+_SUMS = ("windows", "agreed", "failed")
 _FLOAT32, _RAW, _COMPRESSED = "float32", "float32-little-endian", "zlib"
 _LITTLE_ENDIAN = np.dtype("<f4")
 _DETAIL_LIMIT = 2000

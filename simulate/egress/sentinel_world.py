@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from fl_client.components.counts import ShadowSummary, Sums
+from fl_client.components.comparison import Comparison, ShadowObservation
 from fl_client.site.participation import Site
 from fl_common.errors import InvalidData
-from fl_common.vocabulary import Task, Windows
+from fl_common.vocabulary import Floats, Task, Windows
 from simulate.egress.sentinels import (
     NAMES,
     READINGS,
@@ -23,13 +23,22 @@ from simulate.egress.sentinels import (
 from simulate.world import TestSet, World
 
 CANDIDATE = "ca" * 32
-"""The component that every site has run in the shadow of production."""
+"""The component that every site has beside production."""
 
 
 def with_counts(site: Site) -> Site:
-    """``site`` with counts of ``CANDIDATE``, made on days whose names are sentinels."""
-    days = {name: Sums(900 + place, 800, 7, 40) for place, name in enumerate(NAMES)}
-    return replace(site, shadow_counts=lambda candidate: ShadowSummary(CANDIDATE, held_out=days))
+    """``site`` with ``CANDIDATE`` beside production on its windows, on days that are sentinels."""
+    return replace(site, comparison=lambda candidate: Comparison(_days, _agreed))
+
+
+def _days() -> Windows:
+    places_N = np.arange(1800)
+    values_N = np.zeros((len(places_N), 1), np.float32)
+    return Windows(values_N, np.zeros_like(places_N), places_N % len(NAMES), NAMES)
+
+
+def _agreed(values_N: Floats) -> list[ShadowObservation]:
+    return [ShadowObservation(agreed=True, failed=False)] * len(values_N)
 
 
 def _unknown_label(windows: Windows) -> Windows:

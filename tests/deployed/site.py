@@ -21,7 +21,7 @@ import numpy as np
 from flwr.app import ConfigRecord, Message
 
 from fl_client.app import SiteApp
-from fl_client.components.counts import ShadowSummary, Sums
+from fl_client.components.comparison import Comparison
 from fl_client.components.inventory import InstalledComponent
 from fl_client.federation.build import build_link
 from fl_client.federation.reply_cache import ReplyCache
@@ -31,6 +31,7 @@ from fl_client.site.participation import Participation, Site, any_plan
 from fl_client.training import LocalTask
 from fl_common.vocabulary import Floats, LocalUpdate, Refusal
 from fl_common.wire import messages as wire
+from tests.support.comparisons import counted
 from tests.support.samples import windows
 
 
@@ -109,11 +110,9 @@ def behaviour(folder: Path) -> dict[str, Any]:
     return values
 
 
-def shadow(folder: Path, candidate: str | None) -> ShadowSummary:
+def comparison(folder: Path, candidate: str | None) -> Comparison | None:
     sums = behaviour(folder).get("shadow")
-    return (
-        ShadowSummary(candidate, held_out={"2026-01-01": Sums(*sums)}) if sums else ShadowSummary()
-    )
+    return counted({"2026-01-01": sums}) if sums else None
 
 
 def running(folder: Path) -> list[InstalledComponent]:
@@ -131,7 +130,7 @@ def answering(folder: Path) -> Misbehaving:
         training_windows=lambda: data,
         held_out_windows=lambda: data,
         check_plan=any_plan,
-        shadow_counts=partial(shadow, folder),
+        comparison=partial(comparison, folder),
         runs=runs,
     )
     ledger = Ledger(folder / "ledger.sqlite", time.time, name)

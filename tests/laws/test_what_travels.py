@@ -76,7 +76,7 @@ refusals = st.builds(
     detail=st.text(max_size=5000),
 )
 evaluations = st.builds(Evaluation, *[st.floats(0, 1e9)] * 3)
-shadows = st.builds(ShadowCounts, *[st.floats(0, 1e9)] * 4)
+shadows = st.builds(ShadowCounts, *[st.floats(0, 1e9)] * 3)
 
 
 @given(updates | refusals | evaluations | shadows)

@@ -109,7 +109,7 @@ def test_noised_counts_of_planted_windows_are_clean(tmp_path: Path) -> None:
     }  # fmt: skip
     (counted,) = {tuple(s.fields) for s in egress.sent if s.kind == "shadow"}
     assert {name.removeprefix("head/") for name in counted} == {
-        "kind", "windows", "agreed", "failed", "late",
+        "kind", "windows", "agreed", "failed",
     }  # fmt: skip
 
 

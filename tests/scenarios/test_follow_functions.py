@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from fl_client.components.build import NodeContext, follow_function
-from fl_client.components.counts import ShadowSummary, read_counts
+from fl_client.components.comparison import compare_on
+from fl_client.components.counts import read_counts
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
-from fl_client.components.inventory import InstalledComponent, running, shadow_counts
+from fl_client.components.inventory import InstalledComponent, running
 from fl_client.components.metrics import ComponentMetrics
 from fl_client.functions.runner import Functions
 from fl_client.inference.slots import ModelSlot
@@ -60,7 +61,6 @@ class Box:
             slot=ModelSlot(home / "slots/model"),
             engine={},
             functions=self.functions,
-            held_out_day=lambda start_ns: "1970-01-01",
         )
         reader = self.reader or self.world.reader(name="site/repository")
         self.part, self.target = follow_function(
@@ -192,10 +192,8 @@ def test_a_candidate_of_testing_is_counted_and_acts_on_nothing(world: World) -> 
     assert (shown["windows"], shown["agreed"], shown["failed"]) == (9, 0, 0)
     box.follower.poll()
     kept = read_counts(world.folder / "site/components/functions/steps/shadow.json")
-    assert (kept.candidate, kept.windows, kept.held_out) == (candidate.digest, 9, {})
-    assert shadow_counts(world.folder / "site", candidate.digest) == ShadowSummary(), (
-        "they stay here"
-    )
+    assert (kept.candidate, kept.windows) == (candidate.digest, 9)
+    assert compare_on(world.folder / "site", TASK, candidate.digest) is None, "they stay here"
 
 
 def test_a_candidate_that_raises_is_told_of_and_stops_nothing(world: World) -> None:

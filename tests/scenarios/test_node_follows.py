@@ -86,7 +86,6 @@ def test_a_configuration_that_can_not_be_followed_is_refused(
     part = {**config["components"], "source": "https://example.org", "root": str(root), **change}
     slot = ModelSlot(tmp_path / "slots" / "model")
     functions = Functions({"alarm": LabelChange(1)}, 3)
-    parts = ("box", tmp_path, wearables(), slot, config["engine"], functions)
-    box = NodeContext(*parts, lambda start_ns: None)
+    box = NodeContext("box", tmp_path, wearables(), slot, config["engine"], functions)
     with pytest.raises(InvalidConfiguration, match=rule):
         build_updates(part, box)

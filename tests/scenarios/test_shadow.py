@@ -6,18 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fl_client.components.counts import Sums, read_counts
+from fl_client.components.counts import read_counts
 from tests.support.engines import windows
 from tests.support.model_files import LIMIT
 from tests.support.repositories import World
 from tests.support.sites import SiteBox, added, promote, released, site
-
-DAY = "1970-01-02"
-
-
-def held_out_day(start_ns: int) -> str | None:
-    """Odd starts are held out."""
-    return DAY if start_ns % 2 else None
 
 
 @pytest.fixture
@@ -30,7 +23,7 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def box(world: World) -> Iterator[SiteBox]:
-    box = site(world, held_out_day=held_out_day)
+    box = site(world, is_testing=True)
     box.settle()
     yield box
     assert box.shadow is not None
@@ -106,7 +99,7 @@ def test_another_production_begins_the_counts_anew(world: World, box: SiteBox) -
 
 
 def test_a_late_call_counts_once(world: World) -> None:
-    box = site(world, "slow", held_out_day=held_out_day)
+    box = site(world, "slow", is_testing=True)
     assert box.shadow is not None
     box.shadow._times_slower = 0.0
     box.settle()
@@ -127,18 +120,14 @@ def test_a_candidate_that_does_not_load_stops_nothing(world: World, box: SiteBox
     assert "not finite" in str(shown["trouble"])
 
 
-def test_only_held_out_windows_are_summed_for_release_and_survive_a_restart(
-    world: World, box: SiteBox
-) -> None:
+def test_counts_survive_a_restart(world: World, box: SiteBox) -> None:
     added(world, answer=2)
     box.follower.poll()
-    box.live(start=0)
+    box.live()
     counted(box)
     box.follower.poll()
-    counts = read_counts(world.folder / "site/components/shadow.json")
-    assert counts.held_out == {DAY: Sums(windows=2)}
-    assert counts.windows == 4
-    again = site(world, held_out_day=held_out_day)
+    assert read_counts(world.folder / "site/components/shadow.json").windows == 4
+    again = site(world, is_testing=True)
     again.follower.poll()
     assert counted(again)["windows"] == 4
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fl_client.app import SiteApp
-from fl_client.components.counts import ShadowSummary, Sums
+from fl_client.components.comparison import Comparison
 from fl_client.components.inventory import InstalledComponent
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site, any_plan
@@ -23,21 +23,21 @@ from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
 from tests.support import samples
 from tests.support.box import trainer_of
+from tests.support.comparisons import counted
 
 SITES = 6
 NODES = range(1, SITES + 1)
 CANDIDATE = "ab" * 32
 NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
-DAYS = {"2026-01-01": Sums(900, 800, 60, 30), "2026-01-02": Sums(100, 100, 0, 0)}
+DAYS = {"2026-01-01": (900, 800, 60), "2026-01-02": (100, 100, 0)}
 
 
 class Fleet:
     """Sites that have all counted the same."""
 
-    def __init__(self, folder: Path, counts: ShadowSummary) -> None:
+    def __init__(self, folder: Path) -> None:
         self.ledger = Ledger(folder / "ledger.sqlite", lambda: 7.0, "fleet")
         participation = Participation(self.ledger, trainer_of("cohort"))
-        self._counts = counts
         self.app = SiteApp(self._site, lambda: participation)
 
     def _site(self, config: Mapping[str, Any]) -> Site:
@@ -45,10 +45,10 @@ class Fleet:
         name = f"site-{position}"
         tells = (lambda: [InstalledComponent(CANDIDATE, on_trial=True)]) if position else None
         windows_of = (lambda: windows, lambda: windows)
-        return Site(name, position, *windows_of, any_plan, self._counted, tells)
+        return Site(name, position, *windows_of, any_plan, self._comparison, tells)
 
-    def _counted(self, candidate: str | None) -> ShadowSummary:
-        return self._counts
+    def _comparison(self, candidate: str | None) -> Comparison | None:
+        return counted(DAYS) if candidate == CANDIDATE else None
 
     def ask(self, plan: RunPlan, candidate: str = CANDIDATE, round_: int = 1) -> ShadowMetrics:
         about = (plan, round_, candidate, NODES, Deadlines(30.0, 0.01))
@@ -60,7 +60,7 @@ class Fleet:
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Fleet:
-    return Fleet(tmp_path, ShadowSummary(CANDIDATE, 5000, 4000, 400, 50, held_out=DAYS))
+    return Fleet(tmp_path)
 
 
 def plan_of(privacy: PrivacyPlan, evaluation: EvaluationPlan | None) -> RunPlan:
@@ -74,7 +74,6 @@ def test_noised_sums_come_back_and_each_release_is_charged(fleet: Fleet) -> None
     assert found.total.agreed != SITES * 900
     assert found.share("agreed") == pytest.approx(0.9, abs=0.05)
     assert found.share("failed") == pytest.approx(0.06, abs=0.02)
-    assert found.total.late == pytest.approx(180, abs=80)
     assert found.error == pytest.approx(3.0 * math.sqrt(3 * SITES))
     spent = fleet.ledger.epsilon("site-0", samples.WINDOW_PRIVACY.delta, "rdp")
     assert spent > 0
@@ -105,7 +104,7 @@ def test_a_plan_without_noise_for_counts_gets_none(fleet: Fleet, privacy: Privac
 
 def test_exact_sums_of_held_out_windows_leave_under_a_public_plan_alone(fleet: Fleet) -> None:
     found = fleet.ask(plan_of(samples.PUBLIC, None))
-    assert found.total == ShadowCounts(6000.0, 5400.0, 360.0, 180.0)
+    assert found.total == ShadowCounts(6000.0, 5400.0, 360.0)
 
 
 def test_counts_of_another_candidate_are_not_mixed_in(fleet: Fleet) -> None:

@@ -55,7 +55,7 @@ def published(
         helper.make_node("Softmax", ["checked"], [names[1]], axis=1),
     ]
     inputs = {names[0]: ("N", *task.window_shape)}
-    model = _model(nodes, inputs, {names[1]: ("N", classes)}, constants)
+    model = model_of(nodes, inputs, {names[1]: ("N", classes)}, constants)
     lineage = Lineage("0.1.0", "run", 3, NetSpec("models.nets.logistic.Logistic"), {"unit": "none"})
     write_properties(model, ModelMetadata.of(task, lineage, "0" * 64))
     _replace_properties(model, properties or {})
@@ -67,7 +67,7 @@ def doubler(path: Path, dtype: int) -> Path:
     """Any ONNX model: ``twice`` = ``once`` + ``once`` of a type, (N, 2); strings are repeated."""
     operator = "StringConcat" if dtype == TensorProto.STRING else "Add"
     nodes = [helper.make_node(operator, ["once", "once"], ["twice"])]
-    onnx.save(_model(nodes, {"once": ("N", 2)}, {"twice": ("N", 2)}, {}, dtype), path)
+    onnx.save(model_of(nodes, {"once": ("N", 2)}, {"twice": ("N", 2)}, {}, dtype), path)
     return path
 
 
@@ -83,7 +83,7 @@ def other_task() -> Task:
     return replace(TASK, name="another")
 
 
-def _model(
+def model_of(
     nodes: list[onnx.NodeProto],
     inputs: Mapping[str, tuple[Any, ...]],
     outputs: Mapping[str, tuple[Any, ...]],

@@ -2,11 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from fl_client.components.build import NodeContext, follow_model
-from fl_client.components.counts import HeldOutDay
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health, HealthCounts
 from fl_client.components.shadow import Shadow
@@ -71,13 +69,13 @@ class SiteBox:
         self.follower.resume()
         self.engine.swap()
 
-    def live(self, values_N: Floats | None = None, start: int = 0) -> int:
+    def live(self, values_N: Floats | None = None) -> int:
         """One batch of live windows; the label that the site acts on."""
         self.engine.swap()
         values_N = windows(4) if values_N is None else values_N
         prediction = self.engine.predict(values_N)
         if self.shadow is not None:
-            self.shadow.see(range(start, start + len(values_N)), values_N, prediction)
+            self.shadow.see(values_N, prediction)
         self.follower.parts[0].rollout.observe(prediction.digest, HealthCounts.of(prediction))
         return int(prediction.probabilities_NK[0].argmax())
 
@@ -99,22 +97,14 @@ def site(
     name: str = "site",
     *,
     reader: Reader | None = None,
-    held_out_day: HeldOutDay | None = None,
+    is_testing: bool = False,
     health: Health = HEALTH,
 ) -> SiteBox:
-    """A site in ``world.folder / name``; a testing one where ``held_out_day`` is given."""
+    """A site in ``world.folder / name``; in that stage, or in production's."""
     home = world.folder / name
     slot = ModelSlot(home / "slots" / "model")
-    shadow = _shadow(home, held_out_day) if held_out_day else None
+    shadow = Shadow(TASK, 1, 4, home / "components", times_slower=1e6) if is_testing else None
     reader = reader or world.reader(name=f"{name}/repository")
-    box = NodeContext(name, home, TASK, slot, {}, Functions({}, 3), held_out_day or _never)
+    box = NodeContext(name, home, TASK, slot, {}, Functions({}, 3))
     follower = Follower(reader, [follow_model(box, NAME, reader, health, shadow)])
     return SiteBox(follower, engine_on(slot), slot, shadow)
-
-
-def _never(start_ns: int) -> None:
-    """No window is held out."""
-
-
-def _shadow(home: Path, held_out_day: HeldOutDay) -> Shadow:
-    return Shadow(TASK, 1, 4, home / "components", held_out_day, times_slower=1e6)

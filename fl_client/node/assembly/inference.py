@@ -8,8 +8,6 @@ from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
-from fl_client.windows import Slicing
-from fl_client.windows.split import split_of
 from fl_common.build import build
 from fl_common.configuration import Config
 from fl_common.plugins.kinds import FUNCTION
@@ -25,7 +23,7 @@ class Inference:
     updates: ComponentUpdates | None
 
 
-def build_inference(config: Config, task: Task, slicing: Slicing) -> Inference:
+def build_inference(config: Config, task: Task) -> Inference:
     """The configured engine, functions and updates.
 
     Raises:
@@ -34,10 +32,9 @@ def build_inference(config: Config, task: Task, slicing: Slicing) -> Inference:
     home, values = Path(config["home"]), config["engine"]
     slot = ModelSlot(home / SLOTS / MODEL)
     engine = Engine(slot, task, values["threads"], values["largest_batch"])
-    split = split_of(task, slicing, build(config["held_out"]))
     functions = Functions(
         {name: build(node, FUNCTION) for name, node in config["functions"].items()},
         config["failures_allowed"],
     )
-    box = NodeContext(config["name"], home, task, slot, values, functions, split.held_out_day)
+    box = NodeContext(config["name"], home, task, slot, values, functions)
     return Inference(engine, functions, build_updates(config["components"], box))

@@ -45,7 +45,7 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     declared = build_declared(config, task)
     sensing = build_sensing(config, declared) if connected else Sensing({}, None)
     _check_any(sensing, connected)
-    inference = build_inference(config, task, slicing)
+    inference = build_inference(config, task)
     pipeline = Pipeline(
         path_opener(config, task, slicing, declared.sensors, inference.engine, inference.updates)
     )

@@ -140,8 +140,8 @@ def shadow_words(values: Mapping[str, Any]) -> str:
     noise = f", each number with noise of {values['noise']:.3g}" if values["noise"] else ""
     return (
         f"ran in the shadow of production {sites}: it agreed in {shares['agreed']:.1%} of about"
-        f" {values['windows']:,.0f} held-out windows, had no prediction for {shares['failed']:.1%},"
-        f" and was late in {max(values['late'], 0):,.0f} calls{noise}"
+        f" {values['windows']:,.0f} held-out windows, and had no prediction for"
+        f" {shares['failed']:.1%}{noise}"
     )
 
 
