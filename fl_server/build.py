@@ -25,13 +25,15 @@ _POLL_INTERVAL_S = 0.1
 
 @dataclass(frozen=True)
 class FleetFacts:
-    """Facts about the fleet that planning needs: sites, and windows on the smallest and largest.
+    """Facts about the fleet that planning needs: the number of sites, and of windows on some.
 
+    These are the smallest site, the median and the largest.
     The sizes are None if they are unknown (a deployment, a fleet too large to count).
     """
 
     sites: int
     smallest: int | None
+    typical: int | None
     largest: int | None
 
 
@@ -136,6 +138,7 @@ def _privacy(
         windows_per_reading=task.windows_per_reading,
         sites=fleet.sites,
         smallest=fleet.smallest,
+        typical=fleet.typical,
         largest=fleet.largest,
     )
     try:

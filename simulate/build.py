@@ -29,17 +29,22 @@ from simulate.world.build import open_world
 _COUNTABLE = 5000
 """Fleets up to this size are measured site by site before a run."""
 
+_LOOKED_AT = 25
+"""Sites of a larger fleet that are measured."""
+
 _LEDGER_OWNER = "fleet"
 """The simulated sites share one ledger."""
 
 
 def fleet_facts(world: World) -> FleetFacts:
-    """The number of sites and the extreme sizes, where the fleet is small enough to look."""
+    """The number of sites and their sizes; of a large fleet only the median of some sites."""
     sites = len(world.sites)
+    looked_at = range(0, sites, max(1, sites // _LOOKED_AT)) if sites > _COUNTABLE else range(sites)
+    sizes = sorted(len(world.windows(position)) for position in looked_at)
+    typical = sizes[len(sizes) // 2]
     if sites > _COUNTABLE:
-        return FleetFacts(sites, None, None)
-    sizes = [len(world.windows(position)) for position in range(sites)]
-    return FleetFacts(sites, min(sizes), max(sizes))
+        return FleetFacts(sites, None, typical, None)
+    return FleetFacts(sites, sizes[0], typical, sizes[-1])
 
 
 def prepare_fleet(world: World, plan: RunPlan, sampling: Sampling) -> None:

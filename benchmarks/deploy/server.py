@@ -21,7 +21,8 @@ class Server:
         self.home = home
         self.overrides = [
             f"home={home}", "hosts=[localhost]", f"listen=127.0.0.1:{free_port()}",
-            f"superlink_port={free_port()}", *overrides,
+            f"superlink_port={free_port()}",
+            "privacy.site_windows=350", *overrides,
         ]  # fmt: skip
 
     def enroll(self, site: str) -> dict[str, str]:

@@ -132,7 +132,7 @@ def _train_privately(
     size = sum(p.numel() for p in weights)
     noise = CheckedNoise(noise_source(task.plan, task.site, task.round))
     with _setting_up(task):
-        optimizer = PlannedOptimizer(_optimizer(weights, task), plan, len(data.labels), noise)
+        optimizer = PlannedOptimizer(_optimizer(weights, task), plan, noise)
         pull = _Proximity(weights, task.plan.training.proximal_mu)
         optimizer.attach_step_hook(lambda _: pull.add_gradient())
     part = max(1, PER_SAMPLE_BYTES // (4 * size))
@@ -162,8 +162,8 @@ def _per_sample_gradients(
 class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
     """Opacus' optimizer with the plan's noise, and a check that every step was clipped.
 
-    One flat draw of standard normals per step covers all parameters in their order. Gradients are
-    averaged over the expected batch, ``sampling_rate * windows``: the real size is private.
+    One flat draw of standard normals per step covers all parameters in their order. Sums are
+    divided by the plan's expected batch: the site's own size is private.
 
     Raises:
         PrivacyViolation: on a step whose gradients were not clipped and summed as planned.
@@ -173,7 +173,6 @@ class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
         self,
         optimizer: torch.optim.Optimizer,
         plan: SampleMechanism,
-        windows: int,
         noise: NoiseSource,
     ) -> None:
         size = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
@@ -182,7 +181,7 @@ class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
             optimizer,
             noise_multiplier=plan.noise_multiplier,
             max_grad_norm=self._grid.bound,
-            expected_batch_size=plan.sampling_rate * windows,
+            expected_batch_size=plan.expected_batch,
             loss_reduction="mean",
         )
         self._noise = noise

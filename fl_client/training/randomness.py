@@ -62,9 +62,9 @@ def draw_batches(plan: RunPlan, site: str, round_: int, windows: int) -> list[to
         seed = derive_seed(plan.seed, "batches", site, round_)
     generator.manual_seed(seed)
     if (mechanism := plan.privacy.sample_mechanism) is not None:
-        shape = mechanism.steps, windows
-        masks_SN = torch.rand(shape, generator=generator) < mechanism.sampling_rate
-        return [mask_N.nonzero().flatten() for mask_N in masks_SN]
+        rate = mechanism.sampling_rate
+        masks_N = (torch.rand(windows, generator=generator) < rate for _ in range(mechanism.steps))
+        return [mask_N.nonzero().flatten() for mask_N in masks_N]
     epochs = [
         torch.randperm(windows, generator=generator) for _ in range(plan.training.local_epochs)
     ]

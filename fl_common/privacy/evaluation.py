@@ -61,6 +61,7 @@ class EvaluationPlan:
             noise_multiplier=self.noise_multiplier,
             sampling_rate=1.0,
             steps=1,
+            expected_batch=1.0,  # sums are released as they are
         )
         charged = privacy.for_evaluation(mechanism, self.epsilon_limit)
         is_sound = charged is not None and charged.sample_mechanism == mechanism

@@ -26,7 +26,12 @@ NOISE_MULTIPLIER = number(
 )
 
 _NOISED = {"clip_norm": CLIP_NORM, "noise_multiplier": NOISE_MULTIPLIER}
-_SAMPLED = {**_NOISED, "sampling_rate": inside("(0, 1]"), "steps": whole(1, 100_000)}
+_SAMPLED = {
+    **_NOISED,
+    "sampling_rate": inside("(0, 1]"),
+    "steps": whole(1, 100_000),
+    "expected_batch": inside("(0, 1e7]"),
+}
 _WHOLE = {
     **_NOISED,
     "noise": one_of(("server", "site")),
@@ -40,7 +45,9 @@ class SampleMechanism:
     """DP-SGD on the site (Abadi et al. 2016): ``steps`` noised steps in one round.
 
     Each step takes each window with probability ``sampling_rate``, clips its gradient to an L2 norm
-    of ``clip_norm`` and adds noise of ``noise_multiplier * clip_norm`` to the sum.
+    of ``clip_norm`` and adds noise of ``noise_multiplier * clip_norm`` to the sum. The sum is then
+    divided by ``expected_batch``, in windows (Opacus' ``expected_batch_size``): the same number on
+    every site, because a site's own would show in the size of the noise.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -50,6 +57,7 @@ class SampleMechanism:
     noise_multiplier: float
     sampling_rate: float
     steps: int
+    expected_batch: float
 
     def __post_init__(self) -> None:
         require_fields("privacy", self, **_SAMPLED)

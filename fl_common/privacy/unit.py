@@ -98,8 +98,8 @@ class Booking:
 class PlanningFacts:
     """The facts a plan is calibrated for: the run's rounds and batches, the task, the fleet.
 
-    ``smallest`` and ``largest`` are the windows of the smallest and the largest site; None if
-    unknown.
+    ``smallest``, ``typical`` and ``largest`` are the windows of the smallest, the median and the
+    largest site; None if unknown.
     """
 
     rounds: int
@@ -108,6 +108,7 @@ class PlanningFacts:
     windows_per_reading: int
     sites: int
     smallest: int | None
+    typical: int | None
     largest: int | None
 
     def check_batches(self, needed: float, value: str) -> None:

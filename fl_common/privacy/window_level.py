@@ -4,7 +4,16 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Literal, Self
 
-from fl_common.configuration import Config, Rule, inside, one_of, require, require_fields
+from fl_common.configuration import (
+    Config,
+    Rule,
+    inside,
+    one_of,
+    optional,
+    require,
+    require_fields,
+    whole,
+)
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import (
     AccountantName,
@@ -30,7 +39,11 @@ class WindowPrivacyPlan(PrivacyPlan):
     protection of a group of that many. ``unit`` is the unit that ``epsilon_limit`` applies to.
 
     ``steps`` is the number of DP-SGD steps in one round; ``epsilon_limit`` holds for everything
-    that a block of a site's data ever takes part in.
+    that a block of a site's data ever takes part in. Two data sets are neighbours when one has a
+    window (or the windows of a reading) that the other lacks.
+
+    ``expected_batch`` is what the sum of a step is divided by: the sampling rate times the windows
+    that any site is taken to have. It is public, whatever a site really has.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -40,6 +53,7 @@ class WindowPrivacyPlan(PrivacyPlan):
     noise_multiplier: float
     sampling_rate: float
     steps: int
+    expected_batch: float
     delta: float
     epsilon_limit: float
     accountant: AccountantName
@@ -50,18 +64,21 @@ class WindowPrivacyPlan(PrivacyPlan):
     def __post_init__(self) -> None:
         require_fields("privacy", self, unit=one_of(("window", "reading")), weights=_NO_COUNTS)
         _ = self.guarantee, self.sample_mechanism  # they check their own values
+        _check_declared(self)
 
     @classmethod
     def from_config(cls, node: Config, facts: PlanningFacts) -> Self:
         """See ``PrivacyPlan``: the least noise that keeps the protected unit within the limit."""
         check_epsilon(node["epsilon"])
         check_delta(node["delta"], facts.largest)
-        rate = sampling_rate(node["sampling_rate"], facts)
+        declared = declared_windows(node["site_windows"], facts)
+        rate = sampling_rate(node["sampling_rate"], facts.batch_size, declared)
         plan = cls(
             clip_norm=node["clip_norm"],
             noise_multiplier=1.0 if node["noise_multiplier"] is None else node["noise_multiplier"],
             sampling_rate=rate,
             steps=facts.local_epochs * max(1, round(1 / rate)),
+            expected_batch=rate * declared,
             delta=node["delta"],
             epsilon_limit=node["epsilon"],
             accountant=node["accountant"],
@@ -107,7 +124,25 @@ def _guarantee(plan: WindowPrivacyPlan) -> Guarantee:
 
 @lru_cache(maxsize=64)
 def _mechanism(plan: WindowPrivacyPlan) -> SampleMechanism:
-    return SampleMechanism(plan.clip_norm, plan.noise_multiplier, plan.sampling_rate, plan.steps)
+    return SampleMechanism(
+        plan.clip_norm,
+        plan.noise_multiplier,
+        plan.sampling_rate,
+        plan.steps,
+        plan.expected_batch,
+    )
+
+
+def _check_declared(plan: WindowPrivacyPlan) -> None:
+    """A delta of 1/n would allow to release one of n windows (Dwork and Roth 2014, section 2.3)."""
+    declared = plan.expected_batch / plan.sampling_rate
+    if plan.delta * declared >= 1:
+        raise InvalidConfiguration(
+            f"privacy.delta={plan.delta}",
+            f"must be below 1/n = {1 / declared:.3g} for the n = {declared:.0f} windows that a"
+            " site is taken to have",
+            "Lower privacy.delta, or privacy.site_windows",
+        )
 
 
 def least_noise(promise: Guarantee, mechanism: SampleMechanism, rounds: int) -> float:
@@ -119,21 +154,47 @@ def least_noise(promise: Guarantee, mechanism: SampleMechanism, rounds: int) -> 
     return noise * windows
 
 
-def sampling_rate(given: float | None, facts: PlanningFacts) -> float:
-    """The ``given`` rate; None: one batch over the smallest site's windows.
+def declared_windows(given: int | None, facts: PlanningFacts) -> int:
+    """The number of windows that every site is taken to have, which is public.
+
+    ``given``, or the median over the sites, rounded to two digits, where the fleet is simulated.
 
     Raises:
-        InvalidConfiguration: outside (0, 1], or a batch larger than the smallest site.
+        InvalidConfiguration: not a whole number from 1, or null where the sizes are unknown.
+    """
+    require("privacy.site_windows", given, optional(whole(1, 10**7)))
+    if given is not None:
+        return given
+    if facts.typical is None:
+        raise InvalidConfiguration(
+            "privacy.site_windows=null",
+            "can't be derived from the sites, whose sizes are not known here",
+            "Set it to about the number of labelled windows that a site has, such as"
+            " privacy.site_windows=1000; it is made public, and only scales the steps",
+        )
+    return max(1, int(float(f"{facts.typical:.2g}")))
+
+
+def sampling_rate(given: float | None, batch_size: int, declared: int) -> float:
+    """The ``given`` rate; None: ``batch_size`` of the ``declared`` windows of a site.
+
+    Raises:
+        InvalidConfiguration: outside (0, 1], or a batch of less than one window or more than all.
     """
     if given is not None:
         require("privacy.sampling_rate", given, inside("(0, 1]"))
-        facts.check_batches(1 / given, f"privacy.sampling_rate={given}")
+        if given * declared < 1:
+            raise InvalidConfiguration(
+                f"privacy.sampling_rate={given}",
+                f"must give a batch of one window on average from the {declared} that a site is"
+                " taken to have",
+                "Raise it, or privacy.site_windows",
+            )
         return given
-    if facts.smallest is None:
+    if batch_size > declared:
         raise InvalidConfiguration(
-            "privacy.sampling_rate=null",
-            "can't be derived from the smallest site, whose size is not known here",
-            "Set privacy.sampling_rate, for example to 0.1",
+            f"training.batch_size={batch_size}",
+            f"is more than the {declared} windows that a site is taken to have",
+            "Lower it, or set privacy.sampling_rate",
         )
-    facts.check_batches(facts.batch_size, f"training.batch_size={facts.batch_size}")
-    return facts.batch_size / facts.smallest
+    return batch_size / declared

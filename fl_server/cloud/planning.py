@@ -36,7 +36,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     """
     folder = home_of(config).runs / str(config["run"])
     identity = _identity(folder, str(config["run"]))
-    facts = FleetFacts(config["sites"], None, None)
+    facts = FleetFacts(config["sites"], None, None, None)
     plan = build_plan(config, identity, build(config["task"]), facts, compares=True)
     least = config["sites"]
 

@@ -61,7 +61,7 @@ class GivingBackPlan(WindowPrivacyPlan):
 
     @property
     def sample_mechanism(self) -> SampleMechanism:
-        return GivesBack(1.0, self.noise_multiplier, self.sampling_rate, self.steps)
+        return GivesBack(1.0, self.noise_multiplier, self.sampling_rate, self.steps, 8.0)
 
 
 @pytest.mark.parametrize(

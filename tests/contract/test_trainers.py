@@ -121,7 +121,7 @@ def test_noise_has_the_planned_scale(make: Callable[[], Trainer]) -> None:
     count, rate = 40, 0.2
     plan = samples.plan(privacy, {"learning_rate": rate}, net=spec_of("mlp"), task=EXAMPLES[3][1])
     update = train(make(), cohort(plan, [count])[0])
-    expected_batch = privacy.sampling_rate * count
+    expected_batch = privacy.expected_batch
     deviation = rate * privacy.noise_multiplier * privacy.clip_norm / expected_batch
     numbers = np.concatenate([array.ravel() for array in update.delta.values()]) / deviation
     squares = float(np.square(numbers, dtype=np.float64).sum()) / privacy.steps

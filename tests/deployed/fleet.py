@@ -112,6 +112,7 @@ class Cloud:
             "task": {"_target_": "tests.deployed.fleet.toy"},
             "restart": {"first_s": 0.2, "most_s": 5.0},
             **self.changes,
+            "privacy": {"site_windows": 32, **self.changes.get("privacy", {})},
         }
         OmegaConf.save(OmegaConf.create(values), self.config)
         start = self.words("start")

@@ -22,6 +22,7 @@ def test_bad_input_ends_the_server(override: str, words: str, tmp_path: Path) ->
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "fl_server", "start", f"home={tmp_path}", "log_level=warning"),
+            "privacy.site_windows=100",
             *(f"listen=127.0.0.1:{free_port()}", f"superlink_port={free_port()}", override),
         ],
         capture_output=True,

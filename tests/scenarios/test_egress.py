@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import Message, RecordDict
+from flwr.app import Error, Message, RecordDict
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
 from fl_client import app
@@ -34,6 +34,7 @@ from simulate.egress.command import rehearse
 from simulate.egress.report import Egress
 from simulate.egress.sentinel_world import TROUBLES
 from simulate.egress.sentinels import NAMES, READINGS, UNKNOWN_LABEL, label_run
+from simulate.engines import loopback
 from simulate.home import Home
 from simulate.world import TestSet
 from tests.support import samples
@@ -190,7 +191,11 @@ def test_exact_counts_in_the_words_of_a_refusal_are_caught(
 def test_the_text_of_an_exception_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_by_its_kind_alone", contextlib.nullcontext)
+    def told(message: Message) -> Message:
+        return Message(Error(2, str(sys.exception())), reply_to=message)
+
+    monkeypatch.setattr(app, "_in_fixed_words", contextlib.nullcontext)
+    monkeypatch.setattr(loopback, "failed", told)
     egress = rehearsed(tmp_path)
     assert {finding.message.kind for finding in egress.findings} == {"error"}
     assert any("reading" in what for what in found(egress))

@@ -128,7 +128,7 @@ def test_noise_multiplier_that_was_set_to_zero_behind_the_plans_back(box: Box) -
 
 def test_step_that_draws_no_noise(box: Box, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def only_average(self: Any, sums_SP: torch.Tensor, *_: object) -> None:
-        sums_SP.div_(self._expected_S1)
+        sums_SP.div_(self._plan.expected_batch)
 
     def only_sum(self: Any) -> None:
         for parameter in self.params:

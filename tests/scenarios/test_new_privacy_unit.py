@@ -33,7 +33,7 @@ from fl_common.privacy.accounting import Spend, Weights, epsilon_of
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.privacy.unit import Guarantee, PlanningFacts, PrivacyPlan
-from fl_common.privacy.window_level import least_noise
+from fl_common.privacy.window_level import declared_windows, least_noise
 from fl_common.vocabulary import LocalUpdate, Refusal, Windows
 from fl_server.build import FleetFacts, build_federation, build_plan
 from fl_server.rounds.app import FederatedRun, build_server_app
@@ -58,6 +58,7 @@ class SecondPrivacyPlan(PrivacyPlan):
     noise: float
     rate: float
     steps: int
+    batch: float
     delta: float
     epsilon: float
     windows: int
@@ -68,7 +69,8 @@ class SecondPrivacyPlan(PrivacyPlan):
     def from_config(cls, node: Config, facts: PlanningFacts) -> Self:
         steps = facts.local_epochs * round(1 / node["rate"])
         given = {name: node[name] for name in ("clip", "rate", "delta", "epsilon", "windows")}
-        first = cls(noise=1.0, steps=steps, **given)
+        batch = node["rate"] * declared_windows(None, facts)
+        first = cls(noise=1.0, steps=steps, batch=batch, **given)
         noise = least_noise(first.guarantee, first.sample_mechanism, facts.rounds)
         return replace(first, noise=noise)
 
@@ -79,7 +81,7 @@ class SecondPrivacyPlan(PrivacyPlan):
 
     @property
     def sample_mechanism(self) -> SampleMechanism:
-        return SampleMechanism(self.clip, self.noise, self.rate, self.steps)
+        return SampleMechanism(self.clip, self.noise, self.rate, self.steps, self.batch)
 
     @property
     def update_mechanism(self) -> None:
@@ -102,7 +104,7 @@ def configuration(**changes: Any) -> dict[str, Any]:
 
 def planned(config: dict[str, Any] | None = None) -> RunPlan:
     config = config or configuration()
-    return build_plan(config, "run", samples.TASK, FleetFacts(SITES, 32, 32))
+    return build_plan(config, "run", samples.TASK, FleetFacts(SITES, 32, 32, 32))
 
 
 def trained(folder: Path, plan: RunPlan, trainer: Trainer) -> tuple[Ledger, list[RoundReport]]:

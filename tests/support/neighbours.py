@@ -26,8 +26,10 @@ def clipped_sums(
     parameters = parameters or parameters_of(net_for(plan))
     tasks = [LocalTask(plan, "site", 1, parameters, windows) for windows in sites]
     sums = []
-    for windows, update in zip(sites, trainer.train(tasks), strict=True):
+    mechanism = plan.privacy.sample_mechanism
+    assert mechanism is not None
+    for update in trainer.train(tasks):
         assert isinstance(update, LocalUpdate), update
         delta = np.concatenate([array.ravel() for array in update.delta.values()])
-        sums.append(-delta * np.float32(len(windows) / plan.training.learning_rate))
+        sums.append(-delta * np.float32(mechanism.expected_batch / plan.training.learning_rate))
     return sums

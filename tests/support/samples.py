@@ -39,6 +39,7 @@ WINDOW_PRIVACY = WindowPrivacyPlan(
     noise_multiplier=1.0,
     sampling_rate=0.25,
     steps=4,
+    expected_batch=8.0,
     delta=1e-5,
     epsilon_limit=50.0,
     accountant="rdp",

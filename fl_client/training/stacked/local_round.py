@@ -69,8 +69,6 @@ class Mechanism:
         self._noise = [
             CheckedNoise(noise_source(each.plan, each.site, each.round)) for each in tasks
         ]
-        expected = [[plan.sampling_rate * ready.data.labels.numel()] for ready in stack]
-        self._expected_S1 = torch.tensor(expected)
 
     @property
     def bound(self) -> float:
@@ -78,9 +76,9 @@ class Mechanism:
         return self._grid.bound
 
     def release(self, sums_SP: torch.Tensor, sizes: tuple[int, ...]) -> None:
-        """Turn clipped sums into noised means over the expected batch, in place.
+        """Turn clipped sums into noised means over the plan's expected batch, in place.
 
-        The real size of a batch is private, so it is not what the sum is divided by.
+        The sizes of a site and of its batches are private, so they are not what it is divided by.
         """
         bounds_S = torch.tensor(sizes) * (self._plan.clip_norm * _ROUNDING)
         if bool((torch.linalg.vector_norm(sums_SP, dim=1) > bounds_S).any()):
@@ -91,7 +89,7 @@ class Mechanism:
         for sum_P, noise in zip(sums_SP, self._noise, strict=True):
             normals_P = noise.standard_normal(sum_P.numel())
             sum_P.copy_(torch.from_numpy(self._grid.noised(sum_P.numpy(), normals_P.numpy())))
-        sums_SP.div_(self._expected_S1)
+        sums_SP.div_(self._plan.expected_batch)
 
     def verify(self, size: int) -> None:
         """Check every site's noise: ``size`` numbers in each step."""

@@ -54,7 +54,8 @@ class Stack:
     def weighted_sum(self, values_NX: torch.Tensor, weights_N: torch.Tensor) -> torch.Tensor:
         """``sum_b weights[b] * values[b]`` over each site's rows, shape (S, X)."""
         if self.padded:
-            values_SBX = values_NX.view(self.sites, -1, values_NX.shape[1])
+            rows = values_NX.shape[0] // self.sites
+            values_SBX = values_NX.view(self.sites, rows, values_NX.shape[1])
             return torch.bmm(weights_N.view(self.sites, 1, -1), values_SBX).squeeze(1)
         parts = zip(self.split(weights_N), self.split(values_NX), strict=True)
         return torch.stack([weights_B @ values_BX for weights_B, values_BX in parts])

@@ -9,7 +9,7 @@ from fl_client.training import LocalTask
 from fl_client.training.checks import CheckedNoise, check_task
 from fl_client.training.prepared import net_for
 from fl_client.training.randomness import SeededNoise, SystemNoise
-from fl_common.errors import PrivacyViolation
+from fl_common.errors import InvalidConfiguration, PrivacyViolation
 from fl_common.plan import RunPlan
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import NetSpec, RefusalReason, Windows
@@ -73,7 +73,8 @@ def test_windows_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 def test_delta_of_one_over_the_windows_is_refused() -> None:
     assert check_task(task(replace(PRIVATE, delta=1 / 33))) is None
-    assert "privacy.delta" in refusal(task(replace(PRIVATE, delta=1 / 32)), RefusalReason.PLAN)
+    with pytest.raises(InvalidConfiguration, match=r"1/n = 0\.0312 for the n = 32 windows"):
+        replace(PRIVATE, delta=1 / 32)
 
 
 @pytest.mark.parametrize("change", ["missing", "extra", "shape", "nan"])

@@ -148,7 +148,7 @@ def test_batches_need_no_padding(
 ) -> None:
     """As for nets whose padding would cost more than it saves; some batches are empty."""
     if isinstance(privacy, WindowPrivacyPlan):
-        privacy = replace(privacy, sampling_rate=0.125, steps=8)
+        privacy = replace(privacy, sampling_rate=0.125, steps=8, expected_batch=2.0)
     tasks = cohort(samples.plan(privacy, {"local_epochs": 2}, net=net), [8, 40, 9, 24])
     monkeypatch.setattr(ways, "_CALL_BYTES", 0)
     reference, together = updates(OpacusTrainer(), tasks), updates(CohortTrainer(64), tasks)

@@ -120,7 +120,7 @@ def test_noise_is_one_flat_draw_per_step_times_multiplier_and_clip_norm() -> Non
 
 
 def test_empty_batches_still_add_noise() -> None:
-    privacy = replace(LOUD, sampling_rate=0.05, steps=40)
+    privacy = replace(LOUD, sampling_rate=0.05, steps=40, expected_batch=1.0)
     asked = local_task(samples.plan(privacy), count=20)
     batches = draw_batches(asked.plan, "anna", 1, 20)
     assert sum(len(batch) == 0 for batch in batches) >= 3

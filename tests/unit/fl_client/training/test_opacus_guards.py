@@ -12,6 +12,7 @@ from torch import nn
 
 from fl_client.training import LocalTask
 from fl_client.training import opacus as module
+from fl_client.training.checks import RAISED
 from fl_client.training.opacus import OpacusTrainer
 from fl_common.vocabulary import LocalUpdate, NetSpec, Refusal, RefusalReason
 from tests.support import samples
@@ -74,7 +75,7 @@ def test_site_whose_training_raises_leaves_the_others_alone(
     answers = trainer.train([before, sprung, after])
     assert isinstance(answers[1], Refusal)
     assert answers[1].reason is RefusalReason.TRAINING
-    assert "RuntimeError: sprung" in answers[1].detail
+    assert answers[1].detail == RAISED
     for asked, answer in ((before, answers[0]), (after, answers[2])):
         assert isinstance(answer, LocalUpdate)
         assert equal(answer, train(OpacusTrainer(), asked))
@@ -88,8 +89,7 @@ def test_text_of_an_error_stays_on_a_device_that_trains_with_dp(
     asked = local_task(samples.plan(samples.WINDOW_PRIVACY, net=spec, seed=None))
     asked = replace(asked, parameters=sprung_by(asked))
     detail = refused(OpacusTrainer(), asked, RefusalReason.TRAINING)
-    assert "RuntimeError" in detail
-    assert "sprung" not in detail
+    assert detail == RAISED
     assert "sprung" in caplog.text
 
 

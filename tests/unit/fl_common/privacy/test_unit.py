@@ -86,7 +86,7 @@ def test_our_own_plans_answer(privacy: PrivacyPlan) -> None:
         None,
         PUBLIC,
         AnyPlan(PROMISE, SAMPLES),
-        AnyPlan(PROMISE, SampleMechanism(SENSITIVITY, 6.0, 1.0, 1)),
+        AnyPlan(PROMISE, SampleMechanism(SENSITIVITY, 6.0, 1.0, 1, 1.0)),
     ],
     ids=["nothing", "no noise", "that of training", "less"],
 )
@@ -94,7 +94,7 @@ def test_an_evaluation_that_is_not_charged_as_it_is_noised_is_refused(evaluated:
     plan = samples.plan(AnyPlan(PROMISE, SAMPLES, evaluated=evaluated))
     with pytest.raises(InvalidConfiguration, match="evaluation with noise under"):
         replace(plan, evaluation=COUNTS)
-    right = AnyPlan(PROMISE, SampleMechanism(SENSITIVITY, 3.0, 1.0, 1))
+    right = AnyPlan(PROMISE, SampleMechanism(SENSITIVITY, 3.0, 1.0, 1, 1.0))
     sound = samples.plan(AnyPlan(PROMISE, SAMPLES, evaluated=right))
     assert replace(sound, evaluation=COUNTS).evaluation == COUNTS
 
