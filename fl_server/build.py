@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from fl_common.build import build
 from fl_common.compression.quantisation import Compression
-from fl_common.configuration import Config, above, optional, require, whole
+from fl_common.configuration import Config, Rule, optional, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.plugins.kinds import AGGREGATOR, OPTIMISER
@@ -16,8 +16,9 @@ from fl_common.privacy.registry import plan_class
 from fl_common.privacy.unit import PlanningFacts, PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from fl_server.rounds.comparison import Incumbent
+from fl_server.rounds.roster import Roster
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
-from fl_server.rounds.strategy import Federation, Roster
+from fl_server.rounds.strategy import Federation
 from models.nets import spec_of
 
 _POLL_INTERVAL_S = 0.1
@@ -92,14 +93,15 @@ def build_federation(
         round_timeout_s=strategy["round_timeout_s"],
         poll_interval_s=_POLL_INTERVAL_S,
         evaluate_every=config["evaluation"]["every"],
-        largest_update_norm=_largest_norm(strategy["largest_update_norm"]),
+        cut_outliers=_switch(strategy["cut_outliers"]),
         incumbent=incumbent,
     )
 
 
-def _largest_norm(limit: float | None) -> float | None:
-    require("strategy.largest_update_norm", limit, optional(above(0)))
-    return limit
+def _switch(value: bool) -> bool:
+    rule = Rule("must be true or false", lambda value: isinstance(value, bool))
+    require("strategy.cut_outliers", value, rule)
+    return value
 
 
 def check_sampling(federation: Federation, sites: Sequence[object]) -> None:

@@ -72,7 +72,7 @@ def prepare(config: Config, home: Home) -> Preparation:
         if config["evaluation"]["every"] is not None:
             notes = [f"the model is not compared with production: {incumbent}"]
         incumbent = None
-    federation = build_federation(config, plan, engine.roster(len(world.sites)), incumbent)
+    federation = build_federation(config, plan, engine.roster(world.sites), incumbent)
     check_sampling(federation, world.sites)
     net = build_net(plan.net, plan.task, plan.seed or 0)
     check_private(net, plan.privacy)

@@ -38,6 +38,8 @@ ONLY_IN = {
         "fl_server/cloud/superlink.py",
         "fl_server/rounds/evaluation.py",
         "fl_server/rounds/exchange.py",
+        "fl_server/rounds/folding.py",
+        "fl_server/rounds/roster.py",
         "fl_server/rounds/shadow.py",
         "fl_server/rounds/strategy.py",
         "simulate/engines/loopback.py",

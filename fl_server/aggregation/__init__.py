@@ -5,6 +5,7 @@ so a site with an invalid update is left out and can't corrupt the others. The r
 parameters; ``fl_server.optimisers`` turns it into the next global parameters.
 """
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -69,12 +70,15 @@ class Aggregator(Protocol):
         ...
 
 
-def check_update(update: LocalUpdate, shapes: dict[str, tuple[int, ...]]) -> None:
+def check_update(
+    update: LocalUpdate, shapes: dict[str, tuple[int, ...]], length: float | None = None
+) -> None:
     """Raise BadUpdate unless ``update`` can be counted among changes of these names and shapes.
 
     It must have exactly these arrays, float32 and finite, and a usable weight. All of it is checked
     before any of it is added: a floating-point addition can't be undone exactly, and adding into a
-    second sum would double the memory of a fold and save no time.
+    second sum would double the memory of a fold and save no time. ``length`` is the update's norm,
+    if it is known: where that is finite, every entry is.
     """
     if not 1 / _LARGEST_WEIGHT <= update.weight <= _LARGEST_WEIGHT:
         raise BadUpdate(update.site, f"its weight {update.weight} is not a usable number above 0")
@@ -86,7 +90,8 @@ def check_update(update: LocalUpdate, shapes: dict[str, tuple[int, ...]]) -> Non
             raise BadUpdate(update.site, f"{name} has shape {array.shape}, not {shapes[name]}")
         if array.dtype != np.float32:
             raise BadUpdate(update.site, f"{name} is {array.dtype}, not float32")
-        if not params.is_finite_array(array):
+        known = length is not None and math.isfinite(length)
+        if not known and not params.is_finite_array(array):
             raise BadUpdate(update.site, f"{name} is not finite everywhere")
 
 

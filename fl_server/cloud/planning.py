@@ -14,6 +14,9 @@ from fl_common.files import write_whole
 from fl_common.plan import RunPlan
 from fl_server.build import FleetFacts, build_federation, build_plan
 from fl_server.cloud.build import home_of
+from fl_server.cloud.sites import Sites
+from fl_server.cloud.superlink import SuperLink
+from fl_server.rounds.roster import Member
 from fl_server.rounds.strategy import Federation
 
 _POLL_S = 0.2
@@ -40,13 +43,22 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     plan = build_plan(config, identity, build(config["task"]), facts, compares=True)
     least = config["sites"]
 
-    def roster(grid: Grid) -> Sequence[int]:
-        """The connected nodes, as soon as there are enough for a round."""
-        while len(nodes := sorted(grid.get_node_ids())) < least:
+    def roster(grid: Grid) -> Sequence[Member]:
+        """The connected sites, as soon as there are enough for a round."""
+        while len(members := connected(config, grid)) < least:
             wait(_POLL_S)
-        return nodes
+        return members
 
     return ConfiguredRun(plan, build_federation(config, plan, roster), folder)
+
+
+def connected(config: Config, grid: Grid) -> list[Member]:
+    """The enrolled sites that are connected to ``grid``, by node."""
+    home, online = home_of(config), set(grid.get_node_ids())
+    if not online:
+        return []
+    link = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
+    return [member for member in Sites(home.sites).members(link.nodes()) if member.node in online]
 
 
 def _identity(folder: Path, name: str) -> str:

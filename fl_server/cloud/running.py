@@ -32,7 +32,7 @@ from fl_server.rounds.accounting import SpendTallyByClass
 from fl_server.rounds.app import FederatedRun, Row
 from fl_server.rounds.comparison import Incumbent, write_counts
 from fl_server.rounds.metrics import RoundMetrics
-from fl_server.rounds.strategy import RoundReport
+from fl_server.rounds.report import RoundReport
 from models.golden import golden_windows
 from models.nets import Net, build_net, load_parameters, parameters_of
 
@@ -113,6 +113,7 @@ class _Rounds:
             "answered": sorted(report.answered),
             "refusals": dict(Counter(str(r.reason) for r in report.refusals)),
             "errors": [str(e)[:300] for e in report.errors],
+            "cut": report.cut,
             "seconds": report.seconds,
             "bytes_up": report.bytes_up,
             "bytes_down": report.bytes_down,
@@ -125,7 +126,8 @@ class _Rounds:
             *(row[k] for k in ("run", "round", "rounds", "updates", "asked", "seconds", "epsilon")),
             "".join(f", {spent:.3g} for a {unit}" for unit, spent in report.epsilon_per.items()),
         )
-        for trouble in [*report.errors, *(f"{r.site}: {r.detail}" for r in report.refusals)]:
+        refusals = [f"{refusal.site}: {refusal.detail}" for refusal in report.refusals]
+        for trouble in [*report.errors, *report.cut, *refusals]:
             _logger.warning("run %s, round %d: %s", row["run"], report.round, trouble)
         write_whole(self._configured.folder / "round.json", json.dumps(row).encode())
         self._metrics.add(row)

@@ -17,7 +17,7 @@ from fl_common.plan import RunPlan
 from fl_common.vocabulary import RunningComponents
 from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome
-from fl_server.cloud.planning import build_run
+from fl_server.cloud.planning import build_run, connected
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
 from fl_server.repository.build import load_configuration, open_repository
@@ -25,6 +25,7 @@ from fl_server.repository.incumbents import component_name
 from fl_server.repository.store.observations import RUNNING, SHADOW, Observation, observe
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.exchange import Deadlines
+from fl_server.rounds.roster import Member
 from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
 
 _POLL_S = 0.2
@@ -38,18 +39,14 @@ def ask_running(config: Config) -> Observation:
         RunFailed: the server is not running, or no site is connected.
     """
     home, repository = home_of(config), _repository(config)
-    enrolled = Sites(home.sites).enrolled()
-    names = {site.public_key.encode(): name for name, site in enrolled.items()}
-    with _grid(config, home) as (link, grid, nodes):
-        running, errors = running_on_sites(grid, nodes, _deadlines(config))
-        name_of = {node.id: names.get(node.public_key, "?") for node in link.nodes()}
+    with _grid(config, home) as (grid, members):
+        running, errors = running_on_sites(grid, members, _deadlines(config))
+    told, asked = _disclosed(running), {member.site for member in members}
     values = {
-        "sites": {name_of[node]: list(one.components) for node, one in _disclosed(running).items()},
-        "on_trial": {
-            name_of[node]: list(one.on_trial) for node, one in _disclosed(running).items()
-        },
-        "untold": sorted(name_of[node] for node in nodes if node not in _disclosed(running)),
-        "away": sorted(set(names.values()) - {name_of[node] for node in nodes}),
+        "sites": {site: list(one.components) for site, one in told.items()},
+        "on_trial": {site: list(one.on_trial) for site, one in told.items()},
+        "untold": sorted(asked - told.keys()),
+        "away": sorted(set(Sites(home.sites).names()) - asked),
         "errors": errors,
     }
     return _kept(repository, RUNNING, None, values)
@@ -69,8 +66,8 @@ def ask_shadow(config: Config, name: str | None) -> Observation:
     repository, plan = _repository(config), _plan(config)
     candidate = _candidate(repository, name or component_name(plan.task.name))
     about = (plan, plan.rounds + 1, candidate.digest)
-    with _grid(config, home_of(config)) as (_, grid, nodes):
-        metrics = shadow_on_sites(grid, *about, nodes, _deadlines(config))
+    with _grid(config, home_of(config)) as (grid, members):
+        metrics = shadow_on_sites(grid, *about, members, _deadlines(config))
     if not metrics.given:
         raise RunFailed(f"No site gave counts of {candidate}: {_first_reason(metrics)}")
     return _kept(repository, SHADOW, candidate.digest, metrics.figures())
@@ -105,8 +102,8 @@ def _candidate(repository: ComponentRepository, name: str) -> Component:
 
 
 @contextmanager
-def _grid(config: Config, home: CloudHome) -> Iterator[tuple[SuperLink, Grid, Sequence[int]]]:
-    """The SuperLink, a separate grid for these queries, and the connected nodes."""
+def _grid(config: Config, home: CloudHome) -> Iterator[tuple[Grid, Sequence[Member]]]:
+    """A separate grid for these queries, and the connected sites."""
     status = home.read_status()
     runner = status["children"].get("runner")
     if status["running"] and runner is not None and not runner["done"]:
@@ -118,18 +115,18 @@ def _grid(config: Config, home: CloudHome) -> Iterator[tuple[SuperLink, Grid, Se
     link = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
     seconds = load_configuration(None)["lock_seconds"]
     with locked(home.folder / ".asking", seconds), link.run() as grid:  # a new run ends others
-        nodes = sorted(grid.get_node_ids())
-        if not nodes:
+        members = connected(config, grid)
+        if not members:
             raise RunFailed("No site is connected. See: fl-server status")
-        yield link, grid, nodes
+        yield grid, members
 
 
 def _deadlines(config: Config) -> Deadlines:
     return Deadlines(config["strategy"]["round_timeout_s"], _POLL_S)
 
 
-def _disclosed(running: dict[int, RunningComponents]) -> dict[int, RunningComponents]:
-    return {node: one for node, one in running.items() if one.told}
+def _disclosed(running: dict[str, RunningComponents]) -> dict[str, RunningComponents]:
+    return {site: one for site, one in running.items() if one.told}
 
 
 def _first_reason(metrics: ShadowMetrics) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from fl_common.errors import InvalidConfiguration
 from fl_common.files import write_whole
 from fl_server.cloud.superlink import SuperNode
+from fl_server.rounds.roster import Member
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -56,6 +57,14 @@ class Sites:
         """The class of each node that is an enrolled site, by node id."""
         kind_of = {s.public_key.encode(): s.kind for s in self.enrolled().values()}
         return {n.id: kind_of[n.public_key] for n in nodes if n.public_key in kind_of}
+
+    def members(self, nodes: Iterable[SuperNode]) -> list[Member]:
+        """The nodes that are enrolled sites, each under the name that its key was enrolled with.
+
+        The SuperLink knows which key a node has proved to hold, so nobody chooses a name.
+        """
+        name_of = {s.public_key.encode(): name for name, s in self.enrolled().items()}
+        return sorted(Member(n.id, name_of[n.public_key]) for n in nodes if n.public_key in name_of)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{checked(name, 'site')}.json"

@@ -10,7 +10,8 @@ from flwr.serverapp import Grid, ServerApp
 
 from fl_common.vocabulary import Parameters
 from fl_server.rounds.checkpoint import Checkpoint, check_plan, load_latest, save
-from fl_server.rounds.strategy import Federation, Progress, RoundReport
+from fl_server.rounds.report import RoundReport
+from fl_server.rounds.strategy import Federation, Progress
 
 Row = dict[str, Any]
 """One round for the records: JSON values only."""

@@ -18,6 +18,7 @@ from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
 from fl_server.rounds.accounting import SPENDS_NOTHING
 from fl_server.rounds.exchange import Deadlines, Exchange
+from fl_server.rounds.roster import Member
 
 _LEAST_ERRORS = 2.0
 """With a noised number of windows below this many standard errors, no share of it is reported."""
@@ -119,10 +120,10 @@ def evaluate_on_sites(
     plan: RunPlan,
     round_: int,
     parameters: Parameters,
-    nodes: Sequence[int],
+    members: Sequence[Member],
     deadlines: Deadlines,
 ) -> SiteMetrics:
-    """Counts of ``parameters`` on the held-out windows of the sites at ``nodes``.
+    """Counts of ``parameters`` on the held-out windows of ``members``.
 
     ``plan`` has an evaluation plan, or is public; under any other each site refuses. Each call is a
     release that each site charges to its ledger, so two models cost twice. A site that has no
@@ -130,37 +131,38 @@ def evaluate_on_sites(
     """
     asked, noise = Instruction(plan, round_, parameters), plan.evaluation
     metrics = SiteMetrics(
-        asked=len(nodes),
+        asked=len(members),
         noise_on_counts=noise.noise_on_counts if noise else 0.0,
         noise_on_loss=noise.noise_on_loss if noise else 0.0,
-        charged=list(nodes) if noise else [],
+        charged=[member.node for member in members] if noise else [],
     )
-    writer = wire.InstructionWriter(asked)
-    exchange = Exchange(grid, "evaluate", writer.content, nodes, f"evaluation {round_}", deadlines)
-    for reply in exchange.replies():
-        _add(reply, metrics)
+    content, group = wire.InstructionWriter(asked).content, f"evaluation {round_}"
+    exchange = Exchange(grid, "evaluate", content, members, group, deadlines)
+    for member, reply in exchange.replies():
+        _add(member, reply, metrics)
     metrics.bytes_down = exchange.bytes_down
     metrics.errors += exchange.errors
     return metrics
 
 
-def _add(reply: Message, metrics: SiteMetrics) -> None:
+def _add(member: Member, reply: Message, metrics: SiteMetrics) -> None:
     """Add one reply, or the reason why it does not count."""
-    node = reply.metadata.src_node_id
     metrics.bytes_up += wire_log.count_bytes(reply.content)
     try:
         answer = wire.read_answer(reply.content)
+        if isinstance(answer, Refusal):
+            member.check_name(answer.site)
     except wire.WireError as error:
-        metrics.errors.append(f"node {node}: {error}")
+        metrics.errors.append(f"{member}: {error}")
         return
     if isinstance(answer, Refusal):
         metrics.refusals.append(answer)
-        if answer.reason in SPENDS_NOTHING and node in metrics.charged:
-            metrics.charged.remove(node)
+        if answer.reason in SPENDS_NOTHING and member.node in metrics.charged:
+            metrics.charged.remove(member.node)
     elif isinstance(answer, Evaluation) and _is_finite(answer):
-        metrics.given[node] = answer
+        metrics.given[member.node] = answer
     else:
-        metrics.errors.append(f"node {node}: its reply is not a finite evaluation")
+        metrics.errors.append(f"{member}: its reply is not a finite evaluation")
 
 
 def _is_finite(answer: Evaluation) -> bool:

@@ -34,6 +34,7 @@ class RoundMetrics:
         self._share = self._gauge("participation_ratio", "Updates of the newest round by asked")
         self._refusals = self._counter("refusals", "Sites that said no", "reason")
         self._errors = self._counter("errors", "Answers that could not be counted, or missing")
+        self._cut = self._counter("cut_updates", "Updates that counted for less than they claimed")
         self._epsilon = self._gauge("epsilon", "Largest epsilon spent on a site, by unit", "unit")
         self._epsilon_of_class = self._gauge(
             "class_epsilon",
@@ -55,6 +56,7 @@ class RoundMetrics:
         for reason, count in row["refusals"].items():
             self._refusals.labels(reason).inc(count)
         self._errors.inc(len(row["errors"]))
+        self._cut.inc(len(row["cut"]))
         for unit, value in {"run": row["epsilon"], **row["epsilon_per"]}.items():
             self._epsilon.labels(unit).set(value)
         for kind, value in row["epsilon_by_class"].items():

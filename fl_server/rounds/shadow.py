@@ -17,6 +17,7 @@ from fl_common.vocabulary import Refusal, RunningComponents, ShadowCounts
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
 from fl_server.rounds.exchange import Deadlines, Exchange
+from fl_server.rounds.roster import Member
 
 _NAMES = tuple(field.name for field in fields(ShadowCounts))
 _LEAST_ERRORS = 2.0
@@ -71,57 +72,59 @@ def shadow_on_sites(
     plan: RunPlan,
     round_: int,
     candidate: str,
-    nodes: Sequence[int],
+    members: Sequence[Member],
     deadlines: Deadlines,
 ) -> ShadowMetrics:
-    """Counts of ``candidate`` (a component's digest) in the shadow of production, by ``nodes``.
+    """Counts of ``candidate`` (a component's digest) in the shadow of production, by ``members``.
 
     Each call is a release that each site charges to its ledger; sites without this candidate, or
     whose plan has no noise for it, are among the refusals.
     """
     asked = Instruction(plan, round_, {}, candidate=candidate)
     noise = plan.evaluation.noise_on_counts if plan.evaluation else 0.0
-    metrics = ShadowMetrics(len(nodes), noise)
+    metrics = ShadowMetrics(len(members), noise)
     exchange = Exchange(
         grid,
         "query.shadow",
         wire.InstructionWriter(asked).content,
-        nodes,
+        members,
         f"shadow {round_}",
         deadlines,
     )
-    for reply in exchange.replies():
-        _add(reply, metrics)
+    for member, reply in exchange.replies():
+        _add(member, reply, metrics)
     metrics.errors += exchange.errors
     return metrics
 
 
 def running_on_sites(
-    grid: Grid, nodes: Sequence[int], deadlines: Deadlines
-) -> tuple[dict[int, RunningComponents], list[str]]:
-    """The components that each node runs, and why replies are missing."""
-    exchange = Exchange(grid, "query.running", wire.empty, nodes, "running", deadlines)
-    running, errors = dict[int, RunningComponents](), list[str]()
-    for reply in exchange.replies():
-        node = reply.metadata.src_node_id
+    grid: Grid, members: Sequence[Member], deadlines: Deadlines
+) -> tuple[dict[str, RunningComponents], list[str]]:
+    """The components that each site runs, and why replies are missing."""
+    exchange = Exchange(grid, "query.running", wire.empty, members, "running", deadlines)
+    running, errors = dict[str, RunningComponents](), list[str]()
+    for member, reply in exchange.replies():
         try:
-            running[node] = wire_running.read_running(reply.content)
+            answer = wire_running.read_running(reply.content)
+            member.check_name(answer.site)
+            running[member.site] = answer
         except wire.WireError as error:
-            errors.append(f"node {node}: {error}")
+            errors.append(f"{member}: {error}")
     return running, errors + exchange.errors
 
 
-def _add(reply: Message, metrics: ShadowMetrics) -> None:
+def _add(member: Member, reply: Message, metrics: ShadowMetrics) -> None:
     """Add one reply, or the reason why it does not count."""
-    node = reply.metadata.src_node_id
     try:
         answer = wire.read_answer(reply.content)
+        if isinstance(answer, Refusal):
+            member.check_name(answer.site)
     except wire.WireError as error:
-        metrics.errors.append(f"node {node}: {error}")
+        metrics.errors.append(f"{member}: {error}")
         return
     if isinstance(answer, Refusal):
         metrics.refusals.append(answer)
     elif isinstance(answer, ShadowCounts) and all(map(math.isfinite, asdict(answer).values())):
-        metrics.given[node] = answer
+        metrics.given[member.node] = answer
     else:
-        metrics.errors.append(f"node {node}: its reply has no finite counts")
+        metrics.errors.append(f"{member}: its reply has no finite counts")

@@ -19,6 +19,7 @@ from simulate.audit.experiment import Experiment
 from simulate.audit.guesses import GuessRule
 from simulate.audit.report import show, write
 from simulate.build import fleet_facts
+from simulate.engines.members import roster_of
 from simulate.home import Home
 from simulate.world import World
 from simulate.world.build import open_world
@@ -61,7 +62,7 @@ def _experiment(config: Config) -> Experiment:
     position = _position(config["audit"]["site"], world)
     canaries = _canaries(config, world)
     plan = _plan(config, WorldWithCanaries(world, position, canaries))
-    federation = build_federation(config, plan, lambda grid: list(grid.get_node_ids()))
+    federation = build_federation(config, plan, roster_of(world.sites))
     return Experiment(federation, world, position, canaries)
 
 

@@ -21,7 +21,8 @@ from fl_common.privacy.accounting import epsilon_of_group
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_server.rounds.app import FederatedRun, Row
-from fl_server.rounds.strategy import Federation, RoundReport
+from fl_server.rounds.report import RoundReport
+from fl_server.rounds.strategy import Federation
 from models.nets import build_net, parameters_of
 from simulate.audit.attacker import Attacker
 from simulate.audit.canaries import Canaries, WorldWithCanaries

@@ -24,6 +24,7 @@ from simulate.build import fleet_facts
 from simulate.egress.rehearsal import Rehearsal
 from simulate.egress.report import Egress, examine, show, write
 from simulate.egress.sentinel_world import SentinelWorld, with_counts
+from simulate.engines.members import roster_of
 from simulate.fleet import Fleet
 from simulate.home import Home
 from simulate.world import World
@@ -50,7 +51,7 @@ def egress(config: Config, home: Home, output: rich.console.Console) -> int:
         )
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
     plan = build_plan(config, uuid.uuid4().hex, world.task, fleet_facts(world))
-    federation = build_federation(config, plan, lambda grid: list(grid.get_node_ids()))
+    federation = build_federation(config, plan, roster_of(world.sites))
     with output.status("") as status, _sites_log(home.folder / "sites.log"):
         trainer = build(config["training"]["trainer"])
         found = rehearse(federation, world, trainer, home, status.update)

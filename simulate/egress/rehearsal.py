@@ -15,7 +15,8 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Parameters
 from fl_common.wire import messages as wire
 from fl_server.rounds.app import FederatedRun, Row
-from fl_server.rounds.strategy import Federation, RoundReport, ask_roster
+from fl_server.rounds.report import RoundReport
+from fl_server.rounds.strategy import Federation
 from models.nets import build_net, parameters_of
 from simulate.egress.capture import Capture
 from simulate.egress.sentinel_world import CANDIDATE
@@ -47,7 +48,7 @@ class Rehearsal:
         capture = Capture(self.plan)
         grid = observed_grid(self.app, self.sites, _COHORT_MIB, capture)
         on_step("names")
-        ask_roster(grid, self.sites)
+        self._query(grid, "query")
         on_step(f"{self.plan.rounds} rounds")
         try:
             self._rounds(grid, self.federation, folder / "first")
@@ -57,11 +58,7 @@ class Rehearsal:
         self._ask(grid, "evaluate", self._initial())
         on_step("a candidate and what runs")
         self._ask(grid, "query.shadow", {})
-        queries: list[Any] = [
-            grid.create_message(wire.empty(), "query.running", node, "running")
-            for node in grid.get_node_ids()
-        ]
-        grid.send_and_receive(queries)
+        self._query(grid, "query.running")
         on_step("a run beyond the budget")
         plan = replace(self.plan, run=f"{self.plan.run}-again")
         with contextlib.suppress(RunFailed):  # all of them refuse once the budget is spent
@@ -73,6 +70,13 @@ class Rehearsal:
 
     def _initial(self) -> Parameters:
         return parameters_of(build_net(self.plan.net, self.plan.task, self.plan.seed or 0))
+
+    def _query(self, grid: LoopbackGrid, kind: str) -> None:
+        """Send every site a query without content."""
+        messages: list[Any] = [
+            grid.create_message(wire.empty(), kind, node, kind) for node in grid.get_node_ids()
+        ]
+        grid.send_and_receive(messages)
 
     def _ask(self, grid: LoopbackGrid, kind: str, parameters: Parameters) -> None:
         """Send every site one request under the run's plan."""

@@ -26,8 +26,10 @@ from fl_common.configuration import above, require_fields, whole
 from fl_common.wire.failure import failed
 from fl_common.wire.summary import count_bytes
 from fl_server.rounds.app import FederatedRun, build_server_app
-from fl_server.rounds.strategy import Federation, Roster
+from fl_server.rounds.roster import Roster
+from fl_server.rounds.strategy import Federation
 from simulate.build import build_site_app, close_participations, prepare_fleet
+from simulate.engines.members import roster_of
 from simulate.engines.protocol import Carrier, SimulatedFleet
 from simulate.engines.workers import Cohort, ForkedWorkers, Replies, ThisProcess, Workers
 
@@ -58,9 +60,9 @@ class LoopbackEngine:
         """``loopback``."""
         return "loopback"
 
-    def roster(self, sites: int) -> Roster:
-        """In this process the nodes are known: a range, even for a million."""
-        return lambda grid: range(1, sites + 1)
+    def roster(self, sites: Sequence[str]) -> Roster:
+        """In this process the nodes are known, even a million."""
+        return roster_of(sites)
 
     def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
         """Prepare windows here, so that the workers share them."""

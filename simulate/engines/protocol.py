@@ -1,6 +1,6 @@
 """The protocol that every engine of a simulated run implements."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import Protocol
 from fl_common.components.description import Component
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.app import FederatedRun
-from fl_server.rounds.strategy import Federation, Roster
+from fl_server.rounds.roster import Roster
+from fl_server.rounds.strategy import Federation
 from simulate.world import World
 
 
@@ -59,8 +60,8 @@ class SimulationEngine(Protocol):
         """The engine as an override names it."""
         ...
 
-    def roster(self, sites: int) -> Roster:
-        """How the server finds the nodes of ``sites`` sites, in the order of their positions."""
+    def roster(self, sites: Sequence[str]) -> Roster:
+        """How the server finds the node of each of ``sites``, in this order."""
         ...
 
     def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:

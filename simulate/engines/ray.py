@@ -6,7 +6,7 @@ app folder instead of app objects; only this module depends on it.
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
@@ -17,7 +17,8 @@ from fl_client.app import SiteApp
 from fl_common.components.description import Component
 from fl_common.configuration import require_fields, whole
 from fl_server.rounds.app import FederatedRun, build_server_app
-from fl_server.rounds.strategy import Federation, Roster, ask_roster
+from fl_server.rounds.roster import Roster
+from fl_server.rounds.strategy import Federation, ask_roster
 from simulate.build import build_site_app
 from simulate.engines.protocol import Carrier, SimulatedFleet
 from simulate.process import quiet
@@ -41,9 +42,9 @@ class RayEngine:
         """``ray``."""
         return "ray"
 
-    def roster(self, sites: int) -> Roster:
+    def roster(self, sites: Sequence[str]) -> Roster:
         """Each node is asked once for its position."""
-        return cache(partial(ask_roster, expected=sites))
+        return cache(partial(ask_roster, sites=sites))
 
     def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
         """No-op: the actors read their windows themselves."""

@@ -223,10 +223,10 @@ def _figure(figure: Figure) -> str:
 
 
 def _rounds_table(plan: RunPlan, rounds: Sequence[RoundResult]) -> str:
-    head = ("round", "asked", "updates", "refused", "errors", "accuracy", "loss", "epsilon", "up",
-            "down", "seconds")  # fmt: skip
+    head = ("round", "asked", "updates", "refused", "errors", "cut", "accuracy", "loss", "epsilon",
+            "up", "down", "seconds")  # fmt: skip
     rows = [
-        (r.round, r.sites_asked, r.updates, refusals_text(r.refusals) or "0", r.errors,
+        (r.round, r.sites_asked, r.updates, refusals_text(r.refusals) or "0", r.errors, r.cut,
          share_text(r.accuracy), loss_text(r.loss),
          f"{r.epsilon:.3f}{also_text(plan.privacy.guarantee, r.epsilon_per)}",
          bytes_text(r.bytes_up), bytes_text(r.bytes_down), f"{r.seconds:.3f}")

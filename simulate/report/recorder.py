@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fl_server.rounds.app import Row
-from fl_server.rounds.strategy import RoundReport
+from fl_server.rounds.report import RoundReport
 from models.evaluation import Evaluator
 from simulate.report.listener import RunListener
 from simulate.report.results import RoundLog, RoundResult
@@ -37,6 +37,7 @@ class RoundRecorder:
             updates=report.updates,
             refusals=Counter(str(refusal.reason) for refusal in report.refusals),
             errors=len(report.errors),
+            cut=len(report.cut),
             accuracy=predictions.accuracy,
             loss=predictions.loss,
             epsilon=report.epsilon,
@@ -48,7 +49,7 @@ class RoundRecorder:
             on_sites=report.evaluation.figures() if report.evaluation else None,
         )
         self._log.append(result)
-        errors = [*report.errors, *_troubles(report), *self.notes]
+        errors = [*report.errors, *report.cut, *_troubles(report), *self.notes]
         self.listener.round(result, report.refusals, errors)
         return result.to_row()
 

@@ -39,8 +39,9 @@ class RoundResult:
     """One round, as its line in ``rounds.jsonl`` and its point in the figures.
 
     ``refusals`` counts sites by reason; ``errors`` counts answers that never came or could not be
-    used. ``epsilon`` is the highest over sites after this round for the plan's unit (0.0 without
-    DP), ``epsilon_per`` that of a window and of a reading where the plan protects one of them.
+    used, ``cut`` updates that counted for less than they claimed. ``epsilon`` is the highest over
+    sites after this round for the plan's unit (0.0 without DP), ``epsilon_per`` that of a window
+    and of a reading where the plan protects one of them.
     ``accuracy`` (a share) and ``loss`` (nats) are those of the global model after the round; None
     where unknown.
     ``clip_norm`` is the bound on a site's whole update in this round, under a site-level plan.
@@ -52,6 +53,7 @@ class RoundResult:
     updates: int
     refusals: Mapping[str, int]
     errors: int
+    cut: int
     accuracy: float | None
     loss: float | None
     epsilon: float

@@ -21,8 +21,9 @@ from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, Windows
 from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers.averaging import FedAvg
+from fl_server.rounds.report import RoundReport
 from fl_server.rounds.sampling import ClientSampling
-from fl_server.rounds.strategy import Federation, RoundReport
+from fl_server.rounds.strategy import Federation
 from models.nets import build_net, parameters_of
 from simulate.__main__ import main
 from simulate.audit import experiment as module
@@ -31,6 +32,7 @@ from simulate.audit.canaries import WorldWithCanaries, draw_canaries
 from simulate.audit.experiment import Experiment
 from simulate.audit.guesses import GuessRule
 from simulate.audit.report import Audit
+from simulate.engines.members import roster_of
 from simulate.home import Home
 from simulate.world import TestSet
 from tests.support import samples
@@ -88,7 +90,7 @@ def experiment(plan: RunPlan, canaries: int, world: SmallWorld) -> Experiment:
         aggregator=WeightedMean(),
         optimiser=FedAvg(1.0),
         sampling=ClientSampling(None, 1.0, 1),
-        roster=lambda grid: list(grid.get_node_ids()),
+        roster=roster_of(world.sites),
         round_timeout_s=60.0,
         poll_interval_s=0.01,
     )

@@ -35,6 +35,7 @@ from simulate.egress.report import Egress
 from simulate.egress.sentinel_world import TROUBLES
 from simulate.egress.sentinels import NAMES, READINGS, UNKNOWN_LABEL, label_run
 from simulate.engines import loopback
+from simulate.engines.members import roster_of
 from simulate.home import Home
 from simulate.world import TestSet
 from tests.support import samples
@@ -65,7 +66,7 @@ def rehearsed(folder: Path, plan: RunPlan = PRIVATE, trainer: Any = None) -> Egr
         aggregator=WeightedMean(),
         optimiser=FedAvg(1.0),
         sampling=ClientSampling(None, 1.0, 1),
-        roster=lambda grid: list(grid.get_node_ids()),
+        roster=roster_of(SmallWorld.sites),
         round_timeout_s=60.0,
         poll_interval_s=0.01,
     )

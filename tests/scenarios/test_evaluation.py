@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from fl_server.optimisers.averaging import FedAvg
 from fl_server.rounds.app import FederatedRun
 from fl_server.rounds.evaluation import SiteMetrics, evaluate_on_sites
 from fl_server.rounds.exchange import Deadlines
+from fl_server.rounds.report import RoundReport
 from fl_server.rounds.sampling import ClientSampling
-from fl_server.rounds.strategy import Federation, RoundReport
+from fl_server.rounds.strategy import Federation
 from models.nets import build_net, parameters_of
 from simulate.__main__ import main
 from simulate.engines.loopback import CohortResponder, LoopbackGrid
+from simulate.engines.members import Members, roster_of
 from simulate.engines.workers import ThisProcess
 from tests.support import samples
 from tests.support.box import trainer_of
@@ -56,8 +58,8 @@ class Fleet:
 
     def evaluate(self, plan: RunPlan) -> SiteMetrics:
         parameters = parameters_of(build_net(plan.net, plan.task))
-        nodes: Sequence[int] = range(1, SITES + 1)
-        return evaluate_on_sites(self.grid(), plan, 1, parameters, nodes, PATIENCE)
+        members = Members(samples.names(SITES))
+        return evaluate_on_sites(self.grid(), plan, 1, parameters, members, PATIENCE)
 
     def run(self, plan: RunPlan, folder: Path, every: int) -> list[SiteMetrics | None]:
         seen: list[SiteMetrics | None] = []
@@ -68,7 +70,7 @@ class Fleet:
 
         federation = Federation(
             plan, WeightedMean(), FedAvg(1.0), ClientSampling(None, 1.0, 1),
-            lambda grid: range(1, SITES + 1), 30.0, 0.01, every,
+            roster_of(samples.names(SITES)), 30.0, 0.01, every,
         )  # fmt: skip
         initial = parameters_of(build_net(plan.net, plan.task))
         FederatedRun(federation, initial, folder, record)(self.grid())

@@ -23,11 +23,13 @@ from fl_common.vocabulary import LocalUpdate, Refusal, Windows
 from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers.averaging import FedAvgM
 from fl_server.rounds.app import FederatedRun, build_server_app
+from fl_server.rounds.report import RoundReport
 from fl_server.rounds.sampling import ClientSampling
-from fl_server.rounds.strategy import Federation, RoundReport
+from fl_server.rounds.strategy import Federation
 from models.nets import build_net, parameters_of
 from simulate.engines.loopback import run_in_process
-from tests.support.samples import WINDOW_PRIVACY, plan, windows
+from simulate.engines.members import roster_of
+from tests.support.samples import WINDOW_PRIVACY, names, plan, windows
 
 
 class Fleet:
@@ -60,7 +62,7 @@ class Fleet:
             aggregator=WeightedMean(),
             optimiser=FedAvgM(learning_rate=1.0, momentum=0.5),
             sampling=ClientSampling(per_round or None, 1.0, minimum),
-            roster=lambda grid: list(grid.get_node_ids()),
+            roster=roster_of(names(len(self.data))),
             round_timeout_s=60.0,
             poll_interval_s=0.01,
         )

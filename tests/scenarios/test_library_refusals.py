@@ -66,5 +66,8 @@ def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
 
 def test_a_run_that_fails_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(JoinTheDotsError, match="0 of 4 sites sent an update") as caught:
-        run(configure(*QUICK, "strategy.largest_update_norm=1e-9"), folder=tmp_path / "run")
+        run(
+            configure(*QUICK, "privacy.epsilon=0.01", "privacy.noise_multiplier=1.0"),
+            folder=tmp_path / "run",
+        )
     assert "resume(" in caught.value.__notes__[0]

@@ -37,9 +37,10 @@ from fl_common.privacy.window_level import declared_windows, least_noise
 from fl_common.vocabulary import LocalUpdate, Refusal, Windows
 from fl_server.build import FleetFacts, build_federation, build_plan
 from fl_server.rounds.app import FederatedRun, build_server_app
-from fl_server.rounds.strategy import RoundReport
+from fl_server.rounds.report import RoundReport
 from models.nets import build_net, parameters_of
 from simulate.engines.loopback import run_in_process
+from simulate.engines.members import roster_of
 from simulate.report.console import Console
 from simulate.report.page import write_report
 from tests.conf.test_experiment import values
@@ -120,7 +121,7 @@ def trained(folder: Path, plan: RunPlan, trainer: Trainer) -> tuple[Ledger, list
         data = samples.windows(32, seed=place)
         return Site(f"site-{place}", place, lambda: data, lambda: data, any_plan)
 
-    federation = build_federation(configuration(), plan, lambda grid: list(grid.get_node_ids()))
+    federation = build_federation(configuration(), plan, roster_of(samples.names(SITES)))
     initial = parameters_of(build_net(plan.net, plan.task, 0))
     run = FederatedRun(federation, initial, folder / "checkpoints", record)
     run.resume()

@@ -20,13 +20,14 @@ from fl_common.vocabulary import RefusalReason, RunningComponents, ShadowCounts
 from fl_server.rounds.exchange import Deadlines
 from fl_server.rounds.shadow import ShadowMetrics, running_on_sites, shadow_on_sites
 from simulate.engines.loopback import CohortResponder, LoopbackGrid
+from simulate.engines.members import Members
 from simulate.engines.workers import ThisProcess
 from tests.support import samples
 from tests.support.box import trainer_of
 from tests.support.comparisons import counted
 
 SITES = 6
-NODES = range(1, SITES + 1)
+MEMBERS = Members(samples.names(SITES))
 CANDIDATE = "ab" * 32
 NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
 DAYS = {"2026-01-01": (900, 800, 60), "2026-01-02": (100, 100, 0)}
@@ -51,7 +52,7 @@ class Fleet:
         return counted(DAYS) if candidate == CANDIDATE else None
 
     def ask(self, plan: RunPlan, candidate: str = CANDIDATE, round_: int = 1) -> ShadowMetrics:
-        about = (plan, round_, candidate, NODES, Deadlines(30.0, 0.01))
+        about = (plan, round_, candidate, MEMBERS, Deadlines(30.0, 0.01))
         return shadow_on_sites(self.grid(), *about)
 
     def grid(self) -> LoopbackGrid:
@@ -114,8 +115,8 @@ def test_counts_of_another_candidate_are_not_mixed_in(fleet: Fleet) -> None:
 
 
 def test_what_runs_is_said_by_the_sites_that_may_say_it(fleet: Fleet) -> None:
-    said, errors = running_on_sites(fleet.grid(), NODES, Deadlines(30.0, 0.01))
+    said, errors = running_on_sites(fleet.grid(), MEMBERS, Deadlines(30.0, 0.01))
     assert errors == []
-    assert said[1] == RunningComponents("site-0", told=False)
-    assert said[2] == RunningComponents("site-1", True, (CANDIDATE,), (CANDIDATE,))
+    assert said["site-0"] == RunningComponents("site-0", told=False)
+    assert said["site-1"] == RunningComponents("site-1", True, (CANDIDATE,), (CANDIDATE,))
     assert len(said) == SITES

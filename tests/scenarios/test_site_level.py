@@ -25,11 +25,13 @@ from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers.averaging import FedAvgM
 from fl_server.rounds.app import FederatedRun, build_server_app
+from fl_server.rounds.report import RoundReport
 from fl_server.rounds.sampling import PoissonSampling
-from fl_server.rounds.strategy import Federation, RoundReport
+from fl_server.rounds.strategy import Federation
 from models.nets import build_net, parameters_of
 from simulate.engines.loopback import run_in_process
-from tests.support.samples import ADAPTIVE, SITE_PRIVACY, WINDOW_PRIVACY, plan, windows
+from simulate.engines.members import roster_of
+from tests.support.samples import ADAPTIVE, SITE_PRIVACY, WINDOW_PRIVACY, names, plan, windows
 
 SITES = SITE_PRIVACY.population
 CENTRAL = replace(SITE_PRIVACY, noise_multiplier=0.8)
@@ -70,7 +72,7 @@ class Fleet:
             aggregator=WeightedMean(),
             optimiser=FedAvgM(learning_rate=1.0, momentum=0.5),
             sampling=PoissonSampling(getattr(privacy, "participation", 0.5), minimum),
-            roster=lambda grid: list(grid.get_node_ids()),
+            roster=roster_of(names(SITES)),
             round_timeout_s=60.0,
             poll_interval_s=0.01,
         )

@@ -39,6 +39,7 @@ def result(round_: int, **changes: Any) -> RoundResult:
         updates=3,
         refusals={},
         errors=0,
+        cut=0,
         accuracy=0.5 + 0.4 * (1 - 0.9**round_),
         loss=1.5 * 0.9**round_,
         epsilon=round_**0.5,

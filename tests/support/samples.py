@@ -63,6 +63,11 @@ ADAPTIVE = AdaptiveClipping(target_quantile=0.5, learning_rate=0.2, bit_noise=2.
 PUBLIC = NoPrivacy(weights="examples")
 
 
+def names(sites: int) -> list[str]:
+    """The names of a fleet's sites."""
+    return [f"site-{position}" for position in range(sites)]
+
+
 def plan(
     privacy: PrivacyPlan = PUBLIC, training: dict[str, Any] | None = None, **changes: Any
 ) -> RunPlan:

@@ -5,7 +5,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -21,7 +21,8 @@ from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own
 from fl_server.rounds.app import FederatedRun
-from fl_server.rounds.strategy import Federation, Roster, ask_roster
+from fl_server.rounds.roster import Roster
+from fl_server.rounds.strategy import Federation, ask_roster
 from simulate.engines.deployment.model import Served, read_served
 from simulate.engines.protocol import Carrier, SimulatedFleet
 from simulate.process import quiet
@@ -64,9 +65,9 @@ class DeploymentEngine:
         """``deployment``."""
         return "deployment"
 
-    def roster(self, sites: int) -> Roster:
+    def roster(self, sites: Sequence[str]) -> Roster:
         """Each node is asked once for its position."""
-        return cache(partial(ask_roster, expected=sites))
+        return cache(partial(ask_roster, sites=sites))
 
     def prepare(self, fleet: SimulatedFleet, federation: Federation) -> None:
         """No-op: each site's process reads its own windows."""

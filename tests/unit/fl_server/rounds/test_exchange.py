@@ -8,6 +8,7 @@ from flwr.common.constant import ErrorCode
 
 from fl_common.wire import messages as wire
 from fl_server.rounds.exchange import Deadlines, Exchange
+from fl_server.rounds.roster import Member
 from simulate.engines.loopback import identify_process
 
 Reply = Callable[[Message], Message] | None
@@ -67,27 +68,29 @@ def exchanged(replies: Mapping[int, Reply], gone: Sequence[int] = ()) -> tuple[i
     grid = ScriptedGrid(replies, gone, clock)
     deadlines = Deadlines(TIMEOUT_S, 0.5, clock, clock.wait)
     any_grid: Any = grid
-    exchange = Exchange(any_grid, "train", wire.empty, list(replies), "1", deadlines)
+    members = [Member(node, f"s{node}") for node in replies]
+    exchange = Exchange(any_grid, "train", wire.empty, members, "1", deadlines)
     return len(list(exchange.replies())), exchange.errors
 
 
 def test_a_node_that_does_not_answer_is_named() -> None:
-    assert exchanged({7: answer, 8: None}) == (1, ["no answer in 5 s from node 8"])
+    assert exchanged({7: answer, 8: None}) == (1, ["no answer in 5 s from site s8"])
 
 
 def test_of_many_nodes_a_few_are_named() -> None:
     (line,) = exchanged(dict.fromkeys(range(1, 8)))[1]
-    assert line == "no answer in 5 s from node 1, 2, 3, 4, 5 and 2 more"
+    assert line == "no answer in 5 s from site s1, s2, s3, s4, s5 and 2 more"
 
 
 def test_a_node_that_was_revoked_in_the_meantime_is_an_error_and_no_wait() -> None:
-    assert exchanged({7: answer, 8: answer}, gone=[8]) == (1, ["node 8: is not known any more"])
+    answered, errors = exchanged({7: answer, 8: answer}, gone=[8])
+    assert (answered, errors) == (1, ["site s8: its node is not known any more"])
 
 
 def test_an_error_is_told_with_its_node() -> None:
     replies = {7: error(ErrorCode.NODE_UNAVAILABLE, "it is offline"), 8: answer}
-    assert exchanged(replies) == (1, ["node 7: it is offline"])
+    assert exchanged(replies) == (1, ["site s7: it is offline"])
 
 
 def test_a_message_that_flower_forgets_early_is_an_error_of_its_own() -> None:
-    assert exchanged({7: forgotten}) == (0, ["node 7: Message Unavailable"])
+    assert exchanged({7: forgotten}) == (0, ["site s7: Message Unavailable"])

@@ -16,6 +16,7 @@ ROW: dict[str, Any] = {
     "updates": 2,
     "refusals": {"budget": 1},
     "errors": ["late"],
+    "cut": ["update of site a: its norm is cut"],
     "seconds": 1.5,
     "bytes_up": 100,
     "bytes_down": 400,
@@ -30,7 +31,9 @@ def written(folder: Path) -> Path:
     path = folder / "metrics.prom"
     metrics = RoundMetrics(path, "first")
     metrics.add(ROW)
-    metrics.add({**ROW, "round": 4, "updates": 4, "refusals": {}, "errors": [], "epsilon": 0.7})
+    metrics.add(
+        {**ROW, "round": 4, "updates": 4, "refusals": {}, "errors": [], "cut": [], "epsilon": 0.7}
+    )
     metrics.show_model("wearables", {"testing": "1.0.1", "production": "1.0.0"})
     return path
 
@@ -47,6 +50,7 @@ def test_rounds_add_up(tmp_path: Path) -> None:
     assert found["fl_server_participation_ratio",] == 1.0
     assert found["fl_server_refusals_total", "budget"] == 1
     assert found["fl_server_errors_total",] == 1
+    assert found["fl_server_cut_updates_total",] == 1
     assert found["fl_server_epsilon", "run"] == 0.7
     assert found["fl_server_model_info", "wearables", "testing", "1.0.1"] == 1
     assert found["fl_server_model_info", "wearables", "production", "1.0.0"] == 1

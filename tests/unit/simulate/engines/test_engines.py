@@ -2,12 +2,15 @@
 
 import logging
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from flwr.supercore import telemetry
 
 from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
+from fl_server.rounds.roster import Member
 from simulate import configure
 from simulate.engines.protocol import SimulationEngine
 from simulate.engines.ray import run_on_ray
@@ -42,10 +45,26 @@ def test_a_value_that_an_engine_can_not_use_is_refused_by_name(overrides: tuple[
         build(configure(*overrides).engine)
 
 
+class Names(Sequence[str]):
+    """A million names, each made when it is asked for."""
+
+    asked = 0
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+    def __getitem__(self, position: Any) -> Any:
+        self.asked += 1
+        return f"site {position}"
+
+
 def test_a_loopback_roster_costs_nothing_however_many_sites() -> None:
     engine: SimulationEngine = build(configure().engine)
-    roster = engine.roster(1_000_000)(None)  # type: ignore[arg-type]
-    assert (len(roster), roster[0], roster[999_999]) == (1_000_000, 1, 1_000_000)
+    names = Names()
+    roster = engine.roster(names)(None)  # type: ignore[arg-type]
+    assert len(roster) == 1_000_000
+    assert (roster[0], roster[999_999]) == (Member(1, "site 0"), Member(10**6, "site 999999"))
+    assert names.asked == 2
 
 
 def test_a_run_on_ray_reports_to_nobody_and_puts_everything_back(
