@@ -127,7 +127,7 @@ class _Rounds:
             "".join(f", {spent:.3g} for a {unit}" for unit, spent in report.epsilon_per.items()),
         )
         refusals = [f"{refusal.site}: {refusal.detail}" for refusal in report.refusals]
-        for trouble in [*report.errors, *report.cut, *refusals]:
+        for trouble in [*report.errors, *report.cut, *report.evaluation_troubles(), *refusals]:
             _logger.warning("run %s, round %d: %s", row["run"], report.round, trouble)
         write_whole(self._configured.folder / "round.json", json.dumps(row).encode())
         self._metrics.add(row)

@@ -63,6 +63,7 @@ class Comparison:
         for refusal in self.production.refusals:
             yield f"site {refusal.site} refuses ({refusal.reason}): {refusal.detail}"
         yield from self.production.errors
+        yield from self.production.cut
 
 
 def write_counts(path: Path, compared: Mapping[str, Any], candidate: Component) -> None:

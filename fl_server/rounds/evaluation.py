@@ -17,6 +17,7 @@ from fl_common.vocabulary import Evaluation, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
 from fl_server.rounds.accounting import SPENDS_NOTHING
+from fl_server.rounds.bounded_counts import Counts, Part, bounded, cuts
 from fl_server.rounds.exchange import Deadlines, Exchange
 from fl_server.rounds.roster import Member
 
@@ -26,7 +27,9 @@ _LEAST_ERRORS = 2.0
 
 @dataclass
 class SiteMetrics:
-    """The sites' evaluations of one model: ``given`` has each node's counts, as received.
+    """The sites' evaluations of one model: ``given`` has each node's counts.
+
+    They are as received, but for those in ``cut`` (``bounded_counts``).
 
     ``noise_on_counts`` (windows) and ``noise_on_loss`` (nats) are standard deviations for one site,
     0.0 where counts are public. ``charged`` are the nodes that may have spent privacy; ``epsilon``
@@ -40,6 +43,7 @@ class SiteMetrics:
     given: dict[int, Evaluation] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
     charged: list[int] = field(default_factory=list)
     bytes_up: int = 0
     bytes_down: int = 0
@@ -97,6 +101,7 @@ class SiteMetrics:
             "sites": self.answered,
             "refused": len(self.refusals),
             "errors": len(self.errors),
+            "cut": len(self.cut),
             "accuracy": self.accuracy,
             "accuracy_error": self.accuracy_error,
             "loss": self.loss,
@@ -142,7 +147,22 @@ def evaluate_on_sites(
         _add(member, reply, metrics)
     metrics.bytes_down = exchange.bytes_down
     metrics.errors += exchange.errors
+    _bound(metrics, members, noise.loss_limit if noise else math.inf)
     return metrics
+
+
+def _bound(metrics: SiteMetrics, members: Sequence[Member], loss_limit: float) -> None:
+    """Cut the counts that are not possible, or lie too far from the other sites'."""
+    given = {
+        node: Counts(one.total, (one.correct, one.loss_sum)) for node, one in metrics.given.items()
+    }
+    parts = Part(metrics.noise_on_counts), Part(metrics.noise_on_loss, loss_limit)
+    kept = bounded(given, metrics.noise_on_counts, parts)
+    metrics.given = {
+        node: Evaluation(correct=one.parts[0], total=one.windows, loss_sum=one.parts[1])
+        for node, one in kept.items()
+    }
+    metrics.cut += cuts(given, kept, members)
 
 
 def _add(member: Member, reply: Message, metrics: SiteMetrics) -> None:

@@ -1,6 +1,6 @@
 """One round as the server saw it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fl_common.vocabulary import Parameters, Refusal
@@ -46,6 +46,16 @@ class RoundReport:
     def asked(self) -> int:
         """Number of sites that were asked for an update."""
         return len(self.members)
+
+    def evaluation_troubles(self) -> Iterable[str]:
+        """What went wrong in an evaluation on the sites, and what was cut of it."""
+        for trouble in self.comparison.troubles() if self.comparison else ():
+            yield f"evaluation of production: {trouble}"
+        if (metrics := self.evaluation) is None:
+            return
+        for refusal in metrics.refusals:
+            yield f"site {refusal.site} refuses to evaluate ({refusal.reason}): {refusal.detail}"
+        yield from (f"evaluation: {trouble}" for trouble in [*metrics.errors, *metrics.cut])
 
     def too_few(self, minimum: int) -> str:
         """Why the round can't count: fewer updates than ``minimum``."""

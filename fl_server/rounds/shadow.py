@@ -16,6 +16,7 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Refusal, RunningComponents, ShadowCounts
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
+from fl_server.rounds.bounded_counts import Counts, Part, bounded, cuts
 from fl_server.rounds.exchange import Deadlines, Exchange
 from fl_server.rounds.roster import Member
 
@@ -26,7 +27,9 @@ _LEAST_ERRORS = 2.0
 
 @dataclass
 class ShadowMetrics:
-    """The sites' counts of one candidate: ``given`` has each node's counts, as received.
+    """The sites' counts of one candidate: ``given`` has each node's counts.
+
+    They are as received, but for those in ``cut`` (``bounded_counts``).
 
     ``noise`` is the standard deviation of each of a site's counts, 0.0 where they are public.
     """
@@ -36,6 +39,7 @@ class ShadowMetrics:
     given: dict[int, ShadowCounts] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> ShadowCounts:
@@ -61,6 +65,7 @@ class ShadowMetrics:
             "sites": len(self.given),
             "refused": len(self.refusals),
             "errors": len(self.errors),
+            "cut": len(self.cut),
             **asdict(self.total),
             "noise": self.error,
             **{f"{name}_share": self.share(name) for name in ("agreed", "failed")},
@@ -94,7 +99,16 @@ def shadow_on_sites(
     for member, reply in exchange.replies():
         _add(member, reply, metrics)
     metrics.errors += exchange.errors
+    _bound(metrics, members)
     return metrics
+
+
+def _bound(metrics: ShadowMetrics, members: Sequence[Member]) -> None:
+    """Cut the counts that are not possible, or lie too far from the other sites'."""
+    given = {n: Counts(one.windows, (one.agreed, one.failed)) for n, one in metrics.given.items()}
+    kept = bounded(given, metrics.noise, (Part(metrics.noise), Part(metrics.noise)))
+    metrics.given = {node: ShadowCounts(one.windows, *one.parts) for node, one in kept.items()}
+    metrics.cut += cuts(given, kept, members)
 
 
 def running_on_sites(

@@ -1,7 +1,7 @@
 """From a round's report to its figures: evaluates, records and reports them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,17 +49,6 @@ class RoundRecorder:
             on_sites=report.evaluation.figures() if report.evaluation else None,
         )
         self._log.append(result)
-        errors = [*report.errors, *report.cut, *_troubles(report), *self.notes]
+        errors = [*report.errors, *report.cut, *report.evaluation_troubles(), *self.notes]
         self.listener.round(result, report.refusals, errors)
         return result.to_row()
-
-
-def _troubles(report: RoundReport) -> Iterable[str]:
-    """What went wrong in an evaluation on the sites."""
-    for trouble in report.comparison.troubles() if report.comparison else ():
-        yield f"evaluation of production: {trouble}"
-    if (metrics := report.evaluation) is None:
-        return
-    for refusal in metrics.refusals:
-        yield f"site {refusal.site} refuses to evaluate ({refusal.reason}): {refusal.detail}"
-    yield from (f"evaluation: {error}" for error in metrics.errors)

@@ -88,6 +88,26 @@ def test_without_dp_neither_weight_nor_norm_buys_influence(
     assert all(row.cut >= 2 for row in result.history)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("privacy", ["none", "window"])
+@pytest.mark.parametrize(
+    "counts",
+    [(1e7, 1e7, 0.0), (0.0, 1e7, 1e9), (1e7, 50.0, -1e9), (5e6, -1e7, 0.0), (0.0, 50.0, 0.0)],
+)
+def test_one_hostile_site_of_ten_does_not_decide_an_evaluation(
+    attacked: Callable[..., Result], tmp_path: Path, privacy: str, counts: tuple[float, ...]
+) -> None:
+    overrides = [f"privacy={privacy}", "evaluation=federated", "rounds=3", "evaluation.every=3"]
+    overrides += ["evaluation.epsilon=20"] if privacy == "window" else []
+    honest = run(configure(*overrides), folder=tmp_path / "honest").history[-1].on_sites
+    lie = change_head(**dict(zip(("correct", "total", "loss_sum"), counts, strict=True)))
+    forged = attacked({NODE: lie}, *overrides).history[-1].on_sites
+    assert honest is not None
+    assert forged is not None
+    assert abs(forged["accuracy"] - honest["accuracy"]) < 0.07
+    assert forged["cut"] >= 1
+
+
 def test_an_answer_in_another_name_does_not_count(attacked: Callable[..., Result]) -> None:
     # The first three sites take the names of three others, whose own answers come later.
     thieves = {node: change_head(site=f"person-{node + 5:02d}") for node in (1, 2, 3)}
