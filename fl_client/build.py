@@ -7,9 +7,10 @@ from typing import Any
 
 from fl_client.app import SiteApp
 from fl_client.home import LEDGER
-from fl_client.ledger.ledger import Ledger
+from fl_client.ledger.ledger import Ledger, OwnerLimit
 from fl_client.site.box import Box, yield_to_sensing
 from fl_client.site.participation import Participation
+from fl_client.windows.grid import windows_per_reading
 from fl_common.build import build
 
 
@@ -19,12 +20,14 @@ def build_participation(
     counter: Path | None,
     owner: str,
     clock: Callable[[], float],
+    limit: OwnerLimit | None = None,
 ) -> Participation:
     """Participation with the configured trainer, on ``owner``'s ledger.
 
-    ``counter`` is the path of the ledger's counter; None puts it beside the ledger.
+    ``counter`` is the path of the ledger's counter; None puts it beside the ledger. ``limit`` is
+    the owner's; None in simulation.
     """
-    return Participation(Ledger(ledger, clock, owner, counter), build(trainer))
+    return Participation(Ledger(ledger, clock, owner, counter, limit), build(trainer))
 
 
 def build_box_app(
@@ -41,6 +44,14 @@ def build_box_app(
     @cache
     def participation() -> Participation:
         yield_to_sensing()
-        return build_participation(trainer, box.home / LEDGER, counter, box.name, clock)
+        ledger, limit = box.home / LEDGER, limit_of(box)
+        return build_participation(trainer, ledger, counter, box.name, clock, limit)
 
     return SiteApp(box.site_of, participation)
+
+
+def limit_of(box: Box) -> OwnerLimit:
+    """The owner's limit on all plans; a reading is in as many windows as the box cuts."""
+    policy = box.policy
+    shared = windows_per_reading(box.task, box.slicing) if policy.unit == "reading" else 1
+    return OwnerLimit(policy.epsilon, policy.delta, policy.unit, shared)

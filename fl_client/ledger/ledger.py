@@ -15,9 +15,9 @@ If the protected unit is a reading, its windows may lie in several blocks. With 
 without sampling, it still costs no more than the block that cost most, counted as if that block had
 all of them (docs/reference/accounting.md has the proof).
 
-Units are kept apart: a site-level plan is charged to the block ``(site)``, any other plan to blocks
-of data. The epsilon of ``(site)`` covers all releases under site-level plans and no others; the
-epsilons of the blocks of data do not cover site-level releases.
+A site-level plan is charged to the block ``(site)``, any other plan to blocks of data. A release
+about the site is one about each of its windows, so its events count toward each block of data, too
+(``composition.py``). The owner's limit is on this total, whatever the units of the plans.
 
 A crash after a debit wastes budget; it never hides a spend. The file is SQLite in WAL mode with
 synchronous=FULL; one file may hold several sites, and a cohort's debits are one transaction. A hash
@@ -26,32 +26,24 @@ an old copy.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from fl_client.ledger import lines
 from fl_client.ledger.chain import last
 from fl_client.ledger.charge import Charge
+from fl_client.ledger.composition import OwnerLimit, released_about
 from fl_client.ledger.counter import PUT_BACK, Counter, CounterSlots, counter_beside, difference
+from fl_client.ledger.debit import debit, refuse_changed_plan
 from fl_client.ledger.file import create, explained, open_checked, owner_of
 from fl_client.ledger.lines import Journal, LedgerEntry
 from fl_client.ledger.verified import VerifiedLines
 from fl_common.errors import LedgerError
-from fl_common.privacy.accounting import (
-    ACCOUNTANTS,
-    AccountantName,
-    Spend,
-    epsilon_of,
-    epsilon_of_group,
-)
-from fl_common.privacy.unit import WHOLE_SITE, Guarantee
-from fl_common.vocabulary import Refusal, RefusalReason
+from fl_common.privacy.accounting import AccountantName, Spend
+from fl_common.vocabulary import Refusal
 
-__all__ = ["Charge", "Ledger", "LedgerEntry"]
-
-_TOLERANCE = 1e-9  # of the limit: rounding must not refuse a plan calibrated to it
-_NAMED_BLOCKS = 5
+__all__ = ["Charge", "Ledger", "LedgerEntry", "OwnerLimit", "refuse_changed_plan"]
 
 
 class Ledger:
@@ -59,7 +51,8 @@ class Ledger:
 
     ``owner`` is the site's name, or one name for a fleet that shares a file; None opens an existing
     ledger of any owner. ``counter`` is the path of its counter, which belongs on another device;
-    None puts it beside the ledger. Any thread may call the ledger.
+    None puts it beside the ledger. ``limit`` is the owner's, over all plans; None: each plan's own
+    limit is the only one. Any thread may call the ledger.
 
     Raises:
         LedgerError: here and in each method, when the file can't be read, written or trusted.
@@ -71,8 +64,10 @@ class Ledger:
         clock: Callable[[], float],
         owner: str | None,
         counter: Path | None = None,
+        limit: OwnerLimit | None = None,
     ) -> None:
         self._path = path
+        self._limit = limit
         self._clock = clock
         self._counter = Counter(counter or counter_beside(path))
         self._lock = threading.Lock()
@@ -107,9 +102,10 @@ class Ledger:
     def debit(self, charges: Sequence[Charge]) -> list[tuple[str, ...] | Refusal]:
         """The blocks that each charge was booked on, or a refusal; durable when this returns.
 
-        A block that the round would take past ``epsilon_limit`` is left out. If no block is left,
-        the result is a refusal with a remedy. A repeatable charge that is booked already gives the
-        same result and is not booked again; any other repetition is a second release and is booked.
+        A block that the round would take past the plan's limit or the owner's is left out. If no
+        block is left, the result is a refusal with a remedy. A repeatable charge that is booked
+        already gives the same result and is not booked again; any other repetition is a second
+        release and is booked.
         A run keeps the plan of its first charge; any other plan is refused.
 
         Raises:
@@ -120,7 +116,7 @@ class Ledger:
         with self._transaction() as journal:
             for site in {charge.site for charge in charges}:
                 self._lines.check_sums(site)
-            return [_debit(journal, charge) for charge in charges]
+            return [debit(journal, charge, self._limit) for charge in charges]
 
     def plan_of(self, site: str, run: str) -> str | None:
         """The digest of the plan that ``run`` was first charged under; None if never charged."""
@@ -129,8 +125,9 @@ class Ledger:
 
     def epsilon(self, site: str, delta: float, accountant: AccountantName) -> float:
         """Epsilon at ``delta`` that ``site`` has spent: the highest over its blocks, else 0.0."""
-        histories = set(self.histories(site).values())
-        return max((epsilon_of(events, delta, accountant) for events in histories), default=0.0)
+        histories = self.histories(site)
+        all_released = {released_about(block, histories) for block in histories}
+        return max((one.epsilon(1, delta, accountant) for one in all_released), default=0.0)
 
     def histories(self, site: str) -> dict[str, tuple[Spend, ...]]:
         """The mechanisms that each block of ``site`` has taken part in."""
@@ -213,84 +210,3 @@ class Ledger:
                 f" there. {PUT_BACK}."
             )
         self._counter.create(head)
-
-
-def _debit(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal:
-    if (answer := _answered(journal, charge)) is not None:
-        return answer
-    histories = lines.histories_of(journal.connection, charge.site)
-    spent = {block: histories.get(block, ()) for block in dict.fromkeys(charge.blocks)}
-    limit = charge.guarantee.epsilon_limit * (1 + _TOLERANCE)
-    is_open = {events: _epsilon_after(events, charge) <= limit for events in set(spent.values())}
-    left = tuple(block for block, events in spent.items() if is_open[events])
-    if not left:
-        return _exhausted(charge, spent)
-    journal.charge(charge, left)
-    return left
-
-
-def _answered(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal | None:
-    """A refusal for a changed plan, or the result of a charge that is booked; None otherwise."""
-    charged = lines.plan_of(journal.connection, charge.site, charge.run)
-    if charged not in (None, charge.plan):
-        return refuse_changed_plan(charge.site, charge.run, charge.round)
-    booked = lines.booked(journal.connection, charge) if charge.repeatable else None
-    if booked is None:
-        return None
-    mechanism, blocks = booked
-    if mechanism == charge.mechanism and set(blocks) <= set(charge.blocks):
-        return blocks
-    return _refuse(
-        charge,
-        RefusalReason.PLAN,
-        f"round {charge.round} of run {charge.run}: is in the ledger with another mechanism"
-        f" (clip norm, noise multiplier, sampling rate, steps {mechanism}) or other blocks of data."
-        " Begin a new run to change the plan or the data.",
-    )
-
-
-def refuse_changed_plan(site: str, run: str, round_: int) -> Refusal:
-    """The refusal of a plan other than the one that ``run`` was first charged under."""
-    return Refusal(
-        site, run, round_, RefusalReason.PLAN,
-        f"the plan of run {run}: is not the one that this site began the run with, and a plan can't"
-        " change during a run. Begin a new run.",
-    )  # fmt: skip
-
-
-def _epsilon_after(events: Sequence[Spend], charge: Charge) -> float:
-    return _epsilon([*events, charge.spend], charge.guarantee)
-
-
-def _epsilon(events: Sequence[Spend], promise: Guarantee) -> float:
-    """Epsilon of the unit that the plan's limit applies to."""
-    return epsilon_of_group(events, promise.windows_per_unit, promise.delta, promise.accountant)
-
-
-def _exhausted(charge: Charge, spent: Mapping[str, tuple[Spend, ...]]) -> Refusal:
-    promise = charge.guarantee
-    names = ", ".join(list(spent)[:_NAMED_BLOCKS])
-    more = f" and {len(spent) - _NAMED_BLOCKS} more" if len(spent) > _NAMED_BLOCKS else ""
-    after, before = min(
-        (_epsilon_after(events, charge), _epsilon(events, promise)) for events in spent.values()
-    )
-    if before > promise.epsilon_limit * (1 + _TOLERANCE):
-        problem = f"this plan's limit of {promise.epsilon_limit:g} is below what is spent already"
-    else:
-        problem = (
-            f"this {'round' if charge.rounds == 1 else 'run'} would take them to {after:.4g} or"
-            f" more, past the limit of {promise.epsilon_limit:g}"
-        )
-    fresh = "Fresh data in new blocks, more noise, fewer steps"
-    remedy = "More noise, fewer rounds" if charge.blocks == (WHOLE_SITE,) else fresh
-    return _refuse(
-        charge,
-        RefusalReason.BUDGET,
-        f"privacy blocks {names}{more}: have spent an epsilon of {before:.4g} or more for each"
-        f" {promise.unit} at delta {promise.delta:g} ({ACCOUNTANTS[promise.accountant]}), and"
-        f" {problem}. {remedy} or a higher privacy.epsilon would help.",
-    )
-
-
-def _refuse(charge: Charge, reason: RefusalReason, detail: str) -> Refusal:
-    return Refusal(charge.site, charge.run, charge.round, reason, detail)

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from rich.table import Table
 
+from fl_client.ledger.composition import Released, released_about
 from fl_client.ledger.ledger import Ledger, LedgerEntry
-from fl_common.privacy.accounting import ACCOUNTANTS, AccountantName, Spend, epsilon_of_group
+from fl_common.privacy.accounting import ACCOUNTANTS, AccountantName
 from fl_common.privacy.unit import WHOLE_SITE
 
 _TOLD_TOGETHER = frozenset({"window", "reading"})
@@ -23,7 +24,8 @@ WHOLE_RUN = 0
 class BlockState:
     """One block of a site: its total spent, by the delta and unit of its last plan.
 
-    ``spent`` and ``left`` are epsilons for one ``unit`` at ``delta``; ``windows`` is the block's
+    ``spent`` and ``left`` are epsilons for one ``unit`` at ``delta``, over all releases about the
+    block, those about the whole site included; ``windows`` is the block's
     number of windows at its last charge; ``rounds`` are the rounds it was charged for, by run.
     """
 
@@ -53,7 +55,8 @@ def states_of(ledger: Ledger, sites: Iterable[str]) -> list[BlockState]:
                 entries_of.setdefault(block, []).append(entry)
         histories = ledger.histories(site)
         states += [
-            _state(block, histories[block], entries_of[block]) for block in sorted(histories)
+            _state(block, released_about(block, histories), entries_of[block])
+            for block in sorted(histories)
         ]
     return states
 
@@ -124,11 +127,11 @@ def _other_unit(state: BlockState) -> str:
     return f" A reading is part of up to {state.windows_per_reading} windows (group privacy)."
 
 
-def _state(block: str, history: Sequence[Spend], entries: Sequence[LedgerEntry]) -> BlockState:
+def _state(block: str, released: Released, entries: Sequence[LedgerEntry]) -> BlockState:
     plan = entries[-1]
 
     def epsilon(windows: int) -> float:
-        return epsilon_of_group(history, windows, plan.delta, plan.accountant)
+        return released.epsilon(windows, plan.delta, plan.accountant)
 
     rounds: dict[str, list[int]] = {}
     for entry in entries:

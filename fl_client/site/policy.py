@@ -8,19 +8,24 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fl_common.configuration import one_of, require
 from fl_common.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
     from fl_common.plan import RunPlan
+
+UNITS = ("window", "reading", "site")
+"""Units that an owner may protect, the weakest first: each holds those before it."""
 
 
 @dataclass(frozen=True)
 class PrivacyPolicy:
     """The limits of the site's owner, which no plan may exceed.
 
-    ``epsilon`` and ``delta`` are the most that a plan may set as its own limit per block of data,
-    for the unit that it protects; the ledger enforces the plan's limit. ``without_noise``: whether
-    to accept plans that add no noise on the site (``privacy=none``, or noise by the server).
+    ``epsilon`` at ``delta`` is the most that all plans together may release about one ``unit``: the
+    ledger enforces it, whatever the plans' own limits. A plan that protects a weaker unit, or sets
+    itself a higher limit, is refused at once. ``without_noise``: whether to accept plans that add
+    no noise on the site (``privacy=none``, or noise by the server).
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -28,9 +33,11 @@ class PrivacyPolicy:
 
     epsilon: float
     delta: float
+    unit: str
     without_noise: bool
 
     def __post_init__(self) -> None:
+        require("privacy.unit", self.unit, one_of(UNITS))
         for name, value, bound in (
             ("epsilon", self.epsilon, math.inf),
             ("delta", self.delta, 1.0),
@@ -53,10 +60,21 @@ class PrivacyPolicy:
                 "Set privacy=window for the run, or privacy.without_noise=true on the site",
             )
         if (promise := privacy.guarantee) is not None:
+            self._check_unit(promise.unit, is_whole=privacy.update_mechanism is not None)
             _check_below("privacy.epsilon", promise.epsilon_limit, self.epsilon)
             _check_below("privacy.delta", promise.delta, self.delta)
         if evaluation is not None:
             _check_below("evaluation.epsilon", evaluation.epsilon_limit, self.epsilon)
+
+    def _check_unit(self, unit: str, *, is_whole: bool) -> None:
+        """Refuse a plan whose ``unit`` is weaker; one of another package holds a reading."""
+        strength = UNITS.index("site" if is_whole else unit if unit in UNITS else "reading")
+        if strength < UNITS.index(self.unit):
+            raise InvalidConfiguration(
+                f"a plan that protects each {unit}",
+                f"must protect each {self.unit}, as this site's own privacy.unit={self.unit} says",
+                f"Set privacy.unit={self.unit} for the run, or privacy.unit={unit} on the site",
+            )
 
 
 def _check_below(name: str, given: float, most: float) -> None:

@@ -74,3 +74,8 @@ def held_out_block(block: str) -> str:
     Training never uses them, so they are a separate block.
     """
     return block + _HELD_OUT
+
+
+def is_held_out(block: str) -> bool:
+    """Whether ``block`` is a block of held-out windows."""
+    return block.endswith(_HELD_OUT)

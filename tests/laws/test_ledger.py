@@ -65,9 +65,9 @@ def test_ledger_agrees_with_a_plain_model(cohorts: list[list[Charge]]) -> None:
 DEBITS_UNTIL_KILLED = """
 import itertools, sys, time
 from pathlib import Path
-from fl_client.ledger import ledger as module
+from fl_client.ledger import composition, ledger as module
 from tests.support.samples import WINDOW_PRIVACY
-module.epsilon_of_group = lambda *_: 0.0  # start at once: no accountant needed
+composition.epsilon_of_group = lambda *_: 0.0  # start at once: no accountant needed
 ledger = module.Ledger(Path(sys.argv[1]), time.time, "fleet")
 blocks = tuple(f"block {i}" for i in range(30))
 for round_ in itertools.count(int(sys.argv[2])):

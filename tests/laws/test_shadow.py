@@ -34,7 +34,7 @@ from tests.support.sites import NAME, released, site
 
 SLICING = Slicing(step=4, longest_gap_s=0.02, lateness_s=1.0, ahead_s=60.0)
 HELD_OUT = HeldOut(piece_s=4.0, every=2)
-POLICY = PrivacyPolicy(epsilon=50.0, delta=1e-5, without_noise=True)
+POLICY = PrivacyPolicy(epsilon=50.0, delta=1e-5, unit="window", without_noise=True)
 PUBLIC = samples.plan(samples.PUBLIC)
 KINDS = ("not finite", "mixes its batch", "draws", "does not end", "repeats rows")
 numbers = itertools.count()

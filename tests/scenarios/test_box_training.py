@@ -45,7 +45,7 @@ STEP = 4 * SECOND // 50
 PRIVACY = replace(samples.WINDOW_PRIVACY, sampling_rate=0.1, steps=2)
 EVALUATION = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
 PLAN = samples.plan(PRIVACY, seed=None)
-DEMANDS = PrivacyPolicy(epsilon=50.0, delta=1e-5, without_noise=False)
+DEMANDS = PrivacyPolicy(epsilon=50.0, delta=1e-5, unit="window", without_noise=False)
 
 
 class Home:
@@ -78,7 +78,9 @@ class Home:
         app = build_box_app(self.box, TRAINER, None, lambda: 7.0)
         grid = LoopbackGrid(ThisProcess(CohortResponder(app, 1)), 1, 1, 1)
         parameters = parameters_of(build_net(plan.net, plan.task))
-        content = wire.InstructionWriter(Instruction(plan, round_, parameters)).content()
+        whole = plan.privacy.update_mechanism
+        asked = Instruction(plan, round_, parameters, whole.clip_norm if whole else None)
+        content = wire.InstructionWriter(asked).content()
         (reply,) = grid.send_and_receive([Message(content, 1, kind)])
         return wire.read_answer(reply.content, parameters)
 

@@ -220,9 +220,9 @@ def test_a_unit_that_does_not_say_how_is_not_evaluated_with_noise() -> None:
 
 def test_the_owners_policy_holds_for_it() -> None:
     plan = planned()
-    PrivacyPolicy(epsilon=8.0, delta=1e-5, without_noise=False).check(plan)
+    PrivacyPolicy(epsilon=8.0, delta=1e-5, unit="window", without_noise=False).check(plan)
     with pytest.raises(InvalidConfiguration, match=r"privacy\.epsilon=8: must not pass 4"):
-        PrivacyPolicy(epsilon=4.0, delta=1e-5, without_noise=False).check(plan)
+        PrivacyPolicy(epsilon=4.0, delta=1e-5, unit="window", without_noise=False).check(plan)
 
 
 def test_console_and_page_name_it(tmp_path: Path) -> None:

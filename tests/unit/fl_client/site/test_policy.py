@@ -11,7 +11,7 @@ from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.privacy.unit import PrivacyPlan
 from tests.support import samples
 
-DEMANDS = PrivacyPolicy(epsilon=8.0, delta=1e-5, without_noise=False)
+DEMANDS = PrivacyPolicy(epsilon=8.0, delta=1e-5, unit="window", without_noise=False)
 WINDOW = replace(samples.WINDOW_PRIVACY, epsilon_limit=8.0)
 BY_SITE = replace(samples.SITE_PRIVACY, noise="site", epsilon_limit=8.0)
 BY_SERVER = replace(samples.SITE_PRIVACY, epsilon_limit=8.0)
@@ -55,7 +55,22 @@ def test_an_owner_may_let_plans_without_noise_in_and_keeps_the_limits_of_the_oth
             generous.check(samples.plan(asked))
 
 
-@pytest.mark.parametrize("wrong", [{"epsilon": 0.0}, {"epsilon": float("inf")}, {"delta": 1.0}])
+def test_a_plan_for_a_weaker_unit_than_the_owners_is_refused() -> None:
+    reading = replace(WINDOW, unit="reading")
+    strongest_first = [BY_SITE, reading, WINDOW]
+    for place, owner in enumerate(["site", "reading", "window"]):
+        demands = replace(DEMANDS, unit=owner)
+        for privacy in strongest_first[: place + 1]:
+            demands.check(samples.plan(privacy))
+        for privacy in strongest_first[place + 1 :]:
+            with pytest.raises(InvalidConfiguration, match=f"must protect each {owner}, as this"):
+                demands.check(samples.plan(privacy))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epsilon": 0.0}, {"epsilon": float("inf")}, {"delta": 1.0}, {"unit": "day"}, {"unit": None}],
+)
 def test_demands_outside_their_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfiguration, match="privacy"):
         replace(DEMANDS, **wrong)
