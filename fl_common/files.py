@@ -32,6 +32,15 @@ def write_whole(path: Path, content: bytes, mode: int = _READABLE, *, new: bool 
         file.write(content)
 
 
+def append(path: Path, content: bytes, mode: int = _READABLE) -> None:
+    """Add ``content`` to the end of a file, synced; a crash may leave a part of it there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
 def write_all(content_of: Mapping[Path, bytes]) -> None:
     """Write files, and then sync all of them, which is faster than one at a time."""
     for path, content in content_of.items():

@@ -51,6 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(mark)
 
 
+@pytest.fixture(autouse=True)
+def _no_draws_of_other_tests() -> None:
+    """Each test begins as a process does, which knows no draw of noise."""
+    from fl_common.privacy.draws import DRAWS
+
+    DRAWS.forget()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of public data sets beside the checkout; skips where there is none."""

@@ -10,10 +10,10 @@ from fl_client.training.randomness import derive_seed
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan
-from fl_common.privacy.noise import RepeatDetector, check_standard_normal, system_normals
+from fl_common.privacy.draws import DRAWS
+from fl_common.privacy.noise import check_standard_normal, system_normals
 from fl_common.vocabulary import Evaluation, ShadowCounts
 
-_DRAWS = RepeatDetector()
 _ROUNDING = 1 + 1e-9
 LOSS_STEPS = 1024
 """Each window's loss is a whole multiple of the loss limit over this, and so is what is released:
@@ -67,7 +67,8 @@ def protect_shadow(exact: ShadowCounts, site: str, instruction: Instruction) -> 
 def _noise(instruction: Instruction, site: str, what: str, size: int) -> NDArray[np.float64]:
     plan, round_ = instruction.plan, instruction.round
     noise_S = standard_normals(plan, site, round_, what, size)
-    _DRAWS.check(noise_S, None if plan.seed is None else (plan.run, site, round_, what))
+    seeded = plan.seed is not None
+    DRAWS.check(noise_S, ("counts", plan.seed, site, round_, what) if seeded else None)
     check_standard_normal(float(noise_S @ noise_S), noise_S.size)
     return noise_S
 

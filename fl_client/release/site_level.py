@@ -9,16 +9,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from fl_client.training.randomness import noise_source
+from fl_client.training.randomness import drawn_for, noise_source
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction
+from fl_common.privacy.draws import DRAWS
 from fl_common.privacy.grid import GaussianGrid
-from fl_common.privacy.noise import RepeatDetector, check_standard_normal
+from fl_common.privacy.noise import check_standard_normal
 from fl_common.vocabulary import LocalUpdate, Parameters
 
 _ROUNDING = 1 + 1e-5
-_DRAWS = RepeatDetector()
 
 
 def protect_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate:
@@ -61,7 +61,7 @@ def _noised(
     plan, round_ = instruction.plan, instruction.round
     sizes = [array.size for array in clipped.values()]
     noise_E = noise_source(plan, site, round_).standard_normal(sum(sizes)).numpy()
-    _DRAWS.check(noise_E, None if plan.seed is None else (plan.run, site, round_))
+    DRAWS.check(noise_E, drawn_for(plan, site, round_))
     parts = np.split(noise_E, np.cumsum(sizes)[:-1])
     return {
         name: grid.noised(array, part_E.reshape(array.shape)).astype(np.float32)

@@ -13,6 +13,7 @@ from fl_client.components.comparison import Comparison
 from fl_client.components.inventory import InstalledComponent
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.compression import compress
+from fl_client.release.drawn import DrawnBefore
 from fl_client.release.gateway import release_refusal, release_update
 from fl_client.release.repeats import ReleaseHistory
 from fl_client.release.residuals import Residuals
@@ -84,6 +85,7 @@ class Participation:
         self._ledger = ledger
         self._trainer = trainer
         self._history = ReleaseHistory()
+        self._drawn = DrawnBefore(ledger.folder)
         self._residuals = Residuals(ledger.folder / _RESIDUALS)
 
     def close(self) -> None:
@@ -106,24 +108,29 @@ class Participation:
         """Train the admitted tasks as one cohort, and release; call it once per admission."""
         tasks = [admitted.task for admitted in cohort if isinstance(admitted.task, LocalTask)]
         trained = iter(self._trainer.train(tasks))
-        return [
+        replies = [
             self._released(b.task if isinstance(b.task, Refusal) else next(trained), b.instruction)
             for b in cohort
         ]
+        self._drawn.keep()
+        return replies
 
     def evaluate(self, site: Site, instruction: Instruction) -> Evaluation | Refusal:
         """Counts of the instruction's parameters on the site's held-out windows, or a refusal."""
         if (refusal := _refusal_of(site, instruction)) is not None:
             return refusal
-        return answer_evaluation(site.name, site.held_out_windows, instruction, self._ledger)
+        counts = answer_evaluation(site.name, site.held_out_windows, instruction, self._ledger)
+        self._drawn.keep()
+        return counts
 
     def shadow(self, site: Site, instruction: Instruction) -> ShadowCounts | Refusal:
         """The site's shadow counts of the instruction's candidate, or a refusal."""
         if (refusal := _refusal_of(site, instruction)) is not None:
             return refusal
-        return answer_shadow(
-            site.name, site.comparison(instruction.candidate), instruction, self._ledger
-        )
+        comparison = site.comparison(instruction.candidate)
+        counts = answer_shadow(site.name, comparison, instruction, self._ledger)
+        self._drawn.keep()
+        return counts
 
     def _tasks(self, requests: Requests) -> Iterator[LocalTask | Refusal]:
         for site, instruction in requests:

@@ -1,28 +1,22 @@
 """Checks that every trainer makes, so that all trainers refuse the same tasks.
 
-Before training: do plan, net, parameters and windows fit together? After training: was the noise of
-the Gaussian mechanism really drawn?
+Before training: do plan, net, parameters and windows fit together?
 """
 
 import logging
 from functools import lru_cache
 
-import torch
-
 from fl_client.training import LocalTask
 from fl_client.training.prepared import net_for
 from fl_client.training.private_nets import why_not_under
-from fl_client.training.randomness import NoiseSource, SeededNoise
 from fl_common import params
 from fl_common.errors import (
     BadInput,
     InvalidConfiguration,
     InvalidData,
-    PrivacyViolation,
     StoreError,
 )
 from fl_common.privacy.accounting import check_delta
-from fl_common.privacy.noise import check_standard_normal
 from fl_common.vocabulary import Parameters, Refusal, RefusalReason
 from models.nets import Net
 from models.nets.limits import check_options, within
@@ -200,50 +194,3 @@ def _is_finite(parameters: Parameters) -> bool:
 def _shapes_of(net: Net) -> dict[str, tuple[int, ...]]:
     tensors = [*net.body.named_parameters(), *net.body.named_buffers()]
     return {name: tuple(t.shape) for name, t in tensors if t.is_floating_point()}
-
-
-class CheckedNoise:
-    """A noise source with a check, afterwards, that noise was drawn and looks Gaussian.
-
-    ``verify`` detects a generator that is frozen, returns zeros or has the wrong scale, and a step
-    without a draw; it can't prove a generator correct. Seeded noise repeats when a round is
-    repeated. No other source may repeat itself, not even from one round to the next.
-    """
-
-    _HEAD = 16
-    _last_of_all = b""
-
-    def __init__(self, source: NoiseSource) -> None:
-        self._source = source
-        self._draws = 0
-        self._numbers = 0
-        self._sum_of_squares = 0.0
-        self._repeated = False
-        self._last_head = b""
-
-    def standard_normal(self, size: int) -> torch.Tensor:
-        """Shape (size,), from the checked source."""
-        noise = self._source.standard_normal(size)
-        head = noise.numpy()[: self._HEAD].tobytes()
-        self._repeated = self._repeated or head == self._last_head
-        self._last_head = head
-        if not isinstance(self._source, SeededNoise):
-            self._repeated = self._repeated or head == CheckedNoise._last_of_all
-            CheckedNoise._last_of_all = head
-        self._draws += 1
-        self._numbers += noise.numel()
-        self._sum_of_squares += float(torch.dot(noise, noise))
-        return noise
-
-    def verify(self, steps: int, size: int) -> None:
-        """Raise PrivacyViolation unless each of ``steps`` steps drew ``size`` plausible numbers."""
-        if (self._draws, self._numbers) != (steps, steps * size):
-            raise PrivacyViolation(
-                f"{self._draws} draws of {self._numbers} numbers in all: every one of {steps} steps"
-                f" must add noise to all {size} parameters. The update is withheld."
-            )
-        if self._repeated:
-            raise PrivacyViolation(
-                "two draws gave the same noise: the generator is frozen. The update is withheld."
-            )
-        check_standard_normal(self._sum_of_squares, self._numbers)

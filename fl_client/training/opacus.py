@@ -18,10 +18,17 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import RAISED, CheckedNoise, check_task, refuse
+from fl_client.training.checked_noise import CheckedNoise
+from fl_client.training.checks import RAISED, check_task, refuse
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import Prepared, net_for, prepared
-from fl_client.training.randomness import NoiseSource, derive_seed, draw_batches, noise_source
+from fl_client.training.randomness import (
+    NoiseSource,
+    derive_seed,
+    draw_batches,
+    drawn_for,
+    noise_source,
+)
 from fl_client.training.stacked.gradients import not_finite, squared_lengths
 from fl_common import params
 from fl_common.errors import InvalidData, PrivacyViolation
@@ -130,7 +137,8 @@ def _train_privately(
 ) -> None:
     weights = [p for p in body.parameters() if p.requires_grad]
     size = sum(p.numel() for p in weights)
-    noise = CheckedNoise(noise_source(task.plan, task.site, task.round))
+    drawn = task.plan, task.site, task.round
+    noise = CheckedNoise(noise_source(*drawn), drawn_for(*drawn))
     with _setting_up(task):
         optimizer = PlannedOptimizer(_optimizer(weights, task), plan, noise)
         pull = _Proximity(weights, task.plan.training.proximal_mu)

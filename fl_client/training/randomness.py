@@ -8,6 +8,7 @@ operating system's generator itself.
 
 import hashlib
 import os
+from collections.abc import Hashable
 from typing import Protocol
 
 import torch
@@ -48,6 +49,11 @@ def noise_source(plan: RunPlan, site: str, round_: int) -> NoiseSource:
     if plan.seed is None:
         return SystemNoise()
     return SeededNoise(derive_seed(plan.seed, "noise", site, round_))
+
+
+def drawn_for(plan: RunPlan, site: str, round_: int) -> Hashable | None:
+    """What ``noise_source`` draws for, if it may draw the same again; None without a seed."""
+    return None if plan.seed is None else ("update", plan.seed, site, round_)
 
 
 def draw_batches(plan: RunPlan, site: str, round_: int, windows: int) -> list[torch.Tensor]:

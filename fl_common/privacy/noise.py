@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Hashable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 from fl_common.errors import PrivacyViolation
 
 _LOG_ALARM = 30.0
-_HEAD = 16
 
 
 def system_normals(size: int) -> NDArray[np.float64]:
@@ -42,23 +40,3 @@ def check_standard_normal(sum_of_squares: float, count: int) -> None:
             f"the noise has a variance of {variance:.3g} where 1 is due, over {count} numbers:"
             " the generator is not a standard normal one. The update is withheld."
         )
-
-
-class RepeatDetector:
-    """Detects a generator that repeats itself from one release to the next in this process."""
-
-    def __init__(self) -> None:
-        self._head: NDArray[np.floating] = np.empty(0)
-        self._who: Hashable | None = None
-
-    def check(self, noise_E: NDArray[np.floating], who: Hashable | None) -> None:
-        """Raise PrivacyViolation if ``noise_E`` begins like the previous draw.
-
-        ``who`` names a draw of seeded noise, which may be repeated as a whole; else None.
-        """
-        head, repeats = noise_E[:_HEAD].copy(), who is not None and who == self._who
-        if np.array_equal(head, self._head) and not repeats:
-            raise PrivacyViolation(
-                "two releases drew the same noise: the generator is frozen. Nothing is released."
-            )
-        self._head, self._who = head, who

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fl_common import params
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
+from fl_common.privacy.draws import DRAWS
 from fl_common.privacy.grid import GaussianGrid
 from fl_common.privacy.mechanisms import (
     LARGEST_CLIP_NORM,
@@ -23,7 +24,7 @@ from fl_common.privacy.mechanisms import (
     AdaptiveClipping,
     UpdateMechanism,
 )
-from fl_common.privacy.noise import RepeatDetector, check_standard_normal, system_normals
+from fl_common.privacy.noise import check_standard_normal, system_normals
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server.aggregation import Aggregator, BadUpdate, Fold
@@ -35,8 +36,6 @@ _LEEWAY = 1 + 1e-3
 
 _BIT_STEPS = 1024
 """The noise on the bits, which are whole halves, is a whole number of this part of a bit."""
-
-_DRAWS = RepeatDetector()
 
 
 def check_site_level(privacy: PrivacyPlan, aggregator: Aggregator, sampling: Sampling) -> None:
@@ -175,5 +174,5 @@ def _normals(size: int, seed: int | None, round_: int) -> NDArray[np.float64]:
     else:
         noise_E = np.random.default_rng(entropy(seed, "noise", round_)).standard_normal(size)
     check_standard_normal(float(np.dot(noise_E, noise_E)), size)
-    _DRAWS.check(noise_E, None if seed is None else (seed, round_))
+    DRAWS.check(noise_E, None if seed is None else ("sum", seed, round_))
     return noise_E

@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import CheckedNoise
+from fl_client.training.checked_noise import CheckedNoise
 from fl_client.training.prepared import Prepared
-from fl_client.training.randomness import noise_source
+from fl_client.training.randomness import drawn_for, noise_source
 from fl_client.training.stacked.optimiser import optimiser_of, shape_gradients
 from fl_client.training.stacked.schedule import Batches, Step, width_of
 from fl_client.training.stacked.stack import Batch
@@ -67,7 +67,8 @@ class Mechanism:
         self._plan, self._grid = plan, plan.grid(size)
         tasks = [ready.task for ready in stack]
         self._noise = [
-            CheckedNoise(noise_source(each.plan, each.site, each.round)) for each in tasks
+            CheckedNoise(noise_source(*drawn), drawn_for(*drawn))
+            for drawn in ((each.plan, each.site, each.round) for each in tasks)
         ]
 
     @property

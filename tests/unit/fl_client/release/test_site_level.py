@@ -12,8 +12,8 @@ from fl_client.release.site_level import protect_update
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction
+from fl_common.privacy.draws import DrawHistory
 from fl_common.privacy.grid import LEEWAY
-from fl_common.privacy.noise import RepeatDetector
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from tests.support import samples
@@ -25,7 +25,7 @@ SIZE = 40_000
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site_privacy, "_DRAWS", RepeatDetector())
+    monkeypatch.setattr(site_privacy, "DRAWS", DrawHistory())
 
 
 def parameters(length: float = 0.0) -> Parameters:

@@ -3,13 +3,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import CheckedNoise, check_task
+from fl_client.training.checks import check_task
 from fl_client.training.prepared import net_for
-from fl_client.training.randomness import SeededNoise, SystemNoise
-from fl_common.errors import InvalidConfiguration, PrivacyViolation
+from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import NetSpec, RefusalReason, Windows
@@ -95,40 +93,3 @@ def test_parameters_that_are_not_the_nets_are_refused(change: str) -> None:
 @pytest.mark.parametrize("target", ["models.nets.nothing.Net", "os.system", "models.nets.gru.Gru"])
 def test_net_that_cannot_be_built_is_refused(target: str) -> None:
     refusal(task(plan=samples.plan(net=NetSpec(target))), RefusalReason.PLAN)
-
-
-@pytest.mark.parametrize("source", [SeededNoise(1), SystemNoise()])
-@pytest.mark.parametrize(("steps", "size"), [(1, 2), (3, 40), (20, 5000)])
-def test_good_noise_passes(source: Any, steps: int, size: int) -> None:
-    watched = CheckedNoise(source)
-    for _ in range(steps):
-        assert watched.standard_normal(size).shape == (size,)
-    watched.verify(steps, size)
-
-
-@pytest.mark.parametrize(
-    ("drawn", "steps", "size"), [(3, 4, 10), (4, 3, 10), (3, 3, 11), (0, 1, 5)]
-)
-def test_another_count_of_draws_is_a_violation(drawn: int, steps: int, size: int) -> None:
-    watched = CheckedNoise(SeededNoise(1))
-    for _ in range(drawn):
-        watched.standard_normal(10)
-    with pytest.raises(PrivacyViolation, match="draws"):
-        watched.verify(steps, size)
-
-
-class Scaled:
-    def __init__(self, scale: float) -> None:
-        self._scale, self._noise = scale, SeededNoise(1)
-
-    def standard_normal(self, size: int) -> torch.Tensor:
-        return self._scale * self._noise.standard_normal(size)
-
-
-@pytest.mark.parametrize("scale", [0.0, 0.5, 0.9, 1.1, 3.0])
-def test_noise_of_another_scale_is_a_violation(scale: float) -> None:
-    watched = CheckedNoise(Scaled(scale))
-    for _ in range(4):
-        watched.standard_normal(1500)
-    with pytest.raises(PrivacyViolation):
-        watched.verify(4, 1500)

@@ -10,8 +10,8 @@ import pytest
 
 from fl_common import params
 from fl_common.errors import InvalidConfiguration, PrivacyViolation
+from fl_common.privacy.draws import DrawHistory
 from fl_common.privacy.grid import LEEWAY
-from fl_common.privacy.noise import RepeatDetector
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
@@ -32,7 +32,7 @@ ADAPTING = replace(SITE_PRIVACY, adaptive_clipping=ADAPTIVE)
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site_privacy, "_DRAWS", RepeatDetector())
+    monkeypatch.setattr(site_privacy, "DRAWS", DrawHistory())
 
 
 def parameters(length: float = 0.0, size: int = SIZE) -> Parameters:
