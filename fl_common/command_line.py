@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.text import visible
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,6 +28,6 @@ class Parser(argparse.ArgumentParser):
 
 
 def end(message: str, status: int) -> NoReturn:
-    """Print ``message`` to standard error and exit with ``status``."""
-    sys.stderr.write(f"{message}\n")
+    """Print ``message`` in one line to standard error and exit with ``status``."""
+    sys.stderr.write(f"{visible(message)}\n")
     sys.exit(status)

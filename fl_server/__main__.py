@@ -11,13 +11,13 @@ fl-server shadow                           how a candidate does beside productio
 
 import argparse
 import json
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fl_common.command_line import Parser, end
 from fl_common.configuration import Config
 from fl_common.errors import JoinTheDotsError
+from fl_common.logs import log_lines
 from fl_common.programs import check_not_hidden
 from fl_common.requirements import SERVER, check_installed
 
@@ -179,12 +179,7 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
 
 
 def _log(config: Config) -> None:
-    logging.basicConfig(
-        level=str(config["log_level"]).upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for noisy in ("httpx", "httpcore", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    log_lines(str(config["log_level"]), quiet=("httpx", "httpcore", "alembic"))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,13 @@ def test_a_rename_is_told_from_the_replacement_of_text(text: str, names: set[str
     assert renames_and_syncs(text) == names
 
 
+def test_logs_are_set_up_where_messages_are_made_visible() -> None:
+    # A message may quote a site, a sensor or a file: see fl_common.logs.
+    raw = ("basicConfig(", "StreamHandler(", "logging.Formatter(")
+    found = {s.path for s in sources(*PACKAGES) if any(call in s.text for call in raw)}
+    assert found == {"fl_common/logs.py", "fl_client/node/logs.py"}
+
+
 def test_no_call_packs_arguments_into_one() -> None:
     found = {s.path: packed(s.text) for s in sources(*PACKAGES, "benchmarks", "tests")}
     assert {path: arguments for path, arguments in found.items() if arguments} == {}

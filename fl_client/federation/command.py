@@ -1,7 +1,6 @@
 """``fl-client join``: take part in the federation that the configuration names."""
 
 import argparse
-import logging
 import signal
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.logs import log_lines
 from fl_common.programs import own_program
 from fl_common.requirements import TRAIN, check_installed
 
@@ -63,7 +63,7 @@ def _join(options: argparse.Namespace) -> None:
     config = read_config(options.config, options.overrides)
     _check(config["federation"])
     _build_policy(config)
-    _log(config["log_level"])
+    log_lines(config["log_level"], quiet=_QUIET)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -83,7 +83,7 @@ def _responder(config: Config) -> Any:
     from fl_client.site.box import Box
     from fl_common.build import build
 
-    _log(config["log_level"])
+    log_lines(config["log_level"], quiet=_QUIET)
     home, federation = Path(config["home"]), config["federation"]
     box = Box(
         home,
@@ -114,11 +114,3 @@ def _check(federation: Config) -> None:
                 "must be set to take part in a federation",
                 "Set the three lines that fl-server enroll SITE printed",
             )
-
-
-def _log(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -5,6 +5,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from fl_common.text import visible
+
 
 class JsonLines(logging.Formatter):
     """A record as one line: time (UTC), level, logger, message, and the error if there is one."""
@@ -16,10 +18,11 @@ class JsonLines(logging.Formatter):
             "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": visible(record.getMessage()),
         }
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            trace = self.formatException(record.exc_info).splitlines()
+            line["error"] = "\n".join(map(visible, trace))
         return json.dumps(line, ensure_ascii=False)
 
 

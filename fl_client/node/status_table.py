@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_client.node.status import Status
+from fl_common.text import visible
 
 
 def status_table(status: Status) -> Table:
@@ -16,7 +17,7 @@ def status_table(status: Status) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _rows(status):
-        table.add_row(name, value)
+        table.add_row(name, value if isinstance(value, Text) else Text(visible(value)))
     return table
 
 
@@ -25,7 +26,12 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
         up = timedelta(seconds=round(status["up_s"]))
         yield "site", f"{status['name']}, task {status['task']}, running for {up}"
         wrong = status["wrong"]
-        yield "health", Text("\n".join(wrong), style="red") if wrong else Text("ok", style="green")
+        yield (
+            "health",
+            Text("\n".join(map(visible, wrong)), style="red")
+            if wrong
+            else Text("ok", style="green"),
+        )
         yield from _transports(status)
         readings = status["readings"]
         yield "readings", f"{readings['per_s']:,.0f} a second, {readings['total']:,} since start"

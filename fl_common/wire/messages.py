@@ -159,7 +159,7 @@ def read_answer(
         reason = _field(head, "reason", str)
         if reason not in list(RefusalReason):
             raise WireError(f"unknown reason {reason!r} of a refusal")
-        return Refusal(*origin, RefusalReason(reason), _field(head, "detail", str))
+        return Refusal(*origin, RefusalReason(reason), _field(head, "detail", str)[:_DETAIL_LIMIT])
     if kind == _UPDATE:
         delta = _delta(content, like)
         within = _field(head, "within_clip_norm", bool) if "within_clip_norm" in head else None

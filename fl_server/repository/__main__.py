@@ -14,6 +14,7 @@ from typing import NoReturn
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_common.programs import check_not_hidden
 from fl_common.requirements import SERVER, check_installed
+from fl_common.text import visible
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _end(message: str, status: int = InvalidConfiguration.exit_status) -> NoReturn:
-    print(message, file=sys.stderr)
+    print(visible(message), file=sys.stderr)
     sys.exit(status)
 
 

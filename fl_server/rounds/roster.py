@@ -27,7 +27,7 @@ class Member:
     def check_name(self, claimed: str) -> None:
         """Raise WireError for an answer that names another site."""
         if claimed != self.site:
-            raise WireError(f"its answer is in the name of site {claimed!r}")
+            raise WireError(f"its answer is in the name of site {claimed[:64]!r}")
 
 
 Roster = Callable[[Grid], Sequence[Member]]

@@ -18,6 +18,7 @@ from fl_client.training import Trainer
 from fl_common.build import build
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.logs import Lines
 from fl_server.build import build_federation, build_plan
 from fl_server.rounds.strategy import Federation
 from simulate.build import fleet_facts
@@ -67,6 +68,7 @@ def egress(config: Config, home: Home, output: rich.console.Console) -> int:
 def _sites_log(path: Path) -> Iterator[None]:
     """Write the sites' own log to ``path``; it may hold details that must not leave."""
     logger, handler = logging.getLogger("fl_client"), logging.FileHandler(path)
+    handler.setFormatter(Lines())
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -151,7 +151,7 @@ class Console:
 def print_error(error: BadInput) -> None:
     """One line on stderr: the value, the rule and the remedy."""
     output = rich.console.Console(stderr=True, highlight=False)
-    line = " ".join(str(error).split())
+    line = one_line(str(error))
     output.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
 
 

@@ -1,5 +1,7 @@
 """A hostile site among honest ones: what it can do to a run, to other sites' names and to a log."""
 
+import logging
+import sys
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -9,6 +11,10 @@ import numpy as np
 import pytest
 
 import simulate.engines.loopback
+from fl_client.node.logs import JsonLines
+from fl_common.command_line import end
+from fl_common.logs import Lines
+from fl_common.text import visible
 from fl_common.vocabulary import Floats
 from simulate import configure, run
 from simulate.build import build_site_app
@@ -106,6 +112,32 @@ def test_one_hostile_site_of_ten_does_not_decide_an_evaluation(
     assert forged is not None
     assert abs(forged["accuracy"] - honest["accuracy"]) < 0.07
     assert forged["cut"] >= 1
+
+
+FORGED = "no\n2026-11-29 12:00:00,000 INFO fl_server: site ward-7 is revoked\u2028x\x1b[2J\u202e"
+
+
+@pytest.mark.parametrize("form", [Lines(), JsonLines()], ids=["lines", "JSON"])
+def test_a_text_of_a_site_makes_one_line_of_a_log(form: logging.Formatter) -> None:
+    try:
+        raise OSError(FORGED)
+    except OSError:
+        told = ("fl_server", logging.WARNING, "", 0, "round 1: %s", (FORGED,), sys.exc_info())
+        text = form.format(logging.LogRecord(*told))
+    first, *others = text.splitlines()
+    assert "no\\n2026" in first.replace("\\\\n", "\\n")
+    assert all(line.startswith("    ") for line in others)
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_the_last_line_of_a_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        end(f"error: First reason: ward-1: {FORGED}", 1)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_long_text_is_shortened() -> None:
+    assert len(visible("x" * 10**6)) < 5000
 
 
 def test_an_answer_in_another_name_does_not_count(attacked: Callable[..., Result]) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fl_common.components.description import Kind, Stage
 from fl_common.errors import InvalidConfiguration
+from fl_common.text import visible
 from fl_server.repository.build import build_repository, default_keys, load_configuration
 from fl_server.repository.store.repository import ComponentRepository
 
@@ -135,7 +136,7 @@ def output() -> Console:
 
 def say(text: str) -> None:
     """Print one line of text."""
-    output().print(text)
+    output().print(visible(text))
 
 
 def print_json(value: Any) -> None:

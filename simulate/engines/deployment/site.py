@@ -6,7 +6,6 @@ FILE is the JSON that ``engines/deployment/fleet.py`` writes.
 """
 
 import json
-import logging
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.federation.build import build_link
+from fl_common.logs import log_lines
 from fl_common.vocabulary import Task, Windows
 from simulate.engines.deployment.model import Serving
 
@@ -25,8 +25,7 @@ _RUNS_KEPT = 2
 def main() -> None:
     """Take part until SIGTERM."""
     given: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    log_lines("info", quiet=("httpx",))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -49,7 +48,7 @@ def _site_app(given: dict[str, Any]) -> Any:
     from fl_client.federation.responder import Responder
     from simulate.build import build_site_app
 
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    log_lines("info")
     app = build_site_app(given["world"], given["trainer"], Path(given["ledger"]))
     kept = ReplyCache(Path(given["folder"]) / "answers", _RUNS_KEPT)
     return Responder(app, kept, {"partition-id": given["position"]})

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from fl_common.configuration import above, at_least, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.files import write_whole
+from fl_common.logs import log_lines
 from simulate.engines.live.recordings import Message, messages, recordings_of, slicing_of, step_of
 from simulate.world import TestSet, World
 from simulate.world.build import open_world
@@ -54,7 +55,7 @@ def play(config: Mapping[str, Any]) -> None:
     Raises:
         JoinTheDotsError: data or a value that can't be used.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    log_lines("info")
     _check(config)
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
     step_of(world.task)

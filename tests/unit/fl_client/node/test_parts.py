@@ -29,7 +29,7 @@ def test_a_record_is_one_line_of_json_with_the_error_in_it() -> None:
     text = JsonLines().format(record)
     assert "\n" not in text
     line = json.loads(text)
-    assert (line["level"], line["logger"], line["message"]) == ("warning", "a.b", "say what\n")
+    assert (line["level"], line["logger"], line["message"]) == ("warning", "a.b", "say what\\n")
     assert line["time"].endswith("Z")
     assert "ValueError: two\nlines" in line["error"]
 
