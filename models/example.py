@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from fl_common.errors import InvalidData
+from fl_common.packed import read_npz
 from fl_common.vocabulary import NamedArrays
 from models.golden import NUMPY_OF, open_model
+from models.onnx_content import check_model
 
 EXAMPLE = "example.npz"
 """The file of a component that holds its example."""
+MOST_BYTES = 1 << 30
+"""Of an example's arrays."""
 _INPUT, _OUTPUT = "input.", "output."
 
 
@@ -34,8 +39,8 @@ class Example:
         np.savez(path, **_named(_INPUT, self.inputs), **_named(_OUTPUT, self.outputs))
 
     @staticmethod
-    def of(model: Path, given: Path | None) -> "Example":
-        """The example of ``model``: from the file ``given``, or drawn from a seed.
+    def of(model: bytes, given: Path | None) -> "Example":
+        """The example of the ``model`` with this content: from the file ``given``, or drawn.
 
         The file must have every input; outputs that it lacks are those of ONNX Runtime.
 
@@ -45,7 +50,7 @@ class Example:
         """
         session = open_model(model)
         outputs = [one.name for one in session.get_outputs()]
-        arrays = _read(given) if given else _drawn(session.get_inputs())
+        arrays = read_npz(given, MOST_BYTES) if given else _drawn(session.get_inputs())
         names = [one.name for one in session.get_inputs()]
         if missing := [name for name in names if name not in arrays]:
             raise InvalidData(f"{given}", f"lacks the input {missing[0]}", "Give every input in it")
@@ -54,7 +59,7 @@ class Example:
             found = dict(zip(outputs, session.run(None, dict(inputs)), strict=True))
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise InvalidData(
-                f"{model}",
+                "the model",
                 f"can't compute with {'the' if given else 'drawn'} inputs ({_words(error)})",
                 "Give inputs that it can with --example FILE.npz, an array by the name of each",
             ) from error
@@ -63,13 +68,13 @@ class Example:
         )
 
     @staticmethod
-    def read(model: Path, path: Path) -> "Example":
-        """What ``write`` wrote for ``model``.
+    def read(model: bytes, path: Path) -> "Example":
+        """What ``write`` wrote for the model with this content.
 
         Raises:
             InvalidData: the file is damaged, or of another model.
         """
-        arrays, session = _read(path), open_model(model)
+        arrays, session = read_npz(path, MOST_BYTES), open_model(model)
         tensors = ((_INPUT, session.get_inputs()), (_OUTPUT, session.get_outputs()))
         if arrays.keys() != {kind + one.name for kind, ones in tensors for one in ones}:
             raise InvalidData(f"{path}", "is of another model", "Import the model again")
@@ -77,16 +82,17 @@ class Example:
         return Example(*parts)
 
 
-def by_runtime(model: Path, inputs: NamedArrays) -> NamedArrays:
+def by_runtime(model: bytes, inputs: NamedArrays) -> NamedArrays:
     """The outputs of ONNX Runtime, as sites run it."""
     session = open_model(model)
     names = [one.name for one in session.get_outputs()]
     return dict(zip(names, session.run(None, dict(inputs)), strict=True))
 
 
-def by_reference(model: Path, inputs: NamedArrays) -> NamedArrays:
+def by_reference(model: bytes, inputs: NamedArrays) -> NamedArrays:
     """The outputs of the standard's reference implementation."""
-    evaluator = ReferenceEvaluator(str(model))
+    check_model(model)
+    evaluator = ReferenceEvaluator(onnx.load_model_from_string(model))
     return dict(zip(evaluator.output_names, evaluator.run(None, dict(inputs)), strict=True))
 
 
@@ -135,16 +141,6 @@ def _drawn(inputs: Any) -> dict[str, NDArray[Any]]:
         draws = generator.integers(-1000, 1000, shape) / 1000
         arrays[one.name] = np.asarray(draws, NUMPY_OF[one.type])
     return arrays
-
-
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except Exception as error:  # numpy's errors for a damaged archive have no common base
-        raise InvalidData(
-            f"{path}", f"is no .npz file of arrays ({_words(error)})", "Write it with numpy.savez"
-        ) from error
 
 
 def _words(error: Exception) -> str:

@@ -27,6 +27,7 @@ from fl_common.vocabulary import Floats, Task
 from models.lineage import Lineage, ModelMetadata
 from models.metadata import write_properties
 from models.nets import Net, parameters_of
+from models.onnx_content import check_model
 from models.onnx_runtime import onnxruntime
 
 __all__ = [
@@ -85,6 +86,7 @@ def export_onnx(
     write_properties(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
+    check_model(content)
     parity = _largest_difference(evaluated, content, values_N)
     if not parity <= TOLERANCE:
         raise ExportMismatch(

@@ -1,13 +1,13 @@
 """Fixed inputs for a model, the same on every machine, and running its published file."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.vocabulary import Floats, Task
+from models.onnx_content import check_model
 from models.onnx_runtime import onnxruntime
 
 _WIDEST, _STEP = 3000, 1000.0
@@ -36,14 +36,18 @@ def golden_windows(task: Task, count: int, seed: int) -> Floats:
     return np.asarray(center + scale * draws_N, dtype=np.float32)
 
 
-def open_model(path: Path) -> onnxruntime.InferenceSession:
-    """ONNX Runtime on one core for the file at ``path``."""
+def open_model(content: bytes) -> onnxruntime.InferenceSession:
+    """ONNX Runtime on one core for the model in ``content``.
+
+    Raises:
+        InvalidData: it breaks a rule of ``models.onnx_content``.
+    """
+    check_model(content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its failures are raised; don't log them as well
-    return onnxruntime.InferenceSession(
-        path.read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def probabilities_of(
@@ -54,12 +58,14 @@ def probabilities_of(
     return np.asarray(probabilities_NK)
 
 
-def model_run(path: Path, inputs: Mapping[str, NDArray[Any]] | None = None) -> Callable[[], object]:
-    """A function that runs the model at ``path`` once, on ``inputs``, or on one window of zeros.
+def model_run(
+    content: bytes, inputs: Mapping[str, NDArray[Any]] | None = None
+) -> Callable[[], object]:
+    """A function that runs the model once, on ``inputs``, or on one window of zeros.
 
     In those, every axis without a fixed length is 1.
     """
-    session = open_model(path)
+    session = open_model(content)
     feeds = (
         dict(inputs)
         if inputs is not None

@@ -3,12 +3,11 @@
 Separate from it, because a site reads them with ONNX Runtime, without the package ``onnx``.
 """
 
-from pathlib import Path
-
 import onnx
 
 from fl_common.errors import InvalidData
 from models.lineage import ModelMetadata, parse_properties, properties_of
+from models.onnx_content import check_model
 
 __all__ = [
     "read_metadata",
@@ -20,19 +19,18 @@ def write_properties(model: onnx.ModelProto, metadata: ModelMetadata) -> None:
     onnx.helper.set_model_props(model, properties_of(metadata))
 
 
-def read_metadata(path: Path) -> ModelMetadata:
-    """The metadata of the model file at ``path``.
+def read_metadata(content: bytes) -> ModelMetadata:
+    """The metadata of the model in ``content``.
 
     Raises:
-        InvalidData: the file can't be read, or is not a model that this framework published.
+        InvalidData: it is not a model that this framework published.
     """
     try:
-        onnx.checker.check_model(path)
-        model = onnx.load(path)
-        return parse_properties({entry.key: entry.value for entry in model.metadata_props})
-    except (OSError, onnx.checker.ValidationError, KeyError, TypeError, ValueError) as error:
+        pairs = check_model(content).many("metadata_props")
+        return parse_properties({pair.text("key"): pair.text("value") for pair in pairs})
+    except (KeyError, TypeError, ValueError) as error:
         raise InvalidData(
-            f"model {path}",
+            "the model",
             f"is not an ONNX file with our metadata properties ({type(error).__name__}: {error})",
             "Give a model.onnx that a run has written",
         ) from error

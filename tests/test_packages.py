@@ -37,7 +37,10 @@ OWN = sources(*PACKAGES)
 TRAINING = ("app.py", "build.py", "federation/*", "release/*", "site/*", "training/*")
 """Of fl_client: what a box does without that only senses and infers."""
 _WIRE = ("fl_common/wire/*",)
-_BOX_MODELS = ("models/__init__.py", "models/golden.py", "models/lineage.py", "models/tasks.py")
+_BOX_MODELS = (
+    *(f"models/{name}.py" for name in ("__init__", "golden", "lineage", "tasks")),
+    *(f"models/onnx_{name}.py" for name in ("content", "reading", "schema")),
+)
 
 
 def of_the_box(source: Source) -> bool:

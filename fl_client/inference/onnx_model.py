@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import NamedArrays
+from models.onnx_content import check_model
 from models.onnx_runtime import onnxruntime
 
 _TYPES = {
@@ -55,16 +56,19 @@ class OnnxModel:
     """A model from the bytes of its file, on ``threads`` threads of the processor.
 
     Raises:
-        InvalidData: ONNX Runtime can't load it, or an input or output is not a tensor.
+        InvalidData: it breaks a rule of ``models.onnx_content``, ONNX Runtime can't load it, or an
+            input or output is not a tensor.
     """
 
     def __init__(self, content: bytes, threads: int) -> None:
+        check_model(content)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
         options.log_severity_level = 4  # its failures are raised; don't log them, too
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]

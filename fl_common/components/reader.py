@@ -152,6 +152,8 @@ class Reader:
                 raise UpdateRefused(f"{what}: its manifest is too long ({target.length} bytes).")
             path = updater.find_cached_target(target) or updater.download_target(target)
             component = Component.from_manifest(Path(path).read_bytes())
+        if component.digest != target.hashes.get("sha256"):
+            raise UpdateRefused(f"{what}: its manifest was altered here.")
         if (component.kind, component.name) != (kind, name):
             raise UpdateRefused(f"{what}: its manifest describes {component}.")
         return Offer(component, str(custom.get("event", "")), _percent(what, custom))

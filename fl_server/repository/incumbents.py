@@ -9,7 +9,6 @@ import io
 import json
 import re
 from dataclasses import asdict
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,13 +16,16 @@ from fl_common import params
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import BadInput
 from fl_common.files import write_whole
+from fl_common.packed import read_npz
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import NetSpec, Parameters
-from fl_server.repository.promotion import check_content
-from fl_server.repository.store.contents import content_path, parameters_path
+from fl_server.repository.store.contents import content_of_file, parameters_path
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.rounds.comparison import Incumbent
 from models.metadata import read_metadata
+
+_MOST_BYTES = 4 << 30
+"""Of one model's parameters."""
 
 
 def find_incumbent(repository: ComponentRepository, plan: RunPlan) -> Incumbent | str | None:
@@ -44,7 +46,7 @@ def find_incumbent(repository: ComponentRepository, plan: RunPlan) -> Incumbent 
         if definition["task"] != json.loads(json.dumps(asdict(plan.task))):
             return f"{component} in production has another definition of the task"
         net, parameters = NetSpec(**definition["net"]), _parameters_of(repository, component)
-    except (OSError, EOFError, LookupError, TypeError, ValueError, BadZipFile, BadInput) as error:
+    except (OSError, LookupError, TypeError, ValueError, BadInput) as error:
         words = " ".join(str(error).split())[:200]
         return f"the parameters of {component} in production can't be read ({words})"
     return Incumbent(component.digest, net, parameters)
@@ -65,11 +67,11 @@ def component_name(task: str) -> str:
 
 
 def _parameters_of(repository: ComponentRepository, component: Component) -> Parameters:
-    check_content(repository, component)
     files = [file for file in component.files if file.path.endswith(".onnx")]
-    stated = read_metadata(content_path(repository.folder, files[0])).parameter_digest
-    with np.load(parameters_path(repository.folder, component.digest)) as arrays:
-        parameters: Parameters = {name: arrays[name] for name in arrays.files}
+    content = content_of_file(repository.folder, component, files[0])
+    stated = read_metadata(content).parameter_digest
+    kept = parameters_path(repository.folder, component.digest)
+    parameters: Parameters = read_npz(kept, _MOST_BYTES)
     if params.digest(parameters) != stated:
         raise ValueError("they are not those of which its file was made")
     return parameters

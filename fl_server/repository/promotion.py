@@ -7,7 +7,7 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration
 from fl_common.files import sha256_of
 from fl_server.repository.gates import AGAINST
-from fl_server.repository.store.contents import content_path
+from fl_server.repository.store.contents import content_path, lacking
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
 from fl_server.repository.store.upkeep import standing
@@ -140,9 +140,7 @@ def check_content(repository: ComponentRepository, component: Component) -> None
     for file in component.files:
         path = content_path(repository.folder, file)
         if not path.is_file() or sha256_of(path) != file.sha256:
-            raise _refusal(
-                component, f"lacks its content {file.path}", "Add it again with: fl-repo add"
-            )
+            raise lacking(component, file)
 
 
 def candidate(

@@ -10,6 +10,7 @@ import onnx
 
 from fl_common.errors import InvalidData
 from models.example import EXAMPLE, Example
+from models.onnx_content import check_model
 
 
 @contextmanager
@@ -18,39 +19,38 @@ def as_component(
 ) -> Iterator[tuple[dict[str, Path], dict[str, Any]]]:
     """The files and the description of a third-party model, for the duration of the block.
 
-    The files include fixed inputs and outputs (``example.npz``): those in the file ``example``, or
-    inputs drawn from a seed.
+    The file is read once: what is described is what is added. The files include fixed inputs and
+    outputs (``example.npz``): those in the file ``example``, or inputs drawn from a seed.
 
     Raises:
         InvalidData: as ``describe_onnx`` and ``Example.of``.
     """
-    described = {**describe_onnx(model), "licence": licence, "origin": origin}
+    content = model.read_bytes()
+    described = {**describe_onnx(content), "licence": licence, "origin": origin}
     with TemporaryDirectory() as folder:
-        file = Path(folder) / EXAMPLE
-        Example.of(model, example).write(file)
-        yield {"model.onnx": model, EXAMPLE: file}, described
+        copy, file = Path(folder, "model.onnx"), Path(folder, EXAMPLE)
+        copy.write_bytes(content)
+        Example.of(content, example).write(file)
+        yield {copy.name: copy, EXAMPLE: file}, described
 
 
-def describe_onnx(path: Path) -> dict[str, Any]:
-    """The inputs and outputs of an ONNX file, for a component's description.
+def describe_onnx(content: bytes) -> dict[str, Any]:
+    """The inputs and outputs of the ONNX model in ``content``, for a component's description.
 
     Raises:
-        InvalidData: it is not an ONNX model, is malformed, or keeps weights in other files.
+        InvalidData: it is not an ONNX model, is malformed, or breaks a rule of
+            ``models.onnx_content``, such as one that keeps weights in other files.
     """
+    check_model(content)
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        model = onnx.load_model_from_string(content)
         onnx.checker.check_model(model)
     except Exception as error:  # the errors of the library's parser and checker have no common base
         reason = " ".join(str(error).split())[:200]
         raise InvalidData(
-            f"{path}", f"is no valid ONNX model ({reason})", "Give one .onnx file"
+            "the model file", f"is no valid ONNX model ({reason})", "Give one .onnx file"
         ) from error
-    tensors = model.graph.initializer
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
-        raise InvalidData(
-            f"{path}", "keeps weights in another file", "Save it again as one file, with onnx.save"
-        )
-    weights = {tensor.name for tensor in tensors}
+    weights = {tensor.name for tensor in model.graph.initializer}
     return {
         "inputs": [_tensor(value) for value in model.graph.input if value.name not in weights],
         "outputs": [_tensor(value) for value in model.graph.output],

@@ -16,8 +16,7 @@ from fl_server.repository.gates.accuracy import accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
 from fl_server.repository.gates.provenance import licence, privacy, requires
-from fl_server.repository.promotion import check_content
-from fl_server.repository.store.contents import content_path
+from fl_server.repository.store.contents import own_copies
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
 from fl_server.rounds.counts import NoisedCounts
@@ -44,6 +43,7 @@ class Evidence:
 class Case:
     """One component to be checked: its files by path, and its predecessor in production.
 
+    The files are copies, proved by their digests, that nobody else can write.
     ``in_production`` gives the digest in production for a kind and a name.
     """
 
@@ -65,9 +65,9 @@ class Case:
         return "origin" in self.component.description
 
     @property
-    def model(self) -> Path:
-        """Its one model file."""
-        return self._one_file("an .onnx file", lambda path: path.endswith(".onnx"))
+    def model(self) -> bytes:
+        """The content of its one model file."""
+        return self._one_file("an .onnx file", lambda path: path.endswith(".onnx")).read_bytes()
 
     @property
     def function(self) -> Path:
@@ -100,27 +100,34 @@ def check(
         InvalidData: the counts are of other components.
         InvalidConfiguration: content is missing, or the gates' key is, or there is no such gate.
     """
-    check_content(repository, component)
     entry = repository.entry(component.kind, component.name, Stage.PRODUCTION)
     before = entry.component if entry and not entry.retired else None
-    files = {file.path: content_path(repository.folder, file) for file in component.files}
 
     def in_production(kind: str, name: str) -> str | None:
         found = repository.entry(Kind(kind), name, Stage.PRODUCTION)
         return found.component.digest if found and not found.retired else None
 
-    case = Case(component, files, before, evidence, settings, in_production)
-    _check_counts(case)
+    named = {gate: gate_named(gate) for gate in gates}
+    with own_copies(repository.folder, component) as files:
+        case = Case(component, files, before, evidence, settings, in_production)
+        _check_counts(case)
+        return _judged(repository, case, named)
+
+
+def _judged(
+    repository: ComponentRepository, case: Case, gates: Mapping[str, "Gate"]
+) -> tuple[list[Verdict], dict[str, str]]:
+    """The signed verdict of each gate, and why one could not be run."""
     verdicts, not_run = [], {}
-    for gate, run in {gate: gate_named(gate) for gate in gates}.items():
+    for gate, run in gates.items():
         found = _find(run, case)
         if isinstance(found, str):
             not_run[gate] = found
             continue
         verdict = Verdict(
-            gate, component.digest, found.passed, found.detail, found.values, repository.now()
+            gate, case.component.digest, found.passed, found.detail, found.values, repository.now()
         )
-        repository.judge(verdict, component.name)
+        repository.judge(verdict, case.component.name)
         verdicts.append(verdict)
     return verdicts, not_run
 

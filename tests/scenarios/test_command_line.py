@@ -70,7 +70,7 @@ def test_the_model_names_its_run_and_the_privacy_spent(
     finished: tuple[Path, dict[str, Any]],
 ) -> None:
     folder, summary = finished
-    metadata = read_metadata(folder / "model.onnx")
+    metadata = read_metadata((folder / "model.onnx").read_bytes())
     assert metadata.run == summary["run"]
     assert metadata.parameter_digest == summary["parameter_digest"]
     assert metadata.privacy["epsilon"] == summary["epsilon"]
@@ -161,7 +161,7 @@ def test_without_privacy_it_says_so(tmp_path: Path) -> None:
     assert summary["epsilon"] is None
     assert summary["privacy_unit"] == "none"
     assert summary["stdout"].count("No differential privacy") == 2
-    assert read_metadata(tmp_path / "model.onnx").privacy["unit"] == "none"
+    assert read_metadata((tmp_path / "model.onnx").read_bytes()).privacy["unit"] == "none"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_run_gives_its_rounds_model_ledger_and_summary(finished: Result) -> No
     assert max(finished.ledger.by_site.values()) == finished.ledger.epsilon
     assert {block.site for block in finished.ledger.blocks} == set(finished.ledger.by_site)
     assert finished.summary["accuracy"] == finished.history[-1].accuracy
-    assert read_metadata(finished.model).run == finished.summary["run"]
+    assert read_metadata(finished.model.read_bytes()).run == finished.summary["run"]
     assert finished.report.is_file()
     with pytest.raises(FrozenInstanceError):
         finished.history[0].round = 9  # type: ignore[misc]

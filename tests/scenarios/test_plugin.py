@@ -123,7 +123,7 @@ def test_a_model_of_the_plugin_s_net_names_it(machine: Machine, tmp_path: Path) 
     assert ended.returncode == 0, ended.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["net"] == "pooled"
-    assert read_metadata(tmp_path / "model.onnx").net.target == "pooled"
+    assert read_metadata((tmp_path / "model.onnx").read_bytes()).net.target == "pooled"
     onnx.checker.check_model(tmp_path / "model.onnx", full_check=True)
 
 

@@ -25,9 +25,8 @@ from fl_server.repository.commands.options import (
     say,
 )
 from fl_server.repository.gates.function import describe_function
-from fl_server.repository.promotion import check_content
 from fl_server.repository.store.archive import content_of
-from fl_server.repository.store.contents import content_path, parameters_path
+from fl_server.repository.store.contents import own_copies, parameters_path
 from fl_server.repository.store.repository import ComponentRepository
 
 
@@ -117,12 +116,11 @@ def _copy(options: Options, repository: ComponentRepository) -> Component:
             "See: fl-repo list",
         )
     found = entry.component
-    check_content(source, found)
-    files = {file.path: content_path(source.folder, file) for file in found.files}
     described = {**found.description, **_licence(options)}
     if _becomes_another(options, repository, found, described):
         described["parent"] = found.digest
-    added = repository.add(found.kind, found.name, options.version, files, described)
+    with own_copies(source.folder, found) as files:
+        added = repository.add(found.kind, found.name, options.version, files, described)
     kept = parameters_path(source.folder, found.digest)
     if kept.is_file():
         write_whole(parameters_path(repository.folder, added.digest), kept.read_bytes())

@@ -18,8 +18,7 @@ from fl_server.repository.commands.options import (
 )
 from fl_server.repository.oci import modelpack
 from fl_server.repository.oci.registry import Login, Reference, Registry
-from fl_server.repository.promotion import check_content
-from fl_server.repository.store.contents import content_path
+from fl_server.repository.store.contents import own_copies
 from fl_server.repository.store.repository import ComponentRepository
 
 _USER, _PASSWORD = "FL_OCI_USER", "FL_OCI_PASSWORD"
@@ -57,9 +56,8 @@ def _push(options: Options) -> None:
             f"model {name}", f"is not in {options.stage}", "See what is there: fl-repo list"
         )
     component = entry.component
-    check_content(repository, component)
-    files = {file.path: content_path(repository.folder, file) for file in component.files}
-    digest = modelpack.push(component, files, registry)
+    with own_copies(repository.folder, component) as files:
+        digest = modelpack.push(component, files, registry)
     say(f"{component} is in the registry as {reference}.")
     say(f"digest {digest}")
 

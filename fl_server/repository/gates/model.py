@@ -1,7 +1,6 @@
 """Gates on what a model computes: parity, golden outputs, interface."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ _INTERFACE = ("inputs", "outputs", "labels")
 
 
 def parity(
-    component: Component, model: Path, parameters: Parameters, tolerance: float
+    component: Component, model: bytes, parameters: Parameters, tolerance: float
 ) -> GateFinding:
     """Torch (with the run's ``parameters``) and ONNX Runtime give the same probabilities.
 
@@ -39,7 +38,7 @@ def parity(
     return _compared("torch", expected_NK, model, windows_N, tolerance)
 
 
-def golden(component: Component, model: Path, tolerance: float) -> GateFinding:
+def golden(component: Component, model: bytes, tolerance: float) -> GateFinding:
     """The fixed inputs give the outputs recorded when the model was published."""
     if "golden" not in component.description:
         return GateFinding(False, "the description has no golden outputs")
@@ -76,7 +75,7 @@ def _fixed_inputs(description: Mapping[str, Any]) -> tuple[Task, Floats]:
 
 
 def _compared(
-    what: str, expected_NK: Floats, model: Path, windows_N: Floats, tolerance: float
+    what: str, expected_NK: Floats, model: bytes, windows_N: Floats, tolerance: float
 ) -> GateFinding:
     found_NK = probabilities_of(open_model(model), windows_N)
     values: dict[str, Any] = {"tolerance": tolerance, "windows": len(windows_N)}

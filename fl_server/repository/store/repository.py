@@ -34,7 +34,7 @@ from fl_common.components.description import (
     target_path,
 )
 from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
-from fl_common.files import locked, sha256_of, write_whole
+from fl_common.files import locked, write_whole
 from fl_server.repository.store.contents import described, keep_content
 from fl_server.repository.store.keys import KeyRing
 from fl_server.repository.store.metadata import GATES, SignedFolder, Signers, UtcClock
@@ -212,10 +212,8 @@ class ComponentRepository:
         events: list[Event] = []
         digest = entry.event if entry else None
         while digest is not None:
-            path = self.folder / "history" / f"{digest}.json"
-            if not path.is_file() or sha256_of(path) != digest:
-                raise UpdateRefused(f"{path}: is missing or was altered.")
-            events.append(read_event(path.read_bytes(), keys, 1))
+            content = _proved(self.folder / "history" / f"{digest}.json", digest)
+            events.append(read_event(content, keys, 1))
             digest = events[-1].previous
         return events[::-1]
 
@@ -279,9 +277,7 @@ class ComponentRepository:
         return self.folder / "targets" / stage / kind / f"{digest}.{name}.json"
 
     def _read_manifest(self, path: Path, digest: str) -> Component:
-        if not path.is_file() or sha256_of(path) != digest:
-            raise UpdateRefused(f"{path}: is missing or was altered.")
-        return Component.from_manifest(path.read_bytes())
+        return Component.from_manifest(_proved(path, digest))
 
     def keys_of(self, role: str) -> tuple[list[Key], int]:
         """The public keys of a stage or of the gates, and their threshold."""
@@ -293,3 +289,11 @@ class ComponentRepository:
         """Former keys of the role, which remain valid for earlier events in the chain."""
         former = self.signed.targets().unrecognized_fields.get(FORMER_KEYS, {})
         return [Key.from_dict(keyid, dict(key)) for keyid, key in former.get(role, {}).items()]
+
+
+def _proved(path: Path, digest: str) -> bytes:
+    """The content of a file that has this digest, read once."""
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise UpdateRefused(f"{path}: is missing or was altered.")
+    return content

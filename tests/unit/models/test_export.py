@@ -90,7 +90,7 @@ def test_the_file_computes_what_the_net_computes(name: str, task: Task, tmp_path
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     net, path, lineage = trained("gru", MOTION), tmp_path / "model.onnx", lineage_of("gru")
     export_onnx(net, MOTION, path, lineage, readings(MOTION, 3))
-    assert read_metadata(path) == ModelMetadata(
+    assert read_metadata(path.read_bytes()) == ModelMetadata(
         task="motion",
         labels=("rest", "walk", "run"),
         channels=MOTION.channels,
@@ -121,7 +121,7 @@ def test_no_rate_and_no_privacy_are_said_too(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     lineage = Lineage("0.1.0", "run-1", 1, spec_of("mlp"), {"unit": "none"})
     export_onnx(trained("mlp", VECTOR), VECTOR, path, lineage, readings(VECTOR, 1))
-    metadata = read_metadata(path)
+    metadata = read_metadata(path.read_bytes())
     assert metadata.rate_hz is None
     assert metadata.privacy == {"unit": "none"}
 
@@ -226,6 +226,6 @@ def test_metadata_of_something_else_are_refused(tmp_path: Path) -> None:
     foreign = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
     onnx.save(foreign, tmp_path / "foreign.onnx")
     (tmp_path / "text.onnx").write_text("not a model")
-    for name in ("foreign.onnx", "text.onnx", "absent.onnx"):
-        with pytest.raises(InvalidData, match=f"{name}: is not an ONNX file with our metadata"):
-            read_metadata(tmp_path / name)
+    for name, words in (("foreign.onnx", "with our metadata"), ("text.onnx", "is no ONNX file")):
+        with pytest.raises(InvalidData, match=words):
+            read_metadata((tmp_path / name).read_bytes())

@@ -131,7 +131,7 @@ def of_chance(path: Path) -> Path:
 def test_an_imported_model_is_compared_with_the_reference_and_with_what_was_recorded(
     tmp_path: Path,
 ) -> None:
-    model = published(tmp_path / "model.onnx", 1)
+    model = published(tmp_path / "model.onnx", 1).read_bytes()
     example = Example.of(model, None)
     example.write(tmp_path / "example.npz")
     again = Example.read(model, tmp_path / "example.npz")
@@ -141,7 +141,7 @@ def test_an_imported_model_is_compared_with_the_reference_and_with_what_was_reco
     assert not imported.golden(model, replace(again, outputs=other), 1e-4).passed
     broken = {"probabilities": np.full_like(again.outputs["probabilities"], np.nan)}
     assert not imported.golden(model, replace(again, outputs=broken), 1e-4).passed
-    chance = of_chance(tmp_path / "chance.onnx")
+    chance = of_chance(tmp_path / "chance.onnx").read_bytes()
     drawn = Example.of(chance, None)
     assert not imported.parity(chance, drawn, 1e-4).passed
     with pytest.raises(InvalidData, match="of another model"):
@@ -150,7 +150,7 @@ def test_an_imported_model_is_compared_with_the_reference_and_with_what_was_reco
 
 def test_outputs_that_came_with_an_example_are_those_of_the_golden_gate(tmp_path: Path) -> None:
     """A third party's own outputs count, not what this machine computes."""
-    model = published(tmp_path / "model.onnx", 1)
+    model = published(tmp_path / "model.onnx", 1).read_bytes()
     example = Example.of(model, None)
     wrong = example.outputs["probabilities"] + np.float32(0.01)
     np.savez(tmp_path / "theirs.npz", probabilities=wrong, **example.inputs)  # type: ignore[arg-type]

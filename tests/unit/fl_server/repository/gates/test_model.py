@@ -37,8 +37,8 @@ SPENT = {
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Component, Path]:
-    """A model that a run has put into testing, and its file."""
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Component, bytes]:
+    """A model that a run has put into testing, and its content."""
     folder = tmp_path_factory.mktemp("published")
     repository, path = World(folder).created(), folder / "model.onnx"
     windows = samples.windows(4)
@@ -47,7 +47,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Component, Path
     proof = publish_model(PLAN, net, 3, {"epsilon": 1.0}, windows, path)
     facts = {"licence": "MIT", "rounds": 3, "sites": 2, "metrics": {"accuracy": 0.5}}
     component = publish_component(repository, PLAN, net, {"epsilon": 1.0}, proof, facts)
-    return component, path
+    return component, path.read_bytes()
 
 
 def outside_gates(folder: Path, monkeypatch: pytest.MonkeyPatch, package: str, name: str) -> None:
@@ -106,31 +106,31 @@ def test_every_required_gate_of_the_configuration_exists() -> None:
     assert {*RUN} == {name for some in config["gates"]["required"].values() for name in some}
 
 
-def test_parity_compares_torch_with_onnx_runtime(published: tuple[Component, Path]) -> None:
+def test_parity_compares_torch_with_onnx_runtime(published: tuple[Component, bytes]) -> None:
     finding = parity(*published, PARAMETERS, 1e-4)
     assert finding.passed
     assert finding.values["difference"] <= 1e-4
     assert not parity(*published, PARAMETERS, -1.0).passed
 
 
-def test_parity_with_the_parameters_of_another_model(published: tuple[Component, Path]) -> None:
+def test_parity_with_the_parameters_of_another_model(published: tuple[Component, bytes]) -> None:
     other = {name: array + 1 for name, array in PARAMETERS.items()}
     finding = parity(*published, other, 1e-4)
     assert not finding.passed
     assert "was made from parameters" in finding.detail
 
 
-def test_golden_outputs_are_those_recorded(published: tuple[Component, Path]) -> None:
-    component, path = published
-    assert golden(component, path, 1e-4).passed
+def test_golden_outputs_are_those_recorded(published: tuple[Component, bytes]) -> None:
+    component, content = published
+    assert golden(component, content, 1e-4).passed
     record = dict(component.description["golden"])
     record["probabilities"] = [row[::-1] for row in record["probabilities"]]
     changed = Component(
         component.kind, "a", "1", component.files, {**component.description, "golden": record}
     )
-    assert not golden(changed, path, 1e-4).passed
+    assert not golden(changed, content, 1e-4).passed
     without = {k: v for k, v in component.description.items() if k != "golden"}
-    assert not golden(Component(Kind.MODEL, "a", "1", (), without), path, 1e-4).passed
+    assert not golden(Component(Kind.MODEL, "a", "1", (), without), content, 1e-4).passed
 
 
 def described(**description: object) -> Component:
