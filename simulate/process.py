@@ -4,8 +4,9 @@ The caller may be a notebook, a service or another framework's app.
 """
 
 import logging
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -40,3 +41,22 @@ def quiet(*loggers: str, level: int = logging.ERROR) -> Iterator[None]:
     finally:
         for logger, before in kept:
             logger.setLevel(before)
+
+
+@contextmanager
+def environment(**values: str | None) -> Iterator[None]:
+    """Variables of the environment meanwhile; those that are None are not set."""
+    kept = {name: os.environ.get(name) for name in values}
+    _set(values)
+    try:
+        yield
+    finally:
+        _set(kept)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

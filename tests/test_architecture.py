@@ -66,7 +66,7 @@ ONLY_IN = {
     "paho": ("fl_client/sensors/transports/mqtt/*",),
     "plotly": ("simulate/*",),
     "pyarrow": ("simulate/*",),
-    "ray": ("simulate/engines/ray.py",),
+    "ray": ("simulate/engines/ray_cluster.py",),
     "tuf": ("fl_common/components/*", "fl_server/repository/store/*"),
 }
 """Libraries that are kept behind few files, so that a new version of one touches these alone."""

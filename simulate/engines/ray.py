@@ -4,12 +4,12 @@
 app folder instead of app objects; only this module depends on it.
 """
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
+from tempfile import TemporaryDirectory
 
 from flwr.serverapp import ServerApp
 
@@ -21,21 +21,28 @@ from fl_server.rounds.roster import Roster
 from fl_server.rounds.strategy import Federation, ask_roster
 from simulate.build import build_site_app
 from simulate.engines.protocol import Carrier, SimulatedFleet
-from simulate.process import quiet
+from simulate.engines.ray_cluster import check_address, cluster
+from simulate.process import environment, quiet
 
 
 @dataclass(frozen=True)
 class RayEngine:
     """One virtual SuperNode for each site; a site's task uses ``cpus_per_site`` processors.
 
+    ``address`` is that of a Ray cluster whose every user may read the sites' windows; None: the run
+    has one to itself.
+
     Raises:
-        InvalidConfiguration: ``cpus_per_site`` is not a whole number from 1.
+        InvalidConfiguration: ``cpus_per_site`` is not a whole number from 1, or ``address`` is not
+            ``host:port``.
     """
 
     cpus_per_site: int
+    address: str | None
 
     def __post_init__(self) -> None:
         require_fields("engine", self, cpus_per_site=whole(1))
+        check_address(self.address)
 
     @property
     def name(self) -> str:
@@ -51,26 +58,45 @@ class RayEngine:
 
     def start(self, fleet: SimulatedFleet) -> AbstractContextManager[Carrier]:
         """Flower starts and ends the runtime with the run."""
-        return nullcontext(_Ray(fleet, self.cpus_per_site))
+        return nullcontext(_Ray(fleet, self.cpus_per_site, self.address))
 
 
 @dataclass(frozen=True)
 class _Ray:
     fleet: SimulatedFleet
     cpus_per_site: int
+    address: str | None
 
     def carry_out(self, run: FederatedRun) -> None:
         fleet = self.fleet
         app = build_site_app(fleet.world_yaml, fleet.trainer_yaml, fleet.ledger)
-        run_on_ray(build_server_app(run), app, len(fleet.world.sites), self.cpus_per_site)
+        sites = len(fleet.world.sites)
+        run_on_ray(build_server_app(run), app, sites, self.cpus_per_site, self.address)
 
     def await_model(self, component: Component) -> None:
         """No site serves a model."""
 
 
-def run_on_ray(server_app: ServerApp, client_app: SiteApp, sites: int, cpus_per_site: int) -> None:
-    """Run both apps with one virtual SuperNode per site, to the end of the ServerApp."""
-    with quiet("flwr"), _without_telemetry(), warnings.catch_warnings():
+def run_on_ray(
+    server_app: ServerApp,
+    client_app: SiteApp,
+    sites: int,
+    cpus_per_site: int,
+    address: str | None = None,
+) -> None:
+    """Run both apps with one virtual SuperNode per site, to the end of the ServerApp.
+
+    Raises:
+        InvalidConfiguration: there can be no such cluster; see ``cluster``.
+    """
+    with (
+        quiet("flwr"),
+        _without_telemetry(),
+        TemporaryDirectory() as folder,
+        environment(FLWR_HOME=folder),
+        warnings.catch_warnings(),
+        cluster(address) as given,
+    ):
         warnings.simplefilter("ignore")
         from flwr.simulation import run_simulation
 
@@ -80,7 +106,7 @@ def run_on_ray(server_app: ServerApp, client_app: SiteApp, sites: int, cpus_per_
             num_supernodes=sites,
             backend_config={
                 "client_resources": {"num_cpus": cpus_per_site, "num_gpus": 0.0},
-                "init_args": {"include_dashboard": False, "log_to_driver": False},
+                "init_args": dict(given),
             },
         )
 
@@ -94,13 +120,10 @@ def _without_telemetry() -> Iterator[None]:
     """
     from flwr.supercore import telemetry
 
-    kept, usage = telemetry.FLWR_TELEMETRY_ENABLED, os.environ.get("RAY_USAGE_STATS_ENABLED")
-    telemetry.FLWR_TELEMETRY_ENABLED = os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    kept = telemetry.FLWR_TELEMETRY_ENABLED
+    telemetry.FLWR_TELEMETRY_ENABLED = "0"
     try:
-        yield
+        with environment(RAY_USAGE_STATS_ENABLED="0"):
+            yield
     finally:
         telemetry.FLWR_TELEMETRY_ENABLED = kept
-        if usage is None:
-            del os.environ["RAY_USAGE_STATS_ENABLED"]
-        else:
-            os.environ["RAY_USAGE_STATS_ENABLED"] = usage

@@ -131,6 +131,23 @@ def test_a_box_connects_where_its_configuration_says_alone(tmp_path: Path, world
 
 
 @pytest.mark.slow
+def test_a_player_connects_to_its_broker_alone(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        command = [
+            *(*PYTHON, "simulate", "play", "boxes=[box]", "past_s=5"),
+            *(f"broker.port={broker.port}", "broker.host=127.0.0.1", "hydra.run.dir=out"),
+        ]
+        with tracing(command, tmp_path) as player:
+            wait_for(lambda: [*tmp_path.glob("**/played/box*")], "a recording that is played")
+            player.stop()
+            ended = player.ended()
+    assert ended.connected == {("127.0.0.1", broker.port)}
+    held(ended)
+    assert ended.strayed(tmp_path) == set()
+    assert [*(tmp_path / "person").rglob("*")] == []
+
+
+@pytest.mark.slow
 def test_a_server_connects_to_itself_alone_and_listens_where_it_is_told(tmp_path: Path) -> None:
     outside, inside = free_port(), free_port()
     command = [

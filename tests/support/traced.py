@@ -52,7 +52,8 @@ class Trace:
 
     def left(self) -> set[Address]:
         """Where it connected outside of this machine."""
-        return {to for to in self.connected if not ip_address(to[0]).is_loopback}
+        own = {one.address for some in psutil.net_if_addrs().values() for one in some}
+        return {to for to in self.connected if not (ip_address(to[0]).is_loopback or to[0] in own)}
 
     def opened(self) -> set[Address]:
         """Where other machines could have connected to it."""

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ def test_an_engine_has_the_name_of_its_option(name: str) -> None:
         ("engine.cohorts=0",),
         ("engine.cohort_mib=0",),
         ("engine=ray", "engine.cpus_per_site=0"),
+        ("engine=ray", "engine.address=auto"),
+        ("engine=ray", "engine.address=head:0"),
         ("engine=deployment", "engine.heartbeat_s=0"),
         ("engine=deployment", "engine.look_for_models_s=-1"),
         ("engine=deployment", "engine.swap_timeout_s=soon"),
@@ -82,6 +85,7 @@ def test_a_run_on_ray_reports_to_nobody_and_puts_everything_back(
         raise RuntimeError("ended")
 
     monkeypatch.setattr("flwr.simulation.run_simulation", simulated)
+    monkeypatch.setattr("simulate.engines.ray.cluster", lambda address: nullcontext({}))
     with pytest.raises(RuntimeError, match="ended"):
         run_on_ray(None, None, 1, 1)  # type: ignore[arg-type]
     assert seen == [("0", "0", logging.ERROR)]
