@@ -92,6 +92,8 @@ def _responder(config: Config) -> Any:
         build(config["windows"]),
         build(config["held_out"]),
         _build_policy(config),
+        build(config["retention"]),
+        time.time,
         config["components"]["tell_versions"],
     )
     counter = federation["ledger_counter"]

@@ -73,10 +73,13 @@ def to_json(ledger: Ledger, states: Sequence[BlockState]) -> dict[str, Any]:
 def block_table(states: Sequence[BlockState]) -> Table:
     """One row for each block of one site."""
     both = _overlapping(states)
-    table = _table("block", "windows>", *_epsilon_columns(both), "run: rounds")
+    counted = any(state.windows for state in states)
+    columns = ("block", *(("windows>",) if counted else ()), *_epsilon_columns(both))
+    table = _table(*columns, "run: rounds")
     for state in states:
         rounds = "\n".join(f"{run[:8]}: {_ranges(some)}" for run, some in state.rounds.items())
-        table.add_row(state.block, str(state.windows), *_epsilons(state, both), rounds)
+        windows = (str(state.windows),) if counted else ()
+        table.add_row(state.block, *windows, *_epsilons(state, both), rounds)
     return table
 
 

@@ -13,6 +13,9 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fl_client.home import TRAINING
+from fl_client.site.shortfalls import FILE, read_shortfalls
+
 _logger = logging.getLogger(__name__)
 _PREFIX = "fl_client_federation"
 _PLAIN = (
@@ -29,10 +32,10 @@ _BY_LABEL = (
 
 
 class FederationMetrics(Collector):
-    """The counts in the file at ``path``; none if no link has counted yet."""
+    """The counts in the files of link and trainer in the folder ``home``, where there are any."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, home: Path) -> None:
+        self._path, self._shortfalls = home / TRAINING, home / FILE
 
     def collect(self) -> Iterable[Metric]:
         """One metric family for each count."""
@@ -45,6 +48,11 @@ class FederationMetrics(Collector):
             for value, count in counts.get(name, {}).items():
                 family.add_metric([value], count)
             yield family
+        text = "Charged answers that were made without some of the data, or without any"
+        family = CounterMetricFamily(f"{_PREFIX}_shortfalls", text, labels=["reason"])
+        for reason, count in read_shortfalls(self._shortfalls).items():
+            family.add_metric([reason], count)
+        yield family
 
     def _counts(self) -> dict[str, Any]:
         try:

@@ -5,6 +5,7 @@ checks, and reads no private data; the residual that it adds is made of released
 costs no privacy.
 """
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -15,16 +16,35 @@ from fl_common.compression.quantisation import NEAREST, Compression, PackedDelta
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats, LocalUpdate, Parameters, Refusal, RefusalReason
 
+_logger = logging.getLogger(__name__)
+
 
 def compress(update: LocalUpdate, plan: RunPlan, residuals: Residuals) -> LocalUpdate | Refusal:
-    """Compress ``update``, which may leave, by ``plan``; a refusal if it can't be compressed."""
+    """Compress ``update``, which may leave, by ``plan``; a refusal if it can't be compressed.
+
+    Under DP it is charged, and leaves whatever happens: without what earlier rounds left out if
+    that can't be used, and as zeros where its own numbers can't be packed.
+    """
     if plan.compression is None:
         return update
     try:
         return replace(update, delta=_packed(update, plan, plan.compression, residuals))
     except (OSError, OverflowError) as error:
-        detail = f"the update can't be compressed: {error}"
+        if plan.privacy.guarantee is not None:
+            _logger.error("site %s: what is left out can't be kept: %s", update.site, error)
+            return replace(update, delta=_alone(update.delta, plan.compression))
+        _logger.error("site %s: the update can't be compressed: %s", update.site, error)
+        detail = "the update can't be compressed, as the site's own log describes"
         return Refusal(update.site, update.run, update.round, RefusalReason.TRAINING, detail)
+
+
+def _alone(delta: Parameters, compression: Compression) -> PackedDelta:
+    """``delta`` by itself, or zeros of its form."""
+    try:
+        return pack(delta, compression, NEAREST)
+    except OverflowError:
+        zeros = {name: np.zeros_like(array) for name, array in delta.items()}
+        return pack(zeros, compression, NEAREST)
 
 
 def _packed(

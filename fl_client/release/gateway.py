@@ -3,8 +3,10 @@
 The plan declares what leaves. A clipped and noised update leaves as it is. Only a public plan
 releases the number of windows as an update's weight (else weights are uniform), the exact counts of
 an evaluation (else noised ones, if the plan has noise for them), and the text of a refusal, which
-may quote counts, names or values. Which components run leaves if the site's own configuration
-allows it.
+may quote counts, names or values. Under DP a refusal tells nothing of the data by its being there,
+either: it depends on the plan, the parameters and the ledger, which is charged before the site
+looks at its data (``site/participation.py``), or says that the mechanism does not run. Which
+components run leaves if the site's own configuration allows it.
 """
 
 import logging
@@ -37,7 +39,7 @@ SENTENCES: Mapping[RefusalReason, str] = {
     ),
     RefusalReason.DATA: (
         "the site's windows can't be read, do not fit the task, or are too few for one batch."
-        " Correct them as the site's log says, raise the sampling rate, or leave the site out."
+        " Correct them as the site's log says, or leave the site out."
     ),
     RefusalReason.PLAN: (
         "the plan breaks a rule of the site, differs from the one that this run began with, or asks"
@@ -83,7 +85,9 @@ def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate
         detail = "the update holds NaN or infinity; lower training.learning_rate"
     else:
         return _protected(update, instruction)
-    refusal = Refusal(update.site, update.run, update.round, RefusalReason.TRAINING, detail)
+    is_private = instruction.plan.privacy.guarantee is not None  # then the trainer is at fault
+    reason = RefusalReason.PRIVACY if is_private else RefusalReason.TRAINING
+    refusal = Refusal(update.site, update.run, update.round, reason, detail)
     return release_refusal(refusal, instruction)
 
 

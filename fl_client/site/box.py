@@ -4,19 +4,22 @@ Training runs in a process of its own, which reads the store and writes only the
 only files with the sensing process, and runs at a lower priority.
 """
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fl_client.components.comparison import Comparison, compare_on
 from fl_client.components.inventory import running
 from fl_client.home import STORE
 from fl_client.site.participation import Site
 from fl_client.site.policy import PrivacyPolicy
-from fl_client.store.windows import read_all, read_labelled
+from fl_client.store.windows import Retention, read_all, read_labelled
 from fl_client.windows import Slicing
 from fl_client.windows.grid import windows_per_reading
 from fl_client.windows.split import HeldOut, Split, split_of
@@ -25,13 +28,16 @@ from fl_common.plan import RunPlan
 from fl_common.vocabulary import Task, Windows
 
 _NICE = 10
+LONGEST_DAYS = 400
+"""Days that are charged at most, whatever the retention."""
 
 
 @dataclass(frozen=True)
 class Box:
     """The site ``name`` with its files in the folder ``home``; ``task`` defines its windows.
 
-    ``policy`` is the owner's privacy policy, which every plan must meet.
+    ``policy`` is the owner's privacy policy, which every plan must meet. Its privacy blocks are the
+    UTC days that ``retention`` keeps, up to today by ``clock`` (Unix seconds).
 
     Raises:
         InvalidConfiguration: a task without a time axis, or held-out pieces shorter than a window.
@@ -43,6 +49,8 @@ class Box:
     slicing: Slicing
     held_out: HeldOut
     policy: PrivacyPolicy
+    retention: Retention
+    clock: Callable[[], float]
     tells_versions: bool
     """Whether the server may learn which components run here."""
 
@@ -60,7 +68,18 @@ class Box:
             check_plan=self.check_plan,
             comparison=self.comparison,
             runs=partial(running, self.home) if self.tells_versions else None,
+            training_blocks=self.days,
+            held_out_blocks=self.days,
         )
+
+    def days(self) -> tuple[str, ...]:
+        """Every day that may hold windows, newest first, empty or not: a public fact.
+
+        Older windows (``retention.days`` without end) are neither charged nor used.
+        """
+        today = np.datetime64(int(self.clock()), "s").astype("datetime64[D]")
+        kept = math.ceil(min(self.retention.days, LONGEST_DAYS))
+        return tuple(str(today - ago) for ago in range(kept + 1))
 
     def training_windows(self) -> Windows:
         """The labelled windows that may be trained on now; a privacy block is a UTC day.

@@ -1,8 +1,9 @@
 """A site's part in an evaluation: debit the ledger, count, release.
 
-The held-out windows are charged block by block, durably, before the model sees one of them; a block
-without budget is left out, and a site with none left refuses. Counts leave only through the release
-gateway.
+Under DP the held-out blocks that the site declares are charged, durably, before a window is read. A
+block without budget is left out, and a site with none left refuses. After the charge the answer is
+always counts with noise: of no windows, where none can be used. Counts leave only through the
+release gateway.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,95 +11,74 @@ from dataclasses import replace
 
 import numpy as np
 
-from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
-from fl_client.release.gateway import NOT_PUBLIC, is_public, release_evaluation, release_refusal
+from fl_client.ledger.ledger import Ledger
+from fl_client.release.gateway import release_evaluation, release_refusal
 from fl_client.release.noised_counts import LOSS_STEPS
+from fl_client.site.held_out import charge_counts
+from fl_client.site.private_data import no_windows, usable
+from fl_client.site.shortfalls import Shortfall, Shortfalls
 from fl_client.training import LocalTask
-from fl_client.training.checks import check_evaluation, refuse, text_of
+from fl_client.training.checks import check_parameters, check_windows, refuse, text_of
 from fl_common import params
-from fl_common.errors import BadInput, LedgerError, StoreError
+from fl_common.errors import BadInput, StoreError
 from fl_common.plan import Instruction
-from fl_common.privacy.evaluation import held_out_block
 from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, Windows
 from models.evaluation import Evaluator
 from models.nets import build_net
 
 
 def answer_evaluation(
-    site: str, held_out: Callable[[], Windows], instruction: Instruction, ledger: Ledger
+    site: str,
+    blocks: Callable[[], Sequence[str]],
+    held_out: Callable[[], Windows],
+    instruction: Instruction,
+    ledger: Ledger,
+    told: Shortfalls,
 ) -> Evaluation | Refusal:
     """Counts of the instruction's parameters on the ``held_out`` windows of ``site``.
 
-    Exact under a public plan; with the evaluation plan's noise under DP; else a refusal.
+    Exact under a public plan; with the evaluation plan's noise under DP; else a refusal. ``blocks``
+    are those that may hold windows.
     """
     plan, round_ = instruction.plan, instruction.round
-    try:
-        task = LocalTask(plan, site, round_, instruction.parameters, held_out())
-        answer = _counted(task, ledger)
-    except (BadInput, StoreError) as error:
-        answer = Refusal(site, plan.run, round_, RefusalReason.DATA, text_of(error))
+    task = LocalTask(plan, site, round_, instruction.parameters, no_windows(plan.task))
+    answer = _counted(task, blocks, held_out, instruction, ledger, told)
     if isinstance(answer, Refusal):
         return release_refusal(answer, instruction)
     return release_evaluation(answer, site, instruction)
 
 
-def _counted(task: LocalTask, ledger: Ledger) -> Evaluation | Refusal:
+def _counted(
+    task: LocalTask,
+    blocks: Callable[[], Sequence[str]],
+    held_out: Callable[[], Windows],
+    instruction: Instruction,
+    ledger: Ledger,
+    told: Shortfalls,
+) -> Evaluation | Refusal:
     """Exact counts over the blocks that were charged; they must not leave as they are."""
-    if (refusal := _why_not(task)) or (refusal := check_evaluation(task)):
+    if refusal := check_parameters(task):
         return refusal
-    blocks = _charged(task, ledger)
-    if isinstance(blocks, Refusal):
-        return blocks
-    return count(task, _of_blocks(task.windows, blocks))
-
-
-def _why_not(task: LocalTask) -> Refusal | None:
-    """A refusal if there is nothing to count or the plan has no noise for counts."""
-    if not (is_public(task.plan) or task.plan.evaluation):
-        return refuse(task, RefusalReason.PLAN, NOT_PUBLIC)
-    if not (is_public(task.plan) or len(task.windows)):
-        return refuse(task, RefusalReason.DATA, "the site has no held-out windows")
-    return None
-
-
-def _charged(task: LocalTask, ledger: Ledger) -> Sequence[str] | Refusal:
-    """The blocks to count; those of a plan with noise are charged when this returns."""
-    plan, blocks = task.plan, task.windows.blocks
+    what = f"evaluation/{params.digest(task.parameters)[:12]}"
+    charged = charge_counts(task.site, blocks, instruction, what, ledger)
+    if isinstance(charged, Refusal):
+        return charged
+    if charged is None:
+        return _public(task, held_out)
+    windows = usable(task.site, held_out, task.plan.task, charged, told)
     try:
-        if ledger.plan_of(task.site, plan.run) not in (None, plan.digest()):
-            return refuse_changed_plan(task.site, plan.run, task.round)
-        if is_public(plan):
-            return blocks
-        (debit,) = ledger.debit([_charge(task)])
-    except LedgerError as error:
-        return refuse(task, RefusalReason.LEDGER, str(error))
-    if isinstance(debit, Refusal):
-        return replace(debit, run=plan.run)
-    return [block for block in blocks if held_out_block(block) in debit]
+        return count(task, windows)
+    except Exception as error:  # it is charged: the answer is that of a site without windows
+        told.note(task.site, Shortfall.RAISED, f"{type(error).__name__}: {error}")
+        return Evaluation(0.0, 0.0, 0.0)
 
 
-def _charge(task: LocalTask) -> Charge:
-    """The charge of one evaluation; each evaluated model is a separate release."""
-    plan, windows = task.plan, task.windows
-    assert plan.evaluation is not None
-    privacy = plan.evaluation.charged_under(plan.privacy)
-    assert privacy is not None  # a run's plan has no evaluation otherwise
-    counts_B = np.bincount(windows.block_of, minlength=len(windows.blocks))
-    return Charge(
-        site=task.site,
-        run=f"{plan.run}/evaluation/{params.digest(task.parameters)[:12]}",
-        round=task.round,
-        plan=plan.digest(),
-        privacy=privacy,
-        blocks=tuple(map(held_out_block, windows.blocks)),
-        windows=tuple(counts_B.tolist()),
-        repeatable=plan.seed is not None,
-    )
-
-
-def _of_blocks(windows: Windows, blocks: Sequence[str]) -> Windows:
-    is_open_B = np.isin(windows.blocks, blocks)
-    return windows.take(is_open_B[windows.block_of])
+def _public(task: LocalTask, held_out: Callable[[], Windows]) -> Evaluation | Refusal:
+    try:
+        task = replace(task, windows=held_out())
+    except (BadInput, StoreError) as error:
+        return refuse(task, RefusalReason.DATA, text_of(error))
+    return check_windows(task, enough=False) or count(task, task.windows)
 
 
 def count(task: LocalTask, windows: Windows) -> Evaluation:

@@ -1,11 +1,17 @@
-"""A site's part in a round: check the plan, debit the ledger, train, release.
+"""A site's part in a round: check the plan, debit the ledger, read the data, train, release.
 
-The guarantee rests on this order: the ledger is written and synced before the first gradient, and
-everything leaves through the release gateway. One call serves any number of sites; a device is one.
+The guarantee rests on this order. What can be refused is refused by public facts: the plan, the
+parameters, the ledger. Then the ledger is written and synced, and only then are windows read. From
+there on the server gets an update of the planned form, whatever the windows are: what can't be
+trained on is left out, and an answer without any data is the mechanism's for the empty data set. A
+plan without DP makes everything public, and is refused for its data, too. Everything leaves through
+the release gateway. One call serves any number of sites; a device is one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,9 +24,11 @@ from fl_client.release.gateway import release_refusal, release_update
 from fl_client.release.repeats import ReleaseHistory
 from fl_client.release.residuals import Residuals
 from fl_client.site.evaluation import answer_evaluation
+from fl_client.site.private_data import declared_blocks, no_windows, usable
 from fl_client.site.shadow import answer_shadow
+from fl_client.site.shortfalls import FILE, Shortfall, Shortfalls
 from fl_client.training import LocalTask, Trainer
-from fl_client.training.checks import check_task, refuse, text_of
+from fl_client.training.checks import RAISED, check_public, check_windows, refuse, text_of
 from fl_common.errors import BadInput, LedgerError, PrivacyViolation, StoreError
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.unit import WHOLE_SITE
@@ -46,6 +54,10 @@ class Site:
     ``check_plan`` raises ``BadInput`` for a plan that the site takes no part in. ``comparison`` is
     that of a candidate (a digest) with production; None if the site does not have it. ``runs``
     returns the components that run; None if the site does not disclose them.
+
+    ``training_blocks`` and ``held_out_blocks`` return the privacy blocks that are charged under DP,
+    whether they hold windows or not, and so must depend on no window. None: those that a simulated
+    world declares with its windows.
     """
 
     name: str
@@ -55,6 +67,8 @@ class Site:
     check_plan: Callable[[RunPlan], None] = field(repr=False)
     comparison: Callable[[str | None], Comparison | None] = field(repr=False, default=no_comparison)
     runs: Callable[[], Sequence[InstalledComponent]] | None = field(repr=False, default=None)
+    training_blocks: Callable[[], Sequence[str]] | None = field(repr=False, default=None)
+    held_out_blocks: Callable[[], Sequence[str]] | None = field(repr=False, default=None)
 
 
 Reply = LocalUpdate | Refusal
@@ -70,6 +84,7 @@ class AdmittedTask:
     task: LocalTask | Refusal
 
 
+_logger = logging.getLogger(__name__)
 _RESIDUALS = "residuals"
 """The folder beside the ledger that holds the residuals of compressed updates."""
 
@@ -87,6 +102,7 @@ class Participation:
         self._history = ReleaseHistory()
         self._drawn = DrawnBefore(ledger.folder)
         self._residuals = Residuals(ledger.folder / _RESIDUALS)
+        self._told = Shortfalls(ledger.folder / FILE)
 
     def close(self) -> None:
         """Close the ledger; no more instructions can be answered."""
@@ -97,17 +113,19 @@ class Participation:
         return self.train(self.admit(requests))
 
     def admit(self, requests: Requests) -> list[AdmittedTask]:
-        """Check the plans and debit the sites that will train, in one transaction."""
-        admitted = self._debit(list(self._tasks(requests)))
+        """Check the plans, debit the sites that will train in one transaction, read their data."""
+        checked = [_checked(site, instruction) for site, instruction in requests]
+        charges = {place: one for place, one in enumerate(checked) if isinstance(one, Charge)}
+        debits = self._debit(charges)
         return [
-            AdmittedTask(instruction, task)
-            for (_, instruction), task in zip(requests, admitted, strict=True)
+            AdmittedTask(instruction, self._task(site, instruction, debits.get(place, one)))
+            for place, ((site, instruction), one) in enumerate(zip(requests, checked, strict=True))
         ]
 
     def train(self, cohort: Sequence[AdmittedTask]) -> list[Reply]:
         """Train the admitted tasks as one cohort, and release; call it once per admission."""
         tasks = [admitted.task for admitted in cohort if isinstance(admitted.task, LocalTask)]
-        trained = iter(self._trainer.train(tasks))
+        trained = iter(self._trained(tasks))
         replies = [
             self._released(b.task if isinstance(b.task, Refusal) else next(trained), b.instruction)
             for b in cohort
@@ -118,41 +136,60 @@ class Participation:
     def evaluate(self, site: Site, instruction: Instruction) -> Evaluation | Refusal:
         """Counts of the instruction's parameters on the site's held-out windows, or a refusal."""
         if (refusal := _refusal_of(site, instruction)) is not None:
-            return refusal
-        counts = answer_evaluation(site.name, site.held_out_windows, instruction, self._ledger)
+            return release_refusal(refusal, instruction)
+        read = site.held_out_windows
+        blocks = partial(declared_blocks, site.held_out_blocks, read)
+        counts = answer_evaluation(site.name, blocks, read, instruction, self._ledger, self._told)
         self._drawn.keep()
         return counts
 
     def shadow(self, site: Site, instruction: Instruction) -> ShadowCounts | Refusal:
         """The site's shadow counts of the instruction's candidate, or a refusal."""
         if (refusal := _refusal_of(site, instruction)) is not None:
-            return refusal
-        comparison = site.comparison(instruction.candidate)
-        counts = answer_shadow(site.name, comparison, instruction, self._ledger)
+            return release_refusal(refusal, instruction)
+        blocks = partial(declared_blocks, site.held_out_blocks, site.held_out_windows)
+        counts = answer_shadow(
+            site.name, blocks, site.comparison, instruction, self._ledger, self._told
+        )
         self._drawn.keep()
         return counts
 
-    def _tasks(self, requests: Requests) -> Iterator[LocalTask | Refusal]:
-        for site, instruction in requests:
-            plan, round_ = instruction.plan, instruction.round
-            reason = RefusalReason.PLAN
-            try:
-                site.check_plan(plan)
-                reason = RefusalReason.DATA
-                windows = site.training_windows()
-            except (BadInput, StoreError) as error:
-                yield Refusal(site.name, plan.run, round_, reason, text_of(error))
-                continue
-            parameters = instruction.parameters
-            task = LocalTask(plan, site.name, round_, parameters, windows, is_checked=True)
-            yield (
-                check_task(task) or self._check_same_plan(task) or task
-            )  # only if the check agrees
+    def _debit(self, charges: Mapping[int, Charge]) -> dict[int, tuple[str, ...] | Refusal]:
+        """The blocks that each charge was booked on, or a refusal."""
+        try:
+            return dict(zip(charges, self._ledger.debit(list(charges.values())), strict=True))
+        except LedgerError as error:
+            reason, detail = RefusalReason.LEDGER, str(error)
+            return {
+                place: Refusal(charge.site, charge.run, charge.round, reason, detail)
+                for place, charge in charges.items()
+            }
+
+    def _task(
+        self,
+        site: Site,
+        instruction: Instruction,
+        debit: tuple[str, ...] | Refusal | Charge | None,
+    ) -> LocalTask | Refusal:
+        """What to train on: after a debit whatever can be, without DP all or a refusal."""
+        if isinstance(debit, Refusal):
+            return debit
+        task = _without_windows(site, instruction)
+        if not isinstance(debit, tuple):
+            return self._public_task(site, task)
+        blocks = None if WHOLE_SITE in debit else debit
+        windows = usable(site.name, site.training_windows, task.plan.task, blocks, self._told)
+        return replace(task, windows=windows)
+
+    def _public_task(self, site: Site, task: LocalTask) -> LocalTask | Refusal:
+        try:
+            task = replace(task, windows=site.training_windows())
+        except (BadInput, StoreError) as error:
+            return refuse(task, RefusalReason.DATA, text_of(error))
+        return check_windows(task, enough=True) or self._check_same_plan(task) or task
 
     def _check_same_plan(self, task: LocalTask) -> Refusal | None:
         """Refuse a plan without DP in a run that was charged; a debit checks plans with DP."""
-        if task.plan.privacy.guarantee is not None:
-            return None
         try:
             charged = self._ledger.plan_of(task.site, task.plan.run)
         except LedgerError as error:
@@ -161,23 +198,35 @@ class Participation:
             return refuse_changed_plan(task.site, task.plan.run, task.round)
         return None
 
-    def _debit(self, tasks: list[LocalTask | Refusal]) -> list[LocalTask | Refusal]:
-        """The tasks that may train, on their open blocks only; refusals for the others."""
-        admitted = list(tasks)
-        private = {
-            position: task
-            for position, task in enumerate(tasks)
-            if isinstance(task, LocalTask) and task.plan.privacy.guarantee is not None
-        }
+    def _trained(self, tasks: Sequence[LocalTask]) -> list[Reply]:
+        """What training gives; a charged task that can't be trained is one without data."""
+        answers = self._results(tasks)
+        return [
+            self._without_data(task, answer) if _must_be_answered(task, answer) else answer
+            for task, answer in zip(tasks, answers, strict=True)
+        ]
+
+    def _results(self, tasks: Sequence[LocalTask]) -> list[Reply]:
+        """What the trainer returns; should it raise for a cohort, each task is tried alone."""
         try:
-            debits = self._ledger.debit([_charge(task) for task in private.values()])
-        except LedgerError as error:
-            for position, task in private.items():
-                admitted[position] = refuse(task, RefusalReason.LEDGER, str(error))
-            return admitted
-        for (position, task), debit in zip(private.items(), debits, strict=True):
-            admitted[position] = debit if isinstance(debit, Refusal) else _restricted(task, debit)
-        return admitted
+            return self._trainer.train(tasks)
+        except Exception:
+            if len(tasks) > 1:
+                return [answer for task in tasks for answer in self._results([task])]
+            _logger.exception("the trainer raised")
+            return [refuse(task, RefusalReason.TRAINING, RAISED) for task in tasks]
+
+    def _without_data(self, task: LocalTask, failed: Reply) -> Reply:
+        """The mechanism's answer for the empty data set, where training failed."""
+        if isinstance(failed, Refusal):
+            self._told.note(task.site, Shortfall.RAISED, failed.detail)
+        if task.plan.privacy.sample_mechanism is None:  # noise on the whole update comes later
+            delta = {name: np.zeros_like(array) for name, array in task.parameters.items()}
+            return LocalUpdate(task.site, task.plan.run, task.round, delta, 1.0)
+        (answer,) = self._results([replace(task, windows=no_windows(task.plan.task))])
+        if _must_be_answered(task, answer) and isinstance(answer, Refusal):
+            return replace(answer, reason=RefusalReason.PRIVACY)  # not even noise can be made
+        return answer
 
     def _released(self, answer: Reply, instruction: Instruction) -> Reply:
         """What may leave: the answer, or a refusal instead."""
@@ -198,41 +247,52 @@ class Participation:
         return compressed
 
 
+def _must_be_answered(task: LocalTask, answer: Reply) -> bool:
+    """Whether the round is charged and training failed: not at the mechanism, which must run."""
+    is_charged = task.plan.privacy.guarantee is not None
+    failed = isinstance(answer, Refusal) and answer.reason != RefusalReason.PRIVACY
+    return is_charged and failed
+
+
+def _without_windows(site: Site, instruction: Instruction) -> LocalTask:
+    """The task as far as the server knows it."""
+    plan, windows = instruction.plan, no_windows(instruction.plan.task)
+    parameters = instruction.parameters
+    return LocalTask(plan, site.name, instruction.round, parameters, windows, is_checked=True)
+
+
+def _checked(site: Site, instruction: Instruction) -> Refusal | Charge | None:
+    """By public facts alone: a refusal, or what the plan charges; None for one without DP."""
+    if refusal := _refusal_of(site, instruction):
+        return refusal
+    if refusal := check_public(_without_windows(site, instruction)):
+        return refusal
+    return None if instruction.plan.privacy.guarantee is None else _charge(site, instruction)
+
+
 def _refusal_of(site: Site, instruction: Instruction) -> Refusal | None:
     """A refusal if the site takes no part in the plan, else None."""
     plan, round_ = instruction.plan, instruction.round
     try:
         site.check_plan(plan)
     except BadInput as error:
-        refusal = Refusal(site.name, plan.run, round_, RefusalReason.PLAN, str(error))
-        return release_refusal(refusal, instruction)
+        return Refusal(site.name, plan.run, round_, RefusalReason.PLAN, str(error))
     return None
 
 
-def _charge(task: LocalTask) -> Charge:
-    """The charge that the plan makes to this site before it trains."""
-    plan, windows = task.plan, task.windows
-    counts_B = np.bincount(windows.block_of, minlength=len(windows.blocks)).tolist()
-    windows_of = dict(zip(windows.blocks, counts_B, strict=True))
-    booking = plan.privacy.booking(task.round, plan.rounds, windows_of)
+def _charge(site: Site, instruction: Instruction) -> Charge:
+    """The charge that the plan makes to this site before its data are read."""
+    plan = instruction.plan
+    blocks = declared_blocks(site.training_blocks, site.training_windows)
+    booking = plan.privacy.booking(instruction.round, plan.rounds, blocks)
     return Charge(
-        site=task.site,
+        site=site.name,
         run=plan.run,
         round=booking.round,
         plan=plan.digest(),
         privacy=plan.privacy,
-        blocks=tuple(booking.windows_of),
-        windows=tuple(booking.windows_of.values()),
+        blocks=booking.blocks,
+        windows=(0,) * len(booking.blocks),
         repeatable=booking.is_once or plan.seed is not None,
         rounds=booking.rounds,
     )
-
-
-def _restricted(task: LocalTask, open_blocks: Sequence[str]) -> LocalTask:
-    """The task on the windows of the open blocks only; on all if the block is the whole site."""
-    windows = task.windows
-    if WHOLE_SITE in open_blocks or len(open_blocks) == len(windows.blocks):
-        return task
-    is_open_B = np.isin(windows.blocks, open_blocks)
-    rest = windows.take(is_open_B[windows.block_of])
-    return LocalTask(task.plan, task.site, task.round, task.parameters, rest)

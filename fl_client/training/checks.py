@@ -6,6 +6,8 @@ Before training: do plan, net, parameters and windows fit together?
 import logging
 from functools import lru_cache
 
+import numpy as np
+
 from fl_client.training import LocalTask
 from fl_client.training.prepared import net_for
 from fl_client.training.private_nets import why_not_under
@@ -16,8 +18,7 @@ from fl_common.errors import (
     InvalidData,
     StoreError,
 )
-from fl_common.privacy.accounting import check_delta
-from fl_common.vocabulary import Parameters, Refusal, RefusalReason
+from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.nets import Net
 from models.nets.limits import check_options, within
 
@@ -44,62 +45,76 @@ def refuse(task: LocalTask, reason: RefusalReason, detail: str) -> Refusal:
     return Refusal(task.site, task.plan.run, task.round, reason, detail)
 
 
-def check_task(task: LocalTask) -> Refusal | None:
-    """None if ``task`` can be trained, else the refusal; call it before any debit or gradient.
+def update_of(task: LocalTask, delta: Parameters) -> LocalUpdate | Refusal:
+    """The trained ``delta`` as an update; if it is not finite, a refusal, or zeros under DP.
 
-    PLAN for a delta, a net or parameters that don't fit; DATA for windows; PRIVACY for a net that
-    can't be trained with DP.
+    Under DP the round is charged, and a refusal would tell something of an update that is not
+    noised yet, or lose one that is.
     """
+    privacy = task.plan.privacy
+    if not params.is_finite(delta):
+        if privacy.guarantee is None:
+            detail = "the update holds NaN or infinity. Lower training.learning_rate."
+            return refuse(task, RefusalReason.TRAINING, detail)
+        _logger.warning("site %s: numbers of the update that are not finite are zero", task.site)
+        delta = {name: np.where(np.isfinite(a), a, np.float32(0)) for name, a in delta.items()}
+    weight = float(len(task.windows)) if privacy.weights == "examples" else 1.0
+    return LocalUpdate(task.site, task.plan.run, task.round, delta, weight)
+
+
+def check_task(task: LocalTask) -> Refusal | None:
+    """None if ``task`` can be trained, else the refusal: that of ``check_public``, or DATA."""
+    return check_public(task) or check_windows(task, enough=True)
+
+
+def check_public(task: LocalTask) -> Refusal | None:
+    """The refusal by what the server sent alone, whatever the windows are; None if there is none.
+
+    PLAN for a round, a net, parameters or work that can't be; PRIVACY for a net that can't be
+    trained with DP. Call it before any charge, and look at windows only after that.
+    """
+    if refusal := check_parameters(task):
+        return refusal
     try:
-        _check_windows(task)
-        _check_plan(task)
-        net = _net_of(task)
-        _check_parameters(task, net)
+        _check_round(task)
         _check_work(task)
-    except InvalidData as error:
-        return refuse(task, RefusalReason.DATA, str(error))
     except BadInput as error:
         return refuse(task, RefusalReason.PLAN, str(error))
-    if problem := why_not_under(task.plan.privacy, net):
+    if problem := why_not_under(task.plan.privacy, net_for(task.plan)):
         return refuse(task, RefusalReason.PRIVACY, str(problem))
     return None
 
 
-def check_evaluation(task: LocalTask) -> Refusal | None:
-    """None if the task's parameters can be evaluated on its windows, else the refusal.
-
-    PLAN for a delta, a net or parameters that don't fit; DATA for windows.
-    """
+def check_parameters(task: LocalTask) -> Refusal | None:
+    """PLAN for a net that can't be built, or parameters that are not its own; else None."""
     try:
-        _check_shape(task)
-        if len(task.windows):
-            _check_labels(task)
-        _check_plan(task)
         _check_parameters(task, _net_of(task))
-    except InvalidData as error:
-        return refuse(task, RefusalReason.DATA, str(error))
     except BadInput as error:
         return refuse(task, RefusalReason.PLAN, str(error))
     return None
 
 
-def _check_plan(task: LocalTask) -> None:
+def check_windows(task: LocalTask, *, enough: bool) -> Refusal | None:
+    """DATA for windows that don't fit; with ``enough`` also for fewer than a batch, but with DP."""
+    try:
+        _check_shape(task)
+        if len(task.windows):
+            _check_labels(task)
+        if enough and task.plan.privacy.guarantee is None:
+            _check_enough(task)
+    except InvalidData as error:
+        return refuse(task, RefusalReason.DATA, str(error))
+    return None
+
+
+def _check_round(task: LocalTask) -> None:
     plan = task.plan
-    promise, by_update = plan.privacy.guarantee, plan.privacy.update_mechanism is not None
-    if promise is not None and not by_update:
-        check_delta(promise.delta, len(task.windows))
-    elif by_update and not 1 <= task.round <= plan.rounds:
+    if plan.privacy.update_mechanism is not None and not 1 <= task.round <= plan.rounds:
         raise InvalidConfiguration(
             f"round {task.round}",
             f"is not of the plan's {plan.rounds} rounds, for which privacy is accounted",
             "Begin a new run for more rounds",
         )
-
-
-def _check_windows(task: LocalTask) -> None:
-    _check_shape(task)
-    _check_enough(task)
-    _check_labels(task)
 
 
 def _check_shape(task: LocalTask) -> None:
@@ -126,17 +141,9 @@ def _check_labels(task: LocalTask) -> None:
 
 
 def _check_enough(task: LocalTask) -> None:
-    windows, mechanism = len(task.windows), task.plan.privacy.sample_mechanism
-    if mechanism is not None:
-        if windows * mechanism.sampling_rate < 1:
-            raise InvalidData(
-                f"{windows} windows at a sampling rate of {mechanism.sampling_rate:.3g}",
-                "must give a batch of at least one window on average",
-                "Leave the site out, or raise the sampling rate",
-            )
-    elif windows < task.plan.training.batch_size:
+    if len(task.windows) < task.plan.training.batch_size:
         raise InvalidData(
-            f"{windows} windows",
+            f"{len(task.windows)} windows",
             f"must be at least one batch of {task.plan.training.batch_size}",
             "Leave the site out, or lower training.batch_size",
         )

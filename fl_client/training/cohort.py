@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import RAISED, check_task, refuse
+from fl_client.training.checks import RAISED, check_task, refuse, update_of
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches
@@ -19,7 +19,7 @@ from fl_client.training.stacked.backend import TrainingBackend, backend_for
 from fl_client.training.stacked.local_round import ReadyTask
 from fl_common.configuration import at_least, require
 from fl_common.errors import InvalidData, PrivacyViolation
-from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
+from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from models.nets import Net
 
 _CACHED_BACKENDS = 8
@@ -79,7 +79,7 @@ class CohortTrainer:
             if len(stack) > 1:
                 return [answer for ready in stack for answer in self._answers([ready])]
             return [_refusal(stack[0].task, error)]
-        return [_update(ready.task, delta) for ready, delta in zip(stack, deltas, strict=True)]
+        return [update_of(ready.task, delta) for ready, delta in zip(stack, deltas, strict=True)]
 
     def _backend_for(self, task: LocalTask) -> TrainingBackend:
         """The backend for the plan's net, chosen once by a trial."""
@@ -87,7 +87,7 @@ class CohortTrainer:
         if (net, private) not in self._backends:
             while len(self._backends) >= _CACHED_BACKENDS:
                 del self._backends[next(iter(self._backends))]
-            input_ = prepared(task).inputs[0]
+            input_ = prepared(task).with_a_row().inputs[0]
             self._backends[net, private] = backend_for(net.body, input_, private)
         return self._backends[net, private]
 
@@ -103,16 +103,7 @@ def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
             check_poisson(batches, len(data.labels), mechanism)
     except Exception as error:
         return _refusal(task, error)
-    return ReadyTask(task, data, batches)
-
-
-def _update(task: LocalTask, delta: Parameters | None) -> Result:
-    if delta is None:
-        detail = "the update holds NaN or infinity. Lower training.learning_rate."
-        return refuse(task, RefusalReason.TRAINING, detail)
-    examples = task.plan.privacy.weights == "examples"
-    weight = float(len(task.windows)) if examples else 1.0
-    return LocalUpdate(task.site, task.plan.run, task.round, delta, weight)
+    return ReadyTask(task, data.with_a_row(), batches)
 
 
 def _refusal(task: LocalTask, error: Exception) -> Refusal:

@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from fl_client.training import LocalTask
 from fl_client.training.checked_noise import CheckedNoise
-from fl_client.training.checks import RAISED, check_task, refuse
+from fl_client.training.checks import RAISED, check_task, refuse, update_of
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import Prepared, net_for, prepared
 from fl_client.training.randomness import (
@@ -47,7 +47,8 @@ class OpacusTrainer:
     """Trains each task in turn. Keeps nothing but built networks; for one thread at a time.
 
     Refuses with PRIVACY where DP can't be set up or did not run as planned, with TRAINING where
-    training raised or diverged, and as ``check_task`` says; never raises for one site's fault.
+    training raised or, without DP, diverged, and as ``check_task`` says; never raises for one
+    site's fault.
     """
 
     def __init__(self) -> None:
@@ -75,12 +76,7 @@ class OpacusTrainer:
                 exc_info=True,
             )
             return refuse(task, RefusalReason.TRAINING, RAISED)
-        if not params.is_finite(delta):
-            detail = "the update holds NaN or infinity. Lower training.learning_rate."
-            return refuse(task, RefusalReason.TRAINING, detail)
-        examples = task.plan.privacy.weights == "examples"
-        weight = float(len(task.windows)) if examples else 1.0
-        return LocalUpdate(task.site, task.plan.run, task.round, delta, weight)
+        return update_of(task, delta)
 
     def _delta(self, task: LocalTask) -> Parameters:
         data = prepared(task)

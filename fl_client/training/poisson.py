@@ -41,6 +41,10 @@ def check_poisson(batches: Sequence[torch.Tensor], windows: int, plan: SampleMec
     if rate == 1.0:
         _check_whole(batches, windows)
         return
+    if not windows:
+        if any(len(batch) for batch in batches):
+            raise _not_poisson("they have rows that the site does not have")
+        return
     sizes_S = np.array([len(batch) for batch in batches])
     rows = torch.cat(list(batches)).numpy()
     if len(rows) and (rows.min() < 0 or rows.max() >= windows):

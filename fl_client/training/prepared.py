@@ -22,7 +22,7 @@ from fl_common.vocabulary import Floats, NetSpec, Task, Windows
 from models.nets import Net, build_net
 
 CACHE_BYTES = 512 * 2**20
-_Key = tuple[int, int]
+_Key = tuple[int, int, bool]
 _CHUNK_WINDOWS = 1024
 
 
@@ -37,6 +37,12 @@ class Prepared:
     def nbytes(self) -> int:
         """Memory of both tensors, in bytes."""
         return sum(tensor.numel() * tensor.element_size() for tensor in (self.inputs, self.labels))
+
+    def with_a_row(self) -> "Prepared":
+        """These, or for none a row of zeros, which is in no batch: stacks pad with a row."""
+        if len(self.labels):
+            return self
+        return Prepared(self.inputs.new_zeros(1, *self.inputs.shape[1:]), self.labels.new_zeros(1))
 
 
 class PreparedCache:
@@ -55,14 +61,14 @@ class PreparedCache:
 
     def get(self, plan: RunPlan, windows: Windows) -> Prepared:
         """``windows`` in the form that the plan's net takes; computed unless cached."""
-        net = net_for(plan)
-        key = (id(windows.values), id(net))
+        net, private = net_for(plan), plan.privacy.guarantee is not None
+        key = (id(windows.values), id(net), private)
         with self._lock:
             found = self._entries.get(key)
             if found is not None and found[0]() is windows.values:
                 self._entries.move_to_end(key)
                 return found[2]
-        fresh = _prepare(net, windows)
+        fresh = _prepare(net, plan.task, windows, private)
         with self._lock:
             self._remove(key)
             gone = weakref.ref(windows.values, lambda _: self._drop(key))
@@ -99,7 +105,8 @@ def prepared(task: LocalTask) -> Prepared:
     """The windows of ``task`` after its net's front end, in the windows' own order.
 
     Raises:
-        InvalidData: windows of another shape than the task's, or values that are not finite.
+        InvalidData: windows of another shape than the task's, or, without DP, values that are not
+            finite; with DP such windows are left out.
         InvalidConfiguration: the plan's net can't be built.
     """
     return _CACHE.get(task.plan, task.windows)
@@ -147,17 +154,31 @@ def _net(target: str, options: str, task: Task) -> Net:
     return net
 
 
-def _prepare(net: Net, windows: Windows) -> Prepared:
+def _prepare(net: Net, task: Task, windows: Windows, private: bool) -> Prepared:
+    """The windows after the front end; ``private`` leaves out those that are not finite.
+
+    Each is judged by itself, so one window more or less is one more or less here, too.
+    """
+    inputs = _after_front(net, task, windows)
+    labels = torch.from_numpy(np.array(windows.labels, dtype=np.int64))
+    if bool(torch.isfinite(inputs.sum())):
+        return Prepared(inputs, labels)
+    finite_N = torch.isfinite(inputs.flatten(1)).all(1)
+    if not private and not finite_N.all():
+        raise InvalidData(
+            f"{int((~finite_N).sum())} of {len(windows)} windows",
+            "hold NaN or infinity after the net's front end",
+            "Remove those windows from the site's data",
+        )
+    return Prepared(inputs[finite_N], labels[finite_N])
+
+
+def _after_front(net: Net, task: Task, windows: Windows) -> torch.Tensor:
     chunks = []
     with torch.no_grad():
         for start in range(0, len(windows), _CHUNK_WINDOWS):
             values = np.array(windows.values[start : start + _CHUNK_WINDOWS], dtype=np.float32)
             chunks.append(net.front(torch.from_numpy(values)))
-    inputs = chunks[0].contiguous() if len(chunks) == 1 else torch.cat(chunks)
-    if not (bool(torch.isfinite(inputs.sum())) or bool(torch.isfinite(inputs).all())):
-        raise InvalidData(
-            f"{int((~torch.isfinite(inputs.flatten(1))).any(1).sum())} of {len(windows)} windows",
-            "hold NaN or infinity after the net's front end",
-            "Remove those windows from the site's data",
-        )
-    return Prepared(inputs, torch.from_numpy(np.array(windows.labels, dtype=np.int64)))
+        if not chunks:
+            chunks = [net.front(torch.zeros(1, *task.window_shape))[:0]]
+    return chunks[0].contiguous() if len(chunks) == 1 else torch.cat(chunks)

@@ -71,6 +71,8 @@ def draw_batches(plan: RunPlan, site: str, round_: int, windows: int) -> list[to
         rate = mechanism.sampling_rate
         masks_N = (torch.rand(windows, generator=generator) < rate for _ in range(mechanism.steps))
         return [mask_N.nonzero().flatten() for mask_N in masks_N]
+    if not windows:
+        return []
     epochs = [
         torch.randperm(windows, generator=generator) for _ in range(plan.training.local_epochs)
     ]

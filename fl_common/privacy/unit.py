@@ -84,13 +84,13 @@ class Guarantee:
 class Booking:
     """What a ledger books before a site trains: ``rounds`` rounds at once, as round ``round``.
 
-    ``windows_of`` are the charged blocks with their numbers of windows. ``is_once``: a repetition
-    of the same booking is not booked again.
+    ``blocks`` are charged, whatever they hold. ``is_once``: a repetition of the same booking is not
+    booked again.
     """
 
     round: int
     rounds: int
-    windows_of: Mapping[str, int]
+    blocks: tuple[str, ...]
     is_once: bool
 
 
@@ -201,8 +201,8 @@ class PrivacyPlan(ABC):
         """Whether exact counts, and texts that may quote data, may leave a site."""
         return self.guarantee is None and self.weights == "examples"
 
-    def booking(self, round_: int, rounds: int, windows_of: Mapping[str, int]) -> Booking:
-        """What a site is charged for ``round_`` of ``rounds`` on these blocks of windows.
+    def booking(self, round_: int, rounds: int, blocks: tuple[str, ...]) -> Booking:
+        """What a site is charged for ``round_`` of ``rounds`` where these are its blocks.
 
         A mechanism on samples charges each block of data for the round; one on whole updates
         charges the site. With the server's noise it charges all rounds, once, before the first
@@ -210,8 +210,8 @@ class PrivacyPlan(ABC):
         does not see those that it is not drawn for.
         """
         if self.update_mechanism is None:
-            return Booking(round_, 1, windows_of, is_once=False)
-        whole = {WHOLE_SITE: sum(windows_of.values())}
+            return Booking(round_, 1, blocks, is_once=False)
+        whole = (WHOLE_SITE,)
         if self.noise_added_by == "server":
             return Booking(0, rounds, whole, is_once=True)
         return Booking(round_, 1, whole, is_once=False)

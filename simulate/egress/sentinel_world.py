@@ -1,7 +1,7 @@
 """A world whose sites hold sentinels, and some of whose sites fail.
 
-A failing site refuses or raises, which is when text is sent; the worst of them raise errors that
-quote their data.
+What a failing site sends is where text might leave; the worst of them raise errors that quote their
+data. Under DP it answers as a site without data does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,11 @@ CANDIDATE = "ca" * 32
 
 def with_counts(site: Site) -> Site:
     """``site`` with ``CANDIDATE`` beside production on its windows, on days that are sentinels."""
-    return replace(site, comparison=lambda candidate: Comparison(_days, _agreed))
+    return replace(
+        site,
+        comparison=lambda candidate: Comparison(_days, _agreed),
+        held_out_blocks=lambda: NAMES,
+    )
 
 
 def _days() -> Windows:

@@ -17,12 +17,12 @@ from fl_client.training.stacked import local_round
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from tests.support import samples
 from tests.support.local_training import local_task, own_net, train
-from tests.support.trainers import MAKERS, MLP, PRIVACIES, QUIET, TRAINERS, assert_close, cohort
+from tests.support.trainers import MAKERS, MLP, PRIVACIES, TRAINERS, assert_close, cohort
 
 
 def corrupt(task: LocalTask, fault: str) -> LocalTask:
     """The task with one thing wrong."""
-    windows, plan = task.windows, task.plan
+    windows = task.windows
     if fault == "label":
         labels = windows.labels.copy()
         labels[3] = 99
@@ -35,8 +35,6 @@ def corrupt(task: LocalTask, fault: str) -> LocalTask:
         return replace(task, windows=windows.take(np.arange(2)))
     if fault == "parameters":
         return replace(task, parameters=dict(list(task.parameters.items())[:-1]))
-    if fault == "delta":
-        return replace(task, plan=replace(plan, privacy=replace(QUIET, delta=0.5)))
     assert fault == "diverges"
     return replace(
         task, plan=samples.plan(training={"learning_rate": 1e38, "local_epochs": 5}, net=MLP)
@@ -48,7 +46,6 @@ FAULTS = {
     "nan": RefusalReason.DATA,
     "few": RefusalReason.DATA,
     "parameters": RefusalReason.PLAN,
-    "delta": RefusalReason.PLAN,
     "diverges": RefusalReason.TRAINING,
 }
 

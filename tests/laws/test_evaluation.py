@@ -1,6 +1,7 @@
 """Counts of held-out windows: exact under a public plan alone, and charged before they are made."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,9 @@ from fl_client.ledger.ledger import Ledger
 from fl_client.release import noised_counts
 from fl_client.release.gateway import release_evaluation, release_shadow
 from fl_client.site import evaluation as evaluating
+from fl_client.site.shortfalls import Shortfalls, read_shortfalls
 from fl_client.training import LocalTask
-from fl_common.errors import InvalidConfiguration
+from fl_common.errors import InvalidConfiguration, StoreError
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.accounting import Spend, epsilon_of
 from fl_common.privacy.evaluation import SENSITIVITY, EvaluationPlan, held_out_block
@@ -55,7 +57,18 @@ def ledger_in(folder: Path) -> Ledger:
 
 
 def answer(ledger: Ledger, plan: RunPlan = DEVICE, shift: float = 0.0) -> Evaluation | Refusal:
-    return evaluating.answer_evaluation("anna", windows, asked(plan, shift), ledger)
+    return counted(windows, asked(plan, shift), ledger)
+
+
+def counted(
+    held_out: Callable[[], Windows],
+    instruction: Instruction,
+    ledger: Ledger,
+    blocks: tuple[str, ...] = BLOCKS,
+) -> Evaluation | Refusal:
+    """What a site with ``blocks`` answers."""
+    told = Shortfalls(ledger.folder / "shortfalls.json")
+    return evaluating.answer_evaluation("anna", lambda: blocks, held_out, instruction, ledger, told)
 
 
 @given(privacies, st.none() | st.just(NOISED), st.none() | st.integers(0, 9))
@@ -168,18 +181,35 @@ def test_nothing_is_counted_where_the_ledger_can_not_be_trusted(tmp_path: Path) 
     assert refused.reason is RefusalReason.LEDGER
 
 
-def test_a_site_that_holds_nothing_out_or_other_data_refuses_and_pays_nothing(
+def test_without_dp_other_data_than_the_task_s_are_refused_and_nothing_is_paid(
     tmp_path: Path,
 ) -> None:
     ledger = ledger_in(tmp_path)
     none, wrong = windows().take(np.arange(0)), replace(windows(), labels=windows().labels + 7)
     for held_out in (none, wrong):
-        refused = evaluating.answer_evaluation(
-            "anna", partial(replace, held_out), asked(DEVICE), ledger
-        )
-        assert isinstance(refused, Refusal)
-        assert refused.reason is RefusalReason.DATA
+        refused = counted(partial(replace, held_out), asked(samples.plan()), ledger)
+        if held_out is wrong:
+            assert isinstance(refused, Refusal)
+            assert refused.reason is RefusalReason.DATA
     assert ledger.sites() == []
+
+
+def unreadable() -> Windows:
+    raise StoreError("patient-4711/site.sqlite: disk I/O error")
+
+
+def test_under_dp_a_site_without_a_usable_window_is_charged_and_answers(tmp_path: Path) -> None:
+    ledger = ledger_in(tmp_path)
+    none, wrong = windows().take(np.arange(0)), replace(windows(), labels=windows().labels + 7)
+    reads: list[Callable[[], Windows]] = [lambda: none, lambda: wrong, unreadable]
+    for times, read in enumerate(reads, 1):
+        answered = counted(read, asked(DEVICE), ledger)
+        assert isinstance(answered, Evaluation)
+        assert max(abs(answered.total), abs(answered.correct)) < 40, "noise of deviation 3.5"
+        assert ledger.histories("anna")[held_out_block("monday")] == (Spend(2.0, 1.0, times),)
+    assert read_shortfalls(tmp_path / "shortfalls.json") == {
+        "empty": 2, "unfit": 1, "unreadable": 1
+    }  # fmt: skip
 
 
 def test_a_block_without_budget_is_left_out_and_a_site_without_any_refuses(tmp_path: Path) -> None:
@@ -195,16 +225,16 @@ def test_a_block_without_budget_is_left_out_and_a_site_without_any_refuses(tmp_p
     assert refused.reason is RefusalReason.BUDGET
     assert refused.run == DEVICE.run
 
-    counted: list[int] = []
+    used: list[int] = []
     fresh = replace(windows(), blocks=("monday", "wednesday"))
 
     def count(_: LocalTask, some: Windows) -> Evaluation:
-        counted.append(len(some))
+        used.append(len(some))
         return COUNTS
 
     with patch.object(evaluating, "count", count):
-        evaluating.answer_evaluation("anna", lambda: fresh, asked(DEVICE), ledger)
-    assert counted == [16], "half of the windows are in the fresh block"
+        counted(lambda: fresh, asked(DEVICE), ledger, fresh.blocks)
+    assert used == [16], "half of the windows are in the fresh block"
 
 
 def test_two_models_in_one_round_cost_twice_and_a_seeded_repetition_nothing(tmp_path: Path) -> None:
@@ -221,7 +251,7 @@ def test_a_run_that_was_charged_gives_no_exact_counts_under_another_plan(tmp_pat
     box = Box(tmp_path, trainer_of("cohort"))
     box.sends(replace(DEVICE, evaluation=None))
     public = samples.plan(samples.PUBLIC, seed=None)
-    refused = evaluating.answer_evaluation("anna", windows, asked(public), box.ledger)
+    refused = counted(windows, asked(public), box.ledger)
     assert isinstance(refused, Refusal)
     assert refused.reason is RefusalReason.PLAN
 

@@ -2,6 +2,7 @@
 
 import itertools
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from fl_client.ledger.ledger import Ledger
 from fl_client.site.box import Box
 from fl_client.site.policy import PrivacyPolicy
 from fl_client.site.shadow import answer_shadow
+from fl_client.site.shortfalls import Shortfalls
 from fl_client.store.database import open_store
-from fl_client.store.windows import WindowStore
+from fl_client.store.windows import Retention, WindowStore
 from fl_client.windows import SECOND, Slicing, Window
 from fl_client.windows.split import HeldOut
 from fl_common.plan import Instruction
@@ -35,6 +37,7 @@ from tests.support.sites import NAME, released, site
 SLICING = Slicing(step=4, longest_gap_s=0.02, lateness_s=1.0, ahead_s=60.0)
 HELD_OUT = HeldOut(piece_s=4.0, every=2)
 POLICY = PrivacyPolicy(epsilon=50.0, delta=1e-5, unit="window", without_noise=True)
+KEPT = Retention(days=1, megabytes=1)
 PUBLIC = samples.plan(samples.PUBLIC)
 KINDS = ("not finite", "mixes its batch", "draws", "does not end", "repeats rows")
 numbers = itertools.count()
@@ -76,10 +79,11 @@ class Known:
         return (answer.windows, answer.agreed, answer.failed)
 
     def _asked(self, home: Path) -> object:
-        box = Box(home, "anna", samples.TASK, SLICING, HELD_OUT, POLICY, tells_versions=False)
+        box = Box(home, "anna", samples.TASK, SLICING, HELD_OUT, POLICY, KEPT, time.time, False)
         asked = Instruction(PUBLIC, 1, {}, candidate=self.candidate)
         with closing(Ledger(home / "ledger.sqlite", lambda: 7.0, "anna")) as ledger:
-            return answer_shadow("anna", box.comparison(self.candidate), asked, ledger)
+            told = Shortfalls(home / "shortfalls.json")
+            return answer_shadow("anna", lambda: ["day"], box.comparison, asked, ledger, told)
 
 
 def _start(place: int, sensed: Sensed) -> int:

@@ -1,6 +1,8 @@
 """A box in a federation: its own store, its own ledger, day by day, while sensing goes on."""
 
+import math
 import multiprocessing
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +21,9 @@ from fl_client.ledger.ledger import Ledger
 from fl_client.sensors import Annotation
 from fl_client.site.box import Box
 from fl_client.site.policy import PrivacyPolicy
+from fl_client.site.shortfalls import FILE, read_shortfalls
 from fl_client.store.database import open_store
-from fl_client.store.windows import WindowStore
+from fl_client.store.windows import Retention, WindowStore
 from fl_client.windows import SECOND, Slicing, Window
 from fl_client.windows.split import HeldOut
 from fl_common.errors import InvalidConfiguration
@@ -46,19 +49,32 @@ PRIVACY = replace(samples.WINDOW_PRIVACY, sampling_rate=0.1, steps=2)
 EVALUATION = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
 PLAN = samples.plan(PRIVACY, seed=None)
 DEMANDS = PrivacyPolicy(epsilon=50.0, delta=1e-5, unit="window", without_noise=False)
+KEPT = Retention(days=1, megabytes=64)
 
 
 class Home:
     """A box's folder, with the connection of its sensing process open."""
 
     def __init__(self, folder: Path) -> None:
+        self.now_s = (MONDAY + DAY / 2) / SECOND
         self.box = Box(
-            folder, "anna", samples.TASK, SLICING, HELD_OUT, DEMANDS, tells_versions=False
+            folder,
+            "anna",
+            samples.TASK,
+            SLICING,
+            HELD_OUT,
+            DEMANDS,
+            KEPT,
+            self.now,
+            False,
         )
         self.connection = open_store(folder / STORE)
         self.store = WindowStore(self.connection, samples.TASK, SLICING, 0.75)
         self.priorities: list[tuple[int, ...]] = []
         self.generator = np.random.default_rng(0)
+
+    def now(self) -> float:
+        return self.now_s
 
     def sense(self, begin_ns: int, count: int) -> None:
         """Store ``count`` windows from ``begin_ns`` on, and a label over all of them."""
@@ -108,7 +124,7 @@ def test_a_box_trains_on_its_days_but_not_on_what_is_held_out(home: Home) -> Non
     assert training.blocks == held_out.blocks == ("2026-02-16",)
     assert 600 < len(held_out) < 750 < 2900 < len(training) < 3300
     assert isinstance(home.asks(PLAN, 1), LocalUpdate)
-    assert home.charged() == {"2026-02-16": 1}
+    assert home.charged() == {"2026-02-15": 1, "2026-02-16": 1}, "whether it holds windows or not"
     ((_, process, priority),) = home.priorities
     assert (process, priority >= 10) == (0, True)
 
@@ -126,8 +142,9 @@ def test_late_windows_of_a_day_inherit_its_spend_and_a_fresh_day_brings_fresh_bu
     assert isinstance(refused, Refusal)
     assert refused.reason is RefusalReason.BUDGET
     home.sense(MONDAY + DAY, 700)
+    home.now_s += DAY / SECOND
     assert isinstance(home.asks(plan, 3), LocalUpdate)
-    assert home.charged() == {"2026-02-16": 1, "2026-02-17": 1}
+    assert home.charged() == {"2026-02-15": 1, "2026-02-16": 1, "2026-02-17": 1}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +179,8 @@ def test_held_out_windows_are_evaluated_and_charged_apart_from_those_trained_on(
     counts = home.answers(plan, 1, "evaluate")
     assert isinstance(counts, Evaluation)
     assert counts.total == pytest.approx(len(home.box.held_out_windows()), abs=50)
-    assert home.charged() == {"2026-02-16": 1, held_out_block("2026-02-16"): 1}
+    days = ("2026-02-15", "2026-02-16")
+    assert home.charged() == {block: 1 for day in days for block in (day, held_out_block(day))}
 
 
 def test_a_plan_that_counts_the_overlap_or_needs_no_noise_is_taken(home: Home) -> None:
@@ -173,12 +191,28 @@ def test_a_plan_that_counts_the_overlap_or_needs_no_noise_is_taken(home: Home) -
     home.box.check_plan(replace(PLAN, privacy=NoPrivacy("examples"), seed=1))
 
 
-def test_a_box_without_a_store_refuses_and_stays(tmp_path: Path, home: Home) -> None:
-    (tmp_path / "empty").mkdir()
-    home.box = replace(home.box, home=tmp_path / "empty")
-    refused = home.asks(PLAN, 1)
-    assert isinstance(refused, Refusal)
-    assert refused.reason is RefusalReason.DATA
+def test_a_box_without_a_store_is_charged_and_answers_with_noise(
+    tmp_path: Path, home: Home
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    home.box = replace(home.box, home=folder)
+    assert isinstance(home.asks(PLAN, 1), LocalUpdate)
+    assert home.charged() == {"2026-02-15": 1, "2026-02-16": 1}
+    assert read_shortfalls(folder / FILE) == {"unreadable": 1}
+
+
+def test_windows_outside_the_days_that_are_kept_are_not_trained_on(home: Home) -> None:
+    home.sense(MONDAY + DAY, 700)  # by a clock that runs ahead
+    assert isinstance(home.asks(PLAN, 1), LocalUpdate)
+    assert read_shortfalls(home.box.home / FILE) == {"outside": 1, "empty": 1}
+
+
+def test_the_days_are_those_of_the_retention_and_never_without_end(home: Home) -> None:
+    assert home.box.days() == ("2026-02-16", "2026-02-15")
+    for days, kept in ((0.25, 2), (30, 31), (math.inf, 401)):
+        box = replace(home.box, retention=Retention(days=days, megabytes=1))
+        assert len(set(box.days())) == kept
 
 
 def test_a_box_says_what_runs_where_its_own_configuration_allows_it(home: Home) -> None:
@@ -195,7 +229,7 @@ def test_a_box_says_what_runs_where_its_own_configuration_allows_it(home: Home) 
 
 def _count_on(path: Path, ready: Any, done: Any, sent: Any) -> None:
     """Another process that reads the training windows as often as it can."""
-    box = Box(path, "anna", samples.TASK, SLICING, HELD_OUT, DEMANDS, tells_versions=False)
+    box = Box(path, "anna", samples.TASK, SLICING, HELD_OUT, DEMANDS, KEPT, time.time, False)
     sizes = [len(box.training_windows())]
     ready.set()
     while not done.is_set():

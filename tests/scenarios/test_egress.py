@@ -89,16 +89,14 @@ def test_a_private_run_is_clean_whatever_the_sites_are_asked(tmp_path: Path) -> 
     assert kinds(egress) == {
         ("query", "name"),
         ("train", "update"),
-        ("train", "refusal (data)"),
-        ("train", "error"),
         ("train", "refusal (budget)"),
         ("evaluate", "refusal (plan)"),
         ("query.shadow", "refusal (plan)"),
         ("query.running", "running"),
     }
     assert set(egress.troubles.values()) == set(TROUBLES)
-    assert sum(sent.kind == "update" for sent in egress.sent) == ROUNDS * 2
-    assert sum(sent.kind == "error" for sent in egress.sent) == ROUNDS + 1  # of one site alone
+    assert sum(sent.kind == "update" for sent in egress.sent) == ROUNDS * 7
+    assert not any(sent.kind == "error" for sent in egress.sent)
 
 
 def test_noised_counts_of_planted_windows_are_clean(tmp_path: Path) -> None:
@@ -185,7 +183,6 @@ def test_exact_counts_in_the_words_of_a_refusal_are_caught(
     monkeypatch.setattr(participation, "release_refusal", lambda refusal, instruction: refusal)
     told = found(rehearsed(tmp_path))
     assert any(what.startswith("free text") for what in told)
-    assert f"label {UNKNOWN_LABEL}" in told
     assert any(what.startswith("name") for what in told)
 
 
@@ -195,6 +192,7 @@ def test_the_text_of_an_exception_is_caught(
     def told(message: Message) -> Message:
         return Message(Error(2, str(sys.exception())), reply_to=message)
 
+    monkeypatch.setattr(participation, "usable", lambda site, read, *_: read())
     monkeypatch.setattr(app, "_in_fixed_words", contextlib.nullcontext)
     monkeypatch.setattr(loopback, "failed", told)
     egress = rehearsed(tmp_path)
@@ -227,7 +225,7 @@ def test_the_words_of_a_refusal_stay_in_the_sites_log(
     caplog.set_level("INFO", "fl_client")
     egress = rehearsed(tmp_path, trainer=Refusing())
     assert egress.findings == []
-    assert ("train", "refusal (training)") in kinds(egress)
+    assert ("train", "refusal (training)") not in kinds(egress)
     assert "141.42" in caplog.text
     assert NAMES[0] in caplog.text
 
@@ -261,7 +259,7 @@ def test_the_command_ends_with_its_verdict(
     assert written["clean"] is not leaky
     assert written["verdict"] in shown.out
     assert ("reading 141.4214" in shown.out) is leaky
-    assert {row["answer"] for row in written["messages"]} >= {"name", "update", "error"}
+    assert {row["answer"] for row in written["messages"]} >= {"name", "update", "refusal (plan)"}
     assert all(row["bytes"] > 0 and row["fields"] for row in written["messages"])
     assert NAMES[0] in (tmp_path / "sites.log").read_text()
     assert NAMES[0] not in shown.err

@@ -237,9 +237,6 @@ def test_block_at_its_limit_is_not_trained_on(box: Box) -> None:
     np.testing.assert_array_equal(trained.values, fresh.values)
 
 
-def test_delta_that_is_not_below_one_over_the_windows(box: Box) -> None:
-    box.windows = samples.windows(40)
-    plan = device_plan(replace(samples.WINDOW_PRIVACY, delta=1 / 40))
-    box.refuses(plan, RefusalReason.PLAN)
-    assert box.spent() == 0.0
-    assert box.trainer.tasks == []
+def test_delta_that_is_not_below_one_over_the_windows_that_a_site_is_taken_to_have() -> None:
+    with pytest.raises(InvalidConfiguration, match="n = 32 windows"):
+        device_plan(replace(samples.WINDOW_PRIVACY, delta=1 / 32))

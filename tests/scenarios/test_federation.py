@@ -184,9 +184,8 @@ class Broken:
 def test_a_faulty_site_is_reported_and_left_out(tmp_path: Path, fault: str) -> None:
     _, reports = Fleet(tmp_path, sites=4, trainer=Broken(fault)).run(plan(rounds=2))
     for report in reports:
-        left_out = 2 if fault == "raises" else 1  # what raises takes its cohort of two with it
-        assert report.updates == 4 - left_out
-        assert len(report.refusals) + len(report.errors) == left_out
+        assert report.updates == 3
+        assert len(report.refusals) + len(report.errors) == 1
 
 
 def test_below_the_minimum_of_sites_the_run_fails_with_the_first_reason(tmp_path: Path) -> None:
@@ -195,12 +194,14 @@ def test_below_the_minimum_of_sites_the_run_fails_with_the_first_reason(tmp_path
         fleet.run(plan(), minimum=3)
 
 
-def test_a_site_without_enough_windows_refuses_before_any_debit(tmp_path: Path) -> None:
+def test_with_dp_a_site_with_few_windows_or_none_takes_part_as_any_other(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path)
-    fleet.data[1] = windows(3)
+    fleet.data[1], fleet.data[2] = windows(3), windows(8).take(np.arange(0))
     _, reports = fleet.run(plan(WINDOW_PRIVACY))
-    assert reports[-1].updates == 2
-    assert fleet.ledger.epsilon("site-1", 1e-5, "rdp") == 0.0
+    assert reports[-1].updates == 3
+    spent = {fleet.ledger.epsilon(f"site-{place}", 1e-5, "rdp") for place in range(3)}
+    assert len(spent) == 1
+    assert min(spent) > 0
 
 
 def test_windows_of_a_spent_block_are_left_out(tmp_path: Path) -> None:

@@ -46,7 +46,15 @@ class Fleet:
         name = f"site-{position}"
         tells = (lambda: [InstalledComponent(CANDIDATE, on_trial=True)]) if position else None
         windows_of = (lambda: windows, lambda: windows)
-        return Site(name, position, *windows_of, any_plan, self._comparison, tells)
+        return Site(
+            name,
+            position,
+            *windows_of,
+            any_plan,
+            self._comparison,
+            tells,
+            held_out_blocks=lambda: list(DAYS),
+        )
 
     def _comparison(self, candidate: str | None) -> Comparison | None:
         return counted(DAYS) if candidate == CANDIDATE else None

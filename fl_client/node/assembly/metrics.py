@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from fl_client.home import TRAINING
 from fl_client.node.assembly.inference import Inference
 from fl_client.node.assembly.sensing import Sensing
 from fl_client.node.federation_metrics import FederationMetrics
@@ -14,6 +13,6 @@ from fl_common.configuration import Config
 def build_metrics(config: Config, sensing: Sensing, inference: Inference) -> Metrics:
     """The metrics of the node, its transports, and its federation traffic."""
     metrics = Metrics(inference.updates.follower if inference.updates else None)
-    metrics.registry.register(FederationMetrics(Path(config["home"]) / TRAINING))
+    metrics.registry.register(FederationMetrics(Path(config["home"])))
     metrics.registry.register(TransportMetrics(sensing))
     return metrics

@@ -16,7 +16,6 @@ from fl_client.training.stacked.replacement import NotStackable
 from fl_client.training.stacked.rows import from_row, to_rows, width_of_row
 from fl_client.training.stacked.schedule import exact_steps, padded_steps
 from fl_client.training.stacked.stack import Batch
-from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.vocabulary import Parameters
 
@@ -47,8 +46,8 @@ class TrainingBackend(Protocol):
         """How many of ``alike`` (same plan, round, width) make a stack within ``budget`` bytes."""
         ...
 
-    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
-        """Each site's delta, in order; None for one that is not finite.
+    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
+        """Each site's delta, in order.
 
         Raises what training raises, for the stack as a whole.
         """
@@ -73,7 +72,7 @@ class StackedBackend:
         wanted = self._padded(alike[0]) or _LARGE_CALL_BYTES // (self._largest * width)
         return max(1, min(wanted, budget // per_site))
 
-    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
+    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
         """See ``TrainingBackend``."""
         mean, width = not _is_private(stack[0].task), stack[0].width
         order = sorted(range(len(stack)), key=lambda place: -len(stack[place].batches))
@@ -89,10 +88,9 @@ class StackedBackend:
             delta_SP = train_stack(self._net, ordered, steps, global_SP).sub_(global_SP)
         finally:
             self._net.release()
-        is_finite_S = _are_finite(delta_SP)
-        deltas: list[Parameters | None] = [None] * len(stack)
-        for place, delta_P, is_finite in zip(order, delta_SP, is_finite_S, strict=True):
-            deltas[place] = from_row(delta_P, self._net.slots) if is_finite else None
+        deltas: list[Parameters] = [{}] * len(stack)
+        for place, delta_P in zip(order, delta_SP, strict=True):
+            deltas[place] = from_row(delta_P, self._net.slots)
         return deltas
 
     def _padded(self, ready: ReadyTask) -> int:
@@ -114,7 +112,7 @@ class PerSiteBackend:
         """One."""
         return 1
 
-    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters | None]:
+    def train(self, stack: Sequence[ReadyTask]) -> list[Parameters]:
         """See ``TrainingBackend``."""
         (ready,) = stack
         parameters, plain = ready.task.parameters, not _is_private(ready.task)
@@ -127,14 +125,7 @@ class PerSiteBackend:
         if not plain and any(change.any() for change in learnt.values()):
             raise PrivacyViolation("a buffer changed without noise. The update is withheld.")
         delta = {**from_row(delta_SP[0], self._net.slots), **learnt}
-        return [delta if params.is_finite(delta) else None]
-
-
-def _are_finite(rows_SP: torch.Tensor) -> list[bool]:
-    """Whether each row holds only finite numbers; the sums show quickly if all rows do."""
-    if bool(torch.isfinite(rows_SP.sum())):
-        return [True] * len(rows_SP)
-    return [bool(each) for each in torch.isfinite(rows_SP).all(1)]
+        return [delta]
 
 
 def _is_private(task: LocalTask) -> bool:

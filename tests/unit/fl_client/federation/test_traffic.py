@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.node.federation_metrics import FederationMetrics
+from fl_client.site.shortfalls import FILE, Shortfall, Shortfalls
 from fl_common.plan import Instruction
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_common.wire import messages as wire
@@ -41,7 +42,7 @@ def worked(path: Path) -> None:
 
 def shown(path: Path, name: str, **labels: str) -> float | None:
     registry = CollectorRegistry()
-    registry.register(FederationMetrics(path))
+    registry.register(FederationMetrics(path.parent))
     return registry.get_sample_value(f"fl_client_federation_{name}_total", labels)
 
 
@@ -59,11 +60,20 @@ def test_rounds_seconds_bytes_and_refusals_are_metrics_of_the_node(tmp_path: Pat
     assert 400 < sent < received < 3 * 2000
 
 
+def test_answers_without_data_are_a_metric_of_the_node(tmp_path: Path) -> None:
+    told = Shortfalls(tmp_path / FILE)
+    for _ in range(2):
+        told.note("anna", Shortfall.EMPTY, "no windows can be used")
+    told.note("anna", Shortfall.RAISED, "out of memory")
+    assert shown(tmp_path / "training.json", "shortfalls", reason="empty") == 2
+    assert shown(tmp_path / "training.json", "shortfalls", reason="raised") == 1
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Prometheus' promtool")
 def test_promtool_finds_nothing_to_object_to(tmp_path: Path) -> None:
     worked(tmp_path / "training.json")
     registry = CollectorRegistry()
-    registry.register(FederationMetrics(tmp_path / "training.json"))
+    registry.register(FederationMetrics(tmp_path))
     text = generate_latest(registry)
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -125,10 +125,10 @@ def test_who_adds_the_noise_and_what_is_public(
 
 
 def test_what_is_booked() -> None:
-    blocks = {"monday": 20, "tuesday": 30}
+    blocks = ("monday", "tuesday")
     assert WINDOW_PRIVACY.booking(3, 5, blocks) == Booking(3, 1, blocks, is_once=False)
-    assert BY_SITE.booking(3, 5, blocks) == Booking(3, 1, {WHOLE_SITE: 50}, is_once=False)
-    assert SITE_PRIVACY.booking(3, 5, blocks) == Booking(0, 5, {WHOLE_SITE: 50}, is_once=True)
+    assert BY_SITE.booking(3, 5, blocks) == Booking(3, 1, (WHOLE_SITE,), is_once=False)
+    assert SITE_PRIVACY.booking(3, 5, blocks) == Booking(0, 5, (WHOLE_SITE,), is_once=True)
 
 
 def test_a_plan_without_a_mechanism_can_not_be_charged() -> None:
