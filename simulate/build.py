@@ -55,10 +55,12 @@ def prepare_fleet(world: World, plan: RunPlan, sampling: Sampling) -> None:
         prepare_ahead(plan, map(world.windows, range(sites)))
 
 
-def create_ledger(path: Path, plan: RunPlan, done: int) -> None:
+def open_ledger(path: Path, plan: RunPlan, done: int, *, resumes: bool) -> None:
     """The fleet's ledger at ``path``, made before the first round: a full disk ends a run here.
 
     A run that is resumed has done ``done`` rounds of ``plan``, and the ledger must know of them.
+    What its sites sent in a later round was lost with its process, before anything of the round was
+    kept or shown. So that round's charges may be used once more, which the ledger notes.
 
     Raises:
         LedgerError: it can't be written, or the one that is there can't be trusted.
@@ -73,6 +75,13 @@ def create_ledger(path: Path, plan: RunPlan, done: int) -> None:
     with closing(Ledger(path, time.time, _LEDGER_OWNER)) as ledger:
         if spent and not any(ledger.plan_of(site, plan.run) for site in ledger.sites()):
             raise forgotten
+        if resumes:
+            ledger.reopen(plan.run, done + 1)
+
+
+def check_ledger(path: Path) -> None:
+    """Raise LedgerError if the fleet's ledger at ``path`` can't be trusted."""
+    Ledger(path, time.time, _LEDGER_OWNER).close()
 
 
 def build_site_app(world_yaml: str, trainer_yaml: str, ledger: Path) -> SiteApp:

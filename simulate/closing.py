@@ -8,6 +8,7 @@ from fl_common.configuration import Config
 from fl_server.repository.publication import publish_model
 from fl_server.rounds.app import FederatedRun
 from models.evaluation import Evaluator
+from simulate.build import check_ledger
 from simulate.engines.protocol import Carrier
 from simulate.home import Home
 from simulate.preparation import Preparation, yaml_of
@@ -16,6 +17,7 @@ from simulate.report.listener import RunListener
 from simulate.report.outcome import outcome_of
 from simulate.report.page import write_report
 from simulate.report.results import RoundResult, RunEnding, summarise, write_summary
+from simulate.report.spending import Spending
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Closing:
     home: Home
     prepared: Preparation
     evaluate: Evaluator
+    spending: Spending
     started: float
     start_up_s: float
 
@@ -38,9 +41,12 @@ class Closing:
 
         Raises:
             ExportMismatch: torch and ONNX Runtime disagree; nothing is published.
+            LedgerError: the ledger, whose figures are published, can't be trusted.
         """
         prepared, plan = self.prepared, self.prepared.plan
         results = [RoundResult.from_row(row) for row in run.history]
+        check_ledger(self.home.ledger)
+        results[-1] = self.spending.told(results[-1])
         spent, last = results[-1].spent(), run.history[-1]
         outcome = outcome_of(self.evaluate(run.parameters), prepared.test, plan.task)
         windows = prepared.test.windows  # the net has the parameters that were evaluated

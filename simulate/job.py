@@ -6,13 +6,14 @@ from fl_common.configuration import Config
 from fl_server.rounds.app import FederatedRun
 from models.evaluation import Evaluator
 from models.nets import parameters_of
-from simulate.build import create_ledger
+from simulate.build import open_ledger
 from simulate.closing import Closing
 from simulate.home import Home, Origin
 from simulate.preparation import prepare
 from simulate.process import one_run
 from simulate.report.listener import RunListener
 from simulate.report.recorder import RoundRecorder
+from simulate.report.spending import Spending
 
 
 def carry_out(
@@ -32,18 +33,21 @@ def carry_out(
         prepared = prepare(config, home)
         plan, sites = prepared.plan, prepared.sites
         evaluate = Evaluator(prepared.net, prepared.test.windows, len(plan.task.labels))
-        recorder = RoundRecorder(evaluate, listener, prepared.notes)
+        spending = Spending(home.ledger, plan)
+        recorder = RoundRecorder(evaluate, spending, listener, prepared.notes)
         initial = parameters_of(prepared.net)
-        run = FederatedRun(prepared.federation, initial, home.checkpoints, recorder)
+        run = FederatedRun(
+            prepared.federation, initial, home.checkpoints, recorder, recorder.announce
+        )
         done = run.resume()
         if not config["resume"]:
             home.begin(plan.run, origin)
-        create_ledger(home.ledger, plan, done)
-        recorder.open(home.rounds, keep_until=done)
+        open_ledger(home.ledger, plan, done, resumes=bool(config["resume"]))
+        recorder.open(home.rounds, run.history)
         prepared.engine.prepare(prepared.fleet, prepared.federation)
         start_up_s = time.monotonic() - started
         listener.start(plan, sites, done)
         with prepared.engine.start(prepared.fleet) as carrier:
             carrier.carry_out(run)
-            closing = Closing(config, home, prepared, evaluate, started, start_up_s)
+            closing = Closing(config, home, prepared, evaluate, spending, started, start_up_s)
             closing.close(run, carrier, listener)

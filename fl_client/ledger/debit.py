@@ -91,8 +91,9 @@ def _answered(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal | N
     charged = lines.plan_of(journal.connection, charge.site, charge.run)
     if charged not in (None, charge.plan):
         return refuse_changed_plan(charge.site, charge.run, charge.round)
-    booked = lines.booked(journal.connection, charge) if charge.repeatable else None
-    if booked is None:
+    if not charge.repeatable:
+        return _reused(journal, charge)
+    if (booked := lines.booked(journal.connection, charge)) is None:
         return None
     mechanism, blocks = booked
     if mechanism == charge.mechanism and set(blocks) <= set(charge.blocks):
@@ -104,6 +105,13 @@ def _answered(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal | N
         f" (clip norm, noise multiplier, sampling rate, steps {mechanism}) or other blocks of data."
         " Begin a new run to change the plan or the data.",
     )
+
+
+def _reused(journal: Journal, charge: Charge) -> tuple[str, ...] | None:
+    """The blocks of a reopened charge, which a line marks as used; None if there is none."""
+    if (blocks := lines.reopened(journal.connection, charge)) is not None:
+        journal.charge(charge, (), reuses=blocks)
+    return blocks
 
 
 def refuse_changed_plan(site: str, run: str, round_: int) -> Refusal:

@@ -118,6 +118,17 @@ class Ledger:
                 self._lines.check_sums(site)
             return [debit(journal, charge, self._limit) for charge in charges]
 
+    def reopen(self, run: str, first: int) -> None:
+        """Let each charge for round ``first`` of ``run`` or a later one be used once more.
+
+        For a run whose server and sites are one process: what they sent in these rounds was lost
+        with it, before anything was kept or shown. A line says so. No server can ask for this.
+        """
+        with self._transaction() as journal:
+            if lines.is_charged_from(self._connection, run, first):
+                why = f"run {run} was interrupted; charges from round {first} on are used again"
+                journal.note(why, reopens=run, **{"from": first})
+
     def plan_of(self, site: str, run: str) -> str | None:
         """The digest of the plan that ``run`` was first charged under; None if never charged."""
         with self._lock, explained(self._path):

@@ -53,7 +53,7 @@ class Journal:
         self._debit = debit
         self._clock = clock
 
-    def charge(self, charge: Charge, blocks: tuple[str, ...]) -> None:
+    def charge(self, charge: Charge, blocks: tuple[str, ...], **fields: object) -> None:
         """Add a line for ``charge`` on ``blocks``, and update their sums."""
         promise, mechanism = charge.guarantee, charge.mechanism
         windows_of = dict(zip(charge.blocks, charge.windows, strict=True))
@@ -72,15 +72,16 @@ class Journal:
             blocks=blocks,
             windows=[windows_of[block] for block in blocks],
             repeatable=charge.repeatable,
+            **fields,
         )
         noise, rate, steps = mechanism["noise"], mechanism["rate"], mechanism["steps"]
         self.connection.executemany(
             _ADD, [(charge.site, block, noise, rate, steps) for block in blocks]
         )
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, **fields: object) -> None:
         """Add a line that charges nothing and describes a change to the ledger itself."""
-        self._add(note=text)
+        self._add(note=text, **fields)
 
     def _add(self, **fields: object) -> None:
         head = {"debit": self._debit, "time": float(self._clock())}
@@ -143,6 +144,44 @@ def booked(
         if line["repeatable"]:
             return {name: line[name] for name in charge.mechanism}, tuple(line["blocks"])
     return None
+
+
+def reopened(connection: sqlite3.Connection, charge: Charge) -> tuple[str, ...] | None:
+    """The blocks of a charge that is paid for ``charge`` and reopened; None if there is none.
+
+    The newest charge of the site for this round is looked for; an evaluation's run names the
+    parameters, too, which are others in a repetition.
+    """
+    run, kind = _run_and_kind(charge.run)
+    (note,) = connection.execute(
+        "SELECT max(number) FROM charge WHERE site IS NULL"
+        " AND json_extract(line, '$.reopens') = ? AND json_extract(line, '$.from') <= ?",
+        (run, charge.round),
+    ).fetchone()
+    if note is None:
+        return None
+    rows = connection.execute(
+        "SELECT number, line FROM charge WHERE site = ? AND round = ? ORDER BY number DESC",
+        (charge.site, charge.round),
+    )
+    for number, line in ((number, json.loads(text)) for number, text in rows):
+        if _run_and_kind(line["run"]) == (run, kind):
+            is_paid = number < note and all(line[k] == v for k, v in charge.mechanism.items())
+            blocks = tuple(line.get("reuses", line["blocks"]))
+            return blocks if is_paid and set(blocks) <= set(charge.blocks) else None
+    return None
+
+
+def is_charged_from(connection: sqlite3.Connection, run: str, first: int) -> bool:
+    """Whether any site was charged for round ``first`` of ``run`` or a later one."""
+    rows = connection.execute("SELECT DISTINCT run FROM charge WHERE round >= ?", (first,))
+    return any(_run_and_kind(one)[0] == run for (one,) in rows if one)
+
+
+def _run_and_kind(run: str) -> tuple[str, str]:
+    """``run`` and ``evaluation`` of ``run/evaluation/digest``."""
+    own, _, rest = run.partition("/")
+    return own, rest.partition("/")[0]
 
 
 def _windows_per_unit(line: dict[str, Any]) -> int:

@@ -1,5 +1,6 @@
 """A ledger as tables: what each block has spent, what is left, and by which rounds."""
 
+from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -90,9 +91,16 @@ def site_table(states: Sequence[BlockState]) -> Table:
     for site, group in groupby(states, lambda state: state.site):
         blocks = list(group)
         fullest = max(blocks, key=lambda state: state.spent / state.epsilon_limit)
-        charged = {(run, r) for state in blocks for run in state.rounds for r in state.rounds[run]}
-        table.add_row(site, str(len(blocks)), *_epsilons(fullest, both), str(len(charged)))
+        table.add_row(site, str(len(blocks)), *_epsilons(fullest, both), _charged(blocks))
     return table
+
+
+def _charged(blocks: Sequence[BlockState]) -> str:
+    """How many rounds a site was charged for, and how many charges repeated one of them."""
+    charged = Tally[tuple[str, int]]()
+    for state in blocks:
+        charged |= Tally((run, round_) for run, rounds in state.rounds.items() for round_ in rounds)
+    return _with_repeats(str(len(charged)), charged.total() - len(charged))
 
 
 def what_epsilons_are(states: Sequence[BlockState]) -> list[str]:
@@ -168,8 +176,11 @@ def _ranges(rounds: Sequence[int]) -> str:
     for _, group in groupby(enumerate(ordered), lambda place: place[1] - place[0]):
         run = [round_ for _, round_ in group]
         parts.append(f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}")
-    repeats = len(rounds) - len(ordered)
-    return ", ".join(parts) + (f" and {repeats} repeated" if repeats else "")
+    return _with_repeats(", ".join(parts), len(rounds) - len(ordered))
+
+
+def _with_repeats(rounds: str, repeats: int) -> str:
+    return rounds + (f" and {repeats} repeated" if repeats else "")
 
 
 def _table(*columns: str) -> Table:

@@ -120,6 +120,7 @@ class _Rounds:
             "epsilon": report.epsilon,
             "epsilon_per": report.epsilon_per,
             "epsilon_by_class": self._by_class.epsilon(),
+            "epsilon_held_out": report.evaluation.epsilon if report.evaluation else 0.0,
         }
         _logger.info(
             "run %s, round %d of %d: %d of %d sites in %.2f s, epsilon %.3g%s",
@@ -158,6 +159,8 @@ def _publish(
     spent = {"epsilon": last["epsilon"]} | {
         f"epsilon_per_{unit}": value for unit, value in last["epsilon_per"].items()
     }
+    if last.get("epsilon_held_out"):
+        spent["epsilon_held_out"] = last["epsilon_held_out"]
     partial = model.with_name("candidate.onnx")
     proof = publish_model(plan, net, len(run.history), spent, _windows(plan), partial)
     licence = config["publish"]["licence"]

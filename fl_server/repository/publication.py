@@ -102,9 +102,12 @@ def _privacy_spent(plan: RunPlan, spent: Mapping[str, float]) -> dict[str, Any]:
     """The facts that a reader of the file needs to assess the guarantee."""
     if (promise := plan.privacy.guarantee) is None:
         return plan.privacy.fields()
+    evaluation = plan.evaluation
+    limit = {"epsilon_held_out_limit": evaluation.epsilon_limit} if evaluation else {}
     return {
         **plan.privacy.fields(),
         **spent,
+        **limit,
         "conversion": ACCOUNTANTS[promise.accountant],
         "noise_generator": "operating system" if plan.seed is None else "seeded",
     }

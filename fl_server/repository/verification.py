@@ -15,7 +15,7 @@ from fl_server.repository.gates import AGAINST, GateFinding, function, imported
 from fl_server.repository.gates.accuracy import accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
-from fl_server.repository.gates.provenance import licence, privacy, requires
+from fl_server.repository.gates.provenance import PrivacyRule, licence, privacy, requires
 from fl_server.repository.store.contents import own_copies
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
@@ -209,7 +209,13 @@ RUN: Mapping[str, Gate] = {
     "latency": _latency,
     "size": lambda case: size(case.component, case.evidence.device),
     "privacy": lambda case: privacy(
-        case.component.description.get("privacy"), case.settings["epsilon_at_most"]
+        case.component.description.get("privacy"),
+        PrivacyRule(
+            case.settings["epsilon_at_most"],
+            case.settings["delta_at_most"],
+            case.settings["unit_at_least"],
+            case.settings["held_out_epsilon_at_most"],
+        ),
     ),
     "licence": lambda case: licence(
         case.component.description["licence"], case.settings["licences"]

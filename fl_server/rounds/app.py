@@ -21,13 +21,15 @@ Row = dict[str, Any]
 class FederatedRun:
     """A federation's rounds; after each, ``record`` makes its row and a checkpoint is saved.
 
-    ``parameters`` and ``history`` hold the global parameters and the rows so far.
+    Then the round can't be repeated any more, and ``announce`` may tell of it. ``parameters`` and
+    ``history`` hold the global parameters and the rows so far.
     """
 
     federation: Federation
     initial: Parameters
     checkpoints: Path
     record: Callable[[RoundReport], Row]
+    announce: Callable[[RoundReport], object] = lambda report: None
     parameters: Parameters = field(init=False)
     history: list[Row] = field(init=False, default_factory=list)
     _progress: Progress = field(init=False)
@@ -67,6 +69,7 @@ class FederatedRun:
             }
             self.history.append({**self.record(report), **kept})
             save(self.checkpoints, self._checkpoint(report))
+            self.announce(report)
 
     def _checkpoint(self, report: RoundReport) -> Checkpoint:
         plan = self.federation.plan

@@ -26,6 +26,7 @@ from simulate.report.wording import (
     both_units_text,
     bytes_text,
     counted,
+    held_out_text,
     loss_text,
     odds_text,
     on_sites_price,
@@ -131,7 +132,8 @@ def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
             "Privacy spent",
             spent,
             f"for each {promise.unit}{also_text(promise, per)};"
-            f" limit {promise.epsilon_limit:g}, δ {summary['delta']:g}",
+            f" limit {promise.epsilon_limit:g}, δ {summary['delta']:g}"
+            + (f"; {held_out}" if (held_out := held_out_text(summary, plan)) else ""),
         )
     else:
         yield _fact("Privacy", "none", "no noise was added", "alarming")
@@ -180,7 +182,8 @@ def _promise(plan: RunPlan, summary: Mapping[str, Any]) -> Promise | None:
     """The plan's guarantee, according to its mechanism; None without DP."""
     promise, samples = plan.privacy.guarantee, plan.privacy.sample_mechanism
     if promise is not None and samples is not None:
-        return _window_promise(promise, samples, both_units_text(summary, plan), summary)
+        words = _window_promise(promise, samples, both_units_text(summary, plan), summary)
+        return words._replace(promise=words.promise + _evaluated(plan, summary))
     if promise is not None and (updates := plan.privacy.update_mechanism) is not None:
         return site_promise(promise, updates, summary)
     return None
@@ -191,9 +194,9 @@ def _window_promise(
 ) -> Promise:
     epsilon, delta, unit = summary["epsilon"], summary["delta"], summary["privacy_unit"]
     promise = (
-        f"All that a site sent in this run, taken together, is (ε, δ)-differentially private for"
-        f" each {unit} of its data: ε = {epsilon:.3g} at δ = {delta:g} on the site that spent most,"
-        f" and the limit is {guarantee.epsilon_limit:g}."
+        f"All updates that a site sent, in this run and in others on the same ledger, are taken"
+        f" together (ε, δ)-differentially private for each {unit} of its data: ε = {epsilon:.3g} at"
+        f" δ = {delta:g} on the site that spent most, and the limit is {guarantee.epsilon_limit:g}."
     )
     meaning = (
         f"Adding any one {unit} to a site's training data, or removing it, makes no result more"
@@ -212,6 +215,17 @@ def _window_promise(
     how += f" clip norm {mechanism.clip_norm:g}, sampling rate {mechanism.sampling_rate:.4g},"
     how += f" {counted(mechanism.steps, 'step')} a round."
     return Promise(promise, meaning, limits, how)
+
+
+def _evaluated(plan: RunPlan, summary: Mapping[str, Any]) -> str:
+    """What holds for held-out windows, of which evaluations released noised counts."""
+    if plan.evaluation is None or "epsilon_held_out" not in summary:
+        return ""
+    return (
+        f" Evaluations on the sites had a limit of their own: what was sent about a held-out"
+        f" {plan.privacy.unit} has ε = {summary['epsilon_held_out']:.3g}, and the limit is"
+        f" {plan.evaluation.epsilon_limit:g}."
+    )
 
 
 def _figure(figure: Figure) -> str:

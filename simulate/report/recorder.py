@@ -1,4 +1,4 @@
-"""From a round's report to its figures: evaluates, records and reports them."""
+"""From a round's report to its figures: evaluates them, and tells them once they are kept."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,26 +10,32 @@ from fl_server.rounds.report import RoundReport
 from models.evaluation import Evaluator
 from simulate.report.listener import RunListener
 from simulate.report.results import RoundLog, RoundResult
+from simulate.report.spending import Spending
 
 
 @dataclass
 class RoundRecorder:
-    """Makes the row of each round; ``notes`` are told with every one of them.
+    """Makes the row of each round, and announces it; ``notes`` are told with every one of them.
 
-    ``open`` comes first.
+    ``open`` comes first. Nothing is shown of a round before its checkpoint is saved: a round that
+    is repeated has told nobody anything.
     """
 
     evaluate: Evaluator
+    spending: Spending
     listener: RunListener
     notes: Sequence[str]
     _log: RoundLog = field(init=False)
+    _newest: RoundResult = field(init=False)
 
-    def open(self, path: Path, keep_until: int) -> None:
-        """Write to the log at ``path``, of which rounds up to ``keep_until`` are kept."""
-        self._log = RoundLog(path, keep_until)
+    def open(self, path: Path, history: Sequence[Row]) -> None:
+        """Write to the log at ``path``, which has a line for each round of ``history``."""
+        self._log = RoundLog(path, keep_until=len(history))
+        for row in history[self._log.last_kept :]:
+            self._log.append(RoundResult.from_row(row))
 
     def __call__(self, report: RoundReport) -> Row:
-        """Evaluate the round, write its line and tell of it."""
+        """Evaluate the round; its row."""
         predictions = self.evaluate(report.parameters)
         result = RoundResult(
             round=report.round,
@@ -48,7 +54,11 @@ class RoundRecorder:
             clip_norm=report.clip_norm,
             on_sites=report.evaluation.figures() if report.evaluation else None,
         )
-        self._log.append(result)
+        self._newest = self.spending.told(result)
+        return self._newest.to_row()
+
+    def announce(self, report: RoundReport) -> None:
+        """Write the line of the round, which is saved, and tell of it."""
+        self._log.append(self._newest)
         errors = [*report.errors, *report.cut, *report.evaluation_troubles(), *self.notes]
-        self.listener.round(result, report.refusals, errors)
-        return result.to_row()
+        self.listener.round(self._newest, report.refusals, errors)

@@ -40,8 +40,8 @@ class RoundResult:
 
     ``refusals`` counts sites by reason; ``errors`` counts answers that never came or could not be
     used, ``cut`` updates that counted for less than they claimed. ``epsilon`` is the highest over
-    sites after this round for the plan's unit (0.0 without DP), ``epsilon_per`` that of a window
-    and of a reading where the plan protects one of them.
+    sites after this round, by their ledger, for the plan's unit (0.0 without DP), ``epsilon_per``
+    that of a window and of a reading where the plan protects one of them.
     ``accuracy`` (a share) and ``loss`` (nats) are those of the global model after the round; None
     where unknown.
     ``clip_norm`` is the bound on a site's whole update in this round, under a site-level plan.
@@ -69,9 +69,14 @@ class RoundResult:
         object.__setattr__(self, "epsilon_per", dict(self.epsilon_per))
 
     def spent(self) -> dict[str, float]:
-        """Every epsilon of this round by its key in the summary and in the model's metadata."""
+        """Every epsilon of this round by its key in the summary and in the model's metadata.
+
+        ``epsilon_held_out`` is that of evaluations, for a block of held-out windows.
+        """
         per = {f"epsilon_per_{unit}": epsilon for unit, epsilon in self.epsilon_per.items()}
-        return {"epsilon": self.epsilon, **per}
+        on_sites = self.on_sites or {}
+        evaluated = {"epsilon_held_out": on_sites["epsilon"]} if on_sites.get("epsilon") else {}
+        return {"epsilon": self.epsilon, **per, **evaluated}
 
     def to_row(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -144,6 +149,8 @@ class RoundLog:
     def __init__(self, path: Path, keep_until: int) -> None:
         self._path = path
         kept = [row for row in _rows(path) if row["round"] <= keep_until]
+        self.last_kept: int = max((row["round"] for row in kept), default=0)
+        """The round of the last line that was kept."""
         write_text(path, "".join(_line(row) for row in kept))
 
     def append(self, result: RoundResult) -> None:

@@ -23,10 +23,11 @@ def site_promise(
     """The guarantee of a run that noises whole updates, with the figures of ``summary``."""
     by_server = mechanism.noise == "server"
     epsilon, delta = summary["epsilon"], summary["delta"]
-    released = "All global models of this run" if by_server else "All that a site sent in this run"
+    released = "All global models" if by_server else "All that a site sent"
     promise = (
-        f"{released}, taken together, are (ε, δ)-differentially private for each site as a whole:"
-        f" ε = {epsilon:.3g} at δ = {delta:g}, and the limit is {guarantee.epsilon_limit:g}."
+        f"{released}, in this run and in others on the same ledger, are (ε, δ)-differentially"
+        f" private for each site as a whole: ε = {epsilon:.3g} at δ = {delta:g}, and the limit is"
+        f" {guarantee.epsilon_limit:g}."
     )
     against = (
         "This holds against anyone who sees the global models. The server is trusted: it sees each"

@@ -18,6 +18,7 @@ from simulate.report.wording import (
     both_units_text,
     bytes_text,
     counted,
+    held_out_text,
     loss_text,
     on_sites_price,
     on_sites_text,
@@ -118,10 +119,12 @@ def _spread(accuracy_of: Mapping[str, float]) -> str:
 
 
 def spent_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
-    """``epsilon 7.98 of 8``, or that there is no DP."""
+    """``epsilon 7.98 of 8``, with that of evaluations, or that there is no DP."""
     if (promise := plan.privacy.guarantee) is None:
         return "no DP"
-    return f"epsilon {summary['epsilon']:.3g} of {promise.epsilon_limit:g}"
+    held_out = held_out_text(summary, plan)
+    also = f", and {held_out}" if held_out else ""
+    return f"epsilon {summary['epsilon']:.3g} of {promise.epsilon_limit:g}{also}"
 
 
 def _privacy_text(summary: Mapping[str, Any], plan: RunPlan) -> str:

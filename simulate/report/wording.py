@@ -149,6 +149,14 @@ def on_sites_price(figures: Mapping[str, Any], plan: RunPlan) -> str:
     return f"{per}, of {plan.evaluation.epsilon_limit:g}; ± is the standard error of the noise"
 
 
+def held_out_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
+    """What evaluations have spent on held-out windows, with their limit; nothing without them."""
+    spent = summary.get("epsilon_held_out")
+    if plan.evaluation is None or spent is None:
+        return ""
+    return f"{spent:.3g} of {plan.evaluation.epsilon_limit:g} for each held-out {plan.privacy.unit}"
+
+
 def added_by_text(plan: RunPlan) -> str:
     """Who adds the noise of a site-level plan; nothing where it is always the site itself."""
     if (mechanism := plan.privacy.update_mechanism) is None:

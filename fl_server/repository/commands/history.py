@@ -88,8 +88,14 @@ def _privacy(description: Mapping[str, Any]) -> str:
     seeded = "" if privacy.get("noise_generator") == "operating system" else ", seeded noise"
     return (
         f"epsilon {privacy['epsilon']:.3g} at delta {privacy.get('delta', 0):g}"
-        f" for one {privacy['unit']}{seeded}"
+        f" for one {privacy['unit']}{_held_out(privacy)}{seeded}"
     )
+
+
+def _held_out(privacy: Mapping[str, Any]) -> str:
+    """What evaluations spent on windows that were held out."""
+    spent = privacy.get("epsilon_held_out")
+    return "" if spent is None else f", epsilon {spent:.3g} for one that was held out"
 
 
 def _verdict(verdict: Verdict, version: str) -> str:

@@ -1,20 +1,50 @@
 """Gates on a component's description: privacy spent, licence, and requirements."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from fl_common.configuration import above, inside, one_of, require
 from fl_server.repository.gates import GateFinding
 
+_ROUNDING = 1 + 1e-9
 SECURE = "operating system"
 """The ``noise_generator`` of a description whose noise can't be reproduced."""
 
 
-def privacy(privacy: Mapping[str, Any] | None, epsilon_at_most: float) -> GateFinding:
-    """The privacy spent is known and within both limits, and the noise can't be reproduced.
+@dataclass(frozen=True)
+class PrivacyRule:
+    """What a model may have spent: epsilon and delta at most, for a unit at least.
 
-    ``privacy`` is the description's: unit, epsilon, delta, epsilon_limit, noise_generator.
+    ``held_out`` is the most that evaluations may have spent on a held-out unit.
+
+    Raises:
+        InvalidConfiguration: a value outside its range.
     """
-    values: dict[str, Any] = {"epsilon_at_most": epsilon_at_most}
+
+    epsilon: float
+    delta: float
+    unit: str
+    held_out: float
+
+    def __post_init__(self) -> None:
+        require("gates.epsilon_at_most", self.epsilon, above(0))
+        require("gates.delta_at_most", self.delta, inside("(0, 1)"))
+        require("gates.unit_at_least", self.unit, one_of(UNITS))
+        require("gates.held_out_epsilon_at_most", self.held_out, above(0))
+
+
+UNITS = ("window", "reading", "site")
+"""Units of protection, the weakest first; one of another package counts as a reading."""
+
+
+def privacy(privacy: Mapping[str, Any] | None, rule: PrivacyRule) -> GateFinding:
+    """The privacy spent is known and within all limits, and the noise can't be reproduced.
+
+    ``privacy`` is the description's: unit, epsilon, delta, epsilon_limit, noise_generator, what
+    evaluations spent (epsilon_held_out), and any public number of units that it names.
+    """
+    values: dict[str, Any] = {"epsilon_at_most": rule.epsilon}
     if privacy is None:
         return GateFinding(False, "nothing is said of the privacy spent", values)
     if privacy["unit"] == "none":
@@ -30,10 +60,54 @@ def privacy(privacy: Mapping[str, Any] | None, epsilon_at_most: float) -> GateFi
             " away again, so its epsilon protects nobody. Train with seed=null",
             values,
         )
-    most = min(limit, epsilon_at_most)
+    if fault := _unit_or_delta(privacy, rule) or _held_out(privacy, rule):
+        return GateFinding(False, fault, values)
+    most = min(limit, rule.epsilon)
     return GateFinding(
-        epsilon <= most, f"epsilon {epsilon:.3g} for one {privacy['unit']}, of {most:g}", values
+        epsilon <= most * _ROUNDING,
+        f"epsilon {epsilon:.3g} at delta {privacy['delta']:g} for one {privacy['unit']}, of"
+        f" {most:g}{_also_held_out(privacy)}",
+        values,
     )
+
+
+def _unit_or_delta(privacy: Mapping[str, Any], rule: PrivacyRule) -> str:
+    """Why the unit is too weak, or delta too high; empty if neither is."""
+    unit, delta = privacy["unit"], privacy.get("delta")
+    if UNITS.index(unit if unit in UNITS else "reading") < UNITS.index(rule.unit):
+        return f"it protects each {unit}, and gates.unit_at_least is {rule.unit}"
+    if not isinstance(delta, (int, float)) or not 0 < delta <= rule.delta:
+        return f"delta is {delta}, and must be above 0 and at most {rule.delta:g}"
+    if (count := _declared(privacy)) and delta * count >= 1:
+        return f"delta is {delta:g}, with which one whole {unit} of {count:g} may be released"
+    return ""
+
+
+def _declared(privacy: Mapping[str, Any]) -> float:
+    """How many units the plan declares: sites, or windows of a site; 0 if it does not say."""
+    batch, rate = privacy.get("expected_batch"), privacy.get("sampling_rate")
+    if isinstance(batch, (int, float)) and isinstance(rate, (int, float)) and rate > 0:
+        return batch / rate
+    population = privacy.get("population")
+    return population if isinstance(population, int) else 0
+
+
+def _held_out(privacy: Mapping[str, Any], rule: PrivacyRule) -> str:
+    """Why evaluations spent too much; empty if they did not."""
+    spent, limit = privacy.get("epsilon_held_out"), privacy.get("epsilon_held_out_limit")
+    if spent is None:
+        return ""
+    most = min(rule.held_out, limit if isinstance(limit, (int, float)) else rule.held_out)
+    if isinstance(spent, (int, float)) and spent <= most * _ROUNDING:
+        return ""
+    return (
+        f"evaluations spent an epsilon of {spent} for one held-out {privacy['unit']}, of {most:g}"
+    )
+
+
+def _also_held_out(privacy: Mapping[str, Any]) -> str:
+    spent = privacy.get("epsilon_held_out")
+    return "" if spent is None else f", and {spent:.3g} for one that was held out"
 
 
 def licence(licence: str, allowed: Collection[str]) -> GateFinding:

@@ -222,3 +222,13 @@ def test_program_runs_as_a_module(path: Path) -> None:
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("block ")
+
+
+def test_repeated_charges_are_shown_for_a_site_of_a_fleet(
+    capsys: pytest.CaptureFixture[str], fleet: Path
+) -> None:
+    again = [charge(1, ("mon", 9), site="site-1")] * 2
+    written(fleet / "ledger.sqlite", *again, owner="fleet")
+    rows = {line.split()[0]: line for line in shown(capsys, "--path", str(fleet))}
+    assert rows["site-0"].endswith(" 1")
+    assert rows["site-1"].endswith(" 2 and 2 repeated")

@@ -4,6 +4,7 @@ import math
 import platform
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from fl_server.repository.build import load_configuration
 from fl_server.repository.gates.accuracy import accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
-from fl_server.repository.gates.provenance import licence, privacy
+from fl_server.repository.gates.provenance import PrivacyRule, licence, privacy
 from fl_server.repository.publication import publish_component, publish_model
 from fl_server.repository.verification import RUN, Evidence, check, gate_named
 from fl_server.rounds.counts import NoisedCounts
@@ -220,16 +221,50 @@ def test_size_is_bounded_by_the_class() -> None:
         ({"epsilon": 6.0, "epsilon_limit": 100.0}, False, "of 5"),
         ({"epsilon": None}, False, "not stated"),
         ({"unit": "none"}, False, "without differential privacy"),
+        ({"delta": 0.5}, False, "delta is 0.5, and must be above 0 and at most 0.001"),
+        ({"delta": None}, False, "delta is None"),
+        (
+            {"delta": 1e-4, "expected_batch": 2e3, "sampling_rate": 0.1},
+            False,
+            "one whole window of",
+        ),
+        ({"delta": 1e-4, "unit": "site", "population": 10_000}, False, "one whole site of 10000"),
+        ({"delta": 1e-4, "unit": "site", "population": 9000}, True, "epsilon 3"),
+        (
+            {"epsilon_held_out": 1.5, "epsilon_held_out_limit": 2.0},
+            True,
+            "and 1.5 for one that was",
+        ),
+        ({"epsilon_held_out": 2.5, "epsilon_held_out_limit": 2.0}, False, "evaluations spent"),
+        ({"epsilon_held_out": 11.0, "epsilon_held_out_limit": 20.0}, False, "evaluations spent"),
+        ({"epsilon_held_out": "much"}, False, "evaluations spent"),
     ],
 )
 def test_privacy_is_known_secure_and_below_the_limit(
     changes: dict[str, object], passed: bool, words: str
 ) -> None:
     limit = 5.0 if changes.get("epsilon_limit") else 10.0
-    finding = privacy({**SPENT, **changes}, limit)
-    assert finding.passed is passed
+    rule = PrivacyRule(epsilon=limit, delta=1e-3, unit="window", held_out=10.0)
+    finding = privacy({**SPENT, **changes}, rule)
+    assert finding.passed is passed, finding.detail
     assert words in finding.detail
-    assert not privacy(None, limit).passed
+    assert not privacy(None, rule).passed
+
+
+@pytest.mark.parametrize(("unit", "passed"), [("window", False), ("reading", True), ("day", True)])
+def test_privacy_is_for_a_unit_that_is_strong_enough(unit: str, passed: bool) -> None:
+    rule = PrivacyRule(epsilon=10.0, delta=1e-3, unit="reading", held_out=10.0)
+    finding = privacy({**SPENT, "unit": unit}, rule)
+    assert finding.passed is passed
+    assert passed or finding.detail == "it protects each window, and gates.unit_at_least is reading"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epsilon": 0.0}, {"delta": 1.0}, {"unit": "day"}, {"held_out": "much"}]
+)
+def test_limits_outside_their_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"gates\."):
+        PrivacyRule(**{"epsilon": 10.0, "delta": 1e-3, "unit": "window", "held_out": 10.0, **wrong})
 
 
 def test_licence_is_one_of_those_allowed() -> None:
