@@ -5,6 +5,7 @@ fl-client status                                       how it is
 fl-client model outputs/2026-01-31/model.onnx          the model that it serves
 fl-client replay recording.csv                         a recording through the same path
 fl-client join                                         the box's part in a federation, alone
+fl-client key kitchen.key                              the key by which a server knows the box
 fl-client ledger                                       privacy spent, by block of data
 fl-client ledger --path outputs/2026-01-31/12-00-00    the ledger of a simulated fleet
 fl-client ledger adopt                                 a new counter for a ledger that lost its own
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Sequence
 
 from fl_client.federation import command as federation_command
+from fl_client.federation import key as key_command
 from fl_client.ledger import command as ledger_command
 from fl_client.node import commands as node_commands
 from fl_common.command_line import Parser, end
@@ -38,6 +40,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     node_commands.add_commands(commands)
     federation_command.add_command(commands)
+    key_command.add_command(commands)
     ledger_command.add_command(commands)
     about = "Lists the installed packages that extend the box, and says which can't be used."
     plugins = commands.add_parser("plugins", help="what other packages bring", description=about)

@@ -2,7 +2,7 @@
 
 fl-server start --config server.yaml      SuperLink, proxy and the run, kept running
 fl-server superlink                        the SuperLink alone, for start superlink=join
-fl-server enroll SITE                      a key for a site, and the lines for its configuration
+fl-server enroll SITE --public FILE        let a site in, and the lines for its configuration
 fl-server revoke SITE                      shut it out, at once
 fl-server status                           processes, sites, the newest round
 fl-server running                          which components run on which site
@@ -61,7 +61,8 @@ def _carry_out(config: Config, options: argparse.Namespace) -> None:
 def _enroll(config: Config, options: argparse.Namespace) -> None:
     from fl_server.cloud import commands
 
-    lines = commands.enroll(config, options.site, options.kind, options.to)
+    about = (options.site, options.kind, options.to, options.public)
+    lines = commands.enroll(config, *about)
     print(f"# site {options.site}: take the files to the box, and set in its configuration")
     print("\n".join(lines))
 
@@ -122,8 +123,10 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
     if name == "enroll":
         words = "the site's class in metrics, such as ward or home; site if not given"
         parser.add_argument("--class", dest="kind", metavar="CLASS", default="site", help=words)
-        words = "for the key; HOME/handout/SITE if not given"
+        words = "for what the box needs; HOME/handout/SITE if not given"
         parser.add_argument("--to", type=Path, metavar="FOLDER", help=words)
+        words = "the public half of the box's key (fl-client key); if not given, a key is made here"
+        parser.add_argument("--public", type=Path, metavar="FILE", help=words)
 
 
 _CONFIGURATION = """\
@@ -139,8 +142,8 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
     ),
     "enroll": (
         _enroll,
-        "make a site's key, register it, and print what its configuration needs",
-        "  fl-server enroll kitchen --config server.yaml\n"
+        "let a site in by its key, and print what its configuration needs",
+        "  fl-server enroll kitchen --public kitchen.pub --config server.yaml\n"
         "  fl-server enroll kitchen --class ward --to /media/stick --config server.yaml",
     ),
     "revoke": (

@@ -35,7 +35,7 @@ from fl_client.federation.responder import identify
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
 from fl_common.build import build
-from fl_server.cloud.certificates import make_site_key
+from fl_common.keys import make_key
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own
@@ -119,7 +119,7 @@ def resident(endpoint: PublicEndpoint, home: CloudHome, port: int) -> Iterator[N
     threads = []
     for index in range(SITES):
         key = home.folder / f"resident-{index}.key"
-        endpoint.superlink.enroll(make_site_key(key))
+        endpoint.superlink.enroll(make_key(key))
         address = Address(f"localhost:{port}", home.authority.certificate, key, 30)
         figures = TrafficRecord(home.folder / f"resident-{index}.json")
         trainer = ResidentTrainer(partial(echo, home.folder / _IMPORTS))
@@ -140,7 +140,7 @@ def stock(endpoint: PublicEndpoint, home: CloudHome, port: int) -> Iterator[None
     """Three of Flower's SuperNodes, which reach the SuperLink itself: they want its bundles."""
     for index in range(SITES):
         key = home.folder / f"stock-{index}.key"
-        endpoint.superlink.enroll(make_site_key(key))
+        endpoint.superlink.enroll(make_key(key))
         private = load_pem_private_key(key.read_bytes(), None)
         key.write_bytes(  # the form that Flower's own program reads
             private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())

@@ -114,5 +114,5 @@ def _check(federation: Config) -> None:
             raise InvalidConfiguration(
                 f"federation.{name}=null",
                 "must be set to take part in a federation",
-                "Set the three lines that fl-server enroll SITE printed",
+                "Set the lines that fl-server enroll printed",
             )

@@ -1,7 +1,7 @@
 """Certificates and keys for small fleets and tests: a private authority, P-384 throughout.
 
-An operator with another authority provides the server's certificate and key; then only the sites'
-keys are made here.
+An operator with another authority provides the server's certificate and key. Keys of sites are in
+``fl_common.keys``.
 """
 
 import datetime
@@ -17,12 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from fl_common.errors import InvalidConfiguration
 from fl_common.files import OWNER_ONLY, make_folder, write_whole
 
 Clock = Callable[[], float]
@@ -74,23 +72,6 @@ def make_server(
         )
     )
     _write(pair, builder.sign(issuer_key, hashes.SHA384()), key)
-
-
-def make_site_key(path: Path) -> bytes:
-    """Make a site's private key at ``path``; returns its public key as PEM.
-
-    Raises:
-        InvalidConfiguration: the file exists already.
-    """
-    key = ec.generate_private_key(ec.SECP384R1())
-    make_folder(path.parent, 0o700)
-    try:
-        write_whole(path, _private(key), OWNER_ONLY, new=True)
-    except FileExistsError:
-        raise InvalidConfiguration(
-            str(path), "exists already", "Remove it, or give another folder with --to"
-        ) from None
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _builder(

@@ -8,8 +8,9 @@ from pathlib import Path
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.files import write_whole
+from fl_common.keys import fingerprint, make_key, read_public_key
 from fl_server.cloud.build import check_addresses, home_of
-from fl_server.cloud.certificates import make_site_key
+from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.serving import prepare
 from fl_server.cloud.sites import EnrolledSite, Sites, checked
@@ -17,44 +18,46 @@ from fl_server.cloud.superlink import SuperLink
 
 _YOURS = Path("authority.crt")
 """Stands for the authority of a certificate that the operator provided: only they have it."""
+_THEIRS = Path("site.key")
+"""Stands for the private key of a box that made its own."""
 _logger = logging.getLogger(__name__)
 
 
-def enroll(config: Config, site: str, kind: str, folder: Path | None) -> list[str]:
-    """Make a key for ``site`` in ``folder``, register it, and return what its operator must set.
+def enroll(
+    config: Config, site: str, kind: str, folder: Path | None, public: Path | None = None
+) -> list[str]:
+    """Register ``site`` with the key in ``public``; return what its operator must set.
 
-    ``kind`` is the site's class in metrics.
+    None: a key is made here, in ``folder``, to be carried to the box. ``kind`` is the site's class
+    in metrics. If anything fails, nothing is left of it: see ``Enrolment``.
 
     Raises:
-        InvalidConfiguration: an invalid name, one that is enrolled, or no address to reach.
+        InvalidConfiguration: an invalid name or key, one that is enrolled, no address to reach, or
+            a file that can't be written.
         RunFailed: the server is not running.
     """
     check_addresses(config)
-    home = home_of(config)
-    sites, kind = Sites(home.sites), checked(kind, "class")
-    if sites.find(site) is not None:
-        raise InvalidConfiguration(
-            f"site {site}", "is already enrolled", f"Revoke it first: fl-server revoke {site}"
-        )
+    home, kind = home_of(config), checked(kind, "class")
+    theirs = None if public is None else read_public_key(public)
+    Sites(home.sites).check_free(site)
     prepare(config, home)
     place = folder or _handout(home, site)
     key, authority = place / f"{site}.key", place / "authority.crt"
-    public_key = make_site_key(key)
+    public_key = theirs or make_key(key)
     try:
-        _link(config, home).enroll(public_key)
+        authority = _hand_out_authority(config, home, authority)
+        _enrolment(config, home).admit(site, EnrolledSite(public_key.decode(), kind))
     except BaseException:
-        key.unlink()
+        if theirs is None:
+            key.unlink()
         raise
-    sites.add(site, EnrolledSite(public_key.decode(), kind))
-    if config["certificate"] is None:
-        write_whole(authority, home.authority.certificate.read_bytes())
-    else:
-        authority = _YOURS
+    _logger.info("site %s is enrolled with the key %s", site, fingerprint(public_key))
     port = str(config["listen"]).rpartition(":")[2]
     return [
+        f"name={site}",
         f"federation.server={config['hosts'][0]}:{port}",
         f"federation.ca_file={authority}",
-        f"federation.key_file={key}",
+        f"federation.key_file={_THEIRS if theirs else key}",
     ]
 
 
@@ -66,12 +69,7 @@ def revoke(config: Config, site: str) -> bool:
         RunFailed: the server is not running.
     """
     home = home_of(config)
-    sites = Sites(home.sites)
-    if (known := sites.find(site)) is None:
-        names = ", ".join(sites.names()) or "none"
-        raise InvalidConfiguration(f"site {site}", "is not enrolled", f"Enrolled are: {names}")
-    found = _link(config, home).revoke(known.public_key.encode())
-    sites.remove(site)
+    found = _enrolment(config, home).shut_out(site)
     shutil.rmtree(_handout(home, site), ignore_errors=True)
     _logger.info("site %s is revoked", site)
     return found
@@ -88,6 +86,23 @@ def status(config: Config) -> dict[str, object]:
         "sites": sites,
         "round": json.loads(newest.read_text()) if newest.is_file() else None,
     }
+
+
+def _enrolment(config: Config, home: CloudHome) -> Enrolment:
+    return Enrolment(Sites(home.sites), _link(config, home), home.folder)
+
+
+def _hand_out_authority(config: Config, home: CloudHome, path: Path) -> Path:
+    """The authority that the site is to trust, at ``path`` if it was made here."""
+    if config["certificate"] is not None:
+        return _YOURS
+    try:
+        write_whole(path, home.authority.certificate.read_bytes())
+    except OSError as error:
+        raise InvalidConfiguration(
+            str(path), f"can't be written ({error.strerror})", "Free space, or give --to FOLDER"
+        ) from error
+    return path
 
 
 def _handout(home: CloudHome, site: str) -> Path:

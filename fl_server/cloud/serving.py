@@ -21,8 +21,10 @@ from fl_common.programs import own_program
 from fl_server.cloud.build import build_restart_policy, check_addresses, home_of
 from fl_server.cloud.certificates import Pair, make_authority, make_server
 from fl_server.cloud.children import Child, RestartPolicy, check_refusals
+from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.proxy import Proxy
+from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
 
 _logger = logging.getLogger(__name__)
@@ -161,6 +163,8 @@ def serve(config: Config, arguments: Sequence[str]) -> None:
         signal.signal(number, lambda *_: stop.set())
     with _sole(home):
         with PublicEndpoint(_settings(config, home), stop) as endpoint:
+            if not stop.is_set():
+                Enrolment(Sites(home.sites), endpoint.superlink, home.folder).reconcile()
             if config["run"] is not None and not stop.is_set():
                 runner = own_program("fl_server", "carry-out", *arguments)
                 endpoint.keep("runner", runner, once=True)

@@ -16,10 +16,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class EnrolledSite:
-    """``public_key`` is PEM; ``kind`` is the site's class, such as ward or home."""
+    """``public_key`` is PEM; ``kind`` is the site's class, such as ward or home.
+
+    A ``pending`` site is being let in or shut out: see ``enrolment``.
+    """
 
     public_key: str
     kind: str
+    pending: bool = False
 
 
 class Sites:
@@ -32,9 +36,13 @@ class Sites:
         """All of them, sorted."""
         return sorted(path.stem for path in self._folder.glob("*.json"))
 
-    def enrolled(self) -> dict[str, EnrolledSite]:
-        """All of them by name."""
+    def all(self) -> dict[str, EnrolledSite]:
+        """All of them by name, also those that are pending."""
         return {name: site for name in self.names() if (site := self.find(name))}
+
+    def enrolled(self) -> dict[str, EnrolledSite]:
+        """The sites that are let in, by name."""
+        return {name: site for name, site in self.all().items() if not site.pending}
 
     def find(self, name: str) -> EnrolledSite | None:
         """The site; None if it is not enrolled.
@@ -44,6 +52,12 @@ class Sites:
         """
         path = self._path(name)
         return EnrolledSite(**json.loads(path.read_text())) if path.is_file() else None
+
+    def check_free(self, name: str) -> None:
+        """Raise InvalidConfiguration for an invalid name, or one that is enrolled."""
+        if (known := self.find(name)) is not None and not known.pending:
+            remedy = f"Revoke it first: fl-server revoke {name}"
+            raise InvalidConfiguration(f"site {name}", "is already enrolled", remedy)
 
     def add(self, name: str, site: EnrolledSite) -> None:
         """Remember the site."""

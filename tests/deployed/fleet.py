@@ -213,6 +213,7 @@ class TestSite:
         """As the command does, without a process for it."""
         told = commands.enroll(read_config(self.cloud.config, []), self.name, self.kind, None)
         lines = dict(line.split("=", 1) for line in told)
+        assert lines.pop("name") == self.name
         self.settings = {name.removeprefix("federation."): value for name, value in lines.items()}
         self.configure()
 

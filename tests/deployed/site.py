@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,8 @@ class Misbehaving:
         )
         assert isinstance(answer, LocalUpdate)
         delta = {name: _spoilt(array, wanted) for name, array in answer.delta.items()}
+        if wanted == "impostor":
+            return Message(wire.write_answer(replace(answer, site="anna")), reply_to=message)
         bad = LocalUpdate(answer.site, answer.run, answer.round, delta, 1.0)
         return Message(wire.write_answer(bad), reply_to=message)
 

@@ -118,6 +118,7 @@ def test_a_round_is_found_in_all_logs_and_counted_on_both_sides(fleet: Fleet) ->
         ("empty", "field 'site' is None, not str"),
         ("nan", "is not finite everywhere"),
         ("shapes", "values, not those of"),
+        ("impostor", "site ben: its answer is in the name of site 'anna'"),
     ],
 )
 def test_an_answer_that_can_not_be_used_does_not_count(

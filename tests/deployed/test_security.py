@@ -20,12 +20,17 @@ from flwr.proto.fleet_pb2 import RegisterNodeFleetRequest
 from flwr.supercore.fab import Fab
 from google.protobuf.message import Message
 
+from fl_client.__main__ import main as client_main
 from fl_client.federation.connection import Address, AdmissionRefused, Connection, Unreachable
 from fl_common.errors import InvalidConfiguration
+from fl_common.keys import make_key
 from fl_server.cloud import commands
 from fl_server.cloud.build import read_config
-from fl_server.cloud.certificates import Pair, make_authority, make_server, make_site_key
-from fl_server.cloud.superlink import BUNDLE
+from fl_server.cloud.certificates import Pair, make_authority, make_server
+from fl_server.cloud.enrolment import Enrolment
+from fl_server.cloud.home import CloudHome
+from fl_server.cloud.sites import Sites
+from fl_server.cloud.superlink import BUNDLE, SuperLink
 from tests.deployed.fleet import Cloud, TestSite, free_port, until
 
 pytestmark = pytest.mark.timeout(600)
@@ -57,7 +62,7 @@ def key_of(site: TestSite) -> Path:
 
 
 def test_an_unknown_key_is_refused_on_both_sides(cloud: Cloud, tmp_path: Path) -> None:
-    make_site_key(tmp_path / "stranger.key")
+    make_key(tmp_path / "stranger.key")
     with (
         pytest.raises(AdmissionRefused, match="unknown"),
         Connection(address(cloud, tmp_path / "stranger.key")),
@@ -83,6 +88,38 @@ def test_a_revoked_key_is_shut_out_at_once_and_a_new_one_let_in(
         pass
     site.enroll()
     with Connection(address(cloud, key_of(site))) as connection:
+        assert connection.pull() is None
+
+
+def test_a_box_that_made_its_own_key_is_let_in_by_the_public_half(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    private, public = tmp_path / "box" / "kitchen.key", tmp_path / "box" / "kitchen.pub"
+    client_main(["key", str(private)])
+    done = cloud.command("enroll", "kitchen", "--public", str(public))
+    assert done.returncode == 0, done.stderr
+    assert "name=kitchen" in done.stdout
+    assert [path.name for path in (cloud.home / "handout/kitchen").iterdir()] == ["authority.crt"]
+    with Connection(address(cloud, private)) as connection:
+        assert connection.pull() is None
+    again = cloud.command("enroll", "pantry", "--public", str(public))
+    assert (again.returncode, "is that of site kitchen" in again.stderr) == (2, True)
+    secret = cloud.command("enroll", "pantry", "--public", str(private))
+    assert (secret.returncode, "holds a private key" in secret.stderr) == (2, True)
+
+
+def test_a_key_that_the_registry_does_not_have_is_shut_out_at_the_next_start(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    own, home = new_site(cloud, "known"), CloudHome(cloud.home)
+    link = SuperLink(cloud.superlink_port, home.authority.certificate, home.secret)
+    link.enroll(make_key(tmp_path / "stray.key"))
+    with Connection(address(cloud, tmp_path / "stray.key")) as connection:
+        assert connection.pull() is None
+        Enrolment(Sites(home.sites), link, home.folder).reconcile()
+        with pytest.raises(AdmissionRefused):
+            connection.pull()
+    with Connection(address(cloud, key_of(own))) as connection:
         assert connection.pull() is None
 
 
@@ -192,7 +229,6 @@ def test_the_superlink_itself_listens_on_the_loopback_interface_alone(cloud: Clo
 
 def test_without_the_secret_nobody_takes_up_a_run(cloud: Cloud, tmp_path: Path) -> None:
     from fl_common.errors import RunFailed
-    from fl_server.cloud.superlink import SuperLink
 
     wrong = tmp_path / "secret"
     wrong.write_bytes(b"guessed")

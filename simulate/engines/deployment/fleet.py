@@ -15,8 +15,8 @@ from fl_client.federation.link import PollingIntervals
 from fl_common.components.description import Component
 from fl_common.configuration import above, require_fields, whole
 from fl_common.errors import RunFailed
+from fl_common.keys import make_key
 from fl_common.programs import own_program
-from fl_server.cloud.certificates import make_site_key
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own
@@ -140,7 +140,7 @@ def _deployed(fleet: SimulatedFleet, engine: DeploymentEngine) -> Iterator[_Depl
         for position in range(len(fleet.world.sites)):
             server = f"localhost:{front_port}"
             file = _describe(fleet, engine, home, repository.folder, position, server)
-            endpoint.superlink.enroll(make_site_key(file.with_name("site.key")))
+            endpoint.superlink.enroll(make_key(file.with_name("site.key")))
             command = own_program("simulate.engines.deployment.site", str(file))
             endpoint.keep(f"site-{position:03d}", command)
             sites.append(file.parent)

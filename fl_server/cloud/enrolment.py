@@ -1,0 +1,152 @@
+"""Who is let in: the SuperLink admits exactly the keys that the registry of sites has.
+
+Both change in steps, and any step may fail or be the last one before a power cut. A site is noted
+as pending first, then admitted by the SuperLink, then noted as enrolled; it is shut out in the
+reverse order. So a key that the SuperLink admits is always in the registry, from which it can be
+revoked, and what is pending when nothing is in progress was cut off, and is undone.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.files import locked
+from fl_server.cloud.sites import EnrolledSite, Sites
+from fl_server.cloud.superlink import SuperNode
+
+_LOCK, _LOCK_S = ".enrolling", 30.0
+_logger = logging.getLogger(__name__)
+
+
+class Admissions(Protocol):
+    """The keys that are let in (``SuperLink``).
+
+    Raises (all methods):
+        RunFailed: it does not respond, or refuses.
+    """
+
+    def enroll(self, public_key: bytes) -> int:
+        """Let the holder of this key in."""
+        ...
+
+    def revoke(self, public_key: bytes) -> bool:
+        """Shut it out at once; False if it was not let in."""
+        ...
+
+    def nodes(self) -> list[SuperNode]:
+        """All that are let in."""
+        ...
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """Changes the registry and the SuperLink together; ``folder`` has the lock."""
+
+    sites: Sites
+    admissions: Admissions
+    folder: Path
+
+    def admit(self, name: str, site: EnrolledSite) -> None:
+        """Enroll ``site``.
+
+        Raises:
+            InvalidConfiguration: the name or the key is enrolled already, or the registry can't be
+                written. The key is not let in.
+            RunFailed: the SuperLink does not respond, or refuses.
+        """
+        with self._alone():
+            self._check_new(name, site)
+            pending = replace(site, pending=True)
+            with _writable(name):
+                self.sites.add(name, pending)
+            try:
+                self.admissions.enroll(site.public_key.encode())
+                with _writable(name):
+                    self.sites.add(name, site)
+            except BaseException:
+                self._undo(name, pending)
+                raise
+
+    def shut_out(self, name: str) -> bool:
+        """Revoke the site's key and forget the site; False if the SuperLink did not know the key.
+
+        Raises:
+            InvalidConfiguration: no such site.
+            RunFailed: the SuperLink does not respond. The site is still in the registry.
+        """
+        with self._alone():
+            if (known := self.sites.find(name)) is None:
+                names = ", ".join(self.sites.names()) or "none"
+                raise InvalidConfiguration(
+                    f"site {name}", "is not enrolled", f"Enrolled are: {names}"
+                )
+            with suppress(OSError):  # a full disk does not keep a key in
+                self.sites.add(name, replace(known, pending=True))
+            found = self.admissions.revoke(known.public_key.encode())
+            self.sites.remove(name)
+            return found
+
+    def reconcile(self) -> None:
+        """Shut out every key that the registry does not have, and undo what was cut off.
+
+        A site that the SuperLink does not know (its database is gone) is logged.
+
+        Raises:
+            RunFailed: the SuperLink does not respond.
+        """
+        with self._alone():
+            for name, site in self.sites.all().items():
+                if site.pending:
+                    _logger.warning("the enrolment of site %s was cut off, and is undone", name)
+                    self.admissions.revoke(site.public_key.encode())
+                    self.sites.remove(name)
+            name_of = {s.public_key.encode(): name for name, s in self.sites.enrolled().items()}
+            admitted = {node.public_key: node.id for node in self.admissions.nodes()}
+            for key in admitted.keys() - name_of.keys():
+                _logger.warning("node %s is no enrolled site, and is shut out", admitted[key])
+                self.admissions.revoke(key)
+            for key in name_of.keys() - admitted.keys():
+                name = name_of[key]
+                _logger.warning("site %s is unknown to the SuperLink: revoke, then enroll it", name)
+
+    def _check_new(self, name: str, site: EnrolledSite) -> None:
+        self.sites.check_free(name)
+        known = self.sites.all()
+        if (old := known.get(name)) is not None:
+            self._undo(name, old)
+        holders = [one for one, s in known.items() if s.public_key == site.public_key]
+        if holders and holders != [name]:
+            raise InvalidConfiguration(
+                f"the key of site {name}",
+                f"is that of site {holders[0]}",
+                "Make a key on each box: fl-client key",
+            )
+
+    def _undo(self, name: str, site: EnrolledSite) -> None:
+        """Shut out and forget; if that is not possible now, the next start does it."""
+        with suppress(RunFailed, OSError):
+            self.admissions.revoke(site.public_key.encode())
+            self.sites.remove(name)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            with _writable("in progress"):
+                stack.enter_context(locked(self.folder / _LOCK, _LOCK_S))
+            yield
+
+
+@contextmanager
+def _writable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"the record of site {name}",
+            f"can't be written ({error.strerror or error}), and its key is not let in",
+            "Free space, or mend the server's folder, and enroll it again",
+        ) from error
