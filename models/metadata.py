@@ -8,6 +8,7 @@ import onnx
 from fl_common.errors import InvalidData
 from models.lineage import ModelMetadata, parse_properties, properties_of
 from models.onnx_content import check_model
+from models.onnx_reading import Message
 
 __all__ = [
     "read_metadata",
@@ -26,11 +27,15 @@ def read_metadata(content: bytes) -> ModelMetadata:
         InvalidData: it is not a model that this framework published.
     """
     try:
-        pairs = check_model(content).many("metadata_props")
-        return parse_properties({pair.text("key"): pair.text("value") for pair in pairs})
+        return parse_properties(properties_in(check_model(content)))
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidData(
             "the model",
             f"is not an ONNX file with our metadata properties ({type(error).__name__}: {error})",
             "Give a model.onnx that a run has written",
         ) from error
+
+
+def properties_in(model: Message) -> dict[str, str]:
+    """The metadata properties of a model."""
+    return {pair.text("key"): pair.text("value") for pair in model.many("metadata_props")}

@@ -7,6 +7,7 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration
 from fl_common.files import sha256_of
 from fl_server.repository.gates import AGAINST
+from fl_server.repository.origin import is_imported, run_behind
 from fl_server.repository.store.contents import content_path, lacking
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
@@ -103,11 +104,20 @@ def retire(
     return entry.component
 
 
-def required_gates(component: Component, settings: Mapping[str, Any]) -> Sequence[str]:
-    """The gates that this component must pass; ``settings`` are ``gates`` of the configuration."""
-    imported = component.kind == Kind.MODEL and "origin" in component.description
-    gates: Sequence[str] = settings["required"]["imported" if imported else component.kind]
-    return gates
+def required_gates(
+    repository: ComponentRepository, component: Component, settings: Mapping[str, Any]
+) -> Sequence[str]:
+    """The gates that this component must pass; ``settings`` are ``gates`` of the configuration.
+
+    A run's model that was imported needs those of both.
+    """
+    required: Mapping[str, Sequence[str]] = settings["required"]
+    if not is_imported(component):
+        return required[component.kind]
+    own = required["imported"]
+    if run_behind(repository, component) is None:
+        return own
+    return tuple(dict.fromkeys((*own, *required[component.kind])))
 
 
 def standing_verdicts(repository: ComponentRepository, component: Component) -> dict[str, Verdict]:

@@ -16,6 +16,7 @@ from fl_server.repository.gates.accuracy import accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
 from fl_server.repository.gates.provenance import PrivacyRule, licence, privacy, requires
+from fl_server.repository.origin import is_imported
 from fl_server.repository.store.contents import own_copies
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
@@ -62,7 +63,7 @@ class Case:
     @property
     def is_imported(self) -> bool:
         """Whether it is a third-party model, with an example instead of a run."""
-        return "origin" in self.component.description
+        return is_imported(self.component)
 
     @property
     def model(self) -> bytes:

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import TensorProto
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration, RepositoryUnreachable, UpdateRefused
 from fl_server.repository.__main__ import main
 from fl_server.repository.oci import modelpack
 from fl_server.repository.oci.registry import MANIFEST_TYPE, Login, Reference, Registry
-from tests.support.model_files import published
+from tests.support.model_files import doubler, published
 from tests.support.repositories import World
 
 CONFIG = """version: 0.1
@@ -179,7 +180,7 @@ def foreign(address: str, name: str, content: bytes = b"weights", **changes: Any
 def test_an_artifact_of_someone_else_becomes_a_third_partys_component(
     address: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = published(place / "theirs.onnx", 1).read_bytes()
+    content = doubler(place / "theirs.onnx", TensorProto.FLOAT).read_bytes()
     foreign(address, "theirs/model", content, descriptor={"licenses": ["MIT"]})
     world = World(place)
     world.created()

@@ -21,6 +21,7 @@ from fl_server.repository.commands.options import (
     say,
 )
 from fl_server.repository.commands.views import verdict_table
+from fl_server.repository.origin import is_imported, run_behind
 from fl_server.repository.promotion import (
     candidate,
     promote,
@@ -65,11 +66,13 @@ def _check(options: Options) -> None:
         build_device(options.device, config),
         time.perf_counter,
     )
-    required = required_gates(component, config["gates"])
+    required = required_gates(repository, component, config["gates"])
     found, not_run = check(
         repository, component, options.gate or required, evidence, config["gates"]
     )
     output().print(verdict_table(found, not_run))
+    if is_imported(component) and (why := run_behind(repository, component)):
+        say(f"{component} was imported, and needs the gates of a run's model, too: {why}.")
     left = unmet(standing_verdicts(repository, component), required)
     if left:
         say(f"{component} can't be promoted yet: {'; '.join(left)}.")
@@ -139,10 +142,9 @@ def _promote_arguments(parser: argparse.ArgumentParser) -> None:
 def _promote(options: Options) -> None:
     repository, config = repository_of(options), configuration(options)
     component = _candidate(repository, options)
-    required = required_gates(component, config["gates"])
-    kind = component.kind
-    percent = options.canary
-    promote(repository, kind, options.name, options.version, required, options.force, percent)
+    required = required_gates(repository, component, config["gates"])
+    kind, version, percent = component.kind, component.version, options.canary
+    promote(repository, kind, options.name, version, required, options.force, percent)
     forced = " without the gates, as the history says" if options.force else ""
     who = f"{percent} % of the sites" if percent else "Sites"
     say(f"{component} is in production{forced}. {who} follow at their next poll.")

@@ -18,6 +18,7 @@ from fl_server.repository.commands.options import (
 )
 from fl_server.repository.oci import modelpack
 from fl_server.repository.oci.registry import Login, Reference, Registry
+from fl_server.repository.origin import run_behind
 from fl_server.repository.store.contents import own_copies
 from fl_server.repository.store.repository import ComponentRepository
 
@@ -171,6 +172,8 @@ def _import(options: Options) -> None:
         added = repository.add(Kind.MODEL, options.name, options.version, files, described)
     say(f"{added} is in {Stage.TESTING}: {added.size} bytes, {options.licence}.")
     say(f"digest {added.digest}")
+    if (why := run_behind(repository, added)) is not None:
+        say(f"It needs the gates of a run's model, too, privacy and accuracy among them: {why}.")
     say(f"Next: fl-repo check {added.name}")
 
 

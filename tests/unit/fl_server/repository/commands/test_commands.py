@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from fl_common.components.description import Kind, Stage
-from fl_common.plan import RunPlan
-from fl_common.vocabulary import Parameters
 from fl_server.repository.__main__ import main
 from fl_server.repository.build import (
     build_repository,
@@ -22,10 +20,8 @@ from fl_server.repository.build import (
     open_repository,
 )
 from fl_server.repository.commands.index import COMMANDS
-from fl_server.repository.publication import publish_component, publish_model
-from fl_server.rounds.checkpoint import Checkpoint, save
-from models.nets import build_net, parameters_of
 from tests.support import samples
+from tests.support.runs import run_of
 from tests.support.sources import ROOT
 
 HOW_TO = (ROOT / "docs" / "how-to" / "repository.md").read_text()
@@ -37,22 +33,6 @@ LINES = [
 PLAN = replace(
     samples.plan(samples.WINDOW_PRIVACY), task=replace(samples.TASK, name="wearables"), seed=None
 )
-
-
-def run_of(folder: Path, plan: RunPlan, seed: int, into: Path | None = None) -> Parameters:
-    """What a finished run leaves: its model in testing (of ``into``, if given), a checkpoint."""
-    folder.mkdir(parents=True)
-    net = build_net(plan.net, plan.task, seed)
-    parameters = parameters_of(net)
-    spent = {"epsilon": 3.5}
-    windows = samples.windows(4)
-    proof = publish_model(plan, net, 5, spent, windows, folder / "model.onnx")
-    repository = open_repository(str(into) if into else None, None, folder / "repository")
-    facts = {"licence": "Apache-2.0", "rounds": 5, "sites": 4, "metrics": {"accuracy": 0.9}}
-    publish_component(repository, plan, net, spent, proof, facts)
-    state: dict[str, Parameters] = {}
-    save(folder / "checkpoints", Checkpoint("run", plan.digest(), 5, parameters, state, []))
-    return parameters
 
 
 @pytest.fixture

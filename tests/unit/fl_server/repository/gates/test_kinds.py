@@ -22,7 +22,7 @@ from fl_server.repository.promotion import promote, required_gates
 from fl_server.repository.store.statements import Verdict
 from fl_server.repository.verification import Evidence, check
 from models.example import Example
-from tests.support.model_files import published
+from tests.support.model_files import doubler, published
 from tests.support.repositories import World
 from tests.support.sites import CHANGE
 from tests.support.sources import ROOT
@@ -35,7 +35,7 @@ FUNCTIONS = sorted((ROOT / "functions").glob("*/function.json"))
 def judged(world: World, component: Component) -> dict[str, Verdict]:
     """What each gate that it needs says."""
     evidence = Evidence(None, None, None, build_device("server", CONFIG), time.perf_counter)
-    gates = required_gates(component, CONFIG["gates"])
+    gates = required_gates(world.repository(), component, CONFIG["gates"])
     found, not_run = check(world.repository(), component, gates, evidence, CONFIG["gates"])
     assert not_run == {}
     return {verdict.gate: verdict for verdict in found}
@@ -63,7 +63,7 @@ def test_a_function_of_this_project_passes_every_gate(world: World, file: Path) 
     assert described["golden"]["happenings"]
     component = function_added(world, file, described)
     assert failed(world, component) == set()
-    required = required_gates(component, CONFIG["gates"])
+    required = required_gates(world.repository(), component, CONFIG["gates"])
     assert promote(world.repository(), Kind.FUNCTION, "steps", None, required) == component
 
 
@@ -107,7 +107,7 @@ def test_a_stack_needs_in_production_what_it_requires(world: World) -> None:
     required = {"kind": "model", "name": needed.name, "digest": needed.digest}
     stack = stack_added(world, [required])
     assert failed(world, stack) == {"requires"}
-    gates = required_gates(stack, CONFIG["gates"])
+    gates = required_gates(world.repository(), stack, CONFIG["gates"])
     with pytest.raises(InvalidConfiguration, match="requires failed"):
         promote(world.repository(), Kind.STACK, "federation", None, gates)
     promote(world.repository(), Kind.MODEL, needed.name, None, (), "it is needed")
@@ -160,7 +160,7 @@ def test_outputs_that_came_with_an_example_are_those_of_the_golden_gate(tmp_path
 
 
 def test_what_has_no_example_fails_its_gates(world: World) -> None:
-    model = published(world.folder / "model.onnx", 1)
+    model = doubler(world.folder / "model.onnx", TensorProto.FLOAT)
     component = world.add(model.read_bytes(), name="foreign", origin="somewhere", licence="MIT")
     assert failed(world, component) == {"parity", "golden", "latency"}
     entry = world.repository().entry(Kind.MODEL, "foreign", Stage.TESTING)
