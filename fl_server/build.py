@@ -169,8 +169,9 @@ def _evaluation(
     if noise is not None:
         return plan
     promise, times = charged.guarantee, math.ceil(rounds / every) + compares
-    noise = calibrate_noise(promise.epsilon_limit, promise.delta, 1.0, times, promise.accountant)
-    return replace(plan, noise_multiplier=noise * promise.windows_per_unit)
+    limits = promise.epsilon_limit, promise.delta
+    noise = calibrate_noise(*limits, 1.0, times, promise.accountant, promise.windows_per_unit)
+    return replace(plan, noise_multiplier=noise)
 
 
 def _check_public(privacy: PrivacyPlan) -> None:

@@ -70,8 +70,7 @@ def test_every_import_is_declared(folders: tuple[str, ...], extras: tuple[str, .
 def test_a_box_that_senses_and_infers_imports_what_is_installed_without_an_extra() -> None:
     files = [source for source in OWN if of_the_box(source)]
     assert {"fl_client/node/process.py", "fl_client/ledger/show.py"} <= {s.path for s in files}
-    late = {"opacus"}  # the accountant PRV asks for it, and says which extra brings it
-    assert set(undeclared(files, BOX)) == late
+    assert undeclared(files, BOX) == []
 
 
 def test_every_declared_package_has_a_user() -> None:

@@ -1,13 +1,16 @@
 """Google's dp-accounting as an independent judge of epsilons: writes what the tests read.
 
-Its pins do not go together with this project's, so it runs in an environment of its own:
+Its pins (attrs below 24) do not go together with this project's, so it runs in an environment of
+its own:
 
     python3 -m venv judge && judge/bin/pip install dp-accounting
     judge/bin/python benchmarks/judges/dp_accounting_values.py
 """
 
 import json
+import math
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import dp_accounting
@@ -24,7 +27,19 @@ CASES = [
     (31.4, 1.0, 60),
     (1.3, 0.004, 3515),
 ]
-"""Noise multiplier, sampling rate, steps."""
+"""Noise multiplier, sampling rate, steps: of single windows, also by the judge's RDP."""
+
+GROUPS = [
+    (noise, rate, steps, windows, delta)
+    for noise, rate, steps in [
+        (0.8, 0.01, 30),
+        (1.5, 0.1, 100),
+        (3.0, 0.02, 1000),
+        (12.0, 0.6, 100),
+    ]
+    for windows, delta in product((2, 3, 6), (1e-3, 1e-8))
+]
+"""Noise multiplier, sampling rate, steps, windows of a group, delta."""
 
 
 def _event(noise: float, rate: float, steps: int) -> dp_accounting.DpEvent:
@@ -33,8 +48,17 @@ def _event(noise: float, rate: float, steps: int) -> dp_accounting.DpEvent:
     return dp_accounting.SelfComposedDpEvent(sampled, steps)
 
 
-def _epsilon(accountant: dp_accounting.PrivacyAccountant, event: dp_accounting.DpEvent) -> float:
-    return float(accountant.compose(event).get_epsilon(DELTA))
+def _group(noise: float, rate: float, steps: int, windows: int) -> dp_accounting.DpEvent:
+    drawn = range(windows + 1)
+    chances = [math.comb(windows, j) * rate**j * (1 - rate) ** (windows - j) for j in drawn]
+    mixture = dp_accounting.dp_event.MixtureOfGaussiansDpEvent(noise, list(drawn), chances)
+    return dp_accounting.SelfComposedDpEvent(mixture, steps)
+
+
+def _epsilon(
+    accountant: dp_accounting.PrivacyAccountant, event: dp_accounting.DpEvent, delta: float
+) -> float:
+    return float(accountant.compose(event).get_epsilon(delta))
 
 
 def main() -> None:
@@ -44,12 +68,28 @@ def main() -> None:
             "noise_multiplier": noise,
             "sampling_rate": rate,
             "steps": steps,
-            "rdp": _epsilon(rdp.RdpAccountant(), _event(noise, rate, steps)),
-            "pld": _epsilon(pld.PLDAccountant(), _event(noise, rate, steps)),
+            "rdp": _epsilon(rdp.RdpAccountant(), _event(noise, rate, steps), DELTA),
+            "pld": _epsilon(pld.PLDAccountant(), _event(noise, rate, steps), DELTA),
         }
         for noise, rate, steps in CASES
     ]
-    judged = {"judge": f"dp-accounting {version('dp-accounting')}", "delta": DELTA, "rows": rows}
+    groups = [
+        {
+            "noise_multiplier": noise,
+            "sampling_rate": rate,
+            "steps": steps,
+            "windows": windows,
+            "delta": delta,
+            "pld": _epsilon(
+                pld.PLDAccountant(value_discretization_interval=1e-3),
+                _group(noise, rate, steps, windows),
+                delta,
+            ),
+        }
+        for noise, rate, steps, windows, delta in GROUPS
+    ]
+    judge = f"dp-accounting {version('dp-accounting')}"
+    judged = {"judge": judge, "delta": DELTA, "rows": rows, "groups": groups}
     path = Path(__file__).parents[2] / "tests" / "judges" / "dp_accounting.json"
     path.write_text(json.dumps(judged, indent=1) + "\n")
 

@@ -11,7 +11,12 @@ Held-out windows take no part in such an update.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from fl_common.privacy.accounting import AccountantName, Spend, epsilon_of, epsilon_of_group
+from fl_common.privacy.accounting import (
+    AccountantName,
+    Spend,
+    epsilon_of_group,
+    epsilon_of_groups,
+)
 from fl_common.privacy.evaluation import is_held_out
 from fl_common.privacy.unit import WHOLE_SITE, Guarantee
 
@@ -45,8 +50,9 @@ class Released:
         """
         if not self.of_site:
             return epsilon_of_group(self.own, windows, delta, accountant)
-        own = [spend.of_group(windows) for spend in self.own]
-        return epsilon_of([*own, *map(of_window, self.of_site)], delta, "rdp")
+        own = [(spend, windows) for spend in self.own]
+        of_site = [(of_window(spend), 1) for spend in self.of_site]
+        return epsilon_of_groups([*own, *of_site], delta, "rdp")
 
 
 def of_window(spend: Spend) -> Spend:

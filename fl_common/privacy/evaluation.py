@@ -10,7 +10,8 @@ without sampling (Dwork and Roth 2014, appendix A), which the run's accountant c
 import math
 from dataclasses import dataclass
 
-from fl_common.configuration import above, inside, require
+from fl_common.configuration import inside, require
+from fl_common.privacy.accounting import EPSILON
 from fl_common.privacy.mechanisms import NOISE_MULTIPLIER, SampleMechanism
 from fl_common.privacy.unit import PrivacyPlan
 
@@ -38,7 +39,7 @@ class EvaluationPlan:
     def __post_init__(self) -> None:
         require("evaluation.noise_multiplier", self.noise_multiplier, NOISE_MULTIPLIER)
         require("evaluation.loss_limit", self.loss_limit, inside("[0.001, 1000]"))
-        require("evaluation.epsilon", self.epsilon_limit, above(0))
+        require("evaluation.epsilon", self.epsilon_limit, EPSILON)
 
     @property
     def noise_on_counts(self) -> float:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from fl_common.configuration import above, inside, number, one_of, require, require_fields, whole
 from fl_common.errors import InvalidConfiguration
-from fl_common.privacy.accounting import Spend
+from fl_common.privacy.accounting import LARGEST_NOISE, SMALLEST_NOISE, Spend
 from fl_common.privacy.grid import GaussianGrid
 
 __all__ = ["AdaptiveClipping", "SampleMechanism", "UpdateMechanism"]
@@ -21,8 +21,8 @@ CLIP_NORM = inside(f"[{SMALLEST_CLIP_NORM}, {LARGEST_CLIP_NORM}]")
 """Norms for which the arithmetic of clipping and noise is proven: see ``grid``."""
 
 NOISE_MULTIPLIER = number(
-    "must be above 0 and at most 10000 (use privacy=none to train without noise)",
-    lambda multiplier: 0 < multiplier <= 1e4,
+    f"must lie in [{SMALLEST_NOISE:g}, {LARGEST_NOISE:g}] (privacy=none trains without noise)",
+    lambda multiplier: SMALLEST_NOISE <= multiplier <= LARGEST_NOISE,
 )
 
 _NOISED = {"clip_norm": CLIP_NORM, "noise_multiplier": NOISE_MULTIPLIER}

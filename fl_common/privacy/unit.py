@@ -33,7 +33,7 @@ WHOLE_SITE = "(site)"
 WITHOUT_DP = "none"
 """The only unit that promises nothing."""
 
-_KNOWN, _COUNT = one_of(ACCOUNTANTS), whole(1)
+_KNOWN, _COUNT = one_of(ACCOUNTANTS), whole(1, 10_000)
 
 
 @dataclass(frozen=True)

@@ -147,11 +147,14 @@ def _check_declared(plan: WindowPrivacyPlan) -> None:
 
 def least_noise(promise: Guarantee, mechanism: SampleMechanism, rounds: int) -> float:
     """The noise multiplier that keeps ``rounds`` rounds of ``mechanism`` within the promise."""
-    windows = promise.windows_per_unit
-    rate = mechanism.event.of_group(windows).sampling_rate
-    steps = mechanism.steps * rounds
-    noise = calibrate_noise(promise.epsilon_limit, promise.delta, rate, steps, promise.accountant)
-    return noise * windows
+    return calibrate_noise(
+        promise.epsilon_limit,
+        promise.delta,
+        mechanism.sampling_rate,
+        mechanism.steps * rounds,
+        promise.accountant,
+        promise.windows_per_unit,
+    )
 
 
 def declared_windows(given: int | None, facts: PlanningFacts) -> int:

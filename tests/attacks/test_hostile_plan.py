@@ -3,6 +3,7 @@
 What is refused was never built: no array beyond the parameters that came with the plan was touched.
 """
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 import torch
 from torch import nn
 
+from fl_client.ledger.ledger import Charge
 from fl_client.site.participation import Site, any_plan
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Instruction, RunPlan
+from fl_common.privacy.accounting import AccountantName
 from fl_common.vocabulary import NetSpec, Parameters, Refusal, RefusalReason
 from models.nets import build_net, parameters_of
 from models.nets.limits import check_options, within
@@ -106,6 +109,30 @@ def test_more_noise_than_a_round_may_draw_is_refused(tmp_path: Path) -> None:
     plan = device_plan(privacy, net=NetSpec(MLP, {"hidden": [1000, 1000], "activation": "relu"}))
     parameters = parameters_of(build_net(plan.net, plan.task))
     assert refused(tmp_path, plan, parameters).reason == RefusalReason.PLAN
+
+
+@pytest.mark.parametrize("name", ["rdp", "prv"])
+@pytest.mark.parametrize(("noise", "rate"), [(0.5, 1.0), (0.05, 1e-4), (1e4, 1e-9)])
+def test_the_accounting_of_a_plan_takes_no_memory_to_speak_of(
+    tmp_path: Path, name: AccountantName, noise: float, rate: float
+) -> None:
+    """Eight hundred bytes of plan once asked the accountant for 210 GiB."""
+    privacy = replace(
+        samples.WINDOW_PRIVACY, noise_multiplier=noise, sampling_rate=rate, steps=10_000,
+        accountant=name, epsilon_limit=0.01, delta=1e-15,
+    )  # fmt: skip
+    box = Box(tmp_path, trainer_of("cohort"))
+    charge = Charge(
+        site="anna", run="run", round=0, plan="digest", privacy=privacy, blocks=("monday",),
+        windows=(32,), repeatable=False, rounds=10**9,
+    )  # fmt: skip
+    tracemalloc.start()
+    try:
+        (answer,) = box.ledger.debit([charge])
+        assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    finally:
+        tracemalloc.stop()
+    assert isinstance(answer, Refusal) == (noise < 1)
 
 
 @pytest.mark.parametrize(("name", "task"), EXAMPLES)

@@ -36,7 +36,7 @@ privacy_plans = st.builds(
     steps=st.integers(1, 10**5),
     expected_batch=st.floats(1e-3, 100),
     delta=st.floats(1e-12, 1e-9),
-    epsilon_limit=above_zero,
+    epsilon_limit=st.floats(0.01, 1e6),
     accountant=st.sampled_from(["rdp", "prv"]),
     weights=st.just("uniform"),
     unit=st.sampled_from(["window", "reading"]),
@@ -50,7 +50,7 @@ site_privacy_plans = st.builds(
     participation=st.floats(1e-6, 1),
     population=st.integers(1, 10**6),
     delta=st.floats(1e-12, 1e-7),
-    epsilon_limit=above_zero,
+    epsilon_limit=st.floats(0.01, 1e6),
     accountant=st.sampled_from(["rdp", "prv"]),
     weights=st.just("uniform"),
     adaptive_clipping=st.none()
@@ -95,7 +95,9 @@ evaluated_plans = st.builds(
     replace,
     unevaluated_plans,
     privacy=privacy_plans,
-    evaluation=st.builds(EvaluationPlan, st.floats(1e-6, 1e4), st.floats(1e-3, 1e3), above_zero),
+    evaluation=st.builds(
+        EvaluationPlan, st.floats(1e-6, 1e4), st.floats(1e-3, 1e3), st.floats(0.01, 1e6)
+    ),
     compression=st.none() | st.builds(Compression, st.floats(0.001, 1)),
 )
 plans = unevaluated_plans | evaluated_plans

@@ -29,7 +29,7 @@ from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.plan import RunPlan
 from fl_common.privacy import registry
-from fl_common.privacy.accounting import Spend, Weights, epsilon_of
+from fl_common.privacy.accounting import Spend, Weights, epsilon_of_group
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.privacy.unit import Guarantee, PlanningFacts, PrivacyPlan
@@ -143,7 +143,7 @@ def ran(tmp_path: Path) -> Iterator[tuple[RunPlan, Ledger, list[RoundReport]]]:
 def epsilon_of_seconds(plan: RunPlan, rounds: int) -> float:
     event = plan.privacy.spend_per_round
     grouped = Spend(event.noise_multiplier, event.sampling_rate, event.steps * rounds)
-    return epsilon_of([grouped.of_group(SHARED)], 1e-5, "rdp")
+    return epsilon_of_group([grouped], SHARED, 1e-5, "rdp")
 
 
 def test_its_noise_is_calibrated_to_its_unit_and_the_plan_travels() -> None:
@@ -259,7 +259,7 @@ def test_the_page_on_units_shows_this_class() -> None:
 
 
 def test_a_value_outside_its_range_is_refused_before_anything_is_trained() -> None:
-    require_noise = r"privacy\.noise_multiplier=0.0: must be above 0"
+    require_noise = r"privacy\.noise_multiplier=0.0: must lie in"
     plan = planned()
     with pytest.raises(InvalidConfiguration, match=require_noise):
         replace(plan, privacy=replace(plan.privacy, noise=0.0))

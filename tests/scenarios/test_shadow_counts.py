@@ -92,7 +92,7 @@ def test_noised_sums_come_back_and_each_release_is_charged(fleet: Fleet) -> None
 
 
 def test_without_budget_left_the_counts_stay(fleet: Fleet) -> None:
-    plan = plan_of(samples.WINDOW_PRIVACY, replace(NOISED, epsilon_limit=1e-3))
+    plan = plan_of(samples.WINDOW_PRIVACY, replace(NOISED, epsilon_limit=0.01))
     found = fleet.ask(plan)
     assert found.given == {}
     assert {refusal.reason for refusal in found.refusals} == {RefusalReason.BUDGET}

@@ -12,7 +12,7 @@ import pytest
 from fl_client.ledger.composition import OwnerLimit, Released, of_window, released_about
 from fl_client.ledger.ledger import Charge, Ledger
 from fl_client.ledger.table import states_of
-from fl_common.privacy.accounting import Spend, epsilon_of
+from fl_common.privacy.accounting import Spend, epsilon_of, epsilon_of_group, epsilon_of_groups
 from fl_common.privacy.evaluation import held_out_block
 from fl_common.privacy.rdp import ORDERS, rdp_of_step
 from fl_common.privacy.unit import WHOLE_SITE, PrivacyPlan
@@ -73,9 +73,9 @@ def test_releases_about_the_site_are_releases_about_its_blocks_but_not_the_held_
     assert released_about("new", histories) == Released((), (of_site,))
     assert released_about(held_out_block("mon"), histories) == Released((own,))
     assert released_about(WHOLE_SITE, histories) == Released((of_site,))
-    composed = [own.of_group(3), Spend(2.0, 1.0, 3)]
+    composed = [(own, 3), (Spend(2.0, 1.0, 3), 1)]
     got = released_about("mon", histories).epsilon(3, DELTA, "prv")
-    assert got == pytest.approx(epsilon_of(composed, DELTA, "rdp"))
+    assert got == pytest.approx(epsilon_of_groups(composed, DELTA, "rdp"))
 
 
 @pytest.mark.parametrize("first", [WINDOW_PRIVACY, BY_SITE], ids=["window", "site"])
@@ -118,9 +118,9 @@ def test_a_limit_for_a_reading_counts_the_windows_that_this_site_cuts(tmp_path: 
     with closing(Ledger(tmp_path / "l", lambda: 7.0, "anna", limit=reading)) as ledger:
         assert "for each reading" in until_refused(ledger, 1, plan)
         [events] = ledger.histories("anna").values()
-        assert epsilon_of([one.of_group(3) for one in events], DELTA, "rdp") <= 8.0
-        more = [replace(one, steps=one.steps + 4).of_group(3) for one in events]
-        assert epsilon_of(more, DELTA, "rdp") > 8.0
+        assert epsilon_of_group(events, 3, DELTA, "rdp") <= 8.0
+        more = [replace(one, steps=one.steps + 4) for one in events]
+        assert epsilon_of_group(more, 3, DELTA, "rdp") > 8.0
 
 
 def test_a_limit_for_the_site_composes_its_plans_and_refuses_what_bounds_nothing(

@@ -134,8 +134,8 @@ def test_calibrated_noise_agrees_with_opacus_published_constants() -> None:
 
 
 def test_limit_that_no_noise_meets_is_said() -> None:
-    with pytest.raises(InvalidConfiguration, match="no noise multiplier"):
-        calibrate_noise(0.01, 1e-5, 0.05, 1000, "rdp")
+    with pytest.raises(InvalidConfiguration, match=r"epsilon=0.05: can't be kept .* up to 10000"):
+        calibrate_noise(0.05, 1e-5, 1.0, 10**6, "rdp")
 
 
 NAN, INF = float("nan"), float("inf")

@@ -1,6 +1,5 @@
 """Windows that share readings: what a reading costs, shown and limited."""
 
-import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,10 @@ from hypothesis import strategies as st
 
 from fl_client.ledger.ledger import Charge, Ledger
 from fl_common.plan import RunPlan
-from fl_common.privacy.accounting import Spend, epsilon_of, epsilon_of_group
+from fl_common.privacy.accounting import Spend, calibrate_noise, epsilon_of, epsilon_of_group
+from fl_common.privacy.rdp import epsilon_of_rdp, rdp_of_step
+from fl_common.privacy.unit import PlanningFacts
+from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_common.vocabulary import Refusal
 from fl_server.rounds.accounting import SpendTally
 from tests.support.samples import WINDOW_PRIVACY, plan
@@ -37,6 +39,12 @@ def test_without_sampling_a_group_is_the_gaussian_mechanism_of_its_sensitivity()
     assert epsilon_of_group([Spend(5.0, 1.0, 60)], 2, 1e-5, "rdp") == pytest.approx(expected)
 
 
+def together(*costs: tuple[float, float, int, int]) -> float:
+    """Epsilon of (noise, rate, steps, windows), where each event meets a group of its own size."""
+    rdp = sum(rdp_of_step(noise, rate, windows) * steps for noise, rate, steps, windows in costs)
+    return epsilon_of_rdp(np.asarray(rdp), 1e-5)
+
+
 @given(
     st.floats(0.5, 20), st.floats(0.01, 1), st.integers(1, 3), st.integers(1, 3),
     st.integers(1, 100), st.integers(1, 100),
@@ -45,13 +53,9 @@ def test_a_reading_in_two_blocks_costs_no_more_than_in_the_block_that_cost_most(
     noise: float, rate: float, first: int, second: int, rounds: int, others: int
 ) -> None:
     """One mechanism; the blocks took part in different rounds, which costs most."""
-    apart = [
-        Spend(noise, rate, rounds).of_group(first),
-        Spend(noise, rate, others).of_group(second),
-    ]
-    fullest = [Spend(noise, rate, max(rounds, others))]
-    within = epsilon_of_group(fullest, first + second, 1e-5, "rdp")
-    assert epsilon_of(apart, 1e-5, "rdp") <= within * (1 + 1e-6)
+    apart = together((noise, rate, rounds, first), (noise, rate, others, second))
+    within = together((noise, rate, max(rounds, others), first + second))
+    assert apart <= within * (1 + 1e-6)
 
 
 @given(
@@ -62,29 +66,38 @@ def test_without_sampling_also_under_different_noise(
     noise: float, another: float, first: int, second: int, rounds: int, others: int
 ) -> None:
     """As where held-out windows share a reading with training ones."""
-    blocks = [Spend(noise, 1.0, rounds)], [Spend(another, 1.0, others)]
-    apart = [blocks[0][0].of_group(first), blocks[1][0].of_group(second)]
-    within = max(epsilon_of_group(block, first + second, 1e-5, "rdp") for block in blocks)
-    assert epsilon_of(apart, 1e-5, "rdp") <= within * (1 + 1e-6)
+    apart = together((noise, 1.0, rounds, first), (another, 1.0, others, second))
+    all_in = first + second
+    within = max(together((noise, 1.0, rounds, all_in)), together((another, 1.0, others, all_in)))
+    assert apart <= within * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("windows", [2, 3])
-@pytest.mark.parametrize(("noise", "rate"), [(1.0, 0.1), (2.0, 0.5)])
-def test_the_bound_holds_against_numerical_integration(
-    noise: float, rate: float, windows: int
-) -> None:
-    """One step's Rényi divergence at order 2, integrated for a binomial number of windows."""
-    grid, spacing = np.linspace(-40, 60, 400_001, retstep=True)
-    base = np.exp(-(grid**2) / (2 * noise**2)) / (noise * math.sqrt(2 * math.pi))
-    mixture = sum(
-        math.comb(windows, j) * rate**j * (1 - rate) ** (windows - j)
-        * np.exp(-((grid - j) ** 2) / (2 * noise**2)) / (noise * math.sqrt(2 * math.pi))
-        for j in range(windows + 1)
+def test_a_sampled_reading_costs_what_the_mixture_of_its_windows_costs() -> None:
+    """Two windows of a reading, each drawn with 0.1: never 2 clip norms with 0.19, as they were."""
+    noise = calibrate_noise(8.0, 1e-5, 0.1, 300, "rdp")
+    spends = [Spend(noise, 0.1, 300)]
+    always_both = epsilon_of([Spend(noise / 2, 0.19, 300)], 1e-5, "rdp")
+    reading, numerical = (epsilon_of_group(spends, 2, 1e-5, name) for name in ("rdp", "prv"))
+    assert always_both > 59
+    assert reading == pytest.approx(18.7, abs=0.1)
+    assert numerical == pytest.approx(17.3, abs=0.1)
+
+
+def test_noise_for_a_reading_is_what_it_needs_and_no_more() -> None:
+    facts = PlanningFacts(
+        rounds=30, batch_size=8, local_epochs=1, windows_per_reading=2, sites=1, smallest=80,
+        typical=80, largest=80,
     )  # fmt: skip
-    exact = math.log(float((mixture**2 / np.maximum(base, 1e-300)).sum()) * float(spacing))
-    event = Spend(noise, rate, 1).of_group(windows)
-    ours = math.log(1 + event.sampling_rate**2 * math.expm1(1 / event.noise_multiplier**2))
-    assert exact <= ours * (1 + 1e-6)
+    node = {
+        "clip_norm": 1.0, "noise_multiplier": None, "sampling_rate": 0.1, "delta": 1e-5,
+        "epsilon": 8.0, "accountant": "rdp", "weights": "uniform", "unit": "reading",
+        "site_windows": None,
+    }  # fmt: skip
+    privacy = WindowPrivacyPlan.from_config(node, facts)
+    spent = epsilon_of_group([Spend(privacy.noise_multiplier, 0.1, 300)], 2, 1e-5, "rdp")
+    assert 7.99 < spent <= 8.0
+    always_both = 2 * calibrate_noise(8.0, 1e-5, 0.19, 300, "rdp")
+    assert privacy.noise_multiplier < always_both / 1.8
 
 
 def test_the_limit_applies_to_the_declared_unit(tmp_path: Path) -> None:
