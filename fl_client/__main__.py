@@ -21,6 +21,7 @@ from fl_client.federation import key as key_command
 from fl_client.ledger import command as ledger_command
 from fl_client.node import commands as node_commands
 from fl_common.command_line import Parser, end
+from fl_common.confinement import confine
 from fl_common.errors import JoinTheDotsError
 from fl_common.programs import check_not_hidden
 
@@ -28,6 +29,7 @@ from fl_common.programs import check_not_hidden
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-client``; exits with 0, 1 (failed) or 2 (bad input)."""
     options = _parser().parsed(arguments)
+    confine()
     try:
         check_not_hidden("fl-client", "fl_client")
         options.run(options)

@@ -3,6 +3,7 @@
 It is separate from ``build.py`` so that the federation link imports nothing else of a node.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import use_plugins
 
 _SHIPPED = "node"
+_SECRETS = ("password", "secret", "token")
+"""Keys whose values are shown to nobody; files and variables that hold a secret have others."""
+_LITERAL = re.compile(
+    rf"(?:^|[.+{{,\s])({'|'.join(_SECRETS)})\s*[=:]\s*(?!null\b|\$\{{|['\"]\$\{{|$)"
+)
 _PLAIN_PARTS = ("spool", "engine", "events", "federation", "http", "serving", "components")
 
 
@@ -24,8 +30,10 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
     """The resolved configuration: ``file`` overrides the shipped one, ``overrides`` override both.
 
     Raises:
-        InvalidConfiguration: an unknown key, a missing value, or a file that is not YAML.
+        InvalidConfiguration: an unknown key, a missing value, a file that is not YAML, or a secret
+            among ``overrides``.
     """
+    _check_no_secret(overrides)
     use_plugins()
     try:
         with initialize_config_module("conf", version_base="1.3"):
@@ -50,8 +58,32 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
 
 
 def shown(config: Config) -> str:
-    """The configuration as YAML."""
-    return OmegaConf.to_yaml(OmegaConf.create(dict(config)))
+    """The configuration as YAML, without its secrets."""
+    return OmegaConf.to_yaml(OmegaConf.create(_masked(dict(config))))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_masked(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: "***" if name in _SECRETS and one is not None else _masked(one)
+        for name, one in value.items()
+    }
+
+
+def _check_no_secret(overrides: Sequence[str]) -> None:
+    """Every user of a machine can read the arguments of its processes."""
+    for override in overrides:
+        if found := _LITERAL.search(override):
+            key = override.partition("=")[0]
+            raise InvalidConfiguration(
+                f"{key}=...",
+                f"has a {found[1]} among the arguments, which every user of the machine can read",
+                "Put it into the file of --config, which its owner alone may read, or name a"
+                f" variable: {found[1]}=${{oc.env:NAME}}",
+            )
 
 
 def _composed(file: Path, overrides: Sequence[str]) -> DictConfig:

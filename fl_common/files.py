@@ -9,7 +9,7 @@ import errno
 import fcntl
 import hashlib
 import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,7 +53,8 @@ def write_all(content_of: Mapping[Path, bytes]) -> None:
 def whole_file(path: Path, mode: int = _READABLE, *, new: bool = False) -> Iterator[BinaryIO]:
     """Open a file that appears at ``path``, synced, when the block ends without an error.
 
-    Missing folders are created. It has ``mode`` from its first byte on. An older file is replaced.
+    Missing folders are created. It has ``mode``, less what the umask withholds, from its first
+    byte on. An older file is replaced.
 
     Raises:
         FileExistsError: the file exists, but had to be ``new``.
@@ -72,13 +73,9 @@ def whole_path(path: Path, mode: int = _READABLE, *, new: bool = False) -> Itera
     Raises:
         FileExistsError: the file exists, but had to be ``new``.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=PART, dir=path.parent)
-    part = Path(name)
+    part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}{PART}")
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
-        try:
-            os.fchmod(descriptor, mode)
-        finally:
-            os.close(descriptor)
         yield part
         sync(part)
         _place(part, path, new)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fl_common.command_line import Parser, end
 from fl_common.configuration import Config
+from fl_common.confinement import confine
 from fl_common.errors import JoinTheDotsError
 from fl_common.logs import log_lines
 from fl_common.programs import check_not_hidden
@@ -25,6 +26,7 @@ from fl_common.requirements import SERVER, check_installed
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-server``; exits with 0, 1 (failed) or 2 (bad input)."""
     options = _parser().parsed(arguments)
+    confine()
     try:
         check_not_hidden("fl-server", "fl_server")
         check_installed("fl-server", "server", SERVER)

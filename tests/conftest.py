@@ -86,6 +86,15 @@ def loggers_that_speak() -> Iterator[None]:
             logger.disabled = False
 
 
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Undo what a command that runs in this process did to it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    yield
+    os.umask(mask)
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> "World":
     """A new component repository in ``tmp_path``."""

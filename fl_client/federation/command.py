@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.configuration import Config
+from fl_common.confinement import private_folder
 from fl_common.errors import InvalidConfiguration
 from fl_common.logs import log_lines
 from fl_common.programs import own_program
@@ -71,7 +72,7 @@ def _join(options: argparse.Namespace) -> None:
     # Importing flwr takes a second and some megabytes: check the configuration first.
     from fl_client.federation.build import build_link
 
-    home = Path(config["home"])
+    home = private_folder(Path(config["home"]), "home")
     build_link(config["federation"], partial(_responder, config), stop, home).run()
 
 

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 
 from flwr.app import Message
 
+from fl_common.confinement import confine
 from fl_common.wire.failure import failed
 
 MessageHandler = Callable[[Message], Message]
@@ -86,6 +87,7 @@ class ResidentTrainer:
 
 def _serve(pipe: Connection, make: Callable[[], MessageHandler]) -> None:
     """Handle messages until the link closes the pipe or ends."""
+    confine()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a keyboard's goes to the link, too
     threading.Thread(target=_end_with_parent, daemon=True).start()
     answering = make()

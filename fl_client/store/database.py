@@ -9,10 +9,12 @@ and reads concurrently with the writer. Each module owns its tables and creates 
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fl_common.confinement import close
 from fl_common.errors import StoreError, StoreFull
+from fl_common.files import OWNER_ONLY
 
 SCHEMA_VERSION = 1
 """Incremented when the meaning of any module's table changes."""
@@ -41,6 +43,7 @@ def open_store(path: Path) -> sqlite3.Connection:
     Raises:
         StoreError: the file is truncated, damaged, of a newer version, or not a site's store.
     """
+    _make_private(path)
     with explained(path):
         connection = sqlite3.connect(
             path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
@@ -54,6 +57,15 @@ def open_store(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _make_private(path: Path) -> None:
+    """Keep the file to its owner from the first byte on; SQLite makes those beside it alike."""
+    with suppress(OSError):  # SQLite says why it can't be opened
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, OWNER_ONLY))
+        for part in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            if part.exists():
+                close(part)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from fl_common.configuration import Config
+from fl_common.confinement import private_folder
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files import OWNER_ONLY, write_whole
 from fl_common.programs import own_program
@@ -200,8 +201,8 @@ def _sole(home: CloudHome) -> Iterator[None]:
     Raises:
         InvalidConfiguration: another server has it, or the folder can't be written.
     """
+    private_folder(home.folder, "home")
     with _writable(home):
-        home.folder.mkdir(parents=True, exist_ok=True)
         lock = (home.folder / _LOCK).open("a")
     with lock:
         try:
@@ -254,8 +255,8 @@ def make_own(home: CloudHome, hosts: Sequence[str], days: float) -> None:
     Raises:
         InvalidConfiguration: the folder can't be written.
     """
+    private_folder(home.folder, "home")
     with _writable(home):
-        home.folder.mkdir(parents=True, exist_ok=True)
         lock = (home.folder / _MAKING).open("a")
     with lock, _writable(home):
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -13,6 +13,7 @@ from fl_client.node.pipeline import Pipeline
 from fl_client.node.training_process import Training
 from fl_common.build import build
 from fl_common.configuration import Config
+from fl_common.confinement import private_folder
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 
@@ -41,7 +42,7 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
         StoreError: the site's store can't be opened.
     """
     task, slicing, home = build(config["task"]), build(config["windows"]), Path(config["home"])
-    _make(home)
+    private_folder(home, "home")
     declared = build_declared(config, task)
     sensing = build_sensing(config, declared) if connected else Sensing({}, None)
     _check_any(sensing, connected)
@@ -68,12 +69,3 @@ def _check_any(sensing: Sensing, connected: bool) -> None:
     if connected and not sensing.inlets:
         rule = "leaves no way for messages to come"
         raise InvalidConfiguration("broker=null", rule, "Set broker, or transports=http")
-
-
-def _make(home: Path) -> None:
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidConfiguration(
-            f"home={home}", f"can't be made ({error.strerror})", "Choose a writable folder"
-        ) from error

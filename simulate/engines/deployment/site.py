@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.federation.build import build_link
+from fl_common.confinement import confine
 from fl_common.logs import log_lines
 from fl_common.vocabulary import Task, Windows
 from simulate.engines.deployment.model import Serving
@@ -24,6 +25,7 @@ _RUNS_KEPT = 2
 
 def main() -> None:
     """Take part until SIGTERM."""
+    confine()
     given: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     log_lines("info", quiet=("httpx",))
     stop = threading.Event()
