@@ -1,6 +1,7 @@
 """The command ``python -m simulate audit``: from a configuration to a verdict."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import rich.console
 import torch
 from omegaconf import OmegaConf
 
+from fl_client.training import Trainer
 from fl_client.training.randomness import derive_seed
 from fl_common.build import build
 from fl_common.configuration import Config
@@ -15,6 +17,8 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_server.build import build_federation, build_plan
 from simulate.audit.canaries import Canaries, WorldWithCanaries, draw_canaries
+from simulate.audit.checks import Check
+from simulate.audit.examination import examine
 from simulate.audit.experiment import Experiment
 from simulate.audit.guesses import GuessRule
 from simulate.audit.report import show, write
@@ -24,12 +28,16 @@ from simulate.home import Home
 from simulate.world import World
 from simulate.world.build import open_world
 
+_STANDING_OUT = 64
+"""Canaries that the direct tests use."""
+
 
 def audit(config: Config, home: Home, output: rich.console.Console) -> int:
     """Audit the plan of ``config``: shown on ``output``, and audit.json in ``home``.
 
     Returns:
-        The exit status: 1 if the bound exceeds the epsilon that the site's ledger claims.
+        The exit status: 1 if a direct test fails, or the bound exceeds the epsilon that the site's
+        ledger claims.
 
     Raises:
         JoinTheDotsError: an invalid configuration, or a run that failed.
@@ -47,6 +55,7 @@ def audit(config: Config, home: Home, output: rich.console.Console) -> int:
             home,
             lambda report: status.update(f"round {report.round} of {plan.rounds}"),
         )
+        found = replace(found, checks=_examined(experiment, trainer, home, status.update))
     path = home.folder / "audit.json"
     write(path, found)
     show(found, path, output)
@@ -64,6 +73,14 @@ def _experiment(config: Config) -> Experiment:
     plan = _plan(config, WorldWithCanaries(world, position, canaries))
     federation = build_federation(config, plan, roster_of(world.sites))
     return Experiment(federation, world, position, canaries)
+
+
+def _examined(
+    experiment: Experiment, trainer: Trainer, home: Home, on_step: Callable[[str], None]
+) -> tuple[Check, ...]:
+    own, canaries = experiment.world.windows(experiment.position), experiment.canaries.windows
+    few = canaries.take(np.arange(min(len(canaries), _STANDING_OUT)))
+    return examine(experiment.federation.plan, trainer, own, few, home.folder / "probes", on_step)
 
 
 def _position(given: object, world: World) -> int:

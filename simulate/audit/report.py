@@ -1,7 +1,7 @@
 """The result of an audit: as a table, a file, and a verdict."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
+from simulate.audit.checks import Check
 from simulate.audit.guesses import AuditFinding, GuessRule, best
 from simulate.report.results import net_name, versions, write_summary
 from simulate.report.wording import SEEDED_NOISE, counted
@@ -19,12 +20,16 @@ METHOD = (
     "Steinke, Nasr and Jagielski 2023 (one run), theorem 5.2; union bound over the shares guessed"
 )
 LIMITS = (
-    "A bound below the claim does not prove the claim: a better attack may find more.",
-    "It holds for this plan, net, site and trainer as they ran here; the accountant's arithmetic"
-    " and the quality of the noise generator are not tested by it.",
-    "By chance alone a sound mechanism is refuted in at most 1 - confidence of all audits: repeat"
-    " with another seed before calling it broken.",
+    "A bound below the claim does not prove the claim: a better attack may find more. The direct"
+    " tests look at what they name, and at nothing else.",
+    "All of it holds for this plan, net, site and trainer as they ran here; the accountant's"
+    " arithmetic is not tested, nor whether the noise can be predicted.",
+    "By chance alone the bound refutes a sound mechanism in at most 1 - confidence of all audits,"
+    " and the direct tests in less than one of a million: repeat with another seed.",
 )
+_WORDS: Mapping[bool | None, tuple[str, str]] = {
+    True: ("right", "green"), False: ("WRONG", "bold red"), None: ("not tested", "yellow"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Audit:
     delta: float
     rule: GuessRule
     findings: tuple[AuditFinding, ...]
+    checks: tuple[Check, ...] = ()
+    """Direct tests of the mechanism."""
 
     @property
     def bound(self) -> float:
@@ -60,8 +67,13 @@ class Audit:
 
     @property
     def is_refuted(self) -> bool:
-        """True if the bound exceeds the claim."""
-        return self.claimed is not None and self.bound > self.claimed
+        """True if the bound exceeds the claim, or a direct test has failed."""
+        return bool(self.wrong) or (self.claimed is not None and self.bound > self.claimed)
+
+    @property
+    def wrong(self) -> list[Check]:
+        """The direct tests that failed."""
+        return [check for check in self.checks if check.is_right is False]
 
     @property
     def verdict(self) -> str:
@@ -72,15 +84,20 @@ class Audit:
                 f"No epsilon is claimed (privacy=none). {sure} one window of site {self.site} has"
                 f" no protection better than epsilon {self.bound:.3g} {at}."
             )
+        if self.wrong:
+            found = "; ".join(f"{c.name}: {c.measured}, due {c.due}" for c in self.wrong)
+            return f"REFUTED by direct tests: the mechanism is not the plan's. {found}."
         if self.is_refuted:
             return (
                 f"REFUTED. {sure} epsilon is at least {self.bound:.3g} {at}, more than the"
                 f" {self.claimed:.3g} that the ledger claims: the mechanism does not run as"
                 " planned (clipping, sampling, noise or accounting)."
             )
+        tested = sum(check.is_right is True for check in self.checks)
         return (
             f"Not refuted. {sure} epsilon is at least {self.bound:.3g} {at}; the ledger claims at"
-            f" most {self.claimed:.3g}."
+            f" most {self.claimed:.3g}. {counted(tested, 'direct test')} of the mechanism agree"
+            f"{'s' * (tested == 1)} with the plan."
         )
 
 
@@ -98,6 +115,7 @@ def to_json(audit: Audit) -> dict[str, Any]:
         "confidence": audit.rule.confidence,
         "method": METHOD,
         "accountant": _accountant(plan),
+        "checks": [asdict(check) for check in audit.checks],
         "guesses": [_row(finding) for finding in audit.findings],
         "site": audit.site,
         "own_windows": audit.own_windows,
@@ -133,6 +151,9 @@ def show(audit: Audit, path: Path, output: rich.console.Console) -> None:
     output.print()
     output.print(_guesses(audit))
     output.print()
+    if audit.checks:
+        output.print(_checks(audit.checks))
+        output.print()
     style = "bold red" if audit.is_refuted or audit.claimed is None else "bold green"
     output.print(Text(audit.verdict, style), soft_wrap=in_a_file)
     for limit in LIMITS:
@@ -173,6 +194,15 @@ def _guesses(audit: Audit) -> Table:
             f"{guesses.right / guesses.made:.3f}",
             f"{finding.bound:.3g}",
         )
+    return table
+
+
+def _checks(checks: tuple[Check, ...]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("direct test", "measured", "due", ""):
+        table.add_column(name, header_style="cyan", overflow="fold")
+    for check in checks:
+        table.add_row(check.name, check.measured, check.due, Text(*_WORDS[check.is_right]))
     return table
 
 

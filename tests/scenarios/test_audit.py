@@ -269,6 +269,8 @@ def test_the_command_ends_with_its_verdict(
     assert (written["bound"] > written["claimed_epsilon"]) == bool(status)
     assert sum(guess["right"] > guess["made"] / 2 for guess in written["guesses"]) >= 2
     assert written["verdict"] in shown
+    wrong = {check["name"] for check in written["checks"] if check["is_right"] is False}
+    assert ("sensitivity: one window" in wrong) == bool(wrong) == bool(status)
     assert all(words in shown for words in ("does not prove the claim", " for a reading"))
     assert written["claimed_epsilon_per_reading"] > 2 * written["claimed_epsilon"] > 3
 

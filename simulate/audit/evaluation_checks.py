@@ -1,0 +1,80 @@
+"""Federated evaluation: the noise of its counts, and each window's loss, which is cut."""
+
+import math
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.vocabulary import Evaluation, Parameters, Windows
+from simulate.audit.checks import ERROR, Check, range_of_mean_square, within
+from simulate.audit.probe import Examined, probing
+
+_ROUNDS = 150
+_QUIET = 1e-3
+_USUAL = EvaluationPlan(noise_multiplier=5.0, loss_limit=4.0, epsilon_limit=1.0)
+"""Examined where the plan has no evaluation: the code is the same."""
+_ENORMOUS = 1e3
+"""Parameters of this size make large losses."""
+_SIGMAS = 7.0
+_SENSITIVITY = math.sqrt(3)
+"""Of three counts that one window moves by one at most; stated here again, to be independent."""
+
+
+def check_evaluation(examined: Examined, windows: Windows) -> list[Check]:
+    """Checks of what an evaluation on some of ``windows`` releases."""
+    evaluation = examined.plan.evaluation or _USUAL
+    return [*_noise(examined, evaluation, windows), _cut(examined, evaluation, windows)]
+
+
+def _noise(examined: Examined, evaluation: EvaluationPlan, windows: Windows) -> list[Check]:
+    """Evaluations of the same parameters on the same window differ by their noise."""
+    one = windows.take(np.arange(1))
+    with probing(examined, examined.evaluating(evaluation), "probe-a", one) as probe:
+        found = [probe.counts(round_) for round_ in range(1, _ROUNDS + 1)]
+    counts_R3 = np.array([[each.correct, each.total, each.loss_sum] for each in found])
+    steps_3 = np.array([1.0, 1.0, evaluation.loss_limit / 1024])
+    deviation_3 = np.hypot(
+        _SENSITIVITY * evaluation.noise_multiplier * np.array([1.0, 1.0, evaluation.loss_limit]),
+        steps_3 / math.sqrt(12),
+    )
+    around_R3 = (counts_R3 - counts_R3.mean(0)) / deviation_3
+    free = 3 * (_ROUNDS - 1)
+    low, high = range_of_mean_square(free)
+    return [
+        within("evaluation: noise", float(np.sum(around_R3**2)) / free, low, high, ".3f"),
+        _fresh(found, float(np.prod(2 * math.sqrt(math.pi) * deviation_3 / steps_3))),
+    ]
+
+
+def _fresh(found: list[Evaluation], cells: float) -> Check:
+    """Two releases agree in all three counts by chance in one of ``cells``."""
+    pairs = len(found) * (len(found) - 1) / 2
+    same = sum(a == b for a, b in combinations(found, 2))
+    most = int(stats.poisson.isf(ERROR, pairs / cells))
+    name = "evaluation: repeats"
+    return Check(name, f"{same} pairs of {len(found)} alike", f"at most {most}", same <= most)
+
+
+def _cut(examined: Examined, evaluation: EvaluationPlan, windows: Windows) -> Check:
+    """One window under each label, at parameters that are sure, so that all labels but one cost."""
+    labels = len(examined.plan.task.labels)
+    each = replace(
+        windows.take(np.zeros(labels, np.int64)), labels=np.arange(labels, dtype=np.int64)
+    )
+    quiet = replace(evaluation, noise_multiplier=_QUIET)
+    with probing(examined, examined.evaluating(quiet), "probe-a", each) as probe:
+        loss = probe.counts(1, _enormous(probe.parameters)).loss_sum / evaluation.loss_limit
+    noise = _SIGMAS * _SENSITIVITY * _QUIET
+    measured = f"{loss:.4g} limits for {labels}"
+    return Check("evaluation: loss", measured, f"at most {labels}", 0.5 < loss <= labels + noise)
+
+
+def _enormous(parameters: Parameters) -> Parameters:
+    drawn = np.random.default_rng(0)
+    return {
+        name: _ENORMOUS * drawn.standard_normal(array.shape).astype(np.float32)
+        for name, array in parameters.items()
+    }
