@@ -1,5 +1,7 @@
 """``fl-server running`` and ``shadow`` on real processes, and what ``fl-repo log`` says then."""
 
+import base64
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,6 +109,23 @@ def test_what_runs_where_is_told_as_far_as_the_sites_may_say_it(
     told = capsys.readouterr().out
     assert "Version 1 runs on 1 site (anna), on trial on anna, as of" in told
     assert "Not known of 1 site (ben): did not say what runs there." in told
+
+
+def test_what_strangers_can_fetch_names_no_site(fleet: Fleet) -> None:
+    fleet.ask("running")
+    home = fleet.cloud.home
+    kept = list((home / "components.observations" / "running").iterdir())
+    assert any(names_a_site(path.read_bytes()) for path in kept), "else this test finds nothing"
+    served = [path for path in (home / "components").rglob("*") if path.is_file()]
+    assert len(served) > 5
+    assert [path for path in served if names_a_site(path.read_bytes())] == []
+
+
+def names_a_site(content: bytes) -> bool:
+    """Whether a name is in the file, or in what it signs, which is in base64."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        content += base64.b64decode(json.loads(content)["payload"])
+    return any(f'"{name}"'.encode() in content for name in ("anna", "ben"))
 
 
 def test_a_component_is_got_over_tls_with_the_servers_own_authority(

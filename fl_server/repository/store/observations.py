@@ -1,7 +1,9 @@
 """Reports from sites about components: signed with the gates' key, kept beside the repository.
 
-observations/running/<number>.json              which components ran on which sites
-observations/shadow/<digest>/<number>.json      a candidate in the shadow of production
+They name sites, so they lie outside of the repository's folder, which anybody may read:
+
+<repository>.observations/running/<number>.json          which components ran on which sites
+<repository>.observations/shadow/<digest>/<number>.json  a candidate in the shadow of production
 """
 
 from collections.abc import Mapping
@@ -63,4 +65,6 @@ def observations(
 
 
 def _folder(repository: ComponentRepository, what: str, component: str | None) -> Path:
-    return repository.folder.joinpath("observations", what, *([component] if component else []))
+    folder = repository.folder.absolute()
+    beside = folder.with_name(f"{folder.name}.observations")
+    return beside.joinpath(what, *([component] if component else []))

@@ -4,7 +4,6 @@
     targets/     <stage>/<kind>/<sha256>.<name>.json  manifests;  content/<sha256>.data  content
     history/     <sha256>.json  signed events, each naming the one before
     verdicts/    <component's sha256>/<gate>.<number>.json  signed verdicts
-    observations/  reports from sites (``observations.py``)
     versions/    <kind>/<name>/<version>  an index: the digest of a version
     parameters/  <component's sha256>.npz  a model's own parameters, which no site fetches
 
