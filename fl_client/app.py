@@ -7,20 +7,26 @@ one); the in-process grid hands over all messages of a round to ``answer`` at on
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fl_client.release.gateway import release_running
-from fl_client.site.participation import AdmittedTask, Participation, Site
+from fl_client.site.participation import AdmittedTask, Participation, Site, no_comparison
+from fl_client.site.private_data import no_windows
 from fl_common.errors import BadInput, JoinTheDotsError
 from fl_common.plan import Instruction
+from fl_common.vocabulary import Task
 from fl_common.wire import failure
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
 
 Messages = Sequence[tuple[Message, Context]]
+WITHOUT_DATA = "without-data"
+"""In a node's configuration: it is to answer as if it had no data."""
 _logger = logging.getLogger(__name__)
 
 
@@ -81,7 +87,10 @@ class SiteApp(ClientApp):
         except (wire.WireError, BadInput):
             _logger.exception("a message can't be read")
             raise SiteFailure(failure.UNREADABLE) from None
-        return self._site_of(context.node_config), instruction
+        site = self._site_of(context.node_config)
+        if context.node_config.get(WITHOUT_DATA):
+            site = _without_data(site, instruction.plan.task)
+        return site, instruction
 
     def _evaluate(self, message: Message, context: Context) -> Message:
         with _in_fixed_words():
@@ -103,6 +112,12 @@ class SiteApp(ClientApp):
         with _in_fixed_words():
             site = self._site_of(context.node_config)
         return Message(wire.write_name(site.name, site.position), reply_to=message)
+
+
+def _without_data(site: Site, task: Task) -> Site:
+    """``site`` as it would answer without a window; it is charged as before."""
+    none = partial(no_windows, task)
+    return replace(site, training_windows=none, held_out_windows=none, comparison=no_comparison)
 
 
 @contextmanager

@@ -33,7 +33,8 @@ from fl_client.federation.connection import Address
 from fl_client.federation.link import Link
 from fl_client.federation.responder import identify
 from fl_client.federation.traffic import TrafficRecord
-from fl_client.federation.trainer import ResidentTrainer
+from fl_client.federation.trainer import MessageHandler, ResidentTrainer
+from fl_client.release.schedule import Schedule
 from fl_common.build import build
 from fl_common.keys import make_key
 from fl_server.cloud.children import RestartPolicy
@@ -72,7 +73,7 @@ def until(holds: Callable[[], Any]) -> Any:
     return value
 
 
-def echo(imports: Path) -> Callable[[Message], Message]:
+def echo(imports: Path) -> MessageHandler:
     """The same app in a resident trainer, which records in ``imports`` that it imported torch."""
     import opacus  # noqa: F401
     import torch  # noqa: F401
@@ -80,7 +81,7 @@ def echo(imports: Path) -> Callable[[Message], Message]:
     with imports.open("a") as file:
         file.write(f"{os.getpid()}\n")
 
-    def answer(message: Message) -> Message:
+    def answer(message: Message, without_data: bool) -> Message:
         identify(message)
         return Message(message.content, reply_to=message)
 
@@ -123,7 +124,8 @@ def resident(endpoint: PublicEndpoint, home: CloudHome, port: int) -> Iterator[N
         address = Address(f"localhost:{port}", home.authority.certificate, key, 30)
         figures = TrafficRecord(home.folder / f"resident-{index}.json")
         trainer = ResidentTrainer(partial(echo, home.folder / _IMPORTS))
-        link = Link(address, trainer, pace, stop, figures)
+        slots = Schedule(home.folder / f"slots-{index}.json", time.monotonic, stop.wait)
+        link = Link(address, trainer, pace, stop, figures, slots)
         threads.append(threading.Thread(target=link.run))
     for thread in threads:
         thread.start()

@@ -5,7 +5,7 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,8 @@ from fl_client.federation.connection import Address
 from fl_client.federation.link import Link
 from fl_client.federation.responder import identify
 from fl_client.federation.traffic import TrafficRecord
-from fl_client.federation.trainer import ResidentTrainer
+from fl_client.federation.trainer import MessageHandler, ResidentTrainer
+from fl_client.release.schedule import Schedule
 from fl_common import params
 from fl_common.build import build
 from fl_common.vocabulary import LocalUpdate
@@ -37,11 +38,11 @@ class Asked(NamedTuple):
     round: int
 
 
-def nothing_learned(folder: Path) -> Callable[[Message], Message]:
+def nothing_learned(folder: Path) -> MessageHandler:
     """An app whose update is zero; each request is recorded in ``folder``."""
     reader = wire.InstructionReader()
 
-    def answer(message: Message) -> Message:
+    def answer(message: Message, without_data: bool) -> Message:
         identify(message)
         asked = reader.read(message.content)
         with (folder / _ASKED).open("a") as file:
@@ -81,9 +82,9 @@ def _link(server: Server, folder: Path, stop: threading.Event) -> Link:
     given, shipped = server.enroll(folder.name), read_config(None, [])["federation"]
     address = Address(given["server"], Path(given["ca_file"]), Path(given["key_file"]), 30)
     trainer = ResidentTrainer(partial(nothing_learned, folder))
-    return Link(
-        address, trainer, build(shipped["pace"]), stop, TrafficRecord(folder / "figures.json")
-    )
+    traffic = TrafficRecord(folder / "figures.json")
+    slots = Schedule(folder / "slots.json", time.monotonic, stop.wait)
+    return Link(address, trainer, build(shipped["pace"]), stop, traffic, slots)
 
 
 def _killed(server: Server, sites: Sequence[Path]) -> float:

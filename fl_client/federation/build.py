@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link, PollingIntervals
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import MessageHandler, ResidentTrainer
 from fl_client.home import TRAINING
+from fl_client.release.schedule import FILE, Schedule
 from fl_common.build import build
 from fl_common.configuration import Config
 
@@ -18,7 +20,7 @@ def build_link(
 ) -> Link:
     """The link that ``node`` (a ``federation`` section) describes; ``make`` sets up its trainer.
 
-    Its traffic counts are kept in the site's folder ``home``.
+    Its traffic counts and its schedule are kept in the site's folder ``home``.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
@@ -27,4 +29,5 @@ def build_link(
         str(node["server"]), Path(node["ca_file"]), Path(node["key_file"]), node["heartbeat_s"]
     )
     intervals: PollingIntervals = build(node["pace"])
-    return Link(address, ResidentTrainer(make), intervals, stop, TrafficRecord(home / TRAINING))
+    traffic, schedule = TrafficRecord(home / TRAINING), Schedule(home / FILE, monotonic, stop.wait)
+    return Link(address, ResidentTrainer(make), intervals, stop, traffic, schedule)

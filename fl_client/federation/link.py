@@ -19,6 +19,7 @@ from fl_client.federation.connection import (
 )
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
+from fl_client.release.schedule import Schedule
 from fl_common.configuration import above, at_least, require_fields
 from fl_common.wire import summary as wire_log
 
@@ -68,6 +69,7 @@ class Link:
     intervals: PollingIntervals
     stop: threading.Event
     traffic: TrafficRecord
+    schedule: Schedule
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> None:
@@ -111,13 +113,17 @@ class Link:
             pause = min(1.5 * pause, self.intervals.poll_most_s)
 
     def _answer(self, connection: Connection, message: Message) -> None:
-        began, numbers = self.clock(), message.metadata
+        numbers = message.metadata
         run = wire_log.read_run(message.content) or f"{numbers.run_id} of Flower's"
         title = f"run {run}, round {numbers.group_id or '-'}"
         _logger.info("%s: asked to %s", title, numbers.message_type)
-        reply = self.trainer.answer(message)
-        seconds = self.clock() - began
-        upload = Upload(reply, seconds)
+        self.trainer.start()  # how long that takes is not counted: it is the same with any data
+        began = self.clock()
+        reply = self.trainer.answer(message, lambda: not self.stop.is_set())
+        seconds = told = self.clock() - began
+        if (work := wire_log.read_work(message.content)) is not None:
+            told = self.schedule.leave(f"{numbers.message_type} of {work}", began, numbers.ttl)
+        upload = Upload(reply, told)
         self._patiently(lambda: connection.push(upload))
         _logger.info("%s: answered after %.2f s", title, seconds)
         self.traffic.add(message, reply, seconds)

@@ -7,7 +7,7 @@ from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.supercore.task_identity import TaskIdentity
 
-from fl_client.app import SiteFailure
+from fl_client.app import WITHOUT_DATA, SiteFailure
 from fl_client.federation.reply_cache import IdempotencyKey, ReplyCache
 from fl_common.errors import BadInput
 from fl_common.wire import messages as wire
@@ -29,21 +29,27 @@ class Responder:
         self._app, self._cache, self._config = app, cache, dict(node_config)
         self._reader = wire.InstructionReader()
 
-    def __call__(self, message: Message) -> Message:
-        """The reply; an error reply if the app raises, in words that tell nothing of the site."""
+    def __call__(self, message: Message, without_data: bool = False) -> Message:
+        """The reply; an error reply if the app raises, in words that tell nothing of the site.
+
+        ``without_data``: a process died of this message, and the reply is that of a site without
+        data; an error where the plan has no noise to hide that.
+        """
         identify(message)
+        if without_data and wire_log.read_work(message.content) is None:
+            return failed(message)
         try:
-            return self._answer(message)
+            return self._answer(message, without_data)
         except SiteFailure as error:  # it is in the log
             return failed(message, str(error))
         except Exception:
             _logger.exception("a message could not be answered")
             return failed(message)
 
-    def _answer(self, message: Message) -> Message:
+    def _answer(self, message: Message, without_data: bool) -> Message:
         key = self._key(message)
         if key is None:
-            return self._call_app(message)
+            return self._call_app(message, without_data)
         if (cached := self._cache.find(key)) is not None:
             _logger.info(
                 "run %s, round %d: repeated request; sent the same reply, without training",
@@ -51,7 +57,7 @@ class Responder:
                 key.round,
             )
             return Message(cached, reply_to=message)
-        reply = self._call_app(message)
+        reply = self._call_app(message, without_data)
         if wire_log.read_reason(reply.content) is None:
             self._keep(key, reply.content)
         return reply
@@ -79,9 +85,10 @@ class Responder:
         digest = message.content.object_id
         return IdempotencyKey(kind, instruction.plan.run, instruction.round, digest)
 
-    def _call_app(self, message: Message) -> Message:
+    def _call_app(self, message: Message, without_data: bool) -> Message:
         numbers = message.metadata
-        context = Context(numbers.run_id, numbers.dst_node_id, self._config, RecordDict(), {})
+        config = {**self._config, WITHOUT_DATA: True} if without_data else self._config
+        context = Context(numbers.run_id, numbers.dst_node_id, config, RecordDict(), {})
         return self._app(message, context)
 
 

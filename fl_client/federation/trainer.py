@@ -19,7 +19,8 @@ from flwr.app import Message
 from fl_common.confinement import confine
 from fl_common.wire.failure import failed
 
-MessageHandler = Callable[[Message], Message]
+MessageHandler = Callable[[Message, bool], Message]
+"""The reply to a message; true asks for the reply of a site without data."""
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
 
@@ -36,18 +37,33 @@ class ResidentTrainer:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def answer(self, message: Message) -> Message:
-        """The reply; an error reply if the process died. The next message starts a new one."""
-        pipe = self._started()
+    def answer(self, message: Message, goes_on: Callable[[], bool]) -> Message:
+        """The reply; if the process dies, that of a new one without data, else an error reply.
+
+        It may have died of its data, and after the charge: nothing else would hide that. No second
+        process starts where ``goes_on`` says that the link ends.
+        """
+        for without_data in (False, True):
+            try:
+                pipe = self._started()
+                pipe.send((message, without_data))
+                reply = pipe.recv()
+            except (EOFError, OSError) as error:
+                status = self._ended()
+                _logger.error("the trainer died with status %s as it answered (%r)", status, error)
+                if not goes_on():
+                    break
+            else:
+                assert isinstance(reply, Message)
+                return reply
+        return failed(message)
+
+    def start(self) -> None:
+        """Start the process, unless one runs, and wait until it can handle messages."""
         try:
-            pipe.send(message)
-            reply = pipe.recv()
-        except (EOFError, OSError) as error:
-            status = self._ended()
-            _logger.error("the trainer died with status %s while it answered (%r)", status, error)
-            return failed(message)
-        assert isinstance(reply, Message)
-        return reply
+            self._started()
+        except (EOFError, OSError) as error:  # told again by the message that is next
+            _logger.error("the trainer died with status %s at its start (%r)", self._ended(), error)
 
     def rest(self) -> None:
         """End the process, if one runs."""
@@ -69,6 +85,7 @@ class ResidentTrainer:
         self._process.start()
         theirs.close()
         self._pipe = ours
+        ours.recv()  # it says once that it is ready
         _logger.info("trainer process %s started", self._process.pid)
         return ours
 
@@ -91,12 +108,13 @@ def _serve(pipe: Connection, make: Callable[[], MessageHandler]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a keyboard's goes to the link, too
     threading.Thread(target=_end_with_parent, daemon=True).start()
     answering = make()
+    pipe.send(None)
     while True:
         try:
-            message = pipe.recv()
+            message, without_data = pipe.recv()
         except EOFError:
             return
-        pipe.send(answering(message))
+        pipe.send(answering(message, without_data))
 
 
 def _end_with_parent() -> None:

@@ -1,6 +1,7 @@
 """Facts about a message for logs and metrics, without reading all of it."""
 
 import json
+import math
 
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
@@ -23,6 +24,25 @@ def read_run(content: RecordDict) -> str | None:
     try:
         return str(json.loads(str(head["plan"]))["run"]) if isinstance(head, ConfigRecord) else None
     except (TypeError, KeyError, ValueError):
+        return None
+
+
+def read_work(content: RecordDict) -> str | None:
+    """How much work an instruction with DP asks for, coarsely, by what the server sent alone.
+
+    A power of two: steps times windows of a step times bytes of parameters. None for any other
+    message, without DP, and where noise is seeded, which hides nothing.
+    """
+    head = content.get(HEAD)
+    try:
+        plan = json.loads(str(head["plan"])) if isinstance(head, ConfigRecord) else {}
+        privacy, training = plan["privacy"], plan["training"]
+        if privacy["unit"] == "none" or plan["seed"] is not None:
+            return None
+        steps = float(privacy.get("steps", training["local_epochs"]))
+        batch = float(privacy.get("expected_batch", training["batch_size"]))
+        return f"2^{math.ceil(math.log2(max(1.0, steps * batch * count_bytes(content))))}"
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         return None
 
 

@@ -14,7 +14,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from fl_client.app import SiteApp, SiteFailure
 from fl_client.federation.reply_cache import IdempotencyKey, ReplyCache
 from fl_client.federation.responder import Responder
-from fl_client.federation.trainer import ResidentTrainer
+from fl_client.federation.trainer import MessageHandler, ResidentTrainer
 from fl_client.site.participation import Site, any_plan
 from fl_common.plan import Instruction
 from fl_common.wire import messages as wire
@@ -91,16 +91,16 @@ def test_an_unreadable_message_is_told_in_fixed_words(tmp_path: Path) -> None:
     assert reply.error.reason == UNREADABLE
 
 
-def dying() -> Callable[[Message], Message]:
+def dying() -> MessageHandler:
     """In the trainer's process."""
-    return lambda asked: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[return-value]
+    return lambda asked, without_data: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[return-value]
 
 
 @pytest.mark.slow
 def test_a_trainer_that_dies_is_told_as_one_that_raises() -> None:
     trainer = ResidentTrainer(partial(dying))
     try:
-        assert trainer.answer(message()).error.reason == SENTENCE
+        assert trainer.answer(message(), lambda: True).error.reason == SENTENCE
     finally:
         trainer.rest()
 

@@ -79,8 +79,8 @@ class Misbehaving:
     def __init__(self, answering: Responder, folder: Path) -> None:
         self._answering, self._folder = answering, folder
 
-    def __call__(self, message: Message) -> Message:
-        reply = self._answering(message)
+    def __call__(self, message: Message, without_data: bool) -> Message:
+        reply = self._answering(message, without_data)
         wanted = behaviour(self._folder).get("reply")
         if wanted is None or reply.has_error() or message.metadata.message_type != "train":
             return reply
@@ -107,6 +107,9 @@ def _spoilt(array: Floats, how: str) -> Floats:
     return np.full_like(array, np.nan) if how == "nan" else array * np.float32(1e6)
 
 
+SHADOW_DAY = "2026-01-01"
+
+
 def behaviour(folder: Path) -> dict[str, Any]:
     path = folder / "behaviour.json"
     values: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
@@ -115,7 +118,7 @@ def behaviour(folder: Path) -> dict[str, Any]:
 
 def comparison(folder: Path, candidate: str | None) -> Comparison | None:
     sums = behaviour(folder).get("shadow")
-    return counted({"2026-01-01": sums}) if sums else None
+    return counted({SHADOW_DAY: sums}) if sums else None
 
 
 def running(folder: Path) -> list[InstalledComponent]:
@@ -135,6 +138,7 @@ def answering(folder: Path) -> Misbehaving:
         check_plan=any_plan,
         comparison=partial(comparison, folder),
         runs=runs,
+        held_out_blocks=lambda: (SHADOW_DAY, *data.blocks),
     )
     ledger = Ledger(folder / "ledger.sqlite", time.time, name)
     participation = Participation(ledger, SmallSteps(folder))

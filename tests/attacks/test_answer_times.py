@@ -1,0 +1,124 @@
+"""A hostile server times each answer: it says nothing of how long the site has worked."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Message
+
+from fl_client.federation.connection import Address, Connection, Upload
+from fl_client.federation.link import Link, PollingIntervals
+from fl_client.federation.traffic import TrafficRecord
+from fl_client.federation.trainer import ResidentTrainer
+from fl_client.release.schedule import Schedule
+from fl_common.plan import Instruction, RunPlan
+from fl_common.privacy.none import NoPrivacy
+from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
+from fl_common.wire import messages as wire
+from fl_common.wire.failure import failed
+from fl_common.wire.summary import read_work
+from simulate.engines.loopback import identify_process
+from tests.support import samples
+
+PARAMETERS = {"weight": np.zeros((3, 16), np.float32), "bias": np.zeros(3, np.float32)}
+PLAN = samples.plan(samples.WINDOW_PRIVACY, seed=None)
+UPDATE = wire.write_answer(LocalUpdate("anna", "run", 1, PARAMETERS, 1.0))
+REFUSAL = wire.write_answer(Refusal("anna", "run", 1, RefusalReason.PRIVACY, "no"))
+REPLIES: dict[str, Callable[[Message], Message]] = {
+    "an update": lambda asked: Message(UPDATE, reply_to=asked),
+    "a refusal": lambda asked: Message(REFUSAL, reply_to=asked),
+    "an error": failed,
+}
+
+
+def message(plan: RunPlan = PLAN, kind: str = "train") -> Message:
+    identify_process()
+    content = wire.InstructionWriter(Instruction(plan, 1, PARAMETERS)).content()
+    asked = Message(content, 7, kind, group_id="1", ttl=600.0)
+    asked.metadata.__dict__["_message_id"] = "1"
+    return asked
+
+
+class Working(ResidentTrainer):
+    """A trainer that takes its time, which is virtual."""
+
+    def __init__(self, box: "Box", reply: Callable[[Message], Message]) -> None:
+        self._box, self._reply = box, reply
+
+    def start(self) -> None:
+        self._box.now += self._box.starting
+
+    def answer(self, message: Message, goes_on: Any) -> Message:
+        self._box.now += self._box.works
+        return self._reply(message)
+
+
+class Box(Connection):
+    """A link in virtual time, and the times at which the server has what it sent."""
+
+    def __init__(self, folder: Path, reply: Callable[[Message], Message]) -> None:
+        self.now, self.works, self.starting = 0.0, 0.0, 0.0
+        self.seen: list[tuple[float, float]] = []
+        self.link = Link(
+            Address("server:1", folder, folder, 30),
+            Working(self, reply),
+            PollingIntervals(1, 1, 1, 1, 1),
+            threading.Event(),
+            TrafficRecord(folder / "training.json"),
+            Schedule(folder / "slots.json", lambda: self.now, self._wait),
+            lambda: self.now,
+        )
+
+    def push(self, upload: Upload) -> None:
+        self.seen.append((self.now, upload.seconds))
+
+    def _wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    def answers(self, works: float, asked: Message) -> tuple[float, float]:
+        """When the answer leaves, and what it says that it took."""
+        began, self.works = self.now, works
+        self.link._answer(self, asked)
+        left, told = self.seen[-1]
+        return round(left - began, 6), round(told, 6)
+
+
+@pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES)
+@pytest.mark.parametrize("kind", ["train", "evaluate", "query.shadow"])
+def test_work_of_any_length_leaves_at_the_same_time(tmp_path: Path, kind: str, reply: Any) -> None:
+    box = Box(tmp_path, reply)
+    found = {box.answers(works, message(kind=kind)) for works in (0.0, 0.01, 0.2, 0.4)}
+    assert found == {(0.5, 0.5)}
+
+
+def test_longer_work_moves_the_time_once_and_for_all(tmp_path: Path) -> None:
+    box = Box(tmp_path, REPLIES["an update"])
+    found = [box.answers(works, message()) for works in (0.2, 1.5, 0.2, 1.9, 0.0)]
+    assert [left for left, _ in found] == [0.5, 2.0, 2.0, 2.0, 2.0]
+    assert all(left == told for left, told in found)
+
+
+def test_a_trainer_that_has_to_start_first_moves_no_slot(tmp_path: Path) -> None:
+    box = Box(tmp_path, REPLIES["an update"])
+    box.starting = 9.0
+    assert box.answers(0.2, message()) == (9.5, 0.5)
+
+
+def test_without_noise_to_protect_nothing_waits(tmp_path: Path) -> None:
+    box = Box(tmp_path, REPLIES["an update"])
+    for plan in (replace(PLAN, privacy=NoPrivacy("examples")), replace(PLAN, seed=1)):
+        assert box.answers(0.2, message(plan)) == (0.2, 0.2)
+
+
+def test_the_amount_of_work_is_read_off_the_message_alone() -> None:
+    small = read_work(message().content)
+    more = replace(samples.WINDOW_PRIVACY, steps=400)
+    large = read_work(message(replace(PLAN, privacy=more)).content)
+    assert small is not None
+    assert large is not None
+    assert int(large.removeprefix("2^")) - int(small.removeprefix("2^")) in (6, 7)
+    assert read_work(wire.empty()) is None

@@ -1,0 +1,88 @@
+"""When an answer leaves, in virtual time."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fl_client.release.schedule import SHORTEST_S, Schedule
+
+WORK = "train of 2^30"
+PATIENCE_S = 600.0
+
+
+@dataclass
+class Time:
+    """A clock, and waiting that moves it."""
+
+    now: float = 100.0
+    waits: list[float] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def left_after(folder: Path, *worked: float, work: str = WORK) -> list[float]:
+    """When answers leave that took these seconds of work, each by a new process."""
+    found = []
+    for seconds in worked:
+        time = Time()
+        schedule = Schedule(folder / "slots.json", time, time.wait)
+        began = time.now
+        time.now += seconds
+        told = schedule.leave(work, began, PATIENCE_S)
+        assert told == time.now - began, "what is told is when it leaves"
+        found.append(told)
+    return found
+
+
+def test_answers_leave_at_the_end_of_the_slot_however_long_they_took(tmp_path: Path) -> None:
+    assert left_after(tmp_path, 0.0, 0.1, 0.3, 0.499) == [SHORTEST_S] * 4
+
+
+def test_a_slot_doubles_until_the_work_fits_and_never_shrinks(tmp_path: Path) -> None:
+    assert left_after(tmp_path, 0.1, 3.0, 0.1, 3.9, 4.1, 0.1) == [0.5, 4.0, 4.0, 4.0, 8.0, 8.0]
+
+
+def test_a_slot_is_of_one_amount_of_work(tmp_path: Path) -> None:
+    left_after(tmp_path, 3.0)
+    assert left_after(tmp_path, 0.1, work="train of 2^12") == [SHORTEST_S]
+
+
+def test_a_slot_that_has_grown_is_on_disk_before_its_answer_leaves(tmp_path: Path) -> None:
+    time, path = Time(), tmp_path / "slots.json"
+
+    def killed(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    schedule = Schedule(path, time, killed)
+    time.now += 3.0
+    with pytest.raises(KeyboardInterrupt):
+        schedule.leave(WORK, 100.0, PATIENCE_S)
+    assert left_after(tmp_path, 0.1) == [4.0]
+
+
+def test_a_slot_ends_before_the_server_gives_up_and_what_is_late_moves_none(
+    tmp_path: Path,
+) -> None:
+    assert left_after(tmp_path, 300.0) == [512.0]
+    assert left_after(tmp_path, 530.0) == [540.0]
+    assert left_after(tmp_path, 700.0) == [700.0], "late as it is"
+    assert left_after(tmp_path, 1.0) == [540.0]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": "b"}', ""])
+def test_a_file_that_can_not_be_read_starts_small(tmp_path: Path, content: str) -> None:
+    (tmp_path / "slots.json").write_text(content)
+    assert left_after(tmp_path, 0.1) == [SHORTEST_S]
+
+
+def test_a_disk_that_is_full_stops_no_answer(tmp_path: Path) -> None:
+    time, path = Time(), tmp_path / "missing" / "slots.json"
+    schedule = Schedule(path, time, time.wait)
+    time.now += 3.0
+    assert schedule.leave(WORK, 100.0, PATIENCE_S) == 4.0
