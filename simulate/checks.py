@@ -6,13 +6,14 @@ from fl_client.training.private_nets import why_not_under
 from fl_common.configuration import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.unit import PrivacyPlan
+from fl_common.vocabulary import Task
 from models.nets import Net
 from simulate.world import TestSet
 
 
-def check_private(net: Net, privacy: PrivacyPlan) -> None:
-    """Raise if ``net`` can't be trained under ``privacy``."""
-    if problem := why_not_under(privacy, net):
+def check_private(net: Net, privacy: PrivacyPlan, task: Task) -> None:
+    """Raise if ``net`` can't be trained on windows of ``task`` under ``privacy``."""
+    if problem := why_not_under(privacy, net, task):
         raise problem
 
 

@@ -75,7 +75,7 @@ def prepare(config: Config, home: Home) -> Preparation:
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent)
     check_sampling(federation, world.sites)
     net = build_net(plan.net, plan.task, plan.seed or 0)
-    check_private(net, plan.privacy)
+    check_private(net, plan.privacy, plan.task)
     test = world.test()
     check_held_out(config, world.sites, test)
     return Preparation(federation, engine, fleet, net, test, publication, notes)

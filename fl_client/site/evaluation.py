@@ -18,7 +18,7 @@ from fl_client.site.held_out import charge_counts
 from fl_client.site.private_data import no_windows, usable
 from fl_client.site.shortfalls import Shortfall, Shortfalls
 from fl_client.training import LocalTask
-from fl_client.training.checks import check_parameters, check_windows, refuse, text_of
+from fl_client.training.checks import check_counted, check_windows, refuse, text_of
 from fl_common import params
 from fl_common.errors import BadInput, StoreError
 from fl_common.plan import Instruction
@@ -57,7 +57,7 @@ def _counted(
     told: Shortfalls,
 ) -> Evaluation | Refusal:
     """Exact counts over the blocks that were charged; they must not leave as they are."""
-    if refusal := check_parameters(task):
+    if refusal := check_counted(task):
         return refusal
     what = f"evaluation/{params.digest(task.parameters)[:12]}"
     charged = charge_counts(task.site, blocks, instruction, what, ledger)

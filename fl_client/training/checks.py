@@ -10,7 +10,7 @@ import numpy as np
 
 from fl_client.training import LocalTask
 from fl_client.training.prepared import net_for
-from fl_client.training.private_nets import why_not_under
+from fl_client.training.private_nets import why_not_private, why_not_under
 from fl_common import params
 from fl_common.errors import (
     BadInput,
@@ -80,7 +80,16 @@ def check_public(task: LocalTask) -> Refusal | None:
         _check_work(task)
     except BadInput as error:
         return refuse(task, RefusalReason.PLAN, str(error))
-    if problem := why_not_under(task.plan.privacy, net_for(task.plan)):
+    if problem := why_not_under(task.plan.privacy, net_for(task.plan), task.plan.task):
+        return refuse(task, RefusalReason.PRIVACY, str(problem))
+    return None
+
+
+def check_counted(task: LocalTask) -> Refusal | None:
+    """As ``check_public``, for windows that are counted: each by itself, where noise covers one."""
+    if refusal := check_parameters(task):
+        return refusal
+    if task.plan.evaluation and (problem := why_not_private(net_for(task.plan), task.plan.task)):
         return refuse(task, RefusalReason.PRIVACY, str(problem))
     return None
 

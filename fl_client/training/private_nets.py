@@ -4,15 +4,19 @@ from functools import lru_cache
 
 from torch import nn
 
+from fl_client.training.independence import mixes_windows
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.unit import PrivacyPlan
+from fl_common.vocabulary import Task
+from models.fronts import AveragesOverTime, ChannelsFirst, Normalise
+from models.motion import MotionFeatures
 from models.nets import Net
 
 
-def why_not_under(privacy: PrivacyPlan, net: Net) -> InvalidConfiguration | None:
+def why_not_under(privacy: PrivacyPlan, net: Net, task: Task) -> InvalidConfiguration | None:
     """Why ``net`` can't be trained under ``privacy``; None if it can."""
     if privacy.sample_mechanism is not None:
-        return why_not_private(net)
+        return why_not_private(net, task)
     return why_not_site_level(net) if privacy.update_mechanism is not None else None
 
 
@@ -41,12 +45,37 @@ _KNOWN_LAYERS = frozenset(
 """Layers that don't mix samples; a net of only these can be checked without importing Opacus."""
 
 
-@lru_cache(maxsize=16)
-def why_not_private(net: Net) -> InvalidConfiguration | None:
-    """Why ``net`` can't be trained with DP-SGD; None if it can.
+_KNOWN_FRONTS = _KNOWN_LAYERS | {AveragesOverTime, ChannelsFirst, MotionFeatures, Normalise}
+"""Front ends of ours, which treat each window by itself."""
 
-    Applies Opacus' rules to every layer that is not known here. Opacus itself checks only layers
-    with parameters, but a BatchNorm without any mixes samples, too.
+
+@lru_cache(maxsize=16)
+def why_not_private(net: Net, task: Task) -> InvalidConfiguration | None:
+    """Why ``net`` can't be trained with DP-SGD on windows of ``task``; None if it can.
+
+    A net of known layers is not tried; to any other, Opacus' rules apply, and then windows show
+    whether it treats each by itself, front end included.
+    """
+    if problem := _why_not_by_rule(net):
+        return problem
+    known = [(net.front, _KNOWN_FRONTS), (net.body, _KNOWN_LAYERS)]
+    if all(type(layer) in types for part, types in known for layer in part.modules()):
+        return None
+    if mixes_windows(net, task):
+        return InvalidConfiguration(
+            f"net {type(net).__name__}",
+            "can't be trained with DP-SGD: what it makes of a window depends on the other windows"
+            " of its batch",
+            "Compute nothing over the first axis, the windows; GroupNorm and LayerNorm take one",
+        )
+    return None
+
+
+def _why_not_by_rule(net: Net) -> InvalidConfiguration | None:
+    """Opacus' rules for every layer that is not known here.
+
+    Opacus itself checks only layers with parameters, but a BatchNorm without any mixes samples,
+    too.
     """
     if all(type(layer) in _KNOWN_LAYERS for layer in net.body.modules()):
         return None

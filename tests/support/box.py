@@ -11,7 +11,7 @@ from fl_client.training import LocalTask, Trainer
 from fl_client.training.prepared import net_for
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.window_level import WindowPrivacyPlan
-from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason, Windows
+from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason, Windows
 from fl_common.wire import messages as wire
 from models.nets import parameters_of
 from tests.support import samples
@@ -65,6 +65,11 @@ class Box:
         instruction = Instruction(plan, round_, parameters_of(net_for(plan)))
         (answer,) = self.participation.answer([(site, instruction)])
         return answer
+
+    def evaluates(self, plan: RunPlan) -> Evaluation | Refusal:
+        """What the site answers to an evaluation."""
+        site = Site(SITE, -1, lambda: self.windows, lambda: self.windows, any_plan)
+        return self.participation.evaluate(site, Instruction(plan, 1, parameters_of(net_for(plan))))
 
     def sends(self, plan: RunPlan, round_: int = 1) -> LocalUpdate:
         """The update that leaves; a refusal fails the test."""
