@@ -8,12 +8,9 @@ plan without DP makes everything public, and is refused for its data, too. Every
 the release gateway. One call serves any number of sites; a device is one.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-
-import numpy as np
 
 from fl_client.components.comparison import Comparison
 from fl_client.components.inventory import InstalledComponent
@@ -23,12 +20,13 @@ from fl_client.release.drawn import DrawnBefore
 from fl_client.release.gateway import release_refusal, release_update
 from fl_client.release.repeats import ReleaseHistory
 from fl_client.release.residuals import Residuals
+from fl_client.site.charged_training import ChargedTrainer
 from fl_client.site.evaluation import answer_evaluation
 from fl_client.site.private_data import declared_blocks, no_windows, usable
 from fl_client.site.shadow import answer_shadow
-from fl_client.site.shortfalls import FILE, Shortfall, Shortfalls
+from fl_client.site.shortfalls import FILE, Shortfalls
 from fl_client.training import LocalTask, Trainer
-from fl_client.training.checks import RAISED, check_public, check_windows, refuse, text_of
+from fl_client.training.checks import check_public, check_windows, refuse, text_of
 from fl_common.errors import BadInput, LedgerError, PrivacyViolation, StoreError
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.unit import WHOLE_SITE
@@ -84,7 +82,6 @@ class AdmittedTask:
     task: LocalTask | Refusal
 
 
-_logger = logging.getLogger(__name__)
 _RESIDUALS = "residuals"
 """The folder beside the ledger that holds the residuals of compressed updates."""
 
@@ -98,11 +95,11 @@ class Participation:
 
     def __init__(self, ledger: Ledger, trainer: Trainer) -> None:
         self._ledger = ledger
-        self._trainer = trainer
         self._history = ReleaseHistory()
         self._drawn = DrawnBefore(ledger.folder)
         self._residuals = Residuals(ledger.folder / _RESIDUALS)
         self._told = Shortfalls(ledger.folder / FILE)
+        self._trainer = ChargedTrainer(trainer, self._told)
 
     def close(self) -> None:
         """Close the ledger; no more instructions can be answered."""
@@ -117,20 +114,22 @@ class Participation:
         checked = [_checked(site, instruction) for site, instruction in requests]
         charges = {place: one for place, one in enumerate(checked) if isinstance(one, Charge)}
         debits = self._debit(charges)
-        return [
+        tasks = [
             AdmittedTask(instruction, self._task(site, instruction, debits.get(place, one)))
             for place, ((site, instruction), one) in enumerate(zip(requests, checked, strict=True))
         ]
+        self._told.keep()
+        return tasks
 
     def train(self, cohort: Sequence[AdmittedTask]) -> list[Reply]:
         """Train the admitted tasks as one cohort, and release; call it once per admission."""
         tasks = [admitted.task for admitted in cohort if isinstance(admitted.task, LocalTask)]
-        trained = iter(self._trained(tasks))
+        trained = iter(self._trainer.train(tasks))
         replies = [
             self._released(b.task if isinstance(b.task, Refusal) else next(trained), b.instruction)
             for b in cohort
         ]
-        self._drawn.keep()
+        self._keep()
         return replies
 
     def evaluate(self, site: Site, instruction: Instruction) -> Evaluation | Refusal:
@@ -140,7 +139,7 @@ class Participation:
         read = site.held_out_windows
         blocks = partial(declared_blocks, site.held_out_blocks, read)
         counts = answer_evaluation(site.name, blocks, read, instruction, self._ledger, self._told)
-        self._drawn.keep()
+        self._keep()
         return counts
 
     def shadow(self, site: Site, instruction: Instruction) -> ShadowCounts | Refusal:
@@ -151,8 +150,13 @@ class Participation:
         counts = answer_shadow(
             site.name, blocks, site.comparison, instruction, self._ledger, self._told
         )
-        self._drawn.keep()
+        self._keep()
         return counts
+
+    def _keep(self) -> None:
+        """Write down the noise that was drawn, before it leaves, and what the owner should know."""
+        self._drawn.keep()
+        self._told.keep()
 
     def _debit(self, charges: Mapping[int, Charge]) -> dict[int, tuple[str, ...] | Refusal]:
         """The blocks that each charge was booked on, or a refusal."""
@@ -198,36 +202,6 @@ class Participation:
             return refuse_changed_plan(task.site, task.plan.run, task.round)
         return None
 
-    def _trained(self, tasks: Sequence[LocalTask]) -> list[Reply]:
-        """What training gives; a charged task that can't be trained is one without data."""
-        answers = self._results(tasks)
-        return [
-            self._without_data(task, answer) if _must_be_answered(task, answer) else answer
-            for task, answer in zip(tasks, answers, strict=True)
-        ]
-
-    def _results(self, tasks: Sequence[LocalTask]) -> list[Reply]:
-        """What the trainer returns; should it raise for a cohort, each task is tried alone."""
-        try:
-            return self._trainer.train(tasks)
-        except Exception:
-            if len(tasks) > 1:
-                return [answer for task in tasks for answer in self._results([task])]
-            _logger.exception("the trainer raised")
-            return [refuse(task, RefusalReason.TRAINING, RAISED) for task in tasks]
-
-    def _without_data(self, task: LocalTask, failed: Reply) -> Reply:
-        """The mechanism's answer for the empty data set, where training failed."""
-        if isinstance(failed, Refusal):
-            self._told.note(task.site, Shortfall.RAISED, failed.detail)
-        if task.plan.privacy.sample_mechanism is None:  # noise on the whole update comes later
-            delta = {name: np.zeros_like(array) for name, array in task.parameters.items()}
-            return LocalUpdate(task.site, task.plan.run, task.round, delta, 1.0)
-        (answer,) = self._results([replace(task, windows=no_windows(task.plan.task))])
-        if _must_be_answered(task, answer) and isinstance(answer, Refusal):
-            return replace(answer, reason=RefusalReason.PRIVACY)  # not even noise can be made
-        return answer
-
     def _released(self, answer: Reply, instruction: Instruction) -> Reply:
         """What may leave: the answer, or a refusal instead."""
         if isinstance(answer, Refusal):
@@ -245,13 +219,6 @@ class Participation:
         if isinstance(compressed, Refusal):
             return release_refusal(compressed, instruction)
         return compressed
-
-
-def _must_be_answered(task: LocalTask, answer: Reply) -> bool:
-    """Whether the round is charged and training failed: not at the mechanism, which must run."""
-    is_charged = task.plan.privacy.guarantee is not None
-    failed = isinstance(answer, Refusal) and answer.reason != RefusalReason.PRIVACY
-    return is_charged and failed
 
 
 def _without_windows(site: Site, instruction: Instruction) -> LocalTask:

@@ -37,12 +37,23 @@ class Shortfalls:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._fresh = Counter[str]()
+        self._told = set[tuple[str, Shortfall]]()
 
     def note(self, site: str, what: Shortfall, detail: str) -> None:
-        """Log ``detail``, and count one more answer."""
-        _logger.warning("site %s: an answer lacks data (%s): %s", site, what, detail)
-        counts = read_shortfalls(self._path)
-        counts[what] += 1
+        """Log ``detail``, as a warning the first time, and count one more answer."""
+        is_news = what is not Shortfall.OUTSIDE and (site, what) not in self._told
+        level = logging.WARNING if is_news else logging.INFO
+        _logger.log(level, "site %s: an answer lacks data (%s): %s", site, what, detail)
+        self._told.add((site, what))
+        self._fresh[what] += 1
+
+    def keep(self) -> None:
+        """Write what was counted since the last call."""
+        if not self._fresh:
+            return
+        counts = read_shortfalls(self._path) + self._fresh
+        self._fresh.clear()
         try:
             write_whole(self._path, json.dumps(counts).encode(), OWNER_ONLY)
         except OSError as error:

@@ -68,7 +68,11 @@ def counted(
 ) -> Evaluation | Refusal:
     """What a site with ``blocks`` answers."""
     told = Shortfalls(ledger.folder / "shortfalls.json")
-    return evaluating.answer_evaluation("anna", lambda: blocks, held_out, instruction, ledger, told)
+    answered = evaluating.answer_evaluation(
+        "anna", lambda: blocks, held_out, instruction, ledger, told
+    )
+    told.keep()
+    return answered
 
 
 @given(privacies, st.none() | st.just(NOISED), st.none() | st.integers(0, 9))
