@@ -148,7 +148,7 @@ def _state(block: str, released: Released, entries: Sequence[LedgerEntry]) -> Bl
     for entry in entries:
         run, _, _ = entry.run.partition("/")  # after it: which model an evaluation was of
         rounds.setdefault(run, []).append(entry.round)
-    shared = plan.windows_per_reading
+    shared = max(entry.windows_per_reading for entry in entries)
     spent, tells_both = epsilon(plan.windows_per_unit), plan.unit in _TOLD_TOGETHER
     return BlockState(
         site=plan.site,

@@ -125,17 +125,23 @@ class Box:
             )
 
     def _check_overlap(self, plan: RunPlan) -> None:
-        """Check that the plan counts how many of this box's windows share a reading."""
+        """Check that the plan counts how many of this box's windows share a reading.
+
+        So every epsilon for a reading that is shown or charged anywhere is for at least the cut in
+        force here.
+        """
         promise, shared = plan.privacy.guarantee, windows_per_reading(self.task, self.slicing)
-        if promise is None or not promise.windows_in or promise.unit == "window":
+        if promise is None:
             return
-        if promise.windows_per_unit < shared:  # whatever the unit is, it holds a reading
-            raise InvalidConfiguration(
-                f"a plan that protects a {promise.unit} in {promise.windows_per_unit} windows",
-                f"must count {shared}: that many have a value from one reading on this site, as"
-                " their steps and the longest gap have it",
-                "Raise windows.step or lower windows.longest_gap_s",
-            )
+        for unit, windows in promise.windows_in.items():
+            if unit != "window" and windows < shared:  # whatever the unit is, it holds a reading
+                raise InvalidConfiguration(
+                    f"a plan that counts a {unit} in {windows} windows",
+                    f"must count {shared}: that many have a value from one reading on this site, as"
+                    " their steps and the longest gap have it",
+                    f"Set privacy.windows_per_reading={shared} for the run, or raise windows.step"
+                    " here",
+                )
 
     def _split(self) -> Split:
         return split_of(self.task, self.slicing, self.held_out)

@@ -33,7 +33,10 @@ WHOLE_SITE = "(site)"
 WITHOUT_DP = "none"
 """The only unit that promises nothing."""
 
-_KNOWN, _COUNT = one_of(ACCOUNTANTS), whole(1, 10_000)
+_KNOWN = one_of(ACCOUNTANTS)
+
+WINDOWS = whole(1, 10_000)
+"""Numbers of windows that a unit may be part of."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Guarantee:
         check_delta(self.delta)
         require("privacy.accountant", self.accountant, _KNOWN)
         for unit, windows in self.windows_in.items():
-            require(f"privacy.windows_per_{unit}", windows, _COUNT)
+            require(f"privacy.windows_per_{unit}", windows, WINDOWS)
 
     @property
     def windows_per_unit(self) -> int:

@@ -23,7 +23,7 @@ from fl_common.privacy.accounting import (
     check_epsilon,
 )
 from fl_common.privacy.mechanisms import SampleMechanism
-from fl_common.privacy.unit import Guarantee, PlanningFacts, PrivacyPlan
+from fl_common.privacy.unit import WINDOWS, Guarantee, PlanningFacts, PrivacyPlan
 
 _NO_COUNTS = Rule(
     "must be uniform under DP: an exact example count is an unnoised release",
@@ -84,7 +84,7 @@ class WindowPrivacyPlan(PrivacyPlan):
             accountant=node["accountant"],
             weights=node["weights"],
             unit=node["unit"],
-            windows_per_reading=facts.windows_per_reading,
+            windows_per_reading=shared_by(node["windows_per_reading"], facts),
         )
         if node["noise_multiplier"] is not None:
             return plan
@@ -143,6 +143,16 @@ def _check_declared(plan: WindowPrivacyPlan) -> None:
             " site is taken to have",
             "Lower privacy.delta, or privacy.site_windows",
         )
+
+
+def shared_by(given: int, facts: PlanningFacts) -> int:
+    """The windows that a reading is counted in: as ``given``, or as the task has, if that is more.
+
+    Raises:
+        InvalidConfiguration: not a number of windows.
+    """
+    require("privacy.windows_per_reading", given, WINDOWS)
+    return max(given, facts.windows_per_reading)
 
 
 def least_noise(promise: Guarantee, mechanism: SampleMechanism, rounds: int) -> float:

@@ -66,7 +66,9 @@ class Experiment:
         with closing(Ledger(home.ledger, time.time, _OWNER)) as ledger:
             attacker = self._run(Participation(ledger, trainer), home.checkpoints, on_round)
             spent = ledger.histories(self.site).values()
-        shared = {"window": 1, "reading": self.federation.plan.task.windows_per_reading}
+        declared = self.federation.plan.task.windows_per_reading
+        counted = promise.windows_per_reading if promise else 1
+        shared = {"window": 1, "reading": max(declared, counted)}
         claimed = {
             unit: max(
                 (epsilon_of_group(s, n, delta, promise.accountant) for s in spent), default=0.0

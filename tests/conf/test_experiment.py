@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from fl_client.windows.grid import windows_per_reading
+from fl_common.build import build
 from fl_common.compression.quantisation import Compression
+from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import epsilon_of
 from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.window_level import WindowPrivacyPlan
 from fl_server.build import FleetFacts, build_plan
+from fl_server.cloud.build import read_config
 from fl_server.optimisers.averaging import FedAvg, FedAvgM
 from models import tasks
 from tests.conf.test_compose import CONF, composed
@@ -109,3 +113,22 @@ def test_the_settings_that_opacus_publishes_for_mnist() -> None:
     assert node["strategy"]["optimiser"]["_target_"] == f"{FedAvg.__module__}.FedAvg"
     spent = epsilon_of([privacy.spend_per_round] * plan.rounds, privacy.delta, privacy.accountant)
     assert spent < privacy.epsilon_limit == 1.19  # published, by an older conversion
+
+
+@pytest.mark.parametrize("unit", ["window", "reading"])
+def test_a_server_as_shipped_counts_the_windows_that_a_box_as_shipped_cuts(unit: str) -> None:
+    server = read_config(None, ["privacy.site_windows=1000", f"privacy.unit={unit}"])
+    task = tasks.wearables()
+    plan = build_plan(server, "run", task, FleetFacts(server["sites"], None, None, None))
+    node = OmegaConf.to_container(OmegaConf.load(CONF / "node.yaml"))
+    assert isinstance(node, dict)
+    assert node["task"] == server["task"] == {"_target_": "models.tasks.wearables"}
+    cut = windows_per_reading(task, build(node["windows"]))
+    assert private(plan).windows_per_reading == cut == 3 > task.windows_per_reading
+
+
+def test_a_plan_counts_no_fewer_windows_than_the_task_declares() -> None:
+    assert private(har("privacy.windows_per_reading=1")).windows_per_reading == 2
+    assert private(har("privacy.windows_per_reading=5")).windows_per_reading == 5
+    with pytest.raises(InvalidConfiguration, match=r"privacy\.windows_per_reading=0"):
+        har("privacy.windows_per_reading=0")

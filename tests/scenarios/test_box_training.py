@@ -45,7 +45,7 @@ HELD_OUT = HeldOut(piece_s=60.0, every=5)
 DAY = 86_400 * SECOND
 MONDAY = 20_500 * DAY
 STEP = 4 * SECOND // 50
-PRIVACY = replace(samples.WINDOW_PRIVACY, sampling_rate=0.1, steps=2)
+PRIVACY = replace(samples.WINDOW_PRIVACY, sampling_rate=0.1, steps=2, windows_per_reading=3)
 EVALUATION = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
 PLAN = samples.plan(PRIVACY, seed=None)
 DEMANDS = PrivacyPolicy(epsilon=50.0, delta=1e-5, unit="window", without_noise=False)
@@ -152,7 +152,8 @@ def test_late_windows_of_a_day_inherit_its_spend_and_a_fresh_day_brings_fresh_bu
     [
         ({"task": replace(samples.TASK, labels=("still", "falling", "moving"))}, "definition"),
         ({"seed": 1}, "must have none"),
-        ({"privacy": replace(PRIVACY, unit="reading")}, "must count 3"),
+        ({"privacy": replace(PRIVACY, windows_per_reading=2)}, "must count 3: .*per_reading=3"),
+        ({"privacy": replace(PRIVACY, windows_per_reading=2, unit="reading")}, "must count 3"),
         ({"privacy": replace(PRIVACY, epsilon_limit=51.0)}, "privacy.epsilon=51: must not pass 50"),
     ],
 )
@@ -184,7 +185,7 @@ def test_held_out_windows_are_evaluated_and_charged_apart_from_those_trained_on(
 
 
 def test_a_plan_that_counts_the_overlap_or_needs_no_noise_is_taken(home: Home) -> None:
-    reading = replace(PRIVACY, unit="reading", windows_per_reading=3)
+    reading = replace(PRIVACY, unit="reading")
     assert isinstance(reading, WindowPrivacyPlan)
     home.box.check_plan(replace(PLAN, privacy=reading))
     home.box = replace(home.box, policy=replace(DEMANDS, without_noise=True))

@@ -91,7 +91,7 @@ def test_noise_for_a_reading_is_what_it_needs_and_no_more() -> None:
     node = {
         "clip_norm": 1.0, "noise_multiplier": None, "sampling_rate": 0.1, "delta": 1e-5,
         "epsilon": 8.0, "accountant": "rdp", "weights": "uniform", "unit": "reading",
-        "site_windows": None,
+        "site_windows": None, "windows_per_reading": 1,
     }  # fmt: skip
     privacy = WindowPrivacyPlan.from_config(node, facts)
     spent = epsilon_of_group([Spend(privacy.noise_multiplier, 0.1, 300)], 2, 1e-5, "rdp")
