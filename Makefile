@@ -56,13 +56,18 @@ include stacks/images.mk
 
 COMPOSE = docker-compose -f stacks/compose.yaml -p join-the-dots
 
-# Each box gets its key, the authority that signed the cloud's certificate, and the repository's root.
+# Each box makes its key in its own volume; only the public half gets to the cloud, which leaves in
+# /keys what the box needs: the authority that signed the cloud's certificate, and the repository's root.
 up:  ## Start a broker, a cloud, three edge boxes and a player from the images; enroll the boxes
 	@$(COMPOSE) up -d broker cloud
 	@for site in edge-a edge-b edge-c; do \
-	  until $(COMPOSE) exec -T cloud sh -c "{ test -f /keys/$$site/$$site.key || \
-	    python -m fl_server enroll $$site 'hosts=[cloud]' --to /keys/$$site; } && \
-	    cp server/components/metadata/1.root.json /keys/$$site/" 2>/dev/null; do \
+	  $(COMPOSE) run --rm -T --no-deps --entrypoint sh $$site -c "test -f /data/$$site.pub || \
+	    python -m fl_client key /data/$$site.key >&2; cat /data/$$site.pub" </dev/null \
+	    | $(COMPOSE) exec -T cloud sh -c "mkdir -p /keys/$$site && cat > /keys/$$site/$$site.pub"; \
+	  until $(COMPOSE) exec -T cloud sh -c "{ test -f server/sites/$$site.json || \
+	    python -m fl_server enroll $$site 'hosts=[cloud]' --to /keys/$$site \
+	    --public /keys/$$site/$$site.pub; } && \
+	    cp server/components/metadata/1.root.json /keys/$$site/" </dev/null 2>/dev/null; do \
 	      echo "Waiting for the cloud. Its log: $(COMPOSE) logs cloud"; sleep 3; done; \
 	done
 	@$(COMPOSE) up -d

@@ -7,13 +7,14 @@ from flwr.app import Message
 
 from fl_common import params
 from fl_common.compression.quantisation import PackedDelta
-from fl_common.plan import RunPlan
+from fl_common.plan import Instruction
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
 from fl_server.aggregation import BadUpdate, Fold
 from fl_server.aggregation.private_sum import PrivateSum
 from fl_server.rounds.accounting import SPENDS_NOTHING
+from fl_server.rounds.plan_bound import largest_norm
 from fl_server.rounds.report import RoundReport
 from fl_server.rounds.roster import Member
 from fl_server.rounds.screening import Screen
@@ -23,15 +24,16 @@ from fl_server.rounds.screening import Screen
 class Folding:
     """Adds replies to ``fold``, and what became of each to ``report``."""
 
-    plan: RunPlan
+    instruction: Instruction
     fold: Fold
     report: RoundReport
     cut_outliers: bool
 
     def __post_init__(self) -> None:
         is_private = isinstance(self.fold, PrivateSum)
-        parameters, cuts = self.report.parameters, self.cut_outliers
-        self._screen = None if is_private else Screen(self.plan, parameters, cuts)
+        plan, parameters = self.instruction.plan, self.instruction.parameters
+        bounds = self.cut_outliers, largest_norm(self.instruction)
+        self._screen = None if is_private else Screen(plan, parameters, *bounds)
 
     def take(self, member: Member, reply: Message) -> None:
         """Count one reply, or record why it does not count."""
@@ -79,15 +81,15 @@ class Folding:
     def _check_origin(self, update: LocalUpdate, member: Member) -> None:
         """Raise WireError for an update in another's name, or of another run or round."""
         member.check_name(update.site)
-        if (update.run, update.round) != (self.plan.run, self.report.round):
+        if (update.run, update.round) != (self.instruction.plan.run, self.report.round):
             raise wire.WireError(
                 f"the update is of run {update.run!r} round {update.round},"
-                f" not of run {self.plan.run} round {self.report.round}"
+                f" not of run {self.instruction.plan.run} round {self.report.round}"
             )
 
     def _check_form(self, update: LocalUpdate) -> None:
         """Raise WireError unless ``update`` is compressed as the plan says."""
-        delta, compression = update.delta, self.plan.compression
+        delta, compression = update.delta, self.instruction.plan.compression
         packed = delta if isinstance(delta, PackedDelta) else None
         fits = packed is None if compression is None else packed and packed.fits(compression)
         if not fits:

@@ -33,6 +33,8 @@ class Screen:
     plan: RunPlan
     parameters: Parameters
     cuts: bool
+    longest: float
+    """The norm above which an update does not count: see ``plan_bound``."""
     notes: list[str] = field(default_factory=list)
     _held: list[tuple[LocalUpdate, float]] = field(default_factory=list)
     _claims: list[tuple[float, float]] = field(default_factory=list)
@@ -65,6 +67,11 @@ class Screen:
     def _check(self, update: LocalUpdate, length: float) -> None:
         if self.plan.privacy.weights == "uniform" and update.weight != 1.0:
             raise BadUpdate(update.site, f"its weight is {update.weight}, not 1 as the plan says")
+        if length > self.longest:
+            raise BadUpdate(
+                update.site,
+                f"its norm {length:.4g} is above {self.longest:.4g}, the most that the plan allows",
+            )
         check_update(update, {name: array.shape for name, array in self.parameters.items()}, length)
 
     def _bounded(

@@ -115,9 +115,10 @@ class Federation:
         report = RoundReport(
             round_, parameters, state, members, clip_norm, clip_norm, charged=nodes
         )
-        writer = wire.InstructionWriter(Instruction(self.plan, round_, parameters, clip_norm))
+        instruction = Instruction(self.plan, round_, parameters, clip_norm)
+        writer = wire.InstructionWriter(instruction)
         fold = start_fold(self.plan, self.aggregator, parameters, round_, clip_norm)
-        folding = Folding(self.plan, fold, report, self.cut_outliers)
+        folding = Folding(instruction, fold, report, self.cut_outliers)
         exchange = Exchange(grid, "train", writer.content, members, str(round_), self._deadlines)
         for member, reply in exchange.replies():
             folding.take(member, reply)

@@ -78,7 +78,7 @@ def test_one_hostile_site_of_ten_does_not_ruin_the_main_job(
 ) -> None:
     result = attacked({NODE: ATTACKS[attack]}, f"strategy={strategy}")
     assert result.summary["accuracy"] > accuracy(strategy) - 0.08
-    left_out, is_cut = attack in ("weight 2^53", "NaN"), attack in ("norm 10", "3e38", SIGNS)
+    left_out, is_cut = attack not in ("norm 10", "sign flipped"), attack == "norm 10"
     for row in result.history:
         assert (row.errors, row.updates, row.cut) == (left_out, 10 - left_out, is_cut)
 

@@ -104,7 +104,7 @@ class Misbehaving:
 def _spoilt(array: Floats, how: str) -> Floats:
     if how == "shapes":
         return np.zeros((3, *array.shape), np.float32)
-    return np.full_like(array, np.nan) if how == "nan" else array * np.float32(1e6)
+    return np.full_like(array, np.nan) if how == "nan" else array * np.float32(1e3)
 
 
 SHADOW_DAY = "2026-01-01"

@@ -132,7 +132,7 @@ def test_an_answer_that_can_not_be_used_does_not_count(
 
 
 def test_an_update_that_is_far_larger_than_the_others_is_cut_and_named(fleet: Fleet) -> None:
-    fleet.behave("ben", delay=0.1, reply="millionfold")
+    fleet.behave("ben", delay=0.1, reply="thousandfold")
     row = fleet.cloud.await_round_with(lambda row: bool(row["cut"]), "a cut")
     assert row["updates"] == 3
     assert row["cut"][0].startswith("update of site ben: its norm ")

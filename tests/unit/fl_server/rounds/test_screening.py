@@ -1,21 +1,31 @@
 """What one site of a round can claim: weights and norms are compared with those of the others."""
 
 import math
+import time
 import tracemalloc
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl_common.plan import RunPlan
+from fl_client.ledger.ledger import Ledger
+from fl_client.site.participation import Participation, Site, any_plan
+from fl_client.training.opacus import OpacusTrainer
+from fl_common import params
+from fl_common.compression.quantisation import Compression
+from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server.aggregation import BadUpdate
 from fl_server.aggregation.mean import WeightedMean
 from fl_server.rounds.outliers import cut, upper_quartile
+from fl_server.rounds.plan_bound import largest_norm
 from fl_server.rounds.screening import HELD_BYTES, Screen
-from tests.support.samples import PUBLIC, WINDOW_PRIVACY, plan
+from models.nets import build_net, parameters_of
+from tests.support.samples import PUBLIC, WINDOW_PRIVACY, plan, windows
 
 GLOBAL = {"w": np.zeros(4, np.float32)}
 
@@ -25,9 +35,11 @@ def update(site: int, norm: float, weight: float = 1.0) -> LocalUpdate:
     return LocalUpdate(f"site-{site}", "run", 1, delta, weight)
 
 
-def screened(updates: Sequence[LocalUpdate], run_plan: RunPlan, cuts: bool = True) -> Screen:
+def screened(
+    updates: Sequence[LocalUpdate], run_plan: RunPlan, cuts: bool = True, longest: float = math.inf
+) -> Screen:
     """A screen that has seen ``updates``; its ``passed`` are what came out, in order."""
-    screen = Screen(run_plan, GLOBAL, cuts)
+    screen = Screen(run_plan, GLOBAL, cuts, longest)
     passed = [one for new in updates for one in screen.admit(new)]
     passed += screen.rest()
     screen.passed = passed  # type: ignore[attr-defined]
@@ -101,11 +113,49 @@ def test_whoever_turns_it_off_gets_every_finite_update_as_it_is() -> None:
         screened([update(5, math.inf)], plan(PUBLIC), cuts=False)
 
 
+def test_an_update_longer_than_the_plan_allows_does_not_count_whoever_else_is_there() -> None:
+    with pytest.raises(BadUpdate, match=r"its norm 1.1 is above 1, the most that the plan allows"):
+        screened([update(1, 1.1)], plan(WINDOW_PRIVACY), longest=1.0)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {},
+        {"momentum": 0.9},
+        {"optimizer": "adam"},
+        {"proximal_mu": 0.5, "weight_decay": 0.1},
+        {"learning_rate": 2.0},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("compression", [None, Compression(1.0), Compression(0.1)], ids=str)
+def test_an_honest_update_is_within_what_its_plan_allows(
+    tmp_path: Path, training: dict[str, Any], compression: Compression | None
+) -> None:
+    run_plan = plan(WINDOW_PRIVACY, training, compression=compression)
+    parameters = parameters_of(build_net(run_plan.net, run_plan.task, 0))
+    ledger = Ledger(tmp_path / "ledger.sqlite", time.time, "site")
+    participation = Participation(ledger, OpacusTrainer())
+    data = windows(64)
+    site = Site("site", 0, lambda: data, lambda: data, any_plan)
+    for round_ in (1, 2, 3):
+        instruction = Instruction(run_plan, round_, parameters)
+        (answer,) = participation.answer([(site, instruction)])
+        assert isinstance(answer, LocalUpdate)
+        assert params.norm(answer.delta) < largest_norm(instruction) < 1e4
+
+
+def test_without_dp_only_what_dwarfs_the_parameters_is_too_long() -> None:
+    parameters = {"w": np.full(4, 50.0, np.float32)}
+    assert largest_norm(Instruction(plan(PUBLIC), 1, parameters)) == 1e6 * 101
+
+
 @pytest.mark.slow
 def test_fifty_updates_of_20_megabytes_are_screened_below_200() -> None:
     parameters: Parameters = {"w": np.zeros((5, 2**20), np.float32)}
     screen, fold = (
-        Screen(plan(WINDOW_PRIVACY), parameters, cuts=True),
+        Screen(plan(WINDOW_PRIVACY), parameters, cuts=True, longest=math.inf),
         WeightedMean().start(parameters),
     )
     tracemalloc.start()
