@@ -21,6 +21,7 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.oip import open_inference_pb2 as oip
 from fl_client.inference.oip.tensors import DATATYPES, from_contents, from_raw, to_contents, to_raw
 from fl_client.inference.onnx_model import Tensor
+from fl_client.sensors.transports.http.access import Access
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import NamedArrays
 
@@ -47,19 +48,24 @@ class InferenceServer:
     """Serves ``models`` (engines by name) at ``address``, "host:port" with port 0 for a free one.
 
     ``workers`` threads run the models; at most ``most_calls`` calls are accepted at once, of at
-    most ``largest_message_bytes`` each. There is no encryption and no authentication: put an
-    address that other machines can reach behind a proxy that has both.
+    most ``largest_message_bytes`` each. Beyond the loopback interface ``access`` must have TLS and
+    a token, which calls send as metadata: ``authorization: Bearer TOKEN``.
+
+    Raises:
+        InvalidConfiguration: ``address`` can be reached from outside without them.
     """
 
     def __init__(
         self,
         models: Mapping[str, Engine],
+        access: Access,
         address: str,
         workers: int,
         most_calls: int,
         largest_message_bytes: int,
     ) -> None:
-        self._calls = _Calls(models)
+        access.check_host(address.rpartition(":")[0].strip("[]"), "address")
+        self._calls, self._access = _Calls(models), access
         self._address, self._workers, self._most_calls = address, workers, most_calls
         self._largest_message_bytes = largest_message_bytes
 
@@ -71,6 +77,7 @@ class InferenceServer:
         """
         self._pool = ThreadPoolExecutor(self._workers, "inference")
         self._server = grpc.aio.server(
+            interceptors=[_Guard(self._access)],
             maximum_concurrent_rpcs=self._most_calls,
             options=[
                 ("grpc.so_reuseport", 0),
@@ -83,7 +90,7 @@ class InferenceServer:
             (grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers),)
         )
         try:
-            port: int = self._server.add_insecure_port(self._address)
+            port = self._listen()
         except RuntimeError as error:
             self._pool.shutdown()
             raise InvalidConfiguration(
@@ -91,6 +98,13 @@ class InferenceServer:
             ) from error
         await self._server.start()
         return port
+
+    def _listen(self) -> int:
+        pair = self._access.pair()
+        if pair is None:
+            return int(self._server.add_insecure_port(self._address))
+        credentials = grpc.ssl_server_credentials([pair])
+        return int(self._server.add_secure_port(self._address, credentials))
 
     async def stop(self, grace_s: float) -> None:
         """Accept no more calls, and cancel those that still run after ``grace_s`` seconds."""
@@ -109,6 +123,22 @@ class InferenceServer:
             request_deserializer=GetMessageClass(method.input_type).FromString,
             response_serializer=GetMessageClass(method.output_type).SerializeToString,
         )
+
+
+class _Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Ends calls without the token with UNAUTHENTICATED."""
+
+    def __init__(self, access: Access) -> None:
+        async def refuse(_: Any, context: grpc.aio.ServicerContext) -> None:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "authorization: Bearer TOKEN")
+
+        self._access, self._refusal = access, grpc.unary_unary_rpc_method_handler(refuse)
+
+    async def intercept_service(self, continuation: Any, call: Any) -> Any:
+        """``grpc.aio``'s own."""
+        given = dict(call.invocation_metadata).get("authorization", "")
+        allowed = self._access.allows(given.encode() if isinstance(given, str) else given)
+        return await continuation(call) if allowed else self._refusal
 
 
 async def _with_status(answer: Awaitable[Any], context: grpc.aio.ServicerContext) -> Any:

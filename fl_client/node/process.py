@@ -20,6 +20,7 @@ from fl_client.node.budget import Budget, watch_ledger
 from fl_client.node.http import StatusServer
 from fl_client.node.status import counts_of, write_record
 from fl_client.node.training_process import supervise
+from fl_client.sensors.transports.http.access import ServingAccess, StatusAccess
 from fl_common.errors import InvalidConfiguration
 from fl_common.functions import Predicted
 
@@ -47,11 +48,18 @@ class NodeProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         lock = _sole(box.home)
+        given = box.http["access"]
+        access = StatusAccess(**given)
         server = StatusServer(
-            box.http["host"], box.http["port"], box.loop.metrics.text, self.health, self.status
+            box.http["host"],
+            box.http["port"],
+            access,
+            box.loop.metrics.text,
+            self.health,
+            self.status,
         )
         try:
-            write_record(box.home, box.http["host"], server.port, box.counter)
+            write_record(box.home, box.http["host"], server.port, given, box.counter)
             async with self._inference():
                 await self._until(stop, server.port)
         finally:
@@ -105,12 +113,13 @@ class NodeProcess:
     async def _inference(self) -> AsyncIterator[None]:
         """The inference service, if it is configured."""
         settings = dict(self._box.serving)
+        access = ServingAccess(**settings.pop("access"))
         if settings["address"] is None:
             yield
             return
         from fl_client.inference.server import InferenceServer  # 20 MB that most boxes do without
 
-        server = InferenceServer({MODEL: self._box.inference.engine}, **settings)
+        server = InferenceServer({MODEL: self._box.inference.engine}, access, **settings)
         port = await server.start()
         _logger.info("the inference service listens on port %d", port)
         try:

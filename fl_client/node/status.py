@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from fl_client.home import LEDGER, MODEL, RECORD, SLOTS, STORE
 from fl_client.inference.slots import ModelSlot
 from fl_client.node.budget import Budget, summary_of
+from fl_client.sensors.transports.http.access import Access
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool
 from fl_client.store.spool_counts import SpoolCounts
@@ -24,10 +26,19 @@ Status = Mapping[str, Any]
 """JSON values; see docs/reference/node.md."""
 
 
-def write_record(home: Path, host: str, port: int, counter: Path | None) -> None:
-    """Record the address of the node in ``home``, and the path of its ledger's counter."""
+def write_record(
+    home: Path, host: str, port: int, access: Mapping[str, str | None], counter: Path | None
+) -> None:
+    """Record how to reach the node in ``home``, and the path of its ledger's counter.
+
+    Of ``access``, what is recorded is where its files lie and the name of its variable.
+    """
     place = str(counter.absolute()) if counter else None
-    record = {"pid": os.getpid(), "host": host, "port": port, "counter": place}
+    files = {
+        name: str(Path(value).absolute()) if value and name.endswith("_file") else value
+        for name, value in access.items()
+    }
+    record = {"pid": os.getpid(), "host": host, "port": port, "access": files, "counter": place}
     write_whole(home / RECORD, json.dumps(record).encode())
 
 
@@ -40,15 +51,30 @@ def read_status(home: Path) -> Status:
     record: dict[str, Any] = {}
     try:
         record = json.loads((home / RECORD).read_text())
-        address = f"http://{record['host']}:{record['port']}/status"
-        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:
-            status: dict[str, Any] = json.load(answer)
+        status = _ask(record)
         if status["pid"] == record["pid"]:
             return status
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, InvalidConfiguration):
         pass
     counter = record.get("counter")
     return _from_files(home, Path(counter) if counter else None)
+
+
+def _ask(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The node's own words; its certificate is the one in its configuration, whatever its name."""
+    access = Access(**record["access"])
+    secure = access.tls is not None
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(record["host"], record["host"])
+    address = f"{'https' if secure else 'http'}://{host}:{record['port']}/status"
+    context = None
+    if secure:
+        context = ssl.create_default_context(cafile=record["access"]["certificate_file"])
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = False
+    request = urllib.request.Request(address, headers=access.header())
+    with urllib.request.urlopen(request, timeout=_SECONDS, context=context) as answer:
+        status: dict[str, Any] = json.load(answer)
+    return status
 
 
 def _from_files(home: Path, counter: Path | None) -> Status:

@@ -24,6 +24,7 @@ from fl_common.vocabulary import Floats
 from models.onnx_runtime import onnxruntime
 from tests.support.engines import engine_on
 from tests.support.model_files import doubler, published, slot_with
+from tests.support.posts import anybody
 
 CLIENT = ROOT / "benchmarks" / "judges" / "open_inference_client.py"
 
@@ -43,7 +44,7 @@ def serve(models: Mapping[str, Engine], use: Callable[[int], Awaitable[Any]]) ->
     """What ``use`` returns for the port at which ``models`` are served."""
 
     async def main() -> Any:
-        server = InferenceServer(models, "127.0.0.1:0", 2, 16, 1_000_000)
+        server = InferenceServer(models, anybody(), "127.0.0.1:0", 2, 16, 1_000_000)
         port = await server.start()
         try:
             return await use(port)
@@ -180,7 +181,7 @@ def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
     models = {"a": Engine(slot, None, threads=1, largest_batch=1)}
 
     async def again(port: int) -> None:
-        second = InferenceServer(models, f"127.0.0.1:{port}", 1, 1, 1_000_000)
+        second = InferenceServer(models, anybody(), f"127.0.0.1:{port}", 1, 1, 1_000_000)
         with pytest.raises(InvalidConfiguration, match=r"can't be listened on. Choose a free"):
             await second.start()
 

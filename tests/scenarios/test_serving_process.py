@@ -16,6 +16,7 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.events import prediction_event
 from fl_client.inference.server import InferenceServer
 from fl_client.inference.slots import ModelSlot
+from fl_client.sensors.transports.http.access import Access
 from tests.support.samples import TASK
 
 engine = Engine(ModelSlot(Path(sys.argv[1])), TASK, threads=1, largest_batch=64)
@@ -25,7 +26,8 @@ def resident():
     return psutil.Process().memory_info().rss // 2**20
 
 async def main():
-    server = InferenceServer({"toy": engine}, "127.0.0.1:0", 1, 4, 1_000_000)
+    anybody = Access(None, None, None, None)
+    server = InferenceServer({"toy": engine}, anybody, "127.0.0.1:0", 1, 4, 1_000_000)
     await server.start()
     first = None
     for size in [1, 7, 64, 200, 3] * 200:

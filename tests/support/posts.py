@@ -29,8 +29,13 @@ LIMITS: dict[str, Any] = {
 
 def http_transport(port: int = 0, access: Access | None = None, **limits: Any) -> HttpTransport:
     """A transport on this machine."""
-    access = access or Access(None, None, None, None)
+    access = access or anybody()
     return HttpTransport("127.0.0.1", port, access, Limits(**(LIMITS | limits)))
+
+
+def anybody() -> Access:
+    """Access for anybody on this machine."""
+    return Access(None, None, None, None)
 
 
 def with_token(variable: str = "TOKEN_OF_THE_TESTS") -> Access:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import h11
 
-from fl_client.sensors.transports.http.access import Access, is_loopback
+from fl_client.sensors.transports.http.access import Access, names_this_machine
 
 _LONGEST_KEY = 200
 _UNCODED = (b"", b"identity")
@@ -48,7 +48,9 @@ class Admission:
         fields = dict(request.headers)
         if not self._access.allows(fields.get(b"authorization", b"")):
             raise Refused(HTTPStatus.UNAUTHORIZED, "unauthorized", **{"WWW-Authenticate": "Bearer"})
-        if b"origin" in fields or (self._access.open and not _names_us(fields.get(b"host", b""))):
+        if b"origin" in fields or (
+            self._access.open and not names_this_machine(fields.get(b"host", b""))
+        ):
             raise Refused(HTTPStatus.FORBIDDEN, "browser")
         path = unquote(urlsplit(request.target.decode("ascii", "replace")).path, errors="replace")
         topic = self._topics.get(path)
@@ -61,14 +63,6 @@ class Admission:
         if int(fields.get(b"content-length", b"0")) > self._payload_bytes:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "size")
         return Head(topic, _key(fields.get(b"idempotency-key", b"")))
-
-
-def _names_us(host: bytes) -> bool:
-    """Whether a Host field names this machine."""
-    try:
-        return is_loopback(urlsplit(f"//{host.decode('ascii')}").hostname or "")
-    except ValueError:
-        return False
 
 
 def _key(value: bytes) -> str:

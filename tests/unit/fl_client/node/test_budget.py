@@ -48,7 +48,7 @@ def test_a_running_node_reads_it(tmp_path: Path, counter: Path) -> None:
 
 def test_the_status_of_a_node_that_does_not_run_has_it(tmp_path: Path, counter: Path) -> None:
     open_store(tmp_path / STORE).close()
-    write_record(tmp_path, "127.0.0.1", 1, counter)  # nobody answers there
+    write_record(tmp_path, "127.0.0.1", 1, {}, counter)  # nobody answers there
     status = read_status(tmp_path)
     assert not status["running"]
     assert status["ledger"]["block"] == "monday", json.dumps(status)

@@ -18,6 +18,7 @@ from fl_client.node.metrics import Metrics
 from fl_client.node.training_process import Training, supervise
 from fl_common.errors import InvalidConfiguration
 from tests.support.nodes import wait_for
+from tests.support.posts import anybody
 
 
 def test_a_record_is_one_line_of_json_with_the_error_in_it() -> None:
@@ -87,7 +88,7 @@ def test_a_port_that_is_taken_is_refused() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(InvalidConfiguration, match=r"http\.port"):
-            StatusServer("127.0.0.1", taken.getsockname()[1], metrics.text, list, dict)
+            StatusServer("127.0.0.1", taken.getsockname()[1], anybody(), metrics.text, list, dict)
 
 
 def test_only_the_model_that_serves_is_in_the_metrics() -> None:
