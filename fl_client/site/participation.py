@@ -8,6 +8,7 @@ plan without DP makes everything public, and is refused for its data, too. Every
 the release gateway. One call serves any number of sites; a device is one.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -82,6 +83,7 @@ class AdmittedTask:
     task: LocalTask | Refusal
 
 
+_logger = logging.getLogger(__name__)
 _RESIDUALS = "residuals"
 """The folder beside the ledger that holds the residuals of compressed updates."""
 
@@ -183,6 +185,7 @@ class Participation:
             return self._public_task(site, task)
         blocks = None if WHOLE_SITE in debit else debit
         windows = usable(site.name, site.training_windows, task.plan.task, blocks, self._told)
+        _warn_of_delta(task, len(windows))
         return replace(task, windows=windows)
 
     def _public_task(self, site: Site, task: LocalTask) -> LocalTask | Refusal:
@@ -219,6 +222,18 @@ class Participation:
         if isinstance(compressed, Refusal):
             return release_refusal(compressed, instruction)
         return compressed
+
+
+def _warn_of_delta(task: LocalTask, windows: int) -> None:
+    """Tell the owner of a delta that would allow to release a window (Dwork and Roth 2014)."""
+    privacy = task.plan.privacy
+    if privacy.sample_mechanism and privacy.guarantee and privacy.guarantee.delta * windows >= 1:
+        _logger.warning(
+            "site %s: delta %g is not below one over its %d windows; lower privacy.delta here",
+            task.site,
+            privacy.guarantee.delta,
+            windows,
+        )
 
 
 def _without_windows(site: Site, instruction: Instruction) -> LocalTask:

@@ -271,3 +271,13 @@ def test_training_that_fails_after_the_charge_is_an_update_of_noise_alone(
     assert all(np.array_equal(failed.delta[name], nothing.delta[name]) for name in nothing.delta)
     assert np.abs(nothing.delta["weight"]).min() > 0
     assert read_shortfalls(full.folder / FILE)["raised"] == 1
+
+
+def test_a_delta_that_is_too_large_for_a_site_is_told_its_owner_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = samples.plan(replace(samples.WINDOW_PRIVACY, delta=1 / 400), seed=None)
+    assert isinstance(Victim(tmp_path / "few", DATA["one window"]).trains(plan), LocalUpdate)
+    assert "delta" not in caplog.text
+    assert isinstance(Victim(tmp_path / "many", DATA["500 windows"]).trains(plan), LocalUpdate)
+    assert "not below one over its 500 windows" in caplog.text
