@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -51,6 +52,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
+from fl_client.federation.bounds import MOST_PARTS, Bounded, MessageTooLarge
 from fl_common.configuration import inside, require
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
@@ -172,19 +174,27 @@ class Connection:
         return int(self._node.node_id)
 
     def pull(self) -> Message | None:
-        """The next message with its content; None if there is none."""
+        """The next message with its content; None if there is none, or one that is too large."""
         got = _call(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)))
         if not got.messages_list:
             return None
         run = message_from_proto(got.messages_list[0]).metadata.run_id
         tree = got.message_object_trees[0]
-        pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run)
-        wanted = [part.object_id for part in iterate_object_tree(tree)]
-        contents = _call(lambda: pull_objects(wanted, pull))
+        pull = Bounded(make_pull_object_fn_protobuf(self._client.PullObject, self._node, run))
+        wanted = [part.object_id for part in islice(iterate_object_tree(tree), MOST_PARTS + 1)]
+        try:
+            contents = (
+                _call(lambda: pull_objects(wanted, pull)) if len(wanted) <= MOST_PARTS else {}
+            )
+        except MessageTooLarge:
+            contents = {}
         confirm = ConfirmMessageReceivedRequest(
             node=self._node, run_id=run, message_object_id=tree.object_id
         )
         _call(lambda: self._client.ConfirmMessageReceived(confirm))
+        if not contents:
+            _logger.error("a message of run %s is too large, and gets no answer", run)
+            return None
         message = inflate_object_from_contents(tree.object_id, contents)
         assert isinstance(message, Message)
         message.metadata.__dict__["_message_id"] = tree.object_id

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from flwr.supercore.inflatable.inflatable_utils import pull_objects
 from torch import nn
 
+from fl_client.federation.bounds import Bounded, MessageTooLarge
 from fl_client.ledger.ledger import Charge
 from fl_client.site.participation import Site, any_plan
 from fl_common.errors import InvalidConfiguration
@@ -144,3 +146,17 @@ def test_each_net_of_ours_is_built_within_its_own_parameters(name: str, task: An
 
 def test_usual_options_are_within_the_limits() -> None:
     check_options({"widths": [16, 32, 32], "kernel": 5, "norm": "group", "rate": 1e-3, "x": None})
+
+
+def test_a_message_is_pulled_no_further_than_its_bound() -> None:
+    pulled: list[str] = []
+
+    def part(number: str) -> bytes:
+        pulled.append(number)
+        return bytes(400)
+
+    pull = Bounded(part, most=1000)
+    assert [len(pull(number)) for number in "ab"] == [400, 400]
+    with pytest.raises(MessageTooLarge):
+        pull_objects([str(number) for number in range(1000)], pull)
+    assert len(pulled) < 200, "the threads stop at the part that is too much"
