@@ -19,9 +19,10 @@ from fl_client.site.participation import AdmittedTask, Participation, Site, no_c
 from fl_client.site.private_data import no_windows
 from fl_common.errors import BadInput, JoinTheDotsError
 from fl_common.plan import Instruction
-from fl_common.vocabulary import Task
+from fl_common.vocabulary import Refusal, Task
 from fl_common.wire import failure
 from fl_common.wire import inventory as wire_running
+from fl_common.wire import ledger_head as wire_ledger
 from fl_common.wire import messages as wire
 
 Messages = Sequence[tuple[Message, Context]]
@@ -77,30 +78,42 @@ class SiteApp(ClientApp):
         with _in_fixed_words():
             answers = self._participation().train(admitted)
         return [
-            Message(wire.write_answer(answer), reply_to=message)
+            self._reply(answer, answer.site, message)
             for answer, message in zip(answers, messages, strict=True)
         ]
+
+    def _reply(self, answer: wire.Answer, site: str, message: Message) -> Message:
+        """``answer`` as a message; if it was charged, with the head of the site's own ledger."""
+        content = wire.write_answer(answer)
+        if not isinstance(answer, Refusal):
+            with _in_fixed_words():
+                wire_ledger.write_head(content, self._participation().ledger_head(site))
+        return Message(content, reply_to=message)
 
     def _work(self, message: Message, context: Context) -> tuple[Site, Instruction]:
         try:
             instruction = self._reader.read(message.content)
+            seen = wire_ledger.read_head(message.content)
         except (wire.WireError, BadInput):
             _logger.exception("a message can't be read")
             raise SiteFailure(failure.UNREADABLE) from None
         site = self._site_of(context.node_config)
+        self._participation().heed(site, seen)
         if context.node_config.get(WITHOUT_DATA):
             site = _without_data(site, instruction.plan.task)
         return site, instruction
 
     def _evaluate(self, message: Message, context: Context) -> Message:
         with _in_fixed_words():
-            answer = self._participation().evaluate(*self._work(message, context))
-        return Message(wire.write_answer(answer), reply_to=message)
+            site, instruction = self._work(message, context)
+            answer = self._participation().evaluate(site, instruction)
+        return self._reply(answer, site.name, message)
 
     def _shadow(self, message: Message, context: Context) -> Message:
         with _in_fixed_words():
-            answer = self._participation().shadow(*self._work(message, context))
-        return Message(wire.write_answer(answer), reply_to=message)
+            site, instruction = self._work(message, context)
+            answer = self._participation().shadow(site, instruction)
+        return self._reply(answer, site.name, message)
 
     def _running(self, message: Message, context: Context) -> Message:
         with _in_fixed_words():

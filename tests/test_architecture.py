@@ -30,6 +30,7 @@ ONLY_IN = {
         "fl_common/wire/messages.py",
         "fl_common/wire/summary.py",
         "fl_common/wire/inventory.py",
+        "fl_common/wire/ledger_head.py",
         "fl_common/wire/failure.py",
         "fl_server/rounds/app.py",
         "fl_server/cloud/site_queries.py",

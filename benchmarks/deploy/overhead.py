@@ -182,7 +182,8 @@ def measure(kind: str, rounds: int) -> tuple[list[float], int]:
             else stock(endpoint, home, superlink)
         )
         stack.enter_context(sites)
-        grid = stack.enter_context(endpoint.superlink.run(BUNDLE if kind == "resident" else STOCK))
+        bundle = BUNDLE if kind == "resident" else STOCK
+        grid = stack.enter_context(endpoint.superlink.run(bundle=bundle))
         seconds = overhead(grid, rounds)
         imports = home.folder / _IMPORTS
         return seconds, len(imports.read_text().split()) if imports.is_file() else 0

@@ -10,6 +10,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from fl_client.app import WITHOUT_DATA, SiteFailure
 from fl_client.federation.reply_cache import IdempotencyKey, ReplyCache
 from fl_common.errors import BadInput
+from fl_common.wire import ledger_head as wire_ledger
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
 from fl_common.wire.failure import UNREADABLE, failed
@@ -82,7 +83,7 @@ class Responder:
         except (wire.WireError, BadInput):
             _logger.exception("a message can't be read")
             raise SiteFailure(UNREADABLE) from None
-        digest = message.content.object_id
+        digest = wire_ledger.without_head(message.content).object_id
         return IdempotencyKey(kind, instruction.plan.run, instruction.round, digest)
 
     def _call_app(self, message: Message, without_data: bool) -> Message:

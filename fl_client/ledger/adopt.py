@@ -12,11 +12,14 @@ from fl_client.ledger.verified import VerifiedLines
 from fl_common.errors import LedgerError
 
 
-def adopt(path: Path, clock: Callable[[], float], counter: Path | None = None) -> str:
+def adopt(
+    path: Path, clock: Callable[[], float], counter: Path | None = None, seen: str | None = None
+) -> str:
     """Make a new counter for the ledger at ``path``, and record the reason in the ledger.
 
-    Returns the reason; empty if ledger and counter agree, and nothing was done. The ledger's own
-    lines must be whole: a broken chain is never adopted.
+    ``seen`` is the digest of a head that a server has seen, and that is lost: the ledger goes on
+    without it. Returns the reason; empty if ledger and counter agree, and nothing was done. The
+    ledger's own lines must be whole: a broken chain is never adopted.
 
     Raises:
         LedgerError: the file can't be read, written or trusted.
@@ -30,11 +33,17 @@ def adopt(path: Path, clock: Callable[[], float], counter: Path | None = None) -
             lines = VerifiedLines(path, connection, owner)
             lines.catch_up()
             lines.check_all_sums()
-            if not (why := _why_not_counted(connection, owner, kept)):
+            why = _why_not_counted(connection, owner, kept)
+            if not (why or seen):
                 return ""
             head, debit = last(connection, owner)
             journal = Journal(connection, head, debit + 1, clock)
-            journal.note(f"its counter was made anew: {why}")
+            if why:
+                journal.note(f"its counter was made anew: {why}")
+            if seen:
+                lost = f"what a server has seen of it, up to {seen}, is lost"
+                journal.note(lost, accepts=seen)
+                why = " and ".join(filter(None, (why, lost)))
             connection.execute("COMMIT")
             kept.create(journal.head)
             return why

@@ -1,6 +1,7 @@
 """``fl-client ledger``: show the privacy spent by block of data, or make a new counter."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,24 @@ def add_command(commands: Any) -> None:
         metavar="FILE",
         help="the ledger's counter, if it is not beside the ledger",
     )
+    parser.add_argument(
+        "--seen",
+        metavar="DIGEST",
+        help="with adopt: what a server has seen of the ledger, and is lost; from the refusal",
+    )
     parser.add_argument("--site", metavar="NAME", help="only the blocks of this site")
     parser.add_argument("--json", action="store_true", help="for machines: every block, as JSON")
     parser.set_defaults(run=_run)
+
+
+def _checked(seen: str | None) -> str | None:
+    if seen is not None and not re.fullmatch("[0-9a-f]{64}", seen):
+        raise InvalidConfiguration(
+            f"--seen={seen}",
+            "is not a digest of 64 hexadecimal digits",
+            "Copy it from the site's log, where the refusal names it",
+        )
+    return seen
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -69,6 +85,6 @@ def _run(options: argparse.Namespace) -> None:
     )
 
     if options.action == "adopt":
-        ledger_show.renew(path, options.counter)
+        ledger_show.renew(path, options.counter, _checked(options.seen))
     else:
         ledger_show.show(path, options.counter, options.site, as_json=options.json)

@@ -24,6 +24,7 @@ from fl_client.ledger import file as ledger_file
 from fl_client.ledger.chain import Head, genesis, last
 from fl_common.errors import LedgerError
 from fl_common.files import OWNER_ONLY, whole_path
+from fl_common.vocabulary import LedgerHead
 
 _SLOT_BYTES = 4096
 _LOCK_PAUSE_S = 0.002
@@ -33,6 +34,16 @@ PUT_BACK = (
     " `fl-client ledger adopt` makes a new counter and writes down in the ledger that it did"
 )
 """The remedy if a ledger and its counter do not agree."""
+
+
+def after_the_witness(seen: LedgerHead) -> str:
+    """The remedy if a ledger is behind what a server has ``seen`` of it."""
+    return (
+        "It was put back from an old copy together with its counter, and what was spent since would"
+        " be spent again. Put the newest of both back; where there is none, remove the data that"
+        f" may have been trained on, then `fl-client ledger adopt --seen {seen.digest}` writes down"
+        " in the ledger that the rest is lost."
+    )
 
 
 def counter_beside(path: Path) -> Path:

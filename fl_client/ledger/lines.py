@@ -6,6 +6,7 @@ import operator
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from fl_client.ledger.chain import Head, after
@@ -84,7 +85,7 @@ class Journal:
         self._add(note=text, **fields)
 
     def _add(self, **fields: object) -> None:
-        head = {"debit": self._debit, "time": float(self._clock())}
+        head = {"debit": self._debit, "time": float(self._clock()), "salt": token_hex(16)}
         line = _to_json({**head, **fields})
         self.head = after(self.head, line)
         self.connection.execute(

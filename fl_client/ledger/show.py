@@ -24,13 +24,15 @@ from fl_common.errors import InvalidConfiguration
 _NAMED_SITES = 10
 
 
-def renew(path: Path, counter: Path | None) -> None:
+def renew(path: Path, counter: Path | None, seen: str | None) -> None:
     """Give the ledger at ``path`` a new counter if it needs one, and report it.
+
+    ``seen``: see ``adopt``.
 
     Raises:
         LedgerError: it can't be read or written.
     """
-    why = adopt(path, time.time, counter)
+    why = adopt(path, time.time, counter, seen)
     done = f"has a new counter, and a line that says so: {why}" if why else "needs no new counter"
     _output().print(f"{path}: {done}.")
 

@@ -22,6 +22,7 @@ from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import (
     Evaluation,
+    LedgerHead,
     LocalUpdate,
     Refusal,
     RefusalReason,
@@ -149,6 +150,14 @@ def release_running(site: str, runs: Sequence[InstalledComponent] | None) -> Run
         return RunningComponents(site, told=False)
     on_trial = tuple(one.component for one in runs if one.on_trial)
     return RunningComponents(site, True, tuple(one.component for one in runs), on_trial)
+
+
+def release_ledger_head(head: LedgerHead | None) -> LedgerHead | None:
+    """How far the site's ledger is, for the server to remember: a public fact.
+
+    How many lines it has depends on what was charged, and the digest hides what they say.
+    """
+    return head
 
 
 _Counts = TypeVar("_Counts", Evaluation, ShadowCounts)

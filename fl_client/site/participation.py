@@ -18,7 +18,7 @@ from fl_client.components.inventory import InstalledComponent
 from fl_client.ledger.ledger import Charge, Ledger, refuse_changed_plan
 from fl_client.release.compression import compress
 from fl_client.release.drawn import DrawnBefore
-from fl_client.release.gateway import release_refusal, release_update
+from fl_client.release.gateway import release_ledger_head, release_refusal, release_update
 from fl_client.release.repeats import ReleaseHistory
 from fl_client.release.residuals import Residuals
 from fl_client.site.charged_training import ChargedTrainer
@@ -33,6 +33,7 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.unit import WHOLE_SITE
 from fl_common.vocabulary import (
     Evaluation,
+    LedgerHead,
     LocalUpdate,
     Refusal,
     RefusalReason,
@@ -106,6 +107,14 @@ class Participation:
     def close(self) -> None:
         """Close the ledger; no more instructions can be answered."""
         self._ledger.close()
+
+    def heed(self, site: Site, seen: LedgerHead | None) -> None:
+        """Take care that the site's ledger is not behind what the server has ``seen`` of it."""
+        self._ledger.heed(site.name, seen)
+
+    def ledger_head(self, site: str) -> LedgerHead | None:
+        """What the server may remember of the ledger of ``site``."""
+        return release_ledger_head(self._ledger.head(site))
 
     def answer(self, requests: Requests) -> list[Reply]:
         """An update or a refusal for each, in order."""

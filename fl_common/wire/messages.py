@@ -47,6 +47,10 @@ _Kind = TypeVar("_Kind", str, int, float, bool)
 _Byte = TypeVar("_Byte", np.int8, np.uint8)
 
 
+Answer = LocalUpdate | Refusal | Evaluation | ShadowCounts
+"""What a site may answer to an instruction."""
+
+
 class WireError(JoinTheDotsError):
     """The records are not as this version writes them."""
 
@@ -117,7 +121,7 @@ def _is_shape(value: object) -> bool:
     return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)
 
 
-def write_answer(answer: LocalUpdate | Refusal | Evaluation | ShadowCounts) -> RecordDict:
+def write_answer(answer: Answer) -> RecordDict:
     """The content of a site's reply."""
     if isinstance(answer, ShadowCounts):
         sums = {name: float(getattr(answer, name)) for name in _SUMS}
@@ -137,9 +141,7 @@ def write_answer(answer: LocalUpdate | Refusal | Evaluation | ShadowCounts) -> R
     return RecordDict({HEAD: ConfigRecord(head), _ARRAYS: _to_arrays(answer.delta)})
 
 
-def read_answer(
-    content: RecordDict, like: Parameters | None = None
-) -> LocalUpdate | Refusal | Evaluation | ShadowCounts:
+def read_answer(content: RecordDict, like: Parameters | None = None) -> Answer:
     """What ``write_answer`` wrote.
 
     ``like`` are the parameters that were sent; an update has their names and shapes. None: no

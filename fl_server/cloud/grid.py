@@ -5,6 +5,7 @@ cut, past the deadline of a round. Here what has arrived is kept, and the rest i
 next poll.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -23,6 +24,14 @@ from flwr.supercore.inflatable.inflatable_utils import (
     inflate_object_from_contents,
 )
 from flwr.superlink.grid import HttpGrid
+
+from fl_common.wire import ledger_head as wire_ledger
+from fl_common.wire import messages as wire
+from fl_server.cloud.witness import LedgerWitness
+
+_logger = logging.getLogger(__name__)
+_CHARGED = ("train", "evaluate", f"query.{wire.SHADOW}")
+"""Messages that a site charges to its ledger."""
 
 
 @dataclass
@@ -85,6 +94,46 @@ class PatientGrid(HttpGrid):
         client.ConfirmMessageReceived(confirm)
         message.metadata.__dict__["_message_id"] = one.number
         return message
+
+
+class WitnessedGrid(PatientGrid):
+    """Tells each site the head of its ledger that it sent last, and remembers what it sends."""
+
+    witness: LedgerWitness | None = None
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Send them, each with the head that its node has sent."""
+        return super().push_messages(with_heads(messages, self.witness))
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """The replies since the last poll; what they say of ledgers is durable."""
+        replies = list(super().pull_messages(message_ids))
+        hear_heads(replies, self.witness)
+        return replies
+
+
+def with_heads(messages: Iterable[Message], witness: LedgerWitness | None) -> list[Message]:
+    """``messages``, of which those that are charged say what ``witness`` knows of the ledger."""
+    told = list(messages)
+    for message in told:
+        if witness and message.metadata.message_type in _CHARGED:
+            wire_ledger.write_head(message.content, witness.of(message.metadata.dst_node_id))
+    return told
+
+
+def hear_heads(replies: Iterable[Message], witness: LedgerWitness | None) -> None:
+    """Let ``witness`` remember, durably, what ``replies`` say of their sites' ledgers."""
+    for reply in replies:
+        node = reply.metadata.src_node_id
+        try:
+            head = wire_ledger.read_head(reply.content) if reply.has_content() else None
+        except wire.WireError as error:
+            _logger.warning("node %s: %s", node, error)
+            continue
+        if witness and head:
+            witness.hear(node, head)
+    if witness:
+        witness.save()
 
 
 def _unreadable(one: _Arriving, reason: str) -> Message:

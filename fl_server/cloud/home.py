@@ -44,6 +44,11 @@ class CloudHome:
         return self.folder / "sites"
 
     @property
+    def ledger_heads(self) -> Path:
+        """How far each site's privacy ledger was, as last heard."""
+        return self.folder / "ledgers.json"
+
+    @property
     def database(self) -> Path:
         """The SuperLink's."""
         return self.folder / "superlink.sqlite"

@@ -35,7 +35,8 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 
 from fl_common.errors import RunFailed
-from fl_server.cloud.grid import PatientGrid
+from fl_server.cloud.grid import WitnessedGrid
+from fl_server.cloud.witness import LedgerWitness
 
 _logger = logging.getLogger(__name__)
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
@@ -108,14 +109,18 @@ class SuperLink:
         ]
 
     @contextmanager
-    def run(self, bundle: Mapping[str, bytes] = BUNDLE) -> Iterator[Grid]:
+    def run(
+        self, witness: LedgerWitness | None = None, bundle: Mapping[str, bytes] = BUNDLE
+    ) -> Iterator[Grid]:
         """The grid of a new run; runs left by a previous server are ended first.
 
+        ``witness`` remembers the heads of the sites' ledgers.
         ``bundle`` are the files that Flower keeps with it. Our sites never request them.
         """
         run = self._start(bundle)
         token = self._acquire(run)
-        grid = PatientGrid(self._address, False, self._authority, token=token)
+        grid = WitnessedGrid(self._address, False, self._authority, token=token)
+        grid.witness = witness
         beat = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
         beat.start()
         ended = SubStatus.FAILED
