@@ -152,17 +152,6 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class LedgerHead:
-    """How far a site's privacy ledger was: its number of lines, and a digest of all of them (hex).
-
-    Neither tells of data: lines are charges, which are public, and each has a random salt.
-    """
-
-    lines: int
-    digest: str
-
-
-@dataclass(frozen=True)
 class ShadowCounts:
     """How a candidate did beside production on a site's held-out ``windows``.
 

@@ -12,6 +12,7 @@ from typing import Any
 from fl_client.ledger.ledger import Ledger
 from fl_client.ledger.table import BlockState, states_of
 from fl_common.errors import InvalidConfiguration
+from fl_common.privacy.evaluation import is_held_out
 from simulate.home import Home
 from simulate.report.results import RoundResult
 
@@ -27,14 +28,22 @@ class SpentPrivacy:
 
     @property
     def epsilon(self) -> float | None:
-        """The highest epsilon over all sites and blocks; None where nothing was charged."""
-        return max((block.spent for block in self.blocks), default=None)
+        """The highest epsilon over all sites and their training blocks; None without a charge."""
+        return max((b.spent for b in self.blocks if not is_held_out(b.block)), default=None)
+
+    @property
+    def epsilon_held_out(self) -> float | None:
+        """The same for blocks of held-out windows, which evaluations release counts of."""
+        return max((b.spent for b in self.blocks if is_held_out(b.block)), default=None)
 
     @property
     def by_site(self) -> dict[str, float]:
-        """The epsilon of each site that was charged: that of its block that has spent most."""
+        """The epsilon of each site that was charged: that of its block that has spent most.
+
+        Held-out blocks have another limit, and are left out.
+        """
         spent: dict[str, float] = {}
-        for block in self.blocks:
+        for block in (b for b in self.blocks if not is_held_out(b.block)):
             spent[block.site] = max(block.spent, spent.get(block.site, 0.0))
         return spent
 

@@ -13,8 +13,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fl_common.vocabulary import LedgerHead
-
 _SITE = ',"site":'
 """After it, a line says the same in every round of a run: the rest is read once."""
 
@@ -49,38 +47,33 @@ def last(connection: sqlite3.Connection, owner: str) -> tuple[Head, int]:
     return (Head(row[0], row[1]), row[2]) if row else (genesis(owner), 0)
 
 
-def public_head(connection: sqlite3.Connection, owner: str) -> LedgerHead | None:
-    """The head, for others to remember; None without lines.
+def public_head(connection: sqlite3.Connection, owner: str) -> str | None:
+    """The last line's hash, for others to remember; None without lines.
 
-    Its hash hides the lines, which have numbers of windows: the last one has a random salt of 128
-    bits, so nobody can try what the lines might be. None if the last line has none (it is older).
+    It hides the lines: the last one has a random salt of 128 bits, so nobody can try what they
+    might say. None if it has none (it is older).
     """
     head, _ = last(connection, owner)
     (salted,) = connection.execute(
         "SELECT count(*) FROM charge WHERE number = ? AND json_extract(line, '$.salt') IS NOT NULL",
         (head.number,),
     ).fetchone()
-    return LedgerHead(head.number, head.hash) if salted else None
+    return head.hash if salted else None
 
 
-def why_not_at(connection: sqlite3.Connection, owner: str, seen: LedgerHead) -> str:
-    """How the ledger differs from one that was ``seen``; empty if it goes on from there.
-
-    An owner who could not put a lost ledger back has noted the digest, and accepts the loss.
-    """
-    (accepted,) = connection.execute(
-        "SELECT count(*) FROM charge WHERE site IS NULL AND json_extract(line, '$.accepts') = ?",
-        (seen.digest,),
+def is_behind(connection: sqlite3.Connection, seen: str) -> bool:
+    """Whether the ledger lacks the line with the hash ``seen``, and no line accepts its loss."""
+    known = connection.execute(
+        "SELECT 1 FROM charge WHERE hash = ? ORDER BY number DESC LIMIT 1", (seen,)
     ).fetchone()
-    if accepted:
-        return ""
-    row = connection.execute("SELECT hash FROM charge WHERE number = ?", (seen.lines,)).fetchone()
-    if row is None:
-        head, _ = last(connection, owner)
-        return f"ends at line {head.number}, and the server has seen line {seen.lines} of it"
-    if row[0] != seen.digest:
-        return f"has another line {seen.lines} than the one that the server has seen"
-    return ""
+    accepted = (
+        known
+        or connection.execute(
+            "SELECT 1 FROM charge WHERE site IS NULL AND json_extract(line, '$.accepts') = ?",
+            (seen,),
+        ).fetchone()
+    )
+    return accepted is None
 
 
 def follow(connection: sqlite3.Connection, head: Head) -> tuple[str, Head, Sums]:

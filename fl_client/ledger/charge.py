@@ -26,7 +26,8 @@ class Charge:
     ``windows`` are the numbers of windows in the blocks; they stay in the ledger. ``plan`` is the
     digest of the run's plan. ``repeatable``: a repeated round repeats its mechanism to the bit
     (seeded simulation), so that it releases nothing new. ``rounds`` is above 1 for a single charge
-    for a whole run, which is booked as round 0.
+    for a whole run, which is booked as round 0. ``reads`` are the blocks of data that a release
+    about the whole site is about; None: all that the ledger knows of.
     """
 
     site: str
@@ -38,6 +39,7 @@ class Charge:
     windows: tuple[int, ...]
     repeatable: bool
     rounds: int = 1
+    reads: tuple[str, ...] | None = None
 
     @cached_property
     def guarantee(self) -> Guarantee:

@@ -24,7 +24,6 @@ from fl_client.ledger import file as ledger_file
 from fl_client.ledger.chain import Head, genesis, last
 from fl_common.errors import LedgerError
 from fl_common.files import OWNER_ONLY, whole_path
-from fl_common.vocabulary import LedgerHead
 
 _SLOT_BYTES = 4096
 _LOCK_PAUSE_S = 0.002
@@ -36,13 +35,13 @@ PUT_BACK = (
 """The remedy if a ledger and its counter do not agree."""
 
 
-def after_the_witness(seen: LedgerHead) -> str:
-    """The remedy if a ledger is behind what a server has ``seen`` of it."""
+def behind_the_server(seen: str) -> str:
+    """Fault and remedy if a ledger lacks a line that a server has ``seen``."""
     return (
-        "It was put back from an old copy together with its counter, and what was spent since would"
-        " be spent again. Put the newest of both back; where there is none, remove the data that"
-        f" may have been trained on, then `fl-client ledger adopt --seen {seen.digest}` writes down"
-        " in the ledger that the rest is lost."
+        "lacks a line that the server has seen, so it was put back from an old copy together with"
+        " its counter, and what was spent since would be spent again. Put the newest of both back;"
+        " where there is none, remove the data that may have been trained on, then"
+        f" `fl-client ledger adopt --seen {seen}` writes down in the ledger that the rest is lost"
     )
 
 

@@ -77,7 +77,8 @@ def _steps(
     if block != WHOLE_SITE or owner.protects_site:
         yield block, Step(limit, before, before.plus(charge.spend))
         return
-    for one in (*filter(_is_trained_on, histories), _NEW):
+    read = filter(_is_trained_on, histories) if charge.reads is None else charge.reads
+    for one in (*read, _NEW):
         before = released_about(one, histories)
         yield one, Step(limit, before, before.plus_of_site(charge.spend))
 

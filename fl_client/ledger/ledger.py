@@ -31,14 +31,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fl_client.ledger import lines
-from fl_client.ledger.chain import last, public_head, why_not_at
+from fl_client.ledger.chain import is_behind, last, public_head
 from fl_client.ledger.charge import Charge
 from fl_client.ledger.composition import OwnerLimit, released_about
 from fl_client.ledger.counter import (
     PUT_BACK,
     Counter,
     CounterSlots,
-    after_the_witness,
+    behind_the_server,
     counter_beside,
     difference,
 )
@@ -48,7 +48,7 @@ from fl_client.ledger.lines import Journal, LedgerEntry
 from fl_client.ledger.verified import VerifiedLines
 from fl_common.errors import LedgerError
 from fl_common.privacy.accounting import AccountantName, Spend
-from fl_common.vocabulary import LedgerHead, Refusal
+from fl_common.vocabulary import Refusal
 
 __all__ = ["Charge", "Ledger", "LedgerEntry", "OwnerLimit", "refuse_changed_plan"]
 
@@ -75,7 +75,7 @@ class Ledger:
     ) -> None:
         self._path = path
         self._limit = limit
-        self._seen: LedgerHead | None = None
+        self._seen: str | None = None
         self._clock = clock
         self._counter = Counter(counter or counter_beside(path))
         self._lock = threading.Lock()
@@ -126,17 +126,17 @@ class Ledger:
                 self._lines.check_sums(site)
             return [debit(journal, charge, self._limit) for charge in charges]
 
-    def head(self, site: str) -> LedgerHead | None:
-        """What a server may remember of ``site``'s own ledger; None if others share it."""
+    def head(self, site: str) -> str | None:
+        """A digest that a server may remember of ``site``'s own ledger; None if others share it."""
         if site != self._owner:
             return None
         with self._lock, explained(self._path):
             return public_head(self._connection, self._owner)
 
-    def heed(self, site: str, seen: LedgerHead | None) -> None:
-        """Make sure at each debit from now on that ``site``'s ledger is not behind ``seen``.
+    def heed(self, site: str, seen: str | None) -> None:
+        """Make sure at each debit from now on that ``site``'s ledger has the line ``seen``.
 
-        A server remembers the head that a site sent with its last answer, and tells it with each
+        A server remembers the digest that a site sent with its last answer, and tells it with each
         instruction. So a ledger that was put back from a copy, with its counter, is refused.
         """
         self._seen = seen if site == self._owner else None
@@ -213,8 +213,8 @@ class Ledger:
         counted = slots.read()
         if fault := difference(self._connection, self._owner, counted):
             raise LedgerError(f"{self._path}: {fault}. {PUT_BACK}.")
-        if self._seen and (fault := why_not_at(self._connection, self._owner, self._seen)):
-            raise LedgerError(f"{self._path}: {fault}. {after_the_witness(self._seen)}")
+        if self._seen and is_behind(self._connection, self._seen):
+            raise LedgerError(f"{self._path}: {behind_the_server(self._seen)}.")
         head, debit = last(self._connection, self._owner)
         if head != counted:
             slots.write(head)

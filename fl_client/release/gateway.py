@@ -22,7 +22,6 @@ from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import (
     Evaluation,
-    LedgerHead,
     LocalUpdate,
     Refusal,
     RefusalReason,
@@ -152,10 +151,11 @@ def release_running(site: str, runs: Sequence[InstalledComponent] | None) -> Run
     return RunningComponents(site, True, tuple(one.component for one in runs), on_trial)
 
 
-def release_ledger_head(head: LedgerHead | None) -> LedgerHead | None:
-    """How far the site's ledger is, for the server to remember: a public fact.
+def release_ledger_head(head: str | None) -> str | None:
+    """A digest of the site's ledger, for the server to remember.
 
-    How many lines it has depends on what was charged, and the digest hides what they say.
+    It is random to everyone who lacks the ledger, as each line has a salt, and comes with every
+    answer that was charged, so that it tells nothing.
     """
     return head
 

@@ -33,7 +33,6 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.unit import WHOLE_SITE
 from fl_common.vocabulary import (
     Evaluation,
-    LedgerHead,
     LocalUpdate,
     Refusal,
     RefusalReason,
@@ -108,11 +107,11 @@ class Participation:
         """Close the ledger; no more instructions can be answered."""
         self._ledger.close()
 
-    def heed(self, site: Site, seen: LedgerHead | None) -> None:
-        """Take care that the site's ledger is not behind what the server has ``seen`` of it."""
+    def heed(self, site: Site, seen: str | None) -> None:
+        """Take care that the site's ledger has the line that the server has ``seen`` of it."""
         self._ledger.heed(site.name, seen)
 
-    def ledger_head(self, site: str) -> LedgerHead | None:
+    def ledger_head(self, site: str) -> str | None:
         """What the server may remember of the ledger of ``site``."""
         return release_ledger_head(self._ledger.head(site))
 
@@ -286,4 +285,5 @@ def _charge(site: Site, instruction: Instruction) -> Charge:
         windows=(0,) * len(booking.blocks),
         repeatable=booking.is_once or plan.seed is not None,
         rounds=booking.rounds,
+        reads=blocks,
     )

@@ -45,7 +45,7 @@ class CloudHome:
 
     @property
     def ledger_heads(self) -> Path:
-        """How far each site's privacy ledger was, as last heard."""
+        """The head of each site's privacy ledger, as last heard."""
         return self.folder / "ledgers.json"
 
     @property

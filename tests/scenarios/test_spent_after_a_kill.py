@@ -56,11 +56,12 @@ def kill(where: str, folder: Path) -> None:
 
 def charged(folder: Path) -> dict[str, float]:
     """The highest epsilon in the ledger: for blocks that were trained on, and for held-out ones."""
-    blocks = Result(folder, (), {}).ledger.blocks
-    return {
-        "trained": max(one.spent for one in blocks if not is_held_out(one.block)),
-        "held out": max(one.spent for one in blocks if is_held_out(one.block)),
-    }
+    ledger = Result(folder, (), {}).ledger
+    assert ledger.epsilon is not None
+    assert ledger.epsilon_held_out is not None
+    assert ledger.epsilon == max(ledger.by_site.values())
+    assert ledger.epsilon_held_out == max(b.spent for b in ledger.blocks if is_held_out(b.block))
+    return {"trained": ledger.epsilon, "held out": ledger.epsilon_held_out}
 
 
 def told(result: Result) -> Iterator[tuple[Any, Any]]:

@@ -94,6 +94,17 @@ def test_two_units_share_the_owners_limit(tmp_path: Path, first: PrivacyPlan) ->
         assert of_block.epsilon_per_window == total.epsilon(1, DELTA, "rdp")
 
 
+def test_a_day_that_is_gone_does_not_hold_up_releases_about_the_site(tmp_path: Path) -> None:
+    with closing(Ledger(tmp_path / "l", lambda: 7.0, "anna", limit=limit(8.0))) as ledger:
+        until_refused(ledger, 1, WINDOW_PRIVACY)
+        of_site = charge(1, BY_SITE)
+        for reads in (None, ("monday", "tuesday")):
+            [answer] = ledger.debit([replace(of_site, reads=reads)])
+            assert isinstance(answer, Refusal)
+            assert "monday" in answer.detail
+        assert ledger.debit([replace(of_site, reads=("tuesday",))]) == [(WHOLE_SITE,)]
+
+
 def test_new_data_do_not_bring_back_what_the_site_has_released(tmp_path: Path) -> None:
     with closing(Ledger(tmp_path / "l", lambda: 7.0, "anna", limit=limit(8.0))) as ledger:
         until_refused(ledger, 1, BY_SITE)
