@@ -24,7 +24,6 @@ from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import ConfiguredRun, build_run
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
-from fl_server.cloud.witness import LedgerWitness
 from fl_server.repository.build import open_repository
 from fl_server.repository.incumbents import component_name, find_incumbent
 from fl_server.repository.publication import publish_component, publish_model
@@ -68,7 +67,7 @@ def carry_out(config: Config) -> None:
     _show_model(metrics, repository, configured)
     if done < configured.plan.rounds:
         try:
-            with superlink.run(LedgerWitness(home.ledger_heads)) as grid:
+            with superlink.run(home.ledger_heads) as grid:
                 run(grid)
         except RunFailed as error:
             raise RunFailed(f"run {configured.plan.run}, {error}") from error

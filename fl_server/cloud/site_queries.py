@@ -20,7 +20,6 @@ from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import build_run, connected
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import SuperLink
-from fl_server.cloud.witness import LedgerWitness
 from fl_server.repository.build import load_configuration, open_repository
 from fl_server.repository.incumbents import component_name
 from fl_server.repository.store.observations import RUNNING, SHADOW, Observation, observe
@@ -115,8 +114,8 @@ def _grid(config: Config, home: CloudHome) -> Iterator[tuple[Grid, Sequence[Memb
         )
     link = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
     seconds = load_configuration(None)["lock_seconds"]
-    witness = LedgerWitness(home.ledger_heads)
-    with locked(home.folder / ".asking", seconds), link.run(witness) as grid:  # ends other runs
+    asking = locked(home.folder / ".asking", seconds)
+    with asking, link.run(home.ledger_heads) as grid:  # a new run ends others
         members = connected(config, grid)
         if not members:
             raise RunFailed("No site is connected. See: fl-server status")

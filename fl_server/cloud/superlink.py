@@ -110,17 +110,17 @@ class SuperLink:
 
     @contextmanager
     def run(
-        self, witness: LedgerWitness | None = None, bundle: Mapping[str, bytes] = BUNDLE
+        self, heads: Path | None = None, bundle: Mapping[str, bytes] = BUNDLE
     ) -> Iterator[Grid]:
         """The grid of a new run; runs left by a previous server are ended first.
 
-        ``witness`` remembers the heads of the sites' ledgers.
+        The heads of the sites' ledgers are remembered in the file ``heads``; None: nowhere.
         ``bundle`` are the files that Flower keeps with it. Our sites never request them.
         """
         run = self._start(bundle)
         token = self._acquire(run)
         grid = WitnessedGrid(self._address, False, self._authority, token=token)
-        grid.witness = witness
+        grid.witness = LedgerWitness(heads) if heads else None
         beat = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
         beat.start()
         ended = SubStatus.FAILED
