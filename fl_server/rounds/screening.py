@@ -11,8 +11,11 @@ Not applied where the server adds the noise: a cut that depends on other sites' 
 what one site can move, and ``PrivateSum`` has a bound of its own.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from fl_common import params
 from fl_common.plan import RunPlan
@@ -41,18 +44,22 @@ class Screen:
     """The weight and the norm of each update so far."""
     _is_full: bool = False
 
+    def __post_init__(self) -> None:
+        self._shapes = {name: array.shape for name, array in self.parameters.items()}
+        self._bytes = 4 * sum(array.size for array in self.parameters.values())
+
     def admit(self, update: LocalUpdate) -> Iterator[LocalUpdate]:
         """The updates that may be folded now that ``update`` is here: none, it, or all held ones.
 
         Raises:
             BadUpdate: it can't be used.
         """
-        length = params.norm(update.delta)
+        length = _norm(update.delta)
         self._check(update, length)
         self._claims.append((update.weight, length))
         self._held.append((update, length))
-        size = 4 * len(self._held) * sum(array.size for array in self.parameters.values())
-        self._is_full |= size >= HELD_BYTES and len(self._held) >= FEWEST
+        count = len(self._held)
+        self._is_full |= count * self._bytes >= HELD_BYTES and count >= FEWEST
         return self.rest() if self._is_full or not self.cuts else iter(())
 
     def rest(self) -> Iterator[LocalUpdate]:
@@ -72,7 +79,7 @@ class Screen:
                 update.site,
                 f"its norm {length:.4g} is above {self.longest:.4g}, the most that the plan allows",
             )
-        check_update(update, {name: array.shape for name, array in self.parameters.items()}, length)
+        check_update(update, self._shapes, length)
 
     def _bounded(
         self, update: LocalUpdate, length: float, heaviest: float, largest: float
@@ -93,3 +100,14 @@ class Screen:
             f"update of site {update.site}: {what}, as it is more than twice the upper quartile of"
             " the round's sites"
         )
+
+
+def _norm(delta: Parameters) -> float:
+    """``params.norm`` in half the time; its last bits may differ from one machine to another."""
+    total = 0.0
+    for array in delta.values():
+        row_E = array.reshape(-1)
+        for block in params.blocks(row_E.size):
+            part_E = row_E[block].astype(np.float64)
+            total += float(np.dot(part_E, part_E))
+    return math.sqrt(total)
