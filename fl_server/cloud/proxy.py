@@ -4,15 +4,23 @@ Flower 1.41 serves Control, Fleet and Runtime on one port, and Control has no au
 proxy forwards the Fleet calls of an enrolled node, and refuses registration, app bundles and
 everything else. Components are static files that anybody who reaches the proxy may read: they are
 signed, and readers verify them.
+
+A connection without a whole request is closed after seconds, and the table of connections is wide
+enough for many thousands of them; nginx can't count them by address. Whole requests are counted:
+of one address few may run at once, and a limited number may begin in a second.
 """
 
+import logging
 import os
+import resource
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration
 from fl_server.cloud.certificates import Pair
+
+_logger = logging.getLogger(__name__)
 
 FLEET_CALLS = (
     "activate-node", "deactivate-node", "send-node-heartbeat", "pull-messages", "push-messages",
@@ -24,9 +32,13 @@ _TEXT = """\
 # Written by fl-server at each start.
 daemon off;{user}
 worker_processes 1;
+worker_rlimit_nofile {files};
 pid {work}/nginx.pid;
 error_log {log} info;
-events {{ worker_connections 1024; }}
+events {{
+  worker_connections {connections};
+  multi_accept on;
+}}
 http {{
   map $status $why {{
     default "";
@@ -36,7 +48,9 @@ http {{
     404 "a path that sites have no use for";
     405 "a method that sites have no use for";
     412 "unknown or revoked key, or a session of this key that has not run out";
+    408 "a request that did not come in time";
     413 "larger than largest_message_bytes";
+    429 "too many requests from this address";
     502 "the SuperLink does not answer";
     504 "the SuperLink does not answer";
     ~^[45] "refused by the SuperLink; its log says more";
@@ -52,15 +66,25 @@ http {{
   uwsgi_temp_path {work}/uwsgi;
   scgi_temp_path {work}/scgi;
   client_max_body_size {largest};
-  client_header_timeout 30s;
-  client_body_timeout 60s;
+  client_header_timeout 10s;
+  client_body_timeout 20s;
+  send_timeout 20s;
   keepalive_timeout 75s;
+  reset_timedout_connection on;
+  limit_conn_zone $binary_remote_addr zone=running:10m;
+  limit_req_zone $binary_remote_addr zone=begun:10m rate={rate}r/s;
+  limit_conn running {running};
+  limit_conn_status 429;
+  limit_conn_log_level info;
+  limit_req zone=begun burst={rate} nodelay;
+  limit_req_status 429;
+  limit_req_log_level info;
   upstream superlink {{
     server 127.0.0.1:{superlink};
     keepalive 32;
   }}
   server {{
-    listen {listen} ssl;
+    listen {listen} ssl backlog=4096;
     ssl_certificate {certificate};
     ssl_certificate_key {key};
     ssl_protocols TLSv1.2 TLSv1.3;
@@ -84,6 +108,14 @@ http {{
   }}
 }}
 """
+
+
+_FILES = 16384
+_OTHER_FILES = 256
+_RUNNING_OF_AN_ADDRESS = 256
+"""Requests at once: many sites may have one address to the outside."""
+_BEGUN_OF_AN_ADDRESS = 1000
+"""Requests a second, and as many more at once."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +151,14 @@ class Proxy:
 
     def configuration(self) -> str:
         """The text of ``nginx.conf``."""
+        files = _files()
         root = os.geteuid() == 0  # workers would be nobody, who may not read the components
         return _TEXT.format(
             user="\nuser root;" if root else "",
+            files=files,
+            connections=files - _OTHER_FILES,
+            running=_RUNNING_OF_AN_ADDRESS,
+            rate=_BEGUN_OF_AN_ADDRESS,
             work=self.work,
             log=self.log,
             largest=self.largest_message_bytes,
@@ -133,3 +170,18 @@ class Proxy:
             authority=self.authority,
             components=self.components,
         )
+
+
+def _files() -> int:
+    """Open files that nginx may have: a connection is one, to a site or to the SuperLink."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY or most >= _FILES:
+        return _FILES
+    _logger.warning(
+        "only %d open files are allowed here, so %d connections at once: raise the hard limit"
+        " (ulimit -Hn) to %d, or a stranger shuts sites out with few",
+        most,
+        most - _OTHER_FILES,
+        _FILES,
+    )
+    return most
