@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "benchmarks/DEPLOY.md",
     "benchmarks/EDGE.md",
     "benchmarks/README.md",
