@@ -22,6 +22,7 @@ from fl_client.federation.trainer import ResidentTrainer
 from fl_client.release.schedule import Schedule
 from fl_common.configuration import above, at_least, require_fields
 from fl_common.wire import summary as wire_log
+from fl_common.wire.failure import TOO_SOON, failed
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -117,16 +118,23 @@ class Link:
         run = wire_log.read_run(message.content) or f"{numbers.run_id} of Flower's"
         title = f"run {run}, round {numbers.group_id or '-'}"
         _logger.info("%s: asked to %s", title, numbers.message_type)
+        upload, seconds = self._worked(message)
+        self._patiently(lambda: connection.push(upload))
+        _logger.info("%s: answered after %.2f s", title, seconds)
+        self.traffic.add(message, upload.reply, seconds)
+
+    def _worked(self, message: Message) -> tuple[Upload, float]:
+        """The reply, when it may leave, and the seconds that the work took."""
+        numbers, amount = message.metadata, wire_log.read_work(message.content)
+        work = amount and f"{numbers.message_type} of {amount}"
+        if work and not self.schedule.fits(work, numbers.ttl):
+            _logger.error("refused: answers to %s take longer than %g s", work, numbers.ttl)
+            return Upload(failed(message, TOO_SOON), 0.0), 0.0
         self.trainer.start()  # how long that takes is not counted: it is the same with any data
         began = self.clock()
         reply = self.trainer.answer(message, lambda: not self.stop.is_set())
-        seconds = told = self.clock() - began
-        if (work := wire_log.read_work(message.content)) is not None:
-            told = self.schedule.leave(f"{numbers.message_type} of {work}", began, numbers.ttl)
-        upload = Upload(reply, told)
-        self._patiently(lambda: connection.push(upload))
-        _logger.info("%s: answered after %.2f s", title, seconds)
-        self.traffic.add(message, reply, seconds)
+        seconds = self.clock() - began
+        return Upload(reply, self.schedule.leave(work, began) if work else seconds), seconds
 
     def _patiently(self, call: Callable[[], _T]) -> _T | None:
         """Call until it succeeds; None once the message's run is over, or at the stop."""

@@ -3,9 +3,12 @@
 How long a site trains depends on its windows, and the server sees when an answer comes. So an
 answer under DP leaves exactly one slot after the request was taken up. A slot belongs to an amount
 of work, as the plan alone tells it, in powers of two. It starts small, only grows, and is kept over
-restarts: work that takes longer doubles it until it fits, before that answer leaves. What time can
-tell is then how often the slots of a box have ever grown, a few times for each, instead of
-something in every round.
+restarts: work that takes longer lengthens it until it fits, before that answer leaves. What time
+can tell is then how often the slots of a box have ever grown, instead of something in every round.
+
+How long the server waits is the server's word, and moves no answer: else it could ask, in each
+round, whether the work took longer than that. A message that gives less time than its slot is
+refused before anything is charged.
 """
 
 import json
@@ -19,6 +22,7 @@ _logger = logging.getLogger(__name__)
 FILE = "slots.json"
 """In the site's folder; removing it lets every slot start small again."""
 SHORTEST_S = 0.5
+_GROWTH = 1.25
 _SHARE = 0.9
 """Of the time that the server waits, which an answer also needs to travel."""
 
@@ -35,29 +39,28 @@ class Schedule:
         self._path, self._clock, self._wait = path, clock, wait
         self._slots = _read(path)
 
-    def leave(self, work: str, began: float, patience: float) -> float:
+    def fits(self, work: str, patience: float) -> bool:
+        """Whether an answer leaves in time for a server that waits ``patience`` seconds."""
+        return self._slots.get(work, SHORTEST_S) <= _SHARE * patience
+
+    def leave(self, work: str, began: float) -> float:
         """Wait for the end of the slot of ``work`` that ``began``; its length in seconds.
 
-        A slot that has grown is durable before this returns, if it can be written at all. The
-        server waits ``patience`` seconds: a longer slot ends a little before. What is not ready by
-        then is late, which the server sees; it leaves at once, and no slot grows.
+        A slot that has grown is durable before this returns, if it can be written at all.
         """
-        last = _SHARE * patience
-        slot = self._slots.get(work, SHORTEST_S)
-        while (seconds := self._clock() - began) > min(slot, last):
-            if seconds > last:
-                _logger.warning("an answer to %s took %.1f s, too long", work, seconds)
-                return seconds
-            slot = self._grown(work, slot)
-        slot = min(slot, last)
+        slot, seconds = self._slots.get(work, SHORTEST_S), self._clock() - began
+        if seconds > slot:
+            slot = self._grown(work, slot, seconds)
         self._wait(max(0.0, began + slot - self._clock()))
         return slot
 
-    def _grown(self, work: str, slot: float) -> float:
-        _logger.warning("answers to %s leave after %g s from now on", work, 2 * slot)
-        self._slots[work] = 2 * slot
+    def _grown(self, work: str, slot: float, seconds: float) -> float:
+        while slot < seconds:
+            slot *= _GROWTH
+        _logger.warning("answers to %s leave after %.4g s from now on", work, slot)
+        self._slots[work] = slot
         self._keep()
-        return 2 * slot
+        return slot
 
     def _keep(self) -> None:
         try:

@@ -14,6 +14,10 @@ UNREADABLE = (
     "the site can't read this message, or the plan in it; run server and sites with the same"
     " version"
 )
+TOO_SOON = (
+    "the server waits for less time than this site's answers to such work take; raise"
+    " strategy.round_timeout_s"
+)
 
 
 def failed(message: Message, sentence: str = SENTENCE) -> Message:

@@ -35,10 +35,10 @@ REPLIES: dict[str, Callable[[Message], Message]] = {
 }
 
 
-def message(plan: RunPlan = PLAN, kind: str = "train") -> Message:
+def message(plan: RunPlan = PLAN, kind: str = "train", ttl: float = 600.0) -> Message:
     identify_process()
     content = wire.InstructionWriter(Instruction(plan, 1, PARAMETERS)).content()
-    asked = Message(content, 7, kind, group_id="1", ttl=600.0)
+    asked = Message(content, 7, kind, group_id="1", ttl=ttl)
     asked.metadata.__dict__["_message_id"] = "1"
     return asked
 
@@ -97,9 +97,19 @@ def test_work_of_any_length_leaves_at_the_same_time(tmp_path: Path, kind: str, r
 
 def test_longer_work_moves_the_time_once_and_for_all(tmp_path: Path) -> None:
     box = Box(tmp_path, REPLIES["an update"])
-    found = [box.answers(works, message()) for works in (0.2, 1.5, 0.2, 1.9, 0.0)]
-    assert [left for left, _ in found] == [0.5, 2.0, 2.0, 2.0, 2.0]
+    found = [box.answers(works, message()) for works in (0.2, 1.5, 0.2, 1.5, 0.0)]
+    grown = pytest.approx(0.5 * 1.25**5, abs=1e-6)
+    assert [left for left, _ in found] == [0.5, grown, grown, grown, grown]
     assert all(left == told for left, told in found)
+
+
+def test_how_long_the_server_waits_asks_nothing_about_the_work(tmp_path: Path) -> None:
+    """A server that gives about as much time as the work takes sees no bit of it."""
+    box = Box(tmp_path, REPLIES["an update"])
+    box.answers(1.5, message())
+    found = {box.answers(works, message(ttl=1.8)) for works in (0.1, 1.4, 1.45)}
+    assert len(found) == 1
+    assert box.answers(0.1, message(ttl=0.9)) == (0.0, 0.0), "refused before any work"
 
 
 def test_a_trainer_that_has_to_start_first_moves_no_slot(tmp_path: Path) -> None:

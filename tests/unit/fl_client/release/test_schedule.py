@@ -8,7 +8,6 @@ import pytest
 from fl_client.release.schedule import SHORTEST_S, Schedule
 
 WORK = "train of 2^30"
-PATIENCE_S = 600.0
 
 
 @dataclass
@@ -34,7 +33,7 @@ def left_after(folder: Path, *worked: float, work: str = WORK) -> list[float]:
         schedule = Schedule(folder / "slots.json", time, time.wait)
         began = time.now
         time.now += seconds
-        told = schedule.leave(work, began, PATIENCE_S)
+        told = schedule.leave(work, began)
         assert told == time.now - began, "what is told is when it leaves"
         found.append(told)
     return found
@@ -44,8 +43,9 @@ def test_answers_leave_at_the_end_of_the_slot_however_long_they_took(tmp_path: P
     assert left_after(tmp_path, 0.0, 0.1, 0.3, 0.499) == [SHORTEST_S] * 4
 
 
-def test_a_slot_doubles_until_the_work_fits_and_never_shrinks(tmp_path: Path) -> None:
-    assert left_after(tmp_path, 0.1, 3.0, 0.1, 3.9, 4.1, 0.1) == [0.5, 4.0, 4.0, 4.0, 8.0, 8.0]
+def test_a_slot_grows_by_quarters_until_the_work_fits_and_never_shrinks(tmp_path: Path) -> None:
+    grown = [SHORTEST_S * 1.25**times for times in (0, 9, 9, 9, 10, 10)]
+    assert left_after(tmp_path, 0.1, 3.0, 0.1, 3.7, 4.0, 0.1) == pytest.approx(grown)
 
 
 def test_a_slot_is_of_one_amount_of_work(tmp_path: Path) -> None:
@@ -62,17 +62,14 @@ def test_a_slot_that_has_grown_is_on_disk_before_its_answer_leaves(tmp_path: Pat
     schedule = Schedule(path, time, killed)
     time.now += 3.0
     with pytest.raises(KeyboardInterrupt):
-        schedule.leave(WORK, 100.0, PATIENCE_S)
-    assert left_after(tmp_path, 0.1) == [4.0]
+        schedule.leave(WORK, 100.0)
+    assert left_after(tmp_path, 0.1) == [pytest.approx(SHORTEST_S * 1.25**9)]
 
 
-def test_a_slot_ends_before_the_server_gives_up_and_what_is_late_moves_none(
-    tmp_path: Path,
-) -> None:
-    assert left_after(tmp_path, 300.0) == [512.0]
-    assert left_after(tmp_path, 530.0) == [540.0]
-    assert left_after(tmp_path, 700.0) == [700.0], "late as it is"
-    assert left_after(tmp_path, 1.0) == [540.0]
+def test_a_slot_fits_where_the_server_waits_longer_than_it(tmp_path: Path) -> None:
+    schedule = Schedule(tmp_path / "slots.json", Time(), Time().wait)
+    assert schedule.fits(WORK, 0.6)
+    assert not schedule.fits(WORK, 0.55), "an answer must travel, too"
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": "b"}', ""])
@@ -85,4 +82,4 @@ def test_a_disk_that_is_full_stops_no_answer(tmp_path: Path) -> None:
     time, path = Time(), tmp_path / "missing" / "slots.json"
     schedule = Schedule(path, time, time.wait)
     time.now += 3.0
-    assert schedule.leave(WORK, 100.0, PATIENCE_S) == 4.0
+    assert schedule.leave(WORK, 100.0) == pytest.approx(SHORTEST_S * 1.25**9)
