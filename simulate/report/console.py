@@ -5,6 +5,7 @@ own, so worker processes can be forked at any time. Elsewhere (a file, a pipe, a
 printed for a round, with no control codes, and never more than about fifty in all.
 """
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
@@ -33,6 +34,8 @@ from simulate.report.wording import (
 )
 
 _LINES = 50
+_NUMBER = re.compile(r"(?<![\w-])\d[\d.e+-]*")
+"""In what is told of a site, so that the same trouble with another figure is not told again."""
 """Lines of progress, about, where the output is no terminal."""
 
 
@@ -93,7 +96,7 @@ class Console:
             reason, who = str(refusal.reason), f"round {refusal.round}: site {refusal.site}"
             self._tell(reason, f"{who} refuses ({reason}): {refusal.detail}")
         for error in errors:
-            self._tell(error, f"round {result.round}: {error}")
+            self._tell(_NUMBER.sub("", error), f"round {result.round}: {error}")
         self._line.show(result)
         if self._live is not None:
             self._live.refresh()

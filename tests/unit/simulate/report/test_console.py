@@ -152,6 +152,13 @@ def test_errors_are_told_once() -> None:
     assert text.count("did not answer in time") == 1
 
 
+def test_the_same_trouble_with_another_figure_is_told_once_for_each_site() -> None:
+    cut = [f"update of site person-{site}: its norm {size} is cut to 0.2" for site, size in
+           ((7, 0.61), (7, 1.5e-7), (8, 0.61))]  # fmt: skip
+    text = show(80, terminal=False, errors=tuple(cut))
+    assert [text.count(f"person-{site}: its norm") for site in (7, 8)] == [1, 1]
+
+
 def test_names_can_not_steer_the_terminal() -> None:
     plan = made.plan(labels=("a\x1b[2J", "b\nc", "d"))
     text = show(80, False, plan, refusals=(refusal("evil\x1b]0;x\x07", 1, "no\x1b[31m\nmore"),))
