@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup simulate test test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
+.PHONY: help up down setup simulate test mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds
 
 test: $(STAMP)  ## Run every test but the containers'; pytest's own options in TESTARGS="-k ledger"
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers --ignore tests/arm64 $(TESTARGS)
+
+mutants: $(STAMP)  ## Plant faults of privacy into a copy of the source; the tests must find each; NAMES="noise clip" for some
+	@$(BIN)/python -m tests.mutants $(NAMES)
 
 test-containers: $(STAMP)  ## Build the images and run the stack, as root: needs docker.io, docker-compose, debootstrap
 	@$(BIN)/python -m pytest tests/containers $(TESTARGS)

@@ -21,6 +21,12 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def test_a_sound_device_sends_every_round(tmp_path: Path, kind: str) -> None:
+    box = Box(tmp_path, trainer_of(kind))
+    for round_ in range(1, 6):
+        box.sends(PLAN, round_)
+
+
 def test_a_fixed_seed_on_a_device(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

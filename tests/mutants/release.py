@@ -1,0 +1,129 @@
+"""Faults of what is charged, said and counted on a site."""
+
+from tests.mutants.plant import Plant
+
+_SHADOW = ("tests/laws/test_shadow.py::test_each_window_is_judged_alone",)
+
+ACCOUNTING = (
+    Plant(
+        "the charge of one step instead of all",
+        "fl_common/privacy/mechanisms.py",
+        "return Spend(self.noise_multiplier, self.sampling_rate, self.steps)",
+        "return Spend(self.noise_multiplier, self.sampling_rate, 1)",
+        (
+            "tests/laws/test_plans.py",
+            "tests/unit/fl_common/privacy",
+            "tests/attacks/test_ledger_tampering.py",
+        ),
+    ),
+    Plant(
+        "the charge after the data are read",
+        "fl_client/site/participation.py",
+        "        debits = self._debit(charges)\n",
+        "        [site.training_windows() for site, _ in requests]\n"
+        "        debits = self._debit(charges)\n",
+        ("tests/attacks/test_hostile_server.py::test_a_spent_budget_is_refused_whatever_the_data",),
+    ),
+    Plant(
+        "a charge whose numbers nobody checks",
+        "fl_client/ledger/charge.py",
+        "        try:\n            for name, rule in _RULES.items():",
+        "        return\n        try:\n            for name, rule in _RULES.items():",
+        ("tests/attacks/test_ledger_tampering.py",),
+    ),
+    Plant(
+        "the owner's limit is not the ledger's",
+        "fl_client/ledger/debit.py",
+        "    if owner is None:\n        return\n",
+        "    if True:\n        return\n",
+        ("tests/attacks/test_two_units.py",),
+    ),
+    Plant(
+        "a plan beyond the owner's epsilon",
+        "fl_client/site/policy.py",
+        "    if given > most:",
+        "    if given > 100 * most:",
+        ("tests/unit/fl_client/site/test_policy.py",),
+    ),
+    Plant(
+        "a seed on a box",
+        "fl_client/site/box.py",
+        'if plan.seed is not None and plan.privacy.noise_added_by == "site":',
+        'if plan.seed == 0 and plan.privacy.noise_added_by == "site":',
+        ("tests/scenarios/test_box_training.py",),
+    ),
+)
+
+WORDS = (
+    Plant(
+        "training that fails is told",
+        "fl_client/site/charged_training.py",
+        "    return is_charged and failed\n",
+        "    return False\n",
+        (
+            "tests/attacks/test_hostile_server.py"
+            "::test_training_that_fails_after_the_charge_is_an_update_of_noise_alone",
+        ),
+    ),
+    Plant(
+        "a refusal in own words under DP",
+        "fl_client/release/gateway.py",
+        "    if is_public(instruction.plan) and reason",
+        "    if reason",
+        ("tests/unit/fl_client/release/test_gateway.py",),
+    ),
+    Plant(
+        "an exception's text that is sent",
+        "fl_client/app.py",
+        "        raise SiteFailure(failure.SENTENCE) from None",
+        "        raise",
+        ("tests/attacks/test_error_replies.py",),
+    ),
+    Plant(
+        "exact counts under DP",
+        "fl_client/release/gateway.py",
+        "    if is_public(plan):\n        return counts\n",
+        "    if plan.evaluation is None or is_public(plan):\n        return counts\n",
+        ("tests/laws/test_evaluation.py",),
+    ),
+    Plant(
+        "a weight that counts windows under DP",
+        "fl_client/release/gateway.py",
+        'if weights == "uniform" and update.weight != 1.0:',
+        'if weights == "none" and update.weight != 1.0:',
+        ("tests/unit/fl_client/release/test_gateway.py",),
+    ),
+)
+
+SHADOW = (
+    Plant(
+        "one failing window stops the counts",
+        "fl_client/components/comparison.py",
+        "    except Exception as error:  # whatever a model does",
+        "    except OSError as error:  # whatever a model does",
+        _SHADOW,
+    ),
+    Plant(
+        "windows are judged in one batch",
+        "fl_client/components/comparison.py",
+        "np.split(values_N, len(values_N))",
+        "[values_N.max(0, keepdims=True)] * len(values_N)",
+        _SHADOW,
+    ),
+    Plant(
+        "a session that the next window uses, too",
+        "fl_client/inference/task_checks.py",
+        "    model = OnnxModel(content, threads=1)\n    answer_1K",
+        "    kept = globals().setdefault('_KEPT', {})\n"
+        "    model = kept.get(content) or OnnxModel(content, threads=1)\n"
+        "    kept[content] = model\n    answer_1K",
+        _SHADOW,
+    ),
+    Plant(
+        "what is compared depends on what has run",
+        "fl_client/components/subscription.py",
+        "        if len({component.digest for component in components}) < len(offers):",
+        "        if self.rollout.record.failed or len(components) < len(offers):",
+        ("tests/laws/test_shadow.py::test_one_window_moves_what_is_told_by_its_own_result",),
+    ),
+)

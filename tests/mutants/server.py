@@ -1,0 +1,83 @@
+"""Faults of the server, and of files and machines."""
+
+from tests.mutants.plant import Plant
+
+_INFLUENCE = (
+    "tests/attacks/test_hostile_site.py::test_without_dp_neither_weight_nor_norm_buys_influence",
+)
+_LOGS = ("tests/attacks/test_hostile_site.py::test_a_text_of_a_site_makes_one_line_of_a_log",)
+
+SERVER = (
+    Plant(
+        "a key of two sites",
+        "fl_server/cloud/enrolment.py",
+        "        if holders and holders != [name]:",
+        "        if False:",
+        ("tests/unit/fl_server/cloud/test_enrolment.py",),
+    ),
+    Plant(
+        "a line break of others in the log",
+        "fl_common/text.py",
+        "    if text.isprintable():",
+        "    if True:",
+        _LOGS,
+    ),
+    Plant(
+        "a run's model as a third party's",
+        "fl_server/repository/origin.py",
+        "    if files & {file.sha256 for file in other.files}:",
+        "    if not files:",
+        ("tests/attacks/test_hostile_publisher.py",),
+    ),
+    Plant(
+        "telemetry that is left on",
+        "fl_common/telemetry.py",
+        "    os.environ.update(OFF)",
+        "    os.environ.update({})",
+        (
+            "tests/attacks/test_connections.py::test_a_command_talks_to_nobody_and_keeps_to_its_folders",
+        ),
+    ),
+    Plant(
+        "a name that is not bound to its node",
+        "fl_server/rounds/roster.py",
+        "        if claimed != self.site:",
+        "        if False:",
+        ("tests/attacks/test_hostile_site.py::test_an_answer_in_another_name_does_not_count",),
+    ),
+    Plant(
+        "a weight as it is claimed",
+        "fl_server/rounds/screening.py",
+        "weight = cut(update.weight, heaviest)",
+        "weight = update.weight",
+        _INFLUENCE,
+    ),
+    Plant(
+        "a norm as it is sent",
+        "fl_server/rounds/screening.py",
+        "if (bounded := cut(influence, largest)) < influence:",
+        "if (bounded := cut(influence, largest)) < 0 * influence:",
+        _INFLUENCE,
+    ),
+    Plant(
+        "an ONNX file that names another",
+        "models/onnx_schema.py",
+        " 14 data_location int,",
+        " 13 external_data *StringStringEntryProto, 14 data_location int,",
+        ("tests/attacks/test_hostile_model.py", "tests/unit/models/test_onnx_content.py"),
+    ),
+    Plant(
+        "a Ray cluster without a token",
+        "simulate/engines/ray_cluster.py",
+        'RAY_AUTH_MODE="token"',
+        'RAY_AUTH_MODE="disabled"',
+        ("tests/attacks/test_neighbour_of_ray.py",),
+    ),
+    Plant(
+        "files that others may read",
+        "fl_common/confinement.py",
+        "_OTHERS = 0o077",
+        "_OTHERS = 0o022",
+        ("tests/attacks/test_neighbour.py",),
+    ),
+)
