@@ -130,7 +130,7 @@ def _opacus_work(
             torch.optim.SGD(net.parameters(), training.learning_rate, training.momentum),
             noise_multiplier=privacy.noise_multiplier,
             max_grad_norm=privacy.clip_norm,
-            expected_batch_size=privacy.sampling_rate * len(labels),
+            expected_batch_size=privacy.expected_batch,
         )
         for _ in range(privacy.steps):
             chosen = torch.rand(len(labels), generator=generator) < privacy.sampling_rate
