@@ -34,9 +34,9 @@ from simulate.report.wording import (
 )
 
 _LINES = 50
+"""Lines of progress, about, where the output is no terminal."""
 _NUMBER = re.compile(r"(?<![\w-])\d[\d.e+-]*")
 """In what is told of a site, so that the same trouble with another figure is not told again."""
-"""Lines of progress, about, where the output is no terminal."""
 
 
 class Console:
