@@ -30,6 +30,7 @@ from fl_client.components.health import Health
 from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
+from fl_client.inference.trial import trial_within
 from fl_common.components.description import Component, Kind
 from fl_common.components.reader import Limits, Reader
 from fl_common.vocabulary import Floats, NetSpec, Task
@@ -192,7 +193,7 @@ def _site(folder: Path, address: str, root: bytes, limits: Limits, task: Task) -
     follower = Follower(reader, [follow_model(box, _NAME, reader, health, None)])
     follower.resume()
     window_1 = np.zeros((1, *task.window_shape), np.float32)
-    return _Site(follower, Engine(slot, task, 1, _BATCH), window_1)
+    return _Site(follower, Engine(slot, task, 1, _BATCH, trial_within(60, 1024), 10.0), window_1)
 
 
 def _growth(folder: Path, components: int) -> Iterator[tuple[str, str, str]]:

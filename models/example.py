@@ -50,7 +50,7 @@ class Example:
         """
         session = open_model(model)
         outputs = [one.name for one in session.get_outputs()]
-        arrays = read_npz(given, MOST_BYTES) if given else _drawn(session.get_inputs())
+        arrays = read_npz(given, MOST_BYTES) if given else drawn_inputs(session.get_inputs())
         names = [one.name for one in session.get_inputs()]
         if missing := [name for name in names if name not in arrays]:
             raise InvalidData(f"{given}", f"lacks the input {missing[0]}", "Give every input in it")
@@ -66,6 +66,16 @@ class Example:
         return Example(
             inputs, {name: arrays[name] if name in arrays else found[name] for name in outputs}
         )
+
+    @staticmethod
+    def inputs_in(path: Path) -> NamedArrays:
+        """The inputs that ``write`` wrote, of whatever model.
+
+        Raises:
+            InvalidData: the file is damaged.
+        """
+        arrays = read_npz(path, MOST_BYTES).items()
+        return {name.removeprefix(_INPUT): a for name, a in arrays if name.startswith(_INPUT)}
 
     @staticmethod
     def read(model: bytes, path: Path) -> "Example":
@@ -128,7 +138,7 @@ def _named(kind: str, arrays: NamedArrays) -> dict[str, Any]:
     }
 
 
-def _drawn(inputs: Any) -> dict[str, NDArray[Any]]:
+def drawn_inputs(inputs: Any) -> dict[str, NDArray[Any]]:
     """Numbers for each input, from a fixed seed; an axis without a length is taken as 1."""
     generator = np.random.Generator(np.random.PCG64(0))
     arrays: dict[str, NDArray[Any]] = {}

@@ -3,7 +3,7 @@
 A model is a program of somebody else's. Everything that opens one (a site's engine, the importer,
 the gates) checks it here first, from its bytes. Whether it ends, and what it allocates when it
 computes, can't be read off a file: for that it is tried in a child process
-(``fl_common.confinement``).
+(``fl_common.limited_child``).
 """
 
 import math

@@ -21,6 +21,7 @@ from fl_client.components.targets import FunctionTarget, SlotTarget, function_in
 from fl_client.functions.runner import Functions
 from fl_client.inference.prediction import Prediction
 from fl_client.inference.slots import ModelSlot
+from fl_client.inference.trial import trial_within
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
@@ -144,7 +145,8 @@ def _functions(
 def _shadow(box: NodeContext, health: Health) -> Shadow:
     folder, engine = folder_of(box.home, Kind.MODEL, ""), box.engine
     sizes = (engine["threads"], engine["largest_batch"])
-    return Shadow(box.task, *sizes, folder, health.times_slower)
+    trial = trial_within(**engine["trial"])
+    return Shadow(box.task, *sizes, folder, health.times_slower, trial)
 
 
 def _model_of(component: Component) -> str:

@@ -23,10 +23,11 @@ from fl_client.components.counts import (
     write_counts,
 )
 from fl_client.components.record import Version
-from fl_client.components.targets import model_file
+from fl_client.components.targets import content_in
 from fl_client.inference.onnx_model import OnnxModel
 from fl_client.inference.prediction import Prediction
 from fl_client.inference.task_checks import answers, ready
+from fl_client.inference.trial import Trial
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Task
 
@@ -38,7 +39,7 @@ class Shadow:
     """Runs a candidate on windows of ``task``; ``folder`` holds the counts.
 
     ``threads`` and ``largest_batch`` are as for an engine. A call is late when the candidate takes
-    more than ``times_slower`` times as long as production.
+    more than ``times_slower`` times as long as production. ``trial`` comes before it is loaded.
     """
 
     def __init__(
@@ -48,9 +49,10 @@ class Shadow:
         largest_batch: int,
         folder: Path,
         times_slower: float,
+        trial: Trial,
     ) -> None:
         self._task, self._threads, self._largest_batch = task, threads, largest_batch
-        self._path = folder / COUNTS
+        self._path, self._trial = folder / COUNTS, trial
         self._times_slower = times_slower
         self._counts = read_counts(self._path)
         self._model: OnnxModel | None = None
@@ -68,7 +70,7 @@ class Shadow:
         """
         version, folder = candidate or (None, None)
         if version != self.candidate:
-            model, trouble = self._loaded(folder)
+            model, trouble = self._loaded(version, folder)
             with self._changing:
                 self.candidate, self._model, self._trouble = version, model, trouble
         with self._changing:
@@ -101,13 +103,15 @@ class Shadow:
         self._worker.shutdown()
         write_counts(self._path, self._counts)
 
-    def _loaded(self, folder: Path | None) -> tuple[OnnxModel | None, str | None]:
-        """The model in a component's folder; None where it can't run."""
-        path = model_file(folder) if folder else None
-        if path is None:
+    def _loaded(
+        self, version: Version | None, folder: Path | None
+    ) -> tuple[OnnxModel | None, str | None]:
+        """The version's model in a component's folder; None where it can't run."""
+        if version is None or folder is None:
             return None, None
         try:
-            content = path.read_bytes()
+            content = content_in(folder, version.file)
+            self._trial(content, self._task, self._largest_batch)
             return ready(content, self._task, self._threads, self._largest_batch), None
         except (InvalidData, OSError) as error:
             _log.error("the candidate can't run: %s", error)

@@ -1,5 +1,6 @@
 """Where versions run: a model in its slot, a function among the functions of the box."""
 
+import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -19,6 +20,20 @@ FolderOf = Callable[[str], Path | None]
 def model_file(folder: Path) -> Path | None:
     """The one model file in a component's folder."""
     return next(folder.rglob("*.onnx"), None)
+
+
+def content_in(folder: Path, digest: str) -> bytes:
+    """The content of the file with this sha256 in a component's folder.
+
+    Raises:
+        InvalidData: there is none.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file() and hashlib.sha256(content := path.read_bytes()).hexdigest() == digest:
+            return content
+    raise InvalidData(
+        f"{folder}", f"has no file {digest[:12]}, or it was altered", "It is fetched again"
+    )
 
 
 class SlotTarget:

@@ -19,6 +19,8 @@ from fl_client.inference.onnx_model import OnnxModel, Tensor
 from fl_client.inference.prediction import EngineStatus, Inference, Prediction
 from fl_client.inference.slots import ModelSlot
 from fl_client.inference.task_checks import answers, ready
+from fl_client.inference.trial import Trial, Trials
+from fl_common.configuration import above, require
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats, NamedArrays, Task
 
@@ -42,8 +44,9 @@ class Engine:
     """Serves the model in ``slot`` for windows of ``task``; any ONNX model if ``task`` is None.
 
     The model gets windows in batches of at most ``largest_batch``; a call runs on ``threads``
-    threads. ``timer`` is a clock in seconds. Methods may be called from any thread. No model serves
-    before the first ``swap``.
+    threads, and is ended after ``call_seconds``. A version is first tried by ``trial``; if that is
+    ``in_background``, what serves goes on meanwhile. ``timer`` is a clock in seconds. Methods may
+    be called from any thread. No model serves before the first ``swap``.
     """
 
     def __init__(
@@ -52,11 +55,18 @@ class Engine:
         task: Task | None,
         threads: int,
         largest_batch: int,
+        trial: Trial,
+        call_seconds: float,
+        *,
+        in_background: bool = False,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         for name, value in (("threads", threads), ("largest_batch", largest_batch)):
             if value < 1:
                 raise InvalidConfiguration(f"{name}={value}", "must be 1 or more", f"Set {name}=1")
+        require("engine.call_seconds", call_seconds, above(0))
+        self._trials = Trials(slot, trial, in_background=in_background)
+        self._call_seconds, self._begun = call_seconds, set[str]()
         self._slot, self._task = slot, task
         self._threads, self._largest_batch, self._timer = threads, largest_batch, timer
         self._serving: _Loaded | None = None
@@ -95,7 +105,7 @@ class Engine:
             InvalidData: names, types or shapes that the model does not have.
         """
         serving = self._now()
-        return Inference(serving.digest, serving.model.run(arrays, outputs))
+        return Inference(serving.digest, serving.model.run(arrays, outputs, self._call_seconds))
 
     def signature(self) -> tuple[str, tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Digest, inputs and outputs of the model that serves.
@@ -155,7 +165,8 @@ class Engine:
     def _answers(self, loaded: _Loaded, values_N: Floats) -> Floats:
         """Probabilities (N, K); NaN where there is no prediction."""
         assert self._task is not None
-        return answers(loaded.model, loaded.digest, self._task, values_N, self._largest_batch)
+        batch, seconds = self._largest_batch, self._call_seconds
+        return answers(loaded.model, loaded.digest, self._task, values_N, batch, seconds)
 
     def _reserve_for(self, failing: _Loaded, values_M: Floats) -> _Loaded | None:
         """The model that takes over from ``failing``, which failed on these windows."""
@@ -208,9 +219,14 @@ class Engine:
         return None
 
     def _load(self, digest: str) -> _Loaded | None:
-        """The version, ready to serve; None if it can't serve, and it is marked bad."""
+        """The version, ready to serve; None while it is tried, or if it can't: it is marked bad."""
+        if self._trials.is_running():
+            return None
         try:
             content = self._slot.read(digest)
+            self._begin(digest)
+            if not self._trials.passed(digest, content, self._task, self._largest_batch):
+                return None
             if self._task is None:
                 model = OnnxModel(content, self._threads)
             else:
@@ -218,8 +234,30 @@ class Engine:
         except InvalidData as error:
             self._counts.failed_loads += 1
             self._mark_bad(digest, str(error))
+            self._end(digest)
             return None
+        except OSError as error:  # no memory for a child, which is nothing against the model
+            self._tell_of(digest, error)
+            return None
+        self._end(digest)
         return _Loaded(digest, model)
+
+    def _begin(self, digest: str) -> None:
+        """Note once, before anything else, that this version is loaded."""
+        if digest not in self._begun:
+            with _noted("that it is loaded"):
+                self._slot.begin_loading(digest)
+            self._begun.add(digest)
+
+    def _end(self, digest: str) -> None:
+        self._begun.discard(digest)
+        with _noted("that it was loaded"):
+            self._slot.end_loading(digest)
+
+    def _tell_of(self, digest: str, error: OSError) -> None:
+        if self._warned_of != str(error):
+            self._warned_of = str(error)
+            _log.error("model %s can't be tried yet, what serves goes on: %s", digest[:12], error)
 
     def _mark_bad(self, digest: str, reason: str) -> None:
         serving = "another model serves" if self._serving or self._reserve else "nothing serves"

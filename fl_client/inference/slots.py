@@ -2,11 +2,13 @@
 
     versions/<sha256>/model.onnx    one version; its name is the hex sha256 of the file
     versions/<sha256>/bad           present if it failed: the reason
+    versions/<sha256>/tried         present if it was loaded and run in a child process once
+    versions/<sha256>/loading       present while it is tried and loaded: how often that was begun
     current                         the digest that should run; written by the downloader
     good, previous                  the last two digests that ran; written by the engine
 
 Each file is replaced atomically and synced, so a power cut at any instant leaves the old value or
-the new one. ``current`` has one writer, and ``good``, ``previous`` and ``bad`` have another, so the
+the new one. ``current`` has one writer, and those of the engine have another, so the
 downloader and the engine, in two processes, need no lock.
 """
 
@@ -22,6 +24,8 @@ from fl_common.files import sha256_of, whole_file, write_whole
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
+_MOST_BEGUN = 2
+"""A single power cut holds nothing against a version."""
 
 
 class ModelSlot:
@@ -70,7 +74,9 @@ class ModelSlot:
                 f"is not in {self.folder}",
                 "Place the file first, and activate the digest that this returns",
             )
-        (self._versions / digest / "bad").unlink(missing_ok=True)
+        if self.failure(digest) is not None:
+            for mark in ("tried", "loading", "bad"):
+                (self._versions / digest / mark).unlink(missing_ok=True)
         self._write(self.folder / "current", digest)
         self._prune()
 
@@ -123,6 +129,34 @@ class ModelSlot:
         if good is not None and not self.failure(good):
             self._write(self.folder / "previous", good)
         self._write(self.folder / "good", digest)
+
+    def was_tried(self, digest: str) -> bool:
+        """Whether ``note_tried`` was called for this version."""
+        return (self._versions / digest / "tried").is_file()
+
+    def note_tried(self, digest: str) -> None:
+        """Record that this version was loaded and run in a child process."""
+        self._write(self._versions / digest / "tried", "")
+
+    def begin_loading(self, digest: str) -> None:
+        """Record, before anything of this version is loaded, that it is.
+
+        Raises:
+            InvalidData: that was begun before, and each time the process ended meanwhile.
+        """
+        mark = self._versions / digest / "loading"
+        begun = len(mark.read_bytes()) if mark.is_file() else 0
+        if begun >= _MOST_BEGUN:
+            raise InvalidData(
+                f"model version {digest[:12]}",
+                f"was begun to be loaded {begun} times, and the process ended each time",
+                "Activate it again if these were power cuts, or publish another model",
+            )
+        self._write(mark, "x" * (begun + 1))
+
+    def end_loading(self, digest: str) -> None:
+        """Record that the loading ended, well or not."""
+        (self._versions / digest / "loading").unlink(missing_ok=True)
 
     def mark_bad(self, digest: str, reason: str) -> None:
         """Mark ``digest`` as failed; it is not tried again until it is activated again."""

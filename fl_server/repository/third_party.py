@@ -9,17 +9,21 @@ from typing import Any
 import onnx
 
 from fl_common.errors import InvalidData
-from models.example import EXAMPLE, Example
+from fl_common.limited_child import ChildLimits
+from fl_common.packed import read_npz
+from models.example import EXAMPLE, MOST_BYTES, Example
 from models.onnx_content import check_model
+from models.trial import try_model
 
 
 @contextmanager
 def as_component(
-    model: Path, example: Path | None, origin: str, licence: str
+    model: Path, example: Path | None, origin: str, licence: str, limits: ChildLimits
 ) -> Iterator[tuple[dict[str, Path], dict[str, Any]]]:
     """The files and the description of a third-party model, for the duration of the block.
 
-    The file is read once: what is described is what is added. The files include fixed inputs and
+    The file is read once: what is described is what is added. It is tried within ``limits`` before
+    it is run here. The files include fixed inputs and
     outputs (``example.npz``): those in the file ``example``, or inputs drawn from a seed.
 
     Raises:
@@ -27,6 +31,7 @@ def as_component(
     """
     content = model.read_bytes()
     described = {**describe_onnx(content), "licence": licence, "origin": origin}
+    try_model(content, read_npz(example, MOST_BYTES) if example else None, limits)
     with TemporaryDirectory() as folder:
         copy, file = Path(folder, "model.onnx"), Path(folder, EXAMPLE)
         copy.write_bytes(content)

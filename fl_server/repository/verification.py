@@ -6,15 +6,22 @@ from pathlib import Path
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.configuration import Config
-from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
 from fl_common.functions import FUNCTION_FILE
 from fl_common.plugins.installed import offered
 from fl_common.plugins.kinds import GATE, check_extension
-from fl_common.vocabulary import Parameters
+from fl_common.vocabulary import NamedArrays, Parameters
 from fl_server.repository.gates import AGAINST, GateFinding, function, imported
 from fl_server.repository.gates.accuracy import accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
-from fl_server.repository.gates.model import golden, interface, parity
+from fl_server.repository.gates.model import (
+    golden,
+    golden_inputs,
+    interface,
+    one_run,
+    parity,
+    trial,
+)
 from fl_server.repository.gates.provenance import PrivacyRule, licence, privacy, requires
 from fl_server.repository.origin import is_imported
 from fl_server.repository.store.contents import own_copies
@@ -22,7 +29,6 @@ from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
 from fl_server.rounds.counts import NoisedCounts
 from models.example import EXAMPLE, Example
-from models.golden import model_run
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,14 @@ class Case:
         file = self._one_file(EXAMPLE, lambda path: path == EXAMPLE)
         return Example.read(self.model, file)
 
+    @property
+    def fixed_inputs(self) -> NamedArrays:
+        """The inputs that its gates run its model on."""
+        if self.is_imported:
+            return Example.inputs_in(self._one_file(EXAMPLE, lambda path: path == EXAMPLE))
+        _, windows_N = golden_inputs(self.component.description)
+        return {"values": windows_N}
+
     def _one_file(self, what: str, holds: Callable[[str], bool]) -> Path:
         found = [file for path, file in self.files.items() if holds(path)]
         if len(found) != 1:
@@ -120,8 +134,10 @@ def _judged(
 ) -> tuple[list[Verdict], dict[str, str]]:
     """The signed verdict of each gate, and why one could not be run."""
     verdicts, not_run = [], {}
+    trouble = _trouble(case) if _RUNNING & set(gates) else None
     for gate, run in gates.items():
-        found = _find(run, case)
+        is_out = trouble is not None and gate in _RUNNING
+        found = GateFinding(False, trouble or "") if is_out else _find(run, case)
         if isinstance(found, str):
             not_run[gate] = found
             continue
@@ -131,6 +147,21 @@ def _judged(
         repository.judge(verdict, case.component.name)
         verdicts.append(verdict)
     return verdicts, not_run
+
+
+_RUNNING = {"parity", "golden", "latency"}
+"""Gates that run a model; none does before it has ended in a child process."""
+
+
+def _trouble(case: Case) -> str | None:
+    """Why a model can't be run here: it does not end within the limits of a trial."""
+    if case.component.kind is not Kind.MODEL:
+        return None
+    try:
+        content, inputs = case.model, case.fixed_inputs
+    except (BadInput, KeyError, TypeError, ValueError):
+        return None  # each gate says what it lacks
+    return trial(content, inputs, case.settings["trial"])
 
 
 Gate = Callable[[Case], GateFinding | str]
@@ -198,7 +229,7 @@ def _latency(case: Case) -> GateFinding:
     if case.is_function:
         infer = function.one_call(case.function, case.settings["classes"])
     else:
-        infer = model_run(case.model, case.example.inputs if case.is_imported else None)
+        infer = one_run(case.model, case.example.inputs if case.is_imported else None)
     return latency(infer, case.evidence.device, case.evidence.clock, case.settings["repeats"])
 
 

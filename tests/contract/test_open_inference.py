@@ -22,7 +22,7 @@ from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats
 from models.onnx_runtime import onnxruntime
-from tests.support.engines import engine_on
+from tests.support.engines import any_engine, engine_on
 from tests.support.model_files import doubler, published, slot_with
 from tests.support.posts import anybody
 
@@ -74,7 +74,7 @@ def test_a_foreign_client_gets_what_the_protocol_says(judge: Path, tmp_path: Pat
     slot = slot_with(tmp_path / "slot", published(tmp_path / "one.onnx", 1))
     engine = engine_on(slot)
     engine.swap()
-    empty = Engine(ModelSlot(tmp_path / "empty"), None, threads=1, largest_batch=1)
+    empty = any_engine(ModelSlot(tmp_path / "empty"))
     found = judged(judge, {"toy": engine, "empty": empty}, "calls")
     expected = engine.predict(np.ones((3, 8, 2), np.float32)).probabilities_NK
 
@@ -153,7 +153,7 @@ def test_a_stateful_foreign_model_runs_with_its_state_in_tensors(
     judge: Path, tmp_path: Path
 ) -> None:
     (file,) = judge.parent.parent.glob("lib/python*/site-packages/silero_vad/data/silero_vad.onnx")
-    engine = Engine(slot_with(tmp_path / "slot", file), None, threads=1, largest_batch=1)
+    engine = any_engine(slot_with(tmp_path / "slot", file))
     assert engine.swap()
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
 
@@ -178,7 +178,7 @@ def test_a_stateful_foreign_model_runs_with_its_state_in_tensors(
 
 def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
     slot = slot_with(tmp_path / "slot", doubler(tmp_path / "a.onnx", TensorProto.FLOAT))
-    models = {"a": Engine(slot, None, threads=1, largest_batch=1)}
+    models = {"a": any_engine(slot)}
 
     async def again(port: int) -> None:
         second = InferenceServer(models, anybody(), f"127.0.0.1:{port}", 1, 1, 1_000_000)

@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks.environments import judge_python
 from benchmarks.measure import ProcessFailed
-from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Kind, Stage
 from fl_server.repository.__main__ import main
+from tests.support.engines import any_engine
 from tests.support.model_files import published
 from tests.support.repositories import World
 
@@ -79,7 +79,7 @@ def test_silero_vad_becomes_a_component_that_passes_its_gates_and_runs_on_a_site
     reader.refresh()
     slot = ModelSlot(world.folder / "slot")
     slot.activate(slot.place(reader.fetch(entry.component) / "model.onnx"))
-    engine = Engine(slot, None, threads=1, largest_batch=1)
+    engine = any_engine(slot)
     assert engine.swap()
     silence = {**SOUND, "input": np.zeros((1, 512), np.float32)}
     assert float(engine.infer(silence).outputs["output"][0, 0]) < 0.5

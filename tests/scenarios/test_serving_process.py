@@ -17,9 +17,10 @@ from fl_client.inference.events import prediction_event
 from fl_client.inference.server import InferenceServer
 from fl_client.inference.slots import ModelSlot
 from fl_client.sensors.transports.http.access import Access
+from tests.support.engines import no_trial
 from tests.support.samples import TASK
 
-engine = Engine(ModelSlot(Path(sys.argv[1])), TASK, threads=1, largest_batch=64)
+engine = Engine(ModelSlot(Path(sys.argv[1])), TASK, 1, 64, no_trial, 60.0)
 assert engine.swap()
 
 def resident():

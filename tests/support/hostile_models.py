@@ -1,9 +1,11 @@
 """ONNX files as an attacker writes them: small, and well-formed for the library that reads them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import (
     AttributeProto,
     FunctionProto,
@@ -15,6 +17,8 @@ from onnx import (
     helper,
     numpy_helper,
 )
+
+from tests.support.model_files import published
 
 OUTPUT = "taken"
 
@@ -140,3 +144,49 @@ def growing(elements: int) -> ModelProto:
 def declared(**fields: Any) -> ModelProto:
     """A model with a tensor that declares more than it has."""
     return _identity(TensorProto(name="t", **fields))
+
+
+def endless(path: Path, *, above: float | None = None) -> Path:
+    """A model for the toy task that computes for ever: always, or for readings ``above``."""
+    start = onnx.load(str(published(path, 2)))
+    limit = -1e30 if above is None else above
+    goes_on = helper.make_node("Identity", ["go"], ["go_on"])
+    same = helper.make_node("Identity", ["state"], ["same"])
+    truth = [helper.make_tensor_value_info(n, TensorProto.BOOL, []) for n in ("go", "go_on")]
+    state = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("state", "same")]
+    turn = helper.make_tensor_value_info("turn", TensorProto.INT64, [])
+    body = helper.make_graph(
+        [goes_on, same], "body", [turn, truth[0], state[0]], [truth[1], state[1]]
+    )
+    last = start.graph.node[-1]
+    last.output[0] = "before"
+    start.graph.initializer.append(numpy_helper.from_array(np.array(limit, np.float32), "limit"))
+    start.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["values"], ["top"], keepdims=0),
+            helper.make_node("Greater", ["top", "limit"], ["begin"]),
+            helper.make_node("Loop", ["", "begin", "before"], ["probabilities"], body=body),
+        ]
+    )
+    path.write_bytes(start.SerializeToString())
+    return path
+
+
+def greedy(path: Path, gigabytes: int) -> Path:
+    """A model for the toy task that allocates so much when it is run, by a shape it computes."""
+    start = onnx.load(str(published(path, 2)))
+    last = start.graph.node[-1]
+    last.output[0] = "before"
+    part = numpy_helper.from_array(np.array([1 << 14], np.int64), "part")
+    times = numpy_helper.from_array(np.array([gigabytes << 14], np.int64), "times")
+    start.graph.initializer.extend([part, times])
+    start.graph.node.extend(
+        [
+            helper.make_node("Mul", ["part", "times"], ["count"]),
+            helper.make_node("ConstantOfShape", ["count"], ["zeros"]),
+            helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+            helper.make_node("Add", ["before", "sum"], ["probabilities"]),
+        ]
+    )
+    path.write_bytes(start.SerializeToString())
+    return path

@@ -15,7 +15,7 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.functions import FUNCTION_FILE
 from fl_common.vocabulary import Floats
-from tests.support.engines import engine_on, windows
+from tests.support.engines import engine_on, no_trial, windows
 from tests.support.model_files import published
 from tests.support.repositories import World
 from tests.support.samples import TASK
@@ -103,7 +103,7 @@ def site(
     """A site in ``world.folder / name``; in that stage, or in production's."""
     home = world.folder / name
     slot = ModelSlot(home / "slots" / "model")
-    shadow = Shadow(TASK, 1, 4, home / "components", times_slower=1e6) if is_testing else None
+    shadow = Shadow(TASK, 1, 4, home / "components", 1e6, no_trial) if is_testing else None
     reader = reader or world.reader(name=f"{name}/repository")
     box = NodeContext(name, home, TASK, slot, {}, Functions({}, 3))
     follower = Follower(reader, [follow_model(box, NAME, reader, health, shadow)])

@@ -8,6 +8,7 @@ from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
+from fl_client.inference.trial import trial_within
 from fl_common.build import build
 from fl_common.configuration import Config
 from fl_common.plugins.kinds import FUNCTION
@@ -31,7 +32,8 @@ def build_inference(config: Config, task: Task) -> Inference:
     """
     home, values = Path(config["home"]), config["engine"]
     slot = ModelSlot(home / SLOTS / MODEL)
-    engine = Engine(slot, task, values["threads"], values["largest_batch"])
+    sizes, trial = (values["threads"], values["largest_batch"]), trial_within(**values["trial"])
+    engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=True)
     functions = Functions(
         {name: build(node, FUNCTION) for name, node in config["functions"].items()},
         config["failures_allowed"],

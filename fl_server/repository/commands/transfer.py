@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from fl_common.components.description import MANIFEST, Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.limited_child import ChildLimits
 from fl_server.repository.build import build_limits
 from fl_server.repository.commands.options import (
     Command,
@@ -125,7 +126,8 @@ def _add_foreign(
     if len(models) != 1:
         raise InvalidData(f"{reference}", f"has {len(models)} .onnx files", "Pull one with one")
     given = (files[models[0]], options.example, f"{reference}", str(licence))
-    with as_component(*given) as (own, described):
+    limits = ChildLimits(**configuration(options)["gates"]["trial"])
+    with as_component(*given, limits) as (own, described):
         others = {path: file for path, file in files.items() if path != models[0]}
         return repository.add(Kind.MODEL, str(name), options.version, {**others, **own}, described)
 
@@ -168,7 +170,8 @@ def _import(options: Options) -> None:
         raise InvalidData(f"{options.path}", "is no .onnx file", "Give a model in one ONNX file")
     repository = repository_of(options)
     given = (options.path, options.example, options.origin, options.licence)
-    with as_component(*given) as (files, described):
+    limits = ChildLimits(**configuration(options)["gates"]["trial"])
+    with as_component(*given, limits) as (files, described):
         added = repository.add(Kind.MODEL, options.name, options.version, files, described)
     say(f"{added} is in {Stage.TESTING}: {added.size} bytes, {options.licence}.")
     say(f"digest {added.digest}")

@@ -1,6 +1,6 @@
 """Gates on what a model computes: parity, golden outputs, interface."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,11 +8,14 @@ import torch
 
 from fl_common import params
 from fl_common.components.description import Component
-from fl_common.vocabulary import Floats, NetSpec, Parameters, Task
+from fl_common.errors import InvalidData
+from fl_common.limited_child import ChildLimits
+from fl_common.vocabulary import Floats, NamedArrays, NetSpec, Parameters, Task
 from fl_server.repository.gates import AGAINST, GateFinding
-from models.golden import golden_windows, open_model, probabilities_of
+from models.golden import golden_windows, model_run, open_model, probabilities_of
 from models.metadata import read_metadata
 from models.nets import build_net, load_parameters
+from models.trial import try_model
 
 _INTERFACE = ("inputs", "outputs", "labels")
 
@@ -30,7 +33,7 @@ def parity(
             False,
             f"the file was made from parameters {stated[:12]}, not the given ones ({found[:12]})",
         )
-    task, windows_N = _fixed_inputs(component.description)
+    task, windows_N = golden_inputs(component.description)
     net = build_net(NetSpec(**component.description["definition"]["net"]), task).eval()
     load_parameters(net, parameters)
     with torch.no_grad():
@@ -42,7 +45,7 @@ def golden(component: Component, model: bytes, tolerance: float) -> GateFinding:
     """The fixed inputs give the outputs recorded when the model was published."""
     if "golden" not in component.description:
         return GateFinding(False, "the description has no golden outputs")
-    _, windows_N = _fixed_inputs(component.description)
+    _, windows_N = golden_inputs(component.description)
     recorded_NK = np.asarray(component.description["golden"]["probabilities"], np.float32)
     return _compared("the recorded outputs", recorded_NK, model, windows_N, tolerance)
 
@@ -64,7 +67,25 @@ def interface(candidate: Component, production: Component | None) -> GateFinding
     return GateFinding(False, f"{', '.join(changed)} changed, and no migration is declared", values)
 
 
-def _fixed_inputs(description: Mapping[str, Any]) -> tuple[Task, Floats]:
+def one_run(model: bytes, inputs: NamedArrays | None) -> Callable[[], object]:
+    """A call of the model on ``inputs``, or on one window of zeros."""
+    return model_run(model, inputs)
+
+
+def trial(model: bytes, inputs: NamedArrays, limits: Mapping[str, float]) -> str | None:
+    """Why the model does not pass its trial in a child process with these limits; None if it does.
+
+    No gate may run a model that does not.
+    """
+    try:
+        try_model(model, inputs, ChildLimits(**limits))
+    except InvalidData as error:
+        return str(error)
+    return None
+
+
+def golden_inputs(description: Mapping[str, Any]) -> tuple[Task, Floats]:
+    """The task of a run's model, and the windows whose outputs were recorded."""
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in description["definition"]["task"].items()

@@ -19,6 +19,7 @@ from fl_client.configuration import read_config
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
+from fl_client.inference.trial import trial_within
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import JoinTheDotsError
@@ -87,7 +88,8 @@ class Serving:
         path = model_file(self._reader.fetch(component))
         assert path is not None
         task, windows = self._recording()
-        engine = Engine(self._slot, task, **self._engine_node)
+        node = {**self._engine_node, "trial": trial_within(**self._engine_node["trial"])}
+        engine = Engine(self._slot, task, **node)
         self._slot.activate(self._slot.place(path))
         engine.swap()
         answered = engine.predict(windows.values).probabilities_NK.argmax(axis=1)

@@ -14,7 +14,7 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats
-from tests.support.engines import answer_of, bring, engine_on, windows
+from tests.support.engines import answer_of, any_engine, bring, engine_on, no_trial, windows
 from tests.support.model_files import doubler, published, slot_with
 from tests.support.samples import TASK
 
@@ -99,7 +99,7 @@ def test_windows_of_another_shape_are_refused(engine: Engine) -> None:
 def test_settings_are_checked(name: str, value: int, slot: ModelSlot) -> None:
     threads, largest_batch = (value if name == each else 1 for each in ("threads", "largest_batch"))
     with pytest.raises(InvalidConfiguration, match=f"{name}=0: must be 1 or more"):
-        Engine(slot, TASK, threads, largest_batch)
+        Engine(slot, TASK, threads, largest_batch, no_trial, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_settings_are_checked(name: str, value: int, slot: ModelSlot) -> None:
 )
 def test_any_onnx_model_is_run_by_name(dtype: int, once: NDArray[Any], tmp_path: Path) -> None:
     slot = slot_with(tmp_path / "slot", doubler(tmp_path / "double.onnx", dtype))
-    engine = Engine(slot, None, threads=1, largest_batch=1)
+    engine = any_engine(slot)
     engine.swap()
     result = engine.infer({"once": once})
     assert result.digest == slot.current()
@@ -153,7 +153,7 @@ def test_inputs_that_do_not_fit_are_refused(
     arrays: dict[str, Floats], outputs: list[str] | None, words: str, tmp_path: Path
 ) -> None:
     slot = slot_with(tmp_path / "slot", doubler(tmp_path / "double.onnx", TensorProto.FLOAT))
-    engine = Engine(slot, None, threads=1, largest_batch=1)
+    engine = any_engine(slot)
     engine.swap()
     with pytest.raises(InvalidData, match=words):
         engine.infer(arrays, outputs)
