@@ -243,7 +243,7 @@ def test_site_that_answers_twice_in_a_round_counts_once(tmp_path: Path) -> None:
     _, reports = fleet.run(samples.plan(samples.WINDOW_PRIVACY, rounds=2))
     for report in reports:
         assert report.updates == 2
-        assert "site-0 has already answered in this round" in report.errors[0]
+        assert "is in the name of site 'site-0'" in report.errors[0]
 
 
 def test_answer_that_arrives_twice_counts_once(
