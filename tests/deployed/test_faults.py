@@ -4,8 +4,11 @@ One deployment runs round after round; each test breaks something, and sees that
 and that no site trained or charged a round twice.
 """
 
+import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -109,6 +112,16 @@ def test_a_round_is_found_in_all_logs_and_counted_on_both_sides(fleet: Fleet) ->
         assert re.search(rf'fl_server_class_epsilon{{class="{kind}"}} 0\.[0-9]*[1-9]', figures), (
             kind
         )
+
+
+def test_the_server_remembers_a_line_of_each_sites_ledger(fleet: Fleet) -> None:
+    fleet.all_there()
+    heads = json.loads((fleet.cloud.home / "ledgers.json").read_text())
+    assert heads.keys() == {str(node_of(site)) for site in fleet.sites.values()}
+    for site in fleet.sites.values():
+        with closing(sqlite3.connect(site.folder / "ledger.sqlite")) as ledger:
+            query = "SELECT number FROM charge WHERE hash = ?"
+            assert ledger.execute(query, (heads[str(node_of(site))],)).fetchone(), site.name
 
 
 @pytest.mark.parametrize(
