@@ -42,7 +42,7 @@ _MEANING = """What the columns mean:
   `privacy.unit=reading` the limit is on this one). The archive's authors filtered whole recordings
   before they cut the windows, so that a reading also leaves a fading trace in windows near it,
   which neither column counts.
-- **Public.** How many windows a site has: it divides its sums by that number.
+- **Public.** About how many windows a site has: one declared number divides the sums of all sites.
 - **Seeded.** Noise is repeatable here; on a device it comes from the operating system.
 
 Each run again, with a seed of 0, 1 or 2:
