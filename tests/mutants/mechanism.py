@@ -128,17 +128,17 @@ MECHANISM = (
         ("tests/attacks/test_hostile_parameters.py",),
     ),
     Plant(
-        "a norm that is half of what it is",
-        "fl_client/training/stacked/gradients.py",
-        "        return one * other\n",
-        "        return one * other / 4\n",
-        _AUDITED,
-    ),
-    Plant(
         "a loss that is not cut",
         "fl_client/site/evaluation.py",
         "np.nan_to_num(loss_N, nan=limit).clip(0.0, limit)",
         "np.nan_to_num(loss_N, nan=limit).clip(0.0, 2 * limit)",
         _AUDITED,
+    ),
+    Plant(
+        "a network that mixes windows",
+        "fl_client/training/private_nets.py",
+        "    if mixes_windows(net, task):",
+        "    if False and mixes_windows(net, task):",
+        ("tests/attacks/test_mixing_net.py",),
     ),
 )

@@ -52,6 +52,20 @@ ACCOUNTING = (
         'if plan.seed == 0 and plan.privacy.noise_added_by == "site":',
         ("tests/scenarios/test_box_training.py",),
     ),
+    Plant(
+        "a ledger that was put back",
+        "fl_client/ledger/ledger.py",
+        "        if self._seen and is_behind(",
+        "        if False and is_behind(",
+        ("tests/attacks/test_ledger_put_back.py",),
+    ),
+    Plant(
+        "a ledger that is edited while in use",
+        "fl_client/ledger/ledger.py",
+        "        if fault := difference(",
+        "        if fault := () and difference(",
+        ("tests/attacks/test_ledger_tampering.py",),
+    ),
 )
 
 WORDS = (
@@ -92,6 +106,13 @@ WORDS = (
         'if weights == "uniform" and update.weight != 1.0:',
         'if weights == "none" and update.weight != 1.0:',
         ("tests/unit/fl_client/release/test_gateway.py",),
+    ),
+    Plant(
+        "an answer that leaves when it is ready",
+        "fl_client/release/schedule.py",
+        "        self._wait(max(0.0, began + slot - self._clock()))",
+        "        self._wait(0.0)",
+        ("tests/unit/fl_client/release/test_schedule.py",),
     ),
 )
 

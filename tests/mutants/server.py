@@ -80,4 +80,18 @@ SERVER = (
         "_OTHERS = 0o022",
         ("tests/attacks/test_neighbour.py",),
     ),
+    Plant(
+        "an update longer than its plan allows",
+        "fl_server/rounds/plan_bound.py",
+        "    return reach * (signal + noise) * math.exp(",
+        "    return 1e30 * reach * (signal + noise) * math.exp(",
+        ("tests/unit/fl_server/rounds/test_screening.py",),
+    ),
+    Plant(
+        "a port beyond this machine without a token",
+        "fl_client/sensors/transports/http/access.py",
+        "        if not is_loopback(host) and (",
+        "        if False and (",
+        ("tests/attacks/test_ports_of_a_box.py",),
+    ),
 )
