@@ -59,13 +59,6 @@ ACCOUNTING = (
         "        if False and is_behind(",
         ("tests/attacks/test_ledger_put_back.py",),
     ),
-    Plant(
-        "a ledger that is edited while in use",
-        "fl_client/ledger/ledger.py",
-        "        if fault := difference(",
-        "        if fault := () and difference(",
-        ("tests/attacks/test_ledger_tampering.py",),
-    ),
 )
 
 WORDS = (

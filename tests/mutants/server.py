@@ -24,9 +24,9 @@ SERVER = (
     ),
     Plant(
         "a run's model as a third party's",
-        "fl_server/repository/origin.py",
-        "    if files & {file.sha256 for file in other.files}:",
-        "    if not files:",
+        "fl_server/repository/promotion.py",
+        "    if run_behind(repository, component) is None:",
+        "    if run_behind(repository, component) != 1:",
         ("tests/attacks/test_hostile_publisher.py",),
     ),
     Plant(
