@@ -119,6 +119,7 @@ class Link:
         title = f"run {run}, round {numbers.group_id or '-'}"
         _logger.info("%s: asked to %s", title, numbers.message_type)
         upload, seconds = self._worked(message)
+        _take_times(upload.reply, message)
         self._patiently(lambda: connection.push(upload))
         _logger.info("%s: answered after %.2f s", title, seconds)
         self.traffic.add(message, upload.reply, seconds)
@@ -150,3 +151,8 @@ class Link:
                 self.stop.wait(wait_s)
                 wait_s = min(2 * wait_s, self.intervals.retry_most_s)
         return None
+
+
+def _take_times(reply: Message, asked: Message) -> None:
+    """Give ``reply`` the times of what it replies to: when it was made tells how long work took."""
+    reply.metadata.created_at, reply.metadata.ttl = asked.metadata.created_at, asked.metadata.ttl

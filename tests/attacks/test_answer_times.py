@@ -63,6 +63,7 @@ class Box(Connection):
     def __init__(self, folder: Path, reply: Callable[[Message], Message]) -> None:
         self.now, self.works, self.starting = 0.0, 0.0, 0.0
         self.seen: list[tuple[float, float]] = []
+        self.stamps: list[tuple[float, float]] = []
         self.link = Link(
             Address("server:1", folder, folder, 30),
             Working(self, reply),
@@ -75,6 +76,8 @@ class Box(Connection):
 
     def push(self, upload: Upload) -> None:
         self.seen.append((self.now, upload.seconds))
+        metadata = upload.reply.metadata
+        self.stamps.append((metadata.created_at, metadata.ttl))
 
     def _wait(self, seconds: float) -> None:
         self.now += seconds
@@ -93,6 +96,15 @@ def test_work_of_any_length_leaves_at_the_same_time(tmp_path: Path, kind: str, r
     box = Box(tmp_path, reply)
     found = {box.answers(works, message(kind=kind)) for works in (0.0, 0.01, 0.2, 0.4)}
     assert found == {(0.5, 0.5)}
+
+
+@pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES)
+@pytest.mark.parametrize("patience", [0.1, 600.0], ids=["too soon", "patient"])
+def test_no_clock_of_the_box_is_in_an_answer(tmp_path: Path, reply: Any, patience: float) -> None:
+    """Flower stamps a reply as training ends, which is before it leaves."""
+    box, asked = Box(tmp_path, reply), message(ttl=patience)
+    box.answers(0.2, asked)
+    assert box.stamps == [(asked.metadata.created_at, asked.metadata.ttl)]
 
 
 def test_longer_work_moves_the_time_once_and_for_all(tmp_path: Path) -> None:
