@@ -58,10 +58,17 @@ privacy-table: $(STAMP)  ## Measure accuracy on UCI HAR at each epsilon; its arc
 include stacks/images.mk
 
 COMPOSE = docker-compose -f stacks/compose.yaml -p join-the-dots
+ACCOUNTS := stacks/.env
+
+# Passwords at the broker; each container gets its own alone.
+$(ACCOUNTS):
+	@umask 077; for name in EDGE_A EDGE_B EDGE_C PLAYER; do \
+	  echo "$${name}_PASSWORD=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"; \
+	done > $@.new; mv $@.new $@
 
 # Each box makes its key in its own volume; only the public half gets to the cloud, which leaves in
 # /keys what the box needs: the authority that signed the cloud's certificate, and the repository's root.
-up:  ## Start a broker, a cloud, three edge boxes and a player from the images; enroll the boxes
+up: $(ACCOUNTS)  ## Start a broker, a cloud, three edge boxes and a player from the images; enroll the boxes
 	@$(COMPOSE) up -d broker cloud
 	@for site in edge-a edge-b edge-c; do \
 	  $(COMPOSE) run --rm -T --no-deps --entrypoint sh $$site -c "test -f /data/$$site.pub || \
@@ -75,7 +82,7 @@ up:  ## Start a broker, a cloud, three edge boxes and a player from the images; 
 	done
 	@$(COMPOSE) up -d
 
-down:  ## Stop them; what they keep stays in volumes
+down: $(ACCOUNTS)  ## Stop them; what they keep stays in volumes
 	@$(COMPOSE) down
 
 lint: $(STAMP)  ## Check style, form and types

@@ -14,7 +14,7 @@ from tests.containers.stack import EDGES, SERVICES, Stack, until
 pytestmark = pytest.mark.timeout(1800)
 _REPOSITORY = ("-r", "server/components")
 _SAVED = "/data/mosquitto.db"
-_QUEUED = "topic/of/its/own"
+_QUEUED = "health/waiting"
 _EARS = ("mosquitto_sub", "-i", "ears", "-c", "-q", "1", "-t", _QUEUED)
 
 
@@ -92,6 +92,13 @@ def test_a_killed_broker_keeps_sessions_and_what_they_wait_for(stack: Stack) -> 
     assert got.split() == waiting
     for box in EDGES:
         until(partial(connected, stack, box), bool, f"{box} is back")
+    until(partial(health, stack, "broker"), partial(eq, "healthy"), "the broker is healthy")
+
+
+def test_the_broker_lets_in_nobody_without_a_password(stack: Stack) -> None:
+    stranger = ("env", "XDG_CONFIG_HOME=/nowhere", "mosquitto_sub", "-t", "#", "-W", "5", "-C", "1")
+    told = stack.shell("broker", "sh", "-c", f"{' '.join(stranger)} 2>&1", check=False)
+    assert "not authorised" in told.lower()
 
 
 def connected(stack: Stack, box: str) -> bool:

@@ -1,10 +1,11 @@
 """``python -m simulate play``: what comes to a broker, and what a killed player does not repeat."""
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from tests.support.sources import ROOT
 
 PATIENCE_S = 120.0
 PAST_S = 60
+LOGIN = ("broker.username=player", "broker.password_variable=PLAYER_WORD")
+WORD = "a-word-of-the-broker-s"
 
 
 class Ears:
@@ -31,6 +34,7 @@ class Ears:
     def __init__(self, port: int) -> None:
         self.heard: dict[str, list[bytes]] = {}
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self._client.username_pw_set("ears", WORD)
         self._client.on_message = self._hear
         self._client.connect("127.0.0.1", port)
         self._client.subscribe("#", 1)
@@ -55,12 +59,22 @@ def command(*overrides: str) -> list[str]:
 @contextmanager
 def playing(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     overrides = ("boxes=[one,two]", f"past_s={PAST_S}", f"kept={folder}", f"broker.port={port}")
-    process = subprocess.Popen(command(*overrides, f"hydra.run.dir={folder}"), cwd=ROOT)
+    process = subprocess.Popen(
+        command(*overrides, f"hydra.run.dir={folder}", *LOGIN), cwd=ROOT,
+        env={**os.environ, "PLAYER_WORD": WORD},
+    )  # fmt: skip
     try:
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def broker_with_passwords(folder: Path) -> Mosquitto:
+    passwords = folder / "passwords"
+    passwords.write_text(f"ears:{WORD}\nplayer:{WORD}\n")
+    subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)
+    return Mosquitto(folder / "broker", [f"password_file {passwords}"], anonymous=False)
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -72,7 +86,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.slow
 def test_boxes_get_the_past_then_the_present_and_nothing_twice(tmp_path: Path) -> None:
-    with Mosquitto(tmp_path / "broker") as broker:
+    with broker_with_passwords(tmp_path) as broker:
         ears = Ears(broker.port)
         with playing(tmp_path / "kept", broker.port) as process:
             until(lambda: len(ears.stamps("one")) > 50 * PAST_S and bool(ears.stamps("two")))
@@ -110,15 +124,19 @@ def assert_a_box_reads(payloads: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "rule"),
+    ("overrides", "rule"),
     [
-        ("past_s=-1", "at least 0"),
-        ("boxes=[]", "1 to 10"),
+        (["past_s=-1"], "at least 0"),
+        (["boxes=[]"], "1 to 10"),
+        (["broker.password_variable=HOME"], "needs broker.username"),
+        (LOGIN, "must be a variable that holds a password"),
     ],
 )
-def test_what_can_not_be_played_is_told_in_a_line(override: str, rule: str, tmp_path: Path) -> None:
+def test_what_can_not_be_played_is_told_in_a_line(
+    overrides: Sequence[str], rule: str, tmp_path: Path
+) -> None:
     ended = subprocess.run(
-        command(override, f"hydra.run.dir={tmp_path}", f"kept={tmp_path}/kept"),
+        command(*overrides, f"hydra.run.dir={tmp_path}", f"kept={tmp_path}/kept"),
         capture_output=True, text=True, timeout=PATIENCE_S, cwd=ROOT,
     )  # fmt: skip
     assert (ended.returncode, rule in ended.stderr) == (2, True), ended.stderr

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import aiomqtt
 import numpy as np
 from omegaconf import OmegaConf
 
-from fl_common.configuration import above, at_least, require, whole
+from fl_common.configuration import Config, Rule, above, at_least, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.files import write_whole
 from fl_common.logs import log_lines
@@ -96,7 +97,7 @@ async def _patiently(playback: Playback, config: Mapping[str, Any]) -> None:
         try:
             await _one(playback, config)
         except aiomqtt.MqttError as error:
-            _logger.warning("%s: the broker is away (%s)", playback.box, error)
+            _logger.warning("%s: no connection to the broker (%s)", playback.box, error)
             await asyncio.sleep(config["retry_s"])
 
 
@@ -104,7 +105,11 @@ async def _one(playback: Playback, config: Mapping[str, Any]) -> None:
     broker, began_s = config["broker"], time.time()
     begin_ns = playback.begin(time.time_ns(), config["past_s"])
     async with aiomqtt.Client(
-        broker["host"], broker["port"], protocol=aiomqtt.ProtocolVersion.V5
+        broker["host"],
+        broker["port"],
+        protocol=aiomqtt.ProtocolVersion.V5,
+        username=broker["username"],
+        password=_password(broker),
     ) as sensor:
         _logger.info("%s: playing from %.0f s ago", playback.box, began_s - begin_ns / 1e9)
         for message in playback.messages(begin_ns):
@@ -115,7 +120,19 @@ async def _one(playback: Playback, config: Mapping[str, Any]) -> None:
             playback.has_played(message.until_ns)
 
 
+def _password(broker: Config) -> str | None:
+    variable = broker["password_variable"]
+    return None if variable is None else os.environ.get(variable, "")
+
+
 def _check(config: Mapping[str, Any]) -> None:
     require("past_s", config["past_s"], at_least(0))
     require("retry_s", config["retry_s"], above(0))
     require("readings_per_message", config["readings_per_message"], whole(1))
+    broker = config["broker"]
+    has_user = broker["password_variable"] is None or bool(broker["username"])
+    for rule in (
+        Rule("needs broker.username", lambda _: has_user),
+        Rule("must be a variable that holds a password", lambda _: _password(broker) != ""),
+    ):
+        require("broker.password_variable", broker["password_variable"], rule)
