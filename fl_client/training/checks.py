@@ -25,6 +25,9 @@ from models.nets.limits import check_options, within
 MOST_NOISE = 10**10
 """Numbers of noise in one round: some minutes of a processor's time."""
 
+MOST_PASSES = 100.0
+"""Over a site's windows in one round with DP: each costs memory and time for every window."""
+
 RAISED = "training raised an error, which the site's own log describes"
 """The detail of a refusal after an exception, whose own text may quote data."""
 
@@ -166,12 +169,24 @@ def _net_of(task: LocalTask) -> Net:
 
 
 def _check_work(task: LocalTask) -> None:
-    """Bound the noise that a few bytes of plan can ask for."""
-    mechanism = task.plan.privacy.sample_mechanism
-    entries = sum(array.size for array in task.parameters.values())
-    if mechanism is not None and mechanism.steps * entries > MOST_NOISE:
+    """Bound the noise, and the passes over windows with DP, that a few bytes of plan ask for."""
+    mechanism, passes = task.plan.privacy.sample_mechanism, float(task.plan.training.local_epochs)
+    if mechanism is not None:
+        passes = mechanism.sampling_rate * mechanism.steps
+        _check_noise(mechanism.steps, task.parameters)
+    if task.plan.privacy.guarantee is not None and passes > MOST_PASSES:
         raise InvalidConfiguration(
-            f"{mechanism.steps} steps on a net of {entries} parameters",
+            f"{passes:g} passes over a site's windows in a round",
+            f"must be at most {MOST_PASSES:g} with DP",
+            "Lower training.local_epochs, or privacy.steps times privacy.sampling_rate",
+        )
+
+
+def _check_noise(steps: int, parameters: Parameters) -> None:
+    entries = sum(array.size for array in parameters.values())
+    if steps * entries > MOST_NOISE:
+        raise InvalidConfiguration(
+            f"{steps} steps on a net of {entries} parameters",
             f"would draw more than {MOST_NOISE:.0e} numbers of noise in a round",
             "Take fewer steps in a round, or a smaller net",
         )

@@ -14,12 +14,12 @@ found: batches chosen by what is in the windows, within these bounds, or the sam
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import gammaln, rel_entr, xlog1py, xlogy
 
 from fl_common.errors import PrivacyViolation
@@ -86,11 +86,20 @@ def _check_bounds(least: int, most: int, trials: int, rate: float, samples: int,
 def _bounds(trials: int, rate: float, log_alarm: float) -> tuple[int, int]:
     """What a binomial count stays within but for a chance of e^-log_alarm on each side.
 
-    Chernoff (1952): P(X >= k) <= exp(-trials * KL(k / trials || rate)), and so below.
+    Chernoff (1952): P(X >= k) <= exp(-trials * KL(k / trials || rate)), and so below. It falls up
+    to the mean and rises after it, so both ends are found by bisection, however many trials.
     """
-    counts = np.arange(trials + 1)
-    plausible = np.flatnonzero(trials * _divergence(counts / trials, rate) <= log_alarm)
-    return int(plausible[0]), int(plausible[-1])
+
+    def divergence_of(count: int) -> float:
+        return trials * _divergence(count / trials, rate)
+
+    def is_plausible(count: int) -> bool:
+        return divergence_of(count) <= log_alarm
+
+    mode = min((math.floor(trials * rate), math.ceil(trials * rate)), key=divergence_of)
+    lowest = bisect_left(range(mode), True, key=is_plausible)
+    above = bisect_left(range(trials - mode), True, key=lambda left: is_plausible(trials - left))
+    return lowest, trials - above
 
 
 @lru_cache(maxsize=4096)
@@ -102,10 +111,9 @@ def _most_equal(samples: int, trials: int, rate: float) -> int:
     return _bounds(samples, min(1.0, likeliest), _LOG_ALARM + math.log(trials + 1))[1]
 
 
-def _divergence(shares: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
-    """Kullback and Leibler's divergence of Bernoulli(shares) from Bernoulli(rate), in nats."""
-    total: NDArray[np.float64] = rel_entr(shares, rate) + rel_entr(1 - shares, 1 - rate)
-    return total
+def _divergence(share: float, rate: float) -> float:
+    """Kullback and Leibler's divergence of Bernoulli(share) from Bernoulli(rate), in nats."""
+    return float(rel_entr(share, rate) + rel_entr(1 - share, 1 - rate))
 
 
 def _not_poisson(problem: str) -> PrivacyViolation:

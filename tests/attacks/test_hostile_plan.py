@@ -17,6 +17,8 @@ from torch import nn
 from fl_client.federation.bounds import Bounded, MessageTooLarge
 from fl_client.ledger.ledger import Charge
 from fl_client.site.participation import Site, any_plan
+from fl_client.training.poisson import check_poisson
+from fl_client.training.randomness import draw_batches
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.accounting import AccountantName
@@ -51,7 +53,9 @@ NEVER_BUILT = {
 def refused(folder: Path, plan: RunPlan, parameters: Parameters) -> Refusal:
     box = Box(folder, trainer_of("cohort"))
     site = Site("anna", -1, samples.windows, samples.windows, any_plan)
-    (answer,) = box.participation.answer([(site, Instruction(plan, 1, parameters))])
+    mechanism = plan.privacy.update_mechanism
+    clip_norm = None if mechanism is None else mechanism.clip_norm
+    (answer,) = box.participation.answer([(site, Instruction(plan, 1, parameters, clip_norm))])
     assert isinstance(answer, Refusal), answer
     assert box.spent() == 0.0
     return answer
@@ -111,6 +115,35 @@ def test_more_noise_than_a_round_may_draw_is_refused(tmp_path: Path) -> None:
     plan = device_plan(privacy, net=NetSpec(MLP, {"hidden": [1000, 1000], "activation": "relu"}))
     parameters = parameters_of(build_net(plan.net, plan.task))
     assert refused(tmp_path, plan, parameters).reason == RefusalReason.PLAN
+
+
+@pytest.mark.parametrize(
+    ("privacy", "training"),
+    [
+        (replace(samples.WINDOW_PRIVACY, steps=100_000, epsilon_limit=1e6), {}),
+        (replace(samples.SITE_PRIVACY, noise="site"), {"local_epochs": 10_000, "batch_size": 1}),
+    ],
+    ids=["window", "site"],
+)
+def test_a_round_of_thousands_of_passes_is_refused(
+    tmp_path: Path, privacy: Any, training: Any
+) -> None:
+    """All batches of a round are kept: beside 100 windows they took half a gigabyte."""
+    plan = samples.plan(privacy, training, seed=None)
+    parameters = parameters_of(build_net(plan.net, plan.task))
+    assert refused(tmp_path, plan, parameters).reason == RefusalReason.PLAN
+
+
+def test_the_check_of_many_sparse_batches_takes_no_memory_to_speak_of() -> None:
+    """A plan of 100,000 steps took 4 GiB beside 1,000 windows, and more beside more."""
+    privacy = replace(samples.WINDOW_PRIVACY, sampling_rate=1e-6, steps=5000, expected_batch=0.01)
+    batches = draw_batches(samples.plan(privacy, seed=None), "anna", 1, 4000)
+    tracemalloc.start()
+    try:
+        check_poisson(batches, 4000, privacy.sample_mechanism)
+        assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["rdp", "prv"])
