@@ -4,7 +4,7 @@ It is separate from ``build.py`` so that the federation link imports nothing els
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fl_common.configuration import Config
+from fl_common.configuration_keys import check_keys
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import use_plugins
 
@@ -53,7 +54,7 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
             f"configuration {file or 'conf/node.yaml'}", words, "See conf/node.yaml for every key"
         ) from error
     assert isinstance(values, dict)
-    _check_keys(values, OmegaConf.to_container(shipped))
+    check_keys(values, OmegaConf.to_container(shipped), _PLAIN_PARTS)
     return {str(key): value for key, value in values.items()}
 
 
@@ -91,20 +92,3 @@ def _composed(file: Path, overrides: Sequence[str]) -> DictConfig:
         raise InvalidConfiguration(f"--config={file}", "is not a file", "Give a YAML file")
     with initialize_config_dir(str(file.absolute().parent), version_base="1.3"):
         return compose(file.stem, overrides=["hydra.searchpath=[pkg://conf]", *overrides])
-
-
-def _check_keys(values: Mapping[Any, Any], known: Any) -> None:
-    """Refuse unknown keys at the top level and in sections without a constructor."""
-    for place, given, allowed in (
-        ("", values, known),
-        *((f"{name}.", values.get(name), known[name]) for name in _PLAIN_PARTS),
-    ):
-        wrong = sorted(set(given or ()) - set(allowed))
-        missing = sorted(set(allowed) - set(given or ()))
-        if wrong or missing:
-            name = place + str((wrong or missing)[0])
-            raise InvalidConfiguration(
-                f"configuration key {name}",
-                "is not known" if wrong else "is missing",
-                f"The known keys are {', '.join(sorted(allowed))}",
-            )

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from importlib.resources import files
 
+from fl_common.configuration_keys import check_names
 from fl_common.errors import InvalidConfiguration
 from simulate.composition import HELP
 
 
 def check_choices(overrides: Sequence[str]) -> None:
-    """Raise InvalidConfiguration for a group set to null (``net=null``) or removed (``~net``)."""
+    """Refuse a group set to null (``net=null``) or removed (``~net``), and former names of values.
+
+    Raises:
+        InvalidConfiguration: for the first such override.
+    """
+    check_names(overrides)
     groups = {entry.name for entry in files("conf").iterdir() if entry.is_dir()}
     for override in overrides:
         name, _, value = override.partition("=")

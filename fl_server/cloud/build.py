@@ -10,10 +10,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fl_common.build import build
 from fl_common.configuration import Config
+from fl_common.configuration_keys import check_keys, check_names
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import use_plugins
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import CloudHome
+
+_PLAIN_PARTS = ("training", "strategy", "compression", "publish")
 
 
 def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
@@ -22,11 +25,14 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
     Raises:
         InvalidConfiguration: an unknown key, or invalid YAML.
     """
+    check_names(overrides)
     use_plugins()
     try:
+        with initialize_config_module("conf", version_base="1.3"):
+            shipped = compose("server")
+            own = None if file else compose("server", overrides=list(overrides))
         if file is None:
-            with initialize_config_module("conf", version_base="1.3"):
-                config = compose("server", overrides=list(overrides))
+            config = own
         elif file.is_file():
             with initialize_config_dir(str(file.absolute().parent), version_base="1.3"):
                 path = "hydra.searchpath=[pkg://conf]"
@@ -46,6 +52,7 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
             f"configuration {file or 'conf/server.yaml'}", words, "See conf/server.yaml"
         ) from error
     assert isinstance(values, dict)
+    check_keys(values, OmegaConf.to_container(shipped), _PLAIN_PARTS)
     return {str(key): value for key, value in values.items()}
 
 

@@ -101,7 +101,9 @@ class Enrolment:
         with self._alone():
             for name, site in self.sites.all().items():
                 if site.pending:
-                    _logger.warning("the enrolment of site %s was cut off, and is undone", name)
+                    _logger.warning(
+                        "an enrolment or a revocation of site %s was cut off: it is shut out", name
+                    )
                     self.admissions.revoke(site.public_key.encode())
                     self.sites.remove(name)
             name_of = {s.public_key.encode(): name for name, s in self.sites.enrolled().items()}

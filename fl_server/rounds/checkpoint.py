@@ -105,7 +105,8 @@ def check_plan(checkpoint: Checkpoint, plan_digest: str) -> None:
         raise InvalidConfiguration(
             f"checkpoint of run {checkpoint.run} with plan {checkpoint.plan_digest}",
             f"does not belong to this run's plan {plan_digest}",
-            "Resume with the overrides that the run began with, or start a new run without resume",
+            "Resume with the overrides, and the version of this package, that the run began with,"
+            " or start a new run without resume",
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 from fl_client.configuration import read_config as read_node
 from fl_common.errors import InvalidConfiguration
 from fl_server.cloud.build import read_config as read_server
+from simulate.choices import check_choices
 
 Read = Callable[[Path | None, Sequence[str]], Any]
 
@@ -30,3 +31,38 @@ def test_a_file_stands_over_the_shipped_one(read: Read, name: str, tmp_path: Pat
     file.write_text(f"defaults: [{name}, _self_]\nhome: elsewhere\n")
     assert read(file, ())["home"] == "elsewhere"
     assert read(file, ["home=here"])["home"] == "here"
+
+
+@pytest.mark.parametrize(
+    ("read", "name", "text", "key"),
+    [
+        (read_node, "node", "rouds: 3", "rouds"),
+        (read_node, "node", "federation: {ledger_conter: x}", "federation.ledger_conter"),
+        (read_server, "server", "rouds: 3", "rouds"),
+        (read_server, "server", "strategy: {round_timeot_s: 9}", "strategy.round_timeot_s"),
+        (read_server, "server", "training: {batchsize: 9}", "training.batchsize"),
+    ],
+)
+def test_a_key_that_nothing_reads_is_refused(
+    read: Read, name: str, text: str, key: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"defaults: [{name}, _self_]\n{text}\n")
+    with pytest.raises(InvalidConfiguration, match=f"configuration key {key}: is not known"):
+        read(file, ())
+
+
+def test_a_former_name_is_refused_with_the_new_one(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("defaults: [server, _self_]\nstrategy: {largest_update_norm: 5}\n")
+    for given, overrides in ((file, []), (None, ["+strategy.largest_update_norm=5"])):
+        with pytest.raises(InvalidConfiguration, match=r"Set strategy\.cut_outliers instead"):
+            read_server(given, overrides)
+    with pytest.raises(InvalidConfiguration, match=r"Set strategy\.cut_outliers instead"):
+        check_choices(["strategy.largest_update_norm=5"])
+
+
+@pytest.mark.parametrize("strategy", ["median", "fedprox", "fedyogi"])
+def test_every_choice_of_a_server_is_known(strategy: str) -> None:
+    choices = [f"strategy={strategy}", "privacy=none", "evaluation=federated", "training=cohort"]
+    assert read_server(None, [*choices, "compression=topk"])["strategy"]["fraction"] == 1.0
