@@ -23,7 +23,7 @@ def read_run(content: RecordDict) -> str | None:
     head = content.get(HEAD)
     try:
         return str(json.loads(str(head["plan"]))["run"]) if isinstance(head, ConfigRecord) else None
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, RecursionError):
         return None
 
 
@@ -42,7 +42,7 @@ def read_work(content: RecordDict) -> str | None:
         steps = float(privacy.get("steps", training["local_epochs"]))
         batch = float(privacy.get("expected_batch", training["batch_size"]))
         return f"2^{math.ceil(math.log2(max(1.0, steps * batch * count_bytes(content))))}"
-    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError, RecursionError):
         return None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from flwr.app import ConfigRecord, RecordDict
 from flwr.supercore.inflatable.inflatable_utils import pull_objects
 from torch import nn
 
@@ -23,6 +24,7 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.accounting import AccountantName
 from fl_common.vocabulary import NetSpec, Parameters, Refusal, RefusalReason
+from fl_common.wire.summary import read_run, read_work
 from models.nets import build_net, parameters_of
 from models.nets.limits import check_options, within
 from tests.support import samples
@@ -179,6 +181,13 @@ def test_each_net_of_ours_is_built_within_its_own_parameters(name: str, task: An
 
 def test_usual_options_are_within_the_limits() -> None:
     check_options({"widths": [16, 32, 32], "kernel": 5, "norm": "group", "rate": 1e-3, "x": None})
+
+
+@pytest.mark.parametrize("plan", ["[" * 100_000, '{"run":' * 100_000, "1" * 10_000, "null", "{}"])
+def test_a_plan_without_end_ends_no_link(plan: str) -> None:
+    """The link looks into a message before the trainer does; what ended it here shut a box out."""
+    content = RecordDict({"head": ConfigRecord({"plan": plan})})
+    assert (read_run(content), read_work(content)) == (None, None)
 
 
 def test_a_message_is_pulled_no_further_than_its_bound() -> None:
