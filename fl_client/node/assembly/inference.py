@@ -24,8 +24,10 @@ class Inference:
     updates: ComponentUpdates | None
 
 
-def build_inference(config: Config, task: Task) -> Inference:
+def build_inference(config: Config, task: Task, *, waits: bool) -> Inference:
     """The configured engine, functions and updates.
+
+    ``waits``: windows wait for the trial of a model; else it runs in the background.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
@@ -33,7 +35,7 @@ def build_inference(config: Config, task: Task) -> Inference:
     home, values = Path(config["home"]), config["engine"]
     slot = ModelSlot(home / SLOTS / MODEL)
     sizes, trial = (values["threads"], values["largest_batch"]), trial_within(**values["trial"])
-    engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=True)
+    engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
     functions = Functions(
         {name: build(node, FUNCTION) for name, node in config["functions"].items()},
         config["failures_allowed"],

@@ -35,7 +35,7 @@ class NodeAssembly:
 
 
 def build_node(config: Config, *, connected: bool) -> NodeAssembly:
-    """Build a node; without ``connected`` it has no transports.
+    """Build a node; without ``connected`` it has no transports, and what it is given waits for it.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
@@ -46,7 +46,7 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     declared = build_declared(config, task)
     sensing = build_sensing(config, declared) if connected else Sensing({}, None)
     _check_any(sensing, connected)
-    inference = build_inference(config, task)
+    inference = build_inference(config, task, waits=not connected)
     pipeline = Pipeline(
         path_opener(config, task, slicing, declared.sensors, inference.engine, inference.updates)
     )
