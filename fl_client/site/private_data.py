@@ -55,7 +55,7 @@ def usable(
         told.note(site, Shortfall.UNREADABLE, f"{type(error).__name__}: {error}")
         return no_windows(task)
     if not len(windows):
-        told.note(site, Shortfall.EMPTY, "no windows can be used")
+        told.note(site, Shortfall.EMPTY, "no windows can be used, or the trainer died of them")
         return no_windows(task)
     return windows
 

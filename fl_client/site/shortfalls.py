@@ -23,7 +23,7 @@ class Shortfall(StrEnum):
     UNREADABLE = "unreadable"
     """The windows could not be read: the answer is that of a site without data."""
     EMPTY = "empty"
-    """There was no window to use: the answer is that of a site without data."""
+    """There was no window to use, or the trainer died of them: the answer is that of no data."""
     RAISED = "raised"
     """The computation raised: the answer is that of a site without data."""
     UNFIT = "unfit"
