@@ -121,8 +121,10 @@ def limit_of_plan(promise: Guarantee) -> Limit:
     )
 
 
-def limit_of_owner(owner: OwnerLimit, accountant: AccountantName) -> Limit:
-    """The owner's limit, by the ``accountant`` of the plan that is charged."""
-    return Limit(
-        owner.epsilon, owner.delta, owner.unit, owner.windows, accountant, "this site's own"
-    )
+def limit_of_owner(owner: OwnerLimit) -> Limit:
+    """The owner's limit, by RDP whatever a plan names.
+
+    A server may choose each plan by what it has seen. That a limit on all of them then still holds
+    is proved for Rényi DP (Feldman and Zrnic 2021; Lécuyer 2021).
+    """
+    return Limit(owner.epsilon, owner.delta, owner.unit, owner.windows, "rdp", "this site's own")

@@ -73,7 +73,7 @@ def _steps(
     yield block, Step(plan, before, before.plus(charge.spend))
     if owner is None:
         return
-    limit = limit_of_owner(owner, plan.accountant)
+    limit = limit_of_owner(owner)
     if block != WHOLE_SITE or owner.protects_site:
         yield block, Step(limit, before, before.plus(charge.spend))
         return

@@ -54,6 +54,14 @@ def test_a_run_per_window_and_one_per_site_spend_one_budget(
     assert 6.0 < epsilon_of([in_window, in_site], 1e-5, "rdp") <= LIMIT
 
 
+def test_the_accountant_that_a_plan_names_does_not_stretch_the_owner_s_limit(home: Home) -> None:
+    """``prv`` finds less for the same rounds, and no theorem for rounds that a server chooses."""
+    taken = rounds_taken(home, replace(WINDOW, accountant="prv"), 1, 100)
+    spent = replace(WINDOW.spend_per_round, steps=WINDOW.steps * taken)
+    assert taken > 1
+    assert epsilon_of([spent], 1e-5, "rdp") <= LIMIT
+
+
 def test_an_owner_who_means_a_reading_gets_no_plan_for_a_window(home: Home) -> None:
     home.box = replace(home.box, policy=replace(home.box.policy, unit="reading"))
     answer = home.asks(samples.plan(WINDOW, seed=None), 1)
