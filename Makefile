@@ -99,13 +99,14 @@ hooks: $(STAMP)  ## Let git check each commit as CI does (pre-commit)
 	@$(BIN)/pre-commit install
 
 PINNED := -c constraints.txt -e '.[simulation,docs,dev]'
+HASHED := --no-deps --require-hashes -r hashes.txt
 # What another backend may have brought.
 ANEW := --reinstall-package torch --reinstall-package torchvision
 
 # Without TORCH_BACKEND torch is what pip finds: on Linux the build for CUDA, with gigabytes of it.
-# The stamp is written last, so an install that was interrupted is done again. An environment that
-# is there and sound is kept.
-$(STAMP): pyproject.toml constraints.txt
+# Everything else comes first, by its hash. The stamp is written last, so an install that was
+# interrupted is done again. An environment that is there and sound is kept.
+$(STAMP): pyproject.toml constraints.txt hashes.txt
 	@$(BIN)/python -c '$(SUITABLE); import pip' 2>/dev/null || { \
 	  for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3; do \
 	    $$python -c '$(SUITABLE)' 2>/dev/null || continue; \
@@ -117,8 +118,8 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "Elsewhere, name one: make setup PYTHON=path/to/python3.11" >&2; \
 	  exit 1; }
 	@echo "Installing the pinned packages into $(VENV): a few minutes the first time"
+	@$(BIN)/python -m pip install $(HASHED)
 ifdef TORCH_BACKEND
-	@$(BIN)/python -m pip install --quiet -c constraints.txt uv
 	@$(BIN)/uv pip install --python $(BIN)/python --torch-backend $(TORCH_BACKEND) $(ANEW) $(PINNED)
 else
 	@$(BIN)/python -m pip install $(PINNED)

@@ -41,13 +41,18 @@ package: wheels
 wheels: $(WHEELS)/$(if $(filter-out edge broker,$(IMAGES)),.train,.box)
 
 # Made anew where the pins have changed. The named packages are pure Python; antlr4's has no wheel.
-$(WHEELS)/.box: $(STAMP)
+$(WHEELS)/.box: $(STAMP) stacks/pip.txt
 	@rm -rf $(@D)
-	@$(PIP) wheel --quiet --no-deps --constraint constraints.txt --wheel-dir $(@D) \
-	  antlr4-python3-runtime pip seglearn .
+	@mkdir -p $(@D)
+	@awk '/^[^ ]/ {wanted = /^(antlr4-python3-runtime|seglearn)==/} wanted' hashes.txt \
+	  | cat stacks/pip.txt - > $(@D)/first.txt
+	@$(PIP) wheel --quiet --no-deps --require-hashes --wheel-dir $(@D) -r $(@D)/first.txt
+	@$(PIP) wheel --quiet --no-deps --wheel-dir $(@D) .
 	@$(FETCH) $(@D)/join_the_dots-*.whl
+	@stacks/check-wheels $(@D) $(BIN)/python
 	@touch $@
 
 $(WHEELS)/.train: $(WHEELS)/.box
 	@$(FETCH) "$$(echo $(@D)/join_the_dots-*.whl)[train,server]"
+	@stacks/check-wheels $(@D) $(BIN)/python
 	@touch $@

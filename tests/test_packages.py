@@ -85,3 +85,16 @@ def test_every_declared_package_is_pinned_by_name_and_version_alone() -> None:
     pins = [line for line in lines if not line.startswith("#")]
     assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
     assert DECLARED - distributions(pins) == set()
+
+
+def test_every_pin_but_torch_s_has_its_hashes() -> None:
+    """An index has builds of torch and torchvision of its own."""
+    pins = re.findall(r"^\w\S*==\S+$", (ROOT / "constraints.txt").read_text("utf-8"), re.M)
+    hashed = re.findall(
+        r"^(\w\S*==\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$",
+        (ROOT / "hashes.txt").read_text("utf-8"),
+        re.M,
+    )
+    without = {pin for pin in pins if pin.startswith(("torch==", "torchvision=="))}
+    assert len(without) == 2
+    assert {canonical(pin) for pin, _ in hashed} == {canonical(pin) for pin in set(pins) - without}

@@ -10,6 +10,7 @@ from tests.packaging.conftest import run
 from tests.support.sources import ROOT
 
 PINNED = "-c constraints.txt -e '.[simulation,docs,dev]'"
+HASHED = "--no-deps --require-hashes -r hashes.txt"
 BACKENDS = ("cpu", "auto", "cu130")
 
 
@@ -22,7 +23,8 @@ def steps(environment: Path, *variables: str) -> list[str]:
 
 def test_the_plain_way_is_pip_alone(tmp_path: Path) -> None:
     found = steps(tmp_path)
-    assert f"{tmp_path}/bin/python -m pip install {PINNED}" in found
+    pip = f"{tmp_path}/bin/python -m pip install"
+    assert found[-4:-2] == [f"{pip} {HASHED}", f"{pip} {PINNED}"]
     assert not any("uv" in line.split("/")[-1] for line in found)
     assert found[-1] == f"touch {tmp_path}/.complete"
 
@@ -30,11 +32,11 @@ def test_the_plain_way_is_pip_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_with_a_backend_uv_installs_and_chooses_torch(tmp_path: Path, backend: str) -> None:
     found = steps(tmp_path, f"TORCH_BACKEND={backend}")
-    assert f"{tmp_path}/bin/python -m pip install --quiet -c constraints.txt uv" in found
-    assert (
+    hashed = found.index(f"{tmp_path}/bin/python -m pip install {HASHED}")
+    assert found[hashed + 1] == (
         f"{tmp_path}/bin/uv pip install --python {tmp_path}/bin/python --torch-backend {backend}"
         f" --reinstall-package torch --reinstall-package torchvision {PINNED}"
-    ) in found
+    )
     assert f"{tmp_path}/bin/python -m pip install {PINNED}" not in found
     assert found[-1] == f"touch {tmp_path}/.complete-{backend}"
 

@@ -32,6 +32,18 @@ def test_the_pythons_that_are_promised_are_those_that_may_install_it() -> None:
     assert PROJECT["requires-python"] == f">=3.{first},<3.{last + 1}"
 
 
+def compiling(python: str, processor: str) -> list[str]:
+    """The command that finds versions of what has a wheel there."""
+    return [
+        str(Path(sys.executable).with_name("uv")),
+        *("pip", "compile", "--quiet", "--no-config", "--no-header", "--no-annotate"),
+        f"--python-version={python}",
+        f"--python-platform={processor}-manylinux_2_28",
+        "--only-binary=:all:",
+        f"--no-binary={BUILT_HERE}",
+    ]
+
+
 @pytest.mark.parametrize("processor", PROCESSORS)
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_extra_resolves_to_the_pins(
@@ -40,22 +52,17 @@ def test_every_extra_resolves_to_the_pins(
     extras = ",".join(PROJECT["optional-dependencies"])
     wanted, found = tmp_path / "wanted.txt", tmp_path / "found.txt"
     wanted.write_text(f"join-the-dots[{extras}] @ {wheel.as_uri()}\n")
-    run(
-        Path(sys.executable).with_name("uv"),
-        "pip",
-        "compile",
-        "--quiet",
-        "--no-config",
-        f"--python-version={python}",
-        f"--python-platform={processor}-manylinux_2_28",
-        "--only-binary=:all:",
-        f"--no-binary={BUILT_HERE}",
-        "--no-header",
-        "--no-annotate",
-        f"--constraint={ROOT / 'constraints.txt'}",
-        f"--output-file={found}",
-        wanted,
-    )
+    constraint = f"--constraint={ROOT / 'constraints.txt'}"
+    run(*compiling(python, processor), constraint, f"--output-file={found}", wanted)
     lines = found.read_text().splitlines()
     assert any(line.startswith("torch==") for line in lines)
     assert any(line.startswith("ray==") for line in lines)
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+@pytest.mark.parametrize("python", PYTHONS)
+def test_each_hashed_pin_has_a_file_to_install(tmp_path: Path, python: str, processor: str) -> None:
+    """``make setup`` installs all of them, whether or not this Python needs each."""
+    hashed, found = ROOT / "hashes.txt", tmp_path / "found.txt"
+    run(*compiling(python, processor), "--no-deps", f"--output-file={found}", hashed)
+    assert len(found.read_text().splitlines()) == hashed.read_text().count("==")
