@@ -41,20 +41,22 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=_join)
 
 
-def with_join(config: Config, file: Path | None, overrides: Sequence[str]) -> Config:
-    """``config``, with ``join`` as the process beside sensing if it names a federation.
+def join_command(config: Config, file: Path | None, overrides: Sequence[str]) -> list[str] | None:
+    """``join`` as a program and its arguments, for the process beside sensing.
+
+    None if ``config`` names no federation, or another program. It is not put into ``config``: a
+    value there would have its variables resolved, a password's too.
 
     Raises:
         InvalidConfiguration: an invalid privacy policy, or a package for training is missing.
     """
-    training = config["training"]
     _build_policy(config)
-    if config["federation"]["server"] is None or training["command"] is not None:
-        return config
-    check_installed(f"federation.server={config['federation']['server']}", "train", TRAIN)
+    server = config["federation"]["server"]
+    if server is None or config["training"]["command"] is not None:
+        return None
+    check_installed(f"federation.server={server}", "train", TRAIN)
     given = ["--config", str(file.absolute())] if file else []
-    command = own_program("fl_client", "join", *given, *overrides)
-    return {**config, "training": {**training, "command": command}}
+    return own_program("fl_client", "join", *given, *overrides)
 
 
 def _join(options: argparse.Namespace) -> None:

@@ -3,12 +3,13 @@
 import argparse
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from fl_client.federation.command import with_join
+from fl_client.federation.command import join_command
 from fl_client.home import MODEL, SLOTS
 
 _RUN = """\
@@ -114,8 +115,11 @@ def _run(options: argparse.Namespace) -> None:
         Console(highlight=False, markup=False, soft_wrap=True).out(shown(config), end="")
         return
     log_to_standard_error(config["log_level"])
-    config = with_join(config, options.config, options.overrides)
-    asyncio.run(NodeProcess(build_node(config, connected=True)).serve())
+    command = join_command(config, options.config, options.overrides)
+    node = build_node(config, connected=True)
+    if command is not None:
+        node = replace(node, training=replace(node.training, command=command))
+    asyncio.run(NodeProcess(node).serve())
 
 
 def _status(options: argparse.Namespace) -> None:

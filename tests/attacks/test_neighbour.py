@@ -185,3 +185,21 @@ def test_a_secret_among_the_arguments_is_refused_and_not_repeated(override: str)
 )
 def test_what_is_no_secret_may_be_an_argument(override: str) -> None:
     read_config(None, [override])
+
+
+@pytest.mark.slow
+def test_the_training_process_is_given_a_secret_s_variable_and_not_the_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends at once, for want of a key, and the log shows its arguments."""
+    monkeypatch.setenv("BROKER_PASSWORD", SECRET)
+    password = "broker.password=${oc.env:BROKER_PASSWORD}"
+    overrides = ("federation.server=cloud:8443", "broker.username=box", password)
+    box = NodeProcess(tmp_path / "box", free_port(), *overrides)
+    box.start()
+    try:
+        wait_for(lambda: "the training process ended" in box.log(), "the training process's end")
+    finally:
+        box.stop()
+    assert password in box.log()
+    assert SECRET not in box.log()
