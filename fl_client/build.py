@@ -10,6 +10,7 @@ from fl_client.home import LEDGER
 from fl_client.ledger.ledger import Ledger, OwnerLimit
 from fl_client.site.box import Box, yield_to_sensing
 from fl_client.site.participation import Participation
+from fl_client.training import Trainer
 from fl_client.windows.grid import windows_per_reading
 from fl_common.build import build
 
@@ -20,14 +21,12 @@ def build_participation(
     counter: Path | None,
     owner: str,
     clock: Callable[[], float],
-    limit: OwnerLimit | None = None,
 ) -> Participation:
-    """Participation with the configured trainer, on ``owner``'s ledger.
+    """Participation of simulated sites with the configured trainer, on ``owner``'s ledger.
 
-    ``counter`` is the path of the ledger's counter; None puts it beside the ledger. ``limit`` is
-    the owner's; None in simulation.
+    ``counter`` is the path of the ledger's counter; None puts it beside the ledger.
     """
-    return Participation(Ledger(ledger, clock, owner, counter, limit), build(trainer))
+    return Participation(Ledger(ledger, clock, owner, counter), build(trainer))
 
 
 def build_box_app(
@@ -37,15 +36,17 @@ def build_box_app(
 
     ``trainer`` is the trainer's configuration. Noise and batches come from the operating system's
     generator, as the box refuses a plan with a seed. ``counter`` is the path of the ledger's
-    counter; None puts it beside the ledger. The first training message lowers the process's
-    priority.
+    counter; None puts it beside the ledger. The trainer is built, and its packages imported, at
+    once: the first answer must not take longer for it. The first training message lowers the
+    process's priority.
     """
+    built: Trainer = build(trainer)
 
     @cache
     def participation() -> Participation:
         yield_to_sensing()
-        ledger, limit = box.home / LEDGER, limit_of(box)
-        return build_participation(trainer, ledger, counter, box.name, clock, limit)
+        ledger = Ledger(box.home / LEDGER, clock, box.name, counter, limit_of(box))
+        return Participation(ledger, built)
 
     return SiteApp(box.site_of, participation)
 

@@ -57,7 +57,11 @@ class Schedule:
     def _grown(self, work: str, slot: float, seconds: float) -> float:
         while slot < seconds:
             slot *= _GROWTH
-        _logger.warning("answers to %s leave after %.4g s from now on", work, slot)
+        _logger.warning(
+            "the work took %.3g s: from now on answers to such work (%s) leave %.4g s after the"
+            " request, so that their time tells nothing of the data",
+            seconds, work, slot,
+        )  # fmt: skip
         self._slots[work] = slot
         self._keep()
         return slot

@@ -260,3 +260,9 @@ def test_another_process_reads_whole_transactions_while_windows_are_written(home
         reader.kill()
     assert sizes == sorted(sizes)
     assert sizes[-1] == len(home.box.training_windows())
+
+
+def test_a_trainer_is_built_before_the_first_message_comes(home: Home) -> None:
+    """Its packages take seconds to import, which are no part of the time of an answer."""
+    with pytest.raises(InvalidConfiguration, match="memory_budget_mib=0"):
+        build_box_app(home.box, {**TRAINER, "memory_budget_mib": 0}, None, time.time)
