@@ -11,6 +11,7 @@ from fl_common.vocabulary import Integers, Parameters, Windows
 from models.nets import Net, load_parameters
 
 _BATCH = 1024
+_FIXED = 64
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,29 @@ class Predictions:
 
 
 class Evaluator:
-    """Evaluates many parameter sets of one net on one set of windows; the front end runs once."""
+    """Evaluates many parameter sets of one net on one set of windows; the front end runs once.
 
-    def __init__(self, net: Net, windows: Windows, labels: int) -> None:
+    ``fixed``: all batches have the same number of rows, the last one's filled with zeros, so that
+    no window's rounding depends on how many windows there are. It takes longer.
+    """
+
+    def __init__(self, net: Net, windows: Windows, labels: int, *, fixed: bool = False) -> None:
         self._net = net.eval()
-        self._labels = labels
+        self._labels, self._batch = labels, _FIXED if fixed else _BATCH
         self._truth_N = torch.from_numpy(windows.labels)
         with torch.inference_mode():
             values = torch.from_numpy(windows.values)
-            self._inputs = torch.cat([net.front(part) for part in values.split(_BATCH)])
+            if fixed:
+                filling = values.new_zeros((-len(values) % _FIXED, *values.shape[1:]))
+                values = torch.cat([values, filling])
+            self._inputs = torch.cat([net.front(part) for part in values.split(self._batch)])
 
     def __call__(self, parameters: Parameters) -> Predictions:
         """Predictions of the net with ``parameters`` on all windows."""
         load_parameters(self._net, parameters)
         with torch.inference_mode():
-            logits = torch.cat([self._net.body(part) for part in self._inputs.split(_BATCH)])
+            logits = torch.cat([self._net.body(part) for part in self._inputs.split(self._batch)])
+            logits = logits[: len(self._truth_N)]
             loss_N = functional.cross_entropy(logits, self._truth_N, reduction="none")
             predicted_N = logits.argmax(1)
         return Predictions(self._truth_N.numpy(), predicted_N.numpy(), loss_N.numpy(), self._labels)

@@ -86,7 +86,8 @@ def count(task: LocalTask, windows: Windows) -> Evaluation:
     if len(windows) == 0:
         return Evaluation(0.0, 0.0, 0.0)
     plan = task.plan
-    evaluator = Evaluator(build_net(plan.net, plan.task), windows, len(plan.task.labels))
+    net, labels = build_net(plan.net, plan.task), len(plan.task.labels)
+    evaluator = Evaluator(net, windows, labels, fixed=plan.evaluation is not None)
     result = evaluator(task.parameters)
     loss_N = result.loss_N.astype(np.float64)
     if plan.evaluation is not None:

@@ -7,6 +7,7 @@ algorithm 1); batches and noise come from ``randomness``, as in every trainer.
 
 import copy
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from torch.nn.functional import cross_entropy
 from fl_client.training import LocalTask
 from fl_client.training.checked_noise import CheckedNoise
 from fl_client.training.checks import RAISED, check_task, refuse, update_of
+from fl_client.training.local_optimizer import Proximity, optimizer_of
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import Prepared, net_for, prepared
 from fl_client.training.randomness import (
@@ -38,6 +40,9 @@ from models.nets import Net, load_parameters, parameters_of
 
 PER_SAMPLE_BYTES = 256 * 2**20
 """Memory for per-sample gradients: a larger batch is clipped in parts, and noised once."""
+
+_SMALLEST_PART, _LARGEST_PART = 16, 256
+"""Windows; a kernel takes whole blocks of up to 16."""
 
 _KEPT_BODIES = 4
 _logger = logging.getLogger(__name__)
@@ -119,8 +124,8 @@ class OpacusTrainer:
 
 def _train_plainly(body: nn.Module, task: LocalTask, data: Prepared) -> None:
     weights = [p for p in body.parameters() if p.requires_grad]
-    optimizer = _optimizer(weights, task)
-    pull = _Proximity(weights, task.plan.training.proximal_mu)
+    optimizer = optimizer_of(weights, task)
+    pull = Proximity(weights, task.plan.training.proximal_mu)
     for batch in draw_batches(task.plan, task.site, task.round, len(data.labels)):
         optimizer.zero_grad()
         cross_entropy(body(data.inputs[batch]), data.labels[batch]).backward()
@@ -136,10 +141,10 @@ def _train_privately(
     drawn = task.plan, task.site, task.round
     noise = CheckedNoise(noise_source(*drawn), drawn_for(*drawn))
     with _setting_up(task):
-        optimizer = PlannedOptimizer(_optimizer(weights, task), plan, noise)
-        pull = _Proximity(weights, task.plan.training.proximal_mu)
+        optimizer = PlannedOptimizer(optimizer_of(weights, task), plan, noise)
+        pull = Proximity(weights, task.plan.training.proximal_mu)
         optimizer.attach_step_hook(lambda _: pull.add_gradient())
-    part = max(1, PER_SAMPLE_BYTES // (4 * size))
+    part = _windows_at_once(plan, size)
     batches = draw_batches(task.plan, task.site, task.round, len(data.labels))
     check_poisson(batches, len(data.labels), plan)
     for batch in batches:
@@ -147,20 +152,39 @@ def _train_privately(
         for place, rows in enumerate(parts):
             optimizer.zero_grad()
             optimizer.signal_skip_step(place < len(parts) - 1)
-            _per_sample_gradients(body, weights, data.inputs[rows], data.labels[rows])
+            _per_sample_gradients(body, weights, data.inputs[rows], data.labels[rows], part)
             optimizer.step()
     noise.verify(plan.steps, size)
 
 
+def _windows_at_once(plan: SampleMechanism, size: int) -> int:
+    """How many windows are computed together, by public numbers: about a quarter of a batch."""
+    quarter = _SMALLEST_PART * math.ceil(plan.expected_batch / (4 * _SMALLEST_PART))
+    return max(1, min(quarter, _LARGEST_PART, PER_SAMPLE_BYTES // (4 * size)))
+
+
 def _per_sample_gradients(
-    body: nn.Module, weights: list[nn.Parameter], inputs: torch.Tensor, labels: torch.Tensor
+    body: nn.Module,
+    weights: list[nn.Parameter],
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+    part: int,
 ) -> None:
-    """Leave ``grad_sample`` (N, *shape) on each parameter; an empty Poisson batch gives N = 0."""
-    if len(labels):
-        cross_entropy(body(inputs), labels, reduction="sum").backward()
-        return
+    """Leave ``grad_sample`` (N, *shape) on each parameter; an empty Poisson batch gives N = 0.
+
+    Always ``part`` windows are computed, of which the last may be zeros that count for nothing: how
+    float32 rounds a window's gradient depends on the number of rows, and parameters can be chosen
+    that amplify it. So a window more or less moves no other window's gradient.
+    """
+    windows = len(labels)
+    if windows:
+        rest = part - windows
+        filled = torch.cat([inputs, inputs.new_zeros((rest, *inputs.shape[1:]))])
+        truth = torch.cat([labels, labels.new_zeros(rest)])
+        cross_entropy(body(filled), truth, reduction="sum").backward()
     for weight in weights:
-        weight.grad_sample = weight.new_zeros((0, *weight.shape))  # type: ignore[attr-defined]
+        found = weight.grad_sample if windows else weight.new_zeros((0, *weight.shape))  # type: ignore[attr-defined]
+        weight.grad_sample = found[:windows]  # type: ignore[attr-defined]
 
 
 class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
@@ -230,30 +254,6 @@ class PlannedOptimizer(DPOptimizer):  # type: ignore[misc]
                 f" {bound:.4g}: clipping did not run as planned. The update is withheld."
             )
         self._clipped = 0
-
-
-class _Proximity:
-    """FedProx' proximal term (Li et al. 2020, equation 2).
-
-    It is a function of the parameters only, so adding it after the noise releases nothing.
-    """
-
-    def __init__(self, weights: list[nn.Parameter], mu: float) -> None:
-        self._mu = mu
-        self._pairs = [(p, p.detach().clone()) for p in weights] if mu else []
-
-    def add_gradient(self) -> None:
-        """Add ``mu * (w - w_global)`` to each parameter's gradient."""
-        for parameter, anchor in self._pairs:
-            assert parameter.grad is not None
-            parameter.grad += self._mu * (parameter.detach() - anchor)
-
-
-def _optimizer(weights: list[nn.Parameter], task: LocalTask) -> torch.optim.Optimizer:
-    training, rate = task.plan.training, task.plan.learning_rate(task.round)
-    if training.optimizer == "adam":
-        return torch.optim.Adam(weights, rate, weight_decay=training.weight_decay)
-    return torch.optim.SGD(weights, rate, training.momentum, weight_decay=training.weight_decay)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ The site sees any finite parameters, and front ends with any constants: gradient
 overflow or vanish in float32. Nothing of that may pass clipping, nor show in the answer's kind.
 """
 
+import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,17 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fl_client.training import Trainer
+from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.prepared import net_for
 from fl_client.training.stacked.gradients import MatrixGradients
 from fl_client.training.stacked.network import clip_factors
 from fl_client.training.stacked.stack import Stack
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats, Parameters, Windows
+from models.evaluation import Evaluator
 from models.nets import parameters_of
 from tests.laws.test_clipping import CLIP_NORM, NETS, PRIVACY, TRAINERS
 from tests.support import samples
 from tests.support.neighbours import clipped_sums, with_window
-from tests.unit.models.net_examples import MOTION, readings
+from tests.unit.models.net_examples import MOTION, readings, spec_of
 
 LEEWAY = 1 + 2.0**-8
 
@@ -107,3 +111,42 @@ def test_a_window_that_overflows_does_not_change_the_kind_of_the_answer(
     for value in (1.0, 1e20):
         odd = np.full(MOTION.window_shape, value, dtype=np.float32)
         assert np.isfinite(moved(trainer, plan, odd, huge))
+
+
+AMPLIFYING = spec_of("mlp", hidden=[64], activation="tanh")
+
+
+def amplified(most: int) -> tuple[RunPlan, Parameters, list[Windows]]:
+    """Inputs that cancel, so that only rounding is left; with 1 to ``most`` windows."""
+    chance = np.random.default_rng(1)
+    plan = samples.plan(PRIVACY, {"learning_rate": RATE}, task=MOTION, net=AMPLIFYING)
+    shapes = {name: array.shape for name, array in parameters_of(net_for(plan)).items()}
+    made = {name: chance.standard_normal(shape) * 1e3 for name, shape in shapes.items()}
+    first, half = next(iter(made)), math.prod(MOTION.window_shape) // 2
+    made[first][:, :half] *= 3e5
+    made[first][:, half:] = -made[first][:, :half]
+    values = readings(MOTION, most)
+    values[:, 16:] = values[:, :16]
+    labels = np.arange(most) % len(MOTION.labels)
+    sites = [
+        Windows(values[:count], labels[:count], np.zeros(count, np.int64), ("day",))
+        for count in range(1, most + 1)
+    ]
+    return plan, {name: array.astype(np.float32) for name, array in made.items()}, sites
+
+
+def test_no_other_window_is_moved_by_rounding_that_the_parameters_amplify() -> None:
+    plan, parameters, sites = amplified(17)
+    sums = clipped_sums(OpacusTrainer(), plan, sites, parameters)
+    steps = [float(np.linalg.norm(more - fewer)) for fewer, more in itertools.pairwise(sums)]
+    assert max(steps) <= CLIP_NORM * LEEWAY
+
+
+def test_no_other_window_s_loss_is_moved_by_rounding_either() -> None:
+    plan, parameters, sites = amplified(17)
+    losses = [
+        Evaluator(net_for(plan), windows, len(MOTION.labels), fixed=True)(parameters).loss_N
+        for windows in sites
+    ]
+    for fewer, more in itertools.pairwise(losses):
+        np.testing.assert_array_equal(more[:-1], fewer)
