@@ -135,7 +135,9 @@ class Link:
         began = self.clock()
         reply = self.trainer.answer(message, lambda: not self.stop.is_set())
         seconds = self.clock() - began
-        return Upload(reply, self.schedule.leave(work, began) if work else seconds), seconds
+        return Upload(
+            reply, self.schedule.leave(work, began, numbers.ttl) if work else seconds
+        ), seconds
 
     def _patiently(self, call: Callable[[], _T]) -> _T | None:
         """Call until it succeeds; None once the message's run is over, or at the stop."""

@@ -6,15 +6,17 @@ of work, as the plan alone tells it, in powers of two. It starts small, only gro
 restarts: work that takes longer lengthens it until it fits, before that answer leaves. What time
 can tell is then how often the slots of a box have ever grown, instead of something in every round.
 
-How long the server waits is the server's word, and moves no answer: else it could ask, in each
-round, whether the work took longer than that. A message that gives less time than its slot is
-refused before anything is charged.
+How long the server waits is the server's word, and it may not ask with it, in each round, whether
+the work took longer. A message that gives less time than its slot is refused before anything is
+charged. Work that does not end in that time (a machine that slept, say) is answered late and at
+once, and no slot grows; but for each amount of work only so many times ever.
 """
 
 import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from fl_common.files import OWNER_ONLY, write_whole
 
@@ -23,8 +25,20 @@ FILE = "slots.json"
 """In the site's folder; removing it lets every slot start small again."""
 SHORTEST_S = 0.5
 _GROWTH = 1.25
+_MOST_LATE = 100
+"""Late answers to an amount of work, ever, after which its slot grows whatever the server says."""
 _SHARE = 0.9
 """Of the time that the server waits, which an answer also needs to travel."""
+
+
+class _Slot(NamedTuple):
+    """A slot's length, and how many answers to its work were late."""
+
+    seconds: float
+    late: int
+
+
+_FIRST = _Slot(SHORTEST_S, 0)
 
 
 class Schedule:
@@ -41,28 +55,37 @@ class Schedule:
 
     def fits(self, work: str, patience: float) -> bool:
         """Whether an answer leaves in time for a server that waits ``patience`` seconds."""
-        return self._slots.get(work, SHORTEST_S) <= _SHARE * patience
+        return self._slots.get(work, _FIRST).seconds <= _SHARE * patience
 
-    def leave(self, work: str, began: float) -> float:
+    def leave(self, work: str, began: float, patience: float) -> float:
         """Wait for the end of the slot of ``work`` that ``began``; its length in seconds.
 
-        A slot that has grown is durable before this returns, if it can be written at all.
+        The server waits ``patience`` seconds. A slot that has grown is durable before this returns,
+        if it can be written at all.
         """
-        slot, seconds = self._slots.get(work, SHORTEST_S), self._clock() - began
+        slot, seconds = self._slots.get(work, _FIRST).seconds, self._clock() - began
         if seconds > slot:
-            slot = self._grown(work, slot, seconds)
+            slot = self._grown(work, seconds, _SHARE * patience)
         self._wait(max(0.0, began + slot - self._clock()))
         return slot
 
-    def _grown(self, work: str, slot: float, seconds: float) -> float:
+    def _grown(self, work: str, seconds: float, last: float) -> float:
+        old = self._slots.get(work, _FIRST)
+        slot, late = old.seconds, old.late
         while slot < seconds:
             slot *= _GROWTH
-        _logger.warning(
-            "the work took %.3g s: from now on answers to such work (%s) leave %.4g s after the"
-            " request, so that their time tells nothing of the data",
-            seconds, work, slot,
-        )  # fmt: skip
-        self._slots[work] = slot
+        if slot > last >= seconds:
+            slot = last
+        elif seconds > last and late < _MOST_LATE:
+            slot, late = old.seconds, late + 1
+            _logger.warning("the work (%s) took %.3g s: the answer is late", work, seconds)
+        if slot > old.seconds:
+            _logger.warning(
+                "the work took %.3g s: from now on answers to such work (%s) leave %.4g s after the"
+                " request, so that their time tells nothing of the data",
+                seconds, work, slot,
+            )  # fmt: skip
+        self._slots[work] = _Slot(slot, late)
         self._keep()
         return slot
 
@@ -73,10 +96,13 @@ class Schedule:
             _logger.error("%s can't be written: %s", self._path, error)
 
 
-def _read(path: Path) -> dict[str, float]:
+def _read(path: Path) -> dict[str, _Slot]:
     try:
         slots = json.loads(path.read_text())
-        return {str(work): max(SHORTEST_S, float(slot)) for work, slot in slots.items()}
+        return {
+            str(work): _Slot(max(SHORTEST_S, float(seconds)), int(late))
+            for work, (seconds, late) in slots.items()
+        }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:
