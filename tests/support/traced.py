@@ -60,9 +60,10 @@ class Trace:
         return {at for at in self.listened if not ip_address(at[0]).is_loopback}
 
     def strayed(self, *allowed: Path) -> set[Path]:
-        """What it wrote outside of ``allowed`` and of the kernel's own folders."""
+        """What it wrote outside of ``allowed``, the kernel's own folders and Python's bytecode."""
         places = (*allowed, Path("/dev"), Path("/proc"))
-        return {path for path in self.wrote if not any(map(path.is_relative_to, places))}
+        wrote = {path for path in self.wrote if "__pycache__" not in path.parts}
+        return {path for path in wrote if not any(map(path.is_relative_to, places))}
 
 
 def shell(folder: Path) -> dict[str, str]:
