@@ -8,18 +8,17 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fl_client.release.gateway import release_running
-from fl_client.site.participation import AdmittedTask, Participation, Site, no_comparison
-from fl_client.site.private_data import no_windows
+from fl_client.site.participation import AdmittedTask, Participation, Site
+from fl_client.site.shortfalls import TrainerDied
 from fl_common.errors import BadInput, JoinTheDotsError
 from fl_common.plan import Instruction
-from fl_common.vocabulary import Refusal, Task
+from fl_common.vocabulary import Refusal
 from fl_common.wire import failure
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import ledger_head as wire_ledger
@@ -100,7 +99,7 @@ class SiteApp(ClientApp):
         site = self._site_of(context.node_config)
         self._participation().heed(site, seen)
         if context.node_config.get(WITHOUT_DATA):
-            site = _without_data(site, instruction.plan.task)
+            site = _without_data(site)
         return site, instruction
 
     def _evaluate(self, message: Message, context: Context) -> Message:
@@ -127,10 +126,13 @@ class SiteApp(ClientApp):
         return Message(wire.write_name(site.name, site.position), reply_to=message)
 
 
-def _without_data(site: Site, task: Task) -> Site:
-    """``site`` as it would answer without a window; it is charged as before."""
-    none = partial(no_windows, task)
-    return replace(site, training_windows=none, held_out_windows=none, comparison=no_comparison)
+def _without_data(site: Site) -> Site:
+    """``site`` as it answers without reading a window; it is charged as before."""
+    return replace(site, training_windows=_died, held_out_windows=_died, comparison=_died)
+
+
+def _died(*_: object) -> NoReturn:
+    raise TrainerDied("no window is read again for this message")
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def _counted(
     try:
         return count(task, windows)
     except Exception as error:  # it is charged: the answer is that of a site without windows
-        told.note(task.site, Shortfall.RAISED, f"{type(error).__name__}: {error}")
+        told.note_error(task.site, Shortfall.RAISED, error)
         return Evaluation(0.0, 0.0, 0.0)
 
 

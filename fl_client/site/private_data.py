@@ -52,10 +52,10 @@ def usable(
     try:
         windows = _fitting(site, read(), task, blocks, told, labelled)
     except Exception as error:
-        told.note(site, Shortfall.UNREADABLE, f"{type(error).__name__}: {error}")
+        told.note_error(site, Shortfall.UNREADABLE, error)
         return no_windows(task)
     if not len(windows):
-        told.note(site, Shortfall.EMPTY, "no windows can be used, or the trainer died of them")
+        told.note(site, Shortfall.EMPTY, "no windows can be used")
         return no_windows(task)
     return windows
 

@@ -62,7 +62,7 @@ def _private(
         windows = usable(site, comparison.windows, task, charged, told, labelled=False)
         return _sums(comparison.compare(windows.values) if len(windows) else [])
     except Exception as error:  # it is charged: the answer is that of a site without windows
-        told.note(site, Shortfall.RAISED, f"{type(error).__name__}: {error}")
+        told.note_error(site, Shortfall.RAISED, error)
         return _sums([])
 
 

@@ -23,13 +23,19 @@ class Shortfall(StrEnum):
     UNREADABLE = "unreadable"
     """The windows could not be read: the answer is that of a site without data."""
     EMPTY = "empty"
-    """There was no window to use, or the trainer died of them: the answer is that of no data."""
+    """There was no window to use: the answer is that of a site without data."""
+    DIED = "died"
+    """The trainer died, maybe of the windows: the answer is that of a site without data."""
     RAISED = "raised"
     """The computation raised: the answer is that of a site without data."""
     UNFIT = "unfit"
     """Windows with a label that the task does not have were left out."""
     OUTSIDE = "outside"
     """Windows of blocks without budget, or of days that are not kept, were left out."""
+
+
+class TrainerDied(Exception):
+    """Raised instead of reading windows that a process may have died of."""
 
 
 class Shortfalls:
@@ -47,6 +53,11 @@ class Shortfalls:
         _logger.log(level, "site %s: an answer lacks data (%s): %s", site, what, detail)
         self._told.add((site, what))
         self._fresh[what] += 1
+
+    def note_error(self, site: str, what: Shortfall, error: Exception) -> None:
+        """Note an exception as ``what``; a trainer's death has a reason of its own."""
+        reason = Shortfall.DIED if isinstance(error, TrainerDied) else what
+        self.note(site, reason, f"{type(error).__name__}: {error}")
 
     def keep(self) -> None:
         """Write what was counted since the last call."""

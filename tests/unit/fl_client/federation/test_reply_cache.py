@@ -11,7 +11,9 @@ from fl_client.app import SiteApp
 from fl_client.federation.reply_cache import IdempotencyKey, ReplyCache
 from fl_client.federation.responder import Responder
 from fl_client.site.participation import Site, any_plan
+from fl_client.site.shortfalls import FILE, read_shortfalls
 from fl_common.plan import Instruction
+from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_common.wire import messages as wire
 from simulate.engines.loopback import identify_process
@@ -63,11 +65,11 @@ def test_a_damaged_file_is_no_answer(tmp_path: Path, cut: int) -> None:
     assert kept.find(question()) is None
 
 
-def message_for(box: Box, round_: int) -> Message:
+def message_for(round_: int, kind: str = "train") -> Message:
     identify_process()
-    plan = device_plan()
+    plan = device_plan(evaluation=EvaluationPlan(3.0, 4.0, 8.0))
     writer = wire.InstructionWriter(Instruction(plan, round_, parameters()))
-    message = Message(writer.content(), 7, "train", group_id=str(round_))
+    message = Message(writer.content(), 7, kind, group_id=str(round_))
     message.metadata.__dict__["_message_id"] = f"{round_}"
     return message
 
@@ -84,13 +86,13 @@ def test_a_repeated_round_is_not_trained_or_charged_again(tmp_path: Path) -> Non
     data = windows()
     site = Site("anna", -1, lambda: data, lambda: data, any_plan)
     app = SiteApp(lambda config: site, lambda: box.participation)
-    first = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(box, 1))
+    first = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(1))
     # a new process, as after a crash
-    again = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(box, 1))
+    again = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(1))
     assert first.content.object_id == again.content.object_id
     assert len(box.trainer.tasks) == 1
     assert len(list(box.ledger.entries("anna"))) == 1
-    Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(box, 2))
+    Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(2))
     assert len(list(box.ledger.entries("anna"))) == 2
 
 
@@ -102,10 +104,9 @@ def test_a_refusal_is_asked_for_again(tmp_path: Path) -> None:
         refusal = Refusal("anna", "r", 1, RefusalReason.DATA, "too few")
         return Message(wire.write_answer(refusal), reply_to=message)
 
-    box = Box(tmp_path, trainer_of("opacus"))
     kept = ReplyCache(tmp_path / "answers", 2)
     for _ in range(2):
-        Responder(refuse, kept, {})(message_for(box, 1))  # type: ignore[arg-type]
+        Responder(refuse, kept, {})(message_for(1))  # type: ignore[arg-type]
     assert len(asked) == 2
 
 
@@ -113,7 +114,21 @@ def test_an_app_that_raises_is_an_error_reply(tmp_path: Path) -> None:
     def fail(message: Message, context: Any) -> Message:
         raise ValueError("secret")
 
-    box = Box(tmp_path, trainer_of("opacus"))
     kept = ReplyCache(tmp_path / "answers", 2)
-    reply = Responder(fail, kept, {})(message_for(box, 1))  # type: ignore[arg-type]
+    reply = Responder(fail, kept, {})(message_for(1))  # type: ignore[arg-type]
     assert reply.has_error()
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate", f"query.{wire.SHADOW}"])
+def test_windows_that_a_process_died_of_are_not_read_again(tmp_path: Path, kind: str) -> None:
+    def read(*_: object) -> Any:
+        raise AssertionError("read again")
+
+    box, days = Box(tmp_path, trainer_of("cohort")), ("monday",)
+    site = Site("anna", -1, read, read, any_plan, read, None, lambda: days, lambda: days)
+    app = SiteApp(lambda config: site, lambda: box.participation)
+    asked = message_for(1, kind)
+    reply = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(asked, without_data=True)
+    assert not isinstance(wire.read_answer(reply.content, parameters()), Refusal)
+    assert len(list(box.ledger.entries("anna"))) == 1
+    assert read_shortfalls(tmp_path / FILE) == {"died": 1}
