@@ -53,7 +53,7 @@ bench-compression: $(STAMP)  ## Measure bytes and accuracy of compressed updates
 	@$(BIN)/python -m benchmarks.compression $(BENCHARGS)
 
 privacy-table: $(STAMP)  ## Measure accuracy on UCI HAR at each epsilon; its archive in DATA
-	@$(BIN)/python -m benchmarks.privacy_table
+	@$(BIN)/python -m benchmarks.privacy.table
 
 include stacks/images.mk
 

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from benchmarks.measure import ProcessFailed, run_process
-from benchmarks.privacy_runs import command, data_override
-from benchmarks.privacy_table import data_of
+from benchmarks.measuring.measure import ProcessFailed, run_process
+from benchmarks.privacy.runs import command, data_override
+from benchmarks.privacy.table import data_of
 
 SEEDS = (0, 1, 2, 3, 4)
 LAST = 5

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from benchmarks.environments import ROOT
+from benchmarks.measuring.environments import ROOT
 from benchmarks.systems import Place
 from benchmarks.workloads import Workload
 from fl_common.vocabulary import Windows

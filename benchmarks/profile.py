@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.environments import ROOT
+from benchmarks.measuring.environments import ROOT
 from benchmarks.systems import Place
 from benchmarks.workloads import COMPARED, MAIN, POPULATIONS, Job, Workload
 

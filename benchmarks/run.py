@@ -14,15 +14,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.environments import ROOT
-from benchmarks.limits import operations_per_update
-from benchmarks.machine import Facts, facts
-from benchmarks.measure import ProcessFailed
+from benchmarks.measuring.environments import ROOT
+from benchmarks.measuring.limits import operations_per_update
+from benchmarks.measuring.machine import Facts, facts
+from benchmarks.measuring.measure import ProcessFailed
 from benchmarks.peers.work import load_workload
 from benchmarks.prepare import prepare
-from benchmarks.results import Row, Run, read_results, write_results
+from benchmarks.report.results import Row, Run, read_results, write_results
+from benchmarks.report.table import to_markdown
 from benchmarks.systems import Place, measure, measure_job
-from benchmarks.table import to_markdown
 from benchmarks.workloads import (
     BARE,
     COMPARED,

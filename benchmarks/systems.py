@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.environments import ROOT, WORKSHOP, python_of
-from benchmarks.machine import cores
-from benchmarks.measure import ProcessFailed, Usage, run_process
-from benchmarks.results import Run
+from benchmarks.measuring.environments import ROOT, WORKSHOP, python_of
+from benchmarks.measuring.machine import cores
+from benchmarks.measuring.measure import ProcessFailed, Usage, run_process
+from benchmarks.report.results import Run
 from benchmarks.workloads import (
     BARE,
     BARE_CORES,

@@ -20,10 +20,10 @@ from fl_client.federation import command as federation_command
 from fl_client.federation import key as key_command
 from fl_client.ledger import command as ledger_command
 from fl_client.node import commands as node_commands
-from fl_common.command_line import Parser, end
-from fl_common.confinement import confine
 from fl_common.errors import JoinTheDotsError
-from fl_common.programs import check_not_hidden
+from fl_common.programs.command_line import Parser, end
+from fl_common.programs.confinement import confine
+from fl_common.programs.own import check_not_hidden
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from fl_client.site.box import Box, yield_to_sensing
 from fl_client.site.participation import Participation
 from fl_client.training import Trainer
 from fl_client.windows.grid import windows_per_reading
-from fl_common.build import build
+from fl_common.plugins.build import build
 
 
 def build_participation(

@@ -13,8 +13,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fl_common.configuration import Config
-from fl_common.configuration_keys import check_keys
+from fl_common.configuration.keys import check_keys
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import use_plugins
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from fl_common.compression.quantisation import Compression
-from fl_common.configuration import (
+from fl_common.configuration.rules import (
     Rule,
     above,
     at_least,

@@ -14,13 +14,13 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fl_common.command_line import Parser, end
-from fl_common.configuration import Config
-from fl_common.confinement import confine
+from fl_common.configuration.rules import Config
 from fl_common.errors import JoinTheDotsError
-from fl_common.logs import log_lines
-from fl_common.programs import check_not_hidden
-from fl_common.requirements import SERVER, check_installed
+from fl_common.programs.command_line import Parser, end
+from fl_common.programs.confinement import confine
+from fl_common.programs.logs import log_lines
+from fl_common.programs.own import check_not_hidden
+from fl_common.programs.requirements import SERVER, check_installed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

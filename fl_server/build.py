@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fl_common.build import build
 from fl_common.compression.quantisation import Compression
-from fl_common.configuration import Config, Rule, optional, require, whole
+from fl_common.configuration.rules import Config, Rule, optional, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
+from fl_common.plugins.build import build
 from fl_common.plugins.kinds import AGGREGATOR, OPTIMISER
 from fl_common.privacy.accounting import calibrate_noise
 from fl_common.privacy.evaluation import EvaluationPlan

@@ -21,14 +21,14 @@ import torch
 from torch import nn
 
 from fl_common.errors import ExportMismatch, InvalidConfiguration, InvalidData
-from fl_common.files import whole_path
+from fl_common.files.whole import whole_path
 from fl_common.params import digest
 from fl_common.vocabulary import Floats, Task
 from models.lineage import Lineage, ModelMetadata
 from models.metadata import write_properties
 from models.nets import Net, parameters_of
-from models.onnx_content import check_model
-from models.onnx_runtime import onnxruntime
+from models.onnx.content import check_model
+from models.onnx.runtime import onnxruntime
 
 __all__ = [
     "TOLERANCE",

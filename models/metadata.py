@@ -7,8 +7,8 @@ import onnx
 
 from fl_common.errors import InvalidData
 from models.lineage import ModelMetadata, parse_properties, properties_of
-from models.onnx_content import check_model
-from models.onnx_reading import Message
+from models.onnx.content import check_model
+from models.onnx.reading import Message
 
 __all__ = [
     "read_metadata",

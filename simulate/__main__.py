@@ -36,8 +36,8 @@ from yaml import YAMLError  # noqa: E402
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from fl_common.plugins.search_path import use_plugins  # noqa: E402
-from fl_common.programs import check_not_hidden  # noqa: E402
-from fl_common.text import visible  # noqa: E402
+from fl_common.programs.own import check_not_hidden  # noqa: E402
+from fl_common.programs.text import visible  # noqa: E402
 from simulate.choices import check_choices  # noqa: E402
 from simulate.composition import kept_values  # noqa: E402
 from simulate.home import Home, Origin  # noqa: E402

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fl_client.training.private_nets import why_not_under
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Task

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.resources import files
 
-from fl_common.configuration_keys import check_names
+from fl_common.configuration.keys import check_names
 from fl_common.errors import InvalidConfiguration
 from simulate.composition import HELP
 

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from fl_common import params
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_server.repository.publication import publish_model
 from fl_server.rounds.app import FederatedRun
 from models.evaluation import Evaluator

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 
 
 @dataclass(frozen=True)

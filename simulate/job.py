@@ -2,7 +2,7 @@
 
 import time
 
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_server.rounds.app import FederatedRun
 from models.evaluation import Evaluator
 from models.nets import parameters_of

@@ -7,9 +7,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from fl_common.build import build
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
+from fl_common.plugins.build import build
 from fl_server.build import build_federation, build_plan, check_sampling
 from fl_server.rounds.strategy import Federation
 from models.nets import Net, build_net

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.components.description import Component
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
 from fl_server.repository.build import open_repository
 from fl_server.repository.incumbents import component_name, find_incumbent

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from fl_common.configuration import Config
-from fl_common.programs import check_folder
-from fl_common.requirements import SERVER, TRAIN, check_installed
+from fl_common.configuration.rules import Config
+from fl_common.programs.own import check_folder
+from fl_common.programs.requirements import SERVER, TRAIN, check_installed
 
 REPORT = "plotly"
 WORLDS: Mapping[str, str] = {

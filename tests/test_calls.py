@@ -6,11 +6,11 @@ from tests.support.calls import packed, renames_and_syncs
 from tests.support.sources import PACKAGES, sources
 
 RENAMES_OR_SYNCS = {
-    "fl_common/files.py": {"fsync", "replace"},
+    "fl_common/files/whole.py": {"fsync", "replace"},
     "fl_client/ledger/counter.py": {"fdatasync"},  # a slot is overwritten in place: half a write
     # spoils it and leaves the other, and a debit waits for one sync instead of two
 }
-"""Files that may rename a file or wait for the disk; all others write by ``fl_common.files``."""
+"""Files that may rename a file or wait for the disk; others write by ``fl_common.files.whole``."""
 
 
 def test_files_are_written_whole_in_one_place() -> None:
@@ -33,10 +33,10 @@ def test_a_rename_is_told_from_the_replacement_of_text(text: str, names: set[str
 
 
 def test_logs_are_set_up_where_messages_are_made_visible() -> None:
-    # A message may quote a site, a sensor or a file: see fl_common.logs.
+    # A message may quote a site, a sensor or a file: see fl_common.programs.logs.
     raw = ("basicConfig(", "StreamHandler(", "logging.Formatter(")
     found = {s.path for s in sources(*PACKAGES) if any(call in s.text for call in raw)}
-    assert found == {"fl_common/logs.py", "fl_client/node/logs.py"}
+    assert found == {"fl_common/programs/logs.py", "fl_client/node/logs.py"}
 
 
 def test_no_call_packs_arguments_into_one() -> None:

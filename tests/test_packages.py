@@ -36,7 +36,7 @@ OWN = sources(*PACKAGES)
 
 TRAINING = ("app.py", "build.py", "federation/*", "release/*", "site/*", "training/*")
 """Of fl_client: what a box does without that only senses and infers."""
-_WIRE = ("fl_common/wire/*", "fl_common/keys.py")
+_WIRE = ("fl_common/wire/*", "fl_common/files/keys.py")
 _BOX_MODELS = (
     *(f"models/{name}.py" for name in ("__init__", "golden", "lineage", "tasks")),
     *(f"models/onnx_{name}.py" for name in ("content", "reading", "schema")),

@@ -12,8 +12,8 @@ from benchmarks.deploy.idle import measure_idle
 from benchmarks.deploy.overhead import measure_overhead
 from benchmarks.deploy.page import to_markdown
 from benchmarks.deploy.resume import measure_resume
-from benchmarks.environments import ROOT
-from benchmarks.machine import facts
+from benchmarks.measuring.environments import ROOT
+from benchmarks.measuring.machine import facts
 
 _PARTS = "overhead,resume,idle"
 _console = Console()

@@ -9,7 +9,7 @@ from flwr.app import Message
 
 from benchmarks.deploy.overhead import until
 from benchmarks.deploy.server import serving
-from benchmarks.environments import ROOT
+from benchmarks.measuring.environments import ROOT
 from fl_common.wire import messages as wire
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.superlink import SuperLink

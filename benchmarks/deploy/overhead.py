@@ -35,8 +35,8 @@ from fl_client.federation.responder import identify
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import MessageHandler, ResidentTrainer
 from fl_client.release.schedule import Schedule
-from fl_common.build import build
-from fl_common.keys import make_key
+from fl_common.files.keys import make_key
+from fl_common.plugins.build import build
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own

@@ -23,7 +23,7 @@ from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import MessageHandler, ResidentTrainer
 from fl_client.release.schedule import Schedule
 from fl_common import params
-from fl_common.build import build
+from fl_common.plugins.build import build
 from fl_common.vocabulary import LocalUpdate
 from fl_common.wire import messages as wire
 

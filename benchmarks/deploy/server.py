@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.deploy.overhead import free_port, until
-from benchmarks.environments import ROOT
+from benchmarks.measuring.environments import ROOT
 from fl_server.cloud import commands
 from fl_server.cloud.build import read_config
 

@@ -22,8 +22,8 @@ from rich.console import Console
 
 from benchmarks.edge.page import to_markdown
 from benchmarks.edge.sensor import Message, Sensor, json_message, raw_message, windows_in
-from benchmarks.environments import ROOT
-from benchmarks.machine import facts
+from benchmarks.measuring.environments import ROOT
+from benchmarks.measuring.machine import facts
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import NodeProcess, node, place_model, wait_for
 

@@ -1,7 +1,7 @@
 """NVIDIA's client (tritonclient) asks an inference service; its answers go out as JSON.
 
-It runs in an environment of its own (``benchmarks.environments.judge_python``): its generated code
-and ours can't be loaded by one process.
+It runs in an environment of its own (``benchmarks.measuring.environments.judge_python``): its
+generated code and ours can't be loaded by one process.
 
     python open_inference_client.py calls ADDRESS MODEL        (N, 8, 2) in, probabilities out
     python open_inference_client.py vad ADDRESS MODEL FILE     speech chunks in FILE (.npy)

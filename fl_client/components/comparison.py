@@ -23,7 +23,7 @@ from fl_client.components.targets import model_file
 from fl_client.inference.task_checks import answer_alone, ready
 from fl_common.components.reader import held_in
 from fl_common.errors import InvalidData
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_common.vocabulary import Floats, Task, Windows
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.components.record import read_or
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 
 FOLDER = "components"
 """The sub-folder of a site's folder that holds component records and fetched components."""

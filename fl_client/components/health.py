@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fl_client.inference.prediction import Prediction
-from fl_common.configuration import above, inside, require_fields, whole
+from fl_common.configuration.rules import above, inside, require_fields, whole
 
 
 @dataclass(frozen=True)

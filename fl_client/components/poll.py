@@ -5,7 +5,7 @@ import random
 import threading
 from collections.abc import Callable
 
-from fl_common.configuration import above, inside, require
+from fl_common.configuration.rules import above, inside, require
 
 _log = logging.getLogger(__name__)
 

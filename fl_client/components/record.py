@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.components.health import HealthCounts
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 
 _log = logging.getLogger(__name__)
 _GOOD_KEPT = 2

@@ -11,8 +11,8 @@ from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import MessageHandler, ResidentTrainer
 from fl_client.home import TRAINING
 from fl_client.release.schedule import FILE, Schedule
-from fl_common.build import build
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
+from fl_common.plugins.build import build
 
 
 def build_link(

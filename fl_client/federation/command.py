@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fl_common.configuration import Config
-from fl_common.confinement import private_folder
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
-from fl_common.logs import log_lines
-from fl_common.programs import own_program
-from fl_common.requirements import TRAIN, check_installed
+from fl_common.programs.confinement import private_folder
+from fl_common.programs.logs import log_lines
+from fl_common.programs.own import own_program
+from fl_common.programs.requirements import TRAIN, check_installed
 
 _QUIET = ("httpx", "httpcore")
 _DESCRIPTION = """\
@@ -84,7 +84,7 @@ def _responder(config: Config) -> Any:
     from fl_client.federation.reply_cache import ReplyCache
     from fl_client.federation.responder import Responder
     from fl_client.site.box import Box
-    from fl_common.build import build
+    from fl_common.plugins.build import build
 
     log_lines(config["log_level"], quiet=_QUIET)
     home, federation = Path(config["home"]), config["federation"]
@@ -106,7 +106,7 @@ def _responder(config: Config) -> Any:
 
 def _build_policy(config: Config) -> Any:
     """The site's privacy policy; an invalid one ends the program before anything runs."""
-    from fl_common.build import build
+    from fl_common.plugins.build import build
 
     return build(config["privacy"])
 

@@ -53,7 +53,7 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from fl_client.federation.bounds import MOST_PARTS, Bounded, MessageTooLarge
-from fl_common.configuration import inside, require
+from fl_common.configuration.rules import inside, require
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
 _logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.requirements import check_installed
+from fl_common.programs.requirements import check_installed
 
 _DESCRIPTION = """\
 Makes the key by which the server of a federation knows this box. FILE is the private key, readable
@@ -36,8 +36,8 @@ def add_command(commands: Any) -> None:
 
 def _key(options: argparse.Namespace) -> None:
     check_installed("fl-client key", "train", ("cryptography",))
-    from fl_common.files import write_whole
-    from fl_common.keys import fingerprint, make_key
+    from fl_common.files.keys import fingerprint, make_key
+    from fl_common.files.whole import write_whole
 
     private = options.file
     public = private.with_name(f"{private.name.removesuffix('.key')}.pub")

@@ -20,7 +20,7 @@ from fl_client.federation.connection import (
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
 from fl_client.release.schedule import Schedule
-from fl_common.configuration import above, at_least, require_fields
+from fl_common.configuration.rules import above, at_least, require_fields
 from fl_common.wire import summary as wire_log
 from fl_common.wire.failure import TOO_SOON, failed
 

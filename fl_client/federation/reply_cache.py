@@ -14,7 +14,7 @@ from flwr.app import RecordDict
 from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from flwr.proto.recorddict_pb2 import RecordDict as Wire
 
-from fl_common.files import OWNER_ONLY, write_whole
+from fl_common.files.whole import OWNER_ONLY, write_whole
 
 _logger = logging.getLogger(__name__)
 _SUFFIX = ".answer"

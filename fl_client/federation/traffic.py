@@ -12,7 +12,7 @@ from typing import Any
 
 from flwr.app import Message
 
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_common.wire import summary as wire_log
 
 _logger = logging.getLogger(__name__)

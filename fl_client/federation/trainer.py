@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 
 from flwr.app import Message
 
-from fl_common.confinement import confine
+from fl_common.programs.confinement import confine
 from fl_common.wire.failure import failed
 
 MessageHandler = Callable[[Message, bool], Message]

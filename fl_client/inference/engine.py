@@ -20,7 +20,7 @@ from fl_client.inference.prediction import EngineStatus, Inference, Prediction
 from fl_client.inference.slots import ModelSlot
 from fl_client.inference.task_checks import answers, ready
 from fl_client.inference.trial import Trial, Trials
-from fl_common.configuration import above, require
+from fl_common.configuration.rules import above, require
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats, NamedArrays, Task
 

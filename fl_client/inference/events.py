@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from fl_client.inference.prediction import Prediction
-from fl_common.events import JSON, PREDICTION, CloudEvent
 from fl_common.vocabulary import Task
+from fl_common.wire.cloud_events import JSON, PREDICTION, CloudEvent
 
 
 def prediction_event(

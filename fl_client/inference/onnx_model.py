@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import NamedArrays
-from models.onnx_content import check_model
-from models.onnx_runtime import onnxruntime
+from models.onnx.content import check_model
+from models.onnx.runtime import onnxruntime
 
 _TYPES = {
     "tensor(bool)": "bool",
@@ -56,7 +56,7 @@ class OnnxModel:
     """A model from the bytes of its file, on ``threads`` threads of the processor.
 
     Raises:
-        InvalidData: it breaks a rule of ``models.onnx_content``, ONNX Runtime can't load it, or an
+        InvalidData: it breaks a rule of ``models.onnx.content``, ONNX Runtime can't load it, or an
             input or output is not a tensor.
     """
 

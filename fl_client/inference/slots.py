@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.files import sha256_of, whole_file, write_whole
+from fl_common.files.whole import sha256_of, whole_file, write_whole
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from fl_client.inference.slots import ModelSlot
-from fl_common.limited_child import ChildLimits, answer_confined, run_confined
+from fl_common.programs.limited_child import ChildLimits, answer_confined, run_confined
 from fl_common.vocabulary import Task
 
 _MODULE = "fl_client.inference.trial"

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from fl_common.configuration import above, inside, require, whole
+from fl_common.configuration.rules import above, inside, require, whole
 from fl_common.errors import InvalidConfiguration, LedgerError, PrivacyViolation
 from fl_common.privacy.accounting import Spend
 from fl_common.privacy.unit import Guarantee, PrivacyPlan

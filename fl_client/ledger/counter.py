@@ -23,7 +23,7 @@ from pathlib import Path
 from fl_client.ledger import file as ledger_file
 from fl_client.ledger.chain import Head, genesis, last
 from fl_common.errors import LedgerError
-from fl_common.files import OWNER_ONLY, whole_path
+from fl_common.files.whole import OWNER_ONLY, whole_path
 
 _SLOT_BYTES = 4096
 _LOCK_PAUSE_S = 0.002

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from fl_common.errors import LedgerError
-from fl_common.files import OWNER_ONLY, whole_path
+from fl_common.files.whole import OWNER_ONLY, whole_path
 
 SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x4A74444C  # "JtDL": identifies a ledger among SQLite files

@@ -6,9 +6,9 @@ from datetime import datetime
 from fl_client.inference.events import prediction_event
 from fl_client.node.outbox import OutgoingMessage
 from fl_client.node.pipeline import PredictedWindow
-from fl_common.events import JSON, CloudEvent
 from fl_common.functions import FunctionEvent
 from fl_common.vocabulary import Task
+from fl_common.wire.cloud_events import JSON, CloudEvent
 
 
 @dataclass(frozen=True)

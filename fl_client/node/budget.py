@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fl_common.programs import own_program
+from fl_common.programs.own import own_program
 
 Budget = Mapping[str, Any]
 """The block with least left (``block``, ``epsilon_spent``, ``epsilon_left``, ``unit``, and in

@@ -5,7 +5,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from fl_common.text import visible
+from fl_common.programs.text import visible
 
 
 class JsonLines(logging.Formatter):

@@ -11,7 +11,7 @@ from itertools import islice
 from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import PredictedWindow
 from fl_client.sensors.transports.mqtt.transport import MqttTransport, NotConnected
-from fl_common.events import CloudEvent, to_binary, to_structured
+from fl_common.wire.cloud_events import CloudEvent, to_binary, to_structured
 
 _NO_BROKER = "no_broker"
 _WITHOUT_PROPERTIES = "3.1.1"

@@ -22,8 +22,8 @@ from fl_client.node.assembly.sensing import build_declared
 from fl_client.node.pipeline import PredictedWindow
 from fl_client.node.recording import RecordedReadings
 from fl_client.store.spool import Arrival
-from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.build import build
 
 
 def replay(options: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from fl_client.store.database import open_store
 from fl_client.store.spool import Spool
 from fl_client.store.spool_counts import SpoolCounts
 from fl_common.errors import InvalidConfiguration, LedgerError
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 
 _SECONDS = 5.0
 

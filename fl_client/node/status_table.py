@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_client.node.status import Status
-from fl_common.text import visible
+from fl_common.programs.text import visible
 
 
 def status_table(status: Status) -> Table:

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fl_common.configuration import Rule, above, number, optional, require_fields, whole
+from fl_common.configuration.rules import Rule, above, number, optional, require_fields, whole
 
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0

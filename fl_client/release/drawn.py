@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from fl_common.errors import PrivacyViolation
-from fl_common.files import OWNER_ONLY, append, write_whole
+from fl_common.files.whole import OWNER_ONLY, append, write_whole
 from fl_common.privacy.draws import DIGEST_BYTES, DRAWS, MOST_DRAWS, DrawHistory
 
 _logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fl_common.files import OWNER_ONLY, whole_file
+from fl_common.files.whole import OWNER_ONLY, whole_file
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats
 

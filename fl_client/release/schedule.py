@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from fl_common.files import OWNER_ONLY, write_whole
+from fl_common.files.whole import OWNER_ONLY, write_whole
 
 _logger = logging.getLogger(__name__)
 FILE = "slots.json"

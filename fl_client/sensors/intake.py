@@ -13,7 +13,7 @@ from fl_client.sensors.decoders.senml_pack import InvalidSenml, parsed_json
 from fl_client.sensors.sensor import Sensor
 from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.spool import Appended, Arrival
-from fl_common.configuration import require, whole
+from fl_common.configuration.rules import require, whole
 
 _LOG = logging.getLogger(__name__)
 _SHORT = 256

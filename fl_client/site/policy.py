@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fl_common.configuration import one_of, require
+from fl_common.configuration.rules import one_of, require
 from fl_common.errors import InvalidConfiguration
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 
-from fl_common.files import OWNER_ONLY, write_whole
+from fl_common.files.whole import OWNER_ONLY, write_whole
 
 _logger = logging.getLogger(__name__)
 FILE = "shortfalls.json"

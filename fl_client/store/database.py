@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fl_common.confinement import close
 from fl_common.errors import StoreError, StoreFull
-from fl_common.files import OWNER_ONLY
+from fl_common.files.whole import OWNER_ONLY
+from fl_common.programs.confinement import close
 
 SCHEMA_VERSION = 1
 """Incremented when the meaning of any module's table changes."""

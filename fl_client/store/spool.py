@@ -32,7 +32,7 @@ from fl_client.store.spool_rows import (
     size_of,
     within,
 )
-from fl_common.configuration import one_of, require, whole
+from fl_common.configuration.rules import one_of, require, whole
 
 OnFull = Literal["reject", "drop_oldest"]
 

@@ -22,7 +22,7 @@ from fl_client.windows import Slicing, Window
 from fl_client.windows.grid import Grid
 from fl_client.windows.labels import NO_LABEL, labels_of
 from fl_client.windows.split import Labelled
-from fl_common.configuration import inside, number, require, require_fields
+from fl_common.configuration.rules import inside, number, require, require_fields
 from fl_common.vocabulary import Integers, Task
 
 _TABLES = """

@@ -17,7 +17,7 @@ from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches
 from fl_client.training.stacked.backend import TrainingBackend, backend_for
 from fl_client.training.stacked.local_round import ReadyTask
-from fl_common.configuration import at_least, require
+from fl_common.configuration.rules import at_least, require
 from fl_common.errors import InvalidData, PrivacyViolation
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from models.nets import Net

@@ -9,8 +9,8 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Task
 from models.fronts import AveragesOverTime, ChannelsFirst, Normalise
-from models.motion import MotionFeatures
 from models.nets import Net
+from models.parts.motion import MotionFeatures
 
 
 def why_not_under(privacy: PrivacyPlan, net: Net, task: Task) -> InvalidConfiguration | None:

@@ -6,7 +6,7 @@ into training and held-out windows. ``fl_client.store.windows`` stores them.
 
 from dataclasses import dataclass
 
-from fl_common.configuration import above, at_least, require_fields, whole
+from fl_common.configuration.rules import above, at_least, require_fields, whole
 from fl_common.vocabulary import Floats
 
 SECOND = 10**9

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fl_client.windows import SECOND, Slicing
 from fl_client.windows.grid import Grid
-from fl_common.configuration import at_least, require_fields, whole
+from fl_common.configuration.rules import at_least, require_fields, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats, Integers, Task, Windows
 

@@ -32,7 +32,7 @@ from fl_common.components.description import (
 )
 from fl_common.components.fetcher import FolderFetcher, SteadyFetcher
 from fl_common.errors import InvalidData, RepositoryUnreachable, UpdateRefused
-from fl_common.files import move_whole, sha256_of, sync, sync_folders, write_whole
+from fl_common.files.whole import move_whole, sha256_of, sync, sync_folders, write_whole
 
 _CONTENT = "content/data"
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_common.configuration import inside, require
+from fl_common.configuration.rules import inside, require
 from fl_common.vocabulary import Floats, Parameters
 
 Layout = Mapping[str, tuple[int, ...]]

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from fl_common.configuration import number, require
+from fl_common.configuration.rules import number, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.prv import Event, epsilon_of_losses
 from fl_common.privacy.rdp import epsilon_of_rdp, rdp_of_step

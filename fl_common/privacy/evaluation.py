@@ -10,7 +10,7 @@ without sampling (Dwork and Roth 2014, appendix A), which the run's accountant c
 import math
 from dataclasses import dataclass
 
-from fl_common.configuration import inside, require
+from fl_common.configuration.rules import inside, require
 from fl_common.privacy.accounting import EPSILON
 from fl_common.privacy.mechanisms import NOISE_MULTIPLIER, SampleMechanism
 from fl_common.privacy.unit import PrivacyPlan

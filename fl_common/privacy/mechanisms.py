@@ -7,7 +7,15 @@ mechanism that runs and the one that is charged can't differ.
 from dataclasses import dataclass
 from typing import Literal
 
-from fl_common.configuration import above, inside, number, one_of, require, require_fields, whole
+from fl_common.configuration.rules import (
+    above,
+    inside,
+    number,
+    one_of,
+    require,
+    require_fields,
+    whole,
+)
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import LARGEST_NOISE, SMALLEST_NOISE, Spend
 from fl_common.privacy.grid import GaussianGrid

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.privacy.accounting import Weights
 from fl_common.privacy.unit import PlanningFacts, PrivacyPlan
 

@@ -7,7 +7,7 @@ imported when a configuration or a plan names it.
 import inspect
 from dataclasses import is_dataclass
 
-from fl_common.configuration import one_of, require
+from fl_common.configuration.rules import one_of, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.installed import offered
 from fl_common.plugins.kinds import PRIVACY_UNIT

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Self
 
-from fl_common.configuration import Config, Rule, inside, require
+from fl_common.configuration.rules import Config, Rule, inside, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import (
     AccountantName,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass
 from typing import Any, ClassVar, Self
 
-from fl_common.configuration import Config, one_of, require, whole
+from fl_common.configuration.rules import Config, one_of, require, whole
 from fl_common.errors import InvalidConfiguration, PrivacyViolation
 from fl_common.privacy.accounting import (
     ACCOUNTANTS,

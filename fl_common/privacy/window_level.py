@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Literal, Self
 
-from fl_common.configuration import (
+from fl_common.configuration.rules import (
     Config,
     Rule,
     inside,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fl_common.configuration import inside, require_fields
+from fl_common.configuration.rules import inside, require_fields
 from fl_common.params import blocks
 from fl_common.vocabulary import Doubles, Floats, LocalUpdate, Parameters
 from fl_server.aggregation import Fold, check_any, check_update

@@ -8,10 +8,10 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fl_common.build import build
-from fl_common.configuration import Config
-from fl_common.configuration_keys import check_keys, check_names
+from fl_common.configuration.keys import check_keys, check_names
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.build import build
 from fl_common.plugins.search_path import use_plugins
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import CloudHome

@@ -1,7 +1,7 @@
 """Certificates and keys for small fleets and tests: a private authority, P-384 throughout.
 
 An operator with another authority provides the server's certificate and key. Keys of sites are in
-``fl_common.keys``.
+``fl_common.files.keys``.
 """
 
 import datetime
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from fl_common.files import OWNER_ONLY, make_folder, write_whole
+from fl_common.files.whole import OWNER_ONLY, make_folder, write_whole
 
 Clock = Callable[[], float]
 _SKEW = datetime.timedelta(minutes=5)

@@ -5,10 +5,10 @@ import logging
 import shutil
 from pathlib import Path
 
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
-from fl_common.files import write_whole
-from fl_common.keys import fingerprint, make_key, read_public_key
+from fl_common.files.keys import fingerprint, make_key, read_public_key
+from fl_common.files.whole import write_whole
 from fl_server.cloud.build import check_addresses, home_of
 from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome

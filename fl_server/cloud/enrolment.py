@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fl_common.errors import InvalidConfiguration, RunFailed
-from fl_common.files import locked
+from fl_common.files.whole import locked
 from fl_server.cloud.sites import EnrolledSite, Sites
 from fl_server.cloud.superlink import SuperNode
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from flwr.serverapp import Grid
 
-from fl_common.build import build
-from fl_common.configuration import Config
-from fl_common.files import write_whole
+from fl_common.configuration.rules import Config
+from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
+from fl_common.plugins.build import build
 from fl_server.build import FleetFacts, build_federation, build_plan
 from fl_server.cloud.build import home_of
 from fl_server.cloud.sites import Sites

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import RunFailed
-from fl_common.files import move_whole, write_whole
+from fl_common.files.whole import move_whole, write_whole
 from fl_common.vocabulary import Integers, Windows
 from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome
@@ -33,8 +33,8 @@ from fl_server.rounds.app import FederatedRun, Row
 from fl_server.rounds.comparison import Incumbent, write_counts
 from fl_server.rounds.metrics import RoundMetrics
 from fl_server.rounds.report import RoundReport
-from models.golden import golden_windows
 from models.nets import Net, build_net, load_parameters, parameters_of
+from models.onnx.golden import golden_windows
 
 _logger = logging.getLogger(__name__)
 _PROOF_WINDOWS = 64

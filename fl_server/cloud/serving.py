@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from fl_common.configuration import Config
-from fl_common.confinement import private_folder
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
-from fl_common.files import OWNER_ONLY, write_whole
-from fl_common.programs import own_program
+from fl_common.files.whole import OWNER_ONLY, write_whole
+from fl_common.programs.confinement import private_folder
+from fl_common.programs.own import own_program
 from fl_server.cloud.build import build_restart_policy, check_addresses, home_of
 from fl_server.cloud.certificates import Pair, make_authority, make_server
 from fl_server.cloud.children import Child, RestartPolicy, check_refusals

@@ -10,9 +10,9 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
-from fl_common.files import locked
+from fl_common.files.whole import locked
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import RunningComponents
 from fl_server.cloud.build import home_of

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_server.cloud.superlink import SuperNode
 from fl_server.rounds.roster import Member
 

@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 
 _logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fl_common.configuration import above, inside, number, require_fields
+from fl_common.configuration.rules import above, inside, number, require_fields
 from fl_common.vocabulary import Floats, Parameters
 from fl_server.optimisers import State, checked, filled, quiet
 

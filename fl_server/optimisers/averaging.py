@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fl_common.configuration import above, inside, require_fields
+from fl_common.configuration.rules import above, inside, require_fields
 from fl_common.vocabulary import Parameters
 from fl_server.optimisers import State, checked, filled, quiet
 

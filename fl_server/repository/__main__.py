@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
-from fl_common.programs import check_not_hidden
-from fl_common.requirements import SERVER, check_installed
-from fl_common.text import visible
+from fl_common.programs.own import check_not_hidden
+from fl_common.programs.requirements import SERVER, check_installed
+from fl_common.programs.text import visible
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

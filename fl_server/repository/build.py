@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fl_common.components.reader import Limits
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_server.repository.gates.device import DeviceClass
 from fl_server.repository.store.keys import KeyRing

@@ -15,8 +15,8 @@ import numpy as np
 from fl_common import params
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import BadInput
-from fl_common.files import write_whole
-from fl_common.packed import read_npz
+from fl_common.files.packed import read_npz
+from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import NetSpec, Parameters
 from fl_server.repository.store.contents import content_of_file, parameters_path

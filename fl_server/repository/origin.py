@@ -13,8 +13,8 @@ from fl_server.repository.store.contents import content_of_file
 from fl_server.repository.store.repository import ComponentRepository
 from models.lineage import parse_properties
 from models.metadata import properties_in
-from models.onnx_content import check_model, tensors_of
-from models.onnx_reading import Message
+from models.onnx.content import check_model, tensors_of
+from models.onnx.reading import Message
 
 _LEAST_BYTES = 64
 """Of a tensor of weights that tells a model: below, two models may have the same by chance."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration
-from fl_common.files import sha256_of
+from fl_common.files.whole import sha256_of
 from fl_server.repository.gates import AGAINST
 from fl_server.repository.origin import is_imported, run_behind
 from fl_server.repository.store.contents import content_path, lacking

@@ -16,9 +16,9 @@ from fl_common.vocabulary import Windows
 from fl_server.repository.incumbents import component_name, keep_parameters
 from fl_server.repository.store.repository import ComponentRepository
 from models.export import ExportProof, export_onnx
-from models.golden import golden_windows
 from models.lineage import Lineage
 from models.nets import Net, parameters_of
+from models.onnx.golden import golden_windows
 
 _GOLDEN_WINDOWS, _GOLDEN_SEED = 4, 0
 

@@ -9,11 +9,11 @@ from typing import Any
 import onnx
 
 from fl_common.errors import InvalidData
-from fl_common.limited_child import ChildLimits
-from fl_common.packed import read_npz
-from models.example import EXAMPLE, MOST_BYTES, Example
-from models.onnx_content import check_model
-from models.trial import try_model
+from fl_common.files.packed import read_npz
+from fl_common.programs.limited_child import ChildLimits
+from models.onnx.content import check_model
+from models.onnx.example import EXAMPLE, MOST_BYTES, Example
+from models.onnx.trial import try_model
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def describe_onnx(content: bytes) -> dict[str, Any]:
 
     Raises:
         InvalidData: it is not an ONNX model, is malformed, or breaks a rule of
-            ``models.onnx_content``, such as one that keeps weights in other files.
+            ``models.onnx.content``, such as one that keeps weights in other files.
     """
     check_model(content)
     try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
 from fl_common.functions import FUNCTION_FILE
 from fl_common.plugins.installed import offered
@@ -28,7 +28,7 @@ from fl_server.repository.store.contents import own_copies
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
 from fl_server.rounds.counts import NoisedCounts
-from models.example import EXAMPLE, Example
+from models.onnx.example import EXAMPLE, Example
 
 
 @dataclass(frozen=True)

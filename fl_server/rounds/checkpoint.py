@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
-from fl_common.files import PART, whole_file
+from fl_common.files.whole import PART, whole_file
 from fl_common.vocabulary import Floats, Parameters
 from fl_server.optimisers import State
 

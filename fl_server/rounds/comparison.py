@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.components.description import Component
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Evaluation, NetSpec, Parameters
 from fl_server.rounds.counts import NoisedCounts

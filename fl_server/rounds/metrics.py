@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
 
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 
 _PREFIX = "fl_server"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fl_common.configuration import inside, optional, require, whole
+from fl_common.configuration.rules import inside, optional, require, whole
 from fl_common.errors import InvalidConfiguration
 
 

@@ -6,8 +6,8 @@ from torch import nn
 
 from fl_common.vocabulary import Task
 from models.fronts import ChannelsFirst, Normalise
-from models.layers import halving_convolutions, series_shape
 from models.nets import Net
+from models.parts.layers import halving_convolutions, series_shape
 
 
 class Cnn1d(Net):

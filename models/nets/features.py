@@ -1,13 +1,13 @@
 """Logistic regression on hand-made features of motion sensors."""
 
 from fl_common.vocabulary import Task
-from models.layers import series_shape, zero_linear
-from models.motion import MotionFeatures
 from models.nets import Net
+from models.parts.layers import series_shape, zero_linear
+from models.parts.motion import MotionFeatures
 
 
 class Features(Net):
-    """One linear layer, beginning at zero, on ``models.motion.MotionFeatures``.
+    """One linear layer, beginning at zero, on ``models.parts.motion.MotionFeatures``.
 
     A few hundred parameters per label; the most accurate net here under DP on motion sensors.
 

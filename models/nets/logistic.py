@@ -6,8 +6,8 @@ from torch import nn
 
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
-from models.layers import zero_linear
 from models.nets import Net
+from models.parts.layers import zero_linear
 
 
 class Logistic(Net):

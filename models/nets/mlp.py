@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from fl_common.configuration import require
+from fl_common.configuration.rules import require
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
-from models.layers import WIDTHS, activation_layer
 from models.nets import Net
+from models.parts.layers import WIDTHS, activation_layer
 
 
 class Mlp(Net):

@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from fl_common.configuration import number, require
+from fl_common.configuration.rules import number, require
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
-from models.layers import group_norm, image_shape
 from models.nets import Net
-from models.torchvision_import import import_torchvision
+from models.parts.layers import group_norm, image_shape
+from models.parts.torchvision_import import import_torchvision
 
 
 class MobileNet(Net):

@@ -5,8 +5,8 @@ from torch import nn
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
-from models.layers import image_shape
 from models.nets import Net
+from models.parts.layers import image_shape
 
 
 class OpacusMnist(Net):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_common.configuration import above, one_of, require, whole
+from fl_common.configuration.rules import above, one_of, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats, Integers, Task, Windows
 from simulate.world import TestSet, World

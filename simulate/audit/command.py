@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 
 from fl_client.training import Trainer
 from fl_client.training.randomness import derive_seed
-from fl_common.build import build
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
+from fl_common.plugins.build import build
 from fl_server.build import build_federation, build_plan
 from simulate.audit.canaries import Canaries, WorldWithCanaries, draw_canaries
 from simulate.audit.checks import Check

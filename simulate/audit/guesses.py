@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_common.configuration import inside, require
+from fl_common.configuration.rules import inside, require
 from fl_common.errors import InvalidConfiguration
 from simulate.audit.bound import Guesses, epsilon_bound
 

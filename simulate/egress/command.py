@@ -15,10 +15,10 @@ from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation
 from fl_client.training import Trainer
-from fl_common.build import build
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
-from fl_common.logs import Lines
+from fl_common.plugins.build import build
+from fl_common.programs.logs import Lines
 from fl_server.build import build_federation, build_plan
 from fl_server.rounds.strategy import Federation
 from simulate.build import fleet_facts

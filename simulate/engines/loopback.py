@@ -22,7 +22,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.app import SiteApp, SiteFailure
 from fl_common.components.description import Component
-from fl_common.configuration import above, require_fields, whole
+from fl_common.configuration.rules import above, require_fields, whole
 from fl_common.wire.failure import failed
 from fl_common.wire.summary import count_bytes
 from fl_server.rounds.app import FederatedRun, build_server_app

@@ -15,7 +15,7 @@ from flwr.serverapp import ServerApp
 
 from fl_client.app import SiteApp
 from fl_common.components.description import Component
-from fl_common.configuration import require_fields, whole
+from fl_common.configuration.rules import require_fields, whole
 from fl_server.rounds.app import FederatedRun, build_server_app
 from fl_server.rounds.roster import Roster
 from fl_server.rounds.strategy import Federation, ask_roster

@@ -17,7 +17,7 @@ import numpy as np
 
 from fl_common.components.description import Component, Stage
 from fl_common.errors import InvalidConfiguration
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
 from fl_common.vocabulary import Integers

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fl_common.errors import InvalidData
-from fl_common.files import whole_file
+from fl_common.files.whole import whole_file
 from fl_common.vocabulary import Integers, Windows
 from models import tasks
 from simulate.world import TestSet

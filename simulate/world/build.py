@@ -4,7 +4,7 @@ from functools import cache
 
 from omegaconf import DictConfig, OmegaConf
 
-from fl_common.build import build
+from fl_common.plugins.build import build
 from fl_common.plugins.kinds import WORLD
 from simulate.world import World
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
-from fl_common.files import whole_file
-from models.torchvision_import import import_torchvision
+from fl_common.files.whole import whole_file
+from models.parts.torchvision_import import import_torchvision
 from simulate.world.checks import check_lengths
 from simulate.world.download import fetch
 from simulate.world.npz import read_npz, require

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from fl_common.errors import InvalidData
-from fl_common.files import whole_file
+from fl_common.files.whole import whole_file
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0

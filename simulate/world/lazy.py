@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import overload
 
-from fl_common.configuration import require, whole
+from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task, Windows
 from simulate.world import TestSet

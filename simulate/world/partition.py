@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_common.configuration import above, number, require, whole
+from fl_common.configuration.rules import above, number, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Integers
 

@@ -10,9 +10,9 @@ from fl_client.home import MODEL, SLOTS
 from fl_common.vocabulary import NetSpec
 from models import tasks
 from models.export import export_onnx
-from models.golden import golden_windows
 from models.lineage import Lineage
 from models.nets import build_net
+from models.onnx.golden import golden_windows
 from tests.support.model_files import slot_with
 from tests.support.sources import ROOT
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models import tasks
 from models.export import TOLERANCE
-from models.golden import golden_windows, open_model, probabilities_of
+from models.onnx.golden import golden_windows, open_model, probabilities_of
 from tests.arm64.models import SEED, place_network, published
 from tests.support.boxes import ContainerBox, give
 from tests.support.docker import Engine
@@ -27,7 +27,7 @@ _PREDICT = f"""
 from pathlib import Path
 import numpy as np
 from models import tasks
-from models.golden import golden_windows, open_model, probabilities_of
+from models.onnx.golden import golden_windows, open_model, probabilities_of
 windows = golden_windows(tasks.wearables(), {WINDOWS}, {SEED})
 folder = Path("/data/site/golden")
 models = {{p.stem: open_model(p.read_bytes()) for p in folder.glob("*.onnx")}}

@@ -12,9 +12,9 @@ import pytest
 
 import simulate.engines.loopback
 from fl_client.node.logs import JsonLines
-from fl_common.command_line import end
-from fl_common.logs import Lines
-from fl_common.text import visible
+from fl_common.programs.command_line import end
+from fl_common.programs.logs import Lines
+from fl_common.programs.text import visible
 from fl_common.vocabulary import Floats
 from simulate import configure, run
 from simulate.build import build_site_app

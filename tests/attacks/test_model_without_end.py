@@ -19,7 +19,7 @@ from fl_common.vocabulary import Task
 from fl_server.repository.__main__ import main
 from fl_server.repository.build import build_device, load_configuration
 from fl_server.repository.verification import Evidence, check
-from models.example import EXAMPLE, Example
+from models.onnx.example import EXAMPLE, Example
 from tests.support.engines import CALL_SECONDS, answer_of, bring, engine_on, no_trial, windows
 from tests.support.hostile_models import endless, greedy
 from tests.support.model_files import LIMIT, published, slot_with

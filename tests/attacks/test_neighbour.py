@@ -12,9 +12,9 @@ import pytest
 
 from fl_client.configuration import read_config, shown
 from fl_client.store.database import open_store
-from fl_common.confinement import private_folder
 from fl_common.errors import InvalidConfiguration
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
+from fl_common.programs.confinement import private_folder
 from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.nodes import NodeProcess, World, expected_starts, place_model, wait_for
 

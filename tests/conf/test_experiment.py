@@ -7,10 +7,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from fl_client.windows.grid import windows_per_reading
-from fl_common.build import build
 from fl_common.compression.quantisation import Compression
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
+from fl_common.plugins.build import build
 from fl_common.privacy.accounting import epsilon_of
 from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.window_level import WindowPrivacyPlan

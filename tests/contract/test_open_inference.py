@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from benchmarks.environments import ROOT, judge_python
-from benchmarks.measure import ProcessFailed
+from benchmarks.measuring.environments import ROOT, judge_python
+from benchmarks.measuring.measure import ProcessFailed
 from fl_client.inference.engine import Engine
 from fl_client.inference.oip import open_inference_pb2 as oip
 from fl_client.inference.server import InferenceServer
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats
-from models.onnx_runtime import onnxruntime
+from models.onnx.runtime import onnxruntime
 from tests.support.engines import any_engine, engine_on
 from tests.support.model_files import doubler, published, slot_with
 from tests.support.posts import anybody

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from benchmarks.environments import judge_python
-from benchmarks.measure import ProcessFailed
+from benchmarks.measuring.environments import judge_python
+from benchmarks.measuring.measure import ProcessFailed
 from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Kind, Stage
 from fl_server.repository.__main__ import main

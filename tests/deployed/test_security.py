@@ -23,7 +23,7 @@ from google.protobuf.message import Message
 from fl_client.__main__ import main as client_main
 from fl_client.federation.connection import Address, AdmissionRefused, Connection, Unreachable
 from fl_common.errors import InvalidConfiguration
-from fl_common.keys import make_key
+from fl_common.files.keys import make_key
 from fl_server.cloud import commands
 from fl_server.cloud.build import read_config
 from fl_server.cloud.certificates import Pair, make_authority, make_server

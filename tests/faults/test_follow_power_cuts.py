@@ -20,7 +20,7 @@ from tests.support.sources import ROOT
 CHILD = '''
 import json, os, shutil, signal, sys
 from pathlib import Path
-import numpy, models.onnx_runtime
+import numpy, models.onnx.runtime
 from tests.support.repositories import World
 from tests.support.sites import site
 

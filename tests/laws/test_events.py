@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fl_common.errors import InvalidData
-from fl_common.events import (
+from fl_common.wire.cloud_events import (
     JSON,
     STRUCTURED,
     CloudEvent,

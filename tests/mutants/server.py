@@ -17,7 +17,7 @@ SERVER = (
     ),
     Plant(
         "a line break of others in the log",
-        "fl_common/text.py",
+        "fl_common/programs/text.py",
         "    if text.isprintable():",
         "    if True:",
         _LOGS,
@@ -61,10 +61,10 @@ SERVER = (
     ),
     Plant(
         "an ONNX file that names another",
-        "models/onnx_schema.py",
+        "models/onnx/schema.py",
         " 14 data_location int,",
         " 13 external_data *StringStringEntryProto, 14 data_location int,",
-        ("tests/attacks/test_hostile_model.py", "tests/unit/models/test_onnx_content.py"),
+        ("tests/attacks/test_hostile_model.py", "tests/unit/models/onnx/test_content.py"),
     ),
     Plant(
         "a Ray cluster without a token",
@@ -75,7 +75,7 @@ SERVER = (
     ),
     Plant(
         "files that others may read",
-        "fl_common/confinement.py",
+        "fl_common/programs/confinement.py",
         "_OTHERS = 0o077",
         "_OTHERS = 0o022",
         ("tests/attacks/test_neighbour.py",),

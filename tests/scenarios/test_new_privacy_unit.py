@@ -25,7 +25,7 @@ from fl_client.training import LocalTask, Trainer
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_common import params
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.plan import RunPlan
 from fl_common.privacy import registry

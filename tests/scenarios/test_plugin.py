@@ -169,7 +169,7 @@ DECODE = """
 from fl_client.configuration import read_config
 from fl_client.node.assembly.sensing import build_declared, build_sensing
 from fl_client.sensors.transports import Delivery
-from fl_common.build import build
+from fl_common.plugins.build import build
 
 config = read_config(None, ["sensors=greenhouse", "name=north",
                             "task._target_=greenhouse.tasks.greenhouse"])

@@ -9,7 +9,7 @@ NET_SOURCE = """
 import math
 from torch import nn
 from models.fronts import Normalise
-from models.layers import zero_linear
+from models.parts.layers import zero_linear
 from models.nets import Net
 
 class Flat(Net):

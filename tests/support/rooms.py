@@ -15,14 +15,16 @@ BASE = ""
 ROOMS = {
     "fl_common": (
         (BASE,),
-        ("plugins",),
+        ("configuration", "files"),
+        ("plugins", "programs"),
         ("components", "compression", "privacy"),
-        ("build", "functions", "plan"),
+        ("functions", "plan"),
         ("testing", "wire"),
     ),
     "models": (
         (BASE,),
-        ("nets",),
+        ("onnx", "parts"),
+        ("metadata", "nets"),
         ("evaluation", "export"),
         ("testing",),
     ),

@@ -9,8 +9,8 @@ from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
 from fl_client.inference.trial import trial_within
-from fl_common.build import build
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
+from fl_common.plugins.build import build
 from fl_common.plugins.kinds import FUNCTION
 from fl_common.vocabulary import Task
 

@@ -11,8 +11,8 @@ from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox
 from fl_client.node.pipeline import Pipeline
 from fl_client.node.upkeep import Upkeep
-from fl_common.build import build
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
+from fl_common.plugins.build import build
 from fl_common.vocabulary import Task
 
 

@@ -7,7 +7,7 @@ from fl_client.node.assembly.sensing import Sensing
 from fl_client.node.federation_metrics import FederationMetrics
 from fl_client.node.metrics import Metrics
 from fl_client.node.transport_metrics import TransportMetrics
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 
 
 def build_metrics(config: Config, sensing: Sensing, inference: Inference) -> Metrics:

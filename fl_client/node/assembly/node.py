@@ -11,10 +11,10 @@ from fl_client.node.assembly.sensing import Sensing, build_declared, build_sensi
 from fl_client.node.assembly.storage import path_opener
 from fl_client.node.pipeline import Pipeline
 from fl_client.node.training_process import Training
-from fl_common.build import build
-from fl_common.configuration import Config
-from fl_common.confinement import private_folder
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.build import build
+from fl_common.programs.confinement import private_folder
 from fl_common.vocabulary import Task
 
 

@@ -10,9 +10,9 @@ from fl_client.sensors.intake import Source as MessageSource
 from fl_client.sensors.transports import Transport
 from fl_client.sensors.transports.mqtt.transport import MqttTransport
 from fl_client.windows import Source
-from fl_common.build import build
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.build import build
 from fl_common.plugins.kinds import TRANSPORT
 from fl_common.vocabulary import Task
 

@@ -15,7 +15,7 @@ from fl_client.store.windows import WindowStore
 from fl_client.windows import Slicing, Source
 from fl_client.windows.grid import Grid
 from fl_client.windows.slide import Assembler
-from fl_common.configuration import Config
+from fl_common.configuration.rules import Config
 from fl_common.vocabulary import Task
 
 

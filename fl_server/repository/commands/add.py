@@ -8,7 +8,7 @@ from typing import Any
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_common.functions import FUNCTION_FILE
 from fl_server.repository.build import (
     build_limits,

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
-from fl_common.files import move_whole
+from fl_common.files.whole import move_whole
 from fl_server.repository.build import build_limits
 from fl_server.repository.commands.options import (
     Command,

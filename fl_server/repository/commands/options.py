@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fl_common.components.description import Kind, Stage
 from fl_common.errors import InvalidConfiguration
-from fl_common.text import visible
+from fl_common.programs.text import visible
 from fl_server.repository.build import build_repository, default_keys, load_configuration
 from fl_server.repository.store.repository import ComponentRepository
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from fl_common.components.description import MANIFEST, Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.limited_child import ChildLimits
+from fl_common.programs.limited_child import ChildLimits
 from fl_server.repository.build import build_limits
 from fl_server.repository.commands.options import (
     Command,

@@ -2,7 +2,7 @@
 
 from fl_common.vocabulary import NamedArrays
 from fl_server.repository.gates import GateFinding
-from models.example import Example, by_reference, by_runtime, largest_difference
+from models.onnx.example import Example, by_reference, by_runtime, largest_difference
 
 
 def parity(model: bytes, example: Example, tolerance: float) -> GateFinding:

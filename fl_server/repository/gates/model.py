@@ -9,13 +9,13 @@ import torch
 from fl_common import params
 from fl_common.components.description import Component
 from fl_common.errors import InvalidData
-from fl_common.limited_child import ChildLimits
+from fl_common.programs.limited_child import ChildLimits
 from fl_common.vocabulary import Floats, NamedArrays, NetSpec, Parameters, Task
 from fl_server.repository.gates import AGAINST, GateFinding
-from models.golden import golden_windows, model_run, open_model, probabilities_of
 from models.metadata import read_metadata
 from models.nets import build_net, load_parameters
-from models.trial import try_model
+from models.onnx.golden import golden_windows, model_run, open_model, probabilities_of
+from models.onnx.trial import try_model
 
 _INTERFACE = ("inputs", "outputs", "labels")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fl_common.configuration import above, inside, one_of, require
+from fl_common.configuration.rules import above, inside, one_of, require
 from fl_server.repository.gates import GateFinding
 
 _ROUNDING = 1 + 1e-9

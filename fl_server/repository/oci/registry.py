@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urljoin
 import urllib3
 
 from fl_common.errors import InvalidConfiguration, RepositoryUnreachable, UpdateRefused
-from fl_common.files import sha256_of, whole_file
+from fl_common.files.whole import sha256_of, whole_file
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 _REFERENCE = re.compile(

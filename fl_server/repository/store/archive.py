@@ -15,7 +15,7 @@ from typing import IO, cast
 
 from fl_common.components.description import check_paths
 from fl_common.errors import InvalidData
-from fl_common.packed import METHODS, Pieces, Unpacked
+from fl_common.files.packed import METHODS, Pieces, Unpacked
 from fl_server.repository.store.contents import open_regular
 
 _TARS, _ZIPPED_TARS = (".tar",), (".tar.gz", ".tgz")

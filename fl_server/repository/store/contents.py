@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from fl_common.components.description import Component, ContentFile
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.files import sha256_of, whole_file
+from fl_common.files.whole import sha256_of, whole_file
 
 _CHUNK = 1 << 20
 _PRIVATE_KEY = b"PRIVATE KEY-----"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.signer import CryptoSigner, Key
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.files import OWNER_ONLY, make_folder, write_whole
+from fl_common.files.whole import OWNER_ONLY, make_folder, write_whole
 
 VARIABLE = "FL_REPO_KEY_"
 _OTHERS = 0o077

@@ -37,7 +37,7 @@ from tuf.repository import Repository
 
 from fl_common.components.description import Stage
 from fl_common.errors import InvalidConfiguration, UpdateRefused
-from fl_common.files import write_all, write_whole
+from fl_common.files.whole import write_all, write_whole
 from fl_server.repository.store.keys import KeyRing
 
 GATES = "gates"

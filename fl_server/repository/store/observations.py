@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.errors import UpdateRefused
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_server.repository.store.metadata import GATES
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import opened, sign

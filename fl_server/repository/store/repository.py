@@ -33,7 +33,7 @@ from fl_common.components.description import (
     target_path,
 )
 from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
-from fl_common.files import locked, write_whole
+from fl_common.files.whole import locked, write_whole
 from fl_server.repository.store.contents import described, keep_content
 from fl_server.repository.store.keys import KeyRing
 from fl_server.repository.store.metadata import GATES, SignedFolder, Signers, UtcClock

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from fl_client.federation.link import PollingIntervals
 from fl_common.components.description import Component
-from fl_common.configuration import above, require_fields, whole
+from fl_common.configuration.rules import above, require_fields, whole
 from fl_common.errors import RunFailed
-from fl_common.keys import make_key
-from fl_common.programs import own_program
+from fl_common.files.keys import make_key
+from fl_common.programs.own import own_program
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import LOOPBACK, CloudHome
 from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own

@@ -23,7 +23,7 @@ from fl_client.inference.trial import trial_within
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import JoinTheDotsError
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_common.vocabulary import Task, Windows
 
 SERVED = "served.json"

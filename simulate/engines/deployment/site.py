@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.federation.build import build_link
-from fl_common.confinement import confine
-from fl_common.logs import log_lines
+from fl_common.programs.confinement import confine
+from fl_common.programs.logs import log_lines
 from fl_common.vocabulary import Task, Windows
 from simulate.engines.deployment.model import Serving
 

@@ -17,9 +17,9 @@ from rich.text import Text
 from fl_client.inference.onnx_model import OnnxModel
 from fl_client.inference.task_checks import check_for_task
 from fl_client.node.status import read_status
-from fl_common.configuration import Config, above, require, whole
+from fl_common.configuration.rules import Config, above, require, whole
 from fl_common.errors import InvalidConfiguration, RunFailed
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_common.vocabulary import Task
 from simulate.engines.live.fleet import Live, Player
 from simulate.engines.live.processes import CONFIG, Processes, find_mosquitto, write_node

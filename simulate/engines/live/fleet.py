@@ -13,7 +13,7 @@ import aiomqtt
 
 from fl_client.node.status import read_status
 from fl_common.errors import InvalidData, RunFailed
-from fl_common.events import MqttEvent, from_mqtt
+from fl_common.wire.cloud_events import MqttEvent, from_mqtt
 from simulate.engines.live.processes import HOST, Processes
 from simulate.engines.live.recordings import Message
 from simulate.engines.live.score import Score

@@ -16,10 +16,10 @@ import aiomqtt
 import numpy as np
 from omegaconf import OmegaConf
 
-from fl_common.configuration import Config, Rule, above, at_least, require, whole
+from fl_common.configuration.rules import Config, Rule, above, at_least, require, whole
 from fl_common.errors import InvalidConfiguration
-from fl_common.files import write_whole
-from fl_common.logs import log_lines
+from fl_common.files.whole import write_whole
+from fl_common.programs.logs import log_lines
 from simulate.engines.live.recordings import Message, messages, recordings_of, slicing_of, step_of
 from simulate.world import TestSet, World
 from simulate.world.build import open_world

@@ -20,7 +20,7 @@ from fl_client.home import MODEL, RECORD, SLOTS
 from fl_client.inference.slots import ModelSlot
 from fl_client.node.status import read_status
 from fl_common.errors import InvalidConfiguration, RunFailed
-from fl_common.programs import own_program
+from fl_common.programs.own import own_program
 from fl_common.vocabulary import Task
 from fl_server.cloud.children import end, start
 

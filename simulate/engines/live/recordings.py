@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 
 from fl_client.windows import Slicing
 from fl_client.windows.grid import Grid
-from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.build import build
 from fl_common.vocabulary import Floats, Task, Windows
 from simulate.world import TestSet
 

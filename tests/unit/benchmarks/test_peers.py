@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.limits import operations_per_update, windows_per_update
+from benchmarks.measuring.limits import operations_per_update, windows_per_update
 from benchmarks.peers.bare import weighted_sum
 from benchmarks.peers.work import Workload, build_body, local_work, parameters_of
 from fl_client.training import LocalTask, Trainer

@@ -19,7 +19,7 @@ from models.export import TOLERANCE, export_onnx
 from models.lineage import Lineage, ModelMetadata
 from models.metadata import read_metadata
 from models.nets import Net, load_parameters, parameters_of
-from models.onnx_runtime import onnxruntime
+from models.onnx.runtime import onnxruntime
 from tests.unit.models.net_examples import (
     EXAMPLES,
     MOTION,

@@ -16,9 +16,9 @@ from torch.func import functional_call, grad, vmap
 from fl_common.errors import InvalidConfiguration
 from fl_common.params import digest
 from fl_common.vocabulary import NetSpec, Task
-from models import torchvision_import
 from models.fronts import Normalise
 from models.nets import Net, build_net, load_parameters, parameters_of
+from models.parts import torchvision_import
 from tests.unit.models.net_examples import (
     COLOUR,
     CONF,

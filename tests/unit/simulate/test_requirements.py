@@ -12,7 +12,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.requirements import SERVER, TRAIN
+from fl_common.programs.requirements import SERVER, TRAIN
 from simulate.requirements import NETS, REPORT, WORLDS, check_run, check_world
 from tests.support.absent import environment_without
 from tests.support.declared import BOX, EXTRAS, canonical
@@ -29,7 +29,7 @@ def config(*overrides: str) -> dict[str, object]:
 
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fl_common.requirements.find_spec", lambda name: None)
+    monkeypatch.setattr("fl_common.programs.requirements.find_spec", lambda name: None)
 
 
 def missing(*overrides: str, reports: bool = True) -> set[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fl_common import params
-from fl_common.configuration import above, require
+from fl_common.configuration.rules import above, require
 from fl_common.vocabulary import LocalUpdate, Parameters
 from fl_server.aggregation import Fold
 from fl_server.aggregation.mean import WeightedSum

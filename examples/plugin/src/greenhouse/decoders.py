@@ -6,7 +6,7 @@ import numpy as np
 
 from fl_client.sensors import Decoded, InvalidPayload
 from fl_client.sensors.decoders.numbers import nanoseconds, places
-from fl_common.configuration import above, require
+from fl_common.configuration.rules import above, require
 
 _STAMP = 4
 

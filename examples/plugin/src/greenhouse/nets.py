@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
-from fl_common.configuration import require, whole
+from fl_common.configuration.rules import require, whole
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
-from models.layers import series_shape
 from models.nets import Net
+from models.parts.layers import series_shape
 
 
 class MeanAndSpread(nn.Module):

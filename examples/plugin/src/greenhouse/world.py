@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fl_common.configuration import require, whole
+from fl_common.configuration.rules import require, whole
 from fl_common.vocabulary import Windows
 from greenhouse.tasks import greenhouse
 from simulate.world import TestSet

@@ -10,7 +10,7 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fl_common.configuration import Rule, require
+from fl_common.configuration.rules import Rule, require
 from fl_common.errors import InvalidConfiguration
 
 _SHORTEST = 16

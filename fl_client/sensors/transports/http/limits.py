@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fl_common.configuration import above, require_fields, whole
+from fl_common.configuration.rules import above, require_fields, whole
 
 HEADER_BYTES = 16_384
 """The largest request line with its header fields."""

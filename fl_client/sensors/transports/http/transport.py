@@ -12,7 +12,7 @@ from fl_client.sensors.transports.http.admission import Admission
 from fl_client.sensors.transports.http.connection import READ_BYTES, Connection
 from fl_client.sensors.transports.http.inbox import Inbox
 from fl_client.sensors.transports.http.limits import Limits
-from fl_common.configuration import require, whole
+from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 
 _LOG = logging.getLogger(__name__)

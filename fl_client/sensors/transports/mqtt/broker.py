@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fl_common.configuration import Rule, above, number, require, require_fields, whole
+from fl_common.configuration.rules import Rule, above, number, require, require_fields, whole
 from fl_common.errors import InvalidConfiguration
 
 _FILLED = Rule("must not be empty", bool)

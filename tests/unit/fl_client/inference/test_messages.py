@@ -23,7 +23,7 @@ from fl_client.inference.oip.tensors import (
 )
 from fl_client.inference.prediction import Prediction
 from fl_common.errors import InvalidData
-from fl_common.events import from_mqtt, to_binary
+from fl_common.wire.cloud_events import from_mqtt, to_binary
 from tests.support.samples import TASK
 
 PROTO = Path(oip.__file__).with_name("open_inference.proto")

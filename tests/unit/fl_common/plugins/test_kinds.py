@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.build import build
 from fl_common.plugins.kinds import (
     AGGREGATOR,
     DECODER,

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 
 from fl_common import params
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.files import PART
+from fl_common.files.whole import PART
 from fl_common.vocabulary import Parameters
 from fl_server.rounds.checkpoint import Checkpoint, check_plan, load_latest, save
 from tests.support.sources import ROOT

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flwr.supercore import telemetry
 
-from fl_common.build import build
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.build import build
 from fl_server.rounds.roster import Member
 from simulate import configure
 from simulate.engines.protocol import SimulationEngine

@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from fl_common.build import build
 from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.plugins.build import build
 from fl_common.vocabulary import Task, Windows
 from models import tasks
 from models.fronts import check_constants

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fl_common.errors import InvalidConfiguration, InvalidData
-from models.torchvision_import import import_torchvision
+from models.parts.torchvision_import import import_torchvision
 from simulate.world.digits import Digits
 from simulate.world.partition import Dirichlet, Iid, Shards
 from tests.unit.simulate.world.small_mnist import Data, arrays, idx, keras, raw_files, write_raw

@@ -21,7 +21,7 @@ from fl_server.repository.gates.function import describe_function
 from fl_server.repository.promotion import promote, required_gates
 from fl_server.repository.store.statements import Verdict
 from fl_server.repository.verification import Evidence, check
-from models.example import Example
+from models.onnx.example import Example
 from tests.support.model_files import doubler, published
 from tests.support.repositories import World
 from tests.support.sites import CHANGE

@@ -12,7 +12,7 @@ from tuf.api.metadata import TargetFile
 
 from fl_common.components.description import Component, Kind, Stage, target_path
 from fl_common.errors import InvalidData, UpdateRefused
-from fl_common.files import write_whole
+from fl_common.files.whole import write_whole
 from fl_server.repository.store.archive import content_of
 from fl_server.repository.store.contents import content_path
 from tests.support.repositories import World

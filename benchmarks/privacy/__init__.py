@@ -1,0 +1,1 @@
+"""Privacy, measured: accuracy at each epsilon, and its cost in time."""

@@ -1,0 +1,1 @@
+"""Configurations: rules for their values, and the keys that are read."""

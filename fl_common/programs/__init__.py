@@ -1,0 +1,1 @@
+"""Our programs and their processes: arguments, logs, what they need, and limits on them."""

@@ -1,0 +1,157 @@
+"""Fixed inputs of a third-party model, and the outputs recorded for them.
+
+A model that does not come from a run has no torch net to compare with. Its parity is between ONNX
+Runtime and the reference implementation of the ONNX standard (``onnx.reference``, pure numpy),
+which share no code.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+
+from fl_common.errors import InvalidData
+from fl_common.files.packed import read_npz
+from fl_common.vocabulary import NamedArrays
+from models.onnx.content import check_model
+from models.onnx.golden import NUMPY_OF, open_model
+
+EXAMPLE = "example.npz"
+"""The file of a component that holds its example."""
+MOST_BYTES = 1 << 30
+"""Of an example's arrays."""
+_INPUT, _OUTPUT = "input.", "output."
+
+
+@dataclass(frozen=True)
+class Example:
+    """Inputs and the matching outputs."""
+
+    inputs: NamedArrays
+    outputs: NamedArrays
+
+    def write(self, path: Path) -> None:
+        """Write ``path``, an .npz file: the same bytes for the same arrays."""
+        np.savez(path, **_named(_INPUT, self.inputs), **_named(_OUTPUT, self.outputs))
+
+    @staticmethod
+    def of(model: bytes, given: Path | None) -> "Example":
+        """The example of the ``model`` with this content: from the file ``given``, or drawn.
+
+        The file must have every input; outputs that it lacks are those of ONNX Runtime.
+
+        Raises:
+            InvalidData: the file can't be read or lacks an input, or the model can't compute with
+                the inputs.
+        """
+        session = open_model(model)
+        outputs = [one.name for one in session.get_outputs()]
+        arrays = read_npz(given, MOST_BYTES) if given else drawn_inputs(session.get_inputs())
+        names = [one.name for one in session.get_inputs()]
+        if missing := [name for name in names if name not in arrays]:
+            raise InvalidData(f"{given}", f"lacks the input {missing[0]}", "Give every input in it")
+        inputs = {name: arrays[name] for name in names}
+        try:
+            found = dict(zip(outputs, session.run(None, dict(inputs)), strict=True))
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise InvalidData(
+                "the model",
+                f"can't compute with {'the' if given else 'drawn'} inputs ({_words(error)})",
+                "Give inputs that it can with --example FILE.npz, an array by the name of each",
+            ) from error
+        return Example(
+            inputs, {name: arrays[name] if name in arrays else found[name] for name in outputs}
+        )
+
+    @staticmethod
+    def inputs_in(path: Path) -> NamedArrays:
+        """The inputs that ``write`` wrote, of whatever model.
+
+        Raises:
+            InvalidData: the file is damaged.
+        """
+        arrays = read_npz(path, MOST_BYTES).items()
+        return {name.removeprefix(_INPUT): a for name, a in arrays if name.startswith(_INPUT)}
+
+    @staticmethod
+    def read(model: bytes, path: Path) -> "Example":
+        """What ``write`` wrote for the model with this content.
+
+        Raises:
+            InvalidData: the file is damaged, or of another model.
+        """
+        arrays, session = read_npz(path, MOST_BYTES), open_model(model)
+        tensors = ((_INPUT, session.get_inputs()), (_OUTPUT, session.get_outputs()))
+        if arrays.keys() != {kind + one.name for kind, ones in tensors for one in ones}:
+            raise InvalidData(f"{path}", "is of another model", "Import the model again")
+        parts = [{one.name: arrays[kind + one.name] for one in ones} for kind, ones in tensors]
+        return Example(*parts)
+
+
+def by_runtime(model: bytes, inputs: NamedArrays) -> NamedArrays:
+    """The outputs of ONNX Runtime, as sites run it."""
+    session = open_model(model)
+    names = [one.name for one in session.get_outputs()]
+    return dict(zip(names, session.run(None, dict(inputs)), strict=True))
+
+
+def by_reference(model: bytes, inputs: NamedArrays) -> NamedArrays:
+    """The outputs of the standard's reference implementation."""
+    check_model(model)
+    evaluator = ReferenceEvaluator(onnx.load_model_from_string(model))
+    return dict(zip(evaluator.output_names, evaluator.run(None, dict(inputs)), strict=True))
+
+
+def largest_difference(found: NamedArrays, expected: NamedArrays) -> float:
+    """Over all outputs, relative to the largest value of an output if that is above one.
+
+    Infinite if shapes or names differ, or if one is NaN and the other is not.
+    """
+    if found.keys() != expected.keys():
+        return float("inf")
+    return max((_difference(found[name], expected[name]) for name in expected), default=0.0)
+
+
+def _difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    if found.shape != expected.shape:
+        return float("inf")
+    if expected.dtype.kind not in "fiub":
+        return 0.0 if np.array_equal(found, expected) else float("inf")
+    one, other = found.astype(np.float64), expected.astype(np.float64)
+    is_same = (one == other) | (np.isnan(one) & np.isnan(other))
+    if bool(is_same.all()):
+        return 0.0
+    difference = np.abs(one - other)[~is_same]
+    size = max(1.0, float(np.abs(other[np.isfinite(other)]).max(initial=0.0)))
+    return float(np.nan_to_num(difference, nan=np.inf).max()) / size
+
+
+def _named(kind: str, arrays: NamedArrays) -> dict[str, Any]:
+    """Names in an example's file; strings as text, since pickles are not allowed in it."""
+    return {
+        kind + name: array.astype(str) if array.dtype.kind == "O" else array
+        for name, array in arrays.items()
+    }
+
+
+def drawn_inputs(inputs: Any) -> dict[str, NDArray[Any]]:
+    """Numbers for each input, from a fixed seed; an axis without a length is taken as 1."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    arrays: dict[str, NDArray[Any]] = {}
+    for one in inputs:
+        if one.type not in NUMPY_OF:
+            raise InvalidData(
+                f"input {one.name} of {one.type}", "can't be drawn", "Give --example FILE.npz"
+            )
+        shape = [size if isinstance(size, int) else 1 for size in one.shape]
+        draws = generator.integers(-1000, 1000, shape) / 1000
+        arrays[one.name] = np.asarray(draws, NUMPY_OF[one.type])
+    return arrays
+
+
+def _words(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

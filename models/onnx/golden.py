@@ -1,0 +1,79 @@
+"""Fixed inputs for a model, the same on every machine, and running its published file."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fl_common.vocabulary import Floats, Task
+from models.onnx.content import check_model
+from models.onnx.runtime import onnxruntime
+
+_WIDEST, _STEP = 3000, 1000.0
+NUMPY_OF = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
+"""numpy's types of those of a model's inputs that can be made up."""
+
+
+def golden_windows(task: Task, count: int, seed: int) -> Floats:
+    """``count`` windows (N, *task.window_shape) in sensor units, drawn from ``seed``.
+
+    They are of the task's declared size (center plus or minus up to three scales), contain nobody's
+    data, and are multiples of a thousandth of a scale, so every machine rounds them alike.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    draws_N = generator.integers(-_WIDEST, _WIDEST, (count, *task.window_shape)) / _STEP
+    shape = [1] * (1 + len(task.window_shape))
+    shape[1 + task.channel_axis] = len(task.channels)
+    center, scale = (np.reshape(values, shape) for values in (task.center, task.scale))
+    return np.asarray(center + scale * draws_N, dtype=np.float32)
+
+
+def open_model(content: bytes) -> onnxruntime.InferenceSession:
+    """ONNX Runtime on one core for the model in ``content``.
+
+    Raises:
+        InvalidData: it breaks a rule of ``models.onnx.content``.
+    """
+    check_model(content)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # its failures are raised; don't log them as well
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def probabilities_of(
+    session: onnxruntime.InferenceSession, values_N: Floats
+) -> NDArray[np.float32]:
+    """The model's probabilities (N, K)."""
+    (probabilities_NK,) = session.run(["probabilities"], {"values": values_N})
+    return np.asarray(probabilities_NK)
+
+
+def model_run(
+    content: bytes, inputs: Mapping[str, NDArray[Any]] | None = None
+) -> Callable[[], object]:
+    """A function that runs the model once, on ``inputs``, or on one window of zeros.
+
+    In those, every axis without a fixed length is 1.
+    """
+    session = open_model(content)
+    feeds = (
+        dict(inputs)
+        if inputs is not None
+        else {
+            one.name: np.zeros(
+                [size if isinstance(size, int) else 1 for size in one.shape], NUMPY_OF[one.type]
+            )
+            for one in session.get_inputs()
+        }
+    )
+    return lambda: session.run(None, feeds)
