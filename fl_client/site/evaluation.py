@@ -42,29 +42,20 @@ def answer_evaluation(
     """
     plan, round_ = instruction.plan, instruction.round
     task = LocalTask(plan, site, round_, instruction.parameters, no_windows(plan.task))
-    answer = _counted(task, blocks, held_out, instruction, ledger, told)
+    what = f"evaluation/{params.digest(task.parameters)[:12]}"
+    charged = check_counted(task) or charge_counts(site, blocks, instruction, what, ledger)
+    if isinstance(charged, Refusal):
+        return release_refusal(charged, instruction)
+    answer = _public(task, held_out) if charged is None else _private(task, held_out, charged, told)
     if isinstance(answer, Refusal):
         return release_refusal(answer, instruction)
     return release_evaluation(answer, site, instruction)
 
 
-def _counted(
-    task: LocalTask,
-    blocks: Callable[[], Sequence[str]],
-    held_out: Callable[[], Windows],
-    instruction: Instruction,
-    ledger: Ledger,
-    told: Shortfalls,
-) -> Evaluation | Refusal:
+def _private(
+    task: LocalTask, held_out: Callable[[], Windows], charged: Sequence[str], told: Shortfalls
+) -> Evaluation:
     """Exact counts over the blocks that were charged; they must not leave as they are."""
-    if refusal := check_counted(task):
-        return refusal
-    what = f"evaluation/{params.digest(task.parameters)[:12]}"
-    charged = charge_counts(task.site, blocks, instruction, what, ledger)
-    if isinstance(charged, Refusal):
-        return charged
-    if charged is None:
-        return _public(task, held_out)
     windows = usable(task.site, held_out, task.plan.task, charged, told)
     try:
         return count(task, windows)
