@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fl_common.configuration.rules import Config
 from fl_common.errors import JoinTheDotsError
-from fl_common.programs.command_line import Parser, end
+from fl_common.programs.command_line import Parser, add_command, add_config, end
 from fl_common.programs.confinement import confine
 from fl_common.programs.logs import log_lines
 from fl_common.programs.own import check_not_hidden
@@ -100,18 +100,11 @@ def _parser() -> Parser:
     parser = Parser(prog="fl-server", description="The server side of a federation.")
     chosen = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (run, words, examples) in _COMMANDS.items():
-        one = chosen.add_parser(
-            name,
-            help=words,
-            description=f"{words[0].upper()}{words[1:]}.",
-            epilog=f"{_CONFIGURATION}\n\nexamples:\n{examples}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        about = f"{words[0].upper()}{words[1:]}."
+        epilog = f"{_CONFIGURATION}\n\nexamples:\n{examples}"
+        one = add_command(chosen, name, run, words, about, epilog)
         _add_own(name, one)
-        one.add_argument("--config", type=Path, metavar="FILE", help="your own YAML file")
-        words = "a value of the configuration"
-        one.add_argument("overrides", nargs="*", metavar="key=value", help=words)
-        one.set_defaults(run=run)
+        add_config(one)
     return parser
 
 

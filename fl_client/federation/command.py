@@ -11,6 +11,7 @@ from typing import Any
 
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.programs import command_line
 from fl_common.programs.confinement import private_folder
 from fl_common.programs.logs import log_lines
 from fl_common.programs.own import own_program
@@ -26,19 +27,11 @@ trouble. Only the app that is installed on this box is run: no code is taken fro
 
 
 def add_command(commands: Any) -> None:
-    """Add ``join`` to the sub-commands of a parser (``argparse``'s own, unnamed type)."""
-    parser = commands.add_parser(
-        "join",
-        help="take part in a federation",
-        description=_DESCRIPTION,
-        epilog="example:\n  fl-client join --config kitchen.yaml\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    """Add ``join`` to the sub-commands of a parser."""
+    words, example = "take part in a federation", "example:\n  fl-client join --config kitchen.yaml"
+    command_line.add_config(
+        command_line.add_command(commands, "join", _join, words, _DESCRIPTION, example)
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="your own YAML file")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="a value of the configuration"
-    )
-    parser.set_defaults(run=_join)
 
 
 def join_command(config: Config, file: Path | None, overrides: Sequence[str]) -> list[str] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.programs import command_line
 from fl_common.programs.requirements import check_installed
 
 _DESCRIPTION = """\
@@ -22,16 +23,10 @@ examples:
 
 
 def add_command(commands: Any) -> None:
-    """Add ``key`` to the sub-commands of a parser (``argparse``'s own, unnamed type)."""
-    parser = commands.add_parser(
-        "key",
-        help="make the key by which a server knows this box",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Add ``key`` to the sub-commands of a parser."""
+    words = "make the key by which a server knows this box"
+    parser = command_line.add_command(commands, "key", _key, words, _DESCRIPTION, _EXAMPLES)
     parser.add_argument("file", type=Path, metavar="FILE", help="the private key, a new file")
-    parser.set_defaults(run=_key)
 
 
 def _key(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.programs import command_line
 
 _LEDGER_NAME = "ledger.sqlite"
 _DESCRIPTION = """\
@@ -25,14 +26,9 @@ examples:
 
 
 def add_command(commands: Any) -> None:
-    """Add ``ledger`` to the sub-commands of a parser (``argparse``'s own, unnamed type)."""
-    parser = commands.add_parser(
-        "ledger",
-        help="privacy spent, by block of data",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Add ``ledger`` to the sub-commands of a parser."""
+    words = "privacy spent, by block of data"
+    parser = command_line.add_command(commands, "ledger", _run, words, _DESCRIPTION, _EXAMPLES)
     parser.add_argument(
         "action",
         nargs="?",
@@ -61,7 +57,6 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--site", metavar="NAME", help="only the blocks of this site")
     parser.add_argument("--json", action="store_true", help="for machines: every block, as JSON")
-    parser.set_defaults(run=_run)
 
 
 def _checked(seen: str | None) -> str | None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from fl_client.federation.command import join_command
 from fl_client.home import MODEL, SLOTS
+from fl_common.programs.command_line import add_command, add_config
 
 _RUN = """\
 Receives sensors' messages, stores them, cuts windows, predicts, and publishes events, until SIGTERM
@@ -40,62 +42,40 @@ def add_commands(commands: Any) -> None:
     """Add the sub-commands to a parser (``argparse``'s own, unnamed type)."""
     _add_run(commands)
     _add_replay(commands)
-    parser = _parser(commands, "status", _STATUS, "fl-client status --home /var/lib/kitchen")
+    parser = _add(commands, "status", _status, _STATUS, "fl-client status --home /var/lib/kitchen")
     _add_home(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.set_defaults(run=_status)
-    parser = _parser(commands, "model", _MODEL, "fl-client model outputs/2026-01-31/model.onnx")
+    example = "fl-client model outputs/2026-01-31/model.onnx"
+    parser = _add(commands, "model", _model, _MODEL, example)
     parser.add_argument("file", type=Path, metavar="FILE", help="a model that a run has written")
     _add_home(parser)
-    parser.set_defaults(run=_model)
-
-
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """The arguments that name a configuration."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="your own YAML file")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="a value of the configuration"
-    )
 
 
 def _add_run(commands: Any) -> None:
-    parser = commands.add_parser(
-        "run",
-        help="run the box",
-        description=_RUN,
-        epilog=_RUN_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "run", _run, "run the box", _RUN, _RUN_EXAMPLES)
     add_config(parser)
     parser.add_argument("--cfg", action="store_true", help="print the configuration and exit")
-    parser.set_defaults(run=_run)
 
 
 def _add_replay(commands: Any) -> None:
-    parser = commands.add_parser(
-        "replay",
-        help="run a recording through the same pipeline",
-        description=_REPLAY,
-        epilog=_REPLAY_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    words = "run a recording through the same pipeline"
+    parser = add_command(commands, "replay", _replay, words, _REPLAY, _REPLAY_EXAMPLES)
     parser.add_argument("file", type=Path, metavar="FILE", help="the recording")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write every event as a line of JSON"
     )
     add_config(parser)
-    parser.set_defaults(run=_replay)
 
 
-def _parser(commands: Any, name: str, description: str, example: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=description.partition(";")[0].rstrip("."),
-        description=description,
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    return parser
+def _add(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    about: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    words = about.partition(";")[0].rstrip(".")
+    return add_command(commands, name, run, words, about, f"example:\n  {example}")
 
 
 def _add_home(parser: argparse.ArgumentParser) -> None:

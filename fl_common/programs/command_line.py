@@ -1,9 +1,10 @@
-"""Argument parser of our console scripts: one-line errors, and overrides anywhere."""
+"""Argument parser of our console scripts, its sub-commands, and one-line errors."""
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.text import visible
@@ -25,6 +26,38 @@ class Parser(argparse.ArgumentParser):
         else:
             options.overrides += overrides
         return options
+
+
+def add_command(
+    commands: Any,
+    name: str,
+    run: Callable[..., None],
+    words: str,
+    about: str,
+    epilog: str,
+) -> argparse.ArgumentParser:
+    """Add a sub-command to those of a parser (``argparse``'s own, unnamed type).
+
+    ``words`` are its line in the list of commands; ``about`` and ``epilog`` are printed as they
+    are.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=words,
+        description=about,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a configuration."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="your own YAML file")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="a value of the configuration"
+    )
 
 
 def end(message: str, status: int) -> NoReturn:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fl_common.components.description import Kind, Stage
 from fl_common.errors import InvalidConfiguration
+from fl_common.programs.command_line import add_command
 from fl_common.programs.text import visible
 from fl_server.repository.build import build_repository, default_keys, load_configuration
 from fl_server.repository.store.repository import ComponentRepository
@@ -34,16 +35,10 @@ class Command:
 
     def add_to(self, commands: Any) -> None:
         """Add the command to the sub-commands of a parser (``argparse``'s own, unnamed type)."""
-        parser = commands.add_parser(
-            self.name,
-            help=self.help,
-            description=self.about,
-            epilog=f"examples:\n{self.examples}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        examples = f"examples:\n{self.examples}"
+        parser = add_command(commands, self.name, self.run, self.help, self.about, examples)
         self.arguments(parser)
         add_usual(parser)
-        parser.set_defaults(run=self.run)
 
 
 def add_usual(parser: argparse.ArgumentParser) -> None:
