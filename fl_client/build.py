@@ -1,4 +1,4 @@
-"""Build a site's objects from the configuration: trainer, ledger, participation."""
+"""Build a box's app from the configuration: trainer, ledger, participation."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -13,20 +13,6 @@ from fl_client.site.participation import Participation
 from fl_client.training import Trainer
 from fl_client.windows.grid import windows_per_reading
 from fl_common.plugins.build import build
-
-
-def build_participation(
-    trainer: Mapping[str, Any],
-    ledger: Path,
-    counter: Path | None,
-    owner: str,
-    clock: Callable[[], float],
-) -> Participation:
-    """Participation of simulated sites with the configured trainer, on ``owner``'s ledger.
-
-    ``counter`` is the path of the ledger's counter; None puts it beside the ledger.
-    """
-    return Participation(Ledger(ledger, clock, owner, counter), build(trainer))
 
 
 def build_box_app(

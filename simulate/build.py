@@ -13,13 +13,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fl_client.app import SiteApp
-from fl_client.build import build_participation
 from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.participation import Participation, Site
 from fl_client.training.prepared import prepare_ahead
 from fl_common.errors import LedgerError
 from fl_common.plan import RunPlan
+from fl_common.plugins.build import build
 from fl_server.build import FleetFacts
 from fl_server.rounds.sampling import Sampling
 from simulate.fleet import Fleet
@@ -109,9 +109,8 @@ def close_participations() -> None:
 def _participation(trainer_yaml: str, ledger: Path) -> Participation:
     key = trainer_yaml, ledger
     if key not in _PARTICIPATIONS:
-        _PARTICIPATIONS[key] = build_participation(
-            _node(trainer_yaml), ledger, None, _LEDGER_OWNER, time.time
-        )
+        trainer = build(_node(trainer_yaml))
+        _PARTICIPATIONS[key] = Participation(Ledger(ledger, time.time, _LEDGER_OWNER), trainer)
     return _PARTICIPATIONS[key]
 
 
