@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
@@ -20,11 +21,8 @@ def read_reason(content: RecordDict) -> str | None:
 
 def read_run(content: RecordDict) -> str | None:
     """The run of an instruction; None if the message has no run."""
-    head = content.get(HEAD)
-    try:
-        return str(json.loads(str(head["plan"]))["run"]) if isinstance(head, ConfigRecord) else None
-    except (TypeError, KeyError, ValueError, RecursionError):
-        return None
+    run = _plan(content).get("run")
+    return run if isinstance(run, str) else None
 
 
 def read_work(content: RecordDict) -> str | None:
@@ -33,17 +31,26 @@ def read_work(content: RecordDict) -> str | None:
     A power of two: steps times windows of a step times bytes of parameters. None for any other
     message, without DP, and where noise is seeded, which hides nothing.
     """
-    head = content.get(HEAD)
+    plan = _plan(content)
     try:
-        plan = json.loads(str(head["plan"])) if isinstance(head, ConfigRecord) else {}
         privacy, training = plan["privacy"], plan["training"]
         if privacy["unit"] == "none" or plan["seed"] is not None:
             return None
         steps = float(privacy.get("steps", training["local_epochs"]))
         batch = float(privacy.get("expected_batch", training["batch_size"]))
         return f"2^{math.ceil(math.log2(max(1.0, steps * batch * count_bytes(content))))}"
-    except (TypeError, KeyError, ValueError, AttributeError, OverflowError, RecursionError):
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         return None
+
+
+def _plan(content: RecordDict) -> dict[str, Any]:
+    """The plan as it was sent, unchecked; empty if there is none."""
+    head = content.get(HEAD)
+    try:
+        plan = json.loads(str(head["plan"])) if isinstance(head, ConfigRecord) else {}
+    except (KeyError, ValueError, RecursionError):
+        return {}
+    return plan if isinstance(plan, dict) else {}
 
 
 def count_bytes(content: RecordDict) -> int:
