@@ -1,0 +1,71 @@
+"""What a program does not do at the moment, which of its parts, why, and since when.
+
+A part that can't do what it is for calls ``begin``; once it can again, ``end``. Health is red while
+one is listed. The first of each is logged with its cause and remedy, and its end is; between the
+two nothing is.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fl_common.programs.text import visible
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What ``part`` fails to do, in two sentences; ``since_s`` is in seconds since 1970."""
+
+    part: str
+    cause: str
+    remedy: str
+    since_s: float
+
+    def __str__(self) -> str:
+        """One line for /healthz, the status and the log."""
+        since = datetime.fromtimestamp(self.since_s, UTC).isoformat(timespec="seconds")
+        return f"{self.part}: {self.cause} (since {since.replace('+00:00', 'Z')}). {self.remedy}."
+
+
+class Troubles:
+    """The troubles of a program by their parts. Any thread may call any method.
+
+    A ``part`` is a short name of public configuration (``sensor watch``, ``store``); it has one
+    trouble at a time. ``clock`` returns seconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock, self._lock = clock, threading.Lock()
+        self._found: dict[str, Trouble] = {}
+
+    def begin(self, part: str, cause: str, remedy: str) -> None:
+        """Note that ``part`` fails for ``cause``, and what to do about it.
+
+        Repeated calls keep the time of the first, and are logged only if the cause is another.
+        Neither text ends with a full stop.
+        """
+        with self._lock:
+            before = self._found.get(part)
+            since_s = self._clock() if before is None else before.since_s
+            trouble = Trouble(part, visible(cause), remedy, since_s)
+            self._found[part] = trouble
+        if before is None or before.cause != trouble.cause:
+            _logger.warning("%s", trouble)
+
+    def end(self, part: str) -> None:
+        """Note that ``part`` does what it is for; does nothing if it did before."""
+        with self._lock:
+            before = self._found.pop(part, None)
+        if before is not None:
+            _logger.info("%s: works again after %.0f s", part, self._clock() - before.since_s)
+
+    def current(self) -> tuple[Trouble, ...]:
+        """The troubles at the moment, the oldest first."""
+        with self._lock:
+            found = tuple(self._found.values())
+        return tuple(sorted(found, key=lambda trouble: trouble.since_s))
