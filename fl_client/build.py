@@ -7,7 +7,8 @@ from typing import Any
 
 from fl_client.app import SiteApp
 from fl_client.home import LEDGER
-from fl_client.ledger.ledger import Ledger, OwnerLimit
+from fl_client.ledger.composition import Limit, limit_of_owner
+from fl_client.ledger.ledger import Ledger
 from fl_client.site.box import Box, yield_to_sensing
 from fl_client.site.participation import Participation
 from fl_client.training import Trainer
@@ -37,8 +38,8 @@ def build_box_app(
     return SiteApp(box.site_of, participation)
 
 
-def limit_of(box: Box) -> OwnerLimit:
+def limit_of(box: Box) -> Limit:
     """The owner's limit on all plans; a reading is in as many windows as the box cuts."""
     policy = box.policy
     shared = windows_per_reading(box.task, box.slicing) if policy.unit == "reading" else 1
-    return OwnerLimit(policy.epsilon, policy.delta, policy.unit, shared)
+    return limit_of_owner(policy.epsilon, policy.delta, policy.unit, shared)

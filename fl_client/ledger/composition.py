@@ -64,33 +64,20 @@ def of_window(spend: Spend) -> Spend:
 def released_about(block: str, histories: Histories) -> Released:
     """All that was released about ``block`` of a site with these ``histories``."""
     own = histories.get(block, ())
-    if block == WHOLE_SITE or is_held_out(block):
-        return Released(own)
-    return Released(own, histories.get(WHOLE_SITE, ()))
+    return Released(own, histories.get(WHOLE_SITE, ()) if is_trained_on(block) else ())
 
 
-@dataclass(frozen=True)
-class OwnerLimit:
-    """The site's owner allows ``epsilon`` at ``delta`` for all releases about a unit, of all plans.
-
-    ``unit`` is ``window``, ``reading`` or ``site``; ``windows`` is the number of windows that share
-    a unit on this site, as it cuts them itself.
-    """
-
-    epsilon: float
-    delta: float
-    unit: str
-    windows: int
-
-    @property
-    def protects_site(self) -> bool:
-        """Whether the limit is for each whole site."""
-        return self.unit == "site"
+def is_trained_on(block: str) -> bool:
+    """Whether updates may be about ``block`` of a site's data: not the site, not held out."""
+    return block != WHOLE_SITE and not is_held_out(block)
 
 
 @dataclass(frozen=True)
 class Limit:
-    """At most ``epsilon`` at ``delta`` for all that is released about ``windows`` windows."""
+    """At most ``epsilon`` at ``delta`` for all that is released about a ``unit``.
+
+    ``windows`` is the number of windows that share one; ``whose`` is for messages.
+    """
 
     epsilon: float
     delta: float
@@ -98,7 +85,11 @@ class Limit:
     windows: int
     accountant: AccountantName
     whose: str
-    """Whose limit it is, for messages."""
+
+    @property
+    def protects_site(self) -> bool:
+        """Whether the limit is for each whole site."""
+        return self.unit == "site"
 
     def spent(self, released: Released) -> float:
         """Epsilon of ``released`` for this limit's unit."""
@@ -121,10 +112,12 @@ def limit_of_plan(promise: Guarantee) -> Limit:
     )
 
 
-def limit_of_owner(owner: OwnerLimit) -> Limit:
-    """The owner's limit, by RDP whatever a plan names.
+def limit_of_owner(epsilon: float, delta: float, unit: str, windows: int) -> Limit:
+    """The limit of a site's owner on all plans together, by RDP whatever a plan names.
 
-    A server may choose each plan by what it has seen. That a limit on all of them then still holds
-    is proved for Rényi DP (Feldman and Zrnic 2021; Lécuyer 2021).
+    ``unit`` is ``window``, ``reading`` or ``site``; ``windows`` is the number of windows that share
+    a unit on this site, as it cuts them itself. A server may choose each plan by what it has seen.
+    That a limit on all of them then still holds is proved for Rényi DP (Feldman and Zrnic 2021;
+    Lécuyer 2021).
     """
-    return Limit(owner.epsilon, owner.delta, owner.unit, owner.windows, "rdp", "this site's own")
+    return Limit(epsilon, delta, unit, windows, "rdp", "this site's own")

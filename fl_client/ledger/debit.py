@@ -8,15 +8,13 @@ from fl_client.ledger.charge import Charge
 from fl_client.ledger.composition import (
     Histories,
     Limit,
-    OwnerLimit,
     Released,
-    limit_of_owner,
+    is_trained_on,
     limit_of_plan,
     released_about,
 )
 from fl_client.ledger.lines import Journal
 from fl_common.privacy.accounting import ACCOUNTANTS
-from fl_common.privacy.evaluation import is_held_out
 from fl_common.privacy.unit import WHOLE_SITE
 from fl_common.vocabulary import Refusal, RefusalReason
 
@@ -38,7 +36,7 @@ class Step:
         return self.limit.holds(self.after)
 
 
-def debit(journal: Journal, charge: Charge, owner: OwnerLimit | None) -> tuple[str, ...] | Refusal:
+def debit(journal: Journal, charge: Charge, owner: Limit | None) -> tuple[str, ...] | Refusal:
     """The blocks that ``charge`` is booked on, or a refusal; ``owner`` limits all plans alike."""
     if (answer := _answered(journal, charge)) is not None:
         return answer
@@ -62,7 +60,7 @@ def debit(journal: Journal, charge: Charge, owner: OwnerLimit | None) -> tuple[s
 
 
 def _steps(
-    block: str, charge: Charge, histories: Histories, owner: OwnerLimit | None
+    block: str, charge: Charge, histories: Histories, owner: Limit | None
 ) -> Iterator[tuple[str, Step]]:
     """Under the plan's limit and the owner's, each with the block that it is for.
 
@@ -73,18 +71,13 @@ def _steps(
     yield block, Step(plan, before, before.plus(charge.spend))
     if owner is None:
         return
-    limit = limit_of_owner(owner)
     if block != WHOLE_SITE or owner.protects_site:
-        yield block, Step(limit, before, before.plus(charge.spend))
+        yield block, Step(owner, before, before.plus(charge.spend))
         return
-    read = filter(_is_trained_on, histories) if charge.reads is None else charge.reads
+    read = filter(is_trained_on, histories) if charge.reads is None else charge.reads
     for one in (*read, _NEW):
         before = released_about(one, histories)
-        yield one, Step(limit, before, before.plus_of_site(charge.spend))
-
-
-def _is_trained_on(block: str) -> bool:
-    return block != WHOLE_SITE and not is_held_out(block)
+        yield one, Step(owner, before, before.plus_of_site(charge.spend))
 
 
 def _answered(journal: Journal, charge: Charge) -> tuple[str, ...] | Refusal | None:
@@ -124,7 +117,7 @@ def refuse_changed_plan(site: str, run: str, round_: int) -> Refusal:
     )  # fmt: skip
 
 
-def _unbounded(charge: Charge, histories: Histories, owner: OwnerLimit) -> Refusal | None:
+def _unbounded(charge: Charge, histories: Histories, owner: Limit) -> Refusal | None:
     """A refusal where releases about windows leave a limit for the whole site without meaning."""
     others = {*histories, *charge.blocks} - {WHOLE_SITE}
     if not (owner.protects_site and others):

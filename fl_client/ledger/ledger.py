@@ -33,7 +33,7 @@ from pathlib import Path
 from fl_client.ledger import lines
 from fl_client.ledger.chain import is_behind, last, public_head
 from fl_client.ledger.charge import Charge
-from fl_client.ledger.composition import OwnerLimit, released_about
+from fl_client.ledger.composition import Limit, released_about
 from fl_client.ledger.counter import (
     PUT_BACK,
     Counter,
@@ -50,7 +50,7 @@ from fl_common.errors import LedgerError
 from fl_common.privacy.accounting import AccountantName, Spend
 from fl_common.vocabulary import Refusal
 
-__all__ = ["Charge", "Ledger", "LedgerEntry", "OwnerLimit", "refuse_changed_plan"]
+__all__ = ["Charge", "Ledger", "LedgerEntry", "refuse_changed_plan"]
 
 
 class Ledger:
@@ -71,7 +71,7 @@ class Ledger:
         clock: Callable[[], float],
         owner: str | None,
         counter: Path | None = None,
-        limit: OwnerLimit | None = None,
+        limit: Limit | None = None,
     ) -> None:
         self._path = path
         self._limit = limit

@@ -10,10 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from fl_client.ledger.composition import Released, released_about
+from fl_client.ledger.composition import Released, is_trained_on, released_about
 from fl_client.ledger.file import explained
 from fl_common.privacy.accounting import Spend
-from fl_common.privacy.evaluation import is_held_out
 from fl_common.privacy.unit import WHOLE_SITE, Guarantee
 
 
@@ -46,7 +45,7 @@ def read_totals(path: Path) -> Totals:
             for block, of_block in itertools.groupby(of_site, operator.itemgetter(1))
         }
         for block in histories:
-            kind = whole if block == WHOLE_SITE else held_out if is_held_out(block) else trained
+            kind = trained if is_trained_on(block) else whole if block == WHOLE_SITE else held_out
             kind.add(released_about(block, histories))
     return Totals(frozenset(trained), frozenset(held_out), frozenset(whole))
 

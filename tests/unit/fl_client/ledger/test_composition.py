@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fl_client.ledger.composition import OwnerLimit, Released, of_window, released_about
+from fl_client.ledger.composition import (
+    Limit,
+    Released,
+    limit_of_owner,
+    of_window,
+    released_about,
+)
 from fl_client.ledger.ledger import Charge, Ledger
 from fl_client.ledger.table import states_of
 from fl_common.privacy.accounting import Spend, epsilon_of, epsilon_of_group, epsilon_of_groups
@@ -24,8 +30,8 @@ DELTA = 1e-5
 Debit = Callable[..., tuple[str, ...] | Refusal]
 
 
-def limit(epsilon: float, unit: str = "window", windows: int = 1) -> OwnerLimit:
-    return OwnerLimit(epsilon, DELTA, unit, windows)
+def limit(epsilon: float, unit: str = "window", windows: int = 1) -> Limit:
+    return limit_of_owner(epsilon, DELTA, unit, windows)
 
 
 def charge(round_: int, privacy: PrivacyPlan, *blocks: str) -> Charge:
