@@ -69,13 +69,26 @@ class Losses:
     times: int
 
     @classmethod
-    def of(cls, step: Step, is_removed: bool, delta: float, spacing: float) -> Self:
-        """The losses of ``step`` when its group is removed, or added, on a grid of ``spacing``."""
+    def both_ways(cls, step: Step, delta: float, spacing: float) -> tuple[Self, Self]:
+        """The losses when the group is removed, and when it is added, on a grid of ``spacing``."""
         mixed_N, plain_N, ratio_E = step.cells(delta)
-        if is_removed:
-            own_N, other_N, loss_E = mixed_N, plain_N, ratio_E
-        else:
-            own_N, other_N, loss_E = plain_N[::-1], mixed_N[::-1], -ratio_E[::-1]
+        lost = LOST * delta / step.times
+        return (
+            cls._of(mixed_N, plain_N, ratio_E, lost, step.times, spacing),
+            cls._of(plain_N[::-1], mixed_N[::-1], -ratio_E[::-1], lost, step.times, spacing),
+        )
+
+    @classmethod
+    def _of(
+        cls,
+        own_N: Values,
+        other_N: Values,
+        loss_E: Values,
+        lost: float,
+        times: int,
+        spacing: float,
+    ) -> Self:
+        """From cells' masses, and the loss at their edges; ``lost`` is left out of the cells."""
         kept = max(1, int(np.searchsorted(loss_E, _HIGHEST)))
         loss_E, mass_E = loss_E[:kept], _on_edges(own_N, other_N, loss_E[:kept])
         below_E = np.floor(loss_E / spacing)
@@ -84,8 +97,8 @@ class Losses:
         return cls(
             index_N=index_K[mass_K > 0].astype(np.int64),
             log_mass_N=np.log(mass_K[mass_K > 0]),
-            lost=LOST * delta / step.times + float(own_N[kept - 1 :].sum()),
-            times=step.times,
+            lost=lost + float(own_N[kept - 1 :].sum()),
+            times=times,
         )
 
     def tilted(self, tilt: float) -> tuple[Values, float]:

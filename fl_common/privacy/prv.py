@@ -4,9 +4,9 @@ Losses of steps add up, so the distribution of their sum is a convolution, taken
 Jälkö and Honkela 2020; Gopi, Lee and Wutschitz 2021). The result is an upper bound: the steps'
 losses are on a grid that dominates them (``losses``), the sum is tilted before the FFT so that
 rounding errors are small, compared to delta, and those errors and the tail that wraps around are
-subtracted from delta. Both directions, add and remove,
-are computed, and the larger epsilon counts. Where the grid would have too many points, or an
-epsilon is too large to promise anything, RDP's bound stands.
+subtracted from delta. Both directions, add and remove, are computed, and the larger epsilon counts.
+Where the grid would have too many points, or an epsilon is too large to promise anything, RDP's
+bound stands.
 """
 
 import math
@@ -25,6 +25,8 @@ _LARGEST = 100.0
 _MOST_POINTS = 1 << 20
 _COARSEST = 0.002
 """Largest spacing of the grid, over epsilon."""
+_FAR_BELOW = 0.5
+"""An epsilon below this part of what the grid was made for is computed again on a finer one."""
 _ACCURACY = 2e-5
 """Part of epsilon that the grid may add."""
 _WRAPPED = 1e-4
@@ -40,17 +42,22 @@ _TILTS: Values = np.geomspace(0.02, 20_000, 48)
 
 def epsilon_of_losses(events: Sequence[Event], delta: float, bound: float) -> float:
     """Epsilon at ``delta`` of ``events``; at most ``bound``, RDP's."""
-    if not 0 < bound <= _LARGEST:
-        return bound
     steps = _steps_of(events)
+    while 0 < bound <= _LARGEST:
+        found = _on_grid_for(bound, steps, delta)
+        if found > _FAR_BELOW * bound:
+            return min(found, bound)
+        bound = found
+    return bound
+
+
+def _on_grid_for(bound: float, steps: Sequence[Step], delta: float) -> float:
+    """Epsilon of ``steps`` on a grid that is fine enough for one about as large as ``bound``."""
     times = sum(step.times for step in steps)
     spacing = min(math.sqrt(8 * _ACCURACY * bound / times), _COARSEST * bound)
     spacing = max(spacing, 4 * bound / _MOST_POINTS)
-    worst = 0.0
-    for is_removed in (True, False):
-        losses = [Losses.of(step, is_removed, delta, spacing) for step in steps]
-        worst = max(worst, _composed(losses, spacing, delta))
-    return min(worst, bound)
+    both_ways = zip(*(Losses.both_ways(step, delta, spacing) for step in steps), strict=True)
+    return max(_composed(losses, spacing, delta) for losses in both_ways)
 
 
 def _steps_of(events: Sequence[Event]) -> list[Step]:
