@@ -5,7 +5,7 @@ a run's model must not lose them by being imported from its own file.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import BadInput
@@ -38,20 +38,21 @@ def run_behind(repository: ComponentRepository, component: Component) -> str | N
         earlier = repository.component(event.digest, component.kind, component.name)
         if not is_imported(earlier):
             return f"its name is that of a run's model, version {earlier.version}"
-    for model in _models_in(repository, component):
-        if _says_so(model):
-            return "its file says that a run made it"
-    return _same_as(repository, component)
+    models = list(_models_in(repository, component))
+    if any(map(_says_so, models)):
+        return "its file says that a run made it"
+    return _same_as(repository, component, {one for model in models for one in _weights(model)})
 
 
-def _same_as(repository: ComponentRepository, component: Component) -> str | None:
+def _same_as(
+    repository: ComponentRepository, component: Component, weights: Set[bytes]
+) -> str | None:
     files = {file.sha256 for file in component.files if file.path.endswith(".onnx")}
-    weights = {one for model in _models_in(repository, component) for one in _weights(model)}
     for other in _runs_models(repository):
         if files & {file.sha256 for file in other.files}:
             return f"its file is that of {other}"
         for model in _models_in(repository, other):
-            if weights.intersection(_weights(model)):
+            if not weights.isdisjoint(_weights(model)):
                 return f"it has weights of {other}"
     return None
 

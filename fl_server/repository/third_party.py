@@ -22,20 +22,21 @@ def as_component(
 ) -> Iterator[tuple[dict[str, Path], dict[str, Any]]]:
     """The files and the description of a third-party model, for the duration of the block.
 
-    The file is read once: what is described is what is added. It is tried within ``limits`` before
-    it is run here. The files include fixed inputs and
-    outputs (``example.npz``): those in the file ``example``, or inputs drawn from a seed.
+    Each file is read once: what is described and tried is what is added. The model is tried within
+    ``limits`` before it is run here. The files include fixed inputs and outputs (``example.npz``):
+    those in the file ``example``, or inputs drawn from a seed.
 
     Raises:
         InvalidData: as ``describe_onnx`` and ``Example.of``.
     """
     content = model.read_bytes()
     described = {**describe_onnx(content), "licence": licence, "origin": origin}
-    try_model(content, read_npz(example, MOST_BYTES) if example else None, limits)
+    arrays = read_npz(example, MOST_BYTES) if example else None
+    try_model(content, arrays, limits)
     with TemporaryDirectory() as folder:
         copy, file = Path(folder, "model.onnx"), Path(folder, EXAMPLE)
         copy.write_bytes(content)
-        Example.of(content, example).write(file)
+        Example.of(content, arrays).write(file)
         yield {copy.name: copy, EXAMPLE: file}, described
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from fl_common.components.description import Component, Kind, Stage
@@ -18,7 +19,6 @@ from fl_server.repository.gates.model import (
     golden,
     golden_inputs,
     interface,
-    one_run,
     parity,
     trial,
 )
@@ -29,6 +29,7 @@ from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
 from fl_server.rounds.counts import NoisedCounts
 from models.onnx.example import EXAMPLE, Example
+from models.onnx.golden import model_run
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Case:
         """Whether it is a third-party model, with an example instead of a run."""
         return is_imported(self.component)
 
-    @property
+    @cached_property
     def model(self) -> bytes:
         """The content of its one model file."""
         return self._one_file("an .onnx file", lambda path: path.endswith(".onnx")).read_bytes()
@@ -81,7 +82,7 @@ class Case:
         """Its function.json."""
         return self._one_file(FUNCTION_FILE, lambda path: path == FUNCTION_FILE)
 
-    @property
+    @cached_property
     def example(self) -> Example:
         """Its fixed inputs and outputs."""
         file = self._one_file(EXAMPLE, lambda path: path == EXAMPLE)
@@ -229,7 +230,7 @@ def _latency(case: Case) -> GateFinding:
     if case.is_function:
         infer = function.one_call(case.function, case.settings["classes"])
     else:
-        infer = one_run(case.model, case.example.inputs if case.is_imported else None)
+        infer = model_run(case.model, case.example.inputs if case.is_imported else None)
     return latency(infer, case.evidence.device, case.evidence.clock, case.settings["repeats"])
 
 

@@ -39,28 +39,30 @@ class Example:
         np.savez(path, **_named(_INPUT, self.inputs), **_named(_OUTPUT, self.outputs))
 
     @staticmethod
-    def of(model: bytes, given: Path | None) -> "Example":
-        """The example of the ``model`` with this content: from the file ``given``, or drawn.
+    def of(model: bytes, given: NamedArrays | None) -> "Example":
+        """The example of the ``model`` with this content: from ``given`` arrays, or drawn.
 
-        The file must have every input; outputs that it lacks are those of ONNX Runtime.
+        They must have every input; outputs that they lack are those of ONNX Runtime.
 
         Raises:
-            InvalidData: the file can't be read or lacks an input, or the model can't compute with
-                the inputs.
+            InvalidData: an input is missing, or the model can't compute with the inputs.
         """
         session = open_model(model)
         outputs = [one.name for one in session.get_outputs()]
-        arrays = read_npz(given, MOST_BYTES) if given else drawn_inputs(session.get_inputs())
+        arrays = drawn_inputs(session.get_inputs()) if given is None else given
         names = [one.name for one in session.get_inputs()]
         if missing := [name for name in names if name not in arrays]:
-            raise InvalidData(f"{given}", f"lacks the input {missing[0]}", "Give every input in it")
+            raise InvalidData(
+                "--example", f"lacks the input {missing[0]}", "Give every input in it"
+            )
         inputs = {name: arrays[name] for name in names}
         try:
             found = dict(zip(outputs, session.run(None, dict(inputs)), strict=True))
         except Exception as error:  # ONNX Runtime's errors have no common base
+            which = "drawn" if given is None else "the"
             raise InvalidData(
                 "the model",
-                f"can't compute with {'the' if given else 'drawn'} inputs ({_words(error)})",
+                f"can't compute with {which} inputs ({_words(error)})",
                 "Give inputs that it can with --example FILE.npz, an array by the name of each",
             ) from error
         return Example(

@@ -6,7 +6,6 @@ a program, this module is the child.
 
 import io
 import json
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,10 @@ from fl_common.errors import InvalidData
 from fl_common.files.packed import read_npz
 from fl_common.programs.limited_child import ChildLimits, answer_confined, run_confined
 from fl_common.vocabulary import NamedArrays
+from models.onnx.example import MOST_BYTES, drawn_inputs
+from models.onnx.golden import open_model
 
 _MODULE = "models.onnx.trial"
-_MOST_BYTES = 1 << 30
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Failed to allocate", "Unable to allocate")
 
 
@@ -39,7 +39,7 @@ def try_model(content: bytes, inputs: NamedArrays | None, limits: ChildLimits) -
 def _answer(request: bytes) -> bytes:
     head, _, rest = request.partition(b"\n")
     size, is_given = json.loads(head)
-    given = read_npz(io.BytesIO(rest[size:]), _MOST_BYTES) if is_given else None
+    given = read_npz(io.BytesIO(rest[size:]), MOST_BYTES) if is_given else None
     try:
         _run(rest[:size], given)
     except Exception as error:  # the parent meets all but one kind, and says what to do
@@ -54,9 +54,6 @@ def _answer(request: bytes) -> bytes:
 
 
 def _run(content: bytes, given: dict[str, NDArray[Any]] | None) -> None:
-    from models.onnx.example import drawn_inputs
-    from models.onnx.golden import open_model
-
     session = open_model(content)
     inputs = session.get_inputs()
     arrays = drawn_inputs(inputs) if given is None else given
@@ -64,5 +61,4 @@ def _run(content: bytes, given: dict[str, NDArray[Any]] | None) -> None:
 
 
 if __name__ == "__main__":
-    import_module("models.onnx.example")  # before the limits, which are the model's
     answer_confined(_answer)

@@ -1,6 +1,6 @@
 """Gates on what a model computes: parity, golden outputs, interface."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from fl_common.vocabulary import Floats, NamedArrays, NetSpec, Parameters, Task
 from fl_server.repository.gates import AGAINST, GateFinding
 from models.metadata import read_metadata
 from models.nets import build_net, load_parameters
-from models.onnx.golden import golden_windows, model_run, open_model, probabilities_of
+from models.onnx.golden import golden_windows, open_model, probabilities_of
 from models.onnx.trial import try_model
 
 _INTERFACE = ("inputs", "outputs", "labels")
@@ -65,11 +65,6 @@ def interface(candidate: Component, production: Component | None) -> GateFinding
     if migration := candidate.description.get("migration"):
         return GateFinding(True, f"{', '.join(changed)} changed; migration: {migration}", values)
     return GateFinding(False, f"{', '.join(changed)} changed, and no migration is declared", values)
-
-
-def one_run(model: bytes, inputs: NamedArrays | None) -> Callable[[], object]:
-    """A call of the model on ``inputs``, or on one window of zeros."""
-    return model_run(model, inputs)
 
 
 def trial(model: bytes, inputs: NamedArrays, limits: Mapping[str, float]) -> str | None:
