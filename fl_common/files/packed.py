@@ -118,14 +118,15 @@ def _checked(packed: zipfile.ZipFile, most_bytes: int) -> list[zipfile.ZipInfo]:
 
 
 def _array(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[str, NDArray[Any]]:
-    with packed.open(info) as member:
-        content = io.BytesIO(member.read(info.file_size + 1))
-    version = npy.read_magic(content)
-    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, is_fortran, dtype = read_header(content)
-    values = content.read()
+    with packed.open(info) as content:
+        version = npy.read_magic(content)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, is_fortran, dtype = read_header(content)
+        values = bytearray()
+        while chunk := content.read(_CHUNK):
+            values += chunk
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(values):
         raise ValueError(f"{info.filename[:80]!r} has pickles, or not the values of its shape")
-    array = np.frombuffer(bytearray(values), dtype)
+    array = np.frombuffer(values, dtype)
     order: Literal["F", "C"] = "F" if is_fortran else "C"
     return info.filename.removesuffix(".npy"), array.reshape(shape, order=order)

@@ -173,10 +173,11 @@ def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
         "s": np.array(["one", "three"]),
         "e": np.zeros((0, 3)),
         "n": np.array(7),
+        "large": np.random.default_rng(0).standard_normal(2**20),
     }
     for save in (np.savez, np.savez_compressed):
         save(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
-        found = read_npz(tmp_path / "a.npz", MOST)
+        found = read_npz(tmp_path / "a.npz", 10 * MOST)
         assert list(found) == list(arrays)
         for name, array in arrays.items():
             np.testing.assert_array_equal(found[name], array, strict=True)
@@ -224,7 +225,7 @@ def test_content_that_is_not_what_was_signed_is_judged_by_no_gate(world: World, 
     else:
         place.rename(world.folder / "moved")
         place.symlink_to(world.folder / "moved")
-    with pytest.raises((InvalidConfiguration, OSError), match=r"lacks its content|symbolic link"):
+    with pytest.raises(InvalidConfiguration, match="lacks its content"):
         check(world.repository(), component, ["golden"], EVIDENCE, CONFIG["gates"])
     assert world.repository().verdicts(component.digest) == []
 
