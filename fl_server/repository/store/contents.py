@@ -62,7 +62,7 @@ def own_copies(folder: Path, component: Component) -> Iterator[dict[str, Path]]:
     """
     with TemporaryDirectory(prefix="fl-repo-") as workplace:
         yield {
-            file.path: _copy(component, content_path(folder, file), file, Path(workplace, str(n)))
+            file.path: _copy(component, folder, file, Path(workplace, str(n)))
             for n, file in enumerate(component.files)
         }
 
@@ -73,11 +73,8 @@ def content_of_file(folder: Path, component: Component, file: ContentFile) -> by
     Raises:
         InvalidConfiguration: as for ``own_copies``.
     """
-    try:
-        with open_regular(content_path(folder, file)) as source:
-            content = source.read(file.bytes + 1)
-    except OSError as error:
-        raise lacking(component, file) from error
+    with _opened(component, folder, file) as source:
+        content = source.read(file.bytes + 1)
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise lacking(component, file)
     return content
@@ -123,17 +120,21 @@ def _has(path: Path, part: bytes) -> bool:
         return content.find(part) >= 0
 
 
-def _copy(component: Component, source: Path, file: ContentFile, place: Path) -> Path:
-    """Copy ``source`` to ``place``; its digest is of the bytes that were written."""
-    found, left = hashlib.sha256(), file.bytes
+def _opened(component: Component, folder: Path, file: ContentFile) -> BinaryIO:
     try:
-        with open_regular(source) as content, place.open("xb") as copy:
-            while (chunk := content.read(_CHUNK)) and left >= 0:
-                left -= len(chunk)
-                found.update(chunk)
-                copy.write(chunk)
-    except FileNotFoundError as error:
+        return open_regular(content_path(folder, file))
+    except OSError as error:
         raise lacking(component, file) from error
+
+
+def _copy(component: Component, folder: Path, file: ContentFile, place: Path) -> Path:
+    """Copy a file's content to ``place``; its digest is of the bytes that were written."""
+    found, left = hashlib.sha256(), file.bytes
+    with _opened(component, folder, file) as content, place.open("xb") as copy:
+        while (chunk := content.read(_CHUNK)) and left >= 0:
+            left -= len(chunk)
+            found.update(chunk)
+            copy.write(chunk)
     if found.hexdigest() != file.sha256:
         raise lacking(component, file)
     return place
