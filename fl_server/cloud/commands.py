@@ -14,7 +14,7 @@ from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.serving import prepare
 from fl_server.cloud.sites import EnrolledSite, Sites, checked
-from fl_server.cloud.superlink import SuperLink
+from fl_server.cloud.superlink import superlink_of
 
 _YOURS = Path("authority.crt")
 """Stands for the authority of a certificate that the operator provided: only they have it."""
@@ -89,7 +89,7 @@ def status(config: Config) -> dict[str, object]:
 
 
 def _enrolment(config: Config, home: CloudHome) -> Enrolment:
-    return Enrolment(Sites(home.sites), _link(config, home), home.folder)
+    return Enrolment(Sites(home.sites), superlink_of(config, home), home.folder)
 
 
 def _hand_out_authority(config: Config, home: CloudHome, path: Path) -> Path:
@@ -112,12 +112,8 @@ def _handout(home: CloudHome, site: str) -> Path:
 
 def _online(config: Config, home: CloudHome) -> dict[str, dict[str, str]]:
     """Class and Flower's status (online, offline) of each enrolled site."""
-    word_of = {node.public_key: node.status for node in _link(config, home).nodes()}
+    word_of = {node.public_key: node.status for node in superlink_of(config, home).nodes()}
     return {
         name: {"class": site.kind, "status": word_of.get(site.public_key.encode(), "unknown")}
         for name, site in Sites(home.sites).enrolled().items()
     }
-
-
-def _link(config: Config, home: CloudHome) -> SuperLink:
-    return SuperLink(config["superlink_port"], home.authority.certificate, home.secret)

@@ -15,7 +15,7 @@ from fl_common.plugins.build import build
 from fl_server.build import FleetFacts, build_federation, build_plan
 from fl_server.cloud.build import home_of
 from fl_server.cloud.sites import Sites
-from fl_server.cloud.superlink import SuperLink
+from fl_server.cloud.superlink import superlink_of
 from fl_server.rounds.roster import Member
 from fl_server.rounds.strategy import Federation
 
@@ -57,7 +57,7 @@ def connected(config: Config, grid: Grid) -> list[Member]:
     home, online = home_of(config), set(grid.get_node_ids())
     if not online:
         return []
-    link = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
+    link = superlink_of(config, home)
     return [member for member in Sites(home.sites).members(link.nodes()) if member.node in online]
 
 

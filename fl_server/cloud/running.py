@@ -23,7 +23,7 @@ from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import ConfiguredRun, build_run
 from fl_server.cloud.sites import Sites
-from fl_server.cloud.superlink import SuperLink
+from fl_server.cloud.superlink import SuperLink, superlink_of
 from fl_server.repository.build import open_repository
 from fl_server.repository.incumbents import component_name, find_incumbent
 from fl_server.repository.publication import publish_component, publish_model
@@ -56,7 +56,7 @@ def carry_out(config: Config) -> None:
     repository = open_repository(None, config["publish"]["keys"], home.components)
     federation = replace(configured.federation, incumbent=_incumbent(repository, configured))
     metrics = RoundMetrics(home.metrics, configured.plan.run)
-    superlink = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
+    superlink = superlink_of(config, home)
     by_class = SpendTallyByClass(configured.plan.privacy, partial(_classes, home, superlink))
     rounds = _Rounds(configured, metrics, by_class)
     run = FederatedRun(federation, parameters_of(net), configured.folder / "checkpoints", rounds)

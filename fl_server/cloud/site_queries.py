@@ -19,7 +19,7 @@ from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import build_run, connected
 from fl_server.cloud.sites import Sites
-from fl_server.cloud.superlink import SuperLink
+from fl_server.cloud.superlink import superlink_of
 from fl_server.repository.build import load_configuration, open_repository
 from fl_server.repository.incumbents import component_name
 from fl_server.repository.store.observations import RUNNING, SHADOW, Observation, observe
@@ -46,7 +46,7 @@ def ask_running(config: Config) -> Observation:
         "sites": {site: list(one.components) for site, one in told.items()},
         "on_trial": {site: list(one.on_trial) for site, one in told.items()},
         "untold": sorted(asked - told.keys()),
-        "away": sorted(set(Sites(home.sites).names()) - asked),
+        "away": sorted(Sites(home.sites).enrolled().keys() - asked),
         "errors": errors,
     }
     return _kept(repository, RUNNING, None, values)
@@ -112,7 +112,7 @@ def _grid(config: Config, home: CloudHome) -> Iterator[tuple[Grid, Sequence[Memb
             "is in progress, and Flower has one run at a time here",
             "Try again when it has ended: fl-server status",
         )
-    link = SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
+    link = superlink_of(config, home)
     seconds = load_configuration(None)["lock_seconds"]
     asking = locked(home.folder / ".asking", seconds)
     with asking, link.run(home.ledger_heads) as grid:  # a new run ends others

@@ -34,8 +34,10 @@ from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExec
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supercore.task_identity import TaskIdentity
 
+from fl_common.configuration.rules import Config
 from fl_common.errors import RunFailed
 from fl_server.cloud.grid import WitnessedGrid
+from fl_server.cloud.home import CloudHome
 from fl_server.cloud.witness import LedgerWitness
 
 _logger = logging.getLogger(__name__)
@@ -196,3 +198,8 @@ class SuperLink:
             raise RunFailed(
                 f"the SuperLink at {self._address} does not answer ({error}). Is fl-server running?"
             ) from error
+
+
+def superlink_of(config: Config, home: CloudHome) -> SuperLink:
+    """The SuperLink of the configured server."""
+    return SuperLink(config["superlink_port"], home.authority.certificate, home.secret)
