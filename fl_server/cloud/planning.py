@@ -45,20 +45,23 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
 
     def roster(grid: Grid) -> Sequence[Member]:
         """The connected sites, as soon as there are enough for a round."""
-        while len(members := connected(config, grid)) < least:
+        while len(members := connected(config, grid, least)) < least:
             wait(_POLL_S)
         return members
 
     return ConfiguredRun(plan, build_federation(config, plan, roster), folder)
 
 
-def connected(config: Config, grid: Grid) -> list[Member]:
-    """The enrolled sites that are connected to ``grid``, by node."""
+def connected(config: Config, grid: Grid, least: int = 1) -> list[Member]:
+    """The enrolled sites that are connected to ``grid``, by node; none of fewer than ``least``.
+
+    Who waits for more need not ask the SuperLink whose keys they have.
+    """
     home, online = home_of(config), set(grid.get_node_ids())
-    if not online:
+    if len(online) < least:
         return []
-    link = superlink_of(config, home)
-    return [member for member in Sites(home.sites).members(link.nodes()) if member.node in online]
+    nodes = superlink_of(config, home).nodes()
+    return [member for member in Sites(home.sites).members(nodes) if member.node in online]
 
 
 def _identity(folder: Path, name: str) -> str:
