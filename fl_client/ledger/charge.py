@@ -16,18 +16,16 @@ _SPEND = {
     "sampling_rate": inside("(0, 1]"),
     "steps": whole(1, _MOST**2),
 }
-_COUNT = whole(0)
 
 
 @dataclass(frozen=True)
 class Charge:
     """What one round of ``run`` would cost each of ``blocks``, all the blocks that ``site`` has.
 
-    ``windows`` are the numbers of windows in the blocks; they stay in the ledger. ``plan`` is the
-    digest of the run's plan. ``repeatable``: a repeated round repeats its mechanism to the bit
-    (seeded simulation), so that it releases nothing new. ``rounds`` is above 1 for a single charge
-    for a whole run, which is booked as round 0. ``reads`` are the blocks of data that a release
-    about the whole site is about; None: all that the ledger knows of.
+    ``plan`` is the digest of the run's plan. ``repeatable``: a repeated round repeats its mechanism
+    to the bit (seeded simulation), so that it releases nothing new. ``rounds`` is above 1 for a
+    single charge for a whole run, which is booked as round 0. ``reads`` are the blocks of data that
+    a release about the whole site is about; None: all that the ledger knows of.
     """
 
     site: str
@@ -36,7 +34,6 @@ class Charge:
     plan: str
     privacy: PrivacyPlan
     blocks: tuple[str, ...]
-    windows: tuple[int, ...]
     repeatable: bool
     rounds: int = 1
     reads: tuple[str, ...] | None = None
@@ -77,15 +74,13 @@ class Charge:
 
         A negative number of rounds or steps would give budget back, and a fraction would round.
         """
-        if len(self.blocks) != len(self.windows) or not all((self.site, self.run, *self.blocks)):
-            raise self._unsound("must name its site, its run, and each block with its windows")
+        if not all((self.site, self.run, *self.blocks)):
+            raise self._unsound("must name its site, its run and each block")
         try:
             for name, rule in _RULES.items():
                 require(name, getattr(self, name), rule)
             for name, rule in _SPEND.items():
                 require(name, getattr(self.spend, name), rule)
-            for count in self.windows:
-                require("windows", count, _COUNT)
         except InvalidConfiguration as error:
             raise self._unsound(str(error)) from error
         if not math.isfinite(self.mechanism["clip"]):

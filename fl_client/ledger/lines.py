@@ -40,7 +40,6 @@ class LedgerEntry:
     windows_per_reading: int
     windows_per_unit: int
     blocks: tuple[str, ...]
-    windows: tuple[int, ...]
 
 
 class Journal:
@@ -57,7 +56,6 @@ class Journal:
     def charge(self, charge: Charge, blocks: tuple[str, ...], **fields: object) -> None:
         """Add a line for ``charge`` on ``blocks``, and update their sums."""
         promise, mechanism = charge.guarantee, charge.mechanism
-        windows_of = dict(zip(charge.blocks, charge.windows, strict=True))
         self._add(
             round=charge.round,
             site=charge.site,
@@ -71,7 +69,6 @@ class Journal:
             windows_per_reading=promise.windows_per_reading,
             windows_per_unit=promise.windows_per_unit,
             blocks=blocks,
-            windows=[windows_of[block] for block in blocks],
             repeatable=charge.repeatable,
             **fields,
         )
@@ -200,6 +197,5 @@ def _entry(number: int, line: dict[str, Any]) -> LedgerEntry:
         spend=Spend(line["noise"], line["rate"], line["steps"]),
         windows_per_unit=line.get("windows_per_unit", _windows_per_unit(line)),
         blocks=tuple(line["blocks"]),
-        windows=tuple(line["windows"]),
         **{name: line[name] for name in copied},
     )

@@ -26,13 +26,12 @@ class BlockState:
     """One block of a site: its total spent, by the delta and unit of its last plan.
 
     ``spent`` and ``left`` are epsilons for one ``unit`` at ``delta``, over all releases about the
-    block, those about the whole site included; ``windows`` is the block's
-    number of windows at its last charge; ``rounds`` are the rounds it was charged for, by run.
+    block, those about the whole site included; ``rounds`` are the rounds it was charged for, by
+    run.
     """
 
     site: str
     block: str
-    windows: int
     unit: str
     spent: float
     left: float
@@ -74,13 +73,10 @@ def to_json(ledger: Ledger, states: Sequence[BlockState]) -> dict[str, Any]:
 def block_table(states: Sequence[BlockState]) -> Table:
     """One row for each block of one site."""
     both = _overlapping(states)
-    counted = any(state.windows for state in states)
-    columns = ("block", *(("windows>",) if counted else ()), *_epsilon_columns(both))
-    table = _table(*columns, "run: rounds")
+    table = _table("block", *_epsilon_columns(both), "run: rounds")
     for state in states:
         rounds = "\n".join(f"{run[:8]}: {_ranges(some)}" for run, some in state.rounds.items())
-        windows = (str(state.windows),) if counted else ()
-        table.add_row(state.block, *windows, *_epsilons(state, both), rounds)
+        table.add_row(state.block, *_epsilons(state, both), rounds)
     return table
 
 
@@ -153,7 +149,6 @@ def _state(block: str, released: Released, entries: Sequence[LedgerEntry]) -> Bl
     return BlockState(
         site=plan.site,
         block=block,
-        windows=plan.windows[plan.blocks.index(block)],
         unit=plan.unit,
         spent=spent,
         left=max(0.0, plan.epsilon_limit - spent),

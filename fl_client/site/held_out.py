@@ -52,7 +52,6 @@ def _charge(site: str, blocks: Sequence[str], instruction: Instruction, what: st
         plan=plan.digest(),
         privacy=privacy,
         blocks=tuple(map(held_out_block, blocks)),
-        windows=(0,) * len(blocks),
         repeatable=plan.seed is not None,
     )
 

@@ -282,7 +282,6 @@ def _charge(site: Site, instruction: Instruction) -> Charge:
         plan=plan.digest(),
         privacy=plan.privacy,
         blocks=booking.blocks,
-        windows=(0,) * len(booking.blocks),
         repeatable=booking.is_once or plan.seed is not None,
         rounds=booking.rounds,
         reads=blocks,

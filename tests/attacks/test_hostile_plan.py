@@ -161,7 +161,7 @@ def test_the_accounting_of_a_plan_takes_no_memory_to_speak_of(
     box = Box(tmp_path, trainer_of("cohort"))
     charge = Charge(
         site="anna", run="run", round=0, plan="digest", privacy=privacy, blocks=("monday",),
-        windows=(32,), repeatable=False, rounds=10**9,
+        repeatable=False, rounds=10**9,
     )  # fmt: skip
     tracemalloc.start()
     try:

@@ -22,7 +22,7 @@ BLOCKS = ("monday", "tuesday")
 
 
 def charge(round_: int = 1, **changes: Any) -> Charge:
-    made = Charge("anna", "run", round_, "digest", WINDOW_PRIVACY, BLOCKS, (20, 30), False)
+    made = Charge("anna", "run", round_, "digest", WINDOW_PRIVACY, BLOCKS, False)
     return replace(made, **changes)
 
 
@@ -74,8 +74,6 @@ class GivingBackPlan(WindowPrivacyPlan):
         {"rounds": float("nan")},
         {"rounds": 10**12},
         {"round": 2.5},
-        {"windows": (20, -30)},
-        {"windows": (20,)},
         {"blocks": ("monday", "")},
         {"site": ""},
         {"run": ""},

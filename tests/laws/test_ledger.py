@@ -24,9 +24,7 @@ MECHANISMS = [
     for noise, steps in [(1.0, 1), (1.0, 4), (2.0, 4)]
 ]
 charges = st.builds(
-    lambda **fields: Charge(
-        plan="digest", windows=tuple(8 for _ in fields["blocks"]), repeatable=False, **fields
-    ),
+    lambda **fields: Charge(plan="digest", repeatable=False, **fields),
     site=st.sampled_from(["anna", "bert"]),
     run=st.sampled_from(["one", "two"]),
     round=st.integers(1, 3),
@@ -73,7 +71,7 @@ blocks = tuple(f"block {i}" for i in range(30))
 for round_ in itertools.count(int(sys.argv[2])):
     sites = ("anna", "bert")
     answers = ledger.debit([
-        module.Charge(s, "run", round_, "digest", WINDOW_PRIVACY, blocks, (9,) * 30, False)
+        module.Charge(s, "run", round_, "digest", WINDOW_PRIVACY, blocks, False)
         for s in sites
     ])
     assert answers == [blocks, blocks], answers

@@ -84,7 +84,7 @@ class Box:
 
 
 def charge(round_: int) -> Charge:
-    return Charge("anna", "run", round_, "digest", WINDOW_PRIVACY, ("a",), (9,), False)
+    return Charge("anna", "run", round_, "digest", WINDOW_PRIVACY, ("a",), False)
 
 
 crash_points = st.sampled_from(

@@ -46,7 +46,7 @@ def without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 def charged(path: Path, accountant: AccountantName) -> Path:
     """A ledger with one charge."""
     privacy = replace(WINDOW_PRIVACY, accountant=accountant)
-    charge = Charge("anna", "run", 1, "run", privacy, ("2026-01-30",), (120,), False)
+    charge = Charge("anna", "run", 1, "run", privacy, ("2026-01-30",), False)
     with closing(Ledger(path, lambda: 1_800_000_000.0, "anna")) as ledger:
         assert isinstance(ledger.debit([charge])[0], tuple)
     return path

@@ -25,7 +25,6 @@ OF_ANOTHER_RUN = Charge(
     plan="plan",
     privacy=samples.WINDOW_PRIVACY,
     blocks=("recording-003",),
-    windows=(18,),
     repeatable=True,
 )
 

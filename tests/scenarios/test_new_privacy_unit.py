@@ -201,9 +201,7 @@ def test_the_site_refuses_what_its_budget_does_not_hold(tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match="round 5: 0 of 3 sites sent an update"):
         trained(tmp_path, plan, CohortTrainer(64))
     with closing(Ledger(tmp_path / "ledger.sqlite", time.time, "fleet")) as ledger:
-        charge = Charge(
-            "site-0", "run", 5, plan.digest(), plan.privacy, ("recording",), (32,), True
-        )
+        charge = Charge("site-0", "run", 5, plan.digest(), plan.privacy, ("recording",), True)
         [refusal] = ledger.debit([charge])
     assert isinstance(refusal, Refusal)
     assert "have spent an epsilon of 8 or more for each second at delta 1e-05" in refusal.detail

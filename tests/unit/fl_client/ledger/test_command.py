@@ -23,13 +23,12 @@ PLAIN = replace(WINDOW_PRIVACY, unit="window", windows_per_reading=1, epsilon_li
 
 def charge(
     round_: int,
-    *windows_of: tuple[str, int],
+    *blocks: str,
     site: str = "anna",
     run: str = "5e62ab1277",
     privacy: WindowPrivacyPlan = PLAIN,
 ) -> Charge:
-    blocks, windows = zip(*windows_of, strict=True)
-    return Charge(site, run, round_, run, privacy, blocks, windows, False)
+    return Charge(site, run, round_, run, privacy, blocks, False)
 
 
 def written(path: Path, *charges: Charge, owner: str = "anna") -> Path:
@@ -42,8 +41,8 @@ def written(path: Path, *charges: Charge, owner: str = "anna") -> Path:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Two blocks over two runs: rounds 1 to 3 and 5, and round 1 twice."""
-    day, next_day = ("2026-01-30", 120), ("2026-01-31", 88)
-    charges = [charge(round_, day) for round_ in (1, 2, 3)] + [charge(5, day, ("2026-01-31", 40))]
+    day, next_day = "2026-01-30", "2026-01-31"
+    charges = [charge(round_, day) for round_ in (1, 2, 3)] + [charge(5, day, next_day)]
     later = [charge(1, next_day, run="77aa")] * 2
     return written(tmp_path / "ledger.sqlite", *charges, *later)
 
@@ -71,17 +70,17 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
 
 
-def test_table_has_block_windows_spent_left_and_rounds(
+def test_table_has_block_spent_left_and_rounds(
     capsys: pytest.CaptureFixture[str], path: Path
 ) -> None:
     head, first, second, second_run, what = shown(capsys, "--path", str(path))
     spent = [epsilon_of([SPEND] * rounds, 1e-5, "rdp") for rounds in (4, 3)]
-    assert head.split() == ["block", "windows", "spent", "left", "of", "run:", "rounds"]
+    assert head.split() == ["block", "spent", "left", "of", "run:", "rounds"]
     assert first.split() == [
-        "2026-01-30", "120", f"{spent[0]:.3f}", f"{50 - spent[0]:.3f}", "50", "5e62ab12:",
+        "2026-01-30", f"{spent[0]:.3f}", f"{50 - spent[0]:.3f}", "50", "5e62ab12:",
         "1-3,", "5",
     ]  # fmt: skip
-    assert second.split()[:3] == ["2026-01-31", "88", f"{spent[1]:.3f}"]
+    assert second.split()[:2] == ["2026-01-31", f"{spent[1]:.3f}"]
     assert second.split()[-2:] == ["5e62ab12:", "5"]
     assert second_run.strip() == "77aa: 1 and 1 repeated"
     assert "each window at delta 1e-05" in what
@@ -96,19 +95,19 @@ def test_json_has_every_block(capsys: pytest.CaptureFixture[str], path: Path) ->
     assert first["spent"] + first["left"] == pytest.approx(50)
     assert first["rounds"] == {"5e62ab1277": [1, 2, 3, 5]}
     assert second["rounds"] == {"5e62ab1277": [5], "77aa": [1, 1]}
-    assert (second["windows"], second["unit"], second["accountant"]) == (88, "window", "rdp")
+    assert (second["unit"], second["accountant"]) == ("window", "rdp")
 
 
 def test_readings_that_windows_share_are_shown_beside_windows(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     privacy = replace(PLAIN, unit="reading", windows_per_reading=2, epsilon_limit=100.0)
-    path = written(tmp_path / "ledger.sqlite", charge(1, ("monday", 9), privacy=privacy))
+    path = written(tmp_path / "ledger.sqlite", charge(1, "monday", privacy=privacy))
     head, row, what = shown(capsys, "--path", str(path))
     window = epsilon_of([SPEND], 1e-5, "rdp")
     reading = epsilon_of_group([SPEND], 2, 1e-5, "rdp")
     assert head.split("of")[1].split() == ["per", "window", "per", "reading", "run:", "rounds"]
-    assert row.split()[2:7] == [
+    assert row.split()[1:6] == [
         f"{reading:.3f}", f"{100 - reading:.3f}", "100", f"{window:.3f}", f"{reading:.3f}"
     ]  # fmt: skip
     assert "each reading" in what
@@ -117,18 +116,17 @@ def test_readings_that_windows_share_are_shown_beside_windows(
 
 def test_limit_is_that_of_the_last_plan(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     tight = replace(PLAIN, epsilon_limit=8.0)
-    block = ("monday", 9)
-    charges = [charge(1, block), charge(1, block, run="b", privacy=tight)]
+    charges = [charge(1, "monday"), charge(1, "monday", run="b", privacy=tight)]
     path = written(tmp_path / "ledger.sqlite", *charges)
     row = shown(capsys, "--path", str(path))[1]
     spent = epsilon_of([SPEND] * 2, 1e-5, "rdp")
-    assert row.split()[2:5] == [f"{spent:.3f}", f"{8 - spent:.3f}", "8"]
+    assert row.split()[1:4] == [f"{spent:.3f}", f"{8 - spent:.3f}", "8"]
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Path:
     charges = [
-        charge(round_, ("mon", 9), ("tue", 9), site=f"site-{number}")
+        charge(round_, "mon", "tue", site=f"site-{number}")
         for number in range(3)
         for round_ in range(1, 2 + number)
     ]
@@ -227,7 +225,7 @@ def test_program_runs_as_a_module(path: Path) -> None:
 def test_repeated_charges_are_shown_for_a_site_of_a_fleet(
     capsys: pytest.CaptureFixture[str], fleet: Path
 ) -> None:
-    again = [charge(1, ("mon", 9), site="site-1")] * 2
+    again = [charge(1, "mon", site="site-1")] * 2
     written(fleet / "ledger.sqlite", *again, owner="fleet")
     rows = {line.split()[0]: line for line in shown(capsys, "--path", str(fleet))}
     assert rows["site-0"].endswith(" 1")

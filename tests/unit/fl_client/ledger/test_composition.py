@@ -37,7 +37,7 @@ def limit(epsilon: float, unit: str = "window", windows: int = 1) -> Limit:
 def charge(round_: int, privacy: PrivacyPlan, *blocks: str) -> Charge:
     run = f"run under {privacy.unit}"
     names = (WHOLE_SITE,) if privacy.update_mechanism else blocks or ("monday",)
-    return Charge("anna", run, round_, run, privacy, names, (20,) * len(names), False)
+    return Charge("anna", run, round_, run, privacy, names, False)
 
 
 def until_refused(ledger: Ledger, first: int, privacy: PrivacyPlan, *blocks: str) -> str:

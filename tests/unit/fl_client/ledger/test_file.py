@@ -30,8 +30,7 @@ def ledger(path: Path) -> Iterator[Ledger]:
 
 def charge(*blocks: str, site: str = "anna", round_: int = 1) -> Charge:
     blocks = blocks or ("monday",)
-    windows = tuple(9 for _ in blocks)
-    return Charge(site, "run", round_, "digest", PRIVACY, blocks, windows, False)
+    return Charge(site, "run", round_, "digest", PRIVACY, blocks, False)
 
 
 def test_new_ledger_leaves_no_other_file_and_is_private(path: Path, ledger: Ledger) -> None:

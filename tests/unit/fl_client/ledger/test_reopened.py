@@ -15,7 +15,7 @@ BLOCKS = ("mon", "tue")
 
 
 def charge(round_: int, **changes: Any) -> Charge:
-    made = Charge("anna", "run", round_, "digest", WINDOW_PRIVACY, BLOCKS, (20, 30), False)
+    made = Charge("anna", "run", round_, "digest", WINDOW_PRIVACY, BLOCKS, False)
     return replace(made, **changes)
 
 
@@ -57,7 +57,7 @@ def test_a_round_that_is_interrupted_again_keeps_its_charge(ledger: Ledger) -> N
     [
         {"run": "another"},
         {"site": "bert"},
-        {"blocks": ("mon",), "windows": (20,)},
+        {"blocks": ("mon",)},
         {"privacy": replace(WINDOW_PRIVACY, noise_multiplier=2.0)},
         {"run": "run/evaluation/ab"},
     ],

@@ -22,7 +22,7 @@ LINES = 6
 
 def charge(round_: int, site: str = "anna") -> Charge:
     blocks = ("a", "b")
-    return Charge(site, "run", round_, "digest", WINDOW_PRIVACY, blocks, (20, 30), False)
+    return Charge(site, "run", round_, "digest", WINDOW_PRIVACY, blocks, False)
 
 
 def opened(path: Path, owner: str | None = "anna", counter: Path | None = None) -> Ledger:

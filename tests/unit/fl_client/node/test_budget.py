@@ -24,7 +24,7 @@ def counter(tmp_path: Path) -> Path:
     """The counter of the ledger in ``tmp_path``, in another folder; one round is charged."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    charge = Charge("anna", "run", 1, "plan", WINDOW_PRIVACY, ("monday",), (9,), False)
+    charge = Charge("anna", "run", 1, "plan", WINDOW_PRIVACY, ("monday",), False)
     with closing(Ledger(tmp_path / LEDGER, lambda: 7.0, "anna", elsewhere / "counter")) as ledger:
         ledger.debit([charge])
     return elsewhere / "counter"

@@ -108,7 +108,7 @@ def test_the_limit_applies_to_the_declared_unit(tmp_path: Path) -> None:
         answers = [
             ledger.debit([Charge(
                 site="site", run="run", round=round_, plan="digest", privacy=limited,
-                blocks=("monday",), windows=(32,), repeatable=True,
+                blocks=("monday",), repeatable=True,
             )])[0]
             for round_ in range(1, 60)
         ]  # fmt: skip

@@ -72,7 +72,7 @@ def test_a_folder_without_an_init_file_hides_nothing(tmp_path: Path) -> None:
 def test_a_node_s_child_reads_the_ledger_there(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    charge = Charge("anna", "run", 1, "plan", WINDOW_PRIVACY, ("monday",), (9,), False)
+    charge = Charge("anna", "run", 1, "plan", WINDOW_PRIVACY, ("monday",), False)
     with closing(Ledger(elsewhere / "ledger.sqlite", lambda: 7.0, "anna")) as ledger:
         ledger.debit([charge])
     monkeypatch.chdir(elsewhere)
