@@ -33,6 +33,7 @@ from fl_client.inference.slots import ModelSlot
 from fl_client.inference.trial import trial_within
 from fl_common.components.description import Component, Kind
 from fl_common.components.reader import Limits, Reader
+from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Floats, NetSpec, Task
 from fl_server.repository.build import (
     build_limits,
@@ -189,8 +190,8 @@ def _site(folder: Path, address: str, root: bytes, limits: Limits, task: Task) -
     slot = ModelSlot(folder / "slots" / "model")
     reader = Reader(folder / "repository", address, root, limits)
     health = Health(windows=1, more_failures=0.0, times_slower=1e9, ends=3)
-    box = NodeContext(folder.name, folder, task, slot, {}, Functions({}, 1))
-    follower = Follower(reader, [follow_model(box, _NAME, reader, health, None)])
+    box = NodeContext(folder.name, folder, task, slot, {}, Functions({}, 1), Troubles())
+    follower = Follower(reader, [follow_model(box, _NAME, reader, health, None)], box.troubles)
     follower.resume()
     window_1 = np.zeros((1, *task.window_shape), np.float32)
     return _Site(follower, Engine(slot, task, 1, _BATCH, trial_within(60, 1024), 10.0), window_1)

@@ -26,6 +26,7 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
 from fl_common.functions import FUNCTION_FILE
+from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Floats, Task
 
 _END_S = 5.0
@@ -74,6 +75,7 @@ class NodeContext:
     engine: Mapping[str, Any]
     """The engine's section of the configuration."""
     functions: Functions
+    troubles: Troubles
 
 
 def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates | None:
@@ -94,7 +96,8 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
     shadow = _shadow(box, health) if is_testing else None
     model = follow_model(box, node["model"] or box.task.name, reader, health, shadow)
     functions = list(_functions(node, box, reader, health, is_testing))
-    follower = Follower(reader, [model, *(subscription for subscription, _ in functions)])
+    parts = [model, *(subscription for subscription, _ in functions)]
+    follower = Follower(reader, parts, box.troubles)
     poller = Poller(follower.poll, generator=random.Random(), **node["poll"])
     return ComponentUpdates(follower, poller, model, shadow, functions)
 

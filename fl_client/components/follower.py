@@ -1,9 +1,8 @@
 """A site's follower of the repository: it fetches, verifies and tries what production offers.
 
-Nothing here stops inference. Errors are reported (log, ``status``), and the running version stays.
+Nothing here stops inference. Errors are troubles, and the running version stays.
 """
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +10,19 @@ from functools import partial
 from typing import Any
 
 from fl_client.components.subscription import Subscription
-from fl_common.components.description import Kind
 from fl_common.components.reader import Reader
 from fl_common.components.refusals import reason_of
 from fl_common.errors import BadInput, ComponentError
+from fl_common.programs.troubles import Troubles
 
-_log = logging.getLogger(__name__)
-_METADATA = "the repository"
+_METADATA, _OLD = "repository", "old components"
+_REMEDIES = {
+    "expired": "Have the repository's metadata signed anew, and check this box's clock",
+    "unreachable": "Check the network, components.source and components.ca_file",
+    "slow": "Check the network, or lower components.limits.bytes_per_second",
+    "disk": "Free some space",
+}
+_REMEDY = "What runs stays. Have the one who publishes mend it, or promote another version"
 
 
 class Follower:
@@ -26,9 +31,8 @@ class Follower:
     Call ``resume`` first, before an engine reads the model's slot.
     """
 
-    def __init__(self, reader: Reader, parts: Sequence[Subscription]) -> None:
-        self._reader, self.parts = reader, parts
-        self._troubles: dict[str, str] = {}
+    def __init__(self, reader: Reader, parts: Sequence[Subscription], troubles: Troubles) -> None:
+        self._reader, self.parts, self._troubles = reader, parts, troubles
         self._polls: Counter[str] = Counter()
         self._refusals: Counter[str] = Counter()
         self._polling = threading.Lock()
@@ -50,14 +54,16 @@ class Follower:
                 done &= self._try(_title(part), partial(part.follow, self._reader))
             if done:
                 kept = set[str]().union(*(part.kept() for part in self.parts))
-                done = self._try("old components", partial(self._reader.keep_only, kept))
+                done = self._try(_OLD, partial(self._reader.keep_only, kept))
             self._polls["done" if done else "failed"] += 1
             return done
 
     @property
     def trouble(self) -> str | None:
         """Why the last poll failed; None if it did not."""
-        return " ".join(self._troubles.values()) or None
+        own = {_METADATA, _OLD, *map(_title, self.parts)}
+        causes = (found.cause for found in self._troubles.current() if found.part in own)
+        return " ".join(causes) or None
 
     @property
     def polls(self) -> Mapping[str, int]:
@@ -82,15 +88,14 @@ class Follower:
         try:
             step()
         except (ComponentError, BadInput, OSError) as error:
-            self._refusals[reason_of(error)] += 1
-            if self._troubles.get(what) != str(error):
-                _log.error("%s can't be updated, the running version stays: %s", what, error)
-            self._troubles[what] = str(error)
+            reason = reason_of(error)
+            self._refusals[reason] += 1
+            cause = f"can't be updated, what runs stays: {str(error).rstrip('.')}"
+            self._troubles.begin(what, cause, _REMEDIES.get(reason, _REMEDY))
             return False
-        if self._troubles.pop(what, None) is not None:
-            _log.info("%s can be updated again", what)
+        self._troubles.end(what)
         return True
 
 
 def _title(part: Subscription) -> str:
-    return part.name if part.kind is Kind.MODEL else f"{part.kind} {part.name}"
+    return f"{part.kind} {part.name}"

@@ -7,7 +7,7 @@ without a token it refuses requests that name another host, as those of a web pa
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,7 +25,7 @@ _JSON = "application/json"
 class StatusServer:
     """Serves ``metrics()``, ``health()`` and ``status()``; ``port`` 0 takes a free one.
 
-    ``health`` returns what is wrong, or an empty text: /healthz then replies 200, else 503.
+    ``health`` returns what is wrong; /healthz replies 200 if nothing is, else 503.
 
     Raises:
         InvalidConfiguration: the port is taken, or others reach ``host`` without token and TLS.
@@ -37,7 +37,7 @@ class StatusServer:
         port: int,
         access: Access,
         metrics: Callable[[], bytes],
-        health: Callable[[], list[str]],
+        health: Callable[[], Sequence[Mapping[str, str]]],
         status: Callable[[], Mapping[str, Any]],
     ) -> None:
         access.check_host(host)
@@ -69,7 +69,7 @@ class StatusServer:
             return 200, CONTENT_TYPE_LATEST, self._metrics()
         if path == "/healthz":
             wrong = self._health()
-            return 503 if wrong else 200, _JSON, _json({"ok": not wrong, "wrong": wrong})
+            return 503 if wrong else 200, _JSON, _json({"ok": not wrong, "wrong": list(wrong)})
         if path == "/status":
             return 200, _JSON, _json(self._status())
         return 404, _JSON, _json({"paths": ["/metrics", "/healthz", "/status"]})

@@ -24,9 +24,12 @@ from fl_client.sensors.intake import Intake, taken_of
 from fl_client.sensors.transports import Delivery, Take, Taken
 from fl_client.store.spool import Appended, Arrival
 from fl_common.errors import StoreError
+from fl_common.programs.troubles import Troubles
 
 _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
+_STORE = "store"
+_REMEDY = "The senders keep what is not acknowledged, and it is tried again"
 _IDLE_S = 0.25
 """Interval of the upkeep of models, counts and sent events while no message comes."""
 
@@ -45,15 +48,15 @@ class Node:
         outbox: Outbox,
         announcements: Announcements,
         metrics: Metrics,
+        troubles: Troubles,
     ) -> None:
         self._pipeline, self._functions, self._upkeep = pipeline, functions, upkeep
         self._outbox, self._announcements, self._metrics = outbox, announcements, metrics
+        self._troubles = troubles
         self._worker = ThreadPoolExecutor(1, "worker")
         self._turn = asyncio.Lock()
         self.ready = asyncio.Event()
         """Set once the model was looked up and everything in the store is processed."""
-        self.trouble: str | None = None
-        """Why nothing can be stored at the moment; None if all is well."""
 
     async def run(self) -> None:
         """Load the model, process stored messages, and do the upkeep until cancelled."""
@@ -86,8 +89,8 @@ class Node:
             await self._advance(_nothing)
             while self._pipeline.behind:
                 await self._advance(_nothing)
-        except StoreError as error:
-            _logger.error("%s The senders keep what comes; this is tried again.", error)
+        except StoreError:  # told as a trouble, and tried again
+            pass
 
     async def _advance(self, read: _Read) -> tuple[list[Arrival], Appended]:
         """Store what ``read`` returns, durably, and put the resulting events into the outbox.
@@ -101,10 +104,11 @@ class Node:
             try:
                 arrivals, done = await self._in_worker(lambda: self._step(read, sent, received_ns))
             except StoreError as error:
-                self.trouble = str(error)
+                self._troubles.begin(_STORE, str(error).rstrip("."), _REMEDY)
                 self._metrics.store_errors.inc()
                 raise
-            self.trouble = None
+            if done.wrote:
+                self._troubles.end(_STORE)
             self._send(done, received_ns)
         return arrivals, done.appended
 

@@ -64,10 +64,12 @@ class PredictedWindow:
 class PipelineStep:
     """The result of one call: ``readings`` by sensor, and how many of all were late or ahead.
 
-    ``unanswered`` windows have no finite prediction; ``no_model``: no model serves.
+    ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
+    prediction; ``no_model``: no model serves.
     """
 
     appended: Appended
+    wrote: bool = False
     readings: dict[str, int] = field(default_factory=dict)
     late: int = 0
     ahead: int = 0
@@ -114,6 +116,7 @@ class Pipeline:
         self._marked += map(_mark, sent)
         if not self._whole:
             self._open()
+        before = self._path.connection.total_changes
         try:
             with transaction(self._path.connection):
                 done = PipelineStep(self._path.spool.append(arrivals) if arrivals else _NOTHING)
@@ -126,6 +129,7 @@ class Pipeline:
             self._path.connection.close()
             raise
         self._marked = []
+        done.wrote = self._path.connection.total_changes > before
         done.windows = len(windows)
         self._predict(windows, done)
         return done

@@ -1,6 +1,6 @@
 """A node's status as a table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,13 +25,7 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
     if status["running"]:
         up = timedelta(seconds=round(status["up_s"]))
         yield "site", f"{status['name']}, task {status['task']}, running for {up}"
-        wrong = status["wrong"]
-        yield (
-            "health",
-            Text("\n".join(map(visible, wrong)), style="red")
-            if wrong
-            else Text("ok", style="green"),
-        )
+        yield from _health(status["wrong"])
         yield from _transports(status)
         readings = status["readings"]
         yield "readings", f"{readings['per_s']:,.0f} a second, {readings['total']:,} since start"
@@ -44,6 +38,17 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
     yield from _model(status["model"])
     yield from _components(status.get("components"))
     yield from _ledger(status["ledger"])
+
+
+def _health(wrong: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, Text | str]]:
+    """Each part that does not do what it is for: since when, why, and what to do."""
+    if not wrong:
+        yield "health", Text("ok", style="green")
+    for number, trouble in enumerate(wrong):
+        part, cause, remedy = (visible(trouble[name]) for name in ("part", "cause", "remedy"))
+        line = Text(f"{part}: {cause}", style="red")
+        line.append(f"\nsince {visible(trouble['since'])}. {remedy}.", style="default")
+        yield "" if number else "health", line
 
 
 def _transports(status: Status) -> Iterator[tuple[str, Text | str]]:

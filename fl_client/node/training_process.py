@@ -15,9 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fl_common.configuration.rules import Rule, above, number, optional, require_fields, whole
+from fl_common.programs.troubles import Troubles
 
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
+_SETTLED_S = 20.0
+PART = "training"
+"""Its name among the troubles."""
 _TIED = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 """Ends the child when this process is killed; part of util-linux, so every Linux has it."""
 
@@ -51,26 +55,31 @@ class Training:
         )
 
 
-async def supervise(training: Training, running: Callable[[bool], None]) -> None:
-    """Keep the command running until cancelled; ``running`` is called at each start and end."""
+async def supervise(
+    training: Training, running: Callable[[bool], None], troubles: Troubles
+) -> None:
+    """Keep the command running until cancelled; ``running`` is called at each start and end.
+
+    It is a trouble from when it ends until it has run for ``_SETTLED_S``.
+    """
     assert training.command is not None
     clock, wait_s = asyncio.get_running_loop().time, training.restart_s
     while True:
         began = clock()
-        status = await _run(training.command, training.nice, running)
+        status = await _run(training.command, training.nice, running, troubles)
         quick = clock() - began < training.longest_restart_s
-        _logger.warning(
-            "the training process ended with status %s and is started again in %g s; sensing goes"
-            " on. Its own log says why; run %r by hand to see it.",
-            status,
-            wait_s,
-            " ".join(training.command),
-        )
+        cause = f"the training process ended with status {status} and is started again and again"
+        command = " ".join(training.command)
+        remedy = f"Sensing goes on. Its lines in the log say why; run {command!r} by hand to see it"
+        troubles.begin(PART, cause, remedy)
+        _logger.info("the training process is started again in %g s", wait_s)
         await asyncio.sleep(wait_s)
         wait_s = min(2 * wait_s, training.longest_restart_s) if quick else training.restart_s
 
 
-async def _run(command: Sequence[str], nice: int, running: Callable[[bool], None]) -> int | str:
+async def _run(
+    command: Sequence[str], nice: int, running: Callable[[bool], None], troubles: Troubles
+) -> int | str:
     """Run the command once, in a process group of its own that ends with this call."""
     try:
         child = await asyncio.create_subprocess_exec(
@@ -79,9 +88,11 @@ async def _run(command: Sequence[str], nice: int, running: Callable[[bool], None
     except OSError as error:
         return str(error)
     running(True)
+    settled = asyncio.get_running_loop().call_later(_SETTLED_S, troubles.end, PART)
     try:
         return await child.wait()
     finally:
+        settled.cancel()
         running(False)
         await _end(child)
 

@@ -27,9 +27,18 @@ class Trouble:
     since_s: float
 
     def __str__(self) -> str:
-        """One line for /healthz, the status and the log."""
-        since = datetime.fromtimestamp(self.since_s, UTC).isoformat(timespec="seconds")
-        return f"{self.part}: {self.cause} (since {since.replace('+00:00', 'Z')}). {self.remedy}."
+        """One line for the log."""
+        return f"{self.part}: {self.cause} (since {self.since}). {self.remedy}."
+
+    @property
+    def since(self) -> str:
+        """When it began (UTC), in the form of ISO 8601."""
+        text = datetime.fromtimestamp(self.since_s, UTC).isoformat(timespec="seconds")
+        return text.replace("+00:00", "Z")
+
+    def shown(self) -> dict[str, str]:
+        """JSON values for /healthz, the status and messages."""
+        return {"part": self.part, "cause": self.cause, "remedy": self.remedy, "since": self.since}
 
 
 class Troubles:

@@ -115,7 +115,11 @@ def test_a_full_disk_stops_nothing_but_the_acknowledgements(
             fill(disk / "filler")
             world.send(20, 60)
             wait_for(lambda: process.ask("/healthz")[0] == 503, "a node that tells")
-            assert "the disk is full" in wait_for(process.log, "a log")
+            assert {process.ask("/healthz")[0] for _ in range(40)} == {503}
+            (cause,) = (t["cause"] for t in process.status()["wrong"] if t["part"] == "store")
+            assert "the disk is full" in cause
+            assert b'fl_client_trouble{part="store"} 1.0' in process.ask("/metrics")[1]
+            assert process.log().count("store: ") == 1
             (disk / "filler").unlink()
             wait_for(lambda: counted(process, 60), "the messages that the broker kept")
             wait_for(lambda: world.starts() >= expected_starts(60), "all predictions")

@@ -21,6 +21,7 @@ from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component
 from fl_common.components.reader import Reader
 from fl_common.functions import FunctionEvent, Predicted
+from fl_common.programs.troubles import Troubles
 from tests.support.repositories import World
 from tests.support.samples import TASK
 from tests.support.sites import CHANGE, FUNCTION, function_added, promote
@@ -61,12 +62,13 @@ class Box:
             slot=ModelSlot(home / "slots/model"),
             engine={},
             functions=self.functions,
+            troubles=Troubles(),
         )
         reader = self.reader or self.world.reader(name="site/repository")
         self.part, self.target = follow_function(
             box, FUNCTION, reader, HEALTH, (CHANGE, FAULTY), is_testing=self.is_testing
         )
-        self.follower = Follower(reader, [self.part])
+        self.follower = Follower(reader, [self.part], box.troubles)
         self.follower.resume()
 
     def live(self, label: int = 0) -> list[str]:

@@ -11,6 +11,7 @@ from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
+from fl_common.programs.troubles import Troubles
 from models.tasks import wearables
 from tests.support.model_files import published
 from tests.support.mosquitto import Mosquitto
@@ -86,6 +87,6 @@ def test_a_configuration_that_can_not_be_followed_is_refused(
     part = {**config["components"], "source": "https://example.org", "root": str(root), **change}
     slot = ModelSlot(tmp_path / "slots" / "model")
     functions = Functions({"alarm": LabelChange(1)}, 3)
-    box = NodeContext("box", tmp_path, wearables(), slot, config["engine"], functions)
+    box = NodeContext("box", tmp_path, wearables(), slot, config["engine"], functions, Troubles())
     with pytest.raises(InvalidConfiguration, match=rule):
         build_updates(part, box)

@@ -14,6 +14,7 @@ from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.functions import FUNCTION_FILE
+from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Floats
 from tests.support.engines import engine_on, no_trial, windows
 from tests.support.model_files import published
@@ -105,6 +106,6 @@ def site(
     slot = ModelSlot(home / "slots" / "model")
     shadow = Shadow(TASK, 1, 4, home / "components", 1e6, no_trial) if is_testing else None
     reader = reader or world.reader(name=f"{name}/repository")
-    box = NodeContext(name, home, TASK, slot, {}, Functions({}, 3))
-    follower = Follower(reader, [follow_model(box, NAME, reader, health, shadow)])
+    box = NodeContext(name, home, TASK, slot, {}, Functions({}, 3), Troubles())
+    follower = Follower(reader, [follow_model(box, NAME, reader, health, shadow)], box.troubles)
     return SiteBox(follower, engine_on(slot), slot, shadow)

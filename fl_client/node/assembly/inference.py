@@ -12,6 +12,7 @@ from fl_client.inference.trial import trial_within
 from fl_common.configuration.rules import Config
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import FUNCTION
+from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
 
 
@@ -24,7 +25,7 @@ class Inference:
     updates: ComponentUpdates | None
 
 
-def build_inference(config: Config, task: Task, *, waits: bool) -> Inference:
+def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bool) -> Inference:
     """The configured engine, functions and updates.
 
     ``waits``: windows wait for the trial of a model; else it runs in the background.
@@ -40,5 +41,5 @@ def build_inference(config: Config, task: Task, *, waits: bool) -> Inference:
         {name: build(node, FUNCTION) for name, node in config["functions"].items()},
         config["failures_allowed"],
     )
-    box = NodeContext(config["name"], home, task, slot, values, functions)
+    box = NodeContext(config["name"], home, task, slot, values, functions, troubles)
     return Inference(engine, functions, build_updates(config["components"], box))

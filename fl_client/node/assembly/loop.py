@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from fl_client.node.announcements import Announcements
+from fl_client.node.assembly.events import Events, build_events
 from fl_client.node.assembly.inference import Inference
 from fl_client.node.assembly.metrics import build_metrics
 from fl_client.node.assembly.sensing import Sensing
 from fl_client.node.loop import Node
 from fl_client.node.metrics import Metrics
-from fl_client.node.outbox import Outbox
 from fl_client.node.pipeline import Pipeline
 from fl_client.node.upkeep import Upkeep
 from fl_common.configuration.rules import Config
 from fl_common.plugins.build import build
+from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
 
 
@@ -23,22 +23,26 @@ class Loop:
     node: Node
     pipeline: Pipeline
     upkeep: Upkeep
-    outbox: Outbox
+    events: Events
     metrics: Metrics
 
 
 def build_loop(
-    config: Config, task: Task, sensing: Sensing, inference: Inference, pipeline: Pipeline
+    config: Config,
+    task: Task,
+    sensing: Sensing,
+    inference: Inference,
+    pipeline: Pipeline,
+    troubles: Troubles,
 ) -> Loop:
     """The loop over ``pipeline``, and its metrics.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
     """
-    functions, metrics = inference.functions, build_metrics(config, sensing, inference)
+    functions = inference.functions
+    metrics = build_metrics(config, sensing, inference, troubles)
     upkeep = Upkeep(pipeline, inference.engine, functions, build(config["retention"]), metrics)
-    events, source = config["events"], f"urn:jointhedots:site:{config['name']}"
-    outbox = Outbox(events["waiting"], metrics, sensing.mqtt)
-    announcements = Announcements(task, source, events["predictions"], events["happenings"])
-    node = Node(pipeline, functions, upkeep, outbox, announcements, metrics)
-    return Loop(node, pipeline, upkeep, outbox, metrics)
+    events = build_events(config, task, sensing, metrics)
+    node = Node(pipeline, functions, upkeep, events.outbox, events.announcements, metrics, troubles)
+    return Loop(node, pipeline, upkeep, events, metrics)

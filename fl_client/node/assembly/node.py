@@ -15,6 +15,7 @@ from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.programs.confinement import private_folder
+from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
 
 
@@ -29,6 +30,7 @@ class NodeAssembly:
     inference: Inference
     loop: Loop
     training: Training
+    troubles: Troubles
     http: Mapping[str, Any]
     serving: Mapping[str, Any]
     counter: Path | None
@@ -43,10 +45,11 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     """
     task, slicing, home = build(config["task"]), build(config["windows"]), Path(config["home"])
     private_folder(home, "home")
+    troubles = Troubles()
     declared = build_declared(config, task)
     sensing = build_sensing(config, declared) if connected else Sensing({}, None)
     _check_any(sensing, connected)
-    inference = build_inference(config, task, waits=not connected)
+    inference = build_inference(config, task, troubles, waits=not connected)
     pipeline = Pipeline(
         path_opener(config, task, slicing, declared.sensors, inference.engine, inference.updates)
     )
@@ -57,8 +60,9 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
         task=task,
         sensing=sensing,
         inference=inference,
-        loop=build_loop(config, task, sensing, inference, pipeline),
+        loop=build_loop(config, task, sensing, inference, pipeline, troubles),
         training=build(config["training"]),
+        troubles=troubles,
         http=config["http"],
         serving=config["serving"],
         counter=Path(counter) if counter else None,

@@ -17,6 +17,7 @@ from fl_client.node.logs import JsonLines
 from fl_client.node.metrics import Metrics
 from fl_client.node.training_process import Training, supervise
 from fl_common.errors import InvalidConfiguration
+from fl_common.programs.troubles import Troubles
 from tests.support.nodes import wait_for
 from tests.support.posts import anybody
 
@@ -41,9 +42,10 @@ def test_the_child_is_started_again_later_each_time_and_ends_with_the_node(tmp_p
     script = f"echo $$ >> {lives}; [ $(wc -l < {lives}) -ge 3 ] && sleep 1000; exit 3"
     training = Training(["sh", "-c", script], nice=0, restart_s=0.01, longest_restart_s=0.02)
     heard: list[bool] = []
+    troubles = Troubles()
 
     async def run() -> None:
-        task = asyncio.create_task(supervise(training, heard.append))
+        task = asyncio.create_task(supervise(training, heard.append, troubles))
         while heard.count(True) < 3 or len(lives.read_text().split()) < 3:
             await asyncio.sleep(0.01)
         task.cancel()
@@ -51,6 +53,7 @@ def test_the_child_is_started_again_later_each_time_and_ends_with_the_node(tmp_p
 
     asyncio.run(run())
     assert heard == [True, False] * 3
+    assert [trouble.part for trouble in troubles.current()] == ["training"]
     group = int(lives.read_text().split()[-1])
     wait_for(lambda: not alive(group), "the end of the child's children")
 
@@ -71,8 +74,8 @@ def test_a_program_that_is_not_there_is_told_and_tried_again(
     training = Training(["no-such-program"], nice=0, restart_s=0.01, longest_restart_s=0.02)
 
     async def run() -> None:
-        task = asyncio.create_task(supervise(training, lambda running: None))
-        while len(caplog.messages) < 2:
+        task = asyncio.create_task(supervise(training, lambda running: None, Troubles()))
+        while not caplog.messages:
             await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

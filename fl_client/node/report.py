@@ -1,0 +1,98 @@
+"""What a running node says of itself: its health and its status."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from fl_client.node.assembly.node import NodeAssembly
+from fl_client.node.assembly.sensing import MQTT, Inlet
+from fl_client.node.budget import Budget
+from fl_client.node.status import counts_of
+from fl_client.node.watch import Watch
+from fl_common.functions import Predicted
+from fl_common.programs.troubles import Trouble
+
+
+class Report:
+    """The health and the status of ``box``, which was built just now."""
+
+    def __init__(self, box: NodeAssembly) -> None:
+        self._box = box
+        self._began, self._started_s = time.monotonic(), time.time()
+        self._watch = Watch(box.sensing, box.inference, box.troubles)
+        self._budget: Budget | None = None
+        self._rounds = 0
+
+    def health(self) -> list[dict[str, str]]:
+        """What is wrong, the oldest first; empty if nothing is."""
+        if not self._box.loop.node.ready.is_set():
+            cause = "messages in the store are taken in"
+            return [Trouble("start", cause, "Wait", self._started_s).shown()]
+        self._watch.look()
+        return [trouble.shown() for trouble in self._box.troubles.current()]
+
+    def status(self) -> Mapping[str, Any]:
+        """Everything that ``fl-client status`` shows, as JSON values."""
+        box = self._box
+        upkeep, outbox, updates = box.loop.upkeep, box.loop.events.outbox, box.inference.updates
+        engine, windows = box.inference.engine.status(), upkeep.windows
+        transports = {name: _state(inlet) for name, inlet in box.sensing.inlets.items()}
+        return {
+            "running": True,
+            "pid": os.getpid(),
+            "name": box.name,
+            "home": str(box.home),
+            "task": box.task.name,
+            "up_s": time.monotonic() - self._began,
+            "wrong": self.health(),
+            "broker": transports.get(MQTT),
+            "transports": transports,
+            "readings": {"total": upkeep.readings, "per_s": upkeep.readings_per_s},
+            "messages": counts_of(upkeep.spool),
+            "windows": {"kept": windows.kept, "labelled": windows.labelled},
+            "predictions": upkeep.predictions,
+            "accuracy": {"agreeing": windows.agreeing, "judged": windows.judged},
+            "latest_prediction": _latest(upkeep.latest),
+            "events_waiting": len(outbox),
+            "events_unpublished": outbox.unpublished,
+            "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
+            "components": updates.follower.status() if updates else None,
+            "functions": {
+                "failures": dict(box.inference.functions.failures),
+                "disabled": list(box.inference.functions.disabled),
+            },
+            "training": {"configured": box.training.command is not None},
+            "ledger": self._budget,
+        }
+
+    def charged(self, budget: Budget) -> None:
+        """Take over the ledger's state: into the status and the metrics."""
+        self._budget, metrics = budget, self._box.loop.metrics
+        if "rounds" in budget:
+            metrics.rounds.inc(budget["rounds"] - self._rounds)
+            self._rounds = budget["rounds"]
+            metrics.budget.set(budget["epsilon_left"])
+            for unit, spent in {
+                budget["unit"]: budget["epsilon_spent"],
+                **budget["epsilon_per"],
+            }.items():
+                metrics.spent.labels(unit).set(spent)
+
+
+def _state(inlet: Inlet) -> dict[str, Any]:
+    """A transport's state as JSON values."""
+    state = inlet.transport.state()
+    fault = None if state.up else state.fault
+    return {"up": state.up, "fault": fault, "refused": dict(state.refused), **state.details}
+
+
+def _latest(predicted: Predicted | None) -> dict[str, Any] | None:
+    """The newest prediction as JSON values."""
+    if predicted is None:
+        return None
+    return {
+        "window_start_ns": predicted.start_ns,
+        "label": predicted.label,
+        "probability": max(predicted.probabilities),
+    }

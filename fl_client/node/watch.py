@@ -1,0 +1,56 @@
+"""What is wrong with a node: what its parts tell, and what is looked up of the others."""
+
+import threading
+
+from fl_client.inference.prediction import EngineStatus
+from fl_client.node.assembly.inference import Inference
+from fl_client.node.assembly.sensing import Sensing
+from fl_common.programs.troubles import Troubles
+
+_BROKER = "Check that the broker runs, the network, broker.username and the certificates"
+_ADDRESS = "Check its section under transports"
+_NO_MODEL = "Place one with: fl-client model FILE"
+_OTHER_MODEL = "Publish or place another one, or mend what the cause names"
+_FUNCTION = "Correct it, or take it out of functions in the configuration, and restart the node"
+
+
+class Watch:
+    """Looks at the transports, the model and the functions, and keeps ``troubles`` up to date."""
+
+    def __init__(self, sensing: Sensing, inference: Inference, troubles: Troubles) -> None:
+        self._sensing, self._inference, self._troubles = sensing, inference, troubles
+        self._looking = threading.Lock()
+
+    def look(self) -> None:
+        """Begin and end the troubles of these parts; any thread may call it."""
+        with self._looking:
+            self._look_at_transports()
+            look_at_model(self._inference.engine.status(), self._troubles)
+            self._look_at_functions()
+
+    def _look_at_transports(self) -> None:
+        for name, inlet in self._sensing.inlets.items():
+            state, part = inlet.transport.state(), f"transport {name}"
+            if state.up:
+                self._troubles.end(part)
+            else:
+                is_broker = inlet.transport is self._sensing.mqtt
+                self._troubles.begin(part, state.fault, _BROKER if is_broker else _ADDRESS)
+
+    def _look_at_functions(self) -> None:
+        disabled = self._inference.functions.disabled
+        for name in self._inference.functions.failures:
+            if name in disabled:
+                cause = "raised too often and is disabled; the log has its errors"
+                self._troubles.begin(f"function {name}", cause, _FUNCTION)
+
+
+def look_at_model(status: EngineStatus, troubles: Troubles) -> None:
+    """Whether a model serves, and the one that should."""
+    if status.wanted and status.trouble and status.digest != status.wanted:
+        cause = f"{status.wanted[:12]} was refused and is not used: {status.trouble.rstrip('.')}"
+        troubles.begin("model", cause, _OTHER_MODEL)
+    elif status.digest is None:
+        troubles.begin("model", "no model serves", _NO_MODEL)
+    else:
+        troubles.end("model")

@@ -1,0 +1,28 @@
+"""What is looked up of a node's parts that tell nothing by themselves."""
+
+from fl_client.inference.prediction import EngineStatus
+from fl_client.node.watch import look_at_model
+from fl_common.programs.troubles import Troubles
+
+
+def engine(digest: str | None, wanted: str | None, trouble: str | None) -> EngineStatus:
+    return EngineStatus(digest, wanted, trouble, swaps=0, failed_loads=0, fallbacks=0)
+
+
+def causes(troubles: Troubles) -> list[str]:
+    return [f"{trouble.part}: {trouble.cause}" for trouble in troubles.current()]
+
+
+def test_a_wanted_model_that_was_refused_is_a_trouble_though_another_serves() -> None:
+    troubles = Troubles()
+    for digest in ("a" * 64, None):
+        look_at_model(engine(digest, "b" * 64, "has no input."), troubles)
+        assert causes(troubles) == ["model: bbbbbbbbbbbb was refused and is not used: has no input"]
+    look_at_model(engine("b" * 64, "b" * 64, None), troubles)
+    assert causes(troubles) == []
+
+
+def test_a_box_without_a_model_is_in_trouble() -> None:
+    troubles = Troubles()
+    look_at_model(engine(None, None, None), troubles)
+    assert causes(troubles) == ["model: no model serves"]
