@@ -7,6 +7,7 @@ they only scale readings to about one.
 
 from collections.abc import Sequence
 
+from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 
 
@@ -88,7 +89,13 @@ def declared(
     scale: Sequence[float],
     windows_per_reading: int,
 ) -> Task:
-    """A custom task, as declared in a box's configuration: the fields of ``Task``."""
+    """A custom task, as declared in a box's configuration: the fields of ``Task``.
+
+    Raises:
+        InvalidConfiguration: a label or a channel without a name, or with that of another.
+    """
+    check_names("task.labels", labels)
+    check_names("task.channels", channels)
     return Task(
         name=name,
         channels=tuple(channels),
@@ -100,3 +107,17 @@ def declared(
         scale=tuple(scale),
         windows_per_reading=windows_per_reading,
     )
+
+
+def check_names(what: str, names: Sequence[object]) -> None:
+    """Check the ``names`` of labels or channels, which are declared as the value ``what``.
+
+    Raises:
+        InvalidConfiguration: one is empty, or is there twice: what is meant by it can't be told.
+    """
+    texts = [str(name) for name in names]
+    wrong = [text for text in texts if not text.strip() or texts.count(text) > 1]
+    if wrong:
+        raise InvalidConfiguration(
+            f"{what}: {wrong[0]!r}", "must be the name of one alone", "Correct the names"
+        )

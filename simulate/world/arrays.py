@@ -1,4 +1,4 @@
-"""Bring your own data: one npz or Parquet file, divided by its own ``site`` column."""
+"""Bring your own data: an npz, Parquet or CSV file, divided by its own ``site`` column."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +20,10 @@ class Arrays(LazyWorld):
     """``path``: the file; its format is described in docs/reference/data.md.
 
     The other arguments declare what the file can't say. Null stands for: ``labels`` as found in y,
-    ``channels`` c0, c1, ..., ``units`` of pure numbers, no rate, ``center`` 0 and ``scale`` 1.
-    ``center`` and ``scale`` are one number, or one for each channel; they must be public.
-    ``windows_per_reading`` is the most windows that one reading is part of (1 without overlap).
+    ``channels`` the names of a table's columns or c0, c1, ..., ``units`` of pure numbers, no rate,
+    ``center`` 0 and ``scale`` 1. ``center`` and ``scale`` are one number, or one for each channel;
+    they must be public. ``windows_per_reading`` is the most windows that one reading is part of (1
+    without overlap).
 
     Sites are the names with training rows, in order; the test set's groups are the names with test
     rows. Without a split the last fifth of each site's rows is for the test. The rows of a site are
@@ -50,7 +51,8 @@ class Arrays(LazyWorld):
             raise InvalidConfiguration(
                 "data.path=null", "must name a file for task=arrays", "Set data.path=FILE.npz"
             )
-        columns = read_columns(Path(path).expanduser())
+        columns = read_columns(Path(path).expanduser(), channels)
+        channels = channels or columns.channels
         declared = Declaration(labels, channels, units, rate_hz, center, scale, windows_per_reading)
         names, labels_N = declared.labels_of(columns.source, columns.y_N)
         task = declared.task(columns.x.shape[1:], names)

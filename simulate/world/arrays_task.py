@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Integers, Task
+from models.tasks import check_names
 from simulate.world.checks import check_labels
 
-_MOST_NUMBERED = 10_000
+_MOST_LABELS = 10_000
+_MOST_GAPS = 100
+"""Labels without a window for each that has some, where they are numbered and not declared."""
 _DIMENSIONLESS = "1"
 """The unit of a pure number (UCUM)."""
 
@@ -32,14 +35,19 @@ class Declaration:
         """The names of the labels, and the index of each row's label.
 
         Raises:
-            InvalidData: a number or name in ``y_N`` that is not declared, or a negative number.
+            InvalidData: a number or name in ``y_N`` that is not declared, a negative number, or
+                more than 10,000 labels.
+            InvalidConfiguration: a label that is declared twice.
         """
+        check_names("world.labels", _texts(self.labels))
         if y_N.dtype.kind != "U":
-            names = _texts(self.labels) or _numbered(source, int(y_N.max(initial=0)))
+            names = _texts(self.labels) or _numbered(source, y_N)
+            _check_few(source, names)
             check_labels(source, y_N, 0, len(names))
-            return names, y_N
+            return names, y_N.astype(np.int64)
         found, index_N = np.unique(y_N, return_inverse=True)
         names = _texts(self.labels) or tuple(found.tolist())
+        _check_few(source, names)
         unknown = [name for name in found.tolist() if name not in names]
         if unknown:
             raise InvalidData(
@@ -75,6 +83,7 @@ class Declaration:
                     f"must have one for each of the {count} channels of x",
                     f"Correct world.{name}, or set it to null",
                 )
+        check_names("world.channels", channels)
         if self.windows_per_reading < 1:
             raise InvalidConfiguration(
                 f"world.windows_per_reading={self.windows_per_reading}",
@@ -94,15 +103,27 @@ class Declaration:
         )
 
 
-def _numbered(source: str, largest: int) -> tuple[str, ...]:
-    """The names 0, 1, ... ``largest``."""
-    if largest >= _MOST_NUMBERED:
+def _numbered(source: str, y_N: NDArray[Any]) -> tuple[str, ...]:
+    """The names 0, 1, ... up to the largest label."""
+    largest, found = int(y_N.max(initial=0)), len(np.unique(y_N))
+    if largest >= _MOST_LABELS or largest > _MOST_GAPS * found:
         raise InvalidData(
-            f"{source}: y {largest}",
-            f"must be below {_MOST_NUMBERED} where the labels are not declared",
-            "Number the labels 0, 1, ..., write them as text, or declare world.labels",
+            f"{source}: y {largest}, of {found} different numbers",
+            "would be one of as many labels, where they are not declared: 0, 1, ... up to it",
+            "Number the labels 0, 1, ..., or write these codes as text, in Python with"
+            " y.astype(str)",
         )
     return tuple(map(str, range(largest + 1)))
+
+
+def _check_few(source: str, names: Sequence[str]) -> None:
+    """Raise InvalidData for more labels than a net and a table of its mistakes have room for."""
+    if len(names) > _MOST_LABELS:
+        raise InvalidData(
+            f"{source}: {len(names)} labels",
+            f"must be at most {_MOST_LABELS}",
+            "Group them; if y is a measured quantity, divide it into ranges",
+        )
 
 
 def _texts(values: Sequence[str] | None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import NamedArrays
@@ -23,20 +24,38 @@ def read_npz(path: Path) -> NamedArrays:
         if not isinstance(loaded, np.lib.npyio.NpzFile):
             raise InvalidData(str(path), "must be an npz file", "Write it with numpy.savez")
         with loaded as file:
+            assert file.zip is not None
+            _check_fits(path, sum(member.file_size for member in file.zip.infolist()))
             return {name: file[name] for name in file.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error):
             raise InvalidData(
                 str(path),
                 "must be an undamaged npz file without object arrays: those are pickles, which can"
                 " run code when they are read",
-                "Write plain numbers or strings with numpy.savez",
+                "Write plain numbers or strings with numpy.savez: text as numpy.array(texts, str)",
             ) from error
         raise InvalidData(
             str(path),
-            f"must be an undamaged npz file ({error})",
-            "Get or write it again",
+            f"must be an undamaged npz file ({' '.join(str(error).split()) or 'too large'})",
+            "Get or write it again; a table is read by its name's end: .csv, .parquet",
         ) from error
+
+
+def _check_fits(path: Path, unpacked: int) -> None:
+    """Raise InvalidData for arrays that this machine has no memory for."""
+    free = free_bytes()
+    if unpacked > free:
+        raise InvalidData(
+            f"{path}",
+            f"unpacks to {unpacked / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are free",
+            "Give fewer rows or smaller numbers (float32, float16), or use a larger machine",
+        )
+
+
+def free_bytes() -> int:
+    """Memory that this machine can still give."""
+    return int(psutil.virtual_memory().available)
 
 
 def require(arrays: NamedArrays, names: tuple[str, ...], source: str) -> None:

@@ -127,7 +127,7 @@ def test_what_is_not_declared_is_derived(tmp_path: Path) -> None:
 
 def test_a_label_that_would_name_millions_of_others_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, {**data(), "y": np.arange(25) % 3 * 10**15})
-    with pytest.raises(InvalidData, match="y 2000000000000000: must be below 10000"):
+    with pytest.raises(InvalidData, match=r"y 2000000000000000, of 3 different.*as text"):
         world(path)
 
 
@@ -174,7 +174,7 @@ def with_value(value: float) -> Damage:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda content: content.pop("x"), "must also hold x"),
+        (lambda content: content.pop("x"), "must also hold x|has no column for a channel"),
         (lambda content: content.pop("site"), "must also hold site"),
         (with_value(np.nan), r"1 of 25 windows \(first: 4\): hold NaN or infinity"),
         (with_value(-np.inf), "hold NaN or infinity"),
@@ -234,7 +234,7 @@ def test_an_empty_file_of_rows_is_refused(tmp_path: Path) -> None:
         ([[1.0, 2.0], None], "x with 1 nulls: must have no null"),
         ([[1.0, 2.0], [1.0, None]], "x with 1 nulls: must have no null"),
         ([[[1.0], [2.0]], [[1.0], [2.0, 3.0]]], "lists of 1, 2 values"),
-        ([{"a": 1}, {"a": 2}], "x of shape"),
+        ([{"a": 1}, {"a": 2}], "x of type struct"),
     ],
 )
 def test_unusable_parquet_columns_are_refused(tmp_path: Path, x: list[Any], says: str) -> None:
