@@ -40,10 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _start(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.cloud.build import read_config
     from fl_server.cloud.serving import serve
+    from fl_server.cloud.upkeep import ConfigurationFile
+
+    def read() -> Config:
+        return read_config(options.config, options.overrides)
 
     given = ["--config", str(options.config)] if options.config else []
-    serve(config, [*given, *options.overrides])
+    file = ConfigurationFile(options.config, read, config)
+    serve(file, [*given, *options.overrides])
 
 
 def _superlink(config: Config, options: argparse.Namespace) -> None:

@@ -72,7 +72,7 @@ ONLY_IN = {
 }
 """Libraries that are kept behind few files, so that a new version of one touches these alone."""
 
-STARTS_PYTHON = ("fl_common/programs/own.py", "fl_server/cloud/serving.py")
+STARTS_PYTHON = ("fl_common/programs/own.py", "fl_server/cloud/endpoint.py")
 """Files that may name the interpreter: own_program, and where Flower's own programs lie."""
 
 SIGNING = {"fl_server", "securesystemslib", "tuf"}

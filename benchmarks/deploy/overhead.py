@@ -35,11 +35,13 @@ from fl_client.federation.responder import identify
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import MessageHandler, ResidentTrainer
 from fl_client.release.schedule import Schedule
+from fl_common.configuration.addresses import Endpoint
 from fl_common.files.keys import make_key
 from fl_common.plugins.build import build
 from fl_server.cloud.children import RestartPolicy
+from fl_server.cloud.credentials import make_own
+from fl_server.cloud.endpoint import PublicEndpoint, ServerSettings
 from fl_server.cloud.home import LOOPBACK, CloudHome
-from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own
 from fl_server.cloud.superlink import BUNDLE
 
 SITES = 3
@@ -168,7 +170,7 @@ def measure(kind: str, rounds: int) -> tuple[list[float], int]:
         listen, superlink = free_port(), free_port()
         settings = ServerSettings(
             home=home,
-            listen=f"{LOOPBACK[1]}:{listen}",
+            listen=Endpoint(LOOPBACK[1], listen),
             superlink_port=superlink,
             public=home.public,
             largest_message_bytes=1 << 30,

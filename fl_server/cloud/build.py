@@ -8,6 +8,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fl_common.configuration.addresses import Endpoint, bare_host, endpoint
 from fl_common.configuration.keys import check_keys, check_names
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
@@ -61,22 +62,34 @@ def home_of(config: Config) -> CloudHome:
     return CloudHome(Path(config["home"]).absolute())
 
 
-def check_addresses(config: Config) -> None:
-    """Refuse addresses that the proxy can't listen on, or that sites can't reach.
+def listen_of(config: Config) -> Endpoint:
+    """Where the proxy listens; a port alone, or the host ``*``, is any address of IPv4.
 
     Raises:
-        InvalidConfiguration: no port, or no host.
+        InvalidConfiguration: no port, or no address.
     """
-    listen, hosts = str(config["listen"]), config["hosts"]
-    port = listen.rpartition(":")[2]
-    if not (port.isdecimal() and 0 < int(port) < 2**16):
+    text = str(config["listen"])
+    whole = f"0.0.0.0:{text}" if text.isdecimal() else text.replace("*:", "0.0.0.0:", 1)
+    try:
+        return endpoint("listen", whole)
+    except InvalidConfiguration as error:
         raise InvalidConfiguration(
-            f"listen={listen}", "must be HOST:PORT or PORT", "Give such as 0.0.0.0:8443"
-        )
+            f"listen={text}", "must be HOST:PORT or PORT", "Give such as 0.0.0.0:8443 or [::]:8443"
+        ) from error
+
+
+def hosts_of(config: Config) -> list[str]:
+    """Names and addresses under which sites reach the server.
+
+    Raises:
+        InvalidConfiguration: none, or something else.
+    """
+    hosts = config["hosts"]
     if not isinstance(hosts, list) or not hosts:
         raise InvalidConfiguration(
             f"hosts={hosts}", "must name the server", "Give such as hosts=[fl.example.org]"
         )
+    return [bare_host("hosts", str(host)) for host in hosts]
 
 
 def build_restart_policy(config: Config) -> RestartPolicy:

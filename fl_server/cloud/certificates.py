@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -24,7 +25,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from fl_common.files.whole import OWNER_ONLY, make_folder, write_whole
 
 Clock = Callable[[], float]
+_DAY_S = 86400.0
 _SKEW = datetime.timedelta(minutes=5)
+_RENEWED = 1 / 3
+"""Of a certificate's validity is left when it is renewed."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,84 @@ class Pair:
     def there(self) -> bool:
         """True if both files exist."""
         return self.certificate.is_file() and self.key.is_file()
+
+    def read(self) -> x509.Certificate:
+        """The certificate, the first one of its file.
+
+        Raises:
+            UnusablePair: a file is missing, empty or damaged, or the key is another's.
+        """
+        certificate = self.read_certificate()
+        try:
+            key = load_pem_private_key(self.key.read_bytes(), None)
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise _unusable(self.key, error) from error
+        if key.public_key() != certificate.public_key():
+            raise UnusablePair(f"{self.key} is not the key of {self.certificate}")
+        return certificate
+
+    def read_certificate(self) -> x509.Certificate:
+        """The same without its key.
+
+        Raises:
+            UnusablePair: the file is missing, empty or damaged.
+        """
+        try:
+            return x509.load_pem_x509_certificate(self.certificate.read_bytes())
+        except (OSError, ValueError) as error:
+            raise _unusable(self.certificate, error) from error
+
+
+class UnusablePair(Exception):
+    """Why a certificate or its key can't be used, in a phrase that names the file."""
+
+
+def _unusable(path: Path, error: Exception) -> UnusablePair:
+    if isinstance(error, FileNotFoundError):
+        return UnusablePair(f"{path} is missing")
+    if isinstance(error, OSError):
+        return UnusablePair(f"{path} can't be read ({error.strerror})")
+    return UnusablePair(f"{path} is empty, damaged or encrypted")
+
+
+def ends_at(certificate: x509.Certificate) -> float:
+    """The end of its validity, in seconds since 1970."""
+    return certificate.not_valid_after_utc.timestamp()
+
+
+def is_late(certificate: x509.Certificate, now: float) -> bool:
+    """Whether a certificate should have been renewed: less than a third of its time is left."""
+    began = certificate.not_valid_before_utc.timestamp()
+    return ends_at(certificate) - now < _RENEWED * (ends_at(certificate) - began)
+
+
+def why_renew(
+    pair: Pair, authority: x509.Certificate, hosts: Sequence[str], now: float
+) -> str | None:
+    """Why a server's pair has to be made anew, in a phrase; None if it is as it should be."""
+    try:
+        certificate = pair.read()
+    except UnusablePair as error:
+        return str(error)
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError, TypeError):
+        return "it is of another authority"
+    if certificate.not_valid_before_utc.timestamp() > now:
+        return "it is not valid yet"
+    if _hosts_of(certificate) != {_host(host) for host in hosts}:
+        return f"it has to be for {', '.join(hosts)}"
+    if is_late(certificate, now) and ends_at(certificate) < ends_at(authority):
+        return f"it ends at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+    return None
+
+
+def _hosts_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return set()
+    return set(names.value)
 
 
 def make_authority(pair: Pair, name: str, days: float, clock: Clock) -> None:
@@ -56,8 +138,15 @@ def make_authority(pair: Pair, name: str, days: float, clock: Clock) -> None:
 def make_server(
     pair: Pair, authority: Pair, hosts: Sequence[str], days: float, clock: Clock
 ) -> None:
-    """A server's certificate for ``hosts`` (names and addresses), signed by ``authority``."""
-    issuer = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
+    """A server's certificate for ``hosts`` (names and addresses), signed by ``authority``.
+
+    It is valid for ``days``, but not for longer than the authority.
+
+    Raises:
+        UnusablePair: that of the authority.
+    """
+    issuer = authority.read()
+    days = min(days, (ends_at(issuer) - clock()) / _DAY_S)
     issuer_key = load_pem_private_key(authority.key.read_bytes(), None)
     assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP384R1())

@@ -16,6 +16,7 @@ from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
+_TAIL_BYTES = 65_536
 _TIED = ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 """Ends a child when this process is killed; of util-linux, so every Linux has it."""
 
@@ -42,12 +43,22 @@ class RestartPolicy:
             )
 
 
+@dataclass(frozen=True)
+class Failure:
+    """The status with which a child ended, and the last line of its log; in seconds since 1970."""
+
+    status: int | str
+    line: str
+    at_s: float
+
+
 @dataclass
 class Child:
     """A process kept running; ``command`` is called anew at each start.
 
-    Its output goes to ``log``. With ``once`` it is done when it ends with status 0, and ``refused``
-    when its first start ends because of bad input, which no restart would fix.
+    Its output goes to ``log``, and ``folder`` is its current folder. With ``once`` it is done when
+    it ends with status 0, and ``refused`` when its first start ends because of bad input, which no
+    restart would fix. ``failure`` is how it ended last, until it has run for long again.
     """
 
     name: str
@@ -56,9 +67,12 @@ class Child:
     restart_policy: RestartPolicy
     once: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
     starts: int = 0
     done: bool = False
     refused: bool = False
+    _failure: Failure | None = None
+    _began: float = 0.0
     process: subprocess.Popen[bytes] | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -82,10 +96,40 @@ class Child:
         process = self.process
         return process.pid if process is not None and process.poll() is None else None
 
+    @property
+    def failure(self) -> Failure | None:
+        """How it ended last; None once it is done, or has run for longer than ``most_s``.
+
+        One that runs ``once`` can take long to fail again: what it has done since is its own to
+        tell.
+        """
+        if self.done or (not self.once and self.pid is not None and self._lasts()):
+            return None
+        return self._failure
+
+    def reload(self) -> None:
+        """Let it read its configuration and files again (SIGHUP), if it runs."""
+        with contextlib.suppress(ProcessLookupError):
+            if (pid := self.pid) is not None:
+                os.kill(pid, signal.SIGHUP)
+
+    def last_line(self) -> str:
+        """The last line of its log."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return next((line for line in reversed(lines) if line.strip()), "").strip()
+
+    def _lasts(self) -> bool:
+        return time.monotonic() - self._began > self.restart_policy.most_s
+
     def _keep(self) -> None:
         wait_s = self.restart_policy.first_s
         while not self._stop.is_set():
-            began = time.monotonic()
+            self._began = time.monotonic()
             status = self._live()
             if self._stop.is_set():
                 return
@@ -95,8 +139,9 @@ class Child:
             if self.once and self.starts == 1 and status == InvalidConfiguration.exit_status:
                 self.refused = True
                 return
-            if time.monotonic() - began > self.restart_policy.most_s:
+            if self._lasts():
                 wait_s = self.restart_policy.first_s
+            self._failure = Failure(status, self.last_line(), time.time())
             _logger.warning(
                 "%s ended with status %s and restarts in %g s; its log is %s",
                 self.name,
@@ -110,7 +155,7 @@ class Child:
     def _live(self) -> int | str:
         try:
             with self.log.open("ab") as log:
-                self.process = start(self.command(), log.fileno(), self.environment)
+                self.process = start(self.command(), log.fileno(), self.environment, self.folder)
         except OSError as error:
             return str(error)
         self.starts += 1
@@ -133,12 +178,14 @@ def check_refusals(children: Sequence[Child]) -> None:
     """
     for child in children:
         if child.refused:
-            lines = child.log.read_text(errors="replace").splitlines() or [""]
-            raise StartRefused(lines[-1].removeprefix("error: "))
+            raise StartRefused(child.last_line().removeprefix("error: "))
 
 
 def start(
-    command: Sequence[str], output: int, environment: Mapping[str, str]
+    command: Sequence[str],
+    output: int,
+    environment: Mapping[str, str],
+    folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """A process in its own group, which ends with the thread that calls this."""
     return subprocess.Popen(
@@ -147,6 +194,7 @@ def start(
         stdout=output,
         stderr=subprocess.STDOUT,
         env={**os.environ, **environment},
+        cwd=folder,
         process_group=0,
     )
 

@@ -1,20 +1,21 @@
 """The operator's commands of ``fl-server``: start, enroll, revoke, status."""
 
-import json
 import logging
 import shutil
 from pathlib import Path
 
+from fl_common.configuration.addresses import joined
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.keys import fingerprint, make_key, read_public_key
 from fl_common.files.whole import write_whole
-from fl_server.cloud.build import check_addresses, home_of
+from fl_server.cloud.build import home_of, hosts_of, listen_of
+from fl_server.cloud.credentials import prepare
 from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
-from fl_server.cloud.serving import prepare
 from fl_server.cloud.sites import EnrolledSite, Sites, checked
 from fl_server.cloud.superlink import superlink_of
+from fl_server.cloud.upkeep import newest_round
 
 _YOURS = Path("authority.crt")
 """Stands for the authority of a certificate that the operator provided: only they have it."""
@@ -36,7 +37,7 @@ def enroll(
             a file that can't be written.
         RunFailed: the server is not running.
     """
-    check_addresses(config)
+    hosts, port = hosts_of(config), listen_of(config).port
     home, kind = home_of(config), checked(kind, "class")
     theirs = None if public is None else read_public_key(public)
     Sites(home.sites).check_free(site)
@@ -52,10 +53,9 @@ def enroll(
             key.unlink()
         raise
     _logger.info("site %s is enrolled with the key %s", site, fingerprint(public_key))
-    port = str(config["listen"]).rpartition(":")[2]
     return [
         f"name={site}",
-        f"federation.server={config['hosts'][0]}:{port}",
+        f"federation.server={joined(hosts[0], port)}",
         f"federation.ca_file={authority}",
         f"federation.key_file={_THEIRS if theirs else key}",
     ]
@@ -80,12 +80,7 @@ def status(config: Config) -> dict[str, object]:
     home = home_of(config)
     values = home.read_status()
     sites = _online(config, home) if values["running"] else {}
-    newest = home.runs / str(values["run"]) / "round.json"
-    return {
-        **values,
-        "sites": sites,
-        "round": json.loads(newest.read_text()) if newest.is_file() else None,
-    }
+    return {**values, "sites": sites, "round": newest_round(home, values["run"])}
 
 
 def _enrolment(config: Config, home: CloudHome) -> Enrolment:

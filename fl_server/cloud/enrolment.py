@@ -74,11 +74,17 @@ class Enrolment:
     def shut_out(self, name: str) -> bool:
         """Revoke the site's key and forget the site; False if the SuperLink did not know the key.
 
+        Of a record that can't be read the key is not known: so every key that no site has is
+        revoked.
+
         Raises:
             InvalidConfiguration: no such site.
             RunFailed: the SuperLink does not respond. The site is still in the registry.
         """
         with self._alone():
+            if name in self.sites.unreadable():
+                self.sites.remove(name)
+                return self._shut_out_strangers()
             if (known := self.sites.find(name)) is None:
                 names = ", ".join(self.sites.names()) or "none"
                 raise InvalidConfiguration(
@@ -106,17 +112,29 @@ class Enrolment:
                     )
                     self.admissions.revoke(site.public_key.encode())
                     self.sites.remove(name)
-            name_of = {s.public_key.encode(): name for name, s in self.sites.enrolled().items()}
-            admitted = {node.public_key: node.id for node in self.admissions.nodes()}
-            for key in admitted.keys() - name_of.keys():
-                _logger.warning("node %s is no enrolled site, and is shut out", admitted[key])
-                self.admissions.revoke(key)
-            for key in name_of.keys() - admitted.keys():
-                name = name_of[key]
-                _logger.warning("site %s is unknown to the SuperLink: revoke, then enroll it", name)
+            self._shut_out_strangers()
+            admitted = {node.public_key for node in self.admissions.nodes()}
+            for name, site in self.sites.enrolled().items():
+                if site.public_key.encode() not in admitted:
+                    _logger.warning(
+                        "site %s is unknown to the SuperLink: revoke, then enroll it", name
+                    )
+
+    def _shut_out_strangers(self) -> bool:
+        """Shut out every key that no site has; whether there was one."""
+        known = {site.public_key.encode() for site in self.sites.enrolled().values()}
+        strangers = [node for node in self.admissions.nodes() if node.public_key not in known]
+        for node in strangers:
+            _logger.warning("node %s is no enrolled site, and is shut out", node.id)
+            self.admissions.revoke(node.public_key)
+        return bool(strangers)
 
     def _check_new(self, name: str, site: EnrolledSite) -> None:
         self.sites.check_free(name)
+        if name in self.sites.unreadable():
+            raise InvalidConfiguration(
+                f"site {name}", "has a record that can't be read", f"fl-server revoke {name} first"
+            )
         known = self.sites.all()
         if (old := known.get(name)) is not None:
             self._undo(name, old)

@@ -79,6 +79,11 @@ class CloudHome:
         return self.folder / "metrics" / "fl_server.prom"
 
     @property
+    def health(self) -> Path:
+        """What the server fails to do and what ends when, for Prometheus' textfile collector."""
+        return self.folder / "metrics" / "fl_server_health.prom"
+
+    @property
     def status(self) -> Path:
         """The status of the running server."""
         return self.folder / "server.json"

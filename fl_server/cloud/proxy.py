@@ -17,7 +17,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from fl_common.configuration.addresses import Endpoint
 from fl_common.errors import InvalidConfiguration
+from fl_common.files.whole import make_folder, write_whole
 from fl_server.cloud.certificates import Pair
 
 _logger = logging.getLogger(__name__)
@@ -33,8 +35,8 @@ _TEXT = """\
 daemon off;{user}
 worker_processes 1;
 worker_rlimit_nofile {files};
-pid {work}/nginx.pid;
-error_log {log} info;
+pid nginx.pid;
+error_log proxy.log info;
 events {{
   worker_connections {connections};
   multi_accept on;
@@ -56,15 +58,15 @@ http {{
     ~^[45] "refused by the SuperLink; its log says more";
   }}
   log_format refusals '$time_iso8601 refused $remote_addr "$request" $status: $why';
-  access_log {log} refusals if=$why;
+  access_log proxy.log refusals if=$why;
   types {{ application/json json; }}
   default_type application/octet-stream;
   server_tokens off;
-  client_body_temp_path {work}/body;
-  proxy_temp_path {work}/proxy;
-  fastcgi_temp_path {work}/fastcgi;
-  uwsgi_temp_path {work}/uwsgi;
-  scgi_temp_path {work}/scgi;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
   client_max_body_size {largest};
   client_header_timeout 10s;
   client_body_timeout 20s;
@@ -85,22 +87,22 @@ http {{
   }}
   server {{
     listen {listen} ssl backlog=4096;
-    ssl_certificate {certificate};
-    ssl_certificate_key {key};
+    ssl_certificate server.crt;
+    ssl_certificate_key server.key;
     ssl_protocols TLSv1.2 TLSv1.3;
     location ~ ^/v1/fleet/({calls})$ {{
       limit_except POST {{ deny all; }}
       proxy_pass https://superlink;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
-      proxy_ssl_trusted_certificate {authority};
+      proxy_ssl_trusted_certificate authority.crt;
       proxy_ssl_name localhost;
       proxy_ssl_verify on;
       proxy_request_buffering off;
       proxy_read_timeout 60s;
     }}
     location /components/ {{
-      alias {components}/;
+      alias components/;
       limit_except GET {{ deny all; }}
       autoindex off;
     }}
@@ -110,6 +112,7 @@ http {{
 """
 
 
+_CONFIGURATION = "nginx.conf"
 _FILES = 16384
 _OTHER_FILES = 256
 _RUNNING_OF_AN_ADDRESS = 256
@@ -120,9 +123,9 @@ _BEGUN_OF_AN_ADDRESS = 1000
 
 @dataclass(frozen=True)
 class Proxy:
-    """nginx on ``listen`` (``host:port`` or a port) in front of the SuperLink's loopback port."""
+    """nginx on ``listen`` in front of the SuperLink's loopback port."""
 
-    listen: str
+    listen: Endpoint
     public: Pair
     superlink_port: int
     authority: Path
@@ -133,7 +136,7 @@ class Proxy:
     largest_message_bytes: int
 
     def command(self) -> list[str]:
-        """Write the configuration; returns the program and its arguments.
+        """Write the configuration; returns the program and its arguments, to be run in ``work``.
 
         Raises:
             InvalidConfiguration: nginx is not installed.
@@ -143,11 +146,27 @@ class Proxy:
             raise InvalidConfiguration(
                 "nginx", "is not installed here", "Debian, Ubuntu: apt-get install nginx-light"
             )
-        self.work.mkdir(parents=True, exist_ok=True)
-        self.components.mkdir(parents=True, exist_ok=True)
-        path = self.work / "nginx.conf"
-        path.write_text(self.configuration())
-        return [program, "-p", str(self.work), "-c", str(path), "-e", str(self.log)]
+        make_folder(self.work)
+        make_folder(self.components)
+        for name, target in self._links().items():
+            link = self.work / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+        write_whole(self.work / _CONFIGURATION, self.configuration().encode())
+        return [program, "-p", "./", "-c", _CONFIGURATION, "-e", "proxy.log"]
+
+    def _links(self) -> dict[str, Path]:
+        """What the configuration names, in the folder in which the program starts.
+
+        nginx has no way to quote some characters of a path (``$``): so it sees none of ours.
+        """
+        return {
+            "server.crt": self.public.certificate,
+            "server.key": self.public.key,
+            "authority.crt": self.authority,
+            "components": self.components,
+            "proxy.log": self.log,
+        }
 
     def configuration(self) -> str:
         """The text of ``nginx.conf``."""
@@ -159,16 +178,10 @@ class Proxy:
             connections=files - _OTHER_FILES,
             running=_RUNNING_OF_AN_ADDRESS,
             rate=_BEGUN_OF_AN_ADDRESS,
-            work=self.work,
-            log=self.log,
             largest=self.largest_message_bytes,
             superlink=self.superlink_port,
             listen=self.listen,
-            certificate=self.public.certificate,
-            key=self.public.key,
             calls="|".join(FLEET_CALLS),
-            authority=self.authority,
-            components=self.components,
         )
 
 

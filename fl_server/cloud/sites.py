@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.files.whole import write_whole
+from fl_common.files.whole import sync, write_whole
 from fl_server.cloud.superlink import SuperNode
 from fl_server.rounds.roster import Member
 
@@ -45,13 +45,19 @@ class Sites:
         return {name: site for name, site in self.all().items() if not site.pending}
 
     def find(self, name: str) -> EnrolledSite | None:
-        """The site; None if it is not enrolled.
+        """The site; None if it is not enrolled, or if its file can't be read.
 
         Raises:
             InvalidConfiguration: an invalid name.
         """
-        path = self._path(name)
-        return EnrolledSite(**json.loads(path.read_text())) if path.is_file() else None
+        try:
+            return EnrolledSite(**json.loads(self._path(name).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def unreadable(self) -> list[str]:
+        """Sites whose files can't be read: their keys are not known."""
+        return [name for name in self.names() if self.find(name) is None]
 
     def check_free(self, name: str) -> None:
         """Raise InvalidConfiguration for an invalid name, or one that is enrolled."""
@@ -65,7 +71,9 @@ class Sites:
 
     def remove(self, name: str) -> None:
         """Forget the site."""
-        self._path(name).unlink()
+        path = self._path(name)
+        path.unlink()
+        sync(path.parent)
 
     def kinds(self, nodes: Iterable[SuperNode]) -> dict[int, str]:
         """The class of each node that is an enrolled site, by node id."""

@@ -57,10 +57,23 @@ def open_repository(folder: str | None, keys: str | None, own: Path) -> Componen
     config = load_configuration(None)
     place = Path(folder) if folder else own
     repository = build_repository(place, Path(keys) if keys else default_keys(place), config)
-    if folder is None and not (own / "metadata" / "timestamp.json").is_file():
-        shutil.rmtree(own, ignore_errors=True)  # a run that was killed here has left a part
+    if folder is None and not (own / "metadata" / "timestamp.json").exists():
+        _check_unused(own)
+        shutil.rmtree(own, ignore_errors=True)  # a program that was killed here has left a part
         repository.create(build_signers(config))
     return repository
+
+
+def _check_unused(own: Path) -> None:
+    """Raise InvalidConfiguration if the folder has more than the first files of a repository."""
+    later = [path for path in own.glob("metadata/*.json") if not path.name.startswith("1.")]
+    if later or (own / "targets").exists():
+        raise InvalidConfiguration(
+            f"{own}/metadata/timestamp.json",
+            "is missing, and the repository has components",
+            "Put the file back from a copy; or move the folder away, and carry the new"
+            " repository's 1.root.json to every box",
+        )
 
 
 def build_signers(config: Config) -> dict[str, Signers]:

@@ -222,7 +222,7 @@ class SignedFolder(Repository):
                 self._root_before = deepcopy(md.signed)
         except (OSError, RepositoryError, ValueError) as error:
             self._loaded.pop(role, None)
-            raise UpdateRefused(f"{path}: {error}.") from error
+            raise UpdateRefused(f"{path}: {error}. Put it back from a copy.") from error
         return md
 
     def _version(self, role: str) -> int:

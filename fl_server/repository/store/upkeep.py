@@ -14,7 +14,7 @@ from fl_server.repository.store.metadata import GATES
 from fl_server.repository.store.repository import FORMER_KEYS, ComponentRepository
 from fl_server.repository.store.statements import Event
 
-_ONLINE = ("snapshot", "timestamp")
+ONLINE = ("snapshot", "timestamp")
 _IN_USE = timedelta(days=1)
 """A reader may still use files that are not older than this."""
 
@@ -35,7 +35,7 @@ class RoleState:
 def states(repository: ComponentRepository) -> list[RoleState]:
     """Each role, in the order of trust; a stage expires when the first of its bins does."""
     signed, found = repository.signed, []
-    for role in (*("root", "targets"), *Stage, GATES, *_ONLINE):
+    for role in (*("root", "targets"), *Stage, GATES, *ONLINE):
         declared = signed.delegator(role).get_delegated_role(role)
         at_hand = len(signed.keys.signers(role, declared.keyids))
         names = [role, *signed.bins(Stage(role))] if role in list(Stage) else [role]
@@ -52,12 +52,12 @@ def refresh(repository: ComponentRepository, now: datetime) -> tuple[list[str], 
 
     Returns the renewed roles, and those that are due but whose keys are missing.
     """
-    renewed, left = list(_ONLINE), []
+    renewed, left = list(ONLINE), []
     with repository.change(renew=True):
         signed = repository.signed
         for role in signed.roles():
             half = timedelta(days=repository.expiry_days(role)) / 2
-            if role in _ONLINE or signed.open(role).signed.expires - now > half:
+            if role in ONLINE or signed.open(role).signed.expires - now > half:
                 continue
             try:
                 with signed.edit(role):

@@ -13,13 +13,15 @@ from pathlib import Path
 
 from fl_client.federation.link import PollingIntervals
 from fl_common.components.description import Component
+from fl_common.configuration.addresses import Endpoint
 from fl_common.configuration.rules import above, require_fields, whole
 from fl_common.errors import RunFailed
 from fl_common.files.keys import make_key
 from fl_common.programs.own import own_program
 from fl_server.cloud.children import RestartPolicy
+from fl_server.cloud.credentials import make_own
+from fl_server.cloud.endpoint import PublicEndpoint, ServerSettings
 from fl_server.cloud.home import LOOPBACK, CloudHome
-from fl_server.cloud.serving import PublicEndpoint, ServerSettings, make_own
 from fl_server.rounds.app import FederatedRun
 from fl_server.rounds.roster import Roster
 from fl_server.rounds.strategy import Federation, ask_roster
@@ -124,7 +126,7 @@ def _deployed(fleet: SimulatedFleet, engine: DeploymentEngine) -> Iterator[_Depl
     front_port, superlink_port = _free_port(), _free_port()
     settings = ServerSettings(
         home=home,
-        listen=f"{LOOPBACK[1]}:{front_port}",
+        listen=Endpoint(LOOPBACK[1], front_port),
         superlink_port=superlink_port,
         public=home.public,
         largest_message_bytes=engine.largest_message_bytes,

@@ -6,8 +6,8 @@ from threading import Barrier
 
 from cryptography import x509
 
+from fl_server.cloud.credentials import make_own
 from fl_server.cloud.home import CloudHome
-from fl_server.cloud.serving import make_own
 
 TOGETHER = 4
 
