@@ -58,8 +58,19 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
 
 
 def home_of(config: Config) -> CloudHome:
-    """The server's folder."""
-    return CloudHome(Path(config["home"]).absolute())
+    """The server's folder.
+
+    Raises:
+        InvalidConfiguration: its path has a character that Flower would read as something else.
+    """
+    folder = Path(config["home"]).absolute()
+    if not str(folder).isprintable() or {"?", "%"} & set(str(folder)):
+        raise InvalidConfiguration(
+            f"home={folder}",
+            "can't have ? or % or a control character: the SuperLink keeps its database by a URL",
+            "Choose another folder",
+        )
+    return CloudHome(folder)
 
 
 def listen_of(config: Config) -> Endpoint:
