@@ -59,6 +59,7 @@ class Metrics:
         self.registry.register(self._spool)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+        self._count_events()
         self.readings = self._counter("readings", "Readings accepted", "sensor")
         self.unused = self._counter("readings_unused", "Readings that came too late", "reason")
         self.windows = self._counter("windows", "Windows made")
@@ -66,13 +67,6 @@ class Metrics:
         self.unanswered = self._counter("predictions_failed", "Windows without a finite prediction")
         self.function_events = self._counter("function_events", "Events of functions", "function")
         self.failures = self._counter("function_failures", "Functions that raised", "function")
-        self.published = self._counter("events_published", "Events handed to the broker")
-        self.dropped = self._counter(
-            "events_dropped", "Events dropped while no broker accepted them"
-        )
-        self.unpublished = self._counter(
-            "events_unpublished", "Events not published for lack of a broker", "reason"
-        )
         self.swaps = self._counter("model_swaps", "Models that began to serve")
         self.store_errors = self._counter("store_errors", "Commits that the store refused")
         self.rounds = self._counter("training_rounds", "Training rounds charged to the ledger")
@@ -92,6 +86,17 @@ class Metrics:
         self.training = self._gauge("training_up", "1 while the training process runs")
         self.model = self._gauge("model_info", "The model that serves", "digest")
         self._digest: str | None = None
+
+    def _count_events(self) -> None:
+        """Make the counters of what is published."""
+        self.published = self._counter("events_published", "Events handed to the broker")
+        self.dropped = self._counter(
+            "events_dropped", "Events dropped while no broker accepted them"
+        )
+        self.refused = self._counter("events_refused", "Events that the broker refused", "reason")
+        self.unpublished = self._counter(
+            "events_unpublished", "Events not published for lack of a broker", "reason"
+        )
 
     def set_counts(self, counts: SpoolCounts) -> None:
         """Update the spool's counts."""

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from fl_client.sensors.transports import Delivery, Taken
-from fl_client.sensors.transports.mqtt.transport import MqttTransport, NotConnected
+from fl_client.sensors.transports.mqtt.publishing import NotConnected
+from fl_client.sensors.transports.mqtt.transport import MqttTransport
 from fl_common.errors import InvalidConfiguration
+from fl_common.programs.troubles import Troubles
 from tests.support.disk import fill, small_disk
 from tests.support.edge import NOW, Node, balanced, broker_of, payload, publish
 from tests.support.mosquitto import Mosquitto, free_port
@@ -122,7 +124,7 @@ def test_two_nodes_of_one_identity_do_not_fight(
                 (tmp_path / name).mkdir()
                 node = Node(tmp_path / name, broker)
                 chance = random.Random(ord(name))
-                node.link = MqttTransport(broker, chance, sleep)
+                node.link = MqttTransport(broker, chance, Troubles(), sleep)
                 nodes.append(node)
             first, second = nodes
             links = [node.link.status for node in nodes]

@@ -21,6 +21,7 @@ from fl_client.sensors.transports.mqtt.transport import MqttTransport
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool
 from fl_client.store.spool_counts import SpoolCounts
+from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
 
 Result = TypeVar("Result")
@@ -126,7 +127,9 @@ class Node(Site):
 
     def __init__(self, folder: Path, broker: Broker, **changes: Any) -> None:
         self.link: MqttTransport
-        super().__init__(folder, MqttTransport(broker, random.Random(1)), **changes)
+        self.troubles = Troubles()
+        link = MqttTransport(broker, random.Random(1), self.troubles)
+        super().__init__(folder, link, **changes)
 
 
 class Publisher:

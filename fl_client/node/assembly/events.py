@@ -7,6 +7,7 @@ from fl_client.node.assembly.sensing import Sensing
 from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox
 from fl_common.configuration.rules import Config
+from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
 
 
@@ -18,8 +19,10 @@ class Events:
     outbox: Outbox
 
 
-def build_events(config: Config, task: Task, sensing: Sensing, metrics: Metrics) -> Events:
+def build_events(
+    config: Config, task: Task, sensing: Sensing, metrics: Metrics, troubles: Troubles
+) -> Events:
     """The configured events of ``task``, for the broker of ``sensing``."""
     events, source = config["events"], f"urn:jointhedots:site:{config['name']}"
     announcements = Announcements(task, source, events["predictions"], events["happenings"])
-    return Events(announcements, Outbox(events["waiting"], metrics, sensing.mqtt))
+    return Events(announcements, Outbox(events["waiting"], metrics, sensing.mqtt, troubles))

@@ -43,6 +43,6 @@ def build_loop(
     functions = inference.functions
     metrics = build_metrics(config, sensing, inference, troubles)
     upkeep = Upkeep(pipeline, inference.engine, functions, build(config["retention"]), metrics)
-    events = build_events(config, task, sensing, metrics)
+    events = build_events(config, task, sensing, metrics, troubles)
     node = Node(pipeline, functions, upkeep, events.outbox, events.announcements, metrics, troubles)
     return Loop(node, pipeline, upkeep, events, metrics)

@@ -47,7 +47,7 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     private_folder(home, "home")
     troubles = Troubles()
     declared = build_declared(config, task)
-    sensing = build_sensing(config, declared) if connected else Sensing({}, None)
+    sensing = build_sensing(config, declared, troubles) if connected else Sensing({}, None)
     _check_any(sensing, connected)
     inference = build_inference(config, task, troubles, waits=not connected)
     pipeline = Pipeline(

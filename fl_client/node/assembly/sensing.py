@@ -14,6 +14,7 @@ from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import TRANSPORT
+from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
 
 MQTT = "mqtt"
@@ -70,7 +71,7 @@ def build_declared(config: Config, task: Task) -> Declared:
     return Declared(messages, sensors)
 
 
-def build_sensing(config: Config, declared: Declared) -> Sensing:
+def build_sensing(config: Config, declared: Declared, troubles: Troubles) -> Sensing:
     """The configured transports, each with the sources declared for it.
 
     Raises:
@@ -79,7 +80,7 @@ def build_sensing(config: Config, declared: Declared) -> Sensing:
     transports: dict[str, Transport] = {}
     mqtt = None
     if config["broker"]:
-        mqtt = transports[MQTT] = MqttTransport(build(config["broker"]), random.Random())
+        mqtt = transports[MQTT] = MqttTransport(build(config["broker"]), random.Random(), troubles)
     for name, node in config["transports"].items():
         if name == MQTT:
             rule, remedy = "is the broker's transport", "Set broker, and name this one otherwise"

@@ -11,7 +11,6 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, topic_matches_sub
@@ -22,18 +21,20 @@ from fl_client.sensors.transports import Take, TransportState, finished
 from fl_client.sensors.transports.mqtt.broker import Broker
 from fl_client.sensors.transports.mqtt.filters import check_filter
 from fl_client.sensors.transports.mqtt.inbox import Inbox
+from fl_client.sensors.transports.mqtt.publishing import NotConnected, Publishing
+from fl_client.sensors.transports.mqtt.subscriptions import Subscriptions
 from fl_common.errors import StoreError
+from fl_common.programs.troubles import Troubles
 
 _LOG = logging.getLogger(__name__)
 _ENDED_TOO_OFTEN = 3  # connections in a row
-_REFUSED = 0x80
 _UNSUPPORTED_VERSION = 0x84
 _TAKEN_OVER = 0x8E
+_QOS_0 = (
+    "%s:%d allows QoS 0 only: messages and predictions are lost without a word when a connection"
+    " breaks. Allow QoS 1 there (mosquitto: max_qos)"
+)
 _V5, _V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
-
-
-class NotConnected(Exception):
-    """There is no connection to publish on at the moment."""
 
 
 @dataclass
@@ -42,6 +43,7 @@ class LinkStatus:
 
     connected: bool = False
     protocol: str = "5"
+    most_qos: int = 1
     connections: int = 0
     taken_over: int = 0
     """How often another client with the same identity took over the session."""
@@ -59,12 +61,14 @@ class MqttTransport:
         self,
         broker: Broker,
         chance: random.Random,
+        troubles: Troubles,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._broker, self._chance, self._sleep = broker, chance, sleep
+        self._troubles = troubles
         self._protocol = _V5
         self._failures = self._ended = 0  # in a row; the latter: connections that ended soon
-        self._client: aiomqtt.Client | None = None
+        self._publishing: Publishing | None = None
         self.status = LinkStatus()
 
     def check(self, name: str, address: str) -> None:
@@ -79,7 +83,11 @@ class MqttTransport:
         """See ``Transport``."""
         status = self.status
         fault = f"no connection to the broker: {status.fault or 'connecting'}"
-        details = {"connected": status.connected, "protocol": status.protocol}
+        details = {
+            "connected": status.connected,
+            "protocol": status.protocol,
+            "most_qos": status.most_qos,
+        }
         return TransportState(status.connected, fault, details)
 
     async def run(self, addresses: Sequence[str], take: Take) -> None:
@@ -106,26 +114,15 @@ class MqttTransport:
         qos: int,
         content_type: str | None = None,
         user_properties: Mapping[str, str] | None = None,
+        *,
+        retain: bool = False,
     ) -> None:
-        """Publish; with QoS 1 it returns when the broker has it. MQTT 3.1.1 has no properties.
-
-        Raises:
-            NotConnected: there is no connection now; publish again to have it delivered.
-        """
-        client = self._client
-        if client is None:
+        """See ``Publishing.publish``, which this calls on the connection of the moment."""
+        if self._publishing is None:
             raise NotConnected("no connection to the broker")
-        properties = None
-        if self._protocol is _V5 and (content_type or user_properties):
-            properties = Properties(PacketTypes.PUBLISH)
-            if content_type:
-                properties.ContentType = content_type
-            if user_properties:
-                properties.UserProperty = list(user_properties.items())
-        try:
-            await client.publish(topic, payload, qos, properties=properties)
-        except aiomqtt.MqttError as error:
-            raise NotConnected(str(error)) from error
+        await self._publishing.publish(
+            topic, payload, qos, content_type, user_properties, retain=retain
+        )
 
     async def _session(self, topics: Sequence[str], take: Take) -> None:
         """One connection, from its start to the error that ends it."""
@@ -133,33 +130,49 @@ class MqttTransport:
         paho = client._client  # aiomqtt would acknowledge before a message is safe
         modern = self._protocol is _V5
         inbox = Inbox(paho, modern, self._broker.in_flight, self._broker.inbox_bytes)
+        publishing = Publishing(paho, modern)
         try:
             async with client:
                 inbox.listen(asyncio.get_running_loop())
                 try:
-                    await _first_error(self._listen(client, topics), _pump(inbox, take))
+                    await _first_error(self._listen(client, topics, publishing), _pump(inbox, take))
                 finally:
                     inbox.discard()
         finally:
-            self._client, self.status.connected = None, False
+            self._publishing, self.status.connected = None, False
+            publishing.end()
             inbox.close()
             if client._disconnected.done() and not client._disconnected.cancelled():
                 client._disconnected.exception()  # retrieved, so that asyncio does not log it
 
-    async def _listen(self, client: aiomqtt.Client, topics: Sequence[str]) -> None:
+    async def _listen(
+        self, client: aiomqtt.Client, topics: Sequence[str], publishing: Publishing
+    ) -> None:
         """Subscribe, and wait for the connection's end.
 
         Messages of the persistent session arrive before the SUBACK; they are taken meanwhile.
         """
-        if topics:
-            await _subscribe(client, topics)
-        self._client = client
+        subscriptions = Subscriptions(client, self._troubles)
+        await subscriptions.ask_for(topics)
+        if subscriptions.least_qos < 1:
+            publishing.most_qos = 0
+        if publishing.most_qos < 1:
+            _LOG.warning(_QOS_0, self._broker.host, self._broker.port)
+        self._publishing = publishing
         self.status.connected, self.status.protocol = True, self._version
-        self.status.connections += 1
+        self.status.connections, self.status.most_qos = (
+            self.status.connections + 1,
+            publishing.most_qos,
+        )
         _LOG.info("connected to %s:%d with MQTT %s as %s", self._broker.host, self._broker.port,
                   self._version, self._broker.identity)  # fmt: skip
-        async for _ in client.messages:  # the inbox gets them: this only ends with the connection
-            pass
+        await _first_error(_ended(client), self._ask_again(subscriptions))
+
+    async def _ask_again(self, subscriptions: Subscriptions) -> None:
+        """Ask for the refused topics from time to time, as somebody may give the right to them."""
+        while True:
+            await self._sleep(self._broker.retry_most)
+            await subscriptions.ask_for(subscriptions.refused)
 
     def _new_client(self) -> aiomqtt.Client:
         broker = self._broker
@@ -246,12 +259,10 @@ def _tls(broker: Broker) -> aiomqtt.TLSParameters | None:
     return aiomqtt.TLSParameters(str(broker.ca_file), certificate, key)
 
 
-async def _subscribe(client: aiomqtt.Client, topics: Sequence[str]) -> None:
-    answers = await client.subscribe([(topic, 1) for topic in topics])
-    for topic, answer in zip(topics, answers, strict=True):
-        code: Any = getattr(answer, "value", answer)
-        if code >= _REFUSED:
-            raise aiomqtt.MqttError(f"the broker refuses the topic {topic} to this user")
+async def _ended(client: aiomqtt.Client) -> None:
+    """Wait for the connection's end; the inbox gets its messages."""
+    async for _ in client.messages:
+        pass
 
 
 async def _pump(inbox: Inbox, take: Take) -> None:

@@ -1,0 +1,118 @@
+"""Publishing on one connection to the broker, and what the broker answers to it.
+
+A broker may refuse a message although the connection stays, for example for lack of a right to its
+topic: MQTT 5 says so in the acknowledgement (3.4.2.1), MQTT 3.1.1 can't. It may also allow less
+than QoS 1 (3.2.2.3.4), and ends the connection of who asks for more.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+_WAIT_S = 10.0
+REFUSED = 0x80
+"""The lowest reason code that is a refusal (MQTT 5, section 2.4)."""
+
+
+class NotConnected(Exception):
+    """The message did not get to the broker; publish it again to have it delivered."""
+
+
+class PublishRefused(Exception):
+    """The broker refuses the message; ``reason`` is its word for why, such as quota_exceeded."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Publishing:
+    """What is published on the connection of ``client``; ``properties``: it speaks MQTT 5.
+
+    Call it in the thread that handles the client's packets.
+    """
+
+    def __init__(self, client: Client, properties: bool) -> None:
+        self._client, self._properties = client, properties
+        self._waiting: dict[int, asyncio.Future[ReasonCode]] = {}
+        self.most_qos = 1
+        """The highest QoS that the broker allows, as far as is known; 1 at most."""
+        self._connected: Any = client.on_connect
+        client.on_connect = self._on_connect
+        client.on_publish = self._on_publish
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        content_type: str | None = None,
+        user_properties: Mapping[str, str] | None = None,
+        *,
+        retain: bool = False,
+    ) -> None:
+        """Publish; with QoS 1 it returns when the broker has it. MQTT 3.1.1 has no properties.
+
+        Raises:
+            NotConnected: the connection ended first, or the broker does not answer.
+            PublishRefused: the broker will not have it.
+        """
+        properties = None
+        if self._properties and (content_type or user_properties):
+            properties = properties_of(PacketTypes.PUBLISH, content_type, user_properties or {})
+        qos = min(qos, self.most_qos)
+        sent = self._client.publish(topic, payload, qos, retain, properties)
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise NotConnected(f"{sent.rc}")
+        if not sent.is_published():
+            await self._answer(sent.mid)
+
+    def end(self) -> None:
+        """Let those that wait for an answer know that none comes any more."""
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(NotConnected("the connection ended"))
+
+    async def _answer(self, number: int) -> None:
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            code = await asyncio.wait_for(answer, _WAIT_S)
+        except TimeoutError:
+            raise NotConnected(f"no answer from the broker for {_WAIT_S:g} s") from None
+        finally:
+            self._waiting.pop(number, None)
+        if code.value >= REFUSED:
+            raise PublishRefused(str(code).lower().replace(" ", "_"))
+
+    def _on_publish(
+        self, client: Client, data: Any, number: int, code: ReasonCode, properties: Any
+    ) -> None:
+        """Replaces aiomqtt's, which does not look at the reason code."""
+        answer = self._waiting.get(number)
+        if answer is not None and not answer.done():
+            answer.set_result(code)
+
+    def _on_connect(
+        self, client: Client, data: Any, flags: Any, code: ReasonCode, properties: Any
+    ) -> None:
+        self.most_qos = min(self.most_qos, getattr(properties, "MaximumQoS", 1))
+        if self._connected is not None:
+            self._connected(client, data, flags, code, properties)
+
+
+def properties_of(
+    packet: int, content_type: str | None, user_properties: Mapping[str, str]
+) -> Properties:
+    """The properties of a PUBLISH packet or a will."""
+    properties = Properties(packet)
+    if content_type:
+        properties.ContentType = content_type
+    if user_properties:
+        properties.UserProperty = list(user_properties.items())
+    return properties

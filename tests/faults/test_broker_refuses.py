@@ -1,0 +1,119 @@
+"""Brokers that refuse: a publication, a subscription, QoS 1. It is told, and the rest goes on."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from fl_client.sensors.transports.mqtt.publishing import PublishRefused
+from tests.support.edge import Node, broker_of, payload, publish
+from tests.support.mosquitto import Mosquitto
+from tests.support.nodes import World, expected_starts, node, place_model, wait_for
+from tests.support.proxy import Proxy
+
+
+def test_a_prediction_that_the_broker_refuses_is_no_published_one(tmp_path: Path) -> None:
+    rights = tmp_path / "rights"
+    rights.write_text(
+        "".join(f"topic readwrite {t}/#\n" for t in ("sensors", "labels", "events", "status"))
+    )
+    home = tmp_path / "mute"
+    place_model(home)
+    with (
+        Mosquitto(tmp_path / "broker", [f"acl_file {rights}"]) as broker,
+        node(home, broker.port) as process,
+        World(broker.port, "mute") as world,
+    ):
+        process.wait()
+        world.send(0, 30)
+        count, part = len(expected_starts(30)), 'part="publishing to predictions/mute"'
+        refused = f'events_refused_total{{reason="not_authorized"}} {count}.0'
+        wait_for(lambda: refused in process.ask("/metrics")[1].decode(), "counts")
+        metrics = process.ask("/metrics")[1].decode()
+        assert f"fl_client_trouble{{{part}}} 1.0" in metrics
+        published = len([topic for topic, _ in world.heard if topic.startswith("events/")])
+        wait_for(lambda: process.status()["events_waiting"] == 0, "the end of the queue")
+        assert f"fl_client_events_published_total {published}.0" in metrics
+        code, body = process.ask("/healthz")
+        assert (code, b"not_authorized" in body, b"acl_file" in body) == (503, True, True)
+        assert process.log().count("the broker refuses what is published there") == 1
+        assert process.log().count("connected to") <= 2  # this broker ends the connection, too
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["5", "3.1.1"])
+def test_a_broker_of_qos_0_keeps_its_connection(
+    tmp_path: Path, old: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(port: int) -> None:
+        async with Proxy(port, old) as proxy:
+            site = Node(tmp_path, broker_of(proxy.port))
+            async with site.running():
+                await site.connected()
+                for number in range(3):
+                    await site.link.publish("site/1/wrist", payload(number), 1)
+                await publish(port, range(3, 6), qos=0)
+                await site.until(lambda c: c.received == 6)
+                assert site.link.status.connections == 1
+                assert site.link.state().details["most_qos"] == 0
+
+    with Mosquitto(tmp_path / "broker", ["max_qos 0"]) as broker:
+        asyncio.run(scenario(broker.port))
+    assert "allows QoS 0 only" in caplog.text
+
+
+def refusing(folder: Path) -> list[str]:
+    """Lines of a broker that lets nobody subscribe to anything but ``site/#``."""
+    (plugin,) = Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
+    rules = {
+        "defaultACLAccess": {
+            "publishClientSend": True,
+            "publishClientReceive": True,
+            "subscribe": False,
+            "unsubscribe": True,
+        },
+        "roles": [
+            {
+                "rolename": "all",
+                "acls": [{"acltype": "subscribePattern", "topic": "site/#", "allow": True}],
+            }
+        ],
+        "groups": [{"groupname": "all", "roles": [{"rolename": "all"}]}],
+        "anonymousGroup": "all",
+    }
+    file = folder / "security.json"
+    file.write_text(json.dumps(rules))
+    return [f"plugin {plugin}", f"plugin_opt_config_file {file}"]
+
+
+def test_a_refused_subscription_holds_up_no_other(tmp_path: Path) -> None:
+    async def scenario(port: int) -> None:
+        site = Node(tmp_path, broker_of(port, retry_most=0.1, retry_first=0.1))
+        addresses = ["other/wrist", *site.intake.addresses]
+        running = asyncio.create_task(site.link.run(addresses, site.take))
+        await site.connected()
+        await publish(port, range(10))
+        await site.until(lambda c: c.received == 10)
+        (trouble,) = site.troubles.current()
+        assert trouble.part == "topic other/wrist"
+        assert "refuses the subscription (0x87)" in trouble.cause
+        assert site.link.status.connections == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    with Mosquitto(tmp_path / "broker", refusing(tmp_path)) as broker:
+        asyncio.run(scenario(broker.port))
+
+
+def test_a_refusal_names_the_broker_s_reason(tmp_path: Path) -> None:
+    async def scenario(port: int) -> None:
+        site = Node(tmp_path, broker_of(port))
+        async with site.running():
+            await site.connected()
+            with pytest.raises(PublishRefused, match="not_authorized"):
+                await site.link.publish("elsewhere", b"1", 1)
+
+    rights = tmp_path / "rights"
+    rights.write_text("topic readwrite site/#\n")
+    with Mosquitto(tmp_path / "broker", [f"acl_file {rights}"]) as broker:
+        asyncio.run(scenario(broker.port))
