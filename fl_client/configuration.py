@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fl_common.configuration.keys import check_keys
+from fl_common.configuration.overrides import readable
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import use_plugins
@@ -35,6 +36,7 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
             among ``overrides``.
     """
     _check_no_secret(overrides)
+    overrides = readable(overrides)
     use_plugins()
     try:
         with initialize_config_module("conf", version_base="1.3"):

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 STARTED = time.monotonic()
@@ -34,6 +35,7 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 from yaml import YAMLError  # noqa: E402
 
+from fl_common.configuration.overrides import readable, value_of  # noqa: E402
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from fl_common.plugins.search_path import use_plugins  # noqa: E402
 from fl_common.programs.own import check_not_hidden  # noqa: E402
@@ -122,6 +124,8 @@ _WITH_VALUE = (
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
 )
 """Hydra's options that take an argument."""
+_FOLDERS = ("hydra.run.dir=", "hydra.sweep.dir=", "hydra.sweep.subdir=")
+"""Overrides that choose the outputs folder."""
 
 
 def main() -> None:
@@ -130,12 +134,14 @@ def main() -> None:
     with _one_line_errors():
         check_not_hidden("fl-simulate", "simulate")
         use_plugins()
-        options, overrides = _sorted_words(sys.argv[1:])
+        options, words = _sorted_words(sys.argv[1:])
+        sweeps = bool({"--multirun", "-m"} & set(options))
+        overrides = readable(words, sweeps=sweeps)
         if command := next((word for word in overrides if word in _COMMANDS), None):
             overrides.remove(command)
             run = _COMMANDS[command]
         else:
-            run, overrides = _job, _with_resumed_overrides(overrides)
+            run, overrides = _job, _with_resumed_overrides(overrides, sweeps)
         check_choices(overrides)
         sys.argv[1:] = [*options, *overrides]
         run()
@@ -202,12 +208,24 @@ def _sorted_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return options, others
 
 
-def _with_resumed_overrides(overrides: list[str]) -> list[str]:
-    """With ``resume=FOLDER``, put the overrides of that run before those given now."""
-    folders = [a.partition("=")[2] for a in overrides if a.startswith("resume=")]
-    if not folders or folders[-1] in ("", "null"):
+def _with_resumed_overrides(overrides: list[str], sweeps: bool) -> list[str]:
+    """With ``resume=FOLDER``, put the overrides of that run before those given now.
+
+    Raises:
+        InvalidConfiguration: no run is there, or it would go on in another folder.
+    """
+    given = [text for text in overrides if text.startswith("resume=")]
+    folder = value_of(given[-1]) if given else None
+    if folder in ("", None):
         return overrides
-    kept = Home(Path(folders[-1])).read_record().origin.overrides
+    elsewhere = [text for text in overrides if text.startswith(_FOLDERS)]
+    if sweeps or elsewhere:
+        raise InvalidConfiguration(
+            f"resume={folder} with {elsewhere[0] if elsewhere else '--multirun'}",
+            "goes on in the folder of the run, and can't go on in another",
+            f"Give {quote(f'resume={folder}')} alone; begin a new run to have its files elsewhere",
+        )
+    kept = Home(Path(str(folder))).read_record().origin.overrides
     return [*kept, *overrides, "hydra.output_subdir=null"]
 
 

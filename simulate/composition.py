@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from fl_common.configuration.overrides import readable, value_of
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import PluginFolders
 from simulate.home import Home
@@ -37,10 +38,11 @@ def configure(*overrides: str) -> DictConfig:
     Raises:
         InvalidConfiguration: an override that can't be applied, or ``FOLDER`` has no run.
     """
-    folders = [text.partition("=")[2] for text in overrides if text.startswith("resume=")]
-    rest = [text for text in overrides if not text.startswith("resume=")]
-    if folders and folders[-1] not in ("", "null"):
-        return resumed(Path(folders[-1]), rest)
+    read = readable(overrides)
+    folders = [value_of(text) for text in read if text.startswith("resume=")]
+    rest = [text for text in read if not text.startswith("resume=")]
+    if folders and folders[-1] not in ("", None):
+        return resumed(Path(str(folders[-1])), rest)
     return _compose(rest)
 
 

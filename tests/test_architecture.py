@@ -52,6 +52,7 @@ ONLY_IN = {
     "hydra": (
         "*/build.py",
         "fl_client/configuration.py",
+        "fl_common/configuration/overrides.py",
         "fl_common/plugins/search_path.py",
         "simulate/__main__.py",
         "simulate/composition.py",

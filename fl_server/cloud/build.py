@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fl_common.configuration.addresses import Endpoint, bare_host, endpoint
 from fl_common.configuration.keys import check_keys, check_names
+from fl_common.configuration.overrides import readable
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
@@ -27,6 +28,7 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
         InvalidConfiguration: an unknown key, or invalid YAML.
     """
     check_names(overrides)
+    overrides = readable(overrides)
     use_plugins()
     try:
         with initialize_config_module("conf", version_base="1.3"):

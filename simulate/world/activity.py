@@ -50,7 +50,7 @@ class Activity(LazyWorld):
 
 def _locate(root: str | None) -> Path:
     if root is not None:
-        return Path(root).expanduser()
+        return Path(str(root)).expanduser()
     path = cache_folder() / DOWNLOAD
     if not path.is_file():
         remedy = (

@@ -51,7 +51,7 @@ class Arrays(LazyWorld):
             raise InvalidConfiguration(
                 "data.path=null", "must name a file for task=arrays", "Set data.path=FILE.npz"
             )
-        columns = read_columns(Path(path).expanduser(), channels)
+        columns = read_columns(Path(str(path)).expanduser(), channels)
         channels = channels or columns.channels
         declared = Declaration(labels, channels, units, rate_hz, center, scale, windows_per_reading)
         names, labels_N = declared.labels_of(columns.source, columns.y_N)

@@ -43,7 +43,7 @@ def read_images(root: str | None) -> tuple[Images, Images]:
     if root is None:
         _download(cache_folder())
         return _from_raw(cache_folder())
-    path = Path(root).expanduser()
+    path = Path(str(root)).expanduser()
     if path.is_file():
         return _from_npz(path)
     if _raw(path).is_dir():

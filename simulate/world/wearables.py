@@ -78,7 +78,7 @@ class _Recording:
 
 def _find(root: str | None) -> Path:
     if root is not None:
-        given = Path(root).expanduser()
+        given = Path(str(root)).expanduser()
         path = given / FILE if given.is_dir() else given
     else:
         package = importlib.util.find_spec("seglearn")
