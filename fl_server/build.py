@@ -16,6 +16,7 @@ from fl_common.privacy.registry import plan_class
 from fl_common.privacy.unit import PlanningFacts, PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from fl_server.rounds.comparison import Incumbent
+from fl_server.rounds.quorum import Quorum
 from fl_server.rounds.roster import Roster
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation
@@ -94,8 +95,15 @@ def build_federation(
         poll_interval_s=_POLL_INTERVAL_S,
         evaluate_every=config["evaluation"]["every"],
         cut_outliers=_switch(strategy["cut_outliers"]),
+        quorum=build_quorum(config),
         incumbent=incumbent,
     )
+
+
+def build_quorum(config: Config) -> Quorum:
+    """Whom a round waits for."""
+    strategy = config["strategy"]
+    return Quorum(strategy["quorum"], strategy["grace_s"], strategy["minimum_sites"])
 
 
 def _switch(value: bool) -> bool:

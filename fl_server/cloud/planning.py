@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flwr.serverapp import Grid
@@ -14,12 +15,11 @@ from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_server.build import FleetFacts, build_federation, build_plan
 from fl_server.cloud.build import home_of
+from fl_server.cloud.gathering import Gathering
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import superlink_of
 from fl_server.rounds.roster import Member
 from fl_server.rounds.strategy import Federation
-
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,14 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     identity = _identity(folder, str(config["run"]))
     facts = FleetFacts(config["sites"], None, None, None)
     plan = build_plan(config, identity, build(config["task"]), facts, compares=True)
-    least = config["sites"]
 
     def roster(grid: Grid) -> Sequence[Member]:
         """The connected sites, as soon as there are enough for a round."""
-        while len(members := connected(config, grid, least)) < least:
-            wait(_POLL_S)
-        return members
+        return gather(partial(connected, config, grid, gather.least))
 
-    return ConfiguredRun(plan, build_federation(config, plan, roster), folder)
+    federation = build_federation(config, plan, roster)
+    gather = Gathering(config["sites"], federation.quorum, federation.sampling, wait=wait)
+    return ConfiguredRun(plan, federation, folder)
 
 
 def connected(config: Config, grid: Grid, least: int = 1) -> list[Member]:

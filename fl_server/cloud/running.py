@@ -114,6 +114,8 @@ class _Rounds:
             "refusals": dict(Counter(str(r.reason) for r in report.refusals)),
             "errors": [str(e)[:300] for e in report.errors],
             "cut": report.cut,
+            "late": report.late,
+            "busy": report.busy,
             "seconds": report.seconds,
             "bytes_up": report.bytes_up,
             "bytes_down": report.bytes_down,
@@ -128,7 +130,7 @@ class _Rounds:
             "".join(f", {spent:.3g} for a {unit}" for unit, spent in report.epsilon_per.items()),
         )
         refusals = [f"{refusal.site}: {refusal.detail}" for refusal in report.refusals]
-        for trouble in [*report.errors, *report.cut, *report.evaluation_troubles(), *refusals]:
+        for trouble in [*report.troubles(), *refusals]:
             _logger.warning("run %s, round %d: %s", row["run"], report.round, trouble)
         write_whole(self._configured.folder / "round.json", json.dumps(row).encode())
         self._metrics.add(row)

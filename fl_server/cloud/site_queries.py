@@ -15,6 +15,7 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files.whole import locked
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import RunningComponents
+from fl_server.build import build_quorum
 from fl_server.cloud.build import home_of
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import build_run, connected
@@ -123,7 +124,8 @@ def _grid(config: Config, home: CloudHome) -> Iterator[tuple[Grid, Sequence[Memb
 
 
 def _deadlines(config: Config) -> Deadlines:
-    return Deadlines(config["strategy"]["round_timeout_s"], _POLL_S)
+    timeout_s = config["strategy"]["round_timeout_s"]
+    return Deadlines(timeout_s, _POLL_S, quorum=build_quorum(config))
 
 
 def _disclosed(running: dict[str, RunningComponents]) -> dict[str, RunningComponents]:

@@ -19,6 +19,7 @@ from fl_common.wire import summary as wire_log
 from fl_server.rounds.accounting import SPENDS_NOTHING
 from fl_server.rounds.bounded_counts import Counts, Part, bounded, cuts
 from fl_server.rounds.exchange import Deadlines, Exchange
+from fl_server.rounds.latecomers import Latecomers
 from fl_server.rounds.roster import Member
 
 _LEAST_ERRORS = 2.0
@@ -127,14 +128,18 @@ def evaluate_on_sites(
     parameters: Parameters,
     members: Sequence[Member],
     deadlines: Deadlines,
+    latecomers: Latecomers | None = None,
 ) -> SiteMetrics:
     """Counts of ``parameters`` on the held-out windows of ``members``.
 
     ``plan`` has an evaluation plan, or is public; under any other each site refuses. Each call is a
     release that each site charges to its ledger, so two models cost twice. A site that has no
-    budget or no held-out windows is among the refusals.
+    budget or no held-out windows is among the refusals. One of the ``latecomers`` is not asked.
     """
     asked, noise = Instruction(plan, round_, parameters), plan.evaluation
+    latecomers = latecomers or Latecomers(deadlines.clock)
+    latecomers.collect(grid)
+    members = latecomers.free(members)
     metrics = SiteMetrics(
         asked=len(members),
         noise_on_counts=noise.noise_on_counts if noise else 0.0,
@@ -142,9 +147,8 @@ def evaluate_on_sites(
         charged=[member.node for member in members] if noise else [],
     )
     content, group = wire.InstructionWriter(asked).content, f"evaluation {round_}"
-    exchange = Exchange(grid, "evaluate", content, members, group, deadlines)
-    for member, reply in exchange.replies():
-        _add(member, reply, metrics)
+    exchange = Exchange(grid, "evaluate", content, members, group, deadlines, latecomers)
+    exchange.collect(lambda member, reply: _add(member, reply, metrics))
     metrics.bytes_down = exchange.bytes_down
     metrics.errors += exchange.errors
     _bound(metrics, members, noise.loss_limit if noise else math.inf)
@@ -165,8 +169,8 @@ def _bound(metrics: SiteMetrics, members: Sequence[Member], loss_limit: float) -
     metrics.cut += cuts(given, kept, members)
 
 
-def _add(member: Member, reply: Message, metrics: SiteMetrics) -> None:
-    """Add one reply, or the reason why it does not count."""
+def _add(member: Member, reply: Message, metrics: SiteMetrics) -> bool:
+    """Add one reply, or the reason why it does not count; whether it has counts."""
     metrics.bytes_up += wire_log.count_bytes(reply.content)
     try:
         answer = wire.read_answer(reply.content)
@@ -174,15 +178,17 @@ def _add(member: Member, reply: Message, metrics: SiteMetrics) -> None:
             member.check_name(answer.site)
     except wire.WireError as error:
         metrics.errors.append(f"{member}: {error}")
-        return
+        return False
     if isinstance(answer, Refusal):
         metrics.refusals.append(answer)
         if answer.reason in SPENDS_NOTHING and member.node in metrics.charged:
             metrics.charged.remove(member.node)
     elif isinstance(answer, Evaluation) and _is_finite(answer):
         metrics.given[member.node] = answer
+        return True
     else:
         metrics.errors.append(f"{member}: its reply is not a finite evaluation")
+    return False
 
 
 def _is_finite(answer: Evaluation) -> bool:

@@ -1,7 +1,7 @@
 """Messages to many sites, and their replies as they arrive."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,6 +9,8 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from fl_common.wire import summary as wire_log
+from fl_server.rounds.latecomers import Latecomers
+from fl_server.rounds.quorum import EVERYBODY, Quorum
 from fl_server.rounds.roster import Member
 
 RequestKind = Literal["train", "evaluate", "query.shadow", "query.running"]
@@ -22,17 +24,29 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Deadlines:
-    """How long a server waits for replies, in seconds: in total, and between polls."""
+    """How long a server waits for replies, in seconds: in total, and between polls.
+
+    Once the ``quorum`` has answered it waits no longer than the grace. What a site is told of the
+    time that it has is ``timeout_s`` all the same: whether it answers must not depend on others.
+    """
 
     timeout_s: float
     poll_interval_s: float
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
+    quorum: Quorum = EVERYBODY
+
+
+Take = Callable[[Member, Message], bool]
+"""Takes a reply; false for one that is of no use: a refusal, or one that can't be read."""
 
 
 @dataclass
 class Exchange:
-    """Sends ``content`` to each of ``members``; ``errors`` says whose reply is missing, and why."""
+    """Sends ``content`` to each of ``members``; ``errors`` says whose reply is missing, and why.
+
+    ``late`` are those that it went on without; ``latecomers`` remembers their messages.
+    """
 
     grid: Grid
     kind: RequestKind
@@ -40,40 +54,56 @@ class Exchange:
     members: Sequence[Member]
     group: str
     deadlines: Deadlines
+    latecomers: Latecomers = field(default_factory=Latecomers)
     bytes_down: int = 0
     errors: list[str] = field(default_factory=list)
+    late: list[Member] = field(default_factory=list)
+    _useful: int = 0
+    _useless: int = 0
 
-    def replies(self) -> Iterator[tuple[Member, Message]]:
-        """Replies as they arrive, one per message, until all are here or the time is up.
+    def collect(self, take: Take) -> None:
+        """Give replies to ``take`` as they arrive, one per message, until the time is up.
 
         Each comes with the member that it was asked of: that is whose reply it is.
         """
-        deadlines, missing, late = self.deadlines, self._ask(), list[Member]()
-        deadline = deadlines.clock() + deadlines.timeout_s
+        clock, missing = self.deadlines.clock, self._ask()
+        timeout = clock() + self.deadlines.timeout_s
+        deadline = timeout
         while missing:
             arrived = False
             for reply in self.grid.pull_messages(list(missing)):
                 arrived = True
                 member = missing.pop(reply.metadata.reply_to_message_id, None)
-                if member is None:
-                    continue  # a second reply to one message does not count
-                if not reply.has_error():
-                    yield member, reply
-                elif (
-                    reply.error.code == _UNAVAILABLE
-                    and deadlines.clock() >= deadline - _AT_THE_END_S
-                ):
-                    late.append(member)
-                else:
-                    why = reply.error.reason or f"error {reply.error.code}"
-                    self.errors.append(f"{member}: {why}")
-            if missing and deadlines.clock() >= deadline:
-                late += missing.values()
+                if member is not None:  # a second reply to one message does not count
+                    self._taken(member, reply, take, timeout)
+            if deadline == timeout and self._is_quorate():
+                deadline = min(timeout, clock() + self.deadlines.quorum.grace_s)
+            if missing and clock() >= deadline:
+                self.late += missing.values()
+                self.latecomers.add(missing, f"{self.kind} {self.group}", timeout)
                 break
             if missing and not arrived:
-                deadlines.wait(deadlines.poll_interval_s)
-        if late:
-            self._give_up(late)
+                self.deadlines.wait(self.deadlines.poll_interval_s)
+        if self.late:
+            self._say_late(is_over=clock() >= timeout - _AT_THE_END_S)
+
+    def _taken(self, member: Member, reply: Message, take: Take, timeout: float) -> None:
+        if not reply.has_error():
+            is_useful = take(member, reply)
+            self._useful += is_useful
+            self._useless += not is_useful
+            return
+        self._useless += 1
+        is_over = self.deadlines.clock() >= timeout - _AT_THE_END_S
+        if reply.error.code == _UNAVAILABLE and is_over:
+            self.late.append(member)
+        else:
+            why = reply.error.reason or f"error {reply.error.code}"
+            self.errors.append(f"{member}: {why}")
+
+    def _is_quorate(self) -> bool:
+        able = len(self.members) - self._useless
+        return self._useful >= self.deadlines.quorum.of(able)
 
     def _ask(self) -> dict[str, Member]:
         """Send to all; the members by the ids of their messages."""
@@ -89,10 +119,18 @@ class Exchange:
             if number:
                 sent[number] = member
             else:
+                self._useless += 1
                 self.errors.append(f"{member}: its node is not known any more")
         return sent
 
-    def _give_up(self, late: Sequence[Member]) -> None:
-        names = ", ".join(member.site for member in late[:_NAMED])
-        more = f" and {len(late) - _NAMED} more" if len(late) > _NAMED else ""
-        self.errors.append(f"no answer in {self.deadlines.timeout_s:g} s from site {names}{more}")
+    def _say_late(self, *, is_over: bool) -> None:
+        names = ", ".join(member.site for member in self.late[:_NAMED])
+        more = f" and {len(self.late) - _NAMED} more" if len(self.late) > _NAMED else ""
+        if is_over:
+            words = f"no answer in {self.deadlines.timeout_s:g} s from site {names}{more}"
+        else:
+            words = (
+                f"not waited for, as {self._useful} of {len(self.members)} sites had answered and"
+                f" {self.deadlines.quorum.grace_s:g} s were over: site {names}{more}"
+            )
+        self.errors.append(words)

@@ -35,8 +35,8 @@ class Folding:
         bounds = self.cut_outliers, largest_norm(self.instruction)
         self._screen = None if is_private else Screen(plan, parameters, *bounds)
 
-    def take(self, member: Member, reply: Message) -> None:
-        """Count one reply, or record why it does not count."""
+    def take(self, member: Member, reply: Message) -> bool:
+        """Count one reply, or record why it does not count; whether it is an update of use."""
         self.report.bytes_up += wire_log.count_bytes(reply.content)
         try:
             answer = wire.read_answer(reply.content, self.report.parameters)
@@ -44,17 +44,19 @@ class Folding:
                 self._check_origin(answer, member)
                 self._check_form(answer)
                 self._count(self._screen.admit(answer) if self._screen else [answer])
-            elif isinstance(answer, Refusal):
+                return True
+            if isinstance(answer, Refusal):
                 member.check_name(answer.site)
                 self.report.refusals.append(answer)
                 if answer.reason in SPENDS_NOTHING:
                     self.report.charged.remove(member.node)
-            else:
-                raise wire.WireError("its answer is neither an update nor a refusal")
+                return False
+            raise wire.WireError("its answer is neither an update nor a refusal")
         except BadUpdate as error:
             self.report.errors.append(str(error))
         except wire.WireError as error:
             self.report.errors.append(f"{member}: {error}")
+        return False
 
     def change(self) -> Parameters:
         """The fold's result; no change if no site was sampled and nobody adds noise."""

@@ -35,6 +35,8 @@ class RoundMetrics:
         self._refusals = self._counter("refusals", "Sites that said no", "reason")
         self._errors = self._counter("errors", "Answers that could not be counted, or missing")
         self._cut = self._counter("cut_updates", "Updates that counted for less than they claimed")
+        self._late = self._counter("late_sites", "Sites that a round went on without")
+        self._busy = self._counter("busy_sites", "Sites not asked: at work on an earlier round")
         self._epsilon = self._gauge("epsilon", "Largest epsilon spent on a site, by unit", "unit")
         self._epsilon_of_class = self._gauge(
             "class_epsilon",
@@ -57,6 +59,8 @@ class RoundMetrics:
             self._refusals.labels(reason).inc(count)
         self._errors.inc(len(row["errors"]))
         self._cut.inc(len(row["cut"]))
+        self._late.inc(len(row["late"]))
+        self._busy.inc(len(row["busy"]))
         for unit, value in {"run": row["epsilon"], **row["epsilon_per"]}.items():
             self._epsilon.labels(unit).set(value)
         for kind, value in row["epsilon_by_class"].items():

@@ -15,8 +15,10 @@ class RoundReport:
     """One round as seen by the server: of ``members``, the nodes ``charged`` may have spent.
 
     ``answered`` are the sites whose update was counted. ``errors`` says which answers do not count,
-    and why; ``cut`` which ones were reduced before they were counted. Under a site-level plan
-    ``clip_norm`` is the round's, and ``next_clip_norm`` that of the next.
+    and why; ``cut`` which ones were reduced before they were counted. ``late`` are the sites that
+    the round went on without, and ``busy`` those that it did not ask, as they were still at work on
+    an earlier one. Under a site-level plan ``clip_norm`` is the round's, and ``next_clip_norm``
+    that of the next.
     """
 
     round: int
@@ -30,6 +32,8 @@ class RoundReport:
     refusals: list[Refusal] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    busy: list[str] = field(default_factory=list)
     charged: list[int] = field(default_factory=list)
     bytes_up: int = 0
     bytes_down: int = 0
@@ -47,7 +51,15 @@ class RoundReport:
         """Number of sites that were asked for an update."""
         return len(self.members)
 
-    def evaluation_troubles(self) -> Iterable[str]:
+    def troubles(self) -> Iterable[str]:
+        """A line for all that went wrong, was cut, or was left out, but for refusals to train."""
+        yield from self.errors
+        if self.busy:
+            yield f"not asked, as an earlier answer is still to come: site {', '.join(self.busy)}"
+        yield from self.cut
+        yield from self._evaluation_troubles()
+
+    def _evaluation_troubles(self) -> Iterable[str]:
         """What went wrong in an evaluation on the sites, and what was cut of it."""
         for trouble in self.comparison.troubles() if self.comparison else ():
             yield f"evaluation of production: {trouble}"

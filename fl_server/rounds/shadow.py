@@ -96,8 +96,7 @@ def shadow_on_sites(
         f"shadow {round_}",
         deadlines,
     )
-    for member, reply in exchange.replies():
-        _add(member, reply, metrics)
+    exchange.collect(lambda member, reply: _add(member, reply, metrics))
     metrics.errors += exchange.errors
     _bound(metrics, members)
     return metrics
@@ -117,28 +116,35 @@ def running_on_sites(
     """The components that each site runs, and why replies are missing."""
     exchange = Exchange(grid, "query.running", wire.empty, members, "running", deadlines)
     running, errors = dict[str, RunningComponents](), list[str]()
-    for member, reply in exchange.replies():
+
+    def take(member: Member, reply: Message) -> bool:
         try:
             answer = wire_running.read_running(reply.content)
             member.check_name(answer.site)
-            running[member.site] = answer
         except wire.WireError as error:
             errors.append(f"{member}: {error}")
+            return False
+        running[member.site] = answer
+        return True
+
+    exchange.collect(take)
     return running, errors + exchange.errors
 
 
-def _add(member: Member, reply: Message, metrics: ShadowMetrics) -> None:
-    """Add one reply, or the reason why it does not count."""
+def _add(member: Member, reply: Message, metrics: ShadowMetrics) -> bool:
+    """Add one reply, or the reason why it does not count; whether it has counts."""
     try:
         answer = wire.read_answer(reply.content)
         if isinstance(answer, Refusal):
             member.check_name(answer.site)
     except wire.WireError as error:
         metrics.errors.append(f"{member}: {error}")
-        return
+        return False
     if isinstance(answer, Refusal):
         metrics.refusals.append(answer)
     elif isinstance(answer, ShadowCounts) and all(map(math.isfinite, asdict(answer).values())):
         metrics.given[member.node] = answer
+        return True
     else:
         metrics.errors.append(f"{member}: its reply has no finite counts")
+    return False

@@ -23,6 +23,8 @@ from fl_server.rounds.comparison import Comparison, Incumbent
 from fl_server.rounds.evaluation import evaluate_on_sites
 from fl_server.rounds.exchange import Deadlines, Exchange
 from fl_server.rounds.folding import Folding
+from fl_server.rounds.latecomers import Latecomers
+from fl_server.rounds.quorum import EVERYBODY, Quorum
 from fl_server.rounds.report import RoundReport
 from fl_server.rounds.roster import Member, Roster, checked_members
 from fl_server.rounds.sampling import Sampling
@@ -48,11 +50,12 @@ class Progress:
 class Federation:
     """Everything that a round needs except the grid.
 
-    ``round_timeout_s`` bounds the wait for replies. ``poll_interval_s`` is the pause between polls
-    of a grid that has no replies yet. ``evaluate_every`` is the number of rounds between
-    evaluations on the sites that took part; the last round always has one. None: no evaluation on
-    the sites. In the last round the sites that replied also evaluate the ``incumbent``: a second
-    release, charged as such. ``cut_outliers``: see ``screening``.
+    ``round_timeout_s`` bounds the wait for replies, and the ``quorum`` that for the last of them.
+    ``poll_interval_s`` is the pause between polls of a grid that has no replies yet; ``clock`` and
+    ``wait`` are those of the waits, ``stopwatch`` that of records. ``evaluate_every`` is the number
+    of rounds between evaluations on the sites that took part; the last round always has one. None:
+    no evaluation on the sites. In the last round the sites that replied also evaluate the
+    ``incumbent``: a second release, charged as such. ``cut_outliers``: see ``screening``.
 
     Raises:
         InvalidConfiguration: a site-level plan with a sampling or an aggregator that violates it.
@@ -68,15 +71,19 @@ class Federation:
     evaluate_every: int | None = None
     cut_outliers: bool = True
     incumbent: Incumbent | None = None
+    quorum: Quorum = EVERYBODY
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
+    stopwatch: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         check_site_level(self.plan.privacy, self.aggregator, self.sampling)
 
     @property
     def _deadlines(self) -> Deadlines:
-        return Deadlines(self.round_timeout_s, self.poll_interval_s, self.clock, self.wait)
+        return Deadlines(
+            self.round_timeout_s, self.poll_interval_s, self.clock, self.wait, self.quorum
+        )
 
     def rounds(self, grid: Grid, progress: Progress) -> Iterator[RoundReport]:
         """The rounds after ``progress``, one report each.
@@ -87,18 +94,18 @@ class Federation:
         tally = SpendTally(self.plan.privacy)
         for nodes in progress.charged:
             tally.charge(nodes)
-        evaluations = self._evaluations(progress)
+        evaluations, latecomers = self._evaluations(progress), Latecomers(self.clock)
         parameters, state = progress.parameters, progress.optimiser_state
         mechanism, clip_norm = self.plan.privacy.update_mechanism, progress.clip_norm
         if mechanism is not None and clip_norm is None:
             clip_norm = mechanism.clip_norm
         for round_ in range(progress.round + 1, self.plan.rounds + 1):
-            report = self._round(grid, round_, parameters, state, clip_norm)
+            report = self._round(grid, round_, parameters, state, clip_norm, latecomers)
             tally.charge(report.charged)
             report.epsilon, report.epsilon_per = tally.epsilon(), tally.epsilon_per()
             parameters, state = report.parameters, report.optimiser_state
             clip_norm = report.next_clip_norm
-            self._evaluate(grid, report, evaluations)
+            self._evaluate(grid, report, evaluations, latecomers)
             yield report
 
     def _round(
@@ -108,24 +115,28 @@ class Federation:
         parameters: Parameters,
         state: State,
         clip_norm: float | None,
+        latecomers: Latecomers,
     ) -> RoundReport:
-        started = self.clock()
-        members = checked_members(self._drawn(self.roster(grid), round_))
+        started = self.stopwatch()
+        drawn = checked_members(self._drawn(self.roster(grid), round_))
+        members = self._free(grid, drawn, latecomers)
         nodes = [member.node for member in members]
         report = RoundReport(
             round_, parameters, state, members, clip_norm, clip_norm, charged=nodes
         )
+        report.busy = [member.site for member in drawn if member not in members]
         instruction = Instruction(self.plan, round_, parameters, clip_norm)
         writer = wire.InstructionWriter(instruction)
         fold = start_fold(self.plan, self.aggregator, parameters, round_, clip_norm)
         folding = Folding(instruction, fold, report, self.cut_outliers)
-        exchange = Exchange(grid, "train", writer.content, members, str(round_), self._deadlines)
-        for member, reply in exchange.replies():
-            folding.take(member, reply)
+        about = (writer.content, members, str(round_), self._deadlines, latecomers)
+        exchange = Exchange(grid, "train", *about)
+        exchange.collect(folding.take)
         folding.finish()
         report.bytes_down = exchange.bytes_down
         report.errors += exchange.errors
-        minimum = min(self.sampling.minimum, report.asked)
+        report.late = [member.site for member in exchange.late]
+        minimum = min(self.sampling.minimum, len(drawn))
         if report.updates < minimum:
             raise RunFailed(report.too_few(minimum))
         report.parameters, report.optimiser_state = self.optimiser.step(
@@ -133,8 +144,19 @@ class Federation:
         )
         if isinstance(fold, PrivateSum):
             report.next_clip_norm = fold.next_clip_norm
-        report.seconds = self.clock() - started
+        report.seconds = self.stopwatch() - started
         return report
+
+    def _free(
+        self, grid: Grid, drawn: Sequence[Member], latecomers: Latecomers
+    ) -> Sequence[Member]:
+        """Those of the ``drawn`` that are not at work; waits until a quorum of them is not."""
+        while True:
+            latecomers.collect(grid)
+            members = latecomers.free(drawn)
+            if len(members) >= self.quorum.of(len(drawn)):
+                return members
+            self.wait(self.poll_interval_s)
 
     def _drawn(self, roster: Sequence[Member], round_: int) -> Iterator[Member]:
         """The members that take part in a round; only these are looked up."""
@@ -149,28 +171,33 @@ class Federation:
             tally.charge(nodes)
         return tally
 
-    def _evaluate(self, grid: Grid, report: RoundReport, tally: SpendTally) -> None:
+    def _evaluate(
+        self, grid: Grid, report: RoundReport, tally: SpendTally, latecomers: Latecomers
+    ) -> None:
         """Evaluate the round's parameters on its sites, if an evaluation is due."""
         every, round_ = self.evaluate_every, report.round
         if every is None or (round_ % every and round_ != self.plan.rounds):
             return
+        members, parameters = report.members, report.parameters
         metrics = report.evaluation = evaluate_on_sites(
-            grid, self.plan, round_, report.parameters, report.members, self._deadlines
+            grid, self.plan, round_, parameters, members, self._deadlines, latecomers
         )
         tally.charge(metrics.charged)
         if self.incumbent and round_ == self.plan.rounds:
-            comparison = report.comparison = self._compare(grid, self.incumbent, report)
+            about = (self.incumbent, report, latecomers)
+            comparison = report.comparison = self._compare(grid, *about)
             tally.charge(comparison.production.charged)
         metrics.epsilon, metrics.epsilon_per = tally.epsilon(), tally.epsilon_per()
 
-    def _compare(self, grid: Grid, incumbent: Incumbent, report: RoundReport) -> Comparison:
+    def _compare(
+        self, grid: Grid, incumbent: Incumbent, report: RoundReport, latecomers: Latecomers
+    ) -> Comparison:
         """Evaluate the incumbent on the sites that gave counts of the candidate."""
         plan, candidate = incumbent.evaluated_under(self.plan), report.evaluation
         assert candidate is not None
         members = [member for member in report.members if member.node in candidate.given]
-        production = evaluate_on_sites(
-            grid, plan, self.plan.rounds + 1, incumbent.parameters, members, self._deadlines
-        )
+        about = (self.plan.rounds + 1, incumbent.parameters, members, self._deadlines)
+        production = evaluate_on_sites(grid, plan, *about, latecomers)
         return Comparison(incumbent.digest, candidate, production)
 
 

@@ -10,7 +10,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -31,6 +31,7 @@ from fl_server.rounds.strategy import Federation
 from simulate.build import build_site_app, close_participations, prepare_fleet
 from simulate.engines.members import roster_of
 from simulate.engines.protocol import Carrier, SimulatedFleet
+from simulate.engines.slow import DelayingGrid, SimulatedTime, SlowSites
 from simulate.engines.workers import Cohort, ForkedWorkers, Replies, ThisProcess, Workers
 
 _logger = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ _SERVER_NODE = 0
 class LoopbackEngine:
     """Both apps in this process, and ``workers`` processes that train (1: this one alone).
 
-    ``cohorts`` and ``cohort_mib``: see ``LoopbackGrid``.
+    The rounds run in simulated time, in which only the ``slow`` sites take any. ``cohorts`` and
+    ``cohort_mib``: see ``LoopbackGrid``.
 
     Raises:
         InvalidConfiguration: a value that is not a number above zero.
@@ -51,6 +53,7 @@ class LoopbackEngine:
     workers: int
     cohorts: int
     cohort_mib: float
+    slow: SlowSites
 
     def __post_init__(self) -> None:
         require_fields("engine", self, workers=whole(1), cohorts=whole(1), cohort_mib=above(0))
@@ -79,7 +82,8 @@ class _Loopback:
     engine: LoopbackEngine
 
     def carry_out(self, run: FederatedRun) -> None:
-        fleet, engine = self.fleet, self.engine
+        fleet, engine, time = self.fleet, self.engine, SimulatedTime()
+        run.federation = replace(run.federation, clock=time, wait=time.wait)
         try:
             run_in_process(
                 build_server_app(run),
@@ -88,6 +92,7 @@ class _Loopback:
                 workers=engine.workers,
                 cohorts=engine.cohorts,
                 cohort_mib=engine.cohort_mib,
+                over=lambda grid: DelayingGrid(grid, engine.slow, time),
             )
         finally:
             close_participations()
@@ -274,13 +279,17 @@ def run_in_process(
     workers: int,
     cohorts: int,
     cohort_mib: float,
+    over: Callable[[Grid], Grid] = lambda grid: grid,
 ) -> None:
-    """Run both apps to the end of the ServerApp, with ``workers`` processes that train."""
+    """Run both apps to the end of the ServerApp, with ``workers`` processes that train.
+
+    ``over`` is put between the grid and the ServerApp.
+    """
     handler = CohortResponder(client_app, sites)
     team: Workers = ThisProcess(handler) if workers == 1 else ForkedWorkers(handler, workers)
     try:
         with _own_identity():
-            grid = LoopbackGrid(team, sites, cohorts, cohort_mib)
+            grid = over(LoopbackGrid(team, sites, cohorts, cohort_mib))
             server_app(grid, Context(_RUN_ID, _SERVER_NODE, {}, RecordDict(), {}))
     finally:
         team.close()

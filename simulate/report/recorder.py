@@ -60,5 +60,4 @@ class RoundRecorder:
     def announce(self, report: RoundReport) -> None:
         """Write the line of the round, which is saved, and tell of it."""
         self._log.append(self._newest)
-        errors = [*report.errors, *report.cut, *report.evaluation_troubles(), *self.notes]
-        self.listener.round(self._newest, report.refusals, errors)
+        self.listener.round(self._newest, report.refusals, [*report.troubles(), *self.notes])

@@ -39,7 +39,7 @@ def test_no_strategy_is_without_a_test() -> None:
 def test_a_strategy_is_complete_and_makes_a_step(name: str) -> None:
     node = composed(name).strategy
     names = {"aggregator", "optimiser", "fraction", "minimum_sites", "round_timeout_s"}
-    names |= {"cut_outliers"}
+    names |= {"cut_outliers", "quorum", "grace_s"}
     assert set(node) == names
     aggregator, optimiser = instantiate(node.aggregator), instantiate(node.optimiser)
     assert (type(aggregator), type(optimiser)) == EXPECTED[name]

@@ -70,7 +70,14 @@ def exchanged(replies: Mapping[int, Reply], gone: Sequence[int] = ()) -> tuple[i
     any_grid: Any = grid
     members = [Member(node, f"s{node}") for node in replies]
     exchange = Exchange(any_grid, "train", wire.empty, members, "1", deadlines)
-    return len(list(exchange.replies())), exchange.errors
+    taken: list[Member] = []
+
+    def take(member: Member, reply: Message) -> bool:
+        taken.append(member)
+        return True
+
+    exchange.collect(take)
+    return len(taken), exchange.errors
 
 
 def test_a_node_that_does_not_answer_is_named() -> None:

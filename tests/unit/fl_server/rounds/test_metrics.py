@@ -17,6 +17,8 @@ ROW: dict[str, Any] = {
     "refusals": {"budget": 1},
     "errors": ["late"],
     "cut": ["update of site a: its norm is cut"],
+    "late": ["d"],
+    "busy": ["b", "c"],
     "seconds": 1.5,
     "bytes_up": 100,
     "bytes_down": 400,
@@ -51,6 +53,8 @@ def test_rounds_add_up(tmp_path: Path) -> None:
     assert found["fl_server_refusals_total", "budget"] == 1
     assert found["fl_server_errors_total",] == 1
     assert found["fl_server_cut_updates_total",] == 1
+    assert found["fl_server_late_sites_total",] == 2
+    assert found["fl_server_busy_sites_total",] == 4
     assert found["fl_server_epsilon", "run"] == 0.7
     assert found["fl_server_model_info", "wearables", "testing", "1.0.1"] == 1
     assert found["fl_server_model_info", "wearables", "production", "1.0.0"] == 1
