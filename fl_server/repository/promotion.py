@@ -10,7 +10,7 @@ from fl_server.repository.gates import AGAINST
 from fl_server.repository.origin import is_imported, run_behind
 from fl_server.repository.store.contents import content_path, lacking
 from fl_server.repository.store.repository import ComponentRepository
-from fl_server.repository.store.statements import Verdict
+from fl_server.repository.store.statements import NOTHING, Verdict
 from fl_server.repository.store.upkeep import standing
 
 
@@ -49,7 +49,8 @@ def promote(
                 f'Run: fl-repo check {name}; or override with --force "REASON"',
             )
         check_content(repository, component)
-        outcomes = {gate: verdict.passed for gate, verdict in sorted(verdicts.items())}
+        judged = {gate: one for gate, one in sorted(verdicts.items()) if one.word != NOTHING}
+        outcomes = {gate: verdict.passed for gate, verdict in judged.items()}
         what = "forced" if force else "promoted"
         repository.point(Stage.PRODUCTION, component, what, force, outcomes, canary_percent)
     return component

@@ -12,8 +12,8 @@ from fl_common.functions import FUNCTION_FILE
 from fl_common.plugins.installed import offered
 from fl_common.plugins.kinds import GATE, check_extension
 from fl_common.vocabulary import NamedArrays, Parameters
-from fl_server.repository.gates import AGAINST, GateFinding, function, imported
-from fl_server.repository.gates.accuracy import accuracy
+from fl_server.repository.gates import GateFinding, function, imported
+from fl_server.repository.gates.accuracy import accuracy, alone
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import (
     golden,
@@ -218,7 +218,7 @@ def _golden(case: Case) -> GateFinding:
 def _accuracy(case: Case) -> GateFinding | str:
     evidence, settings = case.evidence, case.settings
     if case.production is None:
-        return GateFinding(True, "nothing is in production yet", {AGAINST: None})
+        return alone(evidence.candidate)
     if evidence.candidate is None or evidence.production is None:
         return "it needs a federated evaluation of candidate and production: give --counts FILE"
     return accuracy(

@@ -10,6 +10,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from fl_common.vocabulary import Parameters
 from fl_server.rounds.checkpoint import Checkpoint, check_plan, load_latest, save
+from fl_server.rounds.comparison import counts_alone
 from fl_server.rounds.report import RoundReport
 from fl_server.rounds.strategy import Federation, Progress
 
@@ -65,11 +66,18 @@ class FederatedRun:
                 "charged": report.charged,
                 "evaluated": report.evaluation.charged if report.evaluation else [],
                 "next_clip_norm": report.next_clip_norm,
-                "compared": report.comparison.counts() if report.comparison else None,
+                "compared": self._counted(report),
             }
             self.history.append({**self.record(report), **kept})
             save(self.checkpoints, self._checkpoint(report))
             self.announce(report)
+
+    def _counted(self, report: RoundReport) -> Row | None:
+        """What the sites counted of the run's model, and of the incumbent if there is one."""
+        if report.comparison:
+            return report.comparison.counts()
+        is_last = report.round == self.federation.plan.rounds
+        return counts_alone(report.evaluation) if is_last and report.evaluation else None
 
     def _checkpoint(self, report: RoundReport) -> Checkpoint:
         plan = self.federation.plan

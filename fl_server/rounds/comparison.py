@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from fl_common.components.description import Component
 from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
-from fl_common.vocabulary import Evaluation, NetSpec, Parameters
+from fl_common.vocabulary import NetSpec, Parameters
 from fl_server.rounds.counts import NoisedCounts
 from fl_server.rounds.evaluation import SiteMetrics
 
@@ -44,19 +44,15 @@ class Comparison:
     production: SiteMetrics
 
     def counts(self) -> dict[str, Any] | None:
-        """Both sums over the sites that evaluated both, as JSON values; None if none did.
+        """Both sums over the sites that evaluated both, as JSON values; see ``counts_alone``.
 
-        The digest of the run's model is not known yet, and is an empty string.
+        If none did, the sum of the run's model alone.
         """
         both = self.candidate.given.keys() & self.production.given.keys()
         if not both:
-            return None
-        noise = self.candidate.noise_on_counts * math.sqrt(len(both))
+            return counts_alone(self.candidate)
         pairs = {"candidate": ("", self.candidate), "production": (self.digest, self.production)}
-        return {
-            who: asdict(_summed(digest, (metrics.given[node] for node in sorted(both)), noise))
-            for who, (digest, metrics) in pairs.items()
-        }
+        return {who: _summed(digest, metrics, both) for who, (digest, metrics) in pairs.items()}
 
     def troubles(self) -> Iterable[str]:
         """Why a site's counts of the incumbent are missing."""
@@ -66,13 +62,23 @@ class Comparison:
         yield from self.production.cut
 
 
+def counts_alone(candidate: SiteMetrics) -> dict[str, Any] | None:
+    """The sum over the sites that evaluated the run's model, as JSON values; None if none did.
+
+    Its digest is not known yet, and is an empty string.
+    """
+    given = candidate.given.keys()
+    return {"candidate": _summed("", candidate, given)} if given else None
+
+
 def write_counts(path: Path, compared: Mapping[str, Any], candidate: Component) -> None:
     """Write ``Comparison.counts`` for ``fl-repo check --counts``, with the digest ``candidate``."""
     named = {**compared, "candidate": {**compared["candidate"], "digest": candidate.digest}}
     write_whole(path, (json.dumps(named, indent=1) + "\n").encode())
 
 
-def _summed(digest: str, given: Iterable[Evaluation], noise: float) -> NoisedCounts:
-    counts = list(given)
+def _summed(digest: str, metrics: SiteMetrics, nodes: Collection[int]) -> dict[str, Any]:
+    counts = [metrics.given[node] for node in sorted(nodes)]
     correct, total = sum(one.correct for one in counts), sum(one.total for one in counts)
-    return NoisedCounts(digest, correct, total, noise)
+    noise = metrics.noise_on_counts * math.sqrt(len(counts))
+    return asdict(NoisedCounts(digest, correct, total, noise))

@@ -78,11 +78,30 @@ def test_a_run_with_the_noise_of_the_operating_system_is_promoted_without_force(
 ) -> None:
     place.keep("retire", "wearables", "--reason", "its noise was seeded")
     outputs = place.simulate("system", "seed=null")
-    assert "passed every gate" in place.check("--checkpoint", str(outputs / "checkpoints"))
+    said = place.check("--checkpoint", str(outputs / "checkpoints"))
+    assert "passed every gate that had something to compare it with" in said
     place.keep("promote", "wearables")
     told = place.keep("log", "wearables")
     assert "Now production has version 2" in told
     assert told.count("seeded noise") == 1
+
+
+def test_a_first_model_has_nothing_to_compare_with_and_shows_what_the_sites_said(
+    place: Place,
+) -> None:
+    place.keep("retire", "wearables", "--reason", "to begin anew")
+    outputs = place.simulate("anew", *ASKED, LOW_NOISE)
+    counts = json.loads((outputs / "counts.json").read_text())["candidate"]
+    said = " ".join(place.check("--counts", str(outputs / "counts.json")).split())
+    share = f"{counts['correct'] / counts['total']:.3f}"
+    first = "nothing to compare with nothing is in production yet"
+    assert f"accuracy {first}; the sites said: accuracy {share}, standard error 0.0" in said
+    assert f"interface {first}" in said
+    shown = " ".join(place.keep("show", "wearables").split())
+    assert f"accuracy {first}; the sites said: accuracy {share}" in shown
+    assert "2 had nothing to compare with" in " ".join(place.keep("list").split())
+    told = place.keep("log", "wearables")
+    assert "had nothing to compare with at accuracy" in told
 
 
 def releases(outputs: Path) -> Sequence[str]:
@@ -116,7 +135,7 @@ def test_without_budget_for_both_there_are_no_counts(place: Place) -> None:
     outputs = place.simulate("tight", *ASKED[:2], *tight)
     assert "evaluation of production: site" in place.output.readouterr().out
     assert len(releases(outputs)) == 1
-    assert not (outputs / "counts.json").exists()
+    assert set(json.loads((outputs / "counts.json").read_text())) == {"candidate"}
 
 
 @pytest.mark.slow
@@ -133,4 +152,4 @@ def test_parameters_that_were_exchanged_are_not_evaluated(place: Place) -> None:
     outputs = place.simulate("damaged", *ASKED, LOW_NOISE)
     assert "is not compared with production: the parameters" in place.output.readouterr().out
     assert len(releases(outputs)) == 1
-    assert not (outputs / "counts.json").exists()
+    assert set(json.loads((outputs / "counts.json").read_text())) == {"candidate"}

@@ -7,7 +7,7 @@ from typing import Any
 from fl_common.components.description import Component, Kind, Stage
 from fl_server.repository.store.observations import RUNNING, SHADOW, observations
 from fl_server.repository.store.repository import ComponentRepository
-from fl_server.repository.store.statements import Event, Verdict
+from fl_server.repository.store.statements import NOTHING, Event, Verdict
 
 _INDENT = "    "
 _NAMED = 10
@@ -99,7 +99,7 @@ def _held_out(privacy: Mapping[str, Any]) -> str:
 
 
 def _verdict(verdict: Verdict, version: str) -> str:
-    word = "passed" if verdict.passed else "FAILED"
+    word = verdict.word if verdict.word != NOTHING else f"had {NOTHING} at"
     return f"version {version} {word} {verdict.gate}: {verdict.detail}."
 
 

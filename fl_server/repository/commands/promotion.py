@@ -32,6 +32,7 @@ from fl_server.repository.promotion import (
     unmet,
 )
 from fl_server.repository.store.repository import ComponentRepository
+from fl_server.repository.store.statements import NOTHING
 from fl_server.rounds.counts import NoisedCounts
 
 
@@ -77,7 +78,9 @@ def _check(options: Options) -> None:
     if left:
         say(f"{component} can't be promoted yet: {'; '.join(left)}.")
     else:
-        say(f"{component} has passed every gate. Next: fl-repo promote {component.name}")
+        words = {verdict.word for verdict in standing_verdicts(repository, component).values()}
+        which = " that had something to compare it with" if NOTHING in words else ""
+        say(f"{component} has passed every gate{which}. Next: fl-repo promote {component.name}")
 
 
 def _parameters(folder: Path | None) -> Parameters | None:

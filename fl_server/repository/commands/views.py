@@ -1,6 +1,7 @@
 """``fl-repo list``, ``show``, ``verify`` and ``log``: components and their history."""
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,9 +28,10 @@ from fl_server.repository.commands.options import (
 )
 from fl_server.repository.promotion import candidate, newest
 from fl_server.repository.store.repository import ComponentRepository
-from fl_server.repository.store.statements import Verdict
+from fl_server.repository.store.statements import NOTHING, Verdict
 
 _DIGITS = 12
+_STYLES = {"passed": "green", "FAILED": "bold red"}
 
 
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,10 +73,12 @@ def _row(entry: StageEntry) -> dict[str, Any]:
 
 
 def _gates(verdicts: Sequence[Verdict]) -> str:
-    latest = newest(verdicts).values()
-    failed = [verdict.gate for verdict in latest if not verdict.passed]
-    passed = f"{len(latest) - len(failed)} passed"
-    return f"{passed}, failed: {', '.join(failed)}" if failed else passed
+    words = Counter(verdict.word for verdict in newest(verdicts).values())
+    failed = [gate for gate, verdict in newest(verdicts).items() if not verdict.passed]
+    parts = [f"{words['passed']} passed"]
+    parts += [f"{words[NOTHING]} had {NOTHING}"] if words[NOTHING] else []
+    parts += [f"failed: {', '.join(failed)}"] if failed else []
+    return ", ".join(parts)
 
 
 LIST = Command(
@@ -144,8 +148,8 @@ def verdict_table(verdicts: Sequence[Verdict], not_run: Mapping[str, str]) -> Ta
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for verdict in verdicts:
-        style, word = ("green", "passed") if verdict.passed else ("bold red", "FAILED")
-        table.add_row(verdict.gate, Text(word, style), Text(verdict.detail))
+        style = _STYLES.get(verdict.word, "yellow")
+        table.add_row(verdict.gate, Text(verdict.word, style), Text(verdict.detail))
     for gate, why in not_run.items():
         table.add_row(gate, Text("not run", "yellow"), Text(why))
     return table

@@ -24,5 +24,6 @@ class GateFinding:
 
 AGAINST = "against"
 """Among a finding's values: the digest of the component it was compared with, or None. The finding
-is void once production has another one.
+is void once production has another one. None: there was nothing to compare with, which passes, as
+a first model must, and says nothing of it.
 """

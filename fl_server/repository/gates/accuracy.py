@@ -2,12 +2,33 @@
 
 import math
 from statistics import NormalDist
+from typing import Any
 
 from fl_server.repository.gates import AGAINST, GateFinding
 from fl_server.rounds.counts import NoisedCounts
 
 _FAR = 5.0
 """Standard errors that noised counts of the same windows exceed less than once in a million."""
+
+
+def alone(candidate: NoisedCounts | None) -> GateFinding:
+    """The finding about a first model: what the sites said of it, where they were asked."""
+    first = "nothing is in production yet"
+    values: dict[str, Any] = {AGAINST: None}
+    if candidate is None:
+        return GateFinding(
+            True, f"{first}, and no evaluation on the sites was given (--counts)", values
+        )
+    if _is_hidden(candidate):
+        return GateFinding(True, f"{first}, and the noise hides what the sites said", values)
+    error = math.sqrt(candidate.variance)
+    said = f"accuracy {candidate.accuracy:.3f}, standard error {error:.3f}"
+    values |= {"candidate": candidate.accuracy, "standard_error": error}
+    return GateFinding(True, f"{first}; the sites said: {said}", values)
+
+
+def _is_hidden(counts: NoisedCounts) -> bool:
+    return not math.isfinite(counts.correct + counts.noise) or counts.total <= 3 * counts.noise
 
 
 def accuracy(
@@ -20,7 +41,7 @@ def accuracy(
     as independent, which is conservative if they are evaluated on the same windows.
     """
     given = (candidate, production)
-    if any(not math.isfinite(c.correct + c.noise) or c.total <= 3 * c.noise for c in given):
+    if any(map(_is_hidden, given)):
         return GateFinding(False, "the noise is as large as the counts: evaluate on more windows")
     if abs(candidate.total - production.total) > _FAR * math.hypot(*(c.noise for c in given)):
         return GateFinding(

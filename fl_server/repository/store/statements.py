@@ -17,11 +17,15 @@ from securesystemslib.exceptions import Error as SignatureError
 from securesystemslib.signer import CryptoSigner, Key
 
 from fl_common.errors import UpdateRefused
+from fl_server.repository.gates import AGAINST
 
 EVENT_TYPE = "application/vnd.join-the-dots.event+json"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+_TESTS = {"PASSED": "passedTests", "WARNED": "warnedTests", "FAILED": "failedTests"}
+NOTHING = "nothing to compare with"
+"""The word for a gate that compares with production, where production has nothing."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,27 @@ class Verdict:
     values: Mapping[str, Any]
     at: str
 
+    @property
+    def word(self) -> str:
+        """The finding in a word, or two."""
+        if not self.passed:
+            return "FAILED"
+        return NOTHING if self._compared_nothing else "passed"
+
+    @property
+    def _compared_nothing(self) -> bool:
+        return self.passed and AGAINST in self.values and self.values[AGAINST] is None
+
     def to_statement(self, name: str) -> dict[str, Any]:
         """The in-toto statement (v1) with a Test Result predicate (v0.1)."""
         settings = json.dumps(dict(self.values), sort_keys=True)
+        result = "WARNED" if self._compared_nothing else "PASSED" if self.passed else "FAILED"
         return {
             "_type": _STATEMENT,
             "subject": [{"name": name, "digest": {"sha256": self.digest}}],
             "predicateType": _TEST_RESULT,
             "predicate": {
-                "result": "PASSED" if self.passed else "FAILED",
+                "result": result,
                 "configuration": [
                     {
                         "name": self.gate,
@@ -79,9 +95,7 @@ class Verdict:
                         "annotations": dict(self.values),
                     }
                 ],
-                "passedTests": [self.gate] if self.passed else [],
-                "warnedTests": [],
-                "failedTests": [] if self.passed else [self.gate],
+                **{tests: [self.gate] * (result == word) for word, tests in _TESTS.items()},
                 "detail": self.detail,
                 "at": self.at,
             },
@@ -94,13 +108,13 @@ class Verdict:
             raise ValueError("not a test result")
         (subject,), predicate = statement["subject"], statement["predicate"]
         (settings,) = predicate["configuration"]
-        gate, passed = settings["name"], predicate["result"] == "PASSED"
-        if predicate["passedTests"] != [gate] * passed:
+        gate, result = settings["name"], predicate["result"]
+        if any(predicate[tests] != [gate] * (result == word) for word, tests in _TESTS.items()):
             raise ValueError("result and tests disagree")
         return Verdict(
             gate,
             subject["digest"]["sha256"],
-            passed,
+            result != "FAILED",
             predicate["detail"],
             settings["annotations"],
             predicate["at"],
