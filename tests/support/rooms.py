@@ -30,7 +30,7 @@ ROOMS = {
     ),
     "fl_client": (
         (BASE,),
-        ("sensors",),
+        ("clock", "sensors"),
         ("testing", "windows"),
         ("store",),
         ("functions", "inference", "ledger", "training"),

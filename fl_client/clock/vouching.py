@@ -1,0 +1,47 @@
+"""Who vouches for the clock: NTP, or the operator by ``fl-client clock --trust``.
+
+The operator's word is a file in the site's folder. It is for the clock as it is set at that moment,
+in that run of the machine: when the clock is set again, or the machine restarted, it is void.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fl_client.clock.guard import Instant
+from fl_client.clock.machine import is_synchronised, read_boot
+from fl_common.files.whole import write_whole
+
+FILE = "clock.json"
+"""In the site's folder."""
+_NEAR_NS = 60 * 10**9
+
+
+@dataclass(frozen=True)
+class Vouching:
+    """The word of NTP and of the operator of the site in ``home``; ``boot`` is the machine's run.
+
+    Call it with an instant: whether either vouches for the clock as it is set then.
+    """
+
+    home: Path
+    boot: Callable[[], str] = read_boot
+    synchronised: Callable[[], bool] = is_synchronised
+
+    def __call__(self, now: Instant) -> bool:
+        """Whether somebody vouches for the clock ``now``."""
+        return self.synchronised() or self._is_trusted(now)
+
+    def trust(self, now: Instant) -> None:
+        """Give the operator's word for the clock as it is set ``now``; durable on return."""
+        word = {"boot": self.boot(), "offset_ns": now.offset_ns}
+        write_whole(self.home / FILE, json.dumps(word).encode())
+
+    def _is_trusted(self, now: Instant) -> bool:
+        try:
+            word = json.loads((self.home / FILE).read_text())
+            distance_ns, boot = abs(now.offset_ns - int(word["offset_ns"])), str(word["boot"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return boot == self.boot() and distance_ns <= _NEAR_NS
