@@ -15,7 +15,9 @@ from flwr.app import Message
 
 from benchmarks.deploy.overhead import SITES, until
 from benchmarks.deploy.server import Server, serving
+from fl_client.clock.machine import read_clocks
 from fl_client.configuration import read_config
+from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link
 from fl_client.federation.responder import identify
@@ -84,7 +86,8 @@ def _link(server: Server, folder: Path, stop: threading.Event) -> Link:
     trainer = ResidentTrainer(partial(nothing_learned, folder))
     traffic = TrafficRecord(folder / "figures.json")
     slots = Schedule(folder / "slots.json", time.monotonic, stop.wait)
-    return Link(address, trainer, build(shipped["pace"]), stop, traffic, slots)
+    clock = build_server_time(folder, read_clocks)
+    return Link(address, trainer, build(shipped["pace"]), stop, traffic, slots, clock)
 
 
 def _killed(server: Server, sites: Sequence[Path]) -> float:

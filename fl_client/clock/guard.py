@@ -158,7 +158,7 @@ class ClockGuard:
         self._told = doubt
 
     def _cause(self, doubt: Doubt, now: Instant) -> str:
-        reads = f"it reads {_moment(now.wall_ns)}"
+        reads = f"it reads {moment(now.wall_ns)}"
         if doubt is Doubt.EARLY:
             return f"{reads}, which is before this version was made"
         if doubt is Doubt.JUMPED and self._believed is not None:
@@ -173,8 +173,8 @@ class ClockGuard:
         return f"{reads}, and {', '.join(sorted(ahead))} up to {_span(most_ns)} later"
 
 
-def _moment(wall_ns: int) -> str:
-    """A time as people write it, in UTC."""
+def moment(wall_ns: int) -> str:
+    """A time in nanoseconds since 1970 as people write it, in UTC."""
     return datetime.fromtimestamp(wall_ns // _SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

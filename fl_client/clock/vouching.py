@@ -31,14 +31,15 @@ class Vouching:
 
     def __call__(self, now: Instant) -> bool:
         """Whether somebody vouches for the clock ``now``."""
-        return self.synchronised() or self._is_trusted(now)
+        return self.synchronised() or self.is_trusted(now)
 
     def trust(self, now: Instant) -> None:
         """Give the operator's word for the clock as it is set ``now``; durable on return."""
         word = {"boot": self.boot(), "offset_ns": now.offset_ns}
         write_whole(self.home / FILE, json.dumps(word).encode())
 
-    def _is_trusted(self, now: Instant) -> bool:
+    def is_trusted(self, now: Instant) -> bool:
+        """Whether the operator gave a word that holds for the clock ``now``."""
         try:
             word = json.loads((self.home / FILE).read_text())
             distance_ns, boot = abs(now.offset_ns - int(word["offset_ns"])), str(word["boot"])

@@ -5,14 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
+from fl_client.clock.command import remedy_for
+from fl_client.clock.guard import ClockGuard, Instant
+from fl_client.clock.machine import RELEASED_NS, read_clocks
+from fl_client.clock.vouching import Vouching
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link, PollingIntervals
+from fl_client.federation.server_time import ServerTime
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import MessageHandler, ResidentTrainer
 from fl_client.home import TRAINING
 from fl_client.release.schedule import FILE, Schedule
 from fl_common.configuration.rules import Config
 from fl_common.plugins.build import build
+from fl_common.programs.troubles import Troubles
+
+_APART_NS = 3600 * 10**9
+"""A clock that is no further behind the server's has the right day, or nearly so."""
 
 
 def build_link(
@@ -30,4 +39,11 @@ def build_link(
     )
     intervals: PollingIntervals = build(node["pace"])
     traffic, schedule = TrafficRecord(home / TRAINING), Schedule(home / FILE, monotonic, stop.wait)
-    return Link(address, ResidentTrainer(make), intervals, stop, traffic, schedule)
+    server_time = build_server_time(home, read_clocks)
+    return Link(address, ResidentTrainer(make), intervals, stop, traffic, schedule, server_time)
+
+
+def build_server_time(home: Path, clocks: Callable[[], Instant]) -> ServerTime:
+    """The server's time for the site in ``home``, whose machine's clocks ``clocks`` reads."""
+    guard = ClockGuard(RELEASED_NS, _APART_NS, Vouching(home), Troubles(), remedy_for(home))
+    return ServerTime(clocks, guard)

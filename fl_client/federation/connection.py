@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -50,9 +51,9 @@ from flwr.supercore.inflatable.inflatable_utils import (
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
-from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from fl_client.federation.bounds import MOST_PARTS, Bounded, MessageTooLarge
+from fl_client.federation.server_time import ServerTime, SigningInterceptor
 from fl_common.configuration.rules import inside, require
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
@@ -102,10 +103,9 @@ class Address:
             raise _unusable("key_file", self.key_file, "it holds no elliptic-curve key")
         return key
 
-    def client(self) -> FleetHttpClient:
-        """A client that signs each request with the site's key."""
-        key = self.key()
-        signing = NodeAuthHttpInterceptor(key, key.public_key())
+    def client(self, time: ServerTime) -> FleetHttpClient:
+        """A client that signs each request with the site's key, at the server's ``time``."""
+        signing = SigningInterceptor(self.key(), time)
         version = RuntimeVersionHttpInterceptor(component_name="SuperNode")
         try:
             authority = self.ca_file.read_bytes()
@@ -141,16 +141,16 @@ class Connection:
         RunOver: the message's run has ended.
     """
 
-    def __init__(self, address: Address) -> None:
-        self._address = address
-        self._client = address.client()
+    def __init__(self, address: Address, time: ServerTime) -> None:
+        self._address, self._time = address, time
+        self._client = address.client(time)
         self._over = threading.Event()
         self._node = Node()
 
     def __enter__(self) -> Self:
         key = public_key_to_bytes(self._address.key().public_key())
         request = ActivateNodeRequest(public_key=key, heartbeat_interval=self._address.heartbeat_s)
-        self._node = Node(node_id=_call(lambda: self._client.ActivateNode(request)).node_id)
+        self._node = Node(node_id=self._call(lambda: self._client.ActivateNode(request)).node_id)
         threading.Thread(target=self._beat, daemon=True).start()
         return self
 
@@ -163,7 +163,7 @@ class Connection:
         self._over.set()
         try:
             request = DeactivateNodeRequest(node_id=self._node.node_id)
-            _call(lambda: self._client.DeactivateNode(request))
+            self._call(lambda: self._client.DeactivateNode(request))
         except JoinTheDotsError as problem:
             _logger.info("the session could not be closed at the server: %s", problem)
         self._client.close()
@@ -175,7 +175,7 @@ class Connection:
 
     def pull(self) -> Message | None:
         """The next message with its content; None if there is none, or one that is too large."""
-        got = _call(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)))
+        got = self._call(lambda: self._client.PullMessages(PullMessagesRequest(node=self._node)))
         if not got.messages_list:
             return None
         run = message_from_proto(got.messages_list[0]).metadata.run_id
@@ -184,14 +184,14 @@ class Connection:
         wanted = [part.object_id for part in islice(iterate_object_tree(tree), MOST_PARTS + 1)]
         try:
             contents = (
-                _call(lambda: pull_objects(wanted, pull)) if len(wanted) <= MOST_PARTS else {}
+                self._call(lambda: pull_objects(wanted, pull)) if len(wanted) <= MOST_PARTS else {}
             )
         except MessageTooLarge:
             contents = {}
         confirm = ConfirmMessageReceivedRequest(
             node=self._node, run_id=run, message_object_id=tree.object_id
         )
-        _call(lambda: self._client.ConfirmMessageReceived(confirm))
+        self._call(lambda: self._client.ConfirmMessageReceived(confirm))
         if not contents:
             _logger.error("a message of run %s is too large, and gets no answer", run)
             return None
@@ -214,7 +214,7 @@ class Connection:
             while upload.missing:
                 part = upload.missing[-1]
                 try:
-                    _call(partial(push, part, parts[part].deflate()))
+                    self._call(partial(push, part, parts[part].deflate()))
                 except ObjectPushError as error:
                     _logger.info("the server has this part already, or does not want it: %s", error)
                 upload.missing.pop()
@@ -228,7 +228,7 @@ class Connection:
             message_object_trees=[get_object_tree(reply)],
             clientapp_runtime_list=[upload.seconds],
         )
-        response = _call(lambda: self._client.PushMessages(request))
+        response = self._call(lambda: self._client.PushMessages(request))
         upload.session = response.session_id
         upload.missing = list(response.objects_to_push)
 
@@ -239,38 +239,37 @@ class Connection:
         wait_s = 0.0
         while not self._over.wait(wait_s):
             try:
-                _call(lambda: self._client.SendNodeHeartbeat(request))
+                self._call(lambda: self._client.SendNodeHeartbeat(request))
                 wait_s = interval / 2
             except JoinTheDotsError as error:
                 _logger.debug("a heartbeat was lost: %s", error)
                 wait_s = interval / 10
 
+    def _call(self, call: Callable[[], _T]) -> _T:
+        """The result of ``call``; every failure becomes an error of this module."""
+        try:
+            return call()
+        except httpx.HTTPStatusError as error:
+            raise _error_of(error.response, self._time) from error
+        except (httpx.HTTPError, ObjectPullError) as error:
+            raise Unreachable(_reason(error)) from error
 
-def _call(call: Callable[[], _T]) -> _T:
-    """The result of ``call``; every failure becomes an error of this module."""
-    try:
-        return call()
-    except httpx.HTTPStatusError as error:
-        raise _error_of(error.response) from error
-    except (httpx.HTTPError, ObjectPullError) as error:
-        raise Unreachable(_reason(error)) from error
 
-
-def _error_of(response: httpx.Response) -> JoinTheDotsError:
+def _error_of(response: httpx.Response, time: ServerTime) -> JoinTheDotsError:
     status, known = response.status_code, FlowerError.from_json(response.text)
     words = f"{known.message} (code {known.code})" if known else response.reason_phrase
     if status == httpx.codes.FORBIDDEN:
         return RunOver(words)
     if status in (429, 502, 503, 504):
         return Unreachable(f"the server replied {status}: {words}")
-    return AdmissionRefused(
-        f"the server replied {status}: {words}. The key is unknown there or was revoked, this box's"
-        " clock is wrong by minutes, or its last session has not run out yet"
-    )
+    why = "The key is unknown there or was revoked, or its last session has not run out yet"
+    return AdmissionRefused(f"the server replied {status}: {words}. {time.told() or why}")
 
 
 def _reason(error: Exception) -> str:
     text = str(error) or type(error).__name__
+    if "not yet valid" in text or "has expired" in text:
+        text += f" by this box's clock, which reads {datetime.now(UTC):%Y-%m-%d %H:%M:%S UTC}"
     if "certificate" in text.lower():
         return f"the server's certificate is not to be trusted: {text}"
     return text

@@ -17,12 +17,13 @@ from fl_client.federation.connection import (
     Unreachable,
     Upload,
 )
+from fl_client.federation.server_time import ServerTime
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
 from fl_client.release.schedule import Schedule
 from fl_common.configuration.rules import above, at_least, require_fields
 from fl_common.wire import summary as wire_log
-from fl_common.wire.failure import TOO_SOON, failed
+from fl_common.wire.failure import CLOCK, TOO_SOON, failed
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -71,6 +72,7 @@ class Link:
     stop: threading.Event
     traffic: TrafficRecord
     schedule: Schedule
+    server_time: ServerTime
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> None:
@@ -84,7 +86,7 @@ class Link:
             while not self.stop.is_set():
                 began = self.clock()
                 try:
-                    with Connection(self.address) as connection:
+                    with Connection(self.address, self.server_time) as connection:
                         _logger.info("joined %s as node %s", self.address.server, connection.node)
                         self._serve(connection)
                 except AdmissionRefused as error:
@@ -93,6 +95,7 @@ class Link:
                     _logger.warning("%s can't be reached: %s", self.address.server, error)
                 lasted = self.clock() - began > self.intervals.retry_most_s
                 wait_s = self.intervals.retry_first_s if lasted else wait_s
+                self.traffic.note_clock(self.server_time.ahead_s())
                 self.stop.wait(wait_s)
                 wait_s = min(2 * wait_s, self.intervals.retry_most_s)
         finally:
@@ -103,6 +106,7 @@ class Link:
         pause, busy = self.intervals.poll_first_s, self.clock()
         while not self.stop.is_set():
             message = self._patiently(connection.pull)
+            self.traffic.note_clock(self.server_time.ahead_s())
             if message is not None:
                 self._answer(connection, message)
                 pause, busy = self.intervals.poll_first_s, self.clock()
@@ -126,6 +130,9 @@ class Link:
 
     def _worked(self, message: Message) -> tuple[Upload, float]:
         """The reply, when it may leave, and the seconds that the work took."""
+        if wire_log.read_run(message.content) is not None and not self.server_time.is_believed():
+            _logger.error("refused: the privacy blocks are days, and the clock is in doubt")
+            return Upload(failed(message, CLOCK), 0.0), 0.0
         numbers, amount = message.metadata, wire_log.read_work(message.content)
         work = amount and f"{numbers.message_type} of {amount}"
         if work and not self.schedule.fits(work, numbers.ttl):

@@ -23,7 +23,8 @@ class TrafficCounts:
     """Totals since the site's folder was made; ``answers`` and ``seconds`` by kind of message.
 
     ``rounds`` counts updates sent, ``refusals`` the refusals by reason, ``errors`` the messages
-    that were not answered. Bytes are those of the contents, without framing.
+    that were not answered. Bytes are those of the contents, without framing. ``clock_ahead_s`` is
+    how far the box's clock was ahead of the server's when they last spoke; None: they never did.
     """
 
     answers: Counter[str] = field(default_factory=Counter)
@@ -33,6 +34,7 @@ class TrafficCounts:
     sent_bytes: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
     errors: int = 0
+    clock_ahead_s: float | None = None
 
 
 class TrafficRecord:
@@ -56,8 +58,18 @@ class TrafficRecord:
                 counts.refusals[reason] += 1
             elif kind == "train":
                 counts.rounds += 1
+        self._write()
+
+    def note_clock(self, ahead_s: float | None) -> None:
+        """Note how far the box's clock is ahead; a change below a second is not written down."""
+        before = self.counts.clock_ahead_s
+        if ahead_s is not None and (before is None or abs(ahead_s - before) >= 1):
+            self.counts.clock_ahead_s = round(ahead_s, 1)
+            self._write()
+
+    def _write(self) -> None:
         try:
-            write_whole(self._path, json.dumps(vars(counts)).encode())
+            write_whole(self._path, json.dumps(vars(self.counts)).encode())
         except OSError as error:
             _logger.error("%s can't be written: %s", self._path, error)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from fl_client.home import TRAINING
@@ -43,6 +43,9 @@ class FederationMetrics(Collector):
         for name, text in _PLAIN:
             if name in counts:
                 yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=counts[name])
+        if (ahead_s := counts.get("clock_ahead_s")) is not None:
+            text = "By how much the box's clock is ahead of the server's"
+            yield GaugeMetricFamily(f"{_PREFIX}_clock_ahead_seconds", text, value=ahead_s)
         for name, label, text in _BY_LABEL:
             family = CounterMetricFamily(f"{_PREFIX}_{name}", text, labels=[label])
             for value, count in counts.get(name, {}).items():

@@ -18,6 +18,7 @@ TOO_SOON = (
     "the server waits for less time than this site's answers to such work take; raise"
     " strategy.round_timeout_s"
 )
+CLOCK = "this site's clock is in doubt; the site takes part again once it is set, or vouched for"
 
 
 def failed(message: Message, sentence: str = SENTENCE) -> Message:

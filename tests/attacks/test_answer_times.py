@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
+from fl_client.clock.guard import Instant
+from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address, Connection, Upload
 from fl_client.federation.link import Link, PollingIntervals
 from fl_client.federation.traffic import TrafficRecord
@@ -19,7 +21,7 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.none import NoPrivacy
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from fl_common.wire import messages as wire
-from fl_common.wire.failure import failed
+from fl_common.wire.failure import CLOCK, failed
 from fl_common.wire.summary import read_work
 from simulate.engines.loopback import identify_process
 from tests.support import samples
@@ -28,6 +30,7 @@ PARAMETERS = {"weight": np.zeros((3, 16), np.float32), "bias": np.zeros(3, np.fl
 PLAN = samples.plan(samples.WINDOW_PRIVACY, seed=None)
 UPDATE = wire.write_answer(LocalUpdate("anna", "run", 1, PARAMETERS, 1.0))
 REFUSAL = wire.write_answer(Refusal("anna", "run", 1, RefusalReason.PRIVACY, "no"))
+BEGAN_NS = 1_790_000_000 * 10**9
 REPLIES: dict[str, Callable[[Message], Message]] = {
     "an update": lambda asked: Message(UPDATE, reply_to=asked),
     "a refusal": lambda asked: Message(REFUSAL, reply_to=asked),
@@ -64,6 +67,7 @@ class Box(Connection):
         self.now, self.works, self.starting = 0.0, 0.0, 0.0
         self.seen: list[tuple[float, float]] = []
         self.stamps: list[tuple[float, float]] = []
+        self.errors: list[str | None] = []
         self.link = Link(
             Address("server:1", folder, folder, 30),
             Working(self, reply),
@@ -71,13 +75,21 @@ class Box(Connection):
             threading.Event(),
             TrafficRecord(folder / "training.json"),
             Schedule(folder / "slots.json", lambda: self.now, self._wait),
+            build_server_time(folder, self.clocks),
             lambda: self.now,
         )
+        self.jump_s = 0
+
+    def clocks(self) -> Instant:
+        elapsed_ns = round(self.now * 10**9)
+        return Instant(BEGAN_NS + elapsed_ns + self.jump_s * 10**9, elapsed_ns)
 
     def push(self, upload: Upload) -> None:
         self.seen.append((self.now, upload.seconds))
         metadata = upload.reply.metadata
         self.stamps.append((metadata.created_at, metadata.ttl))
+        reply = upload.reply
+        self.errors.append(reply.error.reason if reply.has_error() else None)
 
     def _wait(self, seconds: float) -> None:
         self.now += seconds
@@ -128,6 +140,18 @@ def test_a_trainer_that_has_to_start_first_moves_no_slot(tmp_path: Path) -> None
     box = Box(tmp_path, REPLIES["an update"])
     box.starting = 9.0
     assert box.answers(0.2, message()) == (9.5, 0.5)
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate", "query.shadow"])
+def test_a_clock_in_doubt_is_told_at_once_whatever_the_data(tmp_path: Path, kind: str) -> None:
+    """The days that would be charged are wrong; nothing that a sensor sent is part of the doubt."""
+    box = Box(tmp_path, REPLIES["an update"])
+    assert box.answers(0.2, message(kind=kind)) == (0.5, 0.5)
+    box.jump_s = 60 * 86_400
+    assert box.answers(0.2, message(kind=kind)) == (0.0, 0.0), "refused before any work"
+    assert box.errors == [None, CLOCK]
+    box.jump_s = 0
+    assert box.answers(0.2, message(kind=kind)) == (0.5, 0.5)
 
 
 def test_without_noise_to_protect_nothing_waits(tmp_path: Path) -> None:

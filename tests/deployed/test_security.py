@@ -21,7 +21,9 @@ from flwr.supercore.fab import Fab
 from google.protobuf.message import Message
 
 from fl_client.__main__ import main as client_main
-from fl_client.federation.connection import Address, AdmissionRefused, Connection, Unreachable
+from fl_client.clock.machine import read_clocks
+from fl_client.federation.build import build_server_time
+from fl_client.federation.connection import Address, AdmissionRefused, Unreachable
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.keys import make_key
 from fl_server.cloud import commands
@@ -32,6 +34,7 @@ from fl_server.cloud.home import CloudHome
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import BUNDLE, SuperLink
 from tests.deployed.fleet import Cloud, TestSite, free_port, until
+from tests.deployed.sessions import address, joined, key_of, new_site
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -46,26 +49,11 @@ def cloud(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clo
         cloud.process.stop()
 
 
-def address(cloud: Cloud, key: Path, authority: Path | None = None) -> Address:
-    own = cloud.home / "certificates" / "authority.crt"
-    return Address(f"localhost:{cloud.port}", authority or own, key, 10)
-
-
-def new_site(cloud: Cloud, name: str) -> TestSite:
-    site = TestSite(cloud, name)
-    site.enroll()
-    return site
-
-
-def key_of(site: TestSite) -> Path:
-    return Path(site.settings["key_file"])
-
-
 def test_an_unknown_key_is_refused_on_both_sides(cloud: Cloud, tmp_path: Path) -> None:
     make_key(tmp_path / "stranger.key")
     with (
         pytest.raises(AdmissionRefused, match="unknown"),
-        Connection(address(cloud, tmp_path / "stranger.key")),
+        joined(address(cloud, tmp_path / "stranger.key")),
     ):
         pass
     until(lambda: "refused 127.0.0.1" in cloud.log("proxy"), "the proxy's line")
@@ -76,7 +64,7 @@ def test_a_revoked_key_is_shut_out_at_once_and_a_new_one_let_in(
 ) -> None:
     site = new_site(cloud, "revoked")
     before = key_of(site).read_bytes()
-    with Connection(address(cloud, key_of(site))) as connection:
+    with joined(address(cloud, key_of(site))) as connection:
         assert connection.pull() is None
         assert cloud.command("revoke", "revoked").returncode == 0
         with pytest.raises(AdmissionRefused, match="unknown there or was revoked"):
@@ -84,10 +72,10 @@ def test_a_revoked_key_is_shut_out_at_once_and_a_new_one_let_in(
     assert '/pull-messages HTTP/1.1" 401: unknown or revoked key' in cloud.log("proxy")
     old = tmp_path / "old.key"
     old.write_bytes(before)
-    with pytest.raises(AdmissionRefused), Connection(address(cloud, old)):
+    with pytest.raises(AdmissionRefused), joined(address(cloud, old)):
         pass
     site.enroll()
-    with Connection(address(cloud, key_of(site))) as connection:
+    with joined(address(cloud, key_of(site))) as connection:
         assert connection.pull() is None
 
 
@@ -100,7 +88,7 @@ def test_a_box_that_made_its_own_key_is_let_in_by_the_public_half(
     assert done.returncode == 0, done.stderr
     assert "name=kitchen" in done.stdout
     assert [path.name for path in (cloud.home / "handout/kitchen").iterdir()] == ["authority.crt"]
-    with Connection(address(cloud, private)) as connection:
+    with joined(address(cloud, private)) as connection:
         assert connection.pull() is None
     again = cloud.command("enroll", "pantry", "--public", str(public))
     assert (again.returncode, "is that of site kitchen" in again.stderr) == (2, True)
@@ -114,12 +102,12 @@ def test_a_key_that_the_registry_does_not_have_is_shut_out_at_the_next_start(
     own, home = new_site(cloud, "known"), CloudHome(cloud.home)
     link = SuperLink(cloud.superlink_port, home.authority.certificate, home.secret)
     link.enroll(make_key(tmp_path / "stray.key"))
-    with Connection(address(cloud, tmp_path / "stray.key")) as connection:
+    with joined(address(cloud, tmp_path / "stray.key")) as connection:
         assert connection.pull() is None
         Enrolment(Sites(home.sites), link, home.folder).reconcile()
         with pytest.raises(AdmissionRefused):
             connection.pull()
-    with Connection(address(cloud, key_of(own))) as connection:
+    with joined(address(cloud, key_of(own))) as connection:
         assert connection.pull() is None
 
 
@@ -199,7 +187,8 @@ def test_plain_text_is_refused(cloud: Cloud) -> None:
 
 def test_a_site_s_credentials_register_no_node_start_no_run_and_get_no_code(cloud: Cloud) -> None:
     site = new_site(cloud, "curious")
-    client = address(cloud, key_of(site)).client()
+    place = address(cloud, key_of(site))
+    client = place.client(build_server_time(site.folder, read_clocks))
     bundle, _ = build_fab_from_files(BUNDLE)
     key = b"any"
     calls: list[tuple[str, Message]] = [
@@ -257,7 +246,7 @@ def test_a_port_that_nobody_listens_on_is_no_server(cloud: Cloud) -> None:
     nowhere = Address(
         f"localhost:{free_port()}", cloud_authority(cloud).certificate, key_of(site), 10
     )
-    with pytest.raises(Unreachable), Connection(nowhere):
+    with pytest.raises(Unreachable), joined(nowhere):
         pass
 
 
