@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup simulate test mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
+.PHONY: help up down setup simulate test test-newest mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,16 @@ simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds
 
 test: $(STAMP)  ## Run every test but the containers'; pytest's own options in TESTARGS="-k ledger"
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers --ignore tests/arm64 $(TESTARGS)
+
+# torch stays pinned: another release brings gigabytes, and each index has builds of its own.
+NEWEST := .newest
+test-newest: $(STAMP)  ## Run the quick suite with the newest release of every package that pyproject.toml allows
+	@$(BIN)/python -m venv --clear $(NEWEST)
+	@grep '^torch' constraints.txt > $(NEWEST)/torch.txt
+	@$(NEWEST)/bin/python -m pip install --quiet --upgrade -c $(NEWEST)/torch.txt $(EXTRAS)
+	@$(NEWEST)/bin/python -m pip freeze --exclude-editable | sed 's/+.*//' \
+	  | grep -vxF -f constraints.txt || echo "Nothing is newer than the pins."
+	@$(NEWEST)/bin/python -m pytest -n 2 -m 'not slow' $(TESTARGS)
 
 mutants: $(STAMP)  ## Plant faults of privacy into a copy of the source; the tests must find each; NAMES="noise clip" for some
 	@$(BIN)/python -m tests.mutants $(NAMES)
@@ -98,7 +108,8 @@ docs: $(STAMP)  ## Build the documentation as a site in site/; it needs no netwo
 hooks: $(STAMP)  ## Let git check each commit as CI does (pre-commit)
 	@$(BIN)/pre-commit install
 
-PINNED := -c constraints.txt -e '.[simulation,docs,dev]'
+EXTRAS := -e '.[simulation,docs,dev]'
+PINNED := -c constraints.txt $(EXTRAS)
 HASHED := --no-deps --require-hashes -r hashes.txt
 # What another backend may have brought.
 ANEW := --reinstall-package torch --reinstall-package torchvision

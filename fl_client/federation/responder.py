@@ -94,6 +94,6 @@ class Responder:
 
 
 def identify(message: Message) -> None:
-    """Set the process identity that ``Message()`` reads (a private name of flwr 1.41)."""
+    """Set the process identity that ``Message()`` reads (a private name of flwr)."""
     TaskIdentity.task_id, TaskIdentity.run_id = 1, message.metadata.run_id
     TaskIdentity.node_id = message.metadata.dst_node_id

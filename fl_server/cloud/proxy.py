@@ -1,6 +1,6 @@
 """The only public endpoint: nginx, with the paths that sites need and no others.
 
-Flower 1.41 serves Control, Fleet and Runtime on one port, and Control has no authentication. The
+Flower serves Control, Fleet and Runtime on one port, and Control has no authentication. The
 proxy forwards the Fleet calls of an enrolled node, and refuses registration, app bundles and
 everything else. Components are static files that anybody who reaches the proxy may read: they are
 signed, and readers verify them.

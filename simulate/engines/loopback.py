@@ -182,7 +182,7 @@ class LoopbackGrid(Grid):
 def identify_process() -> None:
     """Give this process the identity that ``Message()`` reads.
 
-    Uses a private name of flwr 1.41, checked by a contract test.
+    Uses a private name of flwr, checked by a contract test.
     """
     TaskIdentity.task_id, TaskIdentity.run_id = 1, _RUN_ID
     TaskIdentity.node_id = _SERVER_NODE

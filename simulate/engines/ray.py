@@ -1,6 +1,6 @@
 """Flower's simulation runtime (Ray): the same two apps, a process per CPU, or a cluster.
 
-``flwr.simulation.run_simulation`` is deprecated in 1.41 in favour of ``flwr run``, which takes an
+``flwr.simulation.run_simulation`` is deprecated since 1.41 in favour of ``flwr run``, which takes an
 app folder instead of app objects; only this module depends on it.
 """
 
@@ -116,7 +116,7 @@ def _without_telemetry() -> Iterator[None]:
     """Disable the telemetry of Flower and Ray for this run, whatever the process has set.
 
     Flower reads its variable once, on import, which may be long ago; the name that holds the value
-    is private to flwr 1.41, and checked by a contract test.
+    is private to flwr, and checked by a contract test.
     """
     from flwr.supercore import telemetry
 

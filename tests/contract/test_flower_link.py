@@ -1,4 +1,4 @@
-"""What the link and the runner lean on in flwr 1.41, beside its public interface."""
+"""What the link and the runner lean on in flwr, beside its public interface."""
 
 import inspect
 
