@@ -93,9 +93,9 @@ class SiteApp(ClientApp):
         try:
             instruction = self._reader.read(message.content)
             seen = wire_ledger.read_head(message.content)
-        except (wire.WireError, BadInput):
+        except (wire.WireError, BadInput) as error:
             _logger.exception("a message can't be read")
-            raise SiteFailure(failure.UNREADABLE) from None
+            raise SiteFailure(failure.why_unreadable(error)) from None
         site = self._site_of(context.node_config)
         self._participation().heed(site, seen)
         if context.node_config.get(WITHOUT_DATA):

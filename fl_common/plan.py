@@ -1,6 +1,6 @@
 """The run's plan: everything that is the same on every site, as one frozen value with a digest.
 
-The plan is sent with each instruction as JSON. A site compares its digest with the one that the run
+The plan is sent with each instruction as JSON of a numbered format. A site compares its digest with the one that the run
 began with, and refuses a plan that changes during a run.
 """
 
@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -31,12 +32,21 @@ from fl_common.privacy.unit import PrivacyPlan, check_answers
 from fl_common.vocabulary import NetSpec, Parameters, Task
 
 __all__ = [
+    "FORMAT",
     "Instruction",
+    "NewerPlan",
     "Optimizer",
     "RunPlan",
     "Schedule",
     "TrainingPlan",
 ]
+
+FORMAT = 1
+"""The newest format of plans that this version reads, and the one that it writes.
+
+A later format adds fields. A plan that leaves them at what earlier formats do is written without
+them, in the earlier format, so that an older site reads it, and its digest stays what it was.
+"""
 
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "cosine"]
@@ -78,6 +88,10 @@ class TrainingPlan:
             proximal_mu=at_least(0),
             schedule=one_of(("constant", "cosine")),
         )
+
+
+class NewerPlan(InvalidConfiguration):
+    """A plan of a later format. The text has two numbers and nothing else that varies."""
 
 
 @dataclass(frozen=True)
@@ -139,17 +153,20 @@ class RunPlan:
 
     @cached_property
     def _json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        fields = {"format": FORMAT, **asdict(self)}
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @staticmethod
     def from_json(text: str) -> "RunPlan":
         """The plan that ``to_json`` wrote.
 
         Raises:
+            NewerPlan: a plan of a later format.
             InvalidConfiguration: not such a text, or a value outside its range.
         """
         try:
             fields = json.loads(text)
+            _check_format(fields)
             return RunPlan(
                 run=str(fields["run"]),
                 task=_task(fields["task"]),
@@ -200,6 +217,19 @@ class Instruction:
             raise InvalidConfiguration(f"clip norm {given} of round {self.round}", rule, remedy)
 
 
+def _check_format(fields: dict[str, Any]) -> None:
+    """A field that this version does not know is an error: what it asks for would not be done."""
+    asked = _required("format", fields["format"], whole(1, 10**6))
+    if asked > FORMAT:
+        raise NewerPlan(
+            f"a plan of format {asked}",
+            f"is of a later version, and this site reads format {FORMAT} at most",
+            "Update the site",
+        )
+    if unknown := fields.keys() - _FIELDS:
+        raise ValueError(f"unknown fields {sorted(unknown)[:9]}")
+
+
 def _task(fields: dict[str, Any]) -> Task:
     tuples: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
@@ -220,3 +250,6 @@ def _required(name: str, value: Any, rule: Rule) -> Any:
 
 def _compression(fields: dict[str, Any] | None) -> Compression | None:
     return None if fields is None else Compression(**fields)
+
+
+_FIELDS = {"format", *(field.name for field in dataclass_fields(RunPlan))}

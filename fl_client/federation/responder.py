@@ -13,7 +13,7 @@ from fl_common.errors import BadInput
 from fl_common.wire import ledger_head as wire_ledger
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
-from fl_common.wire.failure import UNREADABLE, failed
+from fl_common.wire.failure import failed, why_unreadable
 
 _logger = logging.getLogger(__name__)
 _ASKED_ONCE = ("train", "evaluate")
@@ -80,9 +80,9 @@ class Responder:
             return None
         try:
             instruction = self._reader.read(message.content)
-        except (wire.WireError, BadInput):
+        except (wire.WireError, BadInput) as error:
             _logger.exception("a message can't be read")
-            raise SiteFailure(UNREADABLE) from None
+            raise SiteFailure(why_unreadable(error)) from None
         digest = wire_ledger.without_head(message.content).object_id
         return IdempotencyKey(kind, instruction.plan.run, instruction.round, digest)
 

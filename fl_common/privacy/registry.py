@@ -25,6 +25,10 @@ _UNITS: dict[str, type[PrivacyPlan]] = {
 _OWN = tuple(_UNITS)
 
 
+class UnknownUnit(InvalidConfiguration):
+    """A unit that nothing installed here brings."""
+
+
 def register(unit: str, plan: type[PrivacyPlan]) -> None:
     """Register ``plan`` as the class of plans with this ``unit``; idempotent.
 
@@ -43,13 +47,16 @@ def plan_class(unit: str) -> type[PrivacyPlan]:
     """The class of plans with this ``unit``.
 
     Raises:
-        InvalidConfiguration: this process knows no such unit, what is offered is not one, or two
-            bring the name.
+        UnknownUnit: this process knows no such unit.
+        InvalidConfiguration: what is offered is not one, or two bring the name.
     """
     if isinstance(unit, str) and (offer := offered(PRIVACY_UNIT, unit, _OWN)):
         register(unit, offer.load())
     remedy = "Set it so, or install the package that brings this unit, on server and sites alike"
-    require("privacy.unit", unit, one_of(sorted(_UNITS)), remedy)
+    try:
+        require("privacy.unit", unit, one_of(sorted(_UNITS)), remedy)
+    except InvalidConfiguration as error:
+        raise UnknownUnit(error.value, error.rule, error.remedy) from None
     return _UNITS[unit]
 
 

@@ -56,16 +56,22 @@ def until(holds: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -
 
 @dataclass
 class Process:
-    """A process in a group of its own, its output in ``log``."""
+    """A process in a group of its own, its output in ``log``; ``variables`` are added."""
 
     command: Sequence[str]
     log: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
     popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
-                self.command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+                self.command,
+                cwd=ROOT,
+                env={**os.environ, **self.variables},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def kill(self) -> None:
