@@ -1,7 +1,7 @@
 """The run's plan: everything that is the same on every site, as one frozen value with a digest.
 
-The plan is sent with each instruction as JSON of a numbered format. A site compares its digest with the one that the run
-began with, and refuses a plan that changes during a run.
+The plan is sent with each instruction as JSON of a numbered format. A site compares its digest with
+the one that the run began with, and refuses a plan that changes during a run.
 """
 
 import hashlib

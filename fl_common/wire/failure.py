@@ -1,7 +1,8 @@
 """The reply of a site that could not answer: one sentence, whatever happened.
 
 The text of an exception may quote data, names or paths, and its class may depend on data, so
-neither leaves. Of a plan, which the server wrote, it says what the site does not support. Whoever sends this reply writes the exception to the site's own log.
+neither leaves. Of a plan, which the server wrote, it says what the site does not support. Whoever
+sends this reply writes the exception to the site's own log.
 """
 
 from flwr.app import Error, Message

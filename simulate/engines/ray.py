@@ -1,7 +1,7 @@
 """Flower's simulation runtime (Ray): the same two apps, a process per CPU, or a cluster.
 
-``flwr.simulation.run_simulation`` is deprecated since 1.41 in favour of ``flwr run``, which takes an
-app folder instead of app objects; only this module depends on it.
+``flwr.simulation.run_simulation`` is deprecated in favour of ``flwr run``, which takes an app
+folder instead of app objects; only this module depends on it.
 """
 
 import warnings
