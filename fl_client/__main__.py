@@ -25,9 +25,11 @@ from fl_client.node import commands as node_commands
 from fl_common.errors import JoinTheDotsError
 from fl_common.programs.command_line import Parser, end
 from fl_common.programs.confinement import confine
+from fl_common.programs.output import reader_may_leave
 from fl_common.programs.own import check_not_hidden
 
 
+@reader_may_leave()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-client``; exits with 0, 1 (failed) or 2 (bad input)."""
     options = _parser().parsed(arguments)

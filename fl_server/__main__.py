@@ -19,10 +19,12 @@ from fl_common.errors import JoinTheDotsError
 from fl_common.programs.command_line import Parser, add_command, add_config, end
 from fl_common.programs.confinement import confine
 from fl_common.programs.logs import log_lines
+from fl_common.programs.output import reader_may_leave
 from fl_common.programs.own import check_not_hidden
 from fl_common.programs.requirements import SERVER, check_installed
 
 
+@reader_may_leave()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-server``; exits with 0, 1 (failed) or 2 (bad input)."""
     options = _parser().parsed(arguments)

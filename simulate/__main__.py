@@ -38,6 +38,7 @@ from yaml import YAMLError  # noqa: E402
 from fl_common.configuration.overrides import readable, value_of  # noqa: E402
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from fl_common.plugins.search_path import use_plugins  # noqa: E402
+from fl_common.programs.output import reader_may_leave  # noqa: E402
 from fl_common.programs.own import check_not_hidden  # noqa: E402
 from fl_common.programs.text import visible  # noqa: E402
 from simulate.choices import check_choices  # noqa: E402
@@ -128,6 +129,7 @@ _FOLDERS = ("hydra.run.dir=", "hydra.sweep.dir=", "hydra.sweep.subdir=")
 """Overrides that choose the outputs folder."""
 
 
+@reader_may_leave()
 def main() -> None:
     """The console script ``fl-simulate``; exits with 0, 1 (failed), 2 (bad input) or 130."""
     OmegaConf.register_new_resolver("first", _first, replace=True)
@@ -159,6 +161,8 @@ def _one_line_errors() -> Iterator[None]:
         _end(f"error: {error}", error.exit_status)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         _end(f"error: {_configuration_error(error)}", InvalidConfiguration.exit_status)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _end(

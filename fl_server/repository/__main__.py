@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.programs.output import reader_may_leave
 from fl_common.programs.own import check_not_hidden
 from fl_common.programs.requirements import SERVER, check_installed
 from fl_common.programs.text import visible
 
 
+@reader_may_leave()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-repo``; exits with 0, 1 (failed, or not trusted) or 2 (bad input)."""
     try:
@@ -26,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.run(options)
     except JoinTheDotsError as error:
         _end(f"error: {error}", error.exit_status)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _end(f"error: {place}{error.strerror or error}. Check path, permissions and disk.")
