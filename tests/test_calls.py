@@ -36,7 +36,7 @@ def test_logs_are_set_up_where_messages_are_made_visible() -> None:
     # A message may quote a site, a sensor or a file: see fl_common.programs.logs.
     raw = ("basicConfig(", "StreamHandler(", "logging.Formatter(")
     found = {s.path for s in sources(*PACKAGES) if any(call in s.text for call in raw)}
-    assert found == {"fl_common/programs/logs.py", "fl_client/node/logs.py"}
+    assert found == {"fl_common/programs/logs.py"}
 
 
 def test_no_call_packs_arguments_into_one() -> None:

@@ -13,7 +13,7 @@ from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs import command_line
 from fl_common.programs.confinement import private_folder
-from fl_common.programs.logs import log_lines
+from fl_common.programs.logs import log_to_standard_error
 from fl_common.programs.own import own_program
 from fl_common.programs.requirements import TRAIN, check_installed
 
@@ -59,7 +59,7 @@ def _join(options: argparse.Namespace) -> None:
     config = read_config(options.config, options.overrides)
     _check(config["federation"])
     _build_policy(config)
-    log_lines(config["log_level"], quiet=_QUIET)
+    log_to_standard_error(config["log_level"], quiet=_QUIET)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -79,7 +79,7 @@ def _responder(config: Config) -> Any:
     from fl_client.site.box import Box
     from fl_common.plugins.build import build
 
-    log_lines(config["log_level"], quiet=_QUIET)
+    log_to_standard_error(config["log_level"], quiet=_QUIET)
     home, federation = Path(config["home"]), config["federation"]
     box = Box(
         home,

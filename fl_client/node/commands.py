@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import json
+import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from rich.console import Console
 
 from fl_client.federation.command import join_command
 from fl_client.home import MODEL, SLOTS
+from fl_common.errors import JoinTheDotsError
 from fl_common.programs.command_line import add_command, add_config
 
 _RUN = """\
@@ -87,8 +90,8 @@ def _add_home(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     from fl_client.configuration import read_config, shown
     from fl_client.node.assembly.node import build_node
-    from fl_client.node.logs import log_to_standard_error
     from fl_client.node.process import NodeProcess
+    from fl_common.programs.logs import log_to_standard_error
 
     config = read_config(options.config, options.overrides)
     if options.cfg:
@@ -99,7 +102,11 @@ def _run(options: argparse.Namespace) -> None:
     node = build_node(config, connected=True)
     if command is not None:
         node = replace(node, training=replace(node.training, command=command))
-    asyncio.run(NodeProcess(node).serve())
+    try:
+        asyncio.run(NodeProcess(node).serve())
+    except JoinTheDotsError as error:
+        logging.getLogger(__name__).critical("%s", error)
+        sys.exit(error.exit_status)
 
 
 def _status(options: argparse.Namespace) -> None:

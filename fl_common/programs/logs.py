@@ -1,13 +1,21 @@
-"""Logs of lines: a record is one line, whatever its message quotes, and a traceback is indented."""
+"""Logs of lines: a record is one line, whatever its message quotes.
 
+For people it is text, with an indented traceback below; for programs a JSON object.
+"""
+
+import json
 import logging
 import sys
+import threading
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from types import TracebackType
 
 from fl_common.programs.text import visible
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _INDENT = "    "
+_logger = logging.getLogger(__name__)
 
 
 class Lines(logging.Formatter):
@@ -30,16 +38,58 @@ class Lines(logging.Formatter):
         return _indented(super().formatStack(stack_info))
 
 
-def log_lines(level: str, *, quiet: Iterable[str] = ()) -> None:
-    """Log records of ``level`` (such as ``info``) and above to standard error.
+class JsonLines(logging.Formatter):
+    """A record as a JSON object: time (UTC), level, logger, message, and error if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        when = datetime.fromtimestamp(record.created, UTC)
+        line = {
+            "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": visible(record.getMessage()),
+        }
+        if record.exc_info:
+            trace = self.formatException(record.exc_info).splitlines()
+            line["error"] = "\n".join(map(visible, trace))
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_lines(
+    level: str, *, quiet: Iterable[str] = (), form: logging.Formatter | None = None
+) -> None:
+    """Log records of ``level`` (such as ``info``) and above to standard error, as text.
 
     Of the loggers in ``quiet`` only warnings are logged.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines())
+    handler.setFormatter(form or Lines())
     logging.basicConfig(level=level.upper(), handlers=[handler])
     for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def log_to_standard_error(level: str, *, quiet: Iterable[str] = ()) -> None:
+    """Log as ``log_lines``, but JSON objects unless standard error is a terminal.
+
+    So is every warning of Python's, and the error that ends the process or a thread.
+    """
+    log_lines(level, quiet=quiet, form=Lines() if sys.stderr.isatty() else JsonLines())
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda found: _log_uncaught(
+        found.exc_type, found.exc_value, found.exc_traceback
+    )
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    if error is None or not issubclass(kind, Exception):  # such as Ctrl-C
+        sys.__excepthook__(kind, error or kind(), trace)
+    else:
+        _logger.critical("an error that nothing handles", exc_info=(kind, error, trace))
 
 
 def _indented(text: str) -> str:

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 import simulate.engines.loopback
-from fl_client.node.logs import JsonLines
 from fl_common.programs.command_line import end
-from fl_common.programs.logs import Lines
+from fl_common.programs.logs import JsonLines, Lines
 from fl_common.programs.text import visible
 from fl_common.vocabulary import Floats
 from simulate import configure, run

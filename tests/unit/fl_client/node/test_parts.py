@@ -1,11 +1,9 @@
-"""Parts of a node that need no broker: its logs, its supervised child, its HTTP port."""
+"""Parts of a node that need no broker: its supervised child, its HTTP port."""
 
 import asyncio
-import json
 import logging
 import os
 import socket
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,27 +11,12 @@ import psutil
 import pytest
 
 from fl_client.node.http import StatusServer
-from fl_client.node.logs import JsonLines
 from fl_client.node.metrics import Metrics
 from fl_client.node.training_process import Training, supervise
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.troubles import Troubles
 from tests.support.nodes import wait_for
 from tests.support.posts import anybody
-
-
-def test_a_record_is_one_line_of_json_with_the_error_in_it() -> None:
-    try:
-        raise ValueError("two\nlines")
-    except ValueError:
-        info = sys.exc_info()
-    record = logging.LogRecord("a.b", logging.WARNING, "f", 1, "say %s\n", ("what",), info)
-    text = JsonLines().format(record)
-    assert "\n" not in text
-    line = json.loads(text)
-    assert (line["level"], line["logger"], line["message"]) == ("warning", "a.b", "say what\\n")
-    assert line["time"].endswith("Z")
-    assert "ValueError: two\nlines" in line["error"]
 
 
 def test_the_child_is_started_again_later_each_time_and_ends_with_the_node(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""The form of logs: JSON for programs, text for a terminal, and one line a record in both."""
+
+import json
+import logging
+import os
+import pty
+import subprocess
+import sys
+
+from fl_common.programs.logs import JsonLines
+
+SCRIPT = """
+import logging, sys, threading, warnings
+from fl_common.programs.logs import log_to_standard_error
+
+log_to_standard_error("info", quiet=["noisy"])
+logging.getLogger("a.b").info("one\\ntwo")
+logging.getLogger("noisy").info("not said")
+warnings.warn("old", stacklevel=1)
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+raise SystemError("the end")
+"""
+
+
+def test_a_record_is_one_line_of_json_with_the_error_in_it() -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        info = sys.exc_info()
+    record = logging.LogRecord("a.b", logging.WARNING, "f", 1, "say %s\n", ("what",), info)
+    text = JsonLines().format(record)
+    assert "\n" not in text
+    line = json.loads(text)
+    assert (line["level"], line["logger"], line["message"]) == ("warning", "a.b", "say what\\n")
+    assert line["time"].endswith("Z")
+    assert "ValueError: two\nlines" in line["error"]
+
+
+def test_a_program_gets_json_of_all_that_is_said() -> None:
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=False)
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [line["level"] for line in lines] == ["info", "warning", "critical", "critical"]
+    assert lines[0]["message"] == "one\\ntwo"
+    assert "old" in lines[1]["message"]
+    assert "ZeroDivisionError" in lines[2]["error"]
+    assert "SystemError: the end" in lines[3]["error"]
+    assert ended.returncode == 1
+
+
+def test_a_terminal_gets_text() -> None:
+    ours, theirs = pty.openpty()
+    script = "\n".join(SCRIPT.splitlines()[:-1])
+    subprocess.run([sys.executable, "-c", script], stderr=theirs, check=True)
+    os.close(theirs)
+    text = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "INFO a.b: one\\ntwo" in text.splitlines()[0]
+    assert not text.startswith("{")
