@@ -6,7 +6,7 @@ becomes one item: readings, an annotation, or a malformed message that is counte
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,10 @@ __all__ = [
     "Decoder",
     "InvalidPayload",
     "Item",
+    "KnowsFields",
     "Malformed",
     "Readings",
+    "ReadsAddresses",
 ]
 
 
@@ -81,17 +83,19 @@ class Decoded:
     """The content of one payload, in the sensor's own units; N stamps, the C requested fields.
 
     ``id`` is the message's own identity, None if it has none. ``own_times`` is false if the stamps
-    are relative to the time of arrival, and so can't identify a repetition.
+    are relative to the time of arrival, and so can't identify a repetition. ``units`` are those in
+    which the payload itself says that its fields are, None for a field of which it says none.
     """
 
     times_N: Integers
     values_NC: NDArray[np.float64]
     id: str | None
     own_times: bool = True
+    units: tuple[str | None, ...] | None = None
 
 
 class Decoder(Protocol):
-    """A decoder for one payload format."""
+    """A decoder for one payload format; it may be a ``KnowsFields`` or ``ReadsAddresses``, too."""
 
     def decode(self, payload: bytes, fields: tuple[str, ...], received_ns: int) -> Decoded:
         """The readings in ``payload``: a column for each of ``fields``, NaN for a missing value.
@@ -103,4 +107,28 @@ class Decoder(Protocol):
         Raises:
             InvalidPayload: the payload is not of this format; no other exception is raised.
         """
+        ...
+
+
+@runtime_checkable
+class KnowsFields(Protocol):
+    """A decoder that knows before the first payload which fields one can have."""
+
+    def check_fields(self, fields: tuple[str, ...]) -> None:
+        """Check the fields that ``decode`` will be asked for.
+
+        Raises:
+            InvalidConfiguration: no payload can have one of them.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsAddresses(Protocol):
+    """A decoder for payloads whose meaning depends on where they were sent to."""
+
+    def decode_from(
+        self, address: str, payload: bytes, fields: tuple[str, ...], received_ns: int
+    ) -> Decoded:
+        """As ``decode``, of a message to ``address``; called in its place."""
         ...

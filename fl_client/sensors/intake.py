@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fl_client.sensors import Annotation, InvalidPayload, Malformed
-from fl_client.sensors.decoders.json import check_time_unit, short_text
-from fl_client.sensors.decoders.numbers import stamps
-from fl_client.sensors.decoders.senml_pack import InvalidSenml, parsed_json
+from fl_client.sensors.decoders.forms import json_value
+from fl_client.sensors.decoders.paths import short_text
+from fl_client.sensors.decoders.times import check_time_unit, check_times, stamps
 from fl_client.sensors.sensor import Sensor
 from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.spool import Appended, Arrival
@@ -23,7 +23,8 @@ _SHORT = 256
 class AnnotationTopic:
     """The source of labels: JSON ``{"from": t, "to": t, "label": "..."}``, optionally an ``"id"``.
 
-    Times are in ``time_unit`` s, ms, us or ns since 1970. ``topic`` is the transport's address.
+    Times are in ``time_unit`` s, ms, us or ns since 1970, or iso. ``topic`` is the transport's
+    address.
 
     Raises:
         InvalidConfiguration: another unit of time.
@@ -35,20 +36,19 @@ class AnnotationTopic:
     def __post_init__(self) -> None:
         check_time_unit(self.time_unit)
 
-    def read(self, payload: bytes) -> Annotation:
+    def read(self, payload: bytes, received_ns: int) -> Annotation:
         """The annotation in a payload.
 
         Raises:
-            InvalidPayload: it is not an annotation.
+            InvalidPayload: it is not an annotation, or its times can't be right.
         """
-        try:
-            found = parsed_json(payload)
-        except InvalidSenml as error:
-            raise InvalidPayload(error.reason, str(error)) from error
+        found = json_value(payload)
         if not isinstance(found, dict):
             raise InvalidPayload("structure", "an annotation is an object")
         label = short_text(found.get("label"), "label")
-        start, end = stamps([found.get("from"), found.get("to")], self.time_unit).tolist()
+        times_N = stamps([found.get("from"), found.get("to")], self.time_unit)
+        check_times(times_N, received_ns)
+        start, end = times_N.tolist()
         if start >= end:
             raise InvalidPayload("time", "an annotation must end after its beginning")
         identity = f"{start}-{end}-{label}" if "id" not in found else short_text(found["id"], "id")
@@ -99,7 +99,7 @@ class Intake:
             if source is None:
                 raise InvalidPayload("topic", "no sensor has this topic")
             if isinstance(source, AnnotationTopic):
-                return Arrival(source.read(payload))
+                return Arrival(source.read(payload, received_ns))
             readings, telling = source.read(delivery, received_ns)
         except InvalidPayload as error:
             self._log_once(delivery.address, error)

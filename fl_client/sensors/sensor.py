@@ -4,21 +4,32 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_client.sensors import Decoded, Decoder, InvalidPayload, Readings
+from fl_client.sensors import (
+    Decoded,
+    Decoder,
+    InvalidPayload,
+    KnowsFields,
+    Readings,
+    ReadsAddresses,
+)
+from fl_client.sensors.decoders.times import check_times
+from fl_client.sensors.lacking import Lacking, place_of
 from fl_client.sensors.transports import Delivery
 from fl_client.sensors.units import conversion
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.kinds import DECODER, check_extension
-from fl_common.vocabulary import Floats, Task
+from fl_common.vocabulary import Doubles, Integers, Task
 
-_DAY_NS = 86_400 * 10**9
 _LONG = 200  # identities use the digest of a longer address
 _FEW = 64  # values
 _LARGEST = float(np.finfo(np.float32).max)
+_TIME, _VALUE = np.dtype(np.int64), np.dtype(np.float64)
+_Units = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class Sensor:
 
     Raises:
         InvalidConfiguration: a channel is unknown or given twice, a unit can't be converted, or the
-            decoder does not follow the protocol.
+            decoder does not follow the protocol, or can't have one of the fields.
     """
 
     def __init__(
@@ -54,38 +65,85 @@ class Sensor:
             rule = f"must name channels of the task ({', '.join(task.channels)}), each once"
             raise InvalidConfiguration(f"sensor {name}, channels {names}", rule, "Correct them")
         self.name, self.topic, self.channels = name, topic, tuple(names)
-        self._decoder = decoder
+        self._decoder, self._declared, self._task = decoder, tuple(channels), task
         self._fields = tuple(channel.field for channel in channels)
-        factors = [_conversion(channel, task) for channel in channels]
-        self._scale_C = np.array([scale for scale, _ in factors])
-        self._offset_C = np.array([offset for _, offset in factors])
-        self._in_task_units = all(factor == (1.0, 0.0) for factor in factors)
+        if isinstance(decoder, KnowsFields):
+            decoder.check_fields(self._fields)
+        self._of_address = decoder.decode_from if isinstance(decoder, ReadsAddresses) else None
+        self._lacking = Lacking(name, self._fields)
+        self._declared_factors = self._new_factors((None,) * len(names))
+        self._factors = lru_cache(maxsize=64)(self._new_factors)
+
+    def lacking(self) -> tuple[str, ...]:
+        """The declared fields that no message had, once there were enough messages to say so."""
+        return self._lacking.fields()
 
     def read(self, delivery: Delivery, received_ns: int) -> tuple[Readings, bool]:
         """The readings in a message, and whether their id identifies a repetition.
 
         Raises:
-            InvalidPayload: it does not fit the sensor's declaration.
+            InvalidPayload: it does not fit the sensor's declaration, or the decoder failed.
         """
-        decoded = self._decoder.decode(delivery.payload, self._fields, received_ns)
+        decoded = self._decoded(delivery, received_ns)
         times_N = decoded.times_N
-        latest = times_N.item() if len(times_N) == 1 else times_N.max()
-        if latest > received_ns + _DAY_NS:
-            raise InvalidPayload("future", "a time stamp lies more than a day ahead")
-        values_NC = self._converted_NC(decoded.values_NC)
-        readings = Readings(self.name, _identity(delivery, decoded), times_N, values_NC)
+        check_times(times_N, received_ns)
+        values_NC = self._in_task_units_NC(decoded)
+        if not _plain(values_NC):
+            times_N, values_NC = self._with_gaps(times_N, values_NC)
+        elif self._lacking:
+            self._lacking.has_all()
+        identity = _identity(delivery, decoded)
+        readings = Readings(self.name, identity, times_N, values_NC.astype(np.float32))
         return readings, decoded.own_times or decoded.id is not None
 
-    def _converted_NC(self, values_NC: NDArray[np.float64]) -> Floats:
-        """The values in the task's units, finite or NaN where a reading lacks a channel."""
-        if not self._in_task_units:
-            values_NC = values_NC * self._scale_C + self._offset_C
-        if not _plain(values_NC):
-            if (np.abs(values_NC) > _LARGEST).any():
-                raise InvalidPayload("number", "a number is not finite, or too large for float32")
-            if np.isnan(values_NC).all():
-                raise InvalidPayload("empty", f"has none of {', '.join(self._fields)[:200]}")
-        return values_NC.astype(np.float32)
+    def _decoded(self, delivery: Delivery, received_ns: int) -> Decoded:
+        payload, fields = delivery.payload, self._fields
+        try:
+            if self._of_address is None:
+                decoded = self._decoder.decode(payload, fields, received_ns)
+            else:
+                decoded = self._of_address(delivery.address, payload, fields, received_ns)
+            _check_form(decoded, len(fields))
+            return decoded
+        except InvalidPayload:
+            raise
+        except Exception as error:  # of an extension: one bad message must not end the sensing
+            detail = f"{type(self._decoder).__name__} fails {place_of(error, self._fields)}"
+            raise InvalidPayload("decoder", detail) from error
+
+    def _in_task_units_NC(self, decoded: Decoded) -> NDArray[np.float64]:
+        units = decoded.units
+        factors = self._declared_factors if units is None else self._factors(units)
+        return decoded.values_NC if factors is None else decoded.values_NC * factors[0] + factors[1]
+
+    def _new_factors(self, sent: _Units) -> tuple[Doubles, Doubles] | None:
+        """Scale and offset (C,) for values in the units ``sent``; None if nothing changes."""
+        pairs = [_conversion(*pair, self._task) for pair in zip(self._declared, sent, strict=True)]
+        if all(pair == (1.0, 0.0) for pair in pairs):
+            return None
+        return np.array([scale for scale, _ in pairs]), np.array([offset for _, offset in pairs])
+
+    def _with_gaps(
+        self, times_N: Integers, values_NC: NDArray[np.float64]
+    ) -> tuple[Integers, NDArray[np.float64]]:
+        """The rows that have any value; refuses numbers that are not finite."""
+        if (np.abs(values_NC) > _LARGEST).any():
+            raise InvalidPayload("number", "a number is not finite, or too large for float32")
+        there_NC = ~np.isnan(values_NC)
+        self._lacking.has(there_NC)
+        there_N = there_NC.any(1)
+        if not there_N.any():
+            raise InvalidPayload("empty", f"has none of {', '.join(self._fields)[:200]}")
+        return (times_N, values_NC) if there_N.all() else (times_N[there_N], values_NC[there_N])
+
+
+def _check_form(decoded: Decoded, width: int) -> None:
+    """TypeError unless it has N times, at least one, and values (N, ``width``)."""
+    times_N, values_NC = decoded.times_N, decoded.values_NC
+    if times_N.dtype != _TIME or times_N.ndim != 1 or not len(times_N):
+        raise TypeError("not one int64 for each reading")
+    if values_NC.dtype != _VALUE or values_NC.shape != (len(times_N), width):
+        raise TypeError("not one float64 for each reading and field")
 
 
 def _identity(delivery: Delivery, decoded: Decoded) -> str:
@@ -107,8 +165,19 @@ def _plain(values_NC: NDArray[np.float64]) -> bool:
     return math.isfinite(sum(values)) and min(values) >= -_LARGEST and max(values) <= _LARGEST
 
 
-def _conversion(channel: Channel, task: Task) -> tuple[float, float]:
-    if channel.scale is None and channel.offset is None:
-        return conversion(channel.unit, task.units[task.channels.index(channel.name)])
-    scale = 1.0 if channel.scale is None else channel.scale
-    return scale, channel.offset or 0.0
+def _conversion(channel: Channel, sent: str | None, task: Task) -> tuple[float, float]:
+    """Scale and offset from what is sent, in the unit ``sent`` if the payload says it."""
+    scaled = channel.scale is not None or channel.offset is not None
+    if sent is not None and sent != channel.unit and scaled:
+        detail = f"{channel.field[:80]} is sent in {sent[:20]!r}, and declared in {channel.unit!r}"
+        raise InvalidPayload("unit", f"{detail} with a scale of its own")
+    if scaled:
+        return 1.0 if channel.scale is None else channel.scale, channel.offset or 0.0
+    wanted = task.units[task.channels.index(channel.name)]
+    try:
+        return conversion(channel.unit if sent is None else sent, wanted)
+    except InvalidConfiguration as error:
+        if sent is None:
+            raise
+        detail = f"{channel.field[:80]} is sent in {sent[:20]!r}, which is no unit for {wanted}"
+        raise InvalidPayload("unit", detail) from error

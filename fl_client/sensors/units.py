@@ -36,6 +36,7 @@ _LINEAR: Mapping[str, tuple[str, float, float]] = {
     "uT": ("T", 1e-6, 0.0),
     "/": ("/", 1.0, 0.0),
     "%": ("/", 1e-2, 0.0),
+    "%RH": ("/", 1e-2, 0.0),
 }
 """For each unit its base unit, and factor and offset of ``value * factor + offset`` in base units.
 

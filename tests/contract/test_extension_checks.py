@@ -141,17 +141,17 @@ PAYLOADS: list[tuple[Decoder, bytes, tuple[str, ...]]] = [
         ("a.0", "a.1"),
     ),
     (
-        RawDecoder(["x", "y"], "float32", 50.0),
+        RawDecoder(["x", "y"], "float32", 50.0, "little", "stamp"),
         np.int64(1_700_000_000 * 10**9).tobytes() + np.zeros((3, 2), "<f4").tobytes(),
         ("x", "y"),
     ),
-    (CsvDecoder(["t", "x", "y"], "t", "ms", ";"), b"1700000000000;1;2.5\r\n", ("y", "x")),
+    (CsvDecoder(["t", "x", "y"], "t", "ms", ";", ".", {}), b"1700000000000;1;2.5\r\n", ("y", "x")),
     (
-        SenmlDecoder("json", {}),
+        SenmlDecoder("json"),
         b'[{"bn":"a:","bt":1700000000,"n":"x","v":1.5},{"n":"y","v":2}]',
         ("a:x", "a:y"),
     ),
-    (SenmlDecoder("cbor", {}), cbor2.dumps([{0: "x", 6: 1700000000, 2: 1.5}]), ("x",)),
+    (SenmlDecoder("cbor"), cbor2.dumps([{0: "x", 6: 1700000000, 2: 1.5}]), ("x",)),
 ]
 
 

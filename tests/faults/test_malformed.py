@@ -26,14 +26,42 @@ from tests.support.mosquitto import Mosquitto
 
 GOOD = b'{"t":1699000000000000000,"x":1,"y":2}'
 CORPUS = [
-    b"", b"\0", b"{", b"}", b"null", b"true", b'""', b"[]", b"{}", b"[[]]", b"\xff\xfe\xfd",
-    b'{"t":NaN,"x":1}', b'{"t":Infinity,"x":1}', b'{"t":1,"x":NaN}', b'{"t":1,"x":-Infinity}',
-    b'{"t":1,"x":1e999}', b'{"t":1,"x":' + b"9" * 5000 + b"}", b'{"t":1e18,"x":"\\ud800"}',
-    b'{"t":"now","x":1}', b'{"t":[1],"x":1}', b'{"t":-1,"x":1}', b'{"t":1' + b"0" * 30 + b',"x":1}',
-    b'{"t":1,"x":{}}', b'{"t":1,"x":true}', b'{"t":1}', b'{"x":1}', b'{"t":1,"x":null,"y":null}',
-    b"[" * 50_000, b'{"a":' * 20_000, b"9" * 90_000, b'{"t":1,"x":1}' * 2, b"1" * 200_000,
-    b'{"t":4000000000000000000,"x":1}', b'{"t":1,"x":1} \0',
-]  # fmt: skip
+    b"",
+    b"\0",
+    b"{",
+    b"}",
+    b"null",
+    b"true",
+    b'""',
+    b"[]",
+    b"{}",
+    b"[[]]",
+    b"\xff\xfe\xfd",
+    b'{"t":NaN,"x":1}',
+    b'{"t":Infinity,"x":1}',
+    b'{"t":1699e15,"x":NaN}',
+    b'{"t":1699e15,"x":-Infinity}',
+    b'{"t":1699e15,"x":1e999}',
+    b'{"t":1699e15,"x":' + b"9" * 5000 + b"}",
+    b'{"t":1e18,"x":"\\ud800"}',
+    b'{"t":"now","x":1}',
+    b'{"t":[1],"x":1}',
+    b'{"t":-1,"x":1}',
+    b'{"t":1' + b"0" * 30 + b',"x":1}',
+    b'{"t":1699e15,"x":{}}',
+    b'{"t":1699e15,"x":true}',
+    b'{"t":1699e15}',
+    b'{"x":1}',
+    b'{"t":1,"x":1}',
+    b'{"t":1699e15,"x":null,"y":null}',
+    b"[" * 50_000,
+    b'{"a":' * 20_000,
+    b"9" * 90_000,
+    b'{"t":1699e15,"x":1}' * 2,
+    b"1" * 200_000,
+    b'{"t":4000000000000000000,"x":1}',
+    b'{"t":1699e15,"x":1} \0',
+]
 """Truncated, empty, not UTF-8, NaN, infinite, of the wrong type, nested, huge, from the future."""
 
 
@@ -75,7 +103,7 @@ def test_ten_thousand_malformed_payloads_are_counted(tmp_path: Path) -> None:
             assert balanced(counts)
             assert sum(counts.lost.values()) > 9000
             wanted = {"json", "text", "number", "time", "type", "structure", "empty", "nesting",
-                      "size", "future"}  # fmt: skip
+                      "size", "future", "past", "time_unit"}  # fmt: skip
             assert {reason.removeprefix("malformed_") for reason in counts.lost} == wanted
 
     with Mosquitto(tmp_path / "broker") as mosquitto:
@@ -85,10 +113,10 @@ def test_ten_thousand_malformed_payloads_are_counted(tmp_path: Path) -> None:
 DECODERS: dict[str, Decoder] = {
     "json": JsonDecoder("t", "ns", "id"),
     "json places": JsonDecoder("a.0.t", "s", None),
-    "csv": CsvDecoder(["t", "x", "y"], "t", "us", ","),
-    "raw": RawDecoder(["x", "y"], "float64", 50.0),
-    "senml json": SenmlDecoder("json", {"x": "g"}),
-    "senml cbor": SenmlDecoder("cbor", {"x": "g"}),
+    "csv": CsvDecoder(["t", "x", "y"], "t", "us", ",", ".", {}),
+    "raw": RawDecoder(["x", "y"], "float64", 50.0, "little", "stamp"),
+    "senml json": SenmlDecoder("json"),
+    "senml cbor": SenmlDecoder("cbor"),
 }
 CHANNELS = (Channel("x", "x", "mg"), Channel("y", "y", "g"))
 NUMBERS = st.one_of(st.integers(), st.floats(), st.integers(10**18, 10**20))

@@ -6,13 +6,13 @@ from typing import Literal
 import numpy as np
 
 from fl_client.sensors import Decoded, InvalidPayload
-from fl_client.sensors.decoders.numbers import nanoseconds
 from fl_client.sensors.decoders.senml_pack import (
     InvalidSenml,
     SenmlRecord,
     records_of_cbor,
     records_of_json,
 )
+from fl_client.sensors.decoders.times import nanoseconds
 from fl_common.errors import InvalidConfiguration
 
 _FORMS: Mapping[str, Callable[[bytes, float], list[SenmlRecord]]] = {
@@ -24,19 +24,18 @@ _FORMS: Mapping[str, Callable[[bytes, float], list[SenmlRecord]]] = {
 class SenmlDecoder:
     """SenML in ``form`` json or cbor.
 
-    Records with the same time make one row. Names that are not fields are ignored. ``units`` are
-    the required units of records, by field; a record with another unit is refused, since its number
-    would be misread. A boolean counts as 1 or 0.
+    Records with the same time make one row. Names that are not fields are ignored. A record's unit
+    is said with it: ``Sensor`` converts it to what is declared, or refuses it. A boolean counts as
+    1 or 0.
 
     Raises:
         InvalidConfiguration: an unknown form.
     """
 
-    def __init__(self, form: Literal["json", "cbor"], units: Mapping[str, str]) -> None:
+    def __init__(self, form: Literal["json", "cbor"]) -> None:
         if form not in _FORMS:
             raise InvalidConfiguration(f"form={form}", "must be json or cbor", "Set one of them")
         self._records = _FORMS[form]
-        self._units = dict(units)
 
     def decode(self, payload: bytes, fields: tuple[str, ...], received_ns: int) -> Decoded:
         """See ``Decoder``."""
@@ -51,17 +50,25 @@ class SenmlDecoder:
         rows = {time: row for row, time in enumerate(dict.fromkeys(r.time for r in records))}
         values_NC = np.full((len(rows), len(fields)), np.nan)
         for record in records:
-            values_NC[rows[record.time], columns[record.name]] = self._value(record)
-        times_N = nanoseconds(list(rows))
-        return Decoded(times_N, values_NC, None, not _any_relative(records))
+            values_NC[rows[record.time], columns[record.name]] = _value(record)
+        times_N, own = nanoseconds(list(rows)), not _any_relative(records)
+        return Decoded(times_N, values_NC, None, own, _units(records, fields))
 
-    def _value(self, record: SenmlRecord) -> float:
-        wanted = self._units.get(record.name)
-        if record.unit is not None and wanted is not None and record.unit != wanted:
-            raise InvalidPayload("unit", f"{record.name} is in {record.unit!r}, not {wanted!r}")
-        if not isinstance(record.value, float | bool):
-            raise InvalidPayload("type", f"{record.name} has no numeric value")
-        return float(record.value)
+
+def _value(record: SenmlRecord) -> float:
+    if not isinstance(record.value, float | bool):
+        raise InvalidPayload("type", f"{record.name[:80]} has no numeric value")
+    return float(record.value)
+
+
+def _units(records: Sequence[SenmlRecord], fields: Sequence[str]) -> tuple[str | None, ...]:
+    """The unit in which each of ``fields`` is sent; None if no record says it."""
+    found: dict[str, str] = {}
+    for record in records:
+        if record.unit is not None and found.setdefault(record.name, record.unit) != record.unit:
+            detail = f"{record.name[:80]} is sent in {found[record.name][:20]!r}"
+            raise InvalidPayload("unit", f"{detail} and in {record.unit[:20]!r}")
+    return tuple(found.get(field) for field in fields)
 
 
 def _any_relative(records: Sequence[SenmlRecord]) -> bool:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fl_client.sensors import Decoded, InvalidPayload
-from fl_client.sensors.decoders.numbers import nanoseconds, places
+from fl_client.sensors.decoders.numbers import check_places, places
+from fl_client.sensors.decoders.times import nanoseconds
 from fl_common.configuration.rules import above, require
 
 _STAMP = 4
@@ -24,6 +25,10 @@ class Hundredths:
     def __init__(self, columns: Sequence[str], rate_hz: float) -> None:
         require("rate_hz", rate_hz, above(0))
         self._columns, self._rate_hz = tuple(columns), rate_hz
+
+    def check_fields(self, fields: tuple[str, ...]) -> None:
+        """See ``KnowsFields``."""
+        check_places(fields, self._columns)
 
     def decode(self, payload: bytes, fields: tuple[str, ...], received_ns: int) -> Decoded:
         """See ``Decoder``."""

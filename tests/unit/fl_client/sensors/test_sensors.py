@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from paho.mqtt.client import topic_matches_sub
 
-from fl_client.sensors import Annotation, Decoder, InvalidPayload, Malformed, Readings
+from fl_client.sensors import (
+    Annotation,
+    Decoder,
+    InvalidPayload,
+    Malformed,
+    Readings,
+)
 from fl_client.sensors.decoders.csv import CsvDecoder
 from fl_client.sensors.decoders.json import JsonDecoder
 from fl_client.sensors.decoders.raw import RawDecoder
@@ -19,26 +25,7 @@ from fl_client.sensors.units import conversion
 from fl_client.store.spool import Appended, Arrival
 from fl_common.errors import InvalidConfiguration
 from tests.support.edge import NOW, TASK
-
-X_AND_Y = (Channel("x", "x", "g"), Channel("y", "y", "g"))
-
-
-def read(
-    decoder: Decoder, payload: bytes, channels: tuple[Channel, ...] = X_AND_Y, topic: str = "s/1"
-) -> Readings:
-    return Sensor("wrist", "s/+", decoder, channels, TASK).read(Delivery(topic, payload), NOW)[0]
-
-
-def reason(decoder: Decoder, payload: bytes) -> str:
-    with pytest.raises(InvalidPayload) as caught:
-        read(decoder, payload)
-    return caught.value.reason
-
-
-def check(found: Readings, times: list[int], values: list[list[float]]) -> None:
-    assert (str(found.times_N.dtype), str(found.values_NC.dtype)) == ("int64", "float32")
-    assert found.times_N.tolist() == times
-    np.testing.assert_array_equal(found.values_NC, np.array(values, np.float32))
+from tests.support.reading import X_AND_Y, check, read, reason
 
 
 def test_json_by_its_mapping() -> None:
@@ -61,14 +48,14 @@ def test_whole_nanoseconds_stay_exact() -> None:
 
 
 def test_csv_lines() -> None:
-    decoder = CsvDecoder(["t", "ignored", "y", "x"], "t", "s", ";")
+    decoder = CsvDecoder(["t", "ignored", "y", "x"], "t", "s", ";", ".", {})
     found = read(decoder, b"1699000000.5;7;1;2\r\n1699000001;;; -3e-1\n")
     check(found, [1_699_000_000_500_000_000, 1_699_000_001_000_000_000], [[2, 1], [-0.3, np.nan]])
 
 
 def test_raw_arrays() -> None:
     body = struct.pack("<q6h", NOW - 10**9, 1, 2, 3, 4, 5, 6)
-    found = read(RawDecoder(["x", "n", "y"], "int16", 50.0), body)
+    found = read(RawDecoder(["x", "n", "y"], "int16", 50.0, "little", "stamp"), body)
     check(found, [NOW - 10**9, NOW - 10**9 + 20_000_000], [[1, 3], [4, 6]])
 
 
@@ -84,20 +71,29 @@ def test_senml_rows_by_time(form: str) -> None:
     else:
         payload = cbor2.dumps([{-2: "d:", -3: 1.699e9, 0: "x", 2: 1}, {0: "y", 2: 2},
                                {0: "x", 6: 1, 2: 3}, {0: "other", 3: "text"}])  # fmt: skip
-    found = read(SenmlDecoder(form, {}), payload, channels)  # type: ignore[arg-type]
+    found = read(SenmlDecoder(form), payload, channels)  # type: ignore[arg-type]
     check(found, [1_699_000_000 * 10**9, 1_699_000_001 * 10**9], [[1, 2], [3, np.nan]])
 
 
-def test_a_unit_that_senml_states_must_be_the_declared_one() -> None:
-    decoder = SenmlDecoder("json", {"x": "g"})
-    assert reason(decoder, b'[{"n":"x","v":1,"u":"m/s2"}]') == "unit"
-    check(read(decoder, b'[{"n":"x","v":1,"u":"g","t":1.699e9}]'), [1_699 * 10**15], [[1, np.nan]])
+def test_a_unit_that_senml_states_is_converted_or_refused() -> None:
+    channels = (Channel("x", "x", "mg"), Channel("y", "y", "counts", 2.0, 0.0))
+    said = b'[{"bt":1.699e9,"n":"x","v":19.6133,"u":"m/s2"},{"n":"y","v":3}]'
+    check(read(SenmlDecoder("json"), said, channels), [1_699 * 10**15], [[2, 6]])
+    check(read(SenmlDecoder("json"), said.replace(b"19.6133", b"1500").replace(b"m/s2", b"mg"),
+               channels), [1_699 * 10**15], [[1.5, 6]])  # fmt: skip
+    for payload in (
+        said.replace(b"m/s2", b"K"),
+        said.replace(b'"v":3', b'"v":3,"u":"g"'),
+        b'[{"bt":1.699e9,"n":"x","v":1,"u":"g"},{"n":"x","t":1,"v":1,"u":"mg"}]',
+    ):
+        with pytest.raises(InvalidPayload, match="is sent in"):
+            read(SenmlDecoder("json"), payload, channels)
 
 
 def test_units_are_converted_by_declaration() -> None:
     channels = (Channel("x", "x", "m/s2"), Channel("y", "y", "counts", 0.5, -1))
-    found = read(JsonDecoder("t", "ns", None), b'{"t":5,"x":19.6133,"y":10}', channels)
-    check(found, [5], [[2, 4]])
+    body = b'{"t":1699000000000000000,"x":19.6133,"y":10}'
+    check(read(JsonDecoder("t", "ns", None), body, channels), [1_699 * 10**15], [[2, 4]])
 
 
 @pytest.mark.parametrize(
@@ -118,16 +114,16 @@ def test_a_declaration_that_can_not_hold_is_refused() -> None:
     for names in ([], ["x", "x"], ["z"]):
         with pytest.raises(InvalidConfiguration, match="channels of the task"):
             Sensor("w", "a", decoder, [Channel(name, name, "g") for name in names], TASK)
-    with pytest.raises(InvalidConfiguration, match="must be one of s, ms, us, ns"):
+    with pytest.raises(InvalidConfiguration, match="must be one of s, ms, us, ns, iso"):
         JsonDecoder("t", "h", None)
     with pytest.raises(InvalidConfiguration, match="each column once"):
-        CsvDecoder(["x", "x"], "x", "s", ",")
+        CsvDecoder(["x", "x"], "x", "s", ",", ".", {})
     with pytest.raises(InvalidConfiguration, match="must be one of float32"):
-        RawDecoder(["x"], "complex64", 1.0)
+        RawDecoder(["x"], "complex64", 1.0, "little", "stamp")
 
 
-JSON, CSV = JsonDecoder("t", "s", "id"), CsvDecoder(["t", "x", "y"], "t", "s", ",")
-RAW = RawDecoder(["x", "y"], "float32", 50.0)
+JSON, CSV = JsonDecoder("t", "s", "id"), CsvDecoder(["t", "x", "y"], "t", "s", ",", ".", {})
+RAW = RawDecoder(["x", "y"], "float32", 50.0, "little", "stamp")
 
 
 @pytest.mark.parametrize(
@@ -136,33 +132,38 @@ RAW = RawDecoder(["x", "y"], "float32", 50.0)
         (JSON, b"", "json"),
         (JSON, b"[]", "structure"),
         (JSON, b"7", "structure"),
-        (JSON, b'{"t":1,"id":1', "json"),
-        (JSON, b'{"t":1,"id":1,"x":NaN}', "number"),
-        (JSON, b'{"t":1,"id":1,"x":1e999}', "number"),
-        (JSON, b'{"t":1,"id":1,"x":1e300}', "number"),
-        (JSON, b'{"t":1,"id":1,"x":"1"}', "type"),
-        (JSON, b'{"t":1,"id":1,"x":true}', "type"),
-        (JSON, b'{"t":1,"id":1,"x":[1]}', "type"),
-        (JSON, b'{"t":1,"id":1}', "empty"),
+        (JSON, b'{"t":1699e6,"id":1', "json"),
+        (JSON, b'{"t":1699e6,"id":1,"x":NaN}', "number"),
+        (JSON, b'{"t":1699e6,"id":1,"x":1e999}', "number"),
+        (JSON, b'{"t":1699e6,"id":1,"x":1e300}', "number"),
+        (JSON, b'{"t":1699e6,"id":1,"x":"1 g"}', "type"),
+        (JSON, b'{"t":1699e6,"id":1,"x":[1]}', "type"),
+        (JSON, b'{"t":1699e6,"id":1}', "empty"),
         (JSON, b'{"id":1,"x":1}', "time"),
-        (JSON, b'{"t":"1","id":1,"x":1}', "time"),
+        (JSON, b'{"t":"now","id":1,"x":1}', "time"),
+        (JSON, b'{"t":true,"id":1,"x":1}', "time"),
         (JSON, b'{"t":-1,"id":1,"x":1}', "time"),
         (JSON, b'{"t":1e300,"id":1,"x":1}', "time"),
+        (JSON, b'{"t":1,"id":1,"x":1}', "past"),
         (JSON, b'{"t":4e9,"id":1,"x":1}', "future"),
-        (JSON, b'{"t":1,"x":1}', "id"),
+        (JSON, b'{"t":1699e6,"x":1}', "id"),
         (JSON, b"[" * 99_999, "nesting"),
         (CSV, b"", "structure"),
-        (CSV, b"1,2\n", "structure"),
-        (CSV, b"1,2,3\n\n", "structure"),
-        (CSV, b"1,2,x\n", "number"),
-        (CSV, b"1,2,nan\n", "number"),
-        (CSV, b"1,2,inf\n", "number"),
+        (CSV, b"1699000000,2\n", "structure"),
+        (CSV, b"1699000000,2,x\n", "type"),
+        (CSV, b"1699000000,2,nan\n", "type"),
+        (CSV, b"1699000000,2,inf\n", "type"),
+        (CSV, b"1699000000,2,1_000\n", "type"),
+        (CSV, "1699000000,2,3²".encode(), "type"),
+        (CSV, "1699000000,2,٣".encode(), "type"),
+        (CSV, b'1699000000,2,"3', "csv"),
+        (CSV, b"1699000000,2,\xb2", "text"),
+        (CSV, "1699000000,2,3".encode("utf-16"), "text"),
         (CSV, b",2,3\n", "time"),
-        (CSV, "1,2,3²".encode(), "text"),
         (RAW, b"", "length"),
         (RAW, bytes(8), "length"),
         (RAW, bytes(17), "length"),
-        (RAW, bytes(8) + struct.pack("<2f", np.inf, 1), "number"),
+        (RAW, struct.pack("<q2f", NOW, np.inf, 1), "number"),
         (RAW, struct.pack("<q2f", -1, 1, 1), "time"),
         (RAW, struct.pack("<q4f", 2**63 - 1, 1, 1, 1, 1), "time"),
     ],
@@ -172,6 +173,9 @@ def test_a_malformed_payload_says_why(decoder: Decoder, payload: bytes, why: str
     assert reason(decoder, payload) == why
 
 
+LABEL = b'{"from":1699e6,"to":1699000001,"label":"run"}'
+
+
 def intake(*sensors: Sensor) -> Intake:
     return Intake([AnnotationTopic("labels/#", "s"), *sensors], topic_matches_sub, 1000)
 
@@ -179,10 +183,10 @@ def intake(*sensors: Sensor) -> Intake:
 def test_messages_go_to_their_sensor_or_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     decoder = JsonDecoder("t", "s", None)
     sensors = [Sensor(name, f"s/{name}", decoder, X_AND_Y, TASK) for name in ("a", "b")]
-    body = b'{"t":1,"x":1}'
+    body = b'{"t":1699e6,"x":1}'
     batch = [Delivery("s/b", body, "3", False), Delivery("s/c", body, "4", True),
              Delivery("s/\udcff", body, "0", False), Delivery("s/a", b"1" * 1001, "5", False),
-             Delivery("labels/x", b'{"from":1,"to":2,"label":"run"}', "6", False)]  # fmt: skip
+             Delivery("labels/x", LABEL, "6", False)]  # fmt: skip
     intake_of_all = intake(*sensors)
     readings, unknown, unreadable, huge, label = intake_of_all.arrivals(batch, NOW)
     assert isinstance(readings.item, Readings)
@@ -193,12 +197,13 @@ def test_messages_go_to_their_sensor_or_are_counted(caplog: pytest.LogCaptureFix
     again = intake_of_all.arrivals(batch[1:4], NOW)
     assert len(again) == 3
     assert [line.split(":")[0] for line in caplog.messages] == ["topics", "a"]
-    assert label.item == Annotation("1000000000-2000000000-run", 10**9, 2 * 10**9, "run")
+    start, end = 1_699 * 10**15, 1_699 * 10**15 + 10**9
+    assert label.item == Annotation(f"{start}-{end}-run", start, end, "run")
 
 
 def test_a_reading_without_a_stamp_of_its_own_is_known_by_its_delivery() -> None:
     channels = [Channel("x", "x", "g")]
-    sensor = Sensor("a", "s/a", SenmlDecoder("json", {}), channels, TASK)
+    sensor = Sensor("a", "s/a", SenmlDecoder("json"), channels, TASK)
     body = b'[{"n":"x","v":20}]'
     first, second, again = intake(sensor).arrivals(
         [Delivery("s/a", body, "1", False), Delivery("s/a", body, "2", False),
@@ -209,13 +214,13 @@ def test_a_reading_without_a_stamp_of_its_own_is_known_by_its_delivery() -> None
 
 def test_a_key_of_the_sender_s_tells_messages_of_one_stamp_apart() -> None:
     sensor = Sensor("a", "s/a", JsonDecoder("t", "s", None), X_AND_Y, TASK)
-    body = b'{"t":1,"x":1}'
+    body = b'{"t":1699e6,"x":1}'
     found = [
         sensor.read(Delivery("s/a", body, key, True, by_sender), NOW)[0].id
         for key, by_sender in (("k", True), ("k", True), ("l", True), ("1", False), ("2", False))
     ]
     assert found[0] == found[1] != found[2]
-    assert found[3] == found[4] == "s/a 1000000000"
+    assert found[3] == found[4] == f"s/a {1_699 * 10**15}"
 
 
 def test_what_a_transport_is_told_of_each_message() -> None:
@@ -227,11 +232,26 @@ def test_what_a_transport_is_told_of_each_message() -> None:
 
 @pytest.mark.parametrize(
     ("payload", "why"),
-    [(b"[]", "structure"), (b'{"from":1,"to":2}', "label"), (b'{"from":1,"label":"a"}', "time"),
-     (b'{"from":2,"to":2,"label":"a"}', "time"), (b'{"from":1,"to":2,"label":"a","id":[]}', "id"),
-     (b"{", "json")],
-)  # fmt: skip
+    [
+        (b"[]", "structure"),
+        (b"{", "json"),
+        (b'{"from":1699e6,"to":1699e6}', "label"),
+        (b'{"from":1699e6,"label":"a"}', "time"),
+        (b'{"from":1699e6,"to":1699e6,"label":"a"}', "time"),
+        (b'{"from":1698e6,"to":1699e6,"label":"a","id":[]}', "id"),
+        (b'{"from":1698e9,"to":1699e9,"label":"a"}', "time_unit"),
+        (b'{"from":1698e3,"to":1699e3,"label":"a"}', "time_unit"),
+        (b'{"from":1,"to":1699e6,"label":"a"}', "past"),
+        (b'{"from":1699e6,"to":1800e6,"label":"a"}', "future"),
+    ],
+)
 def test_a_malformed_annotation_says_why(payload: bytes, why: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
-        AnnotationTopic("labels", "s").read(payload)
+        AnnotationTopic("labels", "s").read(payload, NOW)
     assert caught.value.reason == why
+
+
+def test_an_annotation_may_say_its_times_in_iso() -> None:
+    body = b'{"from":"2023-11-14T22:13:20Z","to":"2023-11-14T23:13:21+01:00","label":"a"}'
+    read = AnnotationTopic("labels", "iso").read(body, NOW)
+    assert (read.from_ns, read.to_ns) == (NOW, NOW + 10**9)
