@@ -23,10 +23,11 @@ from fl_client.federation import key as key_command
 from fl_client.ledger import command as ledger_command
 from fl_client.node import commands as node_commands
 from fl_common.errors import JoinTheDotsError
-from fl_common.programs.command_line import Parser, end
+from fl_common.programs.command_line import Parser, one_line_errors
 from fl_common.programs.confinement import confine
 from fl_common.programs.output import reader_may_leave
 from fl_common.programs.own import check_not_hidden
+from fl_common.programs.proxies import spare_own_machine
 
 
 @reader_may_leave()
@@ -34,11 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-client``; exits with 0, 1 (failed) or 2 (bad input)."""
     options = _parser().parsed(arguments)
     confine()
-    try:
+    spare_own_machine()
+    with one_line_errors():
         check_not_hidden("fl-client", "fl_client")
         options.run(options)
-    except JoinTheDotsError as error:
-        end(f"error: {error}", error.exit_status)
 
 
 def _parser() -> Parser:

@@ -15,12 +15,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fl_common.configuration.rules import Config
-from fl_common.errors import JoinTheDotsError
-from fl_common.programs.command_line import Parser, add_command, add_config, end
+from fl_common.programs.command_line import Parser, add_command, add_config, one_line_errors
 from fl_common.programs.confinement import confine
 from fl_common.programs.logs import log_lines
 from fl_common.programs.output import reader_may_leave
 from fl_common.programs.own import check_not_hidden
+from fl_common.programs.proxies import forget_proxies
 from fl_common.programs.requirements import SERVER, check_installed
 
 
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-server``; exits with 0, 1 (failed) or 2 (bad input)."""
     options = _parser().parsed(arguments)
     confine()
-    try:
+    forget_proxies()
+    with one_line_errors():
         check_not_hidden("fl-server", "fl_server")
         check_installed("fl-server", "server", SERVER)
         from fl_server.cloud.build import read_config
@@ -37,8 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = read_config(options.config, options.overrides)
         _log(config)
         options.run(config, options)
-    except JoinTheDotsError as error:
-        end(f"error: {error}", error.exit_status)
 
 
 def _start(config: Config, options: argparse.Namespace) -> None:

@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fl_common.configuration.addresses import endpoint
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs import command_line
 from fl_common.programs.confinement import private_folder
 from fl_common.programs.logs import log_to_standard_error
 from fl_common.programs.own import own_program
+from fl_common.programs.proxies import check_proxies
 from fl_common.programs.requirements import TRAIN, check_installed
 
 _QUIET = ("httpx", "httpcore")
@@ -47,6 +49,7 @@ def join_command(config: Config, file: Path | None, overrides: Sequence[str]) ->
     server = config["federation"]["server"]
     if server is None or config["training"]["command"] is not None:
         return None
+    _check(config["federation"])
     check_installed(f"federation.server={server}", "train", TRAIN)
     given = ["--config", str(file.absolute())] if file else []
     return own_program("fl_client", "join", *given, *overrides)
@@ -112,3 +115,12 @@ def _check(federation: Config) -> None:
                 "must be set to take part in a federation",
                 "Set the lines that fl-server enroll printed",
             )
+    endpoint("federation.server", str(federation["server"]))
+    for name in ("ca_file", "key_file"):
+        if not Path(federation[name]).is_file():
+            raise InvalidConfiguration(
+                f"federation.{name}={federation[name]}",
+                "is not a file",
+                "Give the path of the file that fl-server enroll or fl-client key has made",
+            )
+    check_proxies()

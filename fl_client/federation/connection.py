@@ -54,6 +54,7 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from fl_client.federation.bounds import MOST_PARTS, Bounded, MessageTooLarge
 from fl_client.federation.server_time import ServerTime, SigningInterceptor
+from fl_common.configuration.addresses import endpoint
 from fl_common.configuration.rules import inside, require
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
@@ -87,6 +88,7 @@ class Address:
     heartbeat_s: float
 
     def __post_init__(self) -> None:
+        endpoint("federation.server", self.server)
         require("federation.heartbeat_s", self.heartbeat_s, inside("[10, 1800]"))
 
     def key(self) -> EllipticCurvePrivateKey:

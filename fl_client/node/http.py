@@ -6,6 +6,7 @@ without a token it refuses requests that name another host, as those of a web pa
 """
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from email.message import Message
@@ -15,6 +16,7 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from fl_client.sensors.transports.http.access import Access, names_this_machine
+from fl_common.configuration.addresses import bare_host
 from fl_common.errors import InvalidConfiguration
 
 _SECONDS_PER_REQUEST = 10
@@ -40,6 +42,7 @@ class StatusServer:
         health: Callable[[], Sequence[Mapping[str, str]]],
         status: Callable[[], Mapping[str, Any]],
     ) -> None:
+        host = bare_host("http.host", host)
         access.check_host(host)
         self._access = access
         self._metrics, self._health, self._status = metrics, health, status
@@ -111,9 +114,10 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._places = threading.BoundedSemaphore(_CONNECTIONS)
-        super().__init__(*given)
+        super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._places.acquire(blocking=False):

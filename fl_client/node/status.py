@@ -17,6 +17,7 @@ from fl_client.sensors.transports.http.access import Access
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool
 from fl_client.store.spool_counts import SpoolCounts
+from fl_common.configuration.addresses import joined
 from fl_common.errors import InvalidConfiguration, LedgerError
 from fl_common.files.whole import write_whole
 
@@ -64,15 +65,19 @@ def _ask(record: Mapping[str, Any]) -> dict[str, Any]:
     """The node's own words; its certificate is the one in its configuration, whatever its name."""
     access = Access(**record["access"])
     secure = access.tls is not None
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(record["host"], record["host"])
-    address = f"{'https' if secure else 'http'}://{host}:{record['port']}/status"
-    context = None
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(record["host"], record["host"])
+    address = f"{'https' if secure else 'http'}://{joined(host, record['port'])}/status"
+    context = ssl.create_default_context()
     if secure:
         context = ssl.create_default_context(cafile=record["access"]["certificate_file"])
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.check_hostname = False
     request = urllib.request.Request(address, headers=access.header())
-    with urllib.request.urlopen(request, timeout=_SECONDS, context=context) as answer:
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),  # it is this machine, whatever address it has
+        urllib.request.HTTPSHandler(context=context),
+    )
+    with opener.open(request, timeout=_SECONDS) as answer:
         status: dict[str, Any] = json.load(answer)
     return status
 

@@ -1,12 +1,14 @@
 """Argument parser of our console scripts, its sub-commands, and one-line errors."""
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fl_common.errors import InvalidConfiguration
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_common.programs.text import visible
 
 
@@ -58,6 +60,25 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="a value of the configuration"
     )
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program with one line for an error that its user can do something about.
+
+    A reader of its output that has gone away (``| head``) is no error.
+    """
+    try:
+        yield
+    except JoinTheDotsError as error:
+        end(f"error: {error}", error.exit_status)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at the exit
+        sys.exit(JoinTheDotsError.exit_status)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"error: {place}{error.strerror or error}. Check path, permissions and disk."
+        end(message, InvalidConfiguration.exit_status)
 
 
 def end(message: str, status: int) -> NoReturn:

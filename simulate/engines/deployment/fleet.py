@@ -18,6 +18,7 @@ from fl_common.configuration.rules import above, require_fields, whole
 from fl_common.errors import RunFailed
 from fl_common.files.keys import make_key
 from fl_common.programs.own import own_program
+from fl_common.programs.proxies import forget_proxies
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.credentials import make_own
 from fl_server.cloud.endpoint import PublicEndpoint, ServerSettings
@@ -120,7 +121,8 @@ class _Deployment:
 
 @contextmanager
 def _deployed(fleet: SimulatedFleet, engine: DeploymentEngine) -> Iterator[_Deployment]:
-    """Real processes for ``fleet``, which end with this."""
+    """Real processes for ``fleet``, which end with this and talk on this machine alone."""
+    forget_proxies()
     home, repository = CloudHome(fleet.folder.absolute() / "deployment"), fleet.open_repository()
     make_own(home, LOOPBACK, _DAYS)
     front_port, superlink_port = _free_port(), _free_port()
