@@ -26,7 +26,6 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
 from fl_common.functions import FUNCTION_FILE
-from fl_common.programs.proxies import check_proxies
 from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Floats, Task
 
@@ -90,10 +89,7 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
     limits = Limits(**node["limits"])
     if node["source"] is None:
         return None
-    source: str | Path = Path(node["source"])
-    if "://" in node["source"]:
-        source = node["source"]
-        check_proxies()
+    source: str | Path = node["source"] if "://" in node["source"] else Path(node["source"])
     folder, ca_file = box.home / FOLDER / REPOSITORY, _ca_file(node["ca_file"])
     reader = Reader(folder, source, _root(node["root"]), limits, ca_file=ca_file)
     is_testing = _stage(node["stage"]) is Stage.TESTING

@@ -17,7 +17,7 @@ from fl_client.sensors.transports.http.access import Access
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool
 from fl_client.store.spool_counts import SpoolCounts
-from fl_common.configuration.addresses import joined
+from fl_common.configuration.addresses import bare_host, joined
 from fl_common.errors import InvalidConfiguration, LedgerError
 from fl_common.files.whole import write_whole
 
@@ -65,7 +65,9 @@ def _ask(record: Mapping[str, Any]) -> dict[str, Any]:
     """The node's own words; its certificate is the one in its configuration, whatever its name."""
     access = Access(**record["access"])
     secure = access.tls is not None
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(record["host"], record["host"])
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(
+        record["host"], bare_host("http.host", record["host"])
+    )
     address = f"{'https' if secure else 'http'}://{joined(host, record['port'])}/status"
     context = ssl.create_default_context()
     if secure:

@@ -30,8 +30,8 @@ _TIED = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 class Training:
     """``command`` (a program and its arguments; null: no training) at ``nice`` 0 to 19.
 
-    After it ends it is restarted in ``restart_s`` seconds. The wait doubles, up to
-    ``longest_restart_s``, each time it has run for less than ``longest_restart_s``.
+    After it ends it is restarted in ``restart_s`` seconds. The wait doubles each time, up to
+    ``longest_restart_s``; after it has run for so long it is ``restart_s`` again.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -67,14 +67,15 @@ async def supervise(
     while True:
         began = clock()
         status = await _run(training.command, training.nice, running, troubles)
-        quick = clock() - began < training.longest_restart_s
+        if clock() - began >= training.longest_restart_s:
+            wait_s = training.restart_s
         cause = f"the training process ended with status {status} and is started again and again"
         command = " ".join(training.command)
         remedy = f"Sensing goes on. Its lines in the log say why; run {command!r} by hand to see it"
         troubles.begin(PART, cause, remedy)
         _logger.info("the training process is started again in %g s", wait_s)
         await asyncio.sleep(wait_s)
-        wait_s = min(2 * wait_s, training.longest_restart_s) if quick else training.restart_s
+        wait_s = min(2 * wait_s, training.longest_restart_s)
 
 
 async def _run(

@@ -10,6 +10,8 @@ from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface, Urllib3Fetcher
 from tuf.ngclient._internal.proxy import ProxyEnvironment
 
+from fl_common.programs.proxies import check_proxies
+
 _CHUNK = 65_536
 _NOT_FOUND = 404
 _AGENT = "join-the-dots"
@@ -22,6 +24,9 @@ class SteadyFetcher(Urllib3Fetcher):
     must also arrive at ``bytes_per_second`` or faster, measured from ``timeout_s`` after its start.
     Over https the server's certificate must be from the authority in ``ca_file``; None: from one
     that the system trusts.
+
+    Raises:
+        InvalidConfiguration: the environment names a proxy that can't be used.
     """
 
     def __init__(
@@ -31,6 +36,7 @@ class SteadyFetcher(Urllib3Fetcher):
         clock: Callable[[], float] = time.monotonic,
         ca_file: Path | None = None,
     ) -> None:
+        check_proxies()
         super().__init__(socket_timeout=timeout_s, app_user_agent=_AGENT)
         if ca_file is not None:
             self._proxy_env = ProxyEnvironment(
