@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from fl_client.clock.machine import read_clocks
+from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address, Connection, Unreachable
 from fl_common.components.fetcher import SteadyFetcher
 from fl_common.errors import InvalidConfiguration
@@ -27,7 +29,9 @@ def test_a_box_reaches_its_server_through_an_http_proxy(
         authority = home.authority.certificate
         with (
             pytest.raises(Unreachable, match="502"),  # by nginx: no SuperLink is behind it
-            Connection(Address(server, authority, key, 30)),
+            Connection(
+                Address(server, authority, key, 30), build_server_time(tmp_path, read_clocks)
+            ),
         ):
             pass
         fetcher = SteadyFetcher(5, 10.0, ca_file=authority)
