@@ -26,7 +26,7 @@ from simulate.fleet import Fleet
 from simulate.world import World
 from simulate.world.build import open_world
 
-_COUNTABLE = 5000
+COUNTABLE = 5000
 """Fleets up to this size are measured site by site before a run."""
 
 _LOOKED_AT = 25
@@ -39,10 +39,10 @@ _LEDGER_OWNER = "fleet"
 def fleet_facts(world: World) -> FleetFacts:
     """The number of sites and their sizes; of a large fleet only the median of some sites."""
     sites = len(world.sites)
-    looked_at = range(0, sites, max(1, sites // _LOOKED_AT)) if sites > _COUNTABLE else range(sites)
+    looked_at = range(0, sites, max(1, sites // _LOOKED_AT)) if sites > COUNTABLE else range(sites)
     sizes = sorted(len(world.windows(position)) for position in looked_at)
     typical = sizes[len(sizes) // 2]
-    if sites > _COUNTABLE:
+    if sites > COUNTABLE:
         return FleetFacts(sites, None, typical, None)
     return FleetFacts(sites, sizes[0], typical, sizes[-1])
 
@@ -51,7 +51,7 @@ def prepare_fleet(world: World, plan: RunPlan, sampling: Sampling) -> None:
     """Prepare the sites' windows before the first round, where the run will need most of them."""
     sites = len(world.sites)
     drawn = len(sampling.choose(world.sites, 1, 0))
-    if plan.rounds * drawn >= sites and sites <= _COUNTABLE:
+    if plan.rounds * drawn >= sites and sites <= COUNTABLE:
         prepare_ahead(plan, map(world.windows, range(sites)))
 
 

@@ -10,16 +10,20 @@ from omegaconf import OmegaConf
 from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
+from fl_common.privacy.unit import WITHOUT_DP
 from fl_server.build import build_federation, build_plan, check_sampling
 from fl_server.rounds.strategy import Federation
 from models.nets import Net, build_net
-from simulate.build import fleet_facts
+from simulate.build import COUNTABLE, fleet_facts
 from simulate.checks import check_held_out, check_private
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home
 from simulate.publication import Publication
 from simulate.world import TestSet
 from simulate.world.build import open_world
+from simulate.world.chosen import node_of
+
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def prepare(config: Config, home: Home) -> Preparation:
     """
     engine: SimulationEngine = build(config["engine"])
     publication = Publication(config["publish"], home.repository)
-    world_yaml = yaml_of(config["world"])
+    world_yaml, notes = _with_whole_batches(config)
     world = open_world(world_yaml)
     identity = home.read_record().run if config["resume"] else uuid.uuid4().hex
     facts, compares = fleet_facts(world), publication.is_shared
@@ -67,10 +71,10 @@ def prepare(config: Config, home: Home) -> Preparation:
         open_repository=publication.repository,
         model=publication.name_of(plan),
     )
-    incumbent, notes = publication.incumbent(plan), list[str]()
+    incumbent = publication.incumbent(plan)
     if isinstance(incumbent, str):
         if config["evaluation"]["every"] is not None:
-            notes = [f"the model is not compared with production: {incumbent}"]
+            notes += [f"the model is not compared with production: {incumbent}"]
         incumbent = None
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent)
     check_sampling(federation, world.sites)
@@ -79,6 +83,30 @@ def prepare(config: Config, home: Home) -> Preparation:
     test = world.test()
     check_held_out(config, world.sites, test)
     return Preparation(federation, engine, fleet, net, test, publication, notes)
+
+
+def _with_whole_batches(config: Config) -> tuple[str, list[str]]:
+    """The world as YAML without the sites that can't fill a batch, and a note that names these.
+
+    A plan without DP trains in batches of one size, so such a site would refuse each round. With DP
+    none is left out: who takes part must not depend on the data.
+    """
+    node, batch = config["world"], config["training"]["batch_size"]
+    world = open_world(yaml_of(node))
+    sites = len(world.sites)
+    if config["privacy"]["unit"] != WITHOUT_DP or sites > COUNTABLE or not isinstance(batch, int):
+        return yaml_of(node), []
+    sizes = [len(world.windows(position)) for position in range(sites)]
+    kept = [position for position, size in enumerate(sizes) if size >= batch]
+    if len(kept) in (0, sites):
+        return yaml_of(node), []
+    named = [f"{world.sites[i]} ({size})" for i, size in enumerate(sizes) if size < batch]
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    note = (
+        f"{len(named)} of {sites} sites are left out, whose windows are fewer than"
+        f" training.batch_size={batch}: {', '.join(named[:_MOST_NAMED])}{more}"
+    )
+    return yaml_of(node_of(node, kept)), [note]
 
 
 def yaml_of(node: Config) -> str:

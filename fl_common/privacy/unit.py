@@ -121,7 +121,7 @@ class PlanningFacts:
                 value,
                 f"needs {needed:.0f} windows on each site, and the smallest site has"
                 f" {self.smallest}",
-                "Lower the batch size, raise the sampling rate, or use fewer sites",
+                f"Set training.batch_size={max(1, self.smallest)}, or take such sites out of the data",
             )
 
 

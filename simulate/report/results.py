@@ -136,6 +136,8 @@ class RunEnding:
     """Largest absolute difference between torch's and ONNX Runtime's outputs."""
     component: Component
     """What the repository's testing stage has now."""
+    notes: tuple[str, ...] = ()
+    """What was left out or not done, and why."""
 
 
 class RoundLog:
@@ -195,6 +197,7 @@ def summarise(
             "digest": ending.component.digest,
             "stage": Stage.TESTING,
         },
+        "notes": list(ending.notes),
         "versions": versions(),
     }
     strict: dict[str, Any] = json_value(summary)
