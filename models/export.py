@@ -24,8 +24,7 @@ from fl_common.errors import ExportMismatch, InvalidConfiguration, InvalidData
 from fl_common.files.whole import whole_path
 from fl_common.params import digest
 from fl_common.vocabulary import Floats, Task
-from models.lineage import Lineage, ModelMetadata
-from models.metadata import write_properties
+from models.lineage import Lineage, ModelMetadata, properties_of
 from models.nets import Net, parameters_of
 from models.onnx.content import check_model
 from models.onnx.runtime import onnxruntime
@@ -83,7 +82,7 @@ def export_onnx(
     evaluated = copy.deepcopy(net).eval()
     metadata = ModelMetadata.of(task, lineage, digest(parameters_of(evaluated)))
     model = _to_onnx(evaluated, values_N[:1])
-    write_properties(model, metadata)
+    onnx.helper.set_model_props(model, properties_of(metadata))
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
     check_model(content)

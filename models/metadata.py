@@ -1,23 +1,13 @@
-"""The metadata properties of a model's file, written and read; ``models.lineage`` has their form.
-
-Separate from it, because a site reads them with ONNX Runtime, without the package ``onnx``.
-"""
-
-import onnx
+"""The metadata properties of a model's file, read; ``models.lineage`` has their form."""
 
 from fl_common.errors import InvalidData
-from models.lineage import ModelMetadata, parse_properties, properties_of
+from models.lineage import ModelMetadata, parse_properties
 from models.onnx.content import check_model
 from models.onnx.reading import Message
 
 __all__ = [
     "read_metadata",
 ]
-
-
-def write_properties(model: onnx.ModelProto, metadata: ModelMetadata) -> None:
-    """Make ``metadata`` the metadata properties of ``model``, in place."""
-    onnx.helper.set_model_props(model, properties_of(metadata))
 
 
 def read_metadata(content: bytes) -> ModelMetadata:

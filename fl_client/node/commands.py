@@ -13,7 +13,6 @@ from typing import Any
 from rich.console import Console
 
 from fl_client.federation.command import join_command
-from fl_client.home import MODEL, SLOTS
 from fl_common.errors import JoinTheDotsError
 from fl_common.programs.command_line import add_command, add_config
 
@@ -121,15 +120,10 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _model(options: argparse.Namespace) -> None:
-    from fl_client.inference.slots import ModelSlot
+    from fl_client.inference.place import place_model
 
-    slot = ModelSlot(options.home / SLOTS / MODEL)
-    digest = slot.place(options.file)
-    slot.activate(digest)
-    Console(highlight=False, soft_wrap=True).print(
-        f"{options.file}: is version {digest[:12]} of the model in {slot.folder}. A running node"
-        " says in its log, and fl-client status, whether it serves."
-    )
+    line = place_model(options.file, options.home)
+    Console(highlight=False, markup=False, soft_wrap=True).print(line)
 
 
 def _replay(options: argparse.Namespace) -> None:

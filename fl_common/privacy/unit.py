@@ -121,7 +121,8 @@ class PlanningFacts:
                 value,
                 f"needs {needed:.0f} windows on each site, and the smallest site has"
                 f" {self.smallest}",
-                f"Set training.batch_size={max(1, self.smallest)}, or take such sites out of the data",
+                f"Set training.batch_size={max(1, self.smallest)}, or take such sites out of the"
+                " data",
             )
 
 

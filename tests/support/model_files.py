@@ -12,8 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fl_client.inference.slots import ModelSlot
 from fl_common.vocabulary import NetSpec, Task
-from models.lineage import Lineage, ModelMetadata
-from models.metadata import write_properties
+from models.lineage import Lineage, ModelMetadata, properties_of
 from tests.support.samples import TASK
 
 LIMIT = 100.0
@@ -57,7 +56,7 @@ def published(
     inputs = {names[0]: ("N", *task.window_shape)}
     model = model_of(nodes, inputs, {names[1]: ("N", classes)}, constants)
     lineage = Lineage("0.1.0", "run", 3, NetSpec("models.nets.logistic.Logistic"), {"unit": "none"})
-    write_properties(model, ModelMetadata.of(task, lineage, "0" * 64))
+    helper.set_model_props(model, properties_of(ModelMetadata.of(task, lineage, "0" * 64)))
     _replace_properties(model, properties or {})
     onnx.save(model, path)
     return path

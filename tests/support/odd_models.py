@@ -7,8 +7,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from fl_common.vocabulary import NetSpec
-from models.lineage import Lineage, ModelMetadata
-from models.metadata import write_properties
+from models.lineage import Lineage, ModelMetadata, properties_of
 from tests.support.model_files import model_of
 from tests.support.samples import TASK
 
@@ -37,7 +36,7 @@ def odd(path: Path, how: str, answer: int = 0) -> Path:
     inputs = {"values": ("N", *TASK.window_shape)}
     model = model_of(_nodes(how), inputs, {"probabilities": ("N", classes)}, constants)
     lineage = Lineage("0.1.0", "run", 3, NetSpec("models.nets.logistic.Logistic"), {"unit": "none"})
-    write_properties(model, ModelMetadata.of(TASK, lineage, "0" * 64))
+    helper.set_model_props(model, properties_of(ModelMetadata.of(TASK, lineage, "0" * 64)))
     onnx.save(model, path)
     return path
 
