@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fl_common.errors import InvalidData, JoinTheDotsError
 from fl_common.plugins.kinds import FUNCTION, check_extension
@@ -18,6 +18,7 @@ __all__ = [
     "Function",
     "FunctionEvent",
     "Predicted",
+    "Remembering",
     "fixed_predictions",
 ]
 
@@ -62,6 +63,21 @@ class Function(Protocol):
 
     def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
         """The events of this window. An exception is counted and never stops the loop."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A function that goes on after a restart where it was.
+
+    What it remembers is stored with the events that it found. Without these methods a function
+    begins anew, and sees the windows of a failed commit again.
+    """
+
+    def remembered(self) -> Mapping[str, Any]:
+        """What it remembers after the last prediction, as JSON values."""
+
+    def remember(self, before: Mapping[str, Any]) -> None:
+        """Go on from what an object of this class remembered, perhaps with other arguments."""
 
 
 @dataclass(frozen=True)

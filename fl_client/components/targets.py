@@ -107,7 +107,7 @@ class FunctionTarget:
             return
         counting = _Counting(function, self._shadow)
         self._running = version.file, counting
-        self._functions.use(self._name, counting)
+        self._functions.use(self._name, counting, function)
 
     def runs(self, version: Version) -> bool:
         """Whether it is among the functions."""

@@ -1,6 +1,7 @@
 """An event when the label changes and the new one has lasted for some windows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.functions import FunctionEvent, Predicted
@@ -38,3 +39,13 @@ class LabelChange:
         before, self._stands = self._stands, self._candidate
         data = {"from": before, "to": self._stands, "since_ns": self._since_ns}
         return (FunctionEvent("label-change", data),)
+
+    def remembered(self) -> Mapping[str, Any]:
+        """See ``Remembering``."""
+        return {"stands": self._stands, "candidate": self._candidate, "seen": self._seen,
+                "since_ns": self._since_ns}  # fmt: skip
+
+    def remember(self, before: Mapping[str, Any]) -> None:
+        """See ``Remembering``."""
+        self._stands, self._candidate = before["stands"], before["candidate"]
+        self._seen, self._since_ns = before["seen"], before["since_ns"]

@@ -1,6 +1,7 @@
 """An event when a label's probability stays above a threshold, and one when it has fallen again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.functions import FunctionEvent, Predicted
@@ -41,3 +42,12 @@ class Threshold:
         self._raised, self._seen = not self._raised, 0
         kind = "alarm-raised" if self._raised else "alarm-cleared"
         return (FunctionEvent(kind, {"label": self._label, "probability": probability}),)
+
+    def remembered(self) -> Mapping[str, Any]:
+        """See ``Remembering``."""
+        return {"label": self._label, "raised": self._raised, "seen": self._seen}
+
+    def remember(self, before: Mapping[str, Any]) -> None:
+        """See ``Remembering``; an alarm of another label is forgotten."""
+        if before["label"] == self._label:
+            self._raised, self._seen = before["raised"], before["seen"]

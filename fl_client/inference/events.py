@@ -13,14 +13,15 @@ def prediction_event(
     prediction: Prediction,
     row: int,
     window_start_ns: int,
+    cut: str,
     time: datetime,
     latency_s: float,
 ) -> CloudEvent:
     """The event for window ``row`` of ``prediction``, which must have a prediction.
 
-    ``window_start_ns`` is in nanoseconds since 1970, ``latency_s`` the seconds from the window's
-    last reading to the prediction. The ``id`` depends on window and model only, so a subscriber can
-    recognise an event that is repeated after a crash by ``source`` and ``id``.
+    ``window_start_ns`` is in nanoseconds since 1970, ``cut`` a word for how windows are cut, and
+    ``latency_s`` the seconds from the window's last reading to the prediction. The ``id`` depends
+    on the window alone, so a subscriber can recognise a repeated event by ``source`` and ``id``.
     """
     probabilities_K = [round(float(value), 6) for value in prediction.probabilities_NK[row]]
     best = int(prediction.probabilities_NK[row].argmax())
@@ -36,7 +37,7 @@ def prediction_event(
         "latency_s": round(latency_s, 6),
     }
     return CloudEvent(
-        id=f"{task.name}/{window_start_ns}/{prediction.digest[:16]}",
+        id=f"{task.name}/{window_start_ns}/{cut}",
         source=source,
         type=PREDICTION,
         time=time,

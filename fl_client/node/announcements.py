@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fl_client.inference.events import prediction_event
-from fl_client.node.outbox import OutgoingMessage
-from fl_client.node.pipeline import PredictedWindow
+from fl_client.node.path import PredictedWindow
 from fl_common.functions import FunctionEvent
 from fl_common.vocabulary import Task
 from fl_common.wire.cloud_events import JSON, CloudEvent
@@ -13,34 +12,39 @@ from fl_common.wire.cloud_events import JSON, CloudEvent
 
 @dataclass(frozen=True)
 class Announcements:
-    """Builds the events of ``source`` with their topics."""
+    """Builds the events of ``source``, each with its topic.
+
+    An event's id names its window: by its start, and by ``cut``, a word for how windows are cut.
+    """
 
     task: Task
+    cut: str
     source: str
     predictions: str
     function_events: str
 
     def prediction(
         self, answer: PredictedWindow, when: datetime, latency_s: float
-    ) -> OutgoingMessage:
-        """The message for a prediction."""
+    ) -> tuple[str, CloudEvent]:
+        """The event of a prediction."""
         event = prediction_event(
             source=self.source,
             task=self.task,
             prediction=answer.prediction,
             row=answer.row,
             window_start_ns=answer.start_ns,
+            cut=self.cut,
             time=when,
             latency_s=latency_s,
         )
-        return OutgoingMessage(self.predictions, event, answer)
+        return self.predictions, event
 
     def function(
-        self, name: str, found: FunctionEvent, answer: PredictedWindow, when: datetime
-    ) -> OutgoingMessage:
-        """The message for an event that the function ``name`` found in a prediction."""
+        self, name: str, found: FunctionEvent, number: int, answer: PredictedWindow, when: datetime
+    ) -> tuple[str, CloudEvent]:
+        """The event that the function ``name`` found, its ``number``-th one in the window."""
         event = CloudEvent(
-            id=f"{name}/{found.kind}/{answer.start_ns}/{answer.prediction.digest[:16]}",
+            id=f"{name}/{answer.start_ns}/{self.cut}/{number}",
             source=self.source,
             type=f"org.jointhedots.{found.kind}.v1",
             time=when,
@@ -48,4 +52,4 @@ class Announcements:
             datacontenttype=JSON,
             data={"function": name, "window_start_ns": answer.start_ns, **found.data},
         )
-        return OutgoingMessage(self.function_events, event, None)
+        return self.function_events, event

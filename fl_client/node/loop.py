@@ -11,17 +11,15 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import TypeVar
 
-from fl_client.functions.runner import Functions
-from fl_client.node.announcements import Announcements
 from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox
-from fl_client.node.pipeline import Pipeline, PipelineStep, PredictedWindow
+from fl_client.node.pipeline import Pipeline, PipelineStep
 from fl_client.node.upkeep import Upkeep
 from fl_client.sensors.intake import Intake, taken_of
 from fl_client.sensors.transports import Delivery, Take, Taken
+from fl_client.store.outbox import PublishProgress
 from fl_client.store.spool import Appended, Arrival
 from fl_common.errors import StoreError
 from fl_common.programs.troubles import Troubles
@@ -43,15 +41,13 @@ class Node:
     def __init__(
         self,
         pipeline: Pipeline,
-        functions: Functions,
         upkeep: Upkeep,
         outbox: Outbox,
-        announcements: Announcements,
         metrics: Metrics,
         troubles: Troubles,
     ) -> None:
-        self._pipeline, self._functions, self._upkeep = pipeline, functions, upkeep
-        self._outbox, self._announcements, self._metrics = outbox, announcements, metrics
+        self._pipeline, self._upkeep = pipeline, upkeep
+        self._outbox, self._metrics = outbox, metrics
         self._troubles = troubles
         self._worker = ThreadPoolExecutor(1, "worker")
         self._turn = asyncio.Lock()
@@ -76,11 +72,11 @@ class Node:
         return take
 
     async def close(self) -> None:
-        """Record the sent events. Call it after ``run`` and the transports have ended."""
+        """Record what was published. Call it after ``run`` and the transports have ended."""
         try:
             await self._advance(_nothing)
         except StoreError as error:
-            _logger.error("%s Some predictions are sent again after the next start.", error)
+            _logger.error("%s Some events are published again after the next start.", error)
         self._worker.shutdown()
 
     async def _try_to_look_after(self) -> None:
@@ -93,44 +89,49 @@ class Node:
             pass
 
     async def _advance(self, read: _Read) -> tuple[list[Arrival], Appended]:
-        """Store what ``read`` returns, durably, and put the resulting events into the outbox.
+        """Store what ``read`` returns, durably, with the events that follow, to be published.
 
         Raises:
             StoreError: nothing was stored; the senders still have the messages.
         """
         received_ns = time.time_ns()
         async with self._turn:
-            sent = self._outbox.sent()
+            progress = self._outbox.progress()
             try:
-                arrivals, done = await self._in_worker(lambda: self._step(read, sent, received_ns))
+                arrivals, done, trouble = await self._in_worker(
+                    lambda: self._step(read, progress, received_ns)
+                )
             except StoreError as error:
-                self._troubles.begin(_STORE, str(error).rstrip("."), _REMEDY)
-                self._metrics.store_errors.inc()
+                self._failed(error)
                 raise
-            if done.wrote:
+            if trouble is not None:
+                self._failed(trouble)
+            elif done.wrote:
                 self._troubles.end(_STORE)
-            self._send(done, received_ns)
+            self._outbox.take(done.outgoing, done.dropped_to, progress)
+            latency_s = (time.time_ns() - received_ns) / 1e9
+            for _ in done.answers:
+                self._metrics.latency.observe(latency_s)
         return arrivals, done.appended
 
     def _step(
-        self, read: _Read, sent: list[PredictedWindow], received_ns: int
-    ) -> tuple[list[Arrival], PipelineStep]:
-        """In the worker: decode, store, cut, predict, and do the upkeep."""
-        arrivals = read(received_ns)
-        done = self._pipeline.advance(arrivals, sent, received_ns)
-        self._upkeep.after(done, received_ns)
-        return arrivals, done
+        self, read: _Read, progress: PublishProgress, received_ns: int
+    ) -> tuple[list[Arrival], PipelineStep, StoreError | None]:
+        """In the worker: decode, store, cut, predict; then the upkeep, and its error if any.
 
-    def _send(self, done: PipelineStep, received_ns: int) -> None:
-        """Put the events of predictions and functions into the outbox."""
-        now_ns = time.time_ns()
-        latency_s, when = (now_ns - received_ns) / 1e9, datetime.fromtimestamp(now_ns / 1e9, UTC)
-        for answer in done.answers:
-            self._outbox.put(self._announcements.prediction(answer, when, latency_s))
-            for name, event in self._functions(answer.predicted):
-                self._metrics.function_events.labels(name).inc()
-                self._outbox.put(self._announcements.function(name, event, answer, when))
-            self._metrics.latency.observe(latency_s)
+        What is committed stays so, whatever fails behind it.
+        """
+        arrivals = read(received_ns)
+        done = self._pipeline.advance(arrivals, progress, received_ns)
+        try:
+            self._upkeep.after(done, received_ns)
+        except StoreError as error:
+            return arrivals, done, error
+        return arrivals, done, None
+
+    def _failed(self, error: StoreError) -> None:
+        self._troubles.begin(_STORE, str(error).rstrip("."), _REMEDY)
+        self._metrics.store_errors.inc()
 
     async def _in_worker(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, call)

@@ -1,52 +1,25 @@
 """The Prometheus metrics of a node.
 
-Names and units follow the conventions of Prometheus: base units, ``_total`` on counters. Message
-counters are the spool's and kept in the store, so they continue after a restart, and
-``messages_received_total = messages_processed_total + spool_messages + messages_lost_total``.
+Names and units follow the conventions of Prometheus: base units, ``_total`` on counters. Counters
+of messages and events are kept in the store, so they continue after a restart:
+``messages_received_total = messages_processed_total + spool_messages + messages_lost_total``, and
+``events_made_total = events_published_total + events_waiting + events_dropped_total``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
 
 from fl_client.components.follower import Follower
 from fl_client.components.metrics import ComponentMetrics
+from fl_client.node.store_metrics import StoreMetrics
+from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
 
 _PREFIX = "fl_client"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-
-
-class _SpoolCollector(Collector):
-    """The spool's counts as of the last commit."""
-
-    def __init__(self) -> None:
-        self.counts = SpoolCounts(0, 0, 0, 0, 0, {})
-
-    def collect(self) -> Iterable[Metric]:
-        """One family per count."""
-        counts = self.counts
-        for name, value, text in (
-            ("received", counts.received, "Messages taken from the transports"),
-            ("processed", counts.processed, "Messages that no open window needs any more"),
-            ("duplicate", counts.duplicates, "Repeated messages, which had no effect"),
-        ):
-            yield CounterMetricFamily(f"{_PREFIX}_messages_{name}", text, value=value)
-        lost = CounterMetricFamily(
-            f"{_PREFIX}_messages_lost", "Messages that could not be used", labels=["reason"]
-        )
-        for reason, count in counts.lost.items():
-            lost.add_metric([reason], count)
-        yield lost
-        for name, value, text in (
-            ("messages", counts.waiting, "Messages that wait in the spool"),
-            ("bytes", counts.waiting_bytes, "Bytes that wait in the spool"),
-        ):
-            yield GaugeMetricFamily(f"{_PREFIX}_spool_{name}", text, value=value)
 
 
 class Metrics:
@@ -55,11 +28,10 @@ class Metrics:
     def __init__(self, follower: Follower | None = None) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(ComponentMetrics(follower))
-        self._spool = _SpoolCollector()
-        self.registry.register(self._spool)
+        self._store = StoreMetrics()
+        self.registry.register(self._store)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._count_events()
         self.readings = self._counter("readings", "Readings accepted", "sensor")
         self.unused = self._counter("readings_unused", "Readings that came too late", "reason")
         self.windows = self._counter("windows", "Windows made")
@@ -67,6 +39,7 @@ class Metrics:
         self.unanswered = self._counter("predictions_failed", "Windows without a finite prediction")
         self.function_events = self._counter("function_events", "Events of functions", "function")
         self.failures = self._counter("function_failures", "Functions that raised", "function")
+        self.late = self._counter("function_late", "Windows not shown to a function", "function")
         self.swaps = self._counter("model_swaps", "Models that began to serve")
         self.store_errors = self._counter("store_errors", "Commits that the store refused")
         self.rounds = self._counter("training_rounds", "Training rounds charged to the ledger")
@@ -87,20 +60,9 @@ class Metrics:
         self.model = self._gauge("model_info", "The model that serves", "digest")
         self._digest: str | None = None
 
-    def _count_events(self) -> None:
-        """Make the counters of what is published."""
-        self.published = self._counter("events_published", "Events handed to the broker")
-        self.dropped = self._counter(
-            "events_dropped", "Events dropped while no broker accepted them"
-        )
-        self.refused = self._counter("events_refused", "Events that the broker refused", "reason")
-        self.unpublished = self._counter(
-            "events_unpublished", "Events not published for lack of a broker", "reason"
-        )
-
-    def set_counts(self, counts: SpoolCounts) -> None:
-        """Update the spool's counts."""
-        self._spool.counts = counts
+    def set_counts(self, messages: SpoolCounts, events: EventCounts) -> None:
+        """Update the store's counts."""
+        self._store.messages, self._store.events = messages, events
 
     def set_model(self, digest: str | None) -> None:
         """Set ``digest`` as the only model that serves."""

@@ -1,20 +1,16 @@
-"""Events that wait for the broker: published in order, bounded, and counted once sent."""
+"""Publishes the events that the store hands over, in order."""
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 
-from fl_client.node.metrics import Metrics
-from fl_client.node.pipeline import PredictedWindow
 from fl_client.sensors.transports.mqtt.publishing import NotConnected, PublishRefused
 from fl_client.sensors.transports.mqtt.transport import MqttTransport
+from fl_client.store.outbox import PublishProgress, WaitingEvent
 from fl_common.programs.troubles import Troubles
 from fl_common.wire.cloud_events import CloudEvent, to_binary, to_structured
 
-_NO_BROKER = "no_broker"
 _WITHOUT_PROPERTIES = "3.1.1"
 _LOOK_AGAIN_S = 0.2
 _TRY_AGAIN_S = 300.0
@@ -22,116 +18,95 @@ _ANSWERS = "Look into the broker's log: its queue or its disk may be full"
 _MAY_PUBLISH = "Give the node's user the right to publish there (mosquitto: acl_file)"
 _TOGETHER = 32
 """Events published at once: to wait for the broker's acknowledgement of each would be slow."""
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
-    """An event for ``topic``; ``answer`` is its prediction, None for a function's event."""
-
-    topic: str
-    event: CloudEvent
-    answer: PredictedWindow | None
+_HELD = 1000
+"""Events in memory; the others wait in the store."""
 
 
 class Outbox:
-    """A queue of at most ``limit`` events; beyond that the oldest are dropped and counted.
+    """Publishes by ``link``; without one nothing is handed over.
 
-    Several are published at once, and may change their order if the connection is lost. One that
-    the broker refuses is counted and not sent again; nor are those that follow to its topic for
-    some minutes, since mosquitto 2.0 with max_queued_messages 0 ends the connection each time.
-
-    Without a broker (``link`` None) events are only counted.
-
-    A dropped prediction stays marked as not predicted in the store, and is made again when the node
-    restarts.
+    Contract: at most ``_HELD`` events are held; the store, which bounds and counts them, keeps each
+    until the broker has it or refuses it. An event is published at least once. Where a connection
+    is lost, what was not acknowledged is published again, in order. One that the broker refuses is
+    not sent again; nor are those that follow to its topic for some minutes, since mosquitto 2.0
+    with max_queued_messages 0 ends the connection each time.
     """
 
-    def __init__(
-        self, limit: int, metrics: Metrics, link: MqttTransport | None, troubles: Troubles
-    ) -> None:
-        self._limit, self._metrics, self._link, self._troubles = limit, metrics, link, troubles
-        self._waiting = deque[OutgoingMessage]()
+    def __init__(self, link: MqttTransport | None, troubles: Troubles) -> None:
+        self._link, self._troubles = link, troubles
+        self._waiting = deque[WaitingEvent]()
         self._filled = asyncio.Event()
-        self._sent: list[PredictedWindow] = []
-        self._warned = False
+        self._settled: list[tuple[int, str | None]] = []
+        self._taken_to = 0
         self._refused: dict[str, tuple[str, float]] = {}  # topics: why, and until when
-        self.unpublished = 0
-        """Events since the start that were not published for lack of a broker."""
 
-    def __len__(self) -> int:
-        return len(self._waiting)
+    def progress(self) -> PublishProgress:
+        """What became of events since the store was told, and how many there is room for."""
+        room = _HELD - len(self._waiting) if self._link is not None else 0
+        return PublishProgress(tuple(self._settled), self._taken_to, room)
 
-    def put(self, outgoing: OutgoingMessage) -> None:
-        """Queue ``outgoing``."""
-        if self._link is None:
-            self.unpublished += 1
-            self._metrics.unpublished.labels(_NO_BROKER).inc()
-            self._note_sent(outgoing)
-            return
-        self._waiting.append(outgoing)
-        if len(self._waiting) > self._limit:
+    def take(
+        self, events: Sequence[WaitingEvent], dropped_to: int, progress: PublishProgress
+    ) -> None:
+        """Queue ``events``, and forget those up to number ``dropped_to``.
+
+        The store knows by now what became of the events in ``progress``.
+        """
+        del self._settled[: len(progress.settled)]
+        while self._waiting and self._waiting[0].number <= dropped_to:
             self._waiting.popleft()
-            self._metrics.dropped.inc()
-            if not self._warned:
-                self._warned = True
-                _logger.warning(
-                    "%d events wait for the broker, and the oldest are dropped from now on. Check"
-                    " the broker, or raise events.waiting.",
-                    self._limit,
-                )
-        self._filled.set()
-
-    def sent(self) -> list[PredictedWindow]:
-        """The predictions that were sent since the last call."""
-        sent, self._sent = self._sent, []
-        return sent
+        if events:
+            self._waiting.extend(events)
+            self._taken_to = events[-1].number
+            self._filled.set()
 
     async def run(self) -> None:
-        """Publish queued events, in order, until cancelled."""
+        """Publish until cancelled."""
         while True:
             while self._waiting:
-                together = list(islice(self._waiting, _TOGETHER))
-                await asyncio.gather(*(self._publish(outgoing) for outgoing in together))
-                self._finish(together)
+                await self._publish_all(list(islice(self._waiting, _TOGETHER)))
             self._filled.clear()
             await self._filled.wait()
 
-    def _finish(self, together: Sequence[OutgoingMessage]) -> None:
-        """Remove events that the broker has; some may have been dropped meanwhile."""
-        for outgoing in together:
-            if self._waiting and self._waiting[0] is outgoing:
+    async def _publish_all(self, together: Sequence[WaitingEvent]) -> None:
+        """Publish events at once, in order; those that the broker did not get stay first."""
+        publishing = [self._publish(waiting.topic, waiting.event) for waiting in together]
+        found = await asyncio.gather(*publishing, return_exceptions=True)
+        for waiting, outcome in zip(together, found, strict=True):
+            if isinstance(outcome, NotConnected):
+                return await asyncio.sleep(_LOOK_AGAIN_S)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            self._settled.append((waiting.number, outcome))
+            if self._waiting and self._waiting[0] is waiting:  # else it was dropped meanwhile
                 self._waiting.popleft()
-            self._note_sent(outgoing)
-        self._warned = False
+        return None
 
-    def _note_sent(self, outgoing: OutgoingMessage) -> None:
-        """Note that the prediction was sent, so that it is marked in the store."""
-        if outgoing.answer is not None:
-            self._sent.append(outgoing.answer)
+    async def _publish(self, topic: str, event: CloudEvent) -> str | None:
+        """Publish; None once the broker has it, or its reason not to take it.
 
-    async def _publish(self, outgoing: OutgoingMessage) -> None:
-        """Publish until the broker has acknowledged or refused it."""
-        link, part = self._link, f"publishing to {outgoing.topic}"
+        Raises:
+            NotConnected: it may not have it.
+        """
+        link, part = self._link, f"publishing to {topic}"
         clock = asyncio.get_running_loop().time
         assert link is not None
-        while True:
-            reason, until = self._refused.get(outgoing.topic, ("", 0.0))
-            if clock() < until:
-                return self._metrics.refused.labels(reason).inc()
-            try:
-                await publish_event(link, outgoing.topic, outgoing.event)
-            except NotConnected as error:
-                if link.status.connected:
-                    self._troubles.begin(part, str(error), _ANSWERS)
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            except PublishRefused as refused:
-                self._refused[outgoing.topic] = refused.reason, clock() + _TRY_AGAIN_S
-                cause = f"the broker refuses what is published there ({refused.reason})"
-                self._troubles.begin(part, cause, _MAY_PUBLISH)
-            else:
-                self._metrics.published.inc()
-                return self._troubles.end(part)
+        reason, until = self._refused.get(topic, ("", 0.0))
+        if clock() < until:
+            return reason
+        try:
+            await publish_event(link, topic, event)
+        except NotConnected as error:
+            if link.status.connected:
+                self._troubles.begin(part, str(error), _ANSWERS)
+            raise
+        except PublishRefused as refused:
+            self._refused[topic] = refused.reason, clock() + _TRY_AGAIN_S
+            cause = f"the broker refuses what is published there ({refused.reason})"
+            self._troubles.begin(part, cause, _MAY_PUBLISH)
+            return refused.reason
+        self._troubles.end(part)
+        return None
 
 
 async def publish_event(

@@ -1,31 +1,28 @@
 """From stored messages to predictions: the work of a node's worker thread.
 
 One call of ``advance`` takes all messages that wait and commits once: the messages in the spool,
-the windows they completed, the rows that no open window needs any more, and the predictions sent
-since the last call. So a crash at any instant leaves a consistent state, from which a new pipeline
-continues: open windows are rebuilt from the waiting rows, and windows without a prediction are
-predicted again. A prediction is sent at least once, a window is made exactly once.
+the windows they completed, the rows that no open window needs any more, the predictions of these
+windows, and the events that follow from them. So a crash at any instant leaves a consistent state,
+from which a new pipeline continues: open windows are rebuilt from the waiting rows, and windows
+without a prediction are predicted. A window is made and predicted exactly once.
 """
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 import numpy as np
 
-from fl_client.inference.engine import Engine
-from fl_client.inference.prediction import Prediction
+from fl_client.node.path import FoundEvents, Path, PredictedWindow
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import transaction
-from fl_client.store.spool import Appended, Arrival, Spool
+from fl_client.store.outbox import EventCounts, PublishProgress, WaitingEvent
+from fl_client.store.spool import Appended, Arrival
 from fl_client.store.spool_counts import SpoolCounts
-from fl_client.store.windows import Retention, WindowCounts, WindowStore
+from fl_client.store.windows import Retention, WindowCounts
 from fl_client.windows import Window
-from fl_client.windows.slide import Assembler
-from fl_common.errors import NoModel, StoreError
+from fl_common.errors import NoModel
 from fl_common.functions import Predicted
-from fl_common.vocabulary import Floats
 
 _ROWS_AT_ONCE = 4000
 """Spool rows processed by one call: bounds the time and memory of catching up after a restart."""
@@ -33,39 +30,13 @@ _PREDICTED_AT_ONCE = 256
 _NO_ANSWER = -1
 
 
-Look = Callable[[Floats, Prediction], None]
-"""Observes the engine's predictions for windows, given by their values."""
-
-
-@dataclass(frozen=True)
-class Path:
-    """The stages that a message passes, on one connection; ``length_ns`` is a window's length."""
-
-    connection: sqlite3.Connection
-    spool: Spool
-    assembler: Assembler
-    windows: WindowStore
-    engine: Engine
-    length_ns: int
-    see: Look
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedWindow:
-    """The window that starts at ``start_ns``, and its ``row`` in ``prediction``."""
-
-    start_ns: int
-    prediction: Prediction
-    row: int
-    predicted: Predicted
-
-
 @dataclass
 class PipelineStep:
     """The result of one call: ``readings`` by sensor, and how many of all were late or ahead.
 
     ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
-    prediction; ``no_model``: no model serves.
+    prediction; ``no_model``: no model serves. ``outgoing`` events are the next to publish; those up
+    to number ``dropped_to`` are no more.
     """
 
     appended: Appended
@@ -76,6 +47,9 @@ class PipelineStep:
     unknown_labels: int = 0
     windows: int = 0
     answers: list[PredictedWindow] = field(default_factory=list)
+    events: Sequence[FoundEvents] = ()
+    outgoing: list[WaitingEvent] = field(default_factory=list)
+    dropped_to: int = 0
     unanswered: int = 0
     seconds: float = 0.0
     no_model: bool = False
@@ -89,7 +63,6 @@ class Pipeline:
 
     def __init__(self, open_path: Callable[[], Path]) -> None:
         self._open_path = open_path
-        self._marked: list[tuple[int, int]] = []  # start and label of windows to mark
         self._open()
 
     def _open(self) -> None:
@@ -103,35 +76,34 @@ class Pipeline:
         """Whether rows may still wait: call ``advance`` again."""
 
     def advance(
-        self, arrivals: Sequence[Arrival], sent: Sequence[PredictedWindow], now_ns: int
+        self, arrivals: Sequence[Arrival], progress: PublishProgress, now_ns: int
     ) -> PipelineStep:
-        """Store ``arrivals``, durably, and predict the windows that they complete.
+        """Store ``arrivals``, durably, with the predictions of the windows that they complete.
 
-        ``sent`` are predictions that were published. ``now_ns`` is the box's clock, since 1970.
+        ``progress`` is that of publishing. ``now_ns`` is the box's clock, since 1970.
 
         Raises:
-            StoreFull, StoreError: the call has stored nothing; the next call starts from the
-                state of the store. Only ``sent`` is remembered.
+            StoreFull, StoreError: the call has had no effect; the next call starts from the
+                state of the store.
         """
-        self._marked += map(_mark, sent)
         if not self._whole:
             self._open()
         before = self._path.connection.total_changes
         try:
             with transaction(self._path.connection):
                 done = PipelineStep(self._path.spool.append(arrivals) if arrivals else _NOTHING)
-                if self._marked:
-                    starts, labels = zip(*self._marked, strict=True)
-                    self._path.windows.predicted(starts, labels)
+                self._path.outbox.settle(progress.settled)
                 windows = self._take_in(done, now_ns)
-        except StoreError:
+                done.windows = len(windows)
+                self._predict(windows, done)
+                done.events = self._path.follow(done.answers, now_ns)
+                done.outgoing = self._path.outbox.after(progress.after, progress.room)
+                done.dropped_to = self._path.outbox.dropped_to
+        except BaseException:
             self._whole = False
             self._path.connection.close()
             raise
-        self._marked = []
         done.wrote = self._path.connection.total_changes > before
-        done.windows = len(windows)
-        self._predict(windows, done)
         return done
 
     def swap(self) -> bool:
@@ -149,10 +121,9 @@ class Pipeline:
         """The spool's and the windows' counts."""
         return self._path.spool.counts(), self._path.windows.counts()
 
-    @property
-    def idle(self) -> bool:
-        """Whether there is nothing to process, to mark or to predict."""
-        return not (self.behind or self._marked)
+    def event_counts(self) -> EventCounts:
+        """The outbox's counts."""
+        return self._path.outbox.counts()
 
     def _take_in(self, done: PipelineStep, now_ns: int) -> list[Window]:
         path = self._path
@@ -217,9 +188,10 @@ class Pipeline:
         done.seconds = prediction.seconds
         self._path.see(values_N, prediction)
         is_answered_N, rows = prediction.answered_N, prediction.probabilities_NK.tolist()
+        labels_N = np.where(is_answered_N, prediction.probabilities_NK.argmax(axis=1), _NO_ANSWER)
+        self._path.windows.predicted([window.start_ns for window in windows], labels_N.tolist())
         for row, (window, row_K) in enumerate(zip(windows, rows, strict=True)):
             if not is_answered_N[row]:
-                self._marked.append((window.start_ns, _NO_ANSWER))
                 done.unanswered += 1
                 continue
             end_ns = window.start_ns + self._path.length_ns
@@ -235,11 +207,6 @@ class Pipeline:
         if found:
             self._asked_to = found[-1].start_ns + 1
         return early + found
-
-
-def _mark(answer: PredictedWindow) -> tuple[int, int]:
-    predicted = answer.predicted
-    return predicted.start_ns, predicted.labels.index(predicted.label)
 
 
 _NOTHING = Appended(0, 0, {})

@@ -19,8 +19,8 @@ from fl_client.home import MODEL, SLOTS
 from fl_client.inference.slots import ModelSlot
 from fl_client.node.assembly.node import NodeAssembly, build_node
 from fl_client.node.assembly.sensing import build_declared
-from fl_client.node.pipeline import PredictedWindow
 from fl_client.node.recording import RecordedReadings
+from fl_client.store.outbox import PublishProgress
 from fl_client.store.spool import Arrival
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
@@ -56,7 +56,7 @@ class _Played:
 
 
 def _play(box: NodeAssembly, recording: RecordedReadings, out: TextIO | None) -> _Played:
-    played, sent, began = _Played(), list[PredictedWindow](), time.monotonic()
+    played, began = _Played(), time.monotonic()
     bar = Progress(
         TextColumn("{task.fields[readings]:,} readings"),
         BarColumn(),
@@ -68,11 +68,11 @@ def _play(box: NodeAssembly, recording: RecordedReadings, out: TextIO | None) ->
         line = bar.add_task("", total=recording.size, readings=0)
         for piece in recording.pieces():
             arrivals = [Arrival(item) for item in piece.items]
-            sent = _step(box, arrivals, sent, piece.now_ns, played, out)
+            _step(box, arrivals, piece.now_ns, played, out)
             played.readings += piece.rows
             bar.update(line, completed=piece.bytes_read, readings=played.readings)
-        while sent or box.loop.pipeline.behind:
-            sent = _step(box, [], sent, 0, played, out)
+        while box.loop.pipeline.behind:
+            _step(box, [], 0, played, out)
     played.seconds = time.monotonic() - began
     return played
 
@@ -80,23 +80,21 @@ def _play(box: NodeAssembly, recording: RecordedReadings, out: TextIO | None) ->
 def _step(
     box: NodeAssembly,
     arrivals: list[Arrival],
-    sent: list[PredictedWindow],
     now_ns: int,
     played: _Played,
     out: TextIO | None,
-) -> list[PredictedWindow]:
-    """One call of the pipeline; returns its predictions."""
-    done = box.loop.pipeline.advance(arrivals, sent, now_ns)
+) -> None:
+    """One call of the pipeline."""
+    done = box.loop.pipeline.advance(arrivals, PublishProgress(), now_ns)
     played.windows += done.windows
-    for answer in done.answers:
+    for answer, events in zip(done.answers, done.events, strict=True):
         predicted = answer.predicted
         played.predictions[predicted.label] += 1
         _write(out, {"start_ns": predicted.start_ns, "label": predicted.label,
                      "probability": max(predicted.probabilities)})  # fmt: skip
-        for name, event in box.inference.functions(predicted):
+        for name, event in events:
             played.events += 1
             _write(out, {"function": name, "kind": event.kind, **event.data})
-    return done.answers
 
 
 def _write(out: TextIO | None, line: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from fl_client.node.assembly.node import NodeAssembly
@@ -35,7 +36,7 @@ class Report:
     def status(self) -> Mapping[str, Any]:
         """Everything that ``fl-client status`` shows, as JSON values."""
         box = self._box
-        upkeep, outbox, updates = box.loop.upkeep, box.loop.events.outbox, box.inference.updates
+        upkeep, updates = box.loop.upkeep, box.inference.updates
         engine, windows = box.inference.engine.status(), upkeep.windows
         transports = {name: _state(inlet) for name, inlet in box.sensing.inlets.items()}
         return {
@@ -54,8 +55,7 @@ class Report:
             "predictions": upkeep.predictions,
             "accuracy": {"agreeing": windows.agreeing, "judged": windows.judged},
             "latest_prediction": _latest(upkeep.latest),
-            "events_waiting": len(outbox),
-            "events_unpublished": outbox.unpublished,
+            "events": asdict(upkeep.events),
             "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
             "components": updates.follower.status() if updates else None,
             "functions": {

@@ -85,18 +85,27 @@ def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
     yield "windows", f"{windows['kept']:,} kept, {windows['labelled']:,} labelled"
     judged = accuracy["judged"]
     agree = f"; {accuracy['agreeing'] / judged:.1%} of {judged:,} labelled agree" if judged else ""
-    waiting = status["events_waiting"]
-    waits = f"; {waiting:,} events wait for the broker" if waiting else ""
-    if status["events_unpublished"]:
-        waits = f"; {status['events_unpublished']:,} events are not published: there is no broker"
-    yield "predictions", f"{status['predictions']:,} since start{agree}{waits}"
+    yield "predictions", f"{status['predictions']:,} since start{agree}"
     if latest := status["latest_prediction"]:
         yield "", f"the latest: {latest['label']}, with probability {latest['probability']:.2f}"
+    yield from _events(status["events"])
     functions = status["functions"]
     if any(functions["failures"].values()):
         failed = ", ".join(f"{n} {count}x" for n, count in functions["failures"].items() if count)
         off = f"; disabled: {', '.join(functions['disabled'])}" if functions["disabled"] else ""
         yield "functions", Text(f"raised: {failed}{off}", style="yellow")
+
+
+def _events(events: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
+    dropped = events["dropped"]
+    yield (
+        "events",
+        f"{events['made']:,} made = {events['published']:,} published"
+        f" + {events['waiting']:,} waiting + {sum(dropped.values()):,} dropped",
+    )
+    if any(dropped.values()):
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+        yield "dropped", Text(reasons, style="yellow")
 
 
 def _model(model: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:

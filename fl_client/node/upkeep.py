@@ -1,11 +1,16 @@
 """A node's upkeep between messages: swap models, remove old windows, update counts."""
 
 import logging
+from collections.abc import Mapping
+from itertools import chain
+
+from prometheus_client import Counter
 
 from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import Pipeline, PipelineStep
+from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
 from fl_client.store.windows import Retention, WindowCounts
 from fl_common.functions import Predicted
@@ -15,6 +20,12 @@ _SECOND_NS = 10**9
 _LOOK_EVERY_NS = _SECOND_NS // 2
 _RATE_OVER_NS = 3 * _SECOND_NS
 _RETAIN_EVERY_NS = 60 * _SECOND_NS
+_DROPPED = {
+    "full": "the oldest of more than events.waiting, as no broker took them. Check the broker, or"
+    " raise it",
+    "size": "one of more than 64 KiB. Let the function put less into an event",
+}
+"""Why events are dropped, and what to do."""
 
 
 class Upkeep:
@@ -32,9 +43,12 @@ class Upkeep:
         self._retention, self._metrics = retention, metrics
         self._looked_ns = self._retained_ns = 0
         self._failures: dict[str, int] = {}
-        self._told_of_labels = self._told_of_model = False
+        self._late: dict[str, int] = {}
+        self._told_of_labels = self._told_of_model = self._counted = False
+        self._told_of_drops: set[str] = set()
         self.spool = SpoolCounts(0, 0, 0, 0, 0, {})
         self.windows = WindowCounts(0, 0, 0, 0, 0)
+        self.events = EventCounts(0, 0, 0, {})
         self.readings = self.predictions = 0
         self.latest: Predicted | None = None
         """The newest prediction since the start."""
@@ -73,12 +87,23 @@ class Upkeep:
 
     def _count(self) -> None:
         self.spool, self.windows = self._pipeline.counts()
-        self._metrics.set_counts(self.spool)
+        self._take_events(self._pipeline.event_counts())
+        self._metrics.set_counts(self.spool, self.events)
         self._metrics.labelled.set(self.windows.labelled)
         self._metrics.kept.set(self.windows.kept)
-        for name, failures in self._functions.failures.items():
-            self._metrics.failures.labels(name).inc(failures - self._failures.get(name, 0))
-            self._failures[name] = failures
+        functions, metrics = self._functions, self._metrics
+        _add_to(metrics.failures, functions.failures, self._failures)
+        _add_to(metrics.late, functions.late, self._late)
+
+    def _take_events(self, events: EventCounts) -> None:
+        """Take over the outbox's counts, and tell the first drop of a kind."""
+        for reason, remedy in _DROPPED.items():
+            more = events.dropped.get(reason, 0) > self.events.dropped.get(reason, 0)
+            if more and self._counted and reason not in self._told_of_drops:
+                self._told_of_drops.add(reason)
+                _logger.warning("events are dropped (%s): %s. Further ones are counted in"
+                                " fl_client_events_dropped_total", reason, remedy)  # fmt: skip
+        self.events, self._counted = events, True
 
     def _note(self, done: PipelineStep) -> None:
         metrics = self._metrics
@@ -95,6 +120,8 @@ class Upkeep:
         self.predictions += len(done.answers)
         for answer in done.answers:
             metrics.predictions.labels(answer.predicted.label).inc()
+        for name, _ in chain.from_iterable(done.events):
+            metrics.function_events.labels(name).inc()
         if done.answers:
             self.latest = done.answers[-1].predicted
         self._warn(done)
@@ -113,3 +140,10 @@ class Upkeep:
                 " fl-client model FILE"
             )
         self._told_of_model = done.no_model
+
+
+def _add_to(metric: Counter, counts: Mapping[str, int], before: dict[str, int]) -> None:
+    """Add what was counted by function since ``before``, and bring that up to date."""
+    for name, count in counts.items():
+        metric.labels(name).inc(count - before.get(name, 0))
+        before[name] = count

@@ -83,10 +83,11 @@ def test_a_node_without_a_broker_predicts_and_says_that_nothing_is_published(
             "predictions",
         )
         assert status["latest_prediction"]["label"]
-        assert status["events_unpublished"] >= status["predictions"]
+        assert status["events"]["dropped"]["no_broker"] == status["events"]["made"]
+        assert status["events"]["made"] >= status["predictions"]
         assert status["wrong"] == []
         metrics = node.ask("/metrics")[1].decode()
-        assert 'fl_client_events_unpublished_total{reason="no_broker"}' in metrics
+        assert 'fl_client_events_dropped_total{reason="no_broker"}' in metrics
         assert 'fl_client_transport_up{transport="http"} 1.0' in metrics
         assert node.stop() == 0
     finally:

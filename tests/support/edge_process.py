@@ -1,9 +1,13 @@
 """A node's sensing in a process of its own, to be killed: started with its folder and the port."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from fl_client.configuration import read_config
+from fl_client.node.assembly.node import build_node
+from fl_client.node.process import NodeProcess
 from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.database import transaction
 from tests.support.edge import Node, broker_of
@@ -40,3 +44,15 @@ def sense_http(folder: Path, port: int) -> None:
         await site.link.run(site.intake.addresses, site.take)
 
     asyncio.run(run())
+
+
+def node_config(home: Path, port: int) -> Mapping[str, Any]:
+    """The configuration of a whole node in ``home``, on the broker at ``port``, impatient."""
+    overrides = [f"home={home}", f"name={home.name}", "sensors=wearables_raw"]
+    overrides += [f"broker.port={port}", "broker.retry_first=0.05", "broker.retry_most=0.2"]
+    return read_config(None, [*overrides, "http.port=0", "retention.days=36500"])
+
+
+def run_node(home: Path, port: int) -> None:
+    """Run a whole node until killed."""
+    asyncio.run(NodeProcess(build_node(node_config(home, port), connected=True)).serve())

@@ -155,11 +155,12 @@ def node(
 
 
 class World:
-    """A sensor that publishes, and all predictions and events that are heard."""
+    """A sensor that publishes, and all predictions and events that are heard, with their ids."""
 
     def __init__(self, port: int, name: str) -> None:
         self._name = name
         self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.ids: list[str] = []
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         self._client.on_message = self._hear
         self._client.on_connect = lambda client, *_: client.subscribe("#", 1)
@@ -169,6 +170,8 @@ class World:
 
     def _hear(self, client: paho.Client, data: Any, got: paho.MQTTMessage) -> None:
         if not got.topic.startswith(("sensors/", "labels/")):
+            attributes = dict(getattr(got.properties, "UserProperty", ()))
+            self.ids.append(attributes.get("id", ""))
             self.heard.append((got.topic, json.loads(got.payload)))
 
     def send(self, first: int, last: int) -> None:
@@ -185,6 +188,13 @@ class World:
         """A label for an interval."""
         text = json.dumps({"from": from_ns, "to": to_ns, "label": label})
         self._client.publish(f"labels/{self._name}", text, 1).wait_for_publish(PATIENCE)
+
+    def events(self) -> dict[str, dict[str, Any]]:
+        """The data of the events heard, by id, in order; an id has the same data each time."""
+        found: dict[str, dict[str, Any]] = {}
+        for number, (_, data) in zip(self.ids, self.heard, strict=False):
+            assert found.setdefault(number, data) == data, f"two events of one id: {number}"
+        return found
 
     def starts(self) -> set[int]:
         """Starts of the windows of which predictions were heard."""

@@ -1,28 +1,51 @@
-"""Build what a node publishes: its events, and the outbox in which they wait for the broker."""
+"""Build what a node publishes: the makers of its events, and their way to the broker."""
 
+import sqlite3
 from dataclasses import dataclass
 
+from fl_client.functions.runner import Functions
 from fl_client.node.announcements import Announcements
 from fl_client.node.assembly.sensing import Sensing
-from fl_client.node.metrics import Metrics
+from fl_client.node.effects import Effects
 from fl_client.node.outbox import Outbox
+from fl_client.store.function_memory import FunctionMemory
+from fl_client.store.outbox import StoredEvents
+from fl_client.store.windows import cut_of
+from fl_client.windows import Slicing
 from fl_common.configuration.rules import Config
 from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
 
+_CUT = 8
+
 
 @dataclass(frozen=True)
 class Events:
-    """The makers of events, and where they wait."""
+    """The makers of events, and their publisher; at most ``limit`` wait in the store.
+
+    ``has_broker``: there is one to publish them to.
+    """
 
     announcements: Announcements
     outbox: Outbox
+    limit: int
+    has_broker: bool
+
+    def stored_in(
+        self, connection: sqlite3.Connection, functions: Functions
+    ) -> tuple[StoredEvents, Effects]:
+        """The events in a site's store, and what puts those of predictions there."""
+        stored = StoredEvents(connection, self.limit, has_broker=self.has_broker)
+        memory = FunctionMemory(connection)
+        return stored, Effects(functions, memory, stored, self.announcements)
 
 
 def build_events(
-    config: Config, task: Task, sensing: Sensing, metrics: Metrics, troubles: Troubles
+    config: Config, task: Task, slicing: Slicing, sensing: Sensing, troubles: Troubles
 ) -> Events:
     """The configured events of ``task``, for the broker of ``sensing``."""
     events, source = config["events"], f"urn:jointhedots:site:{config['name']}"
-    announcements = Announcements(task, source, events["predictions"], events["happenings"])
-    return Events(announcements, Outbox(events["waiting"], metrics, sensing.mqtt, troubles))
+    cut = cut_of(task, slicing)[:_CUT]
+    announcements = Announcements(task, cut, source, events["predictions"], events["happenings"])
+    outbox = Outbox(sensing.mqtt, troubles)
+    return Events(announcements, outbox, events["waiting"], sensing.mqtt is not None)

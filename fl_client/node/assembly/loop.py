@@ -1,19 +1,20 @@
 """Build a node's sensing loop, with its outbox and metrics."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from fl_client.node.assembly.events import Events, build_events
+from fl_client.node.assembly.events import Events
 from fl_client.node.assembly.inference import Inference
 from fl_client.node.assembly.metrics import build_metrics
 from fl_client.node.assembly.sensing import Sensing
 from fl_client.node.loop import Node
 from fl_client.node.metrics import Metrics
+from fl_client.node.path import Path
 from fl_client.node.pipeline import Pipeline
 from fl_client.node.upkeep import Upkeep
 from fl_common.configuration.rules import Config
 from fl_common.plugins.build import build
 from fl_common.programs.troubles import Troubles
-from fl_common.vocabulary import Task
 
 
 @dataclass(frozen=True)
@@ -29,20 +30,21 @@ class Loop:
 
 def build_loop(
     config: Config,
-    task: Task,
     sensing: Sensing,
     inference: Inference,
-    pipeline: Pipeline,
+    events: Events,
+    open_path: Callable[[], Path],
     troubles: Troubles,
 ) -> Loop:
-    """The loop over ``pipeline``, and its metrics.
+    """The loop over a pipeline on ``open_path``, and its metrics.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
+        StoreError: the site's store can't be opened.
     """
+    pipeline = Pipeline(open_path)
     functions = inference.functions
     metrics = build_metrics(config, sensing, inference, troubles)
     upkeep = Upkeep(pipeline, inference.engine, functions, build(config["retention"]), metrics)
-    events = build_events(config, task, sensing, metrics, troubles)
-    node = Node(pipeline, functions, upkeep, events.outbox, events.announcements, metrics, troubles)
+    node = Node(pipeline, upkeep, events.outbox, metrics, troubles)
     return Loop(node, pipeline, upkeep, events, metrics)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fl_client.node.assembly.events import build_events
 from fl_client.node.assembly.inference import Inference, build_inference
 from fl_client.node.assembly.loop import Loop, build_loop
 from fl_client.node.assembly.sensing import Sensing, build_declared, build_sensing
 from fl_client.node.assembly.storage import path_opener
-from fl_client.node.pipeline import Pipeline
 from fl_client.node.training_process import Training
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
@@ -50,9 +50,8 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     sensing = build_sensing(config, declared, troubles) if connected else Sensing({}, None)
     _check_any(sensing, connected)
     inference = build_inference(config, task, troubles, waits=not connected)
-    pipeline = Pipeline(
-        path_opener(config, task, slicing, declared.sensors, inference.engine, inference.updates)
-    )
+    events = build_events(config, task, slicing, sensing, troubles)
+    open_path = path_opener(config, task, slicing, declared.sensors, inference, events)
     counter = config["federation"]["ledger_counter"]
     return NodeAssembly(
         name=config["name"],
@@ -60,7 +59,7 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
         task=task,
         sensing=sensing,
         inference=inference,
-        loop=build_loop(config, task, sensing, inference, pipeline, troubles),
+        loop=build_loop(config, sensing, inference, events, open_path, troubles),
         training=build(config["training"]),
         troubles=troubles,
         http=config["http"],

@@ -1,14 +1,13 @@
-"""Build a node's storage: its spool and its windows, in one store."""
+"""Build a node's storage: its spool, its windows and its outbox, in one store."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from fl_client.components.build import ComponentUpdates
 from fl_client.home import STORE
-from fl_client.inference.engine import Engine
-from fl_client.node.pipeline import Look
-from fl_client.node.pipeline import Path as PipelinePath
+from fl_client.node.assembly.events import Events
+from fl_client.node.assembly.inference import Inference
+from fl_client.node.path import Path as PipelinePath
 from fl_client.store.database import open_store
 from fl_client.store.spool import Spool
 from fl_client.store.windows import WindowStore
@@ -24,12 +23,11 @@ def path_opener(
     task: Task,
     slicing: Slicing,
     sensors: list[Source],
-    engine: Engine,
-    updates: ComponentUpdates | None,
+    inference: Inference,
+    events: Events,
 ) -> Callable[[], PipelinePath]:
     """A function that opens the configured store and builds a pipeline's parts on it."""
-    see = updates.see if updates else _unseen
-    return partial(_open, config, task, slicing, sensors, engine, see)
+    return partial(_open, config, task, slicing, sensors, inference, events)
 
 
 def _open(
@@ -37,18 +35,21 @@ def _open(
     task: Task,
     slicing: Slicing,
     sensors: list[Source],
-    engine: Engine,
-    see: Look,
+    inference: Inference,
+    events: Events,
 ) -> PipelinePath:
     connection = open_store(Path(config["home"]) / STORE)
+    outbox, follow = events.stored_in(connection, inference.functions)
     return PipelinePath(
-        connection,
-        Spool(connection, **config["spool"]),
-        Assembler(task, sensors, slicing),
-        WindowStore(connection, task, slicing, config["label_share"]),
-        engine,
-        Grid(task, slicing).length_ns,
-        see,
+        connection=connection,
+        spool=Spool(connection, **config["spool"]),
+        assembler=Assembler(task, sensors, slicing),
+        windows=WindowStore(connection, task, slicing, config["label_share"]),
+        engine=inference.engine,
+        length_ns=Grid(task, slicing).length_ns,
+        see=inference.updates.see if inference.updates else _unseen,
+        outbox=outbox,
+        follow=follow,
     )
 
 

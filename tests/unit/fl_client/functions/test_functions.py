@@ -1,7 +1,8 @@
 """Functions over predictions: debounce, hysteresis, and one that raises."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
 from fl_client.functions.threshold import Threshold
 from fl_common.errors import InvalidConfiguration
-from fl_common.functions import FunctionEvent, Predicted
+from fl_common.functions import Function, FunctionEvent, Predicted
 
 
 def predicted(*probabilities: float, start: int = 0) -> Predicted:
@@ -62,8 +63,99 @@ def test_a_function_that_raises_is_counted_then_left_out_and_the_others_go_on(
 
     functions = Functions({"broken": broken, "sound": sound}, failures_allowed=3)
     with caplog.at_level(logging.WARNING):
-        found = [functions(predicted(1.0, 0.0)) for _ in range(5)]
+        found = [functions(predicted(1.0, 0.0, start=n)) for n in range(5)]
     assert [[name for name, _ in one] for one in found] == [["sound"]] * 5
     assert len(calls) == functions.failures["broken"] == 3
     assert functions.disabled == ["broken"]
     assert "disabled until a restart" in caplog.messages[-1]
+
+
+def test_a_function_is_shown_each_window_once_and_in_order(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    starts: list[int] = []
+
+    def watch(predicted: Predicted) -> Iterable[FunctionEvent]:
+        starts.append(predicted.start_ns)
+        return ()
+
+    functions = Functions({"watch": watch}, failures_allowed=3)
+    for start in (10, 30, 20, 30, 40, 40):
+        functions(predicted(1.0, 0.0, start=start))
+    assert starts == [10, 30, 40]
+    assert functions.late == {"watch": 3}
+    assert len(caplog.messages) == 1
+    functions(predicted(1.0, 0.0, start=40 - 3600 * 10**9))
+    functions(predicted(1.0, 0.0, start=41 - 3600 * 10**9))
+    assert starts[3:] == [40 - 3600 * 10**9, 41 - 3600 * 10**9]
+
+
+WALKS = [0.9, 0.9, 0.2, 0.1, 0.1, 0.9, 0.9, 0.9]
+
+
+def made(name: str) -> Function:
+    return LabelChange(2) if name == "change" else Threshold("walk", 0.8, 0.4, 2)
+
+
+@pytest.mark.parametrize("name", ["change", "alarm"])
+@pytest.mark.parametrize("stop", range(1, len(WALKS)))
+def test_a_function_goes_on_after_a_restart_where_it_was(name: str, stop: int) -> None:
+    def run(functions: Functions, first: int, last: int) -> list[FunctionEvent]:
+        windows = [predicted(1 - WALKS[n], WALKS[n], start=n) for n in range(first, last)]
+        return [event for window in windows for _, event in functions(window)]
+
+    whole = run(Functions({name: made(name)}, 3), 0, len(WALKS))
+    before = Functions({name: made(name)}, 3)
+    told = run(before, 0, stop)
+    after = Functions({name: made(name)}, 3)
+    after.go_on_from(before.memories())
+    assert told + run(after, stop - 1, len(WALKS)) == whole
+    assert after.late == {name: 1}
+
+
+def test_a_commit_that_failed_takes_a_function_back_to_the_one_before() -> None:
+    functions = Functions({"change": LabelChange(1)}, 3)
+    functions.go_on_from({})
+    assert functions(predicted(0.1, 0.9, start=1))
+    functions.go_on_from({})
+    assert functions(predicted(0.1, 0.9, start=1))
+
+
+def test_a_new_version_goes_on_from_the_memory_of_the_same_class_alone() -> None:
+    functions = Functions({"f": LabelChange(1)}, 3)
+    functions(predicted(0.1, 0.9, start=1))
+    functions.use("f", LabelChange(2))
+    assert [functions(predicted(0.1, 0.9, start=n)) for n in (2, 3)] == [[], []]
+    functions.use("f", Threshold("walk", 0.8, 0.4, 1))
+    assert functions(predicted(0.1, 0.9, start=4))
+    functions.use("f", Threshold("rest", 0.8, 0.4, 1))
+    assert not functions(predicted(0.1, 0.9, start=5))
+
+
+class Forgetful(LabelChange):
+    """Says something that can't be stored, then what it can't read."""
+
+    def remembered(self) -> Mapping[str, Any]:
+        return {"seen": float("nan")} if self._seen else {}
+
+
+def test_a_memory_that_can_not_be_kept_is_a_failure_of_its_function_alone() -> None:
+    functions = Functions({"bad": Forgetful(1), "good": LabelChange(1)}, 3)
+    functions(predicted(0.1, 0.9, start=1))
+    memories = functions.memories()
+    assert memories["bad"].content is None
+    assert memories["good"].content is not None
+    assert functions.failures == {"bad": 1, "good": 0}
+    functions.go_on_from(memories)
+    assert functions.failures == {"bad": 2, "good": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"), [("", {}), ("a\nb", {}), ("a", {"b": float("nan")}), ("a", {"b": {1}})]
+)
+def test_an_event_that_can_not_be_sent_is_a_failure_of_its_function(
+    kind: str, data: Mapping[str, Any]
+) -> None:
+    functions = Functions({"odd": lambda _: [FunctionEvent(kind, data)]}, 3)
+    assert functions(predicted(0.1, 0.9)) == []
+    assert functions.failures == {"odd": 1}

@@ -139,10 +139,11 @@ def test_a_prediction_is_an_event() -> None:
     probabilities_NK = np.array([[1, 0, 0], [0.25, 0.5, 0.25]], np.float32)
     prediction = Prediction("ab" * 32, TASK.labels, probabilities_NK, seconds=0.001)
     time = datetime(2026, 1, 31, 12, tzinfo=UTC)
-    event = prediction_event("/sites/7", TASK, prediction, 1, 1_700_000_000_123_456_789, time, 0.02)
+    start_ns = 1_700_000_000_123_456_789
+    event = prediction_event("/sites/7", TASK, prediction, 1, start_ns, "by2", time, 0.02)
     assert from_mqtt(to_binary(event)) == event
     assert event.type == "org.jointhedots.prediction.v1"
-    assert event.id == "toy/1700000000123456789/abababababababab"
+    assert event.id == "toy/1700000000123456789/by2"
     assert event.data == {
         "task": "toy",
         "label": "moving",

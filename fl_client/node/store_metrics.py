@@ -1,0 +1,49 @@
+"""Metrics of what is counted in a node's store, and so goes on after a restart."""
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from fl_client.store.outbox import EventCounts
+from fl_client.store.spool_counts import SpoolCounts
+
+_PREFIX = "fl_client"
+
+
+class StoreMetrics(Collector):
+    """The counts of messages and of events as of the last commit."""
+
+    def __init__(self) -> None:
+        self.messages = SpoolCounts(0, 0, 0, 0, 0, {})
+        self.events = EventCounts(0, 0, 0, {})
+
+    def collect(self) -> Iterable[Metric]:
+        """One family per count."""
+        messages, events = self.messages, self.events
+        for name, value, text in (
+            ("messages_received", messages.received, "Messages taken from the transports"),
+            ("messages_processed", messages.processed, "Messages that no open window needs"),
+            ("messages_duplicate", messages.duplicates, "Repeated messages, which had no effect"),
+            ("events_made", events.made, "Predictions and events of functions"),
+            ("events_published", events.published, "Events that the broker has"),
+        ):
+            yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=value)
+        for name, by_reason, text in (
+            ("messages_lost", messages.lost, "Messages that could not be used"),
+            ("events_dropped", events.dropped, "Events that are never published"),
+        ):
+            yield _by_reason(name, text, by_reason)
+        for name, value, text in (
+            ("spool_messages", messages.waiting, "Messages that wait in the spool"),
+            ("spool_bytes", messages.waiting_bytes, "Bytes that wait in the spool"),
+            ("events_waiting", events.waiting, "Events that wait for the broker"),
+        ):
+            yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value)
+
+
+def _by_reason(name: str, text: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"{_PREFIX}_{name}", text, labels=["reason"])
+    for reason, count in counts.items():
+        family.add_metric([reason], count)
+    return family
