@@ -4,6 +4,7 @@ fl-client run name=kitchen broker.host=mqtt.local      run the box: from sensors
 fl-client status                                       how it is
 fl-client model outputs/2026-01-31/model.onnx          the model that it serves
 fl-client clock --trust                                the word that the machine's clock is right
+fl-client backup kitchen.tar.gz                        its folder without readings; restore FILE
 fl-client replay recording.csv                         a recording through the same path
 fl-client join                                         the box's part in a federation, alone
 fl-client key kitchen.key                              the key by which a server knows the box
@@ -21,6 +22,7 @@ from fl_client.clock import command as clock_command
 from fl_client.federation import command as federation_command
 from fl_client.federation import key as key_command
 from fl_client.ledger import command as ledger_command
+from fl_client.node import backup as backup_command
 from fl_client.node import commands as node_commands
 from fl_common.errors import JoinTheDotsError
 from fl_common.programs.command_line import Parser, one_line_errors
@@ -45,6 +47,7 @@ def _parser() -> Parser:
     parser = Parser(prog="fl-client", description="The commands of a site's box.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     node_commands.add_commands(commands)
+    backup_command.add_commands(commands)
     clock_command.add_command(commands)
     federation_command.add_command(commands)
     key_command.add_command(commands)

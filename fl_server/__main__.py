@@ -4,6 +4,7 @@ fl-server start --config server.yaml      SuperLink, proxy and the run, kept run
 fl-server superlink                        the SuperLink alone, for start superlink=join
 fl-server enroll SITE --public FILE        let a site in, and the lines for its configuration
 fl-server revoke SITE                      shut it out, at once
+fl-server backup FILE                      all that it keeps, as one file; restore FILE
 fl-server status                           processes, sites, the newest round
 fl-server running                          which components run on which site
 fl-server shadow                           how a candidate does beside production
@@ -83,6 +84,22 @@ def _revoke(config: Config, options: argparse.Namespace) -> None:
     print(f"{options.site} is shut out" + ("" if known else " (the SuperLink did not know it)"))
 
 
+def _backup(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.cloud.backup import backup
+    from fl_server.cloud.build import home_of
+
+    files = backup(home_of(config), options.file)
+    print(f"{options.file}: {files} files of {config['home']}, keys among them; keep it safe")
+
+
+def _restore(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.cloud.backup import restore
+    from fl_server.cloud.build import home_of
+
+    files = restore(options.file, home_of(config))
+    print(f"{config['home']}: {files} files. Start it with: fl-server start")
+
+
 def _status(config: Config, options: argparse.Namespace) -> None:
     from fl_server.cloud import commands
 
@@ -119,6 +136,8 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
     """The arguments that this command alone has."""
     if name in ("enroll", "revoke"):
         parser.add_argument("site", metavar="SITE", help="the site's name")
+    if name in ("backup", "restore"):
+        parser.add_argument("file", type=Path, metavar="FILE", help="the backup (tar, gzip)")
     if name == "shadow":
         words = "the model; that of the task if not given"
         parser.add_argument("--component", metavar="NAME", help=words)
@@ -157,6 +176,16 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
         _status,
         "show processes, sites and the newest round, as JSON",
         "  fl-server status --config server.yaml",
+    ),
+    "backup": (
+        _backup,
+        "write all that the server keeps to one file, while it runs or not",
+        "  fl-server backup fl-2026-01-31.tar.gz --config server.yaml",
+    ),
+    "restore": (
+        _restore,
+        "make the server's folder, which must not exist, from a backup",
+        "  fl-server restore fl-2026-01-31.tar.gz --config server.yaml",
     ),
     "running": (
         _running,

@@ -15,7 +15,7 @@ from fl_client.__main__ import main as fl_client
 from fl_client.build import build_box_app
 from fl_client.federation.reply_cache import ReplyCache
 from fl_client.federation.responder import Responder
-from fl_client.home import LEDGER
+from fl_client.home import LEDGER, STORE
 from fl_client.ledger.counter import counter_beside
 from fl_client.ledger.ledger import Ledger
 from fl_common.plan import Instruction, RunPlan
@@ -146,6 +146,41 @@ def test_an_owner_who_has_lost_the_newest_ledger_goes_on_and_it_is_written_down(
     with pytest.raises(SystemExit):
         fl_client(["ledger", "adopt", "--path", path, "--seen", "all"])
     assert "--seen=all: is not a digest" in capsys.readouterr().err
+
+
+def test_a_restored_box_has_no_readings_and_trains_only_once_the_loss_is_written_down(
+    home: Home, cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive, folder = str(tmp_path / "anna.tar.gz"), tmp_path / "again"
+    fl_client(["backup", archive, "--home", str(home.box.home)])
+    assert isinstance(cloud.ask(3), LocalUpdate)  # which the backup does not know
+    fl_client(["restore", archive, "--home", str(folder)])
+    assert {STORE, LEDGER} & {path.name for path in folder.iterdir()} == {LEDGER}
+    assert "has a new counter" in capsys.readouterr().out
+
+    new = Home(folder)
+    new.sense(MONDAY, 4000)
+    restored = Cloud(new, tmp_path / "cloud")
+    assert refusal(restored.ask(4)) is RefusalReason.LEDGER
+    seen = restored.witness.of(1)
+    assert seen is not None
+    fl_client(["ledger", "adopt", "--path", str(folder / LEDGER), "--seen", seen])
+    assert isinstance(restored.ask(4), LocalUpdate)
+    assert rounds_charged(new) == 3  # rounds 1, 2 and 4
+    new.connection.close()
+
+
+def test_a_box_that_was_restored_with_nothing_lost_goes_on(
+    home: Home, cloud: Cloud, tmp_path: Path
+) -> None:
+    archive, folder = str(tmp_path / "anna.tar.gz"), tmp_path / "again"
+    fl_client(["backup", archive, "--home", str(home.box.home)])
+    fl_client(["restore", archive, "--home", str(folder)])
+    new = Home(folder)
+    new.sense(MONDAY, 4000)
+    assert isinstance(Cloud(new, tmp_path / "cloud").ask(3), LocalUpdate)
+    assert rounds_charged(new) == 3
+    new.connection.close()
 
 
 def test_a_server_that_lies_can_only_make_the_site_refuse(home: Home, cloud: Cloud) -> None:
