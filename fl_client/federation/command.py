@@ -97,7 +97,7 @@ def _responder(config: Config) -> Any:
     )
     counter = federation["ledger_counter"]
     app = build_box_app(box, federation["trainer"], Path(counter) if counter else None, time.time)
-    return Responder(app, ReplyCache(home / "answers", federation["runs_kept"]), {})
+    return Responder(app, ReplyCache(home / "answers", federation["answers_bytes"]), {})
 
 
 def _build_policy(config: Config) -> Any:

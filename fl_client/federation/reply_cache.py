@@ -1,8 +1,8 @@
 """Replies that have been sent: a repeated request gets the same reply, without training or charge.
 
-A server that resumes repeats the requests of its last round. The update of that round is already
-noised and charged. To send it again reveals nothing new; to train again would be a second release.
-Only the newest reply of each kind is kept for each of a few runs, so the cache stays small.
+A server that resumes repeats the requests of its last round; one that was restored from a backup,
+those of all rounds since. Their updates are already noised and charged. To send one again reveals
+nothing new; to train again would be a second release. The newest replies are kept, up to a size.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from flwr.app import RecordDict
 from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from flwr.proto.recorddict_pb2 import RecordDict as Wire
 
+from fl_common.configuration.rules import require, whole
 from fl_common.files.whole import OWNER_ONLY, write_whole
 
 _logger = logging.getLogger(__name__)
@@ -41,14 +42,15 @@ class IdempotencyKey:
 
 
 class ReplyCache:
-    """Replies in files in ``folder``, for the newest ``runs`` runs.
+    """Replies in files in ``folder``: the newest, of ``most_bytes`` together; at least one.
 
     A file holds the key's hash, the reply, and the sha256 of both. A truncated or altered file
     counts as missing.
     """
 
-    def __init__(self, folder: Path, runs: int) -> None:
-        self._folder, self._runs = folder, runs
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        require("federation.answers_bytes", most_bytes, whole(1))
+        self._folder, self._most_bytes = folder, most_bytes
         folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, key: IdempotencyKey) -> RecordDict | None:
@@ -68,19 +70,19 @@ class ReplyCache:
         return None
 
     def keep(self, key: IdempotencyKey, answer: RecordDict) -> None:
-        """Store ``answer`` as the newest of its kind for the key's run; durable on return."""
+        """Store ``answer`` as the newest; durable on return."""
         body = key.sha256 + recorddict_to_proto(answer).SerializeToString()
         write_whole(self._path(key), body + hashlib.sha256(body).digest(), OWNER_ONLY)
-        self._forget()
+        self._forget(self._path(key))
 
     def _path(self, key: IdempotencyKey) -> Path:
-        name = hashlib.sha256(key.run.encode()).hexdigest()[:32]
-        return self._folder / f"{name}-{key.kind}{_SUFFIX}"
+        return self._folder / f"{key.sha256.hex()}{_SUFFIX}"
 
-    def _forget(self) -> None:
-        """Remove the replies of all but the newest runs."""
-        paths = sorted(self._folder.glob(f"*{_SUFFIX}"), key=lambda p: p.stat().st_mtime_ns)
-        newest = list(dict.fromkeys(p.name.partition("-")[0] for p in reversed(paths)))
-        for path in paths:
-            if path.name.partition("-")[0] in newest[self._runs :]:
+    def _forget(self, kept: Path) -> None:
+        """Remove the oldest replies beyond the limit, but not ``kept``."""
+        found = [(path, path.stat()) for path in self._folder.glob(f"*{_SUFFIX}") if path != kept]
+        left = self._most_bytes - kept.stat().st_size
+        for path, about in sorted(found, key=lambda one: one[1].st_mtime_ns, reverse=True):
+            left -= about.st_size
+            if left < 0:
                 path.unlink(missing_ok=True)

@@ -52,7 +52,7 @@ def broken_app(fault: Exception) -> SiteApp:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
 def test_every_exception_is_the_same_reply(tmp_path: Path, fault: Exception, kind: str) -> None:
     kind = f"query.{kind}" if kind == wire.SHADOW else kind
-    reply = Responder(broken_app(fault), ReplyCache(tmp_path, 2), {})(message(kind))
+    reply = Responder(broken_app(fault), ReplyCache(tmp_path, 1 << 20), {})(message(kind))
     assert reply.error.reason == SENTENCE
 
 
@@ -71,7 +71,7 @@ def test_every_exception_is_the_same_reply_in_one_process(fault: Exception) -> N
 def test_a_cache_that_can_not_be_used_loses_no_reply(
     tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = ReplyCache(tmp_path, 2)
+    cache = ReplyCache(tmp_path, 1 << 20)
     key = IdempotencyKey("train", device_plan().run, 1, message().content.object_id)
     if part == "find":
         cache._path(key).mkdir()
@@ -87,7 +87,7 @@ def test_a_cache_that_can_not_be_used_loses_no_reply(
 def test_an_unreadable_message_is_told_in_fixed_words(tmp_path: Path) -> None:
     asked = message()
     asked.content["head"] = ConfigRecord({**asked.content["head"], "plan": f"{{{SECRET}}}"})  # type: ignore[dict-item]
-    reply = Responder(broken_app(FAULTS[0]), ReplyCache(tmp_path, 2), {})(asked)
+    reply = Responder(broken_app(FAULTS[0]), ReplyCache(tmp_path, 1 << 20), {})(asked)
     assert reply.error.reason == UNREADABLE
 
 

@@ -215,7 +215,7 @@ def test_a_repeated_question_with_newer_news_of_the_ledger_gets_the_kept_answer(
     home: Home, tmp_path: Path
 ) -> None:
     app = build_box_app(home.box, TRAINER, None, lambda: 7.0)
-    responder = Responder(app, ReplyCache(tmp_path / "answers", 2), {})
+    responder = Responder(app, ReplyCache(tmp_path / "answers", 1 << 20), {})
     parameters = parameters_of(build_net(PLAN.net, PLAN.task))
     witness = LedgerWitness(tmp_path / "ledgers.json")
     replies = []

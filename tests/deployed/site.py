@@ -143,7 +143,7 @@ def answering(folder: Path) -> Misbehaving:
     ledger = Ledger(folder / "ledger.sqlite", time.time, name)
     participation = Participation(ledger, SmallSteps(folder))
     app = SiteApp(lambda config: site, lambda: participation)
-    return Misbehaving(Responder(app, ReplyCache(folder / "answers", 2), {}), folder)
+    return Misbehaving(Responder(app, ReplyCache(folder / "answers", 1 << 20), {}), folder)
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ def test_a_site_says_what_it_does_not_support(
     head["plan"] = changed(**plan)
     message = Message(content, 7, "train", group_id="1")
     message.metadata.__dict__["_message_id"] = "1"
-    reply = Responder(not_called, ReplyCache(tmp_path, 2), {})(message)  # type: ignore[arg-type]
+    reply = Responder(not_called, ReplyCache(tmp_path, 1 << 20), {})(message)  # type: ignore[arg-type]
     assert reply.error.reason == sentence
 
 

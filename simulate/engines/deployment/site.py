@@ -20,7 +20,7 @@ from fl_common.programs.logs import log_lines
 from fl_common.vocabulary import Task, Windows
 from simulate.engines.deployment.model import Serving
 
-_RUNS_KEPT = 2
+_ANSWERS_BYTES = 1 << 26
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def _site_app(given: dict[str, Any]) -> Any:
 
     log_lines("info")
     app = build_site_app(given["world"], given["trainer"], Path(given["ledger"]))
-    kept = ReplyCache(Path(given["folder"]) / "answers", _RUNS_KEPT)
+    kept = ReplyCache(Path(given["folder"]) / "answers", _ANSWERS_BYTES)
     return Responder(app, kept, {"partition-id": given["position"]})
 
 

@@ -1,5 +1,6 @@
 """Answers that have left: kept whole, found by what was asked alone, and few."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ def content(value: float = 1.0, round_: int = 1) -> Any:
 
 
 def test_an_answer_is_found_by_all_of_the_question(tmp_path: Path) -> None:
-    kept = ReplyCache(tmp_path, 2)
+    kept = ReplyCache(tmp_path, 1 << 20)
     kept.keep(question(), content(5.0))
-    found = ReplyCache(tmp_path, 2).find(question())
+    found = ReplyCache(tmp_path, 1 << 20).find(question())
     assert found is not None
     update = wire.read_answer(found, {"w": np.zeros(3, np.float32)})
     assert isinstance(update, LocalUpdate)
@@ -44,20 +45,28 @@ def test_an_answer_is_found_by_all_of_the_question(tmp_path: Path) -> None:
         assert kept.find(other) is None
 
 
-def test_the_newest_answer_of_the_newest_runs_is_kept(tmp_path: Path) -> None:
-    kept = ReplyCache(tmp_path, 2)
-    for run in ("a", "b", "c"):
-        for round_ in (1, 2):
-            kept.keep(question(round_, run), content())
-    assert len(list(tmp_path.iterdir())) == 2
-    assert kept.find(question(2, "c")) is not None
-    assert kept.find(question(1, "c")) is None
-    assert kept.find(question(2, "a")) is None
+def test_the_newest_answers_are_kept_up_to_the_limit(tmp_path: Path) -> None:
+    ReplyCache(tmp_path, 1).keep(question(), content())
+    (path,) = tmp_path.iterdir()
+    kept = ReplyCache(tmp_path, 3 * path.stat().st_size)
+    for round_ in (1, 2, 3, 4, 5):
+        kept.keep(question(round_), content())
+        os.utime(max(tmp_path.iterdir(), key=lambda p: p.stat().st_mtime_ns), ns=(0, round_))
+    found = [round_ for round_ in (1, 2, 3, 4, 5) if kept.find(question(round_)) is not None]
+    assert found == [3, 4, 5]
+
+
+def test_an_answer_above_the_limit_is_kept_until_the_next(tmp_path: Path) -> None:
+    kept = ReplyCache(tmp_path, 1)
+    for round_ in (1, 2):
+        kept.keep(question(round_), content())
+        assert kept.find(question(round_)) is not None
+    assert kept.find(question(1)) is None
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 100])
 def test_a_damaged_file_is_no_answer(tmp_path: Path, cut: int) -> None:
-    kept = ReplyCache(tmp_path, 2)
+    kept = ReplyCache(tmp_path, 1 << 20)
     kept.keep(question(), content())
     (path,) = tmp_path.iterdir()
     data = path.read_bytes()
@@ -86,13 +95,13 @@ def test_a_repeated_round_is_not_trained_or_charged_again(tmp_path: Path) -> Non
     data = windows()
     site = Site("anna", -1, lambda: data, lambda: data, any_plan)
     app = SiteApp(lambda config: site, lambda: box.participation)
-    first = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(1))
+    first = Responder(app, ReplyCache(tmp_path / "answers", 1 << 20), {})(message_for(1))
     # a new process, as after a crash
-    again = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(1))
+    again = Responder(app, ReplyCache(tmp_path / "answers", 1 << 20), {})(message_for(1))
     assert first.content.object_id == again.content.object_id
     assert len(box.trainer.tasks) == 1
     assert len(list(box.ledger.entries("anna"))) == 1
-    Responder(app, ReplyCache(tmp_path / "answers", 2), {})(message_for(2))
+    Responder(app, ReplyCache(tmp_path / "answers", 1 << 20), {})(message_for(2))
     assert len(list(box.ledger.entries("anna"))) == 2
 
 
@@ -104,7 +113,7 @@ def test_a_refusal_is_asked_for_again(tmp_path: Path) -> None:
         refusal = Refusal("anna", "r", 1, RefusalReason.DATA, "too few")
         return Message(wire.write_answer(refusal), reply_to=message)
 
-    kept = ReplyCache(tmp_path / "answers", 2)
+    kept = ReplyCache(tmp_path / "answers", 1 << 20)
     for _ in range(2):
         Responder(refuse, kept, {})(message_for(1))  # type: ignore[arg-type]
     assert len(asked) == 2
@@ -114,7 +123,7 @@ def test_an_app_that_raises_is_an_error_reply(tmp_path: Path) -> None:
     def fail(message: Message, context: Any) -> Message:
         raise ValueError("secret")
 
-    kept = ReplyCache(tmp_path / "answers", 2)
+    kept = ReplyCache(tmp_path / "answers", 1 << 20)
     reply = Responder(fail, kept, {})(message_for(1))  # type: ignore[arg-type]
     assert reply.has_error()
 
@@ -128,7 +137,7 @@ def test_windows_that_a_process_died_of_are_not_read_again(tmp_path: Path, kind:
     site = Site("anna", -1, read, read, any_plan, read, None, lambda: days, lambda: days)
     app = SiteApp(lambda config: site, lambda: box.participation)
     asked = message_for(1, kind)
-    reply = Responder(app, ReplyCache(tmp_path / "answers", 2), {})(asked, without_data=True)
+    reply = Responder(app, ReplyCache(tmp_path / "answers", 1 << 20), {})(asked, without_data=True)
     assert not isinstance(wire.read_answer(reply.content, parameters()), Refusal)
     assert len(list(box.ledger.entries("anna"))) == 1
     assert read_shortfalls(tmp_path / FILE) == {"died": 1}
