@@ -8,6 +8,7 @@ fl-client backup kitchen.tar.gz                        its folder without readin
 fl-client replay recording.csv                         a recording through the same path
 fl-client join                                         the box's part in a federation, alone
 fl-client key kitchen.key                              the key by which a server knows the box
+fl-client enroll --token ward.token --name ward-7      let the box in at its server by a token
 fl-client ledger                                       privacy spent, by block of data
 fl-client ledger --path outputs/2026-01-31/12-00-00    the ledger of a simulated fleet
 fl-client ledger adopt                                 a new counter for a ledger that lost its own
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 
 from fl_client.clock import command as clock_command
 from fl_client.federation import command as federation_command
+from fl_client.federation import enrolling as enroll_command
 from fl_client.federation import key as key_command
 from fl_client.ledger import command as ledger_command
 from fl_client.node import backup as backup_command
@@ -51,6 +53,7 @@ def _parser() -> Parser:
     clock_command.add_command(commands)
     federation_command.add_command(commands)
     key_command.add_command(commands)
+    enroll_command.add_command(commands)
     ledger_command.add_command(commands)
     about = "Lists the installed packages that extend the box, and says which can't be used."
     plugins = commands.add_parser("plugins", help="what other packages bring", description=about)

@@ -3,6 +3,7 @@
 fl-server start --config server.yaml      SuperLink, proxy and the run, kept running
 fl-server superlink                        the SuperLink alone, for start superlink=join
 fl-server enroll SITE --public FILE        let a site in, and the lines for its configuration
+fl-server token --uses 20                  let boxes enroll themselves by a token
 fl-server revoke SITE                      shut it out, at once
 fl-server backup FILE                      all that it keeps, as one file; restore FILE
 fl-server status                           processes, sites, the newest round
@@ -100,6 +101,19 @@ def _restore(config: Config, options: argparse.Namespace) -> None:
     print(f"{config['home']}: {files} files. Start it with: fl-server start")
 
 
+def _token(config: Config, options: argparse.Namespace) -> None:
+    from fl_server.cloud import commands
+
+    if options.list:
+        print(json.dumps(commands.tokens(config), indent=1))
+    elif options.revoke:
+        commands.revoke_token(config, options.revoke)
+        print(f"token {options.revoke} is revoked; the boxes that came with it stay")
+    else:
+        about = (options.kind, options.names, options.uses, options.days, options.authority)
+        print(commands.make_token(config, *about))
+
+
 def _status(config: Config, options: argparse.Namespace) -> None:
     from fl_server.cloud import commands
 
@@ -138,6 +152,8 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("site", metavar="SITE", help="the site's name")
     if name in ("backup", "restore"):
         parser.add_argument("file", type=Path, metavar="FILE", help="the backup (tar, gzip)")
+    if name == "token":
+        _add_token(parser)
     if name == "shadow":
         words = "the model; that of the task if not given"
         parser.add_argument("--component", metavar="NAME", help=words)
@@ -148,6 +164,19 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--to", type=Path, metavar="FOLDER", help=words)
         words = "the public half of the box's key (fl-client key); if not given, a key is made here"
         parser.add_argument("--public", type=Path, metavar="FILE", help=words)
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--uses", type=int, default=1, help="boxes that it lets in; 1")
+    parser.add_argument("--days", type=float, default=1.0, help="until it expires; 1")
+    words = "pattern of the names that it gives; any name if not given"
+    parser.add_argument("--names", metavar="PATTERN", default="*", help=words)
+    words = "the class of its boxes in metrics; site if not given"
+    parser.add_argument("--class", dest="kind", metavar="CLASS", default="site", help=words)
+    words = "who signed your own certificate (certificate=FILE)"
+    parser.add_argument("--authority", type=Path, metavar="FILE", help=words)
+    parser.add_argument("--list", action="store_true", help="print all tokens as JSON instead")
+    parser.add_argument("--revoke", metavar="TOKEN", help="revoke this number instead")
 
 
 _CONFIGURATION = """\
@@ -166,6 +195,13 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
         "let a site in by its key, and print what its configuration needs",
         "  fl-server enroll kitchen --public kitchen.pub --config server.yaml\n"
         "  fl-server enroll kitchen --class ward --to /media/stick --config server.yaml",
+    ),
+    "token": (
+        _token,
+        "make a token by which boxes enroll themselves; it is a secret, and is printed once",
+        "  fl-server token --uses 20 --days 2 --names 'ward-*' --class ward > ward.token\n"
+        "  fl-server token --list --config server.yaml\n"
+        "  fl-server token --revoke 3f9c1a2b4d5e --config server.yaml",
     ),
     "revoke": (
         _revoke,

@@ -2,25 +2,30 @@
 
 import logging
 import shutil
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fl_common.configuration.addresses import joined
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.keys import fingerprint, make_key, read_public_key
-from fl_common.files.whole import write_whole
+from fl_common.files.whole import sha256_of, write_whole
+from fl_common.wire.desk import Token
 from fl_server.cloud.build import home_of, hosts_of, listen_of
 from fl_server.cloud.credentials import prepare
 from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.sites import EnrolledSite, Sites, checked
 from fl_server.cloud.superlink import superlink_of
+from fl_server.cloud.tokens import Tokens
 from fl_server.cloud.upkeep import newest_round
 
 _YOURS = Path("authority.crt")
 """Stands for the authority of a certificate that the operator provided: only they have it."""
 _THEIRS = Path("site.key")
 """Stands for the private key of a box that made its own."""
+_DAY_S = 86_400.0
 _logger = logging.getLogger(__name__)
 
 
@@ -69,10 +74,76 @@ def revoke(config: Config, site: str) -> bool:
         RunFailed: the server is not running.
     """
     home = home_of(config)
+    Tokens(home.tokens, time.time).block(site)
     found = _enrolment(config, home).shut_out(site)
     shutil.rmtree(_handout(home, site), ignore_errors=True)
     _logger.info("site %s is revoked", site)
     return found
+
+
+def make_token(
+    config: Config, kind: str, names: str, uses: int, days: float, authority: Path | None
+) -> Token:
+    """A token by which as many as ``uses`` boxes with ``names`` may enroll themselves.
+
+    ``authority`` is the file of the one that signed the operator's own certificate.
+
+    Raises:
+        InvalidConfiguration: a value outside its range, or no authority that boxes could pin.
+    """
+    hosts, port = hosts_of(config), listen_of(config).port
+    home, kind = home_of(config), checked(kind, "class")
+    prepare(config, home)
+    pinned = _pin(config, home, authority)
+    number, secret = Tokens(home.tokens, time.time).make(kind, names, uses, days * _DAY_S)
+    return Token(joined(hosts[0], port), sha256_of(pinned), number, secret)
+
+
+def _pin(config: Config, home: CloudHome, authority: Path | None) -> Path:
+    """The authority that boxes are to pin."""
+    if authority is None and config["certificate"] is None:
+        return home.authority.certificate
+    if authority is None:
+        if not home.pinned.is_file():
+            raise InvalidConfiguration(
+                f"certificate={config['certificate']}",
+                "is your own, and boxes must know who signed it",
+                "Give --authority FILE, the certificate of its authority",
+            )
+        return home.pinned
+    try:
+        write_whole(home.pinned, authority.read_bytes())
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"--authority={authority}", f"can't be copied ({error.strerror})", "Give its file"
+        ) from error
+    return home.pinned
+
+
+def revoke_token(config: Config, number: str) -> None:
+    """Let nobody new in by this token; who came with it stays.
+
+    Raises:
+        InvalidConfiguration: there is none of this number.
+    """
+    Tokens(home_of(config).tokens, time.time).revoke(number)
+
+
+def tokens(config: Config) -> list[dict[str, object]]:
+    """Every token as JSON values, without its secret, which is kept nowhere."""
+    kept = Tokens(home_of(config).tokens, time.time)
+    return [
+        {
+            "token": number,
+            "class": token.kind,
+            "names": token.names,
+            "uses": token.uses,
+            "used_by": sorted(token.used),
+            "expires": datetime.fromtimestamp(token.expires, UTC).isoformat(timespec="seconds"),
+            "over": kept.is_over(token),
+        }
+        for number, token in kept.all().items()
+    ]
 
 
 def status(config: Config) -> dict[str, object]:

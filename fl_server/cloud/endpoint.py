@@ -101,7 +101,7 @@ class PublicEndpoint:
             superlink_port=settings.superlink_port,
             authority=home.authority.certificate,
             components=settings.components,
-            work=home.work / "proxy",
+            work=home.front,
             log=home.logs / "proxy.log",
             largest_message_bytes=settings.largest_message_bytes,
         )

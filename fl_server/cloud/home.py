@@ -44,6 +44,16 @@ class CloudHome:
         return self.folder / "sites"
 
     @property
+    def tokens(self) -> Path:
+        """A file for each token by which boxes enroll themselves."""
+        return self.folder / "tokens"
+
+    @property
+    def pinned(self) -> Path:
+        """The authority of an operator's own certificate, as boxes get it from the desk."""
+        return self.folder / "certificates" / "pinned.crt"
+
+    @property
     def ledger_heads(self) -> Path:
         """The head of each site's privacy ledger, as last heard."""
         return self.folder / "ledgers.json"
@@ -67,6 +77,11 @@ class CloudHome:
     def work(self) -> Path:
         """Temporary files."""
         return self.folder / "work"
+
+    @property
+    def front(self) -> Path:
+        """The folder in which the proxy runs."""
+        return self.work / "proxy"
 
     @property
     def runs(self) -> Path:

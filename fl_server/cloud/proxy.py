@@ -2,8 +2,8 @@
 
 Flower serves Control, Fleet and Runtime on one port, and Control has no authentication. The
 proxy forwards the Fleet calls of an enrolled node, and refuses registration, app bundles and
-everything else. Components are static files that anybody who reaches the proxy may read: they are
-signed, and readers verify them.
+everything else. The desk, where boxes enroll themselves, is this server's own. Components are
+static files that anybody who reaches the proxy may read: they are signed, and readers verify them.
 
 A connection without a whole request is closed after seconds, and the table of connections is wide
 enough for many thousands of them; nginx can't count them by address. Whole requests are counted:
@@ -20,6 +20,7 @@ from pathlib import Path
 from fl_common.configuration.addresses import Endpoint
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import make_folder, write_whole
+from fl_common.wire.desk import LARGEST_BYTES, PATH
 from fl_server.cloud.certificates import Pair
 
 _logger = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ http {{
   limit_req zone=begun burst={rate} nodelay;
   limit_req_status 429;
   limit_req_log_level info;
+  limit_req_zone $binary_remote_addr zone=desk:10m rate={desk_rate}r/s;
+  limit_conn_zone $server_name zone=at_desk:1m;
   upstream superlink {{
     server 127.0.0.1:{superlink};
     keepalive 32;
@@ -101,6 +104,14 @@ http {{
       proxy_request_buffering off;
       proxy_read_timeout 60s;
     }}
+    location {desk} {{
+      client_max_body_size {desk_bytes};
+      limit_req zone=desk burst={desk_burst} nodelay;
+      limit_conn at_desk {desk_running};
+      proxy_pass http://unix:{socket}:;
+      proxy_set_header X-Real-IP $remote_addr;
+      proxy_read_timeout 60s;
+    }}
     location /components/ {{
       alias components/;
       limit_except GET {{ deny all; }}
@@ -113,12 +124,16 @@ http {{
 
 
 _CONFIGURATION = "nginx.conf"
+SOCKET = "desk.sock"
+"""Where the desk answers, in the folder in which the proxy runs."""
 _FILES = 16384
 _OTHER_FILES = 256
 _RUNNING_OF_AN_ADDRESS = 256
 """Requests at once: many sites may have one address to the outside."""
 _BEGUN_OF_AN_ADDRESS = 1000
 """Requests a second, and as many more at once."""
+_RATE_AT_DESK, _BURST_AT_DESK, _RUNNING_AT_DESK = 5, 50, 32
+"""Of an address, requests a second and as many more at once; and at once of all addresses."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +197,12 @@ class Proxy:
             superlink=self.superlink_port,
             listen=self.listen,
             calls="|".join(FLEET_CALLS),
+            desk=PATH,
+            desk_bytes=LARGEST_BYTES,
+            desk_rate=_RATE_AT_DESK,
+            desk_burst=_BURST_AT_DESK,
+            desk_running=_RUNNING_AT_DESK,
+            socket=SOCKET,
         )
 
 

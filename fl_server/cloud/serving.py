@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
@@ -17,11 +18,14 @@ from fl_common.programs.troubles import Trouble, Troubles
 from fl_server.cloud.build import build_restart_policy, home_of, listen_of
 from fl_server.cloud.children import Child, check_refusals
 from fl_server.cloud.credentials import prepare, writable
+from fl_server.cloud.desk import Desk
+from fl_server.cloud.desk_server import open_desk
 from fl_server.cloud.endpoint import PublicEndpoint, ServerSettings, superlink_command
 from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.renewal import CertificateRenewal, RepositoryRenewal
 from fl_server.cloud.sites import Sites
+from fl_server.cloud.tokens import Tokens
 from fl_server.cloud.upkeep import ConfigurationFile, Upkeep
 from fl_server.repository.build import now, open_repository
 from fl_server.repository.store.repository import ComponentRepository
@@ -66,7 +70,8 @@ def serve(configuration: ConfigurationFile, arguments: Sequence[str]) -> None:
         with PublicEndpoint(settings, stop) as endpoint:
             if not stop.is_set():
                 upkeep = _upkeep(configuration, endpoint, repository)
-                _run(config, endpoint, upkeep, arguments, stop)
+                with open_desk(home.front, upkeep.desk):
+                    _run(config, endpoint, upkeep, arguments, stop)
         home.write_status({**_status(config, endpoint.children, ()), "running": False})
 
 
@@ -99,15 +104,25 @@ def _upkeep(
 ) -> Upkeep:
     settings, troubles = endpoint.settings, Troubles()
     home = settings.home
+    enrolment = Enrolment(Sites(home.sites), endpoint.superlink, home.folder)
     return Upkeep(
         home,
         configuration,
         CertificateRenewal(home, settings.public, endpoint.reload, troubles, time.time),
         RepositoryRenewal(repository, troubles, now),
-        Enrolment(Sites(home.sites), endpoint.superlink, home.folder),
+        enrolment,
+        _desk(home, enrolment),
         endpoint.children,
         troubles,
     )
+
+
+def _desk(home: CloudHome, enrolment: Enrolment) -> Desk:
+    def authority() -> Path:
+        return home.pinned if home.pinned.is_file() else home.authority.certificate
+
+    tokens = Tokens(home.tokens, time.time)
+    return Desk(enrolment, tokens, authority, home.components / "metadata" / "1.root.json")
 
 
 @contextlib.contextmanager

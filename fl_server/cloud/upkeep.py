@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from fl_common.configuration.rules import Config
 from fl_common.errors import JoinTheDotsError
@@ -17,6 +17,7 @@ from fl_common.files.whole import write_whole
 from fl_common.programs.troubles import Troubles
 from fl_server.cloud.build import hosts_of, listen_of
 from fl_server.cloud.children import Child
+from fl_server.cloud.desk import Desk
 from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.reach import FIRST_ROOT, why_unreachable
@@ -70,6 +71,7 @@ class Upkeep:
     certificate: CertificateRenewal
     repository: RepositoryRenewal
     enrolment: Enrolment
+    desk: Desk
     children: Sequence[Child]
     troubles: Troubles
 
@@ -134,6 +136,14 @@ class Upkeep:
         )
         for what, seconds in ends.items():
             expiry.labels(what).set(seconds)
+        at_desk = Counter(
+            "fl_server_desk_refusals",
+            "Requests that were refused where boxes enroll themselves",
+            ("what",),
+            registry=registry,
+        )
+        for what, count in self.desk.refused.items():
+            at_desk.labels(what).inc(count)
         failing = Gauge(
             "fl_server_trouble", "1 for each part that fails", ("part",), registry=registry
         )

@@ -1,0 +1,119 @@
+"""The desk: where boxes enroll themselves by a token, and replace their keys.
+
+Nothing is believed that is not signed by the key in question. Who has no good token learns nothing,
+not even which names are taken. Requests come one after the other, through the proxy, which bounds
+their size and number.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from fl_common.errors import BadInput, JoinTheDotsError
+from fl_common.files.keys import fingerprint, usual_form
+from fl_common.wire.desk import AUTHORITY, NoRequest, Request, read_request
+from fl_server.cloud.enrolment import Enrolment
+from fl_server.cloud.sites import EnrolledSite, checked
+from fl_server.cloud.tokens import TokenRefused, Tokens
+
+_logger = logging.getLogger(__name__)
+_LATER = "the server can't do this now; its log says why"
+_NAMED = 20
+"""Refusals that are logged one by one; the others are counted."""
+
+
+class Answer(NamedTuple):
+    """An HTTP status, and a body."""
+
+    status: int
+    body: bytes
+
+
+class _Refused(JoinTheDotsError):
+    """The request is refused in these words, with an HTTP status."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+@dataclass
+class Desk:
+    """Answers requests; ``authority`` is the file that boxes pin.
+
+    ``root`` is that of the repository which is served, for boxes that follow it. ``refused`` counts
+    by what was asked.
+    """
+
+    enrolment: Enrolment
+    tokens: Tokens
+    authority: Callable[[], Path]
+    root: Path
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def answer(self, what: str, content: bytes, address: str) -> Answer:
+        """The answer to ``what`` a box at ``address`` asks with ``content``; never raises."""
+        try:
+            if what == AUTHORITY:
+                return Answer(200, self.authority().read_bytes())
+            if what == "enroll":
+                return self._said(self._enroll(read_request(what, content)))
+            raise _Refused(404, "there is nothing of this name")
+        except NoRequest as error:
+            return self._no(what, address, _Refused(400, str(error)))
+        except TokenRefused as error:
+            return self._no(what, address, _Refused(403, str(error)))
+        except _Refused as error:
+            return self._no(what, address, error)
+        except Exception:
+            _logger.exception("%s: the request to %s could not be answered", address, what)
+            return self._no(what, address, _Refused(503, _LATER))
+
+    def _enroll(self, asked: Request) -> Mapping[str, str]:
+        number, secret = _text(asked, "token"), _text(asked, "secret")
+        name, key = _text(asked, "name"), usual_form(_text(asked, "public_key").encode())
+        if key is None or not asked.is_signed_by(key):
+            raise _Refused(403, "the request is not signed by a key on P-384 that it names")
+        public_key = key.decode()
+        token = self.tokens.redeem(number, secret, name, public_key, lambda: self._check(name, key))
+        known = self.enrolment.sites.find(name)
+        if known is None or known.pending or known.public_key != public_key:
+            self.enrolment.admit(name, EnrolledSite(public_key, token.kind))
+            _logger.info(
+                "site %s has enrolled itself with token %s: key %s", name, number, fingerprint(key)
+            )
+        return {"name": name, "root": self.root.read_text() if self.root.is_file() else ""}
+
+    def _check(self, name: str, key: bytes) -> None:
+        """Refuse a name or a key that another box has, or may have."""
+        sites = self.enrolment.sites
+        try:
+            checked(name, "site")
+            sites.check_free(name)
+        except BadInput as error:
+            raise _Refused(409, str(error)) from error
+        if name in sites.unreadable():
+            raise _Refused(409, f"site {name} is known here, but its record can't be read")
+        if any(site.public_key == key.decode() for site in sites.enrolled().values()):
+            raise _Refused(409, "this key is that of another site; make one on each box")
+
+    def _said(self, values: Mapping[str, str]) -> Answer:
+        return Answer(200, json.dumps(values).encode())
+
+    def _no(self, what: str, address: str, refusal: _Refused) -> Answer:
+        self.refused[what if what in ("enroll", "rotate") else "other"] += 1
+        if self.refused.total() <= _NAMED:
+            _logger.warning("%s: refused to %s: %s", address, what, refusal)
+        if self.refused.total() == _NAMED:
+            _logger.warning("more refusals at the desk are only counted, until the next start")
+        return Answer(refusal.status, json.dumps({"error": str(refusal)}).encode())
+
+
+def _text(asked: Request, name: str) -> str:
+    if name not in asked.values:
+        raise NoRequest(f"it has no {name}")
+    return asked.values[name]

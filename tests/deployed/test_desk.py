@@ -1,0 +1,126 @@
+"""Boxes that enroll themselves at a real server, and strangers who try it."""
+
+import http.client
+import json
+import ssl
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deployed.fleet import Cloud, TestSite, until
+from tests.support.sources import ROOT
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def cloud(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    changes = {
+        "rounds": 100_000,
+        "sites": 2,
+        "privacy": {"sampling_rate": 0.25, "noise_multiplier": 2000.0, "epsilon": 100.0},
+    }
+    cloud = Cloud(tmp_path_factory.mktemp("desk"), changes)
+    try:
+        cloud.start()
+        yield cloud
+    finally:
+        if cloud.process.popen is not None:
+            cloud.process.kill()
+
+
+def box(*arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
+    """A command of ``fl-client``, with a token for its input."""
+    return subprocess.run(
+        [sys.executable, "-m", "fl_client", *arguments],
+        cwd=ROOT, input=token, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def enrolled(cloud: Cloud, token: str, name: str) -> TestSite:
+    """A site whose key was made by its own command, ready to start."""
+    site = TestSite(cloud, name)
+    ended = box("enroll", "--token", "-", "--name", name, "--to", str(site.folder), token=token)
+    assert ended.returncode == 0, ended.stderr
+    lines = dict(line.split("=", 1) for line in ended.stdout.splitlines())
+    assert lines["name"] == name
+    assert (
+        Path(lines["components.root"]).read_text()
+        == (cloud.home / "components" / "metadata" / "1.root.json").read_text()
+    )
+    site.settings = {
+        key.removeprefix("federation."): value
+        for key, value in lines.items()
+        if key.startswith("federation.")
+    }
+    site.configure()
+    return site
+
+
+def test_two_boxes_enroll_themselves_and_train(cloud: Cloud) -> None:
+    made = cloud.command("token", "--uses", "2", "--names", "ward-*", "--class", "ward")
+    assert made.returncode == 0, made.stderr
+    sites = [enrolled(cloud, made.stdout, name) for name in ("ward-1", "ward-2")]
+    for site in sites:
+        assert oct((site.folder / "site.key").stat().st_mode)[-3:] == "600"
+        site.process.start()
+    try:
+        row = cloud.await_rounds(1)
+        assert row["answered"] == ["ward-1", "ward-2"]
+        third = box("enroll", "--token", "-", "--name", "ward-3", token=made.stdout)
+        assert third.returncode == 2
+        assert "as often as it may be" in third.stderr
+        (listed,) = json.loads(cloud.command("token", "--list").stdout)
+        assert (listed["used_by"], listed["over"]) == (["ward-1", "ward-2"], True)
+        assert cloud.command("revoke", "ward-2").returncode == 0
+        again = sites[1].folder
+        back = box(
+            "enroll", "--token", "-", "--name", "ward-2", "--to", str(again), token=made.stdout
+        )
+        assert back.returncode == 2
+    finally:
+        for site in sites:
+            site.process.kill()
+
+
+def test_a_token_for_another_authority_is_not_given_to_this_server(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    from fl_common.wire.desk import Token
+
+    made = Token.read(cloud.command("token").stdout)
+    forged = str(Token(made.server, "0" * 64, made.number, made.secret))
+    ended = box("enroll", "--token", "-", "--to", str(tmp_path), token=forged)
+    assert ended.returncode == 2
+    assert "has another authority than the token says" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flood_at_the_desk_gets_a_429_and_hurts_nobody(cloud: Cloud) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+    def ask(body: bytes) -> int:
+        connection = http.client.HTTPSConnection("127.0.0.1", cloud.port, context=context)
+        try:
+            connection.request("POST", "/desk/enroll", body)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as strangers:
+        statuses = Counter(strangers.map(ask, [b"{}"] * 300))
+    assert set(statuses) == {400, 429}
+    assert statuses[429] > 150
+    assert ask(b"x" * 100_000) == 413
+
+    def may_ask() -> Any:
+        return ask(b"{}") == 400
+
+    until(may_ask, "the stranger's own address may ask again", 60)
