@@ -16,6 +16,7 @@ from typing import TypeVar
 from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox
 from fl_client.node.pipeline import Pipeline, PipelineStep
+from fl_client.node.sensor_watch import SensorWatch
 from fl_client.node.upkeep import Upkeep
 from fl_client.sensors.intake import Intake, taken_of
 from fl_client.sensors.transports import Delivery, Take, Taken
@@ -41,12 +42,13 @@ class Node:
     def __init__(
         self,
         pipeline: Pipeline,
+        sensors: SensorWatch,
         upkeep: Upkeep,
         outbox: Outbox,
         metrics: Metrics,
         troubles: Troubles,
     ) -> None:
-        self._pipeline, self._upkeep = pipeline, upkeep
+        self._pipeline, self._sensors, self._upkeep = pipeline, sensors, upkeep
         self._outbox, self._metrics = outbox, metrics
         self._troubles = troubles
         self._worker = ThreadPoolExecutor(1, "worker")
@@ -123,6 +125,7 @@ class Node:
         """
         arrivals = read(received_ns)
         done = self._pipeline.advance(arrivals, progress, received_ns)
+        self._sensors.note(arrivals, done)
         try:
             self._upkeep.after(done, received_ns)
         except StoreError as error:

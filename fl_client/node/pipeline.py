@@ -7,6 +7,7 @@ from which a new pipeline continues: open windows are rebuilt from the waiting r
 without a prediction are predicted. A window is made and predicted exactly once.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -34,14 +35,17 @@ _NO_ANSWER = -1
 class PipelineStep:
     """The result of one call: ``readings`` by sensor, and how many of all were late or ahead.
 
-    ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
-    prediction; ``no_model``: no model serves. ``outgoing`` events are the next to publish; those up
-    to number ``dropped_to`` are no more.
+    ``used`` are readings of messages of which some can be used, by sensor, ``unused`` messages of
+    which none can, by sensor and reason. ``wrote``: something was committed to the disk.
+    ``unanswered`` windows have no finite prediction; ``no_model``: no model serves. ``outgoing``
+    events are the next to publish; those up to number ``dropped_to`` are no more.
     """
 
     appended: Appended
     wrote: bool = False
     readings: dict[str, int] = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
+    unused: Counter[tuple[str, str]] = field(default_factory=Counter)
     late: int = 0
     ahead: int = 0
     unknown_labels: int = 0
@@ -153,8 +157,11 @@ class Pipeline:
             count = len(item.times_N)
             done.readings[item.sensor] = done.readings.get(item.sensor, 0) + count
             if unused == count:
-                lost["ahead" if ahead else "late"].append(sequence)
+                reason = "ahead" if ahead else "late"
+                lost[reason].append(sequence)
+                done.unused[item.sensor, reason] += 1
             else:
+                done.used[item.sensor] = done.used.get(item.sensor, 0) + count
                 newest = item.times_N[-1] if count == 1 else item.times_N.max()
                 heappush(self._needed, (int(newest), sequence))
         for reason, sequences in lost.items():

@@ -49,6 +49,7 @@ class Report:
             "wrong": self.health(),
             "broker": transports.get(MQTT),
             "transports": transports,
+            "sensors": box.sensing.watch.shown(),
             "readings": {"total": upkeep.readings, "per_s": upkeep.readings_per_s},
             "messages": counts_of(upkeep.spool),
             "windows": {"kept": windows.kept, "labelled": windows.labelled},

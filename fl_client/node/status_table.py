@@ -27,6 +27,7 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
         yield "site", f"{status['name']}, task {status['task']}, running for {up}"
         yield from _health(status["wrong"])
         yield from _transports(status)
+        yield from _sensors(status["sensors"])
         readings = status["readings"]
         yield "readings", f"{readings['per_s']:,.0f} a second, {readings['total']:,} since start"
     else:
@@ -64,6 +65,24 @@ def _transports(status: Status) -> Iterator[tuple[str, Text | str]]:
         if state["refused"]:
             some = ", ".join(f"{count:,} {reason}" for reason, count in state["refused"].items())
             yield f"{name} refused", Text(some, style="yellow")
+
+
+def _sensors(sensors: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, Text | str]]:
+    """When each was seen last, how fast its readings come, and what is lost."""
+    for name, sensor in sensors.items():
+        seen_s = sensor["last_seen_s"]
+        if seen_s is None:
+            line = Text("no message since the start", style="yellow")
+        else:
+            seen = datetime.fromtimestamp(seen_s, UTC)
+            line = Text(
+                f"{sensor['readings_per_s']:,.1f} readings a second,"
+                f" the last message at {seen:%Y-%m-%d %H:%M:%S} UTC"
+            )
+        if sensor["lost"]:
+            lost = ", ".join(f"{count:,} {visible(why)}" for why, count in sensor["lost"].items())
+            line.append(f"; lost: {lost}", style="yellow")
+        yield visible(name), line
 
 
 def _messages(messages: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:

@@ -27,6 +27,7 @@ class Watch:
             self._look_at_transports()
             look_at_model(self._inference.engine.status(), self._troubles)
             self._look_at_functions()
+            self._sensing.watch.look()
 
     def _look_at_transports(self) -> None:
         for name, inlet in self._sensing.inlets.items():

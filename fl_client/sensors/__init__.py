@@ -57,10 +57,14 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A message that can't be used: counted as lost by ``reason``, a word; never stored."""
+    """A message that can't be used: counted as lost by ``reason``, a word; never stored.
+
+    ``sensor`` is the one that it was meant for, None if there is none.
+    """
 
     id: str
     reason: str
+    sensor: str | None = None
 
 
 Item = Readings | Annotation | Malformed

@@ -17,6 +17,8 @@ from fl_common.configuration.rules import require, whole
 
 _LOG = logging.getLogger(__name__)
 _SHORT = 256
+ANNOTATIONS = "annotations"
+"""The name of the source of labels."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,9 @@ class Intake:
                 return Arrival(source.read(payload, received_ns))
             readings, telling = source.read(delivery, received_ns)
         except InvalidPayload as error:
-            self._log_once(delivery.address, error)
-            return Arrival(Malformed(_of_delivery(delivery), error.reason), surely_new)
+            name = self._name_of(delivery.address)
+            self._log_once(name or "topics", delivery.address, error)
+            return Arrival(Malformed(_of_delivery(delivery), error.reason, name), surely_new)
         if telling:
             return Arrival(readings)
         known_by_delivery = type(readings)(
@@ -111,10 +114,12 @@ class Intake:
         )
         return Arrival(known_by_delivery, surely_new)
 
-    def _log_once(self, address: str, error: InvalidPayload) -> None:
-        """Log the first malformed message of a kind, without any of the sensor's values."""
+    def _name_of(self, address: str) -> str | None:
         source = self._source_of(address)
-        name = source.name if isinstance(source, Sensor) else "annotations" if source else "topics"
+        return getattr(source, "name", ANNOTATIONS) if source else None
+
+    def _log_once(self, name: str, address: str, error: InvalidPayload) -> None:
+        """Log the first malformed message of a kind, without any of the sensor's values."""
         if (name, error.reason) not in self._told:
             self._told.add((name, error.reason))
             _LOG.warning(

@@ -109,7 +109,9 @@ def assert_a_box_reads(payloads: list[bytes]) -> None:
     """Each is whole readings or a label of the task to a box with ``sensors=player``."""
     task = wearables()
     config = read_config(None, ["sensors=player", "name=one"])
-    intake = build_sensing(config, build_declared(config, task), Troubles()).inlets["mqtt"].intake
+    intake = (
+        build_sensing(config, task, build_declared(config, task), Troubles()).inlets["mqtt"].intake
+    )
     sensor = next(topic for topic in intake.addresses if topic.startswith("sensors/"))
     for payload in payloads:
         is_label = b"label" in payload

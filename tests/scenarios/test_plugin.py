@@ -174,7 +174,8 @@ from fl_common.programs.troubles import Troubles
 
 config = read_config(None, ["sensors=greenhouse", "name=north",
                             "task._target_=greenhouse.tasks.greenhouse"])
-sensing = build_sensing(config, build_declared(config, build(config["task"])), Troubles())
+task = build(config["task"])
+sensing = build_sensing(config, task, build_declared(config, task), Troubles())
 payload = (1_700_000_000).to_bytes(4, "big") + bytes.fromhex("08981770 08a21766")
 delivery = Delivery("greenhouse/north/climate", payload)
 (arrival,) = sensing.inlets["mqtt"].intake.arrivals([delivery], 1_700_000_100 * 10**9)

@@ -46,5 +46,5 @@ def build_loop(
     functions = inference.functions
     metrics = build_metrics(config, sensing, inference, troubles)
     upkeep = Upkeep(pipeline, inference.engine, functions, build(config["retention"]), metrics)
-    node = Node(pipeline, upkeep, events.outbox, metrics, troubles)
+    node = Node(pipeline, sensing.watch, upkeep, events.outbox, metrics, troubles)
     return Loop(node, pipeline, upkeep, events, metrics)

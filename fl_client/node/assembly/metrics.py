@@ -6,6 +6,7 @@ from fl_client.node.assembly.inference import Inference
 from fl_client.node.assembly.sensing import Sensing
 from fl_client.node.federation_metrics import FederationMetrics
 from fl_client.node.metrics import Metrics
+from fl_client.node.sensor_metrics import SensorMetrics
 from fl_client.node.transport_metrics import TransportMetrics
 from fl_client.node.trouble_metrics import TroubleMetrics
 from fl_common.configuration.rules import Config
@@ -20,4 +21,5 @@ def build_metrics(
     metrics.registry.register(FederationMetrics(Path(config["home"])))
     metrics.registry.register(TransportMetrics(sensing))
     metrics.registry.register(TroubleMetrics(troubles))
+    metrics.registry.register(SensorMetrics(sensing.watch))
     return metrics

@@ -12,7 +12,6 @@ from fl_client.node.assembly.sensing import Sensing, build_declared, build_sensi
 from fl_client.node.assembly.storage import path_opener
 from fl_client.node.training_process import Training
 from fl_common.configuration.rules import Config
-from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.programs.confinement import private_folder
 from fl_common.programs.troubles import Troubles
@@ -47,8 +46,7 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     private_folder(home, "home")
     troubles = Troubles()
     declared = build_declared(config, task)
-    sensing = build_sensing(config, declared, troubles) if connected else Sensing({}, None)
-    _check_any(sensing, connected)
+    sensing = build_sensing(config, task, declared, troubles, connected=connected)
     inference = build_inference(config, task, troubles, waits=not connected)
     events = build_events(config, task, slicing, sensing, troubles)
     open_path = path_opener(config, task, slicing, declared.sensors, inference, events)
@@ -66,9 +64,3 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
         serving=config["serving"],
         counter=Path(counter) if counter else None,
     )
-
-
-def _check_any(sensing: Sensing, connected: bool) -> None:
-    if connected and not sensing.inlets:
-        rule = "leaves no way for messages to come"
-        raise InvalidConfiguration("broker=null", rule, "Set broker, or transports=http")

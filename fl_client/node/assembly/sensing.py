@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fl_client.node.sensor_watch import SensorWatch
 from fl_client.sensors.intake import Intake
 from fl_client.sensors.intake import Source as MessageSource
 from fl_client.sensors.transports import Transport
 from fl_client.sensors.transports.mqtt.transport import MqttTransport
-from fl_client.windows import Source
-from fl_common.configuration.rules import Config
+from fl_client.windows import SECOND, Source
+from fl_client.windows.grid import Grid
+from fl_common.configuration.rules import Config, above, optional, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import TRANSPORT
@@ -32,6 +34,8 @@ class Declared:
 
     messages: Mapping[str, list[MessageSource]]
     sensors: list[Source]
+    silent_s: Mapping[str, float | None]
+    """How long each sensor may be silent; None: for ever."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Sensing:
 
     inlets: Mapping[str, Inlet]
     mqtt: MqttTransport | None
+    watch: SensorWatch
 
 
 def build_declared(config: Config, task: Task) -> Declared:
@@ -60,23 +65,32 @@ def build_declared(config: Config, task: Task) -> Declared:
     if config["annotations"]:
         transport, arguments = _by_transport(config["annotations"])
         messages[transport] = [build(arguments)]
-    sensors = []
+    sensors, silent_s = [], dict[str, float | None]()
     for name, node in config["sensors"].items():
         transport, arguments = _by_transport(node)
         rate_hz = arguments.pop("rate_hz", None)
+        silent_s[name] = arguments.pop("silent_s", config["silent_s"])
+        require(f"sensors.{name}.silent_s", silent_s[name], optional(above(0)))
         channels = [build({"_target_": _CHANNEL, **channel}) for channel in node["channels"]]
         sensor = build({**arguments, "name": name, "task": task, "channels": channels})
         messages.setdefault(transport, []).append(sensor)
         sensors.append(Source(name, sensor.channels, rate_hz))
-    return Declared(messages, sensors)
+    return Declared(messages, sensors, silent_s)
 
 
-def build_sensing(config: Config, declared: Declared, troubles: Troubles) -> Sensing:
-    """The configured transports, each with the sources declared for it.
+def build_sensing(
+    config: Config, task: Task, declared: Declared, troubles: Troubles, *, connected: bool = True
+) -> Sensing:
+    """The configured transports, each with the sources declared for it; none if not ``connected``.
 
     Raises:
-        InvalidConfiguration: a transport can't be used, or a sensor names an unknown one.
+        InvalidConfiguration: a transport can't be used or there is none, or a sensor names an
+            unknown one.
     """
+    length_s = Grid(task, build(config["windows"])).length_ns / SECOND
+    watch = SensorWatch(declared.silent_s, length_s, troubles)
+    if not connected:
+        return Sensing({}, None, watch)
     transports: dict[str, Transport] = {}
     mqtt = None
     if config["broker"]:
@@ -95,7 +109,10 @@ def build_sensing(config: Config, declared: Declared, troubles: Troubles) -> Sen
         )
         for name, transport in transports.items()
     }
-    return Sensing(inlets, mqtt)
+    if not inlets:
+        rule = "leaves no way for messages to come"
+        raise InvalidConfiguration("broker=null", rule, "Set broker, or transports=http")
+    return Sensing(inlets, mqtt, watch)
 
 
 def _by_transport(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

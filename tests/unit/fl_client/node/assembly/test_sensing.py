@@ -13,7 +13,7 @@ from models.tasks import wearables
 
 def sensing(overrides: Sequence[str]) -> Sensing:
     config = read_config(None, overrides)
-    return build_sensing(config, build_declared(config, wearables()), Troubles())
+    return build_sensing(config, wearables(), build_declared(config, wearables()), Troubles())
 
 
 def test_all_come_over_the_broker_where_nothing_else_is_said() -> None:
@@ -24,7 +24,8 @@ def test_all_come_over_the_broker_where_nothing_else_is_said() -> None:
 
 
 def test_without_a_broker_nothing_publishes() -> None:
-    assert sensing(["broker=null", "annotations=null", "sensors=none"]) == Sensing({}, None)
+    built = sensing(["transports=http", "broker=null", "annotations=null", "sensors=none"])
+    assert (list(built.inlets), built.mqtt) == (["http"], None)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,8 @@ def test_without_a_broker_nothing_publishes() -> None:
         (["broker=null", "annotations=null"], "transport mqtt of watch: is not configured"),
         (["sensors.watch.transport=pigeon"], "transport pigeon of watch: is not configured"),
         (["+transports.mqtt={}"], "transports.mqtt: is the broker's transport"),
+        (["broker=null", "annotations=null", "sensors=none"], "no way for messages to come"),
+        (["sensors.watch.silent_s=0"], "sensors.watch.silent_s=0"),
         (["payload_bytes=0"], "payload_bytes=0: must be a whole number from 1"),
     ],
 )

@@ -1,0 +1,74 @@
+"""Health over a real broker where sensors send what can't be used, or nothing."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support.mosquitto import Mosquitto
+from tests.support.nodes import NodeProcess, message, node, place_model, wait_for
+
+HOUR_NS = 3600 * 10**9
+
+
+def wrong(process: NodeProcess) -> dict[str, str]:
+    """The parts that /healthz names, and why; it is red as long as there are some."""
+    code, body = process.ask("/healthz")
+    found = {trouble["part"]: trouble["cause"] for trouble in json.loads(body)["wrong"]}
+    assert (code == 503) is bool(found)
+    return found
+
+
+def sender(port: int, topic: str) -> Callable[[bytes], None]:
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    return lambda payload: client.publish(topic, payload, 1).wait_for_publish(60)
+
+
+def ahead(number: int) -> bytes:
+    """A message of a sensor whose clock is two hours ahead."""
+    stamp = time.time_ns() + 2 * HOUR_NS + number * 320_000_000
+    return stamp.to_bytes(8, "little") + message(0)[8:]
+
+
+def test_a_sensor_of_which_nothing_can_be_used_makes_health_red(tmp_path: Path) -> None:
+    home = tmp_path / "odd"
+    place_model(home)
+    with Mosquitto(tmp_path / "broker") as broker, node(home, broker.port) as process:
+        process.wait()
+        send = sender(broker.port, "sensors/odd/watch")
+        for _ in range(20):
+            send(b"\x00" * 7)
+        found = wait_for(lambda: wrong(process), "malformed messages to be told")
+        assert "can be used (malformed_" in found["sensor watch"]
+        for number in range(20):
+            send(message(number))
+        wait_for(lambda: not wrong(process), "health")
+        for number in range(20):
+            send(ahead(number))
+        found = wait_for(lambda: wrong(process), "a clock ahead to be told")
+        assert found["sensor watch"].endswith("can be used (ahead)")
+        shown = process.status()["sensors"]["watch"]
+        assert (shown["messages"], shown["lost"]["ahead"]) == (60, 20)
+        metrics = process.ask("/metrics")[1].decode()
+        assert 'fl_client_sensor_lost_total{reason="ahead",sensor="watch"} 20.0' in metrics
+        assert 'fl_client_trouble{part="sensor watch"} 1.0' in metrics
+
+
+def test_a_sensor_that_is_silent_for_longer_than_declared_makes_health_red(tmp_path: Path) -> None:
+    home = tmp_path / "mute"
+    place_model(home)
+    with (
+        Mosquitto(tmp_path / "broker") as broker,
+        node(home, broker.port, "+sensors.watch.silent_s=1.5") as process,
+    ):
+        wait_for(lambda: process.status().get("model", {}).get("digest"), "a model")
+        found = wait_for(lambda: wrong(process).get("sensor watch"), "silence to be told")
+        assert found == "no message for 1.5 s"
+        send = sender(broker.port, "sensors/mute/watch")
+        send(message(0))
+        wait_for(lambda: not wrong(process), "health")
