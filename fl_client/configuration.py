@@ -8,16 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir, initialize_config_module
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 
 from fl_common.configuration.keys import check_keys
-from fl_common.configuration.overrides import readable
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
-from fl_common.plugins.search_path import use_plugins
+from fl_common.plugins.own_file import composed
 
 _SHIPPED = "node"
 _SECRETS = ("password", "secret", "token")
@@ -36,28 +32,9 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
             among ``overrides``.
     """
     _check_no_secret(overrides)
-    overrides = readable(overrides)
-    use_plugins()
-    try:
-        with initialize_config_module("conf", version_base="1.3"):
-            shipped = compose(_SHIPPED)
-            own = None if file else compose(_SHIPPED, list(overrides))
-        config = _composed(file, overrides) if file else own
-        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except RecursionError:
-        raise InvalidConfiguration(
-            f"configuration {file}",
-            "names itself under defaults",
-            "Give it another name than node.yaml, which it builds upon",
-        ) from None
-    except (HydraException, OmegaConfBaseException) as error:
-        words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        raise InvalidConfiguration(
-            f"configuration {file or 'conf/node.yaml'}", words, "See conf/node.yaml for every key"
-        ) from error
-    assert isinstance(values, dict)
-    check_keys(values, OmegaConf.to_container(shipped), _PLAIN_PARTS)
-    return {str(key): value for key, value in values.items()}
+    values, shipped = composed(_SHIPPED, file, overrides)
+    check_keys(values, shipped, _PLAIN_PARTS)
+    return values
 
 
 def shown(config: Config) -> str:
@@ -87,10 +64,3 @@ def _check_no_secret(overrides: Sequence[str]) -> None:
                 "Put it into the file of --config, which its owner alone may read, or name a"
                 f" variable: {found[1]}=${{oc.env:NAME}}",
             )
-
-
-def _composed(file: Path, overrides: Sequence[str]) -> DictConfig:
-    if not file.is_file():
-        raise InvalidConfiguration(f"--config={file}", "is not a file", "Give a YAML file")
-    with initialize_config_dir(str(file.absolute().parent), version_base="1.3"):
-        return compose(file.stem, overrides=["hydra.searchpath=[pkg://conf]", *overrides])

@@ -53,13 +53,18 @@ ONLY_IN = {
     "h11": ("fl_client/sensors/transports/http/*",),
     "hydra": (
         "*/build.py",
-        "fl_client/configuration.py",
         "fl_common/configuration/overrides.py",
+        "fl_common/plugins/own_file.py",
         "fl_common/plugins/search_path.py",
         "simulate/__main__.py",
         "simulate/composition.py",
     ),
-    "omegaconf": ("*/build.py", "fl_client/configuration.py", "simulate/*"),
+    "omegaconf": (
+        "*/build.py",
+        "fl_client/configuration.py",
+        "fl_common/plugins/own_file.py",
+        "simulate/*",
+    ),
     "onnxruntime": ("models/onnx/runtime.py",),
     "opacus": (
         "fl_client/training/*",

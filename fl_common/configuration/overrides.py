@@ -49,7 +49,7 @@ def _readable(override: str, sweeps: bool) -> str:
         rule = "has characters for which a text needs"
     path = Path(value).expanduser()
     if _is_there(path):
-        return f"{name}={_quoted(str(path))}"
+        return f"{name}={quoted(str(path))}"
     raise InvalidConfiguration(override, f"{rule} {_OWN_QUOTES}", _remedy(name, value))
 
 
@@ -57,10 +57,10 @@ def _remedy(name: str, value: str) -> str:
     """How to type ``value`` in a shell so that it is read as text, or as a list of texts."""
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         value = value[1:-1]
-    typed = f"{name}={_quoted(value)}"
+    typed = f"{name}={quoted(value)}"
     if value.startswith("[") and value.endswith("]"):
         parts = (part.strip().strip("'\"") for part in value[1:-1].split(","))
-        typed = f"{name}=[{','.join(map(_quoted, parts))}]"
+        typed = f"{name}=[{','.join(map(quoted, parts))}]"
     try:
         _parsed(typed)
     except HydraException:
@@ -68,7 +68,7 @@ def _remedy(name: str, value: str) -> str:
     return f"Type {shlex.quote(typed)}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """``text`` in double quotes; backslashes count only before a quote (Hydra's grammar)."""
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
     ends_well = re.sub(r"(\\+)$", r"\1\1", escaped)

@@ -3,18 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir, initialize_config_module
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from fl_common.configuration.addresses import Endpoint, bare_host, endpoint
 from fl_common.configuration.keys import check_keys, check_names
-from fl_common.configuration.overrides import readable
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
-from fl_common.plugins.search_path import use_plugins
+from fl_common.plugins.own_file import composed
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import CloudHome
 
@@ -28,35 +22,9 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
         InvalidConfiguration: an unknown key, or invalid YAML.
     """
     check_names(overrides)
-    overrides = readable(overrides)
-    use_plugins()
-    try:
-        with initialize_config_module("conf", version_base="1.3"):
-            shipped = compose("server")
-            own = None if file else compose("server", overrides=list(overrides))
-        if file is None:
-            config = own
-        elif file.is_file():
-            with initialize_config_dir(str(file.absolute().parent), version_base="1.3"):
-                path = "hydra.searchpath=[pkg://conf]"
-                config = compose(file.stem, overrides=[path, *overrides])
-        else:
-            raise InvalidConfiguration(f"--config={file}", "is not a file", "Give a YAML file")
-        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except RecursionError:
-        raise InvalidConfiguration(
-            f"configuration {file}",
-            "names itself under defaults",
-            "Give it another name than server.yaml, which it builds upon",
-        ) from None
-    except (HydraException, OmegaConfBaseException) as error:
-        words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        raise InvalidConfiguration(
-            f"configuration {file or 'conf/server.yaml'}", words, "See conf/server.yaml"
-        ) from error
-    assert isinstance(values, dict)
-    check_keys(values, OmegaConf.to_container(shipped), _PLAIN_PARTS)
-    return {str(key): value for key, value in values.items()}
+    values, shipped = composed("server", file, overrides)
+    check_keys(values, shipped, _PLAIN_PARTS)
+    return values
 
 
 def home_of(config: Config) -> CloudHome:

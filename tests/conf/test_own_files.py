@@ -15,11 +15,34 @@ Read = Callable[[Path | None, Sequence[str]], Any]
 
 
 @pytest.mark.parametrize(("read", "name"), [(read_node, "node"), (read_server, "server")])
+def test_a_file_may_have_the_name_of_the_shipped_one(read: Read, name: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(f"defaults: [{name}, _self_]\nhome: elsewhere\n")
+    assert read(file, ())["home"] == "elsewhere"
+    other = tmp_path / "other.yaml"
+    other.write_text(f"defaults: [{name}, _self_]\n")
+    assert read(other, ())["home"] == read(None, ())["home"]
+
+
+@pytest.mark.parametrize(("read", "name"), [(read_node, "node"), (read_server, "server")])
+@pytest.mark.parametrize("folder", ["a b", "a=b,c", "a[b]{c}", "höhe", "it's"])
+def test_files_of_one_class_share_a_file(
+    read: Read, name: str, folder: str, tmp_path: Path
+) -> None:
+    place = tmp_path / folder
+    place.mkdir()
+    (place / "ward.yaml").write_text(f"defaults: [{name}, _self_]\nhome: ward\nlog_level: debug\n")
+    (place / "seven.yaml").write_text("defaults: [ward, _self_]\nhome: seven\n")
+    values = read(place / "seven.yaml", ())
+    assert (values["home"], values["log_level"]) == ("seven", "debug")
+
+
+@pytest.mark.parametrize(("read", "name"), [(read_node, "node"), (read_server, "server")])
 def test_a_file_that_names_itself_is_refused_in_one_line(
     read: Read, name: str, tmp_path: Path
 ) -> None:
-    file = tmp_path / f"{name}.yaml"
-    file.write_text(f"defaults: [{name}, _self_]\n")
+    file = tmp_path / "ward.yaml"
+    file.write_text("defaults: [ward, _self_]\n")
     with pytest.raises(InvalidConfiguration, match="names itself under defaults") as caught:
         read(file, ())
     assert "\n" not in str(caught.value)

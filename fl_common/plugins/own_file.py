@@ -1,0 +1,72 @@
+"""A person's own configuration file over a shipped one, composed by Hydra.
+
+The file's ``defaults`` name the shipped configuration, or another file beside it that does: so the
+boxes of a ward may share one. The shipped name always means the shipped file, whatever the person's
+own file is called.
+"""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hydra import compose, initialize_config_dir, initialize_config_module
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fl_common.configuration.overrides import quoted, readable
+from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.search_path import use_plugins
+
+
+def composed(
+    shipped: str, file: Path | None, overrides: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The resolved values of ``conf/{shipped}.yaml``, under ``file``, under ``overrides``.
+
+    Also the shipped values alone, not resolved, which show what keys there are.
+
+    Raises:
+        InvalidConfiguration: a file is missing, is not YAML or does not compose.
+    """
+    overrides = readable(overrides)
+    use_plugins()
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            plain = compose(shipped)
+            own = None if file else compose(shipped, list(overrides))
+        config = _own(shipped, file, overrides) if file else own
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except RecursionError:
+        remedy = f"Let one of the files under defaults begin with {shipped}"
+        raise InvalidConfiguration(
+            f"configuration {file}", "names itself under defaults", remedy
+        ) from None
+    except (HydraException, OmegaConfBaseException) as error:
+        words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        name = file or f"conf/{shipped}.yaml"
+        raise InvalidConfiguration(
+            f"configuration {name}", words, f"See conf/{shipped}.yaml for every key"
+        ) from error
+    assert isinstance(values, dict)
+    known = OmegaConf.to_container(plain)
+    assert isinstance(known, dict)
+    return {str(key): value for key, value in values.items()}, known  # type: ignore[return-value]
+
+
+def _own(shipped: str, file: Path, overrides: Sequence[str]) -> DictConfig:
+    """Composed in a folder of its own: the shipped file comes before those beside ``file``."""
+    if not file.is_file():
+        raise InvalidConfiguration(f"--config={file}", "is not a file", "Give a YAML file")
+    name = f"your-{shipped}" if file.stem == shipped else file.stem
+    beside = quoted(f"file://{file.absolute().parent}")
+    with TemporaryDirectory(prefix="configuration-") as folder:
+        Path(folder, f"{shipped}.yaml").write_bytes(
+            files("conf").joinpath(f"{shipped}.yaml").read_bytes()
+        )
+        Path(folder, f"{name}.yaml").write_bytes(file.read_bytes())
+        with initialize_config_dir(folder, version_base="1.3"):
+            path = f"hydra.searchpath=[{beside},pkg://conf]"
+            return compose(name, overrides=[path, *overrides])
