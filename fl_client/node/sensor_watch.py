@@ -96,7 +96,7 @@ class SensorWatch:
         """Note the messages that came, and what became of those that waited."""
         now_s = self._clock()
         with self._lock:
-            for position, (item, _) in enumerate(arrivals):
+            for position, (item, *_) in enumerate(arrivals):
                 counts = self._of(_source_of(item))
                 counts.messages += 1
                 counts.last_seen_s = now_s

@@ -124,5 +124,6 @@ def counts_of(counts: SpoolCounts) -> dict[str, Any]:
         "waiting": counts.waiting,
         "waiting_bytes": counts.waiting_bytes,
         "duplicates": counts.duplicates,
+        "reused_ids": counts.reused_ids,
         "lost": dict(counts.lost),
     }

@@ -94,6 +94,9 @@ def _messages(messages: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
         f" + {waiting:,} waiting + {lost:,} lost"
     )
     yield "messages", f"{counts}; {messages['duplicates']:,} repeated"
+    if messages["reused_ids"]:
+        words = f"{messages['reused_ids']:,} with the id of another message; they are kept"
+        yield "", Text(words, style="yellow")
     if lost:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in messages["lost"].items())
         yield "lost", Text(reasons, style="yellow")

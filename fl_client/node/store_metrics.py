@@ -25,6 +25,7 @@ class StoreMetrics(Collector):
             ("messages_received", messages.received, "Messages taken from the transports"),
             ("messages_processed", messages.processed, "Messages that no open window needs"),
             ("messages_duplicate", messages.duplicates, "Repeated messages, which had no effect"),
+            ("messages_reused_id", messages.reused_ids, "Messages with the id of another one"),
             ("events_made", events.made, "Predictions and events of functions"),
             ("events_published", events.published, "Events that the broker has"),
         ):

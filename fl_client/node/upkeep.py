@@ -46,6 +46,7 @@ class Upkeep:
         self._late: dict[str, int] = {}
         self._told_of_labels = self._told_of_model = self._counted = False
         self._told_of_drops: set[str] = set()
+        self._told_of_ids: set[str] = set()
         self.spool = SpoolCounts(0, 0, 0, 0, 0, {})
         self.windows = WindowCounts(0, 0, 0, 0, 0)
         self.events = EventCounts(0, 0, 0, {})
@@ -133,6 +134,14 @@ class Upkeep:
                 "%d annotations have a label that the task does not have, and label nothing."
                 " Correct their sender, or the labels of the task. Said once.",
                 done.unknown_labels,
+            )
+        for source in done.appended.reused_ids.keys() - self._told_of_ids:
+            self._told_of_ids.add(source)
+            _logger.warning(
+                "%s: a message has the id of an earlier one and other content. It is kept. If the"
+                " id is a counter that wraps or begins anew, declare id: null; further ones are"
+                " only counted, in fl_client_messages_reused_id_total",
+                source,
             )
         if done.no_model and not self._told_of_model:
             _logger.warning(

@@ -33,7 +33,7 @@ class Readings:
     ``times_N`` are the sensor's own stamps in nanoseconds since 1970, in the order sent.
     ``values_NC`` are in the task's units, in the order of the sensor's channels; NaN where a
     reading lacks a channel. A second item with the same ``sensor`` and ``id`` has no effect; the id
-    is the message's own, else its topic and first time stamp.
+    is that of its topic, its own id or first time stamp, and its content (``sensors.identity``).
     """
 
     sensor: str
@@ -46,7 +46,7 @@ class Readings:
 class Annotation:
     """A label of an interval: from ``from_ns`` (inclusive) to ``to_ns`` (exclusive), since 1970.
 
-    A second item with the same ``id`` has no effect.
+    A second item with the same ``id`` has no effect; it is that of the whole content.
     """
 
     id: str

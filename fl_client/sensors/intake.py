@@ -1,6 +1,5 @@
 """From a transport's deliveries to the spool's items: one item for each message."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from fl_client.sensors import Annotation, InvalidPayload, Malformed
 from fl_client.sensors.decoders.forms import json_value
 from fl_client.sensors.decoders.paths import short_text
 from fl_client.sensors.decoders.times import check_time_unit, check_times, stamps
+from fl_client.sensors.identity import delivered
 from fl_client.sensors.sensor import Sensor
 from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.spool import Appended, Arrival
@@ -38,8 +38,8 @@ class AnnotationTopic:
     def __post_init__(self) -> None:
         check_time_unit(self.time_unit)
 
-    def read(self, payload: bytes, received_ns: int) -> Annotation:
-        """The annotation in a payload.
+    def read(self, payload: bytes, received_ns: int) -> tuple[Annotation, str | None]:
+        """The annotation in a payload, and the id that its sender gave it, if any.
 
         Raises:
             InvalidPayload: it is not an annotation, or its times can't be right.
@@ -53,8 +53,9 @@ class AnnotationTopic:
         start, end = times_N.tolist()
         if start >= end:
             raise InvalidPayload("time", "an annotation must end after its beginning")
-        identity = f"{start}-{end}-{label}" if "id" not in found else short_text(found["id"], "id")
-        return Annotation(identity, start, end, label)
+        named = short_text(found["id"], "id") if "id" in found else None
+        identity = " ".join(filter(None, (named, f"{start}-{end}-{label}")))
+        return Annotation(identity, start, end, label), named
 
 
 Source = Sensor | AnnotationTopic
@@ -93,26 +94,22 @@ class Intake:
         return [self._arrival(delivery, received_ns) for delivery in batch]
 
     def _arrival(self, delivery: Delivery, received_ns: int) -> Arrival:
-        payload, surely_new = delivery.payload, not delivery.again
+        size = len(delivery.payload)
         try:
-            if len(payload) > self._payload_bytes:
-                raise InvalidPayload("size", f"{len(payload)} bytes are more than allowed")
+            if size > self._payload_bytes:
+                raise InvalidPayload("size", f"{size} bytes are more than allowed")
             source = self._source_of(delivery.address)
             if source is None:
                 raise InvalidPayload("topic", "no sensor has this topic")
             if isinstance(source, AnnotationTopic):
-                return Arrival(source.read(payload, received_ns))
-            readings, telling = source.read(delivery, received_ns)
+                annotation, named = source.read(delivery.payload, received_ns)
+                return Arrival(annotation, named=named)
+            readings, identity = source.read(delivery, received_ns)
         except InvalidPayload as error:
-            name = self._name_of(delivery.address)
+            name, found = self._name_of(delivery.address), delivered(delivery)
             self._log_once(name or "topics", delivery.address, error)
-            return Arrival(Malformed(_of_delivery(delivery), error.reason, name), surely_new)
-        if telling:
-            return Arrival(readings)
-        known_by_delivery = type(readings)(
-            readings.sensor, _of_delivery(delivery), readings.times_N, readings.values_NC
-        )
-        return Arrival(known_by_delivery, surely_new)
+            return Arrival(Malformed(found.id, error.reason, name), found.surely_new)
+        return Arrival(readings, identity.surely_new, identity.named)
 
     def _name_of(self, address: str) -> str | None:
         source = self._source_of(address)
@@ -147,10 +144,3 @@ def taken_of(arrivals: Sequence[Arrival], appended: Appended) -> Taken:
         else None
         for position, arrival in enumerate(arrivals)
     ]
-
-
-def _of_delivery(delivery: Delivery) -> str:
-    """An identity of the delivery, which a repetition marked by transport or sender shares."""
-    digest = hashlib.blake2b(delivery.payload, digest_size=16)
-    digest.update(delivery.address.encode("utf-8", "surrogateescape"))
-    return f"{delivery.identity} {digest.hexdigest()}"

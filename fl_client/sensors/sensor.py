@@ -1,6 +1,5 @@
 """A declared sensor: from a payload to readings in the task's units."""
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from fl_client.sensors import (
     ReadsAddresses,
 )
 from fl_client.sensors.decoders.times import check_times
+from fl_client.sensors.identity import Identity, identity_of
 from fl_client.sensors.lacking import Lacking, place_of
 from fl_client.sensors.transports import Delivery
 from fl_client.sensors.units import conversion
@@ -25,7 +25,6 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.kinds import DECODER, check_extension
 from fl_common.vocabulary import Doubles, Integers, Task
 
-_LONG = 200  # identities use the digest of a longer address
 _FEW = 64  # values
 _LARGEST = float(np.finfo(np.float32).max)
 _TIME, _VALUE = np.dtype(np.int64), np.dtype(np.float64)
@@ -78,8 +77,8 @@ class Sensor:
         """The declared fields that no message had, once there were enough messages to say so."""
         return self._lacking.fields()
 
-    def read(self, delivery: Delivery, received_ns: int) -> tuple[Readings, bool]:
-        """The readings in a message, and whether their id identifies a repetition.
+    def read(self, delivery: Delivery, received_ns: int) -> tuple[Readings, Identity]:
+        """The readings in a message, and the message's identity.
 
         Raises:
             InvalidPayload: it does not fit the sensor's declaration, or the decoder failed.
@@ -92,9 +91,8 @@ class Sensor:
             times_N, values_NC = self._with_gaps(times_N, values_NC)
         elif self._lacking:
             self._lacking.has_all()
-        identity = _identity(delivery, decoded)
-        readings = Readings(self.name, identity, times_N, values_NC.astype(np.float32))
-        return readings, decoded.own_times or decoded.id is not None
+        identity = identity_of(delivery, decoded)
+        return Readings(self.name, identity.id, times_N, values_NC.astype(np.float32)), identity
 
     def _decoded(self, delivery: Delivery, received_ns: int) -> Decoded:
         payload, fields = delivery.payload, self._fields
@@ -144,17 +142,6 @@ def _check_form(decoded: Decoded, width: int) -> None:
         raise TypeError("not one int64 for each reading")
     if values_NC.dtype != _VALUE or values_NC.shape != (len(times_N), width):
         raise TypeError("not one float64 for each reading and field")
-
-
-def _identity(delivery: Delivery, decoded: Decoded) -> str:
-    """The message's own id, else its first time stamp and, where its sender gave one, that too."""
-    address = delivery.address
-    if len(address) > _LONG:
-        address = hashlib.blake2b(address.encode(), digest_size=16).hexdigest()
-    if decoded.id is not None:
-        return f"{address} {decoded.id}"
-    identity = f"{address} {decoded.times_N.item(0)}"
-    return f"{identity} {delivery.identity}" if delivery.by_sender else identity
 
 
 def _plain(values_NC: NDArray[np.float64]) -> bool:

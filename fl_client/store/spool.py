@@ -9,7 +9,8 @@ even after ``kill -9``, in messages:
 A row is *processed* when no open window needs it; until then it waits here, and open windows are
 rebuilt from the waiting rows after a restart. The bytes that wait are bounded: ``on_full`` is
 "reject" (the newest item is lost) or "drop_oldest", and both losses are counted. An item with the
-sensor and id of one of the last ``remembered`` items is a duplicate and has no effect.
+sensor and id of one of the last ``remembered`` items is a duplicate and has no effect; one with the
+sender's id of another and other content is kept and counted.
 
 One thread at a time may call it.
 """
@@ -22,17 +23,19 @@ from typing import Literal, NamedTuple, get_args
 from fl_client.sensors import Annotation, Item, Malformed, Readings
 from fl_client.store.database import transaction
 from fl_client.store.spool_counts import LOST, SpoolCounts, counts_of, values_of
+from fl_client.store.spool_identities import Arrival, Identities
 from fl_client.store.spool_rows import (
     ROW_BYTES,
     SCHEMA,
     Row,
     item_of,
-    key_of,
     row_of,
     size_of,
     within,
 )
 from fl_common.configuration.rules import one_of, require, whole
+
+__all__ = ["Appended", "Arrival", "OnFull", "Spool"]
 
 OnFull = Literal["reject", "drop_oldest"]
 
@@ -40,16 +43,10 @@ _KEYS_AT_ONCE = 500
 _HANDED_OVER = 4 * 2**20  # bytes of rows that are kept in memory until they are read
 
 
-class Arrival(NamedTuple):
-    """An item as it came. ``surely_new``: it can't be a repetition, whatever its id."""
-
-    item: Item
-    surely_new: bool = False
-
-
 class Appended(NamedTuple):
     """The result of an append, in messages; ``lost`` by reason.
 
+    ``reused_ids`` are, by source, those that were kept although another one had their sender's id.
     ``refused`` are the positions in the batch for which a full spool had no room. Their identities
     are not remembered, so they may be sent again.
     """
@@ -58,6 +55,7 @@ class Appended(NamedTuple):
     duplicates: int
     lost: Mapping[str, int]
     refused: frozenset[int] = frozenset()
+    reused_ids: Mapping[str, int] = {}
 
 
 class Spool:
@@ -78,7 +76,7 @@ class Spool:
         self._handed_over: deque[tuple[int, Readings | Annotation]] = deque()
         self._handed_over_bytes = 0
         self._caught_up = False  # all that waits is read or handed over
-        self._forgotten_at = 0
+        self._identities = Identities(connection, remembered)
         with transaction(connection):
             for statement in SCHEMA.split(";"):
                 connection.execute(statement)
@@ -91,13 +89,12 @@ class Spool:
         """
         with transaction(self._connection):
             counts = values_of(self._connection)
-            keys = [key_of(arrival.item) for arrival in batch]
-            fresh = self._unseen(batch, keys)
-            lost = Counter[str]()
+            looked = self._identities.look(batch)
+            keys, lost = looked.keys, Counter[str]()
             items: dict[int, Readings | Annotation] = {}
             positions: dict[int, int] = {}  # of sequences in the batch
             sequence = self._last_sequence()
-            for position in fresh:
+            for position in looked.fresh:
                 item = batch[position].item
                 if isinstance(item, Malformed):
                     lost[f"malformed_{item.reason}"] += 1
@@ -109,13 +106,16 @@ class Spool:
             self._insert(rows)
             without_room = positions.keys() - {row[0] for row in rows}
             refused = {keys[positions[sequence]] for sequence in without_room}
-            self._remember([keys[p] for p in fresh if keys[p] not in refused], counts)
-            duplicates = len(batch) - len(fresh)
-            self._add({"received": len(fresh), "duplicates": duplicates})
+            kept = [p for p in looked.fresh if keys[p] not in refused]
+            self._identities.remember(looked, kept, counts.get("received", 0))
+            reused = Counter(_source_of(batch[p].item) for p in looked.reused if p in kept)
+            received, duplicates = len(looked.fresh), len(batch) - len(looked.fresh)
+            self._add({"received": received, "duplicates": duplicates})
             self._add({LOST + reason: number for reason, number in lost.items()})
+            self._add({"reused_ids": reused.total()})
         self._hand_over(rows, items)
         unkept = frozenset(p for p, key in enumerate(keys) if key in refused)
-        return Appended(len(rows), duplicates, lost, unkept)
+        return Appended(len(rows), duplicates, lost, unkept, reused)
 
     def waiting(self, limit: int) -> list[tuple[int, Readings | Annotation]]:
         """The next rows in the order of arrival, at most ``limit``; each is returned once.
@@ -175,37 +175,6 @@ class Spool:
             [(name, change) for name, change in changes.items() if change],
         )
 
-    def _unseen(self, batch: Sequence[Arrival], keys: Sequence[int]) -> list[int]:
-        """The positions of the items that are new, each key once."""
-        keys_to_find = [
-            key for key, arrival in zip(keys, batch, strict=True) if not arrival.surely_new
-        ]
-        seen = set[int]()
-        for start in range(0, len(keys_to_find), _KEYS_AT_ONCE):
-            part = keys_to_find[start : start + _KEYS_AT_ONCE]
-            marks = ",".join("?" * len(part))
-            found = self._connection.execute(
-                f"SELECT key FROM spool_seen WHERE key IN ({marks})", part
-            )
-            seen.update(key for (key,) in found)
-        new = []
-        for position, (key, arrival) in enumerate(zip(keys, batch, strict=True)):
-            if arrival.surely_new or key not in seen:
-                seen.add(key)
-                new.append(position)
-        return new
-
-    def _remember(self, fresh: Iterable[int], counts: Mapping[str, int]) -> None:
-        """Store the identities of new items, and drop the oldest now and then."""
-        received = counts.get("received", 0)
-        rows = [(key, received + number) for number, key in enumerate(fresh)]
-        self._connection.executemany("INSERT OR REPLACE INTO spool_seen VALUES (?, ?)", rows)
-        if received - self._forgotten_at >= self._remembered // 10:
-            self._connection.execute(
-                "DELETE FROM spool_seen WHERE number < ?", (received - self._remembered,)
-            )
-            self._forgotten_at = received
-
     def _fitting(self, rows: list[Row], used: int, lost: Counter[str]) -> list[Row]:
         """The rows that fit; under "drop_oldest" room is made for them."""
         if self._on_full == "reject":
@@ -260,3 +229,7 @@ def _check(limit_bytes: int, on_full: str, remembered: int) -> None:
     require("spool.limit_bytes", limit_bytes, whole(1))
     require("spool.on_full", on_full, one_of(get_args(OnFull)))
     require("spool.remembered", remembered, whole(1))
+
+
+def _source_of(item: Item) -> str:
+    return item.sensor if isinstance(item, Readings) else "annotations"

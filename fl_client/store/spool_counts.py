@@ -22,6 +22,8 @@ class SpoolCounts:
     waiting_bytes: int
     duplicates: int
     lost: Mapping[str, int]
+    reused_ids: int = 0
+    """Messages with the id of another one and other content; they are kept."""
 
 
 def counts_of(connection: sqlite3.Connection) -> SpoolCounts:
@@ -38,6 +40,7 @@ def counts_of(connection: sqlite3.Connection) -> SpoolCounts:
             for name, value in values.items()
             if name.startswith(LOST)
         },
+        reused_ids=values.get("reused_ids", 0),
     )
 
 

@@ -50,11 +50,15 @@ def size_of(row: Row) -> int:
     return len(row[-1]) + ROW_BYTES
 
 
-def key_of(item: Item) -> int:
-    """64 bits that identify the item: two among a million collide with a chance of one in 10^7."""
+def key_of(item: Item, name: str | None = None) -> int:
+    """64 bits that identify the item: two among a million collide with a chance of one in 10^7.
+
+    With ``name``, they identify this name of an item of its source.
+    """
     source = item.sensor if isinstance(item, Readings) else type(item).__name__
-    named = f"{source}\0{item.id}".encode("utf-8", "surrogatepass")
-    digest = hashlib.blake2b(named, digest_size=8, person=b"spool").digest()
+    named = f"{source}\0{item.id if name is None else name}".encode("utf-8", "surrogatepass")
+    person = b"spool" if name is None else b"spool name"
+    digest = hashlib.blake2b(named, digest_size=8, person=person).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 

@@ -18,7 +18,8 @@ class Delivery(NamedTuple):
 
     ``identity`` distinguishes it from other messages with the same content; a repetition has the
     same one. It is the transport's own, or with ``by_sender`` the sender's; empty if unknown.
-    ``again``: this may be a repetition, so the identity must be looked up.
+    ``again``: this may be a repetition, so the identity must be looked up. ``retained``: the broker
+    had kept it, for whoever listens anew.
     """
 
     address: str
@@ -26,6 +27,7 @@ class Delivery(NamedTuple):
     identity: str = ""
     again: bool = False
     by_sender: bool = False
+    retained: bool = False
 
 
 Taken = Sequence[str | None]

@@ -15,7 +15,7 @@ from fl_client.sensors.transports import Delivery
 
 _PACKETS_AT_ONCE = 64
 _PUBACK, _PUBACK_OF_2 = 0x40, b"\x40\x02"
-_QOS, _AGAIN = 0x06, 0x08  # bits of a PUBLISH packet's first byte
+_QOS, _AGAIN, _RETAINED = 0x06, 0x08, 0x01  # bits of a PUBLISH packet's first byte
 
 
 class Batch(NamedTuple):
@@ -63,7 +63,8 @@ class Inbox:
         if self._properties:
             end += _length_of_properties(packet, end)
         payload = bytes(packet[end:])
-        delivery = Delivery(topic, payload, str(number), bool(command & _AGAIN))
+        again, retained = bool(command & _AGAIN), bool(command & _RETAINED)
+        delivery = Delivery(topic, payload, str(number), again, retained=retained)
         self._waiting.append((delivery, number))
         self._bytes += len(packet)
         self._arrived.set()

@@ -46,9 +46,9 @@ def test_big_endian_arrays() -> None:
 def test_rows_without_a_stamp_end_at_their_arrival() -> None:
     decoder = RawDecoder(["x", "y"], "int16", 50.0, "little", "arrival")
     delivery = Delivery("s/1", struct.pack("<4h", 1, 2, 3, 4))
-    found, telling = Sensor("wrist", "s/+", decoder, X_AND_Y, TASK).read(delivery, NOW)
+    found, identity = Sensor("wrist", "s/+", decoder, X_AND_Y, TASK).read(delivery, NOW)
     check(found, [NOW - 20_000_000, NOW], [[1, 2], [3, 4]])
-    assert not telling
+    assert identity.surely_new
 
 
 def test_a_field_that_no_payload_can_have_is_refused_at_the_start() -> None:

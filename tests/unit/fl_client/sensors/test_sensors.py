@@ -34,7 +34,7 @@ def test_json_by_its_mapping() -> None:
     first = {"at": {"unix": 1_699_000_000_001}, "number": 7, "acc": [0.5, -1]}
     found = read(decoder, json.dumps(first).encode(), channels)
     check(found, [1_699_000_000_001_000_000], [[-1, 0.5]])
-    assert (found.sensor, found.id) == ("wrist", "s/1 7")
+    assert (found.sensor, found.id.rpartition(" ")[0]) == ("wrist", "s/1 7")
     second = {"at": {"unix": 1_699_000_000_021}, "acc": [0.25, None]}
     found = read(decoder, json.dumps([first, second]).encode(), channels)
     check(found, [1_699_000_000_001_000_000, 1_699_000_000_021_000_000],
@@ -44,7 +44,7 @@ def test_json_by_its_mapping() -> None:
 def test_whole_nanoseconds_stay_exact() -> None:
     found = read(JsonDecoder("t", "ns", None), json.dumps({"t": NOW + 1, "x": 1}).encode())
     check(found, [NOW + 1], [[1, np.nan]])
-    assert found.id == f"s/1 {NOW + 1}"
+    assert found.id.rpartition(" ")[0] == f"s/1 {NOW + 1}"
 
 
 def test_csv_lines() -> None:
@@ -220,7 +220,7 @@ def test_a_key_of_the_sender_s_tells_messages_of_one_stamp_apart() -> None:
         for key, by_sender in (("k", True), ("k", True), ("l", True), ("1", False), ("2", False))
     ]
     assert found[0] == found[1] != found[2]
-    assert found[3] == found[4] == f"s/a {1_699 * 10**15}"
+    assert found[3] == found[4] != found[0]
 
 
 def test_what_a_transport_is_told_of_each_message() -> None:
@@ -253,5 +253,5 @@ def test_a_malformed_annotation_says_why(payload: bytes, why: str) -> None:
 
 def test_an_annotation_may_say_its_times_in_iso() -> None:
     body = b'{"from":"2023-11-14T22:13:20Z","to":"2023-11-14T23:13:21+01:00","label":"a"}'
-    read = AnnotationTopic("labels", "iso").read(body, NOW)
+    read, _ = AnnotationTopic("labels", "iso").read(body, NOW)
     assert (read.from_ns, read.to_ns) == (NOW, NOW + 10**9)
