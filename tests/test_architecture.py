@@ -48,7 +48,7 @@ ONLY_IN = {
         "simulate/engines/ray.py",
         "simulate/engines/slow.py",
     ),
-    "google": ("fl_client/inference/server.py",),
+    "google": ("fl_client/inference/server.py", "fl_client/sensors/decoders/sparkplug_payload.py"),
     "grpc": ("fl_client/inference/server.py",),
     "h11": ("fl_client/sensors/transports/http/*",),
     "hydra": (
