@@ -18,12 +18,17 @@ OPTIONS = sorted(
 
 OF_A_NODE = ("functions", "sensors", "transports")
 """Groups of ``node.yaml``; the others are those of ``config.yaml``."""
+OF_A_SENSOR = "decoders"
+"""The group that has no place in ``node.yaml`` before a sensor takes it."""
 
 
 @cache
 def composed(*overrides: str) -> DictConfig:
     """The configuration as the shipped package ``conf`` gives it."""
     with initialize_config_module("conf", version_base="1.3"):
+        group, _, name = overrides[0].partition("=") if overrides else ("", "", "")
+        if group == OF_A_SENSOR:
+            return compose("node", overrides=[f"+{group}@sensors.own.decoder={name}"])
         of_a_node = any(override.partition("=")[0] in OF_A_NODE for override in overrides)
         return compose("node" if of_a_node else "config", overrides=list(overrides))
 

@@ -67,7 +67,8 @@ class CsvDecoder:
             if len(line) != len(names):
                 rule = f"a line has {len(line)} values, not {len(names)}"
                 raise InvalidPayload("structure", rule)
-        rows = [[self._value(line[place]) for place in places(fields, names)] for line in lines]
+        indices = places(fields, names)
+        rows = [[self._value(line[index]) for index in indices] for line in lines]
         if self._time is None:
             if len(lines) > 1:
                 raise InvalidPayload("time", "several lines need stamps of their own")

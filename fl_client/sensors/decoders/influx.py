@@ -17,7 +17,8 @@ _NAME = re.compile(r"(?:\\[, ]|[^, \n])++")
 _KEY = re.compile(r"(?:\\[,= ]|[^,= \n])++")
 _TEXT = re.compile(r'"((?:\\.|[^"\\])*+)"', re.DOTALL)
 _BARE = re.compile(r'[^, \n"]++')
-_STAMP = re.compile(r" *(-?[0-9]{1,30})?[ \r]*(?:\n|\Z)", re.ASCII)
+_SPACE = re.compile(r" ++")
+_STAMP = re.compile(r" *+(-?[0-9]{1,30})?[ \r]*+(?:\n|\Z)", re.ASCII)
 _ESCAPED = re.compile(r'\\([,= "\\])')
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}[iu]", re.ASCII)
 _SWITCHED: Mapping[str, bool] = {
@@ -44,7 +45,7 @@ def _points(text: str) -> Iterator[dict[str, Any]]:
             key, position = _key(text, position + 1)
             value, position = _next(_KEY, text, position)
             tags[key] = _plain(value)
-        fields, position = _fields(text, _past_space(text, position))
+        fields, position = _fields(text, _next(_SPACE, text, position)[1])
         if not (stamp := _STAMP.match(text, position)):
             raise InvalidPayload("influx", "after the fields of a point comes no time stamp")
         position = stamp.end()
@@ -87,12 +88,6 @@ def _next(pattern: re.Pattern[str], text: str, position: int) -> tuple[str, int]
     if not (found := pattern.match(text, position)):
         raise InvalidPayload("influx", f"not line protocol at character {position}")
     return found[0], found.end()
-
-
-def _past_space(text: str, position: int) -> int:
-    if text[position : position + 1] != " ":
-        raise InvalidPayload("influx", "a point has no fields")
-    return position + len(text[position:]) - len(text[position:].lstrip(" "))
 
 
 def _past_gap(text: str, position: int) -> int:

@@ -78,7 +78,7 @@ def _value(value: object, field: str, texts: Texts) -> float | int | None:
         return texts.get(field, {}).get(str(value).lower(), float(value))
     if isinstance(value, str):
         return _meant(value.strip(), field, texts.get(field, {}))
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and not value.is_snan():
         return float(value)
     raise InvalidPayload("type", f"{field[:80]} is no number")
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from fl_client.sensors import InvalidPayload
 
+_LARGEST = 10**200  # Python refuses to write far longer numbers
+
 Path = tuple[tuple[str, int | None], ...]
 """Each key, and the index that it is in a list; None if it is no whole number."""
 
@@ -47,14 +49,23 @@ def _with_dots(value: Any, path: Path) -> Any:
     return None
 
 
+def plain_text(value: object) -> str:
+    """A value as JSON writes it, a text without its quotes; empty if it is no single value."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value) if abs(value) < _LARGEST else ""
+    return str(value) if isinstance(value, str | float) else ""
+
+
 def short_text(value: object, name: str) -> str:
     """Text (or a whole number) of a message that is stored with it: not empty, at most 200 bytes.
 
     Raises:
         InvalidPayload: it is not such a text; ``name`` is the reason.
     """
-    text = str(value)
-    if type(value) not in (str, int) or not 0 < len(text.encode("utf-8", "replace")) <= 200:
+    text = plain_text(value) if type(value) in (str, int) else ""
+    if not 0 < len(text.encode("utf-8", "replace")) <= 200:
         raise InvalidPayload(name, f"{name} must be text of 1 to 200 bytes, or a whole number")
     if not text.isprintable():  # nor can a lone surrogate be stored
         raise InvalidPayload(name, f"{name} has characters that can't be printed")

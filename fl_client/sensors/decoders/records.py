@@ -6,7 +6,7 @@ from typing import Any
 from fl_client.sensors import Decoded, InvalidPayload
 from fl_client.sensors.decoders.forms import FORMS
 from fl_client.sensors.decoders.numbers import checked_texts, columns
-from fl_client.sensors.decoders.paths import at, path_of, paths_of, short_text
+from fl_client.sensors.decoders.paths import at, path_of, paths_of, plain_text, short_text
 from fl_client.sensors.decoders.times import ARRIVAL, check_time, stamps
 from fl_common.configuration.rules import one_of, require
 from fl_common.errors import InvalidConfiguration
@@ -47,7 +47,7 @@ class RecordDecoder:
         require("form", form, one_of(FORMS))
         check_time(time, time_unit)
         self._records, self._at = FORMS[form], None if at is None else path_of(at)
-        self._where = {path_of(path): str(text) for path, text in where.items()}
+        self._where = {path_of(path): plain_text(text) for path, text in where.items()}
         self._time = None if time == ARRIVAL else path_of(time)
         self._unit = time_unit or ""
         self._id = None if id is None else path_of(id)
@@ -92,7 +92,7 @@ class RecordDecoder:
         return records
 
     def _is_meant(self, record: _Record) -> bool:
-        return all(str(at(record, path)) == text for path, text in self._where.items())
+        return all(plain_text(at(record, path)) == text for path, text in self._where.items())
 
 
 def _is_list(value: object) -> bool:

@@ -158,7 +158,7 @@ def _reversed(stamp_ns: int) -> int:
 def _number(value: object) -> float | int:
     if isinstance(value, str) and (number := number_of(value)) is not None:
         return number
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and not value.is_snan():
         return float(value)
     if type(value) in (int, float):
         return value  # type: ignore[return-value]
