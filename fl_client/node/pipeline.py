@@ -7,7 +7,6 @@ from which a new pipeline continues: open windows are rebuilt from the waiting r
 without a prediction are predicted. A window is made and predicted exactly once.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -35,8 +34,8 @@ _NO_ANSWER = -1
 class PipelineStep:
     """The result of one call: ``readings`` by sensor, and how many of all were late or ahead.
 
-    ``used`` are readings of messages of which some can be used, by sensor, ``unused`` messages of
-    which none can, by sensor and reason. ``wrote``: something was committed to the disk.
+    ``outcomes`` are, of the messages taken from the spool, the sensor, the number of readings, and
+    the reason if none of them can be used. ``wrote``: something was committed to the disk.
     ``unanswered`` windows have no finite prediction; ``no_model``: no model serves. ``outgoing``
     events are the next to publish; those up to number ``dropped_to`` are no more.
     """
@@ -44,8 +43,7 @@ class PipelineStep:
     appended: Appended
     wrote: bool = False
     readings: dict[str, int] = field(default_factory=dict)
-    used: dict[str, int] = field(default_factory=dict)
-    unused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    outcomes: list[tuple[str, int, str | None]] = field(default_factory=list)
     late: int = 0
     ahead: int = 0
     unknown_labels: int = 0
@@ -159,9 +157,9 @@ class Pipeline:
             if unused == count:
                 reason = "ahead" if ahead else "late"
                 lost[reason].append(sequence)
-                done.unused[item.sensor, reason] += 1
+                done.outcomes.append((item.sensor, count, reason))
             else:
-                done.used[item.sensor] = done.used.get(item.sensor, 0) + count
+                done.outcomes.append((item.sensor, count, None))
                 newest = item.times_N[-1] if count == 1 else item.times_N.max()
                 heappush(self._needed, (int(newest), sequence))
         for reason, sequences in lost.items():

@@ -56,10 +56,10 @@ class SensorCounts:
     newest_ns: int = 0
     rated: tuple[float, int] = (0.0, 0)
 
-    def lose(self, reason: str, messages: int = 1) -> None:
-        """Count messages that can't be used."""
-        self.lost[reason] += messages
-        self.unused[reason] += messages
+    def lose(self, reason: str) -> None:
+        """Count a message that can't be used."""
+        self.lost[reason] += 1
+        self.unused[reason] += 1
 
     def use(self, now: float) -> None:
         """Note that one can."""
@@ -111,20 +111,23 @@ class SensorWatch:
                 else:
                     counts.newest_ns = int(item.times_N[-1])
                     counts.unused["repeated"] += 1  # until it turns out to be used or lost
-            for (sensor, reason), messages in done.unused.items():
-                counts = self._of(sensor)
-                counts.lose(reason, messages)
-                counts.unused["repeated"] -= messages
-            for sensor, readings in done.used.items():
-                counts = self._of(sensor)
-                counts.readings += readings
-                counts.use(self._timer())
-                self._read_at = counts.used_at
-                if self._waits_since is None:
-                    self._waits_since = counts.used_at
+            for sensor, readings, loss in done.outcomes:
+                self._settle(self._of(sensor), readings, loss)
             if done.windows:
                 self._waits_since = None
                 self._end("windows")
+
+    def _settle(self, counts: SensorCounts, readings: int, loss: str | None) -> None:
+        """Note what became of a message: its readings are used, or lost for a reason."""
+        if loss is not None:
+            counts.lose(loss)
+            counts.unused["repeated"] = max(0, counts.unused["repeated"] - 1)
+            return
+        counts.readings += readings
+        counts.use(self._timer())
+        self._read_at = counts.used_at
+        if self._waits_since is None:
+            self._waits_since = counts.used_at
 
     def look(self) -> None:
         """Begin and end the troubles of the sensors and of the windows."""

@@ -12,6 +12,7 @@ from fl_client.store.spool import Appended, Arrival
 from fl_common.programs.troubles import Troubles
 
 NOW_S = 1_700_000_000.0
+USED = [("watch", 1, None)]
 
 
 class Box:
@@ -52,7 +53,7 @@ def test_a_sensor_is_silent_after_its_own_time_and_well_again_with_the_first_mes
     box.now_s = 61.0
     assert box.causes() == {"sensor watch": "no message for 60 s"}
     box.now_s = 10_000.0
-    box.comes(readings(), used={"watch": 1}, windows=1)
+    box.comes(readings(), outcomes=USED, windows=1)
     assert box.causes() == {}
 
 
@@ -60,8 +61,8 @@ def test_a_sensor_is_silent_after_its_own_time_and_well_again_with_the_first_mes
     ("item", "done", "said"),
     [
         (Malformed("", "number", "watch"), {}, "malformed_number"),
-        (readings(), {"unused": {("watch", "late"): 1}}, "late"),
-        (readings(), {"unused": {("watch", "ahead"): 1}}, "ahead"),
+        (readings(), {"outcomes": [("watch", 1, "late")]}, "late"),
+        (readings(), {"outcomes": [("watch", 1, "ahead")]}, "ahead"),
         (readings(), {}, "repeated"),
         (readings(), {"appended": Appended(0, 0, {}, frozenset([0]))}, "full_rejected"),
     ],
@@ -70,7 +71,7 @@ def test_a_sensor_that_yields_nothing_usable_is_in_trouble_whatever_the_reason(
     item: Readings | Malformed, done: dict[str, object], said: str
 ) -> None:
     box = Box({"watch": 60.0, "door": 60.0})
-    box.comes(readings(), used={"watch": 1}, windows=1)
+    box.comes(readings(), outcomes=USED, windows=1)
     for _ in range(9):
         box.comes(item, **done)
     assert box.causes() == {}
@@ -79,16 +80,25 @@ def test_a_sensor_that_yields_nothing_usable_is_in_trouble_whatever_the_reason(
     assert box.causes() == {"sensor watch": cause}
     box.comes(item, **done)
     assert box.causes() == {"sensor watch": cause}
-    box.comes(readings(), used={"watch": 1}, windows=1)
+    box.comes(readings(), outcomes=USED, windows=1)
     assert box.causes() == {}
 
 
 def test_one_bad_message_among_good_ones_is_no_trouble() -> None:
     box = Box({"watch": 60.0})
     for _ in range(100):
-        box.comes(Malformed("", "number", "watch"), readings(), used={"watch": 1}, windows=1)
+        box.comes(Malformed("", "number", "watch"), readings(), outcomes=USED, windows=1)
     assert box.causes() == {}
     assert box.watch.shown()["watch"]["lost"] == {"malformed_number": 100}
+
+
+def test_what_comes_last_in_a_step_decides() -> None:
+    lost = [("watch", 1, "late")] * 10
+    box = Box({"watch": 60.0})
+    box.comes(*[readings()] * 11, outcomes=[*lost, *USED])
+    assert box.causes() == {}
+    box.comes(*[readings()] * 11, outcomes=[*USED, *lost])
+    assert list(box.causes()) == ["sensor watch"]
 
 
 def test_messages_that_are_meant_for_another_are_no_trouble() -> None:
@@ -119,24 +129,24 @@ def test_messages_that_no_sensor_has_and_bad_labels_have_parts_of_their_own() ->
 def test_readings_without_a_window_are_a_trouble_that_tells_of_stamps_far_off() -> None:
     box = Box({"watch": None})
     for _ in range(61):
-        box.comes(readings(stamp_s=NOW_S / 1000), used={"watch": 1})
+        box.comes(readings(stamp_s=NOW_S / 1000), outcomes=USED)
         box.now_s += 1.0
     assert box.causes() == {}
-    box.comes(readings(stamp_s=NOW_S / 1000), used={"watch": 1})
+    box.comes(readings(stamp_s=NOW_S / 1000), outcomes=USED)
     assert box.causes() == {
         "windows": "readings come, but no window was made of them for 60 s; their stamps are far"
         " from now (1970-01-20)"
     }
-    box.comes(readings(), used={"watch": 1}, windows=1)
+    box.comes(readings(), outcomes=USED, windows=1)
     assert box.causes() == {}
 
 
 def test_a_long_window_has_more_time_and_readings_that_have_ended_wait_for_none() -> None:
     box = Box({"watch": None}, window_s=1000.0)
-    box.comes(readings(), used={"watch": 1})
+    box.comes(readings(), outcomes=USED)
     box.now_s = 3001.0
     assert box.causes() == {}
-    box.comes(readings(), used={"watch": 1})
+    box.comes(readings(), outcomes=USED)
     assert "windows" in box.causes()
 
 
@@ -153,7 +163,7 @@ def test_the_last_message_the_rate_and_the_losses_are_shown() -> None:
     }
     for _ in range(10):
         box.now_s += 1.0
-        box.comes(readings(), used={"watch": 50}, windows=1)
+        box.comes(readings(), outcomes=[("watch", 50, None)], windows=1)
     box.watch.look()
     shown = box.watch.shown()["watch"]
     assert (shown["last_seen_s"], shown["messages"]) == (NOW_S + 10.0, 10)
