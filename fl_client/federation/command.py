@@ -49,7 +49,7 @@ def join_command(config: Config, file: Path | None, overrides: Sequence[str]) ->
     server = config["federation"]["server"]
     if server is None or config["training"]["command"] is not None:
         return None
-    _check(config["federation"])
+    check_federation(config["federation"])
     check_installed(f"federation.server={server}", "train", TRAIN)
     given = ["--config", str(file.absolute())] if file else []
     return own_program("fl_client", "join", *given, *overrides)
@@ -60,7 +60,7 @@ def _join(options: argparse.Namespace) -> None:
 
     check_installed("fl-client join", "train", TRAIN)
     config = read_config(options.config, options.overrides)
-    _check(config["federation"])
+    check_federation(config["federation"])
     _build_policy(config)
     log_to_standard_error(config["log_level"], quiet=_QUIET)
     stop = threading.Event()
@@ -107,7 +107,8 @@ def _build_policy(config: Config) -> Any:
     return build(config["privacy"])
 
 
-def _check(federation: Config) -> None:
+def check_federation(federation: Config) -> None:
+    """Raise InvalidConfiguration for a `federation` section that names no server, or no key."""
     for name in ("server", "ca_file", "key_file"):
         if federation[name] is None:
             raise InvalidConfiguration(

@@ -35,11 +35,16 @@ class Request:
     said: bytes
     signatures: Sequence[bytes]
 
-    def is_signed_by(self, *public_keys: bytes) -> bool:
-        """Whether the holders of all these keys (PEM) have signed it, in this order."""
-        pairs = list(zip(self.signatures, public_keys, strict=False))
-        enough = len(self.signatures) == len(public_keys)
-        return enough and all(is_signed(_PREFIX + self.said, one, key) for one, key in pairs)
+    def is_signed_by(self, *public_keys: bytes, among: int = 0) -> bool:
+        """Whether the holders of all these keys (PEM) have signed it, in this order.
+
+        The signatures before ``among`` are not looked at.
+        """
+        signatures = self.signatures[among:]
+        return len(signatures) == len(public_keys) and all(
+            is_signed(_PREFIX + self.said, one, key)
+            for one, key in zip(signatures, public_keys, strict=True)
+        )
 
 
 def write_request(what: What, values: Mapping[str, str], keys: Sequence[SigningKey]) -> bytes:

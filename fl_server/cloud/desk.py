@@ -22,6 +22,7 @@ from fl_server.cloud.tokens import TokenRefused, Tokens
 
 _logger = logging.getLogger(__name__)
 _LATER = "the server can't do this now; its log says why"
+_NOT_YOURS = "there is no such site with the key that has signed this"
 _NAMED = 20
 """Refusals that are logged one by one; the others are counted."""
 
@@ -45,14 +46,15 @@ class _Refused(JoinTheDotsError):
 class Desk:
     """Answers requests; ``authority`` is the file that boxes pin.
 
-    ``root`` is that of the repository which is served, for boxes that follow it. ``refused`` counts
-    by what was asked.
+    ``root`` is that of the repository which is served, for boxes that follow it. ``note`` is told
+    the new and the old node of a site with a new key. ``refused`` counts by what was asked.
     """
 
     enrolment: Enrolment
     tokens: Tokens
     authority: Callable[[], Path]
     root: Path
+    note: Callable[[int, int], None] = lambda node, before: None
     refused: Counter[str] = field(default_factory=Counter)
 
     def answer(self, what: str, content: bytes, address: str) -> Answer:
@@ -62,6 +64,8 @@ class Desk:
                 return Answer(200, self.authority().read_bytes())
             if what == "enroll":
                 return self._said(self._enroll(read_request(what, content)))
+            if what == "rotate":
+                return self._said(self._rotate(read_request(what, content)))
             raise _Refused(404, "there is nothing of this name")
         except NoRequest as error:
             return self._no(what, address, _Refused(400, str(error)))
@@ -81,12 +85,30 @@ class Desk:
         public_key = key.decode()
         token = self.tokens.redeem(number, secret, name, public_key, lambda: self._check(name, key))
         known = self.enrolment.sites.find(name)
-        if known is None or known.pending or known.public_key != public_key:
+        if known is not None and not known.pending and known.public_key != public_key:
+            raise _Refused(409, f"site {name} has another key by now")
+        if known is None or known.pending:
             self.enrolment.admit(name, EnrolledSite(public_key, token.kind))
             _logger.info(
                 "site %s has enrolled itself with token %s: key %s", name, number, fingerprint(key)
             )
         return {"name": name, "root": self.root.read_text() if self.root.is_file() else ""}
+
+    def _rotate(self, asked: Request) -> Mapping[str, str]:
+        """Take a new key for a site, at the word of the old one; both have signed."""
+        name, key = _text(asked, "name"), usual_form(_text(asked, "public_key").encode())
+        known = self.enrolment.sites.enrolled().get(name)
+        old = known.public_key.encode() if known else None
+        if key is None or old is None:
+            raise _Refused(403, _NOT_YOURS)
+        if key == old and asked.is_signed_by(key, among=1):
+            self.enrolment.shut_out_strangers()  # it asks again: its answer was lost
+        elif asked.is_signed_by(old, key):
+            self.enrolment.replace_key(name, key.decode(), self.note)
+            _logger.info("site %s has a new key: %s", name, fingerprint(key))
+        else:
+            raise _Refused(403, _NOT_YOURS)
+        return {"name": name}
 
     def _check(self, name: str, key: bytes) -> None:
         """Refuse a name or a key that another box has, or may have."""

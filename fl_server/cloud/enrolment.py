@@ -7,7 +7,7 @@ revoked, and what is pending when nothing is in progress was cut off, and is und
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,6 +70,40 @@ class Enrolment:
             except BaseException:
                 self._undo(name, pending)
                 raise
+
+    def replace_key(self, name: str, public_key: str, note: Callable[[int, int], None]) -> None:
+        """Let site ``name`` in by ``public_key`` (PEM), and no more by the key that it had.
+
+        ``note`` is told its new node and its old one, before anybody takes the new one for it. If
+        anything fails before the registry has the new key, the old one stays and the new one is
+        shut out; after that it is the other way round, at the next start at the latest.
+
+        Raises:
+            InvalidConfiguration: another site has that key, or the registry can't be written.
+            RunFailed: the SuperLink does not respond, or refuses.
+        """
+        with self._alone():
+            known = self.sites.enrolled()[name]
+            self._check_key(name, public_key)
+            numbers = {node.public_key: node.id for node in self.admissions.nodes()}
+            if public_key.encode() in numbers:  # of an attempt that was cut off
+                self.admissions.revoke(public_key.encode())
+            try:
+                node = self.admissions.enroll(public_key.encode())
+                with _writable(name):
+                    if (before := numbers.get(known.public_key.encode())) is not None:
+                        note(node, before)
+                    self.sites.add(name, replace(known, public_key=public_key))
+            except BaseException:
+                with suppress(RunFailed):
+                    self.admissions.revoke(public_key.encode())
+                raise
+            self.admissions.revoke(known.public_key.encode())
+
+    def shut_out_strangers(self) -> None:
+        """Shut out every key that no site has."""
+        with self._alone():
+            self._shut_out_strangers()
 
     def shut_out(self, name: str) -> bool:
         """Revoke the site's key and forget the site; False if the SuperLink did not know the key.
@@ -135,10 +169,13 @@ class Enrolment:
             raise InvalidConfiguration(
                 f"site {name}", "has a record that can't be read", f"fl-server revoke {name} first"
             )
-        known = self.sites.all()
-        if (old := known.get(name)) is not None:
+        if (old := self.sites.all().get(name)) is not None:
             self._undo(name, old)
-        holders = [one for one, s in known.items() if s.public_key == site.public_key]
+        self._check_key(name, site.public_key)
+
+    def _check_key(self, name: str, public_key: str) -> None:
+        known = self.sites.all()
+        holders = [one for one, site in known.items() if site.public_key == public_key]
         if holders and holders != [name]:
             raise InvalidConfiguration(
                 f"the key of site {name}",

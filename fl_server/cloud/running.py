@@ -8,7 +8,6 @@ import json
 import logging
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,9 @@ from fl_common.errors import RunFailed
 from fl_common.files.whole import move_whole, write_whole
 from fl_common.vocabulary import Integers, Windows
 from fl_server.cloud.build import home_of
-from fl_server.cloud.home import CloudHome
 from fl_server.cloud.planning import ConfiguredRun, build_run
 from fl_server.cloud.sites import Sites
-from fl_server.cloud.superlink import SuperLink, superlink_of
+from fl_server.cloud.superlink import superlink_of
 from fl_server.repository.build import open_repository
 from fl_server.repository.incumbents import component_name, find_incumbent
 from fl_server.repository.publication import publish_component, publish_model
@@ -57,7 +55,7 @@ def carry_out(config: Config) -> None:
     federation = replace(configured.federation, incumbent=_incumbent(repository, configured))
     metrics = RoundMetrics(home.metrics, configured.plan.run)
     superlink = superlink_of(config, home)
-    by_class = SpendTallyByClass(configured.plan.privacy, partial(_classes, home, superlink))
+    by_class = SpendTallyByClass(configured.plan.privacy, Sites(home.sites).kinds)
     rounds = _Rounds(configured, metrics, by_class)
     run = FederatedRun(federation, parameters_of(net), configured.folder / "checkpoints", rounds)
     done = run.resume()
@@ -74,15 +72,6 @@ def carry_out(config: Config) -> None:
     load_parameters(net, run.parameters)
     _publish(config, configured, run, net, repository, model)
     _show_model(metrics, repository, configured)
-
-
-def _classes(home: CloudHome, superlink: SuperLink) -> dict[int, str]:
-    """The class of each site's node; empty while the SuperLink does not respond."""
-    try:
-        return Sites(home.sites).kinds(superlink.nodes())
-    except RunFailed as error:
-        _logger.warning("the sites' classes are not known: %s", error)
-        return {}
 
 
 def _show_model(

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from fl_common.configuration.rules import Config
@@ -27,6 +28,7 @@ from fl_server.cloud.renewal import CertificateRenewal, RepositoryRenewal
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.tokens import Tokens
 from fl_server.cloud.upkeep import ConfigurationFile, Upkeep
+from fl_server.cloud.witness import note_successor
 from fl_server.repository.build import now, open_repository
 from fl_server.repository.store.repository import ComponentRepository
 
@@ -122,7 +124,8 @@ def _desk(home: CloudHome, enrolment: Enrolment) -> Desk:
         return home.pinned if home.pinned.is_file() else home.authority.certificate
 
     tokens = Tokens(home.tokens, time.time)
-    return Desk(enrolment, tokens, authority, home.components / "metadata" / "1.root.json")
+    root = home.components / "metadata" / "1.root.json"
+    return Desk(enrolment, tokens, authority, root, partial(note_successor, home.ledger_heads))
 
 
 @contextlib.contextmanager

@@ -75,10 +75,9 @@ class Sites:
         path.unlink()
         sync(path.parent)
 
-    def kinds(self, nodes: Iterable[SuperNode]) -> dict[int, str]:
-        """The class of each node that is an enrolled site, by node id."""
-        kind_of = {s.public_key.encode(): s.kind for s in self.enrolled().values()}
-        return {n.id: kind_of[n.public_key] for n in nodes if n.public_key in kind_of}
+    def kinds(self) -> dict[str, str]:
+        """The class of each enrolled site, by name."""
+        return {name: site.kind for name, site in self.enrolled().items()}
 
     def members(self, nodes: Iterable[SuperNode]) -> list[Member]:
         """The nodes that are enrolled sites, each under the name that its key was enrolled with.

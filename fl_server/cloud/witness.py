@@ -7,12 +7,14 @@ make a site refuse; one that forgets takes away the check.
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fl_common.files.whole import write_whole
 
 _logger = logging.getLogger(__name__)
+_SUCCESSORS = "successors.json"
 
 
 class LedgerWitness:
@@ -23,7 +25,12 @@ class LedgerWitness:
         self._heads, self._is_saved = _read(path), True
 
     def of(self, node: int) -> str | None:
-        """The digest that ``node`` has sent last; None if it has sent none."""
+        """The digest that ``node`` has sent last; None if it has sent none.
+
+        A node that is new, as its site has a new key, has that of its predecessor.
+        """
+        if node not in self._heads and (head := inherited(self._path, self._heads, node)):
+            self._heads[node] = head
         return self._heads.get(node)
 
     def hear(self, node: int, head: str) -> None:
@@ -40,6 +47,34 @@ class LedgerWitness:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, json.dumps(self._heads).encode())
             self._is_saved = True
+
+
+def note_successor(path: Path, node: int, before: int) -> None:
+    """Remember, durably and beside the heads at ``path``, that ``node`` is the one ``before``."""
+    place = path.with_name(_SUCCESSORS)
+    write_whole(place, json.dumps({**_numbers(place), str(node): before}).encode())
+
+
+def inherited(path: Path, heads: Mapping[int, str], node: int) -> str | None:
+    """The head of the nearest predecessor of ``node`` that has one."""
+    before = _numbers(path.with_name(_SUCCESSORS))
+    for _ in before:
+        if (older := before.get(str(node))) is None:
+            return None
+        if older in heads:
+            return heads[older]
+        node = older
+    return None
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    try:
+        return {str(node): int(before) for node, before in json.loads(path.read_text()).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        _logger.error("%s can't be read: sites with new keys have no known ledger: %s", path, error)
+        return {}
 
 
 def _read(path: Path) -> dict[int, str]:

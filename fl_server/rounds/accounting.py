@@ -21,7 +21,9 @@ ledger was debited in vain."""
 
 
 class SpendTally:
-    """Rounds charged per site (by node), and the highest epsilon among them.
+    """Rounds charged per site (by name), and the highest epsilon among them.
+
+    A site keeps its name when it gets another key, and with it another node.
 
     Under a site-level plan with the server's noise every round counts for every site, sampled or
     not: amplification by sampling holds against anyone who does not know which sites were sampled.
@@ -29,12 +31,12 @@ class SpendTally:
 
     def __init__(self, privacy: PrivacyPlan) -> None:
         self._privacy = privacy
-        self._rounds_of: Counter[int] = Counter()
+        self._rounds_of: Counter[str] = Counter()
         self._rounds = 0
 
-    def charge(self, nodes: Iterable[int]) -> None:
-        """One more round, in which ``nodes`` may have spent."""
-        self._rounds_of.update(nodes)
+    def charge(self, sites: Iterable[str]) -> None:
+        """One more round, in which ``sites`` may have spent."""
+        self._rounds_of.update(sites)
         self._rounds += 1
 
     def epsilon(self) -> float:
@@ -56,19 +58,19 @@ class SpendTally:
 
 
 class SpendTallyByClass:
-    """The same for each class of sites; ``classes`` gives the current class of each node."""
+    """The same for each class of sites; ``classes`` gives the current class of each site."""
 
-    def __init__(self, privacy: PrivacyPlan, classes: Callable[[], Mapping[int, str]]) -> None:
-        self._classes, self._class_of = classes, dict[int, str]()
+    def __init__(self, privacy: PrivacyPlan, classes: Callable[[], Mapping[str, str]]) -> None:
+        self._classes, self._class_of = classes, dict[str, str]()
         self._tally_of: dict[str, SpendTally] = defaultdict(lambda: SpendTally(privacy))
 
-    def charge(self, nodes: Iterable[int]) -> None:
-        """One more round, in which ``nodes`` may have spent."""
-        nodes = set(nodes)
-        if not nodes <= set(self._class_of):
-            self._class_of = {**dict.fromkeys(nodes, _UNKNOWN), **self._classes()}
+    def charge(self, sites: Iterable[str]) -> None:
+        """One more round, in which ``sites`` may have spent."""
+        sites = set(sites)
+        if not sites <= set(self._class_of):
+            self._class_of = {**dict.fromkeys(sites, _UNKNOWN), **self._classes()}
         for name in {*self._class_of.values()}:
-            self._tally_of[name].charge(n for n in nodes if self._class_of[n] == name)
+            self._tally_of[name].charge(one for one in sites if self._class_of[one] == name)
 
     def epsilon(self) -> dict[str, float]:
         """Highest epsilon over the sites of each class, for the plan's unit."""

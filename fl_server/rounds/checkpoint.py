@@ -25,7 +25,7 @@ from fl_common.vocabulary import Floats, Parameters
 from fl_server.optimisers import State
 
 _MAGIC = b"JTDCKPT\n"
-_FORMAT = 1
+_FORMAT = 2
 _KEPT = 2
 _NAME = re.compile(r"round-(\d{6,})\.checkpoint")
 _DIGEST_BYTES = 32

@@ -33,7 +33,7 @@ class SiteMetrics:
     They are as received, but for those in ``cut`` (``bounded_counts``).
 
     ``noise_on_counts`` (windows) and ``noise_on_loss`` (nats) are standard deviations for one site,
-    0.0 where counts are public. ``charged`` are the nodes that may have spent privacy; ``epsilon``
+    0.0 where counts are public. ``charged`` are the sites that may have spent privacy; ``epsilon``
     and ``epsilon_per`` (window, reading) are composed over all evaluations of the run, the highest
     over sites, for a block of held-out windows.
     """
@@ -45,7 +45,7 @@ class SiteMetrics:
     refusals: list[Refusal] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
-    charged: list[int] = field(default_factory=list)
+    charged: list[str] = field(default_factory=list)
     bytes_up: int = 0
     bytes_down: int = 0
     epsilon: float = 0.0
@@ -144,7 +144,7 @@ def evaluate_on_sites(
         asked=len(members),
         noise_on_counts=noise.noise_on_counts if noise else 0.0,
         noise_on_loss=noise.noise_on_loss if noise else 0.0,
-        charged=[member.node for member in members] if noise else [],
+        charged=[member.site for member in members] if noise else [],
     )
     content, group = wire.InstructionWriter(asked).content, f"evaluation {round_}"
     exchange = Exchange(grid, "evaluate", content, members, group, deadlines, latecomers)
@@ -181,8 +181,8 @@ def _add(member: Member, reply: Message, metrics: SiteMetrics) -> bool:
         return False
     if isinstance(answer, Refusal):
         metrics.refusals.append(answer)
-        if answer.reason in SPENDS_NOTHING and member.node in metrics.charged:
-            metrics.charged.remove(member.node)
+        if answer.reason in SPENDS_NOTHING and member.site in metrics.charged:
+            metrics.charged.remove(member.site)
     elif isinstance(answer, Evaluation) and _is_finite(answer):
         metrics.given[member.node] = answer
         return True

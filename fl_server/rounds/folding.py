@@ -49,7 +49,7 @@ class Folding:
                 member.check_name(answer.site)
                 self.report.refusals.append(answer)
                 if answer.reason in SPENDS_NOTHING:
-                    self.report.charged.remove(member.node)
+                    self.report.charged.remove(member.site)
                 return False
             raise wire.WireError("its answer is neither an update nor a refusal")
         except BadUpdate as error:

@@ -12,7 +12,7 @@ from fl_server.rounds.roster import Member
 
 @dataclass
 class RoundReport:
-    """One round as seen by the server: of ``members``, the nodes ``charged`` may have spent.
+    """One round as seen by the server: of ``members``, the sites ``charged`` may have spent.
 
     ``answered`` are the sites whose update was counted. ``errors`` says which answers do not count,
     and why; ``cut`` which ones were reduced before they were counted. ``late`` are the sites that
@@ -34,7 +34,7 @@ class RoundReport:
     cut: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
-    charged: list[int] = field(default_factory=list)
+    charged: list[str] = field(default_factory=list)
     bytes_up: int = 0
     bytes_down: int = 0
     seconds: float = 0.0

@@ -40,10 +40,10 @@ class Progress:
     round: int
     parameters: Parameters
     optimiser_state: State
-    charged: Sequence[Sequence[int]] = ()
+    charged: Sequence[Sequence[str]] = ()
     clip_norm: float | None = None
-    evaluated: Sequence[Sequence[int]] = ()
-    """The nodes that each evaluation may have charged."""
+    evaluated: Sequence[Sequence[str]] = ()
+    """The sites that each evaluation may have charged."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class Federation:
             RunFailed: fewer updates than the minimum in a round.
         """
         tally = SpendTally(self.plan.privacy)
-        for nodes in progress.charged:
-            tally.charge(nodes)
+        for sites in progress.charged:
+            tally.charge(sites)
         evaluations, latecomers = self._evaluations(progress), Latecomers(self.clock)
         parameters, state = progress.parameters, progress.optimiser_state
         mechanism, clip_norm = self.plan.privacy.update_mechanism, progress.clip_norm
@@ -120,9 +120,9 @@ class Federation:
         started = self.stopwatch()
         drawn = checked_members(self._drawn(self.roster(grid), round_))
         members = self._free(grid, drawn, latecomers)
-        nodes = [member.node for member in members]
+        sites = [member.site for member in members]
         report = RoundReport(
-            round_, parameters, state, members, clip_norm, clip_norm, charged=nodes
+            round_, parameters, state, members, clip_norm, clip_norm, charged=sites
         )
         report.busy = [member.site for member in drawn if member not in members]
         instruction = Instruction(self.plan, round_, parameters, clip_norm)
@@ -167,8 +167,8 @@ class Federation:
         """A tally of what earlier evaluations have cost blocks of held-out windows."""
         privacy, evaluation = self.plan.privacy, self.plan.evaluation
         tally = SpendTally((evaluation and evaluation.charged_under(privacy)) or privacy)
-        for nodes in progress.evaluated:
-            tally.charge(nodes)
+        for sites in progress.evaluated:
+            tally.charge(sites)
         return tally
 
     def _evaluate(

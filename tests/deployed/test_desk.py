@@ -16,6 +16,7 @@ import pytest
 from tests.deployed.fleet import Cloud, TestSite, until
 from tests.support.sources import ROOT
 
+NAMED = ("server", "ca_file", "key_file")
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -63,6 +64,30 @@ def enrolled(cloud: Cloud, token: str, name: str) -> TestSite:
     return site
 
 
+def check_rotation(cloud: Cloud, site: TestSite) -> None:
+    """While rounds go on, the site gets another key: its name, ledger and account stay."""
+    node = ["name=" + site.name, *(f"federation.{key}={site.settings[key]}" for key in NAMED)]
+    before = (site.folder / "site.key").read_bytes()
+    stolen = site.folder / "stolen.key"
+    stolen.write_bytes(before)
+    stolen.chmod(0o600)
+    epsilon = cloud.newest()["epsilon"]
+    ended = box("key", "--rotate", *node)
+    assert ended.returncode == 0, ended.stderr
+    assert f"{site.name} has a new key: SHA256:" in ended.stdout
+    assert (site.folder / "site.key").read_bytes() != before
+    assert not (site.folder / "site.key.new").exists()
+    row = cloud.await_rounds(2)
+    assert row["answered"] == ["ward-1", "ward-2"]
+    assert row["epsilon"] > epsilon
+    assert max(site.rounds_charged().values()) == 1, "no round is charged twice"
+    (successors,) = json.loads((cloud.home / "successors.json").read_text()).items()
+    heads = json.loads((cloud.home / "ledgers.json").read_text())
+    assert {successors[0], str(successors[1])} <= heads.keys()
+    old = [word.replace("site.key", "stolen.key") for word in node]
+    assert box("key", "--rotate", *old).returncode == 2, "the old key is nobody's any more"
+
+
 def test_two_boxes_enroll_themselves_and_train(cloud: Cloud) -> None:
     made = cloud.command("token", "--uses", "2", "--names", "ward-*", "--class", "ward")
     assert made.returncode == 0, made.stderr
@@ -73,6 +98,7 @@ def test_two_boxes_enroll_themselves_and_train(cloud: Cloud) -> None:
     try:
         row = cloud.await_rounds(1)
         assert row["answered"] == ["ward-1", "ward-2"]
+        check_rotation(cloud, sites[0])
         third = box("enroll", "--token", "-", "--name", "ward-3", token=made.stdout)
         assert third.returncode == 2
         assert "as often as it may be" in third.stderr

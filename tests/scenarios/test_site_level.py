@@ -96,7 +96,8 @@ class _Kill(BaseException):
 
 def asked_of(fleet_run: FederatedRun) -> set[int]:
     """Positions of the sites that took part in any round."""
-    return {node - 1 for row in fleet_run.history for node in row["charged"]}
+    charged = {site for row in fleet_run.history for site in row["charged"]}
+    return {site for site in range(SITES) if f"site-{site}" in charged}
 
 
 def test_with_the_servers_noise_epsilon_grows_each_round_by_the_accountants_event(
@@ -126,7 +127,9 @@ def test_a_site_books_the_whole_run_before_its_first_round_and_only_once(tmp_pat
 def test_with_the_sites_noise_each_round_is_charged_to_those_who_took_part(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path)
     run, reports = fleet.run(plan(LOCAL, rounds=6))
-    rounds_of = [sum(site + 1 in row["charged"] for row in run.history) for site in range(SITES)]
+    rounds_of = [
+        sum(f"site-{site}" in row["charged"] for row in run.history) for site in range(SITES)
+    ]
     assert len(set(rounds_of)) > 1
     for site, rounds in enumerate(rounds_of):
         spent = epsilon_of([Spend(4.0, 1.0, 1)] * rounds, 1e-5, "rdp")

@@ -214,16 +214,16 @@ def test_a_node_that_breaks_a_rule_is_refused(changes: dict[str, Any], message: 
 
 def test_the_server_counts_every_round_for_every_site() -> None:
     tally = SpendTally(SITE_PRIVACY)
-    for nodes in ([1, 2], [], [3]):
-        tally.charge(nodes)
+    for sites in (["a", "b"], [], ["c"]):
+        tally.charge(sites)
     expected = epsilon_of([Spend(1.0, 0.5, 3)], 1e-5, "rdp")
     assert tally.epsilon() == pytest.approx(expected)
 
 
 def test_with_the_sites_noise_a_round_counts_for_those_who_took_part() -> None:
     tally = SpendTally(replace(SITE_PRIVACY, noise="site"))
-    for nodes in ([1, 2], [], [2], [3]):
-        tally.charge(nodes)
+    for sites in (["a", "b"], [], ["b"], ["c"]):
+        tally.charge(sites)
     assert tally.epsilon() == pytest.approx(epsilon_of([Spend(1.0, 1.0, 2)], 1e-5, "rdp"))
 
 

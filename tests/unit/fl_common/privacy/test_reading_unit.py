@@ -120,7 +120,7 @@ def test_the_limit_applies_to_the_declared_unit(tmp_path: Path) -> None:
 def test_the_server_shows_both_and_calls_the_declared_one_epsilon() -> None:
     for privacy in (WINDOW_PRIVACY, READING):
         tally = SpendTally(privacy)
-        tally.charge([1])
+        tally.charge(["a"])
         per = tally.epsilon_per()
         assert per["window"] < per["reading"]
         assert tally.epsilon() == per[privacy.unit]

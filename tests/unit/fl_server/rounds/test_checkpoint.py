@@ -158,7 +158,7 @@ def test_any_bytes_are_passed_over(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [b"", b"[]", b"{", b"\xff", b'{"format": 1}', b'{"format": 1, "parameters": []}'],
+    [b"", b"[]", b"{", b"\xff", b'{"format": 2}', b'{"format": 2, "parameters": []}'],
 )
 def test_a_whole_file_with_a_strange_header_is_passed_over(tmp_path: Path, header: bytes) -> None:
     save(tmp_path, checkpoint(1))
