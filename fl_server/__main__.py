@@ -81,8 +81,7 @@ def _enroll(config: Config, options: argparse.Namespace) -> None:
 def _revoke(config: Config, options: argparse.Namespace) -> None:
     from fl_server.cloud import commands
 
-    known = commands.revoke(config, options.site)
-    print(f"{options.site} is shut out" + ("" if known else " (the SuperLink did not know it)"))
+    print(f"{options.site} is revoked: {commands.revoke(config, options.site)}")
 
 
 def _backup(config: Config, options: argparse.Namespace) -> None:
@@ -205,7 +204,7 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
     ),
     "revoke": (
         _revoke,
-        "shut a site out, at once",
+        "shut a site out, at once or as soon as the server runs",
         "  fl-server revoke kitchen --config server.yaml",
     ),
     "status": (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.calls import packed, renames_and_syncs
+from tests.support.calls import packed, renames_and_syncs, writes_itself
 from tests.support.sources import PACKAGES, sources
 
 RENAMES_OR_SYNCS = {
@@ -13,9 +13,23 @@ RENAMES_OR_SYNCS = {
 """Files that may rename a file or wait for the disk; others write by ``fl_common.files.whole``."""
 
 
+UNSYNCED = {
+    "fl_common/files/whole.py": {"mkdir", "write_bytes"},  # and then syncs it
+    "fl_client/ledger/counter.py": {"write_bytes"},  # into a part of ``whole_path``
+    "fl_server/repository/store/archive.py": {"mkdir"},  # in a temporary folder
+    "fl_server/repository/third_party.py": {"write_bytes"},  # likewise
+}
+"""Files of a box and a server that may make a folder or write a file by themselves."""
+
+
 def test_files_are_written_whole_in_one_place() -> None:
     found = {s.path: renames_and_syncs(s.text) for s in sources(*PACKAGES, "benchmarks")}
     assert {path: names for path, names in found.items() if names} == RENAMES_OR_SYNCS
+
+
+def test_a_box_and_a_server_write_nothing_that_a_power_cut_takes_back() -> None:
+    found = {s.path: writes_itself(s.text) for s in sources("fl_client", "fl_common", "fl_server")}
+    assert {path: names for path, names in found.items() if names} == UNSYNCED
 
 
 @pytest.mark.parametrize(

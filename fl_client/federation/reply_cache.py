@@ -15,7 +15,7 @@ from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from flwr.proto.recorddict_pb2 import RecordDict as Wire
 
 from fl_common.configuration.rules import require, whole
-from fl_common.files.whole import OWNER_ONLY, write_whole
+from fl_common.files.whole import OWNER_ONLY, make_folder, write_whole
 
 _logger = logging.getLogger(__name__)
 _SUFFIX = ".answer"
@@ -51,7 +51,7 @@ class ReplyCache:
     def __init__(self, folder: Path, most_bytes: int) -> None:
         require("federation.answers_bytes", most_bytes, whole(1))
         self._folder, self._most_bytes = folder, most_bytes
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, 0o700)
 
     def find(self, key: IdempotencyKey) -> RecordDict | None:
         """The reply that was sent for ``key``; None if it is not in the cache."""

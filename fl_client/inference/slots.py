@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.files.whole import sha256_of, whole_file, write_whole
+from fl_common.files.whole import make_folder, sha256_of, whole_file, write_whole
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
@@ -35,7 +35,7 @@ class ModelSlot:
         self.folder = folder
         self._versions = folder / "versions"
         with _written(folder):
-            self._versions.mkdir(parents=True, exist_ok=True)
+            make_folder(self._versions)
 
     def place(self, path: Path) -> str:
         """Copy the model file at ``path`` into the slot; it does not run yet. Returns its digest.

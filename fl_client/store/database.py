@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fl_common.errors import StoreError, StoreFull
-from fl_common.files.whole import OWNER_ONLY
+from fl_common.files.whole import OWNER_ONLY, sync
 from fl_common.programs.confinement import close
 
 SCHEMA_VERSION = 1
@@ -63,6 +63,7 @@ def _make_private(path: Path) -> None:
     """Keep the file to its owner from the first byte on; SQLite makes those beside it alike."""
     with suppress(OSError):  # SQLite says why it can't be opened
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, OWNER_ONLY))
+        sync(path.parent)
         for part in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
             if part.exists():
                 close(part)

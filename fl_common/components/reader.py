@@ -32,7 +32,14 @@ from fl_common.components.description import (
 )
 from fl_common.components.fetcher import FolderFetcher, SteadyFetcher
 from fl_common.errors import InvalidData, RepositoryUnreachable, UpdateRefused
-from fl_common.files.whole import move_whole, sha256_of, sync, sync_folders, write_whole
+from fl_common.files.whole import (
+    make_folder,
+    move_whole,
+    sha256_of,
+    sync,
+    sync_folders,
+    write_whole,
+)
 
 _CONTENT = "content/data"
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -108,7 +115,7 @@ class Reader:
         """
         self._updater = None
         for name in ("metadata", "manifests", "components"):
-            (self._folder / name).mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder / name)
         with _translated("the repository's metadata"):
             updater = Updater(
                 str(self._folder / "metadata"),

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.files.whole import make_folder
 
 _OTHERS = 0o077
 _PR_SET_DUMPABLE = 4
@@ -36,7 +37,7 @@ def private_folder(path: Path, name: str) -> Path:
         InvalidConfiguration: it can't be made or closed.
     """
     try:
-        path.mkdir(0o700, parents=True, exist_ok=True)
+        make_folder(path, 0o700)
         close(path)
     except OSError as error:
         raise InvalidConfiguration(

@@ -106,19 +106,20 @@ def why_renew(
         return "it is of another authority"
     if certificate.not_valid_before_utc.timestamp() > now:
         return "it is not valid yet"
-    if _hosts_of(certificate) != {_host(host) for host in hosts}:
+    if set(names_in(certificate)) != set(hosts):
         return f"it has to be for {', '.join(hosts)}"
     if is_late(certificate, now) and ends_at(certificate) < ends_at(authority):
         return f"it ends at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
     return None
 
 
-def _hosts_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
+def names_in(certificate: x509.Certificate) -> list[str]:
+    """The hosts that a certificate is for."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
-        return set()
-    return set(names.value)
+        return []
+    return [str(name.value) for name in names.value]
 
 
 def make_authority(pair: Pair, name: str, days: float, clock: Clock) -> None:

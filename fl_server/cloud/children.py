@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.files.whole import make_folder
 
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
@@ -79,7 +80,7 @@ class Child:
 
     def start(self) -> None:
         """Start it and keep it running."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.log.parent)
         self._thread = threading.Thread(target=self._keep, name=self.name, daemon=True)
         self._thread.start()
 

@@ -3,6 +3,8 @@
 import logging
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,8 +15,9 @@ from fl_common.files.keys import fingerprint, make_key, read_public_key
 from fl_common.files.whole import sha256_of, write_whole
 from fl_common.wire.desk import Token
 from fl_server.cloud.build import home_of, hosts_of, listen_of
-from fl_server.cloud.credentials import prepare
-from fl_server.cloud.enrolment import Enrolment
+from fl_server.cloud.certificates import UnusablePair, names_in
+from fl_server.cloud.credentials import make_own
+from fl_server.cloud.enrolment import Enrolment, Revocation
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.sites import EnrolledSite, Sites, checked
 from fl_server.cloud.superlink import superlink_of
@@ -46,17 +49,14 @@ def enroll(
     home, kind = home_of(config), checked(kind, "class")
     theirs = None if public is None else read_public_key(public)
     Sites(home.sites).check_free(site)
-    prepare(config, home)
+    make_own(home, (), config["certificate_days"])
+    _check_host(config, home, hosts[0])
     place = folder or _handout(home, site)
     key, authority = place / f"{site}.key", place / "authority.crt"
-    public_key = theirs or make_key(key)
-    try:
+    with _nothing_left_of(place, key, authority):
+        public_key = theirs or make_key(key)
         authority = _hand_out_authority(config, home, authority)
         _enrolment(config, home).admit(site, EnrolledSite(public_key.decode(), kind))
-    except BaseException:
-        if theirs is None:
-            key.unlink()
-        raise
     _logger.info("site %s is enrolled with the key %s", site, fingerprint(public_key))
     return [
         f"name={site}",
@@ -66,12 +66,12 @@ def enroll(
     ]
 
 
-def revoke(config: Config, site: str) -> bool:
-    """Exclude ``site`` at once; False if the SuperLink did not know it.
+def revoke(config: Config, site: str) -> Revocation:
+    """Exclude ``site``, at once if the SuperLink runs.
 
     Raises:
         InvalidConfiguration: no such site.
-        RunFailed: the server is not running.
+        RunFailed: the SuperLink does not answer, and this can't be noted for its next start.
     """
     home = home_of(config)
     Tokens(home.tokens, time.time).block(site)
@@ -152,6 +152,38 @@ def status(config: Config) -> dict[str, object]:
     values = home.read_status()
     sites = _online(config, home) if values["running"] else {}
     return {**values, "sites": sites, "round": newest_round(home, values["run"])}
+
+
+@contextmanager
+def _nothing_left_of(place: Path, *files: Path) -> Iterator[None]:
+    """Remove those of ``files``, and the folder ``place``, that the block made before it failed."""
+    there = {path for path in (place, *files) if path.exists()}
+    try:
+        yield
+    except BaseException:
+        for path in files:
+            if path not in there:
+                path.unlink(missing_ok=True)
+        if place not in there:
+            with suppress(OSError):
+                place.rmdir()
+        raise
+
+
+def _check_host(config: Config, home: CloudHome, host: str) -> None:
+    """Raise InvalidConfiguration if no site could trust the server under this name."""
+    if config["certificate"] is not None:
+        return
+    try:
+        names = names_in(home.public.read_certificate())
+    except UnusablePair:
+        return  # the server is about to make it
+    if host not in names:
+        raise InvalidConfiguration(
+            f"hosts={host}",
+            f"is not in the server's certificate, which is for {', '.join(names)}",
+            "Give the hosts that the server was started with, or start it with these",
+        )
 
 
 def _enrolment(config: Config, home: CloudHome) -> Enrolment:

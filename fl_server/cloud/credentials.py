@@ -31,6 +31,7 @@ from fl_server.cloud.home import LOOPBACK, CloudHome
 _logger = logging.getLogger(__name__)
 _MAKING = "making.lock"
 _SECRET_BYTES = 32
+_SQLITE = b"SQLite format 3\0"
 _LONGER = 10
 """Times the days of a server's certificate: those of the authority, and of what only we see."""
 
@@ -134,3 +135,14 @@ def writable(home: CloudHome) -> Iterator[None]:
             f"can't be written ({error.strerror})",
             "Free space or mend it, or choose another folder",
         ) from error
+
+
+def check_database(path: Path) -> None:
+    """Raise InvalidConfiguration if the SuperLink can't use the file of its database."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        if file.read(len(_SQLITE)) not in (b"", _SQLITE):
+            raise InvalidConfiguration(
+                str(path),
+                "is no database of SQLite any more",
+                "Put it back from a copy; or remove it, and revoke and enroll every site again",
+            )

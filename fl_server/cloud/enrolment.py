@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,14 @@ from fl_server.cloud.superlink import SuperNode
 
 _LOCK, _LOCK_S = ".enrolling", 30.0
 _logger = logging.getLogger(__name__)
+
+
+class Revocation(StrEnum):
+    """What became of a revocation."""
+
+    DONE = "shut out"
+    UNKNOWN = "the SuperLink did not know it"
+    NOTED = "its answers count no more, and it is shut out when the SuperLink runs"
 
 
 class Admissions(Protocol):
@@ -105,35 +114,47 @@ class Enrolment:
         with self._alone():
             self._shut_out_strangers()
 
-    def shut_out(self, name: str) -> bool:
-        """Revoke the site's key and forget the site; False if the SuperLink did not know the key.
+    def shut_out(self, name: str) -> Revocation:
+        """Revoke the site's key and forget the site.
 
         Of a record that can't be read the key is not known: so every key that no site has is
-        revoked.
+        revoked. Where the SuperLink does not respond, the note of it counts: no answer of the site
+        does from now on, and ``reconcile`` carries it out.
 
         Raises:
             InvalidConfiguration: no such site.
-            RunFailed: the SuperLink does not respond. The site is still in the registry.
+            RunFailed: the SuperLink does not respond, and no note can be written.
         """
         with self._alone():
             if name in self.sites.unreadable():
                 self.sites.remove(name)
-                return self._shut_out_strangers()
+                try:
+                    return Revocation.DONE if self._shut_out_strangers() else Revocation.UNKNOWN
+                except RunFailed:
+                    return Revocation.NOTED
             if (known := self.sites.find(name)) is None:
                 names = ", ".join(self.sites.names()) or "none"
                 raise InvalidConfiguration(
                     f"site {name}", "is not enrolled", f"Enrolled are: {names}"
                 )
-            with suppress(OSError):  # a full disk does not keep a key in
-                self.sites.add(name, replace(known, pending=True))
-            found = self.admissions.revoke(known.public_key.encode())
-            self.sites.remove(name)
-            return found
+            return self._revoke(name, known)
+
+    def _revoke(self, name: str, site: EnrolledSite) -> Revocation:
+        is_noted = False
+        with suppress(OSError):  # a full disk does not keep a key in
+            self.sites.add(name, replace(site, pending=True))
+            is_noted = True
+        try:
+            found = self.admissions.revoke(site.public_key.encode())
+        except RunFailed:
+            if not is_noted:
+                raise
+            return Revocation.NOTED
+        self.sites.remove(name)
+        return Revocation.DONE if found else Revocation.UNKNOWN
 
     def reconcile(self) -> None:
         """Shut out every key that the registry does not have, and undo what was cut off.
-
-        A site that the SuperLink does not know (its database is gone) is logged.
 
         Raises:
             RunFailed: the SuperLink does not respond.
@@ -147,12 +168,16 @@ class Enrolment:
                     self.admissions.revoke(site.public_key.encode())
                     self.sites.remove(name)
             self._shut_out_strangers()
-            admitted = {node.public_key for node in self.admissions.nodes()}
-            for name, site in self.sites.enrolled().items():
-                if site.public_key.encode() not in admitted:
-                    _logger.warning(
-                        "site %s is unknown to the SuperLink: revoke, then enroll it", name
-                    )
+
+    def strange(self) -> list[str]:
+        """Enrolled sites that the SuperLink does not know: its database is gone.
+
+        Raises:
+            RunFailed: it does not respond.
+        """
+        admitted = {node.public_key for node in self.admissions.nodes()}
+        enrolled = self.sites.enrolled().items()
+        return [name for name, site in enrolled if site.public_key.encode() not in admitted]
 
     def _shut_out_strangers(self) -> bool:
         """Shut out every key that no site has; whether there was one."""

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from fl_server.cloud.build import home_of
 from fl_server.cloud.gathering import Gathering
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import superlink_of
+from fl_server.rounds.checkpoint import load_latest
 from fl_server.rounds.roster import Member
 from fl_server.rounds.strategy import Federation
 
@@ -38,7 +40,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
         InvalidConfiguration: a value that breaks a rule.
     """
     folder = home_of(config).runs / str(config["run"])
-    identity = _identity(folder, str(config["run"]))
+    identity = identity_of(folder, str(config["run"]))
     facts = FleetFacts(config["sites"], None, None, None)
     plan = build_plan(config, identity, build(config["task"]), facts, compares=True)
 
@@ -63,11 +65,12 @@ def connected(config: Config, grid: Grid, least: int = 1) -> list[Member]:
     return [member for member in Sites(home.sites).members(nodes) if member.node in online]
 
 
-def _identity(folder: Path, name: str) -> str:
+def identity_of(folder: Path, name: str) -> str:
     """The run's name and start time, so that two runs of the same name stay distinct."""
     record = folder / "run.json"
-    if record.is_file():
+    with suppress(OSError, ValueError, KeyError, TypeError):
         return str(json.loads(record.read_text())["run"])
-    identity = f"{name}-{time.time_ns():x}"
+    kept = load_latest(folder / "checkpoints")  # has it, too
+    identity = f"{name}-{time.time_ns():x}" if kept is None else kept.run
     write_whole(record, json.dumps({"run": identity}).encode())
     return identity

@@ -47,7 +47,7 @@ def carry_out(config: Config) -> None:
     torch.set_num_threads(1)
     configured, home = build_run(config), home_of(config)
     model = configured.folder / "model.onnx"
-    if model.is_file():
+    if model.is_file() and model.stat().st_size:
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
         return
     net = build_net(configured.plan.net, configured.plan.task, config["seed"] or 0)

@@ -18,7 +18,7 @@ from fl_common.programs.own import own_program
 from fl_common.programs.troubles import Trouble, Troubles
 from fl_server.cloud.build import build_restart_policy, home_of, listen_of
 from fl_server.cloud.children import Child, check_refusals
-from fl_server.cloud.credentials import prepare, writable
+from fl_server.cloud.credentials import check_database, prepare, writable
 from fl_server.cloud.desk import Desk
 from fl_server.cloud.desk_server import open_desk
 from fl_server.cloud.endpoint import PublicEndpoint, ServerSettings, superlink_command
@@ -31,6 +31,7 @@ from fl_server.cloud.upkeep import ConfigurationFile, Upkeep
 from fl_server.cloud.witness import note_successor
 from fl_server.repository.build import now, open_repository
 from fl_server.repository.store.repository import ComponentRepository
+from fl_server.repository.store.upkeep import check_metadata
 
 _logger = logging.getLogger(__name__)
 _TICK_S = 0.5
@@ -68,7 +69,8 @@ def serve(configuration: ConfigurationFile, arguments: Sequence[str]) -> None:
         settings = _settings(config, home)
         with writable(home):
             repository = open_repository(None, config["publish"]["keys"], home.components)
-        repository.root()
+        check_metadata(repository)
+        check_database(home.database)
         with PublicEndpoint(settings, stop) as endpoint:
             if not stop.is_set():
                 upkeep = _upkeep(configuration, endpoint, repository)

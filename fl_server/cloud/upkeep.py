@@ -5,7 +5,7 @@ What it can't mend is a trouble: in the log, in ``fl-server status`` and in the 
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,18 +111,18 @@ class Upkeep:
         try:
             if any(site.pending for site in self.enrolment.sites.all().values()):
                 self.enrolment.reconcile()
-            self._tell_unreadable(self.enrolment.sites.unreadable())
+            self._tell(self.enrolment.sites.unreadable(), self.enrolment.strange())
         except JoinTheDotsError as error:
             self.troubles.begin("sites", str(error), f"See {self.home.logs}/superlink.log")
 
-    def _tell_unreadable(self, names: Iterable[str]) -> None:
-        if names := ", ".join(names):
-            self.troubles.begin(
-                "sites",
-                f"the records of {names} in {self.home.sites} can't be read, so they are shut out",
-                "Put the file back from a copy and start the server again, or: fl-server revoke,"
-                " then enroll them again",
-            )
+    def _tell(self, unreadable: Sequence[str], strange: Sequence[str]) -> None:
+        again = "fl-server revoke SITE, then fl-server enroll SITE with the box's key"
+        if unreadable:
+            cause = f"records in {self.home.sites} can't be read, so their sites are shut out"
+            self.troubles.begin("sites", f"{cause}: {', '.join(unreadable)}", again)
+        elif strange:
+            cause = f"the SuperLink does not know {', '.join(strange)}: its database was replaced"
+            self.troubles.begin("sites", cause, again)
         else:
             self.troubles.end("sites")
 

@@ -44,7 +44,6 @@ class LedgerWitness:
     def save(self) -> None:
         """Write what was heard, durably."""
         if not self._is_saved:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, json.dumps(self._heads).encode())
             self._is_saved = True
 

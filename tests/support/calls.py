@@ -11,6 +11,16 @@ def renames_and_syncs(text: str) -> set[str]:
     return {name for call in _calls(text) if (name := _name(call)) in _ALWAYS or _replaces(call)}
 
 
+def writes_itself(text: str) -> set[str]:
+    """Names of the calls in ``text`` that make a folder or write a file without a sync."""
+    return {_name(call) for call in _calls(text)} & {
+        "mkdir",
+        "makedirs",
+        "write_text",
+        "write_bytes",
+    }
+
+
 def packed(text: str) -> list[str]:
     """Arguments of calls in ``text`` that unpack a tuple or a list written out right there.
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
-from fl_common.files.whole import move_whole
+from fl_common.files.whole import make_folder, move_whole
 from fl_server.repository.build import build_limits
 from fl_server.repository.commands.options import (
     Command,
@@ -84,7 +84,7 @@ def _offered(reader: Reader, options: Options) -> Component:
 
 def _beside(to: Path) -> Path:
     """A temporary folder next to ``to``, so that moving from it is atomic."""
-    to.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(to.parent)
     return to.parent
 
 

@@ -33,7 +33,7 @@ from fl_common.components.description import (
     target_path,
 )
 from fl_common.errors import InvalidConfiguration, InvalidData, UpdateRefused
-from fl_common.files.whole import locked, write_whole
+from fl_common.files.whole import locked, make_folder, write_whole
 from fl_server.repository.store.contents import described, keep_content
 from fl_server.repository.store.keys import KeyRing
 from fl_server.repository.store.metadata import GATES, SignedFolder, Signers, UtcClock
@@ -81,7 +81,7 @@ class ComponentRepository:
                 f"{self.folder}", "is not empty", "Give a new folder, or use this repository"
             )
         self.signed.create(signers)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self.signed.commit()
 
     def expiry_days(self, role: str) -> float:

@@ -47,6 +47,17 @@ def states(repository: ComponentRepository) -> list[RoleState]:
     return found
 
 
+def check_metadata(repository: ComponentRepository) -> None:
+    """Read all metadata: whatever a reader may ask for is there and signed.
+
+    Raises:
+        UpdateRefused: which file is not.
+    """
+    repository.signed.reload()
+    for role in repository.signed.roles():
+        repository.signed.open(role)
+
+
 def refresh(repository: ComponentRepository, now: datetime) -> tuple[list[str], list[str]]:
     """Renew snapshot and timestamp, and every role in the second half of its lifetime.
 

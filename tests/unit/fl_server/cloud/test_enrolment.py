@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fl_common.errors import InvalidConfiguration, RunFailed
-from fl_server.cloud.enrolment import Enrolment
+from fl_server.cloud.enrolment import Enrolment, Revocation
 from fl_server.cloud.sites import EnrolledSite, Sites
 from fl_server.cloud.superlink import SuperNode
 
@@ -152,3 +152,73 @@ def test_only_nodes_with_an_enrolled_key_are_members_by_the_enrolled_name(tmp_pa
     Enrolment(sites, keys, tmp_path).admit("kitchen", KITCHEN)
     keys.enroll(b"a stranger's")
     assert [(one.node, one.site) for one in sites.members(keys.nodes())] == [(1, "kitchen")]
+
+
+class Down(Keys):
+    """A SuperLink that can be stopped."""
+
+    is_down = False
+
+    def revoke(self, public_key: bytes) -> bool:
+        self._answer()
+        return super().revoke(public_key)
+
+    def nodes(self) -> list[SuperNode]:
+        self._answer()
+        return super().nodes()
+
+    def _answer(self) -> None:
+        if self.is_down:
+            raise RunFailed("the SuperLink does not answer")
+
+
+def test_a_revocation_without_the_superlink_is_noted_and_carried_out_later(tmp_path: Path) -> None:
+    sites, keys = Sites(tmp_path), Down()
+    enrolment = Enrolment(sites, keys, tmp_path)
+    enrolment.admit("kitchen", KITCHEN)
+    assert enrolment.strange() == []
+    keys.is_down = True
+    assert enrolment.shut_out("kitchen") is Revocation.NOTED
+    assert sites.enrolled() == {}
+    keys.is_down = False
+    enrolment.reconcile()
+    assert (keys.let_in, sites.all()) == ([], {})
+
+
+def test_a_revocation_that_can_be_neither_noted_nor_carried_out_fails(tmp_path: Path) -> None:
+    sites, keys = FailingSites(tmp_path), Down()
+    enrolment = Enrolment(sites, keys, tmp_path)
+    enrolment.admit("kitchen", KITCHEN)
+    sites.fails_at, keys.is_down = 1, True
+    with pytest.raises(RunFailed):
+        enrolment.shut_out("kitchen")
+    assert set(sites.enrolled()) == {"kitchen"}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"public_key": "a"}', b"\xff\xfe"])
+@pytest.mark.parametrize("is_down", [True, False])
+def test_a_record_that_can_t_be_read_stops_nobody_else(
+    tmp_path: Path, content: bytes, is_down: bool
+) -> None:
+    sites, keys = Sites(tmp_path), Down()
+    enrolment = Enrolment(sites, keys, tmp_path)
+    enrolment.admit("kitchen", KITCHEN)
+    enrolment.admit("hall", EnrolledSite("hall's key", "home"))
+    (tmp_path / "kitchen.json").write_bytes(content)
+    assert sites.unreadable() == ["kitchen"]
+    assert set(sites.enrolled()) == {"hall"}
+    with pytest.raises(InvalidConfiguration, match="record that can't be read"):
+        enrolment.admit("kitchen", KITCHEN)
+    keys.is_down = is_down
+    assert enrolment.shut_out("kitchen") is (Revocation.NOTED if is_down else Revocation.DONE)
+    keys.is_down = False
+    enrolment.reconcile()
+    assert keys.let_in == [b"hall's key"]
+    enrolment.admit("kitchen", KITCHEN)
+    assert agree(sites, keys)
+
+
+def test_sites_that_a_new_database_does_not_know_are_named(tmp_path: Path) -> None:
+    enrolment = Enrolment(Sites(tmp_path), Keys(), tmp_path)
+    enrolment.admit("kitchen", KITCHEN)
+    assert Enrolment(Sites(tmp_path), Keys(), tmp_path).strange() == ["kitchen"]
