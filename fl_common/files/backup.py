@@ -67,7 +67,7 @@ def restore_backup(archive: Path, folder: Path) -> int:
         raise InvalidConfiguration(f"home={folder}", rule, remedy)
     make_folder(folder.absolute().parent)
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}{PART}")
-    part.mkdir(_PRIVATE)
+    make_folder(part, _PRIVATE)
     try:
         files = _unpack(archive, part)
         move_whole(part, folder)

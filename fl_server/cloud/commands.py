@@ -93,7 +93,8 @@ def make_token(
     """
     hosts, port = hosts_of(config), listen_of(config).port
     home, kind = home_of(config), checked(kind, "class")
-    prepare(config, home)
+    make_own(home, (), config["certificate_days"])
+    _check_host(config, home, hosts[0])
     pinned = _pin(config, home, authority)
     number, secret = Tokens(home.tokens, time.time).make(kind, names, uses, days * _DAY_S)
     return Token(joined(hosts[0], port), sha256_of(pinned), number, secret)
