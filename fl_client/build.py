@@ -22,10 +22,10 @@ def build_box_app(
     """The Flower app of a box, on its own windows and ledger; for the training process.
 
     ``trainer`` is the trainer's configuration. Noise and batches come from the operating system's
-    generator, as the box refuses a plan with a seed. ``counter`` is the path of the ledger's
-    counter; None puts it beside the ledger. The trainer is built, and its packages imported, at
-    once: the first answer must not take longer for it. The first training message lowers the
-    process's priority.
+    generator: the box refuses a plan with a seed for its noise. ``counter`` is the path of the
+    ledger's counter; None puts it beside the ledger. The trainer is built, and its packages
+    imported, at once: the first answer must not take longer for it. The first training message
+    lowers the process's priority.
     """
     built: Trainer = build(trainer)
 

@@ -158,6 +158,8 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except JoinTheDotsError as error:
+        if error.exit_status == InvalidConfiguration.exit_status and HydraConfig.initialized():
+            _home().remove_if_unused()
         _end(f"error: {error}", error.exit_status)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         _end(f"error: {_configuration_error(error)}", InvalidConfiguration.exit_status)

@@ -1,13 +1,17 @@
 """The outputs folder of a run: its layout, and whether a run can be resumed from it."""
 
 import json
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
+
+_HYDRA = ".hydra"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,13 @@ class Home:
     """Paths in one run's outputs folder."""
 
     folder: Path
+
+    def remove_if_unused(self) -> None:
+        """Remove a folder in which nothing but Hydra's copy of the configuration was written."""
+        if [path.name for path in self.folder.iterdir()] == [_HYDRA]:
+            shutil.rmtree(self.folder)
+            with suppress(OSError):
+                self.folder.parent.rmdir()  # the day's, if it has nothing else
 
     @property
     def record(self) -> Path:

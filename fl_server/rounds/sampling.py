@@ -34,10 +34,10 @@ class ClientSampling:
     def choose(self, available: Sized, round_: int, seed: int | None) -> list[int]:
         """Positions in ``available`` of the sites of ``round_``, ascending.
 
-        They depend only on the number of sites, the seed and the round, so that a resumed run makes
-        the same choice. Without a seed the operating system's generator is used. Time and memory
-        grow with the number of chosen sites, not of all sites (Floyd's algorithm: Bentley and Floyd
-        1987), and only the length of ``available`` is read.
+        With a seed they depend only on the number of sites, the seed and the round, so that a
+        resumed run makes the same choice. Without one the operating system's generator is used.
+        Time and memory grow with the number of chosen sites, not of all sites (Floyd's algorithm:
+        Bentley and Floyd 1987), and only the length of ``available`` is read.
 
         Raises:
             InvalidConfiguration: fewer sites than to be chosen, or than the minimum.

@@ -13,7 +13,7 @@ NO_PRIVACY = "No differential privacy: updates reveal what they were trained on.
 """Said wherever a run without DP shows its figures."""
 
 SEEDED_NOISE = "seeded noise: repeatable, for simulation only"
-"""Whoever knows the seed can subtract the noise (DESIGN decision 6)."""
+"""Whoever knows the seed can subtract the noise."""
 
 _NAMED_BEST = 10_000_000
 
