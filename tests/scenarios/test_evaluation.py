@@ -2,6 +2,10 @@
 
 import json
 import math
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +34,7 @@ from simulate.engines.members import Members, roster_of
 from simulate.engines.workers import ThisProcess
 from tests.support import samples
 from tests.support.box import trainer_of
+from tests.support.sources import ROOT
 
 SITES, PER_SITE = 6, 40
 NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
@@ -160,3 +165,27 @@ def test_the_command_line_shows_the_sites_figures_with_their_error(
     assert "±" in shown
     assert "for a held-out window" in shown
     assert "Accuracy on the sites" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_page_shows_what_a_run_prints(tmp_path: Path) -> None:
+    """Its figures, to a few windows: another processor rounds otherwise."""
+    page = (ROOT / "docs" / "how-to" / "evaluate-on-sites.md").read_text("utf-8")
+    command = [sys.executable, "-m", "simulate", "evaluation=federated"]
+    ended = subprocess.run(
+        [*command, f"hydra.run.dir={tmp_path / 'out'}"],
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = re.search(r"^on sites.*?^$|^on sites.*?(?=^\S)", ended.stdout, re.M | re.S)
+    written = re.search(r"^on sites.*?(?=^```)", page, re.M | re.S)
+    assert shown is not None
+    assert written is not None
+    number = re.compile(r"\d+(?:\.\d+)?")
+    assert number.sub("#", " ".join(shown[0].split())) == number.sub(
+        "#", " ".join(written[0].split())
+    )
+    for printed, told in zip(number.findall(shown[0]), number.findall(written[0]), strict=True):
+        assert float(printed) == pytest.approx(float(told), abs=0.03)
