@@ -232,22 +232,6 @@ def test_a_folder_that_is_no_run_is_not_resumed(
     assert "run.json" in refused(capsys, monkeypatch, f"resume={tmp_path}")
 
 
-def test_bad_input_leaves_no_outputs_folder_and_a_folder_of_others_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for index, command in enumerate(((), ("audit",), ("egress",))):
-        folder = tmp_path / f"{index}" / "day" / "time"
-        assert "rounds=0" in refused(
-            capsys, monkeypatch, *command, "rounds=0", f"hydra.run.dir={folder}"
-        )
-        assert not folder.exists()
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "notes").write_text("mine")
-    refused(capsys, monkeypatch, "rounds=0", f"hydra.run.dir={mine}")
-    assert (mine / "notes").read_text() == "mine"
-
-
 def test_an_outputs_folder_that_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
