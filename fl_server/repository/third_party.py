@@ -12,8 +12,8 @@ from fl_common.errors import InvalidData
 from fl_common.files.packed import read_npz
 from fl_common.programs.limited_child import ChildLimits
 from models.onnx.content import check_model
-from models.onnx.example import EXAMPLE, MOST_BYTES, Example
-from models.onnx.trial import try_model
+from models.onnx.example import EXAMPLE, MOST_BYTES
+from models.onnx.trial import example_of
 
 
 @contextmanager
@@ -22,8 +22,8 @@ def as_component(
 ) -> Iterator[tuple[dict[str, Path], dict[str, Any]]]:
     """The files and the description of a third-party model, for the duration of the block.
 
-    Each file is read once: what is described and tried is what is added. The model is tried within
-    ``limits`` before it is run here. The files include fixed inputs and outputs (``example.npz``):
+    Each file is read once: what is described and tried is what is added. The model runs in a child
+    process within ``limits``. The files include fixed inputs and outputs (``example.npz``):
     those in the file ``example``, or inputs drawn from a seed.
 
     Raises:
@@ -32,11 +32,11 @@ def as_component(
     content = model.read_bytes()
     described = {**describe_onnx(content), "licence": licence, "origin": origin}
     arrays = read_npz(example, MOST_BYTES) if example else None
-    try_model(content, arrays, limits)
+    found = example_of(content, arrays, limits)
     with TemporaryDirectory() as folder:
         copy, file = Path(folder, "model.onnx"), Path(folder, EXAMPLE)
         copy.write_bytes(content)
-        Example.of(content, arrays).write(file)
+        file.write_bytes(found)
         yield {copy.name: copy, EXAMPLE: file}, described
 
 
@@ -56,11 +56,32 @@ def describe_onnx(content: bytes) -> dict[str, Any]:
         raise InvalidData(
             "the model file", f"is no valid ONNX model ({reason})", "Give one .onnx file"
         ) from error
+    _check_tensors(model)
     weights = {tensor.name for tensor in model.graph.initializer}
     return {
         "inputs": [_tensor(value) for value in model.graph.input if value.name not in weights],
         "outputs": [_tensor(value) for value in model.graph.output],
     }
+
+
+def _check_tensors(model: onnx.ModelProto) -> None:
+    """Raise InvalidData unless every input and output is a tensor of a type that a site takes."""
+    for value in (*model.graph.input, *model.graph.output):
+        which = value.type.WhichOneof("value")
+        kind = value.type.tensor_type.elem_type
+        if which != "tensor_type" or kind not in _TYPES:
+            found = which if which != "tensor_type" else onnx.TensorProto.DataType.Name(kind)
+            raise InvalidData(
+                f"{value.name[:80]!r} of the model file",
+                f"is of the type {found}, and inputs and outputs must be tensors of numbers,"
+                " booleans or text",
+                "Export the model so: in skl2onnx with options={'zipmap': False}, which gives"
+                " probabilities as a tensor",
+            )
+
+
+_TYPES = range(onnx.TensorProto.FLOAT, onnx.TensorProto.UINT64 + 1)
+"""Element types of tensors that ONNX Runtime gives and takes as numpy's."""
 
 
 def _tensor(value: onnx.ValueInfoProto) -> dict[str, Any]:

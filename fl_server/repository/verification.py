@@ -1,106 +1,29 @@
 """Runs gates on a component and signs their findings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from functools import partial
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.configuration.rules import Config
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
-from fl_common.functions import FUNCTION_FILE
 from fl_common.plugins.installed import offered
 from fl_common.plugins.kinds import GATE, check_extension
-from fl_common.vocabulary import NamedArrays, Parameters
+from fl_server.repository.case import Case, Evidence
 from fl_server.repository.gates import GateFinding, function, imported
 from fl_server.repository.gates.accuracy import accuracy, alone
-from fl_server.repository.gates.device import DeviceClass, latency, size
+from fl_server.repository.gates.device import latency, size
 from fl_server.repository.gates.model import (
     golden,
-    golden_inputs,
     interface,
     parity,
     trial,
 )
 from fl_server.repository.gates.provenance import PrivacyRule, licence, privacy, requires
-from fl_server.repository.origin import is_imported
 from fl_server.repository.store.contents import own_copies
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
-from fl_server.rounds.counts import NoisedCounts
-from models.onnx.example import EXAMPLE, Example
-from models.onnx.golden import model_run
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Evidence for gates besides the component; None where it is not available.
-
-    ``parameters`` are the run's, from its checkpoint; the counts are those of one federated
-    evaluation of candidate and production; ``clock`` returns seconds.
-    """
-
-    parameters: Parameters | None
-    candidate: NoisedCounts | None
-    production: NoisedCounts | None
-    device: DeviceClass
-    clock: Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One component to be checked: its files by path, and its predecessor in production.
-
-    The files are copies, proved by their digests, that nobody else can write.
-    ``in_production`` gives the digest in production for a kind and a name.
-    """
-
-    component: Component
-    files: Mapping[str, Path]
-    production: Component | None
-    evidence: Evidence
-    settings: Config
-    in_production: Callable[[str, str], str | None]
-
-    @property
-    def is_function(self) -> bool:
-        """Whether it is checked by its events for fixed predictions."""
-        return self.component.kind is Kind.FUNCTION
-
-    @property
-    def is_imported(self) -> bool:
-        """Whether it is a third-party model, with an example instead of a run."""
-        return is_imported(self.component)
-
-    @cached_property
-    def model(self) -> bytes:
-        """The content of its one model file."""
-        return self._one_file("an .onnx file", lambda path: path.endswith(".onnx")).read_bytes()
-
-    @property
-    def function(self) -> Path:
-        """Its function.json."""
-        return self._one_file(FUNCTION_FILE, lambda path: path == FUNCTION_FILE)
-
-    @cached_property
-    def example(self) -> Example:
-        """Its fixed inputs and outputs."""
-        file = self._one_file(EXAMPLE, lambda path: path == EXAMPLE)
-        return Example.read(self.model, file)
-
-    @property
-    def fixed_inputs(self) -> NamedArrays:
-        """The inputs that its gates run its model on."""
-        if self.is_imported:
-            return Example.inputs_in(self._one_file(EXAMPLE, lambda path: path == EXAMPLE))
-        _, windows_N = golden_inputs(self.component.description)
-        return {"values": windows_N}
-
-    def _one_file(self, what: str, holds: Callable[[str], bool]) -> Path:
-        found = [file for path, file in self.files.items() if holds(path)]
-        if len(found) != 1:
-            raise InvalidData(str(self.component), f"has not one {what}", "Add it with one")
-        return found[0]
+from models.onnx.golden import seconds_of
+from models.onnx.trial import latencies_of
 
 
 def check(
@@ -162,7 +85,7 @@ def _trouble(case: Case) -> str | None:
         content, inputs = case.model, case.fixed_inputs
     except (BadInput, KeyError, TypeError, ValueError):
         return None  # each gate says what it lacks
-    return trial(content, inputs, case.settings["trial"])
+    return trial(content, inputs, case.limits)
 
 
 Gate = Callable[[Case], GateFinding | str]
@@ -200,10 +123,12 @@ def _find(gate: Gate, case: Case) -> GateFinding | str:
 
 def _parity(case: Case) -> GateFinding | str:
     if case.is_imported:
-        return imported.parity(case.model, case.example, case.settings["tolerance"])
+        tolerance = case.settings["tolerance"]
+        return imported.parity(case.model, case.example, tolerance, case.limits)
     if case.evidence.parameters is None:
         return "it needs the run's parameters: give --checkpoint FOLDER"
-    return parity(case.component, case.model, case.evidence.parameters, case.settings["tolerance"])
+    tolerance = case.settings["tolerance"]
+    return parity(case.component, case.model, case.evidence.parameters, tolerance, case.limits)
 
 
 def _golden(case: Case) -> GateFinding:
@@ -211,8 +136,8 @@ def _golden(case: Case) -> GateFinding:
         description, classes = case.component.description, case.settings["classes"]
         return function.golden(description, case.function, classes)
     if case.is_imported:
-        return imported.golden(case.model, case.example, case.settings["tolerance"])
-    return golden(case.component, case.model, case.settings["tolerance"])
+        return imported.golden(case.model, case.example, case.settings["tolerance"], case.limits)
+    return golden(case.component, case.model, case.settings["tolerance"], case.limits)
 
 
 def _accuracy(case: Case) -> GateFinding | str:
@@ -227,11 +152,14 @@ def _accuracy(case: Case) -> GateFinding | str:
 
 
 def _latency(case: Case) -> GateFinding:
+    repeats = case.settings["repeats"]
     if case.is_function:
-        infer = function.one_call(case.function, case.settings["classes"])
+        call = function.one_call(case.function, case.settings["classes"])
+        measured = partial(seconds_of, call, case.evidence.clock, repeats)
     else:
-        infer = model_run(case.model, case.example.inputs if case.is_imported else None)
-    return latency(infer, case.evidence.device, case.evidence.clock, case.settings["repeats"])
+        inputs = case.example.inputs if case.is_imported else None
+        measured = partial(latencies_of, case.model, inputs, repeats, case.limits)
+    return latency(measured, case.evidence.device)
 
 
 RUN: Mapping[str, Gate] = {

@@ -72,6 +72,14 @@ def tensors_of(model: Message) -> Iterator[Message]:
     return (part for part in model.walk() if part.kind == TENSOR)
 
 
+def names_of(model: Message) -> tuple[list[str], list[str]]:
+    """The names of the inputs that have no value in the file, and of the outputs."""
+    graph = model.one("graph")
+    known = {tensor.text("name") for tensor in graph.many("initializer")}
+    inputs, outputs = ([one.text("name") for one in graph.many(k)] for k in ("input", "output"))
+    return [name for name in inputs if name not in known], outputs
+
+
 def _check_settings(model: Message) -> None:
     if any(pair.text("key") == _SETTINGS for pair in model.many("metadata_props")):
         raise refused(f"has a property {_SETTINGS}, which sets up ONNX Runtime")
@@ -85,7 +93,8 @@ def _check_operators(model: Message) -> None:
     for part in model.walk():
         if part.kind == NODE and _identity(part) not in own and part.text("domain") not in _DOMAINS:
             name = f"{part.text('domain')[:80]}.{part.text('op_type')[:80]}"
-            raise refused(f"uses the operator {name}, which is not of the ONNX standard")
+            hint = " (of the formats of quantised models, QDQ is)" if ".Q" in name else ""
+            raise refused(f"uses the operator {name}, which is not of the ONNX standard{hint}")
     sizes: dict[tuple[str, ...], float] = {}
     for function in own:
         _unfolded(own, function, sizes, ())

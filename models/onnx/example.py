@@ -7,23 +7,26 @@ which share no code.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
+from onnx.version_converter import convert_version
 
 from fl_common.errors import InvalidData
 from fl_common.files.packed import read_npz
 from fl_common.vocabulary import NamedArrays
-from models.onnx.content import check_model
-from models.onnx.golden import NUMPY_OF, open_model
+from models.onnx.content import check_model, names_of
+from models.onnx.golden import NUMPY_OF, open_model, words_of
 
 EXAMPLE = "example.npz"
 """The file of a component that holds its example."""
 MOST_BYTES = 1 << 30
 """Of an example's arrays."""
+_OPSET = 21
+"""Of which the reference implementation has every operator."""
 _INPUT, _OUTPUT = "input.", "output."
 
 
@@ -34,9 +37,9 @@ class Example:
     inputs: NamedArrays
     outputs: NamedArrays
 
-    def write(self, path: Path) -> None:
-        """Write ``path``, an .npz file: the same bytes for the same arrays."""
-        np.savez(path, **_named(_INPUT, self.inputs), **_named(_OUTPUT, self.outputs))
+    def write(self, to: Path | IO[bytes]) -> None:
+        """Write an .npz file: the same bytes for the same arrays."""
+        np.savez(to, **_named(_INPUT, self.inputs), **_named(_OUTPUT, self.outputs))
 
     @staticmethod
     def of(model: bytes, given: NamedArrays | None) -> "Example":
@@ -62,7 +65,7 @@ class Example:
             which = "drawn" if given is None else "the"
             raise InvalidData(
                 "the model",
-                f"can't compute with {which} inputs ({_words(error)})",
+                f"can't compute with {which} inputs ({words_of(error)})",
                 "Give inputs that it can with --example FILE.npz, an array by the name of each",
             ) from error
         return Example(
@@ -86,25 +89,32 @@ class Example:
         Raises:
             InvalidData: the file is damaged, or of another model.
         """
-        arrays, session = read_npz(path, MOST_BYTES), open_model(model)
-        tensors = ((_INPUT, session.get_inputs()), (_OUTPUT, session.get_outputs()))
-        if arrays.keys() != {kind + one.name for kind, ones in tensors for one in ones}:
+        arrays, names = read_npz(path, MOST_BYTES), names_of(check_model(model))
+        tensors = tuple(zip((_INPUT, _OUTPUT), names, strict=True))
+        if arrays.keys() != {kind + one for kind, ones in tensors for one in ones}:
             raise InvalidData(f"{path}", "is of another model", "Import the model again")
-        parts = [{one.name: arrays[kind + one.name] for one in ones} for kind, ones in tensors]
+        parts = [{one: arrays[kind + one] for one in ones} for kind, ones in tensors]
         return Example(*parts)
 
 
-def by_runtime(model: bytes, inputs: NamedArrays) -> NamedArrays:
-    """The outputs of ONNX Runtime, as sites run it."""
-    session = open_model(model)
+def by_runtime(model: bytes, inputs: NamedArrays, *, fused: bool = True) -> NamedArrays:
+    """The outputs of ONNX Runtime; see ``open_model``."""
+    session = open_model(model, fused=fused)
     names = [one.name for one in session.get_outputs()]
     return dict(zip(names, session.run(None, dict(inputs)), strict=True))
 
 
 def by_reference(model: bytes, inputs: NamedArrays) -> NamedArrays:
-    """The outputs of the standard's reference implementation."""
+    """The outputs of the standard's reference implementation.
+
+    It has some operators in newer versions alone; then the model is converted to these.
+    """
     check_model(model)
-    evaluator = ReferenceEvaluator(onnx.load_model_from_string(model))
+    parsed = onnx.load_model_from_string(model)
+    try:
+        evaluator = ReferenceEvaluator(parsed)
+    except RuntimeError:
+        evaluator = ReferenceEvaluator(convert_version(parsed, _OPSET))
     return dict(zip(evaluator.output_names, evaluator.run(None, dict(inputs)), strict=True))
 
 
@@ -153,7 +163,3 @@ def drawn_inputs(inputs: Any) -> dict[str, NDArray[Any]]:
         draws = generator.integers(-1000, 1000, shape) / 1000
         arrays[one.name] = np.asarray(draws, NUMPY_OF[one.type])
     return arrays
-
-
-def _words(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

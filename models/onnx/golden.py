@@ -4,19 +4,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Task
 from models.onnx.content import check_model
 from models.onnx.runtime import onnxruntime
 
 _WIDEST, _STEP = 3000, 1000.0
-NUMPY_OF = {
+NUMPY_OF: Mapping[str, DTypeLike] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(uint8)": np.uint8,
+    "tensor(float16)": np.float16,
+    **{f"tensor({kind})": np.dtype(kind).type for kind in ("int8", "int16", "int32", "int64")},
+    **{f"tensor({kind})": np.dtype(kind).type for kind in ("uint8", "uint16", "uint32", "uint64")},
     "tensor(bool)": np.bool_,
 }
 """numpy's types of those of a model's inputs that can be made up."""
@@ -36,18 +37,34 @@ def golden_windows(task: Task, count: int, seed: int) -> Floats:
     return np.asarray(center + scale * draws_N, dtype=np.float32)
 
 
-def open_model(content: bytes) -> onnxruntime.InferenceSession:
+def open_model(content: bytes, *, fused: bool = True) -> onnxruntime.InferenceSession:
     """ONNX Runtime on one core for the model in ``content``.
 
+    ``fused``: as a site runs it. Else a quantised model (QDQ) is computed as it is written, in
+    floats; integer kernels round a step up or down now and then, by the machine's processor.
+
     Raises:
-        InvalidData: it breaks a rule of ``models.onnx.content``.
+        InvalidData: it breaks a rule of ``models.onnx.content``, or ONNX Runtime can't load it.
     """
     check_model(content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its failures are raised; don't log them as well
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    options.add_session_config_entry("session.disable_quant_qdq", "0" if fused else "1")
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no common base
+        raise InvalidData(
+            "the model file",
+            f"can't be loaded by ONNX Runtime {onnxruntime.__version__} ({words_of(error)})",
+            "Export the model again, with operators that it has and an opset that it knows",
+        ) from error
+
+
+def words_of(error: Exception) -> str:
+    """What a library says of a model, in a line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def probabilities_of(
@@ -77,3 +94,15 @@ def model_run(
         }
     )
     return lambda: session.run(None, feeds)
+
+
+def seconds_of(call: Callable[[], object], clock: Callable[[], float], repeats: int) -> list[float]:
+    """How long ``call`` takes by ``clock``, ``repeats`` times, after a tenth as many to warm up."""
+    for _ in range(repeats // 10):
+        call()
+    seconds = []
+    for _ in range(repeats):
+        began = clock()
+        call()
+        seconds.append(clock() - began)
+    return seconds

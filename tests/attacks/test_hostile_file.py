@@ -17,10 +17,11 @@ from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.files.packed import read_npz
 from fl_server.repository import verification
 from fl_server.repository.build import build_device, load_configuration
+from fl_server.repository.case import Case, Evidence
 from fl_server.repository.gates import GateFinding
 from fl_server.repository.store.archive import content_of
 from fl_server.repository.store.contents import content_path, open_regular
-from fl_server.repository.verification import Case, Evidence, check
+from fl_server.repository.verification import check
 from models.onnx.example import EXAMPLE, Example
 from tests.support.model_files import published
 from tests.support.repositories import World

@@ -18,7 +18,8 @@ from fl_common.errors import InvalidData
 from fl_common.vocabulary import Task
 from fl_server.repository.__main__ import main
 from fl_server.repository.build import build_device, load_configuration
-from fl_server.repository.verification import Evidence, check
+from fl_server.repository.case import Evidence
+from fl_server.repository.verification import check
 from models.onnx.example import EXAMPLE, Example
 from tests.support.engines import CALL_SECONDS, answer_of, bring, engine_on, no_trial, windows
 from tests.support.hostile_models import endless, greedy

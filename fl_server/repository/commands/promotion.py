@@ -55,7 +55,8 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: Options) -> None:
-    from fl_server.repository.verification import Evidence, check  # torch: only for this command
+    from fl_server.repository.case import Evidence  # torch: only for this command
+    from fl_server.repository.verification import check
 
     repository, config = repository_of(options), configuration(options)
     component = _candidate(repository, options)

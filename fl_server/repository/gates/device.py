@@ -1,7 +1,7 @@
 """Gates on the declared device class: size and latency."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +35,10 @@ def size(component: Component, device: DeviceClass) -> GateFinding:
     )
 
 
-def latency(
-    infer: Callable[[], object], device: DeviceClass, clock: Callable[[], float], repeats: int
-) -> GateFinding:
-    """``infer`` (one window) is fast enough on this machine, which must be of the device's class.
+def latency(measured: Callable[[], Sequence[float]], device: DeviceClass) -> GateFinding:
+    """It is fast enough on this machine, which must be of the device's class.
 
-    Runs it ``repeats`` times, after a tenth as many to warm up; ``clock`` in seconds.
+    ``measured`` gives the seconds of many calls, each for one window.
     """
     here = platform.machine()
     if here != device.architecture:
@@ -49,14 +47,7 @@ def latency(
             f"this machine is {here}, {device.name} is {device.architecture}: check on such a one",
             {"device": device.name, "machine": here},
         )
-    for _ in range(repeats // 10):
-        infer()
-    seconds = []
-    for _ in range(repeats):
-        began = clock()
-        infer()
-        seconds.append(clock() - began)
-    found = float(np.percentile(seconds, _SHARE)) * 1000
+    found = float(np.percentile(measured(), _SHARE)) * 1000
     return GateFinding(
         found <= device.latency_ms,
         f"{found:.3g} ms for one window (95th percentile); {device.name}: {device.latency_ms:g} ms",

@@ -14,14 +14,18 @@ from fl_common.vocabulary import Floats, NamedArrays, NetSpec, Parameters, Task
 from fl_server.repository.gates import AGAINST, GateFinding
 from models.metadata import read_metadata
 from models.nets import build_net, load_parameters
-from models.onnx.golden import golden_windows, open_model, probabilities_of
-from models.onnx.trial import try_model
+from models.onnx.golden import golden_windows
+from models.onnx.trial import RUNTIME, outputs_of, try_model
 
 _INTERFACE = ("inputs", "outputs", "labels")
 
 
 def parity(
-    component: Component, model: bytes, parameters: Parameters, tolerance: float
+    component: Component,
+    model: bytes,
+    parameters: Parameters,
+    tolerance: float,
+    limits: ChildLimits,
 ) -> GateFinding:
     """Torch (with the run's ``parameters``) and ONNX Runtime give the same probabilities.
 
@@ -38,16 +42,18 @@ def parity(
     load_parameters(net, parameters)
     with torch.no_grad():
         expected_NK = net(torch.from_numpy(windows_N)).softmax(1).numpy()
-    return _compared("torch", expected_NK, model, windows_N, tolerance)
+    return _compared("torch", expected_NK, model, windows_N, tolerance, limits)
 
 
-def golden(component: Component, model: bytes, tolerance: float) -> GateFinding:
+def golden(
+    component: Component, model: bytes, tolerance: float, limits: ChildLimits
+) -> GateFinding:
     """The fixed inputs give the outputs recorded when the model was published."""
     if "golden" not in component.description:
         return GateFinding(False, "the description has no golden outputs")
     _, windows_N = golden_inputs(component.description)
     recorded_NK = np.asarray(component.description["golden"]["probabilities"], np.float32)
-    return _compared("the recorded outputs", recorded_NK, model, windows_N, tolerance)
+    return _compared("the recorded outputs", recorded_NK, model, windows_N, tolerance, limits)
 
 
 def interface(candidate: Component, production: Component | None) -> GateFinding:
@@ -67,13 +73,13 @@ def interface(candidate: Component, production: Component | None) -> GateFinding
     return GateFinding(False, f"{', '.join(changed)} changed, and no migration is declared", values)
 
 
-def trial(model: bytes, inputs: NamedArrays, limits: Mapping[str, float]) -> str | None:
+def trial(model: bytes, inputs: NamedArrays, limits: ChildLimits) -> str | None:
     """Why the model does not pass its trial in a child process with these limits; None if it does.
 
     No gate may run a model that does not.
     """
     try:
-        try_model(model, inputs, ChildLimits(**limits))
+        try_model(model, inputs, limits)
     except InvalidData as error:
         return str(error)
     return None
@@ -91,9 +97,14 @@ def golden_inputs(description: Mapping[str, Any]) -> tuple[Task, Floats]:
 
 
 def _compared(
-    what: str, expected_NK: Floats, model: bytes, windows_N: Floats, tolerance: float
+    what: str,
+    expected_NK: Floats,
+    model: bytes,
+    windows_N: Floats,
+    tolerance: float,
+    limits: ChildLimits,
 ) -> GateFinding:
-    found_NK = probabilities_of(open_model(model), windows_N)
+    found_NK = outputs_of(model, {"values": windows_N}, RUNTIME, limits)["probabilities"]
     values: dict[str, Any] = {"tolerance": tolerance, "windows": len(windows_N)}
     if found_NK.shape != expected_NK.shape:
         return GateFinding(False, f"shapes {found_NK.shape} and {expected_NK.shape} differ", values)

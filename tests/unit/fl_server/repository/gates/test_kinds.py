@@ -15,12 +15,14 @@ from onnx import TensorProto, helper
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.programs.limited_child import ChildLimits
 from fl_server.repository.build import build_device, load_configuration
+from fl_server.repository.case import Evidence
 from fl_server.repository.gates import imported
 from fl_server.repository.gates.function import describe_function
 from fl_server.repository.promotion import promote, required_gates
 from fl_server.repository.store.statements import Verdict
-from fl_server.repository.verification import Evidence, check
+from fl_server.repository.verification import check
 from models.onnx.example import Example
 from tests.support.model_files import doubler, published
 from tests.support.repositories import World
@@ -30,6 +32,7 @@ from tests.support.sources import ROOT
 CONFIG = load_configuration(None)
 ALARM = "fl_client.functions.threshold.Threshold"
 FUNCTIONS = sorted((ROOT / "functions").glob("*/function.json"))
+LIMITS = ChildLimits(60, 2048)
 
 
 def judged(world: World, component: Component) -> dict[str, Verdict]:
@@ -135,15 +138,15 @@ def test_an_imported_model_is_compared_with_the_reference_and_with_what_was_reco
     example = Example.of(model, None)
     example.write(tmp_path / "example.npz")
     again = Example.read(model, tmp_path / "example.npz")
-    assert imported.parity(model, again, 1e-4).passed
-    assert imported.golden(model, again, 1e-4).passed
+    assert imported.parity(model, again, 1e-4, LIMITS).passed
+    assert imported.golden(model, again, 1e-4, LIMITS).passed
     other = {"probabilities": np.roll(again.outputs["probabilities"], 1)}
-    assert not imported.golden(model, replace(again, outputs=other), 1e-4).passed
+    assert not imported.golden(model, replace(again, outputs=other), 1e-4, LIMITS).passed
     broken = {"probabilities": np.full_like(again.outputs["probabilities"], np.nan)}
-    assert not imported.golden(model, replace(again, outputs=broken), 1e-4).passed
+    assert not imported.golden(model, replace(again, outputs=broken), 1e-4, LIMITS).passed
     chance = of_chance(tmp_path / "chance.onnx").read_bytes()
     drawn = Example.of(chance, None)
-    assert not imported.parity(chance, drawn, 1e-4).passed
+    assert not imported.parity(chance, drawn, 1e-4, LIMITS).passed
     with pytest.raises(InvalidData, match="of another model"):
         Example.read(chance, tmp_path / "example.npz")
 
@@ -154,8 +157,8 @@ def test_outputs_that_came_with_an_example_are_those_of_the_golden_gate(tmp_path
     example = Example.of(model, None)
     wrong = example.outputs["probabilities"] + np.float32(0.01)
     theirs = Example.of(model, {"probabilities": wrong, **example.inputs})
-    assert imported.parity(model, theirs, 1e-4).passed
-    assert not imported.golden(model, theirs, 1e-4).passed
+    assert imported.parity(model, theirs, 1e-4, LIMITS).passed
+    assert not imported.golden(model, theirs, 1e-4, LIMITS).passed
 
 
 def test_what_has_no_example_fails_its_gates(world: World) -> None:

@@ -12,15 +12,18 @@ import pytest
 from fl_common.components.description import Component, ContentFile, Kind
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
+from fl_common.programs.limited_child import ChildLimits
 from fl_server.repository.build import load_configuration
+from fl_server.repository.case import Evidence
 from fl_server.repository.gates.accuracy import accuracy
 from fl_server.repository.gates.device import DeviceClass, latency, size
 from fl_server.repository.gates.model import golden, interface, parity
 from fl_server.repository.gates.provenance import PrivacyRule, licence, privacy
 from fl_server.repository.publication import publish_component, publish_model
-from fl_server.repository.verification import RUN, Evidence, check, gate_named
+from fl_server.repository.verification import RUN, check, gate_named
 from fl_server.rounds.counts import NoisedCounts
 from models.nets import build_net, load_parameters, parameters_of
+from models.onnx.golden import seconds_of
 from tests.support import samples
 from tests.support.plugins import install
 from tests.support.repositories import World
@@ -30,6 +33,7 @@ PARAMETERS = {
     name: np.random.default_rng(0).normal(0, 0.2, array.shape).astype(np.float32)
     for name, array in parameters_of(build_net(PLAN.net, PLAN.task)).items()
 }
+LIMITS = ChildLimits(60, 2048)
 HERE = DeviceClass("here", platform.machine(), 1000, 5.0)
 SPENT = {
     "unit": "window", "epsilon": 3.0, "epsilon_limit": 8.0, "delta": 1e-5,
@@ -108,30 +112,30 @@ def test_every_required_gate_of_the_configuration_exists() -> None:
 
 
 def test_parity_compares_torch_with_onnx_runtime(published: tuple[Component, bytes]) -> None:
-    finding = parity(*published, PARAMETERS, 1e-4)
+    finding = parity(*published, PARAMETERS, 1e-4, LIMITS)
     assert finding.passed
     assert finding.values["difference"] <= 1e-4
-    assert not parity(*published, PARAMETERS, -1.0).passed
+    assert not parity(*published, PARAMETERS, -1.0, LIMITS).passed
 
 
 def test_parity_with_the_parameters_of_another_model(published: tuple[Component, bytes]) -> None:
     other = {name: array + 1 for name, array in PARAMETERS.items()}
-    finding = parity(*published, other, 1e-4)
+    finding = parity(*published, other, 1e-4, LIMITS)
     assert not finding.passed
     assert "was made from parameters" in finding.detail
 
 
 def test_golden_outputs_are_those_recorded(published: tuple[Component, bytes]) -> None:
     component, content = published
-    assert golden(component, content, 1e-4).passed
+    assert golden(component, content, 1e-4, LIMITS).passed
     record = dict(component.description["golden"])
     record["probabilities"] = [row[::-1] for row in record["probabilities"]]
     changed = Component(
         component.kind, "a", "1", component.files, {**component.description, "golden": record}
     )
-    assert not golden(changed, content, 1e-4).passed
+    assert not golden(changed, content, 1e-4, LIMITS).passed
     without = {k: v for k, v in component.description.items() if k != "golden"}
-    assert not golden(Component(Kind.MODEL, "a", "1", (), without), content, 1e-4).passed
+    assert not golden(Component(Kind.MODEL, "a", "1", (), without), content, 1e-4, LIMITS).passed
 
 
 def described(**description: object) -> Component:
@@ -195,14 +199,17 @@ def test_latency_is_the_95th_percentile_on_a_machine_of_the_class() -> None:
     def clock() -> float:
         return next(ticks) * 0.004  # each call, and each inference between two calls, 4 ms
 
-    finding = latency(lambda: ran.append(1), HERE, clock, 50)
+    def measured() -> list[float]:
+        return seconds_of(lambda: ran.append(1), clock, 50)
+
+    finding = latency(measured, HERE)
     assert finding.passed
     assert finding.values["latency_ms"] == pytest.approx(4.0)
     assert len(ran) == 55
     slow = DeviceClass("slow", platform.machine(), 1000, 3.9)
-    assert not latency(lambda: None, slow, clock, 50).passed
+    assert not latency(measured, slow).passed
     other = DeviceClass("other", "pdp11", 1000, 1e9)
-    assert "check on such a one" in latency(lambda: None, other, clock, 50).detail
+    assert "check on such a one" in latency(list, other).detail
 
 
 def test_size_is_bounded_by_the_class() -> None:

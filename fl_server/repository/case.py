@@ -1,0 +1,94 @@
+"""A component that is to be judged, with everything that its gates look at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from fl_common.components.description import Component, Kind
+from fl_common.configuration.rules import Config
+from fl_common.errors import InvalidData
+from fl_common.functions import FUNCTION_FILE
+from fl_common.programs.limited_child import ChildLimits
+from fl_common.vocabulary import NamedArrays, Parameters
+from fl_server.repository.gates.device import DeviceClass
+from fl_server.repository.gates.model import golden_inputs
+from fl_server.repository.origin import is_imported
+from fl_server.rounds.counts import NoisedCounts
+from models.onnx.example import EXAMPLE, Example
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Evidence for gates besides the component; None where it is not available.
+
+    ``parameters`` are the run's, from its checkpoint; the counts are those of one federated
+    evaluation of candidate and production; ``clock`` returns seconds.
+    """
+
+    parameters: Parameters | None
+    candidate: NoisedCounts | None
+    production: NoisedCounts | None
+    device: DeviceClass
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One component to be checked: its files by path, and its predecessor in production.
+
+    The files are copies, proved by their digests, that nobody else can write.
+    ``in_production`` gives the digest in production for a kind and a name.
+    """
+
+    component: Component
+    files: Mapping[str, Path]
+    production: Component | None
+    evidence: Evidence
+    settings: Config
+    in_production: Callable[[str, str], str | None]
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is checked by its events for fixed predictions."""
+        return self.component.kind is Kind.FUNCTION
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it is a third-party model, with an example instead of a run."""
+        return is_imported(self.component)
+
+    @cached_property
+    def model(self) -> bytes:
+        """The content of its one model file."""
+        return self._one_file("an .onnx file", lambda path: path.endswith(".onnx")).read_bytes()
+
+    @property
+    def function(self) -> Path:
+        """Its function.json."""
+        return self._one_file(FUNCTION_FILE, lambda path: path == FUNCTION_FILE)
+
+    @property
+    def limits(self) -> ChildLimits:
+        """The limits of a process that runs its model."""
+        return ChildLimits(**self.settings["trial"])
+
+    @cached_property
+    def example(self) -> Example:
+        """Its fixed inputs and outputs."""
+        file = self._one_file(EXAMPLE, lambda path: path == EXAMPLE)
+        return Example.read(self.model, file)
+
+    @property
+    def fixed_inputs(self) -> NamedArrays:
+        """The inputs that its gates run its model on."""
+        if self.is_imported:
+            return Example.inputs_in(self._one_file(EXAMPLE, lambda path: path == EXAMPLE))
+        _, windows_N = golden_inputs(self.component.description)
+        return {"values": windows_N}
+
+    def _one_file(self, what: str, holds: Callable[[str], bool]) -> Path:
+        found = [file for path, file in self.files.items() if holds(path)]
+        if len(found) != 1:
+            raise InvalidData(str(self.component), f"has not one {what}", "Add it with one")
+        return found[0]
