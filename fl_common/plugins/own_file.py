@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fl_common.configuration.overrides import quoted, readable
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import use_plugins
+from fl_common.plugins.texts import texts_as_written, with_texts
 
 
 def composed(
@@ -31,10 +32,10 @@ def composed(
     Raises:
         InvalidConfiguration: a file is missing, is not YAML or does not compose.
     """
-    overrides = readable(overrides)
+    overrides = with_texts(readable(overrides))
     use_plugins()
     try:
-        with initialize_config_module("conf", version_base="1.3"):
+        with texts_as_written(), initialize_config_module("conf", version_base="1.3"):
             plain = compose(shipped)
             own = None if file else compose(shipped, list(overrides))
         config = _own(shipped, file, overrides) if file else own
@@ -67,6 +68,6 @@ def _own(shipped: str, file: Path, overrides: Sequence[str]) -> DictConfig:
             files("conf").joinpath(f"{shipped}.yaml").read_bytes()
         )
         Path(folder, f"{name}.yaml").write_bytes(file.read_bytes())
-        with initialize_config_dir(folder, version_base="1.3"):
+        with texts_as_written(), initialize_config_dir(folder, version_base="1.3"):
             path = f"hydra.searchpath=[{beside},pkg://conf]"
             return compose(name, overrides=[path, *overrides])
