@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from flwr.app import Array, ArrayRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fl_client.clock.machine import read_clocks
+from fl_client.clock.machine import THIS_MACHINE
 from fl_client.configuration import read_config
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address
@@ -129,7 +129,7 @@ def resident(endpoint: PublicEndpoint, home: CloudHome, port: int) -> Iterator[N
         figures = TrafficRecord(home.folder / f"resident-{index}.json")
         trainer = ResidentTrainer(partial(echo, home.folder / _IMPORTS))
         slots = Schedule(home.folder / f"slots-{index}.json", time.monotonic, stop.wait)
-        clock = build_server_time(home.folder, read_clocks)
+        clock = build_server_time(home.folder, THIS_MACHINE)
         link = Link(address, trainer, pace, stop, figures, slots, clock)
         threads.append(threading.Thread(target=link.run))
     for thread in threads:

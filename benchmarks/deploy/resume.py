@@ -15,7 +15,7 @@ from flwr.app import Message
 
 from benchmarks.deploy.overhead import SITES, until
 from benchmarks.deploy.server import Server, serving
-from fl_client.clock.machine import read_clocks
+from fl_client.clock.machine import THIS_MACHINE
 from fl_client.configuration import read_config
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address
@@ -86,7 +86,7 @@ def _link(server: Server, folder: Path, stop: threading.Event) -> Link:
     trainer = ResidentTrainer(partial(nothing_learned, folder))
     traffic = TrafficRecord(folder / "figures.json")
     slots = Schedule(folder / "slots.json", time.monotonic, stop.wait)
-    clock = build_server_time(folder, read_clocks)
+    clock = build_server_time(folder, THIS_MACHINE)
     return Link(address, trainer, build(shipped["pace"]), stop, traffic, slots, clock)
 
 

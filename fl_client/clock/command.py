@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.clock.guard import Instant, moment
-from fl_client.clock.machine import read_clocks
+from fl_client.clock.machine import THIS_MACHINE
 from fl_client.clock.vouching import Vouching
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.command_line import add_command as add
@@ -42,7 +42,7 @@ def _clock(options: argparse.Namespace) -> None:
     if not options.home.is_dir():
         remedy = "Name the folder of a node: --home FOLDER"
         raise InvalidConfiguration(f"home={options.home}", "is no folder", remedy)
-    vouching, now = Vouching(options.home), read_clocks()
+    vouching, now = Vouching(options.home, THIS_MACHINE), THIS_MACHINE.clocks()
     if options.trust:
         vouching.trust(now)
     sys.stdout.writelines(f"{line}\n" for line in _lines(vouching, now))
@@ -50,7 +50,7 @@ def _clock(options: argparse.Namespace) -> None:
 
 def _lines(vouching: Vouching, now: Instant) -> Iterator[str]:
     yield f"the clock reads {moment(now.wall_ns)}"
-    if vouching.synchronised():
+    if vouching.machine.synchronised():
         yield "NTP or the like keeps it, by the kernel's word"
     else:
         yield "nothing keeps it, as far as the kernel knows"

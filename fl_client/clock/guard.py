@@ -104,6 +104,15 @@ class ClockGuard:
         with self._lock:
             self._heard[source] = _Heard(stamp_ns, now.elapsed_ns)
 
+    def suppose(self, source: str, stamp_ns: int, now: Instant) -> None:
+        """As ``hear``, of a message that came before the start; void once the source is heard.
+
+        It says something only if it is ahead: nobody knows when it came.
+        """
+        with self._lock:
+            if stamp_ns > now.wall_ns:
+                self._heard.setdefault(source, _Heard(stamp_ns, now.elapsed_ns))
+
     def believes(self, now: Instant) -> bool:
         """Whether the clock can be believed ``now``."""
         with self._lock:
@@ -180,4 +189,4 @@ def moment(wall_ns: int) -> str:
 
 def _span(span_ns: int) -> str:
     """How long, whatever the sign, such as ``2:00:00`` or ``40 days, 0:00:03``."""
-    return str(timedelta(seconds=abs(span_ns) // _SECOND))
+    return str(timedelta(seconds=round(abs(span_ns) / _SECOND)))

@@ -5,6 +5,8 @@ The second counts while the machine sleeps, too; else waking up would look like 
 
 import ctypes
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,18 @@ RELEASED_NS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * 10**9
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _UNSYNCHRONISED = 5  # TIME_ERROR of <sys/timex.h>
 _STRUCTURE_BYTES = 512  # more than struct timex has anywhere
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine: its ``clocks``, the identity of its present run, and whether NTP keeps its time.
+
+    ``boot`` is empty where the kernel does not tell.
+    """
+
+    clocks: Callable[[], Instant]
+    boot: Callable[[], str]
+    synchronised: Callable[[], bool]
 
 
 def read_clocks() -> Instant:
@@ -48,3 +62,7 @@ def read_boot() -> str:
 def _library() -> ctypes.CDLL:
     """The C library of this process."""
     return ctypes.CDLL(None)
+
+
+THIS_MACHINE = Machine(read_clocks, read_boot, is_synchronised)
+"""The machine that this process runs on."""

@@ -5,12 +5,11 @@ in that run of the machine: when the clock is set again, or the machine restarte
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fl_client.clock.guard import Instant
-from fl_client.clock.machine import is_synchronised, read_boot
+from fl_client.clock.machine import Machine
 from fl_common.files.whole import write_whole
 
 FILE = "clock.json"
@@ -20,22 +19,21 @@ _NEAR_NS = 60 * 10**9
 
 @dataclass(frozen=True)
 class Vouching:
-    """The word of NTP and of the operator of the site in ``home``; ``boot`` is the machine's run.
+    """The word of NTP on ``machine``, and of the operator of the site in ``home``.
 
     Call it with an instant: whether either vouches for the clock as it is set then.
     """
 
     home: Path
-    boot: Callable[[], str] = read_boot
-    synchronised: Callable[[], bool] = is_synchronised
+    machine: Machine
 
     def __call__(self, now: Instant) -> bool:
         """Whether somebody vouches for the clock ``now``."""
-        return self.synchronised() or self.is_trusted(now)
+        return self.machine.synchronised() or self.is_trusted(now)
 
     def trust(self, now: Instant) -> None:
         """Give the operator's word for the clock as it is set ``now``; durable on return."""
-        word = {"boot": self.boot(), "offset_ns": now.offset_ns}
+        word = {"boot": self.machine.boot(), "offset_ns": now.offset_ns}
         write_whole(self.home / FILE, json.dumps(word).encode())
 
     def is_trusted(self, now: Instant) -> bool:
@@ -45,4 +43,4 @@ class Vouching:
             distance_ns, boot = abs(now.offset_ns - int(word["offset_ns"])), str(word["boot"])
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        return boot == self.boot() and distance_ns <= _NEAR_NS
+        return boot == self.machine.boot() and distance_ns <= _NEAR_NS

@@ -6,8 +6,8 @@ from pathlib import Path
 from time import monotonic
 
 from fl_client.clock.command import remedy_for
-from fl_client.clock.guard import ClockGuard, Instant
-from fl_client.clock.machine import RELEASED_NS, read_clocks
+from fl_client.clock.guard import ClockGuard
+from fl_client.clock.machine import RELEASED_NS, THIS_MACHINE, Machine
 from fl_client.clock.vouching import Vouching
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link, PollingIntervals
@@ -39,11 +39,12 @@ def build_link(
     )
     intervals: PollingIntervals = build(node["pace"])
     traffic, schedule = TrafficRecord(home / TRAINING), Schedule(home / FILE, monotonic, stop.wait)
-    server_time = build_server_time(home, read_clocks)
+    server_time = build_server_time(home, THIS_MACHINE)
     return Link(address, ResidentTrainer(make), intervals, stop, traffic, schedule, server_time)
 
 
-def build_server_time(home: Path, clocks: Callable[[], Instant]) -> ServerTime:
-    """The server's time for the site in ``home``, whose machine's clocks ``clocks`` reads."""
-    guard = ClockGuard(RELEASED_NS, _APART_NS, Vouching(home), Troubles(), remedy_for(home))
-    return ServerTime(clocks, guard)
+def build_server_time(home: Path, machine: Machine) -> ServerTime:
+    """The server's time for the site in ``home`` on ``machine``."""
+    vouched = Vouching(home, machine)
+    guard = ClockGuard(RELEASED_NS, _APART_NS, vouched, Troubles(), remedy_for(home))
+    return ServerTime(machine.clocks, guard)

@@ -8,11 +8,11 @@ dropped here.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from fl_client.clock.guard import Instant
 from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox
 from fl_client.node.pipeline import Pipeline, PipelineStep
@@ -47,10 +47,11 @@ class Node:
         outbox: Outbox,
         metrics: Metrics,
         troubles: Troubles,
+        clocks: Callable[[], Instant],
     ) -> None:
         self._pipeline, self._sensors, self._upkeep = pipeline, sensors, upkeep
         self._outbox, self._metrics = outbox, metrics
-        self._troubles = troubles
+        self._troubles, self._clocks = troubles, clocks
         self._worker = ThreadPoolExecutor(1, "worker")
         self._turn = asyncio.Lock()
         self.ready = asyncio.Event()
@@ -96,12 +97,12 @@ class Node:
         Raises:
             StoreError: nothing was stored; the senders still have the messages.
         """
-        received_ns = time.time_ns()
+        received = self._clocks()
         async with self._turn:
             progress = self._outbox.progress()
             try:
                 arrivals, done, trouble = await self._in_worker(
-                    lambda: self._step(read, progress, received_ns)
+                    lambda: self._step(read, progress, received)
                 )
             except StoreError as error:
                 self._failed(error)
@@ -111,23 +112,23 @@ class Node:
             elif done.wrote:
                 self._troubles.end(_STORE)
             self._outbox.take(done.outgoing, done.dropped_to, progress)
-            latency_s = (time.time_ns() - received_ns) / 1e9
+            latency_s = (self._clocks().elapsed_ns - received.elapsed_ns) / 1e9
             for _ in done.answers:
                 self._metrics.latency.observe(latency_s)
         return arrivals, done.appended
 
     def _step(
-        self, read: _Read, progress: PublishProgress, received_ns: int
+        self, read: _Read, progress: PublishProgress, received: Instant
     ) -> tuple[list[Arrival], PipelineStep, StoreError | None]:
         """In the worker: decode, store, cut, predict; then the upkeep, and its error if any.
 
         What is committed stays so, whatever fails behind it.
         """
-        arrivals = read(received_ns)
-        done = self._pipeline.advance(arrivals, progress, received_ns)
+        arrivals = read(received.wall_ns)
+        done = self._pipeline.advance(arrivals, progress, received)
         self._sensors.note(arrivals, done)
         try:
-            self._upkeep.after(done, received_ns)
+            self._upkeep.after(done, received)
         except StoreError as error:
             return arrivals, done, error
         return arrivals, done, None

@@ -13,6 +13,8 @@ from heapq import heappop, heappush
 
 import numpy as np
 
+from fl_client.clock.guard import Instant
+from fl_client.node.hold import Hold, newest_ns
 from fl_client.node.path import FoundEvents, Path, PredictedWindow
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import transaction
@@ -28,6 +30,8 @@ _ROWS_AT_ONCE = 4000
 """Spool rows processed by one call: bounds the time and memory of catching up after a restart."""
 _PREDICTED_AT_ONCE = 256
 _NO_ANSWER = -1
+_PLANNED_NS = 86_400 * 10**9
+"""How far ahead an annotation may end."""
 
 
 @dataclass
@@ -35,12 +39,14 @@ class PipelineStep:
     """The result of one call: ``readings`` by sensor, and how many of all were late or ahead.
 
     ``outcomes`` are, of the messages taken from the spool, the sensor, the number of readings, and
-    the reason if none of them can be used. ``wrote``: something was committed to the disk.
-    ``unanswered`` windows have no finite prediction; ``no_model``: no model serves. ``outgoing``
-    events are the next to publish; those up to number ``dropped_to`` are no more.
+    the reason if none of them can be used. ``held``: all wait, as the clock can't be believed.
+    ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
+    prediction; ``no_model``: no model serves. ``outgoing`` events are the next to publish; those up
+    to number ``dropped_to`` are no more.
     """
 
     appended: Appended
+    held: bool = False
     wrote: bool = False
     readings: dict[str, int] = field(default_factory=dict)
     outcomes: list[tuple[str, int, str | None]] = field(default_factory=list)
@@ -60,15 +66,16 @@ class PipelineStep:
 class Pipeline:
     """One site's pipeline. ``open_path`` builds its stages from the store, also after an error.
 
-    For one thread at a time.
+    What came waits in the store where ``hold`` says so. For one thread at a time.
     """
 
-    def __init__(self, open_path: Callable[[], Path]) -> None:
-        self._open_path = open_path
+    def __init__(self, open_path: Callable[[], Path], hold: Hold) -> None:
+        self._open_path, self._hold = open_path, hold
         self._open()
 
     def _open(self) -> None:
         self._path = self._open_path()
+        self._hold.recall(self._path.connection)
         self._whole = True
         self._needed: list[tuple[int, int]] = []  # newest stamp and sequence of rows, a heap
         self._backlog = True  # windows in the store may wait for a prediction
@@ -78,16 +85,20 @@ class Pipeline:
         """Whether rows may still wait: call ``advance`` again."""
 
     def advance(
-        self, arrivals: Sequence[Arrival], progress: PublishProgress, now_ns: int
+        self, arrivals: Sequence[Arrival], progress: PublishProgress, now: Instant
     ) -> PipelineStep:
         """Store ``arrivals``, durably, with the predictions of the windows that they complete.
 
-        ``progress`` is that of publishing. ``now_ns`` is the box's clock, since 1970.
+        ``progress`` is that of publishing. ``now`` is by the box's clocks.
 
         Raises:
             StoreFull, StoreError: the call has had no effect; the next call starts from the
                 state of the store.
         """
+        self._hold.hear(arrivals, now)
+        if self._whole and self._was_ahead(now):
+            self._whole = False
+            self._path.connection.close()
         if not self._whole:
             self._open()
         before = self._path.connection.total_changes
@@ -95,10 +106,10 @@ class Pipeline:
             with transaction(self._path.connection):
                 done = PipelineStep(self._path.spool.append(arrivals) if arrivals else _NOTHING)
                 self._path.outbox.settle(progress.settled)
-                windows = self._take_in(done, now_ns)
+                windows = self._take_in(done, now)
                 done.windows = len(windows)
                 self._predict(windows, done)
-                done.events = self._path.follow(done.answers, now_ns)
+                done.events = self._path.follow(done.answers, now.wall_ns)
                 done.outgoing = self._path.outbox.after(progress.after, progress.room)
                 done.dropped_to = self._path.outbox.dropped_to
         except BaseException:
@@ -115,9 +126,16 @@ class Pipeline:
             self._backlog, self._asked_to, self._has_model = True, 0, True
         return changed
 
-    def retain(self, retention: Retention, now_ns: int) -> int:
-        """Remove windows that are too old or too many; the number removed."""
-        return self._path.windows.retain(retention, now_ns)
+    def retain(self, retention: Retention, now: Instant) -> int:
+        """Remove windows that are too old or too many; the number removed.
+
+        None is where the clock can't be believed, and where it can its time is kept.
+        """
+        if not self._hold.believes(now):
+            return 0
+        with transaction(self._path.connection):
+            self._hold.keep(now)
+            return self._path.windows.retain(retention, now.wall_ns)
 
     def counts(self) -> tuple[SpoolCounts, WindowCounts]:
         """The spool's and the windows' counts."""
@@ -127,21 +145,41 @@ class Pipeline:
         """The outbox's counts."""
         return self._path.outbox.counts()
 
-    def _take_in(self, done: PipelineStep, now_ns: int) -> list[Window]:
+    def _was_ahead(self, now: Instant) -> bool:
+        """Whether the clock was set back behind what was taken in before, and is right now.
+
+        Readings that come would be late until it is as far again. So what waits is taken in anew,
+        by the clock as it is now.
+        """
+        return self._path.assembler.is_ahead(now.wall_ns) and self._hold.believes(now)
+
+    def _take_in(self, done: PipelineStep, now: Instant) -> list[Window]:
         path = self._path
-        rows = path.spool.waiting(_ROWS_AT_ONCE)
+        rows = self._hold.rows(path.spool, _ROWS_AT_ONCE, now)
+        done.held = not rows and not self._hold.believes(now)
         self.behind = len(rows) == _ROWS_AT_ONCE
         if not rows:
             return []
-        annotations = [(s, item) for s, item in rows if isinstance(item, Annotation)]
-        if annotations:
-            done.unknown_labels = path.windows.annotate([item for _, item in annotations])
-            path.spool.done([sequence for sequence, _ in annotations])
-        self._add([(s, item) for s, item in rows if isinstance(item, Readings)], done, now_ns)
+        self._annotate([(s, item) for s, item in rows if isinstance(item, Annotation)], done, now)
+        self._add([(s, item) for s, item in rows if isinstance(item, Readings)], done, now.wall_ns)
         windows = path.assembler.closed()
         path.windows.add(windows)
         path.spool.done(self._used_up())
         return windows
+
+    def _annotate(
+        self, rows: Sequence[tuple[int, Annotation]], done: PipelineStep, now: Instant
+    ) -> None:
+        """Add annotations; one of a time that is days ahead is lost."""
+        if not rows:
+            return
+        latest_ns = now.wall_ns + _PLANNED_NS
+        usable = [(sequence, item) for sequence, item in rows if item.to_ns <= latest_ns]
+        done.unknown_labels = self._path.windows.annotate([item for _, item in usable])
+        self._path.spool.done([sequence for sequence, _ in usable])
+        if len(usable) < len(rows):
+            ahead = [sequence for sequence, item in rows if item.to_ns > latest_ns]
+            self._path.spool.lose(ahead, "ahead")
 
     def _add(self, rows: Sequence[tuple[int, Readings]], done: PipelineStep, now_ns: int) -> None:
         """Add readings to the assembler; a message with no usable reading is lost."""
@@ -160,8 +198,7 @@ class Pipeline:
                 done.outcomes.append((item.sensor, count, reason))
             else:
                 done.outcomes.append((item.sensor, count, None))
-                newest = item.times_N[-1] if count == 1 else item.times_N.max()
-                heappush(self._needed, (int(newest), sequence))
+                heappush(self._needed, (newest_ns(item), sequence))
         for reason, sequences in lost.items():
             if sequences:
                 self._path.spool.lose(sequences, reason)

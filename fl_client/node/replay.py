@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fl_client.clock.guard import Instant
 from fl_client.configuration import read_config
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.slots import ModelSlot
@@ -66,13 +67,15 @@ def _play(box: NodeAssembly, recording: RecordedReadings, out: TextIO | None) ->
     box.loop.upkeep.begin()
     with bar:
         line = bar.add_task("", total=recording.size, readings=0)
+        now_ns = 0
         for piece in recording.pieces():
+            now_ns = piece.now_ns
             arrivals = [Arrival(item) for item in piece.items]
-            _step(box, arrivals, piece.now_ns, played, out)
+            _step(box, arrivals, now_ns, played, out)
             played.readings += piece.rows
             bar.update(line, completed=piece.bytes_read, readings=played.readings)
         while box.loop.pipeline.behind:
-            _step(box, [], 0, played, out)
+            _step(box, [], now_ns, played, out)
     played.seconds = time.monotonic() - began
     return played
 
@@ -85,7 +88,7 @@ def _step(
     out: TextIO | None,
 ) -> None:
     """One call of the pipeline."""
-    done = box.loop.pipeline.advance(arrivals, PublishProgress(), now_ns)
+    done = box.loop.pipeline.advance(arrivals, PublishProgress(), Instant(now_ns, now_ns))
     played.windows += done.windows
     for answer, events in zip(done.answers, done.events, strict=True):
         predicted = answer.predicted

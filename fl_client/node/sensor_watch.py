@@ -106,7 +106,7 @@ class SensorWatch:
                     counts.lose(f"malformed_{item.reason}")
                 elif position in done.appended.refused:
                     counts.lose("full_rejected")
-                elif isinstance(item, Annotation):
+                elif done.held or isinstance(item, Annotation):
                     counts.use(self._timer())
                 else:
                     counts.newest_ns = int(item.times_N[-1])

@@ -6,6 +6,7 @@ from itertools import chain
 
 from prometheus_client import Counter
 
+from fl_client.clock.guard import Instant
 from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
@@ -41,7 +42,8 @@ class Upkeep:
     ) -> None:
         self._pipeline, self._engine, self._functions = pipeline, engine, functions
         self._retention, self._metrics = retention, metrics
-        self._looked_ns = self._retained_ns = 0
+        self._looked_ns = 0
+        self._retained_ns = -_RETAIN_EVERY_NS  # at once, also just after the machine's start
         self._failures: dict[str, int] = {}
         self._late: dict[str, int] = {}
         self._told_of_labels = self._told_of_model = self._counted = False
@@ -62,29 +64,29 @@ class Upkeep:
         self._swap()
         self._count()
 
-    def after(self, done: PipelineStep, now_ns: int) -> None:
+    def after(self, done: PipelineStep, now: Instant) -> None:
         """Count a step's results, and do what is due."""
         self._note(done)
-        if now_ns - self._looked_ns >= _LOOK_EVERY_NS or now_ns < self._looked_ns:
-            self._looked_ns = now_ns
+        if now.elapsed_ns - self._looked_ns >= _LOOK_EVERY_NS:
+            self._looked_ns = now.elapsed_ns
             self._swap()
             self._count()
-            self._rate(now_ns)
-        if now_ns - self._retained_ns >= _RETAIN_EVERY_NS or now_ns < self._retained_ns:
-            self._retained_ns = now_ns
-            self._pipeline.retain(self._retention, now_ns)
+            self._rate(now.elapsed_ns)
+        if now.elapsed_ns - self._retained_ns >= _RETAIN_EVERY_NS:
+            self._retained_ns = now.elapsed_ns
+            self._pipeline.retain(self._retention, now)
 
     def _swap(self) -> None:
         if self._pipeline.swap():
             self._metrics.swaps.inc()
         self._metrics.set_model(self._engine.status().digest)
 
-    def _rate(self, now_ns: int) -> None:
+    def _rate(self, elapsed_ns: int) -> None:
         before_ns, readings = self._rated
-        if now_ns - before_ns >= _RATE_OVER_NS or now_ns < before_ns:
-            seconds = (now_ns - before_ns) / _SECOND_NS
-            self.readings_per_s = max(0.0, (self.readings - readings) / seconds)
-            self._rated = now_ns, self.readings
+        if elapsed_ns - before_ns >= _RATE_OVER_NS:
+            seconds = (elapsed_ns - before_ns) / _SECOND_NS
+            self.readings_per_s = (self.readings - readings) / seconds
+            self._rated = elapsed_ns, self.readings
 
     def _count(self) -> None:
         self.spool, self.windows = self._pipeline.counts()

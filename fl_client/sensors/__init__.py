@@ -34,12 +34,14 @@ class Readings:
     ``values_NC`` are in the task's units, in the order of the sensor's channels; NaN where a
     reading lacks a channel. A second item with the same ``sensor`` and ``id`` has no effect; the id
     is that of its topic, its own id or first time stamp, and its content (``sensors.identity``).
+    ``own_times`` is false if the stamps are the box's own clock's, as the message came.
     """
 
     sensor: str
     id: str
     times_N: Integers
     values_NC: Floats
+    own_times: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class AnnotationTopic:
     def __post_init__(self) -> None:
         check_time_unit(self.time_unit)
 
-    def read(self, payload: bytes, received_ns: int) -> tuple[Annotation, str | None]:
+    def read(self, payload: bytes) -> tuple[Annotation, str | None]:
         """The annotation in a payload, and the id that its sender gave it, if any.
 
         Raises:
@@ -49,7 +49,7 @@ class AnnotationTopic:
             raise InvalidPayload("structure", "an annotation is an object")
         label = short_text(found.get("label"), "label")
         times_N = stamps([found.get("from"), found.get("to")], self.time_unit)
-        check_times(times_N, received_ns)
+        check_times(times_N)
         start, end = times_N.tolist()
         if start >= end:
             raise InvalidPayload("time", "an annotation must end after its beginning")
@@ -102,7 +102,7 @@ class Intake:
             if source is None:
                 raise InvalidPayload("topic", "no sensor has this topic")
             if isinstance(source, AnnotationTopic):
-                annotation, named = source.read(delivery.payload, received_ns)
+                annotation, named = source.read(delivery.payload)
                 return Arrival(annotation, named=named)
             readings, identity = source.read(delivery, received_ns)
         except InvalidPayload as error:

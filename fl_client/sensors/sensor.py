@@ -85,14 +85,15 @@ class Sensor:
         """
         decoded = self._decoded(delivery, received_ns)
         times_N = decoded.times_N
-        check_times(times_N, received_ns)
+        check_times(times_N)
         values_NC = self._in_task_units_NC(decoded)
         if not _plain(values_NC):
             times_N, values_NC = self._with_gaps(times_N, values_NC)
         elif self._lacking:
             self._lacking.has_all()
-        identity = identity_of(delivery, decoded)
-        return Readings(self.name, identity.id, times_N, values_NC.astype(np.float32)), identity
+        identity, values = identity_of(delivery, decoded), values_NC.astype(np.float32)
+        own = decoded.own_times
+        return Readings(self.name, identity.id, times_N, values, own), identity
 
     def _decoded(self, delivery: Delivery, received_ns: int) -> Decoded:
         payload, fields = delivery.payload, self._fields

@@ -130,6 +130,12 @@ class Spool:
         self._read_to = found[-1][0]
         return found
 
+    def put_back(self, first: int) -> None:
+        """Return the rows from the sequence ``first`` on once more from the next ``waiting`` on."""
+        self._handed_over.clear()
+        self._handed_over_bytes = 0
+        self._read_to, self._caught_up = first - 1, False
+
     def _read(self, limit: int) -> list[tuple[int, Readings | Annotation]]:
         found = self._connection.execute(
             "SELECT sequence, sensor, id, label, stamps, content FROM spool WHERE sequence > ?"

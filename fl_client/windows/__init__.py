@@ -73,3 +73,8 @@ class Slicing:
     def gap_ns(self) -> int:
         """The longest gap in nanoseconds."""
         return round(self.longest_gap_s * SECOND)
+
+    @property
+    def ahead_ns(self) -> int:
+        """How far a reading may be ahead of the clock, in nanoseconds."""
+        return round(self.ahead_s * SECOND)

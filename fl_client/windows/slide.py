@@ -73,6 +73,10 @@ class Assembler:
         self.incomplete = 0
         """Windows that have a reading but were not made because of a gap."""
 
+    def is_ahead(self, now_ns: int) -> bool:
+        """Whether a reading was taken that is too far ahead of the clock as it is now."""
+        return self.watermark_ns is not None and self.watermark_ns > now_ns + self._slicing.ahead_ns
+
     @property
     def needed_from_ns(self) -> int:
         """The time before which no open window can use a reading."""
@@ -83,7 +87,7 @@ class Assembler:
         late_M, ahead_M = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
         taken: dict[str, list[tuple[Integers, NDArray[np.floating]]]] = {}
         for place, message in enumerate(batch):
-            is_ahead_N = message.times_N > now_ns + round(self._slicing.ahead_s * SECOND)
+            is_ahead_N = message.times_N > now_ns + self._slicing.ahead_ns
             is_late_N = self._is_late(message) & ~is_ahead_N
             ahead_M[place], late_M[place] = is_ahead_N.sum(), is_late_N.sum()
             is_taken_N = ~(is_ahead_N | is_late_N)

@@ -11,6 +11,7 @@ import pytest
 from flwr.app import Message
 
 from fl_client.clock.guard import Instant
+from fl_client.clock.machine import Machine
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address, Connection, Upload
 from fl_client.federation.link import Link, PollingIntervals
@@ -75,7 +76,7 @@ class Box(Connection):
             threading.Event(),
             TrafficRecord(folder / "training.json"),
             Schedule(folder / "slots.json", lambda: self.now, self._wait),
-            build_server_time(folder, self.clocks),
+            build_server_time(folder, Machine(self.clocks, str, bool)),
             lambda: self.now,
         )
         self.jump_s = 0

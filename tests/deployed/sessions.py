@@ -1,13 +1,11 @@
 """Sessions of a site with a deployed server, without a process for it."""
 
-from dataclasses import replace
 from pathlib import Path
 
-from fl_client.clock.guard import Instant
-from fl_client.clock.machine import read_clocks
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address, Connection
 from tests.deployed.fleet import Cloud, TestSite
+from tests.support.clocks import ahead_by
 
 
 def address(cloud: Cloud, key: Path, authority: Path | None = None) -> Address:
@@ -17,12 +15,7 @@ def address(cloud: Cloud, key: Path, authority: Path | None = None) -> Address:
 
 def joined(place: Address, ahead_s: float = 0) -> Connection:
     """A session of a box whose clock is ahead of this machine's."""
-
-    def clocks() -> Instant:
-        now = read_clocks()
-        return replace(now, wall_ns=now.wall_ns + round(ahead_s * 10**9))
-
-    return Connection(place, build_server_time(place.key_file.parent, clocks))
+    return Connection(place, build_server_time(place.key_file.parent, ahead_by(ahead_s)))
 
 
 def new_site(cloud: Cloud, name: str) -> TestSite:

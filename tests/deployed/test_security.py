@@ -21,7 +21,7 @@ from flwr.supercore.fab import Fab
 from google.protobuf.message import Message
 
 from fl_client.__main__ import main as client_main
-from fl_client.clock.machine import read_clocks
+from fl_client.clock.machine import THIS_MACHINE
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address, AdmissionRefused, Unreachable
 from fl_common.errors import InvalidConfiguration
@@ -188,7 +188,7 @@ def test_plain_text_is_refused(cloud: Cloud) -> None:
 def test_a_site_s_credentials_register_no_node_start_no_run_and_get_no_code(cloud: Cloud) -> None:
     site = new_site(cloud, "curious")
     place = address(cloud, key_of(site))
-    client = place.client(build_server_time(site.folder, read_clocks))
+    client = place.client(build_server_time(site.folder, THIS_MACHINE))
     bundle, _ = build_fab_from_files(BUNDLE)
     key = b"any"
     calls: list[tuple[str, Message]] = [

@@ -1,15 +1,14 @@
 """Build a node's sensing loop, with its outbox and metrics."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from fl_client.node.assembly.clock import BoxClock
 from fl_client.node.assembly.events import Events
 from fl_client.node.assembly.inference import Inference
 from fl_client.node.assembly.metrics import build_metrics
 from fl_client.node.assembly.sensing import Sensing
 from fl_client.node.loop import Node
 from fl_client.node.metrics import Metrics
-from fl_client.node.path import Path
 from fl_client.node.pipeline import Pipeline
 from fl_client.node.upkeep import Upkeep
 from fl_common.configuration.rules import Config
@@ -33,18 +32,17 @@ def build_loop(
     sensing: Sensing,
     inference: Inference,
     events: Events,
-    open_path: Callable[[], Path],
+    pipeline: Pipeline,
     troubles: Troubles,
+    clock: BoxClock,
 ) -> Loop:
-    """The loop over a pipeline on ``open_path``, and its metrics.
+    """The loop over ``pipeline`` in the time of ``clock``, and its metrics.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
-        StoreError: the site's store can't be opened.
     """
-    pipeline = Pipeline(open_path)
     functions = inference.functions
     metrics = build_metrics(config, sensing, inference, troubles)
     upkeep = Upkeep(pipeline, inference.engine, functions, build(config["retention"]), metrics)
-    node = Node(pipeline, sensing.watch, upkeep, events.outbox, metrics, troubles)
+    node = Node(pipeline, sensing.watch, upkeep, events.outbox, metrics, troubles, clock.now)
     return Loop(node, pipeline, upkeep, events, metrics)

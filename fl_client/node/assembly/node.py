@@ -1,10 +1,11 @@
 """Build the whole node."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fl_client.node.assembly.clock import BoxClock, build_clock, build_pipeline
 from fl_client.node.assembly.events import build_events
 from fl_client.node.assembly.inference import Inference, build_inference
 from fl_client.node.assembly.loop import Loop, build_loop
@@ -35,8 +36,12 @@ class NodeAssembly:
     counter: Path | None
 
 
-def build_node(config: Config, *, connected: bool) -> NodeAssembly:
+def build_node(
+    config: Config, *, connected: bool, clock_of: Callable[..., BoxClock] = build_clock
+) -> NodeAssembly:
     """Build a node; without ``connected`` it has no transports, and what it is given waits for it.
+
+    ``clock_of`` builds its clock, as ``build_clock`` does.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
@@ -49,7 +54,9 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
     sensing = build_sensing(config, task, declared, troubles, connected=connected)
     inference = build_inference(config, task, troubles, waits=not connected)
     events = build_events(config, task, slicing, sensing, troubles)
+    clock = clock_of(home, slicing, troubles, connected=connected)
     open_path = path_opener(config, task, slicing, declared.sensors, inference, events)
+    pipeline = build_pipeline(open_path, clock)
     counter = config["federation"]["ledger_counter"]
     return NodeAssembly(
         name=config["name"],
@@ -57,7 +64,7 @@ def build_node(config: Config, *, connected: bool) -> NodeAssembly:
         task=task,
         sensing=sensing,
         inference=inference,
-        loop=build_loop(config, sensing, inference, events, open_path, troubles),
+        loop=build_loop(config, sensing, inference, events, pipeline, troubles, clock),
         training=build(config["training"]),
         troubles=troubles,
         http=config["http"],

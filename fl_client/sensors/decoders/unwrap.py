@@ -97,7 +97,7 @@ class Envelope:
             raise InvalidPayload("structure", f"has no text at {self._place[:80]}")
         if self._time is not None:
             times_N = stamps([at(envelope, self._time)], self._unit)
-            check_times(times_N, received_ns)
+            check_times(times_N)
             received_ns = times_N.item()
         try:
             content = self._bytes(text)

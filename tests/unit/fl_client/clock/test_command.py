@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fl_client.__main__ import main
-from fl_client.clock.machine import read_clocks
+from fl_client.clock.machine import THIS_MACHINE
 from fl_client.clock.vouching import Vouching
 
 
@@ -16,7 +16,7 @@ def test_the_operator_s_word_is_given_and_shown(
     assert "you said" not in capsys.readouterr().out
     main(["clock", "--home", str(tmp_path), "--trust"])
     assert "you said that it is right" in capsys.readouterr().out
-    assert Vouching(tmp_path).is_trusted(read_clocks())
+    assert Vouching(tmp_path, THIS_MACHINE).is_trusted(THIS_MACHINE.clocks())
 
 
 def test_a_folder_that_is_not_there_is_refused(

@@ -6,39 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl_client.clock.guard import ClockGuard, Instant
+from fl_client.clock.guard import ClockGuard
 from fl_common.programs.troubles import Troubles
+from tests.support.clocks import DAY, HOUR, MINUTE, NOON, SECOND, Clocks
 
-SECOND = 10**9
-MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
-MADE = 1_767_225_600 * SECOND
-NOON = MADE + 100 * DAY
+MADE = NOON - 100 * DAY
 
 
-class Machine:
+class Machine(Clocks):
     """A machine with a clock that can be set, and the guard that watches it."""
 
     def __init__(self, known_ns: int | None = NOON, wrong_by: int = 0) -> None:
-        self.true_ns, self.wrong_by, self.vouched = NOON, wrong_by, False
-        self.troubles = Troubles(lambda: 0.0)
+        super().__init__(NOON, wrong_by)
+        self.vouched, self.troubles = False, Troubles(lambda: 0.0)
         self.guard = ClockGuard(
             MADE, MINUTE, lambda now: self.vouched, self.troubles, "Set the clock"
         )
         self.guard.recall(known_ns)
 
-    @property
-    def now(self) -> Instant:
-        return Instant(self.true_ns + self.wrong_by, self.true_ns - NOON + 5 * HOUR)
-
     def believes(self) -> bool:
-        return self.guard.believes(self.now)
-
-    def passes(self, span_ns: int) -> None:
-        self.true_ns += span_ns
+        return self.guard.believes(self.now())
 
     def hears(self, source: str, wrong_by: int = 0) -> bool:
         """A message of a source with a clock of its own; whether the box's is believed then."""
-        self.guard.hear(source, self.true_ns + wrong_by, self.now)
+        self.guard.hear(source, self.true_ns + wrong_by, self.now())
         return self.believes()
 
     def told(self) -> str:
@@ -147,6 +138,15 @@ def test_what_came_from_the_future_is_forgotten_once_it_is_the_past() -> None:
     assert machine.believes()
 
 
+def test_what_was_stored_speaks_for_a_source_until_it_is_heard() -> None:
+    machine = Machine()
+    machine.guard.suppose("watch", NOON + 2 * HOUR, machine.now())
+    assert not machine.believes()
+    assert machine.hears("watch")
+    machine.guard.suppose("watch", NOON + 2 * HOUR, machine.now())
+    assert machine.believes()
+
+
 def test_a_device_that_sends_what_it_stored_says_nothing() -> None:
     machine = Machine()
     assert machine.hears("watch", -5 * DAY)
@@ -177,7 +177,7 @@ def test_properties_of_any_course(data: Any) -> None:
             source = data.draw(st.sampled_from("abc"))
             leads[source] = data.draw(st.sampled_from([0, -DAY, 2 * HOUR, DAY]))
             machine.hears(source, leads[source])
-        now, believed = machine.now, machine.believes()
+        now, believed = machine.now(), machine.believes()
         agreeing = sum(-HOUR <= lead - machine.wrong_by <= MINUTE for lead in leads.values())
         ahead = sum(lead - machine.wrong_by > MINUTE for lead in leads.values())
         goes_on = before is not None and abs(now.offset_ns - before) <= MINUTE

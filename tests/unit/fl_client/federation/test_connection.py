@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fl_client.clock.machine import read_clocks
+from fl_client.clock.machine import THIS_MACHINE
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address, Connection, Unreachable
 from fl_common.components.fetcher import SteadyFetcher
@@ -30,7 +30,7 @@ def test_a_box_reaches_its_server_through_an_http_proxy(
         with (
             pytest.raises(Unreachable, match="502"),  # by nginx: no SuperLink is behind it
             Connection(
-                Address(server, authority, key, 30), build_server_time(tmp_path, read_clocks)
+                Address(server, authority, key, 30), build_server_time(tmp_path, THIS_MACHINE)
             ),
         ):
             pass

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fl_client.clock.guard import Instant
+from fl_client.clock.machine import Machine
 from fl_client.federation.build import build_server_time
 from fl_client.federation.server_time import MOST_S, SigningInterceptor
 
@@ -35,7 +36,7 @@ class Server:
     def __init__(self, folder: Path, ahead_s: float = 0.0, lies_s: float = 0.0) -> None:
         self.now, self.ahead_s, self.lies_s = float(NOON), ahead_s, lies_s
         self.stamps: list[float] = []
-        self.time = build_server_time(folder, self.clocks)
+        self.time = build_server_time(folder, Machine(self.clocks, str, bool))
         self.key = ec.generate_private_key(ec.SECP384R1())
         self._signing = SigningInterceptor(self.key, self.time)
 

@@ -101,6 +101,16 @@ def test_what_comes_last_in_a_step_decides() -> None:
     assert list(box.causes()) == ["sensor watch"]
 
 
+def test_messages_that_wait_for_the_clock_are_no_trouble_of_their_sensor() -> None:
+    box = Box({"watch": 60.0})
+    for _ in range(50):
+        box.comes(readings(), held=True)
+        box.now_s += 30
+    assert box.causes() == {}
+    box.comes(outcomes=[("watch", 1, "ahead")] * 50)
+    assert "none of its last 50 messages can be used (ahead)" in box.causes()["sensor watch"]
+
+
 def test_messages_that_are_meant_for_another_are_no_trouble() -> None:
     box = Box({"watch": 60.0})
     for _ in range(50):

@@ -65,6 +65,17 @@ def test_a_repetition_has_one_effect_in_a_batch_later_and_when_done(
     assert kept.counts() == SpoolCounts(4, 4, 0, 0, 3, {})
 
 
+def test_rows_that_are_put_back_are_returned_again_in_order(store: sqlite3.Connection) -> None:
+    kept = spool(store)
+    kept.append([reading(number) for number in range(3)])
+    (first, _), *_ = kept.waiting(2)
+    kept.put_back(first)
+    kept.append([reading(3)])
+    assert ids(kept) == ["0", "1", "2", "3"]
+    kept.append([reading(4)])
+    assert ids(kept) == ["4"]
+
+
 def test_identities_are_forgotten_behind_the_newest_remembered(store: sqlite3.Connection) -> None:
     kept = Spool(store, PLENTY, "reject", remembered=10)
     for number in range(40):

@@ -1,0 +1,265 @@
+"""A whole node whose clock is wrong: nothing is deleted and nothing acknowledged is lost."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fl_client.clock.vouching import Vouching
+from fl_client.node.assembly.clock import build_clock
+from fl_client.node.assembly.node import NodeAssembly, build_node
+from fl_client.sensors.transports import Delivery
+from fl_client.store.spool_counts import SpoolCounts
+from tests.support.clocks import DAY, HOUR, MINUTE, SECOND, Clocks
+from tests.support.edge import balanced
+from tests.support.edge_process import node_config
+from tests.support.nodes import place_model
+
+PERIOD, ROWS = 20_000_000, 16
+SPAN = ROWS * PERIOD  # of a message
+
+
+class Box:
+    """A node in ``home``, in the time of ``clocks``; each box on the same folder is a new start."""
+
+    def __init__(self, home: Path, clocks: Clocks, *overrides: str) -> None:
+        self.home, self.clocks = home, clocks
+        config: dict[str, Any] = {**node_config(home, 1), "broker": node_config(home, 1)["broker"]}
+        config["retention"] = {**config["retention"], "days": 30}
+        self.box: NodeAssembly = build_node(
+            config, connected=True, clock_of=partial(build_clock, machine=clocks.machine)
+        )
+        self._number = 0
+        self._loop = asyncio.new_event_loop()
+        self._take = self.box.loop.node.taker(self.box.sensing.inlets["mqtt"].intake)
+        self._loop.run_until_complete(asyncio.to_thread(self.box.loop.upkeep.begin))
+
+    def send(self, messages: int = 1, ahead_ns: int = 0) -> None:
+        """Messages of the watch, whose own clock is ``ahead_ns`` ahead, in real time."""
+        for _ in range(messages):
+            self.clocks.passes(SPAN)
+            first = self.clocks.true_ns - SPAN + ahead_ns
+            times = np.arange(ROWS) / 50
+            values = np.sin(times[:, None] * np.arange(1, 7)).astype("<f4")
+            payload = first.to_bytes(8, "little") + values.tobytes()
+            delivery = Delivery(f"sensors/{self.home.name}/watch", payload)
+            taken = self._loop.run_until_complete(self._take([delivery]))
+            assert taken == [None], "it is acknowledged"
+
+    def annotate(self, ahead_ns: int) -> None:
+        """A label of a second."""
+        start = self.clocks.true_ns + ahead_ns
+        text = json.dumps({"from": start, "to": start + SECOND, "label": "walking"})
+        delivery = Delivery(f"labels/{self.home.name}", text.encode())
+        assert self._loop.run_until_complete(self._take([delivery])) == [None]
+
+    def rests(self, span_ns: int = MINUTE) -> None:
+        """Time goes by without a message, and the node does its upkeep."""
+        self.clocks.passes(span_ns)
+        self._loop.run_until_complete(self.box.loop.node._try_to_look_after())
+
+    @property
+    def counts(self) -> SpoolCounts:
+        counts = self.box.loop.pipeline.counts()[0]
+        assert balanced(counts)
+        return counts
+
+    @property
+    def windows(self) -> int:
+        return self.box.loop.pipeline.counts()[1].kept
+
+    @property
+    def told(self) -> str:
+        return " ".join(trouble.cause for trouble in self.box.troubles.current()
+                        if trouble.part == "clock")  # fmt: skip
+
+    def stops(self) -> None:
+        self._loop.run_until_complete(self.box.loop.node.close())
+        self._loop.close()
+
+
+@pytest.fixture(scope="module")
+def with_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("model") / "box"
+    home.mkdir()
+    place_model(home)
+    return home
+
+
+@pytest.fixture
+def home(with_model: Path, tmp_path: Path) -> Path:
+    """The folder of a node that has a model and has never run."""
+    shutil.copytree(with_model, tmp_path / "box")
+    return tmp_path / "box"
+
+
+@contextmanager
+def started(home: Path, clocks: Clocks) -> Iterator[Box]:
+    box = Box(home, clocks)
+    try:
+        yield box
+    finally:
+        box.stops()
+
+
+@pytest.fixture
+def lived(home: Path) -> tuple[Path, Clocks, int]:
+    """A box that has run for a while: its folder, its clocks, and the number of its windows."""
+    clocks = Clocks()
+    with started(home, clocks) as box:
+        box.send(40)
+        box.rests()
+        assert box.told == ""
+        assert box.counts.lost == {}
+        windows = box.windows
+    assert windows >= 8
+    return home, clocks, windows
+
+
+def test_a_start_forty_days_ahead_deletes_and_loses_nothing(
+    lived: tuple[Path, Clocks, int],
+) -> None:
+    home, clocks, windows = lived
+    clocks.restarts(40 * DAY)
+    with started(home, clocks) as box:
+        box.rests()
+        assert "40 days" in box.told
+        box.send(40)
+        box.rests(HOUR)
+        assert box.windows == windows
+        assert box.counts.lost == {}
+        clocks.wrong_by = 0
+        box.rests()
+        assert box.told == ""
+        assert box.windows >= windows + 8
+        assert box.counts.lost == {}
+
+
+def test_a_jump_of_sixty_days_for_some_seconds_is_harmless(
+    lived: tuple[Path, Clocks, int],
+) -> None:
+    home, clocks, windows = lived
+    with started(home, clocks) as box:
+        box.send(10)
+        clocks.wrong_by = 60 * DAY
+        box.rests(0)
+        assert "it jumped 60 days" in box.told
+        box.send(10)
+        box.rests(0)
+        clocks.wrong_by = 0
+        box.send(20)
+        box.rests()
+        assert box.told == ""
+        assert box.counts.lost == {}
+        assert box.windows >= windows + 8
+
+
+@pytest.mark.slow
+def test_two_hours_behind_before_ntp_no_acknowledged_message_is_lost(home: Path) -> None:
+    """The clock starts where it was switched off; nothing but the sensors can tell."""
+    clocks = Clocks(wrong_by=-2 * HOUR)
+    with started(home, clocks) as box:
+        box.rests()
+        assert box.told == ""
+        box.send(870)
+        assert "watch up to 2:00:00 later" in box.told
+        assert box.counts.waiting == 870
+        clocks.wrong_by = 0
+        box.rests()
+        assert box.told == ""
+        assert box.counts.lost == {}
+        assert box.windows >= 870 * ROWS // 64 - 3
+
+
+def test_what_waits_is_kept_over_a_restart_and_in_its_order(home: Path) -> None:
+    clocks = Clocks(wrong_by=-2 * HOUR)
+    with started(home, clocks) as box:
+        box.send(20)
+    clocks.restarts(-2 * HOUR)
+    with started(home, clocks) as box:
+        box.rests()
+        assert "watch" in box.told, "the stored messages tell it"
+        box.send(20)
+        clocks.wrong_by = 0
+        box.rests()
+        assert box.counts.lost == {}
+        assert box.windows >= 40 * ROWS // 64 - 3
+
+
+def test_a_day_ahead_and_back_makes_no_reading_late(lived: tuple[Path, Clocks, int]) -> None:
+    """The watch takes its time from the box, so nobody sees that both are wrong."""
+    home, clocks, _ = lived
+    with started(home, clocks) as box:
+        clocks.wrong_by = DAY
+        box.send(20, ahead_ns=DAY)
+        box.rests()
+        assert box.told == "", "the watch agrees"
+        clocks.wrong_by = 0
+        box.send(40)
+        box.rests()
+        assert box.told == ""
+        before = box.windows
+        box.send(40)
+        box.rests()
+        assert box.counts.lost.get("late", 0) == 0
+        assert box.windows >= before + 8
+
+
+@pytest.mark.parametrize("confirmed", ["by the watch", "by the operator", "by NTP"])
+def test_a_box_that_was_off_for_forty_days_goes_on_once_it_is_confirmed(
+    lived: tuple[Path, Clocks, int], confirmed: str
+) -> None:
+    home, clocks, windows = lived
+    clocks.restarts(0)
+    clocks.passes(40 * DAY)
+    with started(home, clocks) as box:
+        box.rests()
+        assert "40 days" in box.told
+        assert box.windows == windows
+        if confirmed == "by the watch":
+            box.send(1)
+        elif confirmed == "by NTP":
+            clocks.synchronised = True
+        else:
+            Vouching(home, clocks.machine).trust(clocks.now())
+        box.rests()
+        assert box.told == ""
+        box.rests()
+        assert box.windows < windows, "they are forty days old"
+
+
+def test_a_watch_that_is_hours_ahead_is_lost_only_on_the_operator_s_word(home: Path) -> None:
+    clocks = Clocks()
+    with started(home, clocks) as box:
+        box.send(5, ahead_ns=2 * HOUR)
+        box.rests()
+        assert "watch up to 2:00:00 later" in box.told
+        assert box.counts.waiting == 5
+        Vouching(home, clocks.machine).trust(clocks.now())
+        box.rests()
+        assert box.counts.lost == {"ahead": 5}
+        box.send(40)
+        box.rests()
+        assert box.counts.lost == {"ahead": 5}
+        assert box.windows >= 8
+
+
+def test_a_label_of_days_ahead_is_lost_by_a_clock_that_is_right(home: Path) -> None:
+    clocks = Clocks()
+    with started(home, clocks) as box:
+        box.annotate(2 * DAY)
+        assert box.counts.lost == {"ahead": 1}
+        clocks.wrong_by = -2 * HOUR
+        box.annotate(0)
+        assert box.counts.waiting == 1
+        clocks.wrong_by = 0
+        box.rests()
+        assert box.counts.lost == {"ahead": 1}
+        assert box.counts.waiting == 0
