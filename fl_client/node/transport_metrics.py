@@ -34,6 +34,8 @@ class TransportMetrics(Collector):
         yield up
         yield refused
         if self._sensing.mqtt is not None:
-            connected = self._sensing.mqtt.status.connected
+            status = self._sensing.mqtt.status
             text = "1 while the broker is connected"
-            yield GaugeMetricFamily(f"{_PREFIX}_broker_connected", text, value=connected)
+            yield GaugeMetricFamily(f"{_PREFIX}_broker_connected", text, value=status.connected)
+            text, name = "Sessions that the broker had no more", f"{_PREFIX}_broker_sessions_lost"
+            yield CounterMetricFamily(name, text, value=status.sessions_lost)

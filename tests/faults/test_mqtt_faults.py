@@ -157,22 +157,6 @@ def test_a_broker_that_says_who_took_over_is_believed_at_once(
     assert "another client took over the session of node" in caplog.text
 
 
-def test_a_broker_without_mqtt_5(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    async def scenario() -> None:
-        async with Proxy(mosquitto.port, old=True) as proxy:
-            node = Node(tmp_path, broker_of(proxy.port))
-            async with node.running():
-                await node.connected()
-                assert node.link.status.protocol == "3.1.1"
-                await publish(mosquitto.port, range(200))
-                await node.until(lambda c: c.received == 200)
-            await publish(mosquitto.port, range(200, 300))
-            async with node.running():
-                await node.until(lambda c: c.received == 300)
-
-    asyncio.run(scenario())
-
-
 def test_predictions_go_out_on_the_same_connection(tmp_path: Path, mosquitto: Mosquitto) -> None:
     async def scenario() -> None:
         node = Node(tmp_path, broker_of(mosquitto.port))

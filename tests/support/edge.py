@@ -128,7 +128,7 @@ class Node(Site):
     def __init__(self, folder: Path, broker: Broker, **changes: Any) -> None:
         self.link: MqttTransport
         self.troubles = Troubles()
-        link = MqttTransport(broker, random.Random(1), self.troubles)
+        link = MqttTransport(broker, random.Random(1), self.troubles, home=folder)
         super().__init__(folder, link, **changes)
 
 

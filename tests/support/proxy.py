@@ -9,10 +9,14 @@ _REFUSAL_OF_AN_OLD_BROKER = b"\x20\x02\x00\x01"  # CONNACK of 3.1.1: unacceptabl
 
 
 class Proxy:
-    """Forwards 127.0.0.1:``port`` to ``target``; with ``old``, answers as a 3.1.1 broker does."""
+    """Forwards 127.0.0.1:``port`` to ``target``.
 
-    def __init__(self, target: int, old: bool = False) -> None:
-        self._target, self._old = target, old
+    ``old`` refuses MQTT 5 as a broker does that knows its word for that; ``silent`` closes the
+    connection, as RabbitMQ before 3.13 does.
+    """
+
+    def __init__(self, target: int, old: bool = False, silent: bool = False) -> None:
+        self._target, self.old, self.silent = target, old, silent
         self._whole = asyncio.Event()
         self._whole.set()
         self._connections: set[asyncio.Task[None]] = set()
@@ -62,9 +66,10 @@ class Proxy:
         self._connections.add(task)
         with suppress(OSError, asyncio.CancelledError):
             first = await reader.read(65536)
-            if self._old and first[:1] == bytes([_CONNECT]) and _PROTOCOL_5 in first[:20]:
+            modern = first[:1] == bytes([_CONNECT]) and _PROTOCOL_5 in first[:20]
+            if modern and self.old:
                 writer.write(_REFUSAL_OF_AN_OLD_BROKER)
-            else:
+            elif not (modern and self.silent):
                 await self._join(first, reader, writer)
         writer.close()
         self._connections.discard(task)

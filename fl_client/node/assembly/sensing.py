@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fl_client.node.sensor_watch import SensorWatch
@@ -94,7 +95,9 @@ def build_sensing(
     transports: dict[str, Transport] = {}
     mqtt = None
     if config["broker"]:
-        mqtt = transports[MQTT] = MqttTransport(build(config["broker"]), random.Random(), troubles)
+        home = Path(config["home"])
+        mqtt = MqttTransport(build(config["broker"]), random.Random(), troubles, home=home)
+        transports[MQTT] = mqtt
     for name, node in config["transports"].items():
         if name == MQTT:
             rule, remedy = "is the broker's transport", "Set broker, and name this one otherwise"

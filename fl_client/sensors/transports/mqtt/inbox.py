@@ -1,7 +1,7 @@
 """Messages that have arrived over MQTT and are not yet taken, within bounds.
 
-Contract: messages are in order of arrival, and none is dropped here. A full inbox stops reading
-from the socket, so that TCP holds back the broker and its senders.
+Contract: messages are in order of arrival, and none but a copy is dropped here. A full inbox stops
+reading from the socket, so that TCP holds back the broker and its senders.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 
 from fl_client.sensors.transports import Delivery
+from fl_client.sensors.transports.mqtt.overlap import Copies
 
 _PACKETS_AT_ONCE = 64
 _PUBACK, _PUBACK_OF_2 = 0x40, b"\x40\x02"
@@ -19,7 +20,10 @@ _QOS, _AGAIN, _RETAINED = 0x06, 0x08, 0x01  # bits of a PUBLISH packet's first b
 
 
 class Batch(NamedTuple):
-    """Messages with their packet identifiers; 0 for a message without one (QoS 0)."""
+    """Messages, and the packet identifiers to acknowledge; 0 for one without (QoS 0).
+
+    Copies of messages have identifiers alone.
+    """
 
     deliveries: list[Delivery]
     numbers: list[int]
@@ -35,7 +39,9 @@ class Inbox:
         self._client, self._messages, self._size = client, messages, size
         self._properties = properties
         client._handle_publish = self._publish  # type: ignore[method-assign]
-        self._waiting: deque[tuple[Delivery, int]] = deque()
+        self._waiting: deque[tuple[Delivery | None, int]] = deque()
+        self.copies: Copies | None = None
+        """Which messages are dropped as copies; None: none is."""
         self._bytes = 0
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -60,12 +66,14 @@ class Inbox:
         if command & _QOS:
             number = int.from_bytes(packet[end : end + 2])
             end += 2
+        properties = end
         if self._properties:
             end += _length_of_properties(packet, end)
         payload = bytes(packet[end:])
         again, retained = bool(command & _AGAIN), bool(command & _RETAINED)
         delivery = Delivery(topic, payload, str(number), again, retained=retained)
-        self._waiting.append((delivery, number))
+        is_copy = self.copies and self.copies.is_one(topic, payload, bytes(packet[properties:end]))
+        self._waiting.append((None if is_copy else delivery, number))
         self._bytes += len(packet)
         self._arrived.set()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -84,7 +92,7 @@ class Inbox:
         self._bytes = 0
         self._arrived.clear()
         self._resume()
-        return Batch(list(deliveries), list(numbers))
+        return Batch([one for one in deliveries if one is not None], list(numbers))
 
     def acknowledge(self, batch: Batch) -> None:
         """Acknowledge the batch to the broker, in order of arrival (MQTT 5, section 4.6).

@@ -9,19 +9,23 @@ the socket while ``inbox_bytes`` or ``in_flight`` messages wait, so that TCP hol
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiomqtt
-from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, topic_matches_sub
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.client import topic_matches_sub
 
 from fl_client.sensors.transports import Take, TransportState, finished
 from fl_client.sensors.transports.mqtt.broker import Broker
+from fl_client.sensors.transports.mqtt.client import new_client
 from fl_client.sensors.transports.mqtt.filters import check_filter
+from fl_client.sensors.transports.mqtt.handshake import Handshake
 from fl_client.sensors.transports.mqtt.inbox import Inbox
+from fl_client.sensors.transports.mqtt.overlap import Copies, overlapping
 from fl_client.sensors.transports.mqtt.publishing import NotConnected, Publishing
+from fl_client.sensors.transports.mqtt.session import Session
 from fl_client.sensors.transports.mqtt.subscriptions import Subscriptions
 from fl_common.errors import StoreError
 from fl_common.programs.troubles import Troubles
@@ -30,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 _ENDED_TOO_OFTEN = 3  # connections in a row
 _UNSUPPORTED_VERSION = 0x84
 _TAKEN_OVER = 0x8E
+_TOO_SILENT = 2  # connections in a row
 _QOS_0 = (
     "%s:%d allows QoS 0 only: messages and predictions are lost without a word when a connection"
     " breaks. Allow QoS 1 there (mosquitto: max_qos)"
@@ -47,6 +52,8 @@ class LinkStatus:
     connections: int = 0
     taken_over: int = 0
     """How often another client with the same identity took over the session."""
+    sessions_lost: int = 0
+    """How often the broker had no session any more, and so nothing that it had kept."""
     fault: str = ""
     """Why it ended last."""
 
@@ -63,10 +70,13 @@ class MqttTransport:
         chance: random.Random,
         troubles: Troubles,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        home: Path | None = None,
     ) -> None:
         self._broker, self._chance, self._sleep = broker, chance, sleep
-        self._troubles = troubles
+        self._troubles, self._session_there = troubles, Session(broker, home)
         self._protocol = _V5
+        self._refused = Counter[str]()
+        self._unanswered = 0  # connections with MQTT 5 in a row; -1: the broker speaks it
         self._failures = self._ended = 0  # in a row; the latter: connections that ended soon
         self._publishing: Publishing | None = None
         self.status = LinkStatus()
@@ -87,8 +97,9 @@ class MqttTransport:
             "connected": status.connected,
             "protocol": status.protocol,
             "most_qos": status.most_qos,
+            "sessions_lost": status.sessions_lost,
         }
-        return TransportState(status.connected, fault, details)
+        return TransportState(status.connected, fault, details, self._refused)
 
     async def run(self, addresses: Sequence[str], take: Take) -> None:
         """Connect, listen, and reconnect, until cancelled."""
@@ -126,19 +137,23 @@ class MqttTransport:
 
     async def _session(self, topics: Sequence[str], take: Take) -> None:
         """One connection, from its start to the error that ends it."""
-        client = self._new_client()
+        client = new_client(self._broker, self._protocol)
         paho = client._client  # aiomqtt would acknowledge before a message is safe
         modern = self._protocol is _V5
         inbox = Inbox(paho, modern, self._broker.in_flight, self._broker.inbox_bytes)
-        publishing = Publishing(paho, modern)
+        publishing, said = Publishing(paho, modern), Handshake(client, modern=modern)
+        if modern and overlapping(topics):
+            inbox.copies = Copies(self._refused)
         try:
             async with client:
                 inbox.listen(asyncio.get_running_loop())
+                listening = self._listen(client, topics, publishing, said)
                 try:
-                    await _first_error(self._listen(client, topics, publishing), _pump(inbox, take))
+                    await _first_error(listening, _pump(inbox, take))
                 finally:
                     inbox.discard()
         finally:
+            self._note_version(said)
             self._publishing, self.status.connected = None, False
             publishing.end()
             inbox.close()
@@ -146,13 +161,20 @@ class MqttTransport:
                 client._disconnected.exception()  # retrieved, so that asyncio does not log it
 
     async def _listen(
-        self, client: aiomqtt.Client, topics: Sequence[str], publishing: Publishing
+        self,
+        client: aiomqtt.Client,
+        topics: Sequence[str],
+        publishing: Publishing,
+        said: Handshake,
     ) -> None:
         """Subscribe, and wait for the connection's end.
 
         Messages of the persistent session arrive before the SUBACK; they are taken meanwhile.
         """
-        subscriptions = Subscriptions(client, self._troubles)
+        self._session_there.begin(said)
+        self.status.sessions_lost = self._session_there.lost
+        identifying = said.has_identifiers
+        subscriptions = Subscriptions(client, self._troubles, has_identifiers=identifying)
         await subscriptions.ask_for(topics)
         if subscriptions.least_qos < 1:
             publishing.most_qos = 0
@@ -174,36 +196,34 @@ class MqttTransport:
             await self._sleep(self._broker.retry_most)
             await subscriptions.ask_for(subscriptions.refused)
 
-    def _new_client(self) -> aiomqtt.Client:
-        broker = self._broker
-        modern = self._protocol is _V5
-        client = aiomqtt.Client(
-            broker.host,
-            broker.port,
-            username=broker.username,
-            password=broker.password,
-            identifier=broker.identity,
-            protocol=self._protocol,
-            clean_session=None if modern else False,
-            clean_start=False if modern else MQTT_CLEAN_START_FIRST_ONLY,
-            properties=_connect(broker) if modern else None,
-            keepalive=broker.keepalive,
-            tls_params=_tls(broker),
-        )
-        client.pending_calls_threshold = broker.in_flight
-        return client
-
     @property
     def _version(self) -> str:
         return "5" if self._protocol is _V5 else "3.1.1"
 
+    def _note_version(self, said: Handshake) -> None:
+        """Note whether the broker answered to MQTT 5; if it has not before, try that next."""
+        if self._protocol is _V5:
+            self._unanswered = -1 if said.answered else self._unanswered
+            self._unanswered += said.unanswered and self._unanswered >= 0
+        elif self._unanswered:
+            self._protocol = _V5
+            self._unanswered = _TOO_SILENT - 1 if said.answered else 0
+
     def _falls_back(self, error: Exception) -> bool:
-        """Whether the broker does not support MQTT 5, so that 3.1.1 should be tried at once."""
-        if self._protocol is _V5 and _reason(error) == _UNSUPPORTED_VERSION:
-            self._protocol = _V311
-            _LOG.warning("the broker does not know MQTT 5: going on with MQTT 3.1.1")
-            return True
-        return False
+        """Whether the broker does not support MQTT 5, so that 3.1.1 should be tried at once.
+
+        A broker that closes the connection without an answer, or gives none, may be of that kind,
+        or be about to stop: then MQTT 5 is tried again with the next connection.
+        """
+        unsupported = _reason(error) == _UNSUPPORTED_VERSION
+        if self._protocol is _V311 or not (unsupported or self._unanswered >= _TOO_SILENT):
+            return False
+        self._protocol = _V311
+        if unsupported:
+            self._unanswered = 0
+        _LOG.warning("the broker %s MQTT 5: going on with MQTT 3.1.1",
+                     "does not know" if unsupported else "does not answer to")  # fmt: skip
+        return True
 
     def _pause(self, error: Exception) -> float:
         """Log the error and its remedy; returns the seconds to wait.
@@ -243,22 +263,6 @@ def _reason(error: BaseException) -> int | None:
     return None
 
 
-def _connect(broker: Broker) -> Properties:
-    properties = Properties(PacketTypes.CONNECT)
-    properties.SessionExpiryInterval = broker.session_seconds
-    properties.ReceiveMaximum = broker.in_flight
-    return properties
-
-
-def _tls(broker: Broker) -> aiomqtt.TLSParameters | None:
-    if broker.ca_file is None:
-        return None
-    certificate, key = (
-        None if file is None else str(file) for file in (broker.certificate_file, broker.key_file)
-    )
-    return aiomqtt.TLSParameters(str(broker.ca_file), certificate, key)
-
-
 async def _ended(client: aiomqtt.Client) -> None:
     """Wait for the connection's end; the inbox gets its messages."""
     async for _ in client.messages:
@@ -269,7 +273,8 @@ async def _pump(inbox: Inbox, take: Take) -> None:
     """Take and acknowledge arrived messages in a loop: one group commit after another."""
     while True:
         batch = await inbox.next()
-        await finished(take(batch.deliveries))
+        if batch.deliveries:
+            await finished(take(batch.deliveries))
         inbox.acknowledge(batch)
 
 
