@@ -33,6 +33,7 @@ from fl_client.configuration import read_config
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link
+from fl_client.federation.open_session import OpenSession
 from fl_client.federation.responder import identify
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import MessageHandler, ResidentTrainer
@@ -130,7 +131,8 @@ def resident(endpoint: PublicEndpoint, home: CloudHome, port: int) -> Iterator[N
         trainer = ResidentTrainer(partial(echo, home.folder / _IMPORTS))
         slots = Schedule(home.folder / f"slots-{index}.json", time.monotonic, stop.wait)
         clock = build_server_time(home.folder, THIS_MACHINE)
-        link = Link(address, trainer, pace, stop, figures, slots, clock)
+        session = OpenSession(home.folder / f"session-{index}.json")
+        link = Link(address, trainer, pace, stop, figures, slots, clock, session)
         threads.append(threading.Thread(target=link.run))
     for thread in threads:
         thread.start()

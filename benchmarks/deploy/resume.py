@@ -20,6 +20,7 @@ from fl_client.configuration import read_config
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link
+from fl_client.federation.open_session import OpenSession
 from fl_client.federation.responder import identify
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import MessageHandler, ResidentTrainer
@@ -87,7 +88,8 @@ def _link(server: Server, folder: Path, stop: threading.Event) -> Link:
     traffic = TrafficRecord(folder / "figures.json")
     slots = Schedule(folder / "slots.json", time.monotonic, stop.wait)
     clock = build_server_time(folder, THIS_MACHINE)
-    return Link(address, trainer, build(shipped["pace"]), stop, traffic, slots, clock)
+    session = OpenSession(folder / "session.json")
+    return Link(address, trainer, build(shipped["pace"]), stop, traffic, slots, clock, session)
 
 
 def _killed(server: Server, sites: Sequence[Path]) -> float:

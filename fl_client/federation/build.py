@@ -11,6 +11,8 @@ from fl_client.clock.machine import RELEASED_NS, THIS_MACHINE, Machine
 from fl_client.clock.vouching import Vouching
 from fl_client.federation.connection import Address
 from fl_client.federation.link import Link, PollingIntervals
+from fl_client.federation.open_session import FILE as SESSION
+from fl_client.federation.open_session import OpenSession
 from fl_client.federation.server_time import ServerTime
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import MessageHandler, ResidentTrainer
@@ -40,7 +42,9 @@ def build_link(
     intervals: PollingIntervals = build(node["pace"])
     traffic, schedule = TrafficRecord(home / TRAINING), Schedule(home / FILE, monotonic, stop.wait)
     server_time = build_server_time(home, THIS_MACHINE)
-    return Link(address, ResidentTrainer(make), intervals, stop, traffic, schedule, server_time)
+    session = OpenSession(home / SESSION)
+    trainer = ResidentTrainer(make)
+    return Link(address, trainer, intervals, stop, traffic, schedule, server_time, session)
 
 
 def build_server_time(home: Path, machine: Machine) -> ServerTime:

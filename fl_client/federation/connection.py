@@ -53,6 +53,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from fl_client.federation.bounds import MOST_PARTS, Bounded, MessageTooLarge
+from fl_client.federation.open_session import OpenSession
 from fl_client.federation.server_time import ServerTime, SigningInterceptor
 from fl_common.configuration.addresses import endpoint
 from fl_common.configuration.rules import inside, require
@@ -143,8 +144,8 @@ class Connection:
         RunOver: the message's run has ended.
     """
 
-    def __init__(self, address: Address, time: ServerTime) -> None:
-        self._address, self._time = address, time
+    def __init__(self, address: Address, time: ServerTime, session: OpenSession) -> None:
+        self._address, self._time, self._session = address, time, session
         self._client = address.client(time)
         self._over = threading.Event()
         self._node = Node()
@@ -152,7 +153,10 @@ class Connection:
     def __enter__(self) -> Self:
         key = public_key_to_bytes(self._address.key().public_key())
         request = ActivateNodeRequest(public_key=key, heartbeat_interval=self._address.heartbeat_s)
+        if (left := self._session.node()) is not None:
+            self._close(left)
         self._node = Node(node_id=self._call(lambda: self._client.ActivateNode(request)).node_id)
+        self._session.opened(self.node)
         threading.Thread(target=self._beat, daemon=True).start()
         return self
 
@@ -163,12 +167,20 @@ class Connection:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
-        try:
-            request = DeactivateNodeRequest(node_id=self._node.node_id)
-            self._call(lambda: self._client.DeactivateNode(request))
-        except JoinTheDotsError as problem:
-            _logger.info("the session could not be closed at the server: %s", problem)
+        self._close(self.node)
         self._client.close()
+
+    def _close(self, node: int) -> None:
+        """End the session of ``node``; what a server refuses is not open there."""
+        try:
+            request = DeactivateNodeRequest(node_id=node)
+            self._call(lambda: self._client.DeactivateNode(request))
+        except Unreachable as problem:
+            _logger.info("the session could not be closed at the server: %s", problem)
+            return
+        except JoinTheDotsError as problem:
+            _logger.info("the session is not open at the server: %s", problem)
+        self._session.closed()
 
     @property
     def node(self) -> int:

@@ -17,6 +17,7 @@ from fl_client.federation.connection import (
     Unreachable,
     Upload,
 )
+from fl_client.federation.open_session import OpenSession
 from fl_client.federation.server_time import ServerTime
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
@@ -73,6 +74,7 @@ class Link:
     traffic: TrafficRecord
     schedule: Schedule
     server_time: ServerTime
+    session: OpenSession
     clock: Callable[[], float] = time.monotonic
 
     def run(self) -> None:
@@ -86,7 +88,7 @@ class Link:
             while not self.stop.is_set():
                 began = self.clock()
                 try:
-                    with Connection(self.address, self.server_time) as connection:
+                    with Connection(self.address, self.server_time, self.session) as connection:
                         _logger.info("joined %s as node %s", self.address.server, connection.node)
                         self._serve(connection)
                 except AdmissionRefused as error:

@@ -15,6 +15,7 @@ from fl_client.clock.machine import Machine
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address, Connection, Upload
 from fl_client.federation.link import Link, PollingIntervals
+from fl_client.federation.open_session import OpenSession
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.federation.trainer import ResidentTrainer
 from fl_client.release.schedule import Schedule
@@ -77,6 +78,7 @@ class Box(Connection):
             TrafficRecord(folder / "training.json"),
             Schedule(folder / "slots.json", lambda: self.now, self._wait),
             build_server_time(folder, Machine(self.clocks, str, bool)),
+            OpenSession(folder / "session.json"),
             lambda: self.now,
         )
         self.jump_s = 0

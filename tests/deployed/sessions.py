@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address, Connection
+from fl_client.federation.open_session import OpenSession
 from tests.deployed.fleet import Cloud, TestSite
 from tests.support.clocks import ahead_by
 
@@ -15,7 +16,9 @@ def address(cloud: Cloud, key: Path, authority: Path | None = None) -> Address:
 
 def joined(place: Address, ahead_s: float = 0) -> Connection:
     """A session of a box whose clock is ahead of this machine's."""
-    return Connection(place, build_server_time(place.key_file.parent, ahead_by(ahead_s)))
+    folder = place.key_file.parent
+    session = OpenSession(folder / f"{place.key_file.name}.session")
+    return Connection(place, build_server_time(folder, ahead_by(ahead_s)), session)
 
 
 def new_site(cloud: Cloud, name: str) -> TestSite:

@@ -1,6 +1,7 @@
 """Who is not let in, and what a site may not do, each told in a line on either side."""
 
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -77,6 +78,24 @@ def test_a_revoked_key_is_shut_out_at_once_and_a_new_one_let_in(
     site.enroll()
     with joined(address(cloud, key_of(site))) as connection:
         assert connection.pull() is None
+
+
+def test_a_box_that_was_killed_is_let_in_at_once_but_not_a_copy_of_it(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    site = new_site(cloud, "killed")
+    here = address(cloud, key_of(site))
+    with joined(here) as killed:
+        killed._over.set()  # it sends no more heartbeats, and does not say goodbye
+        shutil.copytree(key_of(site).parent, tmp_path / "copy")
+        with (
+            pytest.raises(AdmissionRefused, match="last session"),
+            joined(address(cloud, tmp_path / "copy" / key_of(site).name)),
+        ):
+            pass
+        with joined(here) as again:
+            assert again.pull() is None
+            assert again.node == killed.node
 
 
 def test_a_box_that_made_its_own_key_is_let_in_by_the_public_half(

@@ -7,6 +7,7 @@ import pytest
 from fl_client.clock.machine import THIS_MACHINE
 from fl_client.federation.build import build_server_time
 from fl_client.federation.connection import Address, Connection, Unreachable
+from fl_client.federation.open_session import OpenSession
 from fl_common.components.fetcher import SteadyFetcher
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.keys import make_key
@@ -30,7 +31,9 @@ def test_a_box_reaches_its_server_through_an_http_proxy(
         with (
             pytest.raises(Unreachable, match="502"),  # by nginx: no SuperLink is behind it
             Connection(
-                Address(server, authority, key, 30), build_server_time(tmp_path, THIS_MACHINE)
+                Address(server, authority, key, 30),
+                build_server_time(tmp_path, THIS_MACHINE),
+                OpenSession(tmp_path / "session.json"),
             ),
         ):
             pass
