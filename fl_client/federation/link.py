@@ -132,15 +132,15 @@ class Link:
 
     def _worked(self, message: Message) -> tuple[Upload, float]:
         """The reply, when it may leave, and the seconds that the work took."""
-        if wire_log.read_run(message.content) is not None and not self.server_time.is_believed():
-            _logger.error("refused: the privacy blocks are days, and the clock is in doubt")
-            return Upload(failed(message, CLOCK), 0.0), 0.0
         numbers, amount = message.metadata, wire_log.read_work(message.content)
         work = amount and f"{numbers.message_type} of {amount}"
         if work and not self.schedule.fits(work, numbers.ttl):
             _logger.error("refused: answers to %s take longer than %g s", work, numbers.ttl)
             return Upload(failed(message, TOO_SOON), 0.0), 0.0
         self.trainer.start()  # how long that takes is not counted: it is the same with any data
+        if wire_log.read_run(message.content) is not None and not self.server_time.is_believed():
+            _logger.error("refused: the privacy blocks are days, and the clock is in doubt")
+            return Upload(failed(message, CLOCK), 0.0), 0.0
         began = self.clock()
         reply = self.trainer.answer(message, lambda: not self.stop.is_set())
         seconds = self.clock() - began

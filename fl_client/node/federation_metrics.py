@@ -39,7 +39,7 @@ class FederationMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """One metric family for each count."""
-        counts = self._counts()
+        counts = read_link(self._path)
         for name, text in _PLAIN:
             if name in counts:
                 yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=counts[name])
@@ -57,12 +57,14 @@ class FederationMetrics(Collector):
             family.add_metric([reason], count)
         yield family
 
-    def _counts(self) -> dict[str, Any]:
-        try:
-            counts: dict[str, Any] = json.loads(self._path.read_text())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            _logger.error("%s can't be read: %s", self._path, error)
-            return {}
-        return counts
+
+def read_link(path: Path) -> dict[str, Any]:
+    """What the link wrote down at ``path``; nothing where it did not or that can't be read."""
+    try:
+        counts: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        _logger.error("%s can't be read: %s", path, error)
+        return {}
+    return counts

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from fl_client.home import TRAINING
 from fl_client.node.assembly.node import NodeAssembly
 from fl_client.node.assembly.sensing import MQTT, Inlet
 from fl_client.node.budget import Budget
+from fl_client.node.federation_metrics import read_link
 from fl_client.node.status import counts_of
 from fl_client.node.watch import Watch
 from fl_common.functions import Predicted
@@ -49,6 +51,7 @@ class Report:
             "wrong": self.health(),
             "broker": transports.get(MQTT),
             "transports": transports,
+            "clock": {"ahead_of_server_s": read_link(box.home / TRAINING).get("clock_ahead_s")},
             "sensors": box.sensing.watch.shown(),
             "readings": {"total": upkeep.readings, "per_s": upkeep.readings_per_s},
             "messages": counts_of(upkeep.spool),

@@ -10,6 +10,8 @@ from rich.text import Text
 from fl_client.node.status import Status
 from fl_common.programs.text import visible
 
+_APART_S = 2.0
+
 
 def status_table(status: Status) -> Table:
     """A table of two columns; problems come first, in red."""
@@ -26,6 +28,7 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
         up = timedelta(seconds=round(status["up_s"]))
         yield "site", f"{status['name']}, task {status['task']}, running for {up}"
         yield from _health(status["wrong"])
+        yield from _clock(status["clock"]["ahead_of_server_s"])
         yield from _transports(status)
         yield from _sensors(status["sensors"])
         readings = status["readings"]
@@ -100,6 +103,14 @@ def _messages(messages: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
     if lost:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in messages["lost"].items())
         yield "lost", Text(reasons, style="yellow")
+
+
+def _clock(ahead_s: float | None) -> Iterator[tuple[str, Text | str]]:
+    """How far the clock is from the server's, where that is more than the network may add."""
+    if ahead_s is not None and abs(ahead_s) >= _APART_S:
+        side = "ahead of" if ahead_s > 0 else "behind"
+        words = f"{timedelta(seconds=round(abs(ahead_s)))} {side} the server's"
+        yield "clock", Text(words, style="yellow")
 
 
 def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:

@@ -1,7 +1,9 @@
 """A whole node whose clock is wrong: nothing is deleted and nothing acknowledged is lost."""
 
 import asyncio
+import io
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from fl_client.clock.vouching import Vouching
+from fl_client.federation.traffic import TrafficRecord
+from fl_client.home import TRAINING
 from fl_client.node.assembly.clock import build_clock
 from fl_client.node.assembly.node import NodeAssembly, build_node
+from fl_client.node.report import Report
+from fl_client.node.status_table import status_table
 from fl_client.sensors.transports import Delivery
 from fl_client.store.spool_counts import SpoolCounts
 from tests.support.clocks import DAY, HOUR, MINUTE, SECOND, Clocks
@@ -40,6 +47,7 @@ class Box:
         self._loop = asyncio.new_event_loop()
         self._take = self.box.loop.node.taker(self.box.sensing.inlets["mqtt"].intake)
         self._loop.run_until_complete(asyncio.to_thread(self.box.loop.upkeep.begin))
+        self.box.loop.node.ready.set()
 
     def send(self, messages: int = 1, ahead_ns: int = 0) -> None:
         """Messages of the watch, whose own clock is ``ahead_ns`` ahead, in real time."""
@@ -249,6 +257,18 @@ def test_a_watch_that_is_hours_ahead_is_lost_only_on_the_operator_s_word(home: P
         box.rests()
         assert box.counts.lost == {"ahead": 5}
         assert box.windows >= 8
+
+
+def test_the_status_says_what_the_clock_is_by_itself_and_by_the_server_s(home: Path) -> None:
+    clocks, shown = Clocks(wrong_by=-2 * HOUR), io.StringIO()
+    with started(home, clocks) as box:
+        TrafficRecord(home / TRAINING).note_clock(-7200.0)
+        box.send(1)
+        box.rests()
+        Console(file=shown, width=200).print(status_table(Report(box.box).status()))
+    assert re.search(r"clock +2:00:00 behind the server's", shown.getvalue())
+    assert "clock: it reads 2026-09-21 12:14:20 UTC, and watch up to 2:00:00" in shown.getvalue()
+    assert f"fl-client clock --trust --home {home}" in shown.getvalue()
 
 
 def test_a_label_of_days_ahead_is_lost_by_a_clock_that_is_right(home: Path) -> None:

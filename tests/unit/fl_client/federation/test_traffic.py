@@ -46,6 +46,15 @@ def shown(path: Path, name: str, **labels: str) -> float | None:
     return registry.get_sample_value(f"fl_client_federation_{name}_total", labels)
 
 
+def test_how_far_the_clock_is_from_the_server_s_is_shown(tmp_path: Path) -> None:
+    path, registry = tmp_path / "training.json", CollectorRegistry()
+    registry.register(FederationMetrics(tmp_path))
+    for ahead_s, shown_s in ((None, None), (20.04, 20.0), (20.9, 20.0), (-3.0, -3.0)):
+        TrafficRecord(path).note_clock(ahead_s)
+        name = "fl_client_federation_clock_ahead_seconds"
+        assert registry.get_sample_value(name) == shown_s
+
+
 def test_rounds_seconds_bytes_and_refusals_are_metrics_of_the_node(tmp_path: Path) -> None:
     path = tmp_path / "training.json"
     worked(path)
