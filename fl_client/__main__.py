@@ -10,7 +10,7 @@ fl-client join                                         the box's part in a feder
 fl-client key kitchen.key                              the key by which a server knows the box
 fl-client enroll --token ward.token --name ward-7      let the box in at its server by a token
 fl-client ledger                                       privacy spent, by block of data
-fl-client ledger --path outputs/2026-01-31/12-00-00    the ledger of a simulated fleet
+fl-client ledger --home outputs/2026-01-31/12-00-00    the ledger of a simulated fleet
 fl-client ledger adopt                                 a new counter for a ledger that lost its own
 fl-client plugins                                      what other packages bring
 """

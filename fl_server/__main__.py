@@ -185,7 +185,7 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
     "start": (
         _start,
         "run SuperLink, proxy and the configured run, until SIGTERM or Ctrl-C",
-        "  fl-server start home=/var/lib/join-the-dots 'hosts=[fl.example.org]' sites=3"
+        "  fl-server start --home /var/lib/join-the-dots 'hosts=[fl.example.org]' sites=3"
         " privacy.site_windows=1000\n"
         "  fl-server start --config server.yaml run=second",
     ),

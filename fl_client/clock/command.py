@@ -11,6 +11,7 @@ from fl_client.clock.machine import THIS_MACHINE
 from fl_client.clock.vouching import Vouching
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.command_line import add_command as add
+from fl_common.programs.command_line import add_home
 
 _ABOUT = """\
 Shows the machine's clock and who vouches for it. A node that can't believe its clock, as fl-client
@@ -24,9 +25,7 @@ _EXAMPLE = "example:\n  fl-client clock --home /var/lib/kitchen --trust"
 def add_command(commands: Any) -> None:
     """Add ``clock`` to the sub-commands of a parser."""
     parser = add(commands, "clock", _clock, "who vouches for the clock", _ABOUT, _EXAMPLE)
-    parser.add_argument(
-        "--home", type=Path, default=Path("site"), metavar="FOLDER", help="the site's; site if none"
-    )
+    add_home(parser)
     parser.add_argument("--trust", action="store_true", help="say that the clock is right")
 
 

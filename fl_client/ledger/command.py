@@ -20,7 +20,7 @@ is forgotten, so remove the data of that time from the site.
 """
 _EXAMPLES = """\
 examples:
-  fl-client ledger --path outputs/2026-01-31/12-00-00 --site anna
+  fl-client ledger --home outputs/2026-01-31/12-00-00 --site anna
   fl-client ledger --json | python -m json.tool
 """
 
@@ -38,11 +38,11 @@ def add_command(commands: Any) -> None:
         help="make a new counter (see above); without it, the ledger is shown",
     )
     parser.add_argument(
-        "--path",
+        "--home",
         type=Path,
-        default=Path(_LEDGER_NAME),
-        metavar="FILE",
-        help=f"the ledger, or its folder; {_LEDGER_NAME} if not given",
+        default=Path("site"),
+        metavar="FOLDER",
+        help="the site's folder, a simulated run's, or a ledger; site if not given",
     )
     parser.add_argument(
         "--counter",
@@ -70,10 +70,10 @@ def _checked(seen: str | None) -> str | None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    path = options.path / _LEDGER_NAME if options.path.is_dir() else options.path
+    path = options.home / _LEDGER_NAME if options.home.is_dir() else options.home
     if not path.is_file():
         raise InvalidConfiguration(
-            f"--path={path}", "is not a file", "Give a ledger, or the folder of a simulated run"
+            f"--home={path}", "is not a file", "Give the folder of a site or of a simulated run"
         )
     from fl_client.ledger import (
         show as ledger_show,  # accounting takes a second to import

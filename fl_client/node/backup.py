@@ -16,7 +16,7 @@ from typing import Any
 from fl_client.clock.vouching import FILE as CLOCK
 from fl_client.home import LEDGER, RECORD, STORE
 from fl_common.files.backup import restore_backup, write_backup
-from fl_common.programs.command_line import add_command
+from fl_common.programs.command_line import add_command, add_home
 
 _BACKUP = """\
 Writes the box's folder, without its readings and labels, to FILE (tar, gzip), which its owner alone
@@ -41,13 +41,7 @@ def add_commands(commands: Any) -> None:
         example = f"example:\n  fl-client {name} kitchen.tar.gz --home /var/lib/kitchen"
         parser = add_command(commands, name, run, words, about, example)
         parser.add_argument("file", type=Path, metavar="FILE", help="the backup")
-        parser.add_argument(
-            "--home",
-            type=Path,
-            default=Path("site"),
-            metavar="FOLDER",
-            help="the site's; else site",
-        )
+        add_home(parser)
 
 
 def _backup(options: argparse.Namespace) -> None:

@@ -57,7 +57,7 @@ async def watch_ledger(path: Path, counter: Path | None, changed: Callable[[Budg
 
 async def _read(path: Path, counter: Path | None) -> Budget:
     command = ["nice", "-n", "10", *own_program("fl_client", "ledger", "--json")]
-    command += ["--path", str(path)] + (["--counter", str(counter)] if counter else [])
+    command += ["--home", str(path)] + (["--counter", str(counter)] if counter else [])
     reader = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )

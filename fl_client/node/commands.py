@@ -14,7 +14,7 @@ from rich.console import Console
 
 from fl_client.federation.command import join_command
 from fl_common.errors import JoinTheDotsError
-from fl_common.programs.command_line import add_command, add_config
+from fl_common.programs.command_line import add_command, add_config, add_home
 
 _RUN = """\
 Receives sensors' messages, stores them, cuts windows, predicts, and publishes events, until SIGTERM
@@ -23,7 +23,7 @@ should start with "defaults: [node, _self_]"; key=value arguments override both.
 """
 _RUN_EXAMPLES = """\
 examples:
-  fl-client run name=kitchen home=/var/lib/kitchen broker.host=mqtt.local
+  fl-client run --home /var/lib/kitchen name=kitchen broker.host=mqtt.local
   fl-client run --config kitchen.yaml sensors=wearables_raw functions=alarm
 """
 _REPLAY = """\
@@ -34,7 +34,7 @@ replay has a temporary store. The model is the one in the site's slot.
 """
 _REPLAY_EXAMPLES = """\
 example:
-  fl-client replay recording.csv --out predictions.jsonl home=/var/lib/kitchen
+  fl-client replay recording.csv --out predictions.jsonl --home /var/lib/kitchen
 """
 _STATUS = "Shows the status of a site's node; if it does not run, from its files."
 _MODEL = "Puts a model.onnx into the site's slot; a running node serves it within a second."
@@ -45,12 +45,12 @@ def add_commands(commands: Any) -> None:
     _add_run(commands)
     _add_replay(commands)
     parser = _add(commands, "status", _status, _STATUS, "fl-client status --home /var/lib/kitchen")
-    _add_home(parser)
+    add_home(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     example = "fl-client model outputs/2026-01-31/model.onnx"
     parser = _add(commands, "model", _model, _MODEL, example)
     parser.add_argument("file", type=Path, metavar="FILE", help="a model that a run has written")
-    _add_home(parser)
+    add_home(parser)
 
 
 def _add_run(commands: Any) -> None:
@@ -78,12 +78,6 @@ def _add(
 ) -> argparse.ArgumentParser:
     words = about.partition(";")[0].rstrip(".")
     return add_command(commands, name, run, words, about, f"example:\n  {example}")
-
-
-def _add_home(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--home", type=Path, default=Path("site"), metavar="FOLDER", help="the site's; site if none"
-    )
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
         if "overrides" not in options or len(overrides) < len(rest):
             self.parse_args(arguments)  # exits with argparse's own message if anything is left
         else:
-            options.overrides += overrides
+            options.overrides += [*overrides, *_home_override(options)]
         return options
 
 
@@ -54,9 +54,25 @@ def add_command(
     return parser
 
 
+def _home_override(options: argparse.Namespace) -> list[str]:
+    """``--home FOLDER`` of a command with a configuration, as an override of it."""
+    if options.home is None:
+        return []
+    from fl_common.configuration.overrides import quoted  # Hydra takes long to import
+
+    return [f"home={quoted(options.home)}"]
+
+
+def add_home(parser: argparse.ArgumentParser) -> None:
+    """Add ``--home`` to a command without a configuration."""
+    words = "the site's folder; site if not given"
+    parser.add_argument("--home", type=Path, default=Path("site"), metavar="FOLDER", help=words)
+
+
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name a configuration."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="your own YAML file")
+    parser.add_argument("--home", metavar="FOLDER", help="the same as home=FOLDER")
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="a value of the configuration"
     )

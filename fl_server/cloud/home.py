@@ -119,7 +119,7 @@ class CloudHome:
             raise InvalidConfiguration(
                 f"home={self.folder}",
                 f"is not the folder of a server that was started ({error})",
-                "Start it with: fl-server start, or give its home=FOLDER",
+                "Start it with: fl-server start, or give its --home FOLDER",
             ) from error
         return values
 

@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "fl-client status": ("fl_client", "status", "--home", "box"),
     "fl-client model": ("fl_client", "model", "model-0.onnx", "--home", "box"),
     "fl-client replay": ("fl_client", "replay", "recording.csv", "home=box"),
-    "fl-client ledger": ("fl_client", "ledger", "--path", "box"),
+    "fl-client ledger": ("fl_client", "ledger", "--home", "box"),
     "fl-client plugins": ("fl_client", "plugins"),
     "fl-server status": ("fl_server", "status", "home=cloud"),
 }

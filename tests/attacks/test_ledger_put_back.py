@@ -138,13 +138,13 @@ def test_an_owner_who_has_lost_the_newest_ledger_goes_on_and_it_is_written_down(
     seen = cloud.witness.of(1)
     assert seen is not None
     path = str(home.box.home / LEDGER)
-    fl_client(["ledger", "adopt", "--path", path, "--seen", seen])
-    fl_client(["ledger", "--path", path])
+    fl_client(["ledger", "adopt", "--home", path, "--seen", seen])
+    fl_client(["ledger", "--home", path])
     assert f"up to {seen}, is lost" in capsys.readouterr().out
     for round_ in (3, 4, 5):
         assert isinstance(cloud.ask(round_), LocalUpdate)
     with pytest.raises(SystemExit):
-        fl_client(["ledger", "adopt", "--path", path, "--seen", "all"])
+        fl_client(["ledger", "adopt", "--home", path, "--seen", "all"])
     assert "--seen=all: is not a digest" in capsys.readouterr().err
 
 
@@ -164,7 +164,7 @@ def test_a_restored_box_has_no_readings_and_trains_only_once_the_loss_is_written
     assert refusal(restored.ask(4)) is RefusalReason.LEDGER
     seen = restored.witness.of(1)
     assert seen is not None
-    fl_client(["ledger", "adopt", "--path", str(folder / LEDGER), "--seen", seen])
+    fl_client(["ledger", "adopt", "--home", str(folder / LEDGER), "--seen", seen])
     assert isinstance(restored.ask(4), LocalUpdate)
     assert rounds_charged(new) == 3  # rounds 1, 2 and 4
     new.connection.close()

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+import fl_client.__main__
+import fl_server.__main__
 from fl_client.configuration import read_config as read_node
 from fl_common.errors import InvalidConfiguration
 from fl_server.cloud.build import read_config as read_server
@@ -89,3 +91,17 @@ def test_a_former_name_is_refused_with_the_new_one(tmp_path: Path) -> None:
 def test_every_choice_of_a_server_is_known(strategy: str) -> None:
     choices = [f"strategy={strategy}", "privacy=none", "evaluation=federated", "training=cohort"]
     assert read_server(None, [*choices, "compression=topk"])["strategy"]["fraction"] == 1.0
+
+
+@pytest.mark.parametrize("folder", ["plain", "a b", "a=b,c", "it's", 'q"q', "[x]{y}", "höhe", "\\"])
+def test_home_on_a_command_line_is_an_override(folder: str, tmp_path: Path) -> None:
+    for parser, command in (
+        (fl_client.__main__._parser(), ["run"]),
+        (fl_client.__main__._parser(), ["join"]),
+        (fl_server.__main__._parser(), ["status"]),
+    ):
+        place = str(tmp_path / folder)
+        options = parser.parsed([*command, "log_level=debug", "--home", place])
+        read: Any = read_server if command == ["status"] else read_node
+        values = read(None, options.overrides)
+        assert (values["home"], values["log_level"]) == (place, "debug")

@@ -48,9 +48,9 @@ NOT_TYPED = {
 """First words of commands that no test can type, and why; of a pipe, the last command counts."""
 
 PROGRAMS = {
-    "fl-client": lambda arguments: fl_client.__main__._parser().parse_args(arguments),
+    "fl-client": lambda arguments: fl_client.__main__._parser().parsed(arguments),
     "fl-repo": lambda arguments: fl_server.repository.__main__._parser().parse_args(arguments),
-    "fl-server": lambda arguments: fl_server.__main__._parser().parse_args(arguments),
+    "fl-server": lambda arguments: fl_server.__main__._parser().parsed(arguments),
 }
 JOBS = ("audit", "egress", "play")
 STARTS = ("make", "python", "fl-simulate", *PROGRAMS, *NOT_TYPED)

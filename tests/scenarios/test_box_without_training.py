@@ -80,7 +80,7 @@ def test_its_other_commands_work(tmp_path: Path, without: Command) -> None:
     assert out.read_text()
     for name in ("rdp", "prv"):
         ledger = charged(tmp_path / f"{name}.sqlite", name)
-        assert "2026-01-30" in without("fl_client", "ledger", "--path", str(ledger)).stdout
+        assert "2026-01-30" in without("fl_client", "ledger", "--home", str(ledger)).stdout
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def outputs(finished: Path, tmp_path: Path) -> Path:
 def test_command_shows_what_the_summary_says(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fl_client(["ledger", "--path", str(finished), "--json"])
+    fl_client(["ledger", "--home", str(finished), "--json"])
     document = json.loads(capsys.readouterr().out)
     summary = json.loads((finished / "summary.json").read_text())
     assert document["owner"] == "fleet"

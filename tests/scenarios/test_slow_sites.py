@@ -34,7 +34,7 @@ def simulated(folder: Path, *overrides: str) -> tuple[list[dict[str, Any]], str]
 def rounds_charged(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, list[int]]:
     """The first and the last round that each site charged, and those between."""
     capsys.readouterr()
-    fl_client(["ledger", "--path", str(folder), "--json"])
+    fl_client(["ledger", "--home", str(folder), "--json"])
     charged: dict[str, set[int]] = {}
     for block in json.loads(capsys.readouterr().out)["blocks"]:
         for spans in block["rounds"].values():

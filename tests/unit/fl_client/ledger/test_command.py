@@ -73,7 +73,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_table_has_block_spent_left_and_rounds(
     capsys: pytest.CaptureFixture[str], path: Path
 ) -> None:
-    head, first, second, second_run, what = shown(capsys, "--path", str(path))
+    head, first, second, second_run, what = shown(capsys, "--home", str(path))
     spent = [epsilon_of([SPEND] * rounds, 1e-5, "rdp") for rounds in (4, 3)]
     assert head.split() == ["block", "spent", "left", "of", "run:", "rounds"]
     assert first.split() == [
@@ -88,7 +88,7 @@ def test_table_has_block_spent_left_and_rounds(
 
 
 def test_json_has_every_block(capsys: pytest.CaptureFixture[str], path: Path) -> None:
-    document = json.loads("\n".join(shown(capsys, "--path", str(path), "--json")))
+    document = json.loads("\n".join(shown(capsys, "--home", str(path), "--json")))
     assert (document["owner"], document["notes"]) == ("anna", [])
     first, second = document["blocks"]
     assert first["spent"] == pytest.approx(epsilon_of([SPEND] * 4, 1e-5, "rdp"))
@@ -103,7 +103,7 @@ def test_readings_that_windows_share_are_shown_beside_windows(
 ) -> None:
     privacy = replace(PLAIN, unit="reading", windows_per_reading=2, epsilon_limit=100.0)
     path = written(tmp_path / "ledger.sqlite", charge(1, "monday", privacy=privacy))
-    head, row, what = shown(capsys, "--path", str(path))
+    head, row, what = shown(capsys, "--home", str(path))
     window = epsilon_of([SPEND], 1e-5, "rdp")
     reading = epsilon_of_group([SPEND], 2, 1e-5, "rdp")
     assert head.split("of")[1].split() == ["per", "window", "per", "reading", "run:", "rounds"]
@@ -118,7 +118,7 @@ def test_limit_is_that_of_the_last_plan(capsys: pytest.CaptureFixture[str], tmp_
     tight = replace(PLAIN, epsilon_limit=8.0)
     charges = [charge(1, "monday"), charge(1, "monday", run="b", privacy=tight)]
     path = written(tmp_path / "ledger.sqlite", *charges)
-    row = shown(capsys, "--path", str(path))[1]
+    row = shown(capsys, "--home", str(path))[1]
     spent = epsilon_of([SPEND] * 2, 1e-5, "rdp")
     assert row.split()[1:4] == [f"{spent:.3f}", f"{8 - spent:.3f}", "8"]
 
@@ -139,29 +139,29 @@ def fleet(tmp_path: Path) -> Path:
 def test_fleet_has_a_line_a_site_and_its_folder_will_do(
     capsys: pytest.CaptureFixture[str], fleet: Path
 ) -> None:
-    head, *rows, _, hint = shown(capsys, "--path", str(fleet))
+    head, *rows, _, hint = shown(capsys, "--home", str(fleet))
     assert head.split()[:2] == ["site", "blocks"]
     assert [row.split()[:2] for row in rows] == [[f"site-{n}", "2"] for n in range(3)]
     assert [row.split()[-1] for row in rows] == ["1", "2", "3"]
     assert "--site NAME" in hint
-    blocks = shown(capsys, "--path", str(fleet), "--site", "site-1")[1:-1]
+    blocks = shown(capsys, "--home", str(fleet), "--site", "site-1")[1:-1]
     assert [row.split()[0] for row in blocks] == ["mon", "tue"]
 
 
 def test_ledger_without_charges(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = written(tmp_path / "ledger.sqlite")
-    assert shown(capsys, "--path", str(path)) == ["The ledger of anna has no charges."]
-    assert "no charge" in refused(capsys, "ledger", "--path", str(path), "--site", "anna")
+    assert shown(capsys, "--home", str(path)) == ["The ledger of anna has no charges."]
+    assert "no charge" in refused(capsys, "ledger", "--home", str(path), "--site", "anna")
 
 
 def test_adopting_is_a_command_and_is_shown_ever_after(
     capsys: pytest.CaptureFixture[str], path: Path
 ) -> None:
     counter_beside(path).unlink()
-    assert "fl-client ledger adopt" in refused(capsys, "ledger", "--path", str(path))
-    assert "counter was missing" in shown(capsys, "adopt", "--path", str(path))[0]
-    assert "counter was made anew" in shown(capsys, "--path", str(path))[-1]
-    assert "needs no new counter" in shown(capsys, "adopt", "--path", str(path))[0]
+    assert "fl-client ledger adopt" in refused(capsys, "ledger", "--home", str(path))
+    assert "counter was missing" in shown(capsys, "adopt", "--home", str(path))[0]
+    assert "counter was made anew" in shown(capsys, "--home", str(path))[-1]
+    assert "needs no new counter" in shown(capsys, "adopt", "--home", str(path))[0]
 
 
 def test_counter_in_another_place_is_named(
@@ -170,8 +170,8 @@ def test_counter_in_another_place_is_named(
     elsewhere = tmp_path / "usb" / "anna"
     elsewhere.parent.mkdir()
     counter_beside(path).rename(elsewhere)
-    assert "missing" in refused(capsys, "ledger", "--path", str(path))
-    assert shown(capsys, "--path", str(path), "--counter", str(elsewhere))
+    assert "missing" in refused(capsys, "ledger", "--home", str(path))
+    assert shown(capsys, "--home", str(path), "--counter", str(elsewhere))
 
 
 @pytest.mark.parametrize(
@@ -187,15 +187,15 @@ def test_file_that_is_no_ledger_is_refused_in_one_line(
     path = tmp_path / "ledger.sqlite"
     path.write_text(text)
     for action in ((), ("adopt",)):
-        assert match in refused(capsys, "ledger", *action, "--path", str(path))
+        assert match in refused(capsys, "ledger", *action, "--home", str(path))
 
 
 def test_wrong_arguments_are_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
 ) -> None:
-    assert "is not a file" in refused(capsys, "ledger", "--path", str(tmp_path / "nowhere"))
+    assert "is not a file" in refused(capsys, "ledger", "--home", str(tmp_path / "nowhere"))
     assert not (tmp_path / "nowhere").exists()
-    line = refused(capsys, "ledger", "--path", str(path), "--site", "bert")
+    line = refused(capsys, "ledger", "--home", str(path), "--site", "bert")
     assert "--site=bert" in line
     assert "It has anna" in line
     assert "--help" in refused(capsys, "ledger", "burn")
@@ -207,12 +207,12 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["ledger", "--help"])
     assert ended.value.code == 0
-    assert "examples:\n  fl-client ledger --path outputs/" in capsys.readouterr().out
+    assert "examples:\n  fl-client ledger --home outputs/" in capsys.readouterr().out
 
 
 def test_program_runs_as_a_module(path: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "fl_client", "ledger", "--path", str(path)],
+        [sys.executable, "-m", "fl_client", "ledger", "--home", str(path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -227,6 +227,6 @@ def test_repeated_charges_are_shown_for_a_site_of_a_fleet(
 ) -> None:
     again = [charge(1, "mon", site="site-1")] * 2
     written(fleet / "ledger.sqlite", *again, owner="fleet")
-    rows = {line.split()[0]: line for line in shown(capsys, "--path", str(fleet))}
+    rows = {line.split()[0]: line for line in shown(capsys, "--home", str(fleet))}
     assert rows["site-0"].endswith(" 1")
     assert rows["site-1"].endswith(" 2 and 2 repeated")
