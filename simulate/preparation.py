@@ -13,6 +13,7 @@ from fl_common.plugins.build import build
 from fl_common.privacy.unit import WITHOUT_DP
 from fl_server.build import build_federation, build_plan, check_sampling
 from fl_server.rounds.strategy import Federation
+from models.export import check_exportable
 from models.nets import Net, build_net
 from simulate.build import COUNTABLE, fleet_facts
 from simulate.checks import check_held_out, check_private
@@ -80,6 +81,7 @@ def prepare(config: Config, home: Home) -> Preparation:
     check_sampling(federation, world.sites)
     net = build_net(plan.net, plan.task, plan.seed or 0)
     check_private(net, plan.privacy, plan.task)
+    check_exportable(net, plan.task)
     test = world.test()
     check_held_out(config, world.sites, test)
     return Preparation(federation, engine, fleet, net, test, publication, notes)
@@ -91,10 +93,11 @@ def _with_whole_batches(config: Config) -> tuple[str, list[str]]:
     A plan without DP trains in batches of one size, so such a site would refuse each round. With DP
     none is left out: who takes part must not depend on the data.
     """
-    node, batch = config["world"], config["training"]["batch_size"]
+    node, batch = config["world"], config["training"].get("batch_size")
     world = open_world(yaml_of(node))
     sites = len(world.sites)
-    if config["privacy"]["unit"] != WITHOUT_DP or sites > COUNTABLE or not isinstance(batch, int):
+    has_dp = config["privacy"].get("unit") != WITHOUT_DP
+    if has_dp or sites > COUNTABLE or not isinstance(batch, int):  # no number is refused later
         return yaml_of(node), []
     sizes = [len(world.windows(position)) for position in range(sites)]
     kept = [position for position, size in enumerate(sizes) if size >= batch]

@@ -31,6 +31,7 @@ from fl_server.rounds.app import FederatedRun, Row
 from fl_server.rounds.comparison import Incumbent, write_counts
 from fl_server.rounds.metrics import RoundMetrics
 from fl_server.rounds.report import RoundReport
+from models.export import check_exportable
 from models.nets import Net, build_net, load_parameters, parameters_of
 from models.onnx.golden import golden_windows
 
@@ -51,6 +52,7 @@ def carry_out(config: Config) -> None:
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
         return
     net = build_net(configured.plan.net, configured.plan.task, config["seed"] or 0)
+    check_exportable(net, configured.plan.task)
     repository = open_repository(None, config["publish"]["keys"], home.components)
     federation = replace(configured.federation, incumbent=_incumbent(repository, configured))
     metrics = RoundMetrics(home.metrics, configured.plan.run)

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from simulate import configure, open_result, resume, run
+from tests.support.plugins import install
 
 QUICK = ("net=logistic", "rounds=2", "sites=4")
 
@@ -49,6 +50,34 @@ def test_a_part_that_is_missing_from_a_configuration_is_named(tmp_path: Path) ->
     del values.training.batch_size
     with pytest.raises(InvalidConfiguration, match="batch_size"):
         run(values, folder=tmp_path / "run")
+
+
+FIXED = """
+from torch import nn
+from models.fronts import Normalise
+from models.nets import Net
+from models.parts.layers import zero_linear
+
+class Fixed(nn.Module):
+    def forward(self, values):
+        return values.reshape(int(values.shape[0]), 128 * 6)
+
+class Attention(Net):
+    def __init__(self, task):
+        super().__init__(Normalise(task), nn.Sequential(Fixed(), zero_linear(128 * 6, 7)))
+"""
+
+
+def test_a_net_that_can_not_be_published_is_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offers = {"net": {"attention": "fixed_batch.nets:Attention"}}
+    install(tmp_path, monkeypatch, "fixed_batch", sources={"nets": FIXED}, offers=offers)
+    values = configure(*QUICK)
+    values.net = {"_target_": "fixed_batch.nets.Attention"}
+    with pytest.raises(InvalidConfiguration, match=r"fixed_batch\.nets\.Attention: can't be pub"):
+        run(values, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_can_not_be_written_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 from fl_common.errors import ExportMismatch, InvalidConfiguration, InvalidData
 from fl_common.params import digest
 from fl_common.vocabulary import Floats, Task
-from models.export import TOLERANCE, export_onnx
+from models.export import TOLERANCE, check_exportable, export_onnx
 from models.lineage import Lineage, ModelMetadata
 from models.metadata import read_metadata
 from models.nets import Net, load_parameters, parameters_of
@@ -189,6 +189,41 @@ def test_a_net_that_is_not_finite_is_not_published_and_the_old_file_stays(tmp_pa
         export_onnx(net, VECTOR, path, lineage_of("mlp"), readings(VECTOR, 2))
     assert path.read_bytes() == old
     assert names_in(tmp_path) == ["model.onnx"]
+
+
+class FixedBatch(nn.Module):
+    """As attention that reshapes to the batch that is traced: right for that one alone."""
+
+    def forward(self, values_NC: torch.Tensor) -> torch.Tensor:
+        return values_NC.reshape(int(values_NC.shape[0]), 2)
+
+
+class Complex(nn.Module):
+    """An operator that the exporter does not have."""
+
+    def forward(self, values_NC: torch.Tensor) -> torch.Tensor:
+        spectrum: torch.Tensor = torch.fft.fft(values_NC)
+        return spectrum.abs()
+
+
+@pytest.mark.parametrize("part", [FixedBatch(), Complex(), DrawsEachTime()])
+def test_what_cannot_be_exported_is_told_in_a_line_before_it_is_trained(
+    part: nn.Module, tmp_path: Path
+) -> None:
+    net = Net(nn.Flatten(), nn.Sequential(part, nn.Linear(2, 2)))
+    with pytest.raises(ExportMismatch) as late:
+        export_onnx(net, VECTOR, tmp_path / "model.onnx", lineage_of("mlp"), readings(VECTOR, 8))
+    assert names_in(tmp_path) == []
+    net.__class__ = type("Theirs", (Net,), {"__module__": "theirs.nets"})
+    with pytest.raises(InvalidConfiguration, match=r"theirs\.nets\.Theirs: can't be published"):
+        check_exportable(net, VECTOR)
+    assert "\n" not in str(late.value)
+
+
+def test_what_can_be_exported_may_be_trained() -> None:
+    net = trained("mlp", VECTOR)
+    net.__class__ = type("Theirs", (type(net),), {"__module__": "theirs.nets"})
+    check_exportable(net, VECTOR)
 
 
 @pytest.mark.parametrize("values_N", [readings(VECTOR, 0), readings(MOTION, 2)])
