@@ -267,7 +267,7 @@ def test_the_status_says_what_the_clock_is_by_itself_and_by_the_server_s(home: P
         box.rests()
         Console(file=shown, width=200).print(status_table(Report(box.box).status()))
     assert re.search(r"clock +2:00:00 behind the server's", shown.getvalue())
-    assert "clock: it reads 2026-09-21 12:14:20 UTC, and watch up to 2:00:00" in shown.getvalue()
+    assert "clock: it reads 2026-09-21 12:13:20 UTC, and watch up to 2:00:00" in shown.getvalue()
     assert f"fl-client clock --trust --home {home}" in shown.getvalue()
 
 
