@@ -56,7 +56,7 @@ def add_command(
 
 def _home_override(options: argparse.Namespace) -> list[str]:
     """``--home FOLDER`` of a command with a configuration, as an override of it."""
-    if options.home is None:
+    if getattr(options, "home", None) is None:
         return []
     from fl_common.configuration.overrides import quoted  # Hydra takes long to import
 
