@@ -5,9 +5,11 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
+from paho.mqtt.publish import single
 
 from fl_client.sensors.decoders.json import JsonDecoder
 from fl_client.sensors.intake import Intake
@@ -167,6 +169,26 @@ def test_a_message_that_several_subscriptions_cover_counts_once(
                 assert (counts.received, counts.lost) == (252, {})
             copies = node.link.state().refused.get("copy", 0)
             assert (copies > 0) == (kind not in ("3.1.1",))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["5", "3.1.1"])
+def test_what_a_broker_kept_is_no_new_reading_at_each_connection(
+    tmp_path: Path, mosquitto: Mosquitto, kind: str
+) -> None:
+    async def scenario() -> None:
+        kept = partial(single, "site/1/wrist", '{"x": 1}', 1, True, "127.0.0.1", mosquitto.port)
+        await asyncio.to_thread(kept)
+        async with Proxy(mosquitto.port, **KINDS[kind]) as proxy:
+            node = Overlapping(tmp_path, broker_of(proxy.port))
+            node.declare(["site/+/wrist"])
+            for connection in range(3):
+                async with node.running():
+                    await node.until(lambda c, n=connection: c.received + c.duplicates > n)  # type: ignore[misc]
+            counts = node.spool.counts()
+            assert (counts.received, counts.duplicates) == (1, 2)
+            assert counts.lost == {"malformed_retained": 1}
 
     asyncio.run(scenario())
 

@@ -1,4 +1,4 @@
-"""Events: none is lost or made twice, whatever is killed, swapped, full or away."""
+"""Events and messages: none is lost or counts twice, whatever is killed, swapped, full or away."""
 
 import asyncio
 import multiprocessing
@@ -17,6 +17,7 @@ from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
 from fl_client.node.assembly.node import NodeAssembly, build_node
 from fl_client.store.database import open_store
+from fl_client.store.spool_counts import counts_of
 from fl_common.errors import StoreFull
 from fl_common.functions import Predicted
 from tests.support.edge_process import node_config, run_node
@@ -53,6 +54,14 @@ def counts(home: Path) -> dict[str, int]:
     assert values.get("made", 0) == values.get("published", 0) + rows
     assert values.get("made", 0) >= marked
     return values
+
+
+def messages(home: Path) -> int:
+    """How many messages were received, of which none is lost or counts twice."""
+    with closing(open_store(home / "site.sqlite")) as connection:
+        found = counts_of(connection)
+    assert found.received == found.processed + found.waiting
+    return found.received
 
 
 def told_by_a_function(world: World) -> list[tuple[str | None, str]]:
@@ -112,6 +121,7 @@ def test_killed_fifty_times_no_event_is_lost_or_made_twice(tmp_path: Path) -> No
         assert world.starts() == wanted
         assert len(events) == counts(home)["made"]
         assert told_by_a_function(world) == told_of_the_predictions(world) != []
+        assert messages(home) == (KILLS + 1) * EACH
 
 
 def post(process: NodeProcess, first: int, last: int) -> None:

@@ -124,6 +124,9 @@ def test_a_full_disk_stops_nothing_but_the_acknowledgements(
             wait_for(lambda: counted(process, 60), "the messages that the broker kept")
             wait_for(lambda: world.starts() >= expected_starts(60), "all predictions")
             assert process.status()["messages"]["lost"] == {}
+            wait_for(lambda: process.status()["events"]["waiting"] == 0, "an empty outbox")
+            events = process.status()["events"]
+            assert events["made"] == events["published"] == len(world.events())
 
 
 @pytest.mark.slow
