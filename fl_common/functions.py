@@ -39,6 +39,8 @@ class Predicted:
     """First instant after the window."""
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
+    stream: str = ""
+    """The window's stream, such as a machine; empty where a box has only one."""
 
     @property
     def label(self) -> str:

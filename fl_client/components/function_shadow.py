@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,24 @@ from fl_client.components.counts import (
     write_counts,
 )
 from fl_client.components.record import Version
+from fl_client.functions.runner import Make
 from fl_common.errors import InvalidData
 from fl_common.functions import Function, FunctionEvent, Predicted
 
 _log = logging.getLogger(__name__)
+_MOST_STREAMS = 1000
 
 
 class FunctionShadow:
-    """``make`` builds the function in a component's folder; ``folder`` holds the counts."""
+    """``make`` reads the function in a component's folder; ``folder`` holds the counts.
 
-    def __init__(self, make: Callable[[Path], Function], folder: Path) -> None:
+    Each stream has a function of its own, as production's.
+    """
+
+    def __init__(self, make: Callable[[Path], Make], folder: Path) -> None:
         self._make, self._path = make, folder / COUNTS
         self._counts = read_counts(self._path)
-        self._function: Function | None = None
+        self._of: Callable[[str], Function] | None = None
         self._trouble: str | None = None
         self._changing = threading.Lock()
         self.candidate: Version | None = None
@@ -44,7 +50,7 @@ class FunctionShadow:
             version, folder = candidate or (None, None)
             if version != self.candidate:
                 self.candidate = version
-                self._function, self._trouble = self._made(folder)
+                self._of, self._trouble = self._made(folder)
             if version is not None and self._counts.candidate != version.component:
                 self._counts = ShadowSummary(version.component)
             counts = self._counts
@@ -74,20 +80,21 @@ class FunctionShadow:
         """Save the counts."""
         write_counts(self._path, self._counts)
 
-    def _made(self, folder: Path | None) -> tuple[Function | None, str | None]:
+    def _made(self, folder: Path | None) -> tuple[Callable[[str], Function] | None, str | None]:
         if folder is None:
             return None, None
         try:
-            return self._make(folder), None
+            make = self._make(folder)
+            return lru_cache(_MOST_STREAMS)(lambda stream: make()), None
         except InvalidData as error:
             _log.error("the candidate of a function is not called: %s", error)
             return None, str(error)
 
     def _called(self, predicted: Predicted) -> list[FunctionEvent] | None:
-        if self._function is None:
+        if self._of is None:
             return None
         try:
-            return list(self._function(predicted))
+            return list(self._of(predicted.stream)(predicted))
         except Exception as error:  # a candidate may do anything, and must stop nothing
             self._trouble = f"{type(error).__name__}: {error}"
             return None

@@ -3,12 +3,13 @@
 import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 from fl_client.components.function_shadow import FunctionShadow
 from fl_client.components.health import HealthCounts
 from fl_client.components.record import Version
-from fl_client.functions.runner import Functions
+from fl_client.functions.runner import Functions, Make
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidData
 from fl_common.functions import FUNCTION_FILE, Function, FunctionEvent, FunctionSpec, Predicted
@@ -71,7 +72,7 @@ class SlotTarget:
 class FunctionTarget:
     """The name ``name`` among the ``functions`` of a box.
 
-    ``make`` builds the function in a component's folder (``function_in``). With a ``shadow``, a
+    ``make`` reads the function in a component's folder (``function_in``). With a ``shadow``, a
     candidate from testing gets the same predictions as production.
     """
 
@@ -80,7 +81,7 @@ class FunctionTarget:
         name: str,
         functions: Functions,
         folder_of: FolderOf,
-        make: Callable[[Path], Function],
+        make: Callable[[Path], Make],
         shadow: FunctionShadow | None,
     ) -> None:
         self._name, self._functions, self._folder_of = name, functions, folder_of
@@ -101,13 +102,13 @@ class FunctionTarget:
             )
         self._bad.pop(version.file, None)
         try:
-            function = self._make(folder)
+            make = self._make(folder)
         except InvalidData as error:
             self._bad[version.file] = str(error)
             return
-        counting = _Counting(function, self._shadow)
+        counting = _Counting(self._shadow)
         self._running = version.file, counting
-        self._functions.use(self._name, counting, function)
+        self._functions.use(self._name, make, counting.around)
 
     def runs(self, version: Version) -> bool:
         """Whether it is among the functions."""
@@ -140,8 +141,8 @@ class FunctionTarget:
         return (file, counts) if counts.windows else None
 
 
-def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...]) -> Function:
-    """Build the function in a component's folder.
+def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...]) -> Make:
+    """What makes the function in a component's folder, as often as wanted; it is made once here.
 
     Raises:
         InvalidData: its class is not allowed or can't be built, or it is for other labels.
@@ -159,21 +160,26 @@ def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...])
             f"is not for this site's, {', '.join(labels)[:200]}",
             "Publish one for the labels of this site's task, in their order",
         )
-    return spec.make(allowed)
+    spec.make(allowed)
+    return partial(spec.make, allowed)
 
 
 class _Counting:
-    """Wraps a function and counts windows, windows on which it raised, and seconds."""
+    """Wraps functions and counts windows, windows on which one raised, and seconds."""
 
-    def __init__(self, function: Function, shadow: FunctionShadow | None) -> None:
-        self._function, self._shadow = function, shadow
+    def __init__(self, shadow: FunctionShadow | None) -> None:
+        self._shadow = shadow
         self._done = self._drained = HealthCounts()
 
-    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+    def around(self, function: Function) -> Function:
+        """The function, counted."""
+        return partial(self._called, function)
+
+    def _called(self, function: Function, predicted: Predicted) -> Iterable[FunctionEvent]:
         found: list[FunctionEvent] | None = None
         began = time.perf_counter()
         try:
-            found = list(self._function(predicted))
+            found = list(function(predicted))
             return found
         finally:
             seconds = time.perf_counter() - began

@@ -80,15 +80,16 @@ def _responder(config: Config) -> Any:
     from fl_client.federation.reply_cache import ReplyCache
     from fl_client.federation.responder import Responder
     from fl_client.site.box import Box
+    from fl_client.windows.declared import slicing_of
     from fl_common.plugins.build import build
 
     log_to_standard_error(config["log_level"], quiet=_QUIET)
-    home, federation = Path(config["home"]), config["federation"]
+    home, federation, task = Path(config["home"]), config["federation"], build(config["task"])
     box = Box(
         home,
         config["name"],
-        build(config["task"]),
-        build(config["windows"]),
+        task,
+        slicing_of(config, task),
         build(config["held_out"]),
         _build_policy(config),
         build(config["retention"]),

@@ -16,18 +16,21 @@ def prediction_event(
     cut: str,
     time: datetime,
     latency_s: float,
+    stream: str = "",
 ) -> CloudEvent:
     """The event for window ``row`` of ``prediction``, which must have a prediction.
 
     ``window_start_ns`` is in nanoseconds since 1970, ``cut`` a word for how windows are cut, and
-    ``latency_s`` the seconds from the window's last reading to the prediction. The ``id`` depends
-    on the window alone, so a subscriber can recognise a repeated event by ``source`` and ``id``.
+    ``latency_s`` the seconds from the window's last reading to the prediction. The window's
+    ``stream``, if it has a name, is the subject. The ``id`` depends on the window alone, so a
+    subscriber can recognise a repeated event by ``source`` and ``id``.
     """
     probabilities_K = [round(float(value), 6) for value in prediction.probabilities_NK[row]]
     best = int(prediction.probabilities_NK[row].argmax())
     window_s = task.window_shape[0] / task.rate_hz if task.rate_hz else None
     data = {
         "task": task.name,
+        **({"stream": stream} if stream else {}),
         "label": prediction.labels[best],
         "probability": probabilities_K[best],
         "probabilities": dict(zip(prediction.labels, probabilities_K, strict=True)),
@@ -36,12 +39,13 @@ def prediction_event(
         "model": prediction.digest,
         "latency_s": round(latency_s, 6),
     }
+    window = f"{task.name}/{stream}" if stream else task.name
     return CloudEvent(
-        id=f"{task.name}/{window_start_ns}/{cut}",
+        id=f"{window}/{window_start_ns}/{cut}",
         source=source,
         type=PREDICTION,
         time=time,
-        subject=task.name,
+        subject=stream or task.name,
         datacontenttype=JSON,
         data=data,
     )

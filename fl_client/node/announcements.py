@@ -36,20 +36,30 @@ class Announcements:
             cut=self.cut,
             time=when,
             latency_s=latency_s,
+            stream=answer.predicted.stream,
         )
-        return self.predictions, event
+        return _topic(self.predictions, answer), event
 
     def function(
         self, name: str, found: FunctionEvent, number: int, answer: PredictedWindow, when: datetime
     ) -> tuple[str, CloudEvent]:
         """The event that the function ``name`` found, its ``number``-th one in the window."""
+        stream = answer.predicted.stream
+        window = f"{stream}/{answer.start_ns}" if stream else str(answer.start_ns)
+        named = {"stream": stream} if stream else {}
         event = CloudEvent(
-            id=f"{name}/{answer.start_ns}/{self.cut}/{number}",
+            id=f"{name}/{window}/{self.cut}/{number}",
             source=self.source,
             type=f"org.jointhedots.{found.kind}.v1",
             time=when,
-            subject=name,
+            subject=stream or name,
             datacontenttype=JSON,
-            data={"function": name, "window_start_ns": answer.start_ns, **found.data},
+            data={"function": name, **named, "window_start_ns": answer.start_ns, **found.data},
         )
-        return self.function_events, event
+        return _topic(self.function_events, answer), event
+
+
+def _topic(topic: str, answer: PredictedWindow) -> str:
+    """The topic for events of the prediction's stream: below ``topic``, if it has a name."""
+    stream = answer.predicted.stream
+    return f"{topic}/{stream}" if stream else topic

@@ -47,7 +47,8 @@ class Effects:
             events += self._of_functions(found[-1], answer, when)
         self._outbox.put(events)
         if answers:
-            self._memory.write(self._functions.memories())
+            streams = {answer.predicted.stream for answer in answers}
+            self._memory.write(self._functions.memories(streams))
         return found
 
     def _of_functions(

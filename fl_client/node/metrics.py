@@ -49,6 +49,7 @@ class Metrics:
         )
         self.inference = self._histogram("inference_seconds", "Time in the model, per batch")
         self.labelled = self._gauge("windows_labelled", "Windows in the store that have a label")
+        self.streams = self._gauge("streams", "Streams that windows are cut of")
         self.kept = self._gauge("windows_kept", "Windows in the store")
         self.budget = self._gauge(
             "ledger_epsilon_left", "Epsilon left in the block of data with least"

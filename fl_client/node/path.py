@@ -9,7 +9,7 @@ from fl_client.inference.prediction import Prediction
 from fl_client.store.outbox import StoredEvents
 from fl_client.store.spool import Spool
 from fl_client.store.windows import WindowStore
-from fl_client.windows.slide import Assembler
+from fl_client.windows.streams import Streams
 from fl_common.functions import FunctionEvent, Predicted
 from fl_common.vocabulary import Floats
 
@@ -25,14 +25,13 @@ Follow = Callable[[Sequence["PredictedWindow"], int], Sequence[FoundEvents]]
 
 @dataclass(frozen=True)
 class Path:
-    """The stages that a message passes, on one connection; ``length_ns`` is a window's length."""
+    """The stages that a message passes, on one connection."""
 
     connection: sqlite3.Connection
     spool: Spool
-    assembler: Assembler
+    streams: Streams
     windows: WindowStore
     engine: Engine
-    length_ns: int
     see: Look
     outbox: StoredEvents
     follow: Follow

@@ -21,8 +21,8 @@ from fl_client.store.database import transaction
 from fl_client.store.outbox import EventCounts, PublishProgress, WaitingEvent
 from fl_client.store.spool import Appended, Arrival
 from fl_client.store.spool_counts import SpoolCounts
-from fl_client.store.windows import Retention, WindowCounts
-from fl_client.windows import Window
+from fl_client.store.windows import Mark, Retention, WindowCounts
+from fl_client.windows import Place, Window
 from fl_common.errors import NoModel
 from fl_common.functions import Predicted
 
@@ -39,7 +39,8 @@ class PipelineStep:
     """The result of one call: ``readings`` by sensor, and how many of all were late or ahead.
 
     ``outcomes`` are, of the messages taken from the spool, the sensor, the number of readings, and
-    the reason if none of them can be used. ``held``: all wait, as the clock can't be believed.
+    the reason if none of them can be used. ``surplus`` are readings of streams for which there was
+    no room, ``streams`` how many there are. ``held``: all wait, as the clock can't be believed.
     ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
     prediction; ``no_model``: no model serves. ``outgoing`` events are the next to publish; those up
     to number ``dropped_to`` are no more.
@@ -52,6 +53,8 @@ class PipelineStep:
     outcomes: list[tuple[str, int, str | None]] = field(default_factory=list)
     late: int = 0
     ahead: int = 0
+    surplus: int = 0
+    streams: int = 0
     unknown_labels: int = 0
     windows: int = 0
     answers: list[PredictedWindow] = field(default_factory=list)
@@ -77,9 +80,9 @@ class Pipeline:
         self._path = self._open_path()
         self._hold.recall(self._path.connection)
         self._whole = True
-        self._needed: list[tuple[int, int]] = []  # newest stamp and sequence of rows, a heap
+        self._needed: dict[str, list[tuple[int, int]]] = {}  # newest stamp, sequence: heaps
         self._backlog = True  # windows in the store may wait for a prediction
-        self._asked_to = 0  # the start up to which they were read
+        self._asked_to: Place | None = None  # the place up to which they were read
         self._has_model = True
         self.behind = True
         """Whether rows may still wait: call ``advance`` again."""
@@ -117,13 +120,14 @@ class Pipeline:
             self._path.connection.close()
             raise
         done.wrote = self._path.connection.total_changes > before
+        done.streams = len(self._path.streams)
         return done
 
     def swap(self) -> bool:
         """Let the engine swap to the slot's version; True if another model serves now."""
         changed = self._path.engine.swap()
         if changed:
-            self._backlog, self._asked_to, self._has_model = True, 0, True
+            self._backlog, self._asked_to, self._has_model = True, None, True
         return changed
 
     def retain(self, retention: Retention, now: Instant) -> int:
@@ -151,7 +155,7 @@ class Pipeline:
         Readings that come would be late until it is as far again. So what waits is taken in anew,
         by the clock as it is now.
         """
-        return self._path.assembler.is_ahead(now.wall_ns) and self._hold.believes(now)
+        return self._path.streams.is_ahead(now.wall_ns) and self._hold.believes(now)
 
     def _take_in(self, done: PipelineStep, now: Instant) -> list[Window]:
         path = self._path
@@ -162,8 +166,7 @@ class Pipeline:
             return []
         self._annotate([(s, item) for s, item in rows if isinstance(item, Annotation)], done, now)
         self._add([(s, item) for s, item in rows if isinstance(item, Readings)], done, now.wall_ns)
-        windows = path.assembler.closed()
-        path.windows.add(windows)
+        windows = path.windows.add(path.streams.closed())
         path.spool.done(self._used_up())
         return windows
 
@@ -182,34 +185,34 @@ class Pipeline:
             self._path.spool.lose(ahead, "ahead")
 
     def _add(self, rows: Sequence[tuple[int, Readings]], done: PipelineStep, now_ns: int) -> None:
-        """Add readings to the assembler; a message with no usable reading is lost."""
+        """Add readings to their streams; a message with no usable reading is lost."""
         if not rows:
             return
-        taken = self._path.assembler.add([item for _, item in rows], now_ns)
+        items = [item for _, item in rows]
+        taken = self._path.streams.add(items, now_ns)
         done.late, done.ahead = int(taken.late_M.sum()), int(taken.ahead_M.sum())
-        lost: dict[str, list[int]] = {"late": [], "ahead": []}
-        unused_M = (taken.late_M + taken.ahead_M).tolist()
-        for (sequence, item), unused, ahead in zip(rows, unused_M, taken.ahead_M, strict=True):
+        done.surplus = int(taken.surplus_M.sum())
+        lost: dict[str, list[int]] = {}
+        for (sequence, item), reason in zip(rows, taken.losses(items), strict=True):
             count = len(item.times_N)
             done.readings[item.sensor] = done.readings.get(item.sensor, 0) + count
-            if unused == count:
-                reason = "ahead" if ahead else "late"
-                lost[reason].append(sequence)
-                done.outcomes.append((item.sensor, count, reason))
+            done.outcomes.append((item.sensor, count, reason))
+            if reason is None:
+                heappush(self._needed.setdefault(item.stream, []), (newest_ns(item), sequence))
             else:
-                done.outcomes.append((item.sensor, count, None))
-                heappush(self._needed, (newest_ns(item), sequence))
+                lost.setdefault(reason, []).append(sequence)
         for reason, sequences in lost.items():
-            if sequences:
-                self._path.spool.lose(sequences, reason)
+            self._path.spool.lose(sequences, reason)
 
     def _used_up(self) -> list[int]:
         """The rows whose readings no open window can use."""
-        if self._path.assembler.watermark_ns is None:
-            return []
-        before_ns, used = self._path.assembler.needed_from_ns, []
-        while self._needed and self._needed[0][0] < before_ns:
-            used.append(heappop(self._needed)[1])
+        used = []
+        for stream, rows in list(self._needed.items()):
+            before_ns = self._path.streams.needed_from_ns(stream)
+            while rows and (before_ns is None or rows[0][0] < before_ns):
+                used.append(heappop(rows)[1])
+            if not rows:
+                del self._needed[stream]
         return used
 
     def _predict(self, new: list[Window], done: PipelineStep) -> None:
@@ -231,24 +234,31 @@ class Pipeline:
         self._path.see(values_N, prediction)
         is_answered_N, rows = prediction.answered_N, prediction.probabilities_NK.tolist()
         labels_N = np.where(is_answered_N, prediction.probabilities_NK.argmax(axis=1), _NO_ANSWER)
-        self._path.windows.predicted([window.start_ns for window in windows], labels_N.tolist())
+        self._path.windows.predicted(map(_mark, windows, labels_N.tolist()))
         for row, (window, row_K) in enumerate(zip(windows, rows, strict=True)):
             if not is_answered_N[row]:
                 done.unanswered += 1
                 continue
-            end_ns = window.start_ns + self._path.length_ns
-            predicted = Predicted(window.start_ns, end_ns, prediction.labels, tuple(row_K))
+            end_ns = window.start_ns + self._path.windows.length_ns
+            predicted = Predicted(
+                window.start_ns, end_ns, prediction.labels, tuple(row_K), window.stream
+            )
             done.answers.append(PredictedWindow(window.start_ns, prediction, row, predicted))
 
     def _waiting(self, new: list[Window]) -> list[Window]:
         """The next windows in the store without a prediction, and new windows before those."""
         found = self._path.windows.unpredicted(_PREDICTED_AT_ONCE, self._asked_to)
-        early = [window for window in new if window.start_ns < self._asked_to]
+        before = self._asked_to
+        early = [window for window in new if before is not None and window.place <= before]
         self._backlog = len(found) == _PREDICTED_AT_ONCE
         self.behind |= self._backlog
         if found:
-            self._asked_to = found[-1].start_ns + 1
+            self._asked_to = found[-1].place
         return early + found
+
+
+def _mark(window: Window, label: int) -> Mark:
+    return Mark(window.stream, window.start_ns, label)
 
 
 _NOTHING = Appended(0, 0, {})

@@ -18,8 +18,8 @@ from fl_client.clock.guard import Instant
 from fl_client.configuration import read_config
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.slots import ModelSlot
+from fl_client.node.assembly.declared import build_declared
 from fl_client.node.assembly.node import NodeAssembly, build_node
-from fl_client.node.assembly.sensing import build_declared
 from fl_client.node.recording import RecordedReadings
 from fl_client.store.outbox import PublishProgress
 from fl_client.store.spool import Arrival

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from fl_client.home import TRAINING
+from fl_client.node.assembly.declared import MQTT
 from fl_client.node.assembly.node import NodeAssembly
-from fl_client.node.assembly.sensing import MQTT, Inlet
+from fl_client.node.assembly.sensing import Inlet
 from fl_client.node.budget import Budget
 from fl_client.node.federation_metrics import read_link
 from fl_client.node.status import counts_of
@@ -59,6 +60,10 @@ class Report:
             "predictions": upkeep.predictions,
             "accuracy": {"agreeing": windows.agreeing, "judged": windows.judged},
             "latest_prediction": _latest(upkeep.latest),
+            "streams": {
+                "number": upkeep.streams.number,
+                "latest": {name: _latest(one) for name, one in upkeep.streams.latest.items()},
+            },
             "events": asdict(upkeep.events),
             "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
             "components": updates.follower.status() if updates else None,

@@ -31,6 +31,7 @@ _REMEDIES = {
     "late": "Check its clock and its time_unit; windows.lateness_s is what it may be behind",
     "ahead": "Check its clock, its time_unit and this box's clock",
     "repeated": "Each has the id, or the first stamp, of an earlier one: mend it, or declare no id",
+    "streams": "Raise most_streams, or correct its stream, the level of its topic that names one",
     "full_rejected": "The spool is full: see why windows are not made, or raise spool.limit_bytes",
 }
 _MALFORMED = "Compare what it sends with its declaration; the log has the first of each reason"

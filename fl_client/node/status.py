@@ -14,9 +14,9 @@ from fl_client.home import LEDGER, MODEL, RECORD, SLOTS, STORE
 from fl_client.inference.slots import ModelSlot
 from fl_client.node.budget import Budget, summary_of
 from fl_client.sensors.transports.http.access import Access
-from fl_client.store.database import open_store
-from fl_client.store.spool import Spool
+from fl_client.store.database import reading
 from fl_client.store.spool_counts import SpoolCounts
+from fl_client.store.spool_counts import counts_of as spool_counts_of
 from fl_common.configuration.addresses import bare_host, joined
 from fl_common.errors import InvalidConfiguration, LedgerError
 from fl_common.files.whole import write_whole
@@ -90,8 +90,8 @@ def _from_files(home: Path, counter: Path | None) -> Status:
         raise InvalidConfiguration(
             f"home={home}", "has no site's store", "Name the folder of a node: --home FOLDER"
         )
-    with closing(open_store(store)) as connection:
-        counts = Spool(connection, 1, "reject", 1).counts()
+    with reading(store) as connection:
+        counts = spool_counts_of(connection)
     return {
         "running": False,
         "home": str(home),

@@ -11,6 +11,8 @@ from fl_client.node.status import Status
 from fl_common.programs.text import visible
 
 _APART_S = 2.0
+_FEW = 8
+"""Streams that are shown."""
 
 
 def status_table(status: Status) -> Table:
@@ -121,6 +123,10 @@ def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
     yield "predictions", f"{status['predictions']:,} since start{agree}"
     if latest := status["latest_prediction"]:
         yield "", f"the latest: {latest['label']}, with probability {latest['probability']:.2f}"
+    if streams := status["streams"]["latest"]:
+        shown = [f"{name} {one['label']}" for name, one in sorted(streams.items())[:_FEW]]
+        more = f", and {len(streams) - _FEW:,} more" if len(streams) > _FEW else ""
+        yield "streams", f"{status['streams']['number']:,}: {', '.join(shown)}{more}"
     yield from _events(status["events"])
     functions = status["functions"]
     if any(functions["failures"].values()):

@@ -11,10 +11,12 @@ from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import Pipeline, PipelineStep
+from fl_client.node.stream_watch import StreamWatch
 from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
 from fl_client.store.windows import Retention, WindowCounts
 from fl_common.functions import Predicted
+from fl_common.programs.troubles import Troubles
 
 _logger = logging.getLogger(__name__)
 _SECOND_NS = 10**9
@@ -39,6 +41,7 @@ class Upkeep:
         functions: Functions,
         retention: Retention,
         metrics: Metrics,
+        troubles: Troubles,
     ) -> None:
         self._pipeline, self._engine, self._functions = pipeline, engine, functions
         self._retention, self._metrics = retention, metrics
@@ -55,6 +58,7 @@ class Upkeep:
         self.readings = self.predictions = 0
         self.latest: Predicted | None = None
         """The newest prediction since the start."""
+        self.streams = StreamWatch(troubles)
         self.readings_per_s = 0.0
         """Over the last seconds."""
         self._rated = (0, 0)
@@ -67,6 +71,7 @@ class Upkeep:
     def after(self, done: PipelineStep, now: Instant) -> None:
         """Count a step's results, and do what is due."""
         self._note(done)
+        self.streams.note(done, now.elapsed_ns)
         if now.elapsed_ns - self._looked_ns >= _LOOK_EVERY_NS:
             self._looked_ns = now.elapsed_ns
             self._swap()
@@ -94,6 +99,7 @@ class Upkeep:
         self._metrics.set_counts(self.spool, self.events)
         self._metrics.labelled.set(self.windows.labelled)
         self._metrics.kept.set(self.windows.kept)
+        self._metrics.streams.set(self.streams.number)
         functions, metrics = self._functions, self._metrics
         _add_to(metrics.failures, functions.failures, self._failures)
         _add_to(metrics.late, functions.late, self._late)
@@ -113,7 +119,11 @@ class Upkeep:
         for sensor, readings in done.readings.items():
             metrics.readings.labels(sensor).inc(readings)
             self.readings += readings
-        for reason, unused in (("late", done.late), ("ahead", done.ahead)):
+        for reason, unused in (
+            ("late", done.late),
+            ("ahead", done.ahead),
+            ("streams", done.surplus),
+        ):
             if unused:
                 metrics.unused.labels(reason).inc(unused)
         metrics.windows.inc(done.windows)

@@ -34,7 +34,8 @@ class Readings:
     ``values_NC`` are in the task's units, in the order of the sensor's channels; NaN where a
     reading lacks a channel. A second item with the same ``sensor`` and ``id`` has no effect; the id
     is that of its topic, its own id or first time stamp, and its content (``sensors.identity``).
-    ``own_times`` is false if the stamps are the box's own clock's, as the message came.
+    ``own_times`` is false if the stamps are the box's own clock's, as the message came. Only
+    readings of one ``stream`` make windows together.
     """
 
     sensor: str
@@ -42,19 +43,22 @@ class Readings:
     times_N: Integers
     values_NC: Floats
     own_times: bool = True
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
     """A label of an interval: from ``from_ns`` (inclusive) to ``to_ns`` (exclusive), since 1970.
 
-    A second item with the same ``id`` has no effect; it is that of the whole content.
+    It labels windows of its ``stream``. A second item with the same ``id`` there has no effect; it
+    is that of the whole content.
     """
 
     id: str
     from_ns: int
     to_ns: int
     label: str
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)

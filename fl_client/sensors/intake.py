@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from fl_client.sensors import Annotation, InvalidPayload, Malformed
@@ -11,6 +10,7 @@ from fl_client.sensors.decoders.paths import short_text
 from fl_client.sensors.decoders.times import check_time_unit, check_times, stamps
 from fl_client.sensors.identity import delivered
 from fl_client.sensors.sensor import Sensor
+from fl_client.sensors.topics import StreamLevels
 from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.spool import Appended, Arrival
 from fl_common.configuration.rules import require, whole
@@ -21,45 +21,51 @@ ANNOTATIONS = "annotations"
 """The name of the source of labels."""
 
 
-@dataclass(frozen=True)
 class AnnotationTopic:
     """The source of labels: JSON ``{"from": t, "to": t, "label": "..."}``, optionally an ``"id"``.
 
     Times are in ``time_unit`` s, ms, us or ns since 1970, or iso. ``topic`` is the transport's
-    address.
+    address, and ``stream`` the levels of it that name the stream whose windows are labelled.
 
     Raises:
-        InvalidConfiguration: another unit of time.
+        InvalidConfiguration: another unit of time, or levels that the topic does not have.
     """
 
-    topic: str
-    time_unit: str
+    def __init__(
+        self, topic: str, time_unit: str, stream: int | Sequence[int] | None = None
+    ) -> None:
+        check_time_unit(time_unit)
+        self.topic, self._time_unit = topic, time_unit
+        self.stream_levels = StreamLevels("annotations", topic, stream)
 
-    def __post_init__(self) -> None:
-        check_time_unit(self.time_unit)
-
-    def read(self, payload: bytes) -> tuple[Annotation, str | None]:
-        """The annotation in a payload, and the id that its sender gave it, if any.
+    def read(self, delivery: Delivery) -> tuple[Annotation, str | None]:
+        """The annotation in a message, and the id that its sender gave it, if any.
 
         Raises:
             InvalidPayload: it is not an annotation, or its times can't be right.
         """
-        found = json_value(payload)
+        found = json_value(delivery.payload)
         if not isinstance(found, dict):
             raise InvalidPayload("structure", "an annotation is an object")
         label = short_text(found.get("label"), "label")
-        times_N = stamps([found.get("from"), found.get("to")], self.time_unit)
+        times_N = stamps([found.get("from"), found.get("to")], self._time_unit)
         check_times(times_N)
         start, end = times_N.tolist()
         if start >= end:
             raise InvalidPayload("time", "an annotation must end after its beginning")
         named = short_text(found["id"], "id") if "id" in found else None
         identity = " ".join(filter(None, (named, f"{start}-{end}-{label}")))
-        return Annotation(identity, start, end, label), named
+        stream = self.stream_levels.name_of(delivery.address)
+        return Annotation(identity, start, end, label, stream), named
 
 
 Source = Sensor | AnnotationTopic
 """The declared source of a message."""
+
+
+def name_of(source: Source) -> str:
+    """The source's name in messages."""
+    return source.name if isinstance(source, Sensor) else ANNOTATIONS
 
 
 class Intake:
@@ -102,7 +108,7 @@ class Intake:
             if source is None:
                 raise InvalidPayload("topic", "no sensor has this topic")
             if isinstance(source, AnnotationTopic):
-                annotation, named = source.read(delivery.payload)
+                annotation, named = source.read(delivery)
                 return Arrival(annotation, named=named)
             readings, identity = source.read(delivery, received_ns)
         except InvalidPayload as error:
@@ -113,7 +119,7 @@ class Intake:
 
     def _name_of(self, address: str) -> str | None:
         source = self._source_of(address)
-        return getattr(source, "name", ANNOTATIONS) if source else None
+        return name_of(source) if source else None
 
     def _log_once(self, name: str, address: str, error: InvalidPayload) -> None:
         """Log the first malformed message of a kind, without any of the sensor's values."""

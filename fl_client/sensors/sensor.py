@@ -19,6 +19,7 @@ from fl_client.sensors import (
 from fl_client.sensors.decoders.times import check_times
 from fl_client.sensors.identity import Identity, identity_of
 from fl_client.sensors.lacking import Lacking, place_of
+from fl_client.sensors.topics import StreamLevels
 from fl_client.sensors.transports import Delivery
 from fl_client.sensors.units import conversion
 from fl_common.errors import InvalidConfiguration
@@ -48,15 +49,25 @@ class Channel:
 
 
 class Sensor:
-    """One stream of readings: the messages to ``topic``, its transport's address.
+    """A source of readings: the messages to ``topic``, its transport's address.
+
+    ``stream`` are the levels of the topic, counted from 1, that name the stream of a message; None:
+    all are of the one stream without a name (``StreamLevels``).
 
     Raises:
-        InvalidConfiguration: a channel is unknown or given twice, a unit can't be converted, or the
-            decoder does not follow the protocol, or can't have one of the fields.
+        InvalidConfiguration: a channel is unknown or given twice, a unit can't be converted, a
+            wildcard names no stream, or the decoder does not follow the protocol, or can't have one
+            of the fields.
     """
 
     def __init__(
-        self, name: str, topic: str, decoder: Decoder, channels: Sequence[Channel], task: Task
+        self,
+        name: str,
+        topic: str,
+        decoder: Decoder,
+        channels: Sequence[Channel],
+        task: Task,
+        stream: int | Sequence[int] | None = None,
     ) -> None:
         check_extension(DECODER, decoder)
         names = [channel.name for channel in channels]
@@ -64,6 +75,8 @@ class Sensor:
             rule = f"must name channels of the task ({', '.join(task.channels)}), each once"
             raise InvalidConfiguration(f"sensor {name}, channels {names}", rule, "Correct them")
         self.name, self.topic, self.channels = name, topic, tuple(names)
+        self.stream_levels = StreamLevels(f"sensor {name}", topic, stream)
+        self.stream_levels.check_tells_apart()
         self._decoder, self._declared, self._task = decoder, tuple(channels), task
         self._fields = tuple(channel.field for channel in channels)
         if isinstance(decoder, KnowsFields):
@@ -92,8 +105,8 @@ class Sensor:
         elif self._lacking:
             self._lacking.has_all()
         identity, values = identity_of(delivery, decoded), values_NC.astype(np.float32)
-        own = decoded.own_times
-        return Readings(self.name, identity.id, times_N, values, own), identity
+        own, stream = decoded.own_times, self.stream_levels.name_of(delivery.address)
+        return Readings(self.name, identity.id, times_N, values, own, stream), identity
 
     def _decoded(self, delivery: Delivery, received_ns: int) -> Decoded:
         payload, fields = delivery.payload, self._fields

@@ -9,15 +9,14 @@ and reads concurrently with the writer. Each module owns its tables and creates 
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from fl_client.store.migrations import SCHEMA_VERSION, migrate
 from fl_common.errors import StoreError, StoreFull
 from fl_common.files.whole import OWNER_ONLY, sync
 from fl_common.programs.confinement import close
 
-SCHEMA_VERSION = 1
-"""Incremented when the meaning of any module's table changes."""
 _APPLICATION_ID = 0x4A746453  # "JtdS": identifies a site's store among SQLite files
 _LOCK_SECONDS = 30.0
 _LITTLE_SPACE = 256 * 1024  # bytes: below, "disk I/O error" means that the disk is full
@@ -38,7 +37,8 @@ _FAULTS = {
 def open_store(path: Path) -> sqlite3.Connection:
     """Open the store at ``path``, creating it if missing; several processes may share it.
 
-    One thread at a time may use the connection. Write within ``transaction``.
+    One of an earlier schema is brought to the present one. One thread at a time may use the
+    connection. Write within ``transaction``.
 
     Raises:
         StoreError: the file is truncated, damaged, of a newer version, or not a site's store.
@@ -51,12 +51,28 @@ def open_store(path: Path) -> sqlite3.Connection:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
             _check_or_mark(path, connection)
+            connection.execute("PRAGMA foreign_keys = ON")
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the store at ``path`` that writes nothing and waits for no writer.
+
+    The store may be of an earlier schema, as long as its sensing process has not been started.
+
+    Raises:
+        StoreError: there is no such file, it can't be read, or it is of a newer version.
+    """
+    with explained(path):
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)) as connection:
+            _check_version(path, connection)
+            yield connection
 
 
 def _make_private(path: Path) -> None:
@@ -112,26 +128,36 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def _check_or_mark(path: Path, connection: sqlite3.Connection) -> None:
-    """Mark a new file as a store, or check that this version can read an existing one."""
+    """Mark a new file as a store, or check an existing one and bring it to this schema."""
     with transaction(connection):
         (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if (application, version, tables) == (0, 0, 0):
+        if (application, _version(connection), tables) == (0, 0, 0):
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             return
     if application != _APPLICATION_ID:
         rule, remedy = _FAULTS["SQLITE_NOTADB"]
         raise StoreError(f"{path}: {rule}. {remedy}.")
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"{path}: has schema version {version}, and this program reads {SCHEMA_VERSION}."
-            " Run the version that wrote it, or move the file away."
-        )
+    _check_version(path, connection)
     if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         rule, remedy = _FAULTS["SQLITE_CORRUPT"]
         raise StoreError(f"{path}: {rule} ({found}). {remedy}.")
+    if _version(connection) < SCHEMA_VERSION:
+        with transaction(connection):
+            migrate(connection, _version(connection))
+
+
+def _check_version(path: Path, connection: sqlite3.Connection) -> None:
+    if (version := _version(connection)) > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: has schema version {version}, and this program reads up to {SCHEMA_VERSION}."
+            " Run the version that wrote it, or move the file away."
+        )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _path_of(connection: sqlite3.Connection) -> Path:

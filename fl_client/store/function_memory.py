@@ -12,9 +12,11 @@ from fl_client.store.database import transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS function_memory (
-    name TEXT PRIMARY KEY, newest_ns INTEGER NOT NULL, class TEXT NOT NULL, content TEXT)
-    WITHOUT ROWID
+    stream TEXT NOT NULL, name TEXT NOT NULL, newest_ns INTEGER NOT NULL, class TEXT NOT NULL,
+    content TEXT, PRIMARY KEY (stream, name)) WITHOUT ROWID
 """
+_MOST_STREAMS = 1000
+"""Streams whose memory is read; that of others, which ended long ago, is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,12 @@ class Memory:
     content: str | None
 
 
+Memories = Mapping[tuple[str, str], Memory]
+"""Memories by the streams and names of the functions."""
+
+
 class FunctionMemory:
-    """The memories in the store of ``connection``, by the functions' names.
+    """The memories in the store of ``connection``.
 
     Raises:
         StoreError: here and in each method, if the store can't be read or written.
@@ -43,22 +49,28 @@ class FunctionMemory:
         self._written = self._read()
 
     @property
-    def found(self) -> Mapping[str, Memory]:
+    def found(self) -> Memories:
         """The memories as they were last written or read."""
         return self._written
 
-    def write(self, memories: Mapping[str, Memory]) -> None:
+    def write(self, memories: Memories) -> None:
         """Write those that have changed, in the caller's transaction."""
-        changed = {name: m for name, m in memories.items() if self._written.get(name) != m}
+        changed = {key: m for key, m in memories.items() if self._written.get(key) != m}
         with transaction(self._connection):
             self._connection.executemany(
-                "INSERT OR REPLACE INTO function_memory VALUES (?, ?, ?, ?)",
-                [(name, m.newest_ns, m.class_name, m.content) for name, m in changed.items()],
+                "INSERT OR REPLACE INTO function_memory VALUES (?, ?, ?, ?, ?)",
+                [(*key, m.newest_ns, m.class_name, m.content) for key, m in changed.items()],
             )
         self._written = {**self._written, **changed}
 
-    def _read(self) -> Mapping[str, Memory]:
-        rows = self._connection.execute(
-            "SELECT name, newest_ns, class, content FROM function_memory"
-        )
-        return {name: Memory(*rest) for name, *rest in rows}
+    def _read(self) -> Memories:
+        with transaction(self._connection):
+            self._connection.execute(
+                "DELETE FROM function_memory WHERE stream NOT IN (SELECT stream FROM"
+                " function_memory GROUP BY stream ORDER BY max(newest_ns) DESC LIMIT ?)",
+                (_MOST_STREAMS,),
+            )
+            rows = self._connection.execute(
+                "SELECT stream, name, newest_ns, class, content FROM function_memory"
+            ).fetchall()
+        return {(stream, name): Memory(*rest) for stream, name, *rest in rows}

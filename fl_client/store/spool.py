@@ -138,8 +138,8 @@ class Spool:
 
     def _read(self, limit: int) -> list[tuple[int, Readings | Annotation]]:
         found = self._connection.execute(
-            "SELECT sequence, sensor, id, label, stamps, content FROM spool WHERE sequence > ?"
-            " ORDER BY sequence LIMIT ?",
+            "SELECT sequence, sensor, id, label, stamps, content, stream FROM spool"
+            " WHERE sequence > ? ORDER BY sequence LIMIT ?",
             (self._read_to, limit),
         ).fetchall()
         if found:
@@ -212,7 +212,7 @@ class Spool:
         return self._remove(dropped)
 
     def _insert(self, rows: Sequence[Row]) -> None:
-        self._connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._connection.executemany("INSERT INTO spool VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         self._add({"waiting": len(rows), "waiting_bytes": sum(size_of(row) for row in rows)})
 
     def _remove(self, sequences: Iterable[int]) -> int:

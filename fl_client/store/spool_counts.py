@@ -28,7 +28,8 @@ class SpoolCounts:
 
 def counts_of(connection: sqlite3.Connection) -> SpoolCounts:
     """The counts of the spool in a store, for readers that don't write."""
-    values = values_of(connection)
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    values = values_of(connection) if "spool_count" in tables else {}  # none: no node ran yet
     return SpoolCounts(
         received=values.get("received", 0),
         processed=values.get("processed", 0),

@@ -7,8 +7,8 @@ import numpy as np
 
 from fl_client.sensors import Annotation, Item, Readings
 
-Row = tuple[int, str | None, str, str | None, int, bytes]
-"""Sequence, sensor (null: an annotation), id, label, stamps, content."""
+Row = tuple[int, str | None, str, str | None, int, bytes, str]
+"""Sequence, sensor (null: an annotation), id, label, stamps, content, stream."""
 
 ROW_BYTES = 64
 """Bytes that a row counts for in addition to its content."""
@@ -16,7 +16,8 @@ ROW_BYTES = 64
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS spool (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, sensor TEXT, id TEXT NOT NULL,
-    label TEXT, stamps INTEGER NOT NULL, content BLOB NOT NULL);
+    label TEXT, stamps INTEGER NOT NULL, content BLOB NOT NULL,
+    stream TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS spool_seen (key INTEGER PRIMARY KEY, number INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS spool_count (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
     WITHOUT ROWID;
@@ -30,24 +31,25 @@ def row_of(sequence: int, item: Readings | Annotation) -> Row:
     """The item as a row."""
     if isinstance(item, Annotation):
         content = np.array([item.from_ns, item.to_ns], "<i8").tobytes()
-        return sequence, None, item.id, item.label, 2, content
+        return sequence, None, item.id, item.label, 2, content, item.stream
     times, values = np.asarray(item.times_N, "<i8"), np.asarray(item.values_NC, "<f4")
-    return sequence, item.sensor, item.id, None, len(times), times.tobytes() + values.tobytes()
+    content = times.tobytes() + values.tobytes()
+    return sequence, item.sensor, item.id, None, len(times), content, item.stream
 
 
 def item_of(row: Row) -> Readings | Annotation:
     """The item in a row."""
-    _, sensor, id_, label, stamps, content = row
+    _, sensor, id_, label, stamps, content, stream = row
     times = np.frombuffer(content, "<i8", stamps)
     if sensor is None:
-        return Annotation(id_, int(times[0]), int(times[1]), label or "")
+        return Annotation(id_, int(times[0]), int(times[1]), label or "", stream)
     values = np.frombuffer(content, "<f4", offset=times.nbytes)
-    return Readings(sensor, id_, times, values.reshape(stamps, -1))
+    return Readings(sensor, id_, times, values.reshape(stamps, -1), stream=stream)
 
 
 def size_of(row: Row) -> int:
     """The bytes that the row counts for."""
-    return len(row[-1]) + ROW_BYTES
+    return len(row[5]) + ROW_BYTES
 
 
 def key_of(item: Item, name: str | None = None) -> int:
@@ -56,6 +58,8 @@ def key_of(item: Item, name: str | None = None) -> int:
     With ``name``, they identify this name of an item of its source.
     """
     source = item.sensor if isinstance(item, Readings) else type(item).__name__
+    if isinstance(item, Annotation) and item.stream:
+        source = f"{source}\0{item.stream}"  # a reading's id has its topic
     named = f"{source}\0{item.id if name is None else name}".encode("utf-8", "surrogatepass")
     person = b"spool" if name is None else b"spool name"
     digest = hashlib.blake2b(named, digest_size=8, person=person).digest()

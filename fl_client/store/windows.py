@@ -1,24 +1,24 @@
 """The windows of one task in the store: the sensing process writes, the training process reads.
 
-A window is identified by its cut (task and step) and its start; adding it again has no effect. A
-changed task definition or step makes new windows. Windows of the old cut are not trained on, and
-are kept until they are too old or their room is needed. Labels are joined when windows or
-annotations arrive, by a rule that depends on neither order nor repetition (``labels``).
+A window is identified by its cut (task and step), its stream and its start; adding it again has no
+effect. A changed task definition or step makes new windows. Windows of the old cut are not trained
+on, and are kept until they are too old or their room is needed. Labels are joined when windows or
+annotations of a stream arrive, by a rule that depends on neither order nor repetition (``labels``).
 """
 
 import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from fl_client.sensors import Annotation
-from fl_client.store.database import explained, transaction
-from fl_client.windows import Slicing, Window
+from fl_client.store.database import reading, transaction
+from fl_client.windows import Place, Slicing, Window
 from fl_client.windows.grid import Grid
 from fl_client.windows.labels import NO_LABEL, labels_of
 from fl_client.windows.split import Labelled
@@ -29,26 +29,30 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS windows (
     id INTEGER PRIMARY KEY,
     cut TEXT NOT NULL,
+    stream TEXT NOT NULL,
     start_ns INTEGER NOT NULL,
     label INTEGER,
     predicted INTEGER,
-    UNIQUE (cut, start_ns)
+    UNIQUE (cut, stream, start_ns)
 );
 CREATE INDEX IF NOT EXISTS windows_labelled ON windows (cut, start_ns) WHERE label IS NOT NULL;
-CREATE INDEX IF NOT EXISTS windows_unpredicted ON windows (cut, start_ns) WHERE predicted IS NULL;
+CREATE INDEX IF NOT EXISTS windows_unpredicted ON windows (cut, start_ns, stream)
+    WHERE predicted IS NULL;
 CREATE TABLE IF NOT EXISTS window_values (
     id INTEGER PRIMARY KEY REFERENCES windows (id) ON DELETE CASCADE,
     content BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS annotations (
-    id TEXT PRIMARY KEY,
+    stream TEXT NOT NULL,
+    id TEXT NOT NULL,
     from_ns INTEGER NOT NULL,
     to_ns INTEGER NOT NULL,
-    label TEXT NOT NULL
+    label TEXT NOT NULL,
+    PRIMARY KEY (stream, id)
 );
 CREATE INDEX IF NOT EXISTS annotations_by_end ON annotations (to_ns);
+CREATE INDEX IF NOT EXISTS annotations_of_stream ON annotations (stream, to_ns);
 """
-_LOCK_SECONDS = 30.0
 _REMOVED_AT_ONCE = 5000
 
 
@@ -64,6 +68,17 @@ class WindowCounts:
     unpredicted: int
     judged: int
     agreeing: int
+
+
+_FIRST: Place = (-1, "")
+
+
+class Mark(NamedTuple):
+    """The ``label`` predicted for a window, as an index; -1: there is no prediction."""
+
+    stream: str
+    start_ns: int
+    label: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +115,24 @@ class WindowStore:
         self._connection = connection
         self._task = task
         self._cut = cut_of(task, slicing)
-        self._length_ns = Grid(task, slicing).length_ns
+        self.length_ns = Grid(task, slicing).length_ns
+        """The time that a window stands for."""
         self._share = label_share
         with transaction(connection):
             for statement in filter(str.strip, _TABLES.split(";")):
                 connection.execute(statement)
 
-    def add(self, windows: Sequence[Window]) -> int:
-        """Store the windows; the number that are new."""
-        new = 0
+    def add(self, windows: Sequence[Window]) -> list[Window]:
+        """Store the windows; those that are new."""
+        new = []
         with transaction(self._connection):
+            starts: dict[str, list[int]] = {}
             for window in windows:
-                new += self._add(window)
-            if windows:
-                starts = [window.start_ns for window in windows]
-                self._relabel(min(starts), max(starts))
+                if self._add(window):
+                    new.append(window)
+                starts.setdefault(window.stream, []).append(window.start_ns)
+            for stream, those in starts.items():
+                self._relabel(stream, min(those), max(those))
         return new
 
     def annotate(self, annotations: Sequence[Annotation]) -> int:
@@ -122,30 +140,33 @@ class WindowStore:
         with transaction(self._connection):
             for a in annotations:
                 self._connection.execute(
-                    "INSERT OR IGNORE INTO annotations VALUES (?, ?, ?, ?)",
-                    (a.id, a.from_ns, a.to_ns, a.label),
+                    "INSERT OR IGNORE INTO annotations VALUES (?, ?, ?, ?, ?)",
+                    (a.stream, a.id, a.from_ns, a.to_ns, a.label),
                 )
-                self._relabel(a.from_ns - self._length_ns, a.to_ns)
+                self._relabel(a.stream, a.from_ns - self.length_ns, a.to_ns)
         return sum(a.label not in self._task.labels for a in annotations)
 
-    def unpredicted(self, limit: int, since_ns: int) -> list[Window]:
-        """Up to ``limit`` windows since ``since_ns`` that wait for a prediction, oldest first."""
+    def unpredicted(self, limit: int, after: Place | None = None) -> list[Window]:
+        """Up to ``limit`` windows that wait for a prediction, oldest first.
+
+        They come in the order of ``Window.place``, from the first one behind ``after`` on.
+        """
         with transaction(self._connection):
             rows = self._connection.execute(
-                "SELECT start_ns, content FROM windows JOIN window_values USING (id)"
-                " WHERE cut = ? AND predicted IS NULL AND start_ns >= ? ORDER BY start_ns LIMIT ?",
-                (self._cut, since_ns, limit),
+                "SELECT start_ns, content, stream FROM windows JOIN window_values USING (id)"
+                " WHERE cut = ? AND predicted IS NULL AND (start_ns, stream) > (?, ?)"
+                " ORDER BY start_ns, stream LIMIT ?",
+                (self._cut, *(after or _FIRST), limit),
             ).fetchall()
         shape, name = self._task.window_shape, self._task.name
-        return [Window(name, s, np.frombuffer(c, "<f4").reshape(shape)) for s, c in rows]
+        return [Window(name, s, np.frombuffer(c, "<f4").reshape(shape), of) for s, c, of in rows]
 
-    def predicted(self, starts: Iterable[int], labels: Iterable[int]) -> None:
+    def predicted(self, marks: Iterable[Mark]) -> None:
         """Store the label predicted for each window; -1 where there is no prediction."""
-        pairs = zip(labels, starts, strict=True)
         with transaction(self._connection):
             self._connection.executemany(
-                "UPDATE windows SET predicted = ? WHERE cut = ? AND start_ns = ?",
-                [(int(label), self._cut, int(start)) for label, start in pairs],
+                "UPDATE windows SET predicted = ? WHERE cut = ? AND stream = ? AND start_ns = ?",
+                [(mark.label, self._cut, mark.stream, mark.start_ns) for mark in marks],
             )
 
     def counts(self) -> WindowCounts:
@@ -178,37 +199,40 @@ class WindowStore:
                 removed, excess = removed + gone, excess - gone
         return removed
 
-    def _add(self, window: Window) -> int:
+    def _add(self, window: Window) -> bool:
         cursor = self._connection.execute(
-            "INSERT OR IGNORE INTO windows (cut, start_ns) VALUES (?, ?)",
-            (self._cut, window.start_ns),
+            "INSERT OR IGNORE INTO windows (cut, stream, start_ns) VALUES (?, ?, ?)",
+            (self._cut, window.stream, window.start_ns),
         )
         if cursor.rowcount:
             content = window.values_TC.astype("<f4").tobytes()
             self._connection.execute(
                 "INSERT INTO window_values VALUES (?, ?)", (cursor.lastrowid, content)
             )
-        return cursor.rowcount
+        return bool(cursor.rowcount)
 
-    def _relabel(self, from_ns: int, to_ns: int) -> None:
-        """Label the windows that start from ``from_ns`` to ``to_ns`` by all annotations so far."""
+    def _relabel(self, stream: str, from_ns: int, to_ns: int) -> None:
+        """Label the stream's windows that start within these by its annotations."""
         rows = self._connection.execute(
-            "SELECT id, start_ns, label FROM windows WHERE cut = ? AND start_ns BETWEEN ? AND ?",
-            (self._cut, from_ns, to_ns),
+            "SELECT id, start_ns, label FROM windows"
+            " WHERE cut = ? AND stream = ? AND start_ns BETWEEN ? AND ?",
+            (self._cut, stream, from_ns, to_ns),
         ).fetchall()
         if not rows:
             return
         starts_N = np.array([start for _, start, _ in rows], np.int64)
-        known = self._annotations(int(starts_N.min()), int(starts_N.max()) + self._length_ns)
-        labels_N = labels_of(starts_N, self._length_ns, known, self._task.labels, self._share)
+        end_ns = int(starts_N.max()) + self.length_ns
+        known = self._annotations(stream, int(starts_N.min()), end_ns)
+        labels_N = labels_of(starts_N, self.length_ns, known, self._task.labels, self._share)
         self._connection.executemany(
             "UPDATE windows SET label = ? WHERE id = ?", _changes(rows, labels_N)
         )
 
-    def _annotations(self, from_ns: int, to_ns: int) -> list[Annotation]:
+    def _annotations(self, stream: str, from_ns: int, to_ns: int) -> list[Annotation]:
         rows = self._connection.execute(
-            "SELECT id, from_ns, to_ns, label FROM annotations WHERE to_ns > ? AND from_ns < ?",
-            (from_ns, to_ns),
+            "SELECT id, from_ns, to_ns, label, stream FROM annotations"
+            " WHERE stream = ? AND to_ns > ? AND from_ns < ?",
+            (stream, from_ns, to_ns),
         )
         return [Annotation(*row) for row in rows]
 
@@ -224,8 +248,9 @@ class WindowStore:
 
 
 def cut_of(task: Task, slicing: Slicing) -> str:
-    """A short name for how windows are cut, from the task's whole definition and the step."""
-    text = json.dumps([asdict(task), slicing.step], sort_keys=True)
+    """A short name for how windows are cut: the task's whole definition, the step, what holds."""
+    held = [[channel for channel, _ in slicing.held]] if slicing.held else []
+    text = json.dumps([asdict(task), slicing.step, *held], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -235,7 +260,7 @@ def read_labelled(path: Path, task: Task, slicing: Slicing) -> Labelled:
 
 
 def read_all(path: Path, task: Task, slicing: Slicing) -> Labelled:
-    """The windows in the store at ``path``, as a snapshot; nothing is written.
+    """The windows of all streams in the store at ``path``, as a snapshot; nothing is written.
 
     Any process may read while the sensing process writes; neither waits for the other.
 
@@ -246,15 +271,13 @@ def read_all(path: Path, task: Task, slicing: Slicing) -> Labelled:
 
 
 def _read(path: Path, task: Task, slicing: Slicing, which: str) -> Labelled:
-    """The windows that meet ``which``, an SQL condition."""
-    with explained(path):
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)) as connection:
-            rows = connection.execute(
-                "SELECT start_ns, coalesce(label, ?), content FROM windows"
-                f" JOIN window_values USING (id) WHERE cut = ? {which} ORDER BY start_ns",
-                (NO_LABEL, cut_of(task, slicing)),
-            ).fetchall()
+    """The windows that meet ``which``, an SQL condition; also from a store of an earlier schema."""
+    with reading(path) as connection:
+        rows = connection.execute(
+            "SELECT start_ns, coalesce(label, ?), content FROM windows"
+            f" JOIN window_values USING (id) WHERE cut = ? {which} ORDER BY start_ns, id",
+            (NO_LABEL, cut_of(task, slicing)),
+        ).fetchall()
     content = b"".join(content for _, _, content in rows)
     return Labelled(
         starts_N=np.array([start for start, _, _ in rows], np.int64),

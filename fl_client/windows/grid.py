@@ -56,10 +56,13 @@ class Grid:
 def windows_per_reading(task: Task, slicing: Slicing) -> int:
     """The most windows that one reading can influence.
 
-    A reading influences the rows up to the longest gap before and after it, at most
-    ``2 * gap * rate`` rows (at least one). A run of m rows is in at most (T + m - 1) / step
-    windows, rounded up.
+    A reading that is interpolated influences the rows up to the longest gap before and after it, at
+    most ``2 * gap * rate`` rows (at least one); one that holds those up to its longest age after
+    it, at most ``age * rate`` and one. A run of m rows is in at most (T + m - 1) / step windows,
+    rounded up. All of them are of the reading's own stream.
     """
     assert task.rate_hz is not None
     rows = max(1, math.ceil(2 * slicing.longest_gap_s * task.rate_hz - 1e-9))
+    for _, age_s in slicing.held:
+        rows = max(rows, math.floor(age_s * task.rate_hz + 1e-9) + 1)
     return math.ceil((task.window_shape[0] + rows - 1) / slicing.step)

@@ -1,11 +1,17 @@
 """Cut windows from readings: a pure function of the readings, whatever order they arrive in.
 
 A row of a window is interpolated linearly between the readings before and after it, channel by
-channel, so that sensors of different rates meet on the task's grid. A window is made as soon as no
-reading can be missing from it: each row lies on a reading, or between two that are at most
-one and a half periods of the sensor's declared rate apart. A window with a wider gap waits until
-readings that could fill the gap would be late. Then it is made if the gap is within the longest
-gap; else it is not made, and counted.
+channel, so that sensors of different rates meet on the task's grid; or it has the last value of a
+channel that holds. A window is made as soon as no reading can be missing from it: each row lies on
+a reading, or between two that are at most one and a half periods of the sensor's declared rate
+apart. A window with a wider gap waits until readings that could fill the gap would be late. Then it
+is made if the gap is within the longest gap, or the value not too old; else it is not made, and
+counted.
+
+The watermark is the time up to which all sensors have been heard: that of the sensor that is
+furthest behind, so that one whose clock is fast makes no other's readings late. A sensor that sends
+on change is not waited for, nor one that is behind another by more than a reading may be ahead of
+the clock.
 
 Whether a reading is late depends only on what arrived before it, never on when ``closed`` is
 called, so any division into batches gives the same windows. Any order of arrival without late
@@ -15,21 +21,19 @@ model", VLDB 2015.)
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fl_client.sensors import Readings
-from fl_client.windows import SECOND, Slicing, Source, Window
+from fl_client.windows import Slicing, Source, Window, sliced_for
 from fl_client.windows.grid import Grid
-from fl_client.windows.track import Track
-from fl_common.errors import InvalidConfiguration
+from fl_client.windows.parts import HeldValue, check_sources, parts_of
+from fl_client.windows.watermark import Watermark
 from fl_common.vocabulary import Floats, Integers, Task
 
-_WHOLE = 1.5
-"""Two readings at most this many periods apart have none missing between them."""
 _AT_ONCE = 256
 """Windows that are interpolated at once, so that memory stays bounded."""
 
@@ -47,40 +51,62 @@ class AcceptedReadings:
 
 
 class Assembler:
-    """Cuts the windows of ``task`` from the readings of ``sources``.
+    """Cuts the windows of ``task`` from the readings of ``sources``, of one ``stream``.
 
-    Holds the readings of the last window, the longest gap and the lateness; older ones are freed.
-    For one thread at a time.
+    ``held`` is what an earlier assembler of the stream knew of the readings that it needed no more
+    (``held_before``). Keeps the readings of the last window, the longest gap and the lateness, and
+    of the time that one sensor is behind another; older ones are freed. For one thread at a time.
 
     Raises:
         InvalidConfiguration: a channel is not measured by exactly one source, a source is slower
             than the longest gap allows, or the task has no time axis.
     """
 
-    def __init__(self, task: Task, sources: Sequence[Source], slicing: Slicing) -> None:
+    def __init__(
+        self,
+        task: Task,
+        sources: Sequence[Source],
+        slicing: Slicing,
+        stream: str = "",
+        held: Sequence[HeldValue] = (),
+    ) -> None:
         check_sources(task, sources, slicing)
-        self._task = task
-        self._slicing = slicing
+        self._task, self._stream = task, stream
+        self._slicing = sliced_for(slicing, sources)
         self._grid = Grid(task, slicing)
         self._sources = {source.name: source for source in sources}
-        self._tracks = {source.name: Track(len(source.channels)) for source in sources}
-        self._columns = {s.name: [task.channels.index(c) for c in s.channels] for s in sources}
+        parts = [part for source in sources for part in parts_of(source, task, slicing)]
+        self._parts = sorted(parts, key=lambda part: part.holds)
+        self._watermark = Watermark(sources, self._slicing.ahead_ns)
         self._first = 0  # every window before this index is decided
         self._made: set[int] = set()  # windows after that which are made already
         self._touched: tuple[int, int] | None = None  # stamps of the readings since the last check
-        self.watermark_ns: int | None = None
-        """The highest stamp accepted so far."""
         self.incomplete = 0
         """Windows that have a reading but were not made because of a gap."""
+        self._recall(held)
 
     def is_ahead(self, now_ns: int) -> bool:
         """Whether a reading was taken that is too far ahead of the clock as it is now."""
-        return self.watermark_ns is not None and self.watermark_ns > now_ns + self._slicing.ahead_ns
+        return self._watermark.newest_ns > now_ns + self._slicing.ahead_ns
 
     @property
     def needed_from_ns(self) -> int:
-        """The time before which no open window can use a reading."""
+        """The time before which no open window can use a reading, but for one that holds."""
         return self._grid.start_of(self._first) - self._slicing.gap_ns
+
+    @property
+    def watermark_ns(self) -> int | None:
+        """The time up to which readings are complete, but for late ones; None: there are none."""
+        return self._watermark.time_ns
+
+    def held_before(self) -> list[HeldValue]:
+        """The last values before ``needed_from_ns`` of the channels that hold."""
+        return [
+            HeldValue(part.source.name, self._task.channels[part.places[column]], time_ns, value)
+            for part in self._parts
+            if part.holds
+            for column, time_ns, value in part.track.last_before(self.needed_from_ns)
+        ]
 
     def add(self, batch: Sequence[Readings], now_ns: int) -> AcceptedReadings:
         """Add the messages of ``batch``, in their order of arrival."""
@@ -96,18 +122,22 @@ class Assembler:
                 times_N, values_NC = times_N[is_taken_N], values_NC[is_taken_N]
             if len(times_N):
                 taken.setdefault(message.sensor, []).append((times_N, values_NC))
-                self._notice(times_N)
-        for sensor, parts in taken.items():
-            self._tracks[sensor].add(*(np.concatenate(p) for p in zip(*parts, strict=True)))
+                self._notice(message.sensor, times_N)
+        for sensor, pairs in taken.items():
+            times_N, values_NC = (np.concatenate(p) for p in zip(*pairs, strict=True))
+            for part in self._parts:
+                if part.source.name == sensor:
+                    own = values_NC if part.columns is None else values_NC[:, part.columns]
+                    part.track.add(times_N, own)
         return AcceptedReadings(late_M, ahead_M)
 
     def closed(self) -> list[Window]:
-        """The windows made since the last call, sorted by start."""
+        """The windows made since the last call."""
         if self._touched is None or self.watermark_ns is None:
             return []
         windows = self._whole_ones(*self._touched)
         self._touched = None
-        slack_ns = self._grid.span_ns + self._slicing.gap_ns + self._lateness_ns
+        slack_ns = self._grid.span_ns + self._slicing.gap_ns + self._slicing.lateness_ns
         return windows + self._decide(self._grid.index_at(self.watermark_ns - slack_ns - 1))
 
     def finish(self) -> list[Window]:
@@ -115,12 +145,8 @@ class Assembler:
         windows = self.closed()
         if self.watermark_ns is None:
             return windows
-        last = self._grid.index_at(self.watermark_ns + self._slicing.gap_ns)
+        last = self._grid.index_at(self._watermark.newest_ns + self._slicing.gap_ns)
         return windows + self._decide(last)
-
-    @property
-    def _lateness_ns(self) -> int:
-        return round(self._slicing.lateness_s * SECOND)
 
     def _is_late(self, message: Readings) -> NDArray[np.bool_]:
         """Lateness by earlier messages only: the order within a message does not matter."""
@@ -129,46 +155,49 @@ class Assembler:
             return np.ones(len(message.times_N), np.bool_)
         oldest = 0  # 1970: no stamp is earlier
         if self.watermark_ns is not None:
-            oldest = max(oldest, self.watermark_ns - self._lateness_ns, self.needed_from_ns)
+            oldest = max(oldest, self.watermark_ns - self._slicing.lateness_ns, self.needed_from_ns)
         return np.asarray(message.times_N < oldest)
 
-    def _notice(self, times_N: Integers) -> None:
+    def _notice(self, sensor: str, times_N: Integers) -> None:
         low, high = int(times_N.min()), int(times_N.max())
         if self.watermark_ns is None:
-            reach = self._grid.span_ns + self._slicing.gap_ns + self._lateness_ns
-            self._first = self._grid.index_at(low - reach)
-        self.watermark_ns = max(high, self.watermark_ns or high)
+            reach_ns = self._grid.span_ns + self._slicing.gap_ns + self._slicing.lateness_ns
+            others_ns = self._slicing.ahead_ns if len(self._sources) > 1 else 0
+            self._first = self._grid.index_at(low - reach_ns - others_ns)
+        self._watermark.note(sensor, high)
         before = self._touched or (low, high)
         self._touched = min(low, before[0]), max(high, before[1])
 
+    def _recall(self, held: Sequence[HeldValue]) -> None:
+        """Add values that hold from before; those of channels that hold no more have no effect."""
+        for value in held:
+            for part in self._parts:
+                names = [self._task.channels[place] for place in part.places]
+                if part.holds and part.source.name == value.sensor and value.channel in names:
+                    values_1C = np.full((1, len(names)), np.nan)
+                    values_1C[0, names.index(value.channel)] = value.value
+                    part.track.add(np.array([value.time_ns], np.int64), values_1C)
+
     def _whole_ones(self, low_ns: int, high_ns: int) -> list[Window]:
         """The open windows that readings from ``low_ns`` to ``high_ns`` completed."""
-        newest = [track.newest_ns for track in self._tracks.values()]
+        newest = [part.track.newest_ns for part in self._parts]
         if None in newest:
             return []
         grid, gap_ns = self._grid, self._slicing.gap_ns
         reached = min(time for time in newest if time is not None) - grid.span_ns
         last = grid.index_at(min(reached, high_ns + gap_ns))
         candidates = self._open_between(grid.index_at(low_ns - grid.span_ns - gap_ns), last)
-        widest = {s.name: self._whole_ns(s) for s in self._sources.values()}
-        windows, _ = self._cut(candidates, widest)
+        windows, _ = self._cut(candidates, at_once=True)
         if windows:
             self._pass_made()
         return windows
-
-    def _whole_ns(self, source: Source) -> int:
-        """The widest gap between two of its readings in which none can be missing."""
-        if source.rate_hz is None:
-            return 0
-        return min(int(_WHOLE * SECOND / source.rate_hz), self._slicing.gap_ns)
 
     def _decide(self, last: int) -> list[Window]:
         """Decide all windows up to index ``last``: their gaps can't be filled any more."""
         if last < self._first:
             return []
         candidates = self._open_between(self._first, last)
-        widest = dict.fromkeys(self._sources, self._slicing.gap_ns)
-        windows, in_part = self._cut(candidates, widest)
+        windows, in_part = self._cut(candidates, at_once=False)
         self.incomplete += in_part
         self._first = last + 1
         self._made = {index for index in self._made if index > last}
@@ -180,25 +209,27 @@ class Assembler:
         while self._first in self._made:
             self._made.remove(self._first)
             self._first += 1
-        for track in self._tracks.values():
-            track.forget_before(self.needed_from_ns)
+        for part in self._parts:
+            part.track.forget_before(self.needed_from_ns)
 
     def _open_between(self, first: int, last: int) -> list[int]:
-        """Undecided windows from ``first`` to ``last`` that a reading lies in, or near."""
+        """Undecided windows from ``first`` to ``last`` that the first part's readings can reach."""
         first = max(first, self._first)
         if last < first:
             return []
-        times_N = next(iter(self._tracks.values())).times_N
+        part = self._parts[0]
         origin, step_ns = self._grid.start_of(first), self._grid.step_ns
         back = math.ceil(self._grid.length_ns / step_ns)
-        ahead = math.ceil(self._slicing.gap_ns / step_ns) + 1
-        near = np.unique(np.floor((times_N - origin) / step_ns).astype(np.int64))
-        found = np.unique(near[:, None] + np.arange(-back, ahead)) + first
-        inside = found[(found >= first) & (found <= last)]
-        return [index for index in inside.tolist() if index not in self._made]
+        ahead = math.ceil(max(part.limit_ns, self._slicing.gap_ns) / step_ns)
+        near_N = np.unique(np.floor((part.track.times_N - origin) / step_ns).astype(np.int64))
+        found, reached = list[int](), first - 1
+        for near in (near_N + first).tolist():
+            found += range(max(near - back, reached + 1), min(near + ahead, last) + 1)
+            reached = max(reached, min(near + ahead, last))
+        return [index for index in found if index not in self._made]
 
-    def _cut(self, indices: list[int], widest: Mapping[str, int]) -> tuple[list[Window], int]:
-        """The windows of ``indices`` with no gap above its sensor's limit in ``widest``.
+    def _cut(self, indices: list[int], *, at_once: bool) -> tuple[list[Window], int]:
+        """The windows of ``indices`` in which nothing is missing, or ``at_once`` can be.
 
         Also the number of the others for which every sensor has some readings.
         """
@@ -206,43 +237,25 @@ class Assembler:
         for begin in range(0, len(indices), _AT_ONCE):
             some = indices[begin : begin + _AT_ONCE]
             starts_K = np.array([self._grid.start_of(index) for index in some], np.int64)
-            values_KTC, share_K = self._resampled(starts_K, widest)
+            values_KTC, share_K = self._resampled(starts_K, at_once)
             for row in np.flatnonzero(share_K == 1).tolist():
-                window = Window(self._task.name, int(starts_K[row]), values_KTC[row].copy())
-                windows.append(window)
+                values_TC = values_KTC[row].copy()
+                start_ns = int(starts_K[row])
+                windows.append(Window(self._task.name, start_ns, values_TC, self._stream))
                 self._made.add(some[row])
             in_part += int(((share_K > 0) & (share_K < 1)).sum())
         return windows, in_part
 
-    def _resampled(
-        self, starts_K: Integers, widest: Mapping[str, int]
-    ) -> tuple[Floats, NDArray[np.float64]]:
-        """Values (K, T, C), and the share (K,) of rows that the sparsest sensor can fill."""
+    def _resampled(self, starts_K: Integers, at_once: bool) -> tuple[Floats, NDArray[np.float64]]:
+        """Values (K, T, C), and the share (K,) of rows that the sparsest part can fill."""
         grid_KT = starts_K[:, None] + self._grid.offsets_T
         values_KTC = np.empty((*grid_KT.shape, len(self._task.channels)), np.float32)
         share_K = np.ones(len(starts_K))
-        for name, track in self._tracks.items():
-            between = track.at(grid_KT)
-            values_KTC[..., self._columns[name]] = between.values_KTC
-            share_K = np.minimum(share_K, (between.widths_KT <= widest[name]).mean(axis=1))
+        for part in self._parts:
+            between = part.track.at(grid_KT)
+            values_KTC[..., part.places] = between.values_KTC
+            fills_KT = (
+                between.widths_KT <= part.whole_ns if at_once else between.ages_KT <= part.limit_ns
+            )
+            share_K = np.minimum(share_K, fills_KT.mean(axis=1))
         return values_KTC, share_K
-
-
-def check_sources(task: Task, sources: Sequence[Source], slicing: Slicing) -> None:
-    """Raise InvalidConfiguration unless each channel has one source that is fast enough."""
-    measured = [channel for source in sources for channel in source.channels]
-    for channel in sorted({*measured, *task.channels}):
-        if measured.count(channel) != task.channels.count(channel):
-            raise InvalidConfiguration(
-                f"channel {channel}",
-                f"is measured by {measured.count(channel)} sensors, and task {task.name} has"
-                f" {task.channels.count(channel)} such channel",
-                f"Give each of its channels ({', '.join(task.channels)}) to exactly one sensor",
-            )
-    for source in sources:
-        if source.rate_hz is not None and not source.rate_hz * slicing.longest_gap_s >= 1:
-            raise InvalidConfiguration(
-                f"sensor {source.name} at {source.rate_hz:g} Hz",
-                f"must send more often than the longest gap of {slicing.longest_gap_s:g} s",
-                "Raise windows.longest_gap_s, or the sensor's rate",
-            )

@@ -3,7 +3,8 @@
 Time since 1970 is cut into pieces, and every n-th piece is held out. A window belongs to a part
 only if every reading that its values can depend on does, so that no reading is in both parts; a
 window across a border is in neither. A privacy block is a UTC day, and a window across midnight is
-in none, so that blocks hold disjoint readings, as block composition requires.
+in none, so that blocks hold disjoint readings, as block composition requires. Pieces and days are
+the same for all streams: a reading belongs to one stream, and lies in one piece and one day.
 """
 
 from dataclasses import dataclass
@@ -100,10 +101,9 @@ class Split:
 
 
 def split_of(task: Task, slicing: Slicing, held_out: HeldOut) -> Split:
-    """The split of windows of ``task``: their values depend on readings up to the longest gap away.
+    """The split of windows of ``task``, by how far away a reading can decide one of their values.
 
     Raises:
         InvalidConfiguration: a task without a time axis, or pieces too short for a window.
     """
-    gap_ns = slicing.gap_ns
-    return Split(held_out, gap_ns, Grid(task, slicing).span_ns + gap_ns)
+    return Split(held_out, slicing.back_ns, Grid(task, slicing).span_ns + slicing.gap_ns)

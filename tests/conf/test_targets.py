@@ -16,6 +16,7 @@ from tests.conf.test_compose import CONF, OPTIONS, composed
 SUPPLIED = {
     "models.nets.": {"task"},
     "fl_client.sensors.sensor.Sensor": {"name", "task"},
+    "fl_client.windows.Slicing": {"held"},
 }
 """Arguments that the code passes, by where the class stands: they are not configuration."""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fl_client.configuration import read_config
-from fl_client.node.assembly.sensing import build_declared
+from fl_client.node.assembly.declared import build_declared
 from fl_client.sensors.sensor import Sensor
 from fl_client.sensors.transports import Delivery
 from fl_common.vocabulary import Task

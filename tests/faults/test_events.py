@@ -72,7 +72,7 @@ def told_by_a_function(world: World) -> list[tuple[str | None, str]]:
 
 def told_of_the_predictions(world: World) -> list[tuple[str | None, str]]:
     """What the function should have told, by the predictions that were heard."""
-    functions = Functions({"label_change": LabelChange(3)}, 1)
+    functions = Functions({"label_change": lambda: LabelChange(3)}, 1)
     predictions = [data for data in world.events().values() if "function" not in data]
     found = []
     for data in sorted(predictions, key=lambda data: data["window_start_ns"]):

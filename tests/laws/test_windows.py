@@ -1,5 +1,6 @@
 """Laws of windows: readings make them, and neither order, batches, repetition nor gaps do."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -114,10 +115,11 @@ def test_a_gap_takes_windows_away_and_shifts_none(begin: float, length: float, p
 def test_every_reading_is_used_or_counted_whenever_one_looks(
     stream: list[Drawn], data: st.DataObject
 ) -> None:
-    once, newest, late = toy.assembler(toy.UNDECLARED), 0, []
-    for _, behind, _ in stream:
-        late.append(int(behind < newest - SECOND))
-        newest = newest if late[-1] else max(newest, behind)
+    once, late = toy.assembler(toy.UNDECLARED), []
+    newest = {"acc": -toy.T0, "gyro": -toy.T0}
+    for sensor, behind, _ in stream:
+        late.append(int(behind < min(newest.values()) - SECOND))
+        newest[sensor] = newest[sensor] if late[-1] else max(newest[sensor], behind)
     assert once.add(toy.of(stream), toy.NOW).late_M.tolist() == late
     windows = once.closed() + once.finish()
     often, found, counted = toy.assembler(toy.UNDECLARED), [], list[int]()
@@ -126,6 +128,25 @@ def test_every_reading_is_used_or_counted_whenever_one_looks(
         found += often.closed()
     assert counted == late
     assert toy.contents(found + often.finish()) == toy.contents(windows)
+
+
+@settings(max_examples=EXAMPLES)
+@given(fast=st.sampled_from(["acc", "gyro"]), by_s=st.floats(0, 20), data=st.data())
+def test_a_sensor_with_a_fast_clock_makes_none_of_anothers_readings_late(
+    fast: str, by_s: float, data: st.DataObject
+) -> None:
+    by_ns = round(by_s * SECOND)
+    stream = [(sensor, t + by_ns * (sensor == fast), v) for sensor, t, v in toy.regular(25)]
+    some = stream[: data.draw(st.integers(2600, len(stream)))]
+    slicing = replace(toy.SLICING, ahead_s=30.0)
+    expected = toy.cut(toy.assembler(slicing=slicing), [toy.of(sorted(some, key=at))])
+    parts = batches(some, list(range(0, 4000, data.draw(st.integers(50, 900)))))
+    assert toy.cut(toy.assembler(slicing=slicing), map(toy.of, parts)) == expected
+    assert len(expected) > (17 - by_s) * 50 / 4 - 2
+
+
+def at(reading: Drawn) -> int:
+    return reading[1]
 
 
 @settings(max_examples=EXAMPLES)

@@ -1,5 +1,6 @@
 """A whole node as a process follows a repository: production acts, the candidate is counted."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_a_configuration_that_can_not_be_followed_is_refused(
     root.write_text("{}")
     part = {**config["components"], "source": "https://example.org", "root": str(root), **change}
     slot = ModelSlot(tmp_path / "slots" / "model")
-    functions = Functions({"alarm": LabelChange(1)}, 3)
+    functions = Functions({"alarm": partial(LabelChange, 1)}, 3)
     box = NodeContext("box", tmp_path, wearables(), slot, config["engine"], functions, Troubles())
     with pytest.raises(InvalidConfiguration, match=rule):
         build_updates(part, box)

@@ -15,7 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fl_client.configuration import read_config
-from fl_client.node.assembly.sensing import build_declared, build_sensing
+from fl_client.node.assembly.sensing import build_sensing
 from fl_client.sensors import Annotation, Readings
 from fl_client.sensors.transports import Delivery
 from fl_common.programs.troubles import Troubles
@@ -109,9 +109,7 @@ def assert_a_box_reads(payloads: list[bytes]) -> None:
     """Each is whole readings or a label of the task to a box with ``sensors=player``."""
     task = wearables()
     config = read_config(None, ["sensors=player", "name=one"])
-    intake = (
-        build_sensing(config, task, build_declared(config, task), Troubles()).inlets["mqtt"].intake
-    )
+    intake = build_sensing(config, task, Troubles()).inlets["mqtt"].intake
     sensor = next(topic for topic in intake.addresses if topic.startswith("sensors/"))
     for payload in payloads:
         is_label = b"label" in payload

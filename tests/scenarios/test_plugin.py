@@ -167,7 +167,8 @@ def test_a_plan_s_net_is_built_only_where_the_package_is_installed(machine: Mach
 
 DECODE = """
 from fl_client.configuration import read_config
-from fl_client.node.assembly.sensing import build_declared, build_sensing
+from fl_client.node.assembly.declared import build_declared
+from fl_client.node.assembly.sensing import build_sensing
 from fl_client.sensors.transports import Delivery
 from fl_common.plugins.build import build
 from fl_common.programs.troubles import Troubles
@@ -175,7 +176,7 @@ from fl_common.programs.troubles import Troubles
 config = read_config(None, ["sensors=greenhouse", "name=north",
                             "task._target_=greenhouse.tasks.greenhouse"])
 task = build(config["task"])
-sensing = build_sensing(config, task, build_declared(config, task), Troubles())
+sensing = build_sensing(config, task, Troubles())
 payload = (1_700_000_000).to_bytes(4, "big") + bytes.fromhex("08981770 08a21766")
 delivery = Delivery("greenhouse/north/climate", payload)
 (arrival,) = sensing.inlets["mqtt"].intake.arrivals([delivery], 1_700_000_100 * 10**9)

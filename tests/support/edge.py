@@ -55,7 +55,8 @@ def broker_of(port: int, **changes: Any) -> Broker:
 def sensor(name: str = "wrist", topic: str = "site/+/wrist") -> Sensor:
     """A sensor of JSON objects with a stamp ``t`` in ns and values ``x``, ``y``."""
     channels = [Channel("x", "x", "g"), Channel("y", "y", "g")]
-    return Sensor(name, topic, JsonDecoder("t", "ns", None), channels, TASK)
+    stream = 2 if "+" in topic else None
+    return Sensor(name, topic, JsonDecoder("t", "ns", None), channels, TASK, stream)
 
 
 def payload(number: int) -> bytes:

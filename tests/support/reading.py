@@ -15,7 +15,8 @@ def read(
     decoder: Decoder, payload: bytes, channels: tuple[Channel, ...] = X_AND_Y, topic: str = "s/1"
 ) -> Readings:
     """What ``wrist`` reads in a payload."""
-    return Sensor("wrist", "s/+", decoder, channels, TASK).read(Delivery(topic, payload), NOW)[0]
+    sensor = Sensor("wrist", "s/+", decoder, channels, TASK, stream=2)
+    return sensor.read(Delivery(topic, payload), NOW)[0]
 
 
 def reason(decoder: Decoder, payload: bytes) -> str:

@@ -1,6 +1,7 @@
 """Build a node's inference: the model, the functions, and what keeps both up to date."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fl_client.components.build import ComponentUpdates, NodeContext, build_updates
@@ -37,8 +38,9 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
     slot = ModelSlot(home / SLOTS / MODEL)
     sizes, trial = (values["threads"], values["largest_batch"]), trial_within(**values["trial"])
     engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
+    declared = config["functions"]
     functions = Functions(
-        {name: build(node, FUNCTION) for name, node in config["functions"].items()},
+        {name: partial(build, node, FUNCTION) for name, node in declared.items()},
         config["failures_allowed"],
     )
     box = NodeContext(config["name"], home, task, slot, values, functions, troubles)

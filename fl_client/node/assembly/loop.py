@@ -43,6 +43,7 @@ def build_loop(
     """
     functions = inference.functions
     metrics = build_metrics(config, sensing, inference, troubles)
-    upkeep = Upkeep(pipeline, inference.engine, functions, build(config["retention"]), metrics)
+    retention = build(config["retention"])
+    upkeep = Upkeep(pipeline, inference.engine, functions, retention, metrics, troubles)
     node = Node(pipeline, sensing.watch, upkeep, events.outbox, metrics, troubles, clock.now)
     return Loop(node, pipeline, upkeep, events, metrics)

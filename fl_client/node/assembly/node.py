@@ -9,7 +9,7 @@ from fl_client.node.assembly.clock import BoxClock, build_clock, build_pipeline
 from fl_client.node.assembly.events import build_events
 from fl_client.node.assembly.inference import Inference, build_inference
 from fl_client.node.assembly.loop import Loop, build_loop
-from fl_client.node.assembly.sensing import Sensing, build_declared, build_sensing
+from fl_client.node.assembly.sensing import Sensing, build_sensing
 from fl_client.node.assembly.storage import path_opener
 from fl_client.node.training_process import Training
 from fl_common.configuration.rules import Config
@@ -47,15 +47,15 @@ def build_node(
         InvalidConfiguration: a value that can't be used.
         StoreError: the site's store can't be opened.
     """
-    task, slicing, home = build(config["task"]), build(config["windows"]), Path(config["home"])
+    task, home = build(config["task"]), Path(config["home"])
     private_folder(home, "home")
     troubles = Troubles()
-    declared = build_declared(config, task)
-    sensing = build_sensing(config, task, declared, troubles, connected=connected)
+    sensing = build_sensing(config, task, troubles, connected=connected)
+    slicing = sensing.declared.slicing
     inference = build_inference(config, task, troubles, waits=not connected)
     events = build_events(config, task, slicing, sensing, troubles)
     clock = clock_of(home, slicing, troubles, connected=connected)
-    open_path = path_opener(config, task, slicing, declared.sensors, inference, events)
+    open_path = path_opener(config, task, sensing.declared, inference, events)
     pipeline = build_pipeline(open_path, clock)
     counter = config["federation"]["ledger_counter"]
     return NodeAssembly(

@@ -5,15 +5,15 @@ from functools import partial
 from pathlib import Path
 
 from fl_client.home import STORE
+from fl_client.node.assembly.declared import Declared
 from fl_client.node.assembly.events import Events
 from fl_client.node.assembly.inference import Inference
 from fl_client.node.path import Path as PipelinePath
 from fl_client.store.database import open_store
+from fl_client.store.held import HeldValues
 from fl_client.store.spool import Spool
 from fl_client.store.windows import WindowStore
-from fl_client.windows import Slicing, Source
-from fl_client.windows.grid import Grid
-from fl_client.windows.slide import Assembler
+from fl_client.windows.streams import Streams
 from fl_common.configuration.rules import Config
 from fl_common.vocabulary import Task
 
@@ -21,32 +21,31 @@ from fl_common.vocabulary import Task
 def path_opener(
     config: Config,
     task: Task,
-    slicing: Slicing,
-    sensors: list[Source],
+    declared: Declared,
     inference: Inference,
     events: Events,
 ) -> Callable[[], PipelinePath]:
     """A function that opens the configured store and builds a pipeline's parts on it."""
-    return partial(_open, config, task, slicing, sensors, inference, events)
+    return partial(_open, config, task, declared, inference, events)
 
 
 def _open(
     config: Config,
     task: Task,
-    slicing: Slicing,
-    sensors: list[Source],
+    declared: Declared,
     inference: Inference,
     events: Events,
 ) -> PipelinePath:
+    slicing, most = declared.slicing, config["most_streams"]
     connection = open_store(Path(config["home"]) / STORE)
     outbox, follow = events.stored_in(connection, inference.functions)
+    held = HeldValues(connection)
     return PipelinePath(
         connection=connection,
         spool=Spool(connection, **config["spool"]),
-        assembler=Assembler(task, sensors, slicing),
+        streams=Streams(task, declared.sensors, slicing, most, held.found, held.write),
         windows=WindowStore(connection, task, slicing, config["label_share"]),
         engine=inference.engine,
-        length_ns=Grid(task, slicing).length_ns,
         see=inference.updates.see if inference.updates else _unseen,
         outbox=outbox,
         follow=follow,

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,8 +15,8 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.functions import Function, FunctionEvent, Predicted
 
 
-def predicted(*probabilities: float, start: int = 0) -> Predicted:
-    return Predicted(start, start + 10, ("rest", "walk"), probabilities)
+def predicted(*probabilities: float, start: int = 0, stream: str = "") -> Predicted:
+    return Predicted(start, start + 10, ("rest", "walk"), probabilities, stream)
 
 
 def through(function: LabelChange | Threshold, walks: Sequence[float]) -> list[tuple[int, str]]:
@@ -61,7 +63,7 @@ def test_a_function_that_raises_is_counted_then_left_out_and_the_others_go_on(
     def sound(predicted: Predicted) -> Iterable[FunctionEvent]:
         return (FunctionEvent("seen", {}),)
 
-    functions = Functions({"broken": broken, "sound": sound}, failures_allowed=3)
+    functions = Functions({"broken": lambda: broken, "sound": lambda: sound}, failures_allowed=3)
     with caplog.at_level(logging.WARNING):
         found = [functions(predicted(1.0, 0.0, start=n)) for n in range(5)]
     assert [[name for name, _ in one] for one in found] == [["sound"]] * 5
@@ -79,7 +81,7 @@ def test_a_function_is_shown_each_window_once_and_in_order(
         starts.append(predicted.start_ns)
         return ()
 
-    functions = Functions({"watch": watch}, failures_allowed=3)
+    functions = Functions({"watch": lambda: watch}, failures_allowed=3)
     for start in (10, 30, 20, 30, 40, 40):
         functions(predicted(1.0, 0.0, start=start))
     assert starts == [10, 30, 40]
@@ -104,17 +106,17 @@ def test_a_function_goes_on_after_a_restart_where_it_was(name: str, stop: int) -
         windows = [predicted(1 - WALKS[n], WALKS[n], start=n) for n in range(first, last)]
         return [event for window in windows for _, event in functions(window)]
 
-    whole = run(Functions({name: made(name)}, 3), 0, len(WALKS))
-    before = Functions({name: made(name)}, 3)
+    whole = run(Functions({name: partial(made, name)}, 3), 0, len(WALKS))
+    before = Functions({name: partial(made, name)}, 3)
     told = run(before, 0, stop)
-    after = Functions({name: made(name)}, 3)
+    after = Functions({name: partial(made, name)}, 3)
     after.go_on_from(before.memories())
     assert told + run(after, stop - 1, len(WALKS)) == whole
     assert after.late == {name: 1}
 
 
 def test_a_commit_that_failed_takes_a_function_back_to_the_one_before() -> None:
-    functions = Functions({"change": LabelChange(1)}, 3)
+    functions = Functions({"change": partial(LabelChange, 1)}, 3)
     functions.go_on_from({})
     assert functions(predicted(0.1, 0.9, start=1))
     functions.go_on_from({})
@@ -122,14 +124,33 @@ def test_a_commit_that_failed_takes_a_function_back_to_the_one_before() -> None:
 
 
 def test_a_new_version_goes_on_from_the_memory_of_the_same_class_alone() -> None:
-    functions = Functions({"f": LabelChange(1)}, 3)
+    functions = Functions({"f": partial(LabelChange, 1)}, 3)
     functions(predicted(0.1, 0.9, start=1))
-    functions.use("f", LabelChange(2))
+    functions.use("f", partial(LabelChange, 2))
     assert [functions(predicted(0.1, 0.9, start=n)) for n in (2, 3)] == [[], []]
-    functions.use("f", Threshold("walk", 0.8, 0.4, 1))
+    functions.use("f", partial(Threshold, "walk", 0.8, 0.4, 1))
     assert functions(predicted(0.1, 0.9, start=4))
-    functions.use("f", Threshold("rest", 0.8, 0.4, 1))
+    functions.use("f", partial(Threshold, "rest", 0.8, 0.4, 1))
     assert not functions(predicted(0.1, 0.9, start=5))
+
+
+def test_each_stream_has_a_function_of_its_own_also_after_a_restart() -> None:
+    def run(functions: Functions, starts: Sequence[int]) -> list[int]:
+        windows = [
+            predicted(walk, 1 - walk, start=start, stream=stream)
+            for start in starts
+            for stream, walk in (("a", 0.9), ("b", 0.1))
+        ]
+        return [len(functions(window)) for window in windows]
+
+    functions = Functions({"change": partial(LabelChange, 1)}, 3)
+    assert run(functions, [10, 20]) == [1, 1, 0, 0]
+    assert len(functions(predicted(1.0, 0.0, start=5, stream="slow"))) == 1, "late for none but it"
+    again = Functions({"change": partial(LabelChange, 1)}, 3)
+    again.go_on_from(functions.memories())
+    assert run(again, [20, 30]) == [0, 0, 0, 0]
+    assert again.late == {"change": 2}
+    assert {stream for stream, _ in functions.memories({"a", "gone"})} == {"a"}
 
 
 class Forgetful(LabelChange):
@@ -140,13 +161,15 @@ class Forgetful(LabelChange):
 
 
 def test_a_memory_that_can_not_be_kept_is_a_failure_of_its_function_alone() -> None:
-    functions = Functions({"bad": Forgetful(1), "good": LabelChange(1)}, 3)
+    functions = Functions({"bad": partial(Forgetful, 1), "good": partial(LabelChange, 1)}, 3)
     functions(predicted(0.1, 0.9, start=1))
     memories = functions.memories()
-    assert memories["bad"].content is None
-    assert memories["good"].content is not None
+    assert memories["", "bad"].content is None
+    assert memories["", "good"].content is not None
     assert functions.failures == {"bad": 1, "good": 0}
-    functions.go_on_from(memories)
+    unreadable = replace(memories["", "bad"], content="{}")
+    functions.go_on_from({**memories, ("", "bad"): unreadable})
+    functions(predicted(0.1, 0.9, start=2))
     assert functions.failures == {"bad": 2, "good": 0}
 
 
@@ -156,6 +179,6 @@ def test_a_memory_that_can_not_be_kept_is_a_failure_of_its_function_alone() -> N
 def test_an_event_that_can_not_be_sent_is_a_failure_of_its_function(
     kind: str, data: Mapping[str, Any]
 ) -> None:
-    functions = Functions({"odd": lambda _: [FunctionEvent(kind, data)]}, 3)
+    functions = Functions({"odd": lambda: lambda _: [FunctionEvent(kind, data)]}, 3)
     assert functions(predicted(0.1, 0.9)) == []
     assert functions.failures == {"odd": 1}

@@ -46,7 +46,7 @@ def test_big_endian_arrays() -> None:
 def test_rows_without_a_stamp_end_at_their_arrival() -> None:
     decoder = RawDecoder(["x", "y"], "int16", 50.0, "little", "arrival")
     delivery = Delivery("s/1", struct.pack("<4h", 1, 2, 3, 4))
-    found, identity = Sensor("wrist", "s/+", decoder, X_AND_Y, TASK).read(delivery, NOW)
+    found, identity = Sensor("wrist", "s/1", decoder, X_AND_Y, TASK).read(delivery, NOW)
     check(found, [NOW - 20_000_000, NOW], [[1, 2], [3, 4]])
     assert identity.surely_new
 

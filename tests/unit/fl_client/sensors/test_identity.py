@@ -29,7 +29,7 @@ class Box:
 
     def __init__(self, spool: Spool, decoder: Decoder) -> None:
         channels = [Channel(name, name, "g") for name in CHANNELS]
-        sensor = Sensor("w", "s/+", decoder, channels, TASK)
+        sensor = Sensor("w", "s/+", decoder, channels, TASK, 2)
         sources: list[Source] = [AnnotationTopic("labels", "s"), sensor]
         self.spool, self._number = spool, 0
         self._intake = Intake(sources, topic_matches_sub, 10_000)

@@ -247,11 +247,11 @@ def test_what_a_transport_is_told_of_each_message() -> None:
 )
 def test_a_malformed_annotation_says_why(payload: bytes, why: str) -> None:
     with pytest.raises(InvalidPayload) as caught:
-        AnnotationTopic("labels", "s").read(payload)
+        AnnotationTopic("labels", "s").read(Delivery("labels", payload))
     assert caught.value.reason == why
 
 
 def test_an_annotation_may_say_its_times_in_iso() -> None:
     body = b'{"from":"2023-11-14T22:13:20Z","to":"2023-11-14T23:13:21+01:00","label":"a"}'
-    read, _ = AnnotationTopic("labels", "iso").read(body)
+    read, _ = AnnotationTopic("labels", "iso").read(Delivery("labels", body))
     assert (read.from_ns, read.to_ns) == (NOW, NOW + 10**9)

@@ -11,7 +11,7 @@ import pytest
 
 from fl_client.sensors import Annotation
 from fl_client.store.database import open_store, transaction
-from fl_client.store.windows import Retention, WindowCounts, WindowStore, read_labelled
+from fl_client.store.windows import Mark, Retention, WindowCounts, WindowStore, read_labelled
 from fl_client.windows import SECOND, Window
 from fl_common.errors import InvalidConfiguration, StoreError
 from tests.support import windowing as toy
@@ -49,28 +49,28 @@ def label(first: int, last: int, name: str = "moving") -> Annotation:
 
 
 def test_a_window_added_again_has_no_effect(store: WindowStore) -> None:
-    assert store.add(windows(3)) == 3
-    assert store.add(windows(4, value=9.0)) == 1
-    waiting = store.unpredicted(10, 0)
+    assert len(store.add(windows(3))) == 3
+    assert [window.start_ns for window in store.add(windows(4, value=9.0))] == [toy.T0 + 3 * STEP]
+    waiting = store.unpredicted(10)
     assert [float(window.values_TC[0, 0]) for window in waiting] == [0.5, 0.5, 0.5, 9.0]
 
 
 def test_values_come_back_bit_by_bit(store: WindowStore) -> None:
     values_TC = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32)
     store.add([Window("toy", toy.T0, values_TC)])
-    (window,) = store.unpredicted(1, toy.T0)
+    (window,) = store.unpredicted(1)
     assert window.values_TC.tobytes() == values_TC.tobytes()
 
 
 def test_windows_wait_for_a_prediction_oldest_first(store: WindowStore) -> None:
     store.add(windows(5)[::-1])
-    assert [w.start_ns for w in store.unpredicted(2, toy.T0 + STEP)] == [
+    assert [w.start_ns for w in store.unpredicted(2, (toy.T0, ""))] == [
         toy.T0 + STEP,
         toy.T0 + 2 * STEP,
     ]
     store.annotate([label(0, 0)])
-    store.predicted([toy.T0, toy.T0 + STEP, toy.T0 + 2 * STEP], [1, -1, 2])
-    assert [w.start_ns for w in store.unpredicted(9, 0)] == [toy.T0 + k * STEP for k in (3, 4)]
+    store.predicted([Mark("", toy.T0 + k * STEP, label) for k, label in enumerate((1, -1, 2))])
+    assert [w.start_ns for w in store.unpredicted(9)] == [toy.T0 + k * STEP for k in (3, 4)]
     assert store.counts() == WindowCounts(kept=5, labelled=1, unpredicted=2, judged=1, agreeing=1)
 
 
@@ -110,7 +110,7 @@ def test_over_the_size_labelled_windows_go_last(
     megabytes = {count: count * 8 * 3 * 4 / 2**20 for count in (5, 3, 1)}
     removed = [store.retain(Retention(1.0, megabytes[c]), toy.T0) for c in (5, 3, 1)]
     assert removed == [3, 2, 2]
-    (left,) = store.unpredicted(9, 0)
+    (left,) = store.unpredicted(9)
     assert left.start_ns == toy.T0 + STEP  # the newer one of those with a label
     assert connection.execute("SELECT count(*) FROM window_values").fetchone() == (1,)
 

@@ -105,7 +105,7 @@ def test_memory_holds_the_last_readings_alone_over_silent_nights() -> None:
         for low in range(0, len(stream), 50):
             made.add(toy.of(stream[low : low + 50]), toy.NOW + shift)
             made.closed()
-            assert sum(len(t.times_N) for t in made._tracks.values()) < 150 * 1.5 + 150
+            assert sum(len(p.track.times_N) for p in made._parts) < 150 * 1.5 + 150
     assert len(made._made) < 30
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from fl_client.configuration import read_config
-from fl_client.node.assembly.sensing import Sensing, build_declared, build_sensing
+from fl_client.node.assembly.sensing import Sensing, build_sensing
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.troubles import Troubles
 from models.tasks import wearables
@@ -13,7 +13,7 @@ from models.tasks import wearables
 
 def sensing(overrides: Sequence[str]) -> Sensing:
     config = read_config(None, overrides)
-    return build_sensing(config, wearables(), build_declared(config, wearables()), Troubles())
+    return build_sensing(config, wearables(), Troubles())
 
 
 def test_all_come_over_the_broker_where_nothing_else_is_said() -> None:

@@ -163,7 +163,7 @@ def test_a_death_ends_what_aliases_mean(tmp_path: Path) -> None:
 
 def test_a_sensor_gives_its_topic_to_the_decoder(tmp_path: Path) -> None:
     channels = [Channel("x", "Temp", "g"), Channel("y", "Axis/X", "mg")]
-    sensor = Sensor("press", DEVICE.format("+"), Plant(tmp_path).decoder, channels, TASK)
+    sensor = Sensor("press", DEVICE.format("+"), Plant(tmp_path).decoder, channels, TASK, [])
     found, telling = sensor.read(Delivery(DEVICE.format("DBIRTH"), BIRTH), NOW)
     np.testing.assert_array_equal(found.values_NC, np.array([[21.5, -0.003]], np.float32))
     assert telling

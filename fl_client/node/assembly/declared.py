@@ -1,0 +1,75 @@
+"""Build what a node's configuration declares: its sensors and labels, and how they cut windows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fl_client.sensors.intake import Source as MessageSource
+from fl_client.sensors.intake import name_of
+from fl_client.sensors.topics import check_streams_alike
+from fl_client.windows import SECOND, Slicing, Source
+from fl_client.windows.declared import OF_A_CHANNEL, OF_A_SENSOR, slicing_of, sources_of
+from fl_client.windows.grid import Grid
+from fl_common.configuration.rules import Config, above, optional, require
+from fl_common.plugins.build import build
+from fl_common.vocabulary import Task
+
+MQTT = "mqtt"
+"""The default transport: the broker's."""
+
+_CHANNEL = "fl_client.sensors.sensor.Channel"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The sources of messages by their transport's name, the sensors as sources, and how they cut.
+
+    A transport's annotations come first, so they win if a sensor's address also covers theirs.
+    """
+
+    messages: Mapping[str, list[MessageSource]]
+    sensors: list[Source]
+    slicing: Slicing
+    window_s: float
+    """How long a window takes."""
+    silent_s: Mapping[str, float | None]
+    """How long each sensor may be silent; None: for ever."""
+
+
+def build_declared(config: Config, task: Task) -> Declared:
+    """The sensors and annotations that ``config`` declares.
+
+    Raises:
+        InvalidConfiguration: a declaration that can't be used.
+    """
+    messages: dict[str, list[MessageSource]] = {}
+    if config["annotations"]:
+        transport, arguments = _by_transport(config["annotations"])
+        messages[transport] = [build(arguments)]
+    sources = sources_of(config["sensors"])
+    silent_s = dict[str, float | None]()
+    for source, (name, node) in zip(sources, config["sensors"].items(), strict=True):
+        transport, arguments = _by_transport(_without(node, OF_A_SENSOR))
+        default_s = None if source.is_on_change else config["silent_s"]
+        silent_s[name] = arguments.pop("silent_s", default_s)
+        require(f"sensors.{name}.silent_s", silent_s[name], optional(above(0)))
+        channels = [
+            build({"_target_": _CHANNEL, **_without(channel, OF_A_CHANNEL)})
+            for channel in node["channels"]
+        ]
+        sensor = build({**arguments, "name": name, "task": task, "channels": channels})
+        messages.setdefault(transport, []).append(sensor)
+    every = [one for some in messages.values() for one in some]
+    check_streams_alike([(name_of(one), one.stream_levels) for one in every])
+    slicing = slicing_of(config, task)
+    return Declared(messages, sources, slicing, Grid(task, slicing).length_ns / SECOND, silent_s)
+
+
+def _by_transport(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The transport named in a declaration, and the other keys."""
+    arguments = dict(node)
+    return arguments.pop("transport", MQTT), arguments
+
+
+def _without(node: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key not in keys}

@@ -1,0 +1,167 @@
+"""The streams of a box: each has windows of its own, on a grid and a watermark of its own.
+
+A stream is one subject, such as a machine, a person or a room, of which sensors' readings together
+make windows. A box has one stream without a name, or as many as its sensors' topics name
+(``fl_client.sensors.topics``). They are found as their readings come, up to a number; a stream that
+has been silent for a day makes room for a new one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from fl_client.sensors import Readings
+from fl_client.windows import SECOND, Slicing, Source, Window
+from fl_client.windows.parts import HeldValue, check_sources
+from fl_client.windows.slide import Assembler
+from fl_common.configuration.rules import require, whole
+from fl_common.vocabulary import Integers, Task
+
+SURPLUS = "streams"
+"""The reason of the loss of a message whose stream is one more than there may be."""
+_SILENT_NS = 86_400 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class TakenReadings:
+    """What became of a batch's M messages, in readings that were dropped from each.
+
+    ``late_M`` and ``ahead_M`` are as in ``AcceptedReadings``; ``surplus_M`` are those of a stream
+    for which there is no room.
+    """
+
+    late_M: Integers
+    ahead_M: Integers
+    surplus_M: Integers
+
+    def losses(self, batch: Sequence[Readings]) -> list[str | None]:
+        """For each message of ``batch`` why none of its readings is used; None: some are."""
+        unused_M = (self.late_M + self.ahead_M).tolist()
+        found: list[str | None] = []
+        for place, (message, unused) in enumerate(zip(batch, unused_M, strict=True)):
+            if self.surplus_M[place]:
+                found.append(SURPLUS)
+            elif unused == len(message.times_N):
+                found.append("ahead" if self.ahead_M[place] else "late")
+            else:
+                found.append(None)
+        return found
+
+
+Keep = Callable[[Mapping[str, Sequence[HeldValue]]], None]
+"""Keeps the last values of channels that hold, by stream."""
+
+
+@dataclass
+class _Stream:
+    assembler: Assembler
+    heard_ns: int
+
+
+class Streams:
+    """At most ``most`` streams at a time, each with an ``Assembler`` of the other arguments.
+
+    ``held`` has by stream what channels held before, and ``keep`` gets what changes of that: see
+    ``Assembler.held_before``. For one thread at a time.
+
+    Raises:
+        InvalidConfiguration: ``most`` is below 1, or what an ``Assembler`` can't be made of.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        sources: Sequence[Source],
+        slicing: Slicing,
+        most: int,
+        held: Mapping[str, Sequence[HeldValue]],
+        keep: Keep,
+    ) -> None:
+        require("most_streams", most, whole(1))
+        check_sources(task, sources, slicing)
+        self._make, self._most = partial(Assembler, task, sources, slicing), most
+        self._streams: dict[str, _Stream] = {}
+        self._held, self._keep = {**held}, keep
+        self._changed: set[str] = set()
+        self._holds = any(source.held for source in sources)
+        self._ended: dict[str, list[Window]] = {}
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def add(self, batch: Sequence[Readings], now_ns: int) -> TakenReadings:
+        """Add the messages of ``batch``, in their order of arrival at ``now_ns`` since 1970."""
+        late_M, ahead_M = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
+        surplus_M = np.zeros(len(batch), np.int64)
+        for name, places in _by_stream(batch).items():
+            stream = self._stream(name, now_ns)
+            if stream is None:
+                surplus_M[places] = [len(batch[place].times_N) for place in places]
+                continue
+            self._changed.add(name)
+            taken = stream.assembler.add([batch[place] for place in places], now_ns)
+            late_M[places], ahead_M[places] = taken.late_M, taken.ahead_M
+        return TakenReadings(late_M, ahead_M, surplus_M)
+
+    def closed(self) -> list[Window]:
+        """The windows made since the last call, each stream's in the order they were made."""
+        windows = [window for those in self._ended.values() for window in those]
+        self._ended.clear()
+        for stream in self._streams.values():
+            windows += stream.assembler.closed()
+        if self._holds:
+            self._keep_held()
+        self._changed.clear()
+        return windows
+
+    def _keep_held(self) -> None:
+        """Give ``keep`` the values of which the readings are needed no more."""
+        found = {
+            name: stream.assembler.held_before()
+            for name, stream in self._streams.items()
+            if name in self._changed
+        }
+        new = {name: values for name, values in found.items() if values != self._held.get(name, [])}
+        if new:
+            self._keep(new)
+            self._held |= new
+
+    def is_ahead(self, now_ns: int) -> bool:
+        """Whether a stream took in what is ahead of the clock by now: see ``Assembler``."""
+        return any(stream.assembler.is_ahead(now_ns) for stream in self._streams.values())
+
+    def needed_from_ns(self, name: str) -> int | None:
+        """The time before which no open window of the stream can use a reading; None: none can."""
+        stream = self._streams.get(name)
+        return None if stream is None else stream.assembler.needed_from_ns
+
+    def _stream(self, name: str, now_ns: int) -> _Stream | None:
+        """The stream of that name, which is new if need be; None if there is no room for it."""
+        found = self._streams.get(name)
+        if found is None:
+            if len(self._streams) >= self._most and not self._end_silent(now_ns):
+                return None
+            found = self._streams[name] = _Stream(
+                self._make(name, self._held.get(name, ())), now_ns
+            )
+        found.heard_ns = now_ns
+        return found
+
+    def _end_silent(self, now_ns: int) -> bool:
+        """End the stream that has been silent for longest, if that is a day; whether one was."""
+        name, oldest = min(self._streams.items(), key=lambda item: item[1].heard_ns)
+        if now_ns - oldest.heard_ns < _SILENT_NS:
+            return False
+        self._ended[name] = oldest.assembler.finish()
+        del self._streams[name]
+        return True
+
+
+def _by_stream(batch: Sequence[Readings]) -> dict[str, list[int]]:
+    """The places in ``batch`` of each stream's messages."""
+    found: dict[str, list[int]] = {}
+    for place, message in enumerate(batch):
+        found.setdefault(message.stream, []).append(place)
+    return found
