@@ -6,6 +6,7 @@ and reads concurrently with the writer. Each module owns its tables and creates 
 ``CREATE TABLE IF NOT EXISTS`` in its constructor. The privacy ledger is a separate file.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from fl_common.errors import StoreError, StoreFull
 from fl_common.files.whole import OWNER_ONLY, sync
 from fl_common.programs.confinement import close
 
+_logger = logging.getLogger(__name__)
 _APPLICATION_ID = 0x4A746453  # "JtdS": identifies a site's store among SQLite files
 _LOCK_SECONDS = 30.0
 _LITTLE_SPACE = 256 * 1024  # bytes: below, "disk I/O error" means that the disk is full
@@ -78,6 +80,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 def _make_private(path: Path) -> None:
     """Keep the file to its owner from the first byte on; SQLite makes those beside it alike."""
     with suppress(OSError):  # SQLite says why it can't be opened
+        if path.exists() and not path.stat().st_size:
+            _logger.error("%s was empty, and begins anew: what it may have had is gone", path)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, OWNER_ONLY))
         sync(path.parent)
         for part in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):

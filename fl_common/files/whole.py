@@ -74,11 +74,15 @@ def whole_path(path: Path, mode: int = _READABLE, *, new: bool = False) -> Itera
         FileExistsError: the file exists, but had to be ``new``.
     """
     part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}{PART}")
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         yield part
         sync(part)
         _place(part, path, new)
+    except OSError as error:
+        if error.filename in (None, str(part)):  # a full disk names no file
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fl_common.files.whole import OWNER_ONLY, PART, make_folder, move_whole, whole_path, write_whole
+from tests.support.disk import fill, small_disk
 from tests.support.sources import ROOT
 
 KILLED = """
@@ -125,3 +126,20 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_else(
         write_whole(path, b"after")
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_with_the_file_that_was_meant(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        fill(disk / "filler")
+        with pytest.raises(OSError, match=f"No space left on device: '{disk}/file'"):
+            write_whole(disk / "file", b"content")
+        assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+def test_a_part_that_can_t_be_made_is_told_by_the_name_that_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with (
+        pytest.raises(OSError, match=f"'{tmp_path}/none/file'"),
+        whole_path(tmp_path / "none" / "file"),
+    ):
+        pass
