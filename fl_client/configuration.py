@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from fl_common.configuration.keys import check_keys
+from fl_common.configuration.printable import require_printable
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.own_file import composed
@@ -34,6 +35,8 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
     _check_no_secret(overrides)
     values, shipped = composed(_SHIPPED, file, overrides)
     check_keys(values, shipped, _PLAIN_PARTS)
+    for what, text in (("name", values["name"]), *values["events"].items()):
+        require_printable(what, str(text))
     return values
 
 

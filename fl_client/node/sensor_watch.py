@@ -22,8 +22,8 @@ STRANGE = "other topics"
 """The source of messages to topics that no sensor has."""
 _IN_A_ROW = 10
 """Messages that can't be used, one after the other, before their sensor is in trouble."""
-_ANOTHER_S = "other"
-"""The reason of messages on the sensor's topic that are meant for another."""
+_NO_READING = frozenset({"other", "death", "command"})
+"""Reasons of messages on the sensor's topic that need not have a reading of it."""
 _RATE_OVER_S = 5.0
 _WINDOWS_AT_LEAST_S, _WINDOWS_TIMES = 60.0, 3.0
 _OFF_NS = 86_400 * 10**9
@@ -101,7 +101,7 @@ class SensorWatch:
                 counts = self._of(_source_of(item))
                 counts.messages += 1
                 counts.last_seen_s = now_s
-                if isinstance(item, Malformed) and item.reason == _ANOTHER_S:
+                if isinstance(item, Malformed) and item.reason in _NO_READING:
                     counts.lost[f"malformed_{item.reason}"] += 1
                 elif isinstance(item, Malformed):
                     counts.lose(f"malformed_{item.reason}")

@@ -1,6 +1,7 @@
 """What is wrong with a node: what its parts tell, and what is looked up of the others."""
 
 import threading
+from collections.abc import Mapping, Sequence
 
 from fl_client.inference.prediction import EngineStatus
 from fl_client.node.assembly.inference import Inference
@@ -11,6 +12,7 @@ _BROKER = "Check that the broker runs, the network, broker.username and the cert
 _ADDRESS = "Check its section under transports"
 _NO_MODEL = "Place one with: fl-client model FILE"
 _OTHER_MODEL = "Publish or place another one, or mend what the cause names"
+_FIELD = "Compare the declared fields with what is sent"
 _FUNCTION = "Correct it, or take it out of functions in the configuration, and restart the node"
 
 
@@ -27,6 +29,8 @@ class Watch:
             self._look_at_transports()
             look_at_model(self._inference.engine.status(), self._troubles)
             self._look_at_functions()
+            for inlet in self._sensing.inlets.values():
+                look_at_fields(inlet.intake.lacking(), self._troubles)
             self._sensing.watch.look()
 
     def _look_at_transports(self) -> None:
@@ -44,6 +48,17 @@ class Watch:
             if name in disabled:
                 cause = "raised too often and is disabled; the log has its errors"
                 self._troubles.begin(f"function {name}", cause, _FUNCTION)
+
+
+def look_at_fields(lacking: Mapping[str, Sequence[str]], troubles: Troubles) -> None:
+    """Whether every declared field comes; ``lacking`` are those that never did, by sensor."""
+    for sensor, fields in lacking.items():
+        part = f"fields of sensor {sensor}"
+        if fields:
+            cause = f"no message had {', '.join(fields)[:200]}, and windows need every channel"
+            troubles.begin(part, cause, _FIELD)
+        else:
+            troubles.end(part)
 
 
 def look_at_model(status: EngineStatus, troubles: Troubles) -> None:

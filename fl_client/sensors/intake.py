@@ -1,7 +1,7 @@
 """From a transport's deliveries to the spool's items: one item for each message."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from fl_client.sensors import Annotation, InvalidPayload, Malformed
@@ -13,6 +13,7 @@ from fl_client.sensors.sensor import Sensor
 from fl_client.sensors.topics import StreamLevels
 from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.spool import Appended, Arrival
+from fl_common.configuration.printable import hidden, require_printable
 from fl_common.configuration.rules import require, whole
 
 _LOG = logging.getLogger(__name__)
@@ -28,13 +29,15 @@ class AnnotationTopic:
     address, and ``stream`` the levels of it that name the stream whose windows are labelled.
 
     Raises:
-        InvalidConfiguration: another unit of time, or levels that the topic does not have.
+        InvalidConfiguration: another unit of time, levels that the topic does not have, or a hidden
+            character in it.
     """
 
     def __init__(
         self, topic: str, time_unit: str, stream: int | Sequence[int] | None = None
     ) -> None:
         check_time_unit(time_unit)
+        require_printable("topic of annotations", topic)
         self.topic, self._time_unit = topic, time_unit
         self.stream_levels = StreamLevels("annotations", topic, stream)
 
@@ -95,6 +98,11 @@ class Intake:
         """The declared addresses, which the transport must listen to."""
         return tuple(source.topic for source in self._sources)
 
+    def lacking(self) -> Mapping[str, tuple[str, ...]]:
+        """For each sensor the declared fields that no message had; see ``Sensor.lacking``."""
+        sensors = [source for source in self._sources if isinstance(source, Sensor)]
+        return {sensor.name: sensor.lacking() for sensor in sensors}
+
     def arrivals(self, batch: Sequence[Delivery], received_ns: int) -> list[Arrival]:
         """An item for each message, ``Malformed`` for a bad one; never raises."""
         return [self._arrival(delivery, received_ns) for delivery in batch]
@@ -106,7 +114,9 @@ class Intake:
                 raise InvalidPayload("size", f"{size} bytes are more than allowed")
             source = self._source_of(delivery.address)
             if source is None:
-                raise InvalidPayload("topic", "no sensor has this topic")
+                strange = hidden(delivery.address)
+                why = f"it has the character {strange}" if strange else "no sensor has this topic"
+                raise InvalidPayload("topic", why)
             if isinstance(source, AnnotationTopic):
                 annotation, named = source.read(delivery)
                 return Arrival(annotation, named=named)
@@ -135,7 +145,7 @@ class Intake:
         return self._cached(address) if len(address) < _SHORT else self._source(address)
 
     def _source(self, address: str) -> Source | None:
-        if not address.isprintable():  # nor can a broken topic be stored with a reading
+        if hidden(address):  # nor can a broken topic be stored with a reading
             return None
         return next((s for s in self._sources if self._matches(s.topic, address)), None)
 

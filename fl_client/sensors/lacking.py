@@ -1,6 +1,5 @@
 """Fields of a sensor that are declared and never sent; and where a decoder fails."""
 
-import logging
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,17 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-_LOG = logging.getLogger(__name__)
 _ENOUGH = 20
 """Messages with gaps after which a field that none had is taken for a wrong name."""
 
 
 class Lacking:
-    """Which of the ``fields`` of ``sensor`` no message has had so far; true while there are any."""
+    """Which of a sensor's ``fields`` no message has had so far; true while there are any."""
 
-    def __init__(self, sensor: str, fields: Sequence[str]) -> None:
-        self._sensor, self._left = sensor, dict(enumerate(fields))
-        self._messages, self._told = 0, False
+    def __init__(self, fields: Sequence[str]) -> None:
+        self._left, self._messages = dict(enumerate(fields)), 0
 
     def __bool__(self) -> bool:
         return bool(self._left)
@@ -34,12 +31,6 @@ class Lacking:
         left = self._left.items()
         self._left = {place: name for place, name in left if not there_NC[:, place].any()}
         self._messages += 1
-        if (names := self.fields()) and not self._told:
-            self._told = True
-            _LOG.warning(
-                "%s: none of %d messages had the field %s: compare the declaration with what is"
-                " sent; a window needs every channel",
-                self._sensor, self._messages, ", ".join(names)[:200])  # fmt: skip
 
     def fields(self) -> tuple[str, ...]:
         """The fields, once there were enough messages to say that they are lacking."""

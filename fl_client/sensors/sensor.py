@@ -22,6 +22,7 @@ from fl_client.sensors.lacking import Lacking, place_of
 from fl_client.sensors.topics import StreamLevels
 from fl_client.sensors.transports import Delivery
 from fl_client.sensors.units import conversion
+from fl_common.configuration.printable import require_printable
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.kinds import DECODER, check_extension
 from fl_common.vocabulary import Doubles, Integers, Task
@@ -57,7 +58,7 @@ class Sensor:
     Raises:
         InvalidConfiguration: a channel is unknown or given twice, a unit can't be converted, a
             wildcard names no stream, or the decoder does not follow the protocol, or can't have one
-            of the fields.
+            of the fields; or its name, its topic or a label of the task has a hidden character.
     """
 
     def __init__(
@@ -70,6 +71,10 @@ class Sensor:
         stream: int | Sequence[int] | None = None,
     ) -> None:
         check_extension(DECODER, decoder)
+        require_printable("sensor", name)
+        require_printable("topic", topic)
+        for label in task.labels:
+            require_printable("label", label)
         names = [channel.name for channel in channels]
         if not names or len(set(names)) < len(names) or set(names) - set(task.channels):
             rule = f"must name channels of the task ({', '.join(task.channels)}), each once"
@@ -82,7 +87,7 @@ class Sensor:
         if isinstance(decoder, KnowsFields):
             decoder.check_fields(self._fields)
         self._of_address = decoder.decode_from if isinstance(decoder, ReadsAddresses) else None
-        self._lacking = Lacking(name, self._fields)
+        self._lacking = Lacking(self._fields)
         self._declared_factors = self._new_factors((None,) * len(names))
         self._factors = lru_cache(maxsize=64)(self._new_factors)
 

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from fl_client.sensors import InvalidPayload
+from fl_common.configuration.printable import hidden
 
 _LARGEST = 10**200  # Python refuses to write far longer numbers
 
@@ -67,6 +68,6 @@ def short_text(value: object, name: str) -> str:
     text = plain_text(value) if type(value) in (str, int) else ""
     if not 0 < len(text.encode("utf-8", "replace")) <= 200:
         raise InvalidPayload(name, f"{name} must be text of 1 to 200 bytes, or a whole number")
-    if not text.isprintable():  # nor can a lone surrogate be stored
-        raise InvalidPayload(name, f"{name} has characters that can't be printed")
+    if found := hidden(text):  # nor can a lone surrogate be stored
+        raise InvalidPayload(name, f"{name} has the character {found}")
     return text

@@ -63,7 +63,8 @@ class SparkplugDecoder:
                 time = _time_ms(metric, content, known.name)
                 rows.setdefault(time, {})[known.name] = _value(metric, known)
         if not rows:
-            raise InvalidPayload("empty", f"has none of {', '.join(fields)[:200]}")
+            reason = "empty" if kind == "BIRTH" else "other"  # a birth has every metric
+            raise InvalidPayload(reason, f"has none of {', '.join(fields)[:200]}")
         values = [[row.get(field) for field in fields] for row in rows.values()]
         return Decoded(stamps(list(rows), "ms"), columns(values, fields, self._texts), None)
 

@@ -1,7 +1,7 @@
 """What is looked up of a node's parts that tell nothing by themselves."""
 
 from fl_client.inference.prediction import EngineStatus
-from fl_client.node.watch import look_at_model
+from fl_client.node.watch import look_at_fields, look_at_model
 from fl_common.programs.troubles import Troubles
 
 
@@ -26,3 +26,12 @@ def test_a_box_without_a_model_is_in_trouble() -> None:
     troubles = Troubles()
     look_at_model(engine(None, None, None), troubles)
     assert causes(troubles) == ["model: no model serves"]
+
+
+def test_a_field_that_never_comes_is_a_trouble_until_it_does() -> None:
+    troubles = Troubles()
+    look_at_fields({"watch": (), "door": ("contact", "Battery")}, troubles)
+    found = "fields of sensor door: no message had contact, Battery, and windows need every channel"
+    assert causes(troubles) == [found]
+    look_at_fields({"watch": (), "door": ()}, troubles)
+    assert causes(troubles) == []

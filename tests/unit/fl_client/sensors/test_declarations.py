@@ -1,18 +1,19 @@
 """Declarations that payloads do not fit: refused at the start, or told by time, field and place."""
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from paho.mqtt.client import topic_matches_sub
 
-from fl_client.sensors import Decoded, Malformed
+from fl_client.sensors import Decoded, InvalidPayload, Malformed
 from fl_client.sensors.decoders.csv import CsvDecoder
 from fl_client.sensors.decoders.json import JsonDecoder
 from fl_client.sensors.decoders.raw import RawDecoder
 from fl_client.sensors.decoders.records import RecordDecoder
 from fl_client.sensors.decoders.unwrap import Envelope, Gzip
-from fl_client.sensors.intake import Intake
+from fl_client.sensors.intake import AnnotationTopic, Intake
 from fl_client.sensors.sensor import Channel, Sensor
 from fl_client.sensors.transports import Delivery
 from fl_common.errors import InvalidConfiguration
@@ -62,7 +63,7 @@ def test_a_field_that_no_payload_can_have_is_refused_at_the_start() -> None:
         Sensor("w", "a", texts, X_AND_Y, TASK)
 
 
-def test_a_field_that_never_comes_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_field_that_never_comes_is_named() -> None:
     channels = [Channel("x", "x", "g"), Channel("y", "Y", "g")]
     sensor = Sensor("a", "s/a", JsonDecoder("t", "ns", None), channels, TASK)
 
@@ -73,12 +74,50 @@ def test_a_field_that_never_comes_is_named(caplog: pytest.LogCaptureFixture) -> 
         send('"x":1')
     assert sensor.lacking() == ()
     send('"x":1')
-    send('"x":1')
     assert sensor.lacking() == ("Y",)
-    (line,) = caplog.messages
-    assert line.startswith("a: none of 20 messages had the field Y: compare")
+    assert Intake([sensor], topic_matches_sub, 1000).lacking() == {"a": ("Y",)}
     send('"Y":1')
     assert sensor.lacking() == ()
+
+
+@pytest.mark.parametrize(
+    ("topic", "why"),
+    [
+        ("s/a\u00a0b", "U+00A0 NO-BREAK SPACE"),
+        ("s/a\u200b", "U+200B ZERO WIDTH SPACE"),
+        ("s/a\u200db", "U+200D ZERO WIDTH JOINER"),
+        ("s/\udcff", "U+DCFF"),
+        ("t", "no sensor has this topic"),
+    ],
+)
+def test_a_topic_with_a_hidden_character_is_told(
+    topic: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sensor = Sensor("a", "s/+", JsonDecoder("t", "s", None), X_AND_Y, TASK, [])
+    body = b'{"t":1699e6,"x":1}'
+    (arrival,) = Intake([sensor], topic_matches_sub, 1000).arrivals([Delivery(topic, body)], NOW)
+    assert isinstance(arrival.item, Malformed)
+    assert arrival.item.reason == "topic"
+    assert why in caplog.text
+
+
+def test_a_declared_text_with_a_hidden_character_is_refused() -> None:
+    task = replace(TASK, labels=("rest", "very\u00a0fast"))
+    for name, topic, of, said in (
+        ("a\u00adb", "t", TASK, "sensor .*SOFT HYPHEN"),
+        ("a", "t\u200b", TASK, "topic .*ZERO WIDTH SPACE"),
+        ("a", "t", task, "label 'very.*NO-BREAK SPACE"),
+    ):
+        with pytest.raises(InvalidConfiguration, match=said):
+            Sensor(name, topic, RAW, X_AND_Y, of)
+    with pytest.raises(InvalidConfiguration, match=r"topic of annotations .*U\+200D ZERO"):
+        AnnotationTopic("labels\u200d", "s")
+
+
+def test_a_label_with_a_hidden_character_is_told() -> None:
+    body = '{"from":1698e6,"to":1699e6,"label":"very\u2009fast"}'.encode()
+    with pytest.raises(InvalidPayload, match=r"label has the character U\+2009 THIN SPACE"):
+        AnnotationTopic("labels", "s").read(Delivery("labels", body))
 
 
 _NOTHING: dict[str, float] = {}

@@ -37,9 +37,15 @@ def test_without_a_broker_nothing_publishes() -> None:
         (["+transports.mqtt={}"], "transports.mqtt: is the broker's transport"),
         (["broker=null", "annotations=null", "sensors=none"], "no way for messages to come"),
         (["sensors.watch.silent_s=0"], "sensors.watch.silent_s=0"),
+        (
+            ["sensors=wearables_raw", "sensors.watch.channels.0.field=acc_X"],
+            r"field=acc_X: must be one of the decoder's columns \(acc_x, acc_y",
+        ),
+        (["name='a\u00a0b'"], r"^name .*U\+00A0 NO-BREAK SPACE"),
+        (["events.predictions='a\u2003b'"], r"^predictions .*U\+2003 EM SPACE"),
         (["payload_bytes=0"], "payload_bytes=0: must be a whole number from 1"),
     ],
 )
-def test_what_no_transport_serves_is_refused(overrides: list[str], said: str) -> None:
+def test_what_no_transport_or_decoder_serves_is_refused(overrides: list[str], said: str) -> None:
     with pytest.raises(InvalidConfiguration, match=said):
         sensing(overrides)
