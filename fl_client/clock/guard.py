@@ -28,6 +28,9 @@ _JUMP_NS = 60 * _SECOND
 """The clock is set by this much without a doubt: NTP and people correct drift in small steps."""
 _OFF_NS = 86_400 * _SECOND
 """A box that was off for no longer needs nobody to confirm its clock."""
+_MOST = 1000
+"""Sources that are remembered; of more the ones heard first are forgotten."""
+_NAMED = 3
 _DELAY_NS = 3600 * _SECOND
 """A source whose stamps are this old may agree: its clock may be slow, or its messages late."""
 
@@ -102,7 +105,9 @@ class ClockGuard:
     def hear(self, source: str, stamp_ns: int, now: Instant) -> None:
         """Note that a message of ``source`` came, whose newest stamp, by its own clock, is this."""
         with self._lock:
+            self._heard.pop(source, None)
             self._heard[source] = _Heard(stamp_ns, now.elapsed_ns)
+            self._forget()
 
     def suppose(self, source: str, stamp_ns: int, now: Instant) -> None:
         """As ``hear``, of a message that came before the start; void once the source is heard.
@@ -112,6 +117,7 @@ class ClockGuard:
         with self._lock:
             if stamp_ns > now.wall_ns:
                 self._heard.setdefault(source, _Heard(stamp_ns, now.elapsed_ns))
+                self._forget()
 
     def believes(self, now: Instant) -> bool:
         """Whether the clock can be believed ``now``."""
@@ -125,6 +131,10 @@ class ClockGuard:
             if doubt is None:
                 self._believed = now
             return doubt is None
+
+    def _forget(self) -> None:
+        while len(self._heard) > _MOST:
+            del self._heard[next(iter(self._heard))]
 
     def _doubt(self, now: Instant) -> Doubt | None:
         if now.wall_ns < self._earliest_ns:
@@ -179,7 +189,9 @@ class ClockGuard:
             return f"{reads}, which is {_span(passed_ns)} {side} the last time that was believed"
         ahead, _, _ = self._votes(now)
         most_ns = max(self._heard[source].lead_ns(now) for source in ahead)
-        return f"{reads}, and {', '.join(sorted(ahead))} up to {_span(most_ns)} later"
+        more = f" and {len(ahead) - _NAMED} more" if len(ahead) > _NAMED else ""
+        named = ", ".join(sorted(ahead)[:_NAMED])
+        return f"{reads}, and {named}{more} up to {_span(most_ns)} later"
 
 
 def moment(wall_ns: int) -> str:

@@ -107,7 +107,9 @@ class Pipeline:
         before = self._path.connection.total_changes
         try:
             with transaction(self._path.connection):
-                done = PipelineStep(self._path.spool.append(arrivals) if arrivals else _NOTHING)
+                done = PipelineStep(
+                    self._hold.store(self._path.spool, arrivals, now) if arrivals else _NOTHING
+                )
                 self._path.outbox.settle(progress.settled)
                 windows = self._take_in(done, now)
                 done.windows = len(windows)

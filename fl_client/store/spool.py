@@ -130,11 +130,14 @@ class Spool:
         self._read_to = found[-1][0]
         return found
 
-    def put_back(self, first: int) -> None:
-        """Return the rows from the sequence ``first`` on once more from the next ``waiting`` on."""
+    def put_back(self, first: int | None = None) -> None:
+        """Let the next ``waiting`` read the store from the sequence ``first`` on.
+
+        None: from where it would go on, as the rows there have changed.
+        """
         self._handed_over.clear()
         self._handed_over_bytes = 0
-        self._read_to, self._caught_up = first - 1, False
+        self._read_to, self._caught_up = self._read_to if first is None else first - 1, False
 
     def _read(self, limit: int) -> list[tuple[int, Readings | Annotation]]:
         found = self._connection.execute(

@@ -12,8 +12,8 @@ LOST = "lost:"
 class SpoolCounts:
     """Messages since the store was made: ``received`` = ``processed`` + ``waiting`` + lost.
 
-    ``lost`` by reason: ``full_rejected``, ``full_dropped``, ``late``, or ``malformed_`` and a word.
-    ``duplicates`` had no effect and are not part of ``received``.
+    ``lost`` by reason: ``full_rejected``, ``full_dropped``, ``late``, ``ahead``, ``clock``, or
+    ``malformed_`` and a word. ``duplicates`` had no effect and are not part of ``received``.
     """
 
     received: int

@@ -1,96 +1,23 @@
 """A whole node whose clock is wrong: nothing is deleted and nothing acknowledged is lost."""
 
-import asyncio
 import io
-import json
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from rich.console import Console
 
 from fl_client.clock.vouching import Vouching
 from fl_client.federation.traffic import TrafficRecord
 from fl_client.home import TRAINING
-from fl_client.node.assembly.clock import build_clock
-from fl_client.node.assembly.node import NodeAssembly, build_node
 from fl_client.node.report import Report
 from fl_client.node.status_table import status_table
-from fl_client.sensors.transports import Delivery
-from fl_client.store.spool_counts import SpoolCounts
-from tests.support.clocks import DAY, HOUR, MINUTE, SECOND, Clocks
-from tests.support.edge import balanced
-from tests.support.edge_process import node_config
+from fl_client.store.database import open_store
+from tests.support.clocked_box import ROWS, started
+from tests.support.clocks import DAY, HOUR, MINUTE, Clocks
 from tests.support.nodes import place_model
-
-PERIOD, ROWS = 20_000_000, 16
-SPAN = ROWS * PERIOD  # of a message
-
-
-class Box:
-    """A node in ``home``, in the time of ``clocks``; each box on the same folder is a new start."""
-
-    def __init__(self, home: Path, clocks: Clocks, *overrides: str) -> None:
-        self.home, self.clocks = home, clocks
-        config: dict[str, Any] = {**node_config(home, 1), "broker": node_config(home, 1)["broker"]}
-        config["retention"] = {**config["retention"], "days": 30}
-        self.box: NodeAssembly = build_node(
-            config, connected=True, clock_of=partial(build_clock, machine=clocks.machine)
-        )
-        self._number = 0
-        self._loop = asyncio.new_event_loop()
-        self._take = self.box.loop.node.taker(self.box.sensing.inlets["mqtt"].intake)
-        self._loop.run_until_complete(asyncio.to_thread(self.box.loop.upkeep.begin))
-        self.box.loop.node.ready.set()
-
-    def send(self, messages: int = 1, ahead_ns: int = 0) -> None:
-        """Messages of the watch, whose own clock is ``ahead_ns`` ahead, in real time."""
-        for _ in range(messages):
-            self.clocks.passes(SPAN)
-            first = self.clocks.true_ns - SPAN + ahead_ns
-            times = np.arange(ROWS) / 50
-            values = np.sin(times[:, None] * np.arange(1, 7)).astype("<f4")
-            payload = first.to_bytes(8, "little") + values.tobytes()
-            delivery = Delivery(f"sensors/{self.home.name}/watch", payload)
-            taken = self._loop.run_until_complete(self._take([delivery]))
-            assert taken == [None], "it is acknowledged"
-
-    def annotate(self, ahead_ns: int) -> None:
-        """A label of a second."""
-        start = self.clocks.true_ns + ahead_ns
-        text = json.dumps({"from": start, "to": start + SECOND, "label": "walking"})
-        delivery = Delivery(f"labels/{self.home.name}", text.encode())
-        assert self._loop.run_until_complete(self._take([delivery])) == [None]
-
-    def rests(self, span_ns: int = MINUTE) -> None:
-        """Time goes by without a message, and the node does its upkeep."""
-        self.clocks.passes(span_ns)
-        self._loop.run_until_complete(self.box.loop.node._try_to_look_after())
-
-    @property
-    def counts(self) -> SpoolCounts:
-        counts = self.box.loop.pipeline.counts()[0]
-        assert balanced(counts)
-        return counts
-
-    @property
-    def windows(self) -> int:
-        return self.box.loop.pipeline.counts()[1].kept
-
-    @property
-    def told(self) -> str:
-        return " ".join(trouble.cause for trouble in self.box.troubles.current()
-                        if trouble.part == "clock")  # fmt: skip
-
-    def stops(self) -> None:
-        self._loop.run_until_complete(self.box.loop.node.close())
-        self._loop.close()
 
 
 @pytest.fixture(scope="module")
@@ -106,15 +33,6 @@ def home(with_model: Path, tmp_path: Path) -> Path:
     """The folder of a node that has a model and has never run."""
     shutil.copytree(with_model, tmp_path / "box")
     return tmp_path / "box"
-
-
-@contextmanager
-def started(home: Path, clocks: Clocks) -> Iterator[Box]:
-    box = Box(home, clocks)
-    try:
-        yield box
-    finally:
-        box.stops()
 
 
 @pytest.fixture
@@ -269,6 +187,43 @@ def test_the_status_says_what_the_clock_is_by_itself_and_by_the_server_s(home: P
     assert re.search(r"clock +2:00:00 behind the server's", shown.getvalue())
     assert "clock: it reads 2026-09-21 12:13:20 UTC, and watch up to 2:00:00" in shown.getvalue()
     assert f"fl-client clock --trust --home {home}" in shown.getvalue()
+
+
+def test_readings_without_stamps_get_the_right_ones_once_the_clock_is_right(home: Path) -> None:
+    clocks = Clocks()
+    with started(home, clocks, stamped=False) as box:
+        box.send(20)
+        clocks.wrong_by = 60 * DAY
+        box.send(20)
+        assert "it jumped" in box.told
+        assert box.counts.waiting >= 20
+        clocks.wrong_by = 0
+        box.send(20)
+        box.rests()
+        assert box.told == ""
+        assert box.counts.lost == {}
+        assert box.windows >= 60 * ROWS // 64 - 3, "as if nothing had happened"
+        with closing(open_store(home / "site.sqlite")) as connection:
+            newest = connection.execute("SELECT max(start_ns) FROM windows").fetchone()[0]
+        assert clocks.true_ns - 2 * MINUTE < newest < clocks.true_ns
+
+
+def test_readings_that_nobody_can_date_any_more_are_lost_with_that_reason(home: Path) -> None:
+    with started(home, clocks := Clocks(), stamped=False) as box:
+        box.send(20)
+        box.rests()
+    clocks.restarts(40 * DAY)
+    with started(home, clocks, stamped=False) as box:
+        box.send(20)
+        assert box.counts.lost == {}
+    clocks.restarts(0)
+    with started(home, clocks, stamped=False) as box:
+        box.rests()
+        assert box.told == ""
+        assert box.counts.lost == {"clock": 20}
+        box.send(40)
+        box.rests()
+        assert box.counts.lost == {"clock": 20}
 
 
 def test_a_label_of_days_ahead_is_lost_by_a_clock_that_is_right(home: Path) -> None:

@@ -37,7 +37,7 @@ def build_clock(
     """
     vouched = Vouching(home, machine) if connected else lambda _: True
     guard = ClockGuard(RELEASED_NS, slicing.ahead_ns, vouched, troubles, remedy_for(home))
-    return BoxClock(machine.clocks, Hold(guard))
+    return BoxClock(machine.clocks, Hold(guard, machine.boot))
 
 
 def build_pipeline(open_path: Callable[[], PipelinePath], clock: BoxClock) -> Pipeline:

@@ -147,6 +147,14 @@ def test_what_was_stored_speaks_for_a_source_until_it_is_heard() -> None:
     assert machine.believes()
 
 
+def test_of_very_many_sources_the_last_ones_are_remembered() -> None:
+    machine = Machine()
+    for number in range(1200):
+        machine.guard.hear(f"watch {number}", machine.true_ns + 2 * HOUR, machine.now())
+    assert not machine.believes()
+    assert "watch 1000, watch 1001, watch 1002 and 997 more up to 2:00:00" in machine.told()
+
+
 def test_a_device_that_sends_what_it_stored_says_nothing() -> None:
     machine = Machine()
     assert machine.hears("watch", -5 * DAY)
