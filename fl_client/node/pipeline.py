@@ -7,7 +7,7 @@ from which a new pipeline continues: open windows are rebuilt from the waiting r
 without a prediction are predicted. A window is made and predicted exactly once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -40,7 +40,8 @@ class PipelineStep:
 
     ``outcomes`` are, of the messages taken from the spool, the sensor, the number of readings, and
     the reason if none of them can be used. ``surplus`` are readings of streams for which there was
-    no room, ``streams`` how many there are. ``held``: all wait, as the clock can't be believed.
+    no room, ``streams`` how many there are. ``merged`` are, by sensor, readings of which a value
+    gave way to another one of the same instant. ``held``: all wait, as the clock can't be believed.
     ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
     prediction; ``no_model``: no model serves. ``outgoing`` events are the next to publish; those up
     to number ``dropped_to`` are no more.
@@ -54,6 +55,7 @@ class PipelineStep:
     late: int = 0
     ahead: int = 0
     surplus: int = 0
+    merged: Mapping[str, int] = field(default_factory=dict)
     streams: int = 0
     unknown_labels: int = 0
     windows: int = 0
@@ -169,6 +171,7 @@ class Pipeline:
         self._annotate([(s, item) for s, item in rows if isinstance(item, Annotation)], done, now)
         self._add([(s, item) for s, item in rows if isinstance(item, Readings)], done, now.wall_ns)
         windows = path.windows.add(path.streams.closed())
+        done.merged = path.streams.take_merged()
         path.spool.done(self._used_up())
         return windows
 

@@ -30,7 +30,7 @@ _OFF_NS = 86_400 * 10**9
 _REMEDIES = {
     "late": "Check its clock and its time_unit; windows.lateness_s is what it may be behind",
     "ahead": "Check its clock, its time_unit and this box's clock",
-    "repeated": "Each has the id, or the first stamp, of an earlier one: mend it, or declare no id",
+    "repeated": "Each is equal to an earlier one, in its time stamps, too: mend what sends it",
     "streams": "Raise most_streams, or correct its stream, the level of its topic that names one",
     "full_rejected": "The spool is full: see why windows are not made, or raise spool.limit_bytes",
 }

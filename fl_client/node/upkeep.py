@@ -1,7 +1,7 @@
 """A node's upkeep between messages: swap models, remove old windows, update counts."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from prometheus_client import Counter
@@ -29,6 +29,16 @@ _DROPPED = {
     "size": "one of more than 64 KiB. Let the function put less into an event",
 }
 """Why events are dropped, and what to do."""
+_REUSED = (
+    "%s: a message has the id of an earlier one and other content. It is kept. If the id is a"
+    " counter that wraps or begins anew, declare id: null; further ones are only counted, in"
+    " fl_client_messages_reused_id_total"
+)
+_MERGED = (
+    "%s: readings of one instant differ in a channel, and windows use the smaller value. Send time"
+    " stamps that are fine enough to tell readings apart; further ones are only counted, in"
+    " fl_client_readings_unused_total as merged"
+)
 
 
 class Upkeep:
@@ -51,7 +61,7 @@ class Upkeep:
         self._late: dict[str, int] = {}
         self._told_of_labels = self._told_of_model = self._counted = False
         self._told_of_drops: set[str] = set()
-        self._told_of_ids: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         self.spool = SpoolCounts(0, 0, 0, 0, 0, {})
         self.windows = WindowCounts(0, 0, 0, 0, 0)
         self.events = EventCounts(0, 0, 0, {})
@@ -123,6 +133,7 @@ class Upkeep:
             ("late", done.late),
             ("ahead", done.ahead),
             ("streams", done.surplus),
+            ("merged", sum(done.merged.values())),
         ):
             if unused:
                 metrics.unused.labels(reason).inc(unused)
@@ -147,20 +158,21 @@ class Upkeep:
                 " Correct their sender, or the labels of the task. Said once.",
                 done.unknown_labels,
             )
-        for source in done.appended.reused_ids.keys() - self._told_of_ids:
-            self._told_of_ids.add(source)
-            _logger.warning(
-                "%s: a message has the id of an earlier one and other content. It is kept. If the"
-                " id is a counter that wraps or begins anew, declare id: null; further ones are"
-                " only counted, in fl_client_messages_reused_id_total",
-                source,
-            )
+        self._tell(done.merged, _MERGED)
+        self._tell(done.appended.reused_ids, _REUSED)
         if done.no_model and not self._told_of_model:
             _logger.warning(
                 "no model serves: windows are kept, and predicted when one does. Place one with:"
                 " fl-client model FILE"
             )
         self._told_of_model = done.no_model
+
+    def _tell(self, sources: Iterable[str], words: str) -> None:
+        """Log ``words`` once for each source."""
+        for source in sources:
+            if (source, words) not in self._told:
+                self._told.add((source, words))
+                _logger.warning(words, source)
 
 
 def _add_to(metric: Counter, counts: Mapping[str, int], before: dict[str, int]) -> None:

@@ -21,6 +21,7 @@ model", VLDB 2015.)
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,6 +99,17 @@ class Assembler:
     def watermark_ns(self) -> int | None:
         """The time up to which readings are complete, but for late ones; None: there are none."""
         return self._watermark.time_ns
+
+    def take_merged(self) -> Counter[str]:
+        """Readings since the last call of which another one of their instant took the place.
+
+        By sensor; they differ in the value of a channel.
+        """
+        found = Counter[str]()
+        for part in self._parts:
+            found[part.source.name] += part.track.merged
+            part.track.merged = 0
+        return +found
 
     def held_before(self) -> list[HeldValue]:
         """The last values before ``needed_from_ns`` of the channels that hold."""

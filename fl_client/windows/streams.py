@@ -6,6 +6,7 @@ make windows. A box has one stream without a name, or as many as its sensors' to
 has been silent for a day makes room for a new one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -115,6 +116,13 @@ class Streams:
             self._keep_held()
         self._changed.clear()
         return windows
+
+    def take_merged(self) -> Counter[str]:
+        """See ``Assembler.take_merged``; of all streams."""
+        found = Counter[str]()
+        for stream in self._streams.values():
+            found += stream.assembler.take_merged()
+        return found
 
     def _keep_held(self) -> None:
         """Give ``keep`` the values of which the readings are needed no more."""

@@ -26,6 +26,8 @@ class Track:
         self._new: list[tuple[Integers, Doubles]] = []
         self.newest_ns: int | None = None
         """The highest stamp ever added."""
+        self.merged = 0
+        """Readings of which a value gave way to another one of the same instant."""
 
     def add(self, times_N: Integers, values_NC: NDArray[np.floating]) -> None:
         """Add readings in any order; a value that is not finite counts as missing."""
@@ -105,8 +107,13 @@ class Track:
         self._new.clear()
         if not (np.diff(times_N) > 0).all():
             order_N = np.argsort(times_N, kind="stable")
-            times_N, first_N = np.unique(times_N[order_N], return_index=True)
-            values_NC = np.fmin.reduceat(values_NC[order_N], first_N, axis=0)
+            sorted_NC = values_NC[order_N]
+            times_N, first_N, of_N = np.unique(
+                times_N[order_N], return_index=True, return_inverse=True
+            )
+            values_NC = np.fmin.reduceat(sorted_NC, first_N, axis=0)
+            gave_way_NC = ~np.isnan(sorted_NC) & (sorted_NC != values_NC[of_N])
+            self.merged += int(gave_way_NC.any(axis=1).sum())
         self._times_N, self._values_NC = times_N, values_NC
 
 
