@@ -168,8 +168,8 @@ def test_a_whole_file_with_a_strange_header_is_passed_over(tmp_path: Path, heade
 
 def test_a_whole_file_of_another_version_is_refused(tmp_path: Path) -> None:
     save(tmp_path, checkpoint(1))
-    (tmp_path / "round-000002.checkpoint").write_bytes(sealed(json.dumps({"format": 2}).encode()))
-    with pytest.raises(InvalidConfiguration, match=r"round-000002.*has format 2.*reads format 1"):
+    (tmp_path / "round-000002.checkpoint").write_bytes(sealed(json.dumps({"format": 3}).encode()))
+    with pytest.raises(InvalidConfiguration, match=r"round-000002.*has format 3.*reads format 2"):
         load_latest(tmp_path)
 
 
