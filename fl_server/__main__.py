@@ -13,6 +13,8 @@ fl-server shadow                           how a candidate does beside productio
 
 import argparse
 import json
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +26,9 @@ from fl_common.programs.output import reader_may_leave
 from fl_common.programs.own import check_not_hidden
 from fl_common.programs.proxies import forget_proxies
 from fl_common.programs.requirements import SERVER, check_installed
+
+_FILE_WIDTH = 160
+"""Columns of a table where there is no terminal."""
 
 
 @reader_may_leave()
@@ -116,8 +121,16 @@ def _token(config: Config, options: argparse.Namespace) -> None:
 def _status(config: Config, options: argparse.Namespace) -> None:
     from fl_server.cloud import commands
 
-    del options
-    print(json.dumps(commands.status(config), indent=1))
+    status = commands.status(config)
+    if options.json:
+        print(json.dumps(status, indent=1))
+        return
+    from rich.console import Console
+
+    from fl_server.cloud.fleet_status import fleet_table
+
+    width = None if sys.stdout.isatty() else _FILE_WIDTH
+    Console(highlight=False, width=width).print(fleet_table(status, time.time()))
 
 
 def _running(config: Config, options: argparse.Namespace) -> None:
@@ -151,6 +164,8 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("site", metavar="SITE", help="the site's name")
     if name in ("backup", "restore"):
         parser.add_argument("file", type=Path, metavar="FILE", help="the backup (tar, gzip)")
+    if name == "status":
+        parser.add_argument("--json", action="store_true", help="for machines")
     if name == "token":
         _add_token(parser)
     if name == "shadow":
@@ -209,8 +224,8 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
     ),
     "status": (
         _status,
-        "show processes, sites and the newest round, as JSON",
-        "  fl-server status --config server.yaml",
+        "show the server, the newest round, and each site: last seen, health, budget",
+        "  fl-server status --config server.yaml\n  fl-server status --json --config server.yaml",
     ),
     "backup": (
         _backup,

@@ -15,8 +15,6 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.wire.desk import AUTHORITY, PATH
 
 _logger = logging.getLogger(__name__)
-_SECONDS = 60.0
-_TRIES = 8
 _FIRST_WAIT_S, _MOST_WAIT_S = 2.0, 60.0
 _BUSY = (429, 502, 503, 504)
 _LARGEST_BYTES = 1 << 20
@@ -24,10 +22,15 @@ _LARGEST_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class DeskClient:
-    """Asks the desk of ``server`` (``host:port``); ``wait`` waits for some seconds."""
+    """Asks the desk of ``server`` (``host:port``); ``wait`` waits for some seconds.
+
+    A request has so many ``tries``, and ``seconds`` for each.
+    """
 
     server: str
     wait: Callable[[float], None] = time.sleep
+    seconds: float = 60.0
+    tries: int = 8
 
     def authority(self, digest: str) -> bytes:
         """The file of the authority whose SHA-256 is ``digest``.
@@ -74,7 +77,7 @@ class DeskClient:
     ) -> httpx.Response:
         """The reply; a server that is busy, or not there, is asked again for some minutes."""
         wait_s, why = _FIRST_WAIT_S, ""
-        for attempt in range(_TRIES):
+        for attempt in range(self.tries):
             if attempt:
                 _logger.warning("%s: %s; trying again in %g s", self.server, why, wait_s)
                 self.wait(wait_s)
@@ -96,7 +99,7 @@ class DeskClient:
     ) -> httpx.Response:
         method = "GET" if content is None else "POST"
         with (
-            httpx.Client(verify=verify, timeout=_SECONDS) as client,
+            httpx.Client(verify=verify, timeout=self.seconds) as client,
             client.stream(method, f"https://{self.server}{PATH}{what}", content=content) as reply,
         ):
             read = b""

@@ -19,6 +19,7 @@ from fl_client.node.budget import watch_ledger
 from fl_client.node.http import StatusServer
 from fl_client.node.report import Report
 from fl_client.node.status import write_record
+from fl_client.node.telling import HealthTelling
 from fl_client.node.training_process import supervise
 from fl_client.sensors.transports.http.access import ServingAccess, StatusAccess
 from fl_common.errors import InvalidConfiguration
@@ -34,6 +35,7 @@ class NodeProcess:
     def __init__(self, box: NodeAssembly) -> None:
         self._box = box
         self._report = Report(box)
+        self._telling = HealthTelling(box.name, box.federation, lambda: not self._report.health())
 
     async def serve(self) -> None:
         """Run until a signal.
@@ -76,6 +78,7 @@ class NodeProcess:
             loops.append(supervise(box.training, self._training, box.troubles))
         if box.inference.updates is not None:
             box.inference.updates.start()
+        self._telling.start()
         tasks = [asyncio.create_task(loop) for loop in (*loops, box.loop.events.outbox.run())]
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -84,6 +87,7 @@ class NodeProcess:
                 task.result()
         finally:
             await _ended([*tasks, stopping])
+            self._telling.close()
             await box.loop.node.close()
             if box.inference.updates is not None:
                 box.inference.updates.close()

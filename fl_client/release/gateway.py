@@ -151,6 +151,11 @@ def release_running(site: str, runs: Sequence[InstalledComponent] | None) -> Run
     return RunningComponents(site, True, tuple(one.component for one in runs), on_trial)
 
 
+def release_health(site: str, version: str, healthy: bool) -> dict[str, str]:
+    """What a site says of itself where its owner lets it: no part, no cause, no time."""
+    return {"name": site, "version": version, "healthy": "yes" if healthy else "no"}
+
+
 def release_ledger_head(head: str | None) -> str | None:
     """A digest of the site's ledger, for the server to remember.
 

@@ -15,7 +15,7 @@ from typing import Literal, Self
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.keys import SigningKey, is_signed
 
-What = Literal["enroll", "rotate"]
+What = Literal["enroll", "rotate", "report"]
 PATH, AUTHORITY = "/desk/", "authority"
 LARGEST_BYTES = 16_384
 _PREFIX = b"join-the-dots desk 1\n"

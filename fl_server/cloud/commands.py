@@ -18,6 +18,7 @@ from fl_server.cloud.build import home_of, hosts_of, listen_of
 from fl_server.cloud.certificates import UnusablePair, names_in
 from fl_server.cloud.credentials import make_own
 from fl_server.cloud.enrolment import Enrolment, Revocation
+from fl_server.cloud.fleet_status import site_rows
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.sites import EnrolledSite, Sites, checked
 from fl_server.cloud.superlink import superlink_of
@@ -151,7 +152,8 @@ def status(config: Config) -> dict[str, object]:
     """Processes, sites and the newest round, as JSON values."""
     home = home_of(config)
     values = home.read_status()
-    sites = _online(config, home) if values["running"] else {}
+    nodes = superlink_of(config, home).nodes() if values["running"] else []
+    sites = site_rows(home, values["run"], nodes)
     return {**values, "sites": sites, "round": newest_round(home, values["run"])}
 
 
@@ -207,12 +209,3 @@ def _hand_out_authority(config: Config, home: CloudHome, path: Path) -> Path:
 def _handout(home: CloudHome, site: str) -> Path:
     """The folder of a new site's key until it is moved to the site."""
     return home.folder / "handout" / site
-
-
-def _online(config: Config, home: CloudHome) -> dict[str, dict[str, str]]:
-    """Class and Flower's status (online, offline) of each enrolled site."""
-    word_of = {node.public_key: node.status for node in superlink_of(config, home).nodes()}
-    return {
-        name: {"class": site.kind, "status": word_of.get(site.public_key.encode(), "unknown")}
-        for name, site in Sites(home.sites).enrolled().items()
-    }

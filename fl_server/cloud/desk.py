@@ -1,4 +1,4 @@
-"""The desk: where boxes enroll themselves by a token, and replace their keys.
+"""The desk: where boxes enroll themselves by a token, replace their keys, and say how they are.
 
 Nothing is believed that is not signed by the key in question. Who has no good token learns nothing,
 not even which names are taken. Requests come one after the other, through the proxy, which bounds
@@ -17,6 +17,7 @@ from fl_common.errors import BadInput, JoinTheDotsError
 from fl_common.files.keys import fingerprint, usual_form
 from fl_common.wire.desk import AUTHORITY, NoRequest, Request, read_request
 from fl_server.cloud.enrolment import Enrolment
+from fl_server.cloud.reports import SiteReports
 from fl_server.cloud.sites import EnrolledSite, checked
 from fl_server.cloud.tokens import TokenRefused, Tokens
 
@@ -52,6 +53,7 @@ class Desk:
 
     enrolment: Enrolment
     tokens: Tokens
+    reports: SiteReports
     authority: Callable[[], Path]
     root: Path
     note: Callable[[int, int], None] = lambda node, before: None
@@ -66,6 +68,8 @@ class Desk:
                 return self._said(self._enroll(read_request(what, content)))
             if what == "rotate":
                 return self._said(self._rotate(read_request(what, content)))
+            if what == "report":
+                return self._said(self._hear(read_request(what, content)))
             raise _Refused(404, "there is nothing of this name")
         except NoRequest as error:
             return self._no(what, address, _Refused(400, str(error)))
@@ -110,6 +114,15 @@ class Desk:
             raise _Refused(403, _NOT_YOURS)
         return {"name": name}
 
+    def _hear(self, asked: Request) -> Mapping[str, str]:
+        """Note what a site says of itself."""
+        name, known = _text(asked, "name"), self.enrolment.sites.enrolled()
+        if name not in known or not asked.is_signed_by(known[name].public_key.encode()):
+            raise _Refused(403, _NOT_YOURS)
+        healthy = _text(asked, "healthy") == "yes"
+        self.reports.hear(name, _text(asked, "version"), healthy, known)
+        return {"name": name}
+
     def _check(self, name: str, key: bytes) -> None:
         """Refuse a name or a key that another box has, or may have."""
         sites = self.enrolment.sites
@@ -127,7 +140,7 @@ class Desk:
         return Answer(200, json.dumps(values).encode())
 
     def _no(self, what: str, address: str, refusal: _Refused) -> Answer:
-        self.refused[what if what in ("enroll", "rotate") else "other"] += 1
+        self.refused[what if what in ("enroll", "rotate", "report") else "other"] += 1
         if self.refused.total() <= _NAMED:
             _logger.warning("%s: refused to %s: %s", address, what, refusal)
         if self.refused.total() == _NAMED:

@@ -54,6 +54,11 @@ class CloudHome:
         return self.folder / "certificates" / "pinned.crt"
 
     @property
+    def reports(self) -> Path:
+        """What sites told of themselves."""
+        return self.folder / "reports.json"
+
+    @property
     def ledger_heads(self) -> Path:
         """The head of each site's privacy ledger, as last heard."""
         return self.folder / "ledgers.json"

@@ -19,6 +19,7 @@ from fl_common.errors import RunFailed
 from fl_common.files.whole import move_whole, write_whole
 from fl_common.vocabulary import Integers, Windows
 from fl_server.cloud.build import home_of
+from fl_server.cloud.fleet_status import SPENT
 from fl_server.cloud.planning import ConfiguredRun, build_run
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import superlink_of
@@ -95,6 +96,7 @@ class _Rounds:
 
     def __call__(self, report: RoundReport) -> Row:
         self._by_class.charge(report.charged)
+        promise = self._configured.plan.privacy.guarantee
         row: dict[str, Any] = {
             "run": self._configured.plan.run,
             "round": report.round,
@@ -111,6 +113,7 @@ class _Rounds:
             "bytes_up": report.bytes_up,
             "bytes_down": report.bytes_down,
             "epsilon": report.epsilon,
+            "epsilon_limit": promise.epsilon_limit if promise else 0.0,
             "epsilon_per": report.epsilon_per,
             "epsilon_by_class": self._by_class.epsilon(),
             "epsilon_held_out": report.evaluation.epsilon if report.evaluation else 0.0,
@@ -123,9 +126,18 @@ class _Rounds:
         refusals = [f"{refusal.site}: {refusal.detail}" for refusal in report.refusals]
         for trouble in [*report.troubles(), *refusals]:
             _logger.warning("run %s, round %d: %s", row["run"], report.round, trouble)
+        self._keep_spent(row["epsilon_limit"])
         write_whole(self._configured.folder / "round.json", json.dumps(row).encode())
         self._metrics.add(row)
         return row
+
+    def _keep_spent(self, limit: float) -> None:
+        """Keep what each site may have spent, for ``fl-server status``."""
+        spent = {
+            site: {"rounds": rounds, "epsilon": epsilon, "limit": limit}
+            for site, (rounds, epsilon) in self._by_class.all.by_site().items()
+        }
+        write_whole(self._configured.folder / SPENT, json.dumps(spent).encode())
 
 
 def _incumbent(repository: ComponentRepository, configured: ConfiguredRun) -> Incumbent | None:

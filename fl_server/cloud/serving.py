@@ -25,6 +25,7 @@ from fl_server.cloud.endpoint import PublicEndpoint, ServerSettings, superlink_c
 from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.renewal import CertificateRenewal, RepositoryRenewal
+from fl_server.cloud.reports import SiteReports
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.tokens import Tokens
 from fl_server.cloud.upkeep import ConfigurationFile, Upkeep
@@ -127,7 +128,8 @@ def _desk(home: CloudHome, enrolment: Enrolment) -> Desk:
 
     tokens = Tokens(home.tokens, time.time)
     root = home.components / "metadata" / "1.root.json"
-    return Desk(enrolment, tokens, authority, root, partial(note_successor, home.ledger_heads))
+    reports, note = SiteReports(home.reports, time.time), partial(note_successor, home.ledger_heads)
+    return Desk(enrolment, tokens, reports, authority, root, note)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 from flwr.cli.build import build_fab_from_files
-from flwr.common.constant import Status, SubStatus
+from flwr.common.constant import HEARTBEAT_PATIENCE, Status, SubStatus
 from flwr.common.serde import fab_to_proto, run_from_proto
 from flwr.proto.control_pb2 import (
     ListNodesRequest,
@@ -23,6 +23,7 @@ from flwr.proto.control_pb2 import (
     StopRunRequest,
     UnregisterNodeRequest,
 )
+from flwr.proto.node_pb2 import NodeInfo
 from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, PushTaskOutputRequest
 from flwr.serverapp import Grid
 from flwr.supercore.constant import TaskType
@@ -65,6 +66,8 @@ class SuperNode:
     id: int
     public_key: bytes
     status: str
+    last_seen: float | None = None
+    """Unix seconds, exact to twice its heartbeat; None for a node that was never there."""
 
 
 class SuperLink:
@@ -105,7 +108,7 @@ class SuperLink:
         with self._control() as control:
             listed = control.ListNodes(ListNodesRequest()).nodes_info
         return [
-            SuperNode(int(n.node_id), bytes(n.public_key), n.status)
+            SuperNode(int(n.node_id), bytes(n.public_key), n.status, _last_seen(n))
             for n in listed
             if n.status != "unregistered"
         ]
@@ -198,6 +201,14 @@ class SuperLink:
             raise RunFailed(
                 f"the SuperLink at {self._address} does not answer ({error}). Is fl-server running?"
             ) from error
+
+
+def _last_seen(node: NodeInfo) -> float | None:
+    """Flower knows until when a node counts as there: that long after its newest heartbeat."""
+    if not node.online_until:
+        return None
+    ahead = HEARTBEAT_PATIENCE * node.heartbeat_interval if node.status == "online" else 0.0
+    return float(node.online_until - ahead)
 
 
 def superlink_of(config: Config, home: CloudHome) -> SuperLink:

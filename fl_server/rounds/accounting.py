@@ -49,10 +49,21 @@ class SpendTally:
         promise = self._privacy.guarantee
         return {} if promise is None else promise.epsilon_per(self._spends())
 
+    def by_site(self) -> dict[str, tuple[int, float]]:
+        """The rounds, and the epsilon for the plan's unit, of each site; empty without DP."""
+        if (promise := self._privacy.guarantee) is None:
+            return {}
+        rounds_of = {site: self._rounds_for(rounds) for site, rounds in self._rounds_of.items()}
+        epsilon_of = {r: promise.epsilon(self._event(r)) for r in set(rounds_of.values())}
+        return {site: (rounds, epsilon_of[rounds]) for site, rounds in sorted(rounds_of.items())}
+
     def _spends(self) -> list[Spend]:
-        rounds = max(self._rounds_of.values(), default=0)
-        if self._privacy.noise_added_by == "server":
-            rounds = self._rounds
+        return self._event(self._rounds_for(max(self._rounds_of.values(), default=0)))
+
+    def _rounds_for(self, rounds: int) -> int:
+        return self._rounds if self._privacy.noise_added_by == "server" else rounds
+
+    def _event(self, rounds: int) -> list[Spend]:
         event = self._privacy.spend_per_round
         return [replace(event, steps=event.steps * rounds)] if rounds else []
 
@@ -61,12 +72,14 @@ class SpendTallyByClass:
     """The same for each class of sites; ``classes`` gives the current class of each site."""
 
     def __init__(self, privacy: PrivacyPlan, classes: Callable[[], Mapping[str, str]]) -> None:
+        self.all = SpendTally(privacy)
         self._classes, self._class_of = classes, dict[str, str]()
         self._tally_of: dict[str, SpendTally] = defaultdict(lambda: SpendTally(privacy))
 
     def charge(self, sites: Iterable[str]) -> None:
         """One more round, in which ``sites`` may have spent."""
         sites = set(sites)
+        self.all.charge(sites)
         if not sites <= set(self._class_of):
             self._class_of = {**dict.fromkeys(sites, _UNKNOWN), **self._classes()}
         for name in {*self._class_of.values()}:

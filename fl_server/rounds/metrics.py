@@ -22,6 +22,8 @@ class RoundMetrics:
     def __init__(self, path: Path, run: str) -> None:
         self._path, self._registry = path, CollectorRegistry()
         self._gauge("run_info", "The run that is carried out", "run").labels(run).set(1)
+        self._wanted = self._gauge("run_rounds", "Rounds of the current run, in all")
+        self._limit = self._gauge("epsilon_limit", "What the plan allows a site to spend; 0: no DP")
         self._round = self._gauge("round", "The newest round")
         self._rounds = self._counter("rounds", "Rounds carried out")
         self._duration = Summary(
@@ -48,6 +50,8 @@ class RoundMetrics:
     def add(self, row: Mapping[str, Any]) -> None:
         """Count one round, given the row that the server records."""
         self._round.set(row["round"])
+        self._wanted.set(row["rounds"])
+        self._limit.set(row["epsilon_limit"])
         self._rounds.inc()
         self._duration.observe(row["seconds"])
         self._received.inc(row["bytes_up"])

@@ -11,6 +11,7 @@ from fl_common.files.keys import SigningKey, make_key
 from fl_common.wire.desk import LARGEST_BYTES, write_request
 from fl_server.cloud.desk import Desk
 from fl_server.cloud.enrolment import Enrolment
+from fl_server.cloud.reports import SiteReports
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.tokens import UNKNOWN, Tokens
 from tests.unit.fl_server.cloud.test_enrolment import Keys
@@ -30,7 +31,9 @@ class Counter:
         self.sites = Sites(self.folder / "sites")
         self.tokens = Tokens(self.folder / "tokens", lambda: self.now)
         enrolment = Enrolment(self.sites, self.keys, self.folder)
-        self.desk = Desk(enrolment, self.tokens, lambda: self.folder / "ca", self.folder / "root")
+        self.reports = SiteReports(self.folder / "reports.json", lambda: self.now)
+        where = (lambda: self.folder / "ca", self.folder / "root")
+        self.desk = Desk(enrolment, self.tokens, self.reports, *where)
 
     def token(self, names: str = "*", uses: int = 2) -> tuple[str, str]:
         return self.tokens.make("ward", names, uses, DAY_S)

@@ -137,3 +137,14 @@ def test_the_new_node_of_a_box_is_noted_before_anybody_is_told_of_its_key(
     old, new = counter.box("a"), counter.box("new")
     assert rotated(counter, "a", [old, new], new) == 200
     assert noted == [(3, 1, old.public)]
+
+
+def test_a_box_speaks_of_itself_alone(counter: Counter) -> None:
+    def told(name: str, key: SigningKey) -> int:
+        values = {"name": name, "version": "0.1.0", "healthy": "no"}
+        return counter.desk.answer("report", write_request("report", values, [key]), "?").status
+
+    assert told("a", counter.box("b")) == 403
+    assert told("nobody", counter.box("b")) == 403
+    assert told("b", counter.box("b")) == 200
+    assert set(counter.reports.all()) == {"b"}

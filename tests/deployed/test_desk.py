@@ -5,6 +5,7 @@ import json
 import ssl
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from fl_client.node.telling import HealthTelling
 from tests.deployed.fleet import Cloud, TestSite, until
 from tests.support.sources import ROOT
 
@@ -64,6 +66,24 @@ def enrolled(cloud: Cloud, token: str, name: str) -> TestSite:
     return site
 
 
+def check_status(cloud: Cloud, site: TestSite) -> None:
+    """The server shows when it saw the site, what it spent by both keys, and what it tells."""
+    over = iter([False, True])
+    told = HealthTelling(
+        site.name, {**site.settings, "tell_health": True}, lambda: False, lambda _: next(over)
+    )
+    told.run()
+    shown = json.loads(cloud.command("status", "--json").stdout)["sites"]
+    mine, other = shown[site.name], shown["ward-2"]
+    assert mine["told"]["healthy"] is False
+    assert other["told"] is None
+    assert mine["status"] == "online"
+    assert time.time() - 60 < mine["last_seen"] <= time.time() + 1
+    assert mine["spent"]["rounds"] >= other["spent"]["rounds"] - 1 > 1
+    assert 0 < mine["spent"]["epsilon"] < mine["spent"]["limit"] == 100.0
+    assert f"{site.name}" in cloud.command("status").stdout
+
+
 def check_rotation(cloud: Cloud, site: TestSite) -> None:
     """While rounds go on, the site gets another key: its name, ledger and account stay."""
     node = ["name=" + site.name, *(f"federation.{key}={site.settings[key]}" for key in NAMED)]
@@ -99,6 +119,7 @@ def test_two_boxes_enroll_themselves_and_train(cloud: Cloud) -> None:
         row = cloud.await_rounds(1)
         assert row["answered"] == ["ward-1", "ward-2"]
         check_rotation(cloud, sites[0])
+        check_status(cloud, sites[0])
         third = box("enroll", "--token", "-", "--name", "ward-3", token=made.stdout)
         assert third.returncode == 2
         assert "as often as it may be" in third.stderr

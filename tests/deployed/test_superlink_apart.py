@@ -22,8 +22,9 @@ def test_the_superlink_outlives_a_server_that_joins_it(alone: None, tmp_path: Pa
         assert superlink.popen.poll() is None
         cloud.process.start()
         cloud.await_ready(2)
-        status = json.loads(cloud.command("status").stdout)
-        assert status["sites"] == {"kitchen": {"class": "site", "status": "registered"}}
+        status = json.loads(cloud.command("status", "--json").stdout)
+        known = {"class": "site", "status": "registered", "last_seen": None}
+        assert status["sites"] == {"kitchen": {**known, "told": None, "spent": None}}
         assert set(status["children"]) == {"proxy"}
     finally:
         cloud.process.kill()

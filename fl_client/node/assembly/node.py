@@ -33,6 +33,7 @@ class NodeAssembly:
     troubles: Troubles
     http: Mapping[str, Any]
     serving: Mapping[str, Any]
+    federation: Config
     counter: Path | None
 
 
@@ -69,5 +70,6 @@ def build_node(
         troubles=troubles,
         http=config["http"],
         serving=config["serving"],
+        federation=config["federation"],
         counter=Path(counter) if counter else None,
     )

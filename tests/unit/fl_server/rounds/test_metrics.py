@@ -12,6 +12,8 @@ from fl_server.rounds.metrics import RoundMetrics
 
 ROW: dict[str, Any] = {
     "round": 3,
+    "rounds": 9,
+    "epsilon_limit": 8.0,
     "asked": 4,
     "updates": 2,
     "refusals": {"budget": 1},
@@ -53,6 +55,8 @@ def test_rounds_add_up(tmp_path: Path) -> None:
     assert found["fl_server_refusals_total", "budget"] == 1
     assert found["fl_server_errors_total",] == 1
     assert found["fl_server_cut_updates_total",] == 1
+    assert found["fl_server_run_rounds",] == 9
+    assert found["fl_server_epsilon_limit",] == 8.0
     assert found["fl_server_late_sites_total",] == 2
     assert found["fl_server_busy_sites_total",] == 4
     assert found["fl_server_epsilon", "run"] == 0.7
