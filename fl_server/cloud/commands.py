@@ -103,7 +103,13 @@ def make_token(
 
 def _pin(config: Config, home: CloudHome, authority: Path | None) -> Path:
     """The authority that boxes are to pin."""
-    if authority is None and config["certificate"] is None:
+    if config["certificate"] is None:
+        if authority is not None:
+            raise InvalidConfiguration(
+                f"--authority={authority}",
+                "is for a certificate of your own (certificate=FILE), and this server made its own",
+                "Leave it out",
+            )
         return home.authority.certificate
     if authority is None:
         if not home.pinned.is_file():

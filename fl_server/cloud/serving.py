@@ -116,15 +116,15 @@ def _upkeep(
         CertificateRenewal(home, settings.public, endpoint.reload, troubles, time.time),
         RepositoryRenewal(repository, troubles, now),
         enrolment,
-        _desk(home, enrolment),
+        _desk(configuration.current, home, enrolment),
         endpoint.children,
         troubles,
     )
 
 
-def _desk(home: CloudHome, enrolment: Enrolment) -> Desk:
+def _desk(config: Config, home: CloudHome, enrolment: Enrolment) -> Desk:
     def authority() -> Path:
-        return home.pinned if home.pinned.is_file() else home.authority.certificate
+        return home.authority.certificate if config["certificate"] is None else home.pinned
 
     tokens = Tokens(home.tokens, time.time)
     root = home.components / "metadata" / "1.root.json"
