@@ -5,15 +5,22 @@ import logging
 import os
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+from fl_common.configuration.rules import Config
 from fl_common.wire.desk import LARGEST_BYTES, PATH
 from fl_server.cloud.desk import Answer, Desk
+from fl_server.cloud.enrolment import Enrolment
+from fl_server.cloud.home import CloudHome
 from fl_server.cloud.proxy import SOCKET
+from fl_server.cloud.reports import SiteReports
+from fl_server.cloud.tokens import Tokens
+from fl_server.cloud.witness import note_successor
 
 _SECONDS = 20.0
 _logger = logging.getLogger(__name__)
@@ -87,3 +94,15 @@ def open_desk(folder: Path, desk: Desk) -> Iterator[None]:
         os.close(number)
         with contextlib.suppress(OSError):
             (folder / SOCKET).unlink(missing_ok=True)
+
+
+def desk_of(config: Config, home: CloudHome, enrolment: Enrolment) -> Desk:
+    """The desk of the server in ``home``."""
+
+    def authority() -> Path:
+        return home.authority.certificate if config["certificate"] is None else home.pinned
+
+    tokens = Tokens(home.tokens, time.time)
+    root = home.components / "metadata" / "1.root.json"
+    reports, note = SiteReports(home.reports, time.time), partial(note_successor, home.ledger_heads)
+    return Desk(enrolment, tokens, reports, authority, root, note)

@@ -13,12 +13,10 @@ from rich.text import Text
 from fl_common.programs.text import visible
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.reports import SiteReports
-from fl_server.cloud.sites import Sites
+from fl_server.cloud.sites import SPENT, Sites
 from fl_server.cloud.superlink import SuperNode
 
 Row = dict[str, Any]
-SPENT = "spent.json"
-"""In a run's folder: the server's account of it, by site."""
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 

@@ -19,9 +19,8 @@ from fl_common.errors import RunFailed
 from fl_common.files.whole import move_whole, write_whole
 from fl_common.vocabulary import Integers, Windows
 from fl_server.cloud.build import home_of
-from fl_server.cloud.fleet_status import SPENT
 from fl_server.cloud.planning import ConfiguredRun, build_run
-from fl_server.cloud.sites import Sites
+from fl_server.cloud.sites import SPENT, Sites
 from fl_server.cloud.superlink import superlink_of
 from fl_server.repository.build import open_repository
 from fl_server.repository.incumbents import component_name, find_incumbent

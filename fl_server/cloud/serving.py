@@ -8,8 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
-from pathlib import Path
 
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
@@ -19,17 +17,13 @@ from fl_common.programs.troubles import Trouble, Troubles
 from fl_server.cloud.build import build_restart_policy, home_of, listen_of
 from fl_server.cloud.children import Child, check_refusals
 from fl_server.cloud.credentials import check_database, prepare, writable
-from fl_server.cloud.desk import Desk
-from fl_server.cloud.desk_server import open_desk
+from fl_server.cloud.desk_server import desk_of, open_desk
 from fl_server.cloud.endpoint import PublicEndpoint, ServerSettings, superlink_command
 from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.renewal import CertificateRenewal, RepositoryRenewal
-from fl_server.cloud.reports import SiteReports
 from fl_server.cloud.sites import Sites
-from fl_server.cloud.tokens import Tokens
 from fl_server.cloud.upkeep import ConfigurationFile, Upkeep
-from fl_server.cloud.witness import note_successor
 from fl_server.repository.build import now, open_repository
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.upkeep import check_metadata
@@ -116,20 +110,10 @@ def _upkeep(
         CertificateRenewal(home, settings.public, endpoint.reload, troubles, time.time),
         RepositoryRenewal(repository, troubles, now),
         enrolment,
-        _desk(configuration.current, home, enrolment),
+        desk_of(configuration.current, home, enrolment),
         endpoint.children,
         troubles,
     )
-
-
-def _desk(config: Config, home: CloudHome, enrolment: Enrolment) -> Desk:
-    def authority() -> Path:
-        return home.authority.certificate if config["certificate"] is None else home.pinned
-
-    tokens = Tokens(home.tokens, time.time)
-    root = home.components / "metadata" / "1.root.json"
-    reports, note = SiteReports(home.reports, time.time), partial(note_successor, home.ledger_heads)
-    return Desk(enrolment, tokens, reports, authority, root, note)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from fl_common.files.whole import sync, write_whole
 from fl_server.cloud.superlink import SuperNode
 from fl_server.rounds.roster import Member
 
+SPENT = "spent.json"
+"""In a run's folder: the server's account of it, by site."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from fl_server.cloud.fleet_status import SPENT, ago, fleet_table, site_rows
+from fl_server.cloud.fleet_status import ago, fleet_table, site_rows
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.reports import SiteReports
-from fl_server.cloud.sites import EnrolledSite, Sites
+from fl_server.cloud.sites import SPENT, EnrolledSite, Sites
 from fl_server.cloud.superlink import SuperNode
 
 NOW = 1_000_000.0
