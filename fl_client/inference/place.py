@@ -1,10 +1,10 @@
-"""Put a model that a run has written into a box's slot, for ``fl-client model``."""
+"""Put a model into a box's slot: one that a run has written, or that another box serves."""
 
 from pathlib import Path
 
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.slots import ModelSlot
-from fl_common.errors import InvalidData
+from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.programs.text import visible
 from models.metadata import read_metadata
 
@@ -31,3 +31,19 @@ def place_model(file: Path, home: Path) -> str:
         f" {visible(metadata.task)}. A running node says in its log, and fl-client status, whether"
         " it serves."
     )
+
+
+def copy_model(site: Path, home: Path) -> None:
+    """Make the model that the box at ``site`` should serve that of another box, at ``home``.
+
+    Raises:
+        InvalidConfiguration: ``site`` has none.
+    """
+    slot = ModelSlot(site / SLOTS / MODEL)
+    digest = slot.current()
+    if digest is None:
+        raise InvalidConfiguration(
+            f"home={site}", "has no model", "Place one with: fl-client model FILE --home FOLDER"
+        )
+    own = ModelSlot(home / SLOTS / MODEL)
+    own.activate(own.place(slot.folder / "versions" / digest / "model.onnx"))

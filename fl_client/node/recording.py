@@ -2,7 +2,9 @@
 
 import csv
 import itertools
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,12 @@ from fl_common.vocabulary import Floats, Task
 
 _ROWS = 50
 _TIME, _LABEL = "time", "label"
+_SEPARATORS = ";\t,"
+_WHOLE = re.compile(r"\d{1,20}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_EARLIEST_NS, _LATEST_NS = 10**18, 92 * 10**17
+"""2001 and 2261: a time of now in a coarser unit lies before the first."""
+_FINER = {"seconds": 10**9, "ms": 10**6, "us": 10**3}
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,8 @@ class Piece:
 class RecordedReadings:
     """The CSV file at ``path``: ``time`` in nanoseconds since 1970, values in the task's units.
 
+    The separator is a comma, a semicolon or a tab, as the heading shows; where it is not a comma,
+    numbers may have a decimal comma. A byte-order mark, CRLF and quotes are taken as they come.
     Empty values are missing. Rows of one ``label`` that follow each other are one annotation.
 
     Raises:
@@ -37,12 +47,15 @@ class RecordedReadings:
     """
 
     def __init__(self, path: Path, task: Task, sources: list[Source]) -> None:
-        self._path, self._sources = path, sources
+        self._path, self._sources, self._labels = path, sources, task.labels
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                self._header = next(csv.reader(file), [])
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InvalidData(str(path), f"can't be read ({error})", "Give a CSV file") from error
+            with path.open("rb") as file:
+                heading = file.readline().decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            rule = f"can't be read ({error})"
+            raise InvalidData(str(path), rule, "Give a CSV file in UTF-8") from error
+        self._separator = max(_SEPARATORS, key=heading.count)
+        self._header = [name.strip() for name in next(self._read([heading]), [])]
         for name in (_TIME, *task.channels):
             if name not in self._header:
                 columns = ", ".join((_TIME, *task.channels))
@@ -53,7 +66,7 @@ class RecordedReadings:
         """The recording, in order.
 
         Raises:
-            InvalidData: a line is not a reading.
+            InvalidData: a line is not a reading, or has a label that the task does not have.
         """
         with self._path.open("rb") as file:
             file.readline()
@@ -62,36 +75,69 @@ class RecordedReadings:
                 if not lines:
                     return
                 texts = [line.decode("utf-8", "replace") for line in lines]
-                yield self._piece(texts, first, file.tell())
+                if rows := [row for row in self._read(texts) if row]:
+                    yield self._piece(rows, first, file.tell())
 
-    def _piece(self, lines: list[str], first: int, bytes_read: int) -> Piece:
-        rows = list(csv.DictReader(lines, fieldnames=self._header))
+    def _read(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        return csv.reader(lines, delimiter=self._separator)
+
+    def _piece(self, rows: list[list[str]], first: int, bytes_read: int) -> Piece:
         try:
-            if any(None in row or None in row.values() for row in rows):
-                raise ValueError("it has another number of columns than the first line")
-            times_N = np.array([int(row[_TIME]) for row in rows], np.int64)
+            columns = dict(zip(self._header, zip(*rows, strict=True), strict=True))
+            times_N = np.array([_nanoseconds(text) for text in columns[_TIME]], np.int64)
             items: list[Readings | Annotation] = [
-                Readings(source.name, str(times_N[0]), times_N, _values(rows, source.channels))
+                Readings(source.name, str(times_N[0]), times_N, self._values(columns, source))
                 for source in self._sources
             ]
-        except (ValueError, TypeError, OverflowError) as error:
-            remedy = "time is whole nanoseconds, values are numbers"
+        except (csv.Error, ValueError, OverflowError) as error:
+            remedy = "time is whole nanoseconds, values are numbers (1000, not 1_000) or empty"
             raise self._wrong(
                 first, f"has a line that is not a reading ({error})", remedy
             ) from error
         if _LABEL in self._header:
-            items += _annotations(times_N.tolist(), [row[_LABEL] for row in rows])
+            labels = [label.strip() for label in columns[_LABEL]]
+            if unknown := set(labels) - {*self._labels, ""}:
+                rule = f"has the label {min(unknown)!r}, which is none of {', '.join(self._labels)}"
+                raise self._wrong(first, rule, "Correct it, or leave it empty")
+            items += _annotations(times_N.tolist(), labels)
         return Piece(items, len(rows), bytes_read, int(times_N[-1]))
+
+    def _values(self, columns: Mapping[str, Sequence[str]], source: Source) -> Floats:
+        point = "." if self._separator == "," else ","
+        return np.array(
+            [[_number(text, point) for text in columns[name]] for name in source.channels],
+            np.float32,
+        ).T
 
     def _wrong(self, line: int, rule: str, remedy: str) -> InvalidData:
         return InvalidData(f"{self._path}, from line {line}", rule, remedy)
 
 
-def _values(rows: list[dict[str, str]], channels: tuple[str, ...]) -> Floats:
-    return np.array(
-        [[float(row[name]) if row[name] else np.nan for name in channels] for row in rows],
-        np.float32,
-    )
+def _nanoseconds(text: str) -> int:
+    """A stamp.
+
+    Raises:
+        ValueError: it is no whole number, or lies before 2001, as in seconds or milliseconds.
+    """
+    if not _WHOLE.fullmatch(text.strip()):
+        raise ValueError(f"time {text[:40]!r} is no whole number")
+    stamp = int(text)
+    for unit, factor in _FINER.items():
+        if stamp < _EARLIEST_NS <= stamp * factor < _LATEST_NS:
+            raise ValueError(f"time {stamp} is in {unit}, not in ns: multiply it by {factor:_}")
+    if not _EARLIEST_NS <= stamp < _LATEST_NS:
+        raise ValueError(f"time {stamp} lies outside 2001 to 2261")
+    return stamp
+
+
+def _number(text: str, point: str) -> float:
+    """A value, NaN where there is none; ``point`` may stand for the decimal point."""
+    text = text.strip()
+    if not text:
+        return math.nan
+    if not _NUMBER.fullmatch(plain := text.replace(point, ".")):
+        raise ValueError(f"{text[:40]!r} is no number")
+    return float(plain)
 
 
 def _annotations(times: list[int], labels: list[str]) -> Iterator[Annotation]:

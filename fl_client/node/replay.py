@@ -4,11 +4,12 @@ import argparse
 import json
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -16,15 +17,16 @@ from rich.table import Table
 
 from fl_client.clock.guard import Instant
 from fl_client.configuration import read_config
-from fl_client.home import MODEL, SLOTS
-from fl_client.inference.slots import ModelSlot
+from fl_client.inference.place import copy_model
 from fl_client.node.assembly.declared import build_declared
 from fl_client.node.assembly.node import NodeAssembly, build_node
 from fl_client.node.recording import RecordedReadings
 from fl_client.store.outbox import PublishProgress
 from fl_client.store.spool import Arrival
 from fl_common.errors import InvalidConfiguration
+from fl_common.files.whole import whole_file
 from fl_common.plugins.build import build
+from fl_common.vocabulary import Task
 
 
 def replay(options: argparse.Namespace) -> None:
@@ -38,11 +40,11 @@ def replay(options: argparse.Namespace) -> None:
     recording = RecordedReadings(options.file, task, build_declared(config, task).sensors)
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="replay-")))
-        _copy_model(Path(config["home"]), home)
+        copy_model(Path(config["home"]), home)
         box = build_node({**config, "home": str(home)}, connected=False)
-        out = stack.enter_context(options.out.open("w")) if options.out else None
+        out = stack.enter_context(_written(options.out)) if options.out else None
         played = _play(box, recording, out)
-        Console(highlight=False).print(_table(box, played))
+    Console(highlight=False).print(_table(box, played, task))
 
 
 @dataclass
@@ -56,7 +58,7 @@ class _Played:
     seconds: float = 0.0
 
 
-def _play(box: NodeAssembly, recording: RecordedReadings, out: TextIO | None) -> _Played:
+def _play(box: NodeAssembly, recording: RecordedReadings, out: BinaryIO | None) -> _Played:
     played, began = _Played(), time.monotonic()
     bar = Progress(
         TextColumn("{task.fields[readings]:,} readings"),
@@ -85,7 +87,7 @@ def _step(
     arrivals: list[Arrival],
     now_ns: int,
     played: _Played,
-    out: TextIO | None,
+    out: BinaryIO | None,
 ) -> None:
     """One call of the pipeline."""
     done = box.loop.pipeline.advance(arrivals, PublishProgress(), Instant(now_ns, now_ns))
@@ -100,24 +102,24 @@ def _step(
             _write(out, {"function": name, "kind": event.kind, **event.data})
 
 
-def _write(out: TextIO | None, line: dict[str, Any]) -> None:
+def _write(out: BinaryIO | None, line: dict[str, Any]) -> None:
     if out is not None:
-        out.write(json.dumps(line) + "\n")
+        out.write(f"{json.dumps(line)}\n".encode())
 
 
-def _copy_model(site: Path, home: Path) -> None:
-    """Copy the model in the site's slot into the replay's."""
-    slot = ModelSlot(site / SLOTS / MODEL)
-    digest = slot.current()
-    if digest is None:
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears at ``path`` when the block ends without an error."""
+    try:
+        with whole_file(path) as file:
+            yield file
+    except OSError as error:
         raise InvalidConfiguration(
-            f"home={site}", "has no model", "Place one with: fl-client model FILE --home FOLDER"
-        )
-    own = ModelSlot(home / SLOTS / MODEL)
-    own.activate(own.place(slot.folder / "versions" / digest / "model.onnx"))
+            f"--out={path}", f"can't be written ({error.strerror})", "Give another file"
+        ) from error
 
 
-def _table(box: NodeAssembly, played: _Played) -> Table:
+def _table(box: NodeAssembly, played: _Played, task: Task) -> Table:
     spool, windows = box.loop.pipeline.counts()
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
@@ -129,7 +131,8 @@ def _table(box: NodeAssembly, played: _Played) -> Table:
         f"{spool.received:,} received = {spool.processed:,} processed + {spool.waiting:,} waiting"
         f" + {lost:,} lost",
     )
-    table.add_row("windows", f"{played.windows:,}, of which {windows.labelled:,} labelled")
+    told = f"{played.windows:,}, of which {windows.labelled:,} labelled"
+    table.add_row("windows", told if played.windows else _no_window(task))
     labels = ", ".join(f"{label} {count:,}" for label, count in played.predictions.most_common())
     table.add_row("predictions", labels or "none")
     if windows.judged:
@@ -137,3 +140,11 @@ def _table(box: NodeAssembly, played: _Played) -> Table:
         table.add_row("accuracy", f"{share:.1%} of {windows.judged:,} labelled windows")
     table.add_row("events", f"{played.events:,}")
     return table
+
+
+def _no_window(task: Task) -> str:
+    rate_hz = task.rate_hz or 1.0
+    return (
+        f"none: one takes {task.window_shape[0] / rate_hz:g} s of readings of every channel, about"
+        f" {rate_hz:g} a second, without a gap"
+    )

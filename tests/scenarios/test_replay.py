@@ -1,6 +1,7 @@
 """``fl-client replay``: a recording through a node's own path."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,78 @@ def test_a_line_that_is_no_reading_is_named(
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "recording.csv, from line 102: " in line
+
+
+def as_in_europe(text: str) -> bytes:
+    """As a spreadsheet writes it there: with a byte-order mark, semicolons and decimal commas."""
+    return text.replace(",", ";").replace(".", ",").replace("\n", "\r\n").encode("utf-8-sig")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        as_in_europe,
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("ABD", '"ABD"').replace("time", '"time"').encode(),
+        lambda text: (text + "\n" * 60).encode(),
+    ],
+)
+def test_what_spreadsheets_write_gives_the_same(
+    tmp_path: Path, written: Callable[[str], bytes]
+) -> None:
+    place_model(tmp_path / "site")
+    file, found = recording(tmp_path), []
+    for content in (file.read_bytes(), written(file.read_text())):
+        file.write_bytes(content)
+        out = tmp_path / "out.jsonl"
+        main(["replay", str(file), "--out", str(out), f"home={tmp_path}/site"])
+        found.append(out.read_text())
+    assert found[0] == found[1] != ""
+
+
+FIRST = ",".join([str(START + 100 * PERIOD), *"123456", "ABD"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("ABD", "ABBD", "has the label 'ABBD', which is none of PEN, ABD"),
+        (",2,", ",1_000,", "'1_000' is no number"),
+        (",2,", ",inf,", "'inf' is no number"),
+        (",2,", ',"2,5",', "'2,5' is no number"),
+        (
+            str(START + 100 * PERIOD),
+            str(START // 10**6),
+            "is in ms, not in ns: multiply it by 1_000",
+        ),
+        (str(START + 100 * PERIOD), str(START // 10**9), "is in seconds, not in ns"),
+        (str(START + 100 * PERIOD), "1_700", "time '1_700' is no whole number"),
+        (str(START + 100 * PERIOD), "5", "time 5 lies outside 2001"),
+        (",6,", ",", "not a reading"),
+    ],
+)
+def test_what_can_only_be_guessed_is_told_and_nothing_is_written(
+    tmp_path: Path, old: str, new: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place_model(tmp_path / "site")
+    file = recording(tmp_path, 100, FIRST.replace(old, new, 1) + "\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", str(file), "--out", f"{tmp_path}/out", f"home={tmp_path}/site"])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "recording.csv, from line 102: " in line
+    assert says in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recording_that_gives_no_window_says_what_one_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place_model(tmp_path / "site")
+    main(["replay", str(recording(tmp_path, 40)), f"home={tmp_path}/site"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "none: one takes 2.56 s of readings of every channel, about 50 a second" in shown
 
 
 def test_a_recording_without_a_channel_is_refused(
