@@ -21,6 +21,7 @@ from fl_client.components.counts import FOLDER, REPOSITORY
 from fl_client.components.record import read_or
 from fl_client.components.targets import model_file
 from fl_client.inference.task_checks import answer_alone, ready
+from fl_client.inference.trial import Trial
 from fl_common.components.reader import held_in
 from fl_common.errors import InvalidData
 from fl_common.files.whole import write_whole
@@ -78,15 +79,18 @@ def read_pair(path: Path) -> Pair | None:
     return pair
 
 
-def compare_on(home: Path, task: Task, candidate: str | None) -> Compare | None:
-    """The comparison of ``candidate`` with production; None where the site does not have both."""
+def compare_on(home: Path, task: Task, candidate: str | None, trial: Trial) -> Compare | None:
+    """The comparison of ``candidate`` with production; None where the site does not have both.
+
+    ``trial`` tries both in a child process before they are loaded here.
+    """
     pair = read_pair(home / FOLDER / PAIR)
     if pair is None or pair.candidate != candidate:
         return None
     folders = [held_in(home / FOLDER / REPOSITORY, d) for d in (pair.candidate, pair.production)]
     if None in folders:
         return None
-    files = [_content(folder, task) for folder in folders if folder]
+    files = [_content(folder, task, trial) for folder in folders if folder]
     return partial(compare_each, files[0], files[1], task, CALL_SECONDS)
 
 
@@ -122,11 +126,12 @@ def _label(content: bytes | None, task: Task, window_1: Floats, seconds: float) 
         return None
 
 
-def _content(folder: Path, task: Task) -> bytes | None:
+def _content(folder: Path, task: Task, trial: Trial) -> bytes | None:
     """The model file in a component's folder; None where it can't run on typical readings."""
     path = model_file(folder)
     try:
         content = path.read_bytes() if path else b""
+        trial(content, task, 1)
         ready(content, task, threads=1, largest_batch=1)
     except (InvalidData, OSError) as error:
         _log.error("a model to compare can't run, and has no answers: %s", error)

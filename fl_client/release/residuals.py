@@ -8,15 +8,18 @@ the plan that it was made under: nothing without noise gets into a run with DP.
 
 import hashlib
 import logging
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from fl_common.errors import InvalidData
+from fl_common.files.packed import read_npz
 from fl_common.files.whole import OWNER_ONLY, whole_file
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats
 
+_MOST_BYTES = 1 << 16
+"""Of a file, beside its vectors."""
 _logger = logging.getLogger(__name__)
 
 
@@ -36,12 +39,12 @@ class Residuals:
         if not path.exists():
             return zeros
         try:
-            kept = np.load(path, allow_pickle=False)
+            kept = read_npz(path, _MOST_BYTES + 3 * size * 4)
             if str(kept["plan"]) != plan.digest() or round_ < int(kept["round"]):
                 return zeros
             repeated = round_ == int(kept["round"])
             rest_E: Floats = kept["before_E" if repeated else "after_E"]
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        except (InvalidData, ValueError, KeyError, TypeError) as error:
             _logger.warning(
                 "site %s: %s can't be read, and is replaced by zeros: %s", site, path, error
             )

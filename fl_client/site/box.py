@@ -17,6 +17,7 @@ import numpy as np
 from fl_client.components.comparison import Comparison, compare_on
 from fl_client.components.inventory import running
 from fl_client.home import STORE
+from fl_client.inference.trial import Trial
 from fl_client.site.participation import Site
 from fl_client.site.policy import PrivacyPolicy
 from fl_client.store.windows import Retention, read_all, read_labelled
@@ -53,6 +54,8 @@ class Box:
     clock: Callable[[], float]
     tells_versions: bool
     """Whether the server may learn which components run here."""
+    trial: Trial
+    """Tries a model to compare in a child process, before it is loaded."""
 
     def __post_init__(self) -> None:
         self._split()
@@ -97,7 +100,7 @@ class Box:
 
     def comparison(self, candidate: str | None) -> Comparison | None:
         """The comparison of the component ``candidate`` with production on all held-out windows."""
-        compare = compare_on(self.home, self.task, candidate)
+        compare = compare_on(self.home, self.task, candidate, self.trial)
         return compare and Comparison(self._all_held_out_windows, compare)
 
     def _all_held_out_windows(self) -> Windows:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from simulate.world.npz import read_npz, require
 from simulate.world.storage import cache_folder
 
 NPZ = "mnist.npz"
+_MOST_BYTES = 16 + 60_000 * 28 * 28
+"""Of the largest file: the training images and their header."""
 _TORCHVISION_SAYS = (RuntimeError, ValueError, AssertionError, TypeError, LookupError)
 """What torchvision raises on a missing file or a damaged one."""
 
@@ -105,8 +108,12 @@ def _unpack(archive: Path, md5: str) -> None:
     found = hashlib.md5(packed, usedforsecurity=False).hexdigest()
     if found != md5:
         raise ValueError(f"{archive.name} has md5 {found}, published is {md5}")
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as source:
+        content = source.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"{archive.name} unpacks to more than {_MOST_BYTES} bytes")
     with whole_file(unpacked) as file:
-        file.write(gzip.decompress(packed))
+        file.write(content)
 
 
 def _raw(root: Path) -> Path:

@@ -29,6 +29,7 @@ from fl_client.windows.split import HeldOut
 from fl_common.plan import Instruction
 from fl_common.vocabulary import ShadowCounts
 from tests.support import samples
+from tests.support.engines import no_trial
 from tests.support.model_files import LIMIT, published
 from tests.support.odd_models import odd
 from tests.support.repositories import World
@@ -79,7 +80,8 @@ class Known:
         return (answer.windows, answer.agreed, answer.failed)
 
     def _asked(self, home: Path) -> object:
-        box = Box(home, "anna", samples.TASK, SLICING, HELD_OUT, POLICY, KEPT, time.time, False)
+        own = samples.TASK, SLICING, HELD_OUT, POLICY, KEPT
+        box = Box(home, "anna", *own, time.time, False, no_trial)
         asked = Instruction(PUBLIC, 1, {}, candidate=self.candidate)
         with closing(Ledger(home / "ledger.sqlite", lambda: 7.0, "anna")) as ledger:
             told = Shortfalls(home / "shortfalls.json")

@@ -38,6 +38,7 @@ from models.nets import build_net, parameters_of
 from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
 from tests.support import samples
+from tests.support.engines import no_trial
 
 TRAINER = {"_target_": "fl_client.training.cohort.CohortTrainer", "memory_budget_mib": 64}
 SLICING = Slicing(step=4, longest_gap_s=0.02, lateness_s=1.0, ahead_s=60.0)
@@ -67,6 +68,7 @@ class Home:
             KEPT,
             self.now,
             False,
+            no_trial,
         )
         self.connection = open_store(folder / STORE)
         self.store = WindowStore(self.connection, samples.TASK, SLICING, 0.75)
@@ -230,7 +232,8 @@ def test_a_box_says_what_runs_where_its_own_configuration_allows_it(home: Home) 
 
 def _count_on(path: Path, ready: Any, done: Any, sent: Any) -> None:
     """Another process that reads the training windows as often as it can."""
-    box = Box(path, "anna", samples.TASK, SLICING, HELD_OUT, DEMANDS, KEPT, time.time, False)
+    own = samples.TASK, SLICING, HELD_OUT, DEMANDS, KEPT
+    box = Box(path, "anna", *own, time.time, False, no_trial)
     sizes = [len(box.training_windows())]
     ready.set()
     while not done.is_set():

@@ -22,6 +22,7 @@ from fl_common.components.description import Component
 from fl_common.components.reader import Reader
 from fl_common.functions import FunctionEvent, Predicted
 from fl_common.programs.troubles import Troubles
+from tests.support.engines import no_trial
 from tests.support.repositories import World
 from tests.support.samples import TASK
 from tests.support.sites import CHANGE, FUNCTION, function_added, promote
@@ -195,7 +196,8 @@ def test_a_candidate_of_testing_is_counted_and_acts_on_nothing(world: World) -> 
     box.follower.poll()
     kept = read_counts(world.folder / "site/components/functions/steps/shadow.json")
     assert (kept.candidate, kept.windows) == (candidate.digest, 9)
-    assert compare_on(world.folder / "site", TASK, candidate.digest) is None, "they stay here"
+    home = world.folder / "site"
+    assert compare_on(home, TASK, candidate.digest, no_trial) is None, "they stay here"
 
 
 def test_a_candidate_that_raises_is_told_of_and_stops_nothing(world: World) -> None:

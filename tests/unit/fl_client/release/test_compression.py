@@ -69,6 +69,18 @@ def test_a_rest_goes_into_no_other_run(
     assert not residuals.before(site, plan, round_, SIZE).any()
 
 
+def test_a_file_that_unpacks_to_more_than_an_update_begins_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    residuals = Residuals(tmp_path)
+    compress(update(values(1)), PLAN, residuals)
+    (path,) = tmp_path.iterdir()
+    kept = dict(np.load(path))
+    np.savez_compressed(path, **kept, more=np.zeros(10**7))
+    assert not residuals.before("anna", PLAN, 2, SIZE).any()
+    assert "more than" in caplog.text
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"\x93NUMPY", bytes(100)])
 def test_a_damaged_file_begins_anew(
     damage: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -249,6 +249,18 @@ def test_a_packed_file_with_a_wrong_checksum_is_refused(published: Site, tmp_pat
     assert published.asked == []
 
 
+def test_a_packed_file_that_unpacks_without_end_is_refused(
+    published: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, content in published.files.items():
+        (raw / name[1:]).write_bytes(content)
+    monkeypatch.setattr("simulate.world.digits_files._MOST_BYTES", 20)
+    with pytest.raises(InvalidData, match="unpacks to more than 20 bytes"):
+        world(tmp_path)
+
+
 def test_without_a_network_it_says_where_to_put_the_files(
     published: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
