@@ -4,19 +4,24 @@ Not for use outside tests: an assertion that fails says what is wrong.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 
-from fl_client.sensors import Decoded, Decoder, InvalidPayload
+from fl_client.sensors import Decoded, Decoder, InvalidPayload, ReadsAddresses
 from fl_common.plugins.kinds import DECODER, check_extension
 
 _RECEIVED_NS = 1_700_000_000 * 10**9
 _TRIES = 2000
 
 
-def check_decoder(decoder: Decoder, payload: bytes, fields: tuple[str, ...]) -> Decoded:
+def check_decoder(
+    decoder: Decoder, payload: bytes, fields: tuple[str, ...], address: str = ""
+) -> Decoded:
     """Check that ``decoder`` reads ``payload``, which has ``fields``; gives what it says of it.
+
+    ``address`` is where the payload was sent to, for a decoder that is a ``ReadsAddresses``.
 
     Whatever arrives in its place (noise, a part of it, single bytes changed, other fields), a
     decoder gives arrays of the right form or raises InvalidPayload, and never anything else: the
@@ -27,6 +32,8 @@ def check_decoder(decoder: Decoder, payload: bytes, fields: tuple[str, ...]) -> 
         InvalidConfiguration: it is no decoder.
     """
     check_extension(DECODER, decoder)
+    if isinstance(decoder, ReadsAddresses):
+        decoder = _At(decoder, address)
     try:
         decoded = decoder.decode(payload, fields, _RECEIVED_NS)
     except InvalidPayload as error:
@@ -37,6 +44,17 @@ def check_decoder(decoder: Decoder, payload: bytes, fields: tuple[str, ...]) -> 
         _try(decoder, other, fields)
     _try(decoder, payload, (*fields, "no-such-field"))
     return decoded
+
+
+@dataclass(frozen=True)
+class _At:
+    """What a decoder does with the messages to one address."""
+
+    decoder: ReadsAddresses
+    address: str
+
+    def decode(self, payload: bytes, fields: tuple[str, ...], received_ns: int) -> Decoded:
+        return self.decoder.decode_from(self.address, payload, fields, received_ns)
 
 
 def _payloads(payload: bytes) -> Iterator[bytes]:

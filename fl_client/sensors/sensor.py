@@ -28,6 +28,7 @@ from fl_common.plugins.kinds import DECODER, check_extension
 from fl_common.vocabulary import Doubles, Integers, Task
 
 _FEW = 64  # values
+_LONGEST = 32  # characters of a reason
 _LARGEST = float(np.finfo(np.float32).max)
 _TIME, _VALUE = np.dtype(np.int64), np.dtype(np.float64)
 _Units = tuple[str | None, ...]
@@ -122,8 +123,11 @@ class Sensor:
                 decoded = self._of_address(delivery.address, payload, fields, received_ns)
             _check_form(decoded, len(fields))
             return decoded
-        except InvalidPayload:
-            raise
+        except InvalidPayload as error:
+            if error.reason.isidentifier() and len(error.reason) <= _LONGEST:
+                raise
+            detail = f"{type(self._decoder).__name__} gives a reason that is not one word"
+            raise InvalidPayload("decoder", detail) from error  # it would be the label of a metric
         except Exception as error:  # of an extension: one bad message must not end the sensing
             detail = f"{type(self._decoder).__name__} fails {place_of(error, self._fields)}"
             raise InvalidPayload("decoder", detail) from error

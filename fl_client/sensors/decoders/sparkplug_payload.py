@@ -41,9 +41,12 @@ def payload_of(content: bytes) -> Any:
         InvalidPayload: it is not one.
     """
     try:
-        return Payload.FromString(content)
+        payload = Payload.FromString(content)
     except (DecodeError, ValueError) as error:
         raise InvalidPayload("sparkplug", "not a payload of Sparkplug B") from error
+    if not all(isinstance(metric.name, str) for metric in payload.metrics):  # protobuf gives bytes
+        raise InvalidPayload("sparkplug", "the name of a metric is not UTF-8")
+    return payload
 
 
 def _payload_class() -> Any:

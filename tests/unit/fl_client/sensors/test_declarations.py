@@ -125,12 +125,14 @@ _NOTHING: dict[str, float] = {}
 
 class _Extension:
     def decode(self, payload: bytes, fields: tuple[str, ...], received_ns: int) -> Decoded:
+        if payload == b"reason":
+            raise InvalidPayload("the value was 7", "")
         if payload == b"form":
             return Decoded(np.array([NOW]), np.zeros((1, 7)), None)
         return Decoded(np.array([NOW]), np.array([[_NOTHING[field] for field in fields]]), None)
 
 
-@pytest.mark.parametrize("payload", [b"key", b"form"])
+@pytest.mark.parametrize("payload", [b"key", b"form", b"reason"])
 def test_an_error_of_any_decoder_is_a_malformed_message(
     payload: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -138,5 +140,6 @@ def test_an_error_of_any_decoder_is_a_malformed_message(
     (arrival,) = Intake([sensor], topic_matches_sub, 1000).arrivals([Delivery("s/a", payload)], NOW)
     assert isinstance(arrival.item, Malformed)
     assert arrival.item.reason == "decoder"
-    assert "_Extension fails with " in caplog.text
-    assert ", for x)" in caplog.text if payload == b"key" else ", for x, y)" in caplog.text
+    said = {b"key": ", for x)", b"form": ", for x, y)", b"reason": "reason that is not one word"}
+    assert "_Extension" in caplog.text
+    assert said[payload] in caplog.text

@@ -11,6 +11,7 @@ from fl_client.sensors import InvalidPayload
 from fl_client.sensors.decoders.sparkplug import SparkplugDecoder
 from fl_client.sensors.sensor import Channel, Sensor
 from fl_client.sensors.transports import Delivery
+from fl_client.testing import check_decoder
 from tests.support.edge import NOW, TASK
 from tests.support.payloads import FIRST
 from tests.support.sparkplug import (
@@ -160,6 +161,10 @@ def test_a_death_ends_what_aliases_mean(tmp_path: Path) -> None:
             plant.decoder.decode_from(topic, b"", FIELDS, NOW)
         with pytest.raises(InvalidPayload, match="birth was not heard"):
             plant.hear("DDATA", payload(metric(alias=1, value=1.0)))
+
+
+def test_it_keeps_the_contract_of_decoders(tmp_path: Path) -> None:
+    check_decoder(Plant(tmp_path).decoder, BIRTH, FIELDS, DEVICE.format("DBIRTH"))
 
 
 def test_a_sensor_gives_its_topic_to_the_decoder(tmp_path: Path) -> None:
