@@ -3,8 +3,9 @@
 It is separate from ``build.py`` so that the federation link imports nothing else of a node.
 """
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.own_file import composed
 
+_logger = logging.getLogger(__name__)
 _SHIPPED = "node"
 _SECRETS = ("password", "secret", "token")
 """Keys whose values are shown to nobody; files and variables that hold a secret have others."""
@@ -38,6 +40,26 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
     for what, text in (("name", values["name"]), *values["events"].items()):
         require_printable(what, str(text))
     return values
+
+
+def warn_of_open_secrets(file: Path | None) -> None:
+    """Say in the log that other users of the machine can read a secret in ``file``."""
+    if file is None or not file.stat().st_mode & 0o077:
+        return
+    if found := sorted(set(_secrets_in(OmegaConf.to_container(OmegaConf.load(file))))):
+        _logger.warning(
+            "%s has a %s, and others may read it (mode %03o): chmod 600 %s",
+            file, " and a ".join(found), file.stat().st_mode & 0o777, file,
+        )  # fmt: skip
+
+
+def _secrets_in(value: Any) -> Iterator[str]:
+    """Names of secrets that are written out, and not read from a variable."""
+    for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+        if name in _SECRETS and one is not None and not str(one).startswith("${"):
+            yield str(name)
+        elif isinstance(one, dict | list):
+            yield from _secrets_in(one)
 
 
 def shown(config: Config) -> str:

@@ -81,7 +81,7 @@ def _add(
 
 
 def _run(options: argparse.Namespace) -> None:
-    from fl_client.configuration import read_config, shown
+    from fl_client.configuration import read_config, shown, warn_of_open_secrets
     from fl_client.node.assembly.node import build_node
     from fl_client.node.process import NodeProcess
     from fl_common.programs.logs import log_to_standard_error
@@ -91,6 +91,7 @@ def _run(options: argparse.Namespace) -> None:
         Console(highlight=False, markup=False, soft_wrap=True).out(shown(config), end="")
         return
     log_to_standard_error(config["log_level"])
+    warn_of_open_secrets(options.config)
     command = join_command(config, options.config, options.overrides)
     node = build_node(config, connected=True)
     if command is not None:

@@ -112,11 +112,11 @@ class PublicEndpoint:
             if self._stop.wait(_TICK_S):
                 return
             if time.monotonic() - began > _FIRST_ANSWER_S:
-                logs = self.settings.home.logs
                 raise RunFailed(
                     "the SuperLink does not answer. Start it with: fl-server superlink"
                     if self.settings.joins
-                    else f"the SuperLink does not answer; see {logs}/superlink.log"
+                    else f"the SuperLink does not answer; see {self.children[0].log}, which ends:"
+                    f" {self.children[0].last_line()}"
                 )
 
     def _await_proxy(self) -> None:

@@ -41,23 +41,21 @@ class CertificateRenewal:
     def check(self, hosts: Sequence[str], days: float) -> Expiries:
         """Renew it for ``hosts`` and ``days`` if it needs it; what ends when."""
         own = self._public == self._home.public
-        if own:
-            self._make(hosts, days)
+        fault = self._make(hosts, days) if own else None
         if (content := _content(self._public)) != self._served:
             self._reload()
             self._served = content
             _logger.info("the proxy takes the new certificate %s", self._public.certificate)
         ends = self._watch(own)
-        return ends | (self._watch_authority(days) if own else {})
+        return ends | (self._watch_authority(days, fault) if own else {})
 
-    def _make(self, hosts: Sequence[str], days: float) -> None:
+    def _make(self, hosts: Sequence[str], days: float) -> InvalidConfiguration | None:
         try:
             make_own(self._home, hosts, days, self._clock)
             check_authority(self._home)
         except InvalidConfiguration as error:
-            self._troubles.begin(_AUTHORITY, f"{error.value} {error.rule}", error.remedy)
-        else:
-            self._troubles.end(_AUTHORITY)
+            return error
+        return None
 
     def _watch(self, own: bool) -> Expiries:
         try:
@@ -73,19 +71,23 @@ class CertificateRenewal:
             self._troubles.end(_CERTIFICATE)
         return {_CERTIFICATE: ends_at(certificate)}
 
-    def _watch_authority(self, days: float) -> Expiries:
+    def _watch_authority(self, days: float, fault: InvalidConfiguration | None) -> Expiries:
         try:
-            ends = ends_at(self._home.authority.read())
+            ends = ends_at(self._home.authority.read_certificate())
         except UnusablePair:
-            return {}  # told already
-        if ends - self._clock() < days * _DAY_S:
+            ends = 0.0  # it is the fault
+        if fault is not None:
+            self._troubles.begin(_AUTHORITY, f"{fault.value} {fault.rule}", fault.remedy)
+        elif ends - self._clock() < days * _DAY_S:
             self._troubles.begin(
                 _AUTHORITY,
                 f"the authority ends at {_date(ends)}, and then no box reaches this server",
                 "Plan a new one: stop the server, remove certificates/ and keys/, start it, and"
                 " carry the new authority.crt to every box",
             )
-        return {_AUTHORITY: ends}
+        else:
+            self._troubles.end(_AUTHORITY)
+        return {_AUTHORITY: ends} if ends else {}
 
 
 class RepositoryRenewal:

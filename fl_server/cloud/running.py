@@ -118,9 +118,9 @@ class _Rounds:
             "epsilon_held_out": report.evaluation.epsilon if report.evaluation else 0.0,
         }
         _logger.info(
-            "run %s, round %d of %d: %d of %d sites in %.2f s, epsilon %.3g%s",
-            *(row[k] for k in ("run", "round", "rounds", "updates", "asked", "seconds", "epsilon")),
-            "".join(f", {spent:.3g} for a {unit}" for unit, spent in report.epsilon_per.items()),
+            "run %s, round %d of %d: %d of %d sites in %.2f s, epsilon %s",
+            *(row[k] for k in ("run", "round", "rounds", "updates", "asked", "seconds")),
+            self._spent(report),
         )
         refusals = [f"{refusal.site}: {refusal.detail}" for refusal in report.refusals]
         for trouble in [*report.troubles(), *refusals]:
@@ -137,6 +137,13 @@ class _Rounds:
             for site, (rounds, epsilon) in self._by_class.all.by_site().items()
         }
         write_whole(self._configured.folder / SPENT, json.dumps(spent).encode())
+
+    def _spent(self, report: RoundReport) -> str:
+        """Epsilon for the unit that the plan protects, then for the others that it reports."""
+        promise = self._configured.plan.privacy.guarantee
+        own = {promise.unit: report.epsilon} if promise else {}
+        words = [f"{spent:.3g} for a {unit}" for unit, spent in (own | report.epsilon_per).items()]
+        return ", ".join(words) or f"{report.epsilon:.3g}"
 
 
 def _incumbent(repository: ComponentRepository, configured: ConfiguredRun) -> Incumbent | None:

@@ -66,9 +66,14 @@ def test_a_lost_key_of_the_authority_is_told_at_once_and_then_the_end(server: Se
     assert server.reloads == 0
 
 
-def test_the_end_of_the_authority_is_told_before_certificates_get_short(server: Server) -> None:
+def test_the_end_of_the_authority_is_told_before_certificates_get_short(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     assert server.after(DAYS * 8) == []
-    assert server.after(DAYS * 9 + 1) == ["authority"]
+    with caplog.at_level(logging.INFO):
+        assert server.after(DAYS * 9 + 1) == server.after(DAYS * 9 + 1.1) == ["authority"]
+    assert caplog.text.count("the authority ends at") == 1, "told once"
+    assert "works again" not in caplog.text
     assert "authority" in server.ends
 
 
