@@ -58,11 +58,11 @@ def place_model(home: Path, seed: int = 0) -> str:
     return digest
 
 
-def message(number: int) -> bytes:
+def message(number: int, start_ns: int = START) -> bytes:
     """The watch's message ``number`` in raw form: 16 readings of six channels."""
     times = np.arange(number * ROWS, (number + 1) * ROWS) / 50
     values = np.sin(times[:, None] * np.arange(1, 7)).astype("<f4")
-    return (START + number * ROWS * PERIOD).to_bytes(8, "little") + values.tobytes()
+    return (start_ns + number * ROWS * PERIOD).to_bytes(8, "little") + values.tobytes()
 
 
 class NodeProcess:
@@ -174,11 +174,11 @@ class World:
             self.ids.append(attributes.get("id", ""))
             self.heard.append((got.topic, json.loads(got.payload)))
 
-    def send(self, first: int, last: int) -> None:
+    def send(self, first: int, last: int, start_ns: int = START) -> None:
         """The watch's messages from ``first`` up to ``last``; returns when the broker has them."""
         wait_for(self._client.is_connected, "a sensor with a broker")
         sent = [
-            self._client.publish(f"sensors/{self._name}/watch", message(number), 1)
+            self._client.publish(f"sensors/{self._name}/watch", message(number, start_ns), 1)
             for number in range(first, last)
         ]
         for each in sent:
