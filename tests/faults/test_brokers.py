@@ -134,7 +134,7 @@ class Overlapping(Node):
     def declare(self, topics: Sequence[str]) -> None:
         """Have one sensor for each topic."""
         decoder = JsonDecoder("arrival", None, None)
-        sensors = [Sensor(f"s{n}", topic, decoder, [Channel("x", "x", "g")], TASK)
+        sensors = [Sensor(f"s{n}", topic, decoder, [Channel("x", "x", "g")], TASK, [])
                    for n, topic in enumerate(topics)]  # fmt: skip
         self.intake = Intake(sensors, self.link.matches, 1000)
 
@@ -187,8 +187,8 @@ def test_what_a_broker_kept_is_no_new_reading_at_each_connection(
                 async with node.running():
                     await node.until(lambda c, n=connection: c.received + c.duplicates > n)  # type: ignore[misc]
             counts = node.spool.counts()
-            assert (counts.received, counts.duplicates) == (1, 2)
-            assert counts.lost == {"malformed_retained": 1}
+            assert (counts.received, counts.lost) == (1, {"malformed_retained": 1})
+            assert counts.duplicates >= 2  # more, where a connection ends before the PUBACK
 
     asyncio.run(scenario())
 
