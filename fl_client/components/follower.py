@@ -32,7 +32,7 @@ class Follower:
     """
 
     def __init__(self, reader: Reader, parts: Sequence[Subscription], troubles: Troubles) -> None:
-        self._reader, self.parts, self._troubles = reader, parts, troubles
+        self._reader, self.parts, self.troubles = reader, parts, troubles
         self._polls: Counter[str] = Counter()
         self._refusals: Counter[str] = Counter()
         self._polling = threading.Lock()
@@ -51,7 +51,7 @@ class Follower:
         with self._polling:
             done = self._try(_METADATA, self._reader.refresh)
             for part in self.parts if done else ():
-                done &= self._try(_title(part), partial(part.follow, self._reader))
+                done &= self._try(_title(part), partial(part.follow, self._reader), part)
             if done:
                 kept = set[str]().union(*(part.kept() for part in self.parts))
                 done = self._try(_OLD, partial(self._reader.keep_only, kept))
@@ -60,9 +60,9 @@ class Follower:
 
     @property
     def trouble(self) -> str | None:
-        """Why the last poll failed; None if it did not."""
+        """Why the last poll failed, or what it found does not run here; None if all is well."""
         own = {_METADATA, _OLD, *map(_title, self.parts)}
-        causes = (found.cause for found in self._troubles.current() if found.part in own)
+        causes = (found.cause for found in self.troubles.current() if found.part in own)
         return " ".join(causes) or None
 
     @property
@@ -84,18 +84,22 @@ class Follower:
             "trouble": self.trouble,
         }
 
-    def _try(self, what: str, step: Callable[[], None]) -> bool:
+    def _try(self, what: str, step: Callable[[], None], part: Subscription | None = None) -> bool:
+        """Do ``step``; False if it failed: a trouble, as is an offer that ``part`` refuses."""
         try:
             step()
         except (ComponentError, BadInput, OSError) as error:
             reason = reason_of(error)
             self._refusals[reason] += 1
-            cause = f"can't be updated, what runs stays: {str(error).rstrip('.')}"
-            self._troubles.begin(what, cause, _REMEDIES.get(reason, _REMEDY))
+            cause = f"is not updated, what runs stays: {str(error).rstrip('.')}"
+            self.troubles.begin(what, cause, _REMEDIES.get(reason, _REMEDY))
             return False
-        self._troubles.end(what)
+        if part is not None and part.refused is not None:
+            self.troubles.begin(what, part.refused, _REMEDY)
+        else:
+            self.troubles.end(what)
         return True
 
 
 def _title(part: Subscription) -> str:
-    return f"{part.kind} {part.name}"
+    return f"updates of {part.kind} {part.name}"

@@ -69,11 +69,12 @@ class VersionRecord:
             version.component == good.component or version.file == good.file for good in self.good
         )
 
-    def has_failed(self, component: str, event: str) -> bool:
-        """Whether this offer of the component was rolled back here; a new event is a new offer."""
-        return any(
-            (f.version.component, f.version.event) == (component, event) for f in self.failed
-        )
+    def failure(self, component: str, event: str) -> str | None:
+        """Why this offer of the component was rolled back here; a new event is a new offer."""
+        for failed in self.failed:
+            if (failed.version.component, failed.version.event) == (component, event):
+                return failed.reason
+        return None
 
     def with_good(self, version: Version) -> "VersionRecord":
         """Without a trial, and with ``version`` as the newest good one."""

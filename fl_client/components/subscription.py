@@ -52,6 +52,8 @@ class Subscription:
     rollout: Rollout
     shadow: Candidates | None
     pair: Path | None = None
+    refused: str | None = field(init=False, default=None)
+    """Why what production offers does not run here; None: nothing speaks against it."""
     _offered: Pair | None = field(init=False, default=None)
     _waits_for: str | None = field(init=False, default=None)
 
@@ -110,10 +112,11 @@ class Subscription:
     def _should_take(self, offer: Offer) -> bool:
         record, digest = self.rollout.record, offer.component.digest
         wanted = record.wanted
-        self._waits_for = None
+        self._waits_for = self.refused = None
         if wanted is not None and wanted.component == digest:
             return False
-        if record.has_failed(digest, offer.event):
+        if (reason := record.failure(digest, offer.event)) is not None:
+            self.refused = f"{offer.component} was rolled back here: {reason}"
             return False
         percent = offer.canary_percent
         is_first = percent is None or is_canary(self.site, digest, percent)

@@ -90,11 +90,14 @@ class Link:
                 try:
                     with Connection(self.address, self.server_time, self.session) as connection:
                         _logger.info("joined %s as node %s", self.address.server, connection.node)
+                        self.traffic.note_joined()
                         self._serve(connection)
                 except AdmissionRefused as error:
-                    _logger.error("refused by %s: %s", self.address.server, error)
+                    if self.traffic.note_refused(str(error)):
+                        _logger.error("refused by %s: %s", self.address.server, error)
                 except Unreachable as error:
-                    _logger.warning("%s can't be reached: %s", self.address.server, error)
+                    if self.traffic.note_unreachable(str(error)):
+                        _logger.warning("%s can't be reached: %s", self.address.server, error)
                 lasted = self.clock() - began > self.intervals.retry_most_s
                 wait_s = self.intervals.retry_first_s if lasted else wait_s
                 self.traffic.note_clock(self.server_time.ahead_s())
@@ -153,12 +156,15 @@ class Link:
         wait_s = self.intervals.retry_first_s
         while not self.stop.is_set():
             try:
-                return call()
+                got = call()
+                self.traffic.note_joined()
+                return got
             except RunOver as over:
                 _logger.info("the reply is no longer wanted: %s", over)
                 return None
             except Unreachable as error:
-                _logger.warning("%s; trying again in %g s", error, wait_s)
+                if self.traffic.note_unreachable(str(error)):
+                    _logger.warning("%s; it is tried again until it succeeds", error)
                 self.stop.wait(wait_s)
                 wait_s = min(2 * wait_s, self.intervals.retry_most_s)
         return None

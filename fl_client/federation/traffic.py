@@ -16,6 +16,8 @@ from fl_common.files.whole import write_whole
 from fl_common.wire import summary as wire_log
 
 _logger = logging.getLogger(__name__)
+_REFUSED = "Ask who runs the server to look at fl-server status; the box goes on asking"
+_UNREACHABLE = "Check the network, federation.server and federation.ca_file; the box goes on trying"
 
 
 @dataclass
@@ -25,6 +27,7 @@ class TrafficCounts:
     ``rounds`` counts updates sent, ``refusals`` the refusals by reason, ``errors`` the messages
     that were not answered. Bytes are those of the contents, without framing. ``clock_ahead_s`` is
     how far the box's clock was ahead of the server's when they last spoke; None: they never did.
+    ``wrong`` are ``cause`` and ``remedy`` while there is no session at the server.
     """
 
     answers: Counter[str] = field(default_factory=Counter)
@@ -35,6 +38,7 @@ class TrafficCounts:
     refusals: Counter[str] = field(default_factory=Counter)
     errors: int = 0
     clock_ahead_s: float | None = None
+    wrong: dict[str, str] | None = None
 
 
 class TrafficRecord:
@@ -43,6 +47,7 @@ class TrafficRecord:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.counts = read_counts(path)
+        self._is_fresh = True  # nothing was noted since the start
 
     def add(self, message: Message, reply: Message, seconds: float) -> None:
         """Count ``message`` and its ``reply``, which took ``seconds``."""
@@ -66,6 +71,27 @@ class TrafficRecord:
         if ahead_s is not None and (before is None or abs(ahead_s - before) >= 1):
             self.counts.clock_ahead_s = round(ahead_s, 1)
             self._write()
+
+    def note_joined(self) -> bool:
+        """Note that the server answers as it should; whether that is news, as in all these."""
+        return self._note_wrong(None)
+
+    def note_refused(self, cause: str) -> bool:
+        """Note that the server refuses the site."""
+        words = f"the server refuses this site: {cause.rstrip('.')}"
+        return self._note_wrong({"cause": words, "remedy": _REFUSED})
+
+    def note_unreachable(self, cause: str) -> bool:
+        """Note that there is no connection that can be trusted."""
+        words = f"the server is out of reach: {cause.rstrip('.')}"
+        return self._note_wrong({"cause": words, "remedy": _UNREACHABLE})
+
+    def _note_wrong(self, wrong: dict[str, str] | None) -> bool:
+        is_news = self._is_fresh or wrong != self.counts.wrong
+        if is_news:
+            self.counts.wrong, self._is_fresh = wrong, False
+            self._write()
+        return is_news
 
     def _write(self) -> None:
         try:

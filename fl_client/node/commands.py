@@ -3,8 +3,6 @@
 import argparse
 import asyncio
 import json
-import logging
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 from rich.console import Console
 
 from fl_client.federation.command import join_command
-from fl_common.errors import JoinTheDotsError
 from fl_common.programs.command_line import add_command, add_config, add_home
 
 _RUN = """\
@@ -96,11 +93,7 @@ def _run(options: argparse.Namespace) -> None:
     node = build_node(config, connected=True)
     if command is not None:
         node = replace(node, training=replace(node.training, command=command))
-    try:
-        asyncio.run(NodeProcess(node).serve())
-    except JoinTheDotsError as error:
-        logging.getLogger(__name__).critical("%s", error)
-        sys.exit(error.exit_status)
+    asyncio.run(NodeProcess(node).serve())
 
 
 def _status(options: argparse.Namespace) -> None:

@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from fl_client.clock.guard import Instant
 from fl_client.node.metrics import Metrics
 from fl_client.node.outbox import Outbox
 from fl_client.node.pipeline import Pipeline, PipelineStep
-from fl_client.node.sensor_watch import SensorWatch
+from fl_client.node.pulse import Pulse
 from fl_client.node.upkeep import Upkeep
 from fl_client.sensors.intake import Intake, taken_of
 from fl_client.sensors.transports import Delivery, Take, Taken
@@ -29,6 +30,7 @@ _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
 _STORE = "store"
 _REMEDY = "The senders keep what is not acknowledged, and it is tried again"
+_BEAT_S = 1.0
 _IDLE_S = 0.25
 """Interval of the upkeep of models, counts and sent events while no message comes."""
 
@@ -42,18 +44,19 @@ class Node:
     def __init__(
         self,
         pipeline: Pipeline,
-        sensors: SensorWatch,
         upkeep: Upkeep,
         outbox: Outbox,
         metrics: Metrics,
         troubles: Troubles,
         clocks: Callable[[], Instant],
     ) -> None:
-        self._pipeline, self._sensors, self._upkeep = pipeline, sensors, upkeep
+        self._pipeline, self._upkeep = pipeline, upkeep
         self._outbox, self._metrics = outbox, metrics
         self._troubles, self._clocks = troubles, clocks
         self._worker = ThreadPoolExecutor(1, "worker")
         self._turn = asyncio.Lock()
+        self.pulse = Pulse()
+        """Whether the worker and the loop move."""
         self.ready = asyncio.Event()
         """Set once the model was looked up and everything in the store is processed."""
 
@@ -64,6 +67,12 @@ class Node:
             await self._try_to_look_after()
             self.ready.set()
             await asyncio.sleep(_IDLE_S)
+
+    async def beat(self) -> None:
+        """Show that the loop moves, until cancelled."""
+        while True:
+            self.pulse.beat()
+            await asyncio.sleep(_BEAT_S)
 
     def taker(self, intake: Intake) -> Take:
         """The function that takes a transport's messages, which ``intake`` reads."""
@@ -126,7 +135,6 @@ class Node:
         """
         arrivals = read(received.wall_ns)
         done = self._pipeline.advance(arrivals, progress, received)
-        self._sensors.note(arrivals, done)
         try:
             self._upkeep.after(done, received)
         except StoreError as error:
@@ -138,7 +146,8 @@ class Node:
         self._metrics.store_errors.inc()
 
     async def _in_worker(self, call: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+        work = partial(self.pulse.work, call)
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
 
 def _nothing(_: int) -> list[Arrival]:

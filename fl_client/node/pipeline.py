@@ -36,17 +36,19 @@ _PLANNED_NS = 86_400 * 10**9
 
 @dataclass
 class PipelineStep:
-    """The result of one call: ``readings`` by sensor, and how many of all were late or ahead.
+    """The result of one call with ``arrivals``: what the spool kept, and what came of it.
 
+    ``readings`` are those taken from the spool, by sensor, ``late`` and ``ahead`` how many were so.
     ``outcomes`` are, of the messages taken from the spool, the sensor, the number of readings, and
     the reason if none of them can be used. ``surplus`` are readings of streams for which there was
     no room, ``streams`` how many there are. ``merged`` are, by sensor, readings of which a value
     gave way to another one of the same instant. ``held``: all wait, as the clock can't be believed.
     ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
-    prediction; ``no_model``: no model serves. ``outgoing`` events are the next to publish; those up
-    to number ``dropped_to`` are no more.
+    prediction. ``outgoing`` events are the next to publish; those up to number ``dropped_to`` are
+    no more.
     """
 
+    arrivals: Sequence[Arrival]
     appended: Appended
     held: bool = False
     wrote: bool = False
@@ -65,7 +67,6 @@ class PipelineStep:
     dropped_to: int = 0
     unanswered: int = 0
     seconds: float = 0.0
-    no_model: bool = False
 
 
 class Pipeline:
@@ -109,9 +110,10 @@ class Pipeline:
         before = self._path.connection.total_changes
         try:
             with transaction(self._path.connection):
-                done = PipelineStep(
-                    self._hold.store(self._path.spool, arrivals, now) if arrivals else _NOTHING
-                )
+                appended = _NOTHING
+                if arrivals:
+                    appended = self._hold.store(self._path.spool, arrivals, now)
+                done = PipelineStep(arrivals, appended)
                 self._path.outbox.settle(progress.settled)
                 windows = self._take_in(done, now)
                 done.windows = len(windows)
@@ -223,7 +225,6 @@ class Pipeline:
     def _predict(self, new: list[Window], done: PipelineStep) -> None:
         """Predict the new windows; while older ones wait in the store, predict those in turn."""
         if not self._has_model:
-            done.no_model = True
             return
         windows = self._waiting(new) if self._backlog else new
         if not windows:
@@ -232,7 +233,7 @@ class Pipeline:
             values_N = np.stack([window.values_TC for window in windows])
             prediction = self._path.engine.predict(values_N)
         except NoModel:
-            self._backlog = done.no_model = True
+            self._backlog = True
             self._has_model = False
             return
         done.seconds = prediction.seconds

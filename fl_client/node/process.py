@@ -35,7 +35,7 @@ class NodeProcess:
     def __init__(self, box: NodeAssembly) -> None:
         self._box = box
         self._report = Report(box)
-        self._telling = HealthTelling(box.name, box.federation, lambda: not self._report.health())
+        self._telling = HealthTelling(box.name, box.federation, self._report.is_well)
 
     async def serve(self) -> None:
         """Run until a signal.
@@ -62,6 +62,7 @@ class NodeProcess:
             async with self._inference():
                 await self._until(stop, server.port)
         finally:
+            self._report.watchdog.close()
             server.close()
             lock.close()
 
@@ -70,10 +71,13 @@ class NodeProcess:
         box = self._box
         loops = [
             box.loop.node.run(),
+            box.loop.node.beat(),
             self._tell_ready(port),
             *(self._listen(inlet) for inlet in box.sensing.inlets.values()),
             watch_ledger(box.home / LEDGER, box.counter, self._report.charged),
         ]
+        if self._report.presence is not None:
+            loops.append(self._report.presence.run(self._report.health))
         if box.training.command is not None:
             loops.append(supervise(box.training, self._training, box.troubles))
         if box.inference.updates is not None:
@@ -86,6 +90,8 @@ class NodeProcess:
             for task in done:
                 task.result()
         finally:
+            if self._report.presence is not None:
+                await self._report.presence.end()
             await _ended([*tasks, stopping])
             self._telling.close()
             await box.loop.node.close()
@@ -103,6 +109,7 @@ class NodeProcess:
             box.home,
             port,
         )
+        self._report.watchdog.start()
         await asyncio.Event().wait()  # a loop that ends would end them all
 
     async def _listen(self, inlet: Inlet) -> None:

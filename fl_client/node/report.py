@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from fl_client.home import TRAINING
 from fl_client.node.assembly.declared import MQTT
 from fl_client.node.assembly.node import NodeAssembly
 from fl_client.node.assembly.sensing import Inlet
 from fl_client.node.budget import Budget
-from fl_client.node.federation_metrics import read_link
+from fl_client.node.federation_watch import FederationWatch
+from fl_client.node.presence import Presence
 from fl_client.node.status import counts_of
 from fl_client.node.watch import Watch
+from fl_client.node.watchdog import Watchdog
 from fl_common.functions import Predicted
+from fl_common.programs.service_manager import ServiceManager
 from fl_common.programs.troubles import Trouble
+
+_OF_TRAINING = ("training", "training data")
 
 
 class Report:
@@ -24,7 +28,16 @@ class Report:
     def __init__(self, box: NodeAssembly) -> None:
         self._box = box
         self._began, self._started_s = time.monotonic(), time.time()
-        self._watch = Watch(box.sensing, box.inference, box.troubles)
+        takes_part = box.training.command is not None
+        self._federation = FederationWatch(box.home, takes_part, box.troubles)
+        self._watch = Watch(box.sensing, box.inference, self._federation, box.troubles)
+        self.watchdog = Watchdog(
+            self._watch, box.loop.node.pulse, box.troubles, box.stuck_s, ServiceManager()
+        )
+        self.presence: Presence | None = None
+        if box.sensing.mqtt is not None and box.status_topic is not None:
+            source = box.loop.events.announcements.source
+            self.presence = Presence(box.sensing.mqtt, box.status_topic, source, box.troubles)
         self._budget: Budget | None = None
         self._rounds = 0
 
@@ -35,6 +48,10 @@ class Report:
             return [Trouble("start", cause, "Wait", self._started_s).shown()]
         self._watch.look()
         return [trouble.shown() for trouble in self._box.troubles.current()]
+
+    def is_well(self) -> bool:
+        """Whether nothing is wrong, beside training: whether that failed may tell of the data."""
+        return all(trouble["part"] in _OF_TRAINING for trouble in self.health())
 
     def status(self) -> Mapping[str, Any]:
         """Everything that ``fl-client status`` shows, as JSON values."""
@@ -52,7 +69,7 @@ class Report:
             "wrong": self.health(),
             "broker": transports.get(MQTT),
             "transports": transports,
-            "clock": {"ahead_of_server_s": read_link(box.home / TRAINING).get("clock_ahead_s")},
+            "clock": {"ahead_of_server_s": self._federation.clock_ahead_s},
             "sensors": box.sensing.watch.shown(),
             "readings": {"total": upkeep.readings, "per_s": upkeep.readings_per_s},
             "messages": counts_of(upkeep.spool),
@@ -71,6 +88,7 @@ class Report:
                 "failures": dict(box.inference.functions.failures),
                 "disabled": list(box.inference.functions.disabled),
             },
+            "federation": self._federation.shown(),
             "training": {"configured": box.training.command is not None},
             "ledger": self._budget,
         }

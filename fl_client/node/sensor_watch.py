@@ -7,7 +7,7 @@ than it may be silent. So are the windows if readings come and none is made of t
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 from fl_client.node.pipeline import PipelineStep
 from fl_client.sensors import Annotation, Malformed, Readings
 from fl_client.sensors.intake import ANNOTATIONS
-from fl_client.store.spool import Arrival
 from fl_common.programs.troubles import Troubles
 
 STRANGE = "other topics"
@@ -93,11 +92,11 @@ class SensorWatch:
         self._read_at = now  # when usable readings came last
         self._told: dict[str, str] = {}  # parts in trouble, and of which kind
 
-    def note(self, arrivals: Sequence[Arrival], done: PipelineStep) -> None:
+    def note(self, done: PipelineStep) -> None:
         """Note the messages that came, and what became of those that waited."""
         now_s = self._clock()
         with self._lock:
-            for position, (item, *_) in enumerate(arrivals):
+            for position, (item, *_) in enumerate(done.arrivals):
                 counts = self._of(_source_of(item))
                 counts.messages += 1
                 counts.last_seen_s = now_s

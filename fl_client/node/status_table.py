@@ -43,6 +43,7 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
         yield from _windows(status)
     yield from _model(status["model"])
     yield from _components(status.get("components"))
+    yield from _federation(status.get("federation"))
     yield from _ledger(status["ledger"])
 
 
@@ -64,6 +65,8 @@ def _transports(status: Status) -> Iterator[tuple[str, Text | str]]:
         yield "broker", "none is configured: predictions and events are not published"
     else:
         yield "broker", f"connected, MQTT {broker['protocol']}" if broker["connected"] else "away"
+        if broker["connected"] and broker["most_qos"] < 1:
+            yield "", Text("it allows QoS 0 only: what is in flight can be lost", style="yellow")
     for name, state in status["transports"].items():
         if name != "mqtt":
             yield name, state.get("address", "ready") if state["up"] else "away"
@@ -87,7 +90,7 @@ def _sensors(sensors: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, Text 
         if sensor["lost"]:
             lost = ", ".join(f"{count:,} {visible(why)}" for why, count in sensor["lost"].items())
             line.append(f"; lost: {lost}", style="yellow")
-        yield visible(name), line
+        yield visible(f"sensor {name}"), line
 
 
 def _messages(messages: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
@@ -178,6 +181,22 @@ def _versions(part: dict[str, Any]) -> str:
         agreement = f"{shadow['agreement']:.1%} agreement in {shadow['windows']:,} windows"
         words.append(f"in its shadow {shadow['candidate'][:12]}: {agreement}")
     return "; ".join(words) or "nothing of the repository yet"
+
+
+def _federation(federation: dict[str, Any] | None) -> Iterator[tuple[str, Text | str]]:
+    """Whether the site has a session at its server, and what it answered."""
+    if federation is None:
+        return
+    answers = sum(federation["answers"].values())
+    words = f"{answers:,} answers, {federation['updates']:,} of them updates"
+    if federation["errors"]:
+        words += f", {federation['errors']:,} of them errors"
+    joined = "joined" if federation["joined"] else "not joined"
+    yield "federation", f"{joined}; {words}"
+    for name, what in (("refusals", "refused"), ("shortfalls", "answers without data")):
+        if federation[name]:
+            some = ", ".join(f"{count:,} {reason}" for reason, count in federation[name].items())
+            yield "", Text(f"{what}: {some}", style="yellow")
 
 
 def _both_units(ledger: dict[str, Any]) -> str:

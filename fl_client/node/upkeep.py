@@ -11,6 +11,7 @@ from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import Pipeline, PipelineStep
+from fl_client.node.sensor_watch import SensorWatch
 from fl_client.node.stream_watch import StreamWatch
 from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
@@ -23,6 +24,10 @@ _SECOND_NS = 10**9
 _LOOK_EVERY_NS = _SECOND_NS // 2
 _RATE_OVER_NS = 3 * _SECOND_NS
 _RETAIN_EVERY_NS = 60 * _SECOND_NS
+_IN_A_ROW = 10
+_PREDICTIONS = "predictions"
+_NO_ANSWER = "the model has no finite answer to any window, or takes too long for one"
+_MEND = "Check the sensors' units and ranges and engine.call_seconds, or publish another model"
 _DROPPED = {
     "full": "the oldest of more than events.waiting, as no broker took them. Check the broker, or"
     " raise it",
@@ -51,15 +56,17 @@ class Upkeep:
         functions: Functions,
         retention: Retention,
         metrics: Metrics,
+        sensors: SensorWatch,
         troubles: Troubles,
     ) -> None:
         self._pipeline, self._engine, self._functions = pipeline, engine, functions
         self._retention, self._metrics = retention, metrics
+        self._sensors, self._troubles, self._unanswered = sensors, troubles, 0
         self._looked_ns = 0
         self._retained_ns = -_RETAIN_EVERY_NS  # at once, also just after the machine's start
         self._failures: dict[str, int] = {}
         self._late: dict[str, int] = {}
-        self._told_of_labels = self._told_of_model = self._counted = False
+        self._told_of_labels = self._counted = False
         self._told_of_drops: set[str] = set()
         self._told: set[tuple[str, str]] = set()
         self.spool = SpoolCounts(0, 0, 0, 0, 0, {})
@@ -80,6 +87,8 @@ class Upkeep:
 
     def after(self, done: PipelineStep, now: Instant) -> None:
         """Count a step's results, and do what is due."""
+        self._sensors.note(done)
+        self._judge_answers(done)
         self._note(done)
         self.streams.note(done, now.elapsed_ns)
         if now.elapsed_ns - self._looked_ns >= _LOOK_EVERY_NS:
@@ -90,6 +99,16 @@ class Upkeep:
         if now.elapsed_ns - self._retained_ns >= _RETAIN_EVERY_NS:
             self._retained_ns = now.elapsed_ns
             self._pipeline.retain(self._retention, now)
+
+    def _judge_answers(self, done: PipelineStep) -> None:
+        """It is a trouble if the model has no answer to some windows in a row."""
+        if done.answers:
+            self._unanswered = 0
+            self._troubles.end(_PREDICTIONS)
+        else:
+            self._unanswered += done.unanswered
+        if self._unanswered >= _IN_A_ROW:
+            self._troubles.begin(_PREDICTIONS, _NO_ANSWER, _MEND)
 
     def _swap(self) -> None:
         if self._pipeline.swap():
@@ -160,12 +179,6 @@ class Upkeep:
             )
         self._tell(done.merged, _MERGED)
         self._tell(done.appended.reused_ids, _REUSED)
-        if done.no_model and not self._told_of_model:
-            _logger.warning(
-                "no model serves: windows are kept, and predicted when one does. Place one with:"
-                " fl-client model FILE"
-            )
-        self._told_of_model = done.no_model
 
     def _tell(self, sources: Iterable[str], words: str) -> None:
         """Log ``words`` once for each source."""

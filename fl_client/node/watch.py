@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from fl_client.inference.prediction import EngineStatus
 from fl_client.node.assembly.inference import Inference
 from fl_client.node.assembly.sensing import Sensing
+from fl_client.node.federation_watch import FederationWatch
 from fl_common.programs.troubles import Troubles
 
 _BROKER = "Check that the broker runs, the network, broker.username and the certificates"
 _ADDRESS = "Check its section under transports"
-_NO_MODEL = "Place one with: fl-client model FILE"
+_NO_MODEL = "Windows are kept until one does: place one with fl-client model FILE"
 _OTHER_MODEL = "Publish or place another one, or mend what the cause names"
 _FIELD = "Compare the declared fields with what is sent"
 _FUNCTION = "Correct it, or take it out of functions in the configuration, and restart the node"
@@ -19,8 +20,15 @@ _FUNCTION = "Correct it, or take it out of functions in the configuration, and r
 class Watch:
     """Looks at the transports, the model and the functions, and keeps ``troubles`` up to date."""
 
-    def __init__(self, sensing: Sensing, inference: Inference, troubles: Troubles) -> None:
-        self._sensing, self._inference, self._troubles = sensing, inference, troubles
+    def __init__(
+        self,
+        sensing: Sensing,
+        inference: Inference,
+        federation: FederationWatch,
+        troubles: Troubles,
+    ) -> None:
+        self._sensing, self._inference = sensing, inference
+        self._federation, self._troubles = federation, troubles
         self._looking = threading.Lock()
 
     def look(self) -> None:
@@ -32,6 +40,7 @@ class Watch:
             for inlet in self._sensing.inlets.values():
                 look_at_fields(inlet.intake.lacking(), self._troubles)
             self._sensing.watch.look()
+            self._federation.look()
 
     def _look_at_transports(self) -> None:
         for name, inlet in self._sensing.inlets.items():
@@ -45,9 +54,12 @@ class Watch:
     def _look_at_functions(self) -> None:
         disabled = self._inference.functions.disabled
         for name in self._inference.functions.failures:
+            part = f"function {name}"
             if name in disabled:
                 cause = "raised too often and is disabled; the log has its errors"
-                self._troubles.begin(f"function {name}", cause, _FUNCTION)
+                self._troubles.begin(part, cause, _FUNCTION)
+            else:
+                self._troubles.end(part)
 
 
 def look_at_fields(lacking: Mapping[str, Sequence[str]], troubles: Troubles) -> None:

@@ -1,7 +1,6 @@
 """Health over a real broker where sensors send what can't be used, or nothing."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.mosquitto import Mosquitto
-from tests.support.nodes import NodeProcess, message, node, place_model, wait_for
+from tests.support.nodes import START, NodeProcess, message, node, place_model, wait_for
 
 HOUR_NS = 3600 * 10**9
 
@@ -29,9 +28,9 @@ def sender(port: int, topic: str) -> Callable[[bytes], None]:
     return lambda payload: client.publish(topic, payload, 1).wait_for_publish(60)
 
 
-def ahead(number: int) -> bytes:
-    """A message of a sensor whose clock is two hours ahead."""
-    stamp = time.time_ns() + 2 * HOUR_NS + number * 320_000_000
+def behind(number: int) -> bytes:
+    """A message of a sensor whose clock is two hours behind what it said before."""
+    stamp = START - 2 * HOUR_NS + number * 320_000_000
     return stamp.to_bytes(8, "little") + message(0)[8:]
 
 
@@ -43,19 +42,19 @@ def test_a_sensor_of_which_nothing_can_be_used_makes_health_red(tmp_path: Path) 
         send = sender(broker.port, "sensors/odd/watch")
         for _ in range(20):
             send(b"\x00" * 7)
-        found = wait_for(lambda: wrong(process), "malformed messages to be told")
-        assert "can be used (malformed_" in found["sensor watch"]
+        found = wait_for(lambda: wrong(process).get("sensor watch"), "malformed messages")
+        assert "can be used (malformed_" in found
         for number in range(20):
             send(message(number))
         wait_for(lambda: not wrong(process), "health")
         for number in range(20):
-            send(ahead(number))
-        found = wait_for(lambda: wrong(process), "a clock ahead to be told")
-        assert found["sensor watch"].endswith("can be used (ahead)")
+            send(behind(number))
+        found = wait_for(lambda: wrong(process).get("sensor watch"), "a clock behind")
+        assert found.endswith("can be used (late)"), wrong(process)
         shown = process.status()["sensors"]["watch"]
-        assert (shown["messages"], shown["lost"]["ahead"]) == (60, 20)
+        assert (shown["messages"], shown["lost"]["late"]) == (60, 20)
         metrics = process.ask("/metrics")[1].decode()
-        assert 'fl_client_sensor_lost_total{reason="ahead",sensor="watch"} 20.0' in metrics
+        assert 'fl_client_sensor_lost_total{reason="late",sensor="watch"} 20.0' in metrics
         assert 'fl_client_trouble{part="sensor watch"} 1.0' in metrics
 
 

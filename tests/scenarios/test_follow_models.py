@@ -43,6 +43,9 @@ def test_a_version_without_answers_is_rolled_back_by_the_site_itself(world: Worl
     assert failed["component"] == bad.digest[:16]
     assert "not finite" in failed["reason"]
     assert box.settle() == 1, "it is not tried again while nothing new is signed"
+    (trouble,) = box.follower.troubles.current()
+    assert trouble.part == f"updates of model {NAME}"
+    assert "was rolled back here: " in trouble.cause
     assert len(box.follower.status()["failed"]) == 1
     assert box.good == ["1"]
 
@@ -68,8 +71,11 @@ def test_a_rolled_back_version_is_tried_again_when_it_is_promoted_again(world: W
     box.follower.poll()
     box.slot.mark_bad(component.files[0].sha256, "broke")
     assert box.settle() == 1
+    box.follower.poll()
+    assert box.follower.trouble
     promote(world, component)
     assert box.settle() == 2
+    assert box.follower.trouble is None
 
 
 def test_a_slow_version_is_rolled_back(world: World) -> None:

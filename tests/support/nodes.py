@@ -169,7 +169,7 @@ class World:
         self._client.loop_start()
 
     def _hear(self, client: paho.Client, data: Any, got: paho.MQTTMessage) -> None:
-        if not got.topic.startswith(("sensors/", "labels/")):
+        if not got.topic.startswith(("sensors/", "labels/", "status/")):
             attributes = dict(getattr(got.properties, "UserProperty", ()))
             self.ids.append(attributes.get("id", ""))
             self.heard.append((got.topic, json.loads(got.payload)))

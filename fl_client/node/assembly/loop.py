@@ -44,6 +44,7 @@ def build_loop(
     functions = inference.functions
     metrics = build_metrics(config, sensing, inference, troubles)
     retention = build(config["retention"])
-    upkeep = Upkeep(pipeline, inference.engine, functions, retention, metrics, troubles)
-    node = Node(pipeline, sensing.watch, upkeep, events.outbox, metrics, troubles, clock.now)
+    watch = sensing.watch
+    upkeep = Upkeep(pipeline, inference.engine, functions, retention, metrics, watch, troubles)
+    node = Node(pipeline, upkeep, events.outbox, metrics, troubles, clock.now)
     return Loop(node, pipeline, upkeep, events, metrics)

@@ -31,6 +31,8 @@ class NodeAssembly:
     loop: Loop
     training: Training
     troubles: Troubles
+    stuck_s: float
+    status_topic: str | None
     http: Mapping[str, Any]
     serving: Mapping[str, Any]
     federation: Config
@@ -68,6 +70,8 @@ def build_node(
         loop=build_loop(config, sensing, inference, events, pipeline, troubles, clock),
         training=build(config["training"]),
         troubles=troubles,
+        stuck_s=config["stuck_s"],
+        status_topic=config["events"]["status"],
         http=config["http"],
         serving=config["serving"],
         federation=config["federation"],

@@ -6,9 +6,16 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fl_client.sensors.transports.mqtt.broker import Broker
+from fl_client.sensors.transports.mqtt.publishing import properties_of
+from fl_common.wire.cloud_events import CloudEvent, to_binary, to_structured
+
+LastWill = tuple[str, CloudEvent]
+"""The topic and the event that the broker publishes, retained, if the connection breaks."""
 
 
-def new_client(broker: Broker, protocol: aiomqtt.ProtocolVersion) -> aiomqtt.Client:
+def new_client(
+    broker: Broker, protocol: aiomqtt.ProtocolVersion, last_will: LastWill | None
+) -> aiomqtt.Client:
     """A client for one connection, with the persistent session of the broker's ``identity``."""
     modern = protocol is aiomqtt.ProtocolVersion.V5
     client = aiomqtt.Client(
@@ -18,6 +25,7 @@ def new_client(broker: Broker, protocol: aiomqtt.ProtocolVersion) -> aiomqtt.Cli
         password=broker.password,
         identifier=broker.identity,
         protocol=protocol,
+        will=_will(last_will, modern) if last_will else None,
         clean_session=None if modern else False,
         clean_start=False if modern else MQTT_CLEAN_START_FIRST_ONLY,
         properties=_connect(broker) if modern else None,
@@ -26,6 +34,17 @@ def new_client(broker: Broker, protocol: aiomqtt.ProtocolVersion) -> aiomqtt.Cli
     )
     client.pending_calls_threshold = broker.in_flight
     return client
+
+
+def _will(last_will: LastWill, modern: bool) -> aiomqtt.Will:
+    """The will, with QoS 0: a broker that allows no other would refuse the connection."""
+    topic, event = last_will
+    if not modern:
+        return aiomqtt.Will(topic, to_structured(event), 0, retain=True)
+    binary = to_binary(event)
+    attributes = dict(binary.user_properties)
+    properties = properties_of(PacketTypes.WILLMESSAGE, binary.content_type, attributes)
+    return aiomqtt.Will(topic, binary.payload, 0, retain=True, properties=properties)
 
 
 def _connect(broker: Broker) -> Properties:

@@ -19,7 +19,7 @@ from paho.mqtt.client import topic_matches_sub
 
 from fl_client.sensors.transports import Take, TransportState, finished
 from fl_client.sensors.transports.mqtt.broker import Broker
-from fl_client.sensors.transports.mqtt.client import new_client
+from fl_client.sensors.transports.mqtt.client import LastWill, new_client
 from fl_client.sensors.transports.mqtt.filters import check_filter
 from fl_client.sensors.transports.mqtt.handshake import Handshake
 from fl_client.sensors.transports.mqtt.inbox import Inbox
@@ -79,6 +79,8 @@ class MqttTransport:
         self._unanswered = 0  # connections with MQTT 5 in a row; -1: the broker speaks it
         self._failures = self._ended = 0  # in a row; the latter: connections that ended soon
         self._publishing: Publishing | None = None
+        self.last_will: LastWill | None = None
+        """Set before ``run``; None: there is none."""
         self.status = LinkStatus()
 
     def check(self, name: str, address: str) -> None:
@@ -137,7 +139,7 @@ class MqttTransport:
 
     async def _session(self, topics: Sequence[str], take: Take) -> None:
         """One connection, from its start to the error that ends it."""
-        client = new_client(self._broker, self._protocol)
+        client = new_client(self._broker, self._protocol, self.last_will)
         paho = client._client  # aiomqtt would acknowledge before a message is safe
         modern = self._protocol is _V5
         inbox = Inbox(paho, modern, self._broker.in_flight, self._broker.inbox_bytes)

@@ -31,10 +31,10 @@ class Box:
 
     def comes(self, *items: Readings | Annotation | Malformed, **done: object) -> None:
         """These messages come, and a step ends with what is ``done``."""
-        step = PipelineStep(Appended(len(items), 0, {}))
+        step = PipelineStep([Arrival(item) for item in items], Appended(len(items), 0, {}))
         for name, value in done.items():
             setattr(step, name, value)
-        self.watch.note([Arrival(item) for item in items], step)
+        self.watch.note(step)
 
     def causes(self) -> dict[str, str]:
         self.watch.look()
@@ -109,6 +109,14 @@ def test_messages_that_wait_for_the_clock_are_no_trouble_of_their_sensor() -> No
     assert box.causes() == {}
     box.comes(outcomes=[("watch", 1, "ahead")] * 50)
     assert "none of its last 50 messages can be used (ahead)" in box.causes()["sensor watch"]
+
+
+def test_messages_that_wait_since_the_clock_is_not_believed_are_no_trouble() -> None:
+    box = Box({"watch": 60.0})
+    for _ in range(50):
+        box.now_s += 10.0
+        box.comes(readings(), held=True)
+    assert box.causes() == {}
 
 
 def test_messages_that_are_meant_for_another_are_no_trouble() -> None:

@@ -1,6 +1,7 @@
 """What is looked up of a node's parts that tell nothing by themselves."""
 
 from fl_client.inference.prediction import EngineStatus
+from fl_client.node.report import Report
 from fl_client.node.watch import look_at_fields, look_at_model
 from fl_common.programs.troubles import Troubles
 
@@ -35,3 +36,20 @@ def test_a_field_that_never_comes_is_a_trouble_until_it_does() -> None:
     assert causes(troubles) == [found]
     look_at_fields({"watch": (), "door": ()}, troubles)
     assert causes(troubles) == []
+
+
+class Reported(Report):
+    """A report of the parts that a test names."""
+
+    def __init__(self, *parts: str) -> None:
+        self._parts = parts
+
+    def health(self) -> list[dict[str, str]]:
+        """See ``Report``."""
+        return [{"part": part} for part in self._parts]
+
+
+def test_a_server_does_not_learn_whether_training_failed() -> None:
+    assert Reported().is_well()
+    assert Reported("training", "training data").is_well()
+    assert not Reported("training data", "store").is_well()
