@@ -1,12 +1,14 @@
 """A box's way to its server: by an HTTP proxy, and addresses that can't be one."""
 
+import re
+import ssl
 from pathlib import Path
 
 import pytest
 
 from fl_client.clock.machine import THIS_MACHINE
 from fl_client.federation.build import build_server_time
-from fl_client.federation.connection import Address, Connection, Unreachable
+from fl_client.federation.connection import Address, Connection, Unreachable, _reason
 from fl_client.federation.open_session import OpenSession
 from fl_common.components.fetcher import SteadyFetcher
 from fl_common.errors import InvalidConfiguration
@@ -49,3 +51,11 @@ def test_a_box_reaches_its_server_through_an_http_proxy(
 def test_an_address_without_a_usable_port_is_refused_at_once(server: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match=r"^federation\.server="):
         Address(server, tmp_path / "a", tmp_path / "b", 30)
+
+
+@pytest.mark.parametrize("why", ["certificate is not yet valid", "certificate has expired"])
+def test_a_certificate_that_is_out_of_date_names_what_this_box_takes_for_now(why: str) -> None:
+    """It may be the clock that is wrong: no box without a battery for it starts with the right."""
+    told = _reason(ssl.SSLCertVerificationError(f"certificate verify failed: {why} (_ssl.c:1)"))
+    assert re.search(r"by this box's clock, which reads 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$", told)
+    assert told.startswith("the server's certificate is not to be trusted")
