@@ -44,6 +44,8 @@ from simulate.report.wording import (
 
 _NAMED_SITES, _DOTTED_SITES = 30, 1000
 """Up to here a bar each, up to here a dot each, above that a histogram."""
+_MOST_CLASSES = 200
+"""Up to here there is a confusion matrix: of 2,000 classes it would have 180 MB."""
 _WRITTEN_CLASSES = 12
 """Up to here the confusion matrix has its figures in its cells."""
 
@@ -65,7 +67,9 @@ def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> l
     if (promise := plan.privacy.guarantee) is not None:
         drawn.append(_epsilon(promise, rounds))
     drawn += [_loss(rounds), _sites(outcome.accuracy_of_group)]
-    drawn += [_confusion(plan.task.labels, outcome), _classes(outcome.per_class_accuracy)]
+    if len(plan.task.labels) <= _MOST_CLASSES:
+        drawn.append(_confusion(plan.task.labels, outcome))
+    drawn.append(_classes(outcome.per_class_accuracy))
     drawn += [_traffic(rounds), _seconds(rounds)]
     if any(result.updates < result.sites_asked for result in rounds):
         drawn.append(_answers(rounds))

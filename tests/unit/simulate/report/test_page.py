@@ -192,6 +192,14 @@ def test_the_confusion_matrix_shows_shares_of_each_row() -> None:
     assert heat["text"][0][1] == "still, named moving:<br>2 of 10"
 
 
+def test_no_matrix_is_drawn_that_nobody_could_read() -> None:
+    labels = tuple(f"class {number}" for number in range(201))
+    drawn = figures(made.plan(labels=labels), [made.result(1)], made.outcome(labels))
+    names = {figure.name for figure in drawn}
+    assert "confusion" not in names
+    assert "classes" in names
+
+
 def test_a_run_that_diverged_is_still_reported(tmp_path: Path) -> None:
     plan, end = made.plan(), made.outcome()
     end = Outcome(float("nan"), float("inf"), {"still": float("nan")}, 0 * end.confusion_KK, {})
