@@ -19,6 +19,7 @@ from fl_common.functions import Predicted
 from fl_common.programs.service_manager import ServiceManager
 from fl_common.programs.troubles import Trouble
 
+_LEDGER = "The box takes part in no run until it can be read; see fl-client ledger"
 _OF_TRAINING = ("training", "training data")
 
 
@@ -96,6 +97,12 @@ class Report:
     def charged(self, budget: Budget) -> None:
         """Take over the ledger's state: into the status and the metrics."""
         self._budget, metrics = budget, self._box.loop.metrics
+        if "trouble" in budget:
+            self._box.troubles.begin(
+                "ledger", budget["trouble"].removeprefix("error: ").rstrip("."), _LEDGER
+            )
+        else:
+            self._box.troubles.end("ledger")
         if "rounds" in budget:
             metrics.rounds.inc(budget["rounds"] - self._rounds)
             self._rounds = budget["rounds"]

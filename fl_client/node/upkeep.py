@@ -28,6 +28,9 @@ _IN_A_ROW = 10
 _PREDICTIONS = "predictions"
 _NO_ANSWER = "the model has no finite answer to any window, or takes too long for one"
 _MEND = "Check the sensors' units and ranges and engine.call_seconds, or publish another model"
+_SPOOL, _FULL = "spool", ("full_rejected", "full_dropped")
+_IS_FULL = "it is full, and messages are lost"
+_EMPTY_IT = "See why windows are not made of what waits, or raise spool.limit_bytes"
 _DROPPED = {
     "full": "the oldest of more than events.waiting, as no broker took them. Check the broker, or"
     " raise it",
@@ -62,7 +65,7 @@ class Upkeep:
         self._pipeline, self._engine, self._functions = pipeline, engine, functions
         self._retention, self._metrics = retention, metrics
         self._sensors, self._troubles, self._unanswered = sensors, troubles, 0
-        self._looked_ns = 0
+        self._looked_ns = self._lost_ns = self._lost_to = 0
         self._retained_ns = -_RETAIN_EVERY_NS  # at once, also just after the machine's start
         self._failures: dict[str, int] = {}
         self._late: dict[str, int] = {}
@@ -84,6 +87,7 @@ class Upkeep:
         """Load the model and show the first counts."""
         self._swap()
         self._count()
+        self._lost_to = sum(self.spool.lost.get(reason, 0) for reason in _FULL)
 
     def after(self, done: PipelineStep, now: Instant) -> None:
         """Count a step's results, and do what is due."""
@@ -95,6 +99,7 @@ class Upkeep:
             self._looked_ns = now.elapsed_ns
             self._swap()
             self._count()
+            self._judge_spool(now.elapsed_ns)
             self._rate(now.elapsed_ns)
         if now.elapsed_ns - self._retained_ns >= _RETAIN_EVERY_NS:
             self._retained_ns = now.elapsed_ns
@@ -109,6 +114,16 @@ class Upkeep:
             self._unanswered += done.unanswered
         if self._unanswered >= _IN_A_ROW:
             self._troubles.begin(_PREDICTIONS, _NO_ANSWER, _MEND)
+
+    def _judge_spool(self, elapsed_ns: int) -> None:
+        """A full spool that loses messages is a trouble, until it has lost none for a minute."""
+        lost = sum(self.spool.lost.get(reason, 0) for reason in _FULL)
+        if lost > self._lost_to:
+            self._lost_ns = elapsed_ns
+            self._troubles.begin(_SPOOL, _IS_FULL, _EMPTY_IT)
+        elif elapsed_ns - self._lost_ns >= _RETAIN_EVERY_NS:
+            self._troubles.end(_SPOOL)
+        self._lost_to = lost
 
     def _swap(self) -> None:
         if self._pipeline.swap():
@@ -157,6 +172,7 @@ class Upkeep:
             if unused:
                 metrics.unused.labels(reason).inc(unused)
         metrics.windows.inc(done.windows)
+        metrics.unknown.inc(done.unknown_labels)
         metrics.unanswered.inc(done.unanswered)
         if done.answers or done.unanswered:
             metrics.inference.observe(done.seconds)

@@ -71,3 +71,20 @@ def test_a_sensor_that_is_silent_for_longer_than_declared_makes_health_red(tmp_p
         send = sender(broker.port, "sensors/mute/watch")
         send(message(0))
         wait_for(lambda: not wrong(process), "health")
+
+
+def test_a_full_spool_and_a_ledger_that_can_not_be_read_make_health_red(tmp_path: Path) -> None:
+    home = tmp_path / "full"
+    place_model(home)
+    (home / "ledger.sqlite").write_bytes(b"no database")
+    with (
+        Mosquitto(tmp_path / "broker") as broker,
+        node(home, broker.port, "spool.limit_bytes=3000", "spool.on_full=drop_oldest") as process,
+    ):
+        wait_for(process.status, "a node that answers")
+        wait_for(lambda: wrong(process).get("ledger"), "an unreadable ledger")
+        send = sender(broker.port, "sensors/full/watch")
+        for number in range(8):
+            send(message(number))
+        wait_for(lambda: wrong(process).get("spool"), "a full spool")
+        assert process.status()["messages"]["lost"]["full_dropped"] >= 1
