@@ -5,6 +5,7 @@ a password of digits, would be another one. Here the value of a key that means a
 that stands there, and so is every key. ``null`` stays none, and quotes change nothing.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,12 +21,13 @@ TEXTS = frozenset({
     "field", "form", "functions", "happenings", "home", "host", "hosts", "id", "identity",
     "key", "key_file", "keys", "label", "labels", "ledger_counter", "licence", "listen",
     "log_level", "model", "name", "noise", "norm", "on_full", "optimizer", "password",
-    "predictions", "root", "run", "schedule", "separator", "server", "source", "stage",
+    "predictions", "root", "run", "schedule", "separator", "server", "source", "stage", "status",
     "superlink", "time", "time_unit", "token_file", "token_variable", "topic", "transport",
     "type", "unit", "username", "weights"
 })  # fmt: skip
 """Keys whose value is a text, or a list of texts, wherever they stand."""
 
+_PLAIN_LIST = re.compile(r"\[[\w.+:/, -]*\]")
 _READ = {f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float")}
 _TEXT = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
 _loader_of_omegaconf = omegaconf._utils.get_yaml_loader
@@ -50,8 +52,12 @@ def _with_texts(override: str) -> str:
     name, equals, value = override.partition("=")
     if not equals or name.lstrip("+").rpartition(".")[2] not in TEXTS:
         return override
-    if isinstance(value_of(override), bool | int | float):
-        return f"{name}={quoted(value.strip())}"
+    read, text = value_of(override), value.strip()
+    if isinstance(read, bool | int | float):
+        return f"{name}={quoted(text)}"
+    if isinstance(read, list) and _PLAIN_LIST.fullmatch(text):
+        parts = (part.strip() for part in text[1:-1].split(","))
+        return f"{name}=[{','.join(p if p == 'null' else quoted(p) for p in parts if p)}]"
     return override
 
 

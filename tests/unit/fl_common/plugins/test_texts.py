@@ -59,6 +59,8 @@ def test_so_does_a_server(text: str, tmp_path: Path) -> None:
     )
     config = read_server(tmp_path / "own.yaml", [f"home={text}"])
     assert [config["run"], config["home"], config["hosts"]] == [text, text, ["a", text]]
+    assert read_server(None, [f"hosts=[a.b, {text}]"])["hosts"] == ["a.b", text]
+    assert read_server(None, ["hosts=[]"])["hosts"] == []
 
 
 def test_what_is_no_text_stays_what_it_is(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_other_readers_of_yaml_are_left_alone() -> None:
 
 
 NO_TEXTS = {"clients_per_round", "command", "every", "noise_multiplier", "bit_noise", "seed",
-            "share", "site_windows", "unavailable", "unknown"}  # fmt: skip
+            "share", "site_windows", "stream", "unavailable", "unknown"}  # fmt: skip
 """Keys whose shipped value is null, and that mean a number or a list when they are set."""
 GROUPS = ("sensors", "decoders", "transports", "functions", "strategy", "privacy", "compression",
           "evaluation", "training")  # fmt: skip
