@@ -1,6 +1,8 @@
 """The file of ``task=arrays``: npz, Parquet or CSV with x, y, site and perhaps split."""
 
+import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,22 @@ def _read(path: Path, channels: Sequence[str] | None) -> tuple[NamedArrays, tupl
         return read_parquet(path, channels)
     if is_csv(path):
         return read_csv(path, channels)
+    _check_format(path)
     return read_npz(path), None
+
+
+def _check_format(path: Path) -> None:
+    """Raise InvalidData for a file of another form, such as a spreadsheet."""
+    with suppress(zipfile.BadZipFile):
+        if path.suffix == ".npz" or any(
+            name.endswith(".npy") for name in zipfile.ZipFile(path).namelist()
+        ):
+            return
+    raise InvalidData(
+        str(path),
+        "must be an npz, Parquet or CSV file, by its content and its name's end",
+        "Write it so; in Excel: Save as, CSV UTF-8",
+    )
 
 
 def _windows(x: NDArray[Any], source: str) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Limits of ``task=arrays``: how many labels, names that are declared twice, and memory."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,17 @@ def test_arrays_that_memory_has_no_room_for_are_refused(
     monkeypatch.setattr("simulate.world.npz.free_bytes", lambda: 1_000_000)
     with pytest.raises(InvalidData, match=r"unpacks to .* GiB of memory are free"):
         world(tmp_path / "own.npz")
+
+
+@pytest.mark.parametrize("name", ["own.xlsx", "own.json", "own.csv.gz", "own"])
+def test_another_kind_of_file_is_told_what_to_become(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w") as spreadsheet:
+        spreadsheet.writestr("[Content_Types].xml", "<Types/>")
+    with pytest.raises(InvalidData, match=r"an npz, Parquet or CSV file.*Save as, CSV UTF-8"):
+        world(tmp_path / name)
+    (tmp_path / name).write_text("[]")
+    with pytest.raises(InvalidData, match="an npz, Parquet or CSV file"):
+        world(tmp_path / name)
+    with (tmp_path / name).open("wb") as file:
+        np.savez(file, x=X_NC, y=Y_N, site=SITES)
+    assert len(world(tmp_path / name).sites) == 2
