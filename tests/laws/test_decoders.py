@@ -4,7 +4,7 @@ import json
 import struct
 import tracemalloc
 from collections.abc import Callable
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import cbor2
 import pytest
@@ -22,9 +22,10 @@ from tests.support.payloads import EXAMPLES, SECONDS
 SPARKPLUG = sparkplug.payload(
     sparkplug.metric("a", 1.5, alias=1, datatype=10), sparkplug.metric("b", -2, datatype=2)
 )
+FOLDER = TemporaryDirectory()  # gone at the end
 TOPIC = sparkplug.DEVICE.format("DBIRTH")
 ALL = EXAMPLES | {
-    "sparkplug": (SparkplugDecoder(f"{mkdtemp()}/births.json", {}), SPARKPLUG, ("a", "b")),
+    "sparkplug": (SparkplugDecoder(f"{FOLDER.name}/births.json", {}), SPARKPLUG, ("a", "b")),
     "json, id and texts": (
         payloads.records("json", "a.t", "iso", id="id", at="r", texts={"x": {"on": 5}}),
         b'{"r":[{"a":{"t":"2023-11-14T22:13:10Z"},"x":"on","y":1,"id":7}]}',
