@@ -31,7 +31,7 @@ def stopped(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         for name in ("kitchen", "hall"):
             done = cloud.command("enroll", name)
             assert done.returncode == 0, done.stderr
-        status = json.loads(cloud.command("status").stdout)
+        status = json.loads(cloud.command("status", "--json").stdout)
         assert status["wrong"] == []
         assert set(status["sites"]) == {"kitchen", "hall"}
         assert cloud.process.stop() == 0
@@ -87,14 +87,12 @@ def test_a_server_works_with_every_other_file_empty(stopped: Cloud) -> None:
     stopped.process.start()
     try:
         stopped.await_ready(2)
-        repository, sites = sorted(json.loads(stopped.command("status").stdout)["wrong"])
+        repository, sites = sorted(json.loads(stopped.command("status", "--json").stdout)["wrong"])
         assert repository.startswith("repository: can't be renewed: key ")
         assert sites.startswith("sites: records in")
         assert "shut out: kitchen" in sites
         assert stopped.command("revoke", "kitchen").returncode == 0
         assert stopped.command("enroll", "garden").returncode == 0
-        assert json.loads(stopped.command("status").stdout)["sites"] == {
-            "garden": {"class": "site", "status": "registered"}
-        }
+        assert set(json.loads(stopped.command("status", "--json").stdout)["sites"]) == {"garden"}
     finally:
         stopped.process.kill()
