@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fl_client.federation.desk import DeskClient
-from fl_client.release.gateway import release_health
+from fl_client.release.health import release_health
 from fl_common.configuration.rules import Config, Rule, require
 from fl_common.errors import JoinTheDotsError
 from fl_common.files.keys import SigningKey

@@ -6,7 +6,8 @@ an evaluation (else noised ones, if the plan has noise for them), and the text o
 may quote counts, names or values. Under DP a refusal tells nothing of the data by its being there,
 either: it depends on the plan, the parameters and the ledger, which is charged before the site
 looks at its data (``site/participation.py``), or says that the mechanism does not run. Which
-components run leaves if the site's own configuration allows it.
+components run leaves if the site's own configuration allows it, and so does whether the box is well
+(``health``).
 """
 
 import logging
@@ -149,11 +150,6 @@ def release_running(site: str, runs: Sequence[InstalledComponent] | None) -> Run
         return RunningComponents(site, told=False)
     on_trial = tuple(one.component for one in runs if one.on_trial)
     return RunningComponents(site, True, tuple(one.component for one in runs), on_trial)
-
-
-def release_health(site: str, version: str, healthy: bool) -> dict[str, str]:
-    """What a site says of itself where its owner lets it: no part, no cause, no time."""
-    return {"name": site, "version": version, "healthy": "yes" if healthy else "no"}
 
 
 def release_ledger_head(head: str | None) -> str | None:
