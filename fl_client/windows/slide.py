@@ -73,12 +73,14 @@ class Assembler:
     ) -> None:
         check_sources(task, sources, slicing)
         self._task, self._stream = task, stream
-        self._slicing = sliced_for(slicing, sources)
+        sliced = sliced_for(slicing, sources)
+        self._gap_ns, self._ahead_ns = sliced.gap_ns, sliced.ahead_ns
+        self._lateness_ns = sliced.lateness_ns
         self._grid = Grid(task, slicing)
         self._sources = {source.name: source for source in sources}
         parts = [part for source in sources for part in parts_of(source, task, slicing)]
         self._parts = sorted(parts, key=lambda part: part.holds)
-        self._watermark = Watermark(sources, self._slicing.ahead_ns)
+        self._watermark = Watermark(sources, self._ahead_ns)
         self._first = 0  # every window before this index is decided
         self._made: set[int] = set()  # windows after that which are made already
         self._touched: tuple[int, int] | None = None  # stamps of the readings since the last check
@@ -88,12 +90,12 @@ class Assembler:
 
     def is_ahead(self, now_ns: int) -> bool:
         """Whether a reading was taken that is too far ahead of the clock as it is now."""
-        return self._watermark.newest_ns > now_ns + self._slicing.ahead_ns
+        return self._watermark.newest_ns > now_ns + self._ahead_ns
 
     @property
     def needed_from_ns(self) -> int:
         """The time before which no open window can use a reading, but for one that holds."""
-        return self._grid.start_of(self._first) - self._slicing.gap_ns
+        return self._grid.start_of(self._first) - self._gap_ns
 
     @property
     def watermark_ns(self) -> int | None:
@@ -125,7 +127,7 @@ class Assembler:
         late_M, ahead_M = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
         taken: dict[str, list[tuple[Integers, NDArray[np.floating]]]] = {}
         for place, message in enumerate(batch):
-            is_ahead_N = message.times_N > now_ns + self._slicing.ahead_ns
+            is_ahead_N = message.times_N > now_ns + self._ahead_ns
             is_late_N = self._is_late(message) & ~is_ahead_N
             ahead_M[place], late_M[place] = is_ahead_N.sum(), is_late_N.sum()
             is_taken_N = ~(is_ahead_N | is_late_N)
@@ -149,7 +151,7 @@ class Assembler:
             return []
         windows = self._whole_ones(*self._touched)
         self._touched = None
-        slack_ns = self._grid.span_ns + self._slicing.gap_ns + self._slicing.lateness_ns
+        slack_ns = self._grid.span_ns + self._gap_ns + self._lateness_ns
         return windows + self._decide(self._grid.index_at(self.watermark_ns - slack_ns - 1))
 
     def finish(self) -> list[Window]:
@@ -157,7 +159,7 @@ class Assembler:
         windows = self.closed()
         if self.watermark_ns is None:
             return windows
-        last = self._grid.index_at(self._watermark.newest_ns + self._slicing.gap_ns)
+        last = self._grid.index_at(self._watermark.newest_ns + self._gap_ns)
         return windows + self._decide(last)
 
     def _is_late(self, message: Readings) -> NDArray[np.bool_]:
@@ -167,14 +169,14 @@ class Assembler:
             return np.ones(len(message.times_N), np.bool_)
         oldest = 0  # 1970: no stamp is earlier
         if self.watermark_ns is not None:
-            oldest = max(oldest, self.watermark_ns - self._slicing.lateness_ns, self.needed_from_ns)
+            oldest = max(oldest, self.watermark_ns - self._lateness_ns, self.needed_from_ns)
         return np.asarray(message.times_N < oldest)
 
     def _notice(self, sensor: str, times_N: Integers) -> None:
         low, high = int(times_N.min()), int(times_N.max())
         if self.watermark_ns is None:
-            reach_ns = self._grid.span_ns + self._slicing.gap_ns + self._slicing.lateness_ns
-            others_ns = self._slicing.ahead_ns if len(self._sources) > 1 else 0
+            reach_ns = self._grid.span_ns + self._gap_ns + self._lateness_ns
+            others_ns = self._ahead_ns if len(self._sources) > 1 else 0
             self._first = self._grid.index_at(low - reach_ns - others_ns)
         self._watermark.note(sensor, high)
         before = self._touched or (low, high)
@@ -195,7 +197,7 @@ class Assembler:
         newest = [part.track.newest_ns for part in self._parts]
         if None in newest:
             return []
-        grid, gap_ns = self._grid, self._slicing.gap_ns
+        grid, gap_ns = self._grid, self._gap_ns
         reached = min(time for time in newest if time is not None) - grid.span_ns
         last = grid.index_at(min(reached, high_ns + gap_ns))
         candidates = self._open_between(grid.index_at(low_ns - grid.span_ns - gap_ns), last)
@@ -232,7 +234,7 @@ class Assembler:
         part = self._parts[0]
         origin, step_ns = self._grid.start_of(first), self._grid.step_ns
         back = math.ceil(self._grid.length_ns / step_ns)
-        ahead = math.ceil(max(part.limit_ns, self._slicing.gap_ns) / step_ns)
+        ahead = math.ceil(max(part.limit_ns, self._gap_ns) / step_ns)
         near_N = np.unique(np.floor((part.track.times_N - origin) / step_ns).astype(np.int64))
         found, reached = list[int](), first - 1
         for near in (near_N + first).tolist():

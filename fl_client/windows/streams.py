@@ -39,15 +39,12 @@ class TakenReadings:
 
     def losses(self, batch: Sequence[Readings]) -> list[str | None]:
         """For each message of ``batch`` why none of its readings is used; None: some are."""
-        unused_M = (self.late_M + self.ahead_M).tolist()
-        found: list[str | None] = []
-        for place, (message, unused) in enumerate(zip(batch, unused_M, strict=True)):
-            if self.surplus_M[place]:
-                found.append(SURPLUS)
-            elif unused == len(message.times_N):
-                found.append("ahead" if self.ahead_M[place] else "late")
-            else:
-                found.append(None)
+        unused_M = self.late_M + self.ahead_M + self.surplus_M
+        found: list[str | None] = [None] * len(batch)
+        for place in unused_M.nonzero()[0].tolist():
+            if unused_M[place] == len(batch[place].times_N):
+                ahead, surplus = self.ahead_M[place], self.surplus_M[place]
+                found[place] = SURPLUS if surplus else "ahead" if ahead else "late"
         return found
 
 
@@ -85,7 +82,7 @@ class Streams:
         self._make, self._most = partial(Assembler, task, sources, slicing), most
         self._streams: dict[str, _Stream] = {}
         self._held, self._keep = {**held}, keep
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}  # in the order of their first messages
         self._holds = any(source.held for source in sources)
         self._ended: dict[str, list[Window]] = {}
 
@@ -94,24 +91,34 @@ class Streams:
 
     def add(self, batch: Sequence[Readings], now_ns: int) -> TakenReadings:
         """Add the messages of ``batch``, in their order of arrival at ``now_ns`` since 1970."""
-        late_M, ahead_M = np.zeros(len(batch), np.int64), np.zeros(len(batch), np.int64)
-        surplus_M = np.zeros(len(batch), np.int64)
-        for name, places in _by_stream(batch).items():
-            stream = self._stream(name, now_ns)
-            if stream is None:
-                surplus_M[places] = [len(batch[place].times_N) for place in places]
-                continue
-            self._changed.add(name)
-            taken = stream.assembler.add([batch[place] for place in places], now_ns)
-            late_M[places], ahead_M[places] = taken.late_M, taken.ahead_M
-        return TakenReadings(late_M, ahead_M, surplus_M)
+        by_stream = _by_stream(batch)
+        if len(by_stream) == 1:
+            return self._added(batch[0].stream, batch, now_ns)
+        found = TakenReadings(*np.zeros((3, len(batch)), np.int64))
+        for name, places in by_stream.items():
+            taken = self._added(name, [batch[place] for place in places], now_ns)
+            found.late_M[places], found.ahead_M[places] = taken.late_M, taken.ahead_M
+            found.surplus_M[places] = taken.surplus_M
+        return found
+
+    def _added(self, name: str, batch: Sequence[Readings], now_ns: int) -> TakenReadings:
+        """Add messages of one stream."""
+        none_M = np.zeros(len(batch), np.int64)
+        stream = self._stream(name, now_ns)
+        if stream is None:
+            surplus_M = np.array([len(message.times_N) for message in batch], np.int64)
+            return TakenReadings(none_M, none_M, surplus_M)
+        self._changed[name] = None
+        taken = stream.assembler.add(batch, now_ns)
+        return TakenReadings(taken.late_M, taken.ahead_M, none_M)
 
     def closed(self) -> list[Window]:
         """The windows made since the last call, each stream's in the order they were made."""
         windows = [window for those in self._ended.values() for window in those]
         self._ended.clear()
-        for stream in self._streams.values():
-            windows += stream.assembler.closed()
+        for name in self._changed:
+            if name in self._streams:
+                windows += self._streams[name].assembler.closed()
         if self._holds:
             self._keep_held()
         self._changed.clear()

@@ -20,17 +20,16 @@ class Watermark:
         self._patience_ns = patience_ns
         self.time_ns: int | None = None
         """Nanoseconds since 1970; None before the first reading."""
-
-    @property
-    def newest_ns(self) -> int:
+        self.newest_ns = -1
         """The newest stamp of all; -1 if there is none."""
-        return max(self._newest.values())
 
     def note(self, sensor: str, newest_ns: int) -> None:
         """Note the newest stamp of a message of ``sensor``."""
-        self._newest[sensor] = max(newest_ns, self._newest[sensor])
+        if newest_ns <= self._newest[sensor]:
+            return
+        self._newest[sensor] = newest_ns
+        self.newest_ns = max(newest_ns, self.newest_ns)
         waited_for = [self._newest[name] for name in self._waits_for]
         behind_ns = min(waited_for) if waited_for else self.newest_ns
-        silent_ns = self.newest_ns - self._patience_ns
-        before_ns = silent_ns if self.time_ns is None else self.time_ns
-        self.time_ns = max(behind_ns, silent_ns, before_ns)
+        reached_ns = max(behind_ns, self.newest_ns - self._patience_ns)
+        self.time_ns = reached_ns if self.time_ns is None else max(reached_ns, self.time_ns)
