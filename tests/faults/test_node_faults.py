@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.support.nodes import NodeProcess, World, expected_starts, node, place
 
 KILLS = 10
 PER_KILL = 12
+OF_MACHINES = ("sensors.watch.topic=sensors/+/watch", "sensors.watch.stream=2", "annotations=null")
 
 
 @pytest.fixture(scope="module")
@@ -32,24 +34,31 @@ def counted(process: NodeProcess, received: int) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_at_random_instants_it_loses_nothing(tmp_path: Path, broker: Mosquitto) -> None:
-    chance, home = random.Random(5), tmp_path / "killed"
+@pytest.mark.parametrize("machines", [(), ("press", "saw")])
+def test_killed_at_random_instants_it_loses_nothing(
+    machines: tuple[str, ...], tmp_path: Path, broker: Mosquitto
+) -> None:
+    """With one stream, and with two that take turns."""
+    chance, home = random.Random(5), tmp_path / f"killed{len(machines)}"
     place_model(home)
-    process = NodeProcess(home, broker.port)
-    with World(broker.port, "killed") as world:
+    process = NodeProcess(home, broker.port, *(OF_MACHINES if machines else ()))
+    with World(broker.port, home.name) as world:
         process.start()
         try:
             process.wait()
             for kill in range(KILLS):
-                world.send(kill * PER_KILL, (kill + 1) * PER_KILL)
+                for machine in machines or (None,):
+                    world.send(kill * PER_KILL, (kill + 1) * PER_KILL, machine=machine)
                 time.sleep(chance.uniform(0, 0.8))  # the instant is what is tried, not a wait
                 process.kill()
                 process.start()
             sent = KILLS * PER_KILL
-            wait_for(lambda: counted(process, sent), "every message, once")
-            wait_for(lambda: world.starts() >= expected_starts(sent), "every prediction")
-            assert world.starts() == expected_starts(sent)
-            every = len(expected_starts(sent))
+            wait_for(lambda: counted(process, sent * (len(machines) or 1)), "every message, once")
+            for machine in machines or (None,):
+                starts = partial(world.starts, machine)
+                wait_for(lambda: starts() >= expected_starts(sent), "every prediction")  # noqa: B023
+                assert starts() == expected_starts(sent)
+            every = len(expected_starts(sent)) * (len(machines) or 1)
             wait_for(lambda: process.status()["windows"]["kept"] == every, "each window, once")
             assert process.status()["messages"]["lost"] == {}
         finally:

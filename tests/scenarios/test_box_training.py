@@ -39,6 +39,7 @@ from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
 from tests.support import samples
 from tests.support.engines import no_trial
+from tests.support.stores import put_back_to_1
 
 TRAINER = {"_target_": "fl_client.training.cohort.CohortTrainer", "memory_budget_mib": 64}
 SLICING = Slicing(step=4, longest_gap_s=0.02, lateness_s=1.0, ahead_s=60.0)
@@ -106,6 +107,12 @@ class Home:
         """How often each block is in the ledger."""
         with closing(Ledger(self.box.home / LEDGER, lambda: 7.0, "anna")) as ledger:
             return {block: len(spends) for block, spends in ledger.histories("anna").items()}
+
+    def steps(self) -> dict[str, int]:
+        """How many steps each block was charged for."""
+        with closing(Ledger(self.box.home / LEDGER, lambda: 7.0, "anna")) as ledger:
+            histories = ledger.histories("anna")
+        return {block: sum(s.steps for s in spends) for block, spends in histories.items()}
 
     def _values(self) -> Any:
         return self.generator.normal(size=(8, 2)).astype(np.float32)
@@ -203,6 +210,25 @@ def test_a_box_without_a_store_is_charged_and_answers_with_noise(
     assert isinstance(home.asks(PLAN, 1), LocalUpdate)
     assert home.charged() == {"2026-02-15": 1, "2026-02-16": 1}
     assert read_shortfalls(folder / FILE) == {"unreadable": 1}
+
+
+def test_a_store_of_the_version_before_is_trained_on_and_nothing_is_charged_twice(
+    home: Home,
+) -> None:
+    home.sense(MONDAY, 700)
+    assert isinstance(home.asks(PLAN, 1), LocalUpdate)
+    steps, windows = home.steps(), home.box.training_windows()
+    put_back_to_1(home.connection)
+    home.connection.close()
+    before = home.box.training_windows()
+    home.connection = open_store(home.box.home / STORE)
+    for after in (before, home.box.training_windows()):
+        assert (after.values == windows.values).all()
+        assert (after.labels == windows.labels).all()
+        assert after.blocks == windows.blocks
+    assert home.steps() == steps
+    assert isinstance(home.asks(PLAN, 2), LocalUpdate)
+    assert home.steps() == {day: 2 * number for day, number in steps.items()}
 
 
 def test_windows_outside_the_days_that_are_kept_are_not_trained_on(home: Home) -> None:

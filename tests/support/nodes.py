@@ -174,11 +174,17 @@ class World:
             self.ids.append(attributes.get("id", ""))
             self.heard.append((got.topic, json.loads(got.payload)))
 
-    def send(self, first: int, last: int, start_ns: int = START) -> None:
-        """The watch's messages from ``first`` up to ``last``; returns when the broker has them."""
+    def send(
+        self, first: int, last: int, start_ns: int = START, machine: str | None = None
+    ) -> None:
+        """The watch's messages from ``first`` up to ``last``; returns when the broker has them.
+
+        They are those of ``machine``, or of the node's only watch.
+        """
         wait_for(self._client.is_connected, "a sensor with a broker")
+        topic = f"sensors/{machine or self._name}/watch"
         sent = [
-            self._client.publish(f"sensors/{self._name}/watch", message(number, start_ns), 1)
+            self._client.publish(topic, message(number, start_ns), 1)
             for number in range(first, last)
         ]
         for each in sent:
@@ -196,11 +202,10 @@ class World:
             assert found.setdefault(number, data) == data, f"two events of one id: {number}"
         return found
 
-    def starts(self) -> set[int]:
-        """Starts of the windows of which predictions were heard."""
-        return {
-            data["window_start_ns"] for topic, data in self.heard if topic.startswith("predict")
-        }
+    def starts(self, machine: str | None = None) -> set[int]:
+        """Starts of the windows of which predictions were heard, of ``machine`` or of the node."""
+        wanted = "/".join(filter(None, ("predictions", self._name, machine)))
+        return {data["window_start_ns"] for topic, data in self.heard if topic == wanted}
 
     def __enter__(self) -> "World":
         return self

@@ -18,3 +18,19 @@ def store_of(schema: int, folder: Path) -> Path:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript((DATA / f"site_{schema}.sql").read_text())
     return path
+
+
+def put_back_to_1(connection: sqlite3.Connection) -> None:
+    """Make a store's windows those of schema 1, whose labels are joined already."""
+    connection.executescript(
+        """
+        PRAGMA foreign_keys = OFF;
+        CREATE TABLE old (id INTEGER PRIMARY KEY, cut TEXT NOT NULL, start_ns INTEGER NOT NULL,
+            label INTEGER, predicted INTEGER, UNIQUE (cut, start_ns));
+        INSERT INTO old SELECT id, cut, start_ns, label, predicted FROM windows;
+        DROP TABLE windows;
+        ALTER TABLE old RENAME TO windows;
+        DROP TABLE annotations;
+        PRAGMA user_version = 1;
+        """
+    )
