@@ -49,8 +49,8 @@ def join_command(config: Config, file: Path | None, overrides: Sequence[str]) ->
     server = config["federation"]["server"]
     if server is None or config["training"]["command"] is not None:
         return None
-    check_federation(config["federation"])
     check_installed(f"federation.server={server}", "train", TRAIN)
+    check_federation(config["federation"])
     given = ["--config", str(file.absolute())] if file else []
     return own_program("fl_client", "join", *given, *overrides)
 

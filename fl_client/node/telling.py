@@ -11,7 +11,6 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from fl_client.federation.desk import DeskClient
 from fl_client.release.health import release_health
 from fl_common.configuration.rules import Config, Rule, require
 from fl_common.errors import JoinTheDotsError
@@ -68,6 +67,8 @@ class HealthTelling:
                 self._failing = False
 
     def _tell(self) -> None:
+        from fl_client.federation.desk import DeskClient  # httpx comes with a federation alone
+
         node = self._federation
         said = release_health(self._name, version("join-the-dots"), self._healthy())
         content = write_request("report", said, [SigningKey(Path(node["key_file"]))])

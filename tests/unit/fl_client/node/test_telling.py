@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fl_client.node import telling
+from fl_client.federation import desk as desk_module
 from fl_client.node.telling import EVERY_S, HealthTelling
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files.keys import SigningKey, make_key
@@ -45,7 +45,7 @@ def federation(tmp_path: Path) -> dict[str, Any]:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk()
-    monkeypatch.setattr(telling, "DeskClient", desk)
+    monkeypatch.setattr(desk_module, "DeskClient", desk)
     return desk
 
 
