@@ -74,6 +74,21 @@ def test_windows_wait_for_a_prediction_oldest_first(store: WindowStore) -> None:
     assert store.counts() == WindowCounts(kept=5, labelled=1, unpredicted=2, judged=1, agreeing=1)
 
 
+def test_windows_of_two_streams_that_start_together_are_two(store: WindowStore) -> None:
+    both = [replace(window, stream=name) for window in windows(2) for name in ("b", "a")]
+    assert len(store.add(both)) == 4
+    found, after = [], None
+    for _ in both:
+        (window,) = store.unpredicted(1, after)
+        found.append(after := window.place)
+    assert found == [(toy.T0 + k * STEP, name) for k in (0, 1) for name in ("a", "b")]
+    assert store.unpredicted(1, after) == []
+    store.predicted([Mark("a", toy.T0, 1)])
+    store.annotate([replace(label(0, 9), stream="b")])
+    store.annotate([replace(label(0, 0), stream="c")])
+    assert store.counts() == WindowCounts(kept=4, labelled=2, unpredicted=3, judged=0, agreeing=0)
+
+
 def test_a_label_that_the_task_lacks_is_counted_and_labels_nothing(store: WindowStore) -> None:
     store.add(windows(2))
     assert store.annotate([label(0, 1, "asleep")]) == 1
