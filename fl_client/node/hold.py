@@ -12,7 +12,8 @@ from fl_client.clock.guard import ClockGuard, Instant
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.box_stamps import BoxStamps
 from fl_client.store.known_time import KnownTime
-from fl_client.store.spool import Appended, Arrival, Spool
+from fl_client.store.spool import Spool
+from fl_client.store.spool_identities import Appended, Arrival
 
 Rows = list[tuple[int, Readings | Annotation]]
 """Rows of the spool, each with its sequence."""

@@ -22,7 +22,7 @@ from fl_client.node.upkeep import Upkeep
 from fl_client.sensors.intake import Intake, taken_of
 from fl_client.sensors.transports import Delivery, Take, Taken
 from fl_client.store.outbox import PublishProgress
-from fl_client.store.spool import Appended, Arrival
+from fl_client.store.spool_identities import Appended, Arrival
 from fl_common.errors import StoreError
 from fl_common.programs.troubles import Troubles
 

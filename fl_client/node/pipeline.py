@@ -19,8 +19,8 @@ from fl_client.node.path import FoundEvents, Path, PredictedWindow
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import transaction
 from fl_client.store.outbox import EventCounts, PublishProgress, WaitingEvent
-from fl_client.store.spool import Appended, Arrival
 from fl_client.store.spool_counts import SpoolCounts
+from fl_client.store.spool_identities import Appended, Arrival
 from fl_client.store.windows import Mark, Retention, WindowCounts
 from fl_client.windows import Place, Window
 from fl_common.errors import NoModel

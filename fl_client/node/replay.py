@@ -22,7 +22,7 @@ from fl_client.node.assembly.declared import build_declared
 from fl_client.node.assembly.node import NodeAssembly, build_node
 from fl_client.node.recording import RecordedReadings
 from fl_client.store.outbox import PublishProgress
-from fl_client.store.spool import Arrival
+from fl_client.store.spool_identities import Arrival
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import whole_file
 from fl_common.plugins.build import build

@@ -12,7 +12,7 @@ from fl_client.sensors.identity import delivered
 from fl_client.sensors.sensor import Sensor
 from fl_client.sensors.topics import StreamLevels
 from fl_client.sensors.transports import Delivery, Taken
-from fl_client.store.spool import Appended, Arrival
+from fl_client.store.spool_identities import Appended, Arrival
 from fl_common.configuration.printable import hidden, require_printable
 from fl_common.configuration.rules import require, whole
 

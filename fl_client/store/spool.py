@@ -18,12 +18,12 @@ One thread at a time may call it.
 import sqlite3
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from fl_client.sensors import Annotation, Item, Malformed, Readings
 from fl_client.store.database import transaction
 from fl_client.store.spool_counts import LOST, SpoolCounts, counts_of, values_of
-from fl_client.store.spool_identities import Arrival, Identities
+from fl_client.store.spool_identities import Appended, Arrival, Identities
 from fl_client.store.spool_rows import (
     ROW_BYTES,
     SCHEMA,
@@ -35,27 +35,10 @@ from fl_client.store.spool_rows import (
 )
 from fl_common.configuration.rules import one_of, require, whole
 
-__all__ = ["Appended", "Arrival", "OnFull", "Spool"]
-
 OnFull = Literal["reject", "drop_oldest"]
 
 _KEYS_AT_ONCE = 500
 _HANDED_OVER = 4 * 2**20  # bytes of rows that are kept in memory until they are read
-
-
-class Appended(NamedTuple):
-    """The result of an append, in messages; ``lost`` by reason.
-
-    ``reused_ids`` are, by source, those that were kept although another one had their sender's id.
-    ``refused`` are the positions in the batch for which a full spool had no room. Their identities
-    are not remembered, so they may be sent again.
-    """
-
-    kept: int
-    duplicates: int
-    lost: Mapping[str, int]
-    refused: frozenset[int] = frozenset()
-    reused_ids: Mapping[str, int] = {}
 
 
 class Spool:

@@ -1,4 +1,4 @@
-"""The identities of the last messages, by which the spool recognises a repetition."""
+"""What comes to the spool, and the identities by which it recognises a repetition."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,21 @@ class Arrival(NamedTuple):
     item: Item
     surely_new: bool = False
     named: str | None = None
+
+
+class Appended(NamedTuple):
+    """The result of an append, in messages; ``lost`` by reason.
+
+    ``reused_ids`` are, by source, those that were kept although another one had their sender's id.
+    ``refused`` are the positions in the batch for which a full spool had no room. Their identities
+    are not remembered, so they may be sent again.
+    """
+
+    kept: int
+    duplicates: int
+    lost: Mapping[str, int]
+    refused: frozenset[int] = frozenset()
+    reused_ids: Mapping[str, int] = {}
 
 
 class Looked(NamedTuple):

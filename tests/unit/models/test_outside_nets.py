@@ -1,7 +1,6 @@
 """Nets of installed packages: built by a name that an entry point offers, and by nothing else."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
 def sent(target: str, **options: object) -> RunPlan:
     """A plan that names this net, as it arrives from a server."""
     plan = replace(samples.plan(), net=NetSpec(target, options))
-    return RunPlan.from_json(json.dumps(asdict(plan)))
+    return RunPlan.from_json(plan.to_json())
 
 
 def test_a_plan_names_a_net_that_a_package_offers(package: str) -> None:

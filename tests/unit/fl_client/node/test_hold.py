@@ -15,7 +15,8 @@ from fl_client.clock.guard import ClockGuard
 from fl_client.node.hold import Hold
 from fl_client.sensors import Readings
 from fl_client.store.database import open_store
-from fl_client.store.spool import Arrival, Spool
+from fl_client.store.spool import Spool
+from fl_client.store.spool_identities import Arrival
 from fl_common.programs.troubles import Troubles
 from tests.support.clocks import DAY, HOUR, MINUTE, NOON, Clocks
 

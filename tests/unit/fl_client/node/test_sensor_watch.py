@@ -8,7 +8,7 @@ import pytest
 from fl_client.node.pipeline import PipelineStep
 from fl_client.node.sensor_watch import SensorWatch
 from fl_client.sensors import Annotation, Malformed, Readings
-from fl_client.store.spool import Appended, Arrival
+from fl_client.store.spool_identities import Appended, Arrival
 from fl_common.programs.troubles import Troubles
 
 NOW_S = 1_700_000_000.0

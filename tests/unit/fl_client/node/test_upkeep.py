@@ -13,7 +13,7 @@ from fl_client.node.assembly.node import build_node
 from fl_client.sensors import Readings
 from fl_client.store.database import open_store
 from fl_client.store.outbox import PublishProgress, StoredEvents
-from fl_client.store.spool import Arrival
+from fl_client.store.spool_identities import Arrival
 from fl_common.wire.cloud_events import JSON, CloudEvent
 from tests.support.edge_process import node_config
 

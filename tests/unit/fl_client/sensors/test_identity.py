@@ -15,7 +15,8 @@ from fl_client.sensors.intake import AnnotationTopic, Intake, Source
 from fl_client.sensors.sensor import Channel, Sensor
 from fl_client.sensors.transports import Delivery
 from fl_client.store.database import open_store
-from fl_client.store.spool import Appended, Spool
+from fl_client.store.spool import Spool
+from fl_client.store.spool_identities import Appended
 from fl_common.vocabulary import Task
 from tests.support.edge import NOW
 

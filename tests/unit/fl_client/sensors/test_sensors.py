@@ -22,7 +22,7 @@ from fl_client.sensors.intake import AnnotationTopic, Intake, taken_of
 from fl_client.sensors.sensor import Channel, Sensor
 from fl_client.sensors.transports import Delivery
 from fl_client.sensors.units import conversion
-from fl_client.store.spool import Appended, Arrival
+from fl_client.store.spool_identities import Appended, Arrival
 from fl_common.errors import InvalidConfiguration
 from tests.support.edge import NOW, TASK
 from tests.support.reading import X_AND_Y, check, read, reason

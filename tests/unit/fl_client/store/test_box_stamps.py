@@ -8,7 +8,8 @@ import numpy as np
 from fl_client.sensors import Readings
 from fl_client.store.box_stamps import BoxStamps
 from fl_client.store.database import open_store
-from fl_client.store.spool import Arrival, Spool
+from fl_client.store.spool import Spool
+from fl_client.store.spool_identities import Arrival
 
 
 def reading(name: str, *stamps: int) -> Arrival:

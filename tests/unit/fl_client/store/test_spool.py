@@ -11,8 +11,9 @@ import pytest
 
 from fl_client.sensors import Annotation, Malformed, Readings
 from fl_client.store.database import open_store, transaction
-from fl_client.store.spool import Arrival, OnFull, Spool
+from fl_client.store.spool import OnFull, Spool
 from fl_client.store.spool_counts import SpoolCounts, counts_of
+from fl_client.store.spool_identities import Arrival
 from fl_common.errors import InvalidConfiguration, StoreError
 
 PLENTY = 10**9
