@@ -61,6 +61,9 @@ from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_SEEN_GONE_S = 2.0
+"""After the end of a session that was left open: the server has to see, at one of its looks several
+times a second, that the answers it waits for don't come."""
 
 
 class AdmissionRefused(JoinTheDotsError):
@@ -155,6 +158,7 @@ class Connection:
         request = ActivateNodeRequest(public_key=key, heartbeat_interval=self._address.heartbeat_s)
         if (left := self._session.node()) is not None:
             self._close(left)
+            self._over.wait(_SEEN_GONE_S)
         self._node = Node(node_id=self._call(lambda: self._client.ActivateNode(request)).node_id)
         self._session.opened(self.node)
         threading.Thread(target=self._beat, daemon=True).start()
