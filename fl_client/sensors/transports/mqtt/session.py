@@ -10,7 +10,7 @@ from fl_client.sensors.transports.mqtt.handshake import Handshake
 from fl_common.files.whole import OWNER_ONLY, write_whole
 
 _LOG = logging.getLogger(__name__)
-_RECORD = "session.json"
+_RECORD = "broker.json"
 
 
 class Session:
