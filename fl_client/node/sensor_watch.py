@@ -24,6 +24,7 @@ _IN_A_ROW = 10
 _NO_READING = frozenset({"other", "death", "command"})
 """Reasons of messages on the sensor's topic that need not have a reading of it."""
 _RATE_OVER_S = 5.0
+_QUIET_S = 60.0
 _WINDOWS_AT_LEAST_S, _WINDOWS_TIMES = 60.0, 3.0
 _OFF_NS = 86_400 * 10**9
 _REMEDIES = {
@@ -34,6 +35,10 @@ _REMEDIES = {
     "full_rejected": "The spool is full: see why windows are not made, or raise spool.limit_bytes",
 }
 _MALFORMED = "Compare what it sends with its declaration; the log has the first of each reason"
+_SUBSCRIBED = (
+    "If it is a sensor's, correct the sensor's topic; if not, the broker's session has a topic that"
+    " this box did not ask for: end the session there, or give the box another broker.identity"
+)
 _SILENT = "Check that it runs, its topic, the broker's rights; or raise its silent_s"
 _NO_WINDOWS = (
     "Check the sensors' rates, time_units and channels: all channels of the task must come, and"
@@ -53,13 +58,15 @@ class SensorCounts:
     readings_per_s: float = 0.0
     unused: Counter[str] = field(default_factory=Counter)
     used_at: float = 0.0
+    lost_at: float = 0.0
     newest_ns: int = 0
     rated: tuple[float, int] = (0.0, 0)
 
-    def lose(self, reason: str) -> None:
+    def lose(self, reason: str, now: float) -> None:
         """Count a message that can't be used."""
         self.lost[reason] += 1
         self.unused[reason] += 1
+        self.lost_at = now
 
     def use(self, now: float) -> None:
         """Note that one can."""
@@ -103,9 +110,9 @@ class SensorWatch:
                 if isinstance(item, Malformed) and item.reason in _NO_READING:
                     counts.lost[f"malformed_{item.reason}"] += 1
                 elif isinstance(item, Malformed):
-                    counts.lose(f"malformed_{item.reason}")
+                    counts.lose(f"malformed_{item.reason}", self._timer())
                 elif position in done.appended.refused:
-                    counts.lose("full_rejected")
+                    counts.lose("full_rejected", self._timer())
                 elif done.held or isinstance(item, Annotation):
                     counts.use(self._timer())
                 else:
@@ -120,7 +127,7 @@ class SensorWatch:
     def _settle(self, counts: SensorCounts, readings: int, loss: str | None) -> None:
         """Note what became of a message: its readings are used, or lost for a reason."""
         if loss is not None:
-            counts.lose(loss)
+            counts.lose(loss, self._timer())
             counts.unused["repeated"] = max(0, counts.unused["repeated"] - 1)
             return
         counts.readings += readings
@@ -170,11 +177,14 @@ class SensorWatch:
     def _judge(self, name: str, counts: SensorCounts, now: float) -> None:
         part = name if name in (ANNOTATIONS, STRANGE) else f"sensor {name}"
         silent_s = self._silent_s.get(name)
+        if name == STRANGE and now - counts.lost_at > _QUIET_S:
+            counts.unused.clear()  # nothing of it can ever be used: it is over when no more comes
         unused = +counts.unused
         if unused.total() >= _IN_A_ROW:
             reason, _ = unused.most_common(1)[0]
             words = f"none of its last {unused.total()} messages can be used ({reason})"
-            self._begin(part, reason, words, _REMEDIES.get(reason, _MALFORMED))
+            remedy = _SUBSCRIBED if name == STRANGE else _REMEDIES.get(reason, _MALFORMED)
+            self._begin(part, reason, words, remedy)
         elif silent_s is not None and now - counts.used_at > silent_s:
             what = "usable message" if unused else "message"
             self._begin(part, what, f"no {what} for {silent_s:g} s", _SILENT)

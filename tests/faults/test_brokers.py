@@ -15,7 +15,7 @@ from fl_client.sensors.decoders.json import JsonDecoder
 from fl_client.sensors.intake import Intake
 from fl_client.sensors.sensor import Channel, Sensor
 from fl_client.sensors.transports.mqtt.overlap import covers, overlap, uncovered
-from tests.support.edge import NOW, TASK, Node, Publisher, broker_of, publish
+from tests.support.edge import NOW, TASK, Node, Publisher, broker_of, payload, publish, sensor
 from tests.support.mosquitto import Mosquitto
 from tests.support.proxy import Proxy
 from tests.support.sources import ROOT
@@ -250,3 +250,25 @@ def test_what_a_broker_keeps_for_a_node_that_is_away(
 
     with Mosquitto(tmp_path / "broker", lines) as mosquitto:
         asyncio.run(scenario(mosquitto.port))
+
+
+@pytest.mark.parametrize("kind", ["5", "3.1.1"])
+def test_a_topic_that_is_declared_no_more_does_not_go_on_coming(
+    tmp_path: Path, mosquitto: Mosquitto, kind: str
+) -> None:
+    async def scenario() -> None:
+        async with Proxy(mosquitto.port, **KINDS[kind]) as proxy:
+            for topic, expected in (("site/+/wrist", 20), ("other/wrist", 21)):
+                node = Node(tmp_path, broker_of(proxy.port))
+                node.intake = Intake([sensor(topic=topic)], node.link.matches, 100_000)
+                async with node.running():
+                    await node.connected()
+                    await publish(mosquitto.port, range(20))
+                    publisher = Publisher(mosquitto.port)
+                    publisher.send([("other/wrist", payload(100))])
+                    publisher.close()
+                    counts = await node.until(lambda c, n=expected: c.received >= n)  # type: ignore[misc]
+                node.connection.close()
+            assert (counts.received, dict(counts.lost)) == (21, {})
+
+    asyncio.run(scenario())

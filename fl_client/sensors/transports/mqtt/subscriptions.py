@@ -38,6 +38,16 @@ class Subscriptions:
         self.least_qos = 1
         """The lowest QoS that was granted; 1 at most."""
 
+    async def give_up(self, topics: Sequence[str]) -> None:
+        """Unsubscribe from ``topics``, which the session has of an earlier configuration.
+
+        Raises:
+            aiomqtt.MqttError: the connection ended first.
+        """
+        if topics:
+            _LOG.info("no sensor has these topics any more, unsubscribing: %s", ", ".join(topics))
+            await self._client.unsubscribe(list(topics))
+
     async def ask_for(self, topics: Sequence[str]) -> None:
         """Subscribe to ``topics`` with QoS 1.
 

@@ -177,6 +177,8 @@ class MqttTransport:
         self.status.sessions_lost = self._session_there.lost
         identifying = said.has_identifiers
         subscriptions = Subscriptions(client, self._troubles, has_identifiers=identifying)
+        await subscriptions.give_up(self._session_there.outdated(topics))
+        self._session_there.asks_for(topics)
         await subscriptions.ask_for(topics)
         if subscriptions.least_qos < 1:
             publishing.most_qos = 0

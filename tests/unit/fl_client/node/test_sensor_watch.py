@@ -142,6 +142,8 @@ def test_messages_that_no_sensor_has_and_bad_labels_have_parts_of_their_own() ->
     assert set(box.causes()) == {"other topics", "annotations"}
     box.comes(Annotation("", 0, 1, "run"))
     assert set(box.causes()) == {"other topics"}
+    box.now_s += 61.0
+    assert box.causes() == {}
 
 
 def test_readings_without_a_window_are_a_trouble_that_tells_of_stamps_far_off() -> None:
