@@ -128,7 +128,7 @@ EXAMPLES: dict[str, tuple[Decoder, bytes, tuple[str, ...]]] = {
     "chirpstack, bytes": (
         lora("data", "time", "deduplicationId"), json.dumps(CHIRPSTACK).encode(), FIELDS
     ),
-    "gzip": (Gzip(10_000, records("json_lines")), gzip.compress(LINES), FIELDS),
+    "gzip": (Gzip(10_000, records("json_lines")), gzip.compress(LINES, mtime=0), FIELDS),
     "csv": (CsvDecoder(["t", *FIELDS], "t", "s", ",", ".", {}), b"1699999990,21.5,60\n", FIELDS),
     "csv of excel": (CsvDecoder(None, "Zeit", "iso", ";", ",", {}), EXCEL, FIELDS),
     "raw": (

@@ -82,7 +82,7 @@ def lists(kind: pa.DataType, of: Callable[..., pa.DataType] = pa.list_) -> pa.Ar
         {"y": pa.array(Y_N, pa.int8())},
         {"y": pa.array(Y_N.astype(np.uint64))},
     ],
-    ids=str,
+    ids=lambda columns: "-".join(f"{name}:{type(one).__name__}" for name, one in columns.items()),
 )
 def test_columns_of_any_arrow_type_are_read_right(tmp_path: Path, columns: dict[str, Any]) -> None:
     assert_whole(world(written(tmp_path, **columns)))
