@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir, initialize_config_module
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -45,7 +46,12 @@ def composed(
         raise InvalidConfiguration(
             f"configuration {file}", "names itself under defaults", remedy
         ) from None
-    except (HydraException, OmegaConfBaseException) as error:
+    except yaml.YAMLError as error:
+        raise _not_yaml(error, file) from error
+    except UnicodeDecodeError as error:
+        rule = f"is not in UTF-8 ({error.reason} at byte {error.start + 1})"
+        raise InvalidConfiguration(f"configuration {file}", rule, "Save it as UTF-8") from error
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
         name = file or f"conf/{shipped}.yaml"
         raise InvalidConfiguration(
@@ -54,7 +60,28 @@ def composed(
     assert isinstance(values, dict)
     known = OmegaConf.to_container(plain)
     assert isinstance(known, dict)
+    if file and set(known) - set(values) and "defaults" not in OmegaConf.load(file):
+        raise InvalidConfiguration(
+            f"configuration {file}",
+            "has no defaults, and so no values but its own",
+            f"Let it begin with defaults: [{shipped}, _self_]",
+        )
     return {str(key): value for key, value in values.items()}, known  # type: ignore[return-value]
+
+
+def _not_yaml(error: yaml.YAMLError, file: Path | None) -> InvalidConfiguration:
+    """What to tell of a file that is not YAML: ``file``, or one that it names under defaults."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    named = Path(mark.name) if mark else file
+    if file is not None and named is not None and named.stem in {file.stem, f"your-{file.stem}"}:
+        named = file  # which is read from a copy
+    place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
+    return InvalidConfiguration(
+        f"configuration {named}",
+        f"is not YAML{place}: {problem}",
+        "Compare the indentation, colons, quotes and brackets there with the lines around",
+    )
 
 
 def _own(shipped: str, file: Path, overrides: Sequence[str]) -> DictConfig:
