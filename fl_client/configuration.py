@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from fl_client.values import check_sections, check_values
 from fl_common.configuration.keys import check_keys
 from fl_common.configuration.printable import require_printable
 from fl_common.configuration.rules import Config
@@ -31,12 +32,15 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
     """The resolved configuration: ``file`` overrides the shipped one, ``overrides`` override both.
 
     Raises:
-        InvalidConfiguration: an unknown key, a missing value, a file that is not YAML, or a secret
-            among ``overrides``.
+        InvalidConfiguration: an unknown key, a missing value or one that can't be used, a
+            file that is not YAML, or a secret among ``overrides``.
     """
     _check_no_secret(overrides)
     values, shipped = composed(_SHIPPED, file, overrides)
+    check_keys(values, shipped, ())
+    check_sections(values, shipped)
     check_keys(values, shipped, _PLAIN_PARTS)
+    check_values(values)
     for what, text in (("name", values["name"]), *values["events"].items()):
         require_printable(what, str(text))
     return values

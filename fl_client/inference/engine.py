@@ -20,7 +20,7 @@ from fl_client.inference.prediction import EngineStatus, Inference, Prediction
 from fl_client.inference.slots import ModelSlot
 from fl_client.inference.task_checks import answers, ready
 from fl_client.inference.trial import Trial, Trials
-from fl_common.configuration.rules import above, require
+from fl_common.configuration.rules import above, require, whole
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats, NamedArrays, Task
 
@@ -62,8 +62,7 @@ class Engine:
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         for name, value in (("threads", threads), ("largest_batch", largest_batch)):
-            if value < 1:
-                raise InvalidConfiguration(f"{name}={value}", "must be 1 or more", f"Set {name}=1")
+            require(f"engine.{name}", value, whole(1))
         require("engine.call_seconds", call_seconds, above(0))
         self._trials = Trials(slot, trial, in_background=in_background)
         self._call_seconds, self._begun = call_seconds, set[str]()

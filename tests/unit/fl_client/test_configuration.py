@@ -1,10 +1,11 @@
-"""A box's configuration file that others may read."""
+"""A box's configuration: a file that others may read, and values of the wrong kind."""
 
 from pathlib import Path
 
 import pytest
 
-from fl_client.configuration import warn_of_open_secrets
+from fl_client.configuration import read_config, warn_of_open_secrets
+from fl_common.errors import InvalidConfiguration
 
 LITERAL = "broker:\n  password: hunter2\n"
 
@@ -36,3 +37,40 @@ def test_a_secret_that_others_may_read_is_told_without_it(
 def test_without_a_file_nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
     warn_of_open_secrets(None)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "log_level=loud",
+        "failures_allowed=-1",
+        "http.port=abc",
+        "http.port=99999",
+        "http=null",
+        "broker=localhost",
+        "windows=3",
+        "engine.trial=3",
+        "retention=null",
+        "events.predictions='a/#'",
+        "events.happenings=a/+/b",
+        "sensors.watch=null",
+        "sensors.watch.rate_hz=fifty",
+        "sensors.watch.decoder=json",
+        "+sensors.watch.longest_gap_s=long",
+        "+sensors.other=3",
+        "sensors.watch.channels=3",
+        "sensors.watch._target_=null",
+        "home=null",
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_its_name(override: str) -> None:
+    with pytest.raises(InvalidConfiguration) as refused:
+        read_config(None, [override])
+    name, _, value = override.lstrip("+").replace("'", "").partition("=")
+    assert str(refused.value).startswith(f"{name}={'None' if value == 'null' else value}: must be")
+
+
+def test_the_shipped_values_are_fine_and_parts_may_be_left_out() -> None:
+    read_config(None, [])
+    read_config(None, ["broker=null", "annotations=null", "events.status=null"])
+    read_config(None, ["sensors=none", "functions=none", "log_level=WARNING"])

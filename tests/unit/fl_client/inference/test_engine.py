@@ -98,7 +98,9 @@ def test_windows_of_another_shape_are_refused(engine: Engine) -> None:
 @pytest.mark.parametrize(("name", "value"), [("threads", 0), ("largest_batch", 0)])
 def test_settings_are_checked(name: str, value: int, slot: ModelSlot) -> None:
     threads, largest_batch = (value if name == each else 1 for each in ("threads", "largest_batch"))
-    with pytest.raises(InvalidConfiguration, match=f"{name}=0: must be 1 or more"):
+    with pytest.raises(
+        InvalidConfiguration, match=rf"engine\.{name}=0: must be a whole number from 1"
+    ):
         Engine(slot, TASK, threads, largest_batch, no_trial, 1.0)
 
 
