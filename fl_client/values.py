@@ -20,7 +20,9 @@ _OF_NAMED_ENTRIES = ("sensors", "functions", "transports")
 _SECTION = Rule(
     "must be a section, with names and values", lambda value: isinstance(value, Mapping)
 )
-_KIND = Rule("must be the dotted name of a class", lambda value: isinstance(value, str) and bool(value))
+_KIND = Rule(
+    "must be the dotted name of a class", lambda value: isinstance(value, str) and bool(value)
+)
 _CHANNELS = Rule(
     "must be a list of channels, each with its name, field and unit",
     lambda value: isinstance(value, list) and all(map(_is_channel, value)),

@@ -146,7 +146,7 @@ class Functions:
                     running = self._of(name, named, predicted.stream)
                     if not self._is_late(name, running, predicted):
                         found += [(name, _checked(event)) for event in running.function(predicted)]
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     self._failed(name, named, error)
         return found
 
@@ -182,7 +182,7 @@ class Functions:
         except Exception as error:
             self._failed(name, named, error)
 
-    def _failed(self, name: str, named: _Named, error: Exception) -> None:
+    def _failed(self, name: str, named: _Named, error: BaseException) -> None:
         named.failures += 1
         self._failures[name] += 1
         left = self._allowed - named.failures

@@ -51,14 +51,15 @@ def test_settings_out_of_range_are_refused(above: float, below: float, windows: 
         Threshold("walk", above, below, windows)
 
 
+@pytest.mark.parametrize("error", [ValueError("no such thing"), SystemExit(3)])
 def test_a_function_that_raises_is_counted_then_left_out_and_the_others_go_on(
-    caplog: pytest.LogCaptureFixture,
+    error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls = []
 
     def broken(predicted: Predicted) -> Iterable[FunctionEvent]:
         calls.append(predicted)
-        raise ValueError("no such thing")
+        raise error
 
     def sound(predicted: Predicted) -> Iterable[FunctionEvent]:
         return (FunctionEvent("seen", {}),)
