@@ -29,6 +29,7 @@ PAGES = [
 CARRIED_OUT = {
     "README.md": "test_a_command_of_the_readme",
     "docs/how-to/add-your-own.md": "test_every_command_of_a_page",
+    "docs/how-to/edge-node.md": "test_the_page_of_an_edge_node",
     "docs/how-to/several-machines.md": "test_the_page_of_several_machines",
     "docs/how-to/repository.md": "test_the_how_to_from_a_run_to_production_and_back",
 }
