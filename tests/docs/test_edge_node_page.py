@@ -7,10 +7,13 @@ import pytest
 
 from models.tasks import wearables
 from tests.support.mosquitto import Mosquitto
-from tests.support.shell import blocks, desk, typed
+from tests.support.shell import blocks, desk, indented, typed
 
 ELSEWHERE = ("make setup\n", "sudo apt-get install mosquitto mosquitto-clients\n")
 """What needs a network or root: not typed here."""
+
+COPIES = [line for block in indented("deploy") for line in block if "kitchen.tar.gz" in line]
+"""A box's part of deploy.md's backup, which this page's box can try."""
 
 
 def replaced(text: str, *changes: tuple[str, str]) -> str:
@@ -30,9 +33,12 @@ def test_the_page_of_an_edge_node(tmp_path: Path) -> None:
             ("rounds=20", "rounds=1 sites=2"),
             ("fl-client run &", f"fl-client run broker.port={broker.port} http.port=0 &"),
         )
+        backup, restore = (line.replace("/var/lib/kitchen", "site") for line in COPIES)
+        commands += f"wait $box\n{backup}\nmv site lost\n{restore}\n"
         shown = typed(commands, desk(tmp_path / "reader", broker.port))
     predictions = [line for line in shown.splitlines() if line.startswith("predictions/box {")]
     assert len(predictions) == 2, shown
+    assert re.search(r"site: \d+ files, without readings", shown), shown
     status = " ".join(shown.rpartition("name")[2].split())
     assert re.search(r"messages 2 received", status), status
     assert re.search(r"windows 2 kept, [12] labelled", status), status

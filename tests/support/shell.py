@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.support.mosquitto_clients import install
 from tests.support.sources import ROOT
 
-SECONDS = 240.0
+SECONDS = 280.0
 
 
 def blocks(page: str, kind: str) -> list[str]:
@@ -48,7 +48,7 @@ def typed(text: str, folder: Path, **variables: str) -> str:
     printed = folder / "printed.txt"
     programs = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     own = {name: os.environ[name] for name in ("FLWR_HOME", "HOME") if name in os.environ}
-    with printed.open("wb") as output:
+    with printed.open("ab") as output:
         shell = subprocess.Popen(
             [shutil.which("bash") or "bash", "-e"],
             cwd=folder,
