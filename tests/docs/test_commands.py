@@ -30,6 +30,10 @@ CARRIED_OUT = {
     "README.md": "test_a_command_of_the_readme",
     "docs/how-to/add-your-own.md": "test_every_command_of_a_page",
     "docs/how-to/edge-node.md": "test_the_page_of_an_edge_node",
+    "docs/how-to/fleets.md": "test_the_pages_of_deployment",
+    "docs/how-to/whole-way.md": "test_the_whole_way",
+    "docs/how-to/runs.md": "test_the_page_of_runs",
+    "docs/how-to/evaluate-on-sites.md": "test_the_page_of_evaluation_on_the_sites",
     "docs/how-to/several-machines.md": "test_the_page_of_several_machines",
     "docs/how-to/repository.md": "test_the_how_to_from_a_run_to_production_and_back",
 }
