@@ -35,6 +35,7 @@ CARRIED_OUT = {
     "docs/how-to/runs.md": "test_the_page_of_runs",
     "docs/how-to/evaluate-on-sites.md": "test_the_page_of_evaluation_on_the_sites",
     "docs/how-to/several-machines.md": "test_the_page_of_several_machines",
+    "docs/how-to/oci.md": "test_the_commands_of_the_page",
     "docs/how-to/repository.md": "test_the_how_to_from_a_run_to_production_and_back",
 }
 """Pages whose commands are all carried out, and by which test."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from onnx import TensorProto
 
@@ -24,6 +26,7 @@ from fl_server.repository.oci import modelpack
 from fl_server.repository.oci.registry import MANIFEST_TYPE, Login, Reference, Registry
 from tests.support.model_files import doubler, published
 from tests.support.repositories import World
+from tests.support.shell import blocks
 
 CONFIG = """version: 0.1
 log: {{level: error}}
@@ -108,6 +111,29 @@ def test_a_model_comes_back_from_a_registry_as_the_same_component(
     assert "vad" in capsys.readouterr().out
     digest = re.findall(r"digest (\w{64})", said)[0]
     assert list((place / "other/targets/testing/model").glob(f"{digest}.vad.json"))
+
+
+def test_the_commands_of_the_page(
+    address: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a registry and files of this test's, and what is pulled in a repository of its own."""
+    push, pull, imported = (
+        [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
+        for block in blocks("oci", "sh")
+    )
+    published(place / "model.onnx", 1)
+    doubler(place / "silero_vad.onnx", TensorProto.FLOAT)
+    np.savez(place / "speech.npz", once=np.ones((1, 2), np.float32))
+    main(["init"])
+    main(["add", "model.onnx", "--name", "wearables", "--licence", "MIT"])
+    main(["promote", "wearables", "--force", "a demo"])
+    assert push[0][0] == "export"
+    for words in (push[1], ["fl-repo", "init", "-r", "theirs"], *pull, *imported):
+        here = ["-r", "theirs"] if words in pull else []
+        main([w.replace("registry.example.org", address) for w in words[1:]] + here)
+    said = capsys.readouterr().out
+    assert "the same as it was pushed" in said
+    assert re.search(r"model silero-vad \w+ \(\w+\) is in production", said), said
 
 
 def test_the_artifact_is_a_model_pack(address: str, tmp_path: Path) -> None:
