@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -27,6 +29,8 @@ from fl_common.errors import InvalidConfiguration
 _logger = logging.getLogger(__name__)
 _GRACE_S = 2.0
 _LOCK = "node.lock"
+_LONGEST_STOP_S = 30.0
+_SAY_AGAIN_S = 1.0
 
 
 class NodeProcess:
@@ -90,6 +94,7 @@ class NodeProcess:
             for task in done:
                 task.result()
         finally:
+            giving_up = self._give_up_later()
             if self._report.presence is not None:
                 await self._report.presence.end()
             await _ended([*tasks, stopping])
@@ -97,7 +102,25 @@ class NodeProcess:
             await box.loop.node.close()
             if box.inference.updates is not None:
                 box.inference.updates.close()
+            giving_up.cancel()
             _logger.info("stopped; everything that was acknowledged is kept")
+
+    def _give_up_later(self) -> threading.Timer:
+        """End the process without its worker, if that does not come to the end of its step."""
+        seconds = min(self._box.stuck_s, _LONGEST_STOP_S)
+
+        def give_up() -> None:
+            where = dict(self._box.loop.node.pulse.stuck(0)).get("worker", "an unknown place")
+            _logger.error(
+                "did not stop within %g s, and ends as by kill -9: the worker is at %s. Everything"
+                " that was acknowledged is kept; mend or take out what it names", seconds, where
+            )  # fmt: skip
+            os._exit(1)
+
+        timer = threading.Timer(seconds, give_up)
+        timer.daemon = True
+        timer.start()
+        return timer
 
     async def _tell_ready(self, port: int) -> None:
         box = self._box
@@ -142,9 +165,16 @@ class NodeProcess:
 
 
 async def _ended(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancel ``tasks`` and wait for them; their errors have been reported before."""
-    for task in tasks:
-        task.cancel()
+    """Cancel ``tasks`` and wait for them; their errors have been reported before.
+
+    A cancellation may be lost: ``asyncio.wait_for`` of Python 3.11, which aiomqtt calls, forgets
+    one that comes at the same moment as what it waits for. So it is said again.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_SAY_AGAIN_S)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -152,6 +152,7 @@ def test_a_broker_that_says_who_took_over_is_believed_at_once(
                 proxy.say(b"\xe0\x01\x8e")  # DISCONNECT, session taken over
                 await node.until(lambda _: node.link.status.taken_over == 1)
                 assert not node.link.status.connected
+                assert "broker.identity of its own" in node.link.state().fault
 
     asyncio.run(scenario())
     assert "another client took over the session of node" in caplog.text

@@ -74,6 +74,8 @@ def test_a_function_that_hangs_is_told_and_starves_systemd_s_watchdog(
         manager.hears("STATUS=wrong: worker")
         wait_for(lambda: process.status()["wrong"], "a status in spite of it")
         assert manager.rest() == []
+        assert process.stop() == 1
+        assert "did not stop within 1 s" in process.log()
 
 
 def test_a_box_tells_that_it_stops(tmp_path: Path, broker: Mosquitto, manager: Manager) -> None:

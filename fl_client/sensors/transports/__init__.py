@@ -7,6 +7,7 @@ messages it holds are bounded: it holds senders back or refuses them, and drops 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -38,11 +39,17 @@ Take = Callable[[Sequence[Delivery]], Awaitable[Taken]]
 
 
 async def finished(work: Awaitable[_T]) -> _T:
-    """The result of ``work``, which runs to its end even if this is cancelled, as a commit must."""
+    """The result of ``work``, which runs to its end even if this is cancelled, as a commit must.
+
+    That holds for a second cancellation, too.
+    """
     working = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(working)
     finally:
+        while not working.done():
+            with suppress(asyncio.CancelledError):  # one is on its way already
+                await asyncio.wait([working])
         await asyncio.gather(working, return_exceptions=True)
 
 

@@ -242,10 +242,12 @@ class MqttTransport:
         if taken_over or self._ended >= _ENDED_TOO_OFTEN:
             self.status.taken_over += 1
             seconds = broker.taken_over_seconds * self._chance.uniform(1, 1.5)
-            _LOG.error(
-                "another client %s the session of %s: give each node a broker.identity of its own;"
-                " trying again in %.0f s", "took over" if taken_over else "seems to take over",
-                broker.identity, seconds)  # fmt: skip
+            does = "took over" if taken_over else "seems to take over"
+            self.status.fault = (
+                f"another client {does} the session of {broker.identity}: give each node a"
+                " broker.identity of its own"
+            )
+            _LOG.error("%s; trying again in %.0f s", self.status.fault, seconds)
             return seconds
         longest = broker.retry_first * 2.0 ** min(self._failures - 1, 30)
         seconds = min(longest, broker.retry_most) * self._chance.uniform(0.5, 1)
