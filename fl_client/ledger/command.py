@@ -72,9 +72,9 @@ def _checked(seen: str | None) -> str | None:
 def _run(options: argparse.Namespace) -> None:
     path = options.home / _LEDGER_NAME if options.home.is_dir() else options.home
     if not path.is_file():
-        raise InvalidConfiguration(
-            f"--home={path}", "is not a file", "Give the folder of a site or of a simulated run"
-        )
+        rule = f"has no {_LEDGER_NAME}" if options.home.is_dir() else "is not there"
+        remedy = "Give the folder of a site that was charged, or of a simulated run"
+        raise InvalidConfiguration(f"--home={options.home}", rule, remedy)
     from fl_client.ledger import (
         show as ledger_show,  # accounting takes a second to import
     )

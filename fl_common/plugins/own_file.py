@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fl_common.configuration.overrides import quoted, readable
+from fl_common.configuration.overrides import readable
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import use_plugins
 from fl_common.plugins.texts import texts_as_written, with_texts
@@ -75,6 +75,8 @@ def _not_yaml(error: yaml.YAMLError, file: Path | None) -> InvalidConfiguration:
     named = Path(mark.name) if mark else file
     if file is not None and named is not None and named.stem in {file.stem, f"your-{file.stem}"}:
         named = file  # which is read from a copy
+    elif file is not None and named is not None and not named.exists():
+        named = file.absolute().parent / named.name
     place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
     return InvalidConfiguration(
@@ -85,16 +87,31 @@ def _not_yaml(error: yaml.YAMLError, file: Path | None) -> InvalidConfiguration:
 
 
 def _own(shipped: str, file: Path, overrides: Sequence[str]) -> DictConfig:
-    """Composed in a folder of its own: the shipped file comes before those beside ``file``."""
+    """Composed in a folder of its own: the shipped file comes before those beside ``file``.
+
+    Of the folders beside it only those with names of ours have options: to Hydra, any would be a
+    group, and a folder ``home`` would forbid the key ``home``.
+    """
     if not file.is_file():
         raise InvalidConfiguration(f"--config={file}", "is not a file", "Give a YAML file")
     name = f"your-{shipped}" if file.stem == shipped else file.stem
-    beside = quoted(f"file://{file.absolute().parent}")
     with TemporaryDirectory(prefix="configuration-") as folder:
         Path(folder, f"{shipped}.yaml").write_bytes(
             files("conf").joinpath(f"{shipped}.yaml").read_bytes()
         )
         Path(folder, f"{name}.yaml").write_bytes(file.read_bytes())
+        for path in _beside(file):
+            if not Path(folder, path.name).exists():
+                Path(folder, path.name).symlink_to(path)
         with texts_as_written(), initialize_config_dir(folder, version_base="1.3"):
-            path = f"hydra.searchpath=[{beside},pkg://conf]"
-            return compose(name, overrides=[path, *overrides])
+            return compose(name, overrides=["hydra.searchpath=[pkg://conf]", *overrides])
+
+
+def _beside(file: Path) -> list[Path]:
+    """The files and folders beside ``file`` that its defaults may name."""
+    groups = {entry.name for entry in files("conf").iterdir() if entry.is_dir()}
+    try:
+        found = list(file.absolute().parent.iterdir())
+    except OSError:
+        return []
+    return [path for path in found if path.suffix == ".yaml" or path.name in groups]

@@ -40,6 +40,23 @@ def test_files_of_one_class_share_a_file(
 
 
 @pytest.mark.parametrize(("read", "name"), [(read_node, "node"), (read_server, "server")])
+def test_folders_beside_a_file_are_groups_only_by_our_names(
+    read: Read, name: str, tmp_path: Path
+) -> None:
+    for folder in ("home", "log_level", "functions"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "functions" / "mine.yaml").write_text("{}")
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"defaults: [{name}, _self_]\n")
+    assert read(file, ["home=x", "log_level=debug"])["home"] == "x"
+    if name == "node":
+        assert (
+            read(file, ["functions=mine"])["functions"]
+            == read(None, ["functions=none"])["functions"]
+        )
+
+
+@pytest.mark.parametrize(("read", "name"), [(read_node, "node"), (read_server, "server")])
 def test_a_file_that_names_itself_is_refused_in_one_line(
     read: Read, name: str, tmp_path: Path
 ) -> None:

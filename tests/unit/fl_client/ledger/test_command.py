@@ -193,7 +193,8 @@ def test_file_that_is_no_ledger_is_refused_in_one_line(
 def test_wrong_arguments_are_refused_in_one_line(
     capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
 ) -> None:
-    assert "is not a file" in refused(capsys, "ledger", "--home", str(tmp_path / "nowhere"))
+    assert "is not there" in refused(capsys, "ledger", "--home", str(tmp_path / "nowhere"))
+    assert "has no ledger.sqlite" in refused(capsys, "ledger", "--home", str(tmp_path.parent))
     assert not (tmp_path / "nowhere").exists()
     line = refused(capsys, "ledger", "--home", str(path), "--site", "bert")
     assert "--site=bert" in line
