@@ -12,6 +12,7 @@ from fl_common.programs.troubles import Troubles
 _BROKER = "Check that the broker runs, the network, broker.username and the certificates"
 _ADDRESS = "Check its section under transports"
 _NO_MODEL = "Windows are kept until one does: place one with fl-client model FILE"
+_TRIED = "Windows are kept until it serves; this takes engine.trial.seconds at most"
 _OTHER_MODEL = "Publish or place another one, or mend what the cause names"
 _FIELD = "Compare the declared fields with what is sent"
 _FUNCTION = "Correct it, or take it out of functions in the configuration, and restart the node"
@@ -78,6 +79,9 @@ def look_at_model(status: EngineStatus, troubles: Troubles) -> None:
     if status.wanted and status.trouble and status.digest != status.wanted:
         cause = f"{status.wanted[:12]} was refused and is not used: {status.trouble.rstrip('.')}"
         troubles.begin("model", cause, _OTHER_MODEL)
+    elif status.digest is None and status.wanted:
+        cause = f"{status.wanted[:12]} is being tried, and none serves yet"
+        troubles.begin("model", cause, _TRIED)
     elif status.digest is None:
         troubles.begin("model", "no model serves", _NO_MODEL)
     else:

@@ -27,6 +27,8 @@ def test_a_box_without_a_model_is_in_trouble() -> None:
     troubles = Troubles()
     look_at_model(engine(None, None, None), troubles)
     assert causes(troubles) == ["model: no model serves"]
+    look_at_model(engine(None, "b" * 64, None), troubles)
+    assert causes(troubles) == ["model: bbbbbbbbbbbb is being tried, and none serves yet"]
 
 
 def test_a_field_that_never_comes_is_a_trouble_until_it_does() -> None:
