@@ -191,10 +191,13 @@ def test_what_is_no_secret_may_be_an_argument(override: str) -> None:
 def test_the_training_process_is_given_a_secret_s_variable_and_not_the_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ends at once, for want of a key, and the log shows its arguments."""
+    """It ends at once, as its key is none, and the log shows its arguments."""
     monkeypatch.setenv("BROKER_PASSWORD", SECRET)
     password = "broker.password=${oc.env:BROKER_PASSWORD}"
-    overrides = ("federation.server=cloud:8443", "broker.username=box", password)
+    empty = tmp_path / "empty"
+    empty.touch()
+    files = (f"federation.ca_file={empty}", f"federation.key_file={empty}")
+    overrides = ("federation.server=cloud:8443", *files, "broker.username=box", password)
     box = NodeProcess(tmp_path / "box", free_port(), *overrides)
     box.start()
     try:

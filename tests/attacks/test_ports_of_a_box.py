@@ -23,6 +23,7 @@ from fl_common.errors import InvalidConfiguration
 from fl_server.cloud.certificates import Pair, make_authority, make_server
 from tests.support.posts import TOKEN, anybody, with_token
 
+REFUSED = "needs TLS and a token"
 OUTSIDE = ("0.0.0.0", "[::]", "192.168.1.1", "box.local", "")
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 
@@ -52,10 +53,11 @@ def status_server(access: Access, host: str = "127.0.0.1") -> StatusServer:
 @pytest.mark.parametrize("host", OUTSIDE)
 def test_neither_listens_beyond_this_machine_without_a_token_and_tls(host: str, pair: Pair) -> None:
     files = (str(pair.certificate), str(pair.key))
+    status_refused = REFUSED if host else "must be a host's name"
     for access in (anybody(), with_token(), Access(None, None, *files)):
-        with pytest.raises(InvalidConfiguration, match="needs TLS and a token"):
+        with pytest.raises(InvalidConfiguration, match=REFUSED):
             InferenceServer({}, access, f"{host}:0", 1, 1, 1000)
-        with pytest.raises(InvalidConfiguration, match="needs TLS and a token"):
+        with pytest.raises(InvalidConfiguration, match=status_refused):
             status_server(access, host.strip("[]"))
 
 
