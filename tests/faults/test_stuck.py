@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.mosquitto import Mosquitto
-from tests.support.nodes import World, node, place_model, wait_for
+from tests.support.nodes import NodeProcess, World, node, place_model, wait_for
 
 
 class Manager:
@@ -53,6 +53,13 @@ def manager(
     manager.socket.close()
 
 
+def stuck(process: NodeProcess) -> dict[str, str] | None:
+    """The trouble of the worker, if health is red for it."""
+    code, body = process.ask("/healthz")
+    troubles = {trouble["part"]: trouble for trouble in json.loads(body)["wrong"]}
+    return troubles.get("worker") if code == 503 else None
+
+
 def test_a_function_that_hangs_is_told_and_starves_systemd_s_watchdog(
     tmp_path: Path, broker: Mosquitto, manager: Manager
 ) -> None:
@@ -67,9 +74,7 @@ def test_a_function_that_hangs_is_told_and_starves_systemd_s_watchdog(
         for line in ("READY=1", "WATCHDOG=1", "STATUS=ok"):
             manager.hears(line)
         world.send(0, 20)
-        code, body = wait_for(lambda: (a := process.ask("/healthz"))[0] == 503 and a, "red")
-        (trouble,) = json.loads(body)["wrong"]
-        assert (code, trouble["part"]) == (503, "worker")
+        trouble = wait_for(lambda: stuck(process), "the worker's trouble")
         assert "hanging.py:14" in trouble["cause"]
         manager.hears("STATUS=wrong: worker")
         wait_for(lambda: process.status()["wrong"], "a status in spite of it")
@@ -84,4 +89,4 @@ def test_a_box_tells_that_it_stops(tmp_path: Path, broker: Mosquitto, manager: M
     with node(home, broker.port) as process:
         manager.hears("READY=1")
         assert process.stop() == 0
-        assert manager.rest()[-1] == "STOPPING=1"
+        assert "STOPPING=1" in manager.rest()
