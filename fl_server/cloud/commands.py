@@ -16,7 +16,7 @@ from fl_common.files.whole import sha256_of, write_whole
 from fl_common.wire.desk import Token
 from fl_server.cloud.build import home_of, hosts_of, listen_of
 from fl_server.cloud.certificates import UnusablePair, names_in
-from fl_server.cloud.credentials import make_own
+from fl_server.cloud.credentials import make_own, operators_pair
 from fl_server.cloud.enrolment import Enrolment, Revocation
 from fl_server.cloud.fleet_status import site_rows
 from fl_server.cloud.home import CloudHome
@@ -181,7 +181,7 @@ def _nothing_left_of(place: Path, *files: Path) -> Iterator[None]:
 
 def _check_host(config: Config, home: CloudHome, host: str) -> None:
     """Raise InvalidConfiguration if no site could trust the server under this name."""
-    if config["certificate"] is not None:
+    if operators_pair(config) is not None:
         return
     try:
         names = names_in(home.public.read_certificate())

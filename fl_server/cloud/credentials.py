@@ -36,6 +36,24 @@ _LONGER = 10
 """Times the days of a server's certificate: those of the authority, and of what only we see."""
 
 
+def operators_pair(config: Config) -> Pair | None:
+    """The certificate of the operator's own; None if the server makes one.
+
+    Raises:
+        InvalidConfiguration: only half of a pair was given.
+    """
+    certificate, key = config["certificate"], config["key"]
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise InvalidConfiguration(
+            f"certificate={certificate}, key={key}",
+            "must be two existing files",
+            "Give both, or neither to have them made",
+        )
+    return Pair(Path(certificate).absolute(), Path(key).absolute())
+
+
 def prepare(config: Config, home: CloudHome) -> Pair:
     """Create or renew what is the server's own; returns the certificate that sites see.
 
@@ -43,22 +61,15 @@ def prepare(config: Config, home: CloudHome) -> Pair:
         InvalidConfiguration: only half of a pair was given, a given file or the authority can't be
             used, or the folder can't be written.
     """
-    given, days = (config["certificate"], config["key"]), config["certificate_days"]
-    make_own(home, hosts_of(config) if given == (None, None) else (), days)
-    if given == (None, None):
+    pair = operators_pair(config)
+    make_own(home, () if pair else hosts_of(config), config["certificate_days"])
+    if pair is None:
         return home.public
-    if None in given:
-        raise InvalidConfiguration(
-            f"certificate={given[0]}, key={given[1]}",
-            "must be two existing files",
-            "Give both, or neither to have them made",
-        )
-    pair = Pair(*(Path(part).absolute() for part in given))
     try:
         pair.read()
     except UnusablePair as error:
         raise InvalidConfiguration(
-            f"certificate={given[0]}, key={given[1]}",
+            f"certificate={config['certificate']}, key={config['key']}",
             f"can't be used: {error}",
             "Give a certificate and its key as PEM files, or neither to have them made",
         ) from error

@@ -216,7 +216,7 @@ def test_an_update_that_was_cut_off_is_sent_again(fleet: Fleet) -> None:
     until(lambda: fleet.cable.is_cut, "the cable is cut in its update")
     fleet.cable.mend()
     fleet.await_done(number, 3)
-    assert cleo.process.said("trying again")
+    assert cleo.process.said("tried again")
 
 
 def test_a_round_goes_on_without_a_site_whose_update_is_cut_off(fleet: Fleet) -> None:

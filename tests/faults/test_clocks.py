@@ -183,7 +183,7 @@ def test_the_status_says_what_the_clock_is_by_itself_and_by_the_server_s(home: P
         TrafficRecord(home / TRAINING).note_clock(-7200.0)
         box.send(1)
         box.rests()
-        Console(file=shown, width=200).print(status_table(Report(box.box).status()))
+        Console(file=shown, width=500).print(status_table(Report(box.box).status()))
     assert re.search(r"clock +2:00:00 behind the server's", shown.getvalue())
     assert "clock: it reads 2026-09-21 12:13:20 UTC, and watch up to 2:00:00" in shown.getvalue()
     assert f"fl-client clock --trust --home {home}" in shown.getvalue()
