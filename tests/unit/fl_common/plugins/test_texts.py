@@ -9,12 +9,15 @@ import yaml
 from omegaconf import OmegaConf
 
 from fl_client.configuration import read_config
+from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.texts import TEXTS
 from fl_server.cloud.build import read_config as read_server
 from tests.support.sources import ROOT
 
 TRAPS = ["1e3", "on", "012", "0x1F", "1_000", "12:30:45", "yes", "No", "1.10", "true", "+7", ".5",
          "007", "-1"]  # fmt: skip
+NAMES = [text for text in TRAPS if "+" not in text]
+"""Those that may be a box's name, which is in the topics that it publishes to."""
 
 
 @pytest.mark.parametrize("text", TRAPS)
@@ -23,9 +26,11 @@ def test_a_box_takes_names_and_passwords_as_they_are_written(text: str, tmp_path
         f"""
         defaults: [node, _self_, override sensors: none]
         name: {text}
+        events: {{predictions: predictions, happenings: happenings, status: null}}
         broker: {{username: {text}, password: {text}, host: {text}}}
         sensors:
           {text}:
+            _target_: fl_client.sensors.sensor.Sensor
             topic: {text}
             decoder: {{columns: [t, {text}], time: {text}, texts: {{a: {{{text}: 1}}}}}}
             channels: [{{name: {text}, field: {text}, unit: {text}}}]
@@ -43,7 +48,7 @@ def test_a_box_takes_names_and_passwords_as_they_are_written(text: str, tmp_path
     assert declared["decoder"]["texts"] == {"a": {text: 1}}
 
 
-@pytest.mark.parametrize("text", TRAPS)
+@pytest.mark.parametrize("text", NAMES)
 def test_so_does_a_file_beside_it_and_a_command_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "ward.yaml").write_text(f"defaults: [node, _self_]\nbroker: {{username: {text}}}\n")
     (tmp_path / "own.yaml").write_text("defaults: [ward, _self_]\n")
@@ -122,3 +127,8 @@ def test_every_key_that_means_a_text_is_known_as_one() -> None:
     }  # fmt: skip
     assert texts - TEXTS == NO_TEXTS
     assert not {key for key, value in found if isinstance(value, int | float)} & TEXTS
+
+
+def test_a_name_with_a_wildcard_is_read_as_it_is_written_and_refused() -> None:
+    with pytest.raises(InvalidConfiguration, match=r"^events\.predictions=predictions/\+7: must"):
+        read_config(None, ["name=+7"])
