@@ -17,7 +17,7 @@ from fl_common.telemetry import switch_off
 
 if TYPE_CHECKING:
     from fl_client.ledger.table import BlockState
-    from simulate.composition import configure
+    from simulate.configuration.composition import configure
     from simulate.library import resume, run
     from simulate.report.results import RoundResult
     from simulate.result import Result, SpentPrivacy, open_result
@@ -40,7 +40,7 @@ _PLACES = {
     "Result": "simulate.result",
     "RoundResult": "simulate.report.results",
     "SpentPrivacy": "simulate.result",
-    "configure": "simulate.composition",
+    "configure": "simulate.configuration.composition",
     "open_result": "simulate.result",
     "resume": "simulate.library",
     "run": "simulate.library",

@@ -41,10 +41,10 @@ from fl_common.plugins.search_path import use_plugins  # noqa: E402
 from fl_common.programs.output import reader_may_leave  # noqa: E402
 from fl_common.programs.own import check_not_hidden  # noqa: E402
 from fl_common.programs.text import visible  # noqa: E402
-from simulate.choices import check_choices  # noqa: E402
-from simulate.composition import kept_values  # noqa: E402
+from simulate.configuration.choices import check_choices  # noqa: E402
+from simulate.configuration.composition import kept_values  # noqa: E402
+from simulate.configuration.requirements import check_run, check_world, is_live  # noqa: E402
 from simulate.home import Home, Origin  # noqa: E402
-from simulate.requirements import check_run, check_world, is_live  # noqa: E402
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
@@ -59,7 +59,7 @@ def _job(config: DictConfig) -> None:
         values = kept_values(_values(config), overrides)
         check_run("fl-simulate", values, reports=True)
         from simulate.engines.memory import keep_freed_memory
-        from simulate.job import carry_out
+        from simulate.job.job import carry_out
 
         def train(values: Mapping[str, Any]) -> None:
             keep_freed_memory()

@@ -11,11 +11,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
-from simulate.composition import resolved, resumed
+from simulate.configuration.composition import resolved, resumed
+from simulate.configuration.requirements import check_run, is_live
 from simulate.home import Home, Origin
 from simulate.report.listener import RoundListener
 from simulate.report.results import RoundResult
-from simulate.requirements import check_run, is_live
 from simulate.result import Result, open_result
 
 
@@ -66,8 +66,8 @@ def resume(
 
 def _carry_out(values: dict[str, Any], home: Home, listener: RoundListener) -> None:
     """The run itself; what it needs is imported now, once it is known to be installed."""
-    from simulate.job import carry_out
-    from simulate.process import one_run
+    from simulate.engines.process import one_run
+    from simulate.job.job import carry_out
     from simulate.world.build import open_world
 
     with one_run():

@@ -57,7 +57,7 @@ ONLY_IN = {
         "fl_common/plugins/own_file.py",
         "fl_common/plugins/search_path.py",
         "simulate/__main__.py",
-        "simulate/composition.py",
+        "simulate/configuration/composition.py",
     ),
     "omegaconf": (
         "*/build.py",
@@ -141,7 +141,7 @@ def test_no_import_runs_back_up_between_rooms() -> None:
     assert set(climbing()) == set(ALLOWED)
 
 
-@pytest.mark.parametrize("package", ["benchmarks", "fl_client", "fl_common", "fl_server", "models"])
+@pytest.mark.parametrize("package", ["benchmarks", *PACKAGES])
 def test_few_files_lie_at_the_root_of_a_tier(package: str) -> None:
     files = [s.path for s in sources(package) if s.path.count("/") == 1]
     assert len(files) <= MOST_FILES_AT_A_ROOT, files

@@ -20,9 +20,9 @@ from fl_server.rounds.app import FederatedRun, build_server_app
 from fl_server.rounds.roster import Roster
 from fl_server.rounds.strategy import Federation, ask_roster
 from simulate.build import build_site_app
+from simulate.engines.process import environment, quiet
 from simulate.engines.protocol import Carrier, SimulatedFleet
 from simulate.engines.ray_cluster import check_address, cluster
-from simulate.process import environment, quiet
 
 
 @dataclass(frozen=True)

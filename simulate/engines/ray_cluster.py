@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.errors import InvalidConfiguration
-from simulate.process import environment
+from simulate.engines.process import environment
 
 InitArguments = Mapping[str, Any]
 """Arguments of ``ray.init``."""

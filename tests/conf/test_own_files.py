@@ -11,7 +11,7 @@ import fl_server.__main__
 from fl_client.configuration import read_config as read_node
 from fl_common.errors import InvalidConfiguration
 from fl_server.cloud.build import read_config as read_server
-from simulate.choices import check_choices
+from simulate.configuration.choices import check_choices
 
 Read = Callable[[Path | None, Sequence[str]], Any]
 

@@ -51,12 +51,26 @@ ROOMS = {
         ("cloud",),
         ("__main__",),
     ),
+    "simulate": (
+        (BASE,),
+        ("configuration", "world"),
+        ("fleet", "report", "testing"),
+        ("build", "result"),
+        ("engines",),
+        ("audit", "egress", "job"),
+        ("library",),
+        ("__main__",),
+    ),
 }
 """For each package its rooms in tiers, lowest first: a room imports those of lower tiers alone."""
 
 ALLOWED = {
     ("fl_client.sensors.intake", "fl_client.store"): "it makes what the spool keeps",
     ("fl_server.aggregation.private_sum", "fl_server.rounds"): "it checks how sites are drawn",
+    **{
+        ("simulate", f"simulate.{room}"): "what it exports is imported on first use"
+        for room in ("configuration", "library", "report", "result")
+    },
 }
 """Imports that run up, by module and room, and why."""
 

@@ -27,8 +27,8 @@ from fl_server.rounds.app import FederatedRun
 from fl_server.rounds.roster import Roster
 from fl_server.rounds.strategy import Federation, ask_roster
 from simulate.engines.deployment.model import Served, read_served
+from simulate.engines.process import quiet
 from simulate.engines.protocol import Carrier, SimulatedFleet
-from simulate.process import quiet
 
 _RESTART_POLICY = RestartPolicy(1.0, 30.0)
 _DAYS = 30.0

@@ -36,4 +36,4 @@ def test_a_site_s_link_keeps_the_memory_of_what_it_does_not_need() -> None:
 
 @pytest.mark.slow
 def test_the_main_job_starts_without_what_few_runs_need() -> None:
-    assert not {*LATE} & modules_after("simulate.job")
+    assert not {*LATE} & modules_after("simulate.job.job")

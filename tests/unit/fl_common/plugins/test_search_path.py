@@ -7,7 +7,7 @@ import pytest
 from fl_client.configuration import read_config as read_node
 from fl_common.errors import InvalidConfiguration
 from fl_server.cloud.build import read_config as read_server
-from simulate.composition import configure
+from simulate.configuration.composition import configure
 from tests.support.plugins import install
 
 NET = {"net/flat.yaml": "_target_: outside.nets.Flat\ncopies: 2\n"}

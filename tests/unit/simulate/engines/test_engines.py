@@ -13,9 +13,9 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_server.rounds.roster import Member
 from simulate import configure
+from simulate.engines.process import quiet
 from simulate.engines.protocol import SimulationEngine
 from simulate.engines.ray import run_on_ray
-from simulate.process import quiet
 
 ENGINES = ("loopback", "ray", "deployment")
 

@@ -11,8 +11,8 @@ from models.evaluation import Evaluator
 from simulate.build import check_ledger
 from simulate.engines.protocol import Carrier
 from simulate.home import Home
-from simulate.preparation import Preparation, yaml_of
-from simulate.publication import keep_comparison
+from simulate.job.preparation import Preparation, yaml_of
+from simulate.job.publication import keep_comparison
 from simulate.report.listener import RunListener
 from simulate.report.outcome import outcome_of
 from simulate.report.page import write_report

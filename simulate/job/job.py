@@ -7,10 +7,10 @@ from fl_server.rounds.app import FederatedRun
 from models.evaluation import Evaluator
 from models.nets import parameters_of
 from simulate.build import open_ledger
-from simulate.closing import Closing
+from simulate.engines.process import one_run
 from simulate.home import Home, Origin
-from simulate.preparation import prepare
-from simulate.process import one_run
+from simulate.job.closing import Closing
+from simulate.job.preparation import prepare
 from simulate.report.listener import RunListener
 from simulate.report.recorder import RoundRecorder
 from simulate.report.spending import Spending

@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from fl_common.configuration.keys import check_names
 from fl_common.errors import InvalidConfiguration
-from simulate.composition import HELP
+from simulate.configuration.composition import HELP
 
 
 def check_choices(overrides: Sequence[str]) -> None:

@@ -16,10 +16,10 @@ from fl_server.rounds.strategy import Federation
 from models.export import check_exportable
 from models.nets import Net, build_net
 from simulate.build import COUNTABLE, fleet_facts
-from simulate.checks import check_held_out, check_private
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home
-from simulate.publication import Publication
+from simulate.job.checks import check_held_out, check_private
+from simulate.job.publication import Publication
 from simulate.world import TestSet
 from simulate.world.build import open_world
 from simulate.world.chosen import node_of

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.requirements import SERVER, TRAIN
-from simulate.requirements import NETS, REPORT, WORLDS, check_run, check_world
+from simulate.configuration.requirements import NETS, REPORT, WORLDS, check_run, check_world
 from tests.support.absent import environment_without
 from tests.support.declared import BOX, EXTRAS, canonical
 from tests.support.sources import ROOT
