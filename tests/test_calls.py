@@ -62,3 +62,9 @@ def test_no_call_packs_arguments_into_one() -> None:
 def test_a_packed_argument_is_told_from_one_that_is_given_on() -> None:
     assert packed("Box(*(a, b), *[c], e)") == ["*(a, b)", "*[c]"]
     assert packed("run(*command, *(more if any else ()), *shape[1:])") == []
+
+
+def test_homes_are_found_in_one_place() -> None:
+    # pathlib raises where there is no such user; a file may well be named ~1.
+    found = {s.path for s in sources(*PACKAGES, "benchmarks") if "expanduser(" in s.text}
+    assert found == {"fl_common/configuration/paths.py"}

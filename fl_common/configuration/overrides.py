@@ -14,6 +14,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidConfiguration
 
 _PLAIN = re.compile(r"[\w.+~@/:-]+=[\w.+/:-]*", re.ASCII)
@@ -47,7 +48,7 @@ def _readable(override: str, sweeps: bool) -> str:
         rule = "is several values, for which --multirun must be given; or it is a text, which needs"
     except HydraException:
         rule = "has characters for which a text needs"
-    path = Path(value).expanduser()
+    path = from_home(value)
     if _is_there(path):
         return f"{name}={quoted(str(path))}"
     raise InvalidConfiguration(override, f"{rule} {_OWN_QUOTES}", _remedy(name, value))

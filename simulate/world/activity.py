@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidData
 from fl_common.files.whole import whole_file
 from fl_common.vocabulary import Integers, Windows
@@ -50,7 +51,7 @@ class Activity(LazyWorld):
 
 def _locate(root: str | None) -> Path:
     if root is not None:
-        return Path(str(root)).expanduser()
+        return from_home(str(root))
     path = cache_folder() / DOWNLOAD
     if not path.is_file():
         remedy = (

@@ -1,12 +1,12 @@
 """Bring your own data: an npz, Parquet or CSV file, divided by its own ``site`` column."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Integers, Windows
 from simulate.world import TestSet
@@ -51,7 +51,7 @@ class Arrays(LazyWorld):
             raise InvalidConfiguration(
                 "data.path=null", "must name a file for task=arrays", "Set data.path=FILE.npz"
             )
-        columns = read_columns(Path(str(path)).expanduser(), channels)
+        columns = read_columns(from_home(str(path)), channels)
         channels = channels or columns.channels
         declared = Declaration(labels, channels, units, rate_hz, center, scale, windows_per_reading)
         names, labels_N = declared.labels_of(columns.source, columns.y_N)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidData
 from fl_common.files.whole import whole_file
 from models.parts.torchvision_import import import_torchvision
@@ -46,7 +47,7 @@ def read_images(root: str | None) -> tuple[Images, Images]:
     if root is None:
         _download(cache_folder())
         return _from_raw(cache_folder())
-    path = Path(str(root)).expanduser()
+    path = from_home(str(root))
     if path.is_file():
         return _from_npz(path)
     if _raw(path).is_dir():

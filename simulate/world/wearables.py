@@ -17,6 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Windows
 from models import tasks
@@ -78,7 +79,7 @@ class _Recording:
 
 def _find(root: str | None) -> Path:
     if root is not None:
-        given = Path(str(root)).expanduser()
+        given = from_home(str(root))
         path = given / FILE if given.is_dir() else given
     else:
         package = importlib.util.find_spec("seglearn")

@@ -17,6 +17,7 @@ from rich.text import Text
 from fl_client.inference.onnx_model import OnnxModel
 from fl_client.inference.task_checks import check_for_task
 from fl_client.node.status import read_status
+from fl_common.configuration.paths import from_home
 from fl_common.configuration.rules import Config, above, require, whole
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files.whole import write_whole
@@ -57,7 +58,7 @@ def live(
         train({**config, "engine": engine["training"]})
         model = home.model
     else:
-        model = Path(engine["model"]).expanduser()
+        model = from_home(engine["model"])
         _check_model(model, world.task)
     folder = home.folder / "live"
     shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fl_common.configuration.overrides import readable, value_of
@@ -36,6 +36,7 @@ def test_a_path_that_exists_is_read_as_it_is(folder: Path, name: str) -> None:
 
 
 @given(name=NAMES)
+@example(name="~0")
 def test_the_remedy_for_any_text_works_when_it_is_typed(name: str) -> None:
     try:
         (read,) = readable([f"data.path={name}"])
