@@ -38,7 +38,9 @@ def test_a_prediction_that_the_broker_refuses_is_no_published_one(tmp_path: Path
         code, body = process.ask("/healthz")
         assert (code, b"not_authorized" in body, b"acl_file" in body) == (503, True, True)
         assert process.log().count("the broker refuses what is published there") == 1
-        assert process.log().count("connected to") <= 2  # this broker ends the connection, too
+        # mosquitto 2.0.11 may end the connection at a refusal, too: at most once for each.
+        assert process.log().count("connected to") <= 1 + count
+        wait_for(lambda: process.status()["broker"]["connected"], "a connection that stays")
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["5", "3.1.1"])
