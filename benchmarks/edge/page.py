@@ -28,16 +28,23 @@ def to_markdown(found: Mapping[str, Any]) -> str:
         f"- Start to ready: {start['seconds']:.2f} s (under 3 s).",
         f"- Resident memory, ready: {start['resident'] / 1e6:.0f} MB (under 300 MB).",
     ]
-    if hour := found.get("hour"):
-        counts = hour["counts"]
+    if burst := found.get("burst"):
         lines += [
-            f"- {hour['hours']:g} hours of traffic at 20 times speed, {hour['messages']} messages:"
-            f" memory grew by {max(hour['growth'], 0):.1%} after the first tenth (under 5 %), to"
-            f" {hour['resident'] / 1e6:.0f} MB; received {counts['received']}, lost"
-            f" {sum(counts['lost'].values())}.",
+            f"- A burst of {burst['messages']} messages: {_became(burst['counts'])};"
+            f" {burst['resident'] / 1e6:.0f} MB afterwards.",
+        ]
+    if day := found.get("day"):
+        lines += [
+            f"- {day['hours']:g} hours of traffic at {day['speed']} times speed, {day['messages']}"
+            f" messages: memory grew by {max(day['growth'], 0):.1%} after the first tenth (under"
+            f" 5 %), to {day['resident'] / 1e6:.0f} MB; {_became(day['counts'])}.",
         ]
     told = ", ".join(f"{key} {value}" for key, value in found["machine"].items())
     return _HEAD + "\n".join(lines) + f"\n\nMachine: {told}.\n"
+
+
+def _became(counts: Mapping[str, Any]) -> str:
+    return f"received {counts['received']}, lost {sum(counts['lost'].values())}"
 
 
 def _row(row: Mapping[str, Any]) -> str:
