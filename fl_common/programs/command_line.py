@@ -1,7 +1,6 @@
 """Argument parser of our console scripts, its sub-commands, and one-line errors."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -82,15 +81,14 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def one_line_errors() -> Iterator[None]:
     """End the program with one line for an error that its user can do something about.
 
-    A reader of its output that has gone away (``| head``) is no error.
+    That nobody reads its output is none of these: see ``output``.
     """
     try:
         yield
     except JoinTheDotsError as error:
         end(f"error: {error}", error.exit_status)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at the exit
-        sys.exit(JoinTheDotsError.exit_status)
+        raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         message = f"error: {place}{error.strerror or error}. Check path, permissions and disk."
