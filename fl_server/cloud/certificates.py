@@ -38,10 +38,6 @@ class Pair:
     certificate: Path
     key: Path
 
-    def there(self) -> bool:
-        """True if both files exist."""
-        return self.certificate.is_file() and self.key.is_file()
-
     def read(self) -> x509.Certificate:
         """The certificate, the first one of its file.
 

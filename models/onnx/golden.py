@@ -67,14 +67,6 @@ def words_of(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
-def probabilities_of(
-    session: onnxruntime.InferenceSession, values_N: Floats
-) -> NDArray[np.float32]:
-    """The model's probabilities (N, K)."""
-    (probabilities_NK,) = session.run(["probabilities"], {"values": values_N})
-    return np.asarray(probabilities_NK)
-
-
 def model_run(
     content: bytes, inputs: Mapping[str, NDArray[Any]] | None = None
 ) -> Callable[[], object]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models import tasks
 from models.export import TOLERANCE
-from models.onnx.golden import golden_windows, open_model, probabilities_of
+from models.onnx.golden import golden_windows, open_model
 from tests.arm64.models import SEED, place_network, published
 from tests.support.boxes import ContainerBox, give
 from tests.support.docker import Engine
@@ -27,11 +27,12 @@ _PREDICT = f"""
 from pathlib import Path
 import numpy as np
 from models import tasks
-from models.onnx.golden import golden_windows, open_model, probabilities_of
+from models.onnx.golden import golden_windows, open_model
 windows = golden_windows(tasks.wearables(), {WINDOWS}, {SEED})
 folder = Path("/data/site/golden")
 models = {{p.stem: open_model(p.read_bytes()) for p in folder.glob("*.onnx")}}
-answers = {{name: probabilities_of(model, windows) for name, model in models.items()}}
+given = {{"values": windows}}
+answers = {{name: model.run(["probabilities"], given)[0] for name, model in models.items()}}
 np.savez(folder / "answers.npz", windows=windows, **answers)
 """
 
@@ -67,7 +68,7 @@ def test_each_network_says_the_same_of_golden_windows(
     windows = golden_windows(tasks.wearables(), WINDOWS, SEED)
     assert golden["windows"].tobytes() == windows.tobytes()
     content = (arm_home / "golden" / f"{name}.onnx").read_bytes()
-    here = probabilities_of(open_model(content), windows)
+    (here,) = open_model(content).run(["probabilities"], {"values": windows})
     assert here.std() > 0.01
     np.testing.assert_allclose(golden[name], here, rtol=0, atol=TOLERANCE)
 
