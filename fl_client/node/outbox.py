@@ -9,7 +9,7 @@ from fl_client.sensors.transports.mqtt.publishing import NotConnected, PublishRe
 from fl_client.sensors.transports.mqtt.transport import MqttTransport
 from fl_client.store.outbox import PublishProgress, WaitingEvent
 from fl_common.programs.troubles import Troubles
-from fl_common.wire.cloud_events import CloudEvent, to_binary, to_structured
+from fl_common.wire.cloud_events import CloudEvent, to_mqtt
 
 _WITHOUT_PROPERTIES = "3.1.1"
 _LOOK_AGAIN_S = 0.2
@@ -113,10 +113,5 @@ async def publish_event(
     link: MqttTransport, topic: str, event: CloudEvent, *, retain: bool = False
 ) -> None:
     """Publish ``event`` in the form of the connection's version. Raises as ``link.publish``."""
-    if link.status.protocol == _WITHOUT_PROPERTIES:
-        return await link.publish(topic, to_structured(event), 1, retain=retain)
-    binary = to_binary(event)
-    properties = dict(binary.user_properties)
-    return await link.publish(
-        topic, binary.payload, 1, binary.content_type, properties, retain=retain
-    )
+    has_properties = link.status.protocol != _WITHOUT_PROPERTIES
+    await link.publish(topic, to_mqtt(event, has_properties=has_properties), retain=retain)

@@ -73,11 +73,19 @@ class CloudEvent:
 
 @dataclass(frozen=True)
 class MqttEvent:
-    """An event as an MQTT 5 message: content type, user properties in order, payload."""
+    """An event as an MQTT message: content type, user properties in order, payload.
+
+    MQTT 3.1.1 has neither of the former.
+    """
 
     content_type: str | None
     user_properties: tuple[tuple[str, str], ...]
     payload: bytes
+
+
+def to_mqtt(event: CloudEvent, *, has_properties: bool) -> MqttEvent:
+    """``event`` in binary mode, or for MQTT 3.1.1, which has no properties, in structured mode."""
+    return to_binary(event) if has_properties else MqttEvent(None, (), to_structured(event))
 
 
 def to_binary(event: CloudEvent) -> MqttEvent:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fl_client.sensors.transports.mqtt.publishing import PublishRefused
+from fl_common.wire.cloud_events import MqttEvent
 from tests.support.edge import Node, broker_of, payload, publish
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import World, expected_starts, node, place_model, wait_for
@@ -53,7 +54,8 @@ def test_a_broker_of_qos_0_keeps_its_connection(
             async with site.running():
                 await site.connected()
                 for number in range(3):
-                    await site.link.publish("site/1/wrist", payload(number), 1)
+                    bare = MqttEvent(None, (), payload(number))
+                    await site.link.publish("site/1/wrist", bare)
                 await publish(port, range(3, 6), qos=0)
                 await site.until(lambda c: c.received == 6)
                 assert site.link.status.connections == 1
@@ -113,7 +115,7 @@ def test_a_refusal_names_the_broker_s_reason(tmp_path: Path) -> None:
         async with site.running():
             await site.connected()
             with pytest.raises(PublishRefused, match="not_authorized"):
-                await site.link.publish("elsewhere", b"1", 1)
+                await site.link.publish("elsewhere", MqttEvent(None, (), b"1"))
 
     rights = tmp_path / "rights"
     rights.write_text("topic readwrite site/#\n")

@@ -14,6 +14,7 @@ from fl_client.sensors.transports.mqtt.publishing import NotConnected
 from fl_client.sensors.transports.mqtt.transport import MqttTransport
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.troubles import Troubles
+from fl_common.wire.cloud_events import MqttEvent
 from tests.support.disk import fill, small_disk
 from tests.support.edge import NOW, Node, balanced, broker_of, payload, publish
 from tests.support.mosquitto import Mosquitto, free_port
@@ -162,10 +163,11 @@ def test_predictions_go_out_on_the_same_connection(tmp_path: Path, mosquitto: Mo
     async def scenario() -> None:
         node = Node(tmp_path, broker_of(mosquitto.port))
         with pytest.raises(NotConnected):
-            await node.link.publish("site/1/wrist", payload(1), 1)
+            await node.link.publish("site/1/wrist", MqttEvent(None, (), payload(1)))
         async with node.running():
             await node.connected()
-            await node.link.publish("site/1/wrist", payload(1), 1, "text/json", {"a": "b"})
+            described = MqttEvent("text/json", (("a", "b"),), payload(1))
+            await node.link.publish("site/1/wrist", described)
             await node.until(lambda c: c.received == 1)
 
     asyncio.run(scenario())

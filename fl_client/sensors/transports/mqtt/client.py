@@ -7,7 +7,7 @@ from paho.mqtt.properties import Properties
 
 from fl_client.sensors.transports.mqtt.broker import Broker
 from fl_client.sensors.transports.mqtt.publishing import properties_of
-from fl_common.wire.cloud_events import CloudEvent, to_binary, to_structured
+from fl_common.wire.cloud_events import CloudEvent, to_mqtt
 
 LastWill = tuple[str, CloudEvent]
 """The topic and the event that the broker publishes, retained, if the connection breaks."""
@@ -39,12 +39,9 @@ def new_client(
 def _will(last_will: LastWill, modern: bool) -> aiomqtt.Will:
     """The will, with QoS 0: a broker that allows no other would refuse the connection."""
     topic, event = last_will
-    if not modern:
-        return aiomqtt.Will(topic, to_structured(event), 0, retain=True)
-    binary = to_binary(event)
-    attributes = dict(binary.user_properties)
-    properties = properties_of(PacketTypes.WILLMESSAGE, binary.content_type, attributes)
-    return aiomqtt.Will(topic, binary.payload, 0, retain=True, properties=properties)
+    message = to_mqtt(event, has_properties=modern)
+    properties = properties_of(PacketTypes.WILLMESSAGE, message)
+    return aiomqtt.Will(topic, message.payload, 0, retain=True, properties=properties)
 
 
 def _connect(broker: Broker) -> Properties:

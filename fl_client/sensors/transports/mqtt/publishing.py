@@ -6,7 +6,6 @@ than QoS 1 (3.2.2.3.4), and ends the connection of who asks for more.
 """
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from paho.mqtt.client import Client
@@ -14,6 +13,8 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+
+from fl_common.wire.cloud_events import MqttEvent
 
 _WAIT_S = 10.0
 REFUSED = 0x80
@@ -33,13 +34,13 @@ class PublishRefused(Exception):
 
 
 class Publishing:
-    """What is published on the connection of ``client``; ``properties``: it speaks MQTT 5.
+    """What is published on the connection of ``client``.
 
     Call it in the thread that handles the client's packets.
     """
 
-    def __init__(self, client: Client, properties: bool) -> None:
-        self._client, self._properties = client, properties
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._waiting: dict[int, asyncio.Future[ReasonCode]] = {}
         self.most_qos = 1
         """The highest QoS that the broker allows, as far as is known; 1 at most."""
@@ -47,27 +48,15 @@ class Publishing:
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
 
-    async def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        qos: int,
-        content_type: str | None = None,
-        user_properties: Mapping[str, str] | None = None,
-        *,
-        retain: bool = False,
-    ) -> None:
-        """Publish; with QoS 1 it returns when the broker has it. MQTT 3.1.1 has no properties.
+    async def publish(self, topic: str, message: MqttEvent, *, retain: bool = False) -> None:
+        """Publish, with QoS 1 where the broker allows it: it returns when the broker has it.
 
         Raises:
             NotConnected: the connection ended first, or the broker does not answer.
             PublishRefused: the broker will not have it.
         """
-        properties = None
-        if self._properties and (content_type or user_properties):
-            properties = properties_of(PacketTypes.PUBLISH, content_type, user_properties or {})
-        qos = min(qos, self.most_qos)
-        sent = self._client.publish(topic, payload, qos, retain, properties)
+        properties = properties_of(PacketTypes.PUBLISH, message)
+        sent = self._client.publish(topic, message.payload, self.most_qos, retain, properties)
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise NotConnected(f"{sent.rc}")
         if not sent.is_published():
@@ -106,13 +95,13 @@ class Publishing:
             self._connected(client, data, flags, code, properties)
 
 
-def properties_of(
-    packet: int, content_type: str | None, user_properties: Mapping[str, str]
-) -> Properties:
-    """The properties of a PUBLISH packet or a will."""
+def properties_of(packet: int, message: MqttEvent) -> Properties | None:
+    """The properties of a PUBLISH packet or a will; None if ``message`` has none."""
+    if not (message.content_type or message.user_properties):
+        return None
     properties = Properties(packet)
-    if content_type:
-        properties.ContentType = content_type
-    if user_properties:
-        properties.UserProperty = list(user_properties.items())
+    if message.content_type:
+        properties.ContentType = message.content_type
+    if message.user_properties:
+        properties.UserProperty = list(message.user_properties)
     return properties

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from fl_client.sensors.transports.mqtt.session import Session
 from fl_client.sensors.transports.mqtt.subscriptions import Subscriptions
 from fl_common.errors import StoreError
 from fl_common.programs.troubles import Troubles
+from fl_common.wire.cloud_events import MqttEvent
 
 _LOG = logging.getLogger(__name__)
 _ENDED_TOO_OFTEN = 3  # connections in a row
@@ -120,22 +121,11 @@ class MqttTransport:
                     self._ended += 1
                 await self._sleep(self._pause(error))
 
-    async def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        qos: int,
-        content_type: str | None = None,
-        user_properties: Mapping[str, str] | None = None,
-        *,
-        retain: bool = False,
-    ) -> None:
+    async def publish(self, topic: str, message: MqttEvent, *, retain: bool = False) -> None:
         """See ``Publishing.publish``, which this calls on the connection of the moment."""
         if self._publishing is None:
             raise NotConnected("no connection to the broker")
-        await self._publishing.publish(
-            topic, payload, qos, content_type, user_properties, retain=retain
-        )
+        await self._publishing.publish(topic, message, retain=retain)
 
     async def _session(self, topics: Sequence[str], take: Take) -> None:
         """One connection, from its start to the error that ends it."""
@@ -143,7 +133,7 @@ class MqttTransport:
         paho = client._client  # aiomqtt would acknowledge before a message is safe
         modern = self._protocol is _V5
         inbox = Inbox(paho, modern, self._broker.in_flight, self._broker.inbox_bytes)
-        publishing, said = Publishing(paho, modern), Handshake(client, modern=modern)
+        publishing, said = Publishing(paho), Handshake(client, modern=modern)
         if modern and overlapping(topics):
             inbox.copies = Copies(self._refused)
         try:

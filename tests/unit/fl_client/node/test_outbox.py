@@ -1,14 +1,13 @@
 """The publisher of events: in order, over lost connections, and only once where it can be."""
 
 import asyncio
-from collections.abc import Mapping
 
 from fl_client.node.outbox import Outbox
 from fl_client.sensors.transports.mqtt.publishing import NotConnected, PublishRefused
 from fl_client.sensors.transports.mqtt.transport import LinkStatus, MqttTransport
 from fl_client.store.outbox import WaitingEvent
 from fl_common.programs.troubles import Troubles
-from fl_common.wire.cloud_events import JSON, CloudEvent
+from fl_common.wire.cloud_events import JSON, CloudEvent, MqttEvent
 
 
 class Link(MqttTransport):
@@ -19,19 +18,10 @@ class Link(MqttTransport):
         self.sent: list[str] = []
         self._lost_at, self._calls = lost_at, 0
 
-    async def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        qos: int,
-        content_type: str | None = None,
-        user_properties: Mapping[str, str] | None = None,
-        *,
-        retain: bool = False,
-    ) -> None:
+    async def publish(self, topic: str, message: MqttEvent, *, retain: bool = False) -> None:
         self._calls += 1
         call = self._calls
-        self.sent.append((user_properties or {})["id"])
+        self.sent.append(dict(message.user_properties)["id"])
         for _ in range(call % 3):
             await asyncio.sleep(0)
         if call in self._lost_at:
