@@ -34,18 +34,18 @@ class CertificateRenewal:
         self, home: CloudHome, public: Pair, reload: Callable[[], None], troubles: Troubles,
         clock: Clock,
     ) -> None:  # fmt: skip
-        self._home, self._public, self._reload = home, public, reload
+        self._home, self.public, self._reload = home, public, reload
         self._troubles, self._clock = troubles, clock
         self._served = _content(public)
 
     def check(self, hosts: Sequence[str], days: float) -> Expiries:
         """Renew it for ``hosts`` and ``days`` if it needs it; what ends when."""
-        own = self._public == self._home.public
+        own = self.public == self._home.public
         fault = self._make(hosts, days) if own else None
-        if (content := _content(self._public)) != self._served:
+        if (content := _content(self.public)) != self._served:
             self._reload()
             self._served = content
-            _logger.info("the proxy takes the new certificate %s", self._public.certificate)
+            _logger.info("the proxy takes the new certificate %s", self.public.certificate)
         ends = self._watch(own)
         return ends | (self._watch_authority(days, fault) if own else {})
 
@@ -59,12 +59,12 @@ class CertificateRenewal:
 
     def _watch(self, own: bool) -> Expiries:
         try:
-            certificate = self._public.read()
+            certificate = self.public.read()
         except UnusablePair as error:
             self._troubles.begin(_CERTIFICATE, str(error), "Put the file back from a copy")
             return {}
         if is_late(certificate, self._clock()):
-            cause = f"{self._public.certificate} ends at {_date(ends_at(certificate))}"
+            cause = f"{self.public.certificate} ends at {_date(ends_at(certificate))}"
             remedy = f"See the trouble of the {_AUTHORITY}" if own else "Renew it"
             self._troubles.begin(_CERTIFICATE, cause, remedy)
         else:

@@ -28,7 +28,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class ConfigurationFile:
-    """The server's configuration, read again when its file has changed; None: there is no file."""
+    """The server's configuration; its hosts are read again when its file has changed.
+
+    All else stays what the server was started with. Where ``path`` is None there is no file.
+    """
 
     path: Path | None
     read: Callable[[], Config]
@@ -39,16 +42,15 @@ class ConfigurationFile:
         self._seen = self._changed_at()
 
     def again(self) -> Config:
-        """The newest configuration that can be used; what can't is logged once."""
+        """The configuration with the newest hosts that can be used; what can't is logged once."""
         if (changed := self._changed_at()) != self._seen:
             self._seen = changed
             try:
-                config = self.read()
-                hosts_of(config)
+                hosts = hosts_of(self.read())
             except JoinTheDotsError as error:
                 _logger.error("the configuration can't be read again, and stays: %s", error)
             else:
-                self.current = config
+                self.current = {**self.current, "hosts": hosts}
                 _logger.info(
                     "%s has changed: its hosts are taken at once, all else at the next start",
                     self.path,
@@ -98,9 +100,7 @@ class Upkeep:
                 )
 
     def _reach(self, config: Config) -> None:
-        certificate = self.home.public.certificate
-        if config["certificate"] is not None:
-            certificate = Path(config["certificate"])
+        certificate = self.certificate.public.certificate
         if (why := why_unreachable(listen_of(config), certificate, FIRST_ROOT)) is None:
             self.troubles.end("endpoint")
         else:

@@ -25,19 +25,19 @@ def touched(path: Path) -> None:
     os.utime(path, ns=(now, now))
 
 
-def test_a_changed_file_is_read_again_once(tmp_path: Path) -> None:
+def test_a_changed_file_is_read_again_once_and_gives_hosts_alone(tmp_path: Path) -> None:
     path, reads = tmp_path / "cloud.yaml", list[Config]()
     path.touch()
 
     def read() -> Config:
-        reads.append({"hosts": ["a", "b"]})
+        reads.append({"hosts": ["a", "b"], "listen": "nowhere"})
         return reads[-1]
 
-    file = ConfigurationFile(path, read, {"hosts": ["a"]})
-    assert file.again() == {"hosts": ["a"]}
+    file = ConfigurationFile(path, read, {"hosts": ["a"], "listen": "8443"})
+    assert file.again() == {"hosts": ["a"], "listen": "8443"}
     assert reads == []
     touched(path)
-    assert file.again() == file.again() == {"hosts": ["a", "b"]}
+    assert file.again() == file.again() == {"hosts": ["a", "b"], "listen": "8443"}
     assert len(reads) == 1
 
 
