@@ -17,13 +17,14 @@ OF_A_CHANNEL = ("hold", "longest_age_s")
 _LAST = "last"
 
 
-def sources_of(sensors: Mapping[str, Config]) -> list[Source]:
-    """The sources that ``sensors`` declare by name.
+def sources_of(config: Config) -> list[Source]:
+    """The sources that the sensors of a box's whole configuration are, each with its longest gap.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
     """
-    return [_source(name, node) for name, node in sensors.items()]
+    default_s = build(config["windows"]).longest_gap_s
+    return [_source(name, node, default_s) for name, node in config["sensors"].items()]
 
 
 def slicing_of(config: Config, task: Task) -> Slicing:
@@ -33,19 +34,19 @@ def slicing_of(config: Config, task: Task) -> Slicing:
         InvalidConfiguration: a value that can't be used, or on a box that takes part in a
             federation, held-out pieces too short for what a window reaches over.
     """
-    slicing = sliced_for(build(config["windows"]), sources_of(config["sensors"]))
+    slicing = sliced_for(build(config["windows"]), sources_of(config))
     if config["federation"]["server"]:
         split_of(task, slicing, build(config["held_out"]))
     return slicing
 
 
-def _source(name: str, node: Config) -> Source:
-    channels = node["channels"]
+def _source(name: str, node: Config, default_s: float) -> Source:
+    channels, own_s = node["channels"], node.get("longest_gap_s")
     return Source(
         name,
         tuple(channel["name"] for channel in channels),
         node.get("rate_hz"),
-        node.get("longest_gap_s"),
+        default_s if own_s is None else own_s,
         tuple(
             _age_s(f"channel {channel['name']} of sensor {name}", channel) for channel in channels
         ),

@@ -46,7 +46,7 @@ def build_declared(config: Config, task: Task) -> Declared:
     if config["annotations"]:
         transport, arguments = _by_transport(config["annotations"])
         messages[transport] = [build(arguments)]
-    sources = sources_of(config["sensors"])
+    sources = sources_of(config)
     silent_s = dict[str, float | None]()
     for source, (name, node) in zip(sources, config["sensors"].items(), strict=True):
         transport, arguments = _by_transport(_without(node, OF_A_SENSOR))
