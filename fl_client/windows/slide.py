@@ -88,9 +88,10 @@ class Assembler:
         """Windows that have a reading but were not made because of a gap."""
         self._recall(held)
 
-    def is_ahead(self, now_ns: int) -> bool:
-        """Whether a reading was taken that is too far ahead of the clock as it is now."""
-        return self._watermark.newest_ns > now_ns + self._ahead_ns
+    @property
+    def newest_ns(self) -> int:
+        """The newest stamp of all readings that were taken; -1 if there is none."""
+        return self._watermark.newest_ns
 
     @property
     def needed_from_ns(self) -> int:

@@ -61,8 +61,8 @@ class _Stream:
 class Streams:
     """At most ``most`` streams at a time, each with an ``Assembler`` of the other arguments.
 
-    ``held`` has by stream what channels held before, and ``keep`` gets what changes of that: see
-    ``Assembler.held_before``. For one thread at a time.
+    ``held`` has by stream what channels held before, and ``keep`` gets what changes of that with
+    each ``closed``: see ``Assembler.held_before``. For one thread at a time.
 
     Raises:
         InvalidConfiguration: ``most`` is below 1, or what an ``Assembler`` can't be made of.
@@ -84,7 +84,10 @@ class Streams:
         self._held, self._keep = {**held}, keep
         self._changed: dict[str, None] = {}  # in the order of their first messages
         self._holds = any(source.held for source in sources)
-        self._ended: dict[str, list[Window]] = {}
+        self._to_keep: dict[str, list[HeldValue]] = {}
+        self._merged = Counter[str]()
+        self._ended: list[Window] = []  # windows of streams that have ended
+        self._ahead_ns, self._newest_ns = slicing.ahead_ns, -1
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -110,42 +113,36 @@ class Streams:
             return TakenReadings(none_M, none_M, surplus_M)
         self._changed[name] = None
         taken = stream.assembler.add(batch, now_ns)
+        self._newest_ns = max(self._newest_ns, stream.assembler.newest_ns)
         return TakenReadings(taken.late_M, taken.ahead_M, none_M)
 
     def closed(self) -> list[Window]:
         """The windows made since the last call, each stream's in the order they were made."""
-        windows = [window for those in self._ended.values() for window in those]
-        self._ended.clear()
+        windows, self._ended = self._ended, []
         for name in self._changed:
-            if name in self._streams:
-                windows += self._streams[name].assembler.closed()
-        if self._holds:
-            self._keep_held()
+            if (stream := self._streams.get(name)) is not None:
+                windows += stream.assembler.closed()
+                self._note(name, stream.assembler)
         self._changed.clear()
+        if self._to_keep:
+            self._keep(self._to_keep)
+            self._to_keep = {}
         return windows
 
     def take_merged(self) -> Counter[str]:
-        """See ``Assembler.take_merged``; of all streams."""
-        found = Counter[str]()
-        for stream in self._streams.values():
-            found += stream.assembler.take_merged()
+        """See ``Assembler.take_merged``; of all streams, as of the last ``closed``."""
+        found, self._merged = self._merged, Counter()
         return found
 
-    def _keep_held(self) -> None:
-        """Give ``keep`` the values of which the readings are needed no more."""
-        found = {
-            name: stream.assembler.held_before()
-            for name, stream in self._streams.items()
-            if name in self._changed
-        }
-        new = {name: values for name, values in found.items() if values != self._held.get(name, [])}
-        if new:
-            self._keep(new)
-            self._held |= new
+    def _note(self, name: str, made: Assembler) -> None:
+        """Note which readings were merged, and values of which they are needed no more."""
+        self._merged += made.take_merged()
+        if self._holds and (held := made.held_before()) != self._held.get(name, []):
+            self._held[name] = self._to_keep[name] = held
 
     def is_ahead(self, now_ns: int) -> bool:
-        """Whether a stream took in what is ahead of the clock by now: see ``Assembler``."""
-        return any(stream.assembler.is_ahead(now_ns) for stream in self._streams.values())
+        """Whether a reading was taken that is too far ahead of the clock as it is now."""
+        return self._newest_ns > now_ns + self._ahead_ns
 
     def needed_from_ns(self, name: str) -> int | None:
         """The time before which no open window of the stream can use a reading; None: none can."""
@@ -169,7 +166,8 @@ class Streams:
         name, oldest = min(self._streams.items(), key=lambda item: item[1].heard_ns)
         if now_ns - oldest.heard_ns < _SILENT_NS:
             return False
-        self._ended[name] = oldest.assembler.finish()
+        self._ended += oldest.assembler.finish()
+        self._note(name, oldest.assembler)
         del self._streams[name]
         return True
 

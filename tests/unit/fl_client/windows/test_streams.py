@@ -1,11 +1,13 @@
 """Streams beside each other: neither mixes with another, holds it up, or fills the box."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from fl_client.sensors import Readings
-from fl_client.windows import SECOND, Window
+from fl_client.windows import SECOND, Source, Window
+from fl_client.windows.parts import HeldValue
 from fl_client.windows.streams import Streams
 from fl_common.errors import InvalidConfiguration
 from tests.support import windowing as toy
@@ -78,6 +80,24 @@ def test_what_a_silent_stream_left_open_is_decided_when_it_ends() -> None:
     assert toy.contents([*before, *waited]) == {
         (w.start_ns, w.values_TC.tobytes()) for w in finished(stream)
     }
+
+
+def test_what_held_when_a_silent_stream_ended_holds_when_it_begins_again() -> None:
+    age_s = 2 * DAY / SECOND
+    sources = (toy.SOURCES[0], Source("gyro", ("turn",), None, None, (age_s,)))
+    kept: dict[str, Sequence[HeldValue]] = {}
+    several = Streams(toy.TASK, sources, toy.SLICING, 1, {}, kept.update)
+    sampled = toy.of(one for one in toy.regular(8.0) if one[0] == "acc")
+    doors = [toy.message("gyro", [at * SECOND], [float(at)]) for at in (0, 7)]
+    several.add([replace(message, stream="a") for message in (*sampled, *doors)], toy.NOW)
+    several.closed()
+    several.add(named("b", 0.1, DAY), toy.NOW + DAY)
+    several.closed()
+    assert [value.value for value in kept["a"]] == [7.0]
+    again = [replace(m, times_N=m.times_N + 2 * DAY, stream="a") for m in sampled]
+    several.add(again, toy.NOW + 2 * DAY)
+    windows = several.closed()
+    assert {window.values_TC[0, 2] for window in windows} == {7.0}
 
 
 def finished(stream: list[toy.Drawn]) -> list[Window]:
