@@ -1,4 +1,4 @@
-"""The operator's commands of ``fl-server``: start, enroll, revoke, status."""
+"""The operator's commands of ``fl-server``: enroll, token, revoke, status."""
 
 import logging
 import shutil

@@ -31,7 +31,7 @@ def front(home: CloudHome, host: str = "127.0.0.1") -> Iterator[tuple[Endpoint, 
         superlink_port=free_port(),
         authority=home.authority.certificate,
         components=home.components,
-        work=home.work / "proxy",
+        work=home.front,
         log=home.logs / "proxy.log",
         largest_message_bytes=1 << 20,
     )

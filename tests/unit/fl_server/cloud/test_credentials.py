@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from fl_common.errors import InvalidConfiguration
-from fl_server.cloud.certificates import Pair, ends_at
+from fl_server.cloud.certificates import Pair, ends_at, names_in
 from fl_server.cloud.credentials import check_authority, make_own
 from fl_server.cloud.home import CloudHome
 
@@ -40,11 +40,6 @@ def is_signed(home: CloudHome, pair: Pair) -> x509.Certificate:
     return certificate
 
 
-def names(certificate: x509.Certificate) -> list[str]:
-    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    return [str(name.value) for name in found.value]
-
-
 def test_nothing_is_made_twice(home: CloudHome) -> None:
     before = contents(home)
     again(home, after_days=DAYS / 2)
@@ -57,12 +52,12 @@ def test_a_certificate_is_renewed_before_its_end_by_the_same_authority(home: Clo
     assert contents(home)["certificates/authority.crt"] == authority
     new = is_signed(home, home.public)
     assert ends_at(new) == pytest.approx(ends_at(old) + DAYS * 0.7 * DAY_S, abs=60)
-    assert names(new) == HOSTS
+    assert names_in(new) == HOSTS
 
 
 def test_a_new_host_gets_into_the_certificate_at_once(home: CloudHome) -> None:
     again(home, hosts=[*HOSTS, "::1"])
-    assert names(is_signed(home, home.public)) == [*HOSTS, "::1"]
+    assert names_in(is_signed(home, home.public)) == [*HOSTS, "::1"]
 
 
 def test_a_certificate_from_a_clock_that_was_ahead_is_made_anew(home: CloudHome) -> None:
