@@ -32,7 +32,7 @@ class Hold:
         """Take the last time that was believed from the store of ``connection``."""
         self._known = KnownTime(connection)
         self._guard.recall(self._known.read())
-        self._stamps = BoxStamps(connection)
+        self._stamps = BoxStamps(connection, self._boot())
 
     def keep(self, now: Instant) -> None:
         """Keep ``now``, which is believed, in the store; in the caller's transaction."""
@@ -61,7 +61,7 @@ class Hold:
         items = (item for item, *_ in arrivals)
         ids = {item.id for item in items if isinstance(item, Readings) and not item.own_times}
         if ids:
-            self._stamps.note(ids, newest, self._boot(), now.offset_ns)
+            self._stamps.note(ids, newest, now.offset_ns)
         return appended
 
     def rows(self, spool: Spool, limit: int, now: Instant) -> Rows:
@@ -80,7 +80,7 @@ class Hold:
 
     def _settle(self, spool: Spool, now: Instant) -> None:
         """Correct what a clock in doubt has stamped; what nobody can correct is lost."""
-        beyond = self._stamps.settle(self._boot(), now.offset_ns)
+        beyond = self._stamps.settle(now.offset_ns)
         if beyond is not None:
             spool.lose(beyond, "clock")
             spool.put_back()

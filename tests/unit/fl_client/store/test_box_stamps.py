@@ -19,17 +19,17 @@ def reading(name: str, *stamps: int) -> Arrival:
 
 def test_noted_rows_move_and_others_stay(tmp_path: Path) -> None:
     with closing(open_store(tmp_path / "site.sqlite")) as connection:
-        spool, stamps = Spool(connection, 10**9, "reject", 100), BoxStamps(connection)
-        assert stamps.settle("now", 5) is None
+        spool, stamps = Spool(connection, 10**9, "reject", 100), BoxStamps(connection, "now")
+        assert stamps.settle(5) is None
         spool.append([reading("a", 100, 200), reading("b", 100)])
         after = stamps.newest()
         spool.append([reading("c", 100), reading("d", 300, 400), reading("e", 100)])
-        stamps.note({"b", "d"}, after, "now", 50)
-        stamps.note({"e"}, after, "before", 50)
+        stamps.note({"b", "d"}, after, 50)
+        BoxStamps(connection, "before").note({"e"}, after, 50)
     with closing(open_store(tmp_path / "site.sqlite")) as connection:
-        stamps = BoxStamps(connection)
-        assert stamps.settle("now", 80) == [5]
-        assert stamps.settle("now", 80) is None
+        stamps = BoxStamps(connection, "now")
+        assert stamps.settle(80) == [5]
+        assert stamps.settle(80) is None
         rows = [item for _, item in Spool(connection, 10**9, "reject", 100).waiting(10)]
         found = {item.id: item.times_N.tolist() for item in rows if isinstance(item, Readings)}
         moved = {"d": [330, 430]}
