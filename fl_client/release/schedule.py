@@ -8,12 +8,14 @@ can tell is then how often the slots of a box have ever grown, instead of someth
 
 How long the server waits is the server's word, and it may not ask with it, in each round, whether
 the work took longer. A message that gives less time than its slot is refused before anything is
-charged. Work that does not end in that time (a machine that slept, say) is answered late and at
-once, and no slot grows; but for each amount of work only so many times ever.
+charged. Work that does not end in that time (a machine that slept, say) is answered late, at the
+end of one of the slots that follow, and no slot grows. A slot that would grow beyond that time
+grows up to it. But both happen only so many times ever for each amount of work.
 """
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -25,17 +27,17 @@ FILE = "slots.json"
 """In the site's folder; removing it lets every slot start small again."""
 SHORTEST_S = 0.5
 _GROWTH = 1.25
-_MOST_LATE = 100
-"""Late answers to an amount of work, ever, after which its slot grows whatever the server says."""
+_MOST_MOVED = 100
+"""Answers to an amount of work, ever, that may depend on how long the server waits."""
 _SHARE = 0.9
 """Of the time that the server waits, which an answer also needs to travel."""
 
 
 class _Slot(NamedTuple):
-    """A slot's length, and how many answers to its work were late."""
+    """A slot's length, and how many answers to its work depended on how long the server waits."""
 
     seconds: float
-    late: int
+    moved: int
 
 
 _FIRST = _Slot(SHORTEST_S, 0)
@@ -60,24 +62,24 @@ class Schedule:
     def leave(self, work: str, began: float, patience: float) -> float:
         """Wait for the end of the slot of ``work`` that ``began``; its length in seconds.
 
-        The server waits ``patience`` seconds. A slot that has grown is durable before this returns,
-        if it can be written at all.
+        The server waits ``patience`` seconds; a late answer waits for the end of a later slot. A
+        slot that has grown is durable before this returns, if it can be written at all.
         """
         slot, seconds = self._slots.get(work, _FIRST).seconds, self._clock() - began
         if seconds > slot:
             slot = self._grown(work, seconds, _SHARE * patience)
-        self._wait(max(0.0, began + slot - self._clock()))
+        end = slot * max(1, math.ceil(seconds / slot))
+        self._wait(max(0.0, began + end - self._clock()))
         return slot
 
     def _grown(self, work: str, seconds: float, last: float) -> float:
         old = self._slots.get(work, _FIRST)
-        slot, late = old.seconds, old.late
+        slot, moved = old.seconds, old.moved
         while slot < seconds:
             slot *= _GROWTH
-        if slot > last >= seconds:
-            slot = last
-        elif seconds > last and late < _MOST_LATE:
-            slot, late = old.seconds, late + 1
+        if slot > last and moved < _MOST_MOVED:
+            slot, moved = (old.seconds if seconds > last else last), moved + 1
+        if slot < seconds:
             _logger.warning("the work (%s) took %.3g s: the answer is late", work, seconds)
         if slot > old.seconds:
             _logger.warning(
@@ -85,7 +87,7 @@ class Schedule:
                 " request, so that their time tells nothing of the data",
                 seconds, work, slot,
             )  # fmt: skip
-        self._slots[work] = _Slot(slot, late)
+        self._slots[work] = _Slot(slot, moved)
         self._keep()
         return slot
 
@@ -100,8 +102,8 @@ def _read(path: Path) -> dict[str, _Slot]:
     try:
         slots = json.loads(path.read_text())
         return {
-            str(work): _Slot(max(SHORTEST_S, float(seconds)), int(late))
-            for work, (seconds, late) in slots.items()
+            str(work): _Slot(max(SHORTEST_S, float(seconds)), int(moved))
+            for work, (seconds, moved) in slots.items()
         }
     except FileNotFoundError:
         return {}

@@ -139,6 +139,26 @@ def test_how_long_the_server_waits_asks_nothing_about_the_work(tmp_path: Path) -
     assert box.answers(0.1, message(ttl=0.9)) == (0.0, 0.0), "refused before any work"
 
 
+def test_an_answer_that_is_late_tells_no_more_than_that(tmp_path: Path) -> None:
+    """A server that gives no more time than the slot takes sees that it was not enough."""
+    box = Box(tmp_path, REPLIES["an update"])
+    assert box.answers(0.2, message(ttl=0.56)) == (0.5, 0.5)
+    found = {box.answers(works, message(ttl=0.56)) for works in (0.52, 0.7, 0.98)}
+    assert found == {(1.0, 0.5)}
+
+
+def test_a_server_that_waits_a_little_longer_each_time_grows_a_slot_so_often_alone(
+    tmp_path: Path,
+) -> None:
+    """Else each growth would say that the work ended between one deadline and the next."""
+    box, slot, grown = Box(tmp_path, REPLIES["an update"]), 0.5, 0
+    while slot < 600:
+        left, _ = box.answers(slot * 1.0005, message(ttl=slot * 1.001 / 0.9))
+        assert left > 0
+        slot, grown = left, grown + 1
+    assert grown < 140
+
+
 def test_a_trainer_that_has_to_start_first_moves_no_slot(tmp_path: Path) -> None:
     box = Box(tmp_path, REPLIES["an update"])
     box.starting = 9.0

@@ -103,8 +103,15 @@ WORDS = (
     Plant(
         "an answer that leaves when it is ready",
         "fl_client/release/schedule.py",
-        "        self._wait(max(0.0, began + slot - self._clock()))",
+        "        self._wait(max(0.0, began + end - self._clock()))",
         "        self._wait(0.0)",
+        ("tests/unit/fl_client/release/test_schedule.py",),
+    ),
+    Plant(
+        "an answer that a server's deadline moves without end",
+        "fl_client/release/schedule.py",
+        "if slot > last and moved < _MOST_MOVED:",
+        "if slot > last:",
         ("tests/unit/fl_client/release/test_schedule.py",),
     ),
 )

@@ -1,5 +1,6 @@
 """When an answer leaves, in virtual time."""
 
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,9 +74,7 @@ def test_a_slot_fits_where_the_server_waits_longer_than_it(tmp_path: Path) -> No
     assert not schedule.fits(WORK, 0.55), "an answer must travel, too"
 
 
-def test_what_is_late_leaves_at_once_and_grows_no_slot_but_a_hundred_times_ever(
-    tmp_path: Path,
-) -> None:
+def test_what_is_late_grows_no_slot_but_a_hundred_times_ever(tmp_path: Path) -> None:
     assert left_after(tmp_path, *[700.0] * 100) == [SHORTEST_S] * 100
     assert left_after(tmp_path, 0.1) == [SHORTEST_S]
     schedule = Schedule(tmp_path / "slots.json", Time(), Time().wait)
@@ -83,6 +82,26 @@ def test_what_is_late_leaves_at_once_and_grows_no_slot_but_a_hundred_times_ever(
     assert left_after(tmp_path, 700.0)[0] > 700.0
     schedule = Schedule(tmp_path / "slots.json", Time(), Time().wait)
     assert not schedule.fits(WORK, PATIENCE_S), "a server learns no more so"
+
+
+def test_what_is_late_leaves_at_the_end_of_a_slot(tmp_path: Path) -> None:
+    time = Time()
+    schedule = Schedule(tmp_path / "slots.json", time, time.wait)
+    for seconds, ends in ((0.51, 1.0), (0.99, 1.0), (1.2, 1.5)):
+        began, time.now = time.now, time.now + seconds
+        assert schedule.leave(WORK, began, 0.5) == SHORTEST_S
+        assert time.now - began == pytest.approx(ends)
+
+
+def test_a_slot_is_cut_to_what_the_server_waits_a_hundred_times_ever(tmp_path: Path) -> None:
+    time = Time()
+    schedule, slots = Schedule(tmp_path / "slots.json", time, time.wait), [SHORTEST_S]
+    for _ in range(110):
+        began, slot = time.now, slots[-1]
+        time.now += slot * 1.0005
+        slots.append(schedule.leave(WORK, began, slot * 1.001 / 0.9))
+    growth = [after / before for before, after in itertools.pairwise(slots)]
+    assert growth == pytest.approx([1.001] * 100 + [1.25] * 10)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": "b"}', ""])
