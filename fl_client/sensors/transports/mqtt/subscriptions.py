@@ -33,6 +33,7 @@ class Subscriptions:
     ) -> None:
         self._client, self._troubles = client, troubles
         self._has_identifiers = has_identifiers
+        self._overlap = False  # whether some of the topics do
         self.refused: tuple[str, ...] = ()
         """Topics that the broker does not grant."""
         self.least_qos = 1
@@ -55,7 +56,8 @@ class Subscriptions:
             aiomqtt.MqttError: the connection ended first.
         """
         pairs = overlapping(topics)
-        if self._has_identifiers and pairs:
+        self._overlap |= bool(pairs)
+        if self._has_identifiers and self._overlap:
             codes = await self._one_by_one(topics)
         else:
             codes = await self._together(topics, pairs)
