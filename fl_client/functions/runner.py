@@ -85,7 +85,7 @@ class Functions:
             make()
         self._allowed = failures_allowed
         self._failures: Counter[str] = Counter(dict.fromkeys(makers, 0))
-        self._memories: Memories = {}
+        self._memories: dict[tuple[str, str], Memory] = {}
         self._changing = threading.RLock()
         self.late: Counter[str] = Counter()
         """Windows that were not shown to a function, since a later one had been."""
@@ -116,7 +116,7 @@ class Functions:
     def go_on_from(self, memories: Memories) -> None:
         """Go on behind the window of the ``memories``, those of the last commit."""
         with self._changing:
-            self._memories = memories
+            self._memories = {**memories}
             for named in self._running.values():
                 named.of.clear()
 
@@ -155,7 +155,7 @@ class Functions:
         running = named.of.pop(stream, None)
         if running is None:
             running = named.made()
-            if (memory := self._memories.get((stream, name))) is not None:
+            if (memory := self._memories.pop((stream, name), None)) is not None:
                 self._go_on(name, named, running, memory)
         named.of[stream] = running
         if len(named.of) > _MOST_STREAMS:

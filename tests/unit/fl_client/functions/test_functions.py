@@ -154,6 +154,17 @@ def test_each_stream_has_a_function_of_its_own_also_after_a_restart() -> None:
     assert {stream for stream, _ in functions.memories({"a", "gone"})} == {"a"}
 
 
+def test_a_stream_beyond_the_most_begins_anew_and_not_from_an_old_memory() -> None:
+    functions = Functions({"change": partial(LabelChange, 1)}, 3)
+    functions(predicted(0.1, 0.9, stream="a"))
+    functions.go_on_from(functions.memories())
+    assert not functions(predicted(0.1, 0.9, start=1, stream="a"))
+    for number in range(1000):
+        functions(predicted(0.1, 0.9, stream=str(number)))
+    ((_, event),) = functions(predicted(0.1, 0.9, start=2, stream="a"))
+    assert event.data["from"] is None
+
+
 class Forgetful(LabelChange):
     """Says something that can't be stored, then what it can't read."""
 
