@@ -91,7 +91,8 @@ class Spool:
             refused = {keys[positions[sequence]] for sequence in without_room}
             kept = [p for p in looked.fresh if keys[p] not in refused]
             self._identities.remember(looked, kept, counts.get("received", 0))
-            reused = Counter(_source_of(batch[p].item) for p in looked.reused if p in kept)
+            known = {*looked.reused}.intersection(kept)
+            reused = Counter(_source_of(batch[p].item) for p in known)
             received, duplicates = len(looked.fresh), len(batch) - len(looked.fresh)
             self._add({"received": received, "duplicates": duplicates})
             self._add({LOST + reason: number for reason, number in lost.items()})
