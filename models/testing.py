@@ -79,7 +79,7 @@ def _check_gradients(net: Net, values_N: torch.Tensor, labels: int) -> None:
     rows = [_gradient(net, inputs[i : i + 1], labels_N[i : i + 1]) for i in range(len(labels_N))]
     private = GradSampleModule(net.body, strict=True, loss_reduction="sum")
     nn.functional.cross_entropy(private(inputs), labels_N, reduction="sum").backward()
-    for position, (name, parameter) in enumerate(net.body.named_parameters()):
+    for position, (name, parameter) in enumerate(_trained(net)):
         found_N = vars(parameter)["grad_sample"]
         expected_N = torch.stack([row[position] for row in rows])
         size = max(float(expected_N.abs().max()), 1e-3)
@@ -91,11 +91,17 @@ def _check_gradients(net: Net, values_N: torch.Tensor, labels: int) -> None:
 def _gradient(net: Net, inputs_1: torch.Tensor, label_1: torch.Tensor) -> list[torch.Tensor]:
     """Of one window, by plain autograd."""
     loss = nn.functional.cross_entropy(net.body(inputs_1), label_1)
-    names, parameters = zip(*net.body.named_parameters(), strict=True)
+    names, parameters = zip(*_trained(net), strict=True)
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     unused = [name for name, gradient in zip(names, found, strict=True) if gradient is None]
     assert not unused, f"{', '.join(unused)}: takes no part in the loss"
     return list(found)
+
+
+def _trained(net: Net) -> list[tuple[str, nn.Parameter]]:
+    found = [(name, p) for name, p in net.body.named_parameters() if p.requires_grad]
+    assert found, "nothing is trained: every parameter has requires_grad=False"
+    return found
 
 
 def _check_export(net: Net, task: Task, values_N: Floats) -> None:

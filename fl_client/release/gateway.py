@@ -18,17 +18,20 @@ from typing import TypeVar
 from fl_client.components.inventory import InstalledComponent
 from fl_client.release.noised_counts import protect_counts, protect_shadow
 from fl_client.release.site_level import protect_update
+from fl_client.training.prepared import net_for
 from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import (
     Evaluation,
     LocalUpdate,
+    Parameters,
     Refusal,
     RefusalReason,
     RunningComponents,
     ShadowCounts,
 )
+from models.nets import trained_part
 
 _logger = logging.getLogger(__name__)
 
@@ -80,8 +83,8 @@ def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate
     weights = instruction.plan.privacy.weights
     if weights == "uniform" and update.weight != 1.0:
         detail = f"the update's weight is {update.weight}; the plan declares uniform weights (1.0)"
-    elif not params.same_shapes(update.delta, instruction.parameters):
-        detail = "the update has other names or shapes than the global parameters"
+    elif not params.same_shapes(update.delta, _trained_part(instruction)):
+        detail = "the update has other names or shapes than the trained parameters"
     elif not params.is_finite(update.delta):
         detail = "the update holds NaN or infinity; lower training.learning_rate"
     else:
@@ -90,6 +93,10 @@ def release_update(update: LocalUpdate, instruction: Instruction) -> LocalUpdate
     reason = RefusalReason.PRIVACY if is_private else RefusalReason.TRAINING
     refusal = Refusal(update.site, update.run, update.round, reason, detail)
     return release_refusal(refusal, instruction)
+
+
+def _trained_part(instruction: Instruction) -> Parameters:
+    return trained_part(net_for(instruction.plan), instruction.parameters)
 
 
 def _protected(update: LocalUpdate, instruction: Instruction) -> LocalUpdate | Refusal:

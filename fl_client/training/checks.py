@@ -19,7 +19,7 @@ from fl_common.errors import (
     StoreError,
 )
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
-from models.nets import Net
+from models.nets import Net, trained_part
 from models.nets.limits import check_options, within
 
 MOST_NOISE = 10**10
@@ -173,7 +173,7 @@ def _check_work(task: LocalTask) -> None:
     mechanism, passes = task.plan.privacy.sample_mechanism, float(task.plan.training.local_epochs)
     if mechanism is not None:
         passes = mechanism.sampling_rate * mechanism.steps
-        _check_noise(mechanism.steps, task.parameters)
+        _check_noise(mechanism.steps, trained_part(net_for(task.plan), task.parameters))
     if task.plan.privacy.guarantee is not None and passes > MOST_PASSES:
         raise InvalidConfiguration(
             f"{passes:g} passes over a site's windows in a round",
@@ -186,13 +186,19 @@ def _check_noise(steps: int, parameters: Parameters) -> None:
     entries = sum(array.size for array in parameters.values())
     if steps * entries > MOST_NOISE:
         raise InvalidConfiguration(
-            f"{steps} steps on a net of {entries} parameters",
+            f"{steps} steps on a net of {entries} trained parameters",
             f"would draw more than {MOST_NOISE:.0e} numbers of noise in a round",
             "Take fewer steps in a round, or a smaller net",
         )
 
 
 def _check_parameters(task: LocalTask, net: Net) -> None:
+    if not any(parameter.requires_grad for parameter in net.body.parameters()):
+        raise InvalidConfiguration(
+            f"net {task.plan.net.target}",
+            "has no parameter that is trained",
+            "Leave requires_grad of some as it is",
+        )
     expected = _shapes_of(net)
     given = {name: array.shape for name, array in task.parameters.items()}
     if given != expected:

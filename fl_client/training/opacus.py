@@ -36,7 +36,7 @@ from fl_common import params
 from fl_common.errors import InvalidData, PrivacyViolation
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
-from models.nets import Net, load_parameters, parameters_of
+from models.nets import Net, load_parameters, parameters_of, trained_part
 
 PER_SAMPLE_BYTES = 256 * 2**20
 """Memory for per-sample gradients: a larger batch is clipped in parts, and noised once."""
@@ -99,7 +99,7 @@ class OpacusTrainer:
         if private:
             _check_buffers(body, delta)
         self._keep_body(task, private, body)
-        return {name: delta[name] for name in task.parameters}
+        return trained_part(net_for(task.plan), {name: delta[name] for name in task.parameters})
 
     def _take_body(self, task: LocalTask, private: bool) -> nn.Module:
         """The body to train, with Opacus' hooks under DP; removed from the cache while in use.

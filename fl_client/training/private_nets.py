@@ -10,6 +10,7 @@ from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Task
 from models.fronts import AveragesOverTime, ChannelsFirst, Normalise
 from models.nets import Net
+from models.parts.attention import Patches
 from models.parts.motion import MotionFeatures
 
 
@@ -45,7 +46,13 @@ _KNOWN_LAYERS = frozenset(
 """Layers that don't mix samples; a net of only these can be checked without importing Opacus."""
 
 
-_KNOWN_FRONTS = _KNOWN_LAYERS | {AveragesOverTime, ChannelsFirst, MotionFeatures, Normalise}
+_KNOWN_FRONTS = _KNOWN_LAYERS | {
+    AveragesOverTime,
+    ChannelsFirst,
+    MotionFeatures,
+    Normalise,
+    Patches,
+}
 """Front ends of ours, which treat each window by itself."""
 
 

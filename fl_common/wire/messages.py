@@ -144,8 +144,8 @@ def write_answer(answer: Answer) -> RecordDict:
 def read_answer(content: RecordDict, like: Parameters | None = None) -> Answer:
     """What ``write_answer`` wrote.
 
-    ``like`` are the parameters that were sent; an update has their names and shapes. None: no
-    update is expected.
+    ``like`` are the trained ones of the parameters that were sent; an update has their names and
+    shapes. None: no update is expected.
 
     Raises:
         WireError: anything else.

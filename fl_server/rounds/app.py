@@ -37,7 +37,9 @@ class FederatedRun:
 
     def __post_init__(self) -> None:
         self.parameters = self.initial
-        self._progress = Progress(0, self.initial, self.federation.optimiser.initial(self.initial))
+        trained = self.federation.trained(self.initial)
+        state = self.federation.optimiser.initial(trained)
+        self._progress = Progress(0, self.initial, state)
 
     def resume(self) -> int:
         """Load the latest checkpoint, if any, and return its round (else 0).

@@ -22,7 +22,10 @@ from fl_server.rounds.screening import Screen
 
 @dataclass
 class Folding:
-    """Adds replies to ``fold``, and what became of each to ``report``."""
+    """Adds replies to ``fold``, and what became of each to ``report``.
+
+    ``instruction`` has the trained ones alone of the parameters that were sent.
+    """
 
     instruction: Instruction
     fold: Fold
@@ -39,7 +42,7 @@ class Folding:
         """Count one reply, or record why it does not count; whether it is an update of use."""
         self.report.bytes_up += wire_log.count_bytes(reply.content)
         try:
-            answer = wire.read_answer(reply.content, self.report.parameters)
+            answer = wire.read_answer(reply.content, self.instruction.parameters)
             if isinstance(answer, LocalUpdate):
                 self._check_origin(answer, member)
                 self._check_form(answer)
@@ -61,7 +64,7 @@ class Folding:
     def change(self) -> Parameters:
         """The fold's result; no change if no site was sampled and nobody adds noise."""
         if self.fold.count == 0 and not isinstance(self.fold, PrivateSum):
-            return params.scale(self.report.parameters, 0.0)
+            return params.scale(self.instruction.parameters, 0.0)
         return self.fold.result()
 
     def finish(self) -> None:

@@ -6,7 +6,8 @@ one; this loop holds one update at a time and continues from a checkpoint.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -28,6 +29,7 @@ from fl_server.rounds.quorum import EVERYBODY, Quorum
 from fl_server.rounds.report import RoundReport
 from fl_server.rounds.roster import Member, Roster, checked_members
 from fl_server.rounds.sampling import Sampling
+from models.nets import Net, build_net, trained_part
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,14 @@ class Federation:
     def __post_init__(self) -> None:
         check_site_level(self.plan.privacy, self.aggregator, self.sampling)
 
+    @cached_property
+    def _net(self) -> Net:
+        return build_net(self.plan.net, self.plan.task)
+
+    def trained(self, parameters: Parameters) -> Parameters:
+        """Those of ``parameters`` that a run moves and a site sends; frozen ones stay."""
+        return trained_part(self._net, parameters)
+
     @property
     def _deadlines(self) -> Deadlines:
         return Deadlines(
@@ -126,9 +136,10 @@ class Federation:
         )
         report.busy = [member.site for member in drawn if member not in members]
         instruction = Instruction(self.plan, round_, parameters, clip_norm)
+        trained = replace(instruction, parameters=self.trained(parameters))
         writer = wire.InstructionWriter(instruction)
-        fold = start_fold(self.plan, self.aggregator, parameters, round_, clip_norm)
-        folding = Folding(instruction, fold, report, self.cut_outliers)
+        fold = start_fold(self.plan, self.aggregator, trained.parameters, round_, clip_norm)
+        folding = Folding(trained, fold, report, self.cut_outliers)
         about = (writer.content, members, str(round_), self._deadlines, latecomers)
         exchange = Exchange(grid, "train", *about)
         exchange.collect(folding.take)
@@ -139,9 +150,10 @@ class Federation:
         minimum = min(self.sampling.minimum, len(drawn))
         if report.updates < minimum:
             raise RunFailed(report.too_few(minimum))
-        report.parameters, report.optimiser_state = self.optimiser.step(
-            parameters, folding.change(), state
+        moved, report.optimiser_state = self.optimiser.step(
+            trained.parameters, folding.change(), state
         )
+        report.parameters = {**parameters, **moved}
         if isinstance(fold, PrivateSum):
             report.next_clip_norm = fold.next_clip_norm
         report.seconds = self.stopwatch() - started

@@ -8,6 +8,7 @@ and trains only the body. The exported model contains both.
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ __all__ = [
     "build_net",
     "load_parameters",
     "parameters_of",
+    "trained_names",
+    "trained_part",
 ]
 
 
@@ -125,8 +128,25 @@ def _offered_class(name: str) -> object:
     return offer.load()
 
 
+@lru_cache(maxsize=16)
+def trained_names(net: Net) -> frozenset[str]:
+    """What an update of ``net`` has: all that ``parameters_of`` gives but frozen parameters.
+
+    Frozen ones (``requires_grad=False``) keep the values that a run began with. Which they are is
+    said by the net's own code, on the server and on each site, and by no message.
+    """
+    frozen = {name for name, p in net.body.named_parameters() if not p.requires_grad}
+    return frozenset(name for name, _ in _tensors(net) if name not in frozen)
+
+
+def trained_part(net: Net, parameters: Parameters) -> Parameters:
+    """Those of ``parameters`` that ``net`` trains and a site sends, in their order."""
+    names = trained_names(net)
+    return {name: array for name, array in parameters.items() if name in names}
+
+
 def parameters_of(net: nn.Module) -> Parameters:
-    """Copies of all trainable parameters and floating-point buffers of the body, by name."""
+    """Copies of the body's parameters, frozen ones too, and floating-point buffers, by name."""
     return {name: tensor.detach().numpy().copy() for name, tensor in _tensors(net)}
 
 

@@ -3,28 +3,31 @@
 import torch
 from torch import nn
 
-from fl_common.configuration.rules import number, require
+from fl_common.configuration.rules import number, one_of, require
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
 from models.nets import Net
-from models.parts.layers import group_norm, image_shape
+from models.parts.layers import group_norm, image_shape, zero_linear
 from models.parts.torchvision_import import import_torchvision
 
 
 class MobileNet(Net):
     """torchvision's ``mobilenet_v3_small`` for image sensors of any number of channels.
 
-    About 1.5 million parameters, from scratch. ``groups`` are those of the group normalisation that
-    replaces batch normalisation (which DP excludes). ``stem_stride`` is the stride of the first
-    convolution: 2 as published for images of 224 pixels, 1 for small ones such as 28 x 28, of which
-    nothing would be left after five halvings.
+    About 1.5 million parameters. ``trained`` is all of them, or the head alone: the last linear
+    layer, from zero, on features that stay as they are. They are random unless the run begins with
+    parameters of its own; no weights are downloaded. ``groups`` are those of the group
+    normalisation that replaces batch normalisation (which DP excludes). ``stem_stride`` is the
+    stride of the first convolution: 2 as published for images of 224 pixels, 1 for small ones such
+    as 28 x 28, of which nothing would be left after five halvings.
 
     Raises:
         InvalidConfiguration: windows that are not images, or an option out of range.
     """
 
-    def __init__(self, task: Task, *, groups: int, stem_stride: int) -> None:
+    def __init__(self, task: Task, *, groups: int, stem_stride: int, trained: str) -> None:
         channels = image_shape(task, "mobilenet")[0]
+        require("net.trained", trained, one_of(("all", "head")))
         require(
             "net.stem_stride",
             stem_stride,
@@ -44,6 +47,9 @@ class MobileNet(Net):
         for module in body.modules():
             if hasattr(module, "inplace"):
                 module.inplace = False  # hooks of per-sample gradients need the values before
+        if trained == "head":
+            body.requires_grad_(False)
+            body.classifier[-1] = zero_linear(body.classifier[-1].in_features, len(task.labels))
         super().__init__(Normalise(task), body)
 
 

@@ -97,7 +97,8 @@ class Experiment:
         plan = self.federation.plan
         initial = parameters_of(build_net(plan.net, plan.task, plan.seed or 0))
         attacker = Attacker(plan, self.world.windows(self.position), self.canaries.windows)
-        eavesdropper = _Eavesdropper(attacker, self.site, initial)
+        trained = self.federation.trained(initial)
+        eavesdropper = _Eavesdropper(attacker, self.site, initial, trained)
 
         def record(report: RoundReport) -> Row:
             eavesdropper.parameters = report.parameters
@@ -118,19 +119,20 @@ class Experiment:
 class _Eavesdropper:
     """Passes each update of ``site`` to the attacker, with the initial parameters of its round.
 
-    Rounds are sequential, so these are the newest known.
+    Rounds are sequential, so these are the newest known. An update has the form of ``trained``.
     """
 
     attacker: Attacker
     site: str
     parameters: Parameters
+    trained: Parameters
     reason: str = ""
 
     def __call__(self, reply: Any) -> None:
         if reply.has_error():
             self.reason = str(reply.error.reason)
             return
-        answer = wire.read_answer(reply.content, self.parameters)
+        answer = wire.read_answer(reply.content, self.trained)
         if isinstance(answer, LocalUpdate) and answer.site == self.site:
             self.attacker.see(self.parameters, answer.delta)
         elif isinstance(answer, Refusal) and answer.site == self.site:

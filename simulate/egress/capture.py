@@ -15,7 +15,7 @@ from fl_common.plan import RunPlan
 from fl_common.vocabulary import Evaluation, LocalUpdate, Parameters, Refusal, ShadowCounts
 from fl_common.wire import inventory as wire_running
 from fl_common.wire import messages as wire
-from models.nets import build_net, parameters_of
+from models.nets import build_net, parameters_of, trained_part
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Capture:
     _shapes: Parameters = field(init=False)
 
     def __post_init__(self) -> None:
-        self._shapes = parameters_of(build_net(self.plan.net, self.plan.task))
+        net = build_net(self.plan.net, self.plan.task)
+        self._shapes = trained_part(net, parameters_of(net))
 
     def __call__(self, message: Any) -> None:
         """Capture ``message``."""

@@ -84,6 +84,7 @@ class StackedBackend:
         else:
             steps = exact_steps(batches, windows, mean)
         global_SP = to_rows([ready.task.parameters for ready in ordered], self._net.slots)
+        self._net.begin(ordered[0].task.parameters)
         try:
             delta_SP = train_stack(self._net, ordered, steps, global_SP).sub_(global_SP)
         finally:
@@ -152,7 +153,7 @@ def _same_gradients(
     inputs = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
     classes = body(inputs[:1]).shape[1]
     batch = Batch(inputs, torch.eye(classes)[[0, 0, 0, 0]], torch.ones(4), (1, 3), False)
-    row_P = torch.cat([parameter.detach().flatten() for parameter in body.parameters()])
+    row_P = torch.cat([p.detach().flatten() for p in body.parameters() if p.requires_grad])
     rows_SP = torch.stack([row_P, 1.1 * row_P])
     samples = zip((0, 1, 1, 1), *(each.split(1) for each in batch[:3]), strict=True)
     gradients_NP = torch.cat(

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from fl_client.training import LocalTask
 from fl_client.training.checked_noise import CheckedNoise
-from fl_client.training.prepared import Prepared
+from fl_client.training.prepared import Prepared, net_for
 from fl_client.training.randomness import drawn_for, noise_source
 from fl_client.training.stacked.optimiser import optimiser_of, shape_gradients
 from fl_client.training.stacked.schedule import Batches, Step, width_of
 from fl_client.training.stacked.stack import Batch
 from fl_common.errors import PrivacyViolation
 from fl_common.privacy.mechanisms import SampleMechanism
+from models.nets import trained_names
 
 _ROUNDING = 1.001
 """Leeway for float32 in the guard of the clipped sum."""
@@ -49,10 +51,20 @@ class ReadyTask:
         return width_of(self.batches, is_private)
 
     def is_like(self, other: "ReadyTask") -> bool:
-        """Whether both can be in one stack: same plan and round, same padding."""
+        """Whether both can be in one stack: same plan, round, padding and frozen parameters."""
         mine, theirs = self.task, other.task
         same_plan = mine.plan is theirs.plan or mine.plan == theirs.plan
-        return same_plan and mine.round == theirs.round and self.width == other.width
+        same_step = same_plan and mine.round == theirs.round and self.width == other.width
+        return same_step and _same_frozen(mine, theirs)
+
+
+def _same_frozen(mine: LocalTask, theirs: LocalTask) -> bool:
+    """Whether what is not trained is the same in two tasks of one plan."""
+    one, other = mine.parameters, theirs.parameters
+    if one is other:
+        return True
+    frozen = one.keys() - trained_names(net_for(mine.plan))
+    return all(np.array_equal(one[name], other[name]) for name in frozen)
 
 
 class Mechanism:

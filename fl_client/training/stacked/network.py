@@ -1,5 +1,9 @@
 """A net's body with its layers stacked: the gradients of many sites in one pass."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -10,8 +14,9 @@ from fl_client.training.stacked.gradients import (
 )
 from fl_client.training.stacked.layers import StackedLayer
 from fl_client.training.stacked.replacement import with_stacked_layers
-from fl_client.training.stacked.rows import slots_of, width_of_row
+from fl_client.training.stacked.rows import load_frozen, slots_of, width_of_row
 from fl_client.training.stacked.stack import Batch, Stack
+from fl_common.vocabulary import Parameters
 
 _OPACUS_STABILITY = 1e-6
 """Added to a norm before dividing, as Opacus does, so that both trainers clip alike."""
@@ -31,6 +36,10 @@ class StackedNet:
         found = (module for module in self._body.modules() if isinstance(module, StackedLayer))
         self._layers = list(found)
         self._rows_SP = self._sums_SP = torch.empty(0)
+
+    def begin(self, parameters: Parameters) -> None:
+        """Take the frozen ones of ``parameters``, which all sites of the next stack share."""
+        load_frozen(self._body, parameters)
 
     def gradients(
         self,
@@ -74,10 +83,13 @@ class StackedNet:
             layer.bind(rows_SP, self._sums_SP)
 
     def footprint(self, input_: torch.Tensor, private: bool) -> tuple[int, int]:
-        """Bytes per sample of the largest call, and of all calls; ``input_`` is one sample."""
+        """Bytes per sample of the largest call, and of all calls; ``input_`` is one sample.
+
+        Of frozen layers the largest output counts: before the first trained one none is kept.
+        """
         self._bind(torch.zeros(1, width_of_row(self.slots)))
         self._stack.begin((1,), False, private)
-        with torch.enable_grad():
+        with torch.enable_grad(), _sizes_of_frozen(self._body) as frozen:
             self._body(input_[None])
         calls = [
             4 * max(kept.numel(), output.numel())
@@ -86,7 +98,8 @@ class StackedNet:
         ]
         for layer in self._layers:
             layer.forget()
-        return max(calls), sum(calls)
+        largest = 4 * max(frozen, default=0)
+        return max([largest, *calls]), largest + sum(calls)
 
     def _backprops(
         self, logits: torch.Tensor, toward: torch.Tensor
@@ -106,6 +119,24 @@ class StackedNet:
             else:
                 layer.write_nothing()
         return called
+
+
+@contextmanager
+def _sizes_of_frozen(body: nn.Module) -> Iterator[list[int]]:
+    """Entries of what each frozen layer of ``body`` makes, as they are called."""
+    sizes: list[int] = []
+
+    def note(layer: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            sizes.append(output.numel())
+
+    frozen = [layer for layer in body.modules() if [*layer.parameters(recurse=False)]]
+    handles = [layer.register_forward_hook(note) for layer in frozen]
+    try:
+        yield sizes
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _write_clipped(

@@ -9,7 +9,7 @@ from torch.func import functional_call, grad, vmap
 
 from fl_client.training.stacked.gradients import not_finite, squared_lengths
 from fl_client.training.stacked.network import clip_factors
-from fl_client.training.stacked.rows import slots_of
+from fl_client.training.stacked.rows import load_frozen, slots_of
 from fl_client.training.stacked.stack import Batch
 from fl_common.vocabulary import Parameters
 
@@ -27,7 +27,8 @@ class OneSiteNet:
         self._vectorises = True
 
     def begin(self, parameters: Parameters) -> None:
-        """Take the buffers of ``parameters``; integer buffers start as built."""
+        """Take buffers and frozen ones of ``parameters``; integer buffers start as built."""
+        load_frozen(self._body, parameters)
         self._buffers = {
             name: torch.from_numpy(parameters[name].copy())
             if name in parameters

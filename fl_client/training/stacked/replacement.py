@@ -19,13 +19,15 @@ class NotStackable(Exception):
 
 
 def with_stacked_layers(body: nn.Module, stack: Stack, slots: ParameterRanges) -> nn.Module:
-    """A copy of ``body`` with a stacked layer for each one with parameters, and faster pooling.
+    """A copy of ``body`` with a stacked layer for each one that is trained, and faster pooling.
+
+    A frozen layer stays as it is: all sites of a stack have the same one.
 
     Raises:
         NotStackable: a parameter is in another layer, or a layer mixes samples, draws random
-            numbers or keeps statistics.
+            numbers, keeps statistics or is frozen in part.
     """
-    slot_of = {id(parameter): slots[name] for name, parameter in body.named_parameters()}
+    slot_of = {id(p): slots[name] for name, p in body.named_parameters() if name in slots}
     replacements: dict[int, nn.Module] = {}
     stacked: set[int] = set()
     for module in body.modules():
@@ -34,7 +36,9 @@ def with_stacked_layers(body: nn.Module, stack: Stack, slots: ParameterRanges) -
         if replacement is not None:
             replacements[id(module)] = replacement
             stacked |= {id(parameter) for parameter in module.parameters()}
-    if left := [name for name, p in body.named_parameters() if id(p) not in stacked]:
+    if left := [
+        name for name, p in body.named_parameters() if name in slots and id(p) not in stacked
+    ]:
         raise NotStackable(f"parameters {', '.join(left)} are in no layer that can be stacked")
     copied = copy.deepcopy(body, memo=dict(replacements))
     for module in copied.modules():
@@ -60,8 +64,10 @@ def _stacked_layer(
         return HalvingMaxPool()
     build = _BUILDERS.get(type(module).forward)
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-    if build is None or weight is None:
+    if build is None or weight is None or id(weight) not in slot_of:
         return None
+    if bias is not None and id(bias) not in slot_of:
+        raise NotStackable(f"the bias of a {type(module).__name__} is frozen, and not its weight")
     return build(module, stack, slot_of[id(weight)], None if bias is None else slot_of[id(bias)])
 
 

@@ -31,12 +31,22 @@ ParameterRanges = Mapping[str, ParameterRange]
 
 
 def slots_of(body: nn.Module) -> ParameterRanges:
-    """The slot of each parameter of ``body`` in a row."""
+    """The slot of each trained parameter of ``body`` in a row; frozen ones have none."""
     slots, start = {}, 0
     for name, parameter in body.named_parameters():
+        if not parameter.requires_grad:
+            continue
         slots[name] = ParameterRange(start, parameter.shape)
         start += parameter.numel()
     return slots
+
+
+def load_frozen(body: nn.Module, parameters: Parameters) -> None:
+    """Write the frozen ones of ``parameters`` into ``body``, in place."""
+    with torch.no_grad():
+        for name, parameter in body.named_parameters():
+            if not parameter.requires_grad:
+                parameter.copy_(torch.from_numpy(np.array(parameters[name])))
 
 
 def width_of_row(slots: ParameterRanges) -> int:

@@ -67,6 +67,9 @@ EXAMPLES: tuple[tuple[str, Task], ...] = (
     ("opacus_mnist", GREY),
     ("mobilenet", GREY),
     ("mobilenet", COLOUR),
+    ("mobilenet_head", COLOUR),
+    ("transformer", MOTION),
+    ("transformer_lora", MOTION),
 )
 NAMES = [f"{name}-{task.name}" for name, task in EXAMPLES]
 

@@ -17,7 +17,7 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.params import digest
 from fl_common.vocabulary import NetSpec, Task
 from models.fronts import Normalise
-from models.nets import Net, build_net, load_parameters, parameters_of
+from models.nets import Net, build_net, load_parameters, parameters_of, trained_names
 from models.parts import torchvision_import
 from tests.unit.models.net_examples import (
     COLOUR,
@@ -48,8 +48,12 @@ def gradients_one_by_one(
     rows = []
     for row in range(len(labels_N)):
         loss = nn.functional.cross_entropy(net.body(inputs[row : row + 1]), labels_N[row : row + 1])
-        rows.append(list(torch.autograd.grad(loss, list(net.body.parameters()))))
+        rows.append(list(torch.autograd.grad(loss, trained_of(net))))
     return rows
+
+
+def trained_of(net: Net) -> list[nn.Parameter]:
+    return [parameter for parameter in net.body.parameters() if parameter.requires_grad]
 
 
 def assert_same_gradients(found: list[torch.Tensor], rows: list[list[torch.Tensor]]) -> None:
@@ -77,7 +81,7 @@ def test_a_dp_step_uses_the_gradient_of_each_window(name: str, task: Task) -> No
     before = parameters_of(net)
     private = GradSampleModule(net.body, strict=True, loss_reduction="sum")
     optimizer = DPOptimizer(
-        torch.optim.SGD(private.parameters(), lr=0.1),
+        torch.optim.SGD(trained_of(net), lr=0.1),
         noise_multiplier=1.0,
         max_grad_norm=1.0,
         expected_batch_size=WINDOWS,
@@ -85,10 +89,11 @@ def test_a_dp_step_uses_the_gradient_of_each_window(name: str, task: Task) -> No
         generator=torch.Generator().manual_seed(0),
     )
     nn.functional.cross_entropy(private(inputs), labels_N, reduction="sum").backward()
-    assert_same_gradients([vars(p)["grad_sample"] for p in net.body.parameters()], rows)
+    assert_same_gradients([vars(p)["grad_sample"] for p in trained_of(net)], rows)
     optimizer.step()
     after = parameters_of(net)
-    assert all(bool((before[key] != after[key]).any()) for key in before)
+    moved = {key for key in before if (before[key] != after[key]).any()}
+    assert moved == trained_names(net)
 
 
 @every_net
@@ -96,7 +101,8 @@ def test_gradients_by_vectorised_map(name: str, task: Task) -> None:
     net = example(name, task)
     inputs, labels_N = batch(net, task)
     rows = gradients_one_by_one(net, inputs, labels_N)
-    parameters = {key: value.detach() for key, value in net.body.named_parameters()}
+    named = net.body.named_parameters()
+    parameters = {key: value.detach() for key, value in named if value.requires_grad}
 
     def loss(
         parameters: dict[str, torch.Tensor], one: torch.Tensor, label: torch.Tensor
