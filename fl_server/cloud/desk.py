@@ -54,7 +54,7 @@ class Desk:
     enrolment: Enrolment
     tokens: Tokens
     reports: SiteReports
-    authority: Callable[[], Path]
+    authority: Path
     root: Path
     note: Callable[[int, int], None] = lambda node, before: None
     refused: Counter[str] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ class Desk:
         """The answer to ``what`` a box at ``address`` asks with ``content``; never raises."""
         try:
             if what == AUTHORITY:
-                return Answer(200, self.authority().read_bytes())
+                return Answer(200, self._authority())
             if what == "enroll":
                 return self._said(self._enroll(read_request(what, content)))
             if what == "rotate":
@@ -80,6 +80,12 @@ class Desk:
         except Exception:
             _logger.exception("%s: the request to %s could not be answered", address, what)
             return self._no(what, address, _Refused(503, _LATER))
+
+    def _authority(self) -> bytes:
+        try:
+            return self.authority.read_bytes()
+        except FileNotFoundError:
+            raise _Refused(404, "no token was made here yet, so there is nothing to pin") from None
 
     def _enroll(self, asked: Request) -> Mapping[str, str]:
         number, secret = _text(asked, "token"), _text(asked, "secret")

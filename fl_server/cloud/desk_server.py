@@ -98,10 +98,7 @@ def open_desk(folder: Path, desk: Desk) -> Iterator[None]:
 
 def desk_of(config: Config, home: CloudHome, enrolment: Enrolment) -> Desk:
     """The desk of the server in ``home``."""
-
-    def authority() -> Path:
-        return home.authority.certificate if config["certificate"] is None else home.pinned
-
+    authority = home.authority.certificate if config["certificate"] is None else home.pinned
     tokens = Tokens(home.tokens, time.time)
     root = home.components / "metadata" / "1.root.json"
     reports, note = SiteReports(home.reports, time.time), partial(note_successor, home.ledger_heads)

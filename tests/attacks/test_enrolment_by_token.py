@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fl_common.files.keys import SigningKey, make_key
-from fl_common.wire.desk import LARGEST_BYTES, write_request
+from fl_common.wire.desk import AUTHORITY, LARGEST_BYTES, write_request
 from fl_server.cloud.desk import Desk
 from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.reports import SiteReports
@@ -32,7 +32,7 @@ class Counter:
         self.tokens = Tokens(self.folder / "tokens", lambda: self.now)
         enrolment = Enrolment(self.sites, self.keys, self.folder)
         self.reports = SiteReports(self.folder / "reports.json", lambda: self.now)
-        where = (lambda: self.folder / "ca", self.folder / "root")
+        where = self.folder / "ca", self.folder / "root"
         self.desk = Desk(enrolment, self.tokens, self.reports, *where)
 
     def token(self, names: str = "*", uses: int = 2) -> tuple[str, str]:
@@ -191,3 +191,14 @@ def test_a_flood_of_refusals_is_counted_and_does_not_fill_the_log(
     assert {wrong()[0] for _ in range(500)} == {400}
     assert counter.desk.refused["enroll"] == 500
     assert len(caplog.records) < 30
+
+
+def test_an_authority_that_is_not_there_yet_fills_no_log(
+    counter: Counter, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(100):
+        assert counter.desk.answer(AUTHORITY, b"", "192.0.2.7").status == 404
+    assert len(caplog.records) < 30
+    assert "Traceback" not in caplog.text
+    (counter.folder / "ca").write_bytes(b"pinned")
+    assert counter.desk.answer(AUTHORITY, b"", "192.0.2.7") == (200, b"pinned")
