@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from shlex import quote
-from typing import Any, NoReturn
+from typing import Any
 
 STARTED = time.monotonic()
 os.environ["HYDRA_FULL_ERROR"] = "1"  # errors propagate to main(), which prints one line
@@ -38,9 +38,9 @@ from yaml import YAMLError  # noqa: E402
 from fl_common.configuration.overrides import readable, value_of  # noqa: E402
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from fl_common.plugins.search_path import use_plugins  # noqa: E402
+from fl_common.programs.command_line import end  # noqa: E402
 from fl_common.programs.output import reader_may_leave  # noqa: E402
 from fl_common.programs.own import check_not_hidden  # noqa: E402
-from fl_common.programs.text import visible  # noqa: E402
 from simulate.configuration.choices import check_choices  # noqa: E402
 from simulate.configuration.composition import kept_values  # noqa: E402
 from simulate.configuration.requirements import check_run, check_world, is_live  # noqa: E402
@@ -160,20 +160,20 @@ def _one_line_errors() -> Iterator[None]:
     except JoinTheDotsError as error:
         if error.exit_status == InvalidConfiguration.exit_status and HydraConfig.initialized():
             _home().remove_if_unused()
-        _end(f"error: {error}", error.exit_status)
+        end(f"error: {error}", error.exit_status)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        _end(f"error: {_configuration_error(error)}", InvalidConfiguration.exit_status)
+        end(f"error: {_configuration_error(error)}", InvalidConfiguration.exit_status)
     except BrokenPipeError:
         raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        _end(
+        end(
             f"error: {place}{error.strerror or error}: the file or folder must be readable, and the"
             " outputs folder writable with room left. Free space, or set hydra.run.dir elsewhere.",
             InvalidConfiguration.exit_status,
         )
     except KeyboardInterrupt:
-        _end("Interrupted. Finished rounds are kept: continue with resume=<outputs folder>.", 130)
+        end("Interrupted. Finished rounds are kept: continue with resume=<outputs folder>.", 130)
 
 
 def _values(config: DictConfig) -> dict[str, Any]:
@@ -240,11 +240,6 @@ def _configuration_error(error: Exception) -> str:
     words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
     words = re.sub(r"\.? ?To append to your config use \S+", "", words)  # it would keep a typo
     return f"{words}. List every value with: python -m simulate --cfg job"
-
-
-def _end(message: str, status: int) -> NoReturn:
-    print(visible(message), file=sys.stderr)
-    sys.exit(status)
 
 
 if __name__ == "__main__":
