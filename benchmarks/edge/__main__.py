@@ -12,6 +12,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -83,22 +85,30 @@ def latencies(sensor: Sensor, message: Message, first: int, rate: float) -> dict
     return {"p50": median(found), "p99": cuts[98], "windows": len(found), "next": first + count}
 
 
+@contextmanager
+def at_work(
+    folder: Path, port: int, rows: int, *overrides: str
+) -> Iterator[tuple[NodeProcess, Sensor]]:
+    """A node with a model at the broker on ``port``, and its watch: ``rows`` in a message."""
+    home = folder / "box"
+    home.mkdir()
+    place_model(home)
+    with node(home, port, "retention.days=36500", *overrides) as box:
+        box.wait()
+        with Sensor(port, "sensors/box/watch", "predictions/box", rows) as sensor:
+            yield box, sensor
+
+
 def measure_form(name: str, folder: Path) -> dict[str, Any]:
     """One form of message: rates, and latencies alone and with training beside."""
     sensors, rows, message = FORMS[name]
     with Mosquitto(folder / "broker", _BROKER) as broker:
         bare = bare_rate(broker.port, message, rows)
-        home = folder / "box"
-        home.mkdir()
-        place_model(home)
-        with node(home, broker.port, f"sensors={sensors}", "retention.days=36500") as box:
-            box.wait()
-            topics = "sensors/box/watch", "predictions/box"
-            with Sensor(broker.port, *topics, rows) as sensor:
-                ours = node_rate(box, sensor, message, rows)
-                alone = latencies(sensor, message, _MESSAGES, ours["rate"] / 2)
-                with training(folder / "training"):
-                    beside = latencies(sensor, message, int(alone["next"]), ours["rate"] / 2)
+        with at_work(folder, broker.port, rows, f"sensors={sensors}") as (box, sensor):
+            ours = node_rate(box, sensor, message, rows)
+            alone = latencies(sensor, message, _MESSAGES, ours["rate"] / 2)
+            with training(folder / "training"):
+                beside = latencies(sensor, message, int(alone["next"]), ours["rate"] / 2)
     return {"form": name, "bare": bare, **ours, "alone": alone, "beside": beside}
 
 
@@ -139,41 +149,35 @@ def measure_start(folder: Path) -> dict[str, float]:
 def measure_burst(folder: Path) -> dict[str, Any]:
     """Messages as fast as the broker takes them: the resident memory, and what became of them."""
     rows, message = 16, raw_message(16)
-    with Mosquitto(folder / "broker", _BROKER) as broker:
-        home = folder / "box"
-        home.mkdir()
-        place_model(home)
-        with node(home, broker.port, "retention.days=36500") as box:
-            box.wait()
-            with Sensor(broker.port, "sensors/box/watch", "predictions/box", rows) as sensor:
-                sensor.send(message, 0, _BURST, None)
-                wait_for(lambda: box.status()["messages"]["received"] >= _BURST, "all messages")
-                expected = windows_in(_BURST * rows)
-                wait_for(lambda: len(sensor.heard) >= expected, "predictions")
-            resident = psutil.Process(box.process.pid).memory_info().rss
-            return {"messages": _BURST, "counts": box.status()["messages"], "resident": resident}
+    with (
+        Mosquitto(folder / "broker", _BROKER) as broker,
+        at_work(folder, broker.port, rows) as (box, sensor),
+    ):
+        sensor.send(message, 0, _BURST, None)
+        wait_for(lambda: box.status()["messages"]["received"] >= _BURST, "all messages")
+        expected = windows_in(_BURST * rows)
+        wait_for(lambda: len(sensor.heard) >= expected, "predictions")
+        resident = psutil.Process(box.process.pid).memory_info().rss
+        return {"messages": _BURST, "counts": box.status()["messages"], "resident": resident}
 
 
 def measure_day(folder: Path) -> dict[str, Any]:
     """A day of traffic at 100 times speed: memory, and what became of the messages."""
     rows, message = 16, raw_message(16)
     messages = int(_DAY_S * 50 / rows)
-    with Mosquitto(folder / "broker", _BROKER) as broker:
-        home = folder / "box"
-        home.mkdir()
-        place_model(home)
-        with node(home, broker.port, "retention.days=36500") as box:
-            box.wait()
-            resident, process = [], psutil.Process(box.process.pid)
-            with Sensor(broker.port, "sensors/box/watch", "predictions/box", rows) as sensor:
-                part = max(1, messages // 200)
-                for first in range(0, messages, part):
-                    last = min(first + part, messages)
-                    sensor.send(message, first, last, _SPEED * 50 / rows)
-                    resident.append(process.memory_info().rss)
-                wait_for(lambda: len(sensor.heard) >= windows_in(messages * rows), "predictions")
-            wait_for(lambda: box.status()["messages"]["received"] >= messages, "all messages")
-            counts = box.status()["messages"]
+    with (
+        Mosquitto(folder / "broker", _BROKER) as broker,
+        at_work(folder, broker.port, rows) as (box, sensor),
+    ):
+        resident, process = [], psutil.Process(box.process.pid)
+        part = max(1, messages // 200)
+        for first in range(0, messages, part):
+            last = min(first + part, messages)
+            sensor.send(message, first, last, _SPEED * 50 / rows)
+            resident.append(process.memory_info().rss)
+        wait_for(lambda: len(sensor.heard) >= windows_in(messages * rows), "predictions")
+        wait_for(lambda: box.status()["messages"]["received"] >= messages, "all messages")
+        counts = box.status()["messages"]
     tenth = resident[len(resident) // 10]
     growth = max(resident[len(resident) // 10 :]) / tenth - 1
     return {"hours": _DAY_S / 3600, "speed": _SPEED, "messages": messages, "counts": counts,
