@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from fl_common.compression.quantisation import Compression
 from fl_common.configuration.rules import Config, Rule, optional, require, whole
+from fl_common.configuration.settings import PLAN, Settings, flat
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.plugins.build import build
@@ -23,6 +24,9 @@ from fl_server.rounds.strategy import Federation
 from models.nets import spec_of
 
 _POLL_INTERVAL_S = 0.1
+_DECISIVE = ("clients_per_round", "compression", "evaluation", "net", "privacy", "rounds", "seed",
+             "strategy", "training")  # fmt: skip
+_WAITING = ("grace_s", "minimum_sites", "quorum", "round_timeout_s")
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,20 @@ def build_quorum(config: Config) -> Quorum:
     """Whom a round waits for."""
     strategy = config["strategy"]
     return Quorum(strategy["quorum"], strategy["grace_s"], strategy["minimum_sites"])
+
+
+def settings_of(config: Config, plan: RunPlan) -> Settings:
+    """All that a server decides about the result of the run that performs ``plan``.
+
+    How long it waits, and for whom, is left out: its owner may change that while the fleet changes.
+    """
+    parts = {name: config[name] for name in _DECISIVE}
+    chosen = flat({**parts, "training": {**config["training"], "trainer": None}})
+    waiting = {f"strategy.{name}" for name in _WAITING}
+    return {
+        **{key: value for key, value in chosen.items() if key not in waiting},
+        PLAN: replace(plan, run="").digest(),
+    }
 
 
 def _switch(value: bool) -> bool:

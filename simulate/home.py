@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fl_common.configuration.settings import Settings
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
 
@@ -24,10 +25,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run's identity, and what it was begun with."""
+    """A run's identity, what it was begun with, and the settings that decide its result."""
 
     run: str
     origin: Origin
+    settings: Settings
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,11 @@ class Home:
             **counts,
         }
 
-    def begin(self, run: str, origin: Origin) -> None:
+    def begin(self, record: RunRecord) -> None:
         """Make the folder and keep what a later ``resume`` needs; durable when this returns."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        record = {"run": run, **asdict(origin)}
-        content = json.dumps(record, indent=1, default=str)
+        kept = {"run": record.run, **asdict(record.origin), "settings": dict(record.settings)}
+        content = json.dumps(kept, indent=1, default=str)
         write_whole(self.record, content.encode())
 
     def read_record(self) -> RunRecord:
@@ -116,7 +118,7 @@ class Home:
         try:
             record: dict[str, Any] = json.loads(self.record.read_text())
             origin = Origin(tuple(record["overrides"]), record.get("configuration"))
-            return RunRecord(str(record["run"]), origin)
+            return RunRecord(str(record["run"]), origin, dict(record["settings"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidConfiguration(
                 f"resume={self.folder}",

@@ -11,10 +11,11 @@ from pathlib import Path
 from flwr.serverapp import Grid
 
 from fl_common.configuration.rules import Config
+from fl_common.configuration.settings import check_same
 from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
-from fl_server.build import FleetFacts, build_federation, build_plan
+from fl_server.build import FleetFacts, build_federation, build_plan, settings_of
 from fl_server.cloud.build import home_of
 from fl_server.cloud.gathering import Gathering
 from fl_server.cloud.sites import Sites
@@ -63,6 +64,19 @@ def connected(config: Config, grid: Grid, least: int = 1) -> list[Member]:
         return []
     nodes = superlink_of(config, home).nodes()
     return [member for member in Sites(home.sites).members(nodes) if member.node in online]
+
+
+def keep_settings(run: ConfiguredRun, config: Config) -> None:
+    """Keep the settings that a run begins with by ``config``; one that has begun has the same.
+
+    Raises:
+        InvalidConfiguration: it began with others.
+    """
+    kept, settings = run.folder / "settings.json", settings_of(config, run.plan)
+    try:
+        check_same(f"run={run.folder.name}", json.loads(kept.read_text()), settings)
+    except (OSError, ValueError):  # none yet, or cut by a crash
+        write_whole(kept, json.dumps(dict(settings), indent=1).encode())
 
 
 def identity_of(folder: Path, name: str) -> str:

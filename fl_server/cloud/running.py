@@ -19,7 +19,7 @@ from fl_common.errors import RunFailed
 from fl_common.files.whole import move_whole, write_whole
 from fl_common.vocabulary import Integers, Windows
 from fl_server.cloud.build import home_of
-from fl_server.cloud.planning import ConfiguredRun, build_run
+from fl_server.cloud.planning import ConfiguredRun, build_run, keep_settings
 from fl_server.cloud.sites import SPENT, Sites
 from fl_server.cloud.superlink import superlink_of
 from fl_server.repository.build import open_repository
@@ -51,6 +51,7 @@ def carry_out(config: Config) -> None:
     if model.is_file() and model.stat().st_size:
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
         return
+    keep_settings(configured, config)
     net = build_net(configured.plan.net, configured.plan.task, config["seed"] or 0)
     check_exportable(net, configured.plan.task)
     repository = open_repository(None, config["publish"]["keys"], home.components)

@@ -8,7 +8,7 @@ from models.evaluation import Evaluator
 from models.nets import parameters_of
 from simulate.build import open_ledger
 from simulate.engines.process import one_run
-from simulate.home import Home, Origin
+from simulate.home import Home, Origin, RunRecord
 from simulate.job.closing import Closing
 from simulate.job.preparation import prepare
 from simulate.report.listener import RunListener
@@ -41,7 +41,7 @@ def carry_out(
         )
         done = run.resume()
         if not config["resume"]:
-            home.begin(plan.run, origin)
+            home.begin(RunRecord(plan.run, origin, prepared.settings))
         open_ledger(home.ledger, plan, done, resumes=bool(config["resume"]))
         recorder.open(home.rounds, run.history)
         prepared.engine.prepare(prepared.fleet, prepared.federation)

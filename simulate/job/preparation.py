@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from fl_common.configuration.rules import Config
+from fl_common.configuration.settings import Settings, check_same
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.unit import WITHOUT_DP
@@ -20,6 +21,7 @@ from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home
 from simulate.job.checks import check_held_out, check_private
 from simulate.job.publication import Publication
+from simulate.job.settings import settings_of
 from simulate.world import TestSet
 from simulate.world.build import open_world
 from simulate.world.chosen import node_of
@@ -29,7 +31,10 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True)
 class Preparation:
-    """Everything that a run needs, from its plan to its net; ``notes`` are told in each round."""
+    """Everything that a run needs, from its plan to its net; ``notes`` are told in each round.
+
+    ``settings`` decide its result, and are the same when it goes on.
+    """
 
     federation: Federation
     engine: SimulationEngine
@@ -38,6 +43,7 @@ class Preparation:
     test: TestSet
     publication: Publication
     notes: Sequence[str]
+    settings: Settings
 
     @property
     def plan(self) -> RunPlan:
@@ -60,7 +66,8 @@ def prepare(config: Config, home: Home) -> Preparation:
     publication = Publication(config["publish"], home.repository)
     world_yaml, notes = _with_whole_batches(config)
     world = open_world(world_yaml)
-    identity = home.read_record().run if config["resume"] else uuid.uuid4().hex
+    record = home.read_record() if config["resume"] else None
+    identity = record.run if record else uuid.uuid4().hex
     facts, compares = fleet_facts(world), publication.is_shared
     plan = build_plan(config, identity, world.task, facts, compares=compares)
     fleet = SimulatedFleet(
@@ -84,7 +91,10 @@ def prepare(config: Config, home: Home) -> Preparation:
     check_exportable(net, plan.task)
     test = world.test()
     check_held_out(config, world.sites, test)
-    return Preparation(federation, engine, fleet, net, test, publication, notes)
+    settings = settings_of(config, plan, world, net)
+    if record:
+        check_same(f"resume={home.folder}", record.settings, settings)
+    return Preparation(federation, engine, fleet, net, test, publication, notes, settings)
 
 
 def _with_whole_batches(config: Config) -> tuple[str, list[str]]:

@@ -68,7 +68,9 @@ class Arrays(LazyWorld):
         def cut(site: int) -> Windows:
             return part_of(everyone, first[site], first[site] + counts[site])
 
-        super().__init__(task, _names(chosen), cut, None, _test_set(columns, labels_N, test_rows))
+        test = _test_set(columns, labels_N, test_rows)
+        base = (everyone.values, everyone.labels, own_N.astype("U"))
+        super().__init__(task, _names(chosen), cut, None, test, base)
 
 
 def _divide(columns: Columns, shared: int) -> tuple[Integers, Integers]:

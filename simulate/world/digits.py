@@ -41,7 +41,8 @@ class Digits(LazyWorld):
 
         keep = max(1, _KEPT_BYTES // cut(0).values.nbytes)
         whole = TestSet(_windows(test), np.zeros(len(test.labels_N), np.int64), ("all",))
-        super().__init__(tasks.digits(), NumberedSites(count), cut, keep, whole)
+        base = (train.pixels_NHW, train.labels_N)  # the rule is in the configuration
+        super().__init__(tasks.digits(), NumberedSites(count), cut, keep, whole, base)
 
 
 def _windows(images: Images) -> Windows:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import overload
+from typing import Any, overload
+
+from numpy.typing import NDArray
 
 from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
@@ -13,7 +15,8 @@ from simulate.world import TestSet
 class LazyWorld:
     """A world whose sites' windows are made by ``cut(index)`` and kept for the last ``keep`` sites.
 
-    ``keep`` is None where windows are views and cost nothing to keep.
+    ``keep`` is None where windows are views and cost nothing to keep. ``base`` are the arrays
+    that decide all sites' windows, where sites are too many to be read one by one.
     """
 
     def __init__(
@@ -23,9 +26,11 @@ class LazyWorld:
         cut: Callable[[int], Windows],
         keep: int | None,
         test: TestSet,
+        base: Sequence[NDArray[Any]] = (),
     ) -> None:
         self.task = task
         self.sites = sites
+        self.base = base
         self._kept = lru_cache(maxsize=keep)(cut)
         self._test = test
 

@@ -220,8 +220,11 @@ def test_a_folder_of_another_plan_is_not_resumed(
 ) -> None:
     folder, _ = finished
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    line = refused(capsys, monkeypatch, f"resume={folder}", "rounds=3")
-    assert "plan" in line
+    line = refused(capsys, monkeypatch, f"resume={folder}", "seed=3", "strategy=fedadam")
+    assert "seed=3 (it began with 0)" in line
+    assert (
+        "strategy.optimiser._target_=fl_server.optimisers.adaptive.FedAdam (it began with" in line
+    )
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert after == before
 

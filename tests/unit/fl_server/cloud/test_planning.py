@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fl_server.cloud.planning import identity_of
+from fl_common.errors import InvalidConfiguration
+from fl_server.cloud.build import read_config
+from fl_server.cloud.planning import build_run, identity_of, keep_settings
 from fl_server.rounds.checkpoint import Checkpoint, save
 
 
@@ -28,3 +30,26 @@ def test_before_the_first_checkpoint_it_is_another_run(tmp_path: Path) -> None:
     first = identity_of(tmp_path, "first")
     (tmp_path / "run.json").write_bytes(b"")
     assert identity_of(tmp_path, "first") not in (first, "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ("strategy=fedadam", r"fl_server.optimisers.adaptive.FedAdam \(it began with"),
+        ("strategy.optimiser.learning_rate=0.5", r"learning_rate=0.5 \(it began with 1.0\)"),
+        ("clients_per_round=2", r"clients_per_round=2 \(it began with null\)"),
+        ("task._target_=models.tasks.activity", "plan="),
+    ],
+)
+def test_a_run_goes_on_with_the_settings_that_it_began_with(
+    changed: str, says: str, tmp_path: Path
+) -> None:
+    def keep(*overrides: str) -> None:
+        config = read_config(None, [f"home={tmp_path}", "privacy.site_windows=50", *overrides])
+        keep_settings(build_run(config), config)
+
+    keep()
+    keep("strategy.minimum_sites=2", "strategy.quorum=0.8", "hosts=[other]")
+    with pytest.raises(InvalidConfiguration, match=says) as caught:
+        keep(changed)
+    assert str(caught.value).startswith("run=first with ")
