@@ -1,9 +1,11 @@
 """The outputs folder of a run: its layout, and whether a run can be resumed from it."""
 
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
 
 _HYDRA = ".hydra"
+_LOCK = "run.lock"
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,49 @@ class Home:
             **counts,
         }
 
-    def begin(self, record: RunRecord) -> None:
-        """Make the folder and keep what a later ``resume`` needs; durable when this returns."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder, made if missing, against any other process.
+
+        Whatever ends this process releases it. A forked worker that outlives it holds nothing,
+        which is why this is a lock of the process (fcntl(2)), and not of an open file.
+
+        Raises:
+            InvalidConfiguration: another process has it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / _LOCK).open("a+") as lock:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                raise InvalidConfiguration(
+                    f"outputs folder {self.folder}",
+                    f"is in use by another run (process {lock.read() or 'unknown'})",
+                    "Wait for its end, or stop it, and then go on with resume; or choose another"
+                    " folder",
+                ) from error
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def check_unused(self) -> None:
+        """Raise InvalidConfiguration if a run has begun here, finished or not."""
+        if self.record.exists():
+            raise InvalidConfiguration(
+                f"outputs folder {self.folder}",
+                "has a run already",
+                "Choose another, or go on with resume",
+            )
+
+    def begin(self, record: RunRecord) -> None:
+        """Keep what a later ``resume`` needs in the held folder; durable when this returns.
+
+        Raises:
+            InvalidConfiguration: a run has begun here already.
+        """
+        self.check_unused()
         kept = {"run": record.run, **asdict(record.origin), "settings": dict(record.settings)}
         content = json.dumps(kept, indent=1, default=str)
         write_whole(self.record, content.encode())

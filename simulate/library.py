@@ -44,8 +44,6 @@ def run(
     check_run("simulate.run", values, reports=True)
     home = _home_of(values, folder)
     with _explained(home):
-        if not values["resume"]:
-            _check_unused(home)
         _carry_out(values, home, RoundListener(on_round))
     return open_result(home.folder)
 
@@ -85,15 +83,6 @@ def _home_of(values: Mapping[str, Any], folder: Path | str | None) -> Home:
     if folder is None:
         return Home(_new_folder(Path("outputs"), datetime.now().astimezone()))
     return Home(Path(folder))
-
-
-def _check_unused(home: Home) -> None:
-    if home.record.exists():
-        raise InvalidConfiguration(
-            f"folder={home.folder}",
-            "has a run already",
-            "Choose another, or go on with resume(folder)",
-        )
 
 
 def _new_folder(outputs: Path, now: datetime) -> Path:

@@ -42,6 +42,7 @@ def audit(config: Config, home: Home, output: rich.console.Console) -> int:
     Raises:
         JoinTheDotsError: an invalid configuration, or a run that failed.
     """
+    home.check_unused()
     torch.set_num_threads(1)  # as in any run on one worker
     settings = config["audit"]
     rule = GuessRule(tuple(settings["guess_shares"]), settings["confidence"])

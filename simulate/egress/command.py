@@ -45,6 +45,7 @@ def egress(config: Config, home: Home, output: rich.console.Console) -> int:
     Raises:
         JoinTheDotsError: an invalid configuration, or a run that failed.
     """
+    home.check_unused()
     torch.set_num_threads(1)  # as in any run on one worker
     if config["resume"]:
         raise InvalidConfiguration(

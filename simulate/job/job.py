@@ -1,6 +1,7 @@
 """One simulated run, from its configuration to its files."""
 
 import time
+from contextlib import ExitStack
 
 from fl_common.configuration.rules import Config
 from fl_server.rounds.app import FederatedRun
@@ -10,7 +11,7 @@ from simulate.build import open_ledger
 from simulate.engines.process import one_run
 from simulate.home import Home, Origin, RunRecord
 from simulate.job.closing import Closing
-from simulate.job.preparation import prepare
+from simulate.job.preparation import Preparation, prepare
 from simulate.report.listener import RunListener
 from simulate.report.recorder import RoundRecorder
 from simulate.report.spending import Spending
@@ -29,25 +30,37 @@ def carry_out(
         JoinTheDotsError: bad input, before anything is written; or a run that can't go on, of which
             the finished rounds are kept.
     """
-    with one_run():
+    resumes = bool(config["resume"])
+    with one_run(), ExitStack() as held:
+        if resumes:
+            home.read_record()
+            held.enter_context(home.held())
+        else:
+            home.check_unused()
         prepared = prepare(config, home)
-        plan, sites = prepared.plan, prepared.sites
-        evaluate = Evaluator(prepared.net, prepared.test.windows, len(plan.task.labels))
-        spending = Spending(home.ledger, plan)
-        recorder = RoundRecorder(evaluate, spending, listener, prepared.notes)
-        initial = parameters_of(prepared.net)
-        run = FederatedRun(
-            prepared.federation, initial, home.checkpoints, recorder, recorder.announce
-        )
-        done = run.resume()
-        if not config["resume"]:
-            home.begin(RunRecord(plan.run, origin, prepared.settings))
-        open_ledger(home.ledger, plan, done, resumes=bool(config["resume"]))
-        recorder.open(home.rounds, run.history)
-        prepared.engine.prepare(prepared.fleet, prepared.federation)
-        start_up_s = time.monotonic() - started
-        listener.start(plan, sites, done)
-        with prepared.engine.start(prepared.fleet) as carrier:
-            carrier.carry_out(run)
-            closing = Closing(config, home, prepared, evaluate, spending, started, start_up_s)
-            closing.close(run, carrier, listener)
+        if not resumes:
+            held.enter_context(home.held())
+            home.begin(RunRecord(prepared.plan.run, origin, prepared.settings))
+        _carry_out(config, home, prepared, listener, started)
+
+
+def _carry_out(
+    config: Config, home: Home, prepared: Preparation, listener: RunListener, started: float
+) -> None:
+    """The remaining rounds of the run that is ``prepared``, and its closing."""
+    plan, sites = prepared.plan, prepared.sites
+    evaluate = Evaluator(prepared.net, prepared.test.windows, len(plan.task.labels))
+    spending = Spending(home.ledger, plan)
+    recorder = RoundRecorder(evaluate, spending, listener, prepared.notes)
+    initial = parameters_of(prepared.net)
+    run = FederatedRun(prepared.federation, initial, home.checkpoints, recorder, recorder.announce)
+    done = run.resume()
+    open_ledger(home.ledger, plan, done, resumes=bool(config["resume"]))
+    recorder.open(home.rounds, run.history)
+    prepared.engine.prepare(prepared.fleet, prepared.federation)
+    start_up_s = time.monotonic() - started
+    listener.start(plan, sites, done)
+    with prepared.engine.start(prepared.fleet) as carrier:
+        carrier.carry_out(run)
+        closing = Closing(config, home, prepared, evaluate, spending, started, start_up_s)
+        closing.close(run, carrier, listener)
