@@ -11,9 +11,8 @@ from fl_client.ledger.composition import Limit, limit_of_owner
 from fl_client.ledger.ledger import Ledger
 from fl_client.site.box import Box, yield_to_sensing
 from fl_client.site.participation import Participation
-from fl_client.training import Trainer
+from fl_client.training.build import build_trainer
 from fl_client.windows.grid import windows_per_reading
-from fl_common.plugins.build import build
 
 
 def build_box_app(
@@ -22,12 +21,13 @@ def build_box_app(
     """The Flower app of a box, on its own windows and ledger; for the training process.
 
     ``trainer`` is the trainer's configuration. Noise and batches come from the operating system's
-    generator: the box refuses a plan with a seed for its noise. ``counter`` is the path of the
+    generator: the box refuses a plan with a seed for its noise. It has a trainer of this package,
+    whose noise a plan may rely on. ``counter`` is the path of the
     ledger's counter; None puts it beside the ledger. The trainer is built, and its packages
     imported, at once: the first answer must not take longer for it. The first training message
     lowers the process's priority.
     """
-    built: Trainer = build(trainer)
+    built = build_trainer(trainer)
 
     @cache
     def participation() -> Participation:

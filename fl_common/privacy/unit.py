@@ -241,6 +241,24 @@ def check_answers(plan: PrivacyPlan) -> None:
     else:
         is_sound = updates is not None and not promise.windows_in
         rule = "must noise samples or updates, and a whole site is not counted in windows"
+    if is_sound and (own := _own_words(plan)):
+        is_sound, rule = False, f"has a {own} of its own, which follows from the mechanism"
     if not is_sound:
         remedy = "Use another privacy unit, or mend the class that was registered for this one"
         raise InvalidConfiguration(f"privacy.unit={plan.unit}", rule, remedy)
+
+
+_DERIVED = ("mechanism", "spend_per_round", "noise_added_by", "counts_are_public", "booking")
+"""Members of ``PrivacyPlan`` that no class defines anew: what is charged is what runs."""
+
+
+def _own_words(plan: PrivacyPlan) -> str | None:
+    """What ``plan`` says in its own words of a mechanism or its price; None if it doesn't."""
+    kinds = {
+        "guarantee": (plan.guarantee, Guarantee),
+        "sample_mechanism": (plan.sample_mechanism, SampleMechanism),
+        "update_mechanism": (plan.update_mechanism, UpdateMechanism),
+    }
+    odd = [name for name, (found, kind) in kinds.items() if found and type(found) is not kind]
+    odd += [name for name in _DERIVED if getattr(type(plan), name) is not vars(PrivacyPlan)[name]]
+    return odd[0] if odd else None

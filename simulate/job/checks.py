@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 
+from fl_client.training.build import build_trainer
 from fl_client.training.private_nets import why_not_under
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.build import build
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Task
 from models.nets import Net
 from simulate.world import TestSet
+
+
+def check_trainer(node: Config, privacy: PrivacyPlan) -> None:
+    """Raise if the trainer of ``node`` can't be built, or with DP-SGD is none of ours."""
+    if privacy.sample_mechanism is None:
+        build(node)
+    else:
+        build_trainer(node)
 
 
 def check_private(net: Net, privacy: PrivacyPlan, task: Task) -> None:

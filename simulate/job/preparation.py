@@ -19,7 +19,7 @@ from models.nets import Net, build_net
 from simulate.build import COUNTABLE, fleet_facts
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home
-from simulate.job.checks import check_held_out, check_private
+from simulate.job.checks import check_held_out, check_private, check_trainer
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
 from simulate.world import TestSet
@@ -70,6 +70,7 @@ def prepare(config: Config, home: Home) -> Preparation:
     identity = record.run if record else uuid.uuid4().hex
     facts, compares = fleet_facts(world), publication.is_shared
     plan = build_plan(config, identity, world.task, facts, compares=compares)
+    check_trainer(config["training"]["trainer"], plan.privacy)
     fleet = SimulatedFleet(
         world=world,
         world_yaml=world_yaml,
