@@ -23,11 +23,11 @@ from fl_client.components.counts import (
 )
 from fl_client.components.record import Version
 from fl_client.functions.runner import Make
+from fl_client.windows import MOST_STREAMS
 from fl_common.errors import InvalidData
 from fl_common.functions import Function, FunctionEvent, Predicted
 
 _log = logging.getLogger(__name__)
-_MOST_STREAMS = 1000
 
 
 class FunctionShadow:
@@ -85,7 +85,7 @@ class FunctionShadow:
             return None, None
         try:
             make = self._make(folder)
-            return lru_cache(_MOST_STREAMS)(lambda stream: make()), None
+            return lru_cache(MOST_STREAMS)(lambda stream: make()), None
         except InvalidData as error:
             _log.error("the candidate of a function is not called: %s", error)
             return None, str(error)

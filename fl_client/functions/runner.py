@@ -11,13 +11,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fl_client.store.function_memory import Memories, Memory
+from fl_client.windows import MOST_STREAMS
 from fl_common.functions import Function, FunctionEvent, Predicted, Remembering
 
 _logger = logging.getLogger(__name__)
 _SET_BACK_NS = 3600 * 10**9
 _NEVER = -(2**63)
-_MOST_STREAMS = 1000
-"""Streams whose functions are kept; beyond that the one not called for longest begins anew."""
 
 Make = Callable[[], Function]
 Around = Callable[[Function], Function]
@@ -70,7 +69,8 @@ class Functions:
 
     Each is made for every stream of its own, and sees a window once, in the order of time: one that
     comes after a later one is counted in ``late`` and not shown to it. (More than an hour earlier,
-    the sensors' clock was set back.)
+    the sensors' clock was set back.) Beyond ``MOST_STREAMS``, those of the stream that was not seen
+    for longest begin anew.
 
     Exceptions are counted. After ``failures_allowed`` of them a function is disabled until it is
     replaced or the node restarts. Call from one thread; ``use`` may be called from any.
@@ -158,7 +158,7 @@ class Functions:
             if (memory := self._memories.pop((stream, name), None)) is not None:
                 self._go_on(name, named, running, memory)
         named.of[stream] = running
-        if len(named.of) > _MOST_STREAMS:
+        if len(named.of) > MOST_STREAMS:
             del named.of[next(iter(named.of))]
         return running
 

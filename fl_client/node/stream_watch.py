@@ -1,12 +1,12 @@
 """What an operator sees of a node's streams: how many, and the newest prediction of each."""
 
 from fl_client.node.pipeline import PipelineStep
+from fl_client.windows import MOST_STREAMS
 from fl_common.functions import Predicted
 from fl_common.programs.troubles import Troubles
 
 _PART = "streams"
 _QUIET_NS = 60 * 10**9
-_MOST_SHOWN = 1000
 
 
 class StreamWatch:
@@ -26,7 +26,7 @@ class StreamWatch:
         new = {a.predicted.stream: a.predicted for a in done.answers if a.predicted.stream}
         if new:  # another thread may read the old one
             others = [item for item in self.latest.items() if item[0] not in new]
-            self.latest = dict([*others, *new.items()][-_MOST_SHOWN:])
+            self.latest = dict([*others, *new.items()][-MOST_STREAMS:])
         if done.surplus:
             self._surplus_ns = now_ns
             cause = f"there are {done.streams}, the most, and messages of others are lost"

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fl_client.store.database import transaction
+from fl_client.windows import MOST_STREAMS
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS function_memory (
     stream TEXT NOT NULL, name TEXT NOT NULL, newest_ns INTEGER NOT NULL, class TEXT NOT NULL,
     content TEXT, PRIMARY KEY (stream, name)) WITHOUT ROWID
 """
-_MOST_STREAMS = 1000
-"""Streams whose memory is read; that of others, which ended long ago, is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ Memories = Mapping[tuple[str, str], Memory]
 
 
 class FunctionMemory:
-    """The memories in the store of ``connection``.
+    """The memories in the store of ``connection``; of streams that ended long ago they are deleted.
 
     Raises:
         StoreError: here and in each method, if the store can't be read or written.
@@ -68,7 +67,7 @@ class FunctionMemory:
             self._connection.execute(
                 "DELETE FROM function_memory WHERE stream NOT IN (SELECT stream FROM"
                 " function_memory GROUP BY stream ORDER BY max(newest_ns) DESC LIMIT ?)",
-                (_MOST_STREAMS,),
+                (MOST_STREAMS,),
             )
             rows = self._connection.execute(
                 "SELECT stream, name, newest_ns, class, content FROM function_memory"

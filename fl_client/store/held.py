@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from fl_client.store.database import transaction
+from fl_client.windows import MOST_STREAMS
 from fl_client.windows.parts import HeldValue
 
 _SCHEMA = """
@@ -15,12 +16,10 @@ CREATE TABLE IF NOT EXISTS held (
     stream TEXT NOT NULL, sensor TEXT NOT NULL, channel TEXT NOT NULL, time_ns INTEGER NOT NULL,
     value REAL NOT NULL, PRIMARY KEY (stream, sensor, channel)) WITHOUT ROWID
 """
-_MOST_STREAMS = 1000
-"""Streams whose values are read; those of others, which ended long ago, are deleted."""
 
 
 class HeldValues:
-    """The values in the store of ``connection``.
+    """The values in the store of ``connection``; those of streams that ended long ago are deleted.
 
     Raises:
         StoreError: here and in ``write``, if the store can't be read or written.
@@ -35,7 +34,7 @@ class HeldValues:
             connection.execute(
                 "DELETE FROM held WHERE stream NOT IN"
                 " (SELECT stream FROM held GROUP BY stream ORDER BY max(time_ns) DESC LIMIT ?)",
-                (_MOST_STREAMS,),
+                (MOST_STREAMS,),
             )
             for stream, *rest in connection.execute("SELECT * FROM held"):
                 self.found.setdefault(stream, []).append(HeldValue(*rest))

@@ -14,6 +14,9 @@ from fl_common.vocabulary import Floats
 SECOND = 10**9
 """Nanoseconds."""
 
+MOST_STREAMS = 1000
+"""The most streams that a box may have at a time; of so many, what they left is remembered."""
+
 Place = tuple[int, str]
 """A window's start, and its stream, which decides among those that start together."""
 

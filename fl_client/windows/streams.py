@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from fl_client.sensors import Readings
-from fl_client.windows import SECOND, Slicing, Source, Window
+from fl_client.windows import MOST_STREAMS, SECOND, Slicing, Source, Window
 from fl_client.windows.parts import HeldValue, check_sources
 from fl_client.windows.slide import Assembler
 from fl_common.configuration.rules import require, whole
@@ -65,7 +65,8 @@ class Streams:
     each ``closed``: see ``Assembler.held_before``. For one thread at a time.
 
     Raises:
-        InvalidConfiguration: ``most`` is below 1, or what an ``Assembler`` can't be made of.
+        InvalidConfiguration: ``most`` is below 1 or above ``MOST_STREAMS``, or what an
+            ``Assembler`` can't be made of.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Streams:
         held: Mapping[str, Sequence[HeldValue]],
         keep: Keep,
     ) -> None:
-        require("most_streams", most, whole(1))
+        require("most_streams", most, whole(1, MOST_STREAMS))
         check_sources(task, sources, slicing)
         self._make, self._most = partial(Assembler, task, sources, slicing), most
         self._streams: dict[str, _Stream] = {}

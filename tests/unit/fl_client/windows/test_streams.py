@@ -106,7 +106,7 @@ def finished(stream: list[toy.Drawn]) -> list[Window]:
     return made.closed() + made.finish()
 
 
-@pytest.mark.parametrize("most", [0, -1, 1.5])
+@pytest.mark.parametrize("most", [0, -1, 1.5, 1001])
 def test_a_number_of_streams_that_is_none_is_refused(most: int) -> None:
     with pytest.raises(InvalidConfiguration, match=f"most_streams={most}"):
         streams(most)
