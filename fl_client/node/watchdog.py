@@ -5,7 +5,6 @@ service (``WatchdogSec``), is told no more that it is alive, and starts it again
 """
 
 import threading
-from collections.abc import Callable
 
 from fl_client.node.pulse import Pulse
 from fl_client.node.watch import Watch
@@ -21,10 +20,7 @@ _REMEDY = (
 
 
 class Watchdog:
-    """A look each second, from ``start`` to ``close``; ``stuck_s`` is the longest step.
-
-    ``wait`` sleeps for the given seconds, or until the event is set.
-    """
+    """A look each second, from ``start`` to ``close``; ``stuck_s`` is the longest step."""
 
     def __init__(
         self,
@@ -33,11 +29,10 @@ class Watchdog:
         troubles: Troubles,
         stuck_s: float,
         manager: ServiceManager,
-        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         require("stuck_s", stuck_s, above(0))
         self._watch, self._pulse, self._troubles = watch, pulse, troubles
-        self._stuck_s, self._manager, self._wait = stuck_s, manager, wait
+        self._stuck_s, self._manager = stuck_s, manager
         self._found: set[str] = set()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -69,5 +64,5 @@ class Watchdog:
         self._manager.status(f"wrong: {parts}" if found else "ok")
 
     def _run(self) -> None:
-        while not self._wait(self._ending, _EVERY_S):
+        while not self._ending.wait(_EVERY_S):
             self.look()
