@@ -67,7 +67,7 @@ class Closing:
             onnx_path=str(self.home.model),
             onnx_parity=proof.parity,
             component=component,
-            notes=tuple(prepared.notes),
+            notes=(*prepared.data, *prepared.notes),
         )
         summary = summarise(plan, results, outcome, ending)
         write_summary(self.home.summary, summary)

@@ -59,6 +59,8 @@ def _carry_out(
     recorder.open(home.rounds, run.history)
     prepared.engine.prepare(prepared.fleet, prepared.federation)
     start_up_s = time.monotonic() - started
+    for note in prepared.data:
+        listener.tell(f"data: {note}")
     listener.start(plan, sites, done)
     with prepared.engine.start(prepared.fleet) as carrier:
         carrier.carry_out(run)

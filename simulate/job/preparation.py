@@ -22,7 +22,7 @@ from simulate.home import Home
 from simulate.job.checks import check_held_out, check_private, check_trainer
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
-from simulate.world import TestSet
+from simulate.world import TestSet, notes_of
 from simulate.world.build import open_world
 from simulate.world.chosen import node_of
 
@@ -31,9 +31,10 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True)
 class Preparation:
-    """Everything that a run needs, from its plan to its net; ``notes`` are told in each round.
+    """Everything that a run needs, from its plan to its net.
 
-    ``settings`` decide its result, and are the same when it goes on.
+    ``notes`` are told in each round, and ``data`` once: how the data were read. ``settings`` decide
+    the run's result, and are the same when it goes on.
     """
 
     federation: Federation
@@ -43,6 +44,7 @@ class Preparation:
     test: TestSet
     publication: Publication
     notes: Sequence[str]
+    data: Sequence[str]
     settings: Settings
 
     @property
@@ -95,7 +97,8 @@ def prepare(config: Config, home: Home) -> Preparation:
     settings = settings_of(config, plan, world, net)
     if record:
         check_same(f"resume={home.folder}", record.settings, settings)
-    return Preparation(federation, engine, fleet, net, test, publication, notes, settings)
+    data = notes_of(world)
+    return Preparation(federation, engine, fleet, net, test, publication, notes, data, settings)
 
 
 def _with_whole_batches(config: Config) -> tuple[str, list[str]]:

@@ -73,6 +73,7 @@ def write_report(
         task=_text(summary["task"]),
         about=_text(_about(summary)),
         lead=_text(_lead(plan, summary)),
+        notes=_notes(summary),
         glance="".join(_glance(plan, summary)),
         privacy=_privacy(plan, summary),
         plots="".join(map(_figure, drawn)),
@@ -85,6 +86,12 @@ def write_report(
         script=script,
     )
     write_text(path, page)
+
+
+def _notes(summary: Mapping[str, Any]) -> str:
+    """What was guessed of the data, and who was left out."""
+    notes = "".join(f"<li>{_text(note)}</li>" for note in summary["notes"])
+    return f'<ul class="about">{notes}</ul>' if notes else ""
 
 
 def _policy(*scripts: str) -> str:

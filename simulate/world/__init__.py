@@ -9,6 +9,7 @@ from fl_common.vocabulary import Integers, Task, Windows
 __all__ = [
     "TestSet",
     "World",
+    "notes_of",
 ]
 
 
@@ -46,3 +47,8 @@ class World(Protocol):
     def test(self) -> TestSet:
         """The central test set."""
         ...
+
+
+def notes_of(world: World) -> tuple[str, ...]:
+    """What ``world`` guessed or left out when it was read; a world need not say anything."""
+    return tuple(getattr(world, "notes", ()))

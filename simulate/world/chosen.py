@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from fl_common.vocabulary import Task, Windows
-from simulate.world import TestSet
+from simulate.world import TestSet, notes_of
 from simulate.world.build import open_world
 
 
@@ -20,6 +20,7 @@ class Chosen:
     def __init__(self, world: Mapping[str, Any], positions: Sequence[int]) -> None:
         self._world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(world))))
         self._positions = tuple(positions)
+        self.notes = notes_of(self._world)
         self.sites = tuple(self._world.sites[position] for position in self._positions)
 
     @property

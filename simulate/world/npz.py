@@ -3,9 +3,11 @@
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import NamedArrays
@@ -17,6 +19,23 @@ def read_npz(path: Path) -> NamedArrays:
     Raises:
         InvalidData: no such file, no npz file, a damaged one, or one with object arrays (pickles).
     """
+    arrays, pickled = read_plain(path)
+    if pickled:
+        raise InvalidData(
+            f"{path}: {pickled[0]}",
+            "must be in an npz file without object arrays: those are pickles, which can run code"
+            " when they are read",
+            "Write plain numbers or strings with numpy.savez: text as numpy.array(texts, str)",
+        )
+    return arrays
+
+
+def read_plain(path: Path) -> tuple[NamedArrays, tuple[str, ...]]:
+    """The arrays of an npz file by name, and the names of its object arrays, which are not read.
+
+    Raises:
+        InvalidData: no such file, no npz file, or a damaged one.
+    """
     if not path.is_file():
         raise InvalidData(str(path), "must be a file that exists", "Correct the path")
     try:
@@ -25,24 +44,29 @@ def read_npz(path: Path) -> NamedArrays:
             raise InvalidData(str(path), "must be an npz file", "Write it with numpy.savez")
         with loaded as file:
             assert file.zip is not None
-            _check_fits(path, sum(member.file_size for member in file.zip.infolist()))
-            return {name: file[name] for name in file.files}
+            check_fits(path, sum(member.file_size for member in file.zip.infolist()))
+            found = {name: _plain(file, name) for name in file.files}
     except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error):
-            raise InvalidData(
-                str(path),
-                "must be an undamaged npz file without object arrays: those are pickles, which can"
-                " run code when they are read",
-                "Write plain numbers or strings with numpy.savez: text as numpy.array(texts, str)",
-            ) from error
         raise InvalidData(
             str(path),
             f"must be an undamaged npz file ({' '.join(str(error).split()) or 'too large'})",
             "Get or write it again; a table is read by its name's end: .csv, .parquet",
         ) from error
+    arrays = {name: array for name, array in found.items() if array is not None}
+    return arrays, tuple(name for name in found if name not in arrays)
 
 
-def _check_fits(path: Path, unpacked: int) -> None:
+def _plain(file: np.lib.npyio.NpzFile, name: str) -> NDArray[Any] | None:
+    """The array; None if it has objects."""
+    try:
+        return np.asarray(file[name])
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            return None
+        raise
+
+
+def check_fits(path: Path, unpacked: int) -> None:
     """Raise InvalidData for arrays that this machine has no memory for."""
     free = free_bytes()
     if unpacked > free:

@@ -27,7 +27,11 @@ def test_the_same_lines_declare_the_task_of_the_worked_example(
     monkeypatch.chdir(tmp_path)
     (program,) = re.findall(r"^    import numpy as np\n.*?site=site\)$", PAGE, re.M | re.S)
     exec("\n".join(line[4:] for line in program.splitlines()), {"np": np})
-    (command,) = re.findall(r"^    python -m simulate (task=arrays .*?0\.5)$", PAGE, re.M | re.S)
+    (command,) = re.findall(
+        r"^    python -m simulate (task=arrays data\.path=bearings\.npz .*?0\.5)$",
+        PAGE,
+        re.M | re.S,
+    )
     overrides = [word.strip("'") for word in command.replace("\\\n", " ").split()]
     simulated = build(configure(*overrides)["world"]).task
     assert box == server == simulated

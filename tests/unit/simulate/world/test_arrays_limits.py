@@ -9,16 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration, InvalidData
-from simulate.world.arrays import Arrays
+from tests.support.own_data import world
 
 X_NC = np.arange(45, dtype=np.float64).reshape(15, 3)
 Y_N = np.arange(15) % 3
 SITES = ["press"] * 5 + ["lathe"] * 10
-
-
-def world(path: Path, **declared: Any) -> Arrays:
-    nothing = dict.fromkeys(("labels", "channels", "units", "rate_hz", "center", "scale"))
-    return Arrays(str(path), None, **{**nothing, "windows_per_reading": 1, **declared})
 
 
 @pytest.mark.parametrize("y", [Y_N + 94_015, Y_N * 4_000, np.array([2**40] * 15)])
@@ -46,7 +41,7 @@ def test_more_labels_than_a_net_has_room_for_are_refused(tmp_path: Path) -> None
     [
         ({"labels": ["sit", "walk", "sit"]}, "world.labels: 'sit': must be the name of one alone"),
         ({"labels": ["sit", " ", "walk"]}, "world.labels: ' '"),
-        ({"channels": ["a", "b", "a"]}, "world.channels: 'a'"),
+        ({"channels": ["a", "b", "a"]}, "data.channels: 'a'"),
     ],
 )
 def test_a_name_that_is_declared_twice_is_refused(

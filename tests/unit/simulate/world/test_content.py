@@ -10,10 +10,10 @@ import pytest
 from simulate.world import TestSet
 from simulate.world.content import content_digest
 from simulate.world.lazy import LazyWorld
+from tests.support.own_data import world as own
 from tests.support.samples import TASK, windows
 from tests.unit.simulate.world.small_mnist import arrays
 from tests.unit.simulate.world.test_arrays import data, saved
-from tests.unit.simulate.world.test_arrays import world as own
 from tests.unit.simulate.world.test_digits import world as digits
 
 Data = dict[str, Any]

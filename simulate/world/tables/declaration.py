@@ -21,8 +21,9 @@ _DIMENSIONLESS = "1"
 
 @dataclass(frozen=True)
 class Declaration:
-    """Every field may be None; the configuration file says what that stands for."""
+    """Every field but the name may be None; the configuration says what that stands for."""
 
+    name: str
     labels: Sequence[str] | None
     channels: Sequence[str] | None
     units: Sequence[str] | None
@@ -78,12 +79,13 @@ class Declaration:
         declared = {"channels": channels, "units": units, "center": center, "scale": scale}
         for name, values in declared.items():
             if len(values) != count:
+                group = "data" if name == "channels" else "world"
                 raise InvalidConfiguration(
-                    f"world.{name} with {len(values)} entries",
+                    f"{group}.{name} with {len(values)} entries",
                     f"must have one for each of the {count} channels of x",
-                    f"Correct world.{name}, or set it to null",
+                    f"Correct {group}.{name}, or set it to null",
                 )
-        check_names("world.channels", channels)
+        check_names("data.channels", channels)
         if self.windows_per_reading < 1:
             raise InvalidConfiguration(
                 f"world.windows_per_reading={self.windows_per_reading}",
@@ -91,7 +93,7 @@ class Declaration:
                 "Set it to 1 where windows do not overlap, to 2 where they overlap by half",
             )
         return Task(
-            name="arrays",
+            name=str(self.name),
             channels=channels,
             units=units,
             rate_hz=self.rate_hz,

@@ -1,0 +1,18 @@
+"""The world of ``task=arrays`` on a file, with nothing declared but what a test says."""
+
+from pathlib import Path
+from typing import Any
+
+from simulate.world.arrays import Arrays
+from simulate.world.partition import Iid, Rule
+
+_NULL = ("site", "label", "channels", "labels", "units", "rate_hz", "center", "scale")
+
+
+def world(
+    path: Path, sites: int | None = None, partition: Rule | None = None, **declared: Any
+) -> Arrays:
+    """The world of ``data.path=path sites=SITES``, and the other values as they are shipped."""
+    values = {**dict.fromkeys(_NULL), "name": "arrays", "missing": "refuse"}
+    rule = partition or Iid(0, None)
+    return Arrays(str(path), sites, rule, **{**values, "windows_per_reading": 1, **declared})
