@@ -7,7 +7,6 @@ from fl_common.configuration.rules import (
     Config,
     Rule,
     above,
-    at_least,
     one_of,
     optional,
     require,
@@ -55,7 +54,7 @@ def check_values(values: Config) -> None:
     for name, sensor in values["sensors"].items():
         require(f"sensors.{name}._target_", sensor.get("_target_"), _KIND)
         require(f"sensors.{name}.channels", sensor.get("channels"), _CHANNELS)
-        require(f"sensors.{name}.rate_hz", sensor.get("rate_hz"), optional(at_least(0)))
+        require(f"sensors.{name}.rate_hz", sensor.get("rate_hz"), optional(above(0)))
         require(f"sensors.{name}.longest_gap_s", sensor.get("longest_gap_s"), optional(above(0)))
     require("home", values["home"], _FOLDER)
     require("log_level", str(values["log_level"]).lower(), one_of(_LEVELS))

@@ -55,6 +55,7 @@ def test_without_a_file_nothing_is_told(caplog: pytest.LogCaptureFixture) -> Non
         "events.happenings=a/+/b",
         "sensors.watch=null",
         "sensors.watch.rate_hz=fifty",
+        "sensors.watch.rate_hz=0",
         "sensors.watch.decoder=json",
         "+sensors.watch.longest_gap_s=long",
         "+sensors.other=3",
