@@ -1,5 +1,5 @@
 # The images. Their builds need no index: what pip finds here, for this machine's architecture or
-# another, is laid into stacks/wheels, in a folder for each.
+# another, is laid into .stack/wheels, in a folder for each.
 
 NATIVE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
 ARCH := $(NATIVE)
@@ -25,7 +25,7 @@ $(BUILT): image-%:
 	@$(DOCKER_BUILD) --build-arg BASE=$(or $(BASE_OF_$*),$(BASE)) \
 	  --tag join-the-dots-$*:$(TAG) --file stacks/$*/Dockerfile .
 
-WHEELS := stacks/wheels/$(ARCH)
+WHEELS := .stack/wheels/$(ARCH)
 MACHINE := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)
 PIP := $(BIN)/python -m pip
 # Wheels for the Python and the C library of the base, which is Debian 12.

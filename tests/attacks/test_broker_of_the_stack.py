@@ -205,6 +205,15 @@ def test_make_up_makes_passwords_once_that_are_its_user_s_alone(tmp_path: Path) 
     assert make_accounts(tmp_path / "others") != made
 
 
-@pytest.mark.parametrize("list_", [".gitignore", ".dockerignore"])
-def test_the_passwords_get_into_no_commit_and_no_image(list_: str) -> None:
-    assert "stacks/.env*" in (ROOT / list_).read_text().splitlines()
+def test_the_passwords_get_into_no_commit_no_image_and_no_component() -> None:
+    told = subprocess.run(["make", "-n", "down"], cwd=ROOT, check=True, capture_output=True)
+    (accounts,) = re.findall(rf"--env-file {ROOT}/(\S+)", told.stdout.decode())
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    published = ("functions", "stacks")
+    assert f"{Path(accounts).parent}/" in ignored
+    assert not [line for line in ignored if line.strip("/").startswith(published)]
+    assert (ROOT / ".dockerignore").read_text().splitlines()[1:] == [
+        "*",
+        "!stacks",
+        "!.stack/wheels",
+    ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.support.docker import Engine
+from tests.support.sources import ROOT
 
 EDGES = ("edge-a", "edge-b", "edge-c")
 SERVICES = ("broker", "cloud", "player", *EDGES)
@@ -32,7 +33,8 @@ class Stack:
 
     def compose(self, *words: str) -> str:
         """``docker-compose`` with the project that ``make up`` started."""
-        line = ("docker-compose", "-f", "stacks/compose.yaml", "-p", "join-the-dots")
+        accounts = ("--env-file", str(ROOT / ".stack" / "accounts.env"))
+        line = ("docker-compose", *accounts, "-f", "stacks/compose.yaml", "-p", "join-the-dots")
         return self.engine.out(*line, *words)
 
     def container(self, service: str) -> str:

@@ -62,8 +62,8 @@ def unpack(archive: Path, into: Path, most_bytes: int) -> None:
     of a header or of the list of files.
 
     Raises:
-        InvalidData: a path that is absolute or leaves the folder, a link, a device, a path given
-            twice, more than ``most_bytes`` unpacked, too many files, or a damaged archive.
+        InvalidData: a path that is absolute, hidden or leaves the folder, a link, a device, a path
+            given twice, more than ``most_bytes`` unpacked, too many files, or a damaged archive.
     """
     try:
         with _opened(archive) as file:
@@ -147,6 +147,9 @@ def _safe(archive: Path, name: str) -> PurePosixPath:
         raise _refused(archive, f"has a path outside of it, {name[:80]!r}")
     if len(name) > _LONGEST_PATH:
         raise _refused(archive, f"has a path that is too long, {name[:80]!r}")
+    if any(part.startswith(".") for part in path.parts):
+        rule = f"has a hidden file, {name[:80]!r}, and such files often hold passwords"
+        raise InvalidData(f"{archive}", rule, "Give a copy without it")
     return path
 
 

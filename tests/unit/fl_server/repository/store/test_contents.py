@@ -158,3 +158,15 @@ def test_a_wrong_manifest_is_told_in_one_line(world: World) -> None:
 
 def _canonical(fields: object) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("name", [".env", ".git/config"])
+def test_hidden_files_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    folder, inside = tmp_path / "component", tmp_path / "inside"
+    inside.mkdir()
+    path = folder / name
+    path.parent.mkdir(parents=True)
+    path.write_text("PASSWORD=1")
+    for source in (folder, _tar_with(name)(tmp_path)):
+        with pytest.raises(InvalidData, match=f"hidden file, '{name}'"):
+            content_of(source, inside, 1000)
