@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup simulate test test-newest mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
+.PHONY: help up down setup simulate test test-long test-newest mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,12 @@ setup: $(STAMP)  ## Build .venv with the pinned packages; TORCH_BACKEND=cpu, aut
 simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds=50"
 	@$(BIN)/python -m simulate $(ARGS)
 
-test: $(STAMP)  ## Run every test but the containers'; pytest's own options in TESTARGS="-k ledger"
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers --ignore tests/arm64 $(TESTARGS)
+HERE := $(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers --ignore tests/arm64
+test: $(STAMP)  ## Run the tests; pytest's own options in TESTARGS="-k ledger"
+	@$(HERE) -m 'not long' $(TESTARGS)
+
+test-long: $(STAMP)  ## Run those that take long: servers and sites as processes, wheels, traces of system calls
+	@$(HERE) -m long $(TESTARGS)
 
 # torch stays pinned: another release brings gigabytes, and each index has builds of its own.
 NEWEST := .newest
@@ -67,12 +71,12 @@ privacy-table: $(STAMP)  ## Measure accuracy on UCI HAR at each epsilon; its arc
 
 include stacks/images.mk
 
-COMPOSE = docker-compose -f stacks/compose.yaml -p join-the-dots
-ACCOUNTS := stacks/.env
+COMPOSE = docker-compose --env-file $(abspath $(ACCOUNTS)) -f stacks/compose.yaml -p join-the-dots
+ACCOUNTS := .stack/accounts.env
 
 # Passwords at the broker; each container gets its own alone.
 $(ACCOUNTS):
-	@umask 077; for name in EDGE_A EDGE_B EDGE_C PLAYER; do \
+	@umask 077; mkdir -p $(@D); for name in EDGE_A EDGE_B EDGE_C PLAYER; do \
 	  echo "$${name}_PASSWORD=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"; \
 	done > $@.new; mv $@.new $@
 

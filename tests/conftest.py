@@ -30,7 +30,11 @@ settings.register_profile("project", deadline=None, derandomize="CI" in os.envir
 settings.register_profile("quick", settings.get_profile("project"), max_examples=20)
 settings.load_profile("project")
 
-_MARKS = {"deployed": ("deployed", "slow"), "containers": ("containers", "slow")}
+_MARKS = {
+    "deployed": ("long", "slow"),
+    "packaging": ("long", "slow"),
+    "containers": ("containers", "slow"),
+}
 """The markers of every test in a folder of ``tests``; pyproject.toml says what each means."""
 
 _SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -20,7 +20,7 @@ from tests.support.nodes import World as Sensor
 from tests.support.repositories import Quiet, World, serving
 from tests.support.traced import Address, Trace, trace, tracing
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 SMALL = ("net=logistic", "rounds=1", "sites=2")
 PYTHON = (sys.executable, "-m")

@@ -8,7 +8,7 @@ from tests.support.shell import blocks, desk, indented, typed
 
 OUTPUTS = "outputs/<date>/<time>"
 SMALL = "rounds=1 sites=2 net=logistic"
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
 def listed(page: str, words: str) -> list[str]:

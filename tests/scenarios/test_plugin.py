@@ -16,7 +16,7 @@ from fl_common.plugins.kinds import KINDS
 from models.metadata import read_metadata
 from tests.support.sources import ROOT
 
-pytestmark = pytest.mark.slow  # builds, installs and runs a package
+pytestmark = [pytest.mark.long, pytest.mark.slow]  # builds, installs and runs a package
 
 EXAMPLE = ROOT / "examples" / "plugin"
 PAGE = ROOT / "docs" / "how-to" / "add-your-own.md"
