@@ -128,21 +128,24 @@ def _offered_class(name: str) -> object:
     return offer.load()
 
 
-@lru_cache(maxsize=16)
 def trained_names(net: Net) -> frozenset[str]:
     """What an update of ``net`` has: all that ``parameters_of`` gives but frozen parameters.
 
     Frozen ones (``requires_grad=False``) keep the values that a run began with. Which they are is
     said by the net's own code, on the server and on each site, and by no message.
     """
-    frozen = {name for name, p in net.body.named_parameters() if not p.requires_grad}
-    return frozenset(name for name, _ in _tensors(net) if name not in frozen)
+    return frozenset(name for name, _ in _tensors(net)) - _frozen_names(net)
 
 
 def trained_part(net: Net, parameters: Parameters) -> Parameters:
-    """Those of ``parameters`` that ``net`` trains and a site sends, in their order."""
-    names = trained_names(net)
-    return {name: array for name, array in parameters.items() if name in names}
+    """Those of ``parameters`` that a site sends: all that ``net`` does not freeze, in order."""
+    frozen = _frozen_names(net)
+    return {name: array for name, array in parameters.items() if name not in frozen}
+
+
+@lru_cache(maxsize=16)
+def _frozen_names(net: Net) -> frozenset[str]:
+    return frozenset(name for name, p in net.body.named_parameters() if not p.requires_grad)
 
 
 def parameters_of(net: nn.Module) -> Parameters:
