@@ -1,10 +1,13 @@
 """From configuration to the server's objects: the plan, the federation, the run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 
 from fl_common.compression.quantisation import Compression
+from fl_common.configuration.keys import all_read, check_known
 from fl_common.configuration.rules import Config, Rule, optional, require, whole
 from fl_common.configuration.settings import PLAN, Settings, flat
 from fl_common.errors import InvalidConfiguration
@@ -26,6 +29,14 @@ from models.nets import spec_of
 _POLL_INTERVAL_S = 0.1
 _DECISIVE = ("clients_per_round", "compression", "evaluation", "net", "privacy", "rounds", "seed",
              "strategy", "training")  # fmt: skip
+_PARTS: Mapping[str, Sequence[str]] = {
+    "compression": (),
+    "evaluation": (),
+    "privacy": ("accountant", "adaptive_clipping", "clip_norm", "delta", "epsilon", "noise",
+                "noise_multiplier", "participation", "sampling_rate", "site_windows",
+                "windows_per_reading"),
+}  # fmt: skip
+"""Parts of a plan, with what an experiment may set where another option is chosen over its own."""
 _WAITING = ("grace_s", "minimum_sites", "quorum", "round_timeout_s")
 
 
@@ -65,19 +76,25 @@ def build_plan(
 
 def _plan(config: Config, run: str, task: Task, fleet: FleetFacts, compares: bool) -> RunPlan:
     fields = {k: v for k, v in config["training"].items() if k != "trainer"}
+    check_known("training.", fields, [field.name for field in dataclass_fields(TrainingPlan)])
     training, rounds = TrainingPlan(**fields), config["rounds"]
-    privacy = _privacy(config["privacy"], task, training, rounds, fleet)
-    return RunPlan(
-        run=run,
-        task=task,
-        net=_net(config["net"]),
-        training=training,
-        privacy=privacy,
-        rounds=rounds,
-        seed=config["seed"],
-        evaluation=_evaluation(config["evaluation"], privacy, rounds, compares),
-        compression=_compression(config["compression"]),
-    )
+    with ExitStack() as parts:
+        node = {
+            part: parts.enter_context(all_read(part, config[part], others))
+            for part, others in _PARTS.items()
+        }
+        privacy = _privacy(node["privacy"], task, training, rounds, fleet)
+        return RunPlan(
+            run=run,
+            task=task,
+            net=_net(config["net"]),
+            training=training,
+            privacy=privacy,
+            rounds=rounds,
+            seed=config["seed"],
+            evaluation=_evaluation(node["evaluation"], privacy, rounds, compares),
+            compression=_compression(node["compression"]),
+        )
 
 
 def _compression(node: Config) -> Compression | None:
@@ -88,20 +105,21 @@ def build_federation(
     config: Config, plan: RunPlan, roster: Roster, incumbent: Incumbent | None = None
 ) -> Federation:
     """The federation that performs ``plan``, and compares its model with the ``incumbent``."""
-    strategy = config["strategy"]
-    return Federation(
-        plan=plan,
-        aggregator=build(strategy["aggregator"], AGGREGATOR),
-        optimiser=build(strategy["optimiser"], OPTIMISER),
-        sampling=_sampling(config, plan),
-        roster=roster,
-        round_timeout_s=strategy["round_timeout_s"],
-        poll_interval_s=_POLL_INTERVAL_S,
-        evaluate_every=config["evaluation"]["every"],
-        cut_outliers=_switch(strategy["cut_outliers"]),
-        quorum=build_quorum(config),
-        incumbent=incumbent,
-    )
+    with all_read("strategy", config["strategy"]) as strategy:
+        config = {**config, "strategy": strategy}
+        return Federation(
+            plan=plan,
+            aggregator=build(strategy["aggregator"], AGGREGATOR),
+            optimiser=build(strategy["optimiser"], OPTIMISER),
+            sampling=_sampling(config, plan),
+            roster=roster,
+            round_timeout_s=strategy["round_timeout_s"],
+            poll_interval_s=_POLL_INTERVAL_S,
+            evaluate_every=config["evaluation"]["every"],
+            cut_outliers=_switch(strategy["cut_outliers"]),
+            quorum=build_quorum(config),
+            incumbent=incumbent,
+        )
 
 
 def build_quorum(config: Config) -> Quorum:

@@ -13,7 +13,6 @@ python -m simulate plugins                                    what other package
 """
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +34,7 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 from yaml import YAMLError  # noqa: E402
 
+from fl_common.configuration.messages import words_of  # noqa: E402
 from fl_common.configuration.overrides import readable, value_of  # noqa: E402
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from fl_common.plugins.search_path import use_plugins  # noqa: E402
@@ -42,7 +42,8 @@ from fl_common.programs.command_line import end  # noqa: E402
 from fl_common.programs.output import reader_may_leave  # noqa: E402
 from fl_common.programs.own import check_not_hidden  # noqa: E402
 from simulate.configuration.choices import check_choices  # noqa: E402
-from simulate.configuration.composition import kept_values  # noqa: E402
+from simulate.configuration.composition import HELP, kept_values, known_values  # noqa: E402
+from simulate.configuration.known import check_parts  # noqa: E402
 from simulate.configuration.requirements import check_run, check_world, is_live  # noqa: E402
 from simulate.home import Home, Origin  # noqa: E402
 
@@ -162,7 +163,8 @@ def _one_line_errors() -> Iterator[None]:
             _home().remove_if_unused()
         end(f"error: {error}", error.exit_status)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        end(f"error: {_configuration_error(error)}", InvalidConfiguration.exit_status)
+        known = known_values(sys.argv[1:])
+        end(f"error: {words_of(error, known)}. {HELP}", InvalidConfiguration.exit_status)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -180,6 +182,7 @@ def _values(config: DictConfig) -> dict[str, Any]:
     """The resolved configuration."""
     values = OmegaConf.to_container(config, resolve=True)
     assert isinstance(values, dict)
+    check_parts(values, HydraConfig.get().job.config_name or "config")
     return {str(key): value for key, value in values.items()}
 
 
@@ -233,13 +236,6 @@ def _with_resumed_overrides(overrides: list[str], sweeps: bool) -> list[str]:
         )
     kept = Home(Path(str(folder))).read_record().origin.overrides
     return [*kept, *overrides, "hydra.output_subdir=null"]
-
-
-def _configuration_error(error: Exception) -> str:
-    """Hydra's message in one line, and the remedy."""
-    words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    words = re.sub(r"\.? ?To append to your config use \S+", "", words)  # it would keep a typo
-    return f"{words}. List every value with: python -m simulate --cfg job"
 
 
 if __name__ == "__main__":

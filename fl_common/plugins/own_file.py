@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fl_common.configuration.messages import words_of
 from fl_common.configuration.overrides import readable
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import use_plugins
@@ -35,6 +36,7 @@ def composed(
     """
     overrides = with_texts(readable(overrides))
     use_plugins()
+    plain = OmegaConf.create()
     try:
         with texts_as_written(), initialize_config_module("conf", version_base="1.3"):
             plain = compose(shipped)
@@ -52,7 +54,7 @@ def composed(
         rule = f"is not in UTF-8 ({error.reason} at byte {error.start + 1})"
         raise InvalidConfiguration(f"configuration {file}", rule, "Save it as UTF-8") from error
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        words = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        words = words_of(error, OmegaConf.to_container(plain))  # type: ignore[arg-type]
         name = file or f"conf/{shipped}.yaml"
         raise InvalidConfiguration(
             f"configuration {name}", words, f"See conf/{shipped}.yaml for every key"

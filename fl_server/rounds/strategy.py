@@ -17,8 +17,10 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.vocabulary import Parameters
 from fl_common.wire import messages as wire
 from fl_server.aggregation import Aggregator
+from fl_server.aggregation.mean import WeightedMean
 from fl_server.aggregation.private_sum import PrivateSum, check_site_level, start_fold
 from fl_server.optimisers import ServerOptimiser, State
+from fl_server.optimisers.averaging import FedAvg
 from fl_server.rounds.accounting import SpendTally
 from fl_server.rounds.comparison import Comparison, Incumbent
 from fl_server.rounds.evaluation import evaluate_on_sites
@@ -30,6 +32,8 @@ from fl_server.rounds.report import RoundReport
 from fl_server.rounds.roster import Member, Roster, checked_members
 from fl_server.rounds.sampling import Sampling
 from models.nets import Net, build_net, trained_part
+
+_PLAIN = (WeightedMean.__name__, FedAvg.__name__)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,17 @@ class Federation:
     def trained(self, parameters: Parameters) -> Parameters:
         """Those of ``parameters`` that a run moves and a site sends; frozen ones stay."""
         return trained_part(self._net, parameters)
+
+    @property
+    def name(self) -> str:
+        """What sites and server do with updates, by the classes that do it: ``CoordinateMedian``.
+
+        The plain mean, and the step that applies it as it is, are named where nothing else is.
+        """
+        names = [type(self.aggregator).__name__, type(self.optimiser).__name__]
+        proximal = ["FedProx"] if self.plan.training.proximal_mu else []
+        named = [name for name in names if name not in _PLAIN] + proximal
+        return " + ".join(named) or FedAvg.__name__
 
     @property
     def _deadlines(self) -> Deadlines:

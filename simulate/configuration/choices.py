@@ -1,11 +1,11 @@
 """Overrides that leave a run without a part it needs: refused before anything is composed."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 from fl_common.configuration.keys import check_names
 from fl_common.errors import InvalidConfiguration
 from simulate.configuration.composition import HELP
+from simulate.configuration.known import groups
 
 
 def check_choices(overrides: Sequence[str]) -> None:
@@ -15,10 +15,9 @@ def check_choices(overrides: Sequence[str]) -> None:
         InvalidConfiguration: for the first such override.
     """
     check_names(overrides)
-    groups = {entry.name for entry in files("conf").iterdir() if entry.is_dir()}
     for override in overrides:
         name, _, value = override.partition("=")
-        if name in groups and value in ("null", ""):
+        if name in groups() and value in ("null", ""):
             rule = f"chooses no option of the group {name}, which a run needs"
             raise InvalidConfiguration(override, rule, HELP)
         if override.startswith("~") and "." not in name:

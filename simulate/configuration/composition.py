@@ -18,9 +18,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from fl_common.configuration.messages import words_of
 from fl_common.configuration.overrides import readable, value_of
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import PluginFolders
+from simulate.configuration.known import check_parts, group_choices
 from simulate.home import Home
 
 HELP = "List every value with: python -m simulate --cfg job"
@@ -106,6 +108,7 @@ def resolved(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         raise InvalidConfiguration(
             "the configuration", f"has no {', '.join(missing)}", "Begin with simulate.configure()"
         )
+    check_parts(values)
     return {str(key): value for key, value in values.items()}
 
 
@@ -114,10 +117,27 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     try:
         config = loader.load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise InvalidConfiguration(" ".join(overrides), _line(error), HELP) from error
+        words = words_of(error, known_values(overrides))
+        raise InvalidConfiguration(" ".join(overrides), words, HELP) from error
     with open_dict(config):
         del config["hydra"]
     return config
+
+
+def known_values(overrides: Sequence[str], name: str = "config") -> dict[str, Any]:
+    """The values, not resolved, of ``conf/{name}.yaml`` under the groups that ``overrides`` choose.
+
+    Empty where a group has no such option.
+    """
+    loader = ConfigLoaderImpl(_search_path())
+    chosen = group_choices(overrides)
+    try:
+        config = loader.load_configuration(name, chosen, RunMode.RUN, from_shell=False)
+    except (HydraException, OmegaConfBaseException, ValueError):
+        return {}
+    values = OmegaConf.to_container(config)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 def _search_path() -> ConfigSearchPath:

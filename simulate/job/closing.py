@@ -59,7 +59,7 @@ class Closing:
             listener.tell(line)
         ending = RunEnding(
             sites=prepared.sites,
-            strategy=type(run.federation.optimiser).__name__,
+            strategy=run.federation.name,
             engine=prepared.engine.name,
             start_up_s=self.start_up_s,
             total_s=time.monotonic() - self.started,

@@ -94,6 +94,7 @@ def prepare(config: Config, home: Home) -> Preparation:
     check_exportable(net, plan.task)
     test = world.test()
     check_held_out(config, world.sites, test)
+    build(config["training"]["trainer"])  # what each process would refuse
     settings = settings_of(config, plan, world, net)
     if record:
         check_same(f"resume={home.folder}", record.settings, settings)

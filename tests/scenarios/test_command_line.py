@@ -219,12 +219,14 @@ def test_a_folder_of_another_plan_is_not_resumed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, _ = finished
+    (folder / "run.lock").unlink()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     line = refused(capsys, monkeypatch, f"resume={folder}", "seed=3", "strategy=fedadam")
     assert "seed=3 (it began with 0)" in line
     assert (
         "strategy.optimiser._target_=fl_server.optimisers.adaptive.FedAdam (it began with" in line
     )
+    (folder / "run.lock").unlink()
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert after == before
 

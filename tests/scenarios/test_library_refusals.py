@@ -13,7 +13,9 @@ from tests.support.plugins import install
 QUICK = ("net=logistic", "rounds=2", "sites=4")
 
 BAD: dict[str, Callable[[Path], object]] = {
-    "roundz=3: Could not override 'roundz'": lambda folder: configure("roundz=3"),
+    "roundz=3: roundz is no value of the configuration, but rounds is": lambda folder: configure(
+        "roundz=3"
+    ),
     "net=none: .*Could not find 'net/none'": lambda folder: configure("net=none"),
     "net=null: .*must be a string": lambda folder: configure("net=null"),
     "a b: .*": lambda folder: configure("a b"),

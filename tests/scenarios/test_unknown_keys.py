@@ -1,0 +1,41 @@
+"""A key that nothing reads is refused in every part, with the nearest one that something does."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.test_command_line import QUICK, refused
+
+CASES = [
+    (["roundz=3"], ["roundz is no value of the configuration, but rounds is"]),
+    (["epsilon=3"], ["but privacy.epsilon is"]),
+    (["privacy=site", "privacy.participaton=1"], ["but privacy.participation is"]),
+    (["+roundz=3"], ["configuration key roundz: is not known. Did you mean rounds?"]),
+    (["++privacy.epsilonn=1"], ["key privacy.epsilonn: is not", "mean privacy.epsilon?"]),
+    (["+strategy.quorumm=1"], ["Did you mean strategy.quorum?"]),
+    (["+evaluation.epsilon=1"], ["evaluation.epsilon: is not known"]),
+    (["+compression.shares=1"], ["Did you mean compression.share?"]),
+    (["+training.learning_rat=1"], ["Did you mean training.learning_rate?"]),
+    (["+training.trainer.memory_budget=1"], ["Did you mean memory_budget_mib?"]),
+    (["+strategy.optimiser.momentumm=1"], ["Did you mean momentum?"]),
+    (["+world.roots=1"], ["Did you mean root?"]),
+    (["+engine.worker=1"], ["Did you mean workers?"]),
+    (["+publish.license=1"], ["Did you mean publish.licence?"]),
+    (["+data.paths=1"], ["Did you mean data.path?"]),
+    (["engine=live", "+engine.second=1"], ["Did you mean engine.seconds?"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "words"), CASES, ids=[case[0][-1] for case in CASES])
+def test_an_unknown_key_is_refused_with_what_was_meant(
+    overrides: list[str],
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = refused(capsys, monkeypatch, *QUICK, *overrides, f"hydra.run.dir={tmp_path / 'out'}")
+    for word in words:
+        assert word in line
+    assert "To append" not in line
+    assert not (tmp_path / "out" / "run.json").exists()
