@@ -9,6 +9,7 @@ python -m simulate audit privacy.epsilon=2                    a lower bound on e
 python -m simulate egress                                     what leaves the sites
 python -m simulate engine=live                                real nodes, watched as they predict
 python -m simulate play broker.host=localhost                 recordings to boxes that run elsewhere
+python -m simulate check FILE                                 what is in your own data
 python -m simulate plugins                                    what other packages bring
 """
 
@@ -114,6 +115,13 @@ def _plugins() -> None:
     _exit_if(0 if works else JoinTheDotsError.exit_status)
 
 
+def _on_data(command: str, words: Sequence[str]) -> None:
+    from simulate.data.check import check
+
+    commands = {"check": check}
+    _exit_if(commands[command](words))
+
+
 _COMMANDS: Mapping[str, Callable[[], None]] = {
     "audit": _audit,
     "egress": _egress,
@@ -121,6 +129,8 @@ _COMMANDS: Mapping[str, Callable[[], None]] = {
     "plugins": _plugins,
 }
 """Subcommands, by their word on the command line."""
+_ON_DATA = ("check",)
+"""Subcommands on a person's own data; they come first and have arguments of their own."""
 _WITH_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--info", "-i", "--experimental-rerun"),
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
@@ -137,17 +147,25 @@ def main() -> None:
     with _one_line_errors():
         check_not_hidden("fl-simulate", "simulate")
         use_plugins()
-        options, words = _sorted_words(sys.argv[1:])
-        sweeps = bool({"--multirun", "-m"} & set(options))
-        overrides = readable(words, sweeps=sweeps)
-        if command := next((word for word in overrides if word in _COMMANDS), None):
-            overrides.remove(command)
-            run = _COMMANDS[command]
+        if sys.argv[1:2] and sys.argv[1] in _ON_DATA:
+            _on_data(sys.argv[1], sys.argv[2:])
         else:
-            run, overrides = _job, _with_resumed_overrides(overrides, sweeps)
-        check_choices(overrides)
-        sys.argv[1:] = [*options, *overrides]
-        run()
+            _with_hydra(sys.argv[1:])
+
+
+def _with_hydra(arguments: Sequence[str]) -> None:
+    """A run, a sweep, or a subcommand whose values are a configuration of its own."""
+    options, words = _sorted_words(arguments)
+    sweeps = bool({"--multirun", "-m"} & set(options))
+    overrides = readable(words, sweeps=sweeps)
+    if command := next((word for word in overrides if word in _COMMANDS), None):
+        overrides.remove(command)
+        run = _COMMANDS[command]
+    else:
+        run, overrides = _job, _with_resumed_overrides(overrides, sweeps)
+    check_choices(overrides)
+    sys.argv[1:] = [*options, *overrides]
+    run()
 
 
 @contextmanager

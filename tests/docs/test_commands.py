@@ -146,6 +146,8 @@ def carried_out(command: Sequence[str]) -> None:
 def composed(arguments: Sequence[str]) -> None:
     """Compose the configuration; of the values of a sweep, the first."""
     overrides = [word for word in arguments if not word.startswith("-") and "=" in word]
+    if arguments[:1] in (["check"], ["windows"]):  # on a file: tests/unit/simulate/data
+        overrides.insert(0, "task=arrays")
     if "--multirun" in arguments:
         overrides = [word.partition(",")[0] for word in overrides]
     job = next((word for word in arguments if word in JOBS), "config")

@@ -57,7 +57,7 @@ ROOMS = {
         ("fleet", "report", "testing"),
         ("build", "result"),
         ("engines",),
-        ("audit", "egress", "job"),
+        ("audit", "data", "egress", "job"),
         ("library",),
         ("__main__",),
     ),

@@ -1,0 +1,90 @@
+"""``fl-simulate check FILE``: what is in a file, before anything is trained on it."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from shlex import quote
+from typing import Any
+
+from fl_common.configuration.overrides import quoted
+from fl_common.configuration.paths import from_home
+from simulate.configuration.composition import configure, resolved
+from simulate.configuration.requirements import check_world
+from simulate.data.facts import Facts, facts_of
+from simulate.data.mistakes import Mistake, mistakes_in
+from simulate.data.shown import show
+from simulate.data.stamps import stamps_of
+from simulate.report.console import standard_output
+from simulate.world.tables.missing import REFUSE
+from simulate.world.tables.opened import open_table
+from simulate.world.tables.roles import roles_of
+
+MISTAKES = 1
+"""The exit status where there are likely mistakes."""
+_SITES = 10
+_MOST_NAMED = 50
+_VALUES = ("null", "true", "false", "nan", "inf")
+"""Words that Hydra reads as values."""
+
+
+def check(words: Sequence[str]) -> int:
+    """Run the command with the arguments ``words``; its exit status.
+
+    Raises:
+        InvalidConfiguration, InvalidData: the file can't be read, or a column has to be named.
+    """
+    parser = argparse.ArgumentParser(prog="fl-simulate check", description=__doc__)
+    parser.add_argument("file", help="npz, Parquet or CSV, or a folder of such files")
+    parser.add_argument("overrides", nargs="*", help="such as data.label=COLUMN")
+    parser.add_argument("--json", action="store_true", help="print one object of JSON")
+    options = parser.parse_args(words)
+    config = config_of(options.file, options.overrides)
+    check_world("fl-simulate check", config)
+    data, world = config["data"], config["world"]
+    table = open_table(from_home(str(data["path"])))
+    roles = roles_of(table, data["site"], data["label"], data["channels"])
+    facts = facts_of(table, roles, data["missing"], world["center"], data["channels"])
+    stamps = stamps_of(table, roles)
+    mistakes = [*mistakes_in(facts), *(stamps.mistakes() if stamps else ())]
+    times = stamps.told() if stamps else None
+    command = command_for(facts, mistakes, options.overrides, config)
+    if options.json:
+        told = {
+            "times": times,
+            "mistakes": [vars(mistake) for mistake in mistakes],
+            "command": command,
+        }
+        standard_output().print_json(json.dumps({**facts.as_json(), **told}))
+    else:
+        show(standard_output(), facts, times, mistakes, command)
+    return MISTAKES if mistakes else 0
+
+
+def config_of(file: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration of a run on ``file`` with ``overrides``."""
+    return resolved(configure("task=arrays", f"data.path={quoted(file)}", *overrides))
+
+
+def command_for(
+    facts: Facts, mistakes: Sequence[Mistake], overrides: Sequence[str], config: Mapping[str, Any]
+) -> str:
+    """The command that trains on the file: ``overrides``, and what the file makes necessary."""
+    more = []
+    if facts.rows_with_gaps and config["data"]["missing"] == REFUSE:
+        more.append("data.missing=hold" if len(facts.shape) == 2 else "data.missing=drop")
+    if not facts.has_sites and config["sites"] is None:
+        more += ["partition=iid", f"sites={_SITES}"]
+    left_out = {name for mistake in mistakes for name in mistake.channels}
+    kept = [channel.name for channel in facts.channels if channel.name not in left_out]
+    is_table = facts.rows.channels is not None
+    if left_out and kept and is_table and len(kept) <= _MOST_NAMED:
+        overrides = [one for one in overrides if not one.startswith("data.channels=")]
+        more.append(f"data.channels=[{','.join(map(_name, kept))}]")
+    words = [f"data.path={config['data']['path']}", *overrides, *more]
+    return " ".join(["python -m simulate task=arrays", *map(quote, words)])
+
+
+def _name(text: str) -> str:
+    """A channel's name as Hydra reads it in a list."""
+    is_plain = text.isascii() and text.isidentifier() and text.lower() not in _VALUES
+    return text if is_plain else quoted(text)

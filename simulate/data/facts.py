@@ -1,0 +1,139 @@
+"""What is in a file of ``task=arrays``: sites, labels, channels, gaps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fl_common.vocabulary import Floats, Integers
+from simulate.world.tables import Table
+from simulate.world.tables.missing import DROP, REFUSE
+from simulate.world.tables.roles import Roles
+from simulate.world.tables.rows import Rows, read_rows, windows_of
+
+_NO_SITE = "(none)"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The finite values of one channel, and how many of its readings are missing."""
+
+    name: str
+    lowest: float
+    mean: float
+    highest: float
+    missing: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``rows`` are those that are whole; ``count`` is the number of all.
+
+    ``labels_N`` are places in ``labels``, ``site_of_N`` in ``sites``. ``rows_of`` (S, K) counts the
+    rows of each site and label.
+    """
+
+    source: str
+    count: int
+    shape: tuple[int, ...]
+    rows: Rows
+    labels: tuple[str, ...]
+    labels_N: Integers
+    sites: tuple[str, ...]
+    site_of_N: Integers
+    rows_of: Integers
+    channels: tuple[Channel, ...]
+    rows_with_gaps: int
+    notes: tuple[str, ...]
+
+    @property
+    def has_sites(self) -> bool:
+        """Whether a column says the site."""
+        return self.rows.site_N is not None
+
+    def as_json(self) -> Mapping[str, Any]:
+        """The facts, without the rows themselves."""
+        by_site = self.rows_of.sum(axis=1).tolist()
+        held_out_N = self.rows.held_out_N
+        return {
+            "rows": self.count,
+            "window_shape": list(self.shape),
+            "sites": dict(zip(self.sites, by_site, strict=True)) if self.has_sites else None,
+            "labels": {
+                label: {"rows": int(rows.sum()), "sites": int((rows > 0).sum())}
+                for label, rows in zip(self.labels, self.rows_of.T, strict=True)
+            },
+            "test_rows": None if held_out_N is None else int(held_out_N.sum()),
+            "channels": [vars(channel) for channel in self.channels],
+            "rows_with_gaps": self.rows_with_gaps,
+            "notes": list(self.notes),
+        }
+
+
+def facts_of(
+    table: Table,
+    roles: Roles,
+    missing: str,
+    center: float | Sequence[float] | None,
+    channels: Sequence[str] | None,
+) -> Facts:
+    """The facts of ``table``; where gaps would be refused, the rows with some are left out.
+
+    Raises:
+        InvalidData: the file can't be read in these roles.
+    """
+    raw, _ = windows_of(table, roles)
+    rows = read_rows(table, roles, DROP if missing == REFUSE else missing, center)
+    labels, labels_N = _indexed(rows.y_N, rows.labels)
+    nowhere_N = np.full(len(rows.y_N), _NO_SITE)
+    sites, site_of_N = _indexed(nowhere_N if rows.site_N is None else rows.site_N, None)
+    rows_of = np.zeros((len(sites), len(labels)), np.int64)
+    np.add.at(rows_of, (site_of_N, labels_N), 1)
+    return Facts(
+        source=table.source,
+        count=len(raw),
+        shape=raw.shape[1:],
+        rows=rows,
+        labels=labels,
+        labels_N=labels_N,
+        sites=sites,
+        site_of_N=site_of_N,
+        rows_of=rows_of,
+        channels=_channels(raw, tuple(map(str, channels or rows.channels or ()))),
+        rows_with_gaps=int((~np.isfinite(raw)).reshape(len(raw), -1).any(axis=1).sum()),
+        notes=tuple(note for note in rows.notes if missing != REFUSE or not _is_of_gaps(note)),
+    )
+
+
+def _is_of_gaps(note: str) -> bool:
+    """Whether it says what became of rows with gaps, which nobody has chosen yet."""
+    return note.startswith("data.missing=")
+
+
+def _indexed(
+    values_N: NDArray[Any], names: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], Integers]:
+    """The different values as text, and the place of each row's; ``names`` of 0, 1, ..."""
+    found, index_N = np.unique(values_N, return_inverse=True)
+    texts = [str(value) for value in found.tolist()]
+    if names is not None and all(text.isdecimal() and int(text) < len(names) for text in texts):
+        texts = [names[int(text)] for text in texts]
+    return tuple(texts), index_N.astype(np.int64)
+
+
+def _channels(raw: Floats, names: tuple[str, ...]) -> tuple[Channel, ...]:
+    axis = 2 if raw.ndim == 3 else 1
+    count = raw.shape[axis]
+    if len(names) != count:
+        names = tuple(f"c{place}" for place in range(count))
+    return tuple(_channel(name, np.take(raw, place, axis=axis)) for place, name in enumerate(names))
+
+
+def _channel(name: str, values: Floats) -> Channel:
+    there = values[np.isfinite(values)].astype(np.float64)
+    if not len(there):
+        return Channel(name, 0.0, 0.0, 0.0, int(values.size))
+    gaps = int(values.size - len(there))
+    return Channel(name, float(there.min()), float(there.mean()), float(there.max()), gaps)

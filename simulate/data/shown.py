@@ -1,0 +1,92 @@
+"""What ``fl-simulate check`` prints: at most eighty columns wide, and no longer than a screen."""
+
+from collections.abc import Sequence
+
+import rich.console
+from rich.table import Table
+from rich.text import Text
+
+from simulate.data.facts import Facts
+from simulate.data.mistakes import Mistake
+
+_MOST = 12
+_WIDTH = 80
+
+
+def show(
+    output: rich.console.Console,
+    facts: Facts,
+    times: str | None,
+    mistakes: Sequence[Mistake],
+    command: str,
+) -> None:
+    """Print the facts, the likely mistakes, and the command to train with next."""
+    output.width = min(output.width, _WIDTH)
+    output.print(Text(facts.source, style="bold"), soft_wrap=True)
+    output.print(_about(facts, times))
+    if facts.has_sites:
+        by_site = [
+            (name, str(rows.sum())) for name, rows in zip(facts.sites, facts.rows_of, strict=True)
+        ]
+        _section(output, f"{len(facts.sites)} sites", ("site", "rows"), by_site)
+    by_label = [
+        (name, str(rows.sum()), str((rows > 0).sum()))
+        for name, rows in zip(facts.labels, facts.rows_of.T, strict=True)
+    ]
+    _section(output, f"{len(facts.labels)} labels", ("label", "rows", "on sites"), by_label)
+    channels = [
+        (c.name, f"{c.lowest:.4g}", f"{c.mean:.4g}", f"{c.highest:.4g}", str(c.missing))
+        for c in facts.channels
+    ]
+    heading = ("channel", "lowest", "mean", "highest", "missing")
+    _section(output, f"{len(facts.channels)} channels", heading, channels)
+    _mistakes(output, mistakes)
+    output.print(Text("\nto train", style="bold"))
+    output.print(Text(command), soft_wrap=True)
+
+
+def _about(facts: Facts, times: str | None) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    shape = " x ".join(map(str, facts.shape))
+    kinds = {1: "features", 2: "readings x channels", 3: "channels x height x width"}
+    table.add_row("rows", f"{facts.count:,} of {shape} ({kinds[len(facts.shape)]})")
+    held_out_N = facts.rows.held_out_N
+    if held_out_N is None:
+        table.add_row("test", "the last fifth of each site's rows; of each label's without sites")
+    else:
+        table.add_row("test", f"{held_out_N.sum():,} rows, by the file")
+    gaps = f"{facts.rows_with_gaps:,} rows lack readings" if facts.rows_with_gaps else "none"
+    table.add_row("missing", gaps)
+    if times is not None:
+        table.add_row("time", Text(times))
+    for note in facts.notes:
+        table.add_row("", Text(note))
+    return table
+
+
+def _section(
+    output: rich.console.Console,
+    title: str,
+    heading: Sequence[str],
+    rows: Sequence[Sequence[str]],
+) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="")
+    table.add_column(heading[0], overflow="ellipsis", max_width=32, no_wrap=True)
+    for name in heading[1:]:
+        table.add_column(name, justify="right")
+    for row in rows[:_MOST]:
+        table.add_row(*map(Text, row))
+    output.print(Text(f"\n{title}", style="bold"))
+    output.print(table)
+    if len(rows) > _MOST:
+        output.print(f"and {len(rows) - _MOST} more (--json has all)")
+
+
+def _mistakes(output: rich.console.Console, mistakes: Sequence[Mistake]) -> None:
+    count = len(mistakes)
+    title = f"{count or 'no'} likely mistake{'s' if count > 1 else ''}"
+    output.print(Text(f"\n{title}", style="bold yellow" if mistakes else "bold"))
+    for mistake in mistakes:
+        output.print(Text(f"- {mistake.what}. {mistake.remedy}."))
