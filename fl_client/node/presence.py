@@ -5,11 +5,12 @@ broker publishes the last will that it was given, ``lost``.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from fl_client.node.outbox import publish_event
+from fl_client.node.outbox import TRY_AGAIN_S, publish_event
 from fl_client.sensors.transports.mqtt.publishing import NotConnected, PublishRefused
 from fl_client.sensors.transports.mqtt.transport import MqttTransport
 from fl_common.programs.troubles import Troubles
@@ -40,10 +41,22 @@ def status_event(source: str, state: str, wrong: Wrong, when: datetime | None) -
 
 
 class Presence:
-    """Publishes the health of ``source`` to ``topic`` by ``link``."""
+    """Publishes the health of ``source`` to ``topic`` by ``link``.
 
-    def __init__(self, link: MqttTransport, topic: str, source: str, troubles: Troubles) -> None:
+    What the broker refuses is tried again after ``TRY_AGAIN_S``. ``timer`` is a clock in seconds
+    that nobody sets.
+    """
+
+    def __init__(
+        self,
+        link: MqttTransport,
+        topic: str,
+        source: str,
+        troubles: Troubles,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._link, self._topic, self._source, self._troubles = link, topic, source, troubles
+        self._timer, self._refused_until = timer, 0.0
         self._over = False
         self._said: tuple[int, Wrong] | None = None
         link.last_will = topic, status_event(source, "lost", (), None)
@@ -51,11 +64,15 @@ class Presence:
     async def run(self, wrong: Callable[[], Wrong]) -> None:
         """Say what is ``wrong`` on each connection and at each change, until ``end`` is called."""
         while not self._over:
-            now = self._link.status.connections, wrong()
-            if self._link.status.connected and now != self._said:
-                await self._say("online", now[1])
-                self._said = now
+            await self.look(wrong())
             await asyncio.sleep(_EVERY_S)
+
+    async def look(self, wrong: Wrong) -> None:
+        """Say what is ``wrong``, if that has not been said on this connection."""
+        now = self._link.status.connections, wrong
+        due = now != self._said and self._timer() >= self._refused_until
+        if self._link.status.connected and due and await self._say("online", wrong):
+            self._said = now
 
     async def end(self) -> None:
         """Say that the node stops, if that can be said soon."""
@@ -63,15 +80,18 @@ class Presence:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._say("offline", ()), _END_S)
 
-    async def _say(self, state: str, wrong: Wrong) -> None:
+    async def _say(self, state: str, wrong: Wrong) -> bool:
+        """Publish it; whether the broker has it."""
         part = f"publishing to {self._topic}"
         event = status_event(self._source, state, wrong, datetime.now(UTC))
         try:
             await publish_event(self._link, self._topic, event, retain=True)
         except NotConnected:
-            return  # the next connection says it
+            return False
         except PublishRefused as refused:
             cause = f"the broker refuses what is published there ({refused.reason})"
             self._troubles.begin(part, cause, _MAY_PUBLISH)
-        else:
-            self._troubles.end(part)
+            self._refused_until = self._timer() + TRY_AGAIN_S
+            return False
+        self._troubles.end(part)
+        return True

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fl_client.node.outbox import TRY_AGAIN_S, Outbox
 from fl_client.sensors.transports.mqtt.publishing import PublishRefused
-from fl_common.wire.cloud_events import MqttEvent
+from fl_client.store.outbox import WaitingEvent
+from fl_common.wire.cloud_events import JSON, CloudEvent, MqttEvent
 from tests.support.edge import Node, broker_of, payload, publish
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import World, expected_starts, node, place_model, wait_for
@@ -29,12 +31,13 @@ def test_a_prediction_that_the_broker_refuses_is_no_published_one(tmp_path: Path
         process.wait()
         world.send(0, 30)
         count, part = len(expected_starts(30)), 'part="publishing to predictions/mute"'
-        refused = f'events_dropped_total{{reason="not_authorized"}} {count}.0'
+        refused = f'events_dropped_total{{reason="not_authorized"}} {count - 1}.0'
         wait_for(lambda: refused in process.ask("/metrics")[1].decode(), "counts")
         metrics = process.ask("/metrics")[1].decode()
         assert f"fl_client_trouble{{{part}}} 1.0" in metrics
         published = len([topic for topic, _ in world.heard if topic.startswith("events/")])
-        wait_for(lambda: process.status()["events"]["waiting"] == 0, "the end of the queue")
+        waiting = "the newest refused event alone"
+        wait_for(lambda: process.status()["events"]["waiting"] == 1, waiting)
         assert process.status()["events"]["published"] == published
         code, body = process.ask("/healthz")
         assert (code, b"not_authorized" in body, b"acl_file" in body) == (503, True, True)
@@ -42,6 +45,40 @@ def test_a_prediction_that_the_broker_refuses_is_no_published_one(tmp_path: Path
         # mosquitto 2.0.11 may end the connection at a refusal, too: at most once for each.
         assert process.log().count("connected to") <= 1 + count
         wait_for(lambda: process.status()["broker"]["connected"], "a connection that stays")
+
+
+def test_a_right_that_is_given_later_ends_the_trouble_without_another_event(tmp_path: Path) -> None:
+    now_s = [0.0]
+
+    async def scenario(broker: Mosquitto) -> None:
+        site = Node(tmp_path, broker_of(broker.port))
+        outbox = Outbox(site.link, site.troubles, lambda: now_s[0])
+        alarm = CloudEvent("1", "urn:s", "alarm", datacontenttype=JSON, data=1)
+        async with site.running():
+            await site.connected()
+            publishing = asyncio.create_task(outbox.run())
+            outbox.take([WaitingEvent(1, "events/box", alarm)], 0, outbox.progress())
+            await site.until(lambda _: bool(site.troubles.current()))
+            rights.write_text("topic readwrite #\n")
+            broker.reload()
+
+            settled = set[tuple[int, str | None]]()
+
+            def is_settled(_: object) -> bool:
+                now_s[0] += TRY_AGAIN_S
+                settled.update(outbox.progress().settled)
+                outbox.take([], 0, outbox.progress())
+                return not site.troubles.current()
+
+            await site.until(is_settled)
+            assert settled == {(1, None)}
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+
+    rights = tmp_path / "rights"
+    rights.write_text("topic readwrite site/#\n")
+    with Mosquitto(tmp_path / "broker", [f"acl_file {rights}"]) as broker:
+        asyncio.run(scenario(broker))
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["5", "3.1.1"])

@@ -4,6 +4,7 @@ Use it as ``with Mosquitto(folder) as broker:``, or by a fixture of the module.
 """
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -74,6 +75,11 @@ class Mosquitto:
             self._process.terminate()
             self._process.wait(_PATIENCE)
             self._process = None
+
+    def reload(self) -> None:
+        """Let it read its files of rights again; it does so some time later."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def kill(self) -> None:
         """Kill it with -9: it has what it saved before."""
