@@ -9,7 +9,6 @@ from fl_client.node.assembly.sensing import Sensing
 from fl_client.node.federation_watch import FederationWatch
 from fl_common.programs.troubles import Troubles
 
-_BROKER = "Check that the broker runs, the network, broker.username and the certificates"
 _ADDRESS = "Check its section under transports"
 _NO_MODEL = "Windows are kept until one does: place one with fl-client model FILE"
 _TRIED = "Windows are kept until it serves; this takes engine.trial.seconds at most"
@@ -49,8 +48,7 @@ class Watch:
             if state.up:
                 self._troubles.end(part)
             else:
-                is_broker = inlet.transport is self._sensing.mqtt
-                self._troubles.begin(part, state.fault, _BROKER if is_broker else _ADDRESS)
+                self._troubles.begin(part, state.fault, state.remedy or _ADDRESS)
 
     def _look_at_functions(self) -> None:
         disabled = self._inference.functions.disabled

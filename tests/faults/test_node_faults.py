@@ -149,7 +149,7 @@ def test_two_nodes_with_one_identity_share_the_session_and_say_so(
         node(tmp_path / "first", broker.port, *identity) as first,
         node(tmp_path / "second", broker.port, *identity) as second,
     ):
-        told = "give each node a broker.identity of its own"
+        told = "Give each node a broker.identity of its own"
         wait_for(lambda: told in first.log() + second.log(), "one of them to tell")
 
 

@@ -57,14 +57,17 @@ async def finished(work: Awaitable[_T]) -> _T:
 class TransportState:
     """The current state of a transport, for health, status and metrics.
 
-    ``fault`` says why no message can arrive if it is not ``up``. ``refused`` counts messages that
-    were refused before they were handed over, by reason; ``details`` are JSON values for operators.
+    ``fault`` says why no message can arrive if it is not ``up``, and ``remedy`` what to do, where
+    that is not to look at its section of the configuration; neither ends with a full stop.
+    ``refused`` counts messages that were refused before they were handed over, by reason;
+    ``details`` are JSON values for operators.
     """
 
     up: bool
     fault: str
     details: Mapping[str, Any] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
+    remedy: str = ""
 
 
 class Transport(Protocol):

@@ -20,6 +20,15 @@ from paho.mqtt.client import topic_matches_sub
 from fl_client.sensors.transports import Take, TransportState, finished
 from fl_client.sensors.transports.mqtt.broker import Broker
 from fl_client.sensors.transports.mqtt.client import LastWill, new_client
+from fl_client.sensors.transports.mqtt.faults import (
+    CONNECTING,
+    TAKEN_OVER,
+    UNSUPPORTED_VERSION,
+    LinkFault,
+    fault_of,
+    reason_of,
+    taken_over,
+)
 from fl_client.sensors.transports.mqtt.filters import check_filter
 from fl_client.sensors.transports.mqtt.handshake import Handshake
 from fl_client.sensors.transports.mqtt.inbox import Inbox
@@ -33,8 +42,6 @@ from fl_common.wire.cloud_events import MqttEvent
 
 _LOG = logging.getLogger(__name__)
 _ENDED_TOO_OFTEN = 3  # connections in a row
-_UNSUPPORTED_VERSION = 0x84
-_TAKEN_OVER = 0x8E
 _TOO_SILENT = 2  # connections in a row
 _QOS_0 = (
     "%s:%d allows QoS 0 only: messages and predictions are lost without a word when a connection"
@@ -55,7 +62,7 @@ class LinkStatus:
     """How often another client with the same identity took over the session."""
     sessions_lost: int = 0
     """How often the broker had no session any more, and so nothing that it had kept."""
-    fault: str = ""
+    fault: LinkFault = CONNECTING
     """Why it ended last."""
 
 
@@ -95,14 +102,14 @@ class MqttTransport:
     def state(self) -> TransportState:
         """See ``Transport``."""
         status = self.status
-        fault = f"no connection to the broker: {status.fault or 'connecting'}"
         details = {
             "connected": status.connected,
             "protocol": status.protocol,
             "most_qos": status.most_qos,
             "sessions_lost": status.sessions_lost,
         }
-        return TransportState(status.connected, fault, details, self._refused)
+        fault = status.fault
+        return TransportState(status.connected, fault.cause, details, self._refused, fault.remedy)
 
     async def run(self, addresses: Sequence[str], take: Take) -> None:
         """Connect, listen, and reconnect, until cancelled."""
@@ -209,7 +216,7 @@ class MqttTransport:
         A broker that closes the connection without an answer, or gives none, may be of that kind,
         or be about to stop: then MQTT 5 is tried again with the next connection.
         """
-        unsupported = _reason(error) == _UNSUPPORTED_VERSION
+        unsupported = reason_of(error) == UNSUPPORTED_VERSION
         if self._protocol is _V311 or not (unsupported or self._unanswered >= _TOO_SILENT):
             return False
         self._protocol = _V311
@@ -225,38 +232,19 @@ class MqttTransport:
         MQTT 5 has a reason code for a session that another client took over. MQTT 3.1.1 has none,
         and not all brokers send it, so connections that repeatedly end soon count as one, too.
         """
-        broker = self._broker
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
-        self.status.fault = f"{error or type(error).__name__}{cause}"
-        taken_over = _reason(error) == _TAKEN_OVER
-        if taken_over or self._ended >= _ENDED_TOO_OFTEN:
-            self.status.taken_over += 1
+        broker, status = self._broker, self.status
+        said = reason_of(error) == TAKEN_OVER
+        if said or self._ended >= _ENDED_TOO_OFTEN:
+            status.taken_over += 1
             seconds = broker.taken_over_seconds * self._chance.uniform(1, 1.5)
-            does = "took over" if taken_over else "seems to take over"
-            self.status.fault = (
-                f"another client {does} the session of {broker.identity}: give each node a"
-                " broker.identity of its own"
-            )
-            _LOG.error("%s; trying again in %.0f s", self.status.fault, seconds)
-            return seconds
-        longest = broker.retry_first * 2.0 ** min(self._failures - 1, 30)
-        seconds = min(longest, broker.retry_most) * self._chance.uniform(0.5, 1)
-        if isinstance(error, StoreError):
-            _LOG.error("%s The broker keeps the messages; again in %.1f s", error, seconds)
+            status.fault = taken_over(broker.identity, by_the_broker=said)
         else:
-            _LOG.warning(
-                "no connection to %s:%d: %s; trying again in %.1f s. Check that the broker runs,"
-                " the network, broker.username and the certificates", broker.host, broker.port,
-                self.status.fault, seconds)  # fmt: skip
+            longest = broker.retry_first * 2.0 ** min(self._failures - 1, 30)
+            seconds = min(longest, broker.retry_most) * self._chance.uniform(0.5, 1)
+            status.fault = fault_of(error)
+        _LOG.warning("%s:%d: %s; trying again in %.1f s. %s", broker.host, broker.port,
+                     status.fault.cause, seconds, status.fault.remedy)  # fmt: skip
         return seconds
-
-
-def _reason(error: BaseException) -> int | None:
-    """The MQTT reason code of an error or of its cause, if there is one."""
-    for one in (error, error.__cause__):
-        if isinstance(one, aiomqtt.MqttCodeError) and one.rc is not None:
-            return one.rc if isinstance(one.rc, int) else one.rc.value
-    return None
 
 
 async def _ended(client: aiomqtt.Client) -> None:
