@@ -8,6 +8,9 @@ A clock is in doubt while
    a box that was off for so long looks the same as one whose clock is wrong;
 4. more sources with clocks of their own are ahead of it than agree with it.
 
+A source with stamps of two clocks, such as two devices on one topic, tells nothing, and is a
+trouble of its own.
+
 A doubt of kind 2 or 3 ends as soon as more sources agree with the clock than do not, or the clock
 is back. Every doubt ends when somebody vouches for the clock: NTP, or the operator.
 
@@ -33,6 +36,9 @@ _MOST = 1000
 _NAMED = 3
 _DELAY_NS = 3600 * _SECOND
 """A source whose stamps are this old may agree: its clock may be slow, or its messages late."""
+_TWO_CLOCKS_NS = 600 * _SECOND
+"""Within so long a source's stamps are of one clock, or tell nothing."""
+_OWN_TOPIC = "Let each device publish to a topic of its own, and compare their clocks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +68,43 @@ class Doubt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """The newest message of a source: its stamp, and when it came."""
+    """A message of a source: its stamp, and when it came."""
 
     stamp_ns: int
     elapsed_ns: int
 
+    @property
+    def offset_ns(self) -> int:
+        """What its clock is set to, apart from the time that passes."""
+        return self.stamp_ns - self.elapsed_ns
+
     def lead_ns(self, now: Instant) -> int:
         """How far the stamp is ahead of the clock at its arrival, by what the clock is set to."""
-        return self.stamp_ns - self.elapsed_ns - now.offset_ns
+        return self.offset_ns - now.offset_ns
+
+
+class _Source:
+    """The newest message of a source, and of the last minutes those of its first and last clock."""
+
+    def __init__(self, first: _Heard) -> None:
+        self.newest = self._earliest = self._latest = first
+
+    def hear(self, heard: _Heard) -> None:
+        """Note one more."""
+        self.newest = heard
+        since_ns = heard.elapsed_ns - _TWO_CLOCKS_NS
+        if heard.offset_ns <= self._earliest.offset_ns or self._earliest.elapsed_ns < since_ns:
+            self._earliest = heard
+        if heard.offset_ns >= self._latest.offset_ns or self._latest.elapsed_ns < since_ns:
+            self._latest = heard
+
+    def apart_ns(self, now: Instant, ahead_ns: int) -> int:
+        """How far its clocks are apart, if one is ahead of the box's and one is not; else 0."""
+        since_ns = now.elapsed_ns - _TWO_CLOCKS_NS
+        old = min(self._earliest.elapsed_ns, self._latest.elapsed_ns) < since_ns
+        if old or not self._earliest.lead_ns(now) <= ahead_ns < self._latest.lead_ns(now):
+            return 0
+        return self._latest.offset_ns - self._earliest.offset_ns
 
 
 class ClockGuard:
@@ -91,7 +126,8 @@ class ClockGuard:
         self._earliest_ns, self._ahead_ns, self._vouched = earliest_ns, ahead_ns, vouched
         self._troubles, self._remedy = troubles, remedy
         self._lock = threading.Lock()
-        self._heard: dict[str, _Heard] = {}
+        self._heard: dict[str, _Source] = {}
+        self._apart: set[str] = set()  # sources that were told to have two clocks
         self._believed: Instant | None = None
         self._known_ns: int | None = None
         self._began_ns: int | None = None
@@ -105,8 +141,10 @@ class ClockGuard:
     def hear(self, source: str, stamp_ns: int, now: Instant) -> None:
         """Note that a message of ``source`` came, whose newest stamp, by its own clock, is this."""
         with self._lock:
-            self._heard.pop(source, None)
-            self._heard[source] = _Heard(stamp_ns, now.elapsed_ns)
+            heard = _Heard(stamp_ns, now.elapsed_ns)
+            before = self._heard.pop(source, None)
+            self._heard[source] = before or _Source(heard)
+            self._heard[source].hear(heard)
             self._forget()
 
     def suppose(self, source: str, stamp_ns: int, now: Instant) -> None:
@@ -116,7 +154,7 @@ class ClockGuard:
         """
         with self._lock:
             if stamp_ns > now.wall_ns:
-                self._heard.setdefault(source, _Heard(stamp_ns, now.elapsed_ns))
+                self._heard.setdefault(source, _Source(_Heard(stamp_ns, now.elapsed_ns)))
                 self._forget()
 
     def believes(self, now: Instant) -> bool:
@@ -128,6 +166,7 @@ class ClockGuard:
             if doubt is not None and self._vouched(now):
                 doubt = None
             self._tell(doubt, now)
+            self._tell_of_two_clocks(now)
             if doubt is None:
                 self._believed = now
             return doubt is None
@@ -150,7 +189,10 @@ class ClockGuard:
         One whose stamp the clock has passed since is none of them.
         """
         ahead, agreeing, behind = list[str](), 0, 0
-        for source, heard in self._heard.items():
+        for source, found in self._heard.items():
+            if found.apart_ns(now, self._ahead_ns):
+                continue
+            heard = found.newest
             lead_ns = heard.lead_ns(now)
             if lead_ns <= self._ahead_ns:
                 agreeing += lead_ns >= -_DELAY_NS
@@ -176,6 +218,17 @@ class ClockGuard:
             self._troubles.begin("clock", self._cause(doubt, now), self._remedy)
         self._told = doubt
 
+    def _tell_of_two_clocks(self, now: Instant) -> None:
+        """A source whose stamps are of two clocks is a trouble while it is."""
+        found = {name: one.apart_ns(now, self._ahead_ns) for name, one in self._heard.items()}
+        apart = {name for name, apart_ns in found.items() if apart_ns}
+        for name in apart - self._apart:
+            cause = f"its time stamps are of two clocks, {_span(found[name])} apart"
+            self._troubles.begin(f"clock of {name}", cause, _OWN_TOPIC)
+        for name in self._apart - apart:
+            self._troubles.end(f"clock of {name}")
+        self._apart = apart
+
     def _cause(self, doubt: Doubt, now: Instant) -> str:
         reads = f"it reads {moment(now.wall_ns)}"
         if doubt is Doubt.EARLY:
@@ -188,7 +241,7 @@ class ClockGuard:
             side = "after" if passed_ns > 0 else "before"
             return f"{reads}, which is {_span(passed_ns)} {side} the last time that was believed"
         ahead, _, _ = self._votes(now)
-        most_ns = max(self._heard[source].lead_ns(now) for source in ahead)
+        most_ns = max(self._heard[source].newest.lead_ns(now) for source in ahead)
         more = f" and {len(ahead) - _NAMED} more" if len(ahead) > _NAMED else ""
         named = ", ".join(sorted(ahead)[:_NAMED])
         return f"{reads}, and {named}{more} up to {_span(most_ns)} later"

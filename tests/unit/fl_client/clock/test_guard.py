@@ -47,6 +47,37 @@ def test_a_clock_that_goes_on_is_believed_in_silence() -> None:
     assert machine.troubles.current() == ()
 
 
+def told_of(machine: Machine) -> list[str]:
+    return [str(trouble) for trouble in machine.troubles.current()]
+
+
+def test_two_devices_on_one_topic_one_a_day_ahead_are_named_and_put_no_clock_in_doubt() -> None:
+    machine = Machine()
+    assert not machine.hears("watch", DAY), "alone it may be right"
+    for _ in range(100):
+        machine.passes(SECOND)
+        assert machine.hears("watch")
+        assert machine.hears("watch", DAY)
+    (told,) = told_of(machine)
+    assert told.startswith(
+        "clock of watch: its time stamps are of two clocks, 1 day, 0:00:00 apart"
+    )
+    assert machine.troubles.begun() == {"clock": 1, "clock of watch": 1}
+
+
+def test_a_device_whose_clock_was_set_right_is_heard_again_after_a_while() -> None:
+    machine = Machine()
+    machine.hears("watch", DAY)
+    for _ in range(11):
+        machine.passes(MINUTE)
+        assert machine.hears("watch")
+    assert machine.troubles.current() == ()
+    machine.wrong_by = -DAY
+    assert not machine.hears("watch")
+    machine.wrong_by = 0
+    assert machine.hears("watch")
+
+
 def test_the_first_start_of_all_needs_nobody() -> None:
     assert Machine(known_ns=None).believes()
 
@@ -179,7 +210,7 @@ def test_properties_of_any_course(data: Any) -> None:
     machine, before, leads = Machine(), None, dict[str, int]()
     for _ in range(data.draw(st.integers(1, 12))):
         machine.vouched = data.draw(st.integers(0, 9)) == 0
-        machine.passes(data.draw(st.integers(0, 2 * DAY)))
+        machine.passes(data.draw(st.integers(11 * MINUTE, 2 * DAY)))  # beyond: of two clocks
         machine.wrong_by = data.draw(st.sampled_from([0, 50 * SECOND, DAY, -HOUR * 2, -200 * DAY]))
         if data.draw(st.booleans()):
             source = data.draw(st.sampled_from("abc"))

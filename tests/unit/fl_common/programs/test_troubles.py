@@ -57,3 +57,41 @@ def test_a_cause_that_was_sent_by_somebody_is_one_line() -> None:
     troubles.begin("sensor watch", "malformed\nERROR forged", "Compare it")
 
     assert "\n" not in str(troubles.current()[0])
+
+
+def test_what_comes_and_goes_is_logged_a_few_times_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    troubles = Troubles(clock)
+
+    def flap(times: int) -> list[str]:
+        caplog.clear()
+        for number in range(times):
+            troubles.begin("clock", f"watch is {number} s ahead", "Set it")
+            clock.now_s += 1
+            troubles.end("clock")
+            troubles.current()
+        return [record.getMessage() for record in caplog.records]
+
+    said = flap(1_000)
+    assert len(said) == 6
+    assert "counted, and not logged" in said[-2]
+    assert troubles.begun() == {"clock": 1_000}
+    clock.now_s += 601
+    caplog.clear()
+    assert troubles.current() == ()
+    assert "changed 997 times more than was logged" in caplog.text
+    assert len(flap(1)) == 2
+
+
+def test_a_cause_that_changes_with_each_call_is_logged_a_few_times(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    troubles = Troubles(Clock())
+    for number in range(100):
+        troubles.begin("store", f"failed {number} times", "Look at it")
+    assert len(caplog.records) == 3
+    assert troubles.current()[0].cause == "failed 99 times"
+    assert troubles.begun() == {"store": 1}
