@@ -21,7 +21,7 @@ from pathlib import Path
 from fl_common.configuration.rules import Config
 from fl_common.programs.command_line import Parser, add_command, add_config, one_line_errors
 from fl_common.programs.confinement import confine
-from fl_common.programs.logs import log_lines
+from fl_common.programs.logs import log_to_standard_error
 from fl_common.programs.output import reader_may_leave
 from fl_common.programs.own import check_not_hidden
 from fl_common.programs.proxies import forget_proxies
@@ -263,7 +263,7 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
 
 
 def _log(config: Config) -> None:
-    log_lines(str(config["log_level"]), quiet=("httpx", "httpcore", "alembic"))
+    log_to_standard_error(str(config["log_level"]), quiet=("httpx", "httpcore", "alembic"))
 
 
 if __name__ == "__main__":

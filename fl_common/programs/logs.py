@@ -56,31 +56,32 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def log_lines(
-    level: str, *, quiet: Iterable[str] = (), form: logging.Formatter | None = None
-) -> None:
-    """Log records of ``level`` (such as ``info``) and above to standard error, as text.
+def log_to_standard_error(level: str, *, quiet: Iterable[str] = ()) -> None:
+    """Log records of ``level`` (such as ``info``) and above; JSON objects unless it is a terminal.
 
-    Of the loggers in ``quiet`` only warnings are logged.
+    Of the loggers in ``quiet`` only warnings are logged. Every warning of Python's is, too, and the
+    error that ends the process or a thread.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(form or Lines())
+    handler.setFormatter(Lines() if sys.stderr.isatty() else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler])
     for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def log_to_standard_error(level: str, *, quiet: Iterable[str] = ()) -> None:
-    """Log as ``log_lines``, but JSON objects unless standard error is a terminal.
-
-    So is every warning of Python's, and the error that ends the process or a thread.
-    """
-    log_lines(level, quiet=quiet, form=Lines() if sys.stderr.isatty() else JsonLines())
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda found: _log_uncaught(
         found.exc_type, found.exc_value, found.exc_traceback
     )
+
+
+def message_of(line: str) -> str:
+    """What a line of a log says, with its error; ``line`` itself if another program wrote it."""
+    try:
+        found = json.loads(line)
+        said = [found["message"], *found.get("error", "").splitlines()[-1:]]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return line
+    return ": ".join(map(str, said))
 
 
 def _log_uncaught(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_common.files.whole import make_folder
+from fl_common.programs.logs import message_of
 
 _logger = logging.getLogger(__name__)
 _GRACE_S = 10.0
@@ -115,14 +116,14 @@ class Child:
                 os.kill(pid, signal.SIGHUP)
 
     def last_line(self) -> str:
-        """The last line of its log."""
+        """What the last line of its log says."""
         try:
             with self.log.open("rb") as log:
                 log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
                 lines = log.read().decode(errors="replace").splitlines()
         except OSError:
             return ""
-        return next((line for line in reversed(lines) if line.strip()), "").strip()
+        return message_of(next((line for line in reversed(lines) if line.strip()), "").strip())
 
     def _lasts(self) -> bool:
         return time.monotonic() - self._began > self.restart_policy.most_s

@@ -26,6 +26,8 @@ def test_the_superlink_outlives_a_server_that_joins_it(alone: None, tmp_path: Pa
         known = {"class": "site", "status": "registered", "last_seen": None}
         assert status["sites"] == {"kitchen": {**known, "told": None, "spent": None}}
         assert set(status["children"]) == {"proxy"}
+        lines = [json.loads(line) for line in cloud.process.log.read_text().splitlines()]
+        assert any(line["message"].startswith("ready: sites reach") for line in lines)
     finally:
         cloud.process.kill()
         superlink.kill()

@@ -16,7 +16,7 @@ from typing import Any
 
 from fl_client.federation.build import build_link
 from fl_common.programs.confinement import confine
-from fl_common.programs.logs import log_lines
+from fl_common.programs.logs import log_to_standard_error
 from fl_common.vocabulary import Task, Windows
 from simulate.engines.deployment.model import Serving
 
@@ -27,7 +27,7 @@ def main() -> None:
     """Take part until SIGTERM."""
     confine()
     given: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
-    log_lines("info", quiet=("httpx",))
+    log_to_standard_error("info", quiet=("httpx",))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -50,7 +50,7 @@ def _site_app(given: dict[str, Any]) -> Any:
     from fl_client.federation.responder import Responder
     from simulate.build import build_site_app
 
-    log_lines("info")
+    log_to_standard_error("info")
     app = build_site_app(given["world"], given["trainer"], Path(given["ledger"]))
     kept = ReplyCache(Path(given["folder"]) / "answers", _ANSWERS_BYTES)
     return Responder(app, kept, {"partition-id": given["position"]})

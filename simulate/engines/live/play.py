@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from fl_common.configuration.rules import Config, Rule, above, at_least, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
-from fl_common.programs.logs import log_lines
+from fl_common.programs.logs import log_to_standard_error
 from simulate.engines.live.recordings import Message, messages, recordings_of, slicing_of, step_of
 from simulate.world import TestSet, World
 from simulate.world.build import open_world
@@ -56,7 +56,7 @@ def play(config: Mapping[str, Any]) -> None:
     Raises:
         JoinTheDotsError: data or a value that can't be used.
     """
-    log_lines("info")
+    log_to_standard_error("info")
     _check(config)
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
     step_of(world.task)

@@ -7,7 +7,7 @@ import pty
 import subprocess
 import sys
 
-from fl_common.programs.logs import JsonLines
+from fl_common.programs.logs import JsonLines, message_of
 
 SCRIPT = """
 import logging, sys, threading, warnings
@@ -58,3 +58,12 @@ def test_a_terminal_gets_text() -> None:
     os.close(ours)
     assert "INFO a.b: one\\ntwo" in text.splitlines()[0]
     assert not text.startswith("{")
+
+
+def test_what_a_line_says_is_read_back_and_that_of_another_program_kept() -> None:
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=False)
+    lines = ended.stderr.decode().splitlines()
+    assert message_of(lines[0]) == "one\\ntwo"
+    assert message_of(lines[-1]).endswith("SystemError: the end")
+    for other in ("error: a: b", "[emerg] bind() failed", "3", '{"a": 1}', "[]", ""):
+        assert message_of(other) == other
