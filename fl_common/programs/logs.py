@@ -64,6 +64,7 @@ def log_to_standard_error(level: str, *, quiet: Iterable[str] = ()) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines() if sys.stderr.isatty() else JsonLines())
+    handler.setLevel(level.upper())  # some libraries set that of their loggers by themselves
     logging.basicConfig(level=level.upper(), handlers=[handler])
     for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)

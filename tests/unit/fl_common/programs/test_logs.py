@@ -16,6 +16,8 @@ from fl_common.programs.logs import log_to_standard_error
 log_to_standard_error("info", quiet=["noisy"])
 logging.getLogger("a.b").info("one\\ntwo")
 logging.getLogger("noisy").info("not said")
+logging.getLogger("chatty").setLevel("DEBUG")
+logging.getLogger("chatty").debug("not said")
 warnings.warn("old", stacklevel=1)
 thread = threading.Thread(target=lambda: 1 / 0)
 thread.start()
