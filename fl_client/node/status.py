@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from fl_client.inference.slots import ModelSlot
 from fl_client.node.budget import Budget, summary_of
 from fl_client.sensors.transports.http.access import Access
 from fl_client.store.database import reading
+from fl_client.store.outbox_counts import counts_of as event_counts_of
 from fl_client.store.spool_counts import SpoolCounts
 from fl_client.store.spool_counts import counts_of as spool_counts_of
 from fl_common.configuration.addresses import bare_host, joined
@@ -91,11 +93,12 @@ def _from_files(home: Path, counter: Path | None) -> Status:
             f"home={home}", "has no site's store", "Name the folder of a node: --home FOLDER"
         )
     with reading(store) as connection:
-        counts = spool_counts_of(connection)
+        counts, events = spool_counts_of(connection), event_counts_of(connection)
     return {
         "running": False,
         "home": str(home),
         "messages": counts_of(counts),
+        "events": asdict(events),
         "model": {"digest": ModelSlot(home / SLOTS / MODEL).current()},
         "ledger": _budget(home / LEDGER, counter),
     }

@@ -41,6 +41,9 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
     yield from _messages(status["messages"])
     if status["running"]:
         yield from _windows(status)
+    yield from _events(status["events"])
+    if status["running"]:
+        yield from _functions(status["functions"])
     yield from _model(status["model"])
     yield from _components(status.get("components"))
     yield from _federation(status.get("federation"))
@@ -130,8 +133,10 @@ def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
         shown = [f"{name} {one['label']}" for name, one in sorted(streams.items())[:_FEW]]
         more = f", and {len(streams) - _FEW:,} more" if len(streams) > _FEW else ""
         yield "streams", f"{status['streams']['number']:,}: {', '.join(shown)}{more}"
-    yield from _events(status["events"])
-    functions = status["functions"]
+
+
+def _functions(functions: Mapping[str, Any]) -> Iterator[tuple[str, Text | str]]:
+    """How often each raised, and which are left out."""
     if any(functions["failures"].values()):
         failed = ", ".join(f"{n} {count}x" for n, count in functions["failures"].items() if count)
         off = f"; disabled: {', '.join(functions['disabled'])}" if functions["disabled"] else ""
