@@ -15,7 +15,7 @@ from prometheus_client.process_collector import ProcessCollector
 from fl_client.components.follower import Follower
 from fl_client.components.metrics import ComponentMetrics
 from fl_client.node.store_metrics import StoreMetrics
-from fl_client.store.outbox_counts import EventCounts
+from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
 
 _PREFIX = "fl_client"

@@ -18,8 +18,7 @@ from fl_client.node.hold import Hold, newest_ns
 from fl_client.node.path import FoundEvents, Path, PredictedWindow
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import transaction
-from fl_client.store.outbox import PublishProgress, WaitingEvent
-from fl_client.store.outbox_counts import EventCounts
+from fl_client.store.outbox import EventCounts, PublishProgress, WaitingEvent
 from fl_client.store.spool_counts import SpoolCounts
 from fl_client.store.spool_identities import Appended, Arrival
 from fl_client.store.windows import Mark, Retention, WindowCounts

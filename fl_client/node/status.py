@@ -16,7 +16,7 @@ from fl_client.inference.slots import ModelSlot
 from fl_client.node.budget import Budget, summary_of
 from fl_client.sensors.transports.http.access import Access
 from fl_client.store.database import reading
-from fl_client.store.outbox_counts import counts_of as event_counts_of
+from fl_client.store.outbox import counts_of as event_counts_of
 from fl_client.store.spool_counts import SpoolCounts
 from fl_client.store.spool_counts import counts_of as spool_counts_of
 from fl_common.configuration.addresses import bare_host, joined

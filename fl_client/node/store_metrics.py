@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from fl_client.store.outbox_counts import EventCounts
+from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
 
 _PREFIX = "fl_client"

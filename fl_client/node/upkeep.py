@@ -13,7 +13,7 @@ from fl_client.node.metrics import Metrics
 from fl_client.node.pipeline import Pipeline, PipelineStep
 from fl_client.node.sensor_watch import SensorWatch
 from fl_client.node.stream_watch import StreamWatch
-from fl_client.store.outbox_counts import EventCounts
+from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
 from fl_client.store.windows import Retention, WindowCounts
 from fl_common.functions import Predicted

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fl_client.store.database import transaction
-from fl_client.store.outbox_counts import DROPPED, EventCounts, counts_of, values_of
 from fl_common.configuration.rules import require, whole
 from fl_common.wire.cloud_events import CloudEvent, from_structured, to_structured
 
@@ -29,6 +28,8 @@ CREATE TABLE IF NOT EXISTS outbox_count (name TEXT PRIMARY KEY, value INTEGER NO
     WITHOUT ROWID;
 """
 """``outbox``: an event as structured JSON. ``outbox_count``: see ``EventCounts``."""
+_DROPPED = "dropped:"
+"""The prefix of the name of a count of dropped events; the reason follows."""
 _LARGEST = 64 * 1024  # bytes; a broker that refuses a packet for its size ends the connection
 _AT_ONCE = 500
 
@@ -39,6 +40,19 @@ class WaitingEvent(NamedTuple):
     number: int
     topic: str
     event: CloudEvent
+
+
+@dataclass(frozen=True)
+class EventCounts:
+    """Events since the store was made: ``made`` = ``published`` + ``waiting`` + dropped.
+
+    ``dropped`` by reason: ``full``, ``size``, ``no_broker``, or the broker's word for its refusal.
+    """
+
+    made: int
+    published: int
+    waiting: int
+    dropped: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,7 @@ class StoredEvents:
         with transaction(self._connection):
             changes = {"made": len(events)}
             if not self._has_broker:
-                self._add({**changes, f"{DROPPED}no_broker": len(events)})
+                self._add({**changes, f"{_DROPPED}no_broker": len(events)})
                 return
             found = [(topic, event, to_structured(event)) for topic, event in events]
             fitting = [one for one in found if len(one[2]) <= _LARGEST]
@@ -89,7 +103,7 @@ class StoredEvents:
                 "INSERT INTO outbox VALUES (?, ?, ?)",
                 [(first + n, topic, body) for n, (topic, _, body) in enumerate(fitting)],
             )
-            changes |= {"waiting": len(fitting), f"{DROPPED}size": len(found) - len(fitting)}
+            changes |= {"waiting": len(fitting), f"{_DROPPED}size": len(found) - len(fitting)}
             self._add(changes)
             self._drop_oldest()
         self._newest = [WaitingEvent(first + n, *one[:2]) for n, one in enumerate(fitting)]
@@ -100,7 +114,7 @@ class StoredEvents:
         with transaction(self._connection):
             for reason in dict.fromkeys(reason for _, reason in settled):
                 removed = self._remove([number for number, why in settled if why == reason])
-                became = "published" if reason is None else f"{DROPPED}{reason}"
+                became = "published" if reason is None else f"{_DROPPED}{reason}"
                 self._add({became: removed, "waiting": -removed})
 
     def _remove(self, numbers: Sequence[int]) -> int:
@@ -134,14 +148,14 @@ class StoredEvents:
         return counts_of(self._connection)
 
     def _drop_oldest(self) -> None:
-        excess = values_of(self._connection).get("waiting", 0) - self._limit
+        excess = _values_of(self._connection).get("waiting", 0) - self._limit
         if excess <= 0:
             return
         (self.dropped_to,) = self._connection.execute(
             "SELECT number FROM outbox ORDER BY number LIMIT 1 OFFSET ?", (excess - 1,)
         ).fetchone()
         self._connection.execute("DELETE FROM outbox WHERE number <= ?", (self.dropped_to,))
-        self._add({"waiting": -excess, f"{DROPPED}full": excess})
+        self._add({"waiting": -excess, f"{_DROPPED}full": excess})
 
     def _last_number(self) -> int:
         """The highest number ever given to an event."""
@@ -155,3 +169,21 @@ class StoredEvents:
             " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
             [(name, change) for name, change in changes.items() if change],
         )
+
+
+def counts_of(connection: sqlite3.Connection) -> EventCounts:
+    """The counts of the events in a store, for readers that don't write, too."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    values = _values_of(connection) if "outbox_count" in tables else {}  # none: no node ran yet
+    dropped = {
+        name.removeprefix(_DROPPED): value
+        for name, value in values.items()
+        if name.startswith(_DROPPED)
+    }
+    made, published, waiting = (values.get(name, 0) for name in ("made", "published", "waiting"))
+    return EventCounts(made, published, waiting, dropped)
+
+
+def _values_of(connection: sqlite3.Connection) -> dict[str, int]:
+    """The counts by name, as they are stored."""
+    return dict(connection.execute("SELECT name, value FROM outbox_count"))

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from fl_client.store.database import open_store, transaction
-from fl_client.store.outbox import StoredEvents
-from fl_client.store.outbox_counts import EventCounts
+from fl_client.store.outbox import EventCounts, StoredEvents
 from fl_common.errors import InvalidConfiguration
 from fl_common.wire.cloud_events import JSON, CloudEvent
 
