@@ -68,15 +68,21 @@ class Doubt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """A message of a source: its stamp, and when it came."""
+    """A message of a source: its stamp, when it came, and what the box's clock was set to then."""
 
     stamp_ns: int
     elapsed_ns: int
+    box_ns: int
 
     @property
     def offset_ns(self) -> int:
         """What its clock is set to, apart from the time that passes."""
         return self.stamp_ns - self.elapsed_ns
+
+    def is_of_another_clock(self, other: "_Heard") -> bool:
+        """Whether its clock is another; one that is taken from the box's moves with that."""
+        apart_ns = self.offset_ns - other.offset_ns
+        return min(abs(apart_ns), abs(apart_ns - self.box_ns + other.box_ns)) > _JUMP_NS
 
     def lead_ns(self, now: Instant) -> int:
         """How far the stamp is ahead of the clock at its arrival, by what the clock is set to."""
@@ -84,27 +90,35 @@ class _Heard:
 
 
 class _Source:
-    """The newest message of a source, and of the last minutes those of its first and last clock."""
+    """The newest message of a source, and the last one of another clock than that."""
 
     def __init__(self, first: _Heard) -> None:
-        self.newest = self._earliest = self._latest = first
+        self.newest = first
+        self._other: _Heard | None = None
+        self._returned_ns: int | None = None
 
     def hear(self, heard: _Heard) -> None:
-        """Note one more."""
+        """Note one more.
+
+        A clock that is set is another one from then on; back to the one before come two clocks.
+        """
+        if heard.is_of_another_clock(self.newest):
+            before, self._other = self._other, self.newest
+            since_ns = heard.elapsed_ns - _TWO_CLOCKS_NS
+            is_recent = before is not None and before.elapsed_ns >= since_ns
+            if before is not None and is_recent and not heard.is_of_another_clock(before):
+                self._returned_ns = heard.elapsed_ns
         self.newest = heard
-        since_ns = heard.elapsed_ns - _TWO_CLOCKS_NS
-        if heard.offset_ns <= self._earliest.offset_ns or self._earliest.elapsed_ns < since_ns:
-            self._earliest = heard
-        if heard.offset_ns >= self._latest.offset_ns or self._latest.elapsed_ns < since_ns:
-            self._latest = heard
 
     def apart_ns(self, now: Instant, ahead_ns: int) -> int:
         """How far its clocks are apart, if one is ahead of the box's and one is not; else 0."""
-        since_ns = now.elapsed_ns - _TWO_CLOCKS_NS
-        old = min(self._earliest.elapsed_ns, self._latest.elapsed_ns) < since_ns
-        if old or not self._earliest.lead_ns(now) <= ahead_ns < self._latest.lead_ns(now):
+        if self._returned_ns is None or self._other is None:
             return 0
-        return self._latest.offset_ns - self._earliest.offset_ns
+        if now.elapsed_ns - self._returned_ns > _TWO_CLOCKS_NS:
+            return 0
+        early, late = sorted((self._other, self.newest), key=lambda heard: heard.offset_ns)
+        is_told = early.lead_ns(now) <= ahead_ns < late.lead_ns(now)
+        return late.offset_ns - early.offset_ns if is_told else 0
 
 
 class ClockGuard:
@@ -141,7 +155,7 @@ class ClockGuard:
     def hear(self, source: str, stamp_ns: int, now: Instant) -> None:
         """Note that a message of ``source`` came, whose newest stamp, by its own clock, is this."""
         with self._lock:
-            heard = _Heard(stamp_ns, now.elapsed_ns)
+            heard = _Heard(stamp_ns, now.elapsed_ns, now.offset_ns)
             before = self._heard.pop(source, None)
             self._heard[source] = before or _Source(heard)
             self._heard[source].hear(heard)
@@ -154,7 +168,9 @@ class ClockGuard:
         """
         with self._lock:
             if stamp_ns > now.wall_ns:
-                self._heard.setdefault(source, _Source(_Heard(stamp_ns, now.elapsed_ns)))
+                self._heard.setdefault(
+                    source, _Source(_Heard(stamp_ns, now.elapsed_ns, now.offset_ns))
+                )
                 self._forget()
 
     def believes(self, now: Instant) -> bool:

@@ -113,7 +113,9 @@ class Site:
         try:
             yield self
         finally:
-            task.cancel()
+            while not task.done():  # wait_for of Python 3.11 may lose a cancellation
+                task.cancel()
+                await asyncio.wait([task], timeout=1)
             await asyncio.gather(task, return_exceptions=True)
 
     async def connected(self) -> None:

@@ -65,17 +65,35 @@ def test_two_devices_on_one_topic_one_a_day_ahead_are_named_and_put_no_clock_in_
     assert machine.troubles.begun() == {"clock": 1, "clock of watch": 1}
 
 
-def test_a_device_whose_clock_was_set_right_is_heard_again_after_a_while() -> None:
+def test_a_device_whose_clock_was_set_is_heard_at_once() -> None:
     machine = Machine()
-    machine.hears("watch", DAY)
-    for _ in range(11):
-        machine.passes(MINUTE)
+    assert not machine.hears("watch", DAY)
+    for _ in range(3):
+        machine.passes(SECOND)
         assert machine.hears("watch")
+    assert machine.troubles.current() == ()
+
+
+def test_a_device_that_takes_its_time_from_the_box_has_one_clock() -> None:
+    machine = Machine()
+    for wrong_by in (0, DAY, 0, DAY, 0):
+        machine.passes(SECOND)
+        machine.wrong_by = wrong_by
+        assert machine.hears("watch", wrong_by)
+    assert machine.troubles.current() == ()
+
+
+def test_a_device_that_was_replaced_is_heard_again_after_a_while() -> None:
+    machine = Machine()
+    for _ in range(3):
+        machine.hears("watch", DAY)
+        machine.hears("watch")
+    assert len(told_of(machine)) == 1
+    machine.passes(11 * MINUTE)
+    assert machine.hears("watch")
     assert machine.troubles.current() == ()
     machine.wrong_by = -DAY
     assert not machine.hears("watch")
-    machine.wrong_by = 0
-    assert machine.hears("watch")
 
 
 def test_the_first_start_of_all_needs_nobody() -> None:
