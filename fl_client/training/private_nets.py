@@ -11,7 +11,10 @@ from fl_common.vocabulary import Task
 from models.fronts import AveragesOverTime, ChannelsFirst, Normalise
 from models.nets import Net
 from models.parts.attention import Patches
+from models.parts.bands import Bands
 from models.parts.motion import MotionFeatures
+from models.parts.rows import ScaleFreeRows
+from models.parts.scale_free import ScaleFreeSeries
 
 
 def why_not_under(privacy: PrivacyPlan, net: Net, task: Task) -> InvalidConfiguration | None:
@@ -48,10 +51,13 @@ _KNOWN_LAYERS = frozenset(
 
 _KNOWN_FRONTS = _KNOWN_LAYERS | {
     AveragesOverTime,
+    Bands,
     ChannelsFirst,
     MotionFeatures,
     Normalise,
     Patches,
+    ScaleFreeRows,
+    ScaleFreeSeries,
 }
 """Front ends of ours, which treat each window by itself."""
 

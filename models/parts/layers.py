@@ -23,6 +23,12 @@ WIDTHS = Rule(
 )
 """The rule for the widths of layers."""
 
+LAYERS = Rule(
+    "must be a list of whole numbers above 0, or empty",
+    lambda widths: all(whole(1).holds(width) for width in widths),
+)
+"""The rule where there may be none."""
+
 
 def series_shape(task: Task, net: str) -> tuple[int, int]:
     """(T, C) of the task's windows; raises InvalidConfiguration if they are not series."""
