@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
+from importlib.resources import files
+
+from omegaconf import OmegaConf
 
 from fl_common.compression.quantisation import Compression
 from fl_common.configuration.keys import all_read, check_known
@@ -17,7 +20,7 @@ from fl_common.plugins.kinds import AGGREGATOR, OPTIMISER
 from fl_common.privacy.accounting import calibrate_noise
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.privacy.registry import plan_class
-from fl_common.privacy.unit import PlanningFacts, PrivacyPlan
+from fl_common.privacy.unit import WITHOUT_DP, PlanningFacts, PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.quorum import Quorum
@@ -25,6 +28,7 @@ from fl_server.rounds.roster import Roster
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation
 from models.nets import spec_of
+from models.nets.choice import AUTO, Choice, choose
 
 _POLL_INTERVAL_S = 0.1
 _DECISIVE = ("clients_per_round", "compression", "evaluation", "net", "privacy", "rounds", "seed",
@@ -54,6 +58,20 @@ class FleetFacts:
     largest: int | None
 
 
+def with_net(config: Config, task: Task) -> tuple[Config, Choice | None]:
+    """``config`` with the network that ``net=auto`` stands for, and the choice; None: it names one.
+
+    Its options are those of its file under conf/net.
+    """
+    if config["net"]["_target_"] != AUTO:
+        return config, None
+    choice = choose(task, private=config["privacy"].get("unit") != WITHOUT_DP)
+    file = files("conf").joinpath("net", f"{choice.name}.yaml")
+    node = OmegaConf.to_container(OmegaConf.create(file.read_text("utf-8")))
+    assert isinstance(node, dict)
+    return {**config, "net": {**node, **choice.options}}, choice
+
+
 def build_plan(
     config: Config, run: str, task: Task, fleet: FleetFacts, *, compares: bool = False
 ) -> RunPlan:
@@ -64,6 +82,7 @@ def build_plan(
     """
     require("rounds", config["rounds"], whole(1))
     require("seed", config["seed"], optional(whole(0)))
+    config, _ = with_net(config, task)
     try:
         return _plan(config, run, task, fleet, compares)
     except TypeError as error:

@@ -56,6 +56,29 @@ class Normalise(nn.Module):
         return (values - self.center) / self.scale
 
 
+class StandardWindows(nn.Module):
+    """Each window to mean 0 and power 1 over all of its values, whatever its unit; blank ones to 0.
+
+    After ``Normalise``, so that channels which the task scales apart stay so. In float64: squares
+    of any float32 are finite.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.normalise = Normalise(task)
+        self.axes = tuple(range(1, 1 + len(task.window_shape)))
+
+    def forward(self, values_N: torch.Tensor) -> torch.Tensor:
+        """Numbers near one, same shape and type."""
+        doubles_N = self.normalise(values_N.double())
+        swing_N = doubles_N - doubles_N.mean(self.axes, keepdim=True)
+        level_N = (doubles_N * doubles_N).mean(self.axes, keepdim=True)
+        rest_N = (1e-12 * level_N).clamp(min=1e-60)  # ONNX Runtime drops so small a summand
+        power_N = (swing_N * swing_N).mean(self.axes, keepdim=True) + rest_N
+        standard_N: torch.Tensor = swing_N / power_N.sqrt()
+        return standard_N.to(values_N.dtype)
+
+
 class ChannelsFirst(nn.Module):
     """Series (N, T, C) to (N, C, T), the order that convolutions over time take."""
 

@@ -8,13 +8,14 @@ from fl_client.training.independence import mixes_windows
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Task
-from models.fronts import AveragesOverTime, ChannelsFirst, Normalise
+from models.fronts import AveragesOverTime, ChannelsFirst, Normalise, StandardWindows
 from models.nets import Net
 from models.parts.attention import Patches
 from models.parts.bands import Bands
 from models.parts.motion import MotionFeatures
 from models.parts.rows import ScaleFreeRows
 from models.parts.scale_free import ScaleFreeSeries
+from models.parts.scattering import Scattering
 
 
 def why_not_under(privacy: PrivacyPlan, net: Net, task: Task) -> InvalidConfiguration | None:
@@ -58,6 +59,8 @@ _KNOWN_FRONTS = _KNOWN_LAYERS | {
     Patches,
     ScaleFreeRows,
     ScaleFreeSeries,
+    Scattering,
+    StandardWindows,
 }
 """Front ends of ours, which treat each window by itself."""
 

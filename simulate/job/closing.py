@@ -67,6 +67,7 @@ class Closing:
             onnx_path=str(self.home.model),
             onnx_parity=proof.parity,
             component=component,
+            choice=str(prepared.choice) if prepared.choice else None,
             notes=(*prepared.data, *prepared.notes),
         )
         summary = summarise(plan, results, outcome, ending)

@@ -41,14 +41,12 @@ def carry_out(
         if not resumes:
             held.enter_context(home.held())
             home.begin(RunRecord(prepared.plan.run, origin, prepared.settings))
-        _carry_out(config, home, prepared, listener, started)
+        _carry_out(home, prepared, listener, started)
 
 
-def _carry_out(
-    config: Config, home: Home, prepared: Preparation, listener: RunListener, started: float
-) -> None:
+def _carry_out(home: Home, prepared: Preparation, listener: RunListener, started: float) -> None:
     """The remaining rounds of the run that is ``prepared``, and its closing."""
-    plan, sites = prepared.plan, prepared.sites
+    config, plan, sites = prepared.config, prepared.plan, prepared.sites
     evaluate = Evaluator(prepared.net, prepared.test.windows, len(plan.task.labels))
     spending = Spending(home.ledger, plan)
     recorder = RoundRecorder(evaluate, spending, listener, prepared.notes)
@@ -61,6 +59,8 @@ def _carry_out(
     start_up_s = time.monotonic() - started
     for note in prepared.data:
         listener.tell(f"data: {note}")
+    if prepared.choice is not None:
+        listener.tell(str(prepared.choice))
     listener.start(plan, sites, done)
     with prepared.engine.start(prepared.fleet) as carrier:
         carrier.carry_out(run)

@@ -12,10 +12,11 @@ from fl_common.configuration.settings import Settings, check_same
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.unit import WITHOUT_DP
-from fl_server.build import build_federation, build_plan, check_sampling
+from fl_server.build import build_federation, build_plan, check_sampling, with_net
 from fl_server.rounds.strategy import Federation
 from models.export import check_exportable
 from models.nets import Net, build_net
+from models.nets.choice import Choice
 from simulate.build import COUNTABLE, fleet_facts
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home
@@ -34,9 +35,12 @@ class Preparation:
     """Everything that a run needs, from its plan to its net.
 
     ``notes`` are told in each round, and ``data`` once: how the data were read. ``settings`` decide
-    the run's result, and are the same when it goes on.
+    the run's result, and are the same when it goes on. ``config`` is the
+    run's, with the network of ``choice`` if it asked for one.
     """
 
+    config: Config
+    choice: Choice | None
     federation: Federation
     engine: SimulationEngine
     fleet: SimulatedFleet
@@ -69,6 +73,7 @@ def prepare(config: Config, home: Home) -> Preparation:
     world_yaml, notes = _with_whole_batches(config)
     world = open_world(world_yaml)
     record = home.read_record() if config["resume"] else None
+    config, choice = with_net(config, world.task)
     identity = record.run if record else uuid.uuid4().hex
     facts, compares = fleet_facts(world), publication.is_shared
     plan = build_plan(config, identity, world.task, facts, compares=compares)
@@ -99,7 +104,9 @@ def prepare(config: Config, home: Home) -> Preparation:
     if record:
         check_same(f"resume={home.folder}", record.settings, settings)
     data = notes_of(world)
-    return Preparation(federation, engine, fleet, net, test, publication, notes, data, settings)
+    return Preparation(
+        config, choice, federation, engine, fleet, net, test, publication, notes, data, settings
+    )
 
 
 def _with_whole_batches(config: Config) -> tuple[str, list[str]]:

@@ -122,6 +122,7 @@ def _lead(plan: RunPlan, summary: Mapping[str, Any]) -> str:
         f" windows of {shape} values{rate}. The windows stayed on their sites; only updates of the"
         f" network's parameters left. It classifies {percent_text(summary['accuracy'])} of the"
         f" windows held out from training correctly."
+        + (f" {choice}." if (choice := summary.get("net_choice")) else "")
     )
 
 

@@ -136,6 +136,8 @@ class RunEnding:
     """Largest absolute difference between torch's and ONNX Runtime's outputs."""
     component: Component
     """What the repository's testing stage has now."""
+    choice: str | None = None
+    """Which network ``net=auto`` chose, why, and what to try next."""
     notes: tuple[str, ...] = ()
     """What was left out or not done, and why."""
 
@@ -172,6 +174,7 @@ def summarise(
         "run": plan.run,
         "task": plan.task.name,
         "net": net_name(plan),
+        "net_choice": ending.choice,
         "strategy": ending.strategy,
         "engine": ending.engine,
         "sites": ending.sites,
@@ -190,18 +193,17 @@ def summarise(
         "parameter_digest": ending.parameter_digest,
         "onnx_path": ending.onnx_path,
         "onnx_parity": ending.onnx_parity,
-        "component": {
-            "kind": ending.component.kind,
-            "name": ending.component.name,
-            "version": ending.component.version,
-            "digest": ending.component.digest,
-            "stage": Stage.TESTING,
-        },
+        "component": _component(ending.component),
         "notes": list(ending.notes),
         "versions": versions(),
     }
     strict: dict[str, Any] = json_value(summary)
     return strict
+
+
+def _component(component: Component) -> dict[str, Any]:
+    named = ("kind", "name", "version", "digest")
+    return {**{name: getattr(component, name) for name in named}, "stage": Stage.TESTING}
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:

@@ -67,6 +67,8 @@ EXAMPLES: tuple[tuple[str, Task], ...] = (
     ("gru", MOTION),
     ("cnn2d", GREY),
     ("cnn2d", COLOUR),
+    ("scatter", GREY),
+    ("scatter", COLOUR),
     ("opacus_mnist", GREY),
     ("mobilenet", GREY),
     ("mobilenet", COLOUR),

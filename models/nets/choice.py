@@ -1,0 +1,76 @@
+"""``net=auto``: a network by the shape of a window.
+
+The choice is made before a run, from the public form of the task and of the privacy plan alone: no
+reading and no count of a site decides. The plan, and all that is recorded, has the network chosen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fl_common.vocabulary import Task
+from models.parts.scale_free import SHORTEST
+from models.parts.scattering import LARGEST, SMALLEST
+
+AUTO = "models.nets.choice.choose"
+"""The target by which a configuration asks for a choice."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The network of conf/net/``name``.yaml with ``options`` changed, and what to try ``next``."""
+
+    name: str
+    why: str
+    next: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"net=auto chose net={self.name}: {self.why}. To try next: {self.next}"
+
+
+def choose(task: Task, *, private: bool) -> Choice:
+    """The network for windows of ``task``; ``private``: it is trained with DP."""
+    shape = task.window_shape
+    if len(shape) == 3:
+        return _for_images(shape, private)
+    if len(shape) == 2 and shape[0] >= SHORTEST:
+        return Choice(
+            "scale_free",
+            f"windows of {shape[0]} readings of {_counted(shape[1])} are described by features that"
+            " need no scale",
+            "net=logistic"
+            if private
+            else "net.hidden=[64] with net=scale_free; net=cnn1d with"
+            " world.center and world.scale of the sensor",
+        )
+    values = " x ".join(map(str, shape))
+    return Choice(
+        "scale_free",
+        f"vectors of {values} values, whose scales may differ, are taken as angles of their"
+        " logarithms",
+        "world.center and world.scale from the data sheet with net=logistic"
+        + ("" if private else " or net=mlp"),
+    )
+
+
+def _for_images(shape: tuple[int, ...], private: bool) -> Choice:
+    pixels = f"images of {shape[1]} x {shape[2]} pixels"
+    if min(shape[1:]) < SMALLEST:
+        return Choice("scale_free", f"{pixels} are too small for wavelets", "net=logistic")
+    if max(shape[1:]) > LARGEST:
+        return Choice(
+            "cnn2d",
+            f"{pixels} are too large for a scattering transform, and each is brought to one scale",
+            "net=mobilenet net.stem_stride=2",
+            {"per_window": True},
+        )
+    return Choice(
+        "scatter",
+        f"{pixels} are described by fixed wavelets, so that little is left to learn",
+        "net.angles=8 with net=scatter" if private else "net=cnn2d",
+    )
+
+
+def _counted(channels: int) -> str:
+    return "one channel" if channels == 1 else f"{channels} channels"
