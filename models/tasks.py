@@ -7,6 +7,7 @@ they only scale readings to about one.
 
 from collections.abc import Sequence
 
+from fl_common.configuration.rules import above, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 
@@ -92,10 +93,23 @@ def declared(
     """A custom task, as declared in a box's configuration: the fields of ``Task``.
 
     Raises:
-        InvalidConfiguration: a label or a channel without a name, or with that of another.
+        InvalidConfiguration: a label or a channel without a name, or with that of another; not one
+            unit, center and scale for each channel of the window; or a number out of range.
     """
     check_names("task.labels", labels)
     check_names("task.channels", channels)
+    _check_shape(window_shape, rate_hz)
+    each = {"channels": channels, "units": units, "center": center, "scale": scale}
+    for what, values in each.items():
+        if len(values) != window_shape[1 if len(window_shape) == 2 else 0]:
+            raise InvalidConfiguration(
+                f"task.{what} with {len(values)} entries",
+                f"must have one for each channel of window_shape {list(window_shape)}",
+                "Windows are [readings, channels], [channels], or [channels, height, width]",
+            )
+    for value in scale:
+        require("task.scale", value, above(0))
+    require("task.windows_per_reading", windows_per_reading, whole(1))
     return Task(
         name=name,
         channels=tuple(channels),
@@ -107,6 +121,25 @@ def declared(
         scale=tuple(scale),
         windows_per_reading=windows_per_reading,
     )
+
+
+def _check_shape(window_shape: Sequence[int], rate_hz: float | None) -> None:
+    if not 1 <= len(window_shape) <= 3:
+        raise InvalidConfiguration(
+            f"task.window_shape={list(window_shape)}",
+            "must be [readings, channels], [channels], or [channels, height, width]",
+            "Correct it",
+        )
+    for size in window_shape:
+        require("task.window_shape", size, whole(1))
+    if rate_hz is not None:
+        require("task.rate_hz", rate_hz, above(0))
+        if len(window_shape) != 2:
+            raise InvalidConfiguration(
+                f"task.rate_hz={rate_hz} with window_shape {list(window_shape)}",
+                "must be null unless windows are [readings, channels]",
+                "Set it to null",
+            )
 
 
 def check_names(what: str, names: Sequence[object]) -> None:

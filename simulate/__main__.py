@@ -10,6 +10,7 @@ python -m simulate egress                                     what leaves the si
 python -m simulate engine=live                                real nodes, watched as they predict
 python -m simulate play broker.host=localhost                 recordings to boxes that run elsewhere
 python -m simulate check FILE                                 what is in your own data
+python -m simulate windows RECORDINGS --task FILE             windows of them, as a box cuts them
 python -m simulate plugins                                    what other packages bring
 """
 
@@ -116,10 +117,9 @@ def _plugins() -> None:
 
 
 def _on_data(command: str, words: Sequence[str]) -> None:
-    from simulate.data.check import check
+    from simulate.data.command import COMMANDS
 
-    commands = {"check": check}
-    _exit_if(commands[command](words))
+    _exit_if(COMMANDS[command](words))
 
 
 _COMMANDS: Mapping[str, Callable[[], None]] = {
@@ -129,7 +129,7 @@ _COMMANDS: Mapping[str, Callable[[], None]] = {
     "plugins": _plugins,
 }
 """Subcommands, by their word on the command line."""
-_ON_DATA = ("check",)
+_ON_DATA = ("check", "windows")
 """Subcommands on a person's own data; they come first and have arguments of their own."""
 _WITH_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--info", "-i", "--experimental-rerun"),

@@ -18,6 +18,7 @@ from simulate.report.console import standard_output
 from simulate.world.tables.missing import REFUSE
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
+from simulate.world.tables.task_file import read_task
 
 MISTAKES = 1
 """The exit status where there are likely mistakes."""
@@ -37,13 +38,15 @@ def check(words: Sequence[str]) -> int:
     parser.add_argument("file", help="npz, Parquet or CSV, or a folder of such files")
     parser.add_argument("overrides", nargs="*", help="such as data.label=COLUMN")
     parser.add_argument("--json", action="store_true", help="print one object of JSON")
-    options = parser.parse_args(words)
+    options = parser.parse_intermixed_args(words)
     config = config_of(options.file, options.overrides)
     check_world("fl-simulate check", config)
     data, world = config["data"], config["world"]
     table = open_table(from_home(str(data["path"])))
-    roles = roles_of(table, data["site"], data["label"], data["channels"])
-    facts = facts_of(table, roles, data["missing"], world["center"], data["channels"])
+    declared = read_task(data["task"]) if data["task"] is not None else None
+    channels = declared.channels if declared is not None else data["channels"]
+    roles = roles_of(table, data["site"], data["label"], channels)
+    facts = facts_of(table, roles, data["missing"], world["center"], channels)
     stamps = stamps_of(table, roles)
     mistakes = [*mistakes_in(facts), *(stamps.mistakes() if stamps else ())]
     times = stamps.told() if stamps else None

@@ -18,6 +18,7 @@ from simulate.world.tables.division import Division, divide
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
 from simulate.world.tables.rows import Rows, read_rows
+from simulate.world.tables.task_file import read_task
 
 _BLOCKS = ("rows",)
 _KEPT_BYTES = 256 * 2**20
@@ -32,7 +33,8 @@ class Arrays(LazyWorld):
     say: ``name`` of the task, ``labels`` as found, ``channels`` of windows c0, c1, ..., ``units``
     of pure numbers, no rate, ``center`` 0 and ``scale`` 1. ``center`` and ``scale`` are one number,
     or one for each channel; they must be public. ``windows_per_reading`` is the most windows that
-    one reading is part of (1 without overlap).
+    one reading is part of (1 without overlap). ``declared`` is a YAML file with a whole task, as a
+    box has it, in place of these.
 
     Sites are the names with training rows, in order; the test set's groups are the names with test
     rows. Without a split the last fifth of each site's rows is for the test. Where no column says
@@ -49,6 +51,7 @@ class Arrays(LazyWorld):
         path: str | None,
         sites: int | None,
         partition: Rule,
+        declared: str | None,
         name: str,
         site: str | None,
         label: str | None,
@@ -61,21 +64,16 @@ class Arrays(LazyWorld):
         scale: float | Sequence[float] | None,
         windows_per_reading: int,
     ) -> None:
-        rows = _read(path, site, label, channels, missing, center)
-        declared = Declaration(
-            name,
-            labels or rows.labels,
-            channels or rows.channels,
-            units,
-            rate_hz,
-            center,
-            scale,
-            windows_per_reading,
+        given = Declaration(
+            name, labels, channels, units, rate_hz, center, scale, windows_per_reading
         )
-        names, labels_N = declared.labels_of(rows.source, rows.y_N)
-        task = declared.task(rows.x.shape[1:], names)
+        known = given if declared is None else given.replaced_by(read_task(declared))
+        rows = _read(path, site, label, known.channels, missing, known.center)
+        found = known.completed(rows.labels, rows.channels)
+        names, labels_N = found.labels_of(rows.source, rows.y_N)
+        task = found.task(rows.x.shape[1:], names)
         check_values(rows.source, rows.x, task)
-        division = divide(rows, labels_N, sites, partition, windows_per_reading - 1)
+        division = divide(rows, labels_N, sites, partition, task.windows_per_reading - 1)
         self.notes = (*rows.notes, *division.notes)
         everyone = _windows(rows, labels_N, division.train_rows)
         cut, keep = _sites(everyone, division)

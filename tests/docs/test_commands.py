@@ -32,6 +32,7 @@ CARRIED_OUT = {
     "docs/how-to/edge-node.md": "test_the_page_of_an_edge_node",
     "docs/how-to/fleets.md": "test_the_pages_of_deployment",
     "docs/how-to/whole-way.md": "test_the_whole_way",
+    "docs/how-to/recordings.md": "test_the_page_of_recordings",
     "docs/how-to/runs.md": "test_the_page_of_runs",
     "docs/how-to/evaluate-on-sites.md": "test_the_page_of_evaluation_on_the_sites",
     "docs/how-to/several-machines.md": "test_the_page_of_several_machines",
@@ -146,7 +147,7 @@ def carried_out(command: Sequence[str]) -> None:
 def composed(arguments: Sequence[str]) -> None:
     """Compose the configuration; of the values of a sweep, the first."""
     overrides = [word for word in arguments if not word.startswith("-") and "=" in word]
-    if arguments[:1] in (["check"], ["windows"]):  # on a file: tests/unit/simulate/data
+    if arguments[:1] == ["check"]:  # on a file: tests/unit/simulate/data
         overrides.insert(0, "task=arrays")
     if "--multirun" in arguments:
         overrides = [word.partition(",")[0] for word in overrides]

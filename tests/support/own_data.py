@@ -6,7 +6,7 @@ from typing import Any
 from simulate.world.arrays import Arrays
 from simulate.world.partition import Iid, Rule
 
-_NULL = ("site", "label", "channels", "labels", "units", "rate_hz", "center", "scale")
+_NULL = ("declared", "site", "label", "channels", "labels", "units", "rate_hz", "center", "scale")
 
 
 def world(

@@ -1,7 +1,7 @@
 """What the user of ``task=arrays`` declares of the data, and the task that follows from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from simulate.world.checks import check_labels
 _MOST_LABELS = 10_000
 _MOST_GAPS = 100
 """Labels without a window for each that has some, where they are numbered and not declared."""
+_NAME = "arrays"
+_OF_A_TASK = ("labels", "channels", "units", "rate_hz", "center", "scale")
 _DIMENSIONLESS = "1"
 """The unit of a pure number (UCUM)."""
 
@@ -31,6 +33,31 @@ class Declaration:
     center: float | Sequence[float] | None
     scale: float | Sequence[float] | None
     windows_per_reading: int
+    window_shape: tuple[int, ...] | None = None
+
+    def replaced_by(self, task: Task) -> "Declaration":
+        """What ``task`` declares, where nothing is declared beside it.
+
+        Raises:
+            InvalidConfiguration: something is.
+        """
+        values = vars(self)
+        twice = [name for name in _OF_A_TASK if values[name] is not None]
+        shared = self.windows_per_reading
+        twice += ["windows_per_reading"] if shared not in (1, task.windows_per_reading) else []
+        twice += ["name"] if self.name not in (_NAME, task.name) else []
+        if twice:
+            group = {"channels": "data.channels", "name": "name"}.get(twice[0], f"world.{twice[0]}")
+            raise InvalidConfiguration(
+                f"{group} beside data.task", "is declared twice", "Give it in that file alone"
+            )
+        return Declaration(**{name: getattr(task, name) for name in values})
+
+    def completed(
+        self, labels: Sequence[str] | None, channels: Sequence[str] | None
+    ) -> "Declaration":
+        """With the labels and channels that the file names, where none are declared."""
+        return replace(self, labels=self.labels or labels, channels=self.channels or channels)
 
     def labels_of(self, source: str, y_N: NDArray[Any]) -> tuple[tuple[str, ...], Integers]:
         """The names of the labels, and the index of each row's label.
@@ -66,12 +93,7 @@ class Declaration:
             InvalidConfiguration: not one channel name, unit, center or scale per channel, or a
                 rate that is not above 0 or where there is no time axis.
         """
-        if self.rate_hz is not None and not (self.rate_hz > 0 and len(window_shape) == 2):
-            raise InvalidConfiguration(
-                f"world.rate_hz={self.rate_hz} with windows of shape {window_shape}",
-                "must be above 0, and null unless windows are (time, channels)",
-                "Correct world.rate_hz, or set it to null",
-            )
+        self._check_form(window_shape)
         count = window_shape[1 if len(window_shape) == 2 else 0]
         channels = _texts(self.channels) or tuple(f"c{index}" for index in range(count))
         units = _texts(self.units) or (_DIMENSIONLESS,) * count
@@ -103,6 +125,20 @@ class Declaration:
             scale=scale,
             windows_per_reading=self.windows_per_reading,
         )
+
+    def _check_form(self, window_shape: tuple[int, ...]) -> None:
+        if self.window_shape not in (None, window_shape):
+            raise InvalidConfiguration(
+                f"task {self.name} with windows of shape {self.window_shape}",
+                f"must fit the file, whose windows have {window_shape}",
+                "Correct window_shape in data.task, or cut the windows anew: fl-simulate windows",
+            )
+        if self.rate_hz is not None and not (self.rate_hz > 0 and len(window_shape) == 2):
+            raise InvalidConfiguration(
+                f"world.rate_hz={self.rate_hz} with windows of shape {window_shape}",
+                "must be above 0, and null unless windows are (time, channels)",
+                "Correct world.rate_hz, or set it to null",
+            )
 
 
 def _numbered(source: str, y_N: NDArray[Any]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """From a path to a table: which reader takes a file, and what a folder holds."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from simulate.world.tables.packed import read_packed
 from simulate.world.tables.parquet import is_parquet, read_parquet
 from simulate.world.tables.text import is_csv, read_csv
 
+Part = tuple[Table, Mapping[str, str]]
+"""A file, and what its place says of all of its rows."""
 _KINDS = "npz, Parquet or CSV"
 _IN_FOLDERS = (".npz", ".csv", ".tsv", *parquet.SUFFIXES)
 
@@ -55,12 +57,27 @@ def _check_packed(path: Path) -> None:
     )
 
 
+def parts_of(path: Path) -> list[Part]:
+    """Each file at ``path`` by itself, with what its place says of all of its rows.
+
+    Raises:
+        InvalidData: nothing is there, or what is there can't be read.
+    """
+    if not path.is_dir():
+        return [(open_table(path), said_by(Path(path.name)))]
+    found = [file for file in sorted(path.rglob("*")) if file.is_file()]
+    files, _ = _readable_of([file for file in found if not _is_hidden(file, path)])
+    if not files:
+        raise _no_file(path)
+    return [(_file(file), said_by(file.relative_to(path))) for file in files]
+
+
 def _saved(path: Path) -> Table:
     """A data set of Hugging Face, whose splits are parts of one table."""
     folders = splits_of(path)
     if list(folders) == [""]:
         return read_saved(path)
-    parts: list[tuple[Table, Mapping[str, str]]] = [
+    parts: list[Part] = [
         (read_saved(folder), {SPLIT: SPLITS.get(name.lower(), name)})
         for name, folder in folders.items()
     ]
@@ -69,25 +86,25 @@ def _saved(path: Path) -> Table:
 
 def _folder(path: Path) -> Table:
     """One file for each site or part; a folder that Hive divides by values is one table."""
-    found = sorted(
-        file for file in path.rglob("*") if file.is_file() and not _is_hidden(file, path)
-    )
+    below = sorted(path.rglob("*"))
+    found = [file for file in below if file.is_file() and not _is_hidden(file, path)]
     if any("=" in part for file in found for part in file.relative_to(path).parts[:-1]):
         return read_parquet(path)
+    _, beside = _readable_of(found)
+    notes = [f"{len(beside)} other files of the folder are left out: {beside[0]}"] if beside else []
+    return JoinedTable(str(path), parts_of(path), notes)
+
+
+def _readable_of(found: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The files that are tables, and the names of the others; texts only where nothing else is."""
     files = [file for file in found if file.suffix.lower() in _IN_FOLDERS]
     files = files or [file for file in found if file.suffix.lower() in text.SUFFIXES]
-    if not files:
-        raise InvalidData(
-            str(path),
-            f"must be a file that exists, or a folder of {_KINDS} files",
-            "Correct the path",
-        )
-    beside = [file.name for file in found if file not in files]
-    notes = [f"{len(beside)} other files of the folder are left out: {beside[0]}"] if beside else []
-    parts: list[tuple[Table, Mapping[str, str]]] = [
-        (_file(file), said_by(file.relative_to(path))) for file in files
-    ]
-    return JoinedTable(str(path), parts, notes)
+    return files, [file.name for file in found if file not in files]
+
+
+def _no_file(path: Path) -> InvalidData:
+    rule = f"must be a file that exists, or a folder of {_KINDS} files"
+    return InvalidData(str(path), rule, "Correct the path")
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:
