@@ -28,19 +28,12 @@ from cryptography.hazmat.primitives.serialization import (
 from flwr.app import Array, ArrayRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fl_client.clock.machine import THIS_MACHINE
 from fl_client.configuration import read_config
-from fl_client.federation.build import build_server_time
-from fl_client.federation.connection import Address
-from fl_client.federation.link import Link
-from fl_client.federation.open_session import OpenSession
+from fl_client.federation.build import build_link
 from fl_client.federation.responder import identify
-from fl_client.federation.traffic import TrafficRecord
-from fl_client.federation.trainer import MessageHandler, ResidentTrainer
-from fl_client.release.schedule import Schedule
+from fl_client.federation.trainer import MessageHandler
 from fl_common.configuration.addresses import Endpoint
 from fl_common.files.keys import make_key
-from fl_common.plugins.build import build
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.credentials import make_own
 from fl_server.cloud.endpoint import PublicEndpoint, ServerSettings
@@ -121,18 +114,16 @@ def overhead(grid: Grid, rounds: int) -> list[float]:
 @contextmanager
 def resident(endpoint: PublicEndpoint, home: CloudHome, port: int) -> Iterator[None]:
     """Three links of this project, each with its trainer, at the pace of an edge box as shipped."""
-    stop, pace = threading.Event(), build(read_config(None, [])["federation"]["pace"])
+    stop, shipped = threading.Event(), read_config(None, [])["federation"]
     threads = []
     for index in range(SITES):
-        key = home.folder / f"resident-{index}.key"
+        folder = home.folder / f"resident-{index}"
+        folder.mkdir()
+        key = folder / "site.key"
         endpoint.superlink.enroll(make_key(key))
-        address = Address(f"localhost:{port}", home.authority.certificate, key, 30)
-        figures = TrafficRecord(home.folder / f"resident-{index}.json")
-        trainer = ResidentTrainer(partial(echo, home.folder / _IMPORTS))
-        slots = Schedule(home.folder / f"slots-{index}.json", time.monotonic, stop.wait)
-        clock = build_server_time(home.folder, THIS_MACHINE)
-        session = OpenSession(home.folder / f"session-{index}.json")
-        link = Link(address, trainer, pace, stop, figures, slots, clock, session)
+        own = {"ca_file": home.authority.certificate, "key_file": key}
+        node = {**shipped, "server": f"localhost:{port}", **own}
+        link = build_link(node, partial(echo, home.folder / _IMPORTS), stop, folder)
         threads.append(threading.Thread(target=link.run))
     for thread in threads:
         thread.start()

@@ -15,18 +15,12 @@ from flwr.app import Message
 
 from benchmarks.deploy.overhead import SITES, until
 from benchmarks.deploy.server import Server, serving
-from fl_client.clock.machine import THIS_MACHINE
 from fl_client.configuration import read_config
-from fl_client.federation.build import build_server_time
-from fl_client.federation.connection import Address
+from fl_client.federation.build import build_link
 from fl_client.federation.link import Link
-from fl_client.federation.open_session import OpenSession
 from fl_client.federation.responder import identify
-from fl_client.federation.traffic import TrafficRecord
-from fl_client.federation.trainer import MessageHandler, ResidentTrainer
-from fl_client.release.schedule import Schedule
+from fl_client.federation.trainer import MessageHandler
 from fl_common import params
-from fl_common.plugins.build import build
 from fl_common.vocabulary import LocalUpdate
 from fl_common.wire import messages as wire
 
@@ -83,13 +77,7 @@ def measure_resume(folder: Path, times: int) -> dict[str, Any]:
 def _link(server: Server, folder: Path, stop: threading.Event) -> Link:
     folder.mkdir()
     given, shipped = server.enroll(folder.name), read_config(None, [])["federation"]
-    address = Address(given["server"], Path(given["ca_file"]), Path(given["key_file"]), 30)
-    trainer = ResidentTrainer(partial(nothing_learned, folder))
-    traffic = TrafficRecord(folder / "figures.json")
-    slots = Schedule(folder / "slots.json", time.monotonic, stop.wait)
-    clock = build_server_time(folder, THIS_MACHINE)
-    session = OpenSession(folder / "session.json")
-    return Link(address, trainer, build(shipped["pace"]), stop, traffic, slots, clock, session)
+    return build_link({**shipped, **given}, partial(nothing_learned, folder), stop, folder)
 
 
 def _killed(server: Server, sites: Sequence[Path]) -> float:
