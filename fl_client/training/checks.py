@@ -11,6 +11,7 @@ import numpy as np
 from fl_client.training import LocalTask
 from fl_client.training.prepared import net_for
 from fl_client.training.private_nets import why_not_private, why_not_under
+from fl_client.training.trial import why_not_trainable
 from fl_common import params
 from fl_common.errors import (
     BadInput,
@@ -46,6 +47,26 @@ def text_of(error: BadInput | StoreError) -> str:
 def refuse(task: LocalTask, reason: RefusalReason, detail: str) -> Refusal:
     """The refusal of ``task``."""
     return Refusal(task.site, task.plan.run, task.round, reason, detail)
+
+
+_RAISED: set[str] = set()
+_MOST_RAISED = 100
+"""Kinds of exceptions that are named; of more there is a line at level INFO alone."""
+
+
+def say_raised(task: LocalTask, error: Exception) -> None:
+    """Log an exception of training: the first of a kind by name, all with their traceback at INFO.
+
+    The text may quote data: it stays in the log of this machine.
+    """
+    words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    about = (task.plan.run, task.round, task.site)
+    if words not in _RAISED and len(_RAISED) < _MOST_RAISED:
+        _RAISED.add(words)
+        _logger.warning(
+            "run %s, round %s: training at site %s raised %s (told once)", *about, words
+        )
+    _logger.info("run %s, round %s: site %s raised", *about, exc_info=error)
 
 
 def update_of(task: LocalTask, delta: Parameters) -> LocalUpdate | Refusal:
@@ -193,12 +214,8 @@ def _check_noise(steps: int, parameters: Parameters) -> None:
 
 
 def _check_parameters(task: LocalTask, net: Net) -> None:
-    if not any(parameter.requires_grad for parameter in net.body.parameters()):
-        raise InvalidConfiguration(
-            f"net {task.plan.net.target}",
-            "has no parameter that is trained",
-            "Leave requires_grad of some as it is",
-        )
+    if problem := why_not_trainable(net, task.plan.task):
+        raise problem
     expected = _shapes_of(net)
     given = {name: array.shape for name, array in task.parameters.items()}
     if given != expected:

@@ -4,14 +4,13 @@ It has the contract and the results of the Opacus trainer. Batches and noise com
 ``randomness`` by site and round, so a site's update does not depend on the rest of the cohort.
 """
 
-import logging
 import math
 from collections.abc import Iterator, Sequence
 
 import torch
 
 from fl_client.training import LocalTask
-from fl_client.training.checks import RAISED, check_task, refuse, update_of
+from fl_client.training.checks import RAISED, check_task, refuse, say_raised, update_of
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import net_for, prepared
 from fl_client.training.randomness import draw_batches
@@ -23,7 +22,6 @@ from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
 from models.nets import Net
 
 _CACHED_BACKENDS = 8
-_logger = logging.getLogger(__name__)
 
 Result = LocalUpdate | Refusal
 
@@ -111,13 +109,7 @@ def _refusal(task: LocalTask, error: Exception) -> Refusal:
         return refuse(task, RefusalReason.DATA, str(error))
     if isinstance(error, PrivacyViolation):
         return refuse(task, RefusalReason.PRIVACY, str(error))
-    _logger.info(
-        "run %s, round %s: site %s raised",
-        task.plan.run,
-        task.round,
-        task.site,
-        exc_info=error,
-    )
+    say_raised(task, error)
     return refuse(task, RefusalReason.TRAINING, RAISED)
 
 

@@ -29,7 +29,7 @@ def mixes_windows(net: Net, task: Task) -> bool:
     """Whether a window's output or gradient in ``net`` depends on other windows of its batch."""
     try:
         return _mixes(net, task, torch.float64)
-    except RuntimeError:  # it makes float32 tensors of its own
+    except Exception:  # it makes float32 tensors of its own
         return _mixes(net, task, torch.float32)
 
 

@@ -6,7 +6,6 @@ algorithm 1); batches and noise come from ``randomness``, as in every trainer.
 """
 
 import copy
-import logging
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from fl_client.training import LocalTask
 from fl_client.training.checked_noise import CheckedNoise
-from fl_client.training.checks import RAISED, check_task, refuse, update_of
+from fl_client.training.checks import RAISED, check_task, refuse, say_raised, update_of
 from fl_client.training.local_optimizer import Proximity, optimizer_of
 from fl_client.training.poisson import check_poisson
 from fl_client.training.prepared import Prepared, net_for, prepared
@@ -32,6 +31,7 @@ from fl_client.training.randomness import (
     noise_source,
 )
 from fl_client.training.stacked.gradients import not_finite, squared_lengths
+from fl_client.training.trial import not_in_place
 from fl_common import params
 from fl_common.errors import InvalidData, PrivacyViolation
 from fl_common.privacy.mechanisms import SampleMechanism
@@ -45,7 +45,6 @@ _SMALLEST_PART, _LARGEST_PART = 16, 256
 """Windows; a kernel takes whole blocks of up to 16."""
 
 _KEPT_BODIES = 4
-_logger = logging.getLogger(__name__)
 
 
 class OpacusTrainer:
@@ -72,14 +71,8 @@ class OpacusTrainer:
             return refuse(task, RefusalReason.DATA, str(error))
         except PrivacyViolation as error:
             return refuse(task, RefusalReason.PRIVACY, str(error))
-        except Exception:
-            _logger.info(
-                "run %s, round %s: site %s raised",
-                task.plan.run,
-                task.round,
-                task.site,
-                exc_info=True,
-            )
+        except Exception as error:
+            say_raised(task, error)
             return refuse(task, RefusalReason.TRAINING, RAISED)
         return update_of(task, delta)
 
@@ -110,6 +103,7 @@ class OpacusTrainer:
         body = self._bodies.pop((net, private), None)
         if body is None:
             body = copy.deepcopy(net.body)
+            not_in_place(body)
             if private:
                 with _setting_up(task):
                     hooks = GradSampleHooks(body, loss_reduction="sum", strict=True)

@@ -5,6 +5,7 @@ from functools import lru_cache
 from torch import nn
 
 from fl_client.training.independence import mixes_windows
+from fl_client.training.trial import why_wrong_gradients
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Task
@@ -84,6 +85,8 @@ def why_not_private(net: Net, task: Task) -> InvalidConfiguration | None:
             " of its batch",
             "Compute nothing over the first axis, the windows; GroupNorm and LayerNorm take one",
         )
+    if wrong := _why_not_by_trial(net, task):
+        return _not_private(f"net {type(net).__name__}", wrong, _OTHERS)
     return None
 
 
@@ -99,15 +102,41 @@ def _why_not_by_rule(net: Net) -> InvalidConfiguration | None:
     from opacus.validators import ModuleValidator
 
     for name, layer in net.body.named_modules():
+        value = f"layer {name} ({type(layer).__name__})"
+        if isinstance(layer, nn.RNN):
+            return _not_private(value, "Opacus has no gradients of its windows", _instead(layer))
         for kind, rule in ModuleValidator.VALIDATORS.items():
             if isinstance(layer, kind) and (problems := rule(layer)):
-                return _not_private(f"layer {name} ({type(layer).__name__})", problems[0])
+                return _not_private(value, str(problems[0]), _instead(layer))
     for problem in GradSampleHooks.validate(net.body, strict=False):
-        return _not_private(f"net {type(net).__name__}", problem)
+        return _not_private(f"net {type(net).__name__}", str(problem), _OTHERS)
     return None
 
 
-def _not_private(value: str, problem: Exception) -> InvalidConfiguration:
-    reason = " ".join(str(problem).split()).split(". ")[0].rstrip(".")
-    remedy = "Use GroupNorm for BatchNorm and DPGRU for GRU, or privacy=none"
+def _why_not_by_trial(net: Net, task: Task) -> str | None:
+    """What Opacus raises with ``net``, or does wrong; None if it is right."""
+    try:
+        return why_wrong_gradients(net, task)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+_INSTEAD = (
+    (nn.LSTM, "DPLSTM of opacus.layers for LSTM"),
+    (nn.GRU, "DPGRU of opacus.layers for GRU"),
+    (nn.RNN, "DPRNN of opacus.layers for RNN"),
+    (nn.MultiheadAttention, "DPMultiheadAttention of opacus.layers for MultiheadAttention"),
+    (nn.modules.batchnorm._NormBase, "GroupNorm for BatchNorm"),
+)
+_OTHERS = "layers that Opacus supports, and change nothing in place"
+
+
+def _instead(layer: nn.Module) -> str:
+    """What takes the place of a layer."""
+    return next((words for kind, words in _INSTEAD if isinstance(layer, kind)), _OTHERS)
+
+
+def _not_private(value: str, problem: str, instead: str) -> InvalidConfiguration:
+    reason = " ".join(problem.split()).split(". ")[0].rstrip(".")[:300]
+    remedy = f"Use {instead}, or privacy=none"
     return InvalidConfiguration(value, f"can't be trained with DP-SGD ({reason})", remedy)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fl_client.training.build import build_trainer
 from fl_client.training.private_nets import why_not_under
+from fl_client.training.trial import why_not_trainable
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
@@ -21,9 +22,9 @@ def check_trainer(node: Config, privacy: PrivacyPlan) -> None:
         build_trainer(node)
 
 
-def check_private(net: Net, privacy: PrivacyPlan, task: Task) -> None:
+def check_net(net: Net, privacy: PrivacyPlan, task: Task) -> None:
     """Raise if ``net`` can't be trained on windows of ``task`` under ``privacy``."""
-    if problem := why_not_under(privacy, net, task):
+    if problem := why_not_trainable(net, task) or why_not_under(privacy, net, task):
         raise problem
 
 

@@ -20,7 +20,7 @@ from models.nets.choice import Choice
 from simulate.build import COUNTABLE, fleet_facts
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home
-from simulate.job.checks import check_held_out, check_private, check_trainer
+from simulate.job.checks import check_held_out, check_net, check_trainer
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
 from simulate.world import TestSet, notes_of
@@ -95,7 +95,7 @@ def prepare(config: Config, home: Home) -> Preparation:
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent)
     check_sampling(federation, world.sites)
     net = build_net(plan.net, plan.task, plan.seed or 0)
-    check_private(net, plan.privacy, plan.task)
+    check_net(net, plan.privacy, plan.task)
     check_exportable(net, plan.task)
     test = world.test()
     check_held_out(config, world.sites, test)

@@ -139,9 +139,10 @@ def backend_for(body: nn.Module, input_: torch.Tensor, private: bool) -> Trainin
     one_site = OneSiteNet(body)
     try:
         stacked = StackedNet(body)
-    except NotStackable:
+        is_same = _same_gradients(stacked, one_site, body, input_.shape)
+    except (NotStackable, RuntimeError):  # such as for values that are changed in place
         return PerSiteBackend(one_site)
-    if not _same_gradients(stacked, one_site, body, input_.shape):
+    if not is_same:
         return PerSiteBackend(one_site)
     return StackedBackend(stacked, *stacked.footprint(torch.zeros_like(input_), private))
 

@@ -48,7 +48,6 @@ def mixed() -> nn.Module:
             self.last = nn.Linear(16, 3)
             self.shared = nn.Linear(16, 16, bias=False)
             self.norm = nn.LayerNorm(16)
-            self.unused = nn.Linear(2, 2)
 
         def forward(self, values: torch.Tensor) -> torch.Tensor:
             once = torch.tanh(self.shared(values))

@@ -9,7 +9,7 @@ from fl_common.vocabulary import Task
 from fl_server.build import with_net
 from models.nets import build_net, spec_of
 from models.nets.choice import AUTO, choose
-from simulate.job.checks import check_private
+from simulate.job.checks import check_net
 from tests.support import samples
 from tests.unit.models.net_examples import GREY, MOTION, VECTOR
 
@@ -51,7 +51,7 @@ def test_the_shape_chooses_a_network_that_trains(shape: tuple[int, ...], private
     options = {key: value for key, value in config["net"].items() if key != "_target_"}
     net = build_net(spec_of(config["net"]["_target_"], options), task)
     assert isinstance(samples.WINDOW_PRIVACY, WindowPrivacyPlan)
-    check_private(net, samples.WINDOW_PRIVACY, task)
+    check_net(net, samples.WINDOW_PRIVACY, task)
 
 
 def test_it_says_what_why_and_what_to_try_next() -> None:
