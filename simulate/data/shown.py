@@ -54,7 +54,8 @@ def _about(facts: Facts, times: str | None) -> Table:
     table.add_row("rows", f"{facts.count:,} of {shape} ({kinds[len(facts.shape)]})")
     held_out_N = facts.rows.held_out_N
     if held_out_N is None:
-        table.add_row("test", "the last fifth of each site's rows; of each label's without sites")
+        each = "site" if facts.has_sites else "label"
+        table.add_row("test", f"the last fifth of each {each}'s rows")
     else:
         table.add_row("test", f"{held_out_N.sum():,} rows, by the file")
     gaps = f"{facts.rows_with_gaps:,} rows lack readings" if facts.rows_with_gaps else "none"
@@ -89,4 +90,6 @@ def _mistakes(output: rich.console.Console, mistakes: Sequence[Mistake]) -> None
     title = f"{count or 'no'} likely mistake{'s' if count > 1 else ''}"
     output.print(Text(f"\n{title}", style="bold yellow" if mistakes else "bold"))
     for mistake in mistakes:
-        output.print(Text(f"- {mistake.what}. {mistake.remedy}."))
+        output.print(
+            Text(f"- {mistake.what}{'' if mistake.what.endswith('?') else '.'} {mistake.remedy}.")
+        )

@@ -33,7 +33,8 @@ class Stamps:
         steps = np.concatenate([*self._steps()])
         usual = float(np.median(steps)) if len(steps) else 0.0
         gaps = int((steps > _GAP * usual).sum())
-        return f"{self.name} in {unit}, {low} to {high}, every {usual:g} {unit}, {gaps} longer gaps"
+        often = f"mostly every {usual:g} {unit}, {gaps} gaps of over {_GAP * usual:g} {unit}"
+        return f"{self.name} in {unit}, {low} to {high}, {often}"
 
     def mistakes(self) -> Iterator[Mistake]:
         """Units that differ from row to row, and rows that are not in order."""

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.sources import ROOT
@@ -27,11 +28,30 @@ SMALL = ["rounds=1", "sites=2"]
 
 def test_the_readme_has_commands() -> None:
     assert ["make", "simulate"] in COMMANDS
-    assert ["make", "test"] in COMMANDS
+    assert ["make", "simulate", "ARGS=task=arrays data.path=FILE"] in COMMANDS
+    _run(["make", "--dry-run", "test"])
+
+
+def table(folder: Path) -> str:
+    """A table of four machines, as people have it."""
+    readings_NC = np.random.default_rng(0).normal(size=(400, 3)).round(3)
+    rows = [
+        f"m{row % 4},{','.join(map(str, readings))},{'worn' if row % 7 < 3 else 'sound'}"
+        for row, readings in enumerate(readings_NC.tolist())
+    ]
+    path = folder / "machines.csv"
+    path.write_text("\n".join(["machine,volts,amperes,degrees,label", *rows]))
+    return str(path)
 
 
 @pytest.mark.parametrize("command", TYPED)
 def test_a_command_of_the_readme(command: list[str], tmp_path: Path) -> None:
+    if any("FILE" in word for word in command):
+        path = table(tmp_path)
+        command = [word.replace("FILE", path) for word in command]
+    if "check" in command:
+        assert "no likely mistake" in _run(command)
+        return
     if command[0] == "make":
         _run(["make", "--dry-run", *command[1:]])  # the target exists
         arguments = [a.removeprefix("ARGS=") for a in command[2:]]
