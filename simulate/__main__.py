@@ -18,7 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from shlex import quote
@@ -36,7 +36,6 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 from yaml import YAMLError  # noqa: E402
 
-from fl_common.configuration.messages import words_of  # noqa: E402
 from fl_common.configuration.overrides import readable, value_of  # noqa: E402
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from fl_common.plugins.search_path import use_plugins  # noqa: E402
@@ -44,10 +43,11 @@ from fl_common.programs.command_line import end  # noqa: E402
 from fl_common.programs.output import reader_may_leave  # noqa: E402
 from fl_common.programs.own import check_not_hidden  # noqa: E402
 from simulate.configuration.choices import check_choices  # noqa: E402
-from simulate.configuration.composition import HELP, kept_values, known_values  # noqa: E402
+from simulate.configuration.composition import kept_values, told  # noqa: E402
 from simulate.configuration.known import check_parts  # noqa: E402
 from simulate.configuration.requirements import check_run, check_world, is_live  # noqa: E402
-from simulate.home import Home, Origin  # noqa: E402
+from simulate.home import Home, Origin, one_folder  # noqa: E402
+from simulate.job.sweep import INTERRUPTED, Sweep  # noqa: E402
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
@@ -56,20 +56,24 @@ def _job(config: DictConfig) -> None:
     from simulate.report.console import Console, standard_output
 
     context = HydraConfig.get()
-    brief = context.mode == RunMode.MULTIRUN
-    with _one_line_errors(), Console(brief=brief) as console:
-        overrides = tuple(context.overrides.task)
+    sweeps = context.mode == RunMode.MULTIRUN
+    member = _SWEEP.member(_home().folder) if sweeps else nullcontext()
+    with member, _one_line_errors(), Console(brief=sweeps) as console:
+        overrides, home = tuple(context.overrides.task), _home()
         values = kept_values(_values(config), overrides)
         check_run("fl-simulate", values, reports=True)
         from simulate.engines.memory import keep_freed_memory
         from simulate.job.job import carry_out
 
+        if sweeps and home.record.exists():
+            values["resume"] = str(home.folder)
+
         def train(values: Mapping[str, Any]) -> None:
             keep_freed_memory()
-            carry_out(values, _home(), console, Origin(overrides), STARTED)
+            carry_out(values, home, console, Origin(overrides), STARTED, leaves_finished=sweeps)
 
         if is_live(values):
-            _exit_if(live(values, _home(), standard_output(), train))
+            _exit_if(live(values, home, standard_output(), train))
         else:
             train(values)
 
@@ -136,6 +140,8 @@ _WITH_VALUE = (
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
 )
 """Hydra's options that take an argument."""
+_SWEEP = Sweep()
+"""That of this process, if it has one."""
 _FOLDERS = ("hydra.run.dir=", "hydra.sweep.dir=", "hydra.sweep.subdir=")
 """Overrides that choose the outputs folder."""
 
@@ -144,6 +150,7 @@ _FOLDERS = ("hydra.run.dir=", "hydra.sweep.dir=", "hydra.sweep.subdir=")
 def main() -> None:
     """The console script ``fl-simulate``; exits with 0, 1 (failed), 2 (bad input) or 130."""
     OmegaConf.register_new_resolver("first", _first, replace=True)
+    OmegaConf.register_new_resolver("one_folder", one_folder, replace=True)
     with _one_line_errors():
         check_not_hidden("fl-simulate", "simulate")
         use_plugins()
@@ -166,6 +173,7 @@ def _with_hydra(arguments: Sequence[str]) -> None:
     check_choices(overrides)
     sys.argv[1:] = [*options, *overrides]
     run()
+    _exit_if(_SWEEP.close())
 
 
 @contextmanager
@@ -181,8 +189,7 @@ def _one_line_errors() -> Iterator[None]:
             _home().remove_if_unused()
         end(f"error: {error}", error.exit_status)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        known = known_values(sys.argv[1:])
-        end(f"error: {words_of(error, known)}. {HELP}", InvalidConfiguration.exit_status)
+        end(f"error: {told(error, sys.argv[1:])}", InvalidConfiguration.exit_status)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -193,7 +200,19 @@ def _one_line_errors() -> Iterator[None]:
             InvalidConfiguration.exit_status,
         )
     except KeyboardInterrupt:
-        end("Interrupted. Finished rounds are kept: continue with resume=<outputs folder>.", 130)
+        end(f"Interrupted{_how_to_go_on()}.", INTERRUPTED)
+
+
+def _how_to_go_on() -> str:
+    """What is kept of an interrupted run or sweep, and how to continue it."""
+    if not HydraConfig.initialized() or HydraConfig.get().runtime.output_dir is None:
+        return ""
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        sweep = quote(f"hydra.sweep.dir={HydraConfig.get().sweep.dir}")
+        return f". Give the same command with {sweep} to go on with what is not finished"
+    if not _home().record.exists():
+        return " before the first round: nothing is kept"
+    return f". Finished rounds are kept: continue with {quote(f'resume={_home().folder}')}"
 
 
 def _values(config: DictConfig) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The outputs folder of a run: its layout, and whether a run can be resumed from it."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from fl_common.files.whole import write_whole
 
 _HYDRA = ".hydra"
 _LOCK = "run.lock"
+_LONGEST_NAME = 200
+"""Bytes; file systems take 255."""
 
 
 @dataclass(frozen=True)
@@ -168,3 +171,20 @@ class Home:
                 f"is not the outputs folder of a run (no readable run.json: {error})",
                 "Give a folder such as outputs/2026-01-31/12-00-00",
             ) from error
+
+    def has_finished(self, rounds: int) -> bool:
+        """True if the run here has left all of its files after so many rounds."""
+        try:
+            done = json.loads(self.summary.read_text("utf-8"))["rounds"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return self.report.exists() and bool(done == rounds)
+
+
+def one_folder(overrides: str) -> str:
+    """The name of a sweep's member: a single folder, whatever its values, and no name too long."""
+    name = overrides.replace("/", ":")
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[: _LONGEST_NAME - 10].decode(errors='ignore')}-{digest}"

@@ -117,22 +117,27 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     try:
         config = loader.load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        words = words_of(error, known_values(overrides))
+        words = words_of(error, _known_values(overrides))
         raise InvalidConfiguration(" ".join(overrides), words, HELP) from error
     with open_dict(config):
         del config["hydra"]
     return config
 
 
-def known_values(overrides: Sequence[str], name: str = "config") -> dict[str, Any]:
-    """The values, not resolved, of ``conf/{name}.yaml`` under the groups that ``overrides`` choose.
+def told(error: Exception, overrides: Sequence[str]) -> str:
+    """What Hydra says of ``overrides``, in one line, and the remedy."""
+    return f"{words_of(error, _known_values(overrides))}. {HELP}"
+
+
+def _known_values(overrides: Sequence[str]) -> dict[str, Any]:
+    """The values, not resolved, under the groups that ``overrides`` choose.
 
     Empty where a group has no such option.
     """
     loader = ConfigLoaderImpl(_search_path())
     chosen = group_choices(overrides)
     try:
-        config = loader.load_configuration(name, chosen, RunMode.RUN, from_shell=False)
+        config = loader.load_configuration("config", chosen, RunMode.RUN, from_shell=False)
     except (HydraException, OmegaConfBaseException, ValueError):
         return {}
     values = OmegaConf.to_container(config)

@@ -93,7 +93,7 @@ class ForkedWorkers:
         except BrokenProcessPool as error:
             raise RunFailed(
                 "a worker process died, perhaps out of memory. Lower engine.workers or"
-                " engine.cohort_mib, and continue with resume=<outputs folder>"
+                " engine.cohort_mib, and resume the run"
             ) from error
 
     def close(self) -> None:

@@ -18,13 +18,19 @@ from simulate.report.spending import Spending
 
 
 def carry_out(
-    config: Config, home: Home, listener: RunListener, origin: Origin, started: float
+    config: Config,
+    home: Home,
+    listener: RunListener,
+    origin: Origin,
+    started: float,
+    *,
+    leaves_finished: bool = False,
 ) -> None:
     """Prepare the run of ``config``, carry it out on its engine, and leave its files in ``home``.
 
     Where ``config["resume"]`` is set, the run that ``home`` has goes on. A new run keeps its
     ``origin``, so that it can be resumed. ``started`` is ``time.monotonic()`` when the program
-    began.
+    began. With ``leaves_finished`` a run that has ended under the same settings is left as it is.
 
     Raises:
         JoinTheDotsError: bad input, before anything is written; or a run that can't go on, of which
@@ -41,6 +47,9 @@ def carry_out(
         if not resumes:
             held.enter_context(home.held())
             home.begin(RunRecord(prepared.plan.run, origin, prepared.settings))
+        elif leaves_finished and home.has_finished(prepared.plan.rounds):
+            listener.tell(f"finished before: {home.folder}")
+            return
         _carry_out(home, prepared, listener, started)
 
 
