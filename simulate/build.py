@@ -5,6 +5,7 @@ opens its data and its ledger once, however often the client app is sent to it.
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -55,12 +56,15 @@ def prepare_fleet(world: World, plan: RunPlan, sampling: Sampling) -> None:
         prepare_ahead(plan, map(world.windows, range(sites)))
 
 
-def open_ledger(path: Path, plan: RunPlan, done: int, *, resumes: bool) -> None:
+def open_ledger(
+    path: Path, plan: RunPlan, done: int, *, resumes: bool, earlier: Sequence[str] = ()
+) -> None:
     """The fleet's ledger at ``path``, made before the first round: a full disk ends a run here.
 
     A run that is resumed has done ``done`` rounds of ``plan``, and the ledger must know of them.
     What its sites sent in a later round was lost with its process, before anything of the round was
-    kept or shown. So that round's charges may be used once more, which the ledger notes.
+    kept or shown. So that round's charges may be used once more, which the ledger notes. Its rounds
+    may be those of ``earlier`` runs, which it goes on from.
 
     Raises:
         LedgerError: it can't be written, or the one that is there can't be trusted.
@@ -73,7 +77,8 @@ def open_ledger(path: Path, plan: RunPlan, done: int, *, resumes: bool) -> None:
     if spent and not (path.exists() or counter_beside(path).exists()):
         raise forgotten
     with closing(Ledger(path, time.time, _LEDGER_OWNER)) as ledger:
-        if spent and not any(ledger.plan_of(site, plan.run) for site in ledger.sites()):
+        runs, sites = (plan.run, *earlier), ledger.sites()
+        if spent and not any(ledger.plan_of(site, run) for site in sites for run in runs):
             raise forgotten
         if resumes:
             ledger.reopen(plan.run, done + 1)

@@ -30,12 +30,24 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Leg:
+    """A run that another one has gone on from: its identity, and the rounds of its plan."""
+
+    run: str
+    rounds: int
+
+
+@dataclass(frozen=True)
 class RunRecord:
-    """A run's identity, what it was begun with, and the settings that decide its result."""
+    """A run's identity, what it was begun with, and the settings that decide its result.
+
+    ``legs`` are the shorter runs that it goes on from, oldest first.
+    """
 
     run: str
     origin: Origin
     settings: Settings
+    legs: tuple[Leg, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,16 @@ class Home:
             InvalidConfiguration: a run has begun here already.
         """
         self.check_unused()
-        kept = {"run": record.run, **asdict(record.origin), "settings": dict(record.settings)}
+        self.keep(record)
+
+    def keep(self, record: RunRecord) -> None:
+        """Put ``record`` in the place of the one that is there; durable when this returns."""
+        kept = {
+            "run": record.run,
+            **asdict(record.origin),
+            "settings": dict(record.settings),
+            "legs": [asdict(leg) for leg in record.legs],
+        }
         content = json.dumps(kept, indent=1, default=str)
         write_whole(self.record, content.encode())
 
@@ -164,7 +185,8 @@ class Home:
         try:
             record: dict[str, Any] = json.loads(self.record.read_text())
             origin = Origin(tuple(record["overrides"]), record.get("configuration"))
-            return RunRecord(str(record["run"]), origin, dict(record["settings"]))
+            legs = tuple(Leg(**leg) for leg in record["legs"])
+            return RunRecord(str(record["run"]), origin, dict(record["settings"]), legs)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidConfiguration(
                 f"resume={self.folder}",

@@ -1,6 +1,6 @@
 """The Flower ServerApp of a federated run, from the start or a checkpoint to the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from fl_common.plan import RunPlan
 from fl_common.vocabulary import Parameters
 from fl_server.rounds.checkpoint import Checkpoint, check_plan, load_latest, save
 from fl_server.rounds.comparison import counts_alone
@@ -41,8 +42,10 @@ class FederatedRun:
         state = self.federation.optimiser.initial(trained)
         self._progress = Progress(0, self.initial, state)
 
-    def resume(self) -> int:
+    def resume(self, earlier: Collection[RunPlan] = ()) -> int:
         """Load the latest checkpoint, if any, and return its round (else 0).
+
+        It may be of an ``earlier`` plan, which the run's own goes on from.
 
         Raises:
             InvalidConfiguration: the checkpoint is of another plan.
@@ -50,7 +53,8 @@ class FederatedRun:
         kept = load_latest(self.checkpoints)
         if kept is None:
             return 0
-        check_plan(kept, self.federation.plan.digest())
+        if kept.plan_digest not in {plan.digest() for plan in earlier}:
+            check_plan(kept, self.federation.plan.digest())
         self.parameters, self.history = kept.parameters, list(kept.history)
         charged = [row["charged"] for row in self.history]
         clip_norm = self.history[-1].get("next_clip_norm") if self.history else None

@@ -59,8 +59,8 @@ def resumed(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
     if origin.configuration is None:
         config = _compose([*origin.overrides, *overrides])
     else:
-        _check_alone(folder, overrides)
-        config = OmegaConf.create(dict(origin.configuration))
+        rounds = _rounds_alone(folder, overrides)
+        config = OmegaConf.create({**origin.configuration, **rounds})
     config.resume = str(folder)
     return config
 
@@ -77,19 +77,24 @@ def kept_values(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, A
     origin = Home(folder).read_record().origin
     if origin.configuration is None:
         return values
-    _check_alone(folder, [text for text in overrides if not text.startswith("resume=")])
-    return {**origin.configuration, "resume": str(folder)}
+    rest = [text for text in overrides if not text.startswith("resume=")]
+    return {**origin.configuration, **_rounds_alone(folder, rest), "resume": str(folder)}
 
 
-def _check_alone(folder: Path, overrides: Sequence[str]) -> None:
-    """Raise if ``overrides`` are given for a run that keeps its whole configuration."""
-    if overrides:
+def _rounds_alone(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The ``rounds`` among ``overrides`` for a run that keeps its whole configuration, if given.
+
+    Raises:
+        InvalidConfiguration: something else is among them.
+    """
+    if others := [text for text in overrides if not text.startswith("rounds=")]:
         raise InvalidConfiguration(
-            " ".join(overrides),
+            " ".join(others),
             f"can't be applied to {folder}: a program began that run, with a configuration that"
             " is kept there",
-            "Give resume alone",
+            "Give resume alone, or with more rounds",
         )
+    return {"rounds": value_of(overrides[-1])} if overrides else {}
 
 
 def resolved(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:

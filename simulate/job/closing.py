@@ -69,6 +69,7 @@ class Closing:
             component=component,
             choice=str(prepared.choice) if prepared.choice else None,
             notes=(*prepared.data, *prepared.notes),
+            legs=prepared.record.legs,
         )
         summary = summarise(plan, results, outcome, ending)
         write_summary(self.home.summary, summary)

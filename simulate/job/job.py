@@ -9,8 +9,9 @@ from models.evaluation import Evaluator
 from models.nets import parameters_of
 from simulate.build import open_ledger
 from simulate.engines.process import one_run
-from simulate.home import Home, Origin, RunRecord
+from simulate.home import Home, Origin
 from simulate.job.closing import Closing
+from simulate.job.continuation import earlier_plans
 from simulate.job.preparation import Preparation, prepare
 from simulate.report.listener import RunListener
 from simulate.report.recorder import RoundRecorder
@@ -39,17 +40,19 @@ def carry_out(
     resumes = bool(config["resume"])
     with one_run(), ExitStack() as held:
         if resumes:
-            home.read_record()
+            begun = home.read_record()
             held.enter_context(home.held())
         else:
             home.check_unused()
-        prepared = prepare(config, home)
+        prepared = prepare(config, home, origin)
         if not resumes:
             held.enter_context(home.held())
-            home.begin(RunRecord(prepared.plan.run, origin, prepared.settings))
+            home.begin(prepared.record)
         elif leaves_finished and home.has_finished(prepared.plan.rounds):
             listener.tell(f"finished before: {home.folder}")
             return
+        elif prepared.record != begun:
+            home.keep(prepared.record)
         _carry_out(home, prepared, listener, started)
 
 
@@ -61,8 +64,10 @@ def _carry_out(home: Home, prepared: Preparation, listener: RunListener, started
     recorder = RoundRecorder(evaluate, spending, listener, prepared.notes)
     initial = parameters_of(prepared.net)
     run = FederatedRun(prepared.federation, initial, home.checkpoints, recorder, recorder.announce)
-    done = run.resume()
-    open_ledger(home.ledger, plan, done, resumes=bool(config["resume"]))
+    legs = prepared.record.legs
+    done = run.resume(earlier_plans(legs, plan))
+    earlier = [leg.run for leg in legs]
+    open_ledger(home.ledger, plan, done, resumes=bool(config["resume"]), earlier=earlier)
     recorder.open(home.rounds, run.history)
     prepared.engine.prepare(prepared.fleet, prepared.federation)
     start_up_s = time.monotonic() - started

@@ -1,6 +1,5 @@
 """From a configuration to a run that is ready to start: fully checked, nothing written."""
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from fl_common.configuration.rules import Config
-from fl_common.configuration.settings import Settings, check_same
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.unit import WITHOUT_DP
@@ -19,8 +17,9 @@ from models.nets import Net, build_net
 from models.nets.choice import Choice
 from simulate.build import COUNTABLE, fleet_facts
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
-from simulate.home import Home
+from simulate.home import Home, Origin, RunRecord
 from simulate.job.checks import check_held_out, check_net, check_trainer
+from simulate.job.continuation import identity_of, record_of
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
 from simulate.world import TestSet, notes_of
@@ -34,9 +33,9 @@ _MOST_NAMED = 10
 class Preparation:
     """Everything that a run needs, from its plan to its net.
 
-    ``notes`` are told in each round, and ``data`` once: how the data were read. ``settings`` decide
-    the run's result, and are the same when it goes on. ``config`` is the
-    run's, with the network of ``choice`` if it asked for one.
+    ``notes`` are told in each round, and ``data`` once: how the data were read. ``record`` keeps
+    the settings that decide its result. ``config`` is the run's, with the network of
+    ``choice`` if it asked for one.
     """
 
     config: Config
@@ -49,7 +48,7 @@ class Preparation:
     publication: Publication
     notes: Sequence[str]
     data: Sequence[str]
-    settings: Settings
+    record: RunRecord
 
     @property
     def plan(self) -> RunPlan:
@@ -62,8 +61,10 @@ class Preparation:
         return len(self.fleet.world.sites)
 
 
-def prepare(config: Config, home: Home) -> Preparation:
+def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     """The run of ``config`` in ``home``: what every site would refuse is refused here.
+
+    ``origin`` is that of a new run.
 
     Raises:
         JoinTheDotsError: a value, or a combination of some, that can't be carried out.
@@ -72,11 +73,12 @@ def prepare(config: Config, home: Home) -> Preparation:
     publication = Publication(config["publish"], home.repository)
     world_yaml, notes = _with_whole_batches(config)
     world = open_world(world_yaml)
-    record = home.read_record() if config["resume"] else None
+    begun = home.read_record() if config["resume"] else None
     config, choice = with_net(config, world.task)
-    identity = record.run if record else uuid.uuid4().hex
     facts, compares = fleet_facts(world), publication.is_shared
-    plan = build_plan(config, identity, world.task, facts, compares=compares)
+    plan = build_plan(
+        config, identity_of(begun, config["rounds"]), world.task, facts, compares=compares
+    )
     check_trainer(config["training"]["trainer"], plan.privacy)
     fleet = SimulatedFleet(
         world=world,
@@ -101,11 +103,10 @@ def prepare(config: Config, home: Home) -> Preparation:
     check_held_out(config, world.sites, test)
     build(config["training"]["trainer"])  # what each process would refuse
     settings = settings_of(config, plan, world, net)
-    if record:
-        check_same(f"resume={home.folder}", record.settings, settings)
-    data = notes_of(world)
+    record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin)
+    notes, data = [*notes, *said], notes_of(world)
     return Preparation(
-        config, choice, federation, engine, fleet, net, test, publication, notes, data, settings
+        config, choice, federation, engine, fleet, net, test, publication, notes, data, record
     )
 
 

@@ -21,6 +21,7 @@ from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
 from fl_common.vocabulary import Integers
+from simulate.home import Leg
 
 _PACKAGES = (
     "torch",
@@ -140,6 +141,8 @@ class RunEnding:
     """Which network ``net=auto`` chose, why, and what to try next."""
     notes: tuple[str, ...] = ()
     """What was left out or not done, and why."""
+    legs: tuple[Leg, ...] = ()
+    """The shorter runs that it has gone on from."""
 
 
 class RoundLog:
@@ -172,6 +175,7 @@ def summarise(
         refusals.update(result.refusals)
     summary = {
         "run": plan.run,
+        "legs": [asdict(leg) for leg in ending.legs],
         "task": plan.task.name,
         "net": net_name(plan),
         "net_choice": ending.choice,
