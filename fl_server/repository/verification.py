@@ -144,8 +144,13 @@ def _accuracy(case: Case) -> GateFinding | str:
     evidence, settings = case.evidence, case.settings
     if case.production is None:
         return alone(evidence.candidate)
-    if evidence.candidate is None or evidence.production is None:
+    if evidence.candidate is None:
         return "it needs a federated evaluation of candidate and production: give --counts FILE"
+    if evidence.production is None:
+        return (
+            "the counts are of the candidate alone, and the run's log says why no site told of"
+            " production; let the sites evaluate both in another run (evaluation=federated)"
+        )
     return accuracy(
         evidence.candidate, evidence.production, settings["margin"], settings["confidence"]
     )

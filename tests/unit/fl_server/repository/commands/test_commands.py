@@ -2,8 +2,6 @@
 
 import json
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fl_common.components.description import Kind, Stage
+from fl_common.components.description import Stage
 from fl_server.repository.__main__ import main
 from fl_server.repository.build import (
-    build_repository,
-    default_keys,
-    load_configuration,
     open_repository,
 )
 from fl_server.repository.commands.index import COMMANDS
@@ -24,12 +19,6 @@ from tests.support import samples
 from tests.support.runs import run_of
 from tests.support.sources import ROOT
 
-HOW_TO = (ROOT / "docs" / "how-to" / "repository.md").read_text()
-LINES = [
-    shlex.split(line)
-    for block in re.findall(r"```sh\n(.*?)```", HOW_TO, flags=re.DOTALL)
-    for line in block.splitlines()
-]
 PLAN = replace(
     samples.plan(samples.WINDOW_PRIVACY), task=replace(samples.TASK, name="wearables"), seed=None
 )
@@ -66,53 +55,16 @@ def test_a_run_that_was_killed_while_it_made_its_repository_makes_it_again(place
     assert open_repository(None, None, place / "own").root() == repository.root()
 
 
-def write_counts(place: Path) -> None:
-    """The counts of an evaluation of what testing and production have."""
-    folder = place / "repository"
-    repository = build_repository(folder, default_keys(folder), load_configuration(None))
-    entries = [repository.entry(Kind.MODEL, "wearables", stage) for stage in Stage]
-    counts = {
-        who: {"digest": entry.component.digest, "correct": 9000, "total": 10000, "noise": 9.0}
-        for who, entry in zip(("candidate", "production"), entries, strict=True)
-        if entry
-    }
-    (place / "outputs" / "next" / "counts.json").write_text(json.dumps(counts))
-
-
-def test_the_how_to_from_a_run_to_production_and_back(
+def test_parameters_that_no_component_needs_are_deleted(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_of(place / "outputs" / "run", PLAN, 1)
-    for folder in ("functions", "stacks"):
-        shutil.copytree(ROOT / folder, place / folder)
-    texts: dict[str, str] = {}
-    for line in LINES:
-        assert line[0] == "fl-repo"
-        if "--counts" in line:
-            run_of(place / "outputs/next", replace(PLAN, run="other"), 2, place / "repository")
-            write_counts(place)
-        texts[line[1]] = texts.get(line[1], "") + said(capsys, *line[1:])
-    assert texts["check"].count("has passed every gate") == 4
-    assert (place / "deployment" / "compose.yaml").is_file()
-    assert "model wearables 1" in texts["rollback"]
-    told = texts["log"]
-    kept = sorted((place / "repository" / "parameters").iterdir())
-    assert len(kept) == 2  # of a model that was copied, and of one that was published here
+    here = ("-r", "outputs/run/repository")
+    kept = sorted((place / "outputs/run/repository/parameters").iterdir())
     unneeded = kept[0].with_name(f"{'0' * 64}.npz")
     unneeded.write_bytes(b"")
-    said(capsys, "gc")
+    said(capsys, "gc", *here)
     assert sorted(unneeded.parent.iterdir()) == kept
-    for words in (
-        "Trained by run run in 5 rounds on 4 sites: epsilon 3.5 at delta 1e-05 for one window.",
-        "version 1 passed parity: ONNX Runtime differs from torch",
-        "version 1 had nothing to compare with at accuracy: nothing is in production yet",
-        "was promoted to production; it had passed golden, latency",
-        "was promoted to production, in place of version 1",
-        "rolled back to version 1",
-        "false alarms in hall 2",
-        "Now production has version 1",
-    ):
-        assert words in told
 
 
 def test_a_copy_with_another_version_names_what_it_was_made_from(
@@ -143,6 +95,23 @@ def test_a_simulated_model_is_promoted_by_force_alone(
     assert "FORCED into production: a demo. It had failed privacy." in said(
         capsys, "log", "wearables", *here
     )
+
+
+def test_counts_of_the_candidate_alone_are_told_from_none(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = ("-r", "outputs/run/repository")
+    run_of(place / "outputs/run", PLAN, 1)
+    said(capsys, "promote", "wearables", "--force", "a demo", *here)
+    run_of(place / "outputs/next", replace(PLAN, run="other"), 2, place / "outputs/run/repository")
+    check = ("check", "wearables", "--gate", "accuracy", *here)
+    assert "give --counts FILE" in said(capsys, *check)
+    listed = json.loads(said(capsys, "list", "--json", *here))
+    (digest,) = [one["digest"] for one in listed if one["stage"] == "testing"]
+    counts = {"candidate": {"digest": digest, "correct": 9, "total": 10, "noise": 0.0}}
+    (place / "counts.json").write_text(json.dumps(counts))
+    told = said(capsys, *check, "--counts", "counts.json")
+    assert "the counts are of the candidate alone" in told
 
 
 def test_a_verdict_counts_for_its_digest_and_from_the_gates_key_alone(
