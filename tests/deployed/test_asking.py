@@ -1,4 +1,6 @@
-"""``fl-server running`` and ``shadow`` on real processes, and what ``fl-repo log`` says then."""
+"""``fl-server running`` and ``shadow`` on real processes, and what ``fl-repo log`` says then:
+``docs/how-to/follow-models.md``, typed.
+"""
 
 import base64
 import contextlib
@@ -15,6 +17,8 @@ from fl_server.repository.__main__ import main as repository_main
 from fl_server.repository.build import build_repository, default_keys, load_configuration
 from tests.deployed.fleet import Cloud, TestSite, until
 from tests.support.samples import TASK
+from tests.support.shell import blocks, desk, replaced, typed
+from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 COUNTS = (5000, 4500, 300)
@@ -109,6 +113,21 @@ def test_what_runs_where_is_told_as_far_as_the_sites_may_say_it(
     told = capsys.readouterr().out
     assert "Version 1 runs on 1 site (anna), on trial on anna, as of" in told
     assert "Not known of 1 site (ben): did not say what runs there." in told
+
+
+def test_the_commands_of_the_page(fleet: Fleet) -> None:
+    """In the server's folder; the task, and so the component, has another name."""
+    reader = desk(fleet.cloud.folder)
+    (reader / "server.yaml").symlink_to(fleet.cloud.config)
+    canary, shadow, running = blocks("docs/how-to/follow-models.md")
+    assert "--canary" in canary  # tests/docs/test_repository_page.py types this one
+    fleet.sites["anna"].behave(shadow=COUNTS, runs=[fleet.candidate().digest])
+    shown = typed(
+        shadow + replaced(running, ("wearables", TASK.name)), reader, PYTHONPATH=str(ROOT)
+    )
+    assert '"agreed_share": ' in shown
+    assert "ran in the shadow of production on 2 sites: it agreed in" in shown
+    assert "Version 1 runs on 1 site (anna), on trial on anna, as of" in shown
 
 
 def test_what_strangers_can_fetch_names_no_site(fleet: Fleet) -> None:

@@ -1,32 +1,25 @@
 """``engine=deployment``: the processes of a deployment, with the result of the other engines."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.deployed.fleet import Process, until
+from tests.support.shell import blocks, desk, replaced, typed
 
 pytestmark = pytest.mark.timeout(600)
-
-
-def run(engine: str, folder: Path) -> str:
-    words = [f"engine={engine}", "sites=2", "rounds=2", f"hydra.run.dir={folder}"]
-    process = Process([sys.executable, "-m", "simulate", *words], folder.with_suffix(".log"))
-    process.start()
-    assert process.popen is not None
-    popen = process.popen
-    until(lambda: popen.poll() is not None, f"engine={engine} ends")
-    assert popen.returncode == 0, process.log.read_text()
-    return process.log.read_text()
 
 
 def test_it_ends_as_loopback_does_and_the_sites_run_the_new_model(
     alone: None, tmp_path: Path
 ) -> None:
+    """The command of ``docs/how-to/deploy.md``, on two sites for two rounds."""
     deployed, in_process = tmp_path / "deployed", tmp_path / "in-process"
-    said, expected = run("deployment", deployed), run("loopback", in_process)
+    (command,) = blocks("docs/how-to/deploy.md#try-it-on-one-machine")
+    command = replaced(command.strip(), ("sites=3 rounds=5", "sites=2 rounds=2"))
+    loopback = replaced(command, ("engine=deployment", "engine=loopback"))
+    said = typed(f"{command} hydra.run.dir={deployed}\n", desk(tmp_path / "reader"))
+    expected = typed(f"{loopback} hydra.run.dir={in_process}\n", desk(tmp_path / "other"))
     assert "2 of 2 sites run model wearables 1 (" in said
     rows = [[x.split()[0] for x in text.splitlines() if x.strip()] for text in (said, expected)]
     for row in ("accuracy", "privacy", "traffic", "digest", "component"):

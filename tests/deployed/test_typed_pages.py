@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployed.fleet import free_port
-from tests.support.shell import blocks, desk, indented, typed
+from tests.support.shell import blocks, desk, replaced, typed
 
 READY = 'until [ "$(grep -c "ready: sites reach" printed.txt)" = {} ]; do sleep 0.2; done'
 BOX = """
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(600)
 
 def placed(folder: Path, port: int) -> None:
     """The configuration that the page shows, with this machine's folder, name and ports."""
-    shown = blocks("deploy", "yaml")[0]
+    shown = blocks("docs/how-to/deploy.md", "yaml")[0]
     shown = shown.replace("/var/lib/join-the-dots", "server").replace("fl.example.org", "localhost")
     ports = f"listen: 127.0.0.1:{port}\nsuperlink_port: {free_port()}\n"
     (folder / "server.yaml").write_text(shown + ports)
@@ -38,22 +38,26 @@ def test_the_pages_of_deployment(alone: None, tmp_path: Path) -> None:
     """In the pages' order, but that fleets.md comes before the backup and the revocation."""
     reader, port = desk(tmp_path / "reader"), free_port()
     placed(reader, port)
-    (start,), (key,), (enroll,), (status, revoke), copies = [
-        [line for line in block if line.startswith("fl-")] for block in indented("deploy")[:5]
-    ]
-    token, box, tokens, tables, rotate = indented("fleets")
-    backup, restore = copies[:2]
+    (start,) = map(str.strip, blocks("docs/how-to/deploy.md#the-server"))
+    key, enroll, control = blocks("docs/how-to/deploy.md#a-site")
+    (copies,) = blocks("docs/how-to/deploy.md#back-up-and-restore")
+    token, box, tokens = blocks("docs/how-to/fleets.md#let-boxes-enroll-themselves")
+    (tables,) = blocks("docs/how-to/fleets.md#see-how-the-boxes-are")
+    (rotate,) = blocks("docs/how-to/fleets.md#exchange-keys")
+    status, revoke = control.splitlines()
+    backup, restore, *_box = copies.splitlines()  # tests/docs/test_edge_node_page.py
+    listed, over = tokens.splitlines()
     shown = typed(
         "\n".join([
             f"{start} & server=$!", READY.format(1),
             key, enroll, status,
-            *token, box[0].replace("/var/lib/", ""),
-            f"{tokens[0]} | tee tokens.json", tokens[1].replace("3f9c1a2b4d5e", NUMBER),
-            *tables, *rotate,
+            token, replaced(box, ("/var/lib/", "")),
+            f"{listed} | tee tokens.json", replaced(over, ("3f9c1a2b4d5e", NUMBER)),
+            tables, rotate,
             backup, revoke,
             "kill $server", "wait $server", "mv server lost",
             restore, f"{start} & server=$!", READY.format(2),
-            tables[1], "kill $server",
+            tables.splitlines()[1], "kill $server",
         ]),
         reader,
     )  # fmt: skip

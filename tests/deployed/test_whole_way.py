@@ -7,16 +7,17 @@ import pytest
 
 from tests.deployed.fleet import free_port
 from tests.support.mosquitto import Mosquitto
-from tests.support.shell import blocks, desk, typed
+from tests.support.shell import blocks, desk, replaced, typed
+from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
 
 def test_the_whole_way(alone: None, tmp_path: Path) -> None:
     """Where it differs: the ports, and no installation."""
-    install, *commands = blocks("whole-way", "sh")
-    assert [line.split()[0] for line in install.splitlines()] == ["make", "sudo"]
-    server, box = blocks("whole-way", "yaml")
+    commands = "".join(blocks("docs/how-to/whole-way.md"))
+    (ledger,) = blocks("docs/reference/ledger.md#the-table")
+    server, box = blocks("docs/how-to/whole-way.md", "yaml")
     port = free_port()
     with Mosquitto(tmp_path / "broker") as broker:
         reader = desk(tmp_path / "reader", broker.port)
@@ -24,9 +25,20 @@ def test_the_whole_way(alone: None, tmp_path: Path) -> None:
         (reader / "server.yaml").write_text(server + ports)
         ports = f"http: {{port: 0}}\nbroker: {{port: {broker.port}}}\n"
         (reader / "box.yaml").write_text(box.replace("8443", str(port)) + ports)
-        shown = typed("".join(commands), reader)
+        play = ("simulate play", f"simulate play broker.port={broker.port}")
+        shown = typed(replaced(commands, play) + ledger, reader, seconds=540)
     log = " ".join(shown.split())
     assert "version 1 had nothing to compare with at accuracy" in log, shown
-    assert "a try on one machine" in log
+    assert "version 2 passed accuracy: " in log, shown
+    assert "FORCED" not in log
     assert "Now production has version 2 " in log
-    assert re.search(r"first-\w+: 1-2 second-\w+: 1-2", log), "both runs are in the ledger"
+    assert re.search(r"first-\w+: 1 second-\w+: 1-5 ", log), "both runs are in the ledger"
+    page = " ".join((ROOT / "docs/how-to/whole-way.md").read_text("utf-8").split())
+    shares = re.search(r"on each day: (\S+) of 8 on .*, and (\S+) on held-out", page)
+    spent = re.search(r" [-\d]{10} (\d\.\d+) .*? [-\d]{10} \(held out\) (\d\.\d+) ", log)
+    assert shares is not None
+    assert spent is not None
+    assert [f"{float(one):.1f}" for one in spent.groups()] == [*shares.groups()]
+    (table,) = blocks("docs/reference/ledger.md", "text")
+    columns = " ".join(table.split()[:4])
+    assert log.count(columns) == 2, f"{columns}: {shown}"

@@ -1,142 +1,157 @@
-"""Every command that a page shows is typed: by a test of that page's own, or here.
+"""Every command that a page shows is typed.
 
-Here a program reads the command's arguments as it would, and composes its configuration, but does
-not carry it out: ``make`` in a dry run, Hydra as far as ``--cfg``, ``fl-*`` as far as its parser.
+Those of the README and of ``docs/`` are carried out: a test asks ``support/shell.py`` for a page's
+blocks, and pastes them into a shell. Here it is read from the source which tests ask for which; a
+block that none asks for fails, as does one in another form. Commands of other pages, which measure
+for minutes or are a maintainer's, are read as their program would read them: ``make`` in a dry run.
 """
 
+import ast
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
 
-import fl_client.__main__
 import fl_server.__main__
 import fl_server.repository.__main__
-from fl_server.cloud.build import read_config
+from tests.support.shell import EXCEPTIONS, blocks, fenced, typeable
 from tests.support.sources import ROOT
 
-PAGES = [
-    *ROOT.glob("*.md"),
-    *(ROOT / "docs").rglob("*.md"),
+PAGES = ["README.md", *sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md"))]
+OTHERS = [
+    *(path for path in ROOT.glob("*.md") if path.name != "README.md"),
     *(ROOT / "benchmarks").glob("*.md"),
     ROOT / "functions" / "README.md",
 ]
+OWN = ("fl-", "python -m", ".venv/bin/", "make ", "mosquitto_", "sudo ")
+"""How a command begins that a page would show."""
 
-CARRIED_OUT = {
-    "README.md": "test_a_command_of_the_readme",
-    "docs/how-to/add-your-own.md": "test_every_command_of_a_page",
-    "docs/how-to/edge-node.md": "test_the_page_of_an_edge_node",
-    "docs/how-to/fleets.md": "test_the_pages_of_deployment",
-    "docs/how-to/whole-way.md": "test_the_whole_way",
-    "docs/how-to/recordings.md": "test_the_page_of_recordings",
-    "docs/how-to/runs.md": "test_the_page_of_runs",
-    "docs/how-to/evaluate-on-sites.md": "test_the_page_of_evaluation_on_the_sites",
-    "docs/how-to/several-machines.md": "test_the_page_of_several_machines",
-    "docs/how-to/oci.md": "test_the_commands_of_the_page",
-    "docs/how-to/repository.md": "test_the_how_to_from_a_run_to_production_and_back",
+
+def claims(source: str) -> Iterator[str]:
+    """What a test's source asks for, ``PAGE`` or ``PAGE#part``, to type it."""
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "blocks":
+            match call.args, call.keywords:
+                case [ast.Constant(str(where))], []:
+                    yield where
+
+
+TYPED = {
+    where: path.relative_to(ROOT)
+    for path in (ROOT / "tests").rglob("test_*.py")
+    if "typed(" in (source := path.read_text("utf-8")) and path != Path(__file__)
+    for where in claims(source)
 }
-"""Pages whose commands are all carried out, and by which test."""
-
-NOT_TYPED = {
-    "alias": "needs the stack's containers: tests/containers",
-    "curl": "needs a running node: tests/scenarios/test_sensors_over_http.py types these",
-    "export": "a secret of the reader's",
-    "kill": "ends what the block before it started",
-    "mosquitto_pub": "needs the reader's broker: tests/scenarios/test_node.py sends the like",
-    "mosquitto_sub": "needs the reader's broker",
-    "pip": "installs into the reader's environment",
-    "stack": "needs the stack's containers: tests/containers",
-    "sudo": "needs root and a network",
-    ".ci/run": "carries out this test",
-}
-"""First words of commands that no test can type, and why; of a pipe, the last command counts."""
-
-PROGRAMS = {
-    "fl-client": lambda arguments: fl_client.__main__._parser().parsed(arguments),
-    "fl-repo": lambda arguments: fl_server.repository.__main__._parser().parse_args(arguments),
-    "fl-server": lambda arguments: fl_server.__main__._parser().parsed(arguments),
-}
-JOBS = ("audit", "egress", "play")
-STARTS = ("make", "python", "fl-simulate", *PROGRAMS, *NOT_TYPED)
+SHOWN = [
+    f"{page}#{part}" for page in PAGES for part, block in fenced(page, "sh") if typeable(block)
+]
 
 
-def first_word(line: str) -> str:
-    return line.split()[0].removeprefix(".venv/bin/") if line.split() else ""
+def test_commands_are_found() -> None:
+    assert "README.md#two-commands" in SHOWN
+    assert "docs/how-to/runs.md#resume" in SHOWN
+    assert len(SHOWN) > 50
 
 
-def commands(page: str) -> Iterator[str]:
-    """The lines of blocks of commands: fenced as ``sh``, or indented, a program's name first."""
-    fenced = re.findall(r"^```sh\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
-    rest = re.sub(r"^```.*?^```$", "", page, flags=re.DOTALL | re.MULTILINE)
-    indented = re.findall(r"(?:^|\n\n)((?: {4}.*(?:\n|$))+)", rest)
-    blocks = [*fenced, *(block for block in indented if first_word(block) in STARTS)]
+@pytest.mark.parametrize("where", sorted(set(SHOWN)))
+def test_a_test_types_the_commands_of_a_part(where: str) -> None:
+    assert {where, where.partition("#")[0]} & TYPED.keys(), (
+        f"no test types the commands under {where}: write one with blocks({where!r}) of"
+        " tests/support/shell.py, which carries them out; or add what can't be typed to EXCEPTIONS"
+    )
+
+
+def test_every_part_that_a_test_types_is_there() -> None:
+    assert len(TYPED) > 20
+    assert [where for where in TYPED if not blocks(where)] == []
+
+
+def test_each_exception_is_of_a_command_that_is_shown() -> None:
+    lines = "\n".join(block for page in PAGES for _, block in fenced(page, "sh"))
+    assert [start for start in EXCEPTIONS if f"\n{start}" not in f"\n{lines}"] == []
+    assert all(EXCEPTIONS.values())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_have_the_one_form_that_is_found(page: str) -> None:
+    """A block of ``sh`` at the margin, without a prompt; neither indented nor of another kind."""
+    text = (ROOT / page).read_text("utf-8")
+    opened = re.findall(r"^( *)```(\w*)", text, re.MULTILINE)[::2]
+    assert [kind for _, kind in opened if kind in ("", "bash", "console", "shell")] == []
+    assert [margin for margin, kind in opened if kind == "sh" and margin] == []
+    assert [block for _, block in fenced(page, "sh") if re.search(r"^ *\$ ", block, re.M)] == []
+    rest = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    indented = [line.strip() for line in re.findall(r"^ {4,}.*$", rest, re.MULTILINE)]
+    assert [line for line in indented if line.startswith(OWN)] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('x = blocks("docs/a.md#part")', ["docs/a.md#part"]),
+        ('for x in blocks("README.md"): typed(x)', ["README.md"]),
+        ('blocks("docs/a.md", "yaml"), blocks(page)', []),
+    ],
+)
+def test_what_a_test_asks_for_is_found(source: str, found: list[str]) -> None:
+    assert list(claims(source)) == found
+
+
+def commands(blocks: Sequence[str]) -> Iterator[str]:
     for block in blocks:
         for line in block.replace("\\\n", " ").splitlines():
             if line.strip() and not line.strip().startswith("#"):
                 yield line.strip()
 
 
-SHOWN = [
-    (path.relative_to(ROOT).as_posix(), command)
-    for path in PAGES
-    for command in commands(path.read_text("utf-8"))
+def test_the_summary_of_fl_server_is_what_its_help_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (summary,) = blocks("docs/reference/server.md", "text")[:1]
+    rows = {line.split()[1]: line for line in summary.splitlines()}
+    for command, line in rows.items():
+        with pytest.raises(SystemExit):
+            fl_server.__main__.main([command, "--help"])
+        usage = capsys.readouterr().out.partition("\n\n")[0]
+        options = {"--home", *re.findall(r"--[\w-]+", line)}
+        assert options == {*re.findall(r"--[\w-]+", usage)}, line
+    assert rows.keys() == fl_server.__main__._COMMANDS.keys() - {"carry-out"}, "start's own"
+
+
+READ = [
+    *(
+        (path.relative_to(ROOT).as_posix(), command)
+        for path in OTHERS
+        for command in commands([text for _, text in fenced(str(path), "sh")])
+    ),
+    *(
+        (page, command)
+        for page in PAGES
+        for command in commands([text for _, text in fenced(page, "sh")])
+        if command.startswith(tuple(start for start in EXCEPTIONS if start.startswith("make")))
+    ),
 ]
 
 
-def test_commands_are_found() -> None:
-    assert (
-        "README.md",
-        "make simulate        # sets up .venv by itself, then runs the main job",
-    ) in SHOWN
-    assert ("docs/how-to/runs.md", "python -m simulate resume=outputs/<date>/<time>") in SHOWN
-    assert len(SHOWN) > 80
+@pytest.mark.parametrize(("page", "command"), READ)
+def test_a_command_that_is_not_typed_can_be_read(page: str, command: str) -> None:
+    if command.split()[0] != ".ci/run":  # it carries out this test
+        read(shlex.split(command, comments=True))
 
 
-def test_tests_that_carry_out_a_page_s_commands_are_there() -> None:
-    written = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    assert [name for name in CARRIED_OUT.values() if f"def {name}(" not in written] == []
-
-
-@pytest.mark.parametrize(
-    ("page", "command"), [shown for shown in SHOWN if shown[0] not in CARRIED_OUT]
-)
-def test_a_command_of_a_page_can_be_typed(page: str, command: str) -> None:
-    last = command.rpartition(" | ")[2]
-    if first_word(last) in NOT_TYPED:
-        return
-    line = re.sub(r"<(\w+)>", r"\1", command.removesuffix("&"))
-    if "[--" not in line:  # the summary of a command's arguments
-        typed(shlex.split(line, comments=True))
-
-
-def typed(words: Sequence[str]) -> None:
-    """Let the program that is named first read the rest."""
-    program, *arguments = words[0].removeprefix(".venv/bin/"), *words[1:]
+def read(words: Sequence[str]) -> None:
+    """Let the program that is named first read the rest, without carrying it out."""
+    program, *arguments = words
     if program == "make":
-        dry_run(arguments)
-    elif program == "fl-simulate":
-        composed(arguments)
-    elif program == "python" and arguments[:2] == ["-m", "simulate"]:
-        composed(arguments[2:])
-    elif program == "python" and arguments[1].startswith("benchmarks."):
+        carried_out(["make", "--dry-run", *arguments])
+    elif program == "fl-repo":
+        fl_server.repository.__main__._parser().parse_args(arguments)
+    elif program == ".venv/bin/python" and arguments[1].startswith("benchmarks."):
         carried_out([sys.executable, *arguments, "--help"])
-    elif program in PROGRAMS:
-        options = PROGRAMS[program](arguments)
-        if program == "fl-server" and options.config is None:
-            read_config(None, options.overrides)
     else:
-        pytest.fail(f"{program} is read by no test: teach this one, or say why not in NOT_TYPED")
-
-
-def dry_run(arguments: Sequence[str]) -> None:
-    carried_out(["make", "--dry-run", *arguments])
-    given = [a.removeprefix("ARGS=") for a in arguments if a.startswith("ARGS=")]
-    if arguments[0] == "simulate":
-        composed(shlex.split(" ".join(given)))
+        pytest.fail(f"{program} is read by no test: teach this one")
 
 
 def carried_out(command: Sequence[str]) -> None:
@@ -144,31 +159,9 @@ def carried_out(command: Sequence[str]) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def composed(arguments: Sequence[str]) -> None:
-    """Compose the configuration; of the values of a sweep, the first."""
-    overrides = [word for word in arguments if not word.startswith("-") and "=" in word]
-    if arguments[:1] == ["check"]:  # on a file: tests/unit/simulate/data
-        overrides.insert(0, "task=arrays")
-    if "--multirun" in arguments:
-        overrides = [word.partition(",")[0] for word in overrides]
-    job = next((word for word in arguments if word in JOBS), "config")
-    with initialize_config_module("conf", version_base="1.3"):
-        compose(job, overrides=overrides)
-
-
 @pytest.mark.parametrize(
-    "command",
-    [
-        "make nothing",
-        "make simulate ARGS=nothing=1",
-        "python -m simulate privacy=none nets=mlp",
-        "python -m simulate audit task=nothing",
-        "fl-repo promot wearables",
-        "fl-client run --folder x",
-        "fl-server start host=x",
-        "curl example.org",
-    ],
+    "command", ["make nothing", "fl-repo promot wearables", "curl example.org"]
 )
 def test_a_command_that_is_wrong_is_found(command: str) -> None:
     with pytest.raises((Exception, SystemExit, pytest.fail.Exception)):
-        typed(shlex.split(command))
+        read(shlex.split(command))

@@ -10,6 +10,7 @@ from fl_client.configuration import read_config as read_node
 from fl_common.plugins.build import build
 from fl_server.cloud.build import read_config as read_server
 from simulate import configure
+from tests.support.shell import blocks
 from tests.support.sources import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "data.md").read_text("utf-8")
@@ -25,12 +26,9 @@ def test_the_same_lines_declare_the_task_of_the_worked_example(
     server = build(read_server(tmp_path / "my-server.yaml", ())["task"])
 
     monkeypatch.chdir(tmp_path)
-    (program,) = re.findall(r"^    import numpy as np\n.*?site=site\)$", PAGE, re.M | re.S)
-    exec("\n".join(line[4:] for line in program.splitlines()), {"np": np})
+    exec(blocks("docs/reference/data.md", "python")[0], {"np": np})
     (command,) = re.findall(
-        r"^    python -m simulate (task=arrays data\.path=bearings\.npz .*?0\.5)$",
-        PAGE,
-        re.M | re.S,
+        r"^python -m simulate (task=arrays data\.path=bearings\.npz .*?0\.5)$", PAGE, re.M | re.S
     )
     overrides = [word.strip("'") for word in command.replace("\\\n", " ").split()]
     simulated = build(configure(*overrides)["world"]).task

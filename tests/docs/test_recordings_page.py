@@ -10,10 +10,10 @@ from fl_client.configuration import read_config as read_node
 from fl_common.plugins.build import build
 from fl_server.cloud.build import read_config as read_server
 from simulate.world.tables.task_file import read_task
-from tests.support.shell import blocks, desk, indented, typed
+from tests.support.shell import blocks, desk, typed
 from tests.support.sources import ROOT
 
-PAGE = "recordings"
+PAGE = "docs/how-to/recordings.md"
 
 
 def declared(folder: Path) -> Path:
@@ -46,10 +46,8 @@ def test_the_page_of_recordings(tmp_path: Path) -> None:
         path = folder / "recordings" / f"{person}.csv"
         path.write_text("\n".join(["time,ax,ay,az,label", *rows]))
     (folder / "intervals.csv").write_text("from,to,label\n0,9,still\n10,19,walk\n")
-    cut, with_intervals, train = (line for block in indented(PAGE) for line in block)
-    (check,) = re.findall(
-        r"`(fl-simulate check [^`]+)`", (ROOT / "docs" / "how-to" / f"{PAGE}.md").read_text("utf-8")
-    )
+    cut, with_intervals, train = map(str.strip, blocks("docs/how-to/recordings.md"))
+    (check,) = re.findall(r"`(fl-simulate check [^`]+)`", (ROOT / PAGE).read_text("utf-8"))
     commands = [cut, f"{check} || test $? = 1", f"{train} rounds=1 net=logistic privacy=none"]
     shown = typed("\n".join([*commands, with_intervals]), folder)
     assert shown.count("times       time in s of its own") == 2

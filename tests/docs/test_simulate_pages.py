@@ -1,29 +1,33 @@
 """The pages about ``python -m simulate``, typed into a shell: a small run of each command."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.shell import blocks, desk, indented, typed
+from tests.support.shell import blocks, desk, replaced, typed
+from tests.support.sources import ROOT
 
 OUTPUTS = "outputs/<date>/<time>"
 SMALL = "rounds=1 sites=2 net=logistic"
 pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
-def listed(page: str, words: str) -> list[str]:
-    """The page's commands with ``words``; those of ``task=activity`` need a download."""
-    fenced = [line for block in blocks(page, "sh") for line in block.splitlines()]
-    shown = [line.partition(" #")[0].strip() for line in fenced]
-    shown += [line for block in indented(page) for line in block]
-    return [line for line in shown if words in line and "task=activity" not in line]
+def lines(commands: list[str]) -> list[str]:
+    """The commands of blocks, each without its comment."""
+    return [line.partition(" #")[0].strip() for block in commands for line in block.splitlines()]
+
+
+def on_activity(line: str, data: Path) -> str:
+    """A command with the data set's folder, where it would be downloaded."""
+    return f"{line} data.root={data}" if re.search("=activity|=har_", line) else line
 
 
 def test_the_page_of_runs(tmp_path: Path) -> None:
     """A sweep of two by one, its member and another run resumed, and a file that is not there."""
-    sweep, resume, member, missing, slow = listed("runs", "simulate")
-    assert "privacy.epsilon=2,4,8 seed=0,1,2" in sweep
-    sweep = sweep.replace("2,4,8", "2,4").replace("0,1,2", "0")
+    sweep, resume, member, missing, slow = lines(blocks("docs/how-to/runs.md"))
+    sweep = replaced(sweep, ("epsilon=2,4,8", "epsilon=2,4"), ("seed=0,1,2", "seed=0"))
     folder = "net=logistic,privacy.epsilon=2,rounds=1,seed=0,sites=2"
     shown = typed(
         "\n".join([
@@ -41,24 +45,117 @@ def test_the_page_of_runs(tmp_path: Path) -> None:
     assert "not there yet, run=3.csv" in shown.splitlines()[-1]
 
 
-def test_the_page_of_the_audit(tmp_path: Path) -> None:
-    commands = [f"{line} rounds=1 audit.canaries=50" for line in listed("audit", "simulate audit")]
-    assert len(commands) == 3
-    shown = typed("\n".join(commands), desk(tmp_path / "reader"))
-    assert shown.count("direct tests of the mechanism agree with the plan.") == 2, shown
+def test_the_page_of_the_audit(tmp_path: Path, shared_data: Path) -> None:
+    """The first command as it is shown: its bound is the page's."""
+    default, *others = lines(blocks("docs/how-to/audit.md"))
+    small = [f"{on_activity(line, shared_data)} audit.canaries=50" for line in others]
+    small = [f"{line.replace('rounds=30', '')} rounds=1" for line in small]
+    assert len(small) == 3
+    shown = typed("\n".join([default, *small]), desk(tmp_path / "reader"))
+    assert shown.count("direct tests of the mechanism agree with the plan.") == 3, shown
+    page = (ROOT / "docs/how-to/audit.md").read_text("utf-8")
+    bound = re.compile(r"^ *bound +epsilon at least (\S+) at 95% confidence \((\S+) if", re.M)
+    (expected,), found = bound.findall(page), bound.findall(shown)[0]
+    assert float(found[0]) == pytest.approx(float(expected[0]), abs=0.3)
+    assert found[1] == expected[1]
 
 
-def test_the_page_of_what_leaves_a_site(tmp_path: Path) -> None:
+def test_the_page_of_what_leaves_a_site(tmp_path: Path, shared_data: Path) -> None:
     """Without privacy, words of refusals leave: a finding, as the page says."""
-    clean, found = [f"{line} rounds=1 sites=6" for line in listed("egress", "simulate egress")]
-    shown = typed(f"{clean}\n{found} || test $? = 1\n", desk(tmp_path / "reader"))
-    assert shown.count("Clean: no sentinel and nothing undeclared in ") == 1, shown
+    commands = lines(blocks("docs/how-to/egress.md"))
+    clean, activity, found = [f"{on_activity(line, shared_data)} rounds=1" for line in commands]
+    paste = f"{clean} sites=6\n{activity} sites=6\n{found} sites=6 || test $? = 1\n"
+    shown = typed(paste, desk(tmp_path / "reader"))
+    assert shown.count("Clean: no sentinel and nothing undeclared in ") == 2, shown
     assert shown.count("FOUND: 4 of 36 messages") == 1, shown
+    page = (ROOT / "docs/how-to/egress.md").read_text("utf-8")
+    rows = re.findall(r"^ {4}((?:train|query|evaluate)[\w.]* +\w+(?: \(\w+\))?)", page, re.M)
+    assert len(rows) == 6
+    assert [row for row in rows if row not in shown] == []
 
 
 def test_the_page_of_evaluation_on_the_sites(tmp_path: Path) -> None:
-    commands = [f"{line} {SMALL}" for line in listed("evaluate-on-sites", "simulate")]
-    assert len(commands) == 2
-    shown = typed("\n".join(commands), desk(tmp_path / "reader"))
-    assert shown.count("\non sites ") == 2, shown
+    """The first as it is shown: its accuracy is the page's."""
+    first, second = lines(blocks("docs/how-to/evaluate-on-sites.md"))
+    shown = typed(f"{first}\n{second} {SMALL}\n", desk(tmp_path / "reader"))
+    (answer,) = blocks("docs/how-to/evaluate-on-sites.md", "text")
+    figures = re.compile(r"^on sites +accuracy (\S+) ± (\S+), .* over (\d+) sites", re.M)
+    (expected,), found = figures.findall(answer), figures.findall(shown)
+    assert [float(x) for x in found[0]] == pytest.approx([float(x) for x in expected], abs=0.02)
+    assert len(found) == 2
     assert "of 4; " in " ".join(shown.split()), shown
+
+
+def test_the_page_of_compression(tmp_path: Path, shared_data: Path) -> None:
+    """Its accuracy and bytes are those that the page has measured, with room for one seed."""
+    (command,) = lines(blocks("docs/reference/compression.md"))
+    reader = desk(tmp_path / "reader")
+    typed(f"{on_activity(command, shared_data)} hydra.run.dir=outputs\n", reader)
+    summary = json.loads((reader / "outputs/summary.json").read_text())
+    page = (ROOT / "docs/reference/compression.md").read_text("utf-8")
+    row = re.search(rf"^\| `{command} privacy=window` \| ([\d ]+) \| \S+ \| (\S+) ±", page, re.M)
+    assert row is not None
+    assert summary["accuracy"] == pytest.approx(float(row[2]), abs=0.01)
+    assert summary["bytes_up"] == pytest.approx(int(row[1].replace(" ", "")), rel=0.01)
+
+
+def test_the_page_of_data(tmp_path: Path, shared_data: Path) -> None:
+    """A million sites for two rounds; the worked example, which as Parquet is the same run.
+
+    And a file alone, with a column of sites and without.
+    """
+    (million,) = lines(blocks("docs/reference/data.md#dividing-digits"))
+    (worked,) = blocks("docs/reference/data.md#a-worked-example")
+    (alone,) = blocks("docs/reference/data.md#your-own-data-arrays")
+    (divided,) = blocks("docs/reference/data.md#without-a-column-of-sites")
+    (check,) = blocks("docs/reference/data.md#look-before-you-train")
+    arrays, parquet = blocks("docs/reference/data.md", "python")
+    reader = desk(tmp_path / "reader")
+    (reader / "write.py").write_text(arrays + parquet + 'np.savez("divided.npz", x=x, y=worn)\n')
+    parquet_too = replaced(worked, ("bearings.npz", "bearings.parquet")).strip()
+    check = replaced(check.strip(), ("FILE", "bearings.npz"))
+    shown = typed(
+        f"{million} data.root={shared_data} rounds=2\n"
+        f"python write.py\n{worked.strip()} hydra.run.dir=npz\n{parquet_too} hydra.run.dir=pq\n"
+        f"{replaced(alone.strip(), ('FILE', 'bearings.npz'))} rounds=1 hydra.run.dir=alone\n"
+        f"{replaced(divided.strip(), ('FILE', 'divided.npz'))} rounds=1 hydra.run.dir=divided\n"
+        f"{check} || test $? = 1\n",
+        reader,
+    )
+    npz, pq = [json.loads((reader / name / "summary.json").read_text()) for name in ("npz", "pq")]
+    assert npz["accuracy"] > 0.9, "a worn bearing hums"
+    told = [json.loads((reader / n / "summary.json").read_text()) for n in ("alone", "divided")]
+    assert [one["sites"] for one in told] == [3, 20]
+    assert "python -m simulate task=arrays" in shown.splitlines()[-1]
+    assert npz["parameter_digest"] == pq["parameter_digest"]
+
+
+def test_the_table_of_privacy(tmp_path: Path, shared_data: Path) -> None:
+    """With seed 0: between the least and the largest accuracy of its row, at its epsilon."""
+    commands = lines(blocks("docs/privacy-table.md#privacy-and-accuracy"))
+    reader = desk(tmp_path / "reader")
+    asked = [on_activity(line, shared_data) for line in commands]
+    typed("".join(f"{line} hydra.run.dir=o/{n}\n" for n, line in enumerate(asked)), reader)
+    page = (ROOT / "docs/privacy-table.md").read_text("utf-8")
+    rows = re.findall(r"^\| (?:no DP|\d) \| \*\*.*$", page, re.M)
+    assert len(rows) == len(commands) == 5
+    for number, row in enumerate(rows):
+        summary = json.loads((reader / f"o/{number}/summary.json").read_text())
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert float(cells[3]) - 0.01 <= summary["accuracy"] <= float(cells[4]) + 0.01, row
+        if number:
+            assert summary["epsilon"] == pytest.approx(float(cells[6]), abs=0.01)
+
+
+def test_what_dp_costs_is_measured_on_runs_that_are_shown(
+    tmp_path: Path, shared_data: Path
+) -> None:
+    """In the project's folder; a round of each."""
+    commands = lines(blocks("docs/privacy-table.md#what-dp-costs-in-time"))
+    assert len(commands) == 4
+    reader = desk(tmp_path / "reader")
+    (reader / "benchmarks").symlink_to(ROOT / "benchmarks")
+    asked = [on_activity(line.replace("rounds=20 ", ""), shared_data) for line in commands]
+    typed("".join(f"{line} rounds=1 hydra.run.dir=o/{n}\n" for n, line in enumerate(asked)), reader)
+    told = [json.loads((reader / f"o/{n}/summary.json").read_text()) for n in range(4)]
+    assert [one["rounds"] for one in told] == [1] * 4

@@ -1,4 +1,4 @@
-"""``python -m simulate engine=live`` as a person runs it: a whole play, Ctrl-C, no mosquitto."""
+"""``docs/how-to/live.md`` as a person types it: a whole play, Ctrl-C, no mosquitto."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from fl_client.inference.task_checks import probabilities
 from simulate.__main__ import main
 from simulate.world.wearables import Wearables
 from tests.support.mosquitto import Mosquitto
+from tests.support.shell import blocks, desk, replaced, typed
 from tests.support.sources import ROOT
 
 PATIENCE = 300.0  # seconds
@@ -42,18 +43,22 @@ def left_running(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A model that is trained and played; the folder, and what was shown."""
+    """The page's command, small and faster; the folder, and what was shown."""
     folder = tmp_path_factory.mktemp("played")
     Mosquitto(folder)  # skips where there is none
-    ended = subprocess.run(
-        command(folder, "engine.seconds=3"),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert ended.returncode == 0, ended.stderr + ended.stdout
-    return folder, ended.stdout
+    small = " ".join(command(folder, "engine.seconds=3")[3:])
+    (page,) = blocks("docs/how-to/live.md")
+    return folder, typed(replaced(page, ("engine=live", small)), desk(folder / "reader"))
+
+
+@pytest.mark.slow
+def test_the_table_is_the_page_s(played: tuple[Path, str]) -> None:
+    page = (ROOT / "docs" / "how-to" / "live.md").read_text("utf-8")
+    (heading,) = re.findall(r"^ {4}(site .*)$", page, re.MULTILINE)
+    assert " ".join(heading.split()) in [" ".join(line.split()) for line in played[1].splitlines()]
+    for file in ("summary.json", "predictions.jsonl", "person-01.log", "person-01/site.yaml"):
+        assert (played[0] / "live" / file).is_file()
+        assert f"`{file.replace('person-01', '<site>')}`" in page
 
 
 @pytest.mark.slow
@@ -105,6 +110,9 @@ def test_ctrl_c_ends_it_with_its_table_and_leaves_nothing_running(
         assert process.stdout is not None
         assert any(re.search(r" [1-9]\d* prediction", line) for line in process.stdout)
         assert len(left_running(tmp_path)) == 3  # the program, the broker and the node
+        asked = [sys.executable, "-m", "fl_client", "status", "--home"]
+        home = str(tmp_path / "live" / "person-01")
+        assert subprocess.run([*asked, home], timeout=PATIENCE, capture_output=True).returncode == 0
         os.killpg(process.pid, signal.SIGINT)
         shown, errors = process.communicate(timeout=PATIENCE)
     finally:

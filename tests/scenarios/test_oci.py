@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import shutil
 import socket
 import subprocess
@@ -26,7 +25,7 @@ from fl_server.repository.oci import modelpack
 from fl_server.repository.oci.registry import MANIFEST_TYPE, Login, Reference, Registry
 from tests.support.model_files import doubler, published
 from tests.support.repositories import World
-from tests.support.shell import blocks
+from tests.support.shell import blocks, desk, typed
 
 CONFIG = """version: 0.1
 log: {{level: error}}
@@ -113,13 +112,11 @@ def test_a_model_comes_back_from_a_registry_as_the_same_component(
     assert list((place / "other/targets/testing/model").glob(f"{digest}.vad.json"))
 
 
-def test_the_commands_of_the_page(
-    address: str, place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.slow
+def test_the_commands_of_the_page(address: str, place: Path) -> None:
     """With a registry and files of this test's, and what is pulled in a repository of its own."""
     push, pull, imported = (
-        [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
-        for block in blocks("oci", "sh")
+        block.replace("registry.example.org", address) for block in blocks("docs/how-to/oci.md")
     )
     published(place / "model.onnx", 1)
     doubler(place / "silero_vad.onnx", TensorProto.FLOAT)
@@ -127,11 +124,8 @@ def test_the_commands_of_the_page(
     main(["init"])
     main(["add", "model.onnx", "--name", "wearables", "--licence", "MIT"])
     main(["promote", "wearables", "--force", "a demo"])
-    assert push[0][0] == "export"
-    for words in (push[1], ["fl-repo", "init", "-r", "theirs"], *pull, *imported):
-        here = ["-r", "theirs"] if words in pull else []
-        main([w.replace("registry.example.org", address) for w in words[1:]] + here)
-    said = capsys.readouterr().out
+    theirs = pull.replace("\n", " -r theirs\n")
+    said = typed(f"{push}fl-repo init -r theirs\n{theirs}{imported}", desk(place), COLUMNS="200")
     assert "the same as it was pushed" in said
     assert re.search(r"model silero-vad \w+ \(\w+\) is in production", said), said
 

@@ -14,15 +14,18 @@ import pytest
 
 from fl_common.plugins.kinds import KINDS
 from models.metadata import read_metadata
+from tests.support.shell import blocks, fenced
 from tests.support.sources import ROOT
 
 pytestmark = [pytest.mark.long, pytest.mark.slow]  # builds, installs and runs a package
 
 EXAMPLE = ROOT / "examples" / "plugin"
 PAGE = ROOT / "docs" / "how-to" / "add-your-own.md"
-PAGES = (EXAMPLE / "README.md", PAGE)
 SCRIPTS = Path(sys.executable).parent
-TYPED = {path: re.findall(r"```sh\n(.*?)```", path.read_text(), flags=re.DOTALL) for path in PAGES}
+TYPED = {
+    PAGE: blocks("docs/how-to/add-your-own.md"),
+    EXAMPLE / "README.md": [block for _, block in fenced("examples/plugin/README.md", "sh")],
+}
 RUN = ["-m", "simulate", "task=greenhouse", "strategy=clipped_mean", "rounds=2"]
 
 
@@ -87,7 +90,7 @@ def refusal(ended: subprocess.CompletedProcess[str]) -> str:
     return ended.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TYPED, ids=lambda page: page.name)
 def test_every_command_of_a_page(machine: Machine, page: Path) -> None:
     assert TYPED[page]
     for block in TYPED[page]:

@@ -1,18 +1,16 @@
 """The how-to "Sensors over HTTP", typed: a node without a broker takes posts, and says so."""
 
 import json
-import re
-import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.mosquitto import free_port
 from tests.support.nodes import NodeProcess, message, place_model, wait_for
-from tests.support.sources import ROOT
+from tests.support.shell import blocks, desk, replaced, typed
 
-PAGE = (ROOT / "docs" / "how-to" / "sensors-over-http.md").read_text()
 TOKEN = "0123456789abcdef0123456789abcdef"
 
 
@@ -27,31 +25,21 @@ class Porch(NodeProcess):
         ]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-def test_the_page_from_the_first_post_to_a_prediction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home, file = tmp_path / "porch", tmp_path / "porch.yaml"
-    file.write_text(blocks("yaml")[0])
-    place_model(home)
-    monkeypatch.setenv("SENSOR_TOKEN", TOKEN)
-    node = Porch(home, file)
-    node.start()
-    try:
-        node.wait()
-        address = node.status()["transports"]["http"]["address"]
-        commands = blocks("sh")[1].replace("http://127.0.0.1:9465", address)
-        assert commands.count("curl") == 2
-        subprocess.run(["bash", "-ec", commands], check=True, timeout=60)
-        received = wait_for(lambda: counted(node, 2), "the posts of the page")
-        assert received["messages"]["lost"] == {}
-        assert received["broker"] is None
-    finally:
-        node.kill()
-    assert TOKEN not in node.log()
+@pytest.mark.slow
+def test_the_page_from_the_first_post_to_what_the_box_has(tmp_path: Path) -> None:
+    """Where it differs: the ports."""
+    reader, port = desk(tmp_path / "reader"), free_port()
+    (file,) = blocks("docs/how-to/sensors-over-http.md", "yaml")[:1]
+    (reader / "porch.yaml").write_text(file)
+    commands = replaced(
+        "".join(blocks("docs/how-to/sensors-over-http.md")),
+        ("9465", str(port)),
+        ("porch.yaml &", f"porch.yaml http.port=0 transports.http.port={port} &"),
+    )
+    shown = typed(commands, reader)
+    last = shown.rpartition("site  ")[2]
+    assert "2 received = " in last, shown
+    assert "+ 0 lost; 0 repeated" in last
 
 
 def counted(node: NodeProcess, messages: int) -> dict[str, Any]:
@@ -65,7 +53,7 @@ def test_a_node_without_a_broker_predicts_and_says_that_nothing_is_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, file = tmp_path / "porch", tmp_path / "porch.yaml"
-    file.write_text(blocks("yaml")[0])
+    file.write_text(blocks("docs/how-to/sensors-over-http.md", "yaml")[0])
     place_model(home)
     monkeypatch.setenv("SENSOR_TOKEN", TOKEN)
     node = Porch(home, file, "sensors=wearables_raw")

@@ -14,18 +14,63 @@ from tests.support.sources import ROOT
 
 SECONDS = 280.0
 
+CONTAINERS = "needs a container engine and root: tests/containers, tests/arm64"
+EXCEPTIONS = {
+    "make setup": "needs a package index: tests/packaging",
+    "make privacy-table": "takes half an hour; the commands that it lists are typed",
+    "make images": CONTAINERS,
+    "make up": CONTAINERS,
+    "make down": CONTAINERS,
+    "alias stack": CONTAINERS,
+    "stack ": CONTAINERS,
+    "sudo ": "needs root and a network",
+}
+"""How commands of ``docs/`` begin that no test types, and why: there are no others."""
 
-def blocks(page: str, kind: str) -> list[str]:
-    """The fenced blocks of ``kind`` in ``docs/how-to/PAGE.md``."""
-    text = (ROOT / "docs" / "how-to" / f"{page}.md").read_text("utf-8")
-    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PIECES = re.compile(r"(^```.*?^```$|^#+ [^\n]*$)", re.DOTALL | re.MULTILINE)
 
 
-def indented(page: str) -> list[list[str]]:
-    """The lines of each indented block of commands in ``docs/how-to/PAGE.md``, without comments."""
-    text = (ROOT / "docs" / "how-to" / f"{page}.md").read_text("utf-8")
-    found = re.findall(r"(?:^|\n\n)((?: {4}(?:fl-\w+|python) .*(?:\n|$))+)", text)
-    return [[line.partition(" #")[0].strip() for line in one.splitlines()] for one in found]
+def anchor(heading: str) -> str:
+    """What a link to the part of a page under ``heading`` ends with."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def fenced(page: str, kind: str) -> list[tuple[str, str]]:
+    """A page's blocks of ``kind``, each with the anchor of the part that it is in."""
+    found, part = [], ""
+    for piece in PIECES.findall((ROOT / page).read_text("utf-8")):
+        if piece.startswith("#"):
+            part = anchor(piece.lstrip("# "))
+        elif (block := FENCED.match(piece)) and block[1] == kind:
+            found.append((part, block[2]))
+    return found
+
+
+def typeable(block: str) -> str:
+    """A block of commands without those of ``EXCEPTIONS``."""
+    lines = re.findall(r"(?:.*\\\n)*.*\n", block)
+    return "".join(line for line in lines if not line.startswith(tuple(EXCEPTIONS)))
+
+
+def blocks(where: str, kind: str = "sh") -> list[str]:
+    """The blocks of ``PAGE``, or of ``PAGE#part``. Who asks for commands types them, every one.
+
+    ``tests/docs/test_commands.py`` reads from the source which tests ask for which.
+    """
+    page, _, part = where.partition("#")
+    found = [text for place, text in fenced(page, kind) if part in ("", place)]
+    found = [text for text in map(typeable, found) if text] if kind == "sh" else found
+    assert found, f"{where} has no block of {kind}"
+    return found
+
+
+def replaced(text: str, *changes: tuple[str, str]) -> str:
+    """``text`` with what a test types instead; it must have what the test would replace."""
+    for shown, typed_here in changes:
+        assert shown in text, f"the page has no {shown!r}"
+        text = text.replace(shown, typed_here)
+    return text
 
 
 def desk(folder: Path, broker_port: int | None = None) -> Path:
@@ -40,7 +85,7 @@ def desk(folder: Path, broker_port: int | None = None) -> Path:
     return folder
 
 
-def typed(text: str, folder: Path, **variables: str) -> str:
+def typed(text: str, folder: Path, seconds: float = SECONDS, **variables: str) -> str:
     """Paste ``text`` into one bash in ``folder``; what it printed, errors too.
 
     It ends at the first command that fails. What is left running in the background is killed.
@@ -59,7 +104,7 @@ def typed(text: str, folder: Path, **variables: str) -> str:
             start_new_session=True,
         )
         try:
-            shell.communicate(text.encode(), timeout=SECONDS)
+            shell.communicate(text.encode(), timeout=seconds)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
