@@ -101,8 +101,16 @@ def _restore(config: Config, options: argparse.Namespace) -> None:
     from fl_server.cloud.backup import restore
     from fl_server.cloud.build import home_of
 
-    files = restore(options.file, home_of(config))
-    print(f"{config['home']}: {files} files. Start it with: fl-server start")
+    revoked, keeps = options.revoke or [], options.keep_tokens
+    done = restore(options.file, home_of(config), revoked, keep_tokens=keeps)
+    print(f"{config['home']}: {done.files} files. Start it with: fl-server start")
+    if done.sites:
+        print(f"Let in again, by the keys of the backup: {', '.join(done.sites)}")
+        print("Of these, shut out before the start what you revoked, or gave another key, since:")
+        print("  fl-server revoke SITE")
+    if done.tokens:
+        print(f"Tokens that let nobody in any more: {', '.join(done.tokens)}")
+        print("  fl-server token makes new ones; restore --keep-tokens keeps those of the backup")
 
 
 def _token(config: Config, options: argparse.Namespace) -> None:
@@ -164,6 +172,11 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("site", metavar="SITE", help="the site's name")
     if name in ("backup", "restore"):
         parser.add_argument("file", type=Path, metavar="FILE", help="the backup (tar, gzip)")
+    if name == "restore":
+        words = "a site of the backup that is not let in again; may be given several times"
+        parser.add_argument("--revoke", action="append", metavar="SITE", help=words)
+        words = "let the backup's tokens enroll boxes again, also those that were revoked since"
+        parser.add_argument("--keep-tokens", action="store_true", help=words)
     if name == "status":
         parser.add_argument("--json", action="store_true", help="for machines")
     if name == "token":

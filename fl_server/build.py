@@ -128,8 +128,8 @@ def build_federation(
         config = {**config, "strategy": strategy}
         return Federation(
             plan=plan,
-            aggregator=build(strategy["aggregator"], AGGREGATOR),
-            optimiser=build(strategy["optimiser"], OPTIMISER),
+            aggregator=build(strategy["aggregator"], AGGREGATOR, at="strategy.aggregator"),
+            optimiser=build(strategy["optimiser"], OPTIMISER, at="strategy.optimiser"),
             sampling=_sampling(config, plan),
             roster=roster,
             round_timeout_s=strategy["round_timeout_s"],

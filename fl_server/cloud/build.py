@@ -75,5 +75,5 @@ def hosts_of(config: Config) -> list[str]:
 
 def build_restart_policy(config: Config) -> RestartPolicy:
     """The policy for restarting children that ended."""
-    restart_policy: RestartPolicy = build(config["restart"])
+    restart_policy: RestartPolicy = build(config["restart"], at="restart")
     return restart_policy

@@ -43,7 +43,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     folder = home_of(config).runs / str(config["run"])
     identity = identity_of(folder, str(config["run"]))
     facts = FleetFacts(config["sites"], None, None, None)
-    plan = build_plan(config, identity, build(config["task"]), facts, compares=True)
+    plan = build_plan(config, identity, build(config["task"], at="task"), facts, compares=True)
 
     def roster(grid: Grid) -> Sequence[Member]:
         """The connected sites, as soon as there are enough for a round."""

@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from fl_common.configuration.rules import above, require, whole
@@ -90,6 +90,19 @@ class Tokens:
                 )
             self._path(number).unlink()
             sync(self._folder)
+
+    def retire(self) -> list[str]:
+        """Let nobody in any more by any token; the numbers of those that still let somebody in.
+
+        A box that came with one, and asks again since it never got its answer, needs a new one.
+        """
+        with self._alone():
+            kept = self.all()
+            open_ = [number for number, token in kept.items() if not self.is_over(token)]
+            for number, token in kept.items():
+                used = dict.fromkeys(token.used, "")
+                self._write(number, replace(token, expires=0.0, used=used))
+            return open_
 
     def block(self, name: str) -> None:
         """Let no token bring back the box ``name``, which is being revoked."""

@@ -186,7 +186,7 @@ def _decoded(body: memoryview, path: Path) -> Checkpoint:
         raise InvalidConfiguration(
             f"checkpoint {path}",
             f"has format {header['format']}, and this version reads format {_FORMAT}",
-            "Resume with the version that wrote it",
+            "Resume with the version that wrote it, or begin another run, under another name",
         )
     arrays = _Arrays(body, arrays_at)
     return Checkpoint(

@@ -28,6 +28,7 @@ def test_a_server_goes_on_from_a_backup(alone: None, tmp_path: Path) -> None:
 
         told = cloud.command("restore", archive)
         assert told.returncode == 0, told.stderr
+        assert "Let in again, by the keys of the backup: anna\n" in told.stdout
         cloud.start()
         row = cloud.await_round_with(lambda row: row["updates"] == 1, "a round after the restore")
         assert row["round"] >= saved

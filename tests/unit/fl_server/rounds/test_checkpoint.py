@@ -166,11 +166,17 @@ def test_a_whole_file_with_a_strange_header_is_passed_over(tmp_path: Path, heade
     assert same(checkpoint(1), load_latest(tmp_path))
 
 
-def test_a_whole_file_of_another_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [1, 3], ids=["earlier", "later"])
+def test_a_whole_file_of_another_version_is_refused(tmp_path: Path, other: int) -> None:
     save(tmp_path, checkpoint(1))
-    (tmp_path / "round-000002.checkpoint").write_bytes(sealed(json.dumps({"format": 3}).encode()))
-    with pytest.raises(InvalidConfiguration, match=r"round-000002.*has format 3.*reads format 2"):
+    header = sealed(json.dumps({"format": other}).encode())
+    (tmp_path / "round-000002.checkpoint").write_bytes(header)
+    with pytest.raises(InvalidConfiguration) as refused:
         load_latest(tmp_path)
+    told = str(refused.value)
+    assert f"has format {other}, and this version reads format 2. Resume with the version" in told
+    assert "begin another run" in told
+    assert "\n" not in told
 
 
 def sealed(header: bytes) -> bytes:
