@@ -1,9 +1,11 @@
 """What goes wrong around HTTP push: strangers, slow and broken clients, a full disk, a flood."""
 
 import asyncio
+import gzip
 import json
 import random
 import subprocess
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,7 +59,9 @@ def test_who_may_not_post_is_told_so_and_nothing_is_kept(
         (405, "PUT", TOPIC, good, payload(1)),
         (403, "POST", TOPIC, good | {"Origin": "http://page.example"}, payload(1)),
         (413, "POST", TOPIC, good, b"1" * 100_001),
-        (415, "POST", TOPIC, good | {"Content-Encoding": "gzip"}, payload(1)),
+        (415, "POST", TOPIC, good | {"Content-Encoding": "br"}, payload(1)),
+        (400, "POST", TOPIC, good | {"Content-Encoding": "gzip"}, payload(1)),
+        (413, "POST", TOPIC, good | {"Content-Encoding": "gzip"}, gzip.compress(bytes(10**7))),
         (400, "POST", TOPIC, good | {"Idempotency-Key": "k" * 201}, payload(1)),
         (400, "POST", TOPIC, good, b"{broken"),
         (204, "POST", TOPIC, good, payload(1)),
@@ -73,12 +77,28 @@ def test_who_may_not_post_is_told_so_and_nothing_is_kept(
         counts = await site.until(lambda c: c.received == 2)
         assert counts.lost == {"malformed_json": 1}
         assert site.link.state().refused == {
-            "unauthorized": 4, "address": 2, "method": 1, "browser": 1, "size": 1,
-            "encoding": 1, "key": 1}  # fmt: skip
+            "unauthorized": 4, "address": 2, "method": 1, "browser": 1, "size": 2,
+            "encoding": 1, "gzip": 1, "key": 1}  # fmt: skip
 
     listening(tmp_path, scenario, http_transport(access=with_token()))
     assert TOKEN not in caplog.text
     assert caplog.text.count("(unauthorized)") == 1
+
+
+def test_a_packed_body_is_the_message_in_it(tmp_path: Path) -> None:
+    async def scenario(site: HttpSite) -> None:
+        async with client() as http:
+            bodies = {"gzip": gzip.compress(payload(1)), "deflate": zlib.compress(payload(2))}
+            for encoding, body in bodies.items():
+                headers = {"Content-Encoding": encoding}
+                answer = await http.post(site.url, content=body, headers=headers)
+                assert answer.status_code == 204
+            answer = await http.post(site.url, content=payload(1))  # a repetition
+            assert answer.status_code == 204
+        counts = await site.until(lambda c: c.received == 2)
+        assert (counts.duplicates, counts.lost) == (1, {})
+
+    listening(tmp_path, scenario, http_transport())
 
 
 def test_without_a_token_only_who_names_this_machine_may_post(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -10,10 +9,9 @@ from fl_client.sensors import Decoded, Decoder, InvalidPayload, KnowsFields
 from fl_client.sensors.decoders.forms import json_value
 from fl_client.sensors.decoders.paths import at, path_of, short_text
 from fl_client.sensors.decoders.times import ARRIVAL, check_time, check_times, stamps
+from fl_client.sensors.packed import unpacked
 from fl_common.configuration.rules import one_of, require, whole
 from fl_common.plugins.kinds import DECODER, check_extension
-
-_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 class Gzip:
@@ -36,22 +34,7 @@ class Gzip:
 
     def decode(self, payload: bytes, fields: tuple[str, ...], received_ns: int) -> Decoded:
         """See ``Decoder``."""
-        return self._decoder.decode(self._unpacked(payload), fields, received_ns)
-
-    def _unpacked(self, payload: bytes) -> bytes:
-        content = bytearray()
-        while payload:  # a file of gzip may have several members
-            member = zlib.decompressobj(_GZIP_OR_ZLIB)
-            try:
-                content += member.decompress(payload, self._most + 1 - len(content))
-            except zlib.error as error:
-                raise InvalidPayload("gzip", "not packed by gzip or zlib") from error
-            if len(content) > self._most:
-                raise InvalidPayload("size", f"more than {self._most} bytes when unpacked")
-            if not member.eof:
-                raise InvalidPayload("gzip", "ends before its packed content does")
-            payload = member.unused_data.lstrip(b"\0")
-        return bytes(content)
+        return self._decoder.decode(unpacked(payload, self._most), fields, received_ns)
 
 
 class Envelope:

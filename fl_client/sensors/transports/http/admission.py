@@ -11,6 +11,7 @@ from fl_client.sensors.transports.http.access import Access, names_this_machine
 
 _LONGEST_KEY = 200
 _UNCODED = (b"", b"identity")
+_PACKED = (b"gzip", b"x-gzip", b"deflate")
 
 
 class Refused(Exception):
@@ -23,10 +24,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Head:
-    """A request's head: the topic of the message, and the sender's key for it, if any."""
+    """A request's head: the topic, the sender's key or nothing, and whether the body is packed."""
 
     address: str
     key: str
+    is_packed: bool
 
 
 class Admission:
@@ -58,11 +60,14 @@ class Admission:
             raise Refused(HTTPStatus.NOT_FOUND, "address")
         if request.method != b"POST":
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", Allow="POST")
-        if fields.get(b"content-encoding", b"").lower() not in _UNCODED:
-            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding")
+        encoding = fields.get(b"content-encoding", b"").lower()
+        if encoding not in (*_UNCODED, *_PACKED):
+            takes = {"Accept-Encoding": "gzip, deflate"}
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding", **takes)
         if int(fields.get(b"content-length", b"0")) > self._payload_bytes:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "size")
-        return Head(topic, _key(fields.get(b"idempotency-key", b"")))
+        key = _key(fields.get(b"idempotency-key", b""))
+        return Head(topic, key, encoding in _PACKED)
 
 
 def _key(value: bytes) -> str:

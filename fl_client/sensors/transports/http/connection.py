@@ -9,6 +9,8 @@ from typing import Protocol, cast
 
 import h11
 
+from fl_client.sensors import InvalidPayload
+from fl_client.sensors.packed import unpacked
 from fl_client.sensors.transports import Delivery
 from fl_client.sensors.transports.http.admission import Admission, Head, Refused
 from fl_client.sensors.transports.http.inbox import Inbox, NoRoom, Reservation
@@ -107,6 +109,8 @@ class Connection:
                 head = await self._head()
                 with inbox.reserve() as reservation:
                     payload = await self._body(reservation)
+                    if head.is_packed:
+                        payload = self._unpacked(payload, reservation)
                     limit.reschedule(None)  # how long a commit takes is not the client's fault
                     named = bool(head.key)
                     return await inbox.store(
@@ -137,6 +141,17 @@ class Connection:
         if not isinstance(event, h11.EndOfMessage):
             raise Refused(HTTPStatus.BAD_REQUEST, "http")
         return bytes(body)
+
+    def _unpacked(self, body: bytes, reservation: Reservation) -> bytes:
+        """What a packed body has in it, within the bound of one that is not packed."""
+        try:
+            content = unpacked(body, self._host.limits.payload_bytes)
+        except InvalidPayload as error:
+            too_large = error.reason == "size"
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if too_large else HTTPStatus.BAD_REQUEST
+            raise Refused(status, error.reason) from error
+        reservation.grow(len(content))
+        return content
 
     async def _event(self) -> h11.Event:
         """The next event of the request.

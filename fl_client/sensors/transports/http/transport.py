@@ -12,6 +12,7 @@ from fl_client.sensors.transports.http.admission import Admission
 from fl_client.sensors.transports.http.connection import READ_BYTES, Connection
 from fl_client.sensors.transports.http.inbox import Inbox
 from fl_client.sensors.transports.http.limits import Limits
+from fl_common.configuration.addresses import bare_host
 from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 
@@ -32,6 +33,7 @@ class HttpTransport:
 
     def __init__(self, host: str, port: int, access: Access, limits: Limits) -> None:
         require("transports.http.port", port, whole(0, 65535))
+        host = bare_host("transports.http.host", host)
         access.check_host(host)
         self._host, self._port, self._access, self.limits = host, port, access, limits
         self.admission = Admission(access, {}, limits.payload_bytes)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fl_common.configuration.addresses import bare_host
 from fl_common.configuration.rules import Rule, above, number, require, require_fields, whole
 from fl_common.errors import InvalidConfiguration
 
@@ -46,7 +47,6 @@ class Broker:
         require_fields(
             "broker",
             self,
-            host=_FILLED,
             port=whole(1, 65535),
             identity=_FILLED,
             keepalive=whole(1, 65535),
@@ -57,6 +57,7 @@ class Broker:
             retry_most=number("must be at least retry_first", lambda s: s >= self.retry_first),
             taken_over_seconds=above(0),
         )
+        bare_host("broker.host", self.host)
         has_user = self.password is None or bool(self.username)
         require("broker.password", "...", Rule("needs a username", lambda _: has_user))
         self._check_files()
