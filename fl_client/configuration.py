@@ -37,13 +37,22 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
     """
     _check_no_secret(overrides)
     values, shipped = composed(_SHIPPED, file, overrides)
+    check(values, shipped)
+    return values
+
+
+def check(values: Config, shipped: Config) -> None:
+    """Check a whole configuration, as far as that can be before anything is built of it.
+
+    Raises:
+        InvalidConfiguration: an unknown key, a missing value or one that can't be used.
+    """
     check_keys(values, shipped, ())
     check_sections(values, shipped)
     check_keys(values, shipped, _PLAIN_PARTS)
     check_values(values)
     for what, text in (("name", values["name"]), *values["events"].items()):
         require_printable(what, str(text))
-    return values
 
 
 def warn_of_open_secrets(file: Path | None) -> None:

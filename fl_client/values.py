@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fl_common.configuration.addresses import endpoint
 from fl_common.configuration.rules import (
     Config,
     Rule,
@@ -14,6 +15,10 @@ from fl_common.configuration.rules import (
 )
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
+_TEXTS = {
+    "components": ("source", "root", "ca_file", "model", "stage"),
+    "federation": ("server", "ca_file", "key_file", "ledger_counter"),
+}
 _MAY_BE_NONE = frozenset({"broker", "annotations"})
 _OF_NAMED_ENTRIES = ("sensors", "functions", "transports")
 _SECTION = Rule(
@@ -26,6 +31,7 @@ _CHANNELS = Rule(
     "must be a list of channels, each with its name, field and unit",
     lambda value: isinstance(value, list) and all(map(_is_channel, value)),
 )
+_NAME = Rule("must be a text", lambda value: isinstance(value, str) and bool(value))
 _FOLDER = Rule("must be a folder", lambda value: isinstance(value, str) and bool(value))
 _TOPIC = Rule(
     "must be a topic, which has no + and no #",
@@ -56,10 +62,20 @@ def check_values(values: Config) -> None:
         require(f"sensors.{name}.channels", sensor.get("channels"), _CHANNELS)
         require(f"sensors.{name}.rate_hz", sensor.get("rate_hz"), optional(above(0)))
         require(f"sensors.{name}.longest_gap_s", sensor.get("longest_gap_s"), optional(above(0)))
+        require(f"sensors.{name}.transport", sensor.get("transport"), optional(_NAME))
+    require("name", values["name"], _NAME)
+    if values["annotations"] is not None:
+        transport = values["annotations"].get("transport")
+        require("annotations.transport", transport, optional(_NAME))
     require("home", values["home"], _FOLDER)
     require("log_level", str(values["log_level"]).lower(), one_of(_LEVELS))
     require("failures_allowed", values["failures_allowed"], whole(0))
     require("http.port", values["http"]["port"], whole(0, 65535))
+    for part, names in _TEXTS.items():
+        for name in names:
+            require(f"{part}.{name}", values[part][name], optional(_NAME))
+    if values["serving"]["address"] is not None:
+        endpoint("serving.address", str(values["serving"]["address"]), least_port=0)
     require("events.predictions", values["events"]["predictions"], _TOPIC)
     require("events.happenings", values["events"]["happenings"], _TOPIC)
     require("events.status", values["events"]["status"], optional(_TOPIC))

@@ -114,7 +114,7 @@ def close_participations() -> None:
 def _participation(trainer_yaml: str, ledger: Path) -> Participation:
     key = trainer_yaml, ledger
     if key not in _PARTICIPATIONS:
-        trainer = build(_node(trainer_yaml))
+        trainer = build(_node(trainer_yaml), at="training.trainer")
         _PARTICIPATIONS[key] = Participation(Ledger(ledger, time.time, _LEDGER_OWNER), trainer)
     return _PARTICIPATIONS[key]
 

@@ -24,6 +24,8 @@ from fl_client.inference.slots import ModelSlot
 from fl_client.inference.trial import trial_within
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Limits, Reader
+from fl_common.configuration.addresses import http_url
+from fl_common.configuration.kinds import constructed
 from fl_common.errors import InvalidConfiguration, UpdateRefused
 from fl_common.functions import FUNCTION_FILE
 from fl_common.programs.troubles import Troubles
@@ -85,11 +87,13 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
         InvalidConfiguration: no root.json to trust, an unknown stage, a function's name that is
             taken, or a value outside its range.
     """
-    health = Health(**node["health"])
-    limits = Limits(**node["limits"])
+    health = constructed("components.health", Health, node["health"])
+    limits = constructed("components.limits", Limits, node["limits"])
     if node["source"] is None:
         return None
-    source: str | Path = node["source"] if "://" in node["source"] else Path(node["source"])
+    source: str | Path = Path(node["source"])
+    if "://" in node["source"]:
+        source = http_url("components.source", node["source"])
     folder, ca_file = box.home / FOLDER / REPOSITORY, _ca_file(node["ca_file"])
     reader = Reader(folder, source, _root(node["root"]), limits, ca_file=ca_file)
     is_testing = _stage(node["stage"]) is Stage.TESTING
@@ -98,7 +102,8 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
     functions = list(_functions(node, box, reader, health, is_testing))
     parts = [model, *(subscription for subscription, _ in functions)]
     follower = Follower(reader, parts, box.troubles)
-    poller = Poller(follower.poll, generator=random.Random(), **node["poll"])
+    polls = partial(Poller, follower.poll, generator=random.Random())
+    poller = constructed("components.poll", polls, node["poll"])
     return ComponentUpdates(follower, poller, model, shadow, functions)
 
 

@@ -39,7 +39,7 @@ def build_link(
     address = Address(
         str(node["server"]), Path(node["ca_file"]), Path(node["key_file"]), node["heartbeat_s"]
     )
-    intervals: PollingIntervals = build(node["pace"])
+    intervals: PollingIntervals = build(node["pace"], at="federation.pace")
     traffic, schedule = TrafficRecord(home / TRAINING), Schedule(home / FILE, monotonic, stop.wait)
     server_time = build_server_time(home, THIS_MACHINE)
     session = OpenSession(home / SESSION)

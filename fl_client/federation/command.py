@@ -85,15 +85,19 @@ def _responder(config: Config) -> Any:
     from fl_common.plugins.build import build
 
     log_to_standard_error(config["log_level"], quiet=_QUIET)
-    home, federation, task = Path(config["home"]), config["federation"], build(config["task"])
+    home, federation, task = (
+        Path(config["home"]),
+        config["federation"],
+        build(config["task"], at="task"),
+    )
     box = Box(
         home,
         config["name"],
         task,
         slicing_of(config, task),
-        build(config["held_out"]),
+        build(config["held_out"], at="held_out"),
         _build_policy(config),
-        build(config["retention"]),
+        build(config["retention"], at="retention"),
         time.time,
         config["components"]["tell_versions"],
         trial_within(**config["engine"]["trial"]),
@@ -107,7 +111,7 @@ def _build_policy(config: Config) -> Any:
     """The site's privacy policy; an invalid one ends the program before anything runs."""
     from fl_common.plugins.build import build
 
-    return build(config["privacy"])
+    return build(config["privacy"], at="privacy")
 
 
 def check_federation(federation: Config) -> None:

@@ -22,6 +22,8 @@ from fl_client.inference.oip import open_inference_pb2 as oip
 from fl_client.inference.oip.tensors import DATATYPES, from_contents, from_raw, to_contents, to_raw
 from fl_client.inference.onnx_model import Tensor
 from fl_client.sensors.transports.http.access import Access
+from fl_common.configuration.addresses import endpoint
+from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import NamedArrays
 
@@ -64,7 +66,10 @@ class InferenceServer:
         most_calls: int,
         largest_message_bytes: int,
     ) -> None:
-        access.check_host(address.rpartition(":")[0].strip("[]"), "address")
+        require("serving.workers", workers, whole(1))
+        require("serving.most_calls", most_calls, whole(1))
+        require("serving.largest_message_bytes", largest_message_bytes, whole(1))
+        access.check_host(endpoint("serving.address", address, least_port=0).host, "address")
         self._calls, self._access = _Calls(models), access
         self._address, self._workers, self._most_calls = address, workers, most_calls
         self._largest_message_bytes = largest_message_bytes

@@ -36,7 +36,7 @@ def replay(options: argparse.Namespace) -> None:
         JoinTheDotsError: a configuration, a recording or a model that can't be used.
     """
     config = read_config(options.config, options.overrides)
-    task = build(config["task"])
+    task = build(config["task"], at="task")
     recording = RecordedReadings(options.file, task, build_declared(config, task).sensors)
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="replay-")))

@@ -34,9 +34,9 @@ def slicing_of(config: Config, task: Task) -> Slicing:
         InvalidConfiguration: a value that can't be used, or on a box that takes part in a
             federation, held-out pieces too short for what a window reaches over.
     """
-    slicing = sliced_for(build(config["windows"]), sources_of(config))
+    slicing = sliced_for(build(config["windows"], at="windows"), sources_of(config))
     if config["federation"]["server"]:
-        split_of(task, slicing, build(config["held_out"]))
+        split_of(task, slicing, build(config["held_out"], at="held_out"))
     return slicing
 
 

@@ -1,54 +1,64 @@
 """Build the object that a configuration node names: the only call of Hydra's ``instantiate``."""
 
-import inspect
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
 
-from fl_common.configuration.keys import question
+from fl_common.configuration.kinds import PART, check_arguments
+from fl_common.configuration.rules import Rule, require
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_common.plugins.kinds import ExtensionKind, check_extension
 
-_UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
+_CLASS = Rule(
+    "must be the dotted name of a class", lambda value: isinstance(value, str) and bool(value)
+)
 
 
-def build(node: Mapping[str, Any], kind: ExtensionKind | None = None) -> Any:
+def build(node: Mapping[str, Any], kind: ExtensionKind | None = None, *, at: str = "") -> Any:
     """Build ``node``, which has a ``_target_`` and the constructor's keyword arguments.
 
     The target may be any installed class; with a ``kind``, it must follow the kind's protocol.
+    ``at`` is where the node stands in the configuration, for messages.
 
     Raises:
         JoinTheDotsError: the constructor raised it.
         InvalidConfiguration: an unknown target, arguments that it does not take, or a wrong kind.
     """
+    plain = OmegaConf.to_container(node) if isinstance(node, DictConfig) else node
+    require(at or "the node", plain, PART)
+    _check(plain, at)
     try:
         found = instantiate(node)
     except InstantiationException as error:
         if isinstance(error.__cause__, JoinTheDotsError):
             raise error.__cause__ from None
-        target = str(node.get("_target_"))
-        _check_arguments(target, error)
-        raise _not_built(target, _words(error)) from error
+        _check(plain, at, strictly=True)
+        raise _not_built(str(node.get("_target_")), _words(error)) from error
     if kind is not None:
         check_extension(kind, found)
     return found
 
 
-def _check_arguments(target: str, error: InstantiationException) -> None:
-    """Raise the refusal of an argument that the constructor does not take; else nothing."""
-    found = _UNEXPECTED.search(str(error.__cause__))
-    if not isinstance(error.__cause__, TypeError) or found is None:
+def _check(node: Any, at: str, *, strictly: bool = False) -> None:
+    """Check the arguments of ``node`` and of the nodes in it against their constructors."""
+    if isinstance(node, list):
+        for number, value in enumerate(node):
+            _check(value, f"{at}.{number}", strictly=strictly)
+    if not isinstance(node, Mapping):
         return
-    known = [name for name in inspect.signature(get_object(target)).parameters if name != "self"]
-    if found[1] not in known:  # else it is an argument of something within
-        raise InvalidConfiguration(
-            f"{target}: {found[1]}",
-            "is not one of its arguments",
-            f"{question(found[1], known)}It takes {', '.join(known)}",
-        ) from error
+    if "_target_" in node:
+        require(f"{at}._target_" if at else "_target_", node["_target_"], _CLASS)
+        try:
+            target = get_object(node["_target_"])
+        except Exception:  # whatever its module raises: instantiate says so
+            return
+        if callable(target):
+            check_arguments(at, target, node, strictly=strictly)
+    for name, value in node.items():
+        _check(value, f"{at}.{name}" if at else str(name), strictly=strictly)
 
 
 def _not_built(target: str, words: str) -> InvalidConfiguration:

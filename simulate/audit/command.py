@@ -47,7 +47,10 @@ def audit(config: Config, home: Home, output: rich.console.Console) -> int:
     settings = config["audit"]
     rule = GuessRule(tuple(settings["guess_shares"]), settings["confidence"])
     experiment = _experiment(config)
-    trainer, plan = build(config["training"]["trainer"]), experiment.federation.plan
+    trainer, plan = (
+        build(config["training"]["trainer"], at="training.trainer"),
+        experiment.federation.plan,
+    )
     with output.status("") as status:
         found = experiment.audit(
             trainer,

@@ -55,7 +55,7 @@ def egress(config: Config, home: Home, output: rich.console.Console) -> int:
     plan = build_plan(config, uuid.uuid4().hex, world.task, fleet_facts(world))
     federation = build_federation(config, plan, roster_of(world.sites))
     with output.status("") as status, _sites_log(home.folder / "sites.log"):
-        trainer = build(config["training"]["trainer"])
+        trainer = build(config["training"]["trainer"], at="training.trainer")
         found = rehearse(federation, world, trainer, home, status.update)
     path = home.folder / "egress.json"
     write(path, found)

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fl_common.configuration.addresses import endpoint
 from fl_common.errors import InvalidConfiguration
 from simulate.engines.process import environment
 
@@ -53,13 +54,14 @@ def check_address(address: object) -> None:
     """
     if address is None:
         return
-    host, _, port = str(address).rpartition(":")
-    if not (host and port.isdigit() and 0 < int(port) < 2**16):
+    try:
+        endpoint("engine.address", str(address))
+    except InvalidConfiguration as error:
         raise InvalidConfiguration(
-            f"engine.address={address}",
+            error.value,
             "must be host:port of a Ray cluster, or null",
             "Set it to the cluster's own address, or leave it out for a cluster of the run's own",
-        )
+        ) from error
 
 
 @cache

@@ -69,7 +69,7 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     Raises:
         JoinTheDotsError: a value, or a combination of some, that can't be carried out.
     """
-    engine: SimulationEngine = build(config["engine"])
+    engine: SimulationEngine = build(config["engine"], at="engine")
     publication = Publication(config["publish"], home.repository)
     world_yaml, notes = _with_whole_batches(config)
     world = open_world(world_yaml)

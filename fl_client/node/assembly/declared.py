@@ -45,19 +45,21 @@ def build_declared(config: Config, task: Task) -> Declared:
     messages: dict[str, list[MessageSource]] = {}
     if config["annotations"]:
         transport, arguments = _by_transport(config["annotations"])
-        messages[transport] = [build(arguments)]
+        messages[transport] = [build(arguments, at="annotations")]
     sources = sources_of(config)
     silent_s = dict[str, float | None]()
     for source, (name, node) in zip(sources, config["sensors"].items(), strict=True):
+        at = f"sensors.{name}"
         transport, arguments = _by_transport(_without(node, OF_A_SENSOR))
         default_s = None if source.is_on_change else config["silent_s"]
         silent_s[name] = arguments.pop("silent_s", default_s)
-        require(f"sensors.{name}.silent_s", silent_s[name], optional(above(0)))
+        require(f"{at}.silent_s", silent_s[name], optional(above(0)))
         channels = [
-            build({"_target_": _CHANNEL, **_without(channel, OF_A_CHANNEL)})
-            for channel in node["channels"]
+            build({"_target_": _CHANNEL, **_without(one, OF_A_CHANNEL)}, at=f"{at}.channels.{n}")
+            for n, one in enumerate(node["channels"])
         ]
-        sensor = build({**arguments, "name": name, "task": task, "channels": channels})
+        named = {**arguments, "name": name, "task": task, "channels": channels}
+        sensor = build(named, at=at)
         messages.setdefault(transport, []).append(sensor)
     every = [one for some in messages.values() for one in some]
     check_streams_alike([(name_of(one), one.stream_levels) for one in every])

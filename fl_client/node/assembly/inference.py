@@ -10,6 +10,7 @@ from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
 from fl_client.inference.trial import trial_within
+from fl_common.configuration.kinds import constructed
 from fl_common.configuration.rules import Config
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import FUNCTION
@@ -36,11 +37,17 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
     """
     home, values = Path(config["home"]), config["engine"]
     slot = ModelSlot(home / SLOTS / MODEL)
-    sizes, trial = (values["threads"], values["largest_batch"]), trial_within(**values["trial"])
+    sizes, trial = (
+        (values["threads"], values["largest_batch"]),
+        constructed("engine.trial", trial_within, values["trial"]),
+    )
     engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
     declared = config["functions"]
     functions = Functions(
-        {name: partial(build, node, FUNCTION) for name, node in declared.items()},
+        {
+            name: partial(build, node, FUNCTION, at=f"functions.{name}")
+            for name, node in declared.items()
+        },
         config["failures_allowed"],
     )
     box = NodeContext(config["name"], home, task, slot, values, functions, troubles)

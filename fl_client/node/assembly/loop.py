@@ -43,7 +43,7 @@ def build_loop(
     """
     functions = inference.functions
     metrics = build_metrics(config, sensing, inference, troubles)
-    retention = build(config["retention"])
+    retention = build(config["retention"], at="retention")
     watch = sensing.watch
     upkeep = Upkeep(pipeline, inference.engine, functions, retention, metrics, watch, troubles)
     node = Node(pipeline, upkeep, events.outbox, metrics, troubles, clock.now)

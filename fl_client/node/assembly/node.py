@@ -50,7 +50,7 @@ def build_node(
         InvalidConfiguration: a value that can't be used.
         StoreError: the site's store can't be opened.
     """
-    task, home = build(config["task"]), Path(config["home"])
+    task, home = build(config["task"], at="task"), Path(config["home"])
     private_folder(home, "home")
     troubles = Troubles()
     sensing = build_sensing(config, task, troubles, connected=connected)
@@ -68,7 +68,7 @@ def build_node(
         sensing=sensing,
         inference=inference,
         loop=build_loop(config, sensing, inference, events, pipeline, troubles, clock),
-        training=build(config["training"]),
+        training=build(config["training"], at="training"),
         troubles=troubles,
         stuck_s=config["stuck_s"],
         status_topic=config["events"]["status"],

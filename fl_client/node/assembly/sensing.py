@@ -57,13 +57,15 @@ def build_sensing(
     mqtt = None
     if config["broker"]:
         home = Path(config["home"])
-        mqtt = MqttTransport(build(config["broker"]), random.Random(), troubles, home=home)
+        mqtt = MqttTransport(
+            build(config["broker"], at="broker"), random.Random(), troubles, home=home
+        )
         transports[MQTT] = mqtt
     for name, node in config["transports"].items():
         if name == MQTT:
             rule, remedy = "is the broker's transport", "Set broker, and name this one otherwise"
             raise InvalidConfiguration(f"transports.{name}", rule, remedy)
-        transports[name] = build(node, TRANSPORT)
+        transports[name] = build(node, TRANSPORT, at=f"transports.{name}")
     for name, sources in declared.messages.items():
         _check(name, sources, transports)
     inlets = {

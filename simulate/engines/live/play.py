@@ -16,6 +16,7 @@ import aiomqtt
 import numpy as np
 from omegaconf import OmegaConf
 
+from fl_common.configuration.addresses import bare_host
 from fl_common.configuration.rules import Config, Rule, above, at_least, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
@@ -130,6 +131,8 @@ def _check(config: Mapping[str, Any]) -> None:
     require("retry_s", config["retry_s"], above(0))
     require("readings_per_message", config["readings_per_message"], whole(1))
     broker = config["broker"]
+    bare_host("broker.host", broker["host"])
+    require("broker.port", broker["port"], whole(1, 65535))
     has_user = broker["password_variable"] is None or bool(broker["username"])
     for rule in (
         Rule("needs broker.username", lambda _: has_user),

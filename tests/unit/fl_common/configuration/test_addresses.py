@@ -2,7 +2,7 @@
 
 import pytest
 
-from fl_common.configuration.addresses import bare_host, endpoint, joined
+from fl_common.configuration.addresses import bare_host, endpoint, http_url, joined
 from fl_common.errors import InvalidConfiguration
 
 
@@ -57,3 +57,25 @@ def test_a_host_may_be_in_brackets_and_has_one_form() -> None:
 def test_what_is_no_host_is_refused(text: str) -> None:
     with pytest.raises(InvalidConfiguration, match=r"^hosts="):
         bare_host("hosts", text)
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense", "ftp://a.example", "https://", "https://a b", "https://a:0", "https://a:x"]
+)
+def test_what_is_no_address_of_a_web_server_is_refused(text: str) -> None:
+    with pytest.raises(InvalidConfiguration) as refused:
+        http_url("components.source", text)
+    assert str(refused.value).startswith(f"components.source={text}: must be a")
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a.example", "http://[::1]:8443/components", "https://a:1"]
+)
+def test_an_address_of_a_web_server_stays_as_it_is(text: str) -> None:
+    assert http_url("components.source", text) == text
+
+
+def test_a_port_may_be_any_where_that_is_said() -> None:
+    assert endpoint("serving.address", "localhost:0", least_port=0).port == 0
+    with pytest.raises(InvalidConfiguration, match="port from 1"):
+        endpoint("federation.server", "localhost:0")
