@@ -26,8 +26,9 @@ examples:
 _REPLAY = """\
 Plays a CSV file through the same spool, windows, model and functions as a node's, without a broker,
 and shows the results. Its columns: time (nanoseconds since 1970), one for each channel of the task
-in the task's units, and label where the true one is known. The site's own store is not touched: a
-replay has a temporary store. The model is the one in the site's slot.
+in the task's units, label where the true one is known, and stream where it is of several. The
+site's own store is not touched: a replay has a temporary store. The model is the one in the site's
+slot.
 """
 _REPLAY_EXAMPLES = """\
 example:

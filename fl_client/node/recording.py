@@ -1,4 +1,4 @@
-"""A recording as a CSV file: a column ``time``, one for each channel, and perhaps ``label``."""
+"""A recording as a CSV file: ``time``, each channel, and perhaps ``label`` and ``stream``."""
 
 import csv
 import itertools
@@ -12,11 +12,13 @@ import numpy as np
 
 from fl_client.sensors import Annotation, Readings
 from fl_client.windows import Source
+from fl_common.configuration.printable import hidden
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Task
 
+_Columns = Mapping[str, Sequence[str]]
 _ROWS = 50
-_TIME, _LABEL = "time", "label"
+_TIME, _LABEL, _STREAM = "time", "label", "stream"
 _SEPARATORS = ";\t,"
 _WHOLE = re.compile(r"\d{1,20}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -40,7 +42,8 @@ class RecordedReadings:
 
     The separator is a comma, a semicolon or a tab, as the heading shows; where it is not a comma,
     numbers may have a decimal comma. A byte-order mark, CRLF and quotes are taken as they come.
-    Empty values are missing. Rows of one ``label`` that follow each other are one annotation.
+    Empty values are missing. Rows of one ``label`` that follow each other are one annotation. Where
+    there is a column ``stream``, a row is of the stream that it names.
 
     Raises:
         InvalidData: no such file, or it lacks a column.
@@ -58,8 +61,8 @@ class RecordedReadings:
         self._header = [name.strip() for name in next(self._read([heading]), [])]
         for name in (_TIME, *task.channels):
             if name not in self._header:
-                columns = ", ".join((_TIME, *task.channels))
-                raise self._wrong(1, f"has no column {name}", f"Its columns are {columns}, label")
+                columns = ", ".join((_TIME, *task.channels, _LABEL, _STREAM))
+                raise self._wrong(1, f"has no column {name}", f"Its columns are {columns}")
         self.size = path.stat().st_size
 
     def pieces(self) -> Iterator[Piece]:
@@ -84,25 +87,33 @@ class RecordedReadings:
     def _piece(self, rows: list[list[str]], first: int, bytes_read: int) -> Piece:
         try:
             columns = dict(zip(self._header, zip(*rows, strict=True), strict=True))
-            times_N = np.array([_nanoseconds(text) for text in columns[_TIME]], np.int64)
-            items: list[Readings | Annotation] = [
-                Readings(source.name, str(times_N[0]), times_N, self._values(columns, source))
-                for source in self._sources
-            ]
+            last_ns = _nanoseconds(columns[_TIME][-1])
+            parts = [self._part(part, stream) for stream, part in _by_stream(columns)]
         except (csv.Error, ValueError, OverflowError) as error:
             remedy = "time is whole nanoseconds, values are numbers (1000, not 1_000) or empty"
             raise self._wrong(
                 first, f"has a line that is not a reading ({error})", remedy
             ) from error
-        if _LABEL in self._header:
-            labels = [label.strip() for label in columns[_LABEL]]
-            if unknown := set(labels) - {*self._labels, ""}:
-                rule = f"has the label {min(unknown)!r}, which is none of {', '.join(self._labels)}"
-                raise self._wrong(first, rule, "Correct it, or leave it empty")
-            items += _annotations(times_N.tolist(), labels)
-        return Piece(items, len(rows), bytes_read, int(times_N[-1]))
+        labels = {label.strip() for label in columns.get(_LABEL, ())}
+        if unknown := labels - {*self._labels, ""}:
+            rule = f"has the label {min(unknown)!r}, which is none of {', '.join(self._labels)}"
+            raise self._wrong(first, rule, "Correct it, or leave it empty")
+        return Piece(list(itertools.chain(*parts)), len(rows), bytes_read, last_ns)
 
-    def _values(self, columns: Mapping[str, Sequence[str]], source: Source) -> Floats:
+    def _part(self, columns: _Columns, stream: str) -> list[Readings | Annotation]:
+        """The items of some rows, which are all of ``stream``."""
+        times_N = np.array([_nanoseconds(text) for text in columns[_TIME]], np.int64)
+        name = " ".join(filter(None, (stream, str(times_N[0]))))
+        labels = [label.strip() for label in columns.get(_LABEL, ())]
+        return [
+            *(
+                Readings(one.name, name, times_N, self._values(columns, one), stream=stream)
+                for one in self._sources
+            ),
+            *_annotations(times_N.tolist(), labels, stream),
+        ]
+
+    def _values(self, columns: _Columns, source: Source) -> Floats:
         point = "." if self._separator == "," else ","
         return np.array(
             [[_number(text, point) for text in columns[name]] for name in source.channels],
@@ -140,7 +151,17 @@ def _number(text: str, point: str) -> float:
     return float(plain)
 
 
-def _annotations(times: list[int], labels: list[str]) -> Iterator[Annotation]:
+def _by_stream(columns: _Columns) -> Iterator[tuple[str, _Columns]]:
+    """The streams of some rows, in the order of their first ones, each with its own rows."""
+    names = [name.strip() for name in columns.get(_STREAM, ("",) * len(columns[_TIME]))]
+    for stream in dict.fromkeys(names):
+        if found := hidden(stream):
+            raise ValueError(f"the name of a stream has the character {found}")
+        own = [name == stream for name in names]
+        yield stream, {name: list(itertools.compress(rows, own)) for name, rows in columns.items()}
+
+
+def _annotations(times: list[int], labels: list[str], stream: str) -> Iterator[Annotation]:
     """Intervals of one label; each ends a period after its last row, where the next one starts."""
     period = (times[-1] - times[0]) // max(1, len(times) - 1)
     first = 0
@@ -148,5 +169,6 @@ def _annotations(times: list[int], labels: list[str]) -> Iterator[Annotation]:
         last = first + len(list(group)) - 1
         if label:
             start, end = times[first], times[last] + max(1, period)
-            yield Annotation(f"{start}-{label}", start, end, label)
+            name = " ".join(filter(None, (stream, f"{start}-{label}")))
+            yield Annotation(name, start, end, label, stream)
         first = last + 1

@@ -95,11 +95,12 @@ def _step(
     for answer, events in zip(done.answers, done.events, strict=True):
         predicted = answer.predicted
         played.predictions[predicted.label] += 1
-        _write(out, {"start_ns": predicted.start_ns, "label": predicted.label,
+        named = {"stream": predicted.stream} if predicted.stream else {}
+        _write(out, {**named, "start_ns": predicted.start_ns, "label": predicted.label,
                      "probability": max(predicted.probabilities)})  # fmt: skip
         for name, event in events:
             played.events += 1
-            _write(out, {"function": name, "kind": event.kind, **event.data})
+            _write(out, {"function": name, **named, "kind": event.kind, **event.data})
 
 
 def _write(out: BinaryIO | None, line: dict[str, Any]) -> None:

@@ -103,7 +103,8 @@ class SensorWatch:
         """Note the messages that came, and what became of those that waited."""
         now_s = self._clock()
         with self._lock:
-            for position, (item, *_) in enumerate(done.arrivals):
+            for position, arrival in enumerate(done.arrivals):
+                item = arrival.item
                 counts = self._of(_source_of(item))
                 counts.messages += 1
                 counts.last_seen_s = now_s
@@ -117,7 +118,8 @@ class SensorWatch:
                     counts.use(self._timer())
                 else:
                     counts.newest_ns = int(item.times_N[-1])
-                    counts.unused["repeated"] += 1  # until it turns out to be used or lost
+                    if not arrival.redelivered:  # else a repetition is the broker's doing
+                        counts.unused["repeated"] += 1  # until it turns out to be used or lost
             for sensor, readings, loss in done.outcomes:
                 self._settle(self._of(sensor), readings, loss)
             if done.windows:

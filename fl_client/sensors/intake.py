@@ -125,7 +125,8 @@ class Intake:
             name, found = self._name_of(delivery.address), delivered(delivery)
             self._log_once(name or "topics", delivery.address, error)
             return Arrival(Malformed(found.id, error.reason, name), found.surely_new)
-        return Arrival(readings, identity.surely_new, identity.named)
+        redelivered = delivery.again and not delivery.by_sender
+        return Arrival(readings, identity.surely_new, identity.named, redelivered)
 
     def _name_of(self, address: str) -> str | None:
         source = self._source_of(address)

@@ -13,12 +13,14 @@ _AT_ONCE = 500
 class Arrival(NamedTuple):
     """An item as it came. ``surely_new``: it can't be a repetition, whatever its id.
 
-    ``named`` is an id that its sender gave it, which no other content should have.
+    ``named`` is an id that its sender gave it, which no other content should have. ``redelivered``:
+    the broker says that it may have sent it before.
     """
 
     item: Item
     surely_new: bool = False
     named: str | None = None
+    redelivered: bool = False
 
 
 class Appended(NamedTuple):

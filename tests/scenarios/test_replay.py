@@ -42,6 +42,23 @@ def test_a_recording_gives_what_the_node_would_say(
     assert not (home / "site.sqlite").exists()
 
 
+def test_rows_of_several_streams_make_windows_of_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, out, path = tmp_path / "site", tmp_path / "out.jsonl", recording(tmp_path)
+    place_model(home)
+    heading, *rows = path.read_text().splitlines()
+    both = [f"{row},{stream}" for row in rows for stream in ("press", "mill")]
+    path.write_text("\n".join([f"{heading},stream", *both]) + "\n")
+    main(["replay", str(path), "--out", str(out), f"home={home}"])
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    for stream in ("press", "mill"):
+        own = {one["start_ns"] for one in lines if one["stream"] == stream and "start_ns" in one}
+        assert own == expected_starts(100)
+    assert [one["stream"] for one in lines if "function" in one].count("mill") == 1
+    assert "of 44 labelled windows" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("end", ["1,2\n", "soon,1,1,1,1,1,1,ABD\n", f"{10**30},1,1,1,1,1,1,ABD\n"])
 def test_a_line_that_is_no_reading_is_named(
     tmp_path: Path, end: str, capsys: pytest.CaptureFixture[str]

@@ -46,6 +46,15 @@ def readings(sensor: str = "watch", stamp_s: float = NOW_S) -> Readings:
     return Readings(sensor, "id", stamps, values)
 
 
+def test_what_the_broker_sends_again_is_no_fault_of_the_sensor() -> None:
+    box = Box({"watch": None})
+    again = PipelineStep([Arrival(readings(), redelivered=True)] * 30, Appended(0, 30, {}))
+    box.watch.note(again)
+    assert box.causes() == {}
+    box.comes(*[readings()] * 10)
+    assert set(box.causes()) == {"sensor watch"}
+
+
 def test_a_sensor_is_silent_after_its_own_time_and_well_again_with_the_first_message() -> None:
     box = Box({"watch": 60.0, "door": None})
     box.now_s = 60.0
