@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import paho.mqtt.client as paho
 import torch
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.slots import ModelSlot
@@ -157,11 +157,13 @@ def node(
 class World:
     """A sensor that publishes, and all predictions and events that are heard, with their ids."""
 
-    def __init__(self, port: int, name: str) -> None:
+    def __init__(
+        self, port: int, name: str, protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5
+    ) -> None:
         self._name = name
         self.heard: list[tuple[str, dict[str, Any]]] = []
         self.ids: list[str] = []
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol)
         self._client.on_message = self._hear
         self._client.on_connect = lambda client, *_: client.subscribe("#", 1)
         self._client.reconnect_delay_set(1, 1)
@@ -170,9 +172,14 @@ class World:
 
     def _hear(self, client: paho.Client, data: Any, got: paho.MQTTMessage) -> None:
         if not got.topic.startswith(("sensors/", "labels/", "status/")):
-            attributes = dict(getattr(got.properties, "UserProperty", ()))
+            attributes, data = (
+                dict(getattr(got.properties, "UserProperty", ())),
+                json.loads(got.payload),
+            )
+            if "specversion" in data:  # structured, as without properties
+                attributes, data = data, data["data"]
             self.ids.append(attributes.get("id", ""))
-            self.heard.append((got.topic, json.loads(got.payload)))
+            self.heard.append((got.topic, data))
 
     def send(
         self, first: int, last: int, start_ns: int = START, machine: str | None = None
