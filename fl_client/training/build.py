@@ -26,7 +26,7 @@ def build_trainer(node: Mapping[str, Any]) -> Trainer:
         InvalidConfiguration: it can't be built, or is none of this package's, nor may it be derived
             from one.
     """
-    trainer: Trainer = build(node)
+    trainer: Trainer = build(node, at="training.trainer")
     kind = type(trainer)
     place = (kind.__module__, kind.__qualname__)
     if place not in _OURS or vars(sys.modules[place[0]])[place[1]] is not kind:

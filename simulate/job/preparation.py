@@ -101,7 +101,7 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     check_exportable(net, plan.task)
     test = world.test()
     check_held_out(config, world.sites, test)
-    build(config["training"]["trainer"])  # what each process would refuse
+    build(config["training"]["trainer"], at="training.trainer")  # what each process would refuse
     settings = settings_of(config, plan, world, net)
     record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin)
     notes, data = [*notes, *said], notes_of(world)
