@@ -1,6 +1,5 @@
 """Build what follows the repository from the ``components`` section of a node's configuration."""
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +8,7 @@ from typing import Any
 
 from fl_client.components.comparison import PAIR
 from fl_client.components.counts import FOLDER, REPOSITORY
+from fl_client.components.declared import health_of, limits_of, poller_of, source_of, trial_of
 from fl_client.components.follower import Follower
 from fl_client.components.function_shadow import FunctionShadow
 from fl_client.components.health import Health, HealthCounts
@@ -21,11 +21,8 @@ from fl_client.components.targets import FunctionTarget, SlotTarget, function_in
 from fl_client.functions.runner import Functions
 from fl_client.inference.prediction import Prediction
 from fl_client.inference.slots import ModelSlot
-from fl_client.inference.trial import trial_within
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.components.reader import Limits, Reader
-from fl_common.configuration.addresses import http_url
-from fl_common.configuration.kinds import constructed
+from fl_common.components.reader import Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
 from fl_common.functions import FUNCTION_FILE
 from fl_common.programs.troubles import Troubles
@@ -87,13 +84,10 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
         InvalidConfiguration: no root.json to trust, an unknown stage, a function's name that is
             taken, or a value outside its range.
     """
-    health = constructed("components.health", Health, node["health"])
-    limits = constructed("components.limits", Limits, node["limits"])
+    health, limits = health_of(node), limits_of(node)
     if node["source"] is None:
         return None
-    source: str | Path = Path(node["source"])
-    if "://" in node["source"]:
-        source = http_url("components.source", node["source"])
+    source = source_of(node)
     folder, ca_file = box.home / FOLDER / REPOSITORY, _ca_file(node["ca_file"])
     reader = Reader(folder, source, _root(node["root"]), limits, ca_file=ca_file)
     is_testing = _stage(node["stage"]) is Stage.TESTING
@@ -102,8 +96,7 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
     functions = list(_functions(node, box, reader, health, is_testing))
     parts = [model, *(subscription for subscription, _ in functions)]
     follower = Follower(reader, parts, box.troubles)
-    polls = partial(Poller, follower.poll, generator=random.Random())
-    poller = constructed("components.poll", polls, node["poll"])
+    poller = poller_of(node, follower.poll)
     return ComponentUpdates(follower, poller, model, shadow, functions)
 
 
@@ -153,7 +146,7 @@ def _functions(
 def _shadow(box: NodeContext, health: Health) -> Shadow:
     folder, engine = folder_of(box.home, Kind.MODEL, ""), box.engine
     sizes = (engine["threads"], engine["largest_batch"])
-    trial = trial_within(**engine["trial"])
+    trial = trial_of(engine)
     return Shadow(box.task, *sizes, folder, health.times_slower, trial)
 
 

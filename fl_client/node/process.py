@@ -24,7 +24,6 @@ from fl_client.node.status import write_record
 from fl_client.node.telling import HealthTelling
 from fl_client.node.training_process import supervise
 from fl_client.sensors.transports.http.access import ServingAccess, StatusAccess
-from fl_common.configuration.kinds import constructed
 from fl_common.errors import InvalidConfiguration
 
 _logger = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class NodeProcess:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         lock = _sole(box.home)
         given = box.http["access"]
-        access = constructed("http.access", StatusAccess, given)
+        access = StatusAccess.of(given)
         server = StatusServer(
             box.http["host"],
             box.http["port"],
@@ -145,7 +144,7 @@ class NodeProcess:
     async def _inference(self) -> AsyncIterator[None]:
         """The inference service, if it is configured."""
         settings = dict(self._box.serving)
-        access = constructed("serving.access", ServingAccess, settings.pop("access"))
+        access = ServingAccess.of(settings.pop("access"))
         if settings["address"] is None:
             yield
             return

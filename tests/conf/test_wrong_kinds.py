@@ -11,7 +11,6 @@ import pytest
 from fl_client.configuration import check, read_config
 from fl_client.node.assembly.node import build_node
 from fl_client.sensors.transports.http.access import ServingAccess, StatusAccess
-from fl_common.configuration.kinds import constructed
 from fl_common.errors import JoinTheDotsError
 
 WRONG = ["nonsense", {"a": 1}, [1, 2], None, 1.5]
@@ -37,8 +36,8 @@ def start(values: dict[str, Any], shipped: dict[str, Any], home: Path) -> None:
     """Do what a start does with a configuration, up to the point at which it listens."""
     check(values, shipped)
     node = build_node(values | {"home": str(home)}, connected=True)
-    constructed("serving.access", ServingAccess, values["serving"]["access"])
-    constructed("http.access", StatusAccess, values["http"]["access"])
+    ServingAccess.of(values["serving"]["access"])
+    StatusAccess.of(values["http"]["access"])
     assert node
 
 

@@ -7,9 +7,12 @@ import hmac
 import ipaddress
 import os
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Self
 from urllib.parse import urlsplit
 
+from fl_common.configuration.kinds import constructed
 from fl_common.configuration.rules import Rule, require
 from fl_common.errors import InvalidConfiguration
 
@@ -41,6 +44,15 @@ class Access:
         self.tls = _context(self.place, certificate_file, key_file)
         """The TLS context of connections; None: plain HTTP."""
         self._pair = (key_file, certificate_file)
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any]) -> Self:
+        """That of a section of the configuration.
+
+        Raises:
+            InvalidConfiguration: as the constructor; or a key is not known, missing, or no text.
+        """
+        return constructed(cls.place, cls, section)
 
     def check_host(self, host: str, name: str = "host") -> None:
         """Refuse to listen on a ``host`` that other machines reach without a token and TLS.
