@@ -8,6 +8,7 @@ from rich.text import Text
 
 from simulate.data.facts import Facts
 from simulate.data.mistakes import Mistake
+from simulate.report.wording import counted
 
 _MOST = 12
 _WIDTH = 80
@@ -28,18 +29,21 @@ def show(
         by_site = [
             (name, str(rows.sum())) for name, rows in zip(facts.sites, facts.rows_of, strict=True)
         ]
-        _section(output, f"{len(facts.sites)} sites", ("site", "rows"), by_site)
-    by_label = [
+        _section(output, counted(len(facts.sites), "site"), ("site", "rows"), by_site)
+    by_label: list[tuple[str, ...]] = [
         (name, str(rows.sum()), str((rows > 0).sum()))
         for name, rows in zip(facts.labels, facts.rows_of.T, strict=True)
     ]
-    _section(output, f"{len(facts.labels)} labels", ("label", "rows", "on sites"), by_label)
+    columns = 3 if facts.has_sites else 2
+    by_label = [row[:columns] for row in by_label]
+    heading = ("label", "rows", "on sites")[:columns]
+    _section(output, counted(len(facts.labels), "label"), heading, by_label)
     channels = [
         (c.name, f"{c.lowest:.4g}", f"{c.mean:.4g}", f"{c.highest:.4g}", str(c.missing))
         for c in facts.channels
     ]
-    heading = ("channel", "lowest", "mean", "highest", "missing")
-    _section(output, f"{len(facts.channels)} channels", heading, channels)
+    figures = ("channel", "lowest", "mean", "highest", "missing")
+    _section(output, counted(len(facts.channels), "channel"), figures, channels)
     _mistakes(output, mistakes)
     output.print(Text("\nto train", style="bold"))
     output.print(Text(command), soft_wrap=True)

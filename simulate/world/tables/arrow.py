@@ -146,7 +146,7 @@ def _plain(array: pa.Array, what: str) -> pa.Array:
             f"{what} of type {kind}",
             "must be numbers, text, or lists of numbers",
             "Write it so; a vector of Spark ML is made a list by pyspark.ml.functions"
-            ".vector_to_array",
+            ".vector_to_array, and an image that is kept as a file by numpy.array(row['image'])",
         )
     return array
 

@@ -117,7 +117,9 @@ def _windows(table: Table, names: Sequence[str], channels: Sequence[str] | None)
     nested = [name for name in names if table.kind(name) == Kind.WINDOW]
     if channels and all(str(name) in names for name in channels):
         return str(channels[0]) if [*channels] == nested[:1] else None
-    odd = [name for name in _found(names, _WINDOWS[:1]) if table.kind(name) == Kind.OTHER]
+    has_numbers = any(table.kind(name) == Kind.NUMBER for name in names)
+    wanted = _WINDOWS[:1] if has_numbers else _WINDOWS
+    odd = [name for name in _found(names, wanted) if table.kind(name) == Kind.OTHER]
     alone = nested if len(nested) == 1 else odd  # what is odd in x is told when it is read
     return next(iter([*_found(nested, _WINDOWS), *alone]), None)
 

@@ -119,6 +119,14 @@ def test_its_splits_are_parts(tmp_path: Path) -> None:
     assert own.task.labels == ("sit", "walk")
 
 
+def test_images_that_are_kept_as_files_are_told_what_to_become(tmp_path: Path) -> None:
+    images = [{"bytes": b"PNG", "path": None}] * 10
+    parquet_of = pa.table({"image": images, "label": [0, 1] * 5})
+    pq.write_table(parquet_of, tmp_path / "own.parquet")
+    with pytest.raises(InvalidData, match=r"image of type struct.*numpy\.array\(row"):
+        world(tmp_path / "own.parquet", sites=2)
+
+
 @pytest.mark.parametrize(
     "files", [[], None, [{"filename": "../secret.arrow"}], [{"filename": "/etc/x"}], [{}], ["a"]]
 )
