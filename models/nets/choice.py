@@ -16,6 +16,10 @@ AUTO = "models.nets.choice.choose"
 """The target by which a configuration asks for a choice."""
 
 
+_SQUARE = 16
+"""As many readings as channels, at least this many, and no rate: a grey image."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """The network of conf/net/``name``.yaml with ``options`` changed, and what to try ``next``."""
@@ -34,6 +38,8 @@ def choose(task: Task, *, private: bool) -> Choice:
     shape = task.window_shape
     if len(shape) == 3:
         return _for_images(shape, private)
+    if len(shape) == 2 and _SQUARE <= shape[0] == shape[1] <= LARGEST and task.rate_hz is None:
+        return _for_images((1, *shape), private)
     if len(shape) == 2 and shape[0] >= SHORTEST:
         return Choice(
             "scale_free",

@@ -4,14 +4,14 @@ from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 from models.nets import Net
-from models.parts.layers import image_shape, zero_linear
-from models.parts.scattering import LARGEST, SMALLEST, Scattering
+from models.parts.layers import zero_linear
+from models.parts.scattering import LARGEST, SMALLEST, Scattering, pixels_of
 
 
 class Scatter(Net):
     """One linear layer, beginning at zero, on ``models.parts.scattering.Scattering``.
 
-    ``angles`` are the directions of its wavelets.
+    ``angles`` are the directions of its wavelets. Windows (H, W) are grey images.
 
     Raises:
         InvalidConfiguration: windows that are no images of 8 to 64 pixels on a side, or an option
@@ -19,7 +19,7 @@ class Scatter(Net):
     """
 
     def __init__(self, task: Task, *, angles: int) -> None:
-        extent = image_shape(task, "scatter")[1:]
+        extent = pixels_of(task)[1:]
         require("net.angles", angles, whole(1, 16))
         if not SMALLEST <= min(extent) <= max(extent) <= LARGEST:
             raise InvalidConfiguration(

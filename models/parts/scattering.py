@@ -26,6 +26,8 @@ _FINE, _COARSE = 3, 6
 class Scattering(nn.Module):
     """Images (N, C, H, W) in any units to features (N, size), each image by itself.
 
+    Windows (N, H, W) are grey images.
+
     An image is first brought to mean 0 and power 1. Of each channel: local averages of its values,
     of the moduli of its wavelet transform in ``angles`` directions at two scales, and of those of
     the finer moduli's transform at the coarser scale; one for each 4 x 4 pixels. The three orders
@@ -39,7 +41,7 @@ class Scattering(nn.Module):
 
     def __init__(self, task: Task, angles: int) -> None:
         super().__init__()
-        channels, height, width = image_shape(task, "scatter")
+        channels, height, width = pixels_of(task)
         self.standard = StandardWindows(task)
         directions = [math.pi * angle / angles for angle in range(angles)]
         self.register_buffer("fine", _wavelets(directions, 0.8, 0.75 * math.pi, _FINE))
@@ -52,7 +54,7 @@ class Scattering(nn.Module):
 
     def forward(self, values_NCHW: torch.Tensor) -> torch.Tensor:
         """Features (N, size) of one norm."""
-        pixels = self.standard(values_NCHW).flatten(0, 1).unsqueeze(1)
+        pixels = self.standard(values_NCHW).reshape(-1, 1, *values_NCHW.shape[-2:])
         first = _moduli(pixels, self.fine, 1)
         second = _moduli(pixels, self.coarse, 2)
         third = _moduli(first.flatten(0, 1).unsqueeze(1), self.coarse, 2)
@@ -63,6 +65,12 @@ class Scattering(nn.Module):
         ]
         rows = [order.reshape(-1, size) for order, size in zip(orders, self.sizes, strict=True)]
         return of_one_norm(torch.cat([_standard(row) for row in rows], 1))
+
+
+def pixels_of(task: Task) -> tuple[int, int, int]:
+    """(C, H, W) of the task's windows, which may lack C; InvalidConfiguration for vectors."""
+    shape = task.window_shape
+    return (1, shape[0], shape[1]) if len(shape) == 2 else image_shape(task, "scatter")
 
 
 def _standard(row_NF: torch.Tensor) -> torch.Tensor:

@@ -23,6 +23,9 @@ CHOICES = {
     ((1, 28, 28), True): "scatter",
     ((3, 32, 32), False): "scatter",
     ((3, 6, 6), True): "scale_free",
+    ((28, 28), True): "scatter",
+    ((8, 8), True): "scale_free",
+    ((96, 96), False): "scale_free",
     ((3, 96, 128), True): "cnn2d",
     ((1, 20, 65), False): "cnn2d",
 }
@@ -38,6 +41,7 @@ def task_of(shape: tuple[int, ...]) -> Task:
         units=("1",) * channels,
         center=(0.0,) * channels,
         scale=(1.0,) * channels,
+        rate_hz=None,
     )
 
 
@@ -62,6 +66,10 @@ def test_it_says_what_why_and_what_to_try_next() -> None:
 
 def test_large_images_are_brought_to_one_scale_each() -> None:
     assert choose(task_of((3, 96, 96)), private=True).options == {"per_window": True}
+
+
+def test_a_square_with_a_rate_is_a_series() -> None:
+    assert choose(replace(task_of((28, 28)), rate_hz=50.0), private=True).name == "scale_free"
 
 
 def test_a_network_that_is_named_stays() -> None:
