@@ -19,6 +19,10 @@ SMALLEST = 8
 """Pixels on a side that two octaves need."""
 LARGEST = 64
 """Beyond, there are more features than a linear layer should have."""
+_BLANK = 1e-5
+"""Power of moduli below which they are rounding, and must not be enlarged."""
+_SMOOTH = 1e-3
+"""Added to a modulus, whose root is steep at 0, and taken away again: blank stays 0."""
 _FINE, _COARSE = 3, 6
 """Radii of the filters in pixels."""
 
@@ -75,14 +79,14 @@ def pixels_of(task: Task) -> tuple[int, int, int]:
 
 def _standard(row_NF: torch.Tensor) -> torch.Tensor:
     away_NF = centred(row_NF)
-    return away_NF / ((away_NF * away_NF).mean(1, keepdim=True) + 1e-6).sqrt()
+    return away_NF / ((away_NF * away_NF).mean(1, keepdim=True) + _BLANK).sqrt()
 
 
 def _moduli(maps: torch.Tensor, filters: torch.Tensor, stride: int) -> torch.Tensor:
     """Moduli (M, angles, ...) of maps (M, 1, H, W)."""
     waves = conv2d(_padded(maps, filters), filters, stride=stride)
     real, imaginary = waves.chunk(2, 1)
-    return (real * real + imaginary * imaginary + 1e-6).sqrt()
+    return (real * real + imaginary * imaginary + _SMOOTH**2).sqrt() - _SMOOTH
 
 
 def _averaged(maps: torch.Tensor, average: torch.Tensor, stride: int) -> torch.Tensor:
