@@ -264,18 +264,6 @@ def test_a_full_outputs_folder(
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-@pytest.mark.slow
-def test_activity_reads_the_public_archive(shared_data: Path, tmp_path: Path) -> None:
-    """The figures of the second task, with room for chance; published without DP: 0.934."""
-    archive = shared_data / "UCI_HAR_Dataset_reconstructed.zip"
-    shared = ["task=activity", "net=features", "sites=21", f"data.root={archive}"]
-    plain = simulate(tmp_path / "plain", *shared, "privacy=none", "rounds=50")
-    assert plain["accuracy"] >= 0.92
-    private = simulate(tmp_path / "private", *shared, "rounds=30")
-    assert private["accuracy"] >= 0.88
-    assert private["epsilon"] <= 8.0
-
-
 def test_a_broken_file_of_options_is_named_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
