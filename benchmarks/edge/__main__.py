@@ -1,6 +1,6 @@
 """``python -m benchmarks.edge``: the site's path from a sensor's message to a prediction.
 
-python -m benchmarks.edge                 everything: about 25 minutes on two cores
+python -m benchmarks.edge                 everything: about 30 minutes on two cores
 python -m benchmarks.edge --parts rates   these alone; results of the others stay
 
 Writes ``benchmarks/EDGE.md`` and ``edge.json``. Everything is a real process: mosquitto, the node
@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
+from benchmarks.edge.neighbours import measure_clients, measure_twins
 from benchmarks.edge.page import to_markdown
 from benchmarks.edge.sensor import Message, Sensor, json_message, raw_message, windows_in
 from benchmarks.measuring.environments import ROOT
@@ -39,6 +40,7 @@ _LATENCY_S = 20
 _BROKER = ["autosave_on_changes false", "autosave_interval 1800"]  # as it is installed
 _SPEED, _DAY_S = 100, 86_400
 _BURST = 100_000
+_PARTS = "start,rates,burst,clients,twins,day"
 _TRAINING = ["net=cnn1d", "rounds=100000", "partition=iid"]
 
 _console = Console(highlight=False, soft_wrap=True)
@@ -195,6 +197,10 @@ def measure(parts: list[str], found: dict[str, Any], folder: Path) -> None:
             _console.print(found["forms"][-1])
     if "burst" in parts:
         found["burst"] = measure_burst(folder / "burst")
+    if "clients" in parts:
+        found["clients"] = measure_clients(folder / "clients")
+    if "twins" in parts:
+        found["twins"] = measure_twins(folder / "twins")
     if "day" in parts:
         found["day"] = measure_day(folder / "day")
 
@@ -204,8 +210,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.edge", description="Measure.")
     parser.add_argument(
         "--parts",
-        default="start,rates,burst,day",
-        help="of start,rates,burst,day; results of others stay",
+        default=_PARTS,
+        help=f"of {_PARTS}; results of others stay",
     )
     parts, results = parser.parse_args().parts.split(","), ROOT / "benchmarks" / "edge.json"
     found = json.loads(results.read_text()) if results.is_file() else {}

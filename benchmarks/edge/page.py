@@ -39,8 +39,27 @@ def to_markdown(found: Mapping[str, Any]) -> str:
             f" messages: memory grew by {max(day['growth'], 0):.1%} after the first tenth (under"
             f" 5 %), to {day['resident'] / 1e6:.0f} MB; {_became(day['counts'])}.",
         ]
+    if clients := found.get("clients"):
+        lines += [_of_clients(clients)]
+    if twins := found.get("twins"):
+        lines += [
+            f"- Two nodes of one identity: told after {twins['told_s']:.1f} s;"
+            f" {twins['connections']} connections of both in {twins['seconds']:.0f} s.",
+        ]
     told = ", ".join(f"{key} {value}" for key, value in found["machine"].items())
     return _HEAD + "\n".join(lines) + f"\n\nMachine: {told}.\n"
+
+
+def _of_clients(found: Mapping[str, Any]) -> str:
+    calls, refused = found["outcomes"]["OK"], found["outcomes"].get("RESOURCE_EXHAUSTED", 0)
+    grown = max(found["grown"], 0) / 1e6
+    return (
+        f"- {found['clients']} clients of the inference service at once: {calls} calls answered in"
+        f" {found['seconds']:.1f} s, p50 {found['p50'] * 1e3:.0f} ms, p99"
+        f" {found['p99'] * 1e3:.0f} ms; {refused} told to come again; {grown:.0f} MB more. Beside"
+        f" them {found['messages']} messages: {_became(found['counts'])}. The machine's load was"
+        f" {found['load']:.1f} before."
+    )
 
 
 def _became(counts: Mapping[str, Any]) -> str:

@@ -53,11 +53,11 @@ def status_server(access: Access, host: str = "127.0.0.1") -> StatusServer:
 @pytest.mark.parametrize("host", OUTSIDE)
 def test_neither_listens_beyond_this_machine_without_a_token_and_tls(host: str, pair: Pair) -> None:
     files = (str(pair.certificate), str(pair.key))
-    status_refused = REFUSED if host else "must be a host's name"
+    refused = REFUSED if host else "must be a host's name"
     for access in (anybody(), with_token(), Access(None, None, *files)):
-        with pytest.raises(InvalidConfiguration, match=REFUSED):
+        with pytest.raises(InvalidConfiguration, match=refused):
             InferenceServer({}, access, f"{host}:0", 1, 1, 1000)
-        with pytest.raises(InvalidConfiguration, match=status_refused):
+        with pytest.raises(InvalidConfiguration, match=refused):
             status_server(access, host.strip("[]"))
 
 
