@@ -42,7 +42,8 @@ def windows(words: Sequence[str]) -> int:
     config = read_config(None, options.overrides)
     slicing: Slicing = build(config["windows"])
     rate_hz = _rate_of(task, slicing)
-    recordings = list(recordings_in(parts_of(from_home(options.recordings)), task, options.unit))
+    parts = parts_of(from_home(options.recordings))
+    recordings = list(recordings_in(parts, task, options.unit, slicing.gap_ns))
     intervals = {}
     if options.labels is not None:
         own_unit = next((one.clock.unit for one in recordings if one.clock.unit), None)

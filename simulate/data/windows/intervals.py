@@ -13,25 +13,25 @@ from simulate.world.tables import Table, Words
 from simulate.world.tables.roles import LABELS, SITES, plain
 
 _FROM, _TO = ("from", "start", "begin"), ("to", "end", "stop")
-_GAP = 1.5
-"""Periods to the next row, beyond which a label ends with its own row."""
 
 
-def runs_of(words: Words, times_N: Integers, period_ns: int) -> Iterator[Annotation]:
+def runs_of(words: Words, times_N: Integers, period_ns: int, gap_ns: int) -> Iterator[Annotation]:
     """Rows of one label that follow each other as one interval; it ends where the next row begins.
 
-    Rows are in order of their times; one without a label has none.
+    Rows are in order of their times; one without a label has none. Where the next row is further
+    away than the longest gap of a window, ``gap_ns``, a label ends a period after its own.
     """
     texts = [
         "" if gone else str(v) for v, gone in zip(words.values_N, words.missing_N, strict=True)
     ]
     borders = [row for row in range(len(texts)) if row == 0 or texts[row] != texts[row - 1]]
-    wide_N = np.flatnonzero(np.diff(times_N) > _GAP * period_ns) + 1
+    wide_N = np.flatnonzero(np.diff(times_N) > gap_ns) + 1
     starts = sorted({*borders, *wide_N.tolist()})
     for start, end in zip(starts, [*starts[1:], len(texts)], strict=True):
         if texts[start]:
-            last_ns = int(times_N[end - 1]) + period_ns
-            to_ns = min(last_ns, int(times_N[end])) if end < len(texts) else last_ns
+            to_ns = int(times_N[end - 1]) + period_ns
+            if end < len(texts) and times_N[end] - times_N[end - 1] <= gap_ns:
+                to_ns = int(times_N[end])
             yield Annotation(str(start), int(times_N[start]), to_ns, texts[start])
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fl_client.sensors import Annotation
-from fl_client.windows import SECOND
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Integers, Task
 from simulate.data.windows.intervals import runs_of
@@ -33,8 +32,12 @@ class Recording:
     clock: Times
 
 
-def recordings_in(parts: Sequence[Part], task: Task, unit: str | None) -> Iterator[Recording]:
+def recordings_in(
+    parts: Sequence[Part], task: Task, unit: str | None, gap_ns: int
+) -> Iterator[Recording]:
     """The recordings of all files: of one with a column of sites, one for each.
+
+    A label goes on over a gap of up to ``gap_ns``.
 
     Raises:
         InvalidData: a channel of the task is no column, or stamps can't be understood.
@@ -47,11 +50,11 @@ def recordings_in(parts: Sequence[Part], task: Task, unit: str | None) -> Iterat
                 f"has no column {missing[0]}, which is a channel of task {task.name}",
                 "Name the columns as the task's channels",
             )
-        yield from _of_table(table, said, task, unit)
+        yield from _of_table(table, said, task, unit, gap_ns)
 
 
 def _of_table(
-    table: Table, said: Mapping[str, str], task: Task, unit: str | None
+    table: Table, said: Mapping[str, str], task: Task, unit: str | None, gap_ns: int
 ) -> Iterator[Recording]:
     assert task.rate_hz is not None
     stamp = _first(table, STAMPS)
@@ -72,15 +75,17 @@ def _of_table(
             said.get(SPLIT, ""),
             own_N,
             values_NC[rows].astype(np.float32),
-            tuple(_runs(labels, rows, own_N, task.rate_hz)) if labels is not None else (),
+            tuple(_runs(labels, rows, own_N, gap_ns)) if labels is not None else (),
             times,
         )
 
 
-def _runs(words: Words, rows: Integers, times_N: Integers, rate_hz: float) -> Iterator[Annotation]:
+def _runs(words: Words, rows: Integers, times_N: Integers, gap_ns: int) -> Iterator[Annotation]:
     steps_N = np.diff(times_N)
-    period_ns = int(np.median(steps_N)) if len(steps_N) else round(SECOND / rate_hz)
-    return runs_of(Words(words.values_N[rows], words.missing_N[rows]), times_N, max(1, period_ns))
+    period_ns = int(np.median(steps_N)) if len(steps_N) else 1
+    return runs_of(
+        Words(words.values_N[rows], words.missing_N[rows]), times_N, max(1, period_ns), gap_ns
+    )
 
 
 def _first(table: Table, names: Sequence[str]) -> str | None:

@@ -40,7 +40,7 @@ task:
 STEP = "windows.step=16"
 SECONDS_N = np.arange(3000) / RATE + 0.1
 VALUES_NC = np.random.default_rng(0).normal(size=(3000, 2)).round(4)
-LABELS_N = np.array(["still", "walk", "fall"])[(SECONDS_N // 5).astype(int) % 3]
+LABELS_N = np.array(["still", "walk", "fall"])[(SECONDS_N // 5 + 1).astype(int) % 3]
 
 
 @pytest.fixture
@@ -74,6 +74,9 @@ def made(*words: str) -> dict[str, NDArray[np.generic]]:
 
 def test_they_are_the_windows_of_a_box(desk: Path) -> None:
     recorded("recordings/ann.csv", nanoseconds())
+    lines = Path("recordings/ann.csv").read_text().splitlines()
+    hole = lines[:2950] + lines[2958:]  # shorter than the longest gap: decided at the end
+    Path("recordings/ann.csv").write_text("\n".join(hole))
     found = made()
     task = read_task("gait.yaml")
     slicing = Slicing(step=16, longest_gap_s=0.5, lateness_s=2.0, ahead_s=60.0)
@@ -140,7 +143,7 @@ def test_intervals_label_as_a_column_does(desk: Path) -> None:
     for start in range(0, 65, 5):
         begin, end = max(start, 0.1), min(start + 5, 60.1)
         if begin < end:
-            label = ("still", "walk", "fall")[start // 5 % 3]
+            label = ("still", "walk", "fall")[(start // 5 + 1) % 3]
             lines.append(f"{round((T0 + begin) * 1e9)},{round((T0 + end) * 1e9)},{label},ann")
     Path("intervals.csv").write_text("\n".join(lines))
     intervals = made("--labels", "intervals.csv")
