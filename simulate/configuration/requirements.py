@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fl_common.configuration.rules import Config
+from fl_common.errors import InvalidConfiguration
 from fl_common.programs.own import check_folder
 from fl_common.programs.requirements import SERVER, TRAIN, check_installed
 
@@ -30,6 +31,9 @@ def check_run(what: str, config: Config, *, reports: bool) -> None:
         InvalidConfiguration: all that is missing; or Ray would find other packages than ours.
     """
     engine = config["engine"]
+    if not reports and config["init"] is not None:
+        value = f"init={config['init']}"
+        raise InvalidConfiguration(value, f"can't be used in {what}", "Leave it out")
     if is_live(config) and engine["model"] is not None:
         return check_world(what, config)
     named = {*TRAIN, *SERVER, *_of_world(config), NETS.get(config["net"]["_target_"])}

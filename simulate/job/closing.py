@@ -1,7 +1,7 @@
 """The end of a run: exports and publishes the model, writes the summary and the report."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from fl_common import params
 from fl_common.configuration.rules import Config
@@ -70,6 +70,7 @@ class Closing:
             choice=str(prepared.choice) if prepared.choice else None,
             notes=(*prepared.data, *prepared.notes),
             legs=prepared.record.legs,
+            init=asdict(prepared.start) if prepared.start else None,
         )
         summary = summarise(plan, results, outcome, ending)
         write_summary(self.home.summary, summary)

@@ -11,6 +11,7 @@ from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.unit import WITHOUT_DP
 from fl_server.build import build_federation, build_plan, check_sampling, with_net
+from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
 from models.export import check_exportable
 from models.nets import Net, build_net
@@ -22,6 +23,7 @@ from simulate.job.checks import check_held_out, check_net, check_trainer
 from simulate.job.continuation import identity_of, record_of
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
+from simulate.job.warm_start import WarmStart, warm_start
 from simulate.world import TestSet, notes_of
 from simulate.world.build import open_world
 from simulate.world.chosen import node_of
@@ -35,7 +37,8 @@ class Preparation:
 
     ``notes`` are told in each round, and ``data`` once: how the data were read. ``record`` keeps
     the settings that decide its result. ``config`` is the run's, with the network of
-    ``choice`` if it asked for one.
+    ``choice`` if it asked for one. ``start`` is where its first parameters came from, if not from
+    chance.
     """
 
     config: Config
@@ -49,6 +52,7 @@ class Preparation:
     notes: Sequence[str]
     data: Sequence[str]
     record: RunRecord
+    start: WarmStart | None
 
     @property
     def plan(self) -> RunPlan:
@@ -89,25 +93,39 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
         open_repository=publication.repository,
         model=publication.name_of(plan),
     )
-    incumbent = publication.incumbent(plan)
-    if isinstance(incumbent, str):
-        if config["evaluation"]["every"] is not None:
-            notes += [f"the model is not compared with production: {incumbent}"]
-        incumbent = None
+    incumbent, uncompared = _incumbent(config, publication, plan)
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent)
     check_sampling(federation, world.sites)
-    net = build_net(plan.net, plan.task, plan.seed or 0)
-    check_net(net, plan.privacy, plan.task)
-    check_exportable(net, plan.task)
+    net, start = _net(config, plan)
     test = world.test()
     check_held_out(config, world.sites, test)
-    build(config["training"]["trainer"], at="training.trainer")  # what each process would refuse
     settings = settings_of(config, plan, world, net)
     record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin)
-    notes, data = [*notes, *said], notes_of(world)
-    return Preparation(
-        config, choice, federation, engine, fleet, net, test, publication, notes, data, record
-    )
+    words = [] if start is None else [str(start)]
+    notes, data = [*notes, *uncompared], [*notes_of(world), *said, *words]
+    about = (test, publication, notes, data, record, start)
+    return Preparation(config, choice, federation, engine, fleet, net, *about)
+
+
+def _incumbent(
+    config: Config, publication: Publication, plan: RunPlan
+) -> tuple[Incumbent | None, list[str]]:
+    """The model that the run's is compared with, and why there is none where one was expected."""
+    found = publication.incumbent(plan)
+    if not isinstance(found, str):
+        return found, []
+    expected = config["evaluation"]["every"] is not None
+    return None, [f"the model is not compared with production: {found}"] if expected else []
+
+
+def _net(config: Config, plan: RunPlan) -> tuple[Net, WarmStart | None]:
+    """The network with its first parameters, and where those came from, if not from chance."""
+    build(config["training"]["trainer"], at="training.trainer")  # what each process would refuse
+    net = build_net(plan.net, plan.task, plan.seed or 0)
+    start = warm_start(config["init"], net)
+    check_net(net, plan.privacy, plan.task)
+    check_exportable(net, plan.task)
+    return net, start
 
 
 def _with_whole_batches(config: Config) -> tuple[str, list[str]]:

@@ -143,6 +143,8 @@ class RunEnding:
     """What was left out or not done, and why."""
     legs: tuple[Leg, ...] = ()
     """The shorter runs that it has gone on from."""
+    init: Mapping[str, Any] | None = None
+    """Where the first parameters came from; None: from chance."""
 
 
 class RoundLog:
@@ -176,6 +178,7 @@ def summarise(
     summary = {
         "run": plan.run,
         "legs": [asdict(leg) for leg in ending.legs],
+        "init": ending.init,
         "task": plan.task.name,
         "net": net_name(plan),
         "net_choice": ending.choice,

@@ -27,9 +27,9 @@ from tests.support import samples
 SUMMARY_KEYS = {
     "task", "sites", "rounds", "seed", "accuracy", "loss", "per_class_accuracy", "epsilon", "delta",
     "accountant", "privacy_unit", "noise_multiplier", "bytes_up", "bytes_down", "seconds",
-    "parameter_digest", "onnx_path", "onnx_parity", "versions", "run", "legs", "plan_digest", "net",
+    "parameter_digest", "onnx_path", "onnx_parity", "versions", "run", "plan_digest", "net",
     "strategy", "engine", "refusals", "epsilon_per_window", "epsilon_per_reading",
-    "on_sites", "component", "net_choice", "notes",
+    "on_sites", "component", "net_choice", "notes", "legs", "init",
 }  # fmt: skip
 
 

@@ -1,0 +1,123 @@
+"""A warm start: the first parameters of a run are those of an earlier model, whose lineage is kept.
+
+They come from the folder of a run, from a model that a run has published (ONNX), or from weights
+(safetensors) with the names of the network's own parameters.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from fl_common.configuration.paths import from_home
+from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.files.safetensors import read_safetensors
+from fl_common.params import digest
+from fl_common.vocabulary import Parameters
+from fl_server.rounds.checkpoint import load_latest
+from models.metadata import read_metadata
+from models.nets import Net, load_parameters, parameters_of
+from models.onnx.content import check_model
+from simulate.home import Home
+
+_BODY = "net.body."
+"""Before the names of parameters in an exported model."""
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Where first parameters came from: of which ``run`` and ``round``, as far as it is known.
+
+    ``privacy`` is what that run had spent: its unit, and epsilon where it had DP.
+    """
+
+    source: str
+    parameter_digest: str
+    run: str | None
+    round: int | None
+    privacy: Mapping[str, Any] | None
+
+    def __str__(self) -> str:
+        of_run = f" of run {self.run}, round {self.round}," if self.run else ""
+        spent = "how they were trained is not known"
+        if self.privacy is not None:
+            epsilon = self.privacy.get("epsilon")
+            spent = f"trained with epsilon {epsilon:.3g}" if epsilon else "trained without DP"
+        return (
+            f"begins with the parameters{of_run} in {self.source}, {spent}: what they reveal of"
+            " the same data comes on top of what this run spends"
+        )
+
+
+def warm_start(init: object, net: Net) -> WarmStart | None:
+    """Give ``net`` the parameters that ``init`` names; None, and nothing done, where it is null.
+
+    Raises:
+        InvalidConfiguration: they are not those of such a network.
+        InvalidData: there are none, or the file is damaged.
+    """
+    if init is None:
+        return None
+    path = from_home(str(init))
+    found, run, round_, privacy = _read(path)
+    _check_fits(path, found, parameters_of(net))
+    load_parameters(net, found)
+    return WarmStart(str(path), digest(parameters_of(net)), run, round_, privacy)
+
+
+def _read(path: Path) -> tuple[Parameters, str | None, int | None, Mapping[str, Any] | None]:
+    if path.is_dir():
+        return _of_run(path)
+    if path.suffix == ".onnx":
+        return _of_model(path)
+    parameters, about = read_safetensors(path)
+    known = "run" in about and "round" in about and "privacy" in about
+    facts = (about["run"], int(about["round"]), json.loads(about["privacy"])) if known else None
+    return parameters, *(facts or (None, None, None))
+
+
+def _of_run(folder: Path) -> tuple[Parameters, str, int, Mapping[str, Any]]:
+    record, kept = Home(folder).read_record(), load_latest(Home(folder).checkpoints)
+    if kept is None:
+        raise InvalidData(f"init={folder}", "has finished no round yet", "Give another run")
+    privacy = {"unit": record.settings["privacy.unit"], "epsilon": kept.history[-1]["epsilon"]}
+    return kept.parameters, kept.run, kept.round, privacy
+
+
+def _of_model(path: Path) -> tuple[Parameters, str, int, Mapping[str, Any]]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = f"can't be read ({error.strerror})"
+        raise InvalidData(f"init={path}", reason, "Correct the path") from error
+    check_model(content)  # before another library reads it
+    about, graph = read_metadata(content), onnx.load_from_string(content).graph
+    arrays = {
+        tensor.name.removeprefix(_BODY): numpy_helper.to_array(tensor).astype(np.float32)
+        for tensor in graph.initializer
+        if tensor.name.startswith(_BODY)
+    }
+    return arrays, about.run, about.round, about.privacy
+
+
+def _check_fits(path: Path, found: Parameters, own: Parameters) -> None:
+    """Raise InvalidConfiguration unless ``found`` has each of the network's parameters."""
+    wrong = [
+        f"{name} {array.shape} ({found[name].shape if name in found else 'missing'})"
+        for name, array in own.items()
+        if name not in found or found[name].shape != array.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
+        raise InvalidConfiguration(
+            f"init={path}",
+            f"lacks parameters of this run's network: {', '.join(wrong[:_MOST_NAMED])}{more}",
+            "Choose the net and task that it was trained with; of an exported model, give the"
+            " run's folder instead",
+        )

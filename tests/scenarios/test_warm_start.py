@@ -1,0 +1,69 @@
+"""A warm start takes an earlier model's parameters, and says whose they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fl_common.errors import BadInput
+from fl_common.files.safetensors import write_safetensors
+from fl_server.rounds.checkpoint import load_latest
+from simulate import Result, configure, run
+
+QUICK = ("net=logistic", "sites=2", "privacy=none", "rounds=1")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A run under DP, and its weights beside it."""
+    folder = tmp_path_factory.mktemp("first") / "run"
+    result = run(configure(*QUICK, "privacy=window"), folder=folder)
+    kept = load_latest(folder / "checkpoints")
+    assert kept is not None
+    write_safetensors(folder.parent / "mine.safetensors", kept.parameters, {})
+    return result
+
+
+def test_each_form_begins_with_the_same_parameters(first: Result, tmp_path: Path) -> None:
+    forms = (first.folder, first.model, first.folder.parent / "mine.safetensors")
+    runs = [
+        run(configure(*QUICK, f"init={form}"), folder=tmp_path / f"{index}")
+        for index, form in enumerate(forms)
+    ]
+    cold = run(configure(*QUICK), folder=tmp_path / "cold")
+    assert len({one.summary["parameter_digest"] for one in runs}) == 1
+    assert cold.summary["parameter_digest"] != runs[0].summary["parameter_digest"]
+    for one, form in zip(runs, forms, strict=True):
+        init = one.summary["init"]
+        assert init["source"] == str(form)
+        assert init["parameter_digest"] == first.summary["parameter_digest"]
+    of_run, of_model, of_weights = (one.summary["init"] for one in runs)
+    assert of_run["run"] == of_model["run"] == first.summary["run"]
+    assert of_run["privacy"]["epsilon"] == pytest.approx(of_model["privacy"]["epsilon"])
+    assert (of_weights["run"], of_weights["privacy"]) == (None, None)
+    said = [one.summary["notes"][-1] for one in runs]
+    assert "trained with epsilon 8" in said[0]
+    assert "how they were trained is not known" in said[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"weight": np.zeros((2, 2))}, r"lacks parameters of this run's network: .*\(2, 2\)"),
+        ({}, r"lacks parameters of this run's network: .*missing"),
+        (None, "must be an undamaged safetensors file"),
+    ],
+)
+def test_parameters_of_another_network_are_refused(
+    change: dict[str, np.ndarray] | None,
+    says: str,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "other.safetensors"
+    if change is None:
+        path.write_bytes(b"\xff" * 40)
+    else:
+        write_safetensors(path, change, {})
+    with pytest.raises(BadInput, match=says):
+        run(configure(*QUICK, f"init={path}"), folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
