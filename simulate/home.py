@@ -84,6 +84,16 @@ class Home:
         return self.folder / "rounds.jsonl"
 
     @property
+    def rounds_table(self) -> Path:
+        """The same as CSV, written at the end."""
+        return self.folder / "rounds.csv"
+
+    @property
+    def weights(self) -> Path:
+        """The global model's parameters (safetensors)."""
+        return self.folder / "weights.safetensors"
+
+    @property
     def summary(self) -> Path:
         """The figures of the whole run."""
         return self.folder / "summary.json"
@@ -116,6 +126,7 @@ class Home:
             "summary": self.summary,
             "rounds": self.rounds,
             "model": self.model,
+            "weights": self.weights,
             "repository": Path(repository).absolute() if repository else self.repository,
             **counts,
         }

@@ -16,6 +16,7 @@ from simulate.job.publication import keep_comparison
 from simulate.report.listener import RunListener
 from simulate.report.outcome import outcome_of
 from simulate.report.page import write_report
+from simulate.report.record import checkable, write_rounds_table, write_weights
 from simulate.report.results import RoundResult, RunEnding, summarise, write_summary
 from simulate.report.spending import Spending
 
@@ -72,7 +73,10 @@ class Closing:
             legs=prepared.record.legs,
             init=asdict(prepared.start) if prepared.start else None,
         )
-        summary = summarise(plan, results, outcome, ending)
+        summary = summarise(plan, results, outcome, ending) | checkable(plan, outcome)
+        weights = (run.parameters, ending.parameter_digest)
+        write_weights(self.home.weights, plan, results[-1], *weights)
+        write_rounds_table(self.home.rounds_table, results)
         write_summary(self.home.summary, summary)
         write_report(self.home.report, plan, summary, results, outcome, yaml_of(self.config))
         listener.finish(summary, outcome, self.home.files(self.config["publish"]["repository"]))

@@ -1,0 +1,77 @@
+"""What a reader needs to check a run: its account of privacy, its figures as tables, its weights.
+
+``summary.schema.json`` beside this file describes ``summary.json``.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fl_common.files.safetensors import write_safetensors
+from fl_common.plan import RunPlan
+from fl_common.vocabulary import Parameters
+from simulate.report.results import Outcome, RoundResult, json_value, write_text
+
+MOST_CLASSES = 200
+"""Up to here the confusion matrix is kept, as in the report."""
+
+
+def checkable(plan: RunPlan, outcome: Outcome) -> dict[str, Any]:
+    """For ``summary.json``: all from which epsilon and the report's figures can be computed.
+
+    ``privacy_plan`` is the plan's own, ``spend_per_round`` what a round costs a site that takes
+    part: ``steps`` Gaussian mechanisms on Poisson samples, and nothing without DP.
+    """
+    spends = [plan.privacy.spend_per_round] if plan.privacy.guarantee else []
+    small = len(plan.task.labels) <= MOST_CLASSES
+    found: dict[str, Any] = json_value(
+        {
+            "privacy_plan": json.loads(plan.to_json())["privacy"],
+            "spend_per_round": [asdict(spend) for spend in spends],
+            "labels": list(plan.task.labels),
+            "confusion": outcome.confusion_KK.tolist() if small else None,
+            "accuracy_of_group": dict(outcome.accuracy_of_group),
+        }
+    )
+    return found
+
+
+def write_rounds_table(path: Path, rounds: Sequence[RoundResult]) -> None:
+    """Write a line for each of ``rounds`` as CSV; what is a mapping has a column for each key."""
+    rows = [_flat(result.to_row()) for result in rounds]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, names, restval=0, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_weights(
+    path: Path, plan: RunPlan, last: RoundResult, parameters: Parameters, digest: str
+) -> None:
+    """Write the final parameters, whose ``digest`` is the run's, with whose they are."""
+    privacy = {
+        "unit": plan.privacy.unit,
+        "epsilon": last.epsilon if plan.privacy.guarantee else None,
+    }
+    about = {
+        "run": plan.run,
+        "round": str(last.round),
+        "privacy": json.dumps(privacy),
+        "parameter_digest": digest,
+    }
+    write_safetensors(path, parameters, about)
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """``row`` without mappings: ``refusals_budget`` for the key ``budget`` of ``refusals``."""
+    plain = {name: value for name, value in row.items() if not isinstance(value, dict)}
+    nested = [(name, value) for name, value in row.items() if isinstance(value, dict)]
+    return plain | {
+        f"{name}_{key}": inner for name, value in nested for key, inner in value.items()
+    }
