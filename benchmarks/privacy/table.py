@@ -38,7 +38,7 @@ from fl_common.errors import BadInput
 from simulate.report.results import write_text
 
 LIMITS = (8.0, 4.0, 2.0, 1.0)
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 
 _LIMIT_S = 600.0
 _REPEATS = 5

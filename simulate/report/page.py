@@ -42,6 +42,8 @@ _PARTS = Path(__file__).parent
 _NAMED_CLASSES = 12
 _RECORD = (
     "run",
+    "legs",
+    "init",
     "strategy",
     "engine",
     "accountant",
@@ -78,7 +80,7 @@ def write_report(
         privacy=_privacy(plan, summary),
         plots="".join(map(_figure, drawn)),
         rounds=_rounds_table(plan, rounds),
-        record=_pairs({key: summary[key] for key in _RECORD if summary[key] is not None}),
+        record=_pairs({key: summary[key] for key in _RECORD if summary[key] not in (None, [])}),
         configuration=escape(configuration),
         versions=_pairs(summary["versions"]),
         figures=_json([{"name": f.name, "data": f.data, "layout": f.layout} for f in drawn]),
