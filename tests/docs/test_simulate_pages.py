@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.privacy.own_data import SETS
 from tests.support.shell import blocks, desk, replaced, typed
 from tests.support.sources import ROOT
 
@@ -21,12 +22,16 @@ def lines(commands: list[str]) -> list[str]:
 
 def on_activity(line: str, data: Path) -> str:
     """A command with the data set's folder, where it would be downloaded."""
-    return f"{line} data.root={data}" if re.search("=activity|=har_", line) else line
+    return (
+        f"{line} data.root={data}"
+        if re.search("task=activity|experiment=(activity|har)_", line)
+        else line
+    )
 
 
 def test_the_page_of_runs(tmp_path: Path) -> None:
     """A sweep of two by one, its member and another run resumed, and a file that is not there."""
-    sweep, resume, member, missing, slow = lines(blocks("docs/how-to/runs.md"))
+    sweep, resume, more, member, missing, slow = lines(blocks("docs/how-to/runs.md"))
     sweep = replaced(sweep, ("epsilon=2,4,8", "epsilon=2,4"), ("seed=0,1,2", "seed=0"))
     folder = "net=logistic,privacy.epsilon=2,rounds=1,seed=0,sites=2"
     shown = typed(
@@ -35,10 +40,14 @@ def test_the_page_of_runs(tmp_path: Path) -> None:
             member.replace(OUTPUTS, "outputs/sweep").replace("privacy.epsilon=2,seed=0", folder),
             f"{slow} rounds=2 net=logistic hydra.run.dir=outputs/slow",
             resume.replace(OUTPUTS, "outputs/slow"),
+            f"python -m simulate {SMALL} privacy.noise_multiplier=20 hydra.run.dir=outputs/more",
+            replaced(more, (OUTPUTS, "outputs/more"), ("rounds=50", "rounds=2")),
             f"{missing} || test $? = 2",
         ]),
         desk(tmp_path / "reader"),
     )  # fmt: skip
+    more_rows = (tmp_path / "reader/outputs/more/rounds.jsonl").read_text()
+    assert len(more_rows.splitlines()) == 2
     member_rows = (tmp_path / "reader/outputs/sweep" / folder / "rounds.jsonl").read_text()
     assert len(member_rows.splitlines()) == 1
     assert (tmp_path / "reader/outputs/sweep" / folder.replace("=2,r", "=4,r")).is_dir()
@@ -145,6 +154,17 @@ def test_the_table_of_privacy(tmp_path: Path, shared_data: Path) -> None:
         assert float(cells[3]) - 0.01 <= summary["accuracy"] <= float(cells[4]) + 0.01, row
         if number:
             assert summary["epsilon"] == pytest.approx(float(cells[6]), abs=0.01)
+
+
+def test_the_table_of_own_data(tmp_path: Path, shared_data: Path) -> None:
+    """With the files that the table was measured with; a round of each."""
+    reader = desk(tmp_path / "reader")
+    for name in ("wearables", "activity"):
+        SETS[name].write(shared_data, reader / f"{name}.npz")
+    commands = lines(blocks("docs/own-data-table.md"))
+    asked = [f"{on_activity(line, shared_data)} rounds=1" for line in commands]
+    typed("".join(f"{line} hydra.run.dir=o/{n}\n" for n, line in enumerate(asked)), reader)
+    assert len(list(reader.glob("o/*/summary.json"))) == len(commands) > 7
 
 
 def test_what_dp_costs_is_measured_on_runs_that_are_shown(
