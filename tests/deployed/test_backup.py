@@ -18,9 +18,9 @@ def test_a_server_goes_on_from_a_backup(alone: None, tmp_path: Path) -> None:
         site.enroll()
         site.process.start()
         cloud.await_rounds(2)
+        saved = cloud.round()  # at least: it goes on meanwhile
         told = cloud.command("backup", archive)
         assert told.returncode == 0, told.stderr
-        saved = cloud.round()
         cloud.await_rounds(2)
         cloud.process.kill()
         cloud.process.log.unlink()
