@@ -72,7 +72,7 @@ def _carry_out(home: Home, prepared: Preparation, listener: RunListener, started
     prepared.engine.prepare(prepared.fleet, prepared.federation)
     start_up_s = time.monotonic() - started
     for note in prepared.data:
-        listener.tell(f"data: {note}")
+        listener.tell(note)
     if prepared.choice is not None:
         listener.tell(str(prepared.choice))
     listener.start(plan, sites, done)

@@ -35,10 +35,10 @@ _MOST_NAMED = 10
 class Preparation:
     """Everything that a run needs, from its plan to its net.
 
-    ``notes`` are told in each round, and ``data`` once: how the data were read. ``record`` keeps
-    the settings that decide its result. ``config`` is the run's, with the network of
-    ``choice`` if it asked for one. ``start`` is where its first parameters came from, if not from
-    chance.
+    ``notes`` are told in each round, and ``data`` once: how the data were read, and what the run
+    goes on from. ``record`` keeps the settings that decide its result. ``config`` is the run's,
+    with the network of ``choice`` if it asked for one. ``start`` is where its first parameters came
+    from, if not from chance.
     """
 
     config: Config
@@ -102,7 +102,8 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     settings = settings_of(config, plan, world, net)
     record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin)
     words = [] if start is None else [str(start)]
-    notes, data = [*notes, *uncompared], [*notes_of(world), *said, *words]
+    told = [f"data: {note}" for note in notes_of(world)]
+    notes, data = [*notes, *uncompared], [*told, *said, *words]
     about = (test, publication, notes, data, record, start)
     return Preparation(config, choice, federation, engine, fleet, net, *about)
 
