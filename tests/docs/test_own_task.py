@@ -10,6 +10,7 @@ from fl_client.configuration import read_config as read_node
 from fl_common.plugins.build import build
 from fl_server.cloud.build import read_config as read_server
 from simulate import configure
+from simulate.configuration.composition import resolved
 from tests.support.shell import blocks
 from tests.support.sources import ROOT
 
@@ -31,5 +32,5 @@ def test_the_same_lines_declare_the_task_of_the_worked_example(
         r"^python -m simulate (task=arrays data\.path=bearings\.npz .*?0\.5)$", PAGE, re.M | re.S
     )
     overrides = [word.strip("'") for word in command.replace("\\\n", " ").split()]
-    simulated = build(configure(*overrides)["world"]).task
+    simulated = build(resolved(configure(*overrides))["world"]).task
     assert box == server == simulated
