@@ -120,7 +120,7 @@ class RefusalReason(StrEnum):
     BUDGET = "budget"
     """The next round would pass the privacy limit."""
     DATA = "data"
-    """Without DP: too few windows for one batch, or labels that the task does not have."""
+    """Without DP: no windows, or labels that the task does not have."""
     PLAN = "plan"
     """The plan breaks a rule of the site, or differs from the one this run began with."""
     PRIVACY = "privacy"

@@ -48,12 +48,11 @@ _WAITING = ("grace_s", "minimum_sites", "quorum", "round_timeout_s")
 class FleetFacts:
     """Facts about the fleet that planning needs: the number of sites, and of windows on some.
 
-    These are the smallest site, the median and the largest.
+    These are the median and the largest.
     The sizes are None if they are unknown (a deployment, a fleet too large to count).
     """
 
     sites: int
-    smallest: int | None
     typical: int | None
     largest: int | None
 
@@ -202,7 +201,6 @@ def _privacy(
         local_epochs=training.local_epochs,
         windows_per_reading=task.windows_per_reading,
         sites=fleet.sites,
-        smallest=fleet.smallest,
         typical=fleet.typical,
         largest=fleet.largest,
     )

@@ -44,8 +44,8 @@ def fleet_facts(world: World) -> FleetFacts:
     sizes = sorted(len(world.windows(position)) for position in looked_at)
     typical = sizes[len(sizes) // 2]
     if sites > COUNTABLE:
-        return FleetFacts(sites, None, typical, None)
-    return FleetFacts(sites, sizes[0], typical, sizes[-1])
+        return FleetFacts(sites, typical, None)
+    return FleetFacts(sites, typical, sizes[-1])
 
 
 def prepare_fleet(world: World, plan: RunPlan, sampling: Sampling) -> None:

@@ -42,7 +42,7 @@ SENTENCES: Mapping[RefusalReason, str] = {
         " the blocks."
     ),
     RefusalReason.DATA: (
-        "the site's windows can't be read, do not fit the task, or are too few for one batch."
+        "the site's windows can't be read or do not fit the task, or there are none."
         " Correct them as the site's log says, or leave the site out."
     ),
     RefusalReason.PLAN: (

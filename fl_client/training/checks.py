@@ -128,7 +128,7 @@ def check_parameters(task: LocalTask) -> Refusal | None:
 
 
 def check_windows(task: LocalTask, *, enough: bool) -> Refusal | None:
-    """DATA for windows that don't fit; with ``enough`` also for fewer than a batch, but with DP."""
+    """DATA for windows that don't fit; with ``enough`` also for none, but with DP."""
     try:
         _check_shape(task)
         if len(task.windows):
@@ -174,12 +174,8 @@ def _check_labels(task: LocalTask) -> None:
 
 
 def _check_enough(task: LocalTask) -> None:
-    if len(task.windows) < task.plan.training.batch_size:
-        raise InvalidData(
-            f"{len(task.windows)} windows",
-            f"must be at least one batch of {task.plan.training.batch_size}",
-            "Leave the site out, or lower training.batch_size",
-        )
+    if not len(task.windows):
+        raise InvalidData("no windows", "must be at least one to train on", "Leave the site out")
 
 
 def _net_of(task: LocalTask) -> Net:

@@ -18,7 +18,6 @@ class NoPrivacy(PrivacyPlan):
     @classmethod
     def from_config(cls, node: Config, facts: PlanningFacts) -> Self:
         """See ``PrivacyPlan``."""
-        facts.check_batches(facts.batch_size, f"training.batch_size={facts.batch_size}")
         return cls(weights=node["weights"])
 
     @property

@@ -71,7 +71,6 @@ class SitePrivacyPlan(PrivacyPlan):
     @classmethod
     def from_config(cls, node: Config, facts: PlanningFacts) -> Self:
         """See ``PrivacyPlan``: noise for every round, as a site may be drawn each time."""
-        facts.check_batches(facts.batch_size, f"training.batch_size={facts.batch_size}")
         check_epsilon(node["epsilon"])
         check_population(node["delta"], facts.sites)
         participation, adaptive = node["participation"], node["adaptive_clipping"]

@@ -101,8 +101,7 @@ class Booking:
 class PlanningFacts:
     """The facts a plan is calibrated for: the run's rounds and batches, the task, the fleet.
 
-    ``smallest``, ``typical`` and ``largest`` are the windows of the smallest, the median and the
-    largest site; None if unknown.
+    ``typical`` and ``largest`` are the windows of the median and the largest site; None if unknown.
     """
 
     rounds: int
@@ -110,20 +109,8 @@ class PlanningFacts:
     local_epochs: int
     windows_per_reading: int
     sites: int
-    smallest: int | None
     typical: int | None
     largest: int | None
-
-    def check_batches(self, needed: float, value: str) -> None:
-        """Raise InvalidConfiguration for ``value`` if a site has fewer windows than it needs."""
-        if self.smallest is not None and self.smallest < needed:
-            raise InvalidConfiguration(
-                value,
-                f"needs {needed:.0f} windows on each site, and the smallest site has"
-                f" {self.smallest}",
-                f"Set training.batch_size={max(1, self.smallest)}, or take such sites out of the"
-                " data",
-            )
 
 
 class PrivacyPlan(ABC):

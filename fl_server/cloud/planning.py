@@ -42,7 +42,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     """
     folder = home_of(config).runs / str(config["run"])
     identity = identity_of(folder, str(config["run"]))
-    facts = FleetFacts(config["sites"], None, None, None)
+    facts = FleetFacts(config["sites"], None, None)
     plan = build_plan(config, identity, build(config["task"], at="task"), facts, compares=True)
 
     def roster(grid: Grid) -> Sequence[Member]:

@@ -17,7 +17,7 @@ from simulate.world import TestSet
 def check_trainer(node: Config, privacy: PrivacyPlan) -> None:
     """Raise if the trainer of ``node`` can't be built, or with DP-SGD is none of ours."""
     if privacy.sample_mechanism is None:
-        build(node)
+        build(node, at="training.trainer")
     else:
         build_trainer(node)
 

@@ -9,14 +9,13 @@ from omegaconf import OmegaConf
 from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
-from fl_common.privacy.unit import WITHOUT_DP
 from fl_server.build import build_federation, build_plan, check_sampling, with_net
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
 from models.export import check_exportable
 from models.nets import Net, build_net
 from models.nets.choice import Choice
-from simulate.build import COUNTABLE, fleet_facts
+from simulate.build import fleet_facts
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home, Origin, RunRecord
 from simulate.job.checks import check_held_out, check_net, check_trainer
@@ -26,9 +25,6 @@ from simulate.job.settings import settings_of
 from simulate.job.warm_start import WarmStart, warm_start
 from simulate.world import TestSet, notes_of
 from simulate.world.build import open_world
-from simulate.world.chosen import node_of
-
-_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     """
     engine: SimulationEngine = build(config["engine"], at="engine")
     publication = Publication(config["publish"], home.repository)
-    world_yaml, notes = _with_whole_batches(config)
+    world_yaml, notes = yaml_of(config["world"]), list[str]()
     world = open_world(world_yaml)
     begun = home.read_record() if config["resume"] else None
     config, choice = with_net(config, world.task)
@@ -127,31 +123,6 @@ def _net(config: Config, plan: RunPlan) -> tuple[Net, WarmStart | None]:
     check_net(net, plan.privacy, plan.task)
     check_exportable(net, plan.task)
     return net, start
-
-
-def _with_whole_batches(config: Config) -> tuple[str, list[str]]:
-    """The world as YAML without the sites that can't fill a batch, and a note that names these.
-
-    A plan without DP trains in batches of one size, so such a site would refuse each round. With DP
-    none is left out: who takes part must not depend on the data.
-    """
-    node, batch = config["world"], config["training"].get("batch_size")
-    world = open_world(yaml_of(node))
-    sites = len(world.sites)
-    has_dp = config["privacy"].get("unit") != WITHOUT_DP
-    if has_dp or sites > COUNTABLE or not isinstance(batch, int):  # no number is refused later
-        return yaml_of(node), []
-    sizes = [len(world.windows(position)) for position in range(sites)]
-    kept = [position for position, size in enumerate(sizes) if size >= batch]
-    if len(kept) in (0, sites):
-        return yaml_of(node), []
-    named = [f"{world.sites[i]} ({size})" for i, size in enumerate(sizes) if size < batch]
-    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-    note = (
-        f"{len(named)} of {sites} sites are left out, whose windows are fewer than"
-        f" training.batch_size={batch}: {', '.join(named[:_MOST_NAMED])}{more}"
-    )
-    return yaml_of(node_of(node, kept)), [note]
 
 
 def yaml_of(node: Config) -> str:

@@ -73,7 +73,7 @@ def test_steps_that_are_drawn_alone_are_those_drawn_together() -> None:
 
 
 FACTS = PlanningFacts(
-    rounds=1, batch_size=8, local_epochs=1, windows_per_reading=1, sites=3, smallest=281,
+    rounds=1, batch_size=8, local_epochs=1, windows_per_reading=1, sites=3,
     typical=347, largest=409,
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ FACTS = PlanningFacts(
 def test_the_declared_number_is_coarse_and_never_guessed() -> None:
     assert declared_windows(None, FACTS) == 350
     assert declared_windows(200, FACTS) == 200
-    unknown = replace(FACTS, smallest=None, typical=None, largest=None)
+    unknown = replace(FACTS, typical=None, largest=None)
     with pytest.raises(InvalidConfiguration, match=r"privacy\.site_windows=null: can't be derived"):
         declared_windows(None, unknown)
     with pytest.raises(InvalidConfiguration, match="whole number from 1"):

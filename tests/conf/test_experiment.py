@@ -20,7 +20,7 @@ from fl_server.optimisers.averaging import FedAvg, FedAvgM
 from models import tasks
 from tests.conf.test_compose import CONF, composed
 
-PERSONS = FleetFacts(21, 281, 345, 409)
+PERSONS = FleetFacts(21, 345, 409)
 """UCI HAR's training persons, and the fewest and most windows of one."""
 
 
@@ -104,7 +104,7 @@ def test_the_recipe_without_privacy_has_the_same_net_and_server() -> None:
 
 def test_the_settings_that_opacus_publishes_for_mnist() -> None:
     node = values("experiment=opacus_mnist")
-    plan = build_plan(node, "run", tasks.digits(), FleetFacts(1, 60_000, 60_000, 60_000))
+    plan = build_plan(node, "run", tasks.digits(), FleetFacts(1, 60_000, 60_000))
     privacy = private(plan)
     assert (node["sites"], plan.rounds, privacy.steps) == (1, 15, 240)
     assert privacy.sampling_rate * 60_000 == pytest.approx(250)
@@ -119,7 +119,7 @@ def test_the_settings_that_opacus_publishes_for_mnist() -> None:
 def test_a_server_as_shipped_counts_the_windows_that_a_box_as_shipped_cuts(unit: str) -> None:
     server = read_config(None, ["privacy.site_windows=1000", f"privacy.unit={unit}"])
     task = tasks.wearables()
-    plan = build_plan(server, "run", task, FleetFacts(server["sites"], None, None, None))
+    plan = build_plan(server, "run", task, FleetFacts(server["sites"], None, None))
     node = OmegaConf.to_container(OmegaConf.load(CONF / "node.yaml"))
     assert isinstance(node, dict)
     assert node["task"] == server["task"] == {"_target_": "models.tasks.wearables"}

@@ -27,7 +27,7 @@ class Krum(CoordinateMedian):
 
 def name_of(*overrides: str) -> str:
     config = configure("privacy=none", *overrides)
-    plan = build_plan(config, "run", tasks.wearables(), FleetFacts(4, 99, 99, 99))
+    plan = build_plan(config, "run", tasks.wearables(), FleetFacts(4, 99, 99))
     return build_federation(config, plan, lambda grid: []).name
 
 

@@ -31,8 +31,8 @@ def corrupt(task: LocalTask, fault: str) -> LocalTask:
         values = windows.values.copy()
         values[3] = np.nan
         return replace(task, windows=replace(windows, values=values))
-    if fault == "few":
-        return replace(task, windows=windows.take(np.arange(2)))
+    if fault == "none":
+        return replace(task, windows=windows.take(np.arange(0)))
     if fault == "parameters":
         return replace(task, parameters=dict(list(task.parameters.items())[:-1]))
     assert fault == "diverges"
@@ -44,7 +44,7 @@ def corrupt(task: LocalTask, fault: str) -> LocalTask:
 FAULTS = {
     "label": RefusalReason.DATA,
     "nan": RefusalReason.DATA,
-    "few": RefusalReason.DATA,
+    "none": RefusalReason.DATA,
     "parameters": RefusalReason.PLAN,
     "diverges": RefusalReason.TRAINING,
 }

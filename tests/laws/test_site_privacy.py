@@ -148,7 +148,7 @@ def test_calibrated_noise_never_passes_the_limit(
         "rounds": rounds, "seed": 0, "training": training, "net": net, "privacy": node,
         "evaluation": central, "compression": {"share": None},
     }  # fmt: skip
-    privacy = build_plan(config, "run", samples.TASK, FleetFacts(1000, None, None, None)).privacy
+    privacy = build_plan(config, "run", samples.TASK, FleetFacts(1000, None, None)).privacy
     assert isinstance(privacy, SitePrivacyPlan)
     assert epsilon_of([privacy.spend_per_round] * rounds, 1e-5, "rdp") <= epsilon
 

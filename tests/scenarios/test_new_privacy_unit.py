@@ -105,7 +105,7 @@ def configuration(**changes: Any) -> dict[str, Any]:
 
 def planned(config: dict[str, Any] | None = None) -> RunPlan:
     config = config or configuration()
-    return build_plan(config, "run", samples.TASK, FleetFacts(SITES, 32, 32, 32))
+    return build_plan(config, "run", samples.TASK, FleetFacts(SITES, 32, 32))
 
 
 def trained(folder: Path, plan: RunPlan, trainer: Trainer) -> tuple[Ledger, list[RoundReport]]:

@@ -166,7 +166,7 @@ def built(rounds: int = 40, sites: int = 500, **privacy: Any) -> RunPlan:
         "net": {"_target_": "models.nets.logistic.Logistic"}, "privacy": {**NODE, **privacy},
         "evaluation": CENTRAL, "compression": {"share": None},
     }  # fmt: skip
-    return build_plan(config, "run", samples.TASK, FleetFacts(sites, 8, 32, 64))
+    return build_plan(config, "run", samples.TASK, FleetFacts(sites, 32, 64))
 
 
 def planned(rounds: int = 40, sites: int = 500, **privacy: Any) -> SitePrivacyPlan:

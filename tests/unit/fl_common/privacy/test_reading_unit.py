@@ -85,7 +85,7 @@ def test_a_sampled_reading_costs_what_the_mixture_of_its_windows_costs() -> None
 
 def test_noise_for_a_reading_is_what_it_needs_and_no_more() -> None:
     facts = PlanningFacts(
-        rounds=30, batch_size=8, local_epochs=1, windows_per_reading=2, sites=1, smallest=80,
+        rounds=30, batch_size=8, local_epochs=1, windows_per_reading=2, sites=1,
         typical=80, largest=80,
     )  # fmt: skip
     node = {

@@ -11,10 +11,8 @@ from fl_common.errors import InvalidConfiguration
 from simulate import configure
 from simulate.configuration.composition import resolved
 from simulate.job.preparation import yaml_of
-from simulate.world import notes_of
 from simulate.world.arrays import Arrays
 from simulate.world.build import open_world
-from simulate.world.chosen import Chosen
 from tests.support.own_data import world
 
 ROWS = 20
@@ -126,10 +124,3 @@ def test_the_configuration_names_columns_and_the_task(tmp_path: Path) -> None:
     own = open_world(yaml_of(resolved(config)["world"]))
     assert isinstance(own, Arrays)
     assert (own.task.name, own.task.channels, own.sites) == ("gait", ("ay",), ("Ann", "Bob"))
-
-
-def test_some_sites_of_a_world_keep_its_notes(tmp_path: Path) -> None:
-    path = csv(tmp_path, ax=numbers(0), label=LABELS, who=PERSONS)
-    config = configure("task=arrays", f"data.path={path}", "data.site=who")
-    some = Chosen(resolved(config)["world"], [1])
-    assert notes_of(some) == ("labels are taken from column label",)
