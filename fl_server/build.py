@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from fl_common.compression.quantisation import Compression
 from fl_common.configuration.keys import all_read, check_known
-from fl_common.configuration.rules import Config, Rule, optional, require, whole
+from fl_common.configuration.rules import Config, Rule, above, optional, require, whole
 from fl_common.configuration.settings import PLAN, Settings, flat
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
@@ -125,6 +125,7 @@ def build_federation(
     """The federation that performs ``plan``, and compares its model with the ``incumbent``."""
     with all_read("strategy", config["strategy"]) as strategy:
         config = {**config, "strategy": strategy}
+        require("strategy.round_timeout_s", strategy["round_timeout_s"], above(0))
         return Federation(
             plan=plan,
             aggregator=build(strategy["aggregator"], AGGREGATOR, at="strategy.aggregator"),

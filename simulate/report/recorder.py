@@ -1,16 +1,21 @@
 """From a round's report to its figures: evaluates them, and tells them once they are kept."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fl_common.errors import RunFailed
 from fl_server.rounds.app import Row
 from fl_server.rounds.report import RoundReport
-from models.evaluation import Evaluator
+from models.evaluation import Evaluator, Predictions
 from simulate.report.listener import RunListener
 from simulate.report.results import RoundLog, RoundResult
 from simulate.report.spending import Spending
+
+_DIVERGED = 1000.0
+"""Times the loss of a blind guess: training that goes on can be far off, but not as far."""
 
 
 @dataclass
@@ -35,8 +40,13 @@ class RoundRecorder:
             self._log.append(RoundResult.from_row(row))
 
     def __call__(self, report: RoundReport) -> Row:
-        """Evaluate the round; its row."""
+        """Evaluate the round; its row.
+
+        Raises:
+            RunFailed: the run has diverged; the round is not kept.
+        """
         predictions = self.evaluate(report.parameters)
+        _check_converges(report.round, predictions)
         result = RoundResult(
             round=report.round,
             sites_asked=report.asked,
@@ -61,3 +71,15 @@ class RoundRecorder:
         """Write the line of the round, which is saved, and tell of it."""
         self._log.append(self._newest)
         self.listener.round(self._newest, report.refusals, [*report.troubles(), *self.notes])
+
+
+def _check_converges(round_: int, predictions: Predictions) -> None:
+    """Raise where the loss is no number, or a thousand times that of a blind guess."""
+    guessed = math.log(max(2, predictions.labels))
+    if predictions.loss <= _DIVERGED * guessed:  # false for NaN
+        return
+    raise RunFailed(
+        f"round {round_}: the run has diverged: its loss is {predictions.loss:.3g}, and that of a"
+        f" blind guess {guessed:.3g}. Lower training.learning_rate, or"
+        " strategy.optimiser.learning_rate. Nothing is published"
+    )

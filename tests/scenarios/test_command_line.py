@@ -183,6 +183,7 @@ def test_without_privacy_it_says_so(tmp_path: Path) -> None:
         (["sites=11"], ["11", "10"]),
         (["clients_per_round=5"], ["clients_per_round=5", "4"]),
         (["rounds=0"], ["rounds=0"]),
+        (["strategy.round_timeout_s=.nan"], ["strategy.round_timeout_s=.nan", "above 0"]),
         (["training.learning_rate=-1"], ["training.learning_rate=-1", "above 0"]),
         (["training.learning_rate=fast"], ["training.learning_rate=fast", "number"]),
         (["data.root=/no/such/place"], ["/no/such/place"]),
