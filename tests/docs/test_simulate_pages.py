@@ -31,7 +31,7 @@ def on_activity(line: str, data: Path) -> str:
 
 def test_the_page_of_runs(tmp_path: Path) -> None:
     """A sweep of two by one, its member and another run resumed, and a file that is not there."""
-    sweep, resume, more, member, missing, slow = lines(blocks("docs/how-to/runs.md"))
+    sweep, resume, more, init, member, missing, slow = lines(blocks("docs/how-to/runs.md"))
     sweep = replaced(sweep, ("epsilon=2,4,8", "epsilon=2,4"), ("seed=0,1,2", "seed=0"))
     folder = "net=logistic,privacy.epsilon=2,rounds=1,seed=0,sites=2"
     shown = typed(
@@ -42,12 +42,14 @@ def test_the_page_of_runs(tmp_path: Path) -> None:
             resume.replace(OUTPUTS, "outputs/slow"),
             f"python -m simulate {SMALL} privacy.noise_multiplier=20 hydra.run.dir=outputs/more",
             replaced(more, (OUTPUTS, "outputs/more"), ("rounds=50", "rounds=2")),
+            replaced(init, (OUTPUTS, "outputs/more")) + f" {SMALL} hydra.run.dir=outputs/init",
             f"{missing} || test $? = 2",
         ]),
         desk(tmp_path / "reader"),
     )  # fmt: skip
     more_rows = (tmp_path / "reader/outputs/more/rounds.jsonl").read_text()
     assert len(more_rows.splitlines()) == 2
+    assert (tmp_path / "reader/outputs/init/summary.json").is_file()
     member_rows = (tmp_path / "reader/outputs/sweep" / folder / "rounds.jsonl").read_text()
     assert len(member_rows.splitlines()) == 1
     assert (tmp_path / "reader/outputs/sweep" / folder.replace("=2,r", "=4,r")).is_dir()
