@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from fl_common.configuration.overrides import quoted
 from fl_common.configuration.paths import from_home
+from fl_common.errors import BadInput, InvalidConfiguration
 from simulate.configuration.composition import configure, resolved
 from simulate.configuration.requirements import check_world
 from simulate.data.facts import Facts, facts_of
@@ -15,6 +18,7 @@ from simulate.data.mistakes import Mistake, mistakes_in
 from simulate.data.shown import show
 from simulate.data.stamps import stamps_of
 from simulate.report.console import standard_output
+from simulate.world.build import open_world
 from simulate.world.tables.missing import REFUSE
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
@@ -50,7 +54,10 @@ def check(words: Sequence[str]) -> int:
     stamps = stamps_of(table, roles)
     mistakes = [*mistakes_in(facts), *(stamps.mistakes() if stamps else ())]
     times = stamps.told() if stamps else None
-    command = command_for(facts, mistakes, options.overrides, config)
+    overrides = overrides_for(facts, mistakes, options.overrides, config)
+    mistakes += refused(options.file, overrides)
+    path = f"data.path={data['path']}"
+    command = " ".join(["python -m simulate task=arrays", *map(quote, (path, *overrides))])
     if options.json:
         told = {
             "times": times,
@@ -64,16 +71,41 @@ def check(words: Sequence[str]) -> int:
 
 
 def config_of(file: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration of a run on ``file`` with ``overrides``."""
-    return resolved(configure("task=arrays", f"data.path={quoted(file)}", *overrides))
+    """The configuration of a run on ``file`` with ``overrides``.
+
+    Raises:
+        InvalidConfiguration: an override is wrong, or is of another task.
+    """
+    if other := [text for text in overrides if text.startswith("task=")]:
+        raise InvalidConfiguration(
+            other[0], "can't be chosen here: check is for task=arrays", "Leave it out"
+        )
+    config = resolved(configure("task=arrays", f"data.path={quoted(file)}", *overrides))
+    channels = config["data"]["channels"]
+    if channels is not None and not isinstance(channels, list):
+        what = f"data.channels={channels}"
+        raise InvalidConfiguration(
+            what, "must be a list", f"Type {quote(f'data.channels=[{channels}]')}"
+        )
+    return config
 
 
-def command_for(
+def refused(file: str, overrides: Sequence[str]) -> Sequence[Mistake]:
+    """Why a run with ``overrides`` would refuse the file, if it would."""
+    try:
+        open_world(OmegaConf.to_yaml(OmegaConf.create(config_of(file, overrides)["world"])))
+    except BadInput as error:
+        return [Mistake(f"a run refuses this: {error.value}: {error.rule}", error.remedy)]
+    return []
+
+
+def overrides_for(
     facts: Facts, mistakes: Sequence[Mistake], overrides: Sequence[str], config: Mapping[str, Any]
-) -> str:
-    """The command that trains on the file: ``overrides``, and what the file makes necessary."""
+) -> Sequence[str]:
+    """``overrides``, and those that the file makes necessary."""
     more = []
-    if facts.rows_with_gaps and config["data"]["missing"] == REFUSE:
+    lacks = facts.rows_with_gaps or facts.rows_without_words
+    if lacks and config["data"]["missing"] == REFUSE:
         more.append("data.missing=hold" if len(facts.shape) == 2 else "data.missing=drop")
     if not facts.has_sites and config["sites"] is None:
         more += ["partition=iid", f"sites={_SITES}"]
@@ -83,8 +115,7 @@ def command_for(
     if left_out and kept and is_table and len(kept) <= _MOST_NAMED:
         overrides = [one for one in overrides if not one.startswith("data.channels=")]
         more.append(f"data.channels=[{','.join(map(_name, kept))}]")
-    words = [f"data.path={config['data']['path']}", *overrides, *more]
-    return " ".join(["python -m simulate task=arrays", *map(quote, words)])
+    return [*overrides, *more]
 
 
 def _name(text: str) -> str:

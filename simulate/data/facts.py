@@ -31,6 +31,7 @@ class Channel:
 class Facts:
     """``rows`` are those that are whole; ``count`` is the number of all.
 
+    ``rows_without_words`` lack a label or a site.
     ``labels_N`` are places in ``labels``, ``site_of_N`` in ``sites``. ``rows_of`` (S, K) counts the
     rows of each site and label.
     """
@@ -46,6 +47,7 @@ class Facts:
     rows_of: Integers
     channels: tuple[Channel, ...]
     rows_with_gaps: int
+    rows_without_words: int
     notes: tuple[str, ...]
 
     @property
@@ -68,6 +70,7 @@ class Facts:
             "test_rows": None if held_out_N is None else int(held_out_N.sum()),
             "channels": [vars(channel) for channel in self.channels],
             "rows_with_gaps": self.rows_with_gaps,
+            "rows_without_label_or_site": self.rows_without_words,
             "notes": list(self.notes),
         }
 
@@ -103,8 +106,15 @@ def facts_of(
         rows_of=rows_of,
         channels=_channels(raw, tuple(map(str, channels or rows.channels or ()))),
         rows_with_gaps=int((~np.isfinite(raw)).reshape(len(raw), -1).any(axis=1).sum()),
+        rows_without_words=_without_words(table, roles),
         notes=tuple(note for note in rows.notes if missing != REFUSE or not _is_of_gaps(note)),
     )
+
+
+def _without_words(table: Table, roles: Roles) -> int:
+    """How many rows have no label, or no site where a column says it."""
+    named = [name for name in (roles.label, roles.site) if name is not None]
+    return int(np.any([table.words(name).missing_N for name in named], axis=0).sum())
 
 
 def _is_of_gaps(note: str) -> bool:

@@ -62,8 +62,9 @@ def _about(facts: Facts, times: str | None) -> Table:
         table.add_row("test", f"the last fifth of each {each}'s rows")
     else:
         table.add_row("test", f"{held_out_N.sum():,} rows, by the file")
-    gaps = f"{facts.rows_with_gaps:,} rows lack readings" if facts.rows_with_gaps else "none"
-    table.add_row("missing", gaps)
+    lacking = {"readings": facts.rows_with_gaps, "a label or a site": facts.rows_without_words}
+    gaps = [f"{rows:,} rows lack {what}" for what, rows in lacking.items() if rows]
+    table.add_row("missing", ", ".join(gaps) or "none")
     if times is not None:
         table.add_row("time", Text(times))
     for note in facts.notes:

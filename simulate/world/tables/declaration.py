@@ -15,6 +15,7 @@ from simulate.world.checks import check_labels
 _MOST_LABELS = 10_000
 _MOST_GAPS = 100
 """Labels without a window for each that has some, where they are numbered and not declared."""
+_NUMBER = "Number the labels 0, 1, ..., or write these codes as text, in Python with y.astype(str)"
 _NAME = "arrays"
 _OF_A_TASK = ("labels", "channels", "units", "rate_hz", "center", "scale")
 _DIMENSIONLESS = "1"
@@ -143,13 +144,16 @@ class Declaration:
 
 def _numbered(source: str, y_N: NDArray[Any]) -> tuple[str, ...]:
     """The names 0, 1, ... up to the largest label."""
+    if (lowest := int(y_N.min(initial=0))) < 0:
+        raise InvalidData(
+            f"{source}: y {lowest}", "must be at least 0, where labels are numbers", _NUMBER
+        )
     largest, found = int(y_N.max(initial=0)), len(np.unique(y_N))
     if largest >= _MOST_LABELS or largest > _MOST_GAPS * found:
         raise InvalidData(
             f"{source}: y {largest}, of {found} different numbers",
             "would be one of as many labels, where they are not declared: 0, 1, ... up to it",
-            "Number the labels 0, 1, ..., or write these codes as text, in Python with"
-            " y.astype(str)",
+            _NUMBER,
         )
     return tuple(map(str, range(largest + 1)))
 

@@ -129,7 +129,7 @@ def _channels(
 ) -> tuple[tuple[str, ...], list[str]]:
     """The columns that are channels, and what is said of the others."""
     if declared is not None:
-        return _chosen(table, names, [str(name) for name in declared]), []
+        return _chosen(table, names, declared), []
     kinds = {name: table.kind(name) for name in names if name not in beside}
     alike = [name for name in names if name in beside]
     wanted = Kind.WINDOW if Kind.WINDOW in kinds.values() else Kind.NUMBER
@@ -178,6 +178,13 @@ def _check_named(table: Table, names: Sequence[str], taken: Sequence[str]) -> No
 
 
 def _chosen(table: Table, names: Sequence[str], declared: Sequence[str]) -> tuple[str, ...]:
+    declared = [str(name) for name in declared]
+    if not declared:
+        raise InvalidConfiguration(
+            "data.channels=[]",
+            "must name at least one column",
+            "Name them, or set it to null to take all that are numbers",
+        )
     if missing := [name for name in declared if name not in names]:
         raise InvalidConfiguration(
             f"data.channels with {missing[0]!r}",

@@ -157,6 +157,47 @@ def test_the_command_trains(
     assert len(world.sites) == (4 if sites else 10)
 
 
+@pytest.mark.parametrize(
+    ("damage", "override", "says"),
+    [
+        (put("split", lambda _: ["train"] * ROWS), None, "none of them for test"),
+        (put("split", lambda _: ["test"] * ROWS), None, "none of them for training"),
+        (put("label", lambda _: [-1, 1] * 60), None, "y -1: must be at least 0"),
+        (put("label", lambda _: [0, 1_000_000] * 60), None, "y 1000000"),
+        (put("ax", lambda c: c["ay"]), "world.labels=[lie,sit]", "'walk': must be one of"),
+        (put("ax", lambda c: c["ay"]), "sites=9", "sites=9: must be at most 4"),
+        (put("ax", lambda c: c["ay"]), "world.labels=sit", "labels=sit: must be a list"),
+    ],
+)
+def test_what_a_run_would_refuse_is_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[Columns], None],
+    override: str | None,
+    says: str,
+) -> None:
+    content = columns()
+    damage(content)
+    words = [written(tmp_path, content), *([override] if override else [])]
+    last = told(capsys, *words, status=MISTAKES)["mistakes"][-1]
+    assert last["what"].startswith("a run refuses this: ")
+    assert says in last["what"]
+
+
+def test_rows_without_a_label_or_a_site_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = columns()
+    content["label"] = ["", *content["label"][1:]]
+    content["person"] = [*content["person"][:-2], "", ""]
+    path = written(tmp_path, content)
+    found = told(capsys, path, status=0)
+    assert (found["rows_without_label_or_site"], found["rows_with_gaps"]) == (3, 0)
+    assert found["command"].endswith("data.missing=drop")
+    check([path])
+    assert "3 rows lack a label or a site" in capsys.readouterr().out
+
+
 def test_windows_are_told_by_channel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x = np.random.default_rng(0).normal(size=(60, 16, 2)).astype(np.float32)
     x[3, :4, 1] = np.nan
@@ -197,6 +238,20 @@ def test_what_cannot_be_read_is_one_line(
     with pytest.raises(error, match=says) as refused:
         check([str(tmp_path / "own.csv")])
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("task=digits", "task=digits: can't be chosen here"),
+        ("data.channels=[]", "data.channels=.*: must name at least one column"),
+        ("data.channels=ax", r"data.channels=ax: must be a list. Type 'data.channels=\[ax\]'"),
+        ("data.channels=3", "data.channels=3: must be a list"),
+    ],
+)
+def test_an_override_that_cannot_be_is_one_line(tmp_path: Path, override: str, says: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=says):
+        check([written(tmp_path, columns()), override])
 
 
 def test_the_exit_status_says_what_was_found(

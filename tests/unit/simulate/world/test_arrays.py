@@ -177,7 +177,10 @@ def with_value(value: float) -> Damage:
         (changed("x", [["a"]] * 25), "x of .*type .*must be numbers"),
         (changed("y", np.arange(25) / 2), "y of shape .* must be one whole number or text"),
         (changed("y", [[1, 2]] * 25), "y of shape .* must be one whole number or text"),
-        (changed("y", [-1] * 25), r"labels from -1 to -1: must lie in"),
+        (
+            changed("y", [-1] * 25),
+            r"y -1: must be at least 0, where labels are numbers. Number the labels",
+        ),
         (changed("site", np.linspace(0, 1, 25)), "site of shape .* must be one whole number"),
         (changed("site", [""] * 25), "lack the label or the site of 25 rows"),
         (changed("split", ["train", "exam"] * 12 + ["test"]), "split 'exam': must be 0 or train"),
