@@ -27,14 +27,15 @@ def publish_model(
     plan: RunPlan,
     net: Net,
     round_: int,
-    spent: Mapping[str, float],
+    spent: Mapping[str, Any],
     windows: Windows,
     path: Path,
 ) -> ExportProof:
     """Export the global model to ``path``, verified on ``windows``; leaves no file on failure.
 
     ``net`` is the plan's, with the parameters to publish; it is not changed. ``spent`` are the
-    epsilons after ``round_`` rounds, by name.
+    epsilons after ``round_`` rounds, by name; and ``init``, if the first parameters were those of
+    an earlier model: its run, round, parameter_digest and privacy.
 
     Raises:
         ExportMismatch: torch and ONNX Runtime disagree.
@@ -53,7 +54,7 @@ def publish_component(
     repository: ComponentRepository,
     plan: RunPlan,
     net: Net,
-    spent: Mapping[str, float],
+    spent: Mapping[str, Any],
     proof: ExportProof,
     facts: Mapping[str, Any],
 ) -> Component:
@@ -98,10 +99,10 @@ def _tensor(name: str, shape: list[str | int]) -> dict[str, Any]:
     return {"name": name, "type": "float32", "shape": shape}
 
 
-def _privacy_spent(plan: RunPlan, spent: Mapping[str, float]) -> dict[str, Any]:
+def _privacy_spent(plan: RunPlan, spent: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that a reader of the file needs to assess the guarantee."""
     if (promise := plan.privacy.guarantee) is None:
-        return plan.privacy.fields()
+        return {**plan.privacy.fields(), **{key: spent[key] for key in ("init",) if key in spent}}
     evaluation = plan.evaluation
     limit = {"epsilon_held_out_limit": evaluation.epsilon_limit} if evaluation else {}
     return {

@@ -8,6 +8,7 @@ from fl_common.configuration.rules import Config
 from fl_server.repository.publication import publish_model
 from fl_server.rounds.app import FederatedRun
 from models.evaluation import Evaluator
+from models.metadata import read_metadata
 from simulate.build import check_ledger
 from simulate.engines.protocol import Carrier
 from simulate.home import Home
@@ -48,7 +49,8 @@ class Closing:
         results = [RoundResult.from_row(row) for row in run.history]
         check_ledger(self.home.ledger)
         results[-1] = self.spending.told(results[-1])
-        spent, last = results[-1].spent(), run.history[-1]
+        begun = {"init": prepared.start.published()} if prepared.start else {}
+        spent, last = {**results[-1].spent(), **begun}, run.history[-1]
         outcome = outcome_of(self.evaluate(run.parameters), prepared.test, plan.task)
         windows = prepared.test.windows  # the net has the parameters that were evaluated
         proof = publish_model(plan, prepared.net, len(results), spent, windows, self.home.model)
@@ -74,8 +76,8 @@ class Closing:
             init=asdict(prepared.start) if prepared.start else None,
         )
         summary = summarise(plan, results, outcome, ending) | checkable(plan, outcome)
-        weights = (run.parameters, ending.parameter_digest)
-        write_weights(self.home.weights, plan, results[-1], *weights)
+        metadata = read_metadata(self.home.model.read_bytes())
+        write_weights(self.home.weights, metadata, run.parameters)
         write_rounds_table(self.home.rounds_table, results)
         write_summary(self.home.summary, summary)
         write_report(self.home.report, plan, summary, results, outcome, yaml_of(self.config))

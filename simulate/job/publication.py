@@ -53,7 +53,7 @@ class Publication:
         self,
         plan: RunPlan,
         net: Net,
-        spent: Mapping[str, float],
+        spent: Mapping[str, Any],
         proof: ExportProof,
         facts: Mapping[str, Any],
     ) -> Component:

@@ -6,7 +6,7 @@ They come from the folder of a run, from a model that a run has published (ONNX)
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,10 @@ class WarmStart:
     run: str | None
     round: int | None
     privacy: Mapping[str, Any] | None
+
+    def published(self) -> dict[str, Any]:
+        """What the published model says of it: all but the place on this machine."""
+        return {key: value for key, value in asdict(self).items() if key != "source"}
 
     def __str__(self) -> str:
         of_run = f" of run {self.run}, round {self.round}," if self.run else ""
@@ -87,6 +91,8 @@ def _of_run(folder: Path) -> tuple[Parameters, str, int, Mapping[str, Any]]:
     if kept is None:
         raise InvalidData(f"init={folder}", "has finished no round yet", "Give another run")
     privacy = {"unit": record.settings["privacy.unit"], "epsilon": kept.history[-1]["epsilon"]}
+    if Home(folder).model.is_file():  # a finished run: with noise, delta and its own beginning
+        privacy = dict(_of_model(Home(folder).model)[3])
     return kept.parameters, kept.run, kept.round, privacy
 
 

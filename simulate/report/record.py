@@ -14,6 +14,7 @@ from typing import Any
 from fl_common.files.safetensors import write_safetensors
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Parameters
+from models.lineage import ModelMetadata
 from simulate.report.results import Outcome, RoundResult, json_value, write_text
 
 MOST_CLASSES = 200
@@ -51,19 +52,13 @@ def write_rounds_table(path: Path, rounds: Sequence[RoundResult]) -> None:
     write_text(path, text.getvalue())
 
 
-def write_weights(
-    path: Path, plan: RunPlan, last: RoundResult, parameters: Parameters, digest: str
-) -> None:
-    """Write the final parameters, whose ``digest`` is the run's, with whose they are."""
-    privacy = {
-        "unit": plan.privacy.unit,
-        "epsilon": last.epsilon if plan.privacy.guarantee else None,
-    }
+def write_weights(path: Path, of_model: ModelMetadata, parameters: Parameters) -> None:
+    """Write the final parameters with what the published model says of whose they are."""
     about = {
-        "run": plan.run,
-        "round": str(last.round),
-        "privacy": json.dumps(privacy),
-        "parameter_digest": digest,
+        "run": of_model.run,
+        "round": str(of_model.round),
+        "privacy": json.dumps(of_model.privacy),
+        "parameter_digest": of_model.parameter_digest,
     }
     write_safetensors(path, parameters, about)
 

@@ -8,6 +8,7 @@ import pytest
 from fl_common.errors import BadInput
 from fl_common.files.safetensors import write_safetensors
 from fl_server.rounds.checkpoint import load_latest
+from models.metadata import read_metadata
 from simulate import Result, configure, run
 
 QUICK = ("net=logistic", "sites=2", "privacy=none", "rounds=1")
@@ -44,6 +45,22 @@ def test_each_form_begins_with_the_same_parameters(first: Result, tmp_path: Path
     said = [one.summary["notes"][-1] for one in runs]
     assert "trained with epsilon 8" in said[0]
     assert "how they were trained is not known" in said[2]
+
+
+def test_a_model_says_what_it_began_with_and_what_that_had_spent(tmp_path: Path) -> None:
+    public = run(configure(*QUICK), folder=tmp_path / "public")
+    private = [*QUICK, "privacy=window", "seed=null"]
+    forms = (public.folder, public.model, public.folder / "weights.safetensors")
+    for index, form in enumerate(forms):
+        begun = run(configure(*private, f"init={form}"), folder=tmp_path / f"begun{index}")
+        init = read_metadata(begun.model.read_bytes()).privacy["init"]
+        assert init["run"] == public.summary["run"]
+        assert init["privacy"]["unit"] == "none"
+        assert str(tmp_path) not in f"{init}"
+    again = run(configure(*private, f"init={begun.folder}"), folder=tmp_path / "again")
+    told = read_metadata(again.model.read_bytes()).privacy["init"]["privacy"]
+    assert told["noise_generator"] == "operating system"
+    assert told["init"] == init
 
 
 @pytest.mark.parametrize(

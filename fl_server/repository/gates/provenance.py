@@ -8,6 +8,9 @@ from fl_common.configuration.rules import above, inside, one_of, require
 from fl_server.repository.gates import GateFinding
 
 _ROUNDING = 1 + 1e-9
+_SPENT = ("epsilon", "delta")
+_BEGAN = "it began with the parameters of an earlier model"
+_MOST_EARLIER = 100
 SECURE = "operating system"
 """The ``noise_generator`` of a description whose noise can't be reproduced."""
 
@@ -42,8 +45,45 @@ def privacy(privacy: Mapping[str, Any] | None, rule: PrivacyRule) -> GateFinding
     """The privacy spent is known and within all limits, and the noise can't be reproduced.
 
     ``privacy`` is the description's: unit, epsilon, delta, epsilon_limit, noise_generator, what
-    evaluations spent (epsilon_held_out), and any public number of units that it names.
+    evaluations spent (epsilon_held_out), and any public number of units that it names. Under
+    ``init`` it names the model that the first parameters were taken from, with that one's privacy,
+    and so on: each must pass, and their epsilons and deltas add up (basic composition: Dwork and
+    Roth 2014, theorem 3.16), for they may have been trained on the same data.
     """
+    finding = _of_one(privacy, rule)
+    earlier = _earlier(privacy)
+    if not finding.passed or not earlier:
+        return finding
+    for about in earlier:
+        if not (found := _of_one(about, rule)).passed:
+            return GateFinding(False, f"{_BEGAN}: {found.detail}", finding.values)
+    stated = [about for about in (privacy, *earlier) if about is not None]
+    epsilon, delta = (sum(about[key] for about in stated) for key in _SPENT)
+    within = epsilon <= rule.epsilon * _ROUNDING and delta <= rule.delta
+    return GateFinding(
+        within,
+        f"{finding.detail}; {_BEGAN}, and with that one's an epsilon of {epsilon:.3g} at delta"
+        f" {delta:g}, of {rule.epsilon:g} at {rule.delta:g}",
+        finding.values,
+    )
+
+
+def _earlier(privacy: Mapping[str, Any] | None) -> list[Any]:
+    """What is said of the privacy of each earlier model, the latest first.
+
+    One of those beyond ``_MOST_EARLIER`` counts as unknown, and so does what is no description.
+    """
+    found: list[Any] = []
+    while isinstance(privacy, Mapping) and privacy.get("init") is not None:
+        init = privacy["init"]
+        privacy = init.get("privacy") if isinstance(init, Mapping) else None
+        if not isinstance(privacy, Mapping) or "unit" not in privacy or len(found) == _MOST_EARLIER:
+            privacy = None
+        found.append(privacy)
+    return found
+
+
+def _of_one(privacy: Mapping[str, Any] | None, rule: PrivacyRule) -> GateFinding:
     values: dict[str, Any] = {"epsilon_at_most": rule.epsilon}
     if privacy is None:
         return GateFinding(False, "nothing is said of the privacy spent", values)

@@ -258,6 +258,42 @@ def test_privacy_is_known_secure_and_below_the_limit(
     assert not privacy(None, rule).passed
 
 
+NO_DP = {"unit": "none"}
+TWICE = {**SPENT, "init": {"privacy": {**SPENT, "init": {"privacy": SPENT}}}}
+
+
+@pytest.mark.parametrize(
+    ("init", "passed", "words"),
+    [
+        ({"privacy": SPENT}, True, "an epsilon of 6 at delta 2e-05, of 10 at 0.001"),
+        ({"privacy": {**SPENT, "init": {"privacy": SPENT}}}, True, "an epsilon of 9"),
+        ({"privacy": TWICE}, False, "an epsilon of 12"),
+        ({"privacy": {**SPENT, "delta": 9.95e-4}}, False, "at delta 0.001005, of 10 at 0.001"),
+        ({"privacy": NO_DP}, False, "an earlier model: it was trained without differential"),
+        ({"privacy": {**SPENT, "init": {"privacy": NO_DP}}}, False, "without differential"),
+        ({"privacy": {**SPENT, "noise_generator": "seeded"}}, False, "was seeded"),
+        ({"privacy": {**SPENT, "epsilon": None}}, False, "not stated"),
+        ({"privacy": None}, False, "nothing is said"),
+        ({}, False, "nothing is said"),
+        ("a model", False, "nothing is said"),
+        ({"privacy": {"epsilon": 1.0}}, False, "nothing is said"),
+    ],
+)
+def test_privacy_counts_what_a_model_began_with(init: object, passed: bool, words: str) -> None:
+    rule = PrivacyRule(epsilon=10.0, delta=1e-3, unit="window", held_out=10.0)
+    finding = privacy({**SPENT, "init": init}, rule)
+    assert finding.passed is passed, finding.detail
+    assert words in finding.detail
+
+
+def test_privacy_of_a_chain_without_end_is_unknown() -> None:
+    rule = PrivacyRule(epsilon=1e9, delta=0.9, unit="window", held_out=10.0)
+    chain: dict[str, Any] = SPENT
+    for _ in range(5000):
+        chain = {**SPENT, "init": {"privacy": chain}}
+    assert "nothing is said" in privacy(chain, rule).detail
+
+
 @pytest.mark.parametrize(("unit", "passed"), [("window", False), ("reading", True), ("day", True)])
 def test_privacy_is_for_a_unit_that_is_strong_enough(unit: str, passed: bool) -> None:
     rule = PrivacyRule(epsilon=10.0, delta=1e-3, unit="reading", held_out=10.0)
