@@ -8,13 +8,12 @@ from fl_common.configuration.rules import (
     Config,
     Rule,
     above,
-    one_of,
     optional,
     require,
     whole,
 )
+from fl_common.programs.logs import LEVEL
 
-_LEVELS = ("debug", "info", "warning", "error", "critical")
 _TEXTS = {
     "components": ("source", "root", "ca_file", "model", "stage"),
     "federation": ("server", "ca_file", "key_file", "ledger_counter"),
@@ -68,7 +67,7 @@ def check_values(values: Config) -> None:
         transport = values["annotations"].get("transport")
         require("annotations.transport", transport, optional(_NAME))
     require("home", values["home"], _FOLDER)
-    require("log_level", str(values["log_level"]).lower(), one_of(_LEVELS))
+    require("log_level", str(values["log_level"]).lower(), LEVEL)
     require("failures_allowed", values["failures_allowed"], whole(0))
     require("http.port", values["http"]["port"], whole(0, 65535))
     for part, names in _TEXTS.items():

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
+from fl_common.configuration.rules import SECTION, require
 from fl_common.errors import InvalidConfiguration
 
 _NOW = {"strategy.largest_update_norm": "strategy.cut_outliers"}
@@ -23,6 +24,7 @@ def check_keys(values: Mapping[Any, Any], known: Any, parts: Sequence[str]) -> N
         ("", values, known),
         *((f"{name}.", values.get(name), known[name]) for name in parts),
     ):
+        require(place.rstrip("."), given or {}, SECTION)
         check_known(place, given or (), allowed)
         if missing := sorted(set(allowed) - set(given or ())):
             raise InvalidConfiguration(

@@ -15,12 +15,12 @@ from os import PathLike
 from typing import Any, TypeVar
 
 from fl_common.configuration.keys import question
-from fl_common.configuration.rules import Rule, require
+from fl_common.configuration.rules import SECTION, Rule, require
 from fl_common.errors import InvalidConfiguration
 
 T = TypeVar("T")
 
-_SECTION = "a section, with names and values"
+_SECTION = SECTION.text.removeprefix("must be ")
 _PART = "a section with a _target_, the dotted name of a class"
 _LIST, _NULL = "a list", "null"
 _TEXT, _WHOLE, _NUMBER, _SWITCH = "a text", "a whole number", "a number", "true or false"
@@ -37,6 +37,9 @@ _OF_TYPES: tuple[tuple[type, str], ...] = (
     (Iterable, _LIST),
 )
 PART = Rule(f"must be {_PART}", lambda value: isinstance(value, Mapping) and "_target_" in value)
+CLASS = Rule(
+    "must be the dotted name of a class", lambda value: isinstance(value, str) and bool(value)
+)
 _OF_HYDRA = "_"
 """What a key of a node begins with that is no argument."""
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fl_common.configuration.keys import nearest
+from fl_common.configuration.rules import SECTION
 from fl_common.configuration.settings import flat
 
 _NO_KEY = re.compile(r"Could not override '([^']+)'")
+_MIXED = re.compile(r"Cannot merge \w+ with \w+ full_key: (\S+) object_type=(list|dict)")
 _ADVICE = re.compile(r"\.? ?To append to your config use \S+|Config search path:.*")
 """Hydra's advice on an unknown key, which would keep the typo; and our own folders."""
 
@@ -21,6 +23,8 @@ def words_of(error: Exception, known: Mapping[str, Any]) -> str:
         return f"{found[1]} is no value of the configuration" + (
             f", but {meant} is" if meant else ""
         )
+    if found := _MIXED.search(words):
+        return f"{found[1]} {'must be a list' if found[2] == 'list' else SECTION.text}"
     return words.rstrip(" .")
 
 

@@ -25,6 +25,10 @@ class Rule(NamedTuple):
     holds: Callable[[Any], bool]
 
 
+SECTION = Rule("must be a section, with names and values", lambda value: isinstance(value, Mapping))
+TEXT = Rule("must be a text", lambda value: isinstance(value, str) and value != "")
+
+
 def require(name: str, value: object, rule: Rule, remedy: str | None = None) -> None:
     """Raise InvalidConfiguration unless ``value``, set by the override ``name``, meets ``rule``.
 

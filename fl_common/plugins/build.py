@@ -7,14 +7,10 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fl_common.configuration.kinds import PART, check_arguments
-from fl_common.configuration.rules import Rule, require
+from fl_common.configuration.kinds import CLASS, PART, check_arguments
+from fl_common.configuration.rules import require
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_common.plugins.kinds import ExtensionKind, check_extension
-
-_CLASS = Rule(
-    "must be the dotted name of a class", lambda value: isinstance(value, str) and bool(value)
-)
 
 
 def build(node: Mapping[str, Any], kind: ExtensionKind | None = None, *, at: str = "") -> Any:
@@ -50,7 +46,7 @@ def _check(node: Any, at: str, *, strictly: bool = False) -> None:
     if not isinstance(node, Mapping):
         return
     if "_target_" in node:
-        require(f"{at}._target_" if at else "_target_", node["_target_"], _CLASS)
+        require(f"{at}._target_" if at else "_target_", node["_target_"], CLASS)
         try:
             target = get_object(node["_target_"])
         except Exception:  # whatever its module raises: instantiate says so

@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
 
+from fl_common.configuration.rules import one_of, require
 from fl_common.programs.text import visible
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _INDENT = "    "
+LEVEL = one_of(("debug", "info", "warning", "error", "critical"))
+"""For the least level that is logged."""
 _logger = logging.getLogger(__name__)
 
 
@@ -61,7 +64,12 @@ def log_to_standard_error(level: str, *, quiet: Iterable[str] = ()) -> None:
 
     Of the loggers in ``quiet`` only warnings are logged. Every warning of Python's is, too, and the
     error that ends the process or a thread.
+
+    Raises:
+        InvalidConfiguration: not a level.
     """
+    level = str(level).lower()
+    require("log_level", level, LEVEL)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines() if sys.stderr.isatty() else JsonLines())
     handler.setLevel(level.upper())  # some libraries set that of their loggers by themselves

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fl_common.configuration.addresses import Endpoint, bare_host, endpoint
 from fl_common.configuration.keys import check_keys, check_names
-from fl_common.configuration.rules import Config
+from fl_common.configuration.rules import TEXT, Config, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.plugins.own_file import composed
@@ -31,8 +31,10 @@ def home_of(config: Config) -> CloudHome:
     """The server's folder.
 
     Raises:
-        InvalidConfiguration: its path has a character that Flower would read as something else.
+        InvalidConfiguration: no path, or one with a character that Flower would read as something
+            else.
     """
+    require("home", config["home"], TEXT)
     folder = Path(config["home"]).absolute()
     if not str(folder).isprintable() or {"?", "%"} & set(str(folder)):
         raise InvalidConfiguration(

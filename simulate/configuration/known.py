@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 from fl_common.configuration.keys import check_known
+from fl_common.configuration.kinds import CLASS
+from fl_common.configuration.rules import SECTION, require
 
 _WORLD = "world"
 """The part that a task brings; it has no folder of options."""
@@ -21,9 +23,15 @@ def groups() -> set[str]:
 def check_parts(values: Mapping[Any, Any], name: str = "config") -> None:
     """Refuse a part of ``conf/{name}.yaml``, or a value in one of its sections, that nothing reads.
 
+    And a part that is no section, and a class that is not named by a text.
+
     Raises:
-        InvalidConfiguration: for the first such key, with the nearest known one.
+        InvalidConfiguration: for the first such key; for one that is not known, with the nearest.
     """
+    for part in sorted({*_parts(), _WORLD} & values.keys()):
+        if values[part] is not None:
+            require(part, values[part], SECTION)
+    _check_targets("", values)
     sections = _sections(name)
     check_known("", values, {*sections, *_parts(), _WORLD})
     for section, known in sections.items():
@@ -32,6 +40,14 @@ def check_parts(values: Mapping[Any, Any], name: str = "config") -> None:
     if "_target_" not in values["engine"]:
         known = {*_own(f"engine/{values['engine'].get('name')}"), "training"}
         check_known("engine.", values["engine"], known)
+
+
+def _check_targets(place: str, values: Mapping[Any, Any]) -> None:
+    for key, value in values.items():
+        if key == "_target_":
+            require(f"{place}{key}", value, CLASS)
+        elif isinstance(value, Mapping):
+            _check_targets(f"{place}{key}.", value)
 
 
 def _sections(name: str) -> dict[str, set[str] | None]:

@@ -25,6 +25,27 @@ CASES = [
     (["engine=live", "+engine.second=1"], ["Did you mean engine.seconds?"]),
 ]
 
+KINDS = [
+    ("training=3", "chooses no option of the group training"),
+    ("engine=true", "chooses no option of the group engine"),
+    ("privacy=null", "chooses no option of the group privacy"),
+    ("world=3", "world=3: must be a section"),
+    ("net._target_=3", "net._target_=3: must be the dotted name of a class"),
+    ("strategy.optimiser._target_=3", "must be the dotted name of a class"),
+]
+
+
+@pytest.mark.parametrize(("override", "says"), KINDS, ids=[case[0] for case in KINDS])
+def test_a_part_of_the_wrong_kind_is_refused_in_one_line(
+    override: str,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = refused(capsys, monkeypatch, *QUICK, override, f"hydra.run.dir={tmp_path / 'out'}")
+    assert says in line
+
 
 @pytest.mark.parametrize(("overrides", "words"), CASES, ids=[case[0][-1] for case in CASES])
 def test_an_unknown_key_is_refused_with_what_was_meant(

@@ -7,7 +7,10 @@ import pty
 import subprocess
 import sys
 
-from fl_common.programs.logs import JsonLines, message_of
+import pytest
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.programs.logs import JsonLines, log_to_standard_error, message_of
 
 SCRIPT = """
 import logging, sys, threading, warnings
@@ -69,3 +72,10 @@ def test_what_a_line_says_is_read_back_and_that_of_another_program_kept() -> Non
     assert message_of(lines[-1]).endswith("SystemError: the end")
     for other in ("error: a: b", "[emerg] bind() failed", "3", '{"a": 1}', "[]", ""):
         assert message_of(other) == other
+
+
+def test_a_level_that_is_none_is_refused_before_anything_is_set() -> None:
+    before = logging.getLogger().handlers[:]
+    with pytest.raises(InvalidConfiguration, match="log_level=loud: must be one of debug, info"):
+        log_to_standard_error("loud")
+    assert logging.getLogger().handlers == before
