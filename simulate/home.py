@@ -198,7 +198,11 @@ class Home:
             origin = Origin(tuple(record["overrides"]), record.get("configuration"))
             legs = tuple(Leg(**leg) for leg in record["legs"])
             return RunRecord(str(record["run"]), origin, dict(record["settings"]), legs)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except KeyError as error:
+            rule = f"was begun by another version, whose run.json has no {error.args[0]}"
+            remedy = "Go on with that version, or begin anew"
+            raise InvalidConfiguration(f"resume={self.folder}", rule, remedy) from error
+        except (OSError, ValueError, TypeError) as error:
             raise InvalidConfiguration(
                 f"resume={self.folder}",
                 f"is not the outputs folder of a run (no readable run.json: {error})",
