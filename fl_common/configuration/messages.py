@@ -19,7 +19,8 @@ def words_of(error: Exception, known: Mapping[str, Any]) -> str:
     lines = f"{error}\n{error.__cause__ or ''}".splitlines()
     words = _ADVICE.sub("", " ".join(_unlike(line.strip() for line in lines)))
     if found := _NO_KEY.search(words):
-        meant = nearest(found[1], list(flat(known)))
+        names = [name for name in flat(known) if not name.endswith("._target_")]
+        meant = nearest(found[1], names)
         return f"{found[1]} is no value of the configuration" + (
             f", but {meant} is" if meant else ""
         )

@@ -41,9 +41,17 @@ def start(values: dict[str, Any], shipped: dict[str, Any], home: Path) -> None:
     assert node
 
 
-@pytest.mark.slow
-def test_every_key(shipped: dict[str, Any], tmp_path: Path) -> None:
+@pytest.fixture
+def silence() -> Iterator[None]:
+    """No log of some thousand refused starts, which pytest would keep."""
     logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("silence")
+def test_every_key(shipped: dict[str, Any], tmp_path: Path) -> None:
     wrong: list[str] = []
     for number, place in enumerate(places(shipped)):
         for value in WRONG:

@@ -157,7 +157,7 @@ TRAINING = {
     "batch_size": 8, "local_epochs": 1, "proximal_mu": 0.0, "schedule": "constant",
 }  # fmt: skip
 
-CENTRAL = {"every": None, "epsilon": None, "noise_multiplier": None, "loss_limit": None}
+CENTRAL = {"every": None}
 
 
 def built(rounds: int = 40, sites: int = 500, **privacy: Any) -> RunPlan:

@@ -24,7 +24,8 @@ def config(*overrides: str) -> dict[str, object]:
         composed = compose("config", list(overrides))
     parts = {name: OmegaConf.to_container(composed[name]) for name in ("engine", "net")}
     world = composed["world"]
-    return {**parts, "world": {"_target_": world["_target_"], "root": composed["data"]["root"]}}
+    where = {"_target_": world["_target_"], "root": composed["data"]["root"]}
+    return {**parts, "init": composed["init"], "world": where}
 
 
 @pytest.fixture

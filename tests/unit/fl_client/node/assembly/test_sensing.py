@@ -36,7 +36,7 @@ def test_without_a_broker_nothing_publishes() -> None:
         (["sensors.watch.transport=pigeon"], "transport pigeon of watch: is not configured"),
         (["+transports.mqtt={}"], "transports.mqtt: is the broker's transport"),
         (["broker=null", "annotations=null", "sensors=none"], "no way for messages to come"),
-        (["sensors.watch.silent_s=0"], "sensors.watch.silent_s=0"),
+        (["+sensors.watch.silent_s=0"], "sensors.watch.silent_s=0"),
         (
             ["sensors=wearables_raw", "sensors.watch.channels.0.field=acc_X"],
             r"field=acc_X: must be one of the decoder's columns \(acc_x, acc_y",
