@@ -15,8 +15,9 @@ import psutil
 
 from benchmarks.edge.sensor import CHANNELS, ROWS_OF_WINDOW
 from fl_client.inference.oip import open_inference_pb2 as oip
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import World, expected_starts, node, place_model, wait_for
+from tests.support.ports import free_port
 
 _CLIENTS, _CALLS = 200, 20
 _AGAIN_S = 0.05

@@ -4,11 +4,9 @@ import asyncio
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from socket import create_connection
 from typing import Any
 
 import aiomqtt
@@ -18,7 +16,7 @@ from omegaconf import OmegaConf
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from tests.support.mosquitto import free_port
+from tests.support.ports import free_port, until_it_listens
 from tests.support.sources import ROOT
 
 FOLDER = ROOT / "stacks" / "broker"
@@ -54,12 +52,7 @@ class Broker:
         )  # fmt: skip
 
     def wait(self) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with suppress(OSError), create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.02)
-        raise AssertionError((self.folder / "log").read_text())
+        until_it_listens(self.process, self.port, self.folder / "log", PATIENCE_S)
 
     def client(self, name: str | None, password: str | None, **session: Any) -> aiomqtt.Client:
         return aiomqtt.Client(

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import START, expected_starts, place_model, wait_for
 from tests.support.nodes import World as Sensor
+from tests.support.ports import free_port
 from tests.support.repositories import Quiet, World, serving
 from tests.support.traced import Address, Trace, trace, tracing
 

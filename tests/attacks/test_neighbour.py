@@ -15,8 +15,9 @@ from fl_client.store.database import open_store
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
 from fl_common.programs.confinement import private_folder
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import NodeProcess, World, expected_starts, place_model, wait_for
+from tests.support.ports import free_port
 
 OTHERS = 0o077
 SECRET = "the-broker-s-secret-word"

@@ -17,8 +17,8 @@ import psutil
 import pytest
 import ray.core.generated
 
-from tests.support.mosquitto import free_port
 from tests.support.nodes import wait_for
+from tests.support.ports import free_port
 from tests.support.traced import Traced, trace, tracing
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long, pytest.mark.slow]

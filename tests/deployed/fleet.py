@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from fl_client.ledger.ledger import Ledger
 from fl_common.vocabulary import Task
 from fl_server.cloud import commands
 from fl_server.cloud.build import read_config
+from tests.support.ports import free_port
 from tests.support.samples import TASK
 from tests.support.sources import ROOT
 
@@ -37,12 +37,6 @@ PACE = {
 
 def toy() -> Task:
     return TASK
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def until(holds: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:

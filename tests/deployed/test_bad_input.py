@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployed.fleet import free_port
+from tests.support.ports import free_port
 
 
 @pytest.mark.parametrize(

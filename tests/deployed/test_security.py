@@ -34,8 +34,9 @@ from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import BUNDLE, SuperLink
-from tests.deployed.fleet import Cloud, TestSite, free_port, until
+from tests.deployed.fleet import Cloud, TestSite, until
 from tests.deployed.sessions import address, joined, key_of, new_site
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(600)
 

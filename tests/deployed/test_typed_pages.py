@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployed.fleet import free_port
+from tests.support.ports import free_port
 from tests.support.shell import blocks, desk, replaced, typed
 
 READY = 'until [ "$(grep -c "ready: sites reach" printed.txt)" = {} ]; do sleep 0.2; done'

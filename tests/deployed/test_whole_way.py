@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployed.fleet import free_port
 from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
 from tests.support.shell import blocks, desk, replaced, typed
 from tests.support.sources import ROOT
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fl_client.home import LEDGER, STORE, TRAINING
-from tests.deployed.fleet import free_port
 from tests.support.disk import fill, small_disk
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import NodeProcess, World, expected_starts, place_model, wait_for
+from tests.support.ports import free_port
 from tests.support.sources import ROOT
 
 SENT = 12

@@ -15,8 +15,8 @@ import pytest
 from fl_client.store.database import open_store
 from tests.support.edge import NOW, payload
 from tests.support.edge_process import sense_http
-from tests.support.mosquitto import free_port
 from tests.support.nodes import wait_for
+from tests.support.ports import free_port
 from tests.support.posts import TOPIC
 
 KILLS, SENDERS = 12, 4

@@ -18,7 +18,8 @@ from fl_common.programs.troubles import Troubles
 from fl_common.wire.cloud_events import MqttEvent
 from tests.support.disk import fill, small_disk
 from tests.support.edge import NOW, Node, balanced, broker_of, payload, publish
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 
 

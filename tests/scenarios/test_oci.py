@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -24,6 +23,7 @@ from fl_server.repository.__main__ import main
 from fl_server.repository.oci import modelpack
 from fl_server.repository.oci.registry import MANIFEST_TYPE, Login, Reference, Registry
 from tests.support.model_files import doubler, published
+from tests.support.ports import free_port
 from tests.support.repositories import World
 from tests.support.shell import blocks, desk, typed
 
@@ -33,13 +33,6 @@ storage: {{filesystem: {{rootdirectory: "{folder}"}}}}
 http: {{addr: "{address}"}}
 """
 MOST_BYTES = 10**7
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.mosquitto import free_port
 from tests.support.nodes import NodeProcess, message, place_model, wait_for
+from tests.support.ports import free_port
 from tests.support.shell import blocks, desk, replaced, typed
 
 TOKEN = "0123456789abcdef0123456789abcdef"

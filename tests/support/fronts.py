@@ -13,7 +13,7 @@ from fl_server.cloud.credentials import make_own
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.proxy import Proxy
 from fl_server.cloud.reach import FIRST_ROOT, why_unreachable
-from tests.deployed.fleet import free_port
+from tests.support.ports import free_port
 
 DAYS = 30.0
 

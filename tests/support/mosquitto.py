@@ -5,24 +5,16 @@ Use it as ``with Mosquitto(folder) as broker:``, or by a fixture of the module.
 
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import pytest
 
+from tests.support.ports import free_port, until_it_listens
+
 _PATIENCE = 60.0  # seconds
-
-
-def free_port() -> int:
-    """A port that nothing listens on at present."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Mosquitto:
@@ -60,14 +52,7 @@ class Mosquitto:
             self._process = subprocess.Popen(
                 [self._program, "-c", str(self._config)], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"mosquitto did not start: {self._log.read_text()[-2000:]}")
+        until_it_listens(self._process, self.port, self._log, _PATIENCE)
 
     def stop(self) -> None:
         """Stop it in order: it saves its sessions."""

@@ -172,14 +172,12 @@ class World:
 
     def _hear(self, client: paho.Client, data: Any, got: paho.MQTTMessage) -> None:
         if not got.topic.startswith(("sensors/", "labels/", "status/")):
-            attributes, data = (
-                dict(getattr(got.properties, "UserProperty", ())),
-                json.loads(got.payload),
-            )
-            if "specversion" in data:  # structured, as without properties
-                attributes, data = data, data["data"]
+            attributes = dict(getattr(got.properties, "UserProperty", ()))
+            event = json.loads(got.payload)
+            if "specversion" in event:  # structured, as without properties
+                attributes, event = event, event["data"]
             self.ids.append(attributes.get("id", ""))
-            self.heard.append((got.topic, data))
+            self.heard.append((got.topic, event))
 
     def send(
         self, first: int, last: int, start_ns: int = START, machine: str | None = None

@@ -5,9 +5,7 @@ machine. Before release 3.13 it speaks MQTT 3.1.1 alone.
 """
 
 import os
-import socket
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -15,7 +13,7 @@ from typing import Self
 import psutil
 import pytest
 
-from tests.support.mosquitto import free_port
+from tests.support.ports import free_port, until_it_listens
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Debian's; the one in /usr/sbin is for the service alone."""
@@ -65,12 +63,7 @@ class RabbitMq:
             self._process = subprocess.Popen(
                 [_SERVER], env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.1)
-        raise AssertionError(f"RabbitMQ did not start: {self._log.read_text()[-2000:]}")
+        until_it_listens(self._process, self.port, self._log, _PATIENCE)
 
     def kill(self) -> None:
         """Kill it with -9: it has what it wrote before."""

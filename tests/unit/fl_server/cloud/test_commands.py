@@ -12,7 +12,7 @@ from fl_server.cloud.build import home_of, read_config
 from fl_server.cloud.credentials import make_own
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.upkeep import newest_round
-from tests.deployed.fleet import free_port
+from tests.support.ports import free_port
 
 DAYS = 30.0
 
