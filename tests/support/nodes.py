@@ -33,9 +33,9 @@ PERIOD = 20_000_000  # nanoseconds at 50 Hz
 ROWS = 16  # readings in a message
 
 
-def wait_for(holds: Callable[[], Any], what: str) -> Any:
-    """The first true value of ``holds``."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """The first true value of ``holds``, which may take ``patience`` seconds."""
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         found = holds()
         if found:
