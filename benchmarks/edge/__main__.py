@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
@@ -41,7 +41,7 @@ _BROKER = ["autosave_on_changes false", "autosave_interval 1800"]  # as it is in
 _SPEED, _DAY_S = 100, 86_400
 _BURST = 100_000
 _SLOWEST = 40
-"""Predictions a second that are waited for: a tenth of what a node publishes with nothing beside."""
+"""Predictions a second that are waited for: a tenth of what a node alone publishes."""
 _TRAINING = ["net=cnn1d", "rounds=100000", "partition=iid"]
 
 _console = Console(highlight=False, soft_wrap=True)
@@ -121,6 +121,15 @@ def measure_form(name: str, folder: Path) -> dict[str, Any]:
     return {"form": name, "bare": bare, **ours, "alone": alone, "beside": beside}
 
 
+def measure_rates(folder: Path) -> dict[str, Any]:
+    """Each form of message."""
+    forms = []
+    for place, form in enumerate(FORMS):
+        forms.append(measure_form(form, folder / str(place)))
+        _console.print(forms[-1])
+    return {"forms": forms}
+
+
 class training:  # noqa: N801
     """DP-SGD of a convolutional net at nice 10, as the box's training process runs."""
 
@@ -138,7 +147,7 @@ class training:  # noqa: N801
         self._process.wait()
 
 
-def measure_start(folder: Path) -> dict[str, float]:
+def measure_start(folder: Path) -> dict[str, Any]:
     """Seconds from the start to ready, and resident bytes, of a node with a model and no load."""
     seconds, resident = [], []
     with Mosquitto(folder / "broker", _BROKER) as broker:
@@ -192,23 +201,20 @@ def measure_day(folder: Path) -> dict[str, Any]:
             "growth": growth, "resident": max(resident)}  # fmt: skip
 
 
-def measure(parts: list[str], found: dict[str, Any], folder: Path) -> None:
-    """Put the figures of ``parts`` into ``found``."""
-    if "start" in parts:
-        found["start"] = measure_start(folder / "start")
-    if "rates" in parts:
-        found["forms"] = []
-        for place, form in enumerate(FORMS):
-            found["forms"].append(measure_form(form, folder / str(place)))
-            _console.print(found["forms"][-1])
-    if "burst" in parts:
-        found["burst"] = measure_burst(folder / "burst")
-    if "clients" in parts:
-        found["clients"] = measure_clients(folder / "clients")
-    if "twins" in parts:
-        found["twins"] = measure_twins(folder / "twins")
-    if "day" in parts:
-        found["day"] = measure_day(folder / "day")
+_MEASURES: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "start": measure_start,
+    "rates": measure_rates,
+    "burst": measure_burst,
+    "clients": measure_clients,
+    "twins": measure_twins,
+    "day": measure_day,
+}
+
+
+def measure(part: str, folder: Path) -> dict[str, Any]:
+    """The figures of one part, and the machine when it began."""
+    machine = dict(facts())
+    return {**_MEASURES[part](folder / part), "machine": machine}
 
 
 def main() -> None:
@@ -216,14 +222,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.edge", description="Measure.")
     parser.add_argument(
         "--parts",
-        default=_PARTS,
-        help=f"of {_PARTS}; results of others stay",
+        nargs="+",
+        choices=list(_MEASURES),
+        default=list(_MEASURES),
+        help="results of others stay",
     )
-    parts, results = parser.parse_args().parts.split(","), ROOT / "benchmarks" / "edge.json"
+    parts, results = parser.parse_args().parts, ROOT / "benchmarks" / "edge.json"
     found = json.loads(results.read_text()) if results.is_file() else {}
-    found["machine"] = dict(facts())
     with TemporaryDirectory() as name:
-        measure(parts, found, Path(name))
+        for part in parts:
+            found[part] = measure(part, Path(name))
     results.write_text(json.dumps(found, indent=1) + "\n")
     (ROOT / "benchmarks" / "EDGE.md").write_text(to_markdown(found))
     _console.print("written: benchmarks/EDGE.md")

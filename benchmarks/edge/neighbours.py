@@ -1,7 +1,6 @@
 """What a node has to share with: many clients of its inference service, and one of its own name."""
 
 import asyncio
-import os
 import threading
 import time
 from collections import Counter
@@ -32,7 +31,7 @@ def measure_clients(folder: Path) -> dict[str, Any]:
     home, port = folder / "box", free_port()
     home.mkdir(parents=True)
     place_model(home)
-    load, found = os.getloadavg()[0], dict[str, Any]()
+    found = dict[str, Any]()
     with (
         Mosquitto(folder / "broker") as broker,
         node(home, broker.port, f"serving.address=127.0.0.1:{port}") as box,
@@ -52,7 +51,7 @@ def measure_clients(folder: Path) -> dict[str, Any]:
         wait_for(lambda: box.status()["messages"]["received"] == sent, "all messages")
         counts = box.status()["messages"]
         grown = process.memory_info().rss - before
-    return {**found, "messages": sent, "counts": counts, "grown": grown, "load": load}
+    return {**found, "messages": sent, "counts": counts, "grown": grown}
 
 
 async def _call(port: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def to_markdown(found: Mapping[str, Any]) -> str:
         "| message | bare, per second | node, per second | ratio (at least 0.5) | largest backlog |"
         " p50 | p99 (under 50 ms) | p99 with training beside (at most 2 times) |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *map(_row, found.get("forms", ())),
+        *map(_row, found["rates"]["forms"]),
         "",
         f"- Start to ready: {start['seconds']:.2f} s (under 3 s).",
         f"- Resident memory, ready: {start['resident'] / 1e6:.0f} MB (under 300 MB).",
@@ -46,8 +46,17 @@ def to_markdown(found: Mapping[str, Any]) -> str:
             f"- Two nodes of one identity: told after {twins['told_s']:.1f} s;"
             f" {twins['connections']} connections of both in {twins['seconds']:.0f} s.",
         ]
-    told = ", ".join(f"{key} {value}" for key, value in found["machine"].items())
-    return _HEAD + "\n".join(lines) + f"\n\nMachine: {told}.\n"
+    lines += ["", "The machine when a part began:", "", *_machines(found)]
+    return _HEAD + "\n".join(lines) + "\n"
+
+
+def _machines(found: Mapping[str, Any]) -> list[str]:
+    parts: dict[str, list[str]] = {}
+    for part, figures in found.items():
+        facts = figures.get("machine", {})
+        told = ", ".join(f"{key} {value}" for key, value in facts.items())
+        parts.setdefault(told or "not kept", []).append(part)
+    return [f"- {', '.join(names)}: {told}." for told, names in parts.items()]
 
 
 def _of_clients(found: Mapping[str, Any]) -> str:
@@ -57,8 +66,7 @@ def _of_clients(found: Mapping[str, Any]) -> str:
         f"- {found['clients']} clients of the inference service at once: {calls} calls answered in"
         f" {found['seconds']:.1f} s, p50 {found['p50'] * 1e3:.0f} ms, p99"
         f" {found['p99'] * 1e3:.0f} ms; {refused} told to come again; {grown:.0f} MB more. Beside"
-        f" them {found['messages']} messages: {_became(found['counts'])}. The machine's load was"
-        f" {found['load']:.1f} before."
+        f" them {found['messages']} messages: {_became(found['counts'])}."
     )
 
 
