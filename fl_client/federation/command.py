@@ -77,9 +77,9 @@ def _join(options: argparse.Namespace) -> None:
 def _responder(config: Config) -> Any:
     """The box's app on its own windows and ledger; called in the trainer's process."""
     from fl_client.build import build_box_app
+    from fl_client.components.declared import trial_of
     from fl_client.federation.reply_cache import ReplyCache
     from fl_client.federation.responder import Responder
-    from fl_client.inference.trial import trial_within
     from fl_client.site.box import Box
     from fl_client.windows.declared import slicing_of
     from fl_common.plugins.build import build
@@ -100,7 +100,7 @@ def _responder(config: Config) -> Any:
         build(config["retention"], at="retention"),
         time.time,
         config["components"]["tell_versions"],
-        trial_within(**config["engine"]["trial"]),
+        trial_of(config["engine"]),
     )
     counter = federation["ledger_counter"]
     app = build_box_app(box, federation["trainer"], Path(counter) if counter else None, time.time)

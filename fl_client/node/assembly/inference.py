@@ -5,12 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from fl_client.components.build import ComponentUpdates, NodeContext, build_updates
+from fl_client.components.declared import trial_of
 from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
-from fl_client.inference.trial import trial_within
-from fl_common.configuration.kinds import constructed
 from fl_common.configuration.rules import Config
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import FUNCTION
@@ -37,10 +36,7 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
     """
     home, values = Path(config["home"]), config["engine"]
     slot = ModelSlot(home / SLOTS / MODEL)
-    sizes, trial = (
-        (values["threads"], values["largest_batch"]),
-        constructed("engine.trial", trial_within, values["trial"]),
-    )
+    sizes, trial = (values["threads"], values["largest_batch"]), trial_of(values)
     engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
     declared = config["functions"]
     functions = Functions(
