@@ -12,6 +12,7 @@ from fl_client.training.stacked.normalisation import StackedGroupNorm, StackedLa
 from fl_client.training.stacked.pooling import HalvingMaxPool
 from fl_client.training.stacked.rows import ParameterRange, ParameterRanges
 from fl_client.training.stacked.stack import Stack
+from fl_client.training.trial import not_in_place
 
 
 class NotStackable(Exception):
@@ -41,9 +42,7 @@ def with_stacked_layers(body: nn.Module, stack: Stack, slots: ParameterRanges) -
     ]:
         raise NotStackable(f"parameters {', '.join(left)} are in no layer that can be stacked")
     copied = copy.deepcopy(body, memo=dict(replacements))
-    for module in copied.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False  # type: ignore[assignment]  # the values before are needed for gradients
+    not_in_place(copied)
     return copied
 
 
