@@ -23,7 +23,7 @@ def sources_of(config: Config) -> list[Source]:
     Raises:
         InvalidConfiguration: a value that can't be used.
     """
-    default_s = build(config["windows"]).longest_gap_s
+    default_s = build(config["windows"], at="windows").longest_gap_s
     return [_source(name, node, default_s) for name, node in config["sensors"].items()]
 
 

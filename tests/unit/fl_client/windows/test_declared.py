@@ -46,3 +46,9 @@ def test_half_a_declaration_is_refused(channel: dict[str, Any], words: str) -> N
         declared(s={"channels": [{"name": "x", **channel}]})
     with pytest.raises(InvalidConfiguration, match=r"sensors.s.longest_gap_s=-1"):
         declared(s={"longest_gap_s": -1, "channels": [{"name": "x"}]})
+
+
+def test_a_wrong_value_of_the_windows_is_told_by_its_place() -> None:
+    config = {"windows": {**WINDOWS, "longest_gap_s": [0.5]}, "sensors": {}}
+    with pytest.raises(InvalidConfiguration, match=r"windows\.longest_gap_s"):
+        sources_of(config)
