@@ -22,10 +22,9 @@ def build_box_app(
 
     ``trainer`` is the trainer's configuration. Noise and batches come from the operating system's
     generator: the box refuses a plan with a seed for its noise. It has a trainer of this package,
-    whose noise a plan may rely on. ``counter`` is the path of the
-    ledger's counter; None puts it beside the ledger. The trainer is built, and its packages
-    imported, at once: the first answer must not take longer for it. The first training message
-    lowers the process's priority.
+    whose noise a plan may rely on. ``counter`` is the path of the ledger's counter; None puts it
+    beside the ledger. The trainer is built, and its packages imported, at once: the first answer
+    must not take longer for it. The first training message lowers the process's priority.
     """
     built = build_trainer(trainer)
 
