@@ -73,4 +73,10 @@ def highest(totals: Iterable[Released], promise: Guarantee) -> tuple[float, dict
 
 
 def _reading(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    """A connection that changes nothing, and folds SQLite's log into the file if it closes last.
+
+    One with ``mode=ro`` would leave the log, and a copy of the file alone would lack its charges.
+    """
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
+    connection.execute("PRAGMA query_only = ON")
+    return connection

@@ -44,6 +44,11 @@ def outputs(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "outputs"))
 
 
+def test_it_is_one_file_and_its_counter_when_a_run_has_ended(finished: Path) -> None:
+    kept = {path.name for path in finished.glob(f"{LEDGER}*")}
+    assert kept == {LEDGER, counter_beside(Path(LEDGER)).name}
+
+
 @pytest.mark.slow
 def test_command_shows_what_the_summary_says(
     finished: Path, capsys: pytest.CaptureFixture[str]
@@ -88,13 +93,13 @@ def exchange(folder: Path) -> None:
         other.debit([OF_ANOTHER_RUN])
 
 
-@pytest.mark.slow
 def when_changed(outputs: Path) -> dict[str, int]:
     """When each file of a run was changed: of all but the lock, which says who works there."""
     files = (path for path in outputs.iterdir() if path.suffix != ".lock")
     return {path.name: path.stat().st_mtime_ns for path in files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "match"),
     [
