@@ -31,8 +31,8 @@ settings.register_profile("quick", settings.get_profile("project"), max_examples
 settings.load_profile("project")
 
 _MARKS = {
-    "deployed": ("long", "slow"),
-    "packaging": ("long", "slow"),
+    "deployed": ("long",),
+    "packaging": ("long",),
     "containers": ("containers", "slow"),
 }
 """The markers of every test in a folder of ``tests``; pyproject.toml says what each means."""
@@ -47,12 +47,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folder."""
+    """Mark tests by their folder, and those that take long as slow, too."""
     here = Path(__file__).parent
     for item in items:
         folder, *rest = item.path.relative_to(here).parts
         for mark in _MARKS.get(folder, ()) if rest else ():
             item.add_marker(mark)
+        if item.get_closest_marker("long"):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

@@ -75,7 +75,6 @@ def healthy(home: Path) -> bool:
         return False
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_talks_to_nobody_and_keeps_to_its_folders(name: str, tmp_path: Path) -> None:
     ended = trace([*PYTHON, *COMMANDS[name]], a_place(tmp_path))
@@ -86,7 +85,6 @@ def test_a_command_talks_to_nobody_and_keeps_to_its_folders(name: str, tmp_path:
     assert [*(tmp_path / "person").rglob("*")] == []
 
 
-@pytest.mark.slow
 def test_the_repository_s_commands_talk_to_nobody(tmp_path: Path) -> None:
     commands = (
         ("simulate", *SMALL, "hydra.run.dir=run"),
@@ -104,7 +102,6 @@ def test_the_repository_s_commands_talk_to_nobody(tmp_path: Path) -> None:
     assert [*(tmp_path / "person").rglob("*")] == []
 
 
-@pytest.mark.slow
 def test_a_box_connects_where_its_configuration_says_alone(tmp_path: Path, world: World) -> None:
     (tmp_path / "box").mkdir()
     place_model(tmp_path / "box" / "site")
@@ -131,7 +128,6 @@ def test_a_box_connects_where_its_configuration_says_alone(tmp_path: Path, world
     assert [*(tmp_path / "box" / "person").rglob("*")] == []
 
 
-@pytest.mark.slow
 def test_a_player_connects_to_its_broker_alone(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
         command = [
@@ -148,7 +144,6 @@ def test_a_player_connects_to_its_broker_alone(tmp_path: Path) -> None:
     assert [*(tmp_path / "person").rglob("*")] == []
 
 
-@pytest.mark.slow
 def test_a_server_connects_to_itself_alone_and_listens_where_it_is_told(tmp_path: Path) -> None:
     outside, inside = free_port(), free_port()
     command = [

@@ -9,7 +9,7 @@ import pytest
 
 from tests.deployed.fleet import Cloud, TestSite, until
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.long, pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 MANY = 3000
 """Half-sent requests; an nginx as it comes has places for 1,024 connections."""

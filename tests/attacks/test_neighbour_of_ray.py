@@ -21,7 +21,7 @@ from tests.support.nodes import wait_for
 from tests.support.ports import free_port
 from tests.support.traced import Traced, trace, tracing
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.long, pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 RUN = (sys.executable, "-m", "simulate", "net=logistic", "sites=2", "engine=ray")
 STRANGER = """
 import sys, ray

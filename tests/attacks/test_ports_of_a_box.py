@@ -145,6 +145,7 @@ def idle() -> Iterator[list[socket.socket]]:
         one.close()
 
 
+@pytest.mark.long
 def test_connections_that_say_nothing_hold_few_threads(idle: list[socket.socket]) -> None:
     server = status_server(anybody())
     try:

@@ -49,7 +49,7 @@ def silence() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("silence")
 def test_every_key(shipped: dict[str, Any], tmp_path: Path) -> None:
     wrong: list[str] = []

@@ -14,7 +14,7 @@ from tests.support.sources import ROOT
 MAKE = f'make() {{ command make -I {ROOT} -f {ROOT}/Makefile -o .venv/.complete "$@"; }}\n'
 """The project's ``make`` in a reader's folder; the environment is complete."""
 README = (ROOT / "README.md").read_text("utf-8")
-pytestmark = [pytest.mark.long, pytest.mark.slow]
+pytestmark = pytest.mark.long
 
 
 def summaries(reader: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from tests.support.sources import ROOT
 
 OUTPUTS = "outputs/<date>/<time>"
 SMALL = "rounds=1 sites=2 net=logistic"
-pytestmark = [pytest.mark.long, pytest.mark.slow]
+pytestmark = pytest.mark.long
 
 
 def lines(commands: list[str]) -> list[str]:

@@ -91,7 +91,7 @@ def connected(home: Path, broker: Mosquitto) -> bool:
     return bool(status and status["broker"]["connected"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_fifty_times_no_event_is_lost_or_made_twice(tmp_path: Path) -> None:
     chance, home = random.Random(7), tmp_path / "box"
     wanted = expected_starts((KILLS + 1) * EACH)

@@ -105,7 +105,7 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_good_version_arrives_whatever_step_the_power_is_cut_at(world: World) -> None:
     released(world, answer=1)
     found = lives(world.folder)
@@ -117,7 +117,7 @@ def test_a_good_version_arrives_whatever_step_the_power_is_cut_at(world: World) 
         assert later == [1, ["2", "1"]], step
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_bad_version_is_gone_whatever_step_the_power_is_cut_at(world: World) -> None:
     released(world, answer=1, not_finite="always")
     found = lives(world.folder)

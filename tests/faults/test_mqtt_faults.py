@@ -108,7 +108,7 @@ def newest(node: Node) -> str:
     return str(found)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("old", [False, True], ids=["5", "3.1.1"])
 def test_two_nodes_of_one_identity_do_not_fight(
     tmp_path: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture, old: bool

@@ -10,7 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from tests.support.nodes import World, expected_starts, node, place_model, wait_for
 from tests.support.rabbitmq import RabbitMq
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def retained(port: int, topic: str) -> str:
@@ -27,6 +27,7 @@ def retained(port: int, topic: str) -> str:
     return found[0]
 
 
+@pytest.mark.long
 def test_a_node_falls_back_predicts_and_goes_on_after_a_kill(tmp_path: Path) -> None:
     home = tmp_path / "box"
     place_model(home)

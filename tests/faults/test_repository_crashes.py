@@ -14,7 +14,7 @@ class _Died(BaseException):
     """The writer's end: not an error that any code catches."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_writer_that_dies_at_any_write_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

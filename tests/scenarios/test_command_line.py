@@ -101,7 +101,7 @@ def test_two_workers_end_as_one_does(tmp_path: Path) -> None:
     assert two["epsilon"] == one["epsilon"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_rays_runtime_ends_with_the_same_parameters(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -118,7 +118,7 @@ def _weights(folder: Path) -> np.ndarray[Any, Any]:
     return np.concatenate([array.ravel() for array in checkpoint.parameters.values()])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_resumes_and_ends_as_the_whole_one(tmp_path: Path) -> None:
     whole = simulate(tmp_path / "whole", "rounds=40")
     folder = tmp_path / "killed"

@@ -105,7 +105,7 @@ def test_a_model_comes_back_from_a_registry_as_the_same_component(
     assert list((place / "other/targets/testing/model").glob(f"{digest}.vad.json"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_commands_of_the_page(address: str, place: Path) -> None:
     """With a registry and files of this test's, and what is pulled in a repository of its own."""
     push, pull, imported = (

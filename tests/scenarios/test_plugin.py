@@ -17,7 +17,7 @@ from models.metadata import read_metadata
 from tests.support.shell import blocks, fenced
 from tests.support.sources import ROOT
 
-pytestmark = [pytest.mark.long, pytest.mark.slow]  # builds, installs and runs a package
+pytestmark = pytest.mark.long  # builds, installs and runs a package
 
 EXAMPLE = ROOT / "examples" / "plugin"
 PAGE = ROOT / "docs" / "how-to" / "add-your-own.md"

@@ -75,7 +75,7 @@ def told(result: Result) -> Iterator[tuple[Any, Any]]:
     yield privacy["epsilon"], privacy["epsilon_held_out"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kills", [["training"], ["saving"], ["training", "saving", "training"]])
 def test_a_killed_run_has_room_for_its_last_round_and_tells_its_ledgers_figures(
     tmp_path: Path, kills: list[str]

@@ -106,7 +106,7 @@ def test_a_module_hides_ours_as_a_package_does(tmp_path: Path) -> None:
         check_folder("engine=ray", tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_deployment_s_processes_find_ours_there(elsewhere: Path) -> None:
     script, out = str(Path(sys.executable).with_name("fl-simulate")), elsewhere / "out"
     words = ["engine=deployment", "sites=2", "rounds=1", "net=logistic", f"hydra.run.dir={out}"]
