@@ -60,12 +60,13 @@ class Outbox:
         self._filled = asyncio.Event()
         self._settled: list[tuple[int, str | None]] = []
         self._taken_to = self._dropped_to = 0
+        self._flows = False
         self._refused: dict[str, _Refused] = {}  # by topic
 
     def progress(self) -> PublishProgress:
         """What became of events since the store was told, and how many there is room for."""
         room = _HELD - len(self._waiting) if self._link is not None else 0
-        return PublishProgress(tuple(self._settled), self._taken_to, room)
+        return PublishProgress(tuple(self._settled), self._taken_to, room, self._flows)
 
     def take(
         self, events: Sequence[WaitingEvent], dropped_to: int, progress: PublishProgress
@@ -108,6 +109,7 @@ class Outbox:
         """Publish events at once, in order; those that the broker did not get stay first."""
         publishing = [self._publish(waiting) for waiting in together]
         found = await asyncio.gather(*publishing, return_exceptions=True)
+        self._flows = not any(isinstance(outcome, NotConnected) for outcome in found)
         for waiting, outcome in zip(together, found, strict=True):
             if isinstance(outcome, NotConnected):
                 return await asyncio.sleep(_LOOK_AGAIN_S)

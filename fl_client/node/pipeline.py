@@ -29,6 +29,8 @@ from fl_common.functions import Predicted
 _ROWS_AT_ONCE = 4000
 """Spool rows processed by one call: bounds the time and memory of catching up after a restart."""
 _PREDICTED_AT_ONCE = 256
+_EVENTS_OF_A_WINDOW = 4
+"""For which there must be room in the outbox: a prediction, and what functions make of it."""
 _NO_ANSWER = -1
 _PLANNED_NS = 86_400 * 10**9
 """How far ahead an annotation may end."""
@@ -117,7 +119,7 @@ class Pipeline:
                 self._path.outbox.settle(progress.settled)
                 windows = self._take_in(done, now)
                 done.windows = len(windows)
-                self._predict(windows, done)
+                self._predict(windows, done, progress)
                 done.events = self._path.follow(done.answers, now.wall_ns)
                 done.outgoing = self._path.outbox.after(progress.after, progress.room)
                 done.dropped_to = self._path.outbox.dropped_to
@@ -222,11 +224,11 @@ class Pipeline:
                 del self._needed[stream]
         return used
 
-    def _predict(self, new: list[Window], done: PipelineStep) -> None:
+    def _predict(self, new: list[Window], done: PipelineStep, progress: PublishProgress) -> None:
         """Predict the new windows; while older ones wait in the store, predict those in turn."""
         if not self._has_model:
             return
-        windows = self._waiting(new) if self._backlog else new
+        windows = self._next(new, progress)
         if not windows:
             return
         try:
@@ -251,12 +253,28 @@ class Pipeline:
             )
             done.answers.append(PredictedWindow(window.start_ns, prediction, row, predicted))
 
-    def _waiting(self, new: list[Window]) -> list[Window]:
+    def _next(self, new: list[Window], progress: PublishProgress) -> list[Window]:
+        """The windows to predict now.
+
+        In a burst windows come faster than the broker takes predictions. Those that the outbox has
+        no room for wait in the store; where the broker takes no events, none waits.
+        """
+        most = _PREDICTED_AT_ONCE
+        if progress.flows:
+            room = self._path.outbox.room()
+            most = min(most, room and max(1, room // _EVENTS_OF_A_WINDOW))
+            if len(new) > most:
+                self._backlog, self._asked_to = True, None
+            if not most:
+                return []
+        return self._waiting(new, most) if self._backlog else new
+
+    def _waiting(self, new: list[Window], most: int) -> list[Window]:
         """The next windows in the store without a prediction, and new windows before those."""
-        found = self._path.windows.unpredicted(_PREDICTED_AT_ONCE, self._asked_to)
+        found = self._path.windows.unpredicted(most, self._asked_to)
         before = self._asked_to
         early = [window for window in new if before is not None and window.place <= before]
-        self._backlog = len(found) == _PREDICTED_AT_ONCE
+        self._backlog = len(found) == most
         self.behind |= self._backlog
         if found:
             self._asked_to = found[-1].place

@@ -60,12 +60,13 @@ class PublishProgress:
     """How far publishing is: the events that the broker has or refused, and which come next.
 
     ``settled`` are the numbers of the former, with the reason of a refusal; of the events after
-    number ``after``, at most ``room`` are asked for.
+    number ``after``, at most ``room`` are asked for. ``flows``: the broker took the last ones.
     """
 
     settled: Sequence[tuple[int, str | None]] = ()
     after: int = 0
     room: int = 0
+    flows: bool = False
 
 
 class StoredEvents:
@@ -142,6 +143,11 @@ class StoredEvents:
             (number, limit),
         )
         return [WaitingEvent(n, topic, from_structured(body)) for n, topic, body in rows]
+
+    def room(self) -> int:
+        """How many more events may wait without a loss; 0 if it is less than half of the limit."""
+        left = self._limit - _values_of(self._connection).get("waiting", 0)
+        return left if 2 * left >= self._limit else 0
 
     def counts(self) -> EventCounts:
         """Counts of the events that were made, by what became of them."""
