@@ -12,7 +12,7 @@ from fl_client.node.assembly.declared import build_declared
 from fl_client.node.assembly.node import NodeAssembly, build_node
 from fl_client.sensors.intake import Intake
 from fl_client.sensors.transports import Delivery
-from fl_client.store.outbox import PublishProgress
+from fl_client.store.outbox import PublishProgress, WaitingEvent
 from fl_client.store.spool_identities import Arrival
 from models import tasks
 from tests.support.nodes import expected_starts, message, place_model, wait_for
@@ -49,9 +49,11 @@ def burst(box: NodeAssembly) -> Iterator[Sequence[Arrival]]:
 
 def predicted_by(box: NodeAssembly, *, flows: bool, taken: int) -> list[int]:
     """The windows that are predicted when the broker takes ``taken`` events in a step."""
-    found, outgoing, after = [], [], 0
+    found: list[int] = []
+    outgoing: list[WaitingEvent] = []
+    after = 0
     for arrivals in burst(box):
-        settled = [(event.number, None) for event in outgoing]
+        settled = tuple((event.number, None) for event in outgoing)
         progress = PublishProgress(settled, after, taken, flows)
         done = box.loop.pipeline.advance(arrivals, progress, NOW)
         outgoing = done.outgoing
