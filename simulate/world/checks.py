@@ -25,7 +25,7 @@ def check_values(source: str, values: NDArray[Any], task: Task) -> None:
         return
     odd_N = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
     raise InvalidData(
-        f"{source}: {int(odd_N.sum())} of {len(values)} windows (first: {int(odd_N.argmax())})",
+        f"{source}: {int(odd_N.sum())} of {len(values)} windows (first: {int(odd_N.argmax()) + 1})",
         "hold NaN or infinity, where every reading must be a finite number",
         "Correct or remove these windows",
     )

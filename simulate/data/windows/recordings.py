@@ -11,9 +11,10 @@ from fl_common.vocabulary import Floats, Integers, Task
 from simulate.data.windows.intervals import runs_of
 from simulate.data.windows.times import Times, times_of
 from simulate.world.tables import Table, Words
-from simulate.world.tables.folder import SITE, SPLIT
+from simulate.world.tables.folder import SITE
 from simulate.world.tables.opened import Part
 from simulate.world.tables.roles import LABELS, SITES, STAMPS, plain
+from simulate.world.tables.splits import SPLIT
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Kind(Enum):
     TIME = auto()
     """A date or a time of day, by its type."""
     OTHER = auto()
-    """Nothing in any row, or what is neither."""
+    """Nothing in any row, no finite number in any, or what is neither."""
 
 
 @dataclass(frozen=True)
@@ -70,4 +70,8 @@ class Table(Protocol):
         Raises:
             InvalidData: neither, in some row.
         """
+        ...
+
+    def place(self, row: int) -> str:
+        """Where a person finds a row, which is counted from 0: ``line 12``, or ``row 11``."""
         ...

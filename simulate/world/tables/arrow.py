@@ -34,8 +34,9 @@ class ArrowTable:
         return int(self._table.num_rows)
 
     def kind(self, name: str) -> Kind:
-        """What the column holds, by its type."""
-        return _kind(self._field(name).type)
+        """What the column holds, by its type; OTHER where no number is finite."""
+        kind = _kind(self._field(name).type)
+        return Kind.OTHER if kind == Kind.NUMBER and _is_empty(self._table[name]) else kind
 
     def numbers(self, name: str) -> NDArray[Any]:
         """A column, of nested lists too, as one array; lists of one level are equally long."""
@@ -59,6 +60,10 @@ class ArrowTable:
         values_N[~missing_N] = words.values_N
         missing_N[~missing_N] = words.missing_N
         return Words(values_N, missing_N)
+
+    def place(self, row: int) -> str:
+        """The row, counted from 1."""
+        return f"row {row + 1}"
 
     def _field(self, name: str) -> pa.Field:
         if self.names.count(name) > 1:
@@ -88,6 +93,13 @@ def _kind(kind: pa.DataType) -> Kind:
         return Kind.TEXT
     is_number = pa.types.is_primitive(kind) or pa.types.is_decimal(kind)
     return Kind.NUMBER if is_number and not pa.types.is_null(kind) else Kind.OTHER
+
+
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    """Whether no row has a finite number; without any row it is not."""
+    if pa.types.is_floating(column.type):
+        return len(column) > 0 and not pc.any(pc.is_finite(column.cast(pa.float64()))).as_py()
+    return 0 < len(column) == int(column.null_count)
 
 
 def _dense(array: pa.Array, what: str) -> NDArray[Any]:

@@ -16,14 +16,9 @@ from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
 from simulate.world.tables import Kind, Table, Words
+from simulate.world.tables.splits import SPLIT, SPLITS
 
-SITE, SPLIT = "site", "split"
-SPLITS: Mapping[str, str] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("test", "testing"), "test"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-}
-"""Words for a part of the rows, and the part."""
+SITE = "site"
 _WITHOUT_SITE = re.compile(r"part-\d+|data-\d+-of-\d+|\d+-of-\d+")
 """Files of Spark, Hugging Face and the like are pieces of one table."""
 
@@ -88,6 +83,15 @@ class JoinedTable:
         if any(array.dtype.kind == "U" for array in values):
             values = [array.astype(str) for array in values]
         return Words(np.concatenate(values), np.concatenate([one.missing_N for one in words]))
+
+    def place(self, row: int) -> str:
+        """The file, and the place in it."""
+        for table, _ in self._parts:
+            if row < len(table):
+                name = table.source.removeprefix(self.source).lstrip("/")
+                return f"{table.place(row)} of {name}"
+            row -= len(table)
+        raise IndexError(row)
 
 
 def said_by(place: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Floats
 from simulate.world.tables import Flags
+from simulate.world.tables.ranges import Place
 
 REFUSE, DROP, HOLD = "refuse", "drop", "hold"
 _MODES = (REFUSE, DROP, HOLD)
@@ -39,15 +40,35 @@ def check_mode(mode: Any) -> None:
         )
 
 
+def check_channels(source: str, x: Floats, names: Sequence[str]) -> None:
+    """Raise InvalidData for a channel of ``x`` that has no finite reading in any row."""
+    axis = 2 if x.ndim == 3 else 1
+    others = tuple(place for place in range(x.ndim) if place != axis)
+    empty = np.flatnonzero(~np.isfinite(x).any(axis=others)).tolist()
+    if empty:
+        name = names[empty[0]] if names else f"c{empty[0]}"
+        raise InvalidData(
+            f"{source}: channel {name}",
+            "must have a reading in some row, and has only missing or infinite ones",
+            "Leave it out: write the windows without it, or choose data.channels=[NAME,NAME]",
+        )
+
+
 def without_gaps(
-    source: str, x: Floats, missing_N: Flags, mode: str, center: float | Sequence[float] | None
+    source: str,
+    x: Floats,
+    missing_N: Flags,
+    mode: str,
+    center: float | Sequence[float] | None,
+    place: Place,
 ) -> Filled:
     """``x`` (N, ...) without readings that are not finite, by ``mode``.
 
     ``missing_N`` are the rows without a label or a site, which are left out unless they are
-    refused. ``hold``: of windows (T, C) a channel's last reading before it in the same window
-    holds, and before its first one that one; a window without any of a channel is left out. Of
-    vectors and images, of which a row has no earlier reading, the channel's ``center`` stands in.
+    refused; then the message tells the ``place`` of the first. ``hold``: of windows (T, C) a
+    channel's last reading before it in the same window holds, and before its first one that one; a
+    window without any of a channel is left out. Of vectors and images, of which a row has no
+    earlier reading, the channel's ``center`` stands in.
 
     Raises:
         InvalidData: something is missing, and ``mode`` is ``refuse``.
@@ -58,14 +79,19 @@ def without_gaps(
     if not count:
         return Filled(x, ~missing_N, ())
     if mode == REFUSE:
-        raise _refused(source, odd, odd_N, missing_N)
+        raise _refused(source, x, odd_N | missing_N, missing_N, place)
+    endless = int(np.isinf(x).sum())
+    told = [f"{_readings(endless, 'infinite reading')} taken for missing"] if endless else []
     if mode == DROP:
-        return Filled(x, ~(odd_N | missing_N), (_dropped(odd, odd_N | missing_N, mode),))
+        gone_N = odd_N | missing_N
+        return Filled(x, ~gone_N, (*told, _dropped(odd, gone_N, mode)))
     filled, still_N = (
         _held(x, odd) if x.ndim == 3 else (_centred(x, odd, center), ~missing_N & False)
     )
     gone_N = still_N | missing_N
-    notes = [_told_held(odd, int((odd_N & ~gone_N).sum()), len(x), x.ndim)] if odd_N.any() else []
+    notes = told
+    if odd_N.any():
+        notes.append(_told_held(odd, int((odd_N & ~gone_N).sum()), len(x), x.ndim))
     if gone_N.any():
         notes.append(_dropped(odd, gone_N, mode))
     return Filled(filled, ~gone_N, tuple(notes))
@@ -89,15 +115,21 @@ def _centred(x: Floats, odd: Flags, center: float | Sequence[float] | None) -> F
     return np.where(odd, shaped, x).astype(np.float32)
 
 
-def _refused(source: str, odd: Flags, odd_N: Flags, missing_N: Flags) -> InvalidData:
-    bad_N = odd_N | missing_N
-    what = [f"{int(odd.sum())} readings (NaN, infinite or empty)"] if odd_N.any() else []
-    what += [f"the label or the site of {int(missing_N.sum())} rows"] if missing_N.any() else []
+def _refused(source: str, x: Floats, bad_N: Flags, missing_N: Flags, place: Place) -> InvalidData:
+    gaps, endless, words = int(np.isnan(x).sum()), int(np.isinf(x).sum()), int(missing_N.sum())
+    what = [f"lack {_readings(gaps, 'reading')} (NaN or empty)"] if gaps else []
+    what += [f"hold {_readings(endless, 'infinite reading')}"] if endless else []
+    what += [f"lack the label or the site of {words} rows"] if words else []
+    first = place(int(bad_N.argmax()))
     return InvalidData(
-        f"{source}: {int(bad_N.sum())} of {len(bad_N)} rows (first: {int(bad_N.argmax())})",
-        f"lack {' and '.join(what)}",
+        f"{source}: {int(bad_N.sum())} of {len(bad_N)} rows (first: {first})",
+        " and ".join(what),
         _WAYS,
     )
+
+
+def _readings(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _dropped(odd: Flags, gone_N: Flags, mode: str) -> str:

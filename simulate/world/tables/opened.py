@@ -7,10 +7,11 @@ from pathlib import Path
 
 from fl_common.errors import InvalidData
 from simulate.world.tables import Table, parquet, text
-from simulate.world.tables.folder import SPLIT, SPLITS, JoinedTable, said_by
+from simulate.world.tables.folder import JoinedTable, said_by
 from simulate.world.tables.huggingface import is_saved, read_saved, splits_of
 from simulate.world.tables.packed import read_packed
 from simulate.world.tables.parquet import is_parquet, read_parquet
+from simulate.world.tables.splits import SPLIT, SPLITS
 from simulate.world.tables.text import is_csv, read_csv
 
 Part = tuple[Table, Mapping[str, str]]

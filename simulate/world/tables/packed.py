@@ -16,13 +16,13 @@ from fl_common.errors import InvalidData
 from fl_common.vocabulary import NamedArrays
 from simulate.world.npz import read_plain
 from simulate.world.tables import Kind, Words
+from simulate.world.tables.splits import SPLIT, SPLITS
 from simulate.world.tables.words import words_of
 
-_WORDS = "train|training|test|testing|val|valid|validation"
+_WORDS = "|".join(sorted(SPLITS, key=len, reverse=True))
 _PART = re.compile(
     rf"(?:(?P<before>{_WORDS})_?(?P<a>.+)|(?P<b>.+?)_?(?P<after>{_WORDS}))", re.IGNORECASE
 )
-_SPLIT = "split"
 
 
 class PackedTable:
@@ -39,7 +39,7 @@ class PackedTable:
         return max((len(column) for column in self._columns.values()), default=0)
 
     def kind(self, name: str) -> Kind:
-        """What the array holds, by its type and shape."""
+        """What the array holds, by its type and shape; OTHER where no number is finite."""
         if name in self._pickled or len(self._columns[name]) != len(self):
             return Kind.OTHER
         array = self._columns[name]
@@ -48,6 +48,8 @@ class PackedTable:
         if array.dtype.kind in "mM":
             return Kind.TIME
         if array.dtype.kind not in "iufb":
+            return Kind.OTHER
+        if array.dtype.kind == "f" and not np.isfinite(array).any():
             return Kind.OTHER
         return Kind.NUMBER if array.ndim == 1 else Kind.WINDOW
 
@@ -65,6 +67,10 @@ class PackedTable:
     def words(self, name: str) -> Words:
         """The array as whole numbers or text."""
         return words_of(self._plain(name), name, self.source)
+
+    def place(self, row: int) -> str:
+        """The row, counted from 1."""
+        return f"row {row + 1}"
 
     def _plain(self, name: str) -> NDArray[Any]:
         if name in self._pickled:
@@ -95,8 +101,9 @@ def _joined(arrays: NamedArrays, source: str) -> dict[str, NDArray[Any]]:
         if match := _PART.fullmatch(name):
             word, base = match["before"] or match["after"], match["a"] or match["b"]
             parts.setdefault(base, {})[word.lower()] = name
-    words = sorted({word for found in parts.values() for word in found}, key=_order)
-    whole = {base: found for base, found in parts.items() if len(found) == len(words) > 1}
+    several = {base: found for base, found in parts.items() if len(found) > 1}
+    words = sorted({word for found in several.values() for word in found}, key=_order)
+    whole = {base: found for base, found in several.items() if len(found) == len(words)}
     if not whole:
         return dict(arrays)
     used = {name for found in whole.values() for name in found.values()}
@@ -106,7 +113,7 @@ def _joined(arrays: NamedArrays, source: str) -> dict[str, NDArray[Any]]:
         each = [np.atleast_1d(arrays[found[word]]) for word in words]
         columns[base] = _concatenated(each, [found[word] for word in words], source)
         lengths = {word: len(one) for word, one in zip(words, each, strict=True)}
-    return {**columns, _SPLIT: np.repeat(np.array(words), list(lengths.values()))}
+    return {**columns, SPLIT: np.repeat(np.array(words), list(lengths.values()))}
 
 
 def _order(word: str) -> tuple[bool, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fl_common.errors import InvalidConfiguration, InvalidData
 from simulate.world.tables import Kind, Table
-from simulate.world.tables.suspects import is_index, unit_of_stamps
+from simulate.world.tables.suspects import is_index, numbers_among, unit_of_stamps
 
 LABELS = (
     *("y", "label", "labels", "target", "targets", "class", "classes", "category"),
@@ -105,10 +105,11 @@ def _declared(table: Table, what: str, name: str | None) -> str | None:
 
 
 def _no_label(table: Table) -> InvalidConfiguration:
+    is_row = "; if the first line is a row, write a heading above it"
     return InvalidConfiguration(
         f"{table.source} with {_listed(table.names)}",
         "has no column with a plain name for the label (y, label, target, class, activity)",
-        "Name it: data.label=COLUMN",
+        f"Name it: data.label=COLUMN{is_row if numbers_among(table.names) else ''}",
     )
 
 
@@ -149,7 +150,7 @@ def _channels(
 def _why_not(table: Table, name: str, kind: Kind, wanted: Kind) -> str | None:
     """Why a column that nobody declared is no channel; None: it is one."""
     if kind == Kind.OTHER:
-        return "as without a number or a text"
+        return "as without a finite number or a text"
     if kind != wanted:
         return "as not numbers" if wanted == Kind.NUMBER else "as not windows, as the channels are"
     if kind == Kind.NUMBER and plain(name) in INDEX and is_index(table.numbers(name)):

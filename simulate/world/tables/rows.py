@@ -11,14 +11,11 @@ from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats
 from simulate.world.checks import check_lengths
 from simulate.world.tables import Flags, Table, Words
-from simulate.world.tables.missing import check_mode, without_gaps
+from simulate.world.tables.missing import check_channels, check_mode, without_gaps
+from simulate.world.tables.ranges import narrowed
 from simulate.world.tables.roles import Roles
+from simulate.world.tables.splits import FLAGS, SPLITS, TEST, VALIDATION
 
-_PARTS = {
-    **dict.fromkeys((0, "0", "train", "training", "validation", "val", "false"), 0),
-    **dict.fromkeys((1, "1", "test", "testing", "true"), 1),
-}
-"""Ways to write that a row is for training (0) or for the test (1)."""
 _FEW = (1, 3, 4)
 """Channels of an image: grey, three colours, and perhaps how opaque it is."""
 _LEAST_SIDE = 8
@@ -59,11 +56,13 @@ def read_rows(
     words = {"label": table.words(roles.label)}
     words |= {"site": table.words(roles.site)} if roles.site else {}
     split = table.words(roles.split) if roles.split else None
+    check_channels(source, x, roles.channels)
     columns = {name: one.values_N for name, one in words.items()}
     columns |= {"split": split.values_N} if split else {}
     check_lengths(source, x=x, **columns)
+    held_out_N, trained = _held_out(split, source) if split else (None, [])
     missing_N = np.any([one.missing_N for one in words.values()], axis=0)
-    filled = without_gaps(source, x, missing_N, missing, center)
+    filled = without_gaps(source, x, missing_N, missing, center, table.place)
     kept_N = filled.kept_N
     if not kept_N.any():
         raise InvalidData(source, "has no row left", "Set data.missing=hold, or fill the gaps")
@@ -73,10 +72,10 @@ def read_rows(
         x=filled.x if whole else filled.x[kept_N],
         y_N=words["label"].values_N[kept_N],
         site_N=words["site"].values_N[kept_N] if roles.site else None,
-        held_out_N=None if split is None else _held_out(split, source)[kept_N],
+        held_out_N=None if held_out_N is None else held_out_N[kept_N],
         channels=roles.channels or None,
         labels=table.categories.get(roles.label),
-        notes=(*table.notes, *roles.notes, *notes, *filled.notes),
+        notes=(*table.notes, *roles.notes, *notes, *trained, *filled.notes),
     )
 
 
@@ -87,10 +86,12 @@ def windows_of(table: Table, roles: Roles) -> tuple[Floats, tuple[str, ...]]:
         InvalidData: no numbers of such a shape.
     """
     if roles.windows is not None:
-        return _shaped(table.numbers(roles.windows), f"{table.source}: {roles.windows}")
+        what = f"{table.source}: {roles.windows}"
+        x, notes = _shaped(table.numbers(roles.windows), what)
+        return narrowed(x, what, table.place), notes
     columns = []
     for name in roles.channels:
-        columns.append(_float(table.numbers(name)))
+        columns.append(narrowed(table.numbers(name), f"{table.source}: {name}", table.place))
         if columns[-1].shape != columns[0].shape or columns[0].ndim > 2:
             raise InvalidData(
                 f"{table.source}: {name} of shape {columns[-1].shape}",
@@ -100,7 +101,7 @@ def windows_of(table: Table, roles: Roles) -> tuple[Floats, tuple[str, ...]]:
     return _shaped(np.stack(columns, axis=-1), table.source)
 
 
-def _shaped(x: NDArray[Any], source: str) -> tuple[Floats, tuple[str, ...]]:
+def _shaped(x: NDArray[Any], source: str) -> tuple[NDArray[Any], tuple[str, ...]]:
     if x.ndim not in (2, 3, 4) or not len(x) or not x.size:
         raise InvalidData(
             f"{source}: x of shape {x.shape} and type {x.dtype}",
@@ -110,26 +111,33 @@ def _shaped(x: NDArray[Any], source: str) -> tuple[Floats, tuple[str, ...]]:
         )
     if x.ndim == 3 and x.dtype == np.uint8 and x.shape[1] == x.shape[2] >= _LEAST_SIDE:
         note = f"bytes of shape {x.shape[1:]} are images of one channel"
-        return _float(x[:, None]), (note,)
+        return x[:, None], (note,)
     if x.ndim == 4 and x.shape[3] in _FEW and x.shape[1] not in _FEW:
         note = f"windows of shape {x.shape[1:]} are images with the channels last"
-        return _float(np.moveaxis(x, 3, 1)), (note,)
-    return _float(x), ()
+        return np.moveaxis(x, 3, 1), (note,)
+    return x, ()
 
 
-def _float(x: NDArray[Any]) -> Floats:
-    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinity
-        return np.ascontiguousarray(x, dtype=np.float32)
-
-
-def _held_out(split: Words, source: str) -> Flags:
+def _held_out(split: Words, source: str) -> tuple[Flags, list[str]]:
+    """Which rows are for the test, and what is said of others that are for neither."""
     words, index_N = np.unique(split.values_N, return_inverse=True)
-    plain = [word.lower() if isinstance(word, str) else word for word in words.tolist()]
-    unknown = [word for word in plain if word not in _PARTS]
+    parts = {word: _part(word) for word in words.tolist()}
+    unknown = [word for word, part in parts.items() if part is None]
     if split.missing_N.any() or unknown:
         raise InvalidData(
             f"{source}: split {unknown[0] if unknown else ''!r}",
-            "must be 0 or train for training rows, 1 or test for test rows",
+            "must be 0 or train (also valid, dev) for training rows, 1 or test for test rows",
             "Write it so, or leave split out",
         )
-    return np.array([_PARTS[word] for word in plain], dtype=bool)[index_N]
+    counts = dict(zip(words.tolist(), np.bincount(index_N).tolist(), strict=True))
+    told = [
+        f"{counts[word]} rows of split {word} are trained on"
+        for word, part in parts.items()
+        if part == VALIDATION
+    ]
+    return np.array([part == TEST for part in parts.values()])[index_N], told
+
+
+def _part(word: str | int) -> str | None:
+    known = word.lower() if isinstance(word, str) else word
+    return FLAGS.get(known) or SPLITS.get(str(known))

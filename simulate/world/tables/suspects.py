@@ -1,5 +1,7 @@
-"""Columns of numbers that are no measurement: the row's number, and stamps of time."""
+"""What is no measurement or no name: the row's number, stamps of time, and a row as heading."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -25,3 +27,12 @@ def unit_of_stamps(values_N: NDArray[Any]) -> str | None:
         if low >= _FROM_S * each and high <= _TO_S * each:
             return unit
     return None
+
+
+def numbers_among(names: Sequence[str]) -> list[float]:
+    """Those of the names that are numbers: a heading with some may be a row of the data."""
+    found = []
+    for name in names:
+        with suppress(ValueError):
+            found.append(float(name.replace(",", ".")))
+    return found

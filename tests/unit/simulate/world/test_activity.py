@@ -156,7 +156,7 @@ ACC = "train/Inertial Signals/body_acc_x_train.txt"
         (edit(ACC, lambda r: [row[16:] for row in r]), "128 numbers on every line, not 127"),
         (edit(ACC, lambda r: [row + " 1.0" for row in r]), "128 numbers on every line, not 129"),
         (edit(ACC, lambda r: [*r[:2], "x" + r[2][1:], *r[3:]]), "must hold 128 numbers"),
-        (edit(ACC, lambda r: [*r[:2], "NaN" + r[2][16:], *r[3:]]), r"1 of 6 windows \(first: 2\)"),
+        (edit(ACC, lambda r: [*r[:2], "NaN" + r[2][16:], *r[3:]]), r"1 of 6 windows \(first: 3\)"),
         (edit(ACC, lambda r: ["-inf" + r[0][16:], *r[1:]]), "NaN or infinity"),
         (edit(ACC, lambda r: [" 1e99" + r[0][16:], *r[1:]]), "NaN or infinity"),
         (edit(ACC, lambda r: r[:-1]), "body_acc_x 5, body_acc_y 6"),

@@ -78,7 +78,10 @@ def test_sites_that_are_left_out_leave_the_test_set_too(tmp_path: Path) -> None:
     assert np.array_equal(few.test().windows.labels, data()["y"][rows_of("a")[9:]])
 
 
-@pytest.mark.parametrize("words", [(0, 1), ("train", "test"), ("0", "1"), (False, True)])
+@pytest.mark.parametrize(
+    "words",
+    [(0, 1), ("train", "test"), ("valid", "Test"), ("Dev", "test"), ("0", "1"), (False, True)],
+)
 def test_a_split_is_kept_and_may_hold_out_whole_sites(
     tmp_path: Path, words: tuple[object, object]
 ) -> None:
@@ -170,9 +173,12 @@ def with_value(value: float) -> Damage:
     ("damage", "says"),
     [
         (lambda content: content.pop("x"), "has no column for a channel"),
-        (with_value(np.nan), r"1 of 25 rows \(first: 4\): lack 1 readings.*missing=drop .*=hold"),
-        (with_value(-np.inf), "lack 1 readings"),
-        (with_value(1e39), "lack 1 readings"),
+        (
+            with_value(np.nan),
+            r"1 of 25 rows \(first: row 5\): lack 1 reading .*missing=drop .*=hold",
+        ),
+        (with_value(-np.inf), "hold 1 infinite reading"),
+        (with_value(1e39), r"x of row 5, 1e\+39: must be within 3.4e\+38"),
         (changed("x", np.zeros((25, 2, 2, 2, 2))), r"x of shape \(25, 2, 2, 2, 2\)"),
         (changed("x", [["a"]] * 25), "x of .*type .*must be numbers"),
         (changed("y", np.arange(25) / 2), "y of shape .* must be one whole number or text"),
@@ -227,7 +233,7 @@ def test_an_empty_file_of_rows_is_refused(tmp_path: Path) -> None:
     [
         ([[1.0, 2.0], [1.0]], "lists of 1, 2 values: must have lists of one length"),
         ([[1.0, 2.0], None], "lack 2 readings"),
-        ([[1.0, 2.0], [1.0, None]], "lack 1 readings"),
+        ([[1.0, 2.0], [1.0, None]], "lack 1 reading "),
         ([[[1.0], None], [[1.0], [1.0]]], "1 null lists inside of windows"),
         ([[[1.0], [2.0]], [[1.0], [2.0, 3.0]]], "lists of 1, 2 values"),
         ([{"a": 1}, {"a": 2}], "x of type struct"),

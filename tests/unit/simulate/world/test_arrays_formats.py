@@ -190,12 +190,15 @@ def replaced(old: str, new: str) -> Callable[[str], bytes]:
 @pytest.mark.parametrize(
     ("encoded", "says"),
     [
-        (replaced("-3.0", "1_000"), "ax of row 0 below the heading, '1_000': must be a number"),
-        (replaced("-2.75", ""), "lack 1 readings"),
-        (replaced("-2.5", "nan"), "lack 1 readings"),
+        (replaced("-3.0", "1_000"), "ax of line 2, '1_000': must be a number"),
+        (replaced("-2.75", ""), "lack 1 reading "),
+        (replaced("-2.5", "nan"), "lack 1 reading "),
         (replaced("-3.0", '"-3,0"'), "'-3,0': must be a number"),
         (replaced("press", ""), "lack the label or the site of 1 rows"),
-        (replaced("press", "press,5"), "as many values in every row as the heading"),
+        (
+            replaced("press", "press,5"),
+            "line 2 with 6 values: must have as many as the heading has names, 5",
+        ),
         (replaced("ax,", ","), r"column 1: has no name.*data\.channels=\["),
         (replaced("ay", "ax"), "column 'ax': is there twice"),
         (lambda text: text.encode().replace(b"press", b"pr\xe9ss"), "UTF-8.*Save as, CSV UTF-8"),

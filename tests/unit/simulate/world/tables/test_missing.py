@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ GAP = np.nan
 
 def filled(x: object, mode: str, center: float | list[float] | None = None) -> Filled:
     values = np.array(x, np.float32)
-    return without_gaps("own", values, np.zeros(len(values), bool), mode, center)
+    return without_gaps("own", values, np.zeros(len(values), bool), mode, center, str)
 
 
 def test_the_last_reading_of_the_channel_holds_in_its_window() -> None:
@@ -26,7 +28,8 @@ def test_the_last_reading_of_the_channel_holds_in_its_window() -> None:
     assert found.x[0].tolist() == [[1, 5], [1, 6], [1, 6], [4, 8]]
     assert found.x[1].tolist() == [[2, 1], [2, 1], [3, 1], [4, 1]]
     assert found.kept_N.all()
-    (note,) = found.notes
+    infinite, note = found.notes
+    assert infinite == "1 infinite reading taken for missing"
     assert note.startswith("data.missing=hold: in 2 of 2 rows the channel's last one in the window")
     assert note.endswith("5 in all")
 
@@ -64,12 +67,12 @@ WINDOWS = arrays.arrays(
 @given(WINDOWS, st.sampled_from([DROP, HOLD]))
 def test_what_stays_is_finite_and_depends_on_its_own_row_alone(x: np.ndarray, mode: str) -> None:
     none_N = np.zeros(len(x), bool)
-    found = without_gaps("own", x, none_N, mode, None)
+    found = without_gaps("own", x, none_N, mode, None, str)
     assert np.isfinite(found.x[found.kept_N]).all()
     there = np.isfinite(x)
     assert np.array_equal(found.x[there], x[there])
     for row in range(len(x)):
-        alone = without_gaps("own", x[row : row + 1], none_N[:1], mode, None)
+        alone = without_gaps("own", x[row : row + 1], none_N[:1], mode, None, str)
         assert alone.kept_N[0] == found.kept_N[row]
         assert not alone.kept_N[0] or np.array_equal(alone.x[0], found.x[row])
 
@@ -88,7 +91,7 @@ def test_a_table_with_gaps_is_read_in_either_way(tmp_path: Path, gap: str) -> No
     path = table(tmp_path, gap)
     with pytest.raises(InvalidData) as refused:
         world(path)
-    assert "3 of 20 rows (first: 3): lack 1 readings" in str(refused.value)
+    assert "3 of 20 rows (first: line 5): lack 1 reading (NaN or empty)" in str(refused.value)
     assert "the label or the site of 2 rows" in str(refused.value)
     assert "data.missing=drop" in refused.value.remedy
     assert "data.missing=hold" in refused.value.remedy
@@ -99,3 +102,42 @@ def test_a_table_with_gaps_is_read_in_either_way(tmp_path: Path, gap: str) -> No
         assert own.task.labels == ("lie", "sit")
         assert own.notes
     assert sizes == {DROP: 17, HOLD: 18}
+
+
+@pytest.mark.parametrize("odd", [GAP, np.inf])
+@pytest.mark.parametrize("mode", ["refuse", DROP, HOLD])
+def test_a_channel_without_a_finite_reading_is_named(tmp_path: Path, odd: float, mode: str) -> None:
+    x = np.ones((20, 8, 3), np.float32)
+    x[..., 1] = odd
+    np.savez(tmp_path / "own.npz", x=x, y=np.arange(20) % 2, site=np.arange(20) // 10)
+    with pytest.raises(InvalidData, match="channel c1: must have a reading in some row"):
+        world(tmp_path / "own.npz", missing=mode)
+
+
+@pytest.mark.parametrize("form", ["csv", "npz", "parquet"])
+@pytest.mark.parametrize("odd", [GAP, np.inf])
+def test_a_column_without_a_finite_number_is_left_out_and_said(
+    tmp_path: Path, form: str, odd: float
+) -> None:
+    columns = {"ax": np.arange(20) / 3, "ay": np.full(20, odd), "site": np.arange(20) // 10}
+    columns["y"] = np.arange(20) % 2
+    path = tmp_path / f"own.{form}"
+    if form == "csv":
+        rows = np.stack([*columns.values()], axis=1)
+        np.savetxt(path, rows, "%.6g", ",", header=",".join(columns), comments="")
+    elif form == "npz":
+        np.savez(path, **columns)  # type: ignore[arg-type]
+    else:
+        pq.write_table(pa.table({n: pa.array(c) for n, c in columns.items()}), path)
+    own = world(path)
+    assert own.task.channels == ("ax",)
+    assert "left out, as without a finite number or a text: ay" in own.notes
+    with pytest.raises(InvalidData, match="channel ay: must have a reading in some row"):
+        world(path, channels=["ax", "ay"])
+
+
+def test_what_is_infinite_is_told_apart(tmp_path: Path) -> None:
+    path = table(tmp_path, "inf")
+    with pytest.raises(InvalidData, match="hold 1 infinite reading and lack the label"):
+        world(path)
+    assert "1 infinite reading taken for missing" in world(path, missing=DROP).notes

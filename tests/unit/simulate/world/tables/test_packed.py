@@ -47,6 +47,22 @@ def test_parts_for_training_and_test_are_a_split(tmp_path: Path, form: str) -> N
     assert np.array_equal(own.test().windows.values, X[14:].astype(np.float32))
 
 
+@pytest.mark.parametrize("beside", ["values", "device", "validity", "testimony"])
+@pytest.mark.parametrize("word", ["train", "training"])
+def test_a_name_that_begins_like_a_part_hides_none(tmp_path: Path, beside: str, word: str) -> None:
+    parts = {f"{word}_x": X[:14], "test_x": X[14:], f"{word}_y": Y[:14], "test_y": Y[14:]}
+    own = world(saved(tmp_path, **parts, site=WHO, **{beside: Y}), channels=["a", "b", "c"])
+    assert len(own.test().windows) == 6
+
+
+def test_a_part_to_develop_on_is_trained_on_and_said(tmp_path: Path) -> None:
+    rows = {"train": slice(0, 10), "dev": slice(10, 14), "test": slice(14, 20)}
+    arrays = {f"{n}_{w}": c[r] for w, r in rows.items() for n, c in (("x", X), ("y", Y))}
+    own = world(saved(tmp_path, **arrays), sites=2)
+    assert (sum(len(own.windows(site)) for site in range(2)), len(own.test().windows)) == (14, 6)
+    assert "4 rows of split dev are trained on" in own.notes
+
+
 def test_parts_of_other_lengths_are_named(tmp_path: Path) -> None:
     path = saved(tmp_path, x_train=X[:14], x_test=X[14:, :4], y_train=Y[:14], y_test=Y[14:])
     with pytest.raises(InvalidData, match=r"x_train .14, 8, 3. and x_test .6, 4, 3.: must have"):

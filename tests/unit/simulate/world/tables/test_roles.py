@@ -87,7 +87,7 @@ def test_columns_that_are_no_readings_are_left_out_and_said(tmp_path: Path) -> N
         "left out, as the row's number: (no name)",
         "left out, as stamps of time: timestamp",
         "left out, as not numbers: when",
-        "left out, as without a number or a text: note",
+        "left out, as without a finite number or a text: note",
         "left out, as named like a label or a site: class, device",
     }
 
