@@ -70,7 +70,8 @@ def _job(config: DictConfig) -> None:
 
         def train(values: Mapping[str, Any]) -> None:
             keep_freed_memory()
-            carry_out(values, home, console, Origin(overrides), STARTED, leaves_finished=sweeps)
+            sweep = Path(context.sweep.dir).absolute() if sweeps else None
+            carry_out(values, home, console, Origin(overrides), STARTED, sweep=sweep)
 
         if is_live(values):
             _exit_if(live(values, home, standard_output(), train))

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from fl_common import params
 from fl_common.configuration.rules import Config
@@ -27,7 +28,8 @@ class Closing:
     """Closes the run that was prepared as ``prepared`` from ``config``.
 
     ``started`` is ``time.monotonic()`` when the program began, ``start_up_s`` the time to the first
-    round; ``evaluate`` evaluates ``prepared.net`` on the test set.
+    round; ``evaluate`` evaluates ``prepared.net`` on the test set. Reports in the folder of a
+    ``sweep`` share what draws their figures.
     """
 
     config: Config
@@ -37,6 +39,7 @@ class Closing:
     spending: Spending
     started: float
     start_up_s: float
+    sweep: Path | None = None
 
     def close(self, run: FederatedRun, carrier: Carrier, listener: RunListener) -> None:
         """Publish the model, write summary and report, and tell the listener.
@@ -80,5 +83,6 @@ class Closing:
         write_weights(self.home.weights, metadata, run.parameters)
         write_rounds_table(self.home.rounds_table, results)
         write_summary(self.home.summary, summary)
-        write_report(self.home.report, plan, summary, results, outcome, yaml_of(self.config))
+        about = (plan, summary, results, outcome, yaml_of(self.config))
+        write_report(self.home.report, *about, self.sweep)
         listener.finish(summary, outcome, self.home.files(self.config["publish"]["repository"]))

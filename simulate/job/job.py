@@ -2,6 +2,7 @@
 
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 from fl_common.configuration.rules import Config
 from fl_server.rounds.app import FederatedRun
@@ -25,13 +26,14 @@ def carry_out(
     origin: Origin,
     started: float,
     *,
-    leaves_finished: bool = False,
+    sweep: Path | None = None,
 ) -> None:
     """Prepare the run of ``config``, carry it out on its engine, and leave its files in ``home``.
 
     Where ``config["resume"]`` is set, the run that ``home`` has goes on. A new run keeps its
     ``origin``, so that it can be resumed. ``started`` is ``time.monotonic()`` when the program
-    began. With ``leaves_finished`` a run that has ended under the same settings is left as it is.
+    began. In the folder of a ``sweep`` a run that has ended under the same settings is left as it
+    is, and the reports share one plotting library.
 
     Raises:
         JoinTheDotsError: bad input, before anything is written; or a run that can't go on, of which
@@ -48,15 +50,17 @@ def carry_out(
         if not resumes:
             held.enter_context(home.held())
             home.begin(prepared.record)
-        elif leaves_finished and home.has_finished(prepared.plan.rounds):
+        elif sweep and home.has_finished(prepared.plan.rounds):
             listener.tell(f"finished before: {home.folder}")
             return
         elif prepared.record != begun:
             home.keep(prepared.record)
-        _carry_out(home, prepared, listener, started)
+        _carry_out(home, prepared, listener, started, sweep)
 
 
-def _carry_out(home: Home, prepared: Preparation, listener: RunListener, started: float) -> None:
+def _carry_out(
+    home: Home, prepared: Preparation, listener: RunListener, started: float, sweep: Path | None
+) -> None:
     """The remaining rounds of the run that is ``prepared``, and its closing."""
     config, plan, sites = prepared.config, prepared.plan, prepared.sites
     evaluate = Evaluator(prepared.net, prepared.test.windows, len(plan.task.labels))
@@ -78,5 +82,5 @@ def _carry_out(home: Home, prepared: Preparation, listener: RunListener, started
     listener.start(plan, sites, done)
     with prepared.engine.start(prepared.fleet) as carrier:
         carrier.carry_out(run)
-        closing = Closing(config, home, prepared, evaluate, spending, started, start_up_s)
+        closing = Closing(config, home, prepared, evaluate, spending, started, start_up_s, sweep)
         closing.close(run, carrier, listener)

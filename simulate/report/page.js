@@ -7,11 +7,13 @@ const settings = {
   modeBarButtons: [["toImage"]],
   toImageButtonOptions: { format: "svg" },
 };
-for (const figure of figures) {
+const drawn = typeof Plotly === "undefined" ? [] : figures; // the shared library may be missing
+if (!drawn.length) document.getElementById("no-library").hidden = false;
+for (const figure of drawn) {
   Plotly.newPlot(figure.name, figure.data, figure.layout, settings);
 }
 
 // A browser lays the page out for paper without telling plotly: half a page is about 300 pixels.
-const size = (change) => figures.forEach((figure) => Plotly.relayout(figure.name, change));
+const size = (change) => drawn.forEach((figure) => Plotly.relayout(figure.name, change));
 addEventListener("beforeprint", () => size({ autosize: false, width: 300 }));
 addEventListener("afterprint", () => size({ autosize: true, width: null }));

@@ -1,13 +1,9 @@
 """``report.html``: a run as one page that a person would show a colleague.
 
-The page is one file: plotly.js, styles and figures are in it, and its content security policy
-forbids the browser to fetch anything or to run any script but the page's own two. Everything that
-comes from data or configuration is escaped.
+The page is one file: plotly.js, styles and figures are in it. Reports of a sweep share the one
+copy of plotly.js beside them. Everything that comes from data or configuration is escaped.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -17,8 +13,9 @@ from typing import Any
 from fl_common.plan import RunPlan
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.privacy.unit import Guarantee
-from simulate.report.figures import Figure, figures
-from simulate.report.results import Outcome, RoundResult, json_value, write_text
+from simulate.report.figures import figures
+from simulate.report.frame import PARTS, drawn, fact, pairs, scripts, table, text
+from simulate.report.results import Outcome, RoundResult, write_text
 from simulate.report.site_promise import Promise, site_promise
 from simulate.report.wording import (
     NO_PRIVACY,
@@ -30,7 +27,6 @@ from simulate.report.wording import (
     loss_text,
     odds_text,
     on_sites_price,
-    one_line,
     percent_text,
     refusals_text,
     seconds_text,
@@ -38,7 +34,6 @@ from simulate.report.wording import (
     share_text,
 )
 
-_PARTS = Path(__file__).parent
 _NAMED_CLASSES = 12
 _RECORD = (
     "run",
@@ -62,48 +57,34 @@ def write_report(
     rounds: Sequence[RoundResult],
     outcome: Outcome,
     configuration: str,
+    shared: Path | None = None,
 ) -> None:
-    """Write the page for a run of at least one round; ``configuration`` is its resolved YAML."""
-    from plotly.offline import get_plotlyjs  # only here: the start of a run does not wait for it
+    """Write the page for a run of at least one round; ``configuration`` is its resolved YAML.
 
-    plotly, script = get_plotlyjs(), (_PARTS / "page.js").read_text(encoding="utf-8")
-    drawn = figures(plan, rounds, outcome)
-    page = Template((_PARTS / "page.html").read_text(encoding="utf-8")).substitute(
-        policy=_policy(plotly, script),
-        title=_text(f"{summary['task']}: federated run {summary['run']}"),
-        style=(_PARTS / "page.css").read_text(encoding="utf-8"),
-        task=_text(summary["task"]),
-        about=_text(_about(summary)),
-        lead=_text(_lead(plan, summary)),
+    ``shared`` is the folder that has the plotting library for it and others; None: it has its own.
+    """
+    page = Template((PARTS / "page.html").read_text(encoding="utf-8")).substitute(
+        scripts(path, shared) | drawn(figures(plan, rounds, outcome)),
+        title=text(f"{summary['task']}: federated run {summary['run']}"),
+        style=(PARTS / "page.css").read_text(encoding="utf-8"),
+        task=text(summary["task"]),
+        about=text(_about(summary)),
+        lead=text(_lead(plan, summary)),
         notes=_notes(summary),
         glance="".join(_glance(plan, summary)),
         privacy=_privacy(plan, summary),
-        plots="".join(map(_figure, drawn)),
         rounds=_rounds_table(plan, rounds),
-        record=_pairs({key: summary[key] for key in _RECORD if summary[key] not in (None, [])}),
+        record=pairs({key: summary[key] for key in _RECORD if summary[key] not in (None, [])}),
         configuration=escape(configuration),
-        versions=_pairs(summary["versions"]),
-        figures=_json([{"name": f.name, "data": f.data, "layout": f.layout} for f in drawn]),
-        plotly=plotly,
-        script=script,
+        versions=pairs(summary["versions"]),
     )
     write_text(path, page)
 
 
 def _notes(summary: Mapping[str, Any]) -> str:
     """What was guessed of the data, and who was left out."""
-    notes = "".join(f"<li>{_text(note)}</li>" for note in summary["notes"])
+    notes = "".join(f"<li>{text(note)}</li>" for note in summary["notes"])
     return f'<ul class="about">{notes}</ul>' if notes else ""
-
-
-def _policy(*scripts: str) -> str:
-    """A content security policy: no connection anywhere, and only ``scripts`` run."""
-    digests = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline';"
-        " img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _about(summary: Mapping[str, Any]) -> str:
@@ -130,15 +111,15 @@ def _lead(plan: RunPlan, summary: Mapping[str, Any]) -> str:
 
 def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
     seconds = summary["seconds"]
-    yield _fact("Accuracy", percent_text(summary["accuracy"]), f"loss {loss_text(summary['loss'])}")
+    yield fact("Accuracy", percent_text(summary["accuracy"]), f"loss {loss_text(summary['loss'])}")
     if on_sites := summary["on_sites"]:
         share, error = percent_text(on_sites["accuracy"]), percent_text(on_sites["accuracy_error"])
         more = f"± {error} by noise" if on_sites["noise_on_counts"] else "exact counts"
-        yield _fact("Accuracy on the sites", share, f"{more}; {on_sites_price(on_sites, plan)}")
+        yield fact("Accuracy on the sites", share, f"{more}; {on_sites_price(on_sites, plan)}")
     if (promise := plan.privacy.guarantee) is not None:
         spent = f"ε {summary['epsilon']:.3g}"
         per = {unit: summary.get(f"epsilon_per_{unit}", 0.0) for unit in promise.windows_in}
-        yield _fact(
+        yield fact(
             "Privacy spent",
             spent,
             f"for each {promise.unit}{also_text(promise, per)};"
@@ -146,23 +127,16 @@ def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
             + (f"; {held_out}" if (held_out := held_out_text(summary, plan)) else ""),
         )
     else:
-        yield _fact("Privacy", "none", "no noise was added", "alarming")
+        yield fact("Privacy", "none", "no noise was added", "alarming")
     refused = refusals_text(summary["refusals"])
-    yield _fact(
+    yield fact(
         "Sites", f"{summary['sites']:,}", f"refused: {refused}" if refused else "none refused"
     )
-    yield _fact("Rounds", f"{summary['rounds']:,}", f"{seconds_text(seconds['per_round'])} each")
+    yield fact("Rounds", f"{summary['rounds']:,}", f"{seconds_text(seconds['per_round'])} each")
     total = bytes_text(summary["bytes_up"] + summary["bytes_down"])
-    yield _fact("Traffic", total, f"{bytes_text(summary['bytes_up'])} up")
-    yield _fact(
+    yield fact("Traffic", total, f"{bytes_text(summary['bytes_up'])} up")
+    yield fact(
         "Time", seconds_text(seconds["total"]), f"{seconds_text(seconds['start_up'])} to start"
-    )
-
-
-def _fact(name: str, value: str, more: str, kind: str = "") -> str:
-    return (
-        f'<div class="glance"><dt>{_text(name)}</dt>'
-        f'<dd class="{kind}">{_text(value)}<small>{_text(more)}</small></dd></div>'
     )
 
 
@@ -170,7 +144,7 @@ def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     """The guarantee in prose: what it covers, against whom, and what it does not cover."""
     if (words := _promise(plan, summary)) is None:
         return (
-            f'<div class="alarm"><h2>How private?</h2><p><strong>{_text(NO_PRIVACY)}</strong></p>'
+            f'<div class="alarm"><h2>How private?</h2><p><strong>{text(NO_PRIVACY)}</strong></p>'
             "<p>Anyone who sees a site's update, or the model, may be able to tell whether a window"
             " was in the training data, or what it looked like. Choose privacy=window to bound"
             " that.</p></div>"
@@ -183,8 +157,8 @@ def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     )
     return (
         '<div class="private"><h2>How private?</h2><div class="prose">'
-        f"<p>{_text(words.promise)}</p><p>{_text(words.meaning)}</p>"
-        f"<p>{_text(words.limits + seeded)}</p><p><small>{_text(words.how)}</small></p></div></div>"
+        f"<p>{text(words.promise)}</p><p>{text(words.meaning)}</p>"
+        f"<p>{text(words.limits + seeded)}</p><p><small>{text(words.how)}</small></p></div></div>"
     )
 
 
@@ -238,14 +212,6 @@ def _evaluated(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     )
 
 
-def _figure(figure: Figure) -> str:
-    says = _text(figure.says)
-    return (
-        f"<figure><figcaption><h2>{_text(figure.title)}</h2><p>{says}</p></figcaption>"
-        f'<div class="plot" id="{figure.name}" role="img" aria-label="{says}"></div></figure>'
-    )
-
-
 def _rounds_table(plan: RunPlan, rounds: Sequence[RoundResult]) -> str:
     head = ("round", "asked", "updates", "refused", "errors", "cut", "accuracy", "loss", "epsilon",
             "up", "down", "seconds")  # fmt: skip
@@ -256,25 +222,4 @@ def _rounds_table(plan: RunPlan, rounds: Sequence[RoundResult]) -> str:
          bytes_text(r.bytes_up), bytes_text(r.bytes_down), f"{r.seconds:.3f}")
         for r in rounds
     ]  # fmt: skip
-    cells = "".join(f"<tr>{''.join(f'<td>{_text(c)}</td>' for c in row)}</tr>" for row in rows)
-    names = "".join(f'<th scope="col">{name}</th>' for name in head)
-    return f'<table class="numbers"><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table>'
-
-
-def _pairs(value_of: Mapping[str, Any]) -> str:
-    rows = (
-        f'<tr><th scope="row">{_text(name)}</th><td class="long">{_text(value)}</td></tr>'
-        for name, value in value_of.items()
-    )
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _text(value: object) -> str:
-    """``value`` as text in a page or an attribute, whatever it holds."""
-    return escape(one_line(str(value)))
-
-
-def _json(value: object) -> str:
-    """JSON that can stand in a script element: no character in it ends the element."""
-    text = json.dumps(json_value(value), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return table(head, rows)

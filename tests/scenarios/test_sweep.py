@@ -11,6 +11,7 @@ from simulate.__main__ import main
 from simulate.home import one_folder
 from simulate.job.sweep import Sweep
 from simulate.report.console import Console
+from simulate.report.frame import LIBRARY
 from simulate.result import open_result
 
 QUICK = ["task=arrays", "net=logistic", "rounds=2", "privacy=none", "training.batch_size=8"]
@@ -68,6 +69,8 @@ def test_a_sweep_goes_on_where_it_was(
     members = sorted(path.parent for path in sweep.rglob("summary.json"))
     assert [member.parent for member in members] == [sweep, sweep]
     assert [open_result(member).summary["seed"] for member in members] == [0, 1]
+    assert [path.parent for path in sweep.rglob(LIBRARY)] == [sweep]
+    assert all(open_result(member).report.stat().st_size < 100_000 for member in members)
 
 
 def test_an_interrupted_run_prints_how_to_go_on(

@@ -15,6 +15,7 @@ import plotly.graph_objects
 import pytest
 
 from simulate.report.figures import figures
+from simulate.report.frame import LIBRARY
 from simulate.report.page import write_report
 from simulate.report.results import Outcome, RoundResult
 from simulate.report.wording import NO_PRIVACY
@@ -59,7 +60,11 @@ class Page(HTMLParser):
 
 
 def write(
-    path: Path, private: bool = True, labels: tuple[str, ...] = samples.TASK.labels, **task: Any
+    path: Path,
+    private: bool = True,
+    labels: tuple[str, ...] = samples.TASK.labels,
+    shared: Path | None = None,
+    **task: Any,
 ) -> Path:
     plan = made.plan(samples.WINDOW_PRIVACY if private else samples.PUBLIC, labels=labels, **task)
     rounds = [made.result(round_) for round_ in range(1, 13)]
@@ -67,7 +72,7 @@ def write(
     end = Outcome(end.accuracy, end.loss, end.per_class_accuracy, end.confusion_KK,
                   {**end.accuracy_of_group, labels[0]: 0.5})  # fmt: skip
     configuration = f"rounds: 12\nname: {labels[0]}\n"
-    write_report(path, plan, made.summary(plan, rounds, end), rounds, end, configuration)
+    write_report(path, plan, made.summary(plan, rounds, end), rounds, end, configuration, shared)
     return path
 
 
@@ -214,6 +219,35 @@ def test_a_run_that_diverged_is_still_reported(tmp_path: Path) -> None:
 def test_plotly_is_not_loaded_before_the_end_of_a_run() -> None:
     code = "import sys, simulate.report.page; sys.exit(bool({'plotly', 'torch'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def shared_page(folder: Path) -> Path:
+    """A report of the member of a sweep in ``folder``."""
+    path = folder / "seed=0,# 100%" / "report.html"
+    path.parent.mkdir()
+    return write(path, shared=folder)
+
+
+def test_members_of_a_sweep_share_one_library(tmp_path: Path) -> None:
+    path = shared_page(tmp_path)
+    library = tmp_path / LIBRARY
+    assert library.stat().st_size > 1e6 > path.stat().st_size
+    sources = [attributes.get("src") for attributes in Page(path.read_text()).attributes("script")]
+    assert sources == [None, f"../{LIBRARY}", None]
+
+
+@pytest.mark.slow
+def test_a_member_draws_with_the_shared_library_and_says_where_it_is_missing(
+    tmp_path: Path,
+) -> None:
+    path = shared_page(tmp_path)
+    tree, log = browse(path, tmp_path / "profile")
+    assert 'class="main-svg"' in tree, log
+    assert 'class="missing" hidden' in tree
+    (tmp_path / LIBRARY).unlink()
+    tree, _ = browse(path, tmp_path / "profile")
+    assert 'class="main-svg"' not in tree
+    assert 'class="missing">The figures need' in tree
 
 
 def browse(path: Path, profile: Path) -> tuple[str, str]:
