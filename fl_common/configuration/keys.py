@@ -1,6 +1,6 @@
 """The keys of a configuration: what nothing reads is refused, a former name with the new one."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
@@ -10,6 +10,8 @@ from fl_common.errors import InvalidConfiguration
 
 _NOW = {"strategy.largest_update_norm": "strategy.cut_outliers"}
 """Former names of values, and those that took their place."""
+_LENIENT = "privacy."
+"""The part in which an option is given values of another: see ``all_read``."""
 
 
 def check_keys(values: Mapping[Any, Any], known: Any, parts: Sequence[str]) -> None:
@@ -65,6 +67,25 @@ def all_read(
     check_known(f"{place}.", node, {*read.names, *others})
 
 
+def check_added(
+    overrides: Sequence[str], chosen_by: Callable[[Sequence[str]], Mapping[str, Any]]
+) -> None:
+    """Refuse ``+privacy.epsilon=1`` where the chosen option reads no such value: ``privacy=none``.
+
+    What an experiment sets may be left unread by another option; what a person adds may not.
+    ``chosen_by`` gives the values of the options that overrides choose.
+
+    Raises:
+        InvalidConfiguration: for the first such override.
+    """
+    added = [text.lstrip("+").partition("=")[0] for text in overrides if text.startswith("+")]
+    names = [name.removeprefix(_LENIENT) for name in added if name.startswith(_LENIENT)]
+    if names:
+        known = chosen_by([text for text in overrides if not text.startswith("+")])
+        given = [name.partition(".")[0] for name in names]
+        check_known(_LENIENT, given, known.get(_LENIENT.rstrip("."), given))
+
+
 class _Read(Mapping[str, Any]):
     """A mapping that remembers which names were asked for."""
 
@@ -83,11 +104,15 @@ class _Read(Mapping[str, Any]):
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that was meant: one that is like it, or whose last part is; None: none is."""
-    last = {one.rpartition(".")[2]: one for one in sorted(known, reverse=True)}
-    whole = get_close_matches(name, known, 1)
-    part = get_close_matches(name.rpartition(".")[2], last, 1)
-    return whole[0] if whole else last[part[0]] if part else None
+    """The known name that was meant: one that ends like it, first beside it; None: none does."""
+    place, _, own = name.rpartition(".")
+    beside = {one.rpartition(".")[2]: one for one in known if one.rpartition(".")[0] == place}
+    by_depth = sorted(known, key=lambda one: (one.count("."), one), reverse=True)
+    elsewhere = {one.rpartition(".")[2]: one for one in by_depth}
+    for names, likeness in ((beside, 0.6), (elsewhere, 0.8)):
+        if found := get_close_matches(own, names, 1, likeness):
+            return names[found[0]]
+    return None
 
 
 def question(name: str, known: Collection[str], place: str = "") -> str:

@@ -19,8 +19,10 @@ def words_of(error: Exception, known: Mapping[str, Any]) -> str:
     lines = f"{error}\n{error.__cause__ or ''}".splitlines()
     words = _ADVICE.sub("", " ".join(_unlike(line.strip() for line in lines)))
     if found := _NO_KEY.search(words):
-        names = [name for name in flat(known) if not name.endswith("._target_")]
+        names = [n for n in flat(known) if not (n.endswith("._target_") or n.startswith("hydra."))]
         meant = nearest(found[1], names)
+        if meant == found[1]:
+            return f"{meant} is no value of the option that is chosen"
         return f"{found[1]} is no value of the configuration" + (
             f", but {meant} is" if meant else ""
         )

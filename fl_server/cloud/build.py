@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fl_common.configuration.addresses import Endpoint, bare_host, endpoint
-from fl_common.configuration.keys import check_keys, check_names
+from fl_common.configuration.keys import check_added, check_keys, check_names
 from fl_common.configuration.rules import TEXT, Config, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
@@ -22,6 +22,7 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
         InvalidConfiguration: an unknown key, or invalid YAML.
     """
     check_names(overrides)
+    check_added(overrides, lambda chosen: composed("server", file, chosen)[0])
     values, shipped = composed("server", file, overrides)
     check_keys(values, shipped, _PLAIN_PARTS)
     return values

@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from fl_common.configuration.keys import check_added
 from fl_common.configuration.messages import words_of
 from fl_common.configuration.overrides import readable, value_of
 from fl_common.errors import InvalidConfiguration
@@ -45,6 +46,7 @@ def configure(*overrides: str) -> DictConfig:
     rest = [text for text in read if not text.startswith("resume=")]
     if folders and folders[-1] not in ("", None):
         return resumed(Path(str(folders[-1])), rest)
+    check_added(rest, known_values)
     return _compose(rest)
 
 
@@ -122,7 +124,7 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     try:
         config = loader.load_configuration("config", list(overrides), RunMode.RUN, from_shell=False)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        words = words_of(error, _known_values(overrides))
+        words = words_of(error, known_values(overrides))
         raise InvalidConfiguration(" ".join(overrides), words, HELP) from error
     with open_dict(config):
         del config["hydra"]
@@ -131,10 +133,10 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 
 def told(error: Exception, overrides: Sequence[str]) -> str:
     """What Hydra says of ``overrides``, in one line, and the remedy."""
-    return f"{words_of(error, _known_values(overrides))}. {HELP}"
+    return f"{words_of(error, known_values(overrides))}. {HELP}"
 
 
-def _known_values(overrides: Sequence[str]) -> dict[str, Any]:
+def known_values(overrides: Sequence[str]) -> dict[str, Any]:
     """The values, not resolved, under the groups that ``overrides`` choose.
 
     Empty where a group has no such option.

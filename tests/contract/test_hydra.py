@@ -12,7 +12,7 @@ from simulate import configure
 OVERRIDES = [
     (),
     ("task=activity", "net=gru", "privacy.epsilon=4", "rounds=3"),
-    ("privacy=none", "engine=deployment", "strategy=fedadam", "+privacy.note='a b, c'"),
+    ("privacy=none", "engine=deployment", "strategy=fedadam", "+publish.note='a b, c'"),
     ("experiment=har_private", "sites=null", "~training.local_epochs"),
 ]
 

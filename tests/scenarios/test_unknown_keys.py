@@ -8,10 +8,21 @@ from tests.scenarios.test_command_line import QUICK, refused
 
 CASES = [
     (["roundz=3"], ["roundz is no value of the configuration, but rounds is"]),
+    (["learningrate=3"], ["but training.learning_rate is"]),
+    (["training.learningrate=3"], ["but training.learning_rate is"]),
     (["epsilon=3"], ["but privacy.epsilon is"]),
     (["privacy=site", "privacy.participaton=1"], ["but privacy.participation is"]),
     (["+roundz=3"], ["configuration key roundz: is not known. Did you mean rounds?"]),
     (["++privacy.epsilonn=1"], ["key privacy.epsilonn: is not", "mean privacy.epsilon?"]),
+    (
+        ["privacy=none", "+privacy.epsilon=1"],
+        ["key privacy.epsilon: is not known", "unit, weights"],
+    ),
+    (["privacy=site", "++privacy.sampling_rate=1"], ["key privacy.sampling_rate: is not known"]),
+    (
+        ["privacy=none", "privacy.epsilon=1"],
+        ["privacy.epsilon is no value of the configuration. List"],
+    ),
     (["+strategy.quorumm=1"], ["Did you mean strategy.quorum?"]),
     (["+evaluation.epsilon=1"], ["evaluation.epsilon: is not known"]),
     (["+compression.shares=1"], ["Did you mean compression.share?"]),
