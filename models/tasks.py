@@ -5,11 +5,14 @@ others have published, never statistics of the windows that a site holds. They n
 they only scale readings to about one.
 """
 
+import re
 from collections.abc import Sequence
 
 from fl_common.configuration.rules import above, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
+
+_NAME = re.compile(r"[^\W_][\w .-]{0,63}")
 
 
 def wearables() -> Task:
@@ -93,9 +96,10 @@ def declared(
     """A custom task, as declared in a box's configuration: the fields of ``Task``.
 
     Raises:
-        InvalidConfiguration: a label or a channel without a name, or with that of another; not one
-            unit, center and scale for each channel of the window; or a number out of range.
+        InvalidConfiguration: a name that is none; a label or a channel with that of another; not
+            one unit, center and scale for each channel of the window; or a number out of range.
     """
+    check_name("task.name", name)
     check_names("task.labels", labels)
     check_names("task.channels", channels)
     _check_shape(window_shape, rate_hz)
@@ -140,6 +144,23 @@ def _check_shape(window_shape: Sequence[int], rate_hz: float | None) -> None:
                 "must be null unless windows are [readings, channels]",
                 "Set it to null",
             )
+
+
+def check_name(what: str, name: object) -> None:
+    """Check the ``name`` of a task, which is declared as the value ``what``.
+
+    It names the published model, too, and topics and files of it.
+
+    Raises:
+        InvalidConfiguration: it could be read as a path, is too long, or is no word.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or ".." in name:
+        raise InvalidConfiguration(
+            f"{what}={name!r}",
+            "must be at most 64 letters, digits, spaces, dots, underscores or hyphens, and begin"
+            " with a letter or a digit",
+            "Give such as bearings or pump-7",
+        )
 
 
 def check_names(what: str, names: Sequence[object]) -> None:

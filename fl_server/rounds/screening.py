@@ -77,7 +77,8 @@ class Screen:
         if length > self.longest:
             raise BadUpdate(
                 update.site,
-                f"its norm {length:.4g} is above {self.longest:.4g}, the most that the plan allows",
+                f"its norm {length:.4g} is above {self.longest:.4g}, the most that the plan allows"
+                " (if it is so on many sites, lower training.learning_rate)",
             )
         check_update(update, self._shapes, length)
 

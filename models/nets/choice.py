@@ -55,11 +55,9 @@ def choose(task: Task, *, private: bool) -> Choice:
             else "net.hidden=[64] with net=scale_free; net=cnn1d with"
             " world.center and world.scale of the sensor",
         )
-    values = " x ".join(map(str, shape))
     return Choice(
         "scale_free",
-        f"vectors of {values} values, whose scales may differ, are taken as angles of their"
-        " logarithms",
+        f"{_values(shape)}, whose scales may differ, are taken as angles of their logarithms",
         "world.center and world.scale from the data sheet with net=logistic"
         + ("" if private else " or net=mlp"),
     )
@@ -81,6 +79,14 @@ def _for_images(shape: tuple[int, ...], private: bool) -> Choice:
         f"{pixels} are described by fixed wavelets, so that little is left to learn",
         f"{_RATES}; net.angles=8 with net=scatter" if private else "net=cnn2d",
     )
+
+
+def _values(shape: tuple[int, ...]) -> str:
+    """A vector's values, or those of a window that is too short to have a course."""
+    if len(shape) == 1:
+        return f"vectors of {shape[0]} values" if shape[0] > 1 else "single values"
+    readings = "a single reading" if shape[0] == 1 else f"only {shape[0]} readings"
+    return f"the values of windows of {readings} of {_counted(shape[1])}"
 
 
 def _counted(channels: int) -> str:

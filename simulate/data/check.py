@@ -55,18 +55,20 @@ def check(words: Sequence[str]) -> int:
     mistakes = [*mistakes_in(facts), *(stamps.mistakes() if stamps else ())]
     times = stamps.told() if stamps else None
     overrides = overrides_for(facts, mistakes, options.overrides, config)
-    mistakes += refused(options.file, overrides)
+    test_rows, refusal = tried(options.file, overrides)
+    mistakes += refusal
     path = f"data.path={data['path']}"
     command = " ".join(["python -m simulate task=arrays", *map(quote, (path, *overrides))])
     if options.json:
         told = {
+            "test_rows": test_rows,
             "times": times,
             "mistakes": [vars(mistake) for mistake in mistakes],
             "command": command,
         }
         standard_output().print_json(json.dumps({**facts.as_json(), **told}))
     else:
-        show(standard_output(), facts, times, mistakes, command)
+        show(standard_output(), facts, test_rows, times, mistakes, command)
     return MISTAKES if mistakes else 0
 
 
@@ -90,13 +92,14 @@ def config_of(file: str, overrides: Sequence[str]) -> dict[str, Any]:
     return config
 
 
-def refused(file: str, overrides: Sequence[str]) -> Sequence[Mistake]:
-    """Why a run with ``overrides`` would refuse the file, if it would."""
+def tried(file: str, overrides: Sequence[str]) -> tuple[int | None, Sequence[Mistake]]:
+    """The test rows of a run with ``overrides``; or None, and why it would refuse the file."""
     try:
-        open_world(OmegaConf.to_yaml(OmegaConf.create(config_of(file, overrides)["world"])))
+        config = config_of(file, overrides)
+        world = open_world(OmegaConf.to_yaml(OmegaConf.create(config["world"])))
     except BadInput as error:
-        return [Mistake(f"a run refuses this: {error.value}: {error.rule}", error.remedy)]
-    return []
+        return None, [Mistake(f"a run refuses this: {error.value}: {error.rule}", error.remedy)]
+    return len(world.test().windows.labels), []
 
 
 def overrides_for(

@@ -58,7 +58,6 @@ class Facts:
     def as_json(self) -> Mapping[str, Any]:
         """The facts, without the rows themselves."""
         by_site = self.rows_of.sum(axis=1).tolist()
-        held_out_N = self.rows.held_out_N
         return {
             "rows": self.count,
             "window_shape": list(self.shape),
@@ -67,7 +66,6 @@ class Facts:
                 label: {"rows": int(rows.sum()), "sites": int((rows > 0).sum())}
                 for label, rows in zip(self.labels, self.rows_of.T, strict=True)
             },
-            "test_rows": None if held_out_N is None else int(held_out_N.sum()),
             "channels": [vars(channel) for channel in self.channels],
             "rows_with_gaps": self.rows_with_gaps,
             "rows_without_label_or_site": self.rows_without_words,
@@ -87,8 +85,8 @@ def facts_of(
     Raises:
         InvalidData: the file can't be read in these roles.
     """
-    raw, _ = windows_of(table, roles)
-    rows = read_rows(table, roles, DROP if missing == REFUSE else missing, center)
+    read = raw, _ = windows_of(table, roles)
+    rows = read_rows(table, roles, DROP if missing == REFUSE else missing, center, read)
     labels, labels_N = _indexed(rows.y_N, rows.labels)
     nowhere_N = np.full(len(rows.y_N), _NO_SITE)
     sites, site_of_N = _indexed(nowhere_N if rows.site_N is None else rows.site_N, None)

@@ -17,6 +17,7 @@ _WIDTH = 80
 def show(
     output: rich.console.Console,
     facts: Facts,
+    test_rows: int | None,
     times: str | None,
     mistakes: Sequence[Mistake],
     command: str,
@@ -24,7 +25,7 @@ def show(
     """Print the facts, the likely mistakes, and the command to train with next."""
     output.width = min(output.width, _WIDTH)
     output.print(Text(facts.source, style="bold"), soft_wrap=True)
-    output.print(_about(facts, times))
+    output.print(_about(facts, test_rows, times))
     if facts.has_sites:
         by_site = [
             (name, str(rows.sum())) for name, rows in zip(facts.sites, facts.rows_of, strict=True)
@@ -49,21 +50,23 @@ def show(
     output.print(Text(command), soft_wrap=True)
 
 
-def _about(facts: Facts, times: str | None) -> Table:
+def _about(facts: Facts, test_rows: int | None, times: str | None) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     shape = " x ".join(map(str, facts.shape))
     kinds = {1: "features", 2: "readings x channels", 3: "channels x height x width"}
     table.add_row("rows", f"{facts.count:,} of {shape} ({kinds[len(facts.shape)]})")
-    held_out_N = facts.rows.held_out_N
-    if held_out_N is None:
-        each = "site" if facts.has_sites else "label"
-        table.add_row("test", f"the last fifth of each {each}'s rows")
-    else:
-        table.add_row("test", f"{held_out_N.sum():,} rows, by the file")
+    each = "site" if facts.has_sites else "label"
+    by_file = facts.rows.held_out_N is not None
+    how = "by the file" if by_file else f"the last fifth of each {each}'s"
+    table.add_row("test", how if test_rows is None else f"{counted(test_rows, 'row')}, {how}")
     lacking = {"readings": facts.rows_with_gaps, "a label or a site": facts.rows_without_words}
-    gaps = [f"{rows:,} rows lack {what}" for what, rows in lacking.items() if rows]
+    gaps = [
+        f"{counted(rows, 'row')} lack{'s' if rows == 1 else ''} {what}"
+        for what, rows in lacking.items()
+        if rows
+    ]
     table.add_row("missing", ", ".join(gaps) or "none")
     if times is not None:
         table.add_row("time", Text(times))

@@ -1,4 +1,4 @@
-"""Rules that divide one data set into sites: IID, Dirichlet and shards.
+"""Rules that divide one data set into sites: IID, Dirichlet and shards; or its own column does.
 
 Each rule has two forms. Without ``samples_per_site`` it is the classic division: every row goes to
 exactly one site, sizes differ by at most one, and there can't be more sites than rows. With it,
@@ -51,6 +51,11 @@ class Iid:
         _check_sites(sites, count)
         order_N = _generator(self.seed).permutation(count)
         return lambda site: order_N[count * site // sites : count * (site + 1) // sites]
+
+
+@dataclass(frozen=True)
+class Column(Iid):
+    """The column of sites that a file has; as ``Iid`` where it has none."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from simulate.world.arrays import Arrays
-from simulate.world.partition import Iid, Rule
+from simulate.world.partition import Column, Rule
 
 _NULL = ("declared", "site", "label", "channels", "labels", "units", "rate_hz", "center", "scale")
 
@@ -14,5 +14,5 @@ def world(
 ) -> Arrays:
     """The world of ``data.path=path sites=SITES``, and the other values as they are shipped."""
     values = {**dict.fromkeys(_NULL), "name": "arrays", "missing": "refuse"}
-    rule = partition or Iid(0, None)
+    rule = partition or Column(0, None)
     return Arrays(str(path), sites, rule, **{**values, "windows_per_reading": 1, **declared})

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Integers, Task
-from models.tasks import check_names
+from models.tasks import check_name, check_names
 from simulate.world.checks import check_labels
 
 _MOST_LABELS = 10_000
@@ -91,9 +91,10 @@ class Declaration:
         """The task of windows of this shape.
 
         Raises:
-            InvalidConfiguration: not one channel name, unit, center or scale per channel, or a
-                rate that is not above 0 or where there is no time axis.
+            InvalidConfiguration: a task's name that is none, not one channel name, unit, center or
+                scale per channel, or a rate that is not above 0 or where there is no time axis.
         """
+        check_name("name", str(self.name))
         self._check_form(window_shape)
         count = window_shape[1 if len(window_shape) == 2 else 0]
         channels = _texts(self.channels) or tuple(f"c{index}" for index in range(count))

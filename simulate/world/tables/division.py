@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Integers
 from simulate.world.lazy import NumberedSites, check_count, number_of_sites
-from simulate.world.partition import Rule
+from simulate.world.partition import Column, Iid, Rule
 from simulate.world.tables.rows import Rows
 
 _FIFTH = 5
@@ -39,10 +39,17 @@ def divide(rows: Rows, labels_N: Integers, sites: int | None, rule: Rule, shared
 
     Raises:
         InvalidData: no row for training, or none for the test.
-        InvalidConfiguration: no column and no number of sites, or more sites than there can be.
+        InvalidConfiguration: no column and no number of sites, more sites than there can be, or a
+            ``rule`` beside a column.
     """
     if rows.site_N is None:
         return _by_rule(rows, labels_N, sites, rule, shared)
+    if not isinstance(rule, Column):
+        raise InvalidConfiguration(
+            f"partition={_name(rule)} for {rows.source}",
+            "divides rows of which no column says the site, and one does",
+            "Leave partition out, or give data.site=none to divide the rows anyway",
+        )
     return _by_column(rows, rows.site_N, sites, shared)
 
 
@@ -89,7 +96,7 @@ def _by_rule(
         held = ""
     _check_both(rows.source, train_rows, test_rows)
     places_of = rule.divide(labels_N[train_rows], sites)
-    note = f"{len(train_rows)} rows are divided by {type(rule).__name__.lower()}{held}"
+    note = f"{len(train_rows)} rows are divided by {_name(rule)}{held}"
     one_group = np.zeros(len(test_rows), np.int64)
     return Division(
         NumberedSites(sites),
@@ -100,6 +107,11 @@ def _by_rule(
         ("all",),
         (note,),
     )
+
+
+def _name(rule: Rule) -> str:
+    """The name by which a person chooses ``rule``."""
+    return (Iid if isinstance(rule, Column) else type(rule)).__name__.lower()
 
 
 def _last_fifths(of_N: NDArray[Any], order_N: Integers, shared: int) -> tuple[Integers, Integers]:

@@ -41,9 +41,15 @@ class Rows:
 
 
 def read_rows(
-    table: Table, roles: Roles, missing: str, center: float | Sequence[float] | None
+    table: Table,
+    roles: Roles,
+    missing: str,
+    center: float | Sequence[float] | None,
+    windows: tuple[Floats, tuple[str, ...]] | None = None,
 ) -> Rows:
     """The rows of ``table`` without gaps; labels are not checked yet.
+
+    ``windows`` is what ``windows_of`` gave, where they are read already.
 
     Raises:
         InvalidData: a column has a type, a shape or a length that it can't have, or ``missing``
@@ -52,7 +58,7 @@ def read_rows(
     """
     check_mode(missing)
     source = table.source
-    x, notes = windows_of(table, roles)
+    x, notes = windows or windows_of(table, roles)
     words = {"label": table.words(roles.label)}
     words |= {"site": table.words(roles.site)} if roles.site else {}
     split = table.words(roles.split) if roles.split else None

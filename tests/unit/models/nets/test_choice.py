@@ -75,3 +75,19 @@ def test_a_square_with_a_rate_is_a_series() -> None:
 def test_a_network_that_is_named_stays() -> None:
     config = {"net": {"_target_": "models.nets.logistic.Logistic"}, "privacy": {"unit": "none"}}
     assert with_net(config, VECTOR) == (config, None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        ((1,), "single values, whose"),
+        ((2,), "vectors of 2 values"),
+        ((4, 3), "the values of windows of only 4 readings of 3 channels"),
+        ((1, 1), "the values of windows of a single reading of one channel"),
+        ((128, 1), "windows of 128 readings of one channel are described"),
+        ((1, 1, 1), "images of 1 x 1 pixels are too small for wavelets"),
+    ],
+    ids=str,
+)
+def test_the_reason_fits_the_smallest_windows(shape: tuple[int, ...], says: str) -> None:
+    assert says in str(choose(task_of(shape), private=True))

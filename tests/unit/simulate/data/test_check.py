@@ -62,6 +62,7 @@ def test_a_sound_file_has_no_likely_mistake(
     assert [channel["name"] for channel in found["channels"]] == ["ax", "ay", "az"]
     assert found["channels"][2]["highest"] > 100
     assert (found["mistakes"], found["rows_with_gaps"]) == ([], 0)
+    assert found["test_rows"] == ROWS // 5
     assert "labels are taken from column label" in found["notes"]
 
 
@@ -179,7 +180,9 @@ def test_what_a_run_would_refuse_is_told(
     content = columns()
     damage(content)
     words = [written(tmp_path, content), *([override] if override else [])]
-    last = told(capsys, *words, status=MISTAKES)["mistakes"][-1]
+    found = told(capsys, *words, status=MISTAKES)
+    last = found["mistakes"][-1]
+    assert found["test_rows"] is None
     assert last["what"].startswith("a run refuses this: ")
     assert says in last["what"]
 

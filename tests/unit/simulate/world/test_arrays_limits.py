@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration, InvalidData
+from models import tasks
 from tests.support.own_data import world
 
 X_NC = np.arange(45, dtype=np.float64).reshape(15, 3)
@@ -51,6 +52,21 @@ def test_a_name_that_is_declared_twice_is_refused(
     np.savez(path, x=X_NC, y=Y_N, site=SITES)
     with pytest.raises(InvalidConfiguration, match=says):
         world(path, **declared)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b/../c", "", " ", "../c", "a..b", "/etc", "a\nb", "x" * 65, "_"]
+)
+def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, x=X_NC, y=Y_N, site=SITES)
+    with pytest.raises(InvalidConfiguration, match="letters, digits, spaces, dots"):
+        world(path, name=name)
+    fields = {**vars(tasks.wearables()), "name": name}
+    with pytest.raises(InvalidConfiguration, match=r"task\.name="):
+        tasks.declared(**fields)
+    for plain in ("arrays", "Pumpe 7 Süd", "ward-3_b.1"):
+        assert world(path, name=plain).task.name == plain
 
 
 def test_arrays_that_memory_has_no_room_for_are_refused(

@@ -12,6 +12,7 @@ from fl_common.errors import BadInput, InvalidConfiguration
 from simulate import configure
 from simulate.configuration.composition import resolved
 from simulate.job.preparation import yaml_of
+from simulate.world import World
 from simulate.world.build import open_world
 from simulate.world.partition import Dirichlet, Iid, Rule, Shards
 from simulate.world.tables.division import divide
@@ -59,6 +60,20 @@ def test_a_column_of_sites_wins_unless_it_is_declared_away(tmp_path: Path) -> No
     path = saved(tmp_path, site=np.repeat(["a", "b", "c"], 20))
     assert world(path, sites=2).sites == ("a", "b")
     assert tuple(world(path, sites=2, site="none").sites) == ("site-0", "site-1")
+
+
+@pytest.mark.parametrize("rule", ["iid", "dirichlet", "shards"])
+def test_a_rule_beside_a_column_of_sites_is_refused(tmp_path: Path, rule: str) -> None:
+    path = saved(tmp_path, site=np.repeat(["a", "b", "c"], 20))
+
+    def of(*words: str) -> World:
+        config = resolved(configure("task=arrays", f"data.path={path}", "sites=2", *words))
+        return open_world(yaml_of(config["world"]))
+
+    assert tuple(of().sites) == ("a", "b")
+    with pytest.raises(InvalidConfiguration, match=rf"partition={rule} for .*data\.site=none"):
+        of(f"partition={rule}")
+    assert tuple(of(f"partition={rule}", "data.site=none").sites) == ("site-0", "site-1")
 
 
 @given(
