@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from fl_common.compression.quantisation import Compression
 from fl_common.configuration.keys import all_read, check_known
+from fl_common.configuration.kinds import CLASS, PART
 from fl_common.configuration.rules import Config, Rule, above, optional, require, whole
 from fl_common.configuration.settings import PLAN, Settings, flat
 from fl_common.errors import InvalidConfiguration
@@ -31,6 +32,8 @@ from models.nets import spec_of
 from models.nets.choice import AUTO, Choice, choose
 
 _POLL_INTERVAL_S = 0.1
+_EVALUATION = Rule("must be a section with every", lambda value: "every" in dict(value))
+_PRIVACY = Rule("must be a section with a unit", lambda value: isinstance(value["unit"], str))
 _DECISIVE = ("clients_per_round", "compression", "evaluation", "net", "privacy", "rounds", "seed",
              "strategy", "training")  # fmt: skip
 _PARTS: Mapping[str, Sequence[str]] = {
@@ -61,7 +64,13 @@ def with_net(config: Config, task: Task) -> tuple[Config, Choice | None]:
     """``config`` with the network that ``net=auto`` stands for, and the choice; None: it names one.
 
     Its options are those of its file under conf/net.
+
+    Raises:
+        InvalidConfiguration: no network, or no privacy.
     """
+    require("net", config["net"], PART)
+    require("net._target_", config["net"]["_target_"], CLASS)
+    require("privacy", config["privacy"], _PRIVACY)
     if config["net"]["_target_"] != AUTO:
         return config, None
     choice = choose(task, private=config["privacy"].get("unit") != WITHOUT_DP)
@@ -81,6 +90,7 @@ def build_plan(
     """
     require("rounds", config["rounds"], whole(1))
     require("seed", config["seed"], optional(whole(0)))
+    require("evaluation", config["evaluation"], _EVALUATION)
     config, _ = with_net(config, task)
     try:
         return _plan(config, run, task, fleet, compares)

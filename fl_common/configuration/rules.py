@@ -18,7 +18,7 @@ Config = Mapping[str, Any]
 class Rule(NamedTuple):
     """A rule for a value: ``text`` for messages, and ``holds``, which is true for a valid value.
 
-    A value for which ``holds`` raises TypeError breaks the rule.
+    A value for which ``holds`` raises TypeError, ValueError or KeyError breaks the rule.
     """
 
     text: str
@@ -36,7 +36,7 @@ def require(name: str, value: object, rule: Rule, remedy: str | None = None) -> 
     """
     try:
         holds = rule.holds(value)
-    except TypeError:
+    except (TypeError, ValueError, KeyError):
         holds = False
     if not holds:
         remedy = remedy or f"Set {name} to such a value"

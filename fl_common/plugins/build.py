@@ -46,13 +46,14 @@ def _check(node: Any, at: str, *, strictly: bool = False) -> None:
     if not isinstance(node, Mapping):
         return
     if "_target_" in node:
-        require(f"{at}._target_" if at else "_target_", node["_target_"], CLASS)
+        where = f"{at}._target_" if at else "_target_"
+        require(where, node["_target_"], CLASS)
         try:
             target = get_object(node["_target_"])
         except Exception:  # whatever its module raises: instantiate says so
             return
-        if callable(target):
-            check_arguments(at, target, node, strictly=strictly)
+        require(where, node["_target_"], CLASS._replace(holds=lambda _: callable(target)))
+        check_arguments(at, target, node, strictly=strictly)
     for name, value in node.items():
         _check(value, f"{at}.{name}" if at else str(name), strictly=strictly)
 

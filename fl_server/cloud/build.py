@@ -1,11 +1,19 @@
 """From ``conf/server.yaml``, a file over it and overrides, to values; without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fl_common.configuration.addresses import Endpoint, bare_host, endpoint
 from fl_common.configuration.keys import check_added, check_keys, check_names
-from fl_common.configuration.rules import TEXT, Config, require
+from fl_common.configuration.rules import (
+    TEXT,
+    Config,
+    Rule,
+    one_of,
+    optional,
+    require,
+    whole,
+)
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.plugins.own_file import composed
@@ -13,6 +21,18 @@ from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import CloudHome
 
 _PLAIN_PARTS = ("training", "strategy", "compression", "publish")
+_RUN = Rule(
+    "must be the name of a folder, without slashes",
+    lambda value: Path(value).name == value and value.isprintable() and value != "..",
+)
+_VALUES: Mapping[str, Rule] = {
+    "superlink": one_of(["start", "join"]),
+    "superlink_port": whole(1, 65535),
+    "largest_message_bytes": whole(1),
+    "run": optional(_RUN),
+    "sites": whole(1),
+}
+_PUBLISH: Mapping[str, Rule] = {"keys": optional(TEXT), "licence": TEXT}
 
 
 def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
@@ -24,8 +44,17 @@ def read_config(file: Path | None, overrides: Sequence[str]) -> Config:
     check_names(overrides)
     check_added(overrides, lambda chosen: composed("server", file, chosen)[0])
     values, shipped = composed("server", file, overrides)
-    check_keys(values, shipped, _PLAIN_PARTS)
+    check(values, shipped)
     return values
+
+
+def check(values: Config, shipped: Config) -> None:
+    """Raise InvalidConfiguration for a key that nothing reads, or a value of another kind."""
+    check_keys(values, shipped, _PLAIN_PARTS)
+    for name, rule in _VALUES.items():
+        require(name, values[name], rule)
+    for name, rule in _PUBLISH.items():
+        require(f"publish.{name}", values["publish"][name], rule)
 
 
 def home_of(config: Config) -> CloudHome:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fl_common.configuration.rules import Config
+from fl_common.configuration.rules import Config, above, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import OWNER_ONLY, make_folder, write_whole
 from fl_common.programs.confinement import private_folder
@@ -85,6 +85,7 @@ def make_own(home: CloudHome, hosts: Sequence[str], days: float, clock: Clock = 
     Raises:
         InvalidConfiguration: the authority can't be used, or the folder can't be written.
     """
+    require("certificate_days", days, above(0))
     private_folder(home.folder, "home")
     with writable(home):
         lock = (home.folder / _MAKING).open("a")

@@ -61,7 +61,7 @@ def serve(configuration: ConfigurationFile, arguments: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with _sole(home):
-        settings = _settings(config, home)
+        settings = server_settings(config, home)
         with writable(home):
             repository = open_repository(None, config["publish"]["keys"], home.components)
         check_metadata(repository)
@@ -138,11 +138,12 @@ def _sole(home: CloudHome) -> Iterator[None]:
         yield
 
 
-def _settings(config: Config, home: CloudHome) -> ServerSettings:
-    if config["superlink"] not in ("start", "join"):
-        raise InvalidConfiguration(
-            f"superlink={config['superlink']}", "must be start or join", "Set it to one of them"
-        )
+def server_settings(config: Config, home: CloudHome) -> ServerSettings:
+    """What the endpoint needs; makes what is the server's own.
+
+    Raises:
+        InvalidConfiguration: an invalid value.
+    """
     return ServerSettings(
         home=home,
         listen=listen_of(config),
