@@ -36,14 +36,14 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 from yaml import YAMLError  # noqa: E402
 
-from fl_common.configuration.overrides import readable, value_of  # noqa: E402
+from fl_common.configuration.overrides import readable  # noqa: E402
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError  # noqa: E402
 from fl_common.plugins.search_path import use_plugins  # noqa: E402
 from fl_common.programs.command_line import end  # noqa: E402
 from fl_common.programs.output import reader_may_leave  # noqa: E402
 from fl_common.programs.own import check_not_hidden  # noqa: E402
 from simulate.configuration.choices import check_choices  # noqa: E402
-from simulate.configuration.composition import kept_values, told  # noqa: E402
+from simulate.configuration.composition import kept_values, told, without_resume  # noqa: E402
 from simulate.configuration.known import check_parts  # noqa: E402
 from simulate.configuration.requirements import check_run, check_world, is_live  # noqa: E402
 from simulate.home import Home, Origin, one_folder  # noqa: E402
@@ -261,9 +261,8 @@ def _with_resumed_overrides(overrides: list[str], sweeps: bool) -> list[str]:
     Raises:
         InvalidConfiguration: no run is there, or it would go on in another folder.
     """
-    given = [text for text in overrides if text.startswith("resume=")]
-    folder = value_of(given[-1]) if given else None
-    if folder in ("", None):
+    folder, _ = without_resume(overrides)
+    if folder is None:
         return overrides
     elsewhere = [text for text in overrides if text.startswith(_FOLDERS)]
     if sweeps or elsewhere:
@@ -272,7 +271,7 @@ def _with_resumed_overrides(overrides: list[str], sweeps: bool) -> list[str]:
             "goes on in the folder of the run, and can't go on in another",
             f"Give {quote(f'resume={folder}')} alone; begin a new run to have its files elsewhere",
         )
-    kept = Home(Path(str(folder))).read_record().origin.overrides
+    kept = Home(folder).read_record().origin.overrides
     return [*kept, *overrides, "hydra.output_subdir=null"]
 
 

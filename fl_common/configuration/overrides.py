@@ -8,10 +8,12 @@ its quotes here; for any other the quotes are given as the remedy.
 import re
 import shlex
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Sweep
 from hydra.errors import HydraException
 
 from fl_common.configuration.paths import from_home
@@ -19,6 +21,7 @@ from fl_common.errors import InvalidConfiguration
 
 _PLAIN = re.compile(r"[\w.+~@/:-]+=[\w.+/:-]*", re.ASCII)
 """Overrides that Hydra reads as they are."""
+_NAMED = 8
 _OWN_QUOTES = "quotes of its own within the shell's"
 
 
@@ -36,6 +39,27 @@ def readable(overrides: Sequence[str], *, sweeps: bool = False) -> list[str]:
 def value_of(override: str) -> Any:
     """The value of a readable override."""
     return _parsed(override).value()
+
+
+def check_choice(override: str) -> None:
+    """Raise InvalidConfiguration where ``override`` gives a group something else than a name.
+
+    Several names are a list of options, or a sweep.
+    """
+    name, _, value = override.lstrip("+").partition("=")
+    group = files("conf").joinpath(*name.partition("@")[0].split("/"))
+    if not name or override.startswith("~") or not group.is_dir():
+        return
+    chosen = value_of(override)
+    names = chosen if isinstance(chosen, list) else [chosen]
+    if isinstance(chosen, Sweep) or all(isinstance(one, str) and one for one in names):
+        return
+    options = sorted(one.name[:-5] for one in group.iterdir() if one.name.endswith(".yaml"))
+    raise InvalidConfiguration(
+        f"{name}={value}",
+        f"must be the name of an option, such as {', '.join(options[:_NAMED])}",
+        f"Choose one of them; single values of it have names such as {name}.NAME=VALUE",
+    )
 
 
 def _readable(override: str, sweeps: bool) -> str:

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fl_common.configuration.messages import words_of
-from fl_common.configuration.overrides import readable, value_of
+from fl_common.configuration.overrides import check_choice, readable
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.search_path import use_plugins
 from fl_common.plugins.texts import texts_as_written, with_texts
@@ -37,7 +37,7 @@ def composed(
     overrides = with_texts(readable(overrides))
     use_plugins()
     for override in overrides:
-        _check_choice(override)
+        check_choice(override)
     plain = OmegaConf.create()
     try:
         with texts_as_written(), initialize_config_module("conf", version_base="1.3"):
@@ -71,24 +71,6 @@ def composed(
             f"Let it begin with defaults: [{shipped}, _self_]",
         )
     return {str(key): value for key, value in values.items()}, known  # type: ignore[return-value]
-
-
-def _check_choice(override: str) -> None:
-    """A group takes the name of one of its options."""
-    name, _, value = override.lstrip("+").partition("=")
-    group = files("conf").joinpath(*name.partition("@")[0].split("/"))
-    if not group.is_dir() or not name or override.startswith("~"):
-        return
-    chosen = value_of(override)
-    if not isinstance(chosen, str) and not (
-        isinstance(chosen, list) and all(isinstance(one, str) for one in chosen)
-    ):
-        options = sorted(one.name[:-5] for one in group.iterdir() if one.name.endswith(".yaml"))
-        raise InvalidConfiguration(
-            f"{name}={value}",
-            f"must be the name of an option, such as {', '.join(options)}",
-            f"Choose one of them; single values of it have names such as {name}.NAME=VALUE",
-        )
 
 
 def _not_yaml(error: yaml.YAMLError, file: Path | None) -> InvalidConfiguration:

@@ -41,13 +41,19 @@ def configure(*overrides: str) -> DictConfig:
     Raises:
         InvalidConfiguration: an override that can't be applied, or ``FOLDER`` has no run.
     """
-    read = readable(overrides)
-    folders = [value_of(text) for text in read if text.startswith("resume=")]
-    rest = [text for text in read if not text.startswith("resume=")]
-    if folders and folders[-1] not in ("", None):
-        return resumed(Path(str(folders[-1])), rest)
+    folder, rest = without_resume(readable(overrides))
+    if folder is not None:
+        return resumed(folder, rest)
     check_added(rest, known_values)
     return _compose(rest)
+
+
+def without_resume(overrides: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """The folder of the run to resume, if ``overrides`` name one, and those beside it."""
+    rest = [text for text in overrides if not text.startswith("resume=")]
+    folders = [value_of(text) for text in overrides if text.startswith("resume=")]
+    named = folders[-1] if folders else None
+    return (None if named in ("", None) else Path(str(named))), rest
 
 
 def resumed(folder: Path, overrides: Sequence[str] = ()) -> DictConfig:
@@ -79,7 +85,7 @@ def kept_values(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, A
     origin = Home(folder).read_record().origin
     if origin.configuration is None:
         return values
-    rest = [text for text in overrides if not text.startswith("resume=")]
+    _, rest = without_resume(overrides)
     return {**origin.configuration, **_rounds_alone(folder, rest), "resume": str(folder)}
 
 

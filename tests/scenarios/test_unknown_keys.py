@@ -37,9 +37,10 @@ CASES = [
 ]
 
 KINDS = [
-    ("training=3", "chooses no option of the group training"),
-    ("engine=true", "chooses no option of the group engine"),
-    ("privacy=null", "chooses no option of the group privacy"),
+    ("training=3", "training=3: must be the name of an option, such as cohort, opacus"),
+    ("engine=true", "engine=true: must be the name of an option"),
+    ("privacy=null", "such as none, site, window"),
+    ("strategy=", "strategy=: must be the name of an option"),
     ("world=3", "world=3: must be a section"),
     ("net._target_=3", "net._target_=3: must be the dotted name of a class"),
     ("strategy.optimiser._target_=3", "must be the dotted name of a class"),
