@@ -153,7 +153,7 @@ class RunPlan:
 
     @cached_property
     def _json(self) -> str:
-        fields = {"format": FORMAT, **asdict(self)}
+        fields = {"format": FORMAT, **asdict(self), "task": self.task.to_fields()}
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @staticmethod
@@ -169,7 +169,7 @@ class RunPlan:
             _check_format(fields)
             return RunPlan(
                 run=str(fields["run"]),
-                task=_task(fields["task"]),
+                task=Task.from_fields(fields["task"]),
                 net=_net(fields["net"]),
                 training=TrainingPlan(**fields["training"]),
                 privacy=plan_class(fields["privacy"]["unit"]).from_fields(fields["privacy"]),
@@ -228,13 +228,6 @@ def _check_format(fields: dict[str, Any]) -> None:
         )
     if unknown := fields.keys() - _FIELDS:
         raise ValueError(f"unknown fields {sorted(unknown)[:9]}")
-
-
-def _task(fields: dict[str, Any]) -> Task:
-    tuples: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
-    }
-    return Task(**tuples)
 
 
 def _net(fields: dict[str, Any]) -> NetSpec:

@@ -4,7 +4,7 @@ Axes are written after tensor names: N windows, T time, C channels, H height, W 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,7 @@ __all__ = [
     "Evaluation",
     "Floats",
     "Integers",
+    "KindSpec",
     "LocalUpdate",
     "NamedArrays",
     "NetSpec",
@@ -35,6 +36,22 @@ NamedArrays = Mapping[str, NDArray[Any]]
 
 Parameters = Mapping[str, Floats]
 """Named arrays of one model, in the model's own order (``state_dict`` order)."""
+
+
+@dataclass(frozen=True)
+class KindSpec:
+    """What kind of task it is, by the name of a file under ``models.kinds``, and its options.
+
+    ``options`` are public constants, pairs of a name and a JSON value, sorted by name.
+    """
+
+    name: str = "classification"
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @staticmethod
+    def of(name: str, **options: Any) -> "KindSpec":
+        """The kind with ``options`` in their order."""
+        return KindSpec(name, tuple(sorted(options.items())))
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,32 @@ class Task:
     scale: tuple[float, ...]
     windows_per_reading: int
     """The most windows that one reading is part of: 1 without overlap, 2 where half overlaps."""
+    kind: KindSpec = KindSpec()
+    """What is learnt of a window: its label, unless another kind is declared."""
+
+    def to_fields(self) -> dict[str, Any]:
+        """The task as JSON values; the kind is told only where it is no classification."""
+        fields = asdict(self)
+        del fields["kind"]
+        if self.kind == KindSpec():
+            return fields
+        return {**fields, "kind": {"name": self.kind.name, "options": dict(self.kind.options)}}
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, Any]) -> "Task":
+        """The task of which ``to_fields`` made ``fields``.
+
+        Raises:
+            KeyError, TypeError: these are not the fields of a task.
+        """
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
+        }
+        if "kind" in values:
+            kind = values["kind"]
+            values["kind"] = KindSpec.of(kind["name"], **kind["options"])
+        return Task(**values)
 
     @property
     def channel_axis(self) -> int:
@@ -69,12 +112,13 @@ class Task:
 class Windows:
     """Labelled windows of one site (or a test set). Private: never in a message.
 
-    Shapes: ``values`` (N, *task.window_shape) in sensor units, ``labels`` (N,),
+    Shapes: ``values`` (N, *task.window_shape) in sensor units, ``labels`` (N,) indices of the
+    task's labels, or numbers (N, ...) where its kind learns such,
     ``block_of`` (N,) index into ``blocks``, the names of the privacy blocks (a day, a recording).
     """
 
     values: Floats
-    labels: Integers
+    labels: NDArray[Any]
     block_of: Integers
     blocks: tuple[str, ...]
 

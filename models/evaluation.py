@@ -1,13 +1,16 @@
 """Evaluation in large batches: one forward pass over prepared windows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
-from fl_common.vocabulary import Integers, Parameters, Windows
+from fl_common.vocabulary import Parameters, Task, Windows
+from models.kinds import TaskKind, kind_of
 from models.nets import Net, load_parameters
 
 _BATCH = 1024
@@ -16,27 +19,27 @@ _FIXED = 64
 
 @dataclass(frozen=True)
 class Predictions:
-    """``predicted_N`` and ``truth_N`` are label indices, ``loss_N`` cross-entropy in nats."""
+    """``truth_N`` and ``predicted_N`` (N, ...) as ``kind`` has them, and each window's loss."""
 
-    truth_N: Integers
-    predicted_N: Integers
+    kind: TaskKind
+    truth_N: NDArray[Any]
+    predicted_N: NDArray[Any]
     loss_N: NDArray[np.float32]
-    labels: int
-
-    @property
-    def accuracy(self) -> float:
-        """Share of windows predicted correctly."""
-        return float((self.truth_N == self.predicted_N).mean())
 
     @property
     def loss(self) -> float:
-        """Mean cross-entropy in nats."""
+        """The mean loss of a window."""
         return float(self.loss_N.mean(dtype=np.float64))
 
-    def confusion_KK(self) -> Integers:
-        """Counts (K, K): rows are the truth, columns the prediction."""
-        cells = self.truth_N * self.labels + self.predicted_N
-        return np.bincount(cells, minlength=self.labels**2).reshape(self.labels, self.labels)
+    @cached_property
+    def sums(self) -> NDArray[Any]:
+        """From which the measures follow; counts (K, K) of truth and prediction for labels."""
+        return self.kind.sums(self.truth_N, self.predicted_N)
+
+    @cached_property
+    def measures(self) -> Mapping[str, float]:
+        """The kind's measures by name."""
+        return self.kind.measured(self.sums)
 
 
 class Evaluator:
@@ -46,10 +49,10 @@ class Evaluator:
     no window's rounding depends on how many windows there are. It takes longer.
     """
 
-    def __init__(self, net: Net, windows: Windows, labels: int, *, fixed: bool = False) -> None:
-        self._net = net.eval()
-        self._labels, self._batch = labels, _FIXED if fixed else _BATCH
-        self._truth_N = torch.from_numpy(windows.labels)
+    def __init__(self, net: Net, windows: Windows, task: Task, *, fixed: bool = False) -> None:
+        self._net, self._kind = net.eval(), kind_of(task)
+        self._truth_N, self._batch = windows.labels, _FIXED if fixed else _BATCH
+        self._targets_N = torch.from_numpy(self._kind.targets(windows.labels))
         with torch.inference_mode():
             values = torch.from_numpy(windows.values)
             if fixed:
@@ -61,8 +64,8 @@ class Evaluator:
         """Predictions of the net with ``parameters`` on all windows."""
         load_parameters(self._net, parameters)
         with torch.inference_mode():
-            logits = torch.cat([self._net.body(part) for part in self._inputs.split(self._batch)])
-            logits = logits[: len(self._truth_N)]
-            loss_N = functional.cross_entropy(logits, self._truth_N, reduction="none")
-            predicted_N = logits.argmax(1)
-        return Predictions(self._truth_N.numpy(), predicted_N.numpy(), loss_N.numpy(), self._labels)
+            outputs = torch.cat([self._net.body(part) for part in self._inputs.split(self._batch)])
+            outputs = outputs[: len(self._targets_N)]
+            loss_N = self._kind.losses(outputs, self._targets_N)
+            predicted_N = self._kind.predicted(outputs)
+        return Predictions(self._kind, self._truth_N, predicted_N.numpy(), loss_N.numpy())

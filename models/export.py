@@ -1,8 +1,9 @@
 """Verified export from torch to ONNX: no file is published unless ONNX Runtime agrees with torch.
 
 The published model is one self-contained file: normalisation inside, input ``values``
-(N, *window_shape) in sensor units with any N, outputs ``logits`` and ``probabilities`` (N, K), and
-metadata properties that say what it is and how it was made.
+(N, *window_shape) in sensor units with any N, the outputs of the task's kind (``logits`` and
+``probabilities`` (N, K) for labels), and metadata properties that say what it is and how it was
+made.
 
 The exporter is torch's TorchScript one. The newer one (``dynamo=True``) gives the same graphs for
 the networks here but takes 10 to 40 times as long, and the proof below does not depend on either.
@@ -25,6 +26,7 @@ from fl_common.errors import ExportMismatch, InvalidConfiguration, InvalidData
 from fl_common.files.whole import whole_path
 from fl_common.params import digest
 from fl_common.vocabulary import Floats, Task
+from models.kinds import TaskKind, kind_of
 from models.lineage import Lineage, ModelMetadata, properties_of
 from models.nets import Net, parameters_of
 from models.onnx.content import check_model
@@ -67,9 +69,9 @@ def export_onnx(
 
     ``values_N`` are real windows (N, *task.window_shape) in sensor units: all are compared, in
     batches of up to 256, and the first also in batches of 1, 2 and 7 (repeated where there are
-    fewer). The difference is absolute, over probabilities and logits;
-    that of logits is taken relative to the window's largest logit where this is above one, because
-    the rounding of float32 grows with it. ``net`` itself is not changed, nor is its mode.
+    fewer). The difference is absolute, in units of the kind's answers (one for logits and
+    probabilities), and relative to the window's largest output where this is above one unit,
+    because the rounding of float32 grows with it. ``net`` itself is not changed, nor is its mode.
 
     Raises:
         ExportMismatch: a difference above 1e-4 or not a number; no file is left or replaced.
@@ -84,7 +86,7 @@ def export_onnx(
         )
     metadata = ModelMetadata.of(task, lineage, digest(parameters_of(net)))
     try:
-        content, parity = _proved(net, properties_of(metadata), values_N)
+        content, parity = _proved(net, kind_of(task), properties_of(metadata), values_N)
     except ExportMismatch as error:
         raise ExportMismatch(f"{error} {path.name} is not written.") from error
     _write_durably(path, content)
@@ -102,7 +104,7 @@ def check_exportable(net: Net, task: Task) -> None:
     if type(net).__module__.startswith(_OWN):
         return
     try:
-        _proved(net, {}, golden_windows(task, _BATCHES[-1], seed=0))
+        _proved(net, kind_of(task), {}, golden_windows(task, _BATCHES[-1], seed=0))
     except ExportMismatch as error:
         raise InvalidConfiguration(
             f"net {type(net).__module__}.{type(net).__qualname__}",
@@ -111,7 +113,9 @@ def check_exportable(net: Net, task: Task) -> None:
         ) from error
 
 
-def _proved(net: Net, properties: Mapping[str, str], values_N: Floats) -> tuple[bytes, float]:
+def _proved(
+    net: Net, kind: TaskKind, properties: Mapping[str, str], values_N: Floats
+) -> tuple[bytes, float]:
     """``net`` as the bytes of an ONNX file, and the largest difference from torch.
 
     Raises:
@@ -119,12 +123,12 @@ def _proved(net: Net, properties: Mapping[str, str], values_N: Floats) -> tuple[
     """
     evaluated = copy.deepcopy(net).eval()
     try:
-        model = _to_onnx(evaluated, values_N[:1])
+        model = _to_onnx(_Published(evaluated, kind), values_N[:1])
         onnx.helper.set_model_props(model, dict(properties))
         onnx.checker.check_model(model, full_check=True)
         content = model.SerializeToString()
         check_model(content)
-        parity = _largest_difference(evaluated, content, values_N)
+        parity = _largest_difference(_Published(evaluated, kind), content, values_N)
     except Exception as error:  # of torch, onnx or ONNX Runtime: they have no common base
         raise ExportMismatch(
             f"The network can't be exported to ONNX for any batch ({words_of(error)}). Check it for"
@@ -140,24 +144,28 @@ def _proved(net: Net, properties: Mapping[str, str], values_N: Floats) -> tuple[
 
 
 class _Published(nn.Module):
-    """A net with both published outputs."""
+    """A net with all published outputs."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, kind: TaskKind) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.kind = net, kind
 
-    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logits_NK = self.net(values)
-        return logits_NK, logits_NK.softmax(1)
+    @property
+    def names(self) -> list[str]:
+        """Those of the outputs, in their order."""
+        return [*self.kind.published(torch.zeros(1, self.kind.outputs))]
+
+    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(self.kind.published(self.net(values)).values())
 
 
-def _to_onnx(net: Net, values_N: Floats) -> onnx.ModelProto:
-    names = ["values", "logits", "probabilities"]
+def _to_onnx(published: _Published, values_N: Floats) -> onnx.ModelProto:
+    names = ["values", *published.names]
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation and tracing warnings: the check decides
         file = Path(folder, "model.onnx")
         torch.onnx.export(
-            _Published(_exportable(copy.deepcopy(net))),
+            _exportable(copy.deepcopy(published)),
             (torch.from_numpy(values_N),),
             file,
             input_names=names[:1],
@@ -177,29 +185,34 @@ def _exportable(module: nn.Module) -> nn.Module:
     return module
 
 
-def _largest_difference(net: Net, content: bytes, values_N: Floats) -> float:
+def _largest_difference(published: _Published, content: bytes, values_N: Floats) -> float:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     chunks = [values_N[start : start + _CHUNK] for start in range(0, len(values_N), _CHUNK)]
     small = [np.resize(values_N, (size, *values_N.shape[1:])) for size in _BATCHES]
     batches = [*small, *chunks]
-    return float(np.max([_difference(net, session, batch_N) for batch_N in batches]))
+    return float(np.max([_difference(published, session, batch_N) for batch_N in batches]))
 
 
-def _difference(net: Net, session: onnxruntime.InferenceSession, values_N: Floats) -> float:
+def _difference(
+    published: _Published, session: onnxruntime.InferenceSession, values_N: Floats
+) -> float:
     """NaN if a value is not finite or a shape differs."""
     values_N = np.ascontiguousarray(values_N, dtype=np.float32)
     with torch.no_grad():
-        logits_NK, probabilities_NK = (
-            tensor.numpy() for tensor in _Published(net)(torch.from_numpy(values_N))
-        )
-    logits, probabilities = session.run(["logits", "probabilities"], {"values": values_N})
-    if logits.shape != logits_NK.shape or probabilities.shape != probabilities_NK.shape:
+        expected = [tensor.numpy() for tensor in published(torch.from_numpy(values_N))]
+    found = session.run(published.names, {"values": values_N})
+    if any(one.shape != other.shape for one, other in zip(found, expected, strict=True)):
         return float("nan")
-    size_N1 = np.maximum(1.0, np.abs(logits_NK).max(axis=1, keepdims=True))
-    differences = ((logits - logits_NK) / size_N1, probabilities - probabilities_NK)
-    return float(np.max(np.abs(differences)))
+    pairs = zip(found, expected, strict=True)
+    return float(np.max([_apart(one, other, published.kind.unit) for one, other in pairs]))
+
+
+def _apart(found_ND: Floats, expected_ND: Floats, unit: float) -> float:
+    """The largest difference in units, relative to the window's largest output beyond one."""
+    size_N1 = np.maximum(unit, np.abs(expected_ND).max(axis=1, keepdims=True))
+    return float(np.max(np.abs((found_ND - expected_ND) / size_N1)))
 
 
 def _write_durably(path: Path, content: bytes) -> None:

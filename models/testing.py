@@ -18,6 +18,7 @@ from fl_common.errors import ExportMismatch
 from fl_common.params import digest
 from fl_common.vocabulary import Floats, NetSpec, Task
 from models.export import export_onnx
+from models.kinds import TaskKind, kind_of
 from models.lineage import Lineage
 from models.nets import Net, make_net, parameters_of
 
@@ -27,9 +28,9 @@ _WINDOWS = 5
 def check_net(net_class: type[Net], task: Task, **options: Any) -> None:
     """Check that ``net_class`` can be trained with DP on ``task``, exported and repeated.
 
-    It has logits for every label, the same parameters from the same seed, what a window gives does
-    not depend on the others, Opacus takes each layer and finds the gradient of each window, and
-    ONNX Runtime computes what torch computes.
+    It has the outputs that the task needs and the same parameters from the same seed, what a window
+    gives does not depend on the others, Opacus takes each layer and finds the gradient of each
+    window, and ONNX Runtime computes what torch computes.
 
     Raises:
         AssertionError: one of these fails.
@@ -41,8 +42,8 @@ def check_net(net_class: type[Net], task: Task, **options: Any) -> None:
     _check_seed(net_class, options, task)
     problems = ModuleValidator.validate(net.body, strict=False)
     assert not problems, f"Opacus can't train it with DP: {problems[0]}"
-    _check_windows_alone(net, torch.from_numpy(values_N), len(task.labels))
-    _check_gradients(net, torch.from_numpy(values_N), len(task.labels))
+    _check_windows_alone(net, torch.from_numpy(values_N), kind_of(task))
+    _check_gradients(net, torch.from_numpy(values_N), kind_of(task))
     _check_export(net, task, values_N)
 
 
@@ -63,22 +64,24 @@ def _check_seed(net_class: type[Net], options: Mapping[str, Any], task: Task) ->
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def _check_windows_alone(net: Net, values_N: torch.Tensor, labels: int) -> None:
+def _check_windows_alone(net: Net, values_N: torch.Tensor, kind: TaskKind) -> None:
     with torch.no_grad():
         together, alone = net(values_N), torch.cat([net(one) for one in values_N.split(1)])
     shape = tuple(together.shape)
-    assert shape == (len(values_N), labels), f"logits have shape {shape}, not (N, {labels})"
+    size = kind.outputs
+    assert shape == (len(values_N), size), f"outputs have shape {shape}, not (N, {size})"
     assert torch.allclose(together, alone, rtol=1e-4, atol=1e-4), (
         "what a window gives depends on the other windows of its batch: with DP no layer may mix"
         " windows, as batch normalisation does"
     )
 
 
-def _check_gradients(net: Net, values_N: torch.Tensor, labels: int) -> None:
-    inputs, labels_N = net.front(values_N), torch.arange(len(values_N)) % labels
-    rows = [_gradient(net, inputs[i : i + 1], labels_N[i : i + 1]) for i in range(len(labels_N))]
+def _check_gradients(net: Net, values_N: torch.Tensor, kind: TaskKind) -> None:
+    inputs, targets_N = net.front(values_N), torch.from_numpy(kind.example_targets(len(values_N)))
+    ones = zip(inputs.split(1), targets_N.split(1), strict=True)
+    rows = [_gradient(net, kind, input_1, target_1) for input_1, target_1 in ones]
     private = GradSampleModule(net.body, strict=True, loss_reduction="sum")
-    nn.functional.cross_entropy(private(inputs), labels_N, reduction="sum").backward()
+    kind.losses(private(inputs), targets_N).sum().backward()
     for position, (name, parameter) in enumerate(_trained(net)):
         found_N = vars(parameter)["grad_sample"]
         expected_N = torch.stack([row[position] for row in rows])
@@ -88,9 +91,11 @@ def _check_gradients(net: Net, values_N: torch.Tensor, labels: int) -> None:
         )
 
 
-def _gradient(net: Net, inputs_1: torch.Tensor, label_1: torch.Tensor) -> list[torch.Tensor]:
+def _gradient(
+    net: Net, kind: TaskKind, inputs_1: torch.Tensor, target_1: torch.Tensor
+) -> list[torch.Tensor]:
     """Of one window, by plain autograd."""
-    loss = nn.functional.cross_entropy(net.body(inputs_1), label_1)
+    loss = kind.losses(net.body(inputs_1), target_1).sum()
     names, parameters = zip(*_trained(net), strict=True)
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     unused = [name for name, gradient in zip(names, found, strict=True) if gradient is None]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fl_client.components.counts import FOLDER, REPOSITORY
 from fl_client.components.record import read_or
@@ -26,6 +27,7 @@ from fl_common.components.reader import held_in
 from fl_common.errors import InvalidData
 from fl_common.files.whole import write_whole
 from fl_common.vocabulary import Floats, Task, Windows
+from models.kinds import TaskKind, kind_of
 
 _log = logging.getLogger(__name__)
 PAIR = "compared.json"
@@ -103,20 +105,26 @@ def compare_each(
 ) -> list[ShadowObservation]:
     """Each window's result; a model that is None can't be loaded, and has no answers."""
     return [
-        _observed(*(_label(model, task, window, seconds) for model in (candidate, production)))
+        _observed(
+            kind_of(task),
+            *(_prediction(model, task, window, seconds) for model in (candidate, production)),
+        )
         for window in np.split(values_N, len(values_N))
     ]
 
 
-def _observed(candidate: int | None, production: int | None) -> ShadowObservation:
-    return ShadowObservation(
-        agreed=candidate is not None and candidate == production,
-        failed=candidate is None and production is not None,
-    )
+def _observed(
+    kind: TaskKind, candidate: NDArray[Any] | None, production: NDArray[Any] | None
+) -> ShadowObservation:
+    if candidate is None or production is None:
+        return ShadowObservation(agreed=False, failed=candidate is None and production is not None)
+    return ShadowObservation(agreed=bool(kind.agree(candidate, production).all()), failed=False)
 
 
-def _label(content: bytes | None, task: Task, window_1: Floats, seconds: float) -> int | None:
-    """The model's label for one window; None where it has no finite answer in time."""
+def _prediction(
+    content: bytes | None, task: Task, window_1: Floats, seconds: float
+) -> NDArray[Any] | None:
+    """The model's prediction for one window; None where it has no finite answer in time."""
     if content is None:
         return None
     try:

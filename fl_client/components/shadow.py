@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fl_client.components.comparison import CALL_SECONDS
 from fl_client.components.counts import (
@@ -30,6 +31,7 @@ from fl_client.inference.task_checks import answers, ready
 from fl_client.inference.trial import Trial
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Task
+from models.kinds import kind_of
 
 _log = logging.getLogger(__name__)
 _MOST_WAITING = 4
@@ -133,11 +135,11 @@ class Shadow:
     def _seen(self, values_N: Floats, production: Prediction) -> list[LiveObservation]:
         """What the candidate did with each window that production has predicted."""
         count, began = len(values_N), time.perf_counter()
-        answers_NK = self._answers(values_N)
+        answers_ND = self._answers(values_N)
         seconds = time.perf_counter() - began
-        answered_N = np.isfinite(answers_NK).all(axis=1)
+        answered_N = np.isfinite(answers_ND).all(axis=1)
         failed_N = production.answered_N & ~answered_N
-        same_N = _labels(answers_NK) == _labels(production.probabilities_NK)
+        same_N = self._same(answers_ND, production)
         late = seconds > self._times_slower * production.seconds
         return [
             LiveObservation(
@@ -151,16 +153,17 @@ class Shadow:
         ]
 
     def _answers(self, values_N: Floats) -> Floats:
-        """Probabilities (N, K); NaN where the candidate made no prediction."""
+        """Answers (N, D); NaN where the candidate made no prediction."""
         with self._changing:
             model, candidate = self._model, self.candidate
         if model is None or candidate is None:
-            return np.full((len(values_N), len(self._task.labels)), np.nan, np.float32)
+            return np.full((len(values_N), kind_of(self._task).outputs), np.nan, np.float32)
         batch, seconds = self._largest_batch, CALL_SECONDS
         return answers(model, candidate.file, self._task, values_N, batch, seconds)
 
-
-def _labels(probabilities_NK: Floats) -> Any:
-    """The index of each row's label; -1 where there is no prediction."""
-    answered_N = np.isfinite(probabilities_NK).all(axis=1)
-    return np.where(answered_N, np.nan_to_num(probabilities_NK, nan=-1.0).argmax(axis=1), -1)
+    def _same(self, answers_ND: Floats, production: Prediction) -> NDArray[np.bool_]:
+        """Whether both predictions count as the same; two windows without one do."""
+        kind, both = kind_of(self._task), (answers_ND, production.answers_ND)
+        answered_N, theirs_N = (np.isfinite(each).all(axis=1) for each in both)
+        agree_N = kind.agree(*(kind.chosen(np.nan_to_num(each, nan=-1.0)) for each in both))
+        return np.asarray(np.where(answered_N & theirs_N, agree_N, answered_N == theirs_N))

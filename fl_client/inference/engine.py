@@ -23,6 +23,7 @@ from fl_client.inference.trial import Trial, Trials
 from fl_common.configuration.rules import above, require, whole
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats, NamedArrays, Task
+from models.kinds import kind_of
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Engine:
         self._changing = threading.RLock()
 
     def predict(self, values_N: Floats) -> Prediction:
-        """Probabilities for windows (N, *task.window_shape) in the task's units.
+        """Answers to windows (N, *task.window_shape) in the task's units.
 
         If the model's output for a finite window is not finite but the reserve's is, the reserve
         takes over and predicts all of them.
@@ -87,14 +88,14 @@ class Engine:
         task = self._windows_of_task(values_N)
         serving = self._now()
         began = self._timer()
-        answer_NK = self._answers(serving, values_N)
+        answer_ND = self._answers(serving, values_N)
         unanswered_N = np.isfinite(values_N).all(axis=tuple(range(1, values_N.ndim)))
-        unanswered_N &= ~np.isfinite(answer_NK).all(axis=1)
+        unanswered_N &= ~np.isfinite(answer_ND).all(axis=1)
         if unanswered_N.any():
             reserve = self._reserve_for(serving, values_N[unanswered_N])
             if reserve is not None:
-                serving, answer_NK = reserve, self._answers(reserve, values_N)
-        return Prediction(serving.digest, task.labels, answer_NK, self._timer() - began)
+                serving, answer_ND = reserve, self._answers(reserve, values_N)
+        return Prediction(serving.digest, kind_of(task).columns, answer_ND, self._timer() - began)
 
     def infer(self, arrays: NamedArrays, outputs: Sequence[str] | None = None) -> Inference:
         """One plain call of the model: named tensors in, named tensors out.
@@ -162,7 +163,7 @@ class Engine:
         return self._task
 
     def _answers(self, loaded: _Loaded, values_N: Floats) -> Floats:
-        """Probabilities (N, K); NaN where there is no prediction."""
+        """Answers (N, D); NaN where there is no prediction."""
         assert self._task is not None
         batch, seconds = self._largest_batch, self._call_seconds
         return answers(loaded.model, loaded.digest, self._task, values_N, batch, seconds)

@@ -5,6 +5,7 @@ from datetime import datetime
 from fl_client.inference.prediction import Prediction
 from fl_common.vocabulary import Task
 from fl_common.wire.cloud_events import JSON, PREDICTION, CloudEvent
+from models.kinds import kind_of
 
 
 def prediction_event(
@@ -25,15 +26,11 @@ def prediction_event(
     ``stream``, if it has a name, is the subject. The ``id`` depends on the window alone, so a
     subscriber can recognise a repeated event by ``source`` and ``id``.
     """
-    probabilities_K = [round(float(value), 6) for value in prediction.probabilities_NK[row]]
-    best = int(prediction.probabilities_NK[row].argmax())
     window_s = task.window_shape[0] / task.rate_hz if task.rate_hz else None
     data = {
         "task": task.name,
         **({"stream": stream} if stream else {}),
-        "label": prediction.labels[best],
-        "probability": probabilities_K[best],
-        "probabilities": dict(zip(prediction.labels, probabilities_K, strict=True)),
+        **kind_of(task).told(prediction.answers_ND[row].tolist()),
         "window_start_ns": window_start_ns,
         "window_s": window_s,
         "model": prediction.digest,

@@ -12,20 +12,20 @@ from fl_common.vocabulary import Floats, NamedArrays
 class Prediction:
     """One model's predictions for N windows.
 
-    ``probabilities_NK`` has a column for each of ``labels``. A row is NaN if the window itself is
-    not finite or no model could predict it (see ``answered_N``). ``seconds`` is the time in the
-    model.
+    ``answers_ND`` has a column for each of ``labels``: their probabilities, or the numbers that the
+    task's kind answers with. A row is NaN if the window itself is not finite or no model could
+    predict it (see ``answered_N``). ``seconds`` is the time in the model.
     """
 
     digest: str
     labels: tuple[str, ...]
-    probabilities_NK: Floats
+    answers_ND: Floats
     seconds: float
 
     @property
     def answered_N(self) -> NDArray[np.bool_]:
         """True for the windows that have a prediction."""
-        return np.asarray(np.isfinite(self.probabilities_NK).all(axis=1))
+        return np.asarray(np.isfinite(self.answers_ND).all(axis=1))
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,20 @@
 """Checks that a model fits the site's task; a model that fails them never sees a reading."""
 
 import logging
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fl_client.inference.onnx_model import OnnxModel, Tensor
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Task
+from models.kinds import TaskKind, kind_of
 from models.lineage import parse_properties
 
 _log = logging.getLogger(__name__)
-INPUT, OUTPUT = "values", "probabilities"
-"""The names of a published model's input and of its output that is used (``models.export``)."""
+INPUT = "values"
+"""The name of a published model's input (``models.export``)."""
 
 _CHECKED = ("labels", "channels", "units", "rate_hz", "window_shape")
 
@@ -36,34 +39,39 @@ def answers(
     largest_batch: int,
     seconds: float | None = None,
 ) -> Floats:
-    """Probabilities (N, K); NaN where a window is not finite or the model can't compute it.
+    """Answers (N, D) of the task's kind, such as probabilities (N, K).
+
+    They are NaN where a window is not finite or the model can't compute it.
 
     ``digest`` names the model in the log. A batch that takes more than ``seconds`` has none.
     """
-    answers_NK = np.full((len(values_N), len(task.labels)), np.nan, np.float32)
+    kind = kind_of(task)
+    answers_ND = np.full((len(values_N), kind.outputs), np.nan, np.float32)
     (rows_M,) = np.nonzero(np.isfinite(values_N).all(axis=tuple(range(1, values_N.ndim))))
     for start in range(0, len(rows_M), largest_batch):
         some = rows_M[start : start + largest_batch]
         try:
-            answers_NK[some] = probabilities(model, values_N[some], seconds)
+            answers_ND[some] = one_call(model, kind, values_N[some], seconds)
         except InvalidData as error:
             _log.error("model %s: %s", digest[:12], error)
-    return answers_NK
+    return answers_ND
 
 
-def answer_alone(content: bytes, task: Task, window_1: Floats, seconds: float) -> int | None:
-    """The label of one window (1, *task.window_shape), in a session that sees no other.
+def answer_alone(
+    content: bytes, task: Task, window_1: Floats, seconds: float
+) -> NDArray[Any] | None:
+    """The prediction (1, ...) for one window (1, *task.window_shape), in a session of its own.
 
-    None where the answer is not one row of finite probabilities.
+    None where the answer is not one row of finite numbers.
 
     Raises:
         InvalidData: the model can't compute with it, or not within ``seconds``.
     """
-    model = OnnxModel(content, threads=1)
-    answer_1K = probabilities(model, window_1, seconds)
-    if answer_1K.shape != (1, len(task.labels)) or not np.isfinite(answer_1K).all():
+    model, kind = OnnxModel(content, threads=1), kind_of(task)
+    answer_1D = one_call(model, kind, window_1, seconds)
+    if answer_1D.shape != (1, kind.outputs) or not np.isfinite(answer_1D).all():
         return None
-    return int(answer_1K.argmax())
+    return kind.chosen(answer_1D)
 
 
 def check_for_task(model: OnnxModel, task: Task) -> None:
@@ -83,8 +91,9 @@ def check_for_task(model: OnnxModel, task: Task) -> None:
         theirs, ours = getattr(metadata, field), getattr(task, field)
         if theirs != ours:
             raise _of_another(field, theirs, ours, task)
+    kind = kind_of(task)
     _check_tensor("input", INPUT, (None, *task.window_shape), model.inputs, task)
-    _check_tensor("output", OUTPUT, (None, len(task.labels)), model.outputs, task)
+    _check_tensor("output", kind.answer, (None, kind.outputs), model.outputs, task)
     if len(model.inputs) != 1:
         names = tuple(tensor.name for tensor in model.inputs)
         raise _of_another("inputs", names, (INPUT,), task)
@@ -96,27 +105,29 @@ def warm_up(model: OnnxModel, task: Task, largest_batch: int) -> None:
     The first call allocates memory and is the slowest, so it is made before any window waits.
 
     Raises:
-        InvalidData: it can't run, or does not return finite probabilities.
+        InvalidData: it can't run, or does not return finite answers.
     """
-    shape = [1] * len(task.window_shape)
+    kind, shape = kind_of(task), [1] * len(task.window_shape)
     shape[task.channel_axis] = len(task.center)
     window = np.asarray(task.center, np.float32).reshape(shape)
     for count in (1, largest_batch):
         values_N = np.ascontiguousarray(np.broadcast_to(window, (count, *task.window_shape)))
-        probabilities_NK = probabilities(model, values_N)
-        if probabilities_NK.shape != (count, len(task.labels)):
-            raise _useless(f"answers {count} windows with shape {probabilities_NK.shape}")
-        if not np.isfinite(probabilities_NK).all():
+        answers_ND = one_call(model, kind, values_N)
+        if answers_ND.shape != (count, kind.outputs):
+            raise _useless(f"answers {count} windows with shape {answers_ND.shape}")
+        if not np.isfinite(answers_ND).all():
             raise _useless("answers typical readings with values that are not finite")
 
 
-def probabilities(model: OnnxModel, values_N: Floats, seconds: float | None = None) -> Floats:
-    """The model's probabilities for each window: (N, K).
+def one_call(
+    model: OnnxModel, kind: TaskKind, values_N: Floats, seconds: float | None = None
+) -> Floats:
+    """The model's answer to each window: (N, D).
 
     Raises:
         InvalidData: it can't compute with these windows, or not within ``seconds``.
     """
-    found: Floats = model.run({INPUT: values_N}, [OUTPUT], seconds)[OUTPUT]
+    found: Floats = model.run({INPUT: values_N}, [kind.answer], seconds)[kind.answer]
     return found
 
 

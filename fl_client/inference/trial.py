@@ -9,9 +9,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict
 from importlib import import_module
-from typing import Any
 
 from fl_client.inference.slots import ModelSlot
 from fl_common.programs.limited_child import ChildLimits, answer_confined, run_confined
@@ -33,7 +31,7 @@ def trial_within(seconds: float, megabytes: float) -> Trial:
     limits = ChildLimits(seconds, megabytes)
 
     def try_model(content: bytes, task: Task | None, largest_batch: int) -> None:
-        head = {"task": asdict(task) if task else None, "largest_batch": largest_batch}
+        head = {"task": task.to_fields() if task else None, "largest_batch": largest_batch}
         run_confined(_MODULE, json.dumps(head).encode() + b"\n" + content, limits)
 
     return try_model
@@ -102,15 +100,8 @@ def _answer(request: bytes) -> bytes:
     if fields["task"] is None:
         OnnxModel(content, threads=1)
     else:
-        ready(content, _task(fields["task"]), 1, fields["largest_batch"])
+        ready(content, Task.from_fields(fields["task"]), 1, fields["largest_batch"])
     return b""
-
-
-def _task(fields: dict[str, Any]) -> Task:
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
-    }
-    return Task(**values)
 
 
 if __name__ == "__main__":

@@ -240,8 +240,8 @@ class Pipeline:
             return
         done.seconds = prediction.seconds
         self._path.see(values_N, prediction)
-        is_answered_N, rows = prediction.answered_N, prediction.probabilities_NK.tolist()
-        labels_N = np.where(is_answered_N, prediction.probabilities_NK.argmax(axis=1), _NO_ANSWER)
+        is_answered_N, rows = prediction.answered_N, prediction.answers_ND.tolist()
+        labels_N = np.where(is_answered_N, prediction.answers_ND.argmax(axis=1), _NO_ANSWER)
         self._path.windows.predicted(map(_mark, windows, labels_N.tolist()))
         for row, (window, row_K) in enumerate(zip(windows, rows, strict=True)):
             if not is_answered_N[row]:

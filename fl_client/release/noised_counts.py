@@ -13,6 +13,7 @@ from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.draws import DRAWS
 from fl_common.privacy.noise import check_standard_normal, system_normals
 from fl_common.vocabulary import Evaluation, ShadowCounts
+from models.kinds import kind_of
 
 _ROUNDING = 1 + 1e-9
 LOSS_STEPS = 1024
@@ -21,7 +22,7 @@ the last bits of a float say nothing then (Mironov 2012)."""
 
 
 def protect_counts(exact: Evaluation, site: str, instruction: Instruction) -> Evaluation:
-    """``exact`` with the noise of the evaluation plan; whole numbers of windows.
+    """``exact`` with the noise of the evaluation plan; whole numbers of windows and of score steps.
 
     Raises:
         PrivacyViolation: the plan has no noise for counts, no windows can have these counts, or the
@@ -38,10 +39,11 @@ def protect_counts(exact: Evaluation, site: str, instruction: Instruction) -> Ev
         )
     model = params.digest(instruction.parameters)
     noise_3 = _noise(instruction, site, model, 3) * plan.noise_on_counts
-    steps_3 = np.array([1.0, 1.0, limit / LOSS_STEPS])
+    scores = kind_of(instruction.plan.task).score_steps
+    steps_3 = np.array([1.0 / scores, 1.0, limit / LOSS_STEPS])
     exact_3 = np.array([exact.correct, exact.total, exact.loss_sum])
     # Whole numbers of steps before the noise, and whole noise: see ``fl_common.privacy.grid``.
-    whole_3 = np.rint(exact_3 / steps_3) + np.rint(noise_3 * [1.0, 1.0, LOSS_STEPS])
+    whole_3 = np.rint(exact_3 / steps_3) + np.rint(noise_3 * [scores, 1.0, LOSS_STEPS])
     return Evaluation(*map(float, whole_3 * steps_3))
 
 

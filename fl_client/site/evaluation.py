@@ -77,13 +77,13 @@ def count(task: LocalTask, windows: Windows) -> Evaluation:
     if len(windows) == 0:
         return Evaluation(0.0, 0.0, 0.0)
     plan = task.plan
-    net, labels = build_net(plan.net, plan.task), len(plan.task.labels)
-    evaluator = Evaluator(net, windows, labels, fixed=plan.evaluation is not None)
+    net, is_noised = build_net(plan.net, plan.task), plan.evaluation is not None
+    evaluator = Evaluator(net, windows, plan.task, fixed=is_noised)
     result = evaluator(task.parameters)
     loss_N = result.loss_N.astype(np.float64)
     if plan.evaluation is not None:
         limit = plan.evaluation.loss_limit
         steps_N = np.nan_to_num(loss_N, nan=limit).clip(0.0, limit) * (LOSS_STEPS / limit)
         loss_N = np.rint(steps_N) * (limit / LOSS_STEPS)
-    right = float((result.truth_N == result.predicted_N).sum())
+    right = float(result.kind.scores(result.truth_N, result.predicted_N).sum())
     return Evaluation(right, float(len(windows)), float(loss_N.sum()))

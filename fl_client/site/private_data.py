@@ -10,6 +10,7 @@ import numpy as np
 
 from fl_client.site.shortfalls import Shortfall, Shortfalls
 from fl_common.vocabulary import Task, Windows
+from models.kinds import kind_of
 
 NOWHERE = "(unread)"
 """The block that is charged where a site could not say which blocks it has."""
@@ -72,7 +73,7 @@ def _fitting(
     if labelled:
         if windows.values.shape != (len(windows), *task.window_shape):
             raise ValueError(f"windows of shape {windows.values.shape}, not of {task.window_shape}")
-        fits_N = (windows.labels >= 0) & (windows.labels < len(task.labels))
+        fits_N = kind_of(task).fits_N(windows.labels)
     if not fits_N.all():
         detail = f"{int((~fits_N).sum())} windows have a label that the task lacks"
         told.note(site, Shortfall.UNFIT, detail)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -250,7 +250,7 @@ class WindowStore:
 def cut_of(task: Task, slicing: Slicing) -> str:
     """A short name for how windows are cut: the task's whole definition, the step, what holds."""
     held = [[channel for channel, _ in slicing.held]] if slicing.held else []
-    text = json.dumps([asdict(task), slicing.step, *held], sort_keys=True)
+    text = json.dumps([task.to_fields(), slicing.step, *held], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -20,6 +20,7 @@ from fl_common.errors import (
     StoreError,
 )
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
+from models.kinds import kind_of
 from models.nets import Net, trained_part
 from models.nets.limits import check_options, within
 
@@ -162,15 +163,8 @@ def _check_shape(task: LocalTask) -> None:
 
 
 def _check_labels(task: LocalTask) -> None:
-    windows, plan = task.windows, task.plan
-    known = len(plan.task.labels)
-    lowest, highest = int(windows.labels.min()), int(windows.labels.max())
-    if lowest < 0 or highest >= known:
-        raise InvalidData(
-            f"labels from {lowest} to {highest}",
-            f"must lie in 0..{known - 1}, the labels of task {plan.task.name}",
-            "Correct or remove those windows",
-        )
+    if found := kind_of(task.plan.task).why_unfit(task.windows.labels):
+        raise InvalidData(*found, "Correct or remove those windows")
 
 
 def _check_enough(task: LocalTask) -> None:

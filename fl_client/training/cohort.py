@@ -19,6 +19,7 @@ from fl_client.training.stacked.local_round import ReadyTask
 from fl_common.configuration.rules import at_least, require
 from fl_common.errors import InvalidData, PrivacyViolation
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
+from models.kinds import kind_of
 from models.nets import Net
 
 _CACHED_BACKENDS = 8
@@ -86,7 +87,8 @@ class CohortTrainer:
             while len(self._backends) >= _CACHED_BACKENDS:
                 del self._backends[next(iter(self._backends))]
             input_ = prepared(task).with_a_row().inputs[0]
-            self._backends[net, private] = backend_for(net.body, input_, private)
+            kind = kind_of(task.plan.task)
+            self._backends[net, private] = backend_for(net.body, kind, input_, private)
         return self._backends[net, private]
 
 
@@ -96,9 +98,9 @@ def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
         return refusal
     try:
         data = prepared(task)
-        batches = draw_batches(task.plan, task.site, task.round, len(data.labels))
+        batches = draw_batches(task.plan, task.site, task.round, len(data.targets))
         if (mechanism := task.plan.privacy.sample_mechanism) is not None:
-            check_poisson(batches, len(data.labels), mechanism)
+            check_poisson(batches, len(data.targets), mechanism)
     except Exception as error:
         return _refusal(task, error)
     return ReadyTask(task, data.with_a_row(), batches)

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from fl_common.vocabulary import Task
+from models.kinds import kind_of
 from models.nets import Net
 
 _SETTINGS = 3
@@ -52,7 +52,7 @@ class _Trial:
 
     def __init__(self, net: Net, task: Task, kind: torch.dtype) -> None:
         self._net, self._kind = net, kind
-        self._shape, self._labels = task.window_shape, len(task.labels)
+        self._shape, self._task_kind = task.window_shape, kind_of(task)
         along = [1] * (len(task.window_shape) + 1)
         along[task.channel_axis + 1] = len(task.center)
         self._center = torch.tensor(task.center, dtype=kind).reshape(along)
@@ -85,7 +85,8 @@ class _Trial:
         """Output and gradient of the first window, flat; the same chance each time."""
         torch.manual_seed(0)
         logits = self._net(values)
-        loss = cross_entropy(logits[:1], torch.tensor([self._labels - 1]))
+        target_1 = torch.from_numpy(self._task_kind.example_targets(self._task_kind.outputs)[-1:])
+        loss = self._task_kind.losses(logits[:1], target_1).sum()
         weights = [weight for weight in self._net.body.parameters() if weight.requires_grad]
         found = torch.autograd.grad(loss, weights, allow_unused=True) if weights else ()
         parts = [part.flatten() for part in found if part is not None]

@@ -15,7 +15,6 @@ import torch
 from opacus.grad_sample import GradSampleHooks
 from opacus.optimizers.optimizer import DPOptimizer, _check_processed_flag, _mark_as_processed
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from fl_client.training import LocalTask
 from fl_client.training.checked_noise import CheckedNoise
@@ -36,6 +35,7 @@ from fl_common import params
 from fl_common.errors import InvalidData, PrivacyViolation
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
+from models.kinds import TaskKind, kind_of
 from models.nets import Net, load_parameters, parameters_of, trained_part
 
 PER_SAMPLE_BYTES = 256 * 2**20
@@ -120,9 +120,10 @@ def _train_plainly(body: nn.Module, task: LocalTask, data: Prepared) -> None:
     weights = [p for p in body.parameters() if p.requires_grad]
     optimizer = optimizer_of(weights, task)
     pull = Proximity(weights, task.plan.training.proximal_mu)
-    for batch in draw_batches(task.plan, task.site, task.round, len(data.labels)):
+    kind = kind_of(task.plan.task)
+    for batch in draw_batches(task.plan, task.site, task.round, len(data.targets)):
         optimizer.zero_grad()
-        cross_entropy(body(data.inputs[batch]), data.labels[batch]).backward()
+        kind.losses(body(data.inputs[batch]), data.targets[batch]).mean().backward()
         pull.add_gradient()
         optimizer.step()
 
@@ -138,15 +139,16 @@ def _train_privately(
         optimizer = PlannedOptimizer(optimizer_of(weights, task), plan, noise)
         pull = Proximity(weights, task.plan.training.proximal_mu)
         optimizer.attach_step_hook(lambda _: pull.add_gradient())
-    part = _windows_at_once(plan, size)
-    batches = draw_batches(task.plan, task.site, task.round, len(data.labels))
-    check_poisson(batches, len(data.labels), plan)
+    part, kind = _windows_at_once(plan, size), kind_of(task.plan.task)
+    batches = draw_batches(task.plan, task.site, task.round, len(data.targets))
+    check_poisson(batches, len(data.targets), plan)
     for batch in batches:
         parts = batch.split(part)
         for place, rows in enumerate(parts):
             optimizer.zero_grad()
             optimizer.signal_skip_step(place < len(parts) - 1)
-            _per_sample_gradients(body, weights, data.inputs[rows], data.labels[rows], part)
+            chosen = data.inputs[rows], data.targets[rows]
+            _per_sample_gradients(body, weights, kind, *chosen, part)
             optimizer.step()
     noise.verify(plan.steps, size)
 
@@ -160,8 +162,9 @@ def _windows_at_once(plan: SampleMechanism, size: int) -> int:
 def _per_sample_gradients(
     body: nn.Module,
     weights: list[nn.Parameter],
+    kind: TaskKind,
     inputs: torch.Tensor,
-    labels: torch.Tensor,
+    targets: torch.Tensor,
     part: int,
 ) -> None:
     """Leave ``grad_sample`` (N, *shape) on each parameter; an empty Poisson batch gives N = 0.
@@ -170,12 +173,13 @@ def _per_sample_gradients(
     float32 rounds a window's gradient depends on the number of rows, and parameters can be chosen
     that amplify it. So a window more or less moves no other window's gradient.
     """
-    windows = len(labels)
+    windows = len(targets)
     if windows:
         rest = part - windows
-        filled = torch.cat([inputs, inputs.new_zeros((rest, *inputs.shape[1:]))])
-        truth = torch.cat([labels, labels.new_zeros(rest)])
-        cross_entropy(body(filled), truth, reduction="sum").backward()
+        filled, truth = (
+            torch.cat([each, each.new_zeros((rest, *each.shape[1:]))]) for each in (inputs, targets)
+        )
+        kind.losses(body(filled), truth).sum().backward()
     for weight in weights:
         found = weight.grad_sample if windows else weight.new_zeros((0, *weight.shape))  # type: ignore[attr-defined]
         weight.grad_sample = found[:windows]  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from fl_client.training import LocalTask
 from fl_common.errors import BadInput, InvalidData
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Floats, NetSpec, Task, Windows
+from models.kinds import kind_of
 from models.nets import Net, build_net
 
 CACHE_BYTES = 512 * 2**20
@@ -28,21 +29,23 @@ _CHUNK_WINDOWS = 1024
 
 @dataclass(frozen=True)
 class Prepared:
-    """A site's windows after the front end: ``inputs`` (N, *front output), ``labels`` (N,)."""
+    """A site's windows after the front end: ``inputs`` (N, *front output), ``targets`` (N, ...)."""
 
     inputs: torch.Tensor
-    labels: torch.Tensor
+    targets: torch.Tensor
 
     @property
     def nbytes(self) -> int:
         """Memory of both tensors, in bytes."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in (self.inputs, self.labels))
+        return sum(tensor.numel() * tensor.element_size() for tensor in (self.inputs, self.targets))
 
     def with_a_row(self) -> "Prepared":
         """These, or for none a row of zeros, which is in no batch: stacks pad with a row."""
-        if len(self.labels):
+        if len(self.targets):
             return self
-        return Prepared(self.inputs.new_zeros(1, *self.inputs.shape[1:]), self.labels.new_zeros(1))
+        return Prepared(
+            *(each.new_zeros(1, *each.shape[1:]) for each in (self.inputs, self.targets))
+        )
 
 
 class PreparedCache:
@@ -160,9 +163,9 @@ def _prepare(net: Net, task: Task, windows: Windows, private: bool) -> Prepared:
     Each is judged by itself, so one window more or less is one more or less here, too.
     """
     inputs = _after_front(net, task, windows)
-    labels = torch.from_numpy(np.array(windows.labels, dtype=np.int64))
+    targets = torch.from_numpy(kind_of(task).targets(windows.labels))
     if bool(torch.isfinite(inputs.sum())):
-        return Prepared(inputs, labels)
+        return Prepared(inputs, targets)
     finite_N = torch.isfinite(inputs.flatten(1)).all(1)
     if not private and not finite_N.all():
         raise InvalidData(
@@ -170,7 +173,7 @@ def _prepare(net: Net, task: Task, windows: Windows, private: bool) -> Prepared:
             "hold NaN or infinity after the net's front end",
             "Remove those windows from the site's data",
         )
-    return Prepared(inputs[finite_N], labels[finite_N])
+    return Prepared(inputs[finite_N], targets[finite_N])
 
 
 def _after_front(net: Net, task: Task, windows: Windows) -> torch.Tensor:

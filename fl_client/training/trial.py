@@ -12,11 +12,11 @@ from functools import lru_cache
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 from torch.nn.parameter import is_lazy
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
+from models.kinds import kind_of
 from models.nets import Net
 
 _WINDOWS = 2
@@ -50,18 +50,18 @@ def why_wrong_gradients(net: Net, task: Task) -> str | None:
     tried = copy.deepcopy(net)
     not_in_place(tried.body)
     trained = [(name, p) for name, p in tried.body.named_parameters() if p.requires_grad]
-    labels_N = _labels(task)
+    kind, targets_N = kind_of(task), _targets(task)
     with _own_chance():
         inputs = tried.front(_windows(task))
         torch.manual_seed(0)
-        losses_N = cross_entropy(tried.body(inputs), labels_N, reduction="none")
+        losses_N = kind.losses(tried.body(inputs), targets_N)
         rows = [
             torch.autograd.grad(loss, [p for _, p in trained], retain_graph=True)
             for loss in losses_N
         ]
         hooks = GradSampleHooks(tried.body, loss_reduction="sum", strict=True)
         torch.manual_seed(0)
-        cross_entropy(tried.body(inputs), labels_N, reduction="sum").backward()
+        kind.losses(tried.body(inputs), targets_N).sum().backward()
         hooks.remove_hooks()
     for place, (name, parameter) in enumerate(trained):
         found_N = getattr(parameter, "grad_sample", None)
@@ -99,18 +99,19 @@ def _odd_tensor(net: Net) -> tuple[str, str, str] | None:
 
 def _odd_result(net: Net, task: Task) -> tuple[str, str, str] | None:
     """What of the outputs or the gradients can't be; raises what the net raises."""
-    labels = len(task.labels)
+    asked = kind_of(task)
+    size = asked.outputs
     result = net.train().body(net.front(_windows(task)))
-    wanted = f"must be a float32 tensor (N, {labels}): a logit for each label of task {task.name}"
-    remedy = "Let the last layer be nn.Linear(..., len(task.labels)), and return its output"
+    wanted = f"must be a float32 tensor (N, {size}): the outputs that task {task.name} needs"
+    remedy = "Let the last layer be nn.Linear(..., kind_of(task).outputs), and return its output"
     if not isinstance(result, torch.Tensor):
         return f"the output, a {type(result).__name__},", wanted, remedy
-    if result.shape != (_WINDOWS, labels) or result.dtype != torch.float32:
+    if result.shape != (_WINDOWS, size) or result.dtype != torch.float32:
         kind = str(result.dtype).removeprefix("torch.")
         shape = ", ".join(map(str, result.shape))
         return f"the output, {kind} ({shape}) for {_WINDOWS} windows,", wanted, remedy
     trained = {name: p for name, p in net.body.named_parameters() if p.requires_grad}
-    loss = cross_entropy(result, _labels(task))
+    loss = asked.losses(result, _targets(task)).mean()
     found = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
     unused = [name for name, part in zip(trained, found, strict=True) if part is None]
     if unused:
@@ -128,8 +129,8 @@ def _windows(task: Task) -> torch.Tensor:
     return center + scale * drawn
 
 
-def _labels(task: Task) -> torch.Tensor:
-    return torch.arange(_WINDOWS) % len(task.labels)
+def _targets(task: Task) -> torch.Tensor:
+    return torch.from_numpy(kind_of(task).example_targets(_WINDOWS))
 
 
 def _is_near(found: torch.Tensor, expected: torch.Tensor) -> bool:

@@ -8,7 +8,6 @@ stated in the model's own, signed file.
 import io
 import json
 import re
-from dataclasses import asdict
 
 import numpy as np
 
@@ -43,7 +42,7 @@ def find_incumbent(repository: ComponentRepository, plan: RunPlan) -> Incumbent 
     if definition is None:
         return f"{component} in production is not of a run"
     try:
-        if definition["task"] != json.loads(json.dumps(asdict(plan.task))):
+        if definition["task"] != json.loads(json.dumps(plan.task.to_fields())):
             return f"{component} in production has another definition of the task"
         net, parameters = NetSpec(**definition["net"]), _parameters_of(repository, component)
     except (OSError, LookupError, TypeError, ValueError, BadInput) as error:

@@ -16,6 +16,7 @@ from fl_common.vocabulary import Windows
 from fl_server.repository.incumbents import component_name, keep_parameters
 from fl_server.repository.store.repository import ComponentRepository
 from models.export import ExportProof, export_onnx
+from models.kinds import TaskKind, kind_of
 from models.lineage import Lineage
 from models.nets import Net, parameters_of
 from models.onnx.golden import golden_windows
@@ -66,17 +67,18 @@ def publish_component(
     Raises:
         InvalidConfiguration: the testing keys or the repository are missing.
     """
-    task = plan.task
+    task, kind = plan.task, kind_of(plan.task)
+    names = kind.published(torch.zeros(1, kind.outputs))
     description = {
         "task": task.name,
         "labels": list(task.labels),
         "inputs": [_tensor("values", ["N", *task.window_shape])],
-        "outputs": [_tensor(n, ["N", len(task.labels)]) for n in ("logits", "probabilities")],
+        "outputs": [_tensor(name, ["N", kind.outputs]) for name in names],
         "privacy": _privacy_spent(plan, spent),
         "run": plan.run,
         "code_version": version("join-the-dots"),
-        "definition": {"task": asdict(task), "net": asdict(plan.net)},
-        "golden": {"seed": _GOLDEN_SEED, "probabilities": _golden(plan, net)},
+        "definition": {"task": task.to_fields(), "net": asdict(plan.net)},
+        "golden": {"seed": _GOLDEN_SEED, kind.answer: _golden(plan, net, kind)},
         **facts,
     }
     files = {proof.path.name: proof.path}
@@ -86,13 +88,14 @@ def publish_component(
     return component
 
 
-def _golden(plan: RunPlan, net: Net) -> list[list[float]]:
-    """The net's probabilities for the fixed inputs, computed by torch."""
+def _golden(plan: RunPlan, net: Net, kind: TaskKind) -> list[list[float]]:
+    """The net's answers to the fixed inputs, computed by torch."""
     net = copy.deepcopy(net).eval()
     windows_N = golden_windows(plan.task, _GOLDEN_WINDOWS, _GOLDEN_SEED)
     with torch.no_grad():
-        probabilities_NK = net(torch.from_numpy(windows_N)).softmax(1).numpy()
-    return [[round(float(value), 7) for value in row] for row in probabilities_NK]
+        outputs_ND = net(torch.from_numpy(windows_N))
+        answers_ND = kind.published(outputs_ND)[kind.answer].numpy()
+    return [[round(float(value), 7) for value in row] for row in answers_ND]
 
 
 def _tensor(name: str, shape: list[str | int]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Net(nn.Module):
-    """``body(front(values))``: values (N, *task.window_shape) in sensor units -> logits (N, K)."""
+    """``body(front(values))``: values (N, *task.window_shape) in sensor units -> outputs (N, D)."""
 
     def __init__(self, front: nn.Module, body: nn.Module) -> None:
         super().__init__()
@@ -43,9 +43,9 @@ class Net(nn.Module):
         self.body = body
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Logits (N, K)."""
-        logits: torch.Tensor = self.body(self.front(values))
-        return logits
+        """Outputs (N, D): as many as the task's kind needs, such as a logit for each label."""
+        outputs_ND: torch.Tensor = self.body(self.front(values))
+        return outputs_ND
 
 
 _OWN = "models.nets."

@@ -6,6 +6,7 @@ from torch import nn
 
 from fl_common.vocabulary import Task
 from models.fronts import ChannelsFirst, Normalise
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import halving_convolutions, series_shape
 
@@ -37,5 +38,5 @@ class Cnn1d(Net):
         )
         super().__init__(
             nn.Sequential(Normalise(task), ChannelsFirst()),
-            nn.Sequential(*layers, nn.Flatten(), nn.Linear(size, len(task.labels))),
+            nn.Sequential(*layers, nn.Flatten(), nn.Linear(size, kind_of(task).outputs)),
         )

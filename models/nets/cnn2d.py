@@ -6,6 +6,7 @@ from torch import nn
 
 from fl_common.vocabulary import Task
 from models.fronts import Normalise, StandardWindows
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import halving_convolutions, image_shape
 
@@ -37,5 +38,5 @@ class Cnn2d(Net):
         layers, size = halving_convolutions(shape, widths, kernel, norm, groups, activation)
         super().__init__(
             StandardWindows(task) if per_window else Normalise(task),
-            nn.Sequential(*layers, nn.Flatten(), nn.Linear(size, len(task.labels))),
+            nn.Sequential(*layers, nn.Flatten(), nn.Linear(size, kind_of(task).outputs)),
         )

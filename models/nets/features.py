@@ -1,6 +1,7 @@
 """Logistic regression on hand-made features of motion sensors."""
 
 from fl_common.vocabulary import Task
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import series_shape, zero_linear
 from models.parts.motion import MotionFeatures
@@ -18,4 +19,4 @@ class Features(Net):
     def __init__(self, task: Task) -> None:
         series_shape(task, "features")
         front = MotionFeatures(task)
-        super().__init__(front, zero_linear(front.size, len(task.labels)))
+        super().__init__(front, zero_linear(front.size, kind_of(task).outputs))

@@ -7,6 +7,7 @@ from torch import nn
 from fl_common.configuration.rules import require, whole
 from fl_common.vocabulary import Task
 from models.fronts import AveragesOverTime, Normalise
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import series_shape
 
@@ -28,7 +29,7 @@ class Gru(Net):
         unit = DPGRU(channels, hidden, batch_first=True)
         super().__init__(
             nn.Sequential(Normalise(task), AveragesOverTime(readings)),
-            nn.Sequential(MeanState(unit), nn.Linear(hidden, len(task.labels))),
+            nn.Sequential(MeanState(unit), nn.Linear(hidden, kind_of(task).outputs)),
         )
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import zero_linear
 
@@ -18,4 +19,4 @@ class Logistic(Net):
 
     def __init__(self, task: Task) -> None:
         front = nn.Sequential(Normalise(task), nn.Flatten())
-        super().__init__(front, zero_linear(math.prod(task.window_shape), len(task.labels)))
+        super().__init__(front, zero_linear(math.prod(task.window_shape), kind_of(task).outputs))

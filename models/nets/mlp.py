@@ -9,6 +9,7 @@ from torch import nn
 from fl_common.configuration.rules import require
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import WIDTHS, activation_layer
 
@@ -28,5 +29,5 @@ class Mlp(Net):
         layers: list[nn.Module] = []
         for inputs, outputs in itertools.pairwise(widths):
             layers += [nn.Linear(inputs, outputs), activation_layer(activation)]
-        layers.append(nn.Linear(widths[-1], len(task.labels)))
+        layers.append(nn.Linear(widths[-1], kind_of(task).outputs))
         super().__init__(nn.Sequential(Normalise(task), nn.Flatten()), nn.Sequential(*layers))

@@ -6,6 +6,7 @@ from torch import nn
 from fl_common.configuration.rules import number, one_of, require
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import group_norm, image_shape, zero_linear
 from models.parts.torchvision_import import import_torchvision
@@ -35,7 +36,7 @@ class MobileNet(Net):
         )
         models = import_torchvision().models
         body = models.mobilenet_v3_small(
-            num_classes=len(task.labels),
+            num_classes=kind_of(task).outputs,
             block=lambda *settings: _Residual(models.mobilenetv3.InvertedResidual(*settings)),
             norm_layer=lambda width: group_norm(width, groups),
             dropout=0.0,
@@ -49,7 +50,9 @@ class MobileNet(Net):
                 module.inplace = False  # hooks of per-sample gradients need the values before
         if trained == "head":
             body.requires_grad_(False)
-            body.classifier[-1] = zero_linear(body.classifier[-1].in_features, len(task.labels))
+            body.classifier[-1] = zero_linear(
+                body.classifier[-1].in_features, kind_of(task).outputs
+            )
         super().__init__(Normalise(task), body)
 
 

@@ -5,6 +5,7 @@ from torch import nn
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import image_shape
 
@@ -36,6 +37,6 @@ class OpacusMnist(Net):
             nn.Flatten(),
             nn.Linear(32 * 4 * 4, 32),
             nn.ReLU(),
-            nn.Linear(32, len(task.labels)),
+            nn.Linear(32, kind_of(task).outputs),
         )
         super().__init__(Normalise(task), body)

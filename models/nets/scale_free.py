@@ -7,6 +7,7 @@ from torch import nn
 
 from fl_common.configuration.rules import require
 from fl_common.vocabulary import Task
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import LAYERS, zero_linear
 from models.parts.rows import ScaleFreeRows
@@ -28,7 +29,7 @@ class ScaleFree(Net):
         require("net.hidden", hidden, LAYERS)
         is_series = len(task.window_shape) == 2 and task.window_shape[0] >= SHORTEST
         front = ScaleFreeSeries(task) if is_series else ScaleFreeRows(task)
-        labels, layers = len(task.labels), list[nn.Module]()
+        labels, layers = kind_of(task).outputs, list[nn.Module]()
         for inputs, outputs in itertools.pairwise([front.size, *hidden]):
             layers += [nn.Linear(inputs, outputs), nn.Tanh()]
         last = nn.Linear(hidden[-1], labels) if hidden else zero_linear(front.size, labels)

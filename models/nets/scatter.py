@@ -3,6 +3,7 @@
 from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.layers import zero_linear
 from models.parts.scattering import LARGEST, SMALLEST, Scattering, pixels_of
@@ -28,4 +29,4 @@ class Scatter(Net):
                 "Choose net=cnn2d or net=mobilenet for larger ones, net=scale_free for smaller",
             )
         front = Scattering(task, angles)
-        super().__init__(front, zero_linear(front.size, len(task.labels)))
+        super().__init__(front, zero_linear(front.size, kind_of(task).outputs))

@@ -5,6 +5,7 @@ from torch import nn
 from fl_common.configuration.rules import number, optional, require, whole
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
+from models.kinds import kind_of
 from models.nets import Net
 from models.parts.attention import Block, MeanOverPatches, Patches, freeze_but_adapters
 from models.parts.layers import series_shape, zero_linear
@@ -42,5 +43,5 @@ class Transformer(Net):
         )
         if rank is not None:
             freeze_but_adapters(body)
-        body.append(zero_linear(width, len(task.labels)))
+        body.append(zero_linear(width, kind_of(task).outputs))
         super().__init__(nn.Sequential(Normalise(task), Patches(length, readings, _PLACES)), body)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch.func import functional_call, grad, vmap
-from torch.nn.functional import cross_entropy
 
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Parameters, Windows
+from models.kinds import kind_of
 from models.nets import build_net, load_parameters
 
 _GRADIENT_BYTES = 128 * 2**20
@@ -20,7 +20,7 @@ class WindowGradients:
     """Gradients of ``plan``'s loss at ``parameters``, which ``at`` sets, flat in a fixed order."""
 
     def __init__(self, plan: RunPlan) -> None:
-        self._net = build_net(plan.net, plan.task)
+        self._net, self._kind = build_net(plan.net, plan.task), kind_of(plan.task)
         self._body = self._net.body.eval()  # without batch statistics and dropout
         trained = ((name, p) for name, p in self._body.named_parameters() if p.requires_grad)
         self._sizes = {name: p.numel() for name, p in trained}
@@ -39,27 +39,26 @@ class WindowGradients:
         return torch.from_numpy(np.concatenate([delta[name].ravel() for name in self._sizes]))
 
     def prepared(self, windows: Windows) -> tuple[torch.Tensor, torch.Tensor]:
-        """Windows after the front end, and their labels: what ``of`` takes."""
+        """Windows after the front end, and their targets: what ``of`` takes."""
         with torch.no_grad():
-            return self._net.front(torch.from_numpy(windows.values)), torch.from_numpy(
-                windows.labels
-            )
+            inputs = self._net.front(torch.from_numpy(windows.values))
+        return inputs, torch.from_numpy(self._kind.targets(windows.labels))
 
-    def of(self, inputs: torch.Tensor, labels_N: torch.Tensor) -> Iterator[torch.Tensor]:
+    def of(self, inputs: torch.Tensor, targets_N: torch.Tensor) -> Iterator[torch.Tensor]:
         """Gradients (n, D) of the loss of each window, in chunks."""
         weights = {name: p.detach() for name, p in self._body.named_parameters()}
         trained = {name: weights[name] for name in self._sizes}
         fixed = {name: p for name, p in weights.items() if name not in trained}
 
         def loss(
-            some: dict[str, torch.Tensor], window: torch.Tensor, label: torch.Tensor
+            some: dict[str, torch.Tensor], window: torch.Tensor, target: torch.Tensor
         ) -> torch.Tensor:
-            logits_1K = functional_call(self._body, {**fixed, **some}, (window[None],))
-            return cross_entropy(logits_1K, label[None])
+            outputs_1D = functional_call(self._body, {**fixed, **some}, (window[None],))
+            return self._kind.losses(outputs_1D, target[None])[0]
 
         each = vmap(grad(loss), in_dims=(None, 0, 0))
         rows = max(1, _GRADIENT_BYTES // (4 * self.size))
-        for some, theirs_N in zip(inputs.split(rows), labels_N.split(rows), strict=True):
+        for some, theirs_N in zip(inputs.split(rows), targets_N.split(rows), strict=True):
             gradients = each(trained, some, theirs_N)
             yield torch.cat([gradients[name].flatten(1) for name in self._sizes], dim=1)
 

@@ -63,7 +63,7 @@ def _carry_out(
 ) -> None:
     """The remaining rounds of the run that is ``prepared``, and its closing."""
     config, plan, sites = prepared.config, prepared.plan, prepared.sites
-    evaluate = Evaluator(prepared.net, prepared.test.windows, len(plan.task.labels))
+    evaluate = Evaluator(prepared.net, prepared.test.windows, plan.task)
     spending = Spending(home.ledger, plan)
     recorder = RoundRecorder(evaluate, spending, listener, prepared.notes)
     initial = parameters_of(prepared.net)

@@ -8,11 +8,11 @@ from simulate.world import TestSet
 
 def outcome_of(predictions: Predictions, test: TestSet, task: Task) -> Outcome:
     """What ``predictions`` on ``test`` come to."""
-    confusion_KK = predictions.confusion_KK()
+    confusion_KK = predictions.sums
     totals_K = confusion_KK.sum(1)
     right_N = predictions.truth_N == predictions.predicted_N
     return Outcome(
-        accuracy=predictions.accuracy,
+        accuracy=predictions.measures["accuracy"],
         loss=predictions.loss,
         per_class_accuracy={
             label: float(confusion_KK[k, k] / totals_K[k])

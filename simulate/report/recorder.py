@@ -1,6 +1,5 @@
 """From a round's report to its figures: evaluates them, and tells them once they are kept."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -54,7 +53,7 @@ class RoundRecorder:
             refusals=Counter(str(refusal.reason) for refusal in report.refusals),
             errors=len(report.errors),
             cut=len(report.cut),
-            accuracy=predictions.accuracy,
+            accuracy=predictions.measures["accuracy"],
             loss=predictions.loss,
             epsilon=report.epsilon,
             epsilon_per=report.epsilon_per,
@@ -75,7 +74,7 @@ class RoundRecorder:
 
 def _check_converges(round_: int, predictions: Predictions) -> None:
     """Raise where the loss is no number, or a thousand times that of a blind guess."""
-    guessed = math.log(max(2, predictions.labels))
+    guessed = predictions.kind.guess_loss
     if predictions.loss <= _DIVERGED * guessed:  # false for NaN
         return
     raise RunFailed(

@@ -145,7 +145,7 @@ def test_no_other_window_is_moved_by_rounding_that_the_parameters_amplify() -> N
 def test_no_other_window_s_loss_is_moved_by_rounding_either() -> None:
     plan, parameters, sites = amplified(17)
     losses = [
-        Evaluator(net_for(plan), windows, len(MOTION.labels), fixed=True)(parameters).loss_N
+        Evaluator(net_for(plan), windows, MOTION, fixed=True)(parameters).loss_N
         for windows in sites
     ]
     for fewer, more in itertools.pairwise(losses):

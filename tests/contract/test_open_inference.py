@@ -76,7 +76,7 @@ def test_a_foreign_client_gets_what_the_protocol_says(judge: Path, tmp_path: Pat
     engine.swap()
     empty = any_engine(ModelSlot(tmp_path / "empty"))
     found = judged(judge, {"toy": engine, "empty": empty}, "calls")
-    expected = engine.predict(np.ones((3, 8, 2), np.float32)).probabilities_NK
+    expected = engine.predict(np.ones((3, 8, 2), np.float32)).answers_ND
 
     assert (found["live"], found["ready"], found["model_ready"]) == (True, False, True)
     assert (found["empty_ready"], found["other_version_ready"]) == (False, False)

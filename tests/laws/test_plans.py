@@ -18,7 +18,7 @@ from fl_common.privacy.mechanisms import AdaptiveClipping
 from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.site_level import SitePrivacyPlan
 from fl_common.privacy.window_level import WindowPrivacyPlan
-from fl_common.vocabulary import NetSpec, Task
+from fl_common.vocabulary import KindSpec, NetSpec, Task
 from tests.support import samples
 
 above_zero = st.floats(1e-6, 1e6)
@@ -78,6 +78,7 @@ tasks = st.builds(
     labels=st.lists(names, max_size=4).map(tuple),
     center=st.lists(st.floats(-1e3, 1e3), max_size=3).map(tuple),
     scale=st.lists(above_zero, max_size=3).map(tuple),
+    kind=st.just(KindSpec()) | st.builds(KindSpec.of, names, high=st.floats(-1e3, 1e3)),
 )
 unevaluated_plans = st.builds(
     RunPlan,
@@ -123,6 +124,11 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [leaf for key, inner in value.items() for leaf in leaves(inner, (*path, key))]
 
 
+def fields_of(plan: RunPlan) -> dict[str, Any]:
+    """The fields, without the kind of a task, which is told only where it is no classification."""
+    return {**asdict(plan), "task": plan.task.to_fields()}
+
+
 PLAN = samples.plan(
     samples.WINDOW_PRIVACY,
     evaluation=EvaluationPlan(3.0, 4.0, 2.0),
@@ -158,7 +164,7 @@ a compression with the server's noise."""
 CHANGEABLE = [
     (plan, other, path)
     for plan, other in ((PLAN, OTHER), (SITE_PLAN, OTHER_SITE_PLAN))
-    for path in leaves(asdict(plan))
+    for path in leaves(fields_of(plan))
     if path not in ONE_VALUE and not (plan is SITE_PLAN and path == ("privacy", "unit"))
 ]
 
@@ -180,6 +186,14 @@ def test_any_change_of_a_plan_changes_its_digest(
     assert RunPlan.from_json(json.dumps(changed)).digest() != plan.digest()
 
 
+def test_the_kind_of_a_task_is_told_where_it_is_no_classification() -> None:
+    kinds = [KindSpec(), KindSpec.of("regression", high=1.0), KindSpec.of("regression", high=2.0)]
+    plans = [replace(PLAN, task=replace(PLAN.task, kind=kind)) for kind in kinds]
+    assert "kind" not in json.loads(plans[0].to_json())["task"]
+    assert len({plan.digest() for plan in plans}) == 3
+    assert [RunPlan.from_json(plan.to_json()) for plan in plans] == plans
+
+
 @given(text=st.text() | json_values.map(json.dumps))
 def test_text_that_is_no_plan_is_said_to_be_none(text: str) -> None:
     with pytest.raises(InvalidConfiguration, match="not a plan"):
@@ -188,11 +202,11 @@ def test_text_that_is_no_plan_is_said_to_be_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    sorted({*leaves(asdict(PLAN)), *leaves(asdict(SITE_PLAN))} - {("net", "options")}),
+    sorted({*leaves(fields_of(PLAN)), *leaves(fields_of(SITE_PLAN))} - {("net", "options")}),
     ids="/".join,
 )
 def test_plan_with_a_missing_field_is_refused(path: tuple[str, ...]) -> None:
-    plan = PLAN if path in leaves(asdict(PLAN)) else SITE_PLAN
+    plan = PLAN if path in leaves(fields_of(PLAN)) else SITE_PLAN
     fields = json.loads(plan.to_json())
     target = fields
     for key in path[:-1]:

@@ -134,10 +134,10 @@ SHADOW = (
     Plant(
         "a session that the next window uses, too",
         "fl_client/inference/task_checks.py",
-        "    model = OnnxModel(content, threads=1)\n    answer_1K",
+        "    model, kind = OnnxModel(content, threads=1), kind_of(task)\n    answer_1D",
         "    kept = globals().setdefault('_KEPT', {})\n"
-        "    model = kept.get(content) or OnnxModel(content, threads=1)\n"
-        "    kept[content] = model\n    answer_1K",
+        "    model, kind = kept.get(content) or OnnxModel(content, threads=1), kind_of(task)\n"
+        "    kept[content] = model\n    answer_1D",
         _SHADOW,
     ),
     Plant(

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from fl_client.inference.onnx_model import OnnxModel
-from fl_client.inference.task_checks import probabilities
+from fl_client.inference.task_checks import one_call
+from models.kinds import kind_of
 from simulate.__main__ import main
 from simulate.world.wearables import Wearables
 from tests.support.mosquitto import Mosquitto
@@ -87,7 +88,7 @@ def test_what_is_heard_is_what_the_model_says_of_the_held_out_windows(
     lines = [json.loads(x) for x in (folder / "live" / "predictions.jsonl").open()]
     for position, name in enumerate(world.sites):
         windows = test.windows.take(test.group_of == position)
-        best_N = probabilities(model, windows.values).argmax(1)
+        best_N = one_call(model, kind_of(world.task), windows.values).argmax(1)
         expected = [(labels[k], labels[t]) for k, t in zip(best_N, windows.labels, strict=True)]
         heard = [(line["label"], line["truth"]) for line in lines if line["site"] == name]
         assert heard == [expected[n % len(expected)] for n in range(len(heard))]

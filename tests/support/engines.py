@@ -31,7 +31,7 @@ def windows(count: int, value: float = 1.0) -> Floats:
 
 def answer_of(engine: Engine, values_N: Floats | None = None) -> list[int]:
     prediction = engine.predict(windows(1) if values_N is None else values_N)
-    return [int(row.argmax()) for row in prediction.probabilities_NK]
+    return [int(row.argmax()) for row in prediction.answers_ND]
 
 
 def bring(slot: ModelSlot, path: Path) -> str:

@@ -23,7 +23,7 @@ ROOMS = {
     ),
     "models": (
         (BASE,),
-        ("onnx", "parts"),
+        ("kinds", "onnx", "parts"),
         ("metadata", "nets"),
         ("evaluation", "export"),
         ("testing",),

@@ -78,7 +78,7 @@ class SiteBox:
         if self.shadow is not None:
             self.shadow.see(values_N, prediction)
         self.follower.parts[0].rollout.observe(prediction.digest, HealthCounts.of(prediction))
-        return int(prediction.probabilities_NK[0].argmax())
+        return int(prediction.answers_ND[0].argmax())
 
     def settle(self, batches: int = 3) -> int:
         """A poll and enough windows to end any health window; the label at the end."""

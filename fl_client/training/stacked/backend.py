@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -18,6 +19,7 @@ from fl_client.training.stacked.schedule import exact_steps, padded_steps
 from fl_client.training.stacked.stack import Batch
 from fl_common.errors import PrivacyViolation
 from fl_common.vocabulary import Parameters
+from models.kinds import TaskKind
 
 _CALL_BYTES = 512 * 1024
 """Small layers: as many sites at once, padded alike, as make calls of so many bytes."""
@@ -78,7 +80,7 @@ class StackedBackend:
         order = sorted(range(len(stack)), key=lambda place: -len(stack[place].batches))
         ordered = [stack[place] for place in order]
         batches = [ready.batches for ready in ordered]
-        windows = [ready.data.labels.numel() for ready in ordered]
+        windows = [ready.data.targets.shape[0] for ready in ordered]
         if self._padded(ordered[0]):
             steps = padded_steps(batches, windows, width, mean)
         else:
@@ -120,7 +122,7 @@ class PerSiteBackend:
         self._net.begin(parameters)
         global_SP = to_rows([parameters], self._net.slots)
         with _own_chance(ready.task):
-            steps = exact_steps([ready.batches], [ready.data.labels.numel()], mean=plain)
+            steps = exact_steps([ready.batches], [ready.data.targets.shape[0]], mean=plain)
             delta_SP = train_stack(self._net, stack, steps, global_SP).sub_(global_SP)
         learnt = self._net.learnt(parameters)
         if not plain and any(change.any() for change in learnt.values()):
@@ -134,12 +136,14 @@ def _is_private(task: LocalTask) -> bool:
     return task.plan.privacy.sample_mechanism is not None
 
 
-def backend_for(body: nn.Module, input_: torch.Tensor, private: bool) -> TrainingBackend:
+def backend_for(
+    body: nn.Module, kind: TaskKind, input_: torch.Tensor, private: bool
+) -> TrainingBackend:
     """The fastest backend with the same results; ``input_`` is a sample after the front end."""
-    one_site = OneSiteNet(body)
+    one_site = OneSiteNet(body, kind)
     try:
-        stacked = StackedNet(body)
-        is_same = _same_gradients(stacked, one_site, body, input_.shape)
+        stacked = StackedNet(body, kind)
+        is_same = _same_gradients(stacked, one_site, body, kind, input_.shape)
     except (NotStackable, RuntimeError):  # such as for values that are changed in place
         return PerSiteBackend(one_site)
     if not is_same:
@@ -148,19 +152,23 @@ def backend_for(body: nn.Module, input_: torch.Tensor, private: bool) -> Trainin
 
 
 def _same_gradients(
-    stacked: StackedNet, one_site: OneSiteNet, body: nn.Module, shape: torch.Size
+    stacked: StackedNet,
+    one_site: OneSiteNet,
+    body: nn.Module,
+    kind: TaskKind,
+    shape: torch.Size,
 ) -> bool:
     """Compare on two random samples of two sites: a body may use its layers in unforeseen ways."""
     inputs = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
-    classes = body(inputs[:1]).shape[1]
-    batch = Batch(inputs, torch.eye(classes)[[0, 0, 0, 0]], torch.ones(4), (1, 3), False)
+    targets_N = torch.from_numpy(np.repeat(kind.example_targets(1), 4, axis=0))
+    batch = Batch(inputs, targets_N, torch.ones(4), (1, 3), False)
     row_P = torch.cat([p.detach().flatten() for p in body.parameters() if p.requires_grad])
     rows_SP = torch.stack([row_P, 1.1 * row_P])
     samples = zip((0, 1, 1, 1), *(each.split(1) for each in batch[:3]), strict=True)
     gradients_NP = torch.cat(
         [
-            one_site.gradients(rows_SP[[site]], Batch(values, label, one, (1,), False), None)
-            for site, values, label, one in samples
+            one_site.gradients(rows_SP[[site]], Batch(values, target, one, (1,), False), None)
+            for site, values, target, one in samples
         ]
     )
     norms_N = torch.linalg.vector_norm(gradients_NP, dim=1)

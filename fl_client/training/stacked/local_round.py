@@ -122,8 +122,7 @@ def train_stack(
     """
     plan, round_ = stack[0].task.plan, stack[0].task.round
     inputs = _end_to_end([ready.data.inputs for ready in stack])
-    labels = _end_to_end([ready.data.labels for ready in stack])
-    one_hot = torch.nn.functional.one_hot(labels, len(plan.task.labels)).float()
+    targets = _end_to_end([ready.data.targets for ready in stack])
     planned = plan.privacy.sample_mechanism
     mechanism = Mechanism(planned, stack, global_SP.shape[1]) if planned else None
     clip_norm = mechanism.bound if mechanism else None
@@ -135,7 +134,7 @@ def train_stack(
         if sites < active_SP.shape[0]:
             active_SP, active_global_SP = rows_SP[:sites], global_SP[:sites]
         if chosen_N.numel():
-            chosen = inputs.index_select(0, chosen_N), one_hot.index_select(0, chosen_N)
+            chosen = inputs.index_select(0, chosen_N), targets.index_select(0, chosen_N)
             batch = Batch(*chosen, weights_N, sizes, padded)
             gradients_SP = net.gradients(active_SP, batch, clip_norm)
         else:

@@ -17,6 +17,7 @@ from fl_client.training.stacked.replacement import with_stacked_layers
 from fl_client.training.stacked.rows import load_frozen, slots_of, width_of_row
 from fl_client.training.stacked.stack import Batch, Stack
 from fl_common.vocabulary import Parameters
+from models.kinds import TaskKind
 
 _OPACUS_STABILITY = 1e-6
 """Added to a norm before dividing, as Opacus does, so that both trainers clip alike."""
@@ -29,8 +30,8 @@ class StackedNet:
         NotStackable: the body has a layer without a stacked counterpart.
     """
 
-    def __init__(self, body: nn.Module) -> None:
-        self._stack = Stack()
+    def __init__(self, body: nn.Module, kind: TaskKind) -> None:
+        self._stack, self._kind = Stack(), kind
         self.slots = slots_of(body)
         self._body = with_stacked_layers(body, self._stack, self.slots)
         found = (module for module in self._body.modules() if isinstance(module, StackedLayer))
@@ -47,7 +48,7 @@ class StackedNet:
         batch: Batch,
         clip_norm: float | None,
     ) -> torch.Tensor:
-        """Each site's weighted sum of its samples' gradients of cross-entropy, shape (S, P).
+        """Each site's weighted sum of its samples' gradients of the loss, shape (S, P).
 
         With ``clip_norm``, where weights are 0 or 1, each sample's gradient is first clipped
         (Abadi et al. 2016, algorithm 1). The next call overwrites the result.
@@ -57,10 +58,10 @@ class StackedNet:
             self._bind(rows_SP)
         try:
             with torch.enable_grad():
-                logits_NK = self._body(batch.inputs)
-            toward_NK = logits_NK.detach().softmax(1).sub_(batch.one_hot_NK)
-            toward_NK.mul_(batch.weights_N.view(-1, 1))
-            backprops = self._backprops(logits_NK, toward_NK)
+                outputs_ND = self._body(batch.inputs)
+            toward_ND = self._kind.toward(outputs_ND.detach(), batch.targets_N)
+            toward_ND.mul_(batch.weights_N.view(-1, 1))
+            backprops = self._backprops(outputs_ND, toward_ND)
             if clip_norm is None:
                 for layer, toward in backprops:
                     layer.write_sums(toward)
@@ -102,15 +103,15 @@ class StackedNet:
         return max([largest, *calls]), largest + sum(calls)
 
     def _backprops(
-        self, logits: torch.Tensor, toward: torch.Tensor
+        self, outputs_ND: torch.Tensor, toward: torch.Tensor
     ) -> list[tuple[StackedLayer, list[torch.Tensor]]]:
         """The gradients at the outputs of each layer that was called."""
         outputs = [output for layer in self._layers for output in layer.outputs]
-        if len(outputs) == 1 and outputs[0] is logits:
+        if len(outputs) == 1 and outputs[0] is outputs_ND:
             found = iter((toward,))
         else:
             with torch.enable_grad():  # a scalar: torch imports sympy to compare shapes otherwise
-                scalar = torch.dot(logits.flatten(), toward.flatten())
+                scalar = torch.dot(outputs_ND.flatten(), toward.flatten())
             found = iter(torch.autograd.grad(scalar, outputs, materialize_grads=True))
         called = []
         for layer in self._layers:

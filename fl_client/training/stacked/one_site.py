@@ -12,6 +12,7 @@ from fl_client.training.stacked.network import clip_factors
 from fl_client.training.stacked.rows import load_frozen, slots_of
 from fl_client.training.stacked.stack import Batch
 from fl_common.vocabulary import Parameters
+from models.kinds import TaskKind
 
 _PER_SAMPLE_BYTES = 128 * 2**20
 """Memory for per-sample gradients: a larger batch is clipped in parts."""
@@ -20,8 +21,8 @@ _PER_SAMPLE_BYTES = 128 * 2**20
 class OneSiteNet:
     """The body of one net, for stacks of one site: parameters, and buffers where it has any."""
 
-    def __init__(self, body: nn.Module) -> None:
-        self._body = copy.deepcopy(body)
+    def __init__(self, body: nn.Module, kind: TaskKind) -> None:
+        self._body, self._kind = copy.deepcopy(body), kind
         self.slots = slots_of(body)
         self._buffers: dict[str, torch.Tensor] = {}
         self._vectorises = True
@@ -50,15 +51,15 @@ class OneSiteNet:
         """See ``StackedNet.gradients``; S is 1."""
         weights = {name: slot.view(rows_SP)[0] for name, slot in self.slots.items()}
         if clip_norm is None:
-            return self._plain(weights, batch.inputs, batch.one_hot_NK, batch.weights_N)[None]
-        clipped_NP = self._clipped(weights, batch.inputs, batch.one_hot_NK, clip_norm)
+            return self._plain(weights, batch.inputs, batch.targets_N, batch.weights_N)[None]
+        clipped_NP = self._clipped(weights, batch.inputs, batch.targets_N, clip_norm)
         return torch.as_tensor(batch.weights_N @ clipped_NP)[None]
 
     def _clipped(
         self,
         weights: dict[str, torch.Tensor],
         inputs: torch.Tensor,
-        one_hot_NK: torch.Tensor,
+        targets_N: torch.Tensor,
         clip_norm: float,
     ) -> torch.Tensor:
         """Clipped gradients (N, P): vectorised where the net can be, else sample by sample."""
@@ -67,11 +68,11 @@ class OneSiteNet:
             size = sum(weight.numel() for weight in weights.values())
             try:
                 return self._vectorised(weights, clip_norm, _PER_SAMPLE_BYTES // (4 * size))(
-                    inputs, one_hot_NK
+                    inputs, targets_N
                 )
             except RuntimeError:  # its vmap has no rule for a step of the net
                 self._vectorises = False
-        samples = zip(inputs.split(1), one_hot_NK.split(1), strict=True)
+        samples = zip(inputs.split(1), targets_N.split(1), strict=True)
         rows_NP = torch.stack([self._plain(weights, *sample, one) for sample in samples])
         return _clip_rows(rows_NP, clip_norm)
 
@@ -79,13 +80,13 @@ class OneSiteNet:
         self,
         weights: dict[str, torch.Tensor],
         inputs: torch.Tensor,
-        one_hot_NK: torch.Tensor,
+        targets_N: torch.Tensor,
         weights_N: torch.Tensor,
     ) -> torch.Tensor:
         leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
         with torch.enable_grad():
-            logits = functional_call(self._body, (leaves, self._buffers), (inputs,))
-            loss = -(weights_N @ (one_hot_NK * logits.log_softmax(1)).sum(1))
+            outputs_ND = functional_call(self._body, (leaves, self._buffers), (inputs,))
+            loss = weights_N @ self._kind.losses(outputs_ND, targets_N)
         gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
         return torch.cat([gradient.flatten() for gradient in gradients])
 
@@ -95,19 +96,18 @@ class OneSiteNet:
         """Clipped gradients (N, P) of N samples, ``at_once`` in one go."""
 
         def loss(
-            weights: dict[str, torch.Tensor], values: torch.Tensor, one_hot_K: torch.Tensor
+            weights: dict[str, torch.Tensor], values: torch.Tensor, target: torch.Tensor
         ) -> torch.Tensor:
-            logits = functional_call(self._body, (weights, self._buffers), (values[None],))
-            loss_: torch.Tensor = -(one_hot_K * logits[0].log_softmax(0)).sum()
-            return loss_
+            outputs_1D = functional_call(self._body, (weights, self._buffers), (values[None],))
+            return self._kind.losses(outputs_1D, target[None])[0]
 
-        def row_of(values: torch.Tensor, one_hot_K: torch.Tensor) -> torch.Tensor:
-            gradients = grad(loss)(weights, values, one_hot_K)
+        def row_of(values: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            gradients = grad(loss)(weights, values, target)
             return torch.cat([gradient.flatten() for gradient in gradients.values()])
 
         mapped: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
         mapped = vmap(row_of, chunk_size=max(1, at_once), randomness="different")
-        return lambda inputs, one_hot_NK: _clip_rows(mapped(inputs, one_hot_NK), clip_norm)
+        return lambda inputs, targets_N: _clip_rows(mapped(inputs, targets_N), clip_norm)
 
 
 def _clip_rows(rows_NP: torch.Tensor, clip_norm: float) -> torch.Tensor:

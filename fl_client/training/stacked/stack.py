@@ -9,12 +9,12 @@ import torch
 class Batch(NamedTuple):
     """One step's samples of S sites: N in all, those of each site in a row.
 
-    ``inputs`` (N, ...), ``one_hot_NK`` labels; a weight of 0 leaves a sample out. ``padded`` where
-    all ``sizes`` are one by design, and not by chance.
+    ``inputs`` (N, ...) and ``targets_N`` (N, ...); a weight of 0 leaves a sample out. ``padded``
+    where all ``sizes`` are one by design, and not by chance.
     """
 
     inputs: torch.Tensor
-    one_hot_NK: torch.Tensor
+    targets_N: torch.Tensor
     weights_N: torch.Tensor
     sizes: tuple[int, ...]
     padded: bool

@@ -12,6 +12,7 @@ from fl_common.errors import InvalidData
 from fl_common.programs.limited_child import ChildLimits
 from fl_common.vocabulary import Floats, NamedArrays, NetSpec, Parameters, Task
 from fl_server.repository.gates import AGAINST, GateFinding
+from models.kinds import TaskKind, kind_of
 from models.metadata import read_metadata
 from models.nets import build_net, load_parameters
 from models.onnx.golden import golden_windows
@@ -27,7 +28,7 @@ def parity(
     tolerance: float,
     limits: ChildLimits,
 ) -> GateFinding:
-    """Torch (with the run's ``parameters``) and ONNX Runtime give the same probabilities.
+    """Torch (with the run's ``parameters``) and ONNX Runtime give the same answers.
 
     The parameters must be those that the file was made from, by its metadata.
     """
@@ -41,8 +42,9 @@ def parity(
     net = build_net(NetSpec(**component.description["definition"]["net"]), task).eval()
     load_parameters(net, parameters)
     with torch.no_grad():
-        expected_NK = net(torch.from_numpy(windows_N)).softmax(1).numpy()
-    return _compared("torch", expected_NK, model, windows_N, tolerance, limits)
+        outputs_ND, kind = net(torch.from_numpy(windows_N)), kind_of(task)
+        expected_ND = kind.published(outputs_ND)[kind.answer].numpy()
+    return _compared("torch", expected_ND, model, kind, windows_N, tolerance, limits)
 
 
 def golden(
@@ -51,9 +53,10 @@ def golden(
     """The fixed inputs give the outputs recorded when the model was published."""
     if "golden" not in component.description:
         return GateFinding(False, "the description has no golden outputs")
-    _, windows_N = golden_inputs(component.description)
-    recorded_NK = np.asarray(component.description["golden"]["probabilities"], np.float32)
-    return _compared("the recorded outputs", recorded_NK, model, windows_N, tolerance, limits)
+    task, windows_N = golden_inputs(component.description)
+    kind, what = kind_of(task), "the recorded outputs"
+    recorded_ND = np.asarray(component.description["golden"][kind.answer], np.float32)
+    return _compared(what, recorded_ND, model, kind, windows_N, tolerance, limits)
 
 
 def interface(candidate: Component, production: Component | None) -> GateFinding:
@@ -87,28 +90,25 @@ def trial(model: bytes, inputs: NamedArrays, limits: ChildLimits) -> str | None:
 
 def golden_inputs(description: Mapping[str, Any]) -> tuple[Task, Floats]:
     """The task of a run's model, and the windows whose outputs were recorded."""
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in description["definition"]["task"].items()
-    }
-    task = Task(**fields)
+    task = Task.from_fields(description["definition"]["task"])
     record = description["golden"]
-    return task, golden_windows(task, len(record["probabilities"]), record["seed"])
+    return task, golden_windows(task, len(record[kind_of(task).answer]), record["seed"])
 
 
 def _compared(
     what: str,
-    expected_NK: Floats,
+    expected_ND: Floats,
     model: bytes,
+    kind: TaskKind,
     windows_N: Floats,
     tolerance: float,
     limits: ChildLimits,
 ) -> GateFinding:
-    found_NK = outputs_of(model, {"values": windows_N}, RUNTIME, limits)["probabilities"]
+    found_ND = outputs_of(model, {"values": windows_N}, RUNTIME, limits)[kind.answer]
     values: dict[str, Any] = {"tolerance": tolerance, "windows": len(windows_N)}
-    if found_NK.shape != expected_NK.shape:
-        return GateFinding(False, f"shapes {found_NK.shape} and {expected_NK.shape} differ", values)
-    difference = float(np.max(np.abs(found_NK - expected_NK)))
+    if found_ND.shape != expected_ND.shape:
+        return GateFinding(False, f"shapes {found_ND.shape} and {expected_ND.shape} differ", values)
+    difference = float(np.max(np.abs(found_ND - expected_ND))) / kind.unit
     passed = difference <= tolerance  # not for NaN
     values["difference"] = difference if np.isfinite(difference) else None
     return GateFinding(

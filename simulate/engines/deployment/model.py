@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fl_client.components.poll import Poller
 from fl_client.components.targets import model_file
 from fl_client.configuration import read_config
@@ -25,6 +23,7 @@ from fl_common.components.reader import Limits, Reader
 from fl_common.errors import JoinTheDotsError
 from fl_common.files.whole import write_whole
 from fl_common.vocabulary import Task, Windows
+from models.kinds import kind_of
 
 SERVED = "served.json"
 """A site's status of the model that it runs, in its folder."""
@@ -92,7 +91,8 @@ class Serving:
         engine = Engine(self._slot, task, **node)
         self._slot.activate(self._slot.place(path))
         engine.swap()
-        answered = engine.predict(windows.values).probabilities_NK.argmax(axis=1)
-        right = int(np.count_nonzero(answered == windows.labels))
+        kind = kind_of(task)
+        answered = kind.chosen(engine.predict(windows.values).answers_ND)
+        right = int(kind.agree(answered, windows.labels).sum())
         served = Served(component.digest, len(windows), right)
         write_whole(self._folder / SERVED, json.dumps(asdict(served)).encode())

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -86,7 +85,7 @@ def write_node(folder: Path, name: str, task: Task, step: int, port: int, model:
 
 
 def _plain(task: Task) -> Mapping[str, Any]:
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(task).items()}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in task.to_fields().items()}
 
 
 class Processes:

@@ -46,9 +46,9 @@ def test_a_prediction_names_its_model_and_labels(engine: Engine, slot: ModelSlot
     prediction = engine.predict(windows(3))
     assert prediction.digest == slot.current()
     assert prediction.labels == TASK.labels
-    assert prediction.probabilities_NK.shape == (3, 3)
+    assert prediction.answers_ND.shape == (3, 3)
     assert prediction.answered_N.all()
-    np.testing.assert_allclose(prediction.probabilities_NK.sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(prediction.answers_ND.sum(axis=1), 1.0, rtol=1e-5)
     assert prediction.seconds > 0
 
 
@@ -73,7 +73,7 @@ def test_a_swap_under_load_loses_no_call(engine: Engine, slot: ModelSlot, tmp_pa
         while not done.is_set():
             prediction = engine.predict(windows(3))
             assert prediction.answered_N.all()
-            answers += [(prediction.digest, int(k)) for k in prediction.probabilities_NK.argmax(1)]
+            answers += [(prediction.digest, int(k)) for k in prediction.answers_ND.argmax(1)]
         return answers
 
     with ThreadPoolExecutor(3) as pool:

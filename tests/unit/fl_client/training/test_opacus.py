@@ -35,8 +35,8 @@ def reference(asked: LocalTask, optimizer: type[torch.optim.Optimizer], options:
     weights = list(body.parameters())
     own = optimizer(weights, **options)  # type: ignore[arg-type]
     data = prepared(asked)
-    for rows in draw_batches(asked.plan, asked.site, asked.round, len(data.labels)):
-        gradient(weights, body, data.inputs[rows], data.labels[rows])
+    for rows in draw_batches(asked.plan, asked.site, asked.round, len(data.targets)):
+        gradient(weights, body, data.inputs[rows], data.targets[rows])
         for weight, start in zip(weights, before.values(), strict=True):
             assert weight.grad is not None
             weight.grad += mu * (weight.detach() - start)

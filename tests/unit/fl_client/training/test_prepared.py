@@ -23,7 +23,7 @@ def test_inputs_are_the_front_ends_output_in_order() -> None:
     windows = samples.windows(2500)  # more than one chunk
     got = prepared(task(windows))
     torch.testing.assert_close(got.inputs, net_for(PLAN).front(torch.from_numpy(windows.values)))
-    np.testing.assert_array_equal(got.labels.numpy(), windows.labels)
+    np.testing.assert_array_equal(got.targets.numpy(), windows.labels)
     assert not got.inputs.requires_grad
 
 
@@ -46,9 +46,9 @@ def test_another_net_or_task_prepares_again() -> None:
 
 def test_prepared_windows_do_not_follow_later_changes_of_the_labels() -> None:
     windows = samples.windows()
-    before = prepared(task(windows)).labels.clone()
+    before = prepared(task(windows)).targets.clone()
     windows.labels[:] = 0
-    assert torch.equal(prepared(task(windows)).labels, before)
+    assert torch.equal(prepared(task(windows)).targets, before)
 
 
 def test_cache_drops_what_is_gone_and_what_is_too_much() -> None:

@@ -1,6 +1,7 @@
 """Stacked layers against torch's own, one site and one sample at a time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,11 @@ from fl_client.training.stacked.network import StackedNet, clip_factors
 from fl_client.training.stacked.one_site import OneSiteNet
 from fl_client.training.stacked.patches import Geometry, as_groups, from_groups
 from fl_client.training.stacked.stack import Batch
+from models.kinds import kind_of
+from tests.support import samples
 
 LABELS = 3
+KIND = kind_of(replace(samples.TASK, labels=("a", "b", "c")))
 
 
 class Twice(nn.Module):
@@ -90,9 +94,9 @@ def test_gradients_are_those_of_one_site_and_sample_at_a_time(
     weights_N = torch.ones(count)
     if padded:
         weights_N[1] = 0
-    batch = Batch(inputs, functional.one_hot(labels, LABELS).float(), weights_N, sizes, padded)
+    batch = Batch(inputs, labels, weights_N, sizes, padded)
     with torch.no_grad():
-        found_SP = StackedNet(body).gradients(rows_SP, batch, clip_norm)
+        found_SP = StackedNet(body, KIND).gradients(rows_SP, batch, clip_norm)
     torch.testing.assert_close(found_SP, _expected(body, rows_SP, batch, clip_norm))
 
 
@@ -100,11 +104,11 @@ def _expected(
     body: nn.Module, rows_SP: torch.Tensor, batch: Batch, clip_norm: float | None
 ) -> torch.Tensor:
     """Sample by sample, by torch's own gradients."""
-    one_site, sums_SP, start = OneSiteNet(body), torch.zeros_like(rows_SP), 0
+    one_site, sums_SP, start = OneSiteNet(body, KIND), torch.zeros_like(rows_SP), 0
     for site, size in enumerate(batch.sizes):
         for sample in range(start, start + size):
             rows = slice(sample, sample + 1)
-            alone = Batch(batch.inputs[rows], batch.one_hot_NK[rows], torch.ones(1), (1,), False)
+            alone = Batch(batch.inputs[rows], batch.targets_N[rows], torch.ones(1), (1,), False)
             gradient_P = one_site.gradients(rows_SP[[site]], alone, None)[0]
             factor = batch.weights_N[sample]
             if clip_norm is not None:

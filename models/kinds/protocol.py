@@ -1,0 +1,122 @@
+"""What every kind of task does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fl_common.vocabulary import Doubles, Floats
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure of a whole evaluation: its ``name`` in files, and its ``title`` for people."""
+
+    name: str
+    title: str
+    higher_is_better: bool
+
+
+class TaskKind(Protocol):
+    """One kind of task. N windows; D outputs of the net for each.
+
+    A *target* is what a trainer compares an output with, made from what a window is labelled with;
+    an *answer* is what the published model gives; the *prediction* is the answer's essence (a
+    label's index, or a number), in the form of what windows are labelled with.
+    """
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the net puts out for a window."""
+        ...
+
+    @property
+    def answer(self) -> str:
+        """The name of the published model's output that is used: (N, D)."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the answer's columns."""
+        ...
+
+    @property
+    def unit(self) -> float:
+        """The size of an answer that is not small: what differences are taken relative to."""
+        ...
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Figures of an evaluation; the first is the measure that decides."""
+        ...
+
+    @property
+    def score_steps(self) -> int:
+        """Into how many equal steps the scores from 0 to 1 are divided."""
+        ...
+
+    @property
+    def guess_loss(self) -> float:
+        """The mean loss of a blind guess, about."""
+        ...
+
+    def why_unfit(self, labels_N: NDArray[Any]) -> tuple[str, str] | None:
+        """What is wrong with labels, and the rule; None if windows can have all of them."""
+        ...
+
+    def fits_N(self, labels_N: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which labels a window of the task can have."""
+        ...
+
+    def targets(self, labels_N: NDArray[Any]) -> NDArray[Any]:
+        """Targets (N, ...) of labels that fit."""
+        ...
+
+    def example_targets(self, count: int) -> NDArray[Any]:
+        """Targets of ``count`` made-up windows, which differ where they can."""
+        ...
+
+    def losses(self, outputs_ND: "torch.Tensor", targets_N: "torch.Tensor") -> "torch.Tensor":
+        """The loss of each window (N,): of its own outputs and target alone; vmap can map it."""
+        ...
+
+    def toward(self, outputs_ND: "torch.Tensor", targets_N: "torch.Tensor") -> "torch.Tensor":
+        """The gradient (N, D) of each window's loss by its own outputs; a new tensor."""
+        ...
+
+    def predicted(self, outputs_ND: "torch.Tensor") -> "torch.Tensor":
+        """Predictions (N, ...) from the net's outputs."""
+        ...
+
+    def published(self, outputs_ND: "torch.Tensor") -> Mapping[str, "torch.Tensor"]:
+        """The published model's outputs by name, in order; each is (N, D)."""
+        ...
+
+    def chosen(self, answers_ND: Floats) -> NDArray[Any]:
+        """Predictions (N, ...) from finite answers."""
+        ...
+
+    def told(self, answer_D: Sequence[float]) -> Mapping[str, Any]:
+        """The fields of a prediction's event, for one window's answer."""
+        ...
+
+    def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which predictions (N, ...) of two models count as the same."""
+        ...
+
+    def scores(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
+        """A score of each window, from 0 to 1 (right), in whole ``score_steps``."""
+        ...
+
+    def sums(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[Any]:
+        """Sums over windows, which may be added, and from which ``measured`` follows."""
+        ...
+
+    def measured(self, sums: NDArray[Any]) -> Mapping[str, float]:
+        """The measures by name; NaN where the sums tell nothing of one."""
+        ...
