@@ -6,6 +6,7 @@ python -m simulate --multirun privacy.epsilon=2,4,8 seed=0,1  a sweep
 python -m simulate resume=outputs/2026-01-31/12-00-00         go on after an interruption
 python -m simulate --cfg job                                  show the configuration
 python -m simulate audit privacy.epsilon=2                    a lower bound on epsilon
+python -m simulate baselines                                  was federating worth it?
 python -m simulate egress                                     what leaves the sites
 python -m simulate engine=live                                real nodes, watched as they predict
 python -m simulate play broker.host=localhost                 recordings to boxes that run elsewhere
@@ -46,7 +47,7 @@ from simulate.configuration.choices import check_choices  # noqa: E402
 from simulate.configuration.composition import kept_values, told, without_resume  # noqa: E402
 from simulate.configuration.known import check_parts  # noqa: E402
 from simulate.configuration.requirements import check_run, check_world, is_live  # noqa: E402
-from simulate.home import Home, Origin, one_folder  # noqa: E402
+from simulate.home import FEDERATED, Home, Origin, one_folder  # noqa: E402
 from simulate.job.sweep import INTERRUPTED, Sweep  # noqa: E402
 
 
@@ -62,16 +63,15 @@ def _job(config: DictConfig) -> None:
         overrides, home = tuple(context.overrides.task), _home()
         values = kept_values(_values(config), overrides)
         check_run("fl-simulate", values, reports=True)
-        from simulate.engines.memory import keep_freed_memory
-        from simulate.job.job import carry_out
+        from simulate.job.job import carry_out_in_own_process
 
         if sweeps and home.record.exists():
             values["resume"] = str(home.folder)
 
         def train(values: Mapping[str, Any]) -> None:
-            keep_freed_memory()
             sweep = Path(context.sweep.dir).absolute() if sweeps else None
-            carry_out(values, home, console, Origin(overrides), STARTED, sweep=sweep)
+            about = (home, console, Origin(overrides), STARTED, sweep)
+            carry_out_in_own_process(values, *about)
 
         if is_live(values):
             _exit_if(live(values, home, standard_output(), train))
@@ -89,6 +89,19 @@ def _audit(config: DictConfig) -> None:
         from simulate.audit.command import audit
 
         _exit_if(audit(values, _home(), standard_output()))
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="baselines")
+def _baselines(config: DictConfig) -> None:
+    from simulate.report.console import standard_output
+
+    with _one_line_errors():
+        values = _values(config)
+        check_run("fl-simulate baselines", values, reports=True)
+        from simulate.baselines.command import baselines
+
+        given = HydraConfig.get().overrides.task
+        baselines(values, _home().folder, given, standard_output(), STARTED)
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="egress")
@@ -129,6 +142,7 @@ def _on_data(command: str, words: Sequence[str]) -> None:
 
 _COMMANDS: Mapping[str, Callable[[], None]] = {
     "audit": _audit,
+    "baselines": _baselines,
     "egress": _egress,
     "play": _play,
     "plugins": _plugins,
@@ -170,7 +184,9 @@ def _with_hydra(arguments: Sequence[str]) -> None:
         overrides.remove(command)
         run = _COMMANDS[command]
     else:
-        run, overrides = _job, _with_resumed_overrides(overrides, sweeps)
+        run = _job
+    if run in (_job, _baselines):
+        overrides = _with_resumed_overrides(overrides, sweeps, "" if run is _job else FEDERATED)
     check_choices(overrides)
     sys.argv[1:] = [*options, *overrides]
     run()
@@ -211,6 +227,9 @@ def _how_to_go_on() -> str:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         sweep = quote(f"hydra.sweep.dir={HydraConfig.get().sweep.dir}")
         return f". Give the same command with {sweep} to go on with what is not finished"
+    if Home(_home().folder / FEDERATED).record.exists():
+        resumed = quote(f"resume={_home().folder}")
+        return f". What is finished is kept: continue with baselines {resumed}"
     if not _home().record.exists():
         return " before the first round: nothing is kept"
     return f". Finished rounds are kept: continue with {quote(f'resume={_home().folder}')}"
@@ -255,8 +274,8 @@ def _sorted_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return options, others
 
 
-def _with_resumed_overrides(overrides: list[str], sweeps: bool) -> list[str]:
-    """With ``resume=FOLDER``, put the overrides of that run before those given now.
+def _with_resumed_overrides(overrides: list[str], sweeps: bool, part: str) -> list[str]:
+    """With ``resume=FOLDER``, put the overrides of its run, in ``part``, before those given now.
 
     Raises:
         InvalidConfiguration: no run is there, or it would go on in another folder.
@@ -271,7 +290,7 @@ def _with_resumed_overrides(overrides: list[str], sweeps: bool) -> list[str]:
             "goes on in the folder of the run, and can't go on in another",
             f"Give {quote(f'resume={folder}')} alone; begin a new run to have its files elsewhere",
         )
-    kept = Home(folder).read_record().origin.overrides
+    kept = Home(folder / part).read_record().origin.overrides
     return [*kept, *overrides, "hydra.output_subdir=null"]
 
 

@@ -15,6 +15,8 @@ from fl_common.configuration.settings import Settings
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
 
+FEDERATED = "federated"
+"""The folder of the run that ``fl-simulate baselines`` compares with others."""
 _HYDRA = ".hydra"
 _LOCK = "run.lock"
 _LONGEST_NAME = 200

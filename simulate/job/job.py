@@ -9,6 +9,7 @@ from fl_server.rounds.app import FederatedRun
 from models.evaluation import Evaluator
 from models.nets import parameters_of
 from simulate.build import open_ledger
+from simulate.engines.memory import keep_freed_memory
 from simulate.engines.process import one_run
 from simulate.home import Home, Origin
 from simulate.job.closing import Closing
@@ -56,6 +57,19 @@ def carry_out(
         elif prepared.record != begun:
             home.keep(prepared.record)
         _carry_out(home, prepared, listener, started, sweep)
+
+
+def carry_out_in_own_process(
+    config: Config,
+    home: Home,
+    listener: RunListener,
+    origin: Origin,
+    started: float,
+    sweep: Path | None,
+) -> None:
+    """``carry_out`` for a program that does nothing else: its process keeps memory it frees."""
+    keep_freed_memory()
+    carry_out(config, home, listener, origin, started, sweep=sweep)
 
 
 def _carry_out(

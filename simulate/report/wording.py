@@ -58,6 +58,13 @@ def percent_text(share: float | None) -> str:
     return f"{100 * share:.1f}%" if _is_known(share) else "unknown"
 
 
+def points_text(difference: float, *, sign: bool = True) -> str:
+    """A difference of shares as ``+12.3 points``."""
+    if not math.isfinite(difference):
+        return "unknown"
+    return f"{100 * difference:{'+' if sign else ''}.1f} points"
+
+
 def loss_text(loss: float | None) -> str:
     """A loss as ``0.412`` (or ``12.3``, ``1.2e+05``); "not finite" where it has run away."""
     if not _is_known(loss):

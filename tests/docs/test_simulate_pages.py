@@ -71,6 +71,19 @@ def test_the_page_of_the_audit(tmp_path: Path, shared_data: Path) -> None:
     assert found[1] == expected[1]
 
 
+def test_the_page_of_baselines(tmp_path: Path, shared_data: Path) -> None:
+    """Both as they are shown: their answers are the page's."""
+    first, second = lines(blocks("docs/how-to/baselines.md"))
+    shown = typed(f"{first}\n{on_activity(second, shared_data)}\n", desk(tmp_path / "reader"))
+    (expected,) = blocks("docs/how-to/baselines.md", "text")
+    answers = re.findall(r"^Was federating worth it\? .*$", shown, re.M)
+    shares = [re.findall(r"[\d.]+%", answer) for answer in (expected, *answers)]
+    assert [answer.split(":")[0].split()[-1] for answer in answers] == ["No", "Yes"]
+    assert [float(share[:-1]) for share in shares[2]] == pytest.approx(
+        [float(share[:-1]) for share in shares[0]], abs=1.0
+    )
+
+
 def test_the_page_of_what_leaves_a_site(tmp_path: Path, shared_data: Path) -> None:
     """Without privacy, words of refusals leave: a finding, as the page says."""
     commands = lines(blocks("docs/how-to/egress.md"))

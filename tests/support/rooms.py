@@ -58,7 +58,7 @@ ROOMS = {
         ("build", "result"),
         ("engines",),
         ("audit", "data", "egress", "job"),
-        ("library",),
+        ("baselines", "library"),
         ("__main__",),
     ),
 }

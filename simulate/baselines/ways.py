@@ -1,0 +1,68 @@
+"""The configurations of the other two ways, made from a run's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fl_common.privacy.unit import WITHOUT_DP
+from fl_server.build import build_plan, with_net
+from simulate.build import fleet_facts
+from simulate.home import Home
+from simulate.world import World
+
+_POOLED = "simulate.world.pooled.Pooled"
+_DELTA_SHARE = 0.9
+"""Of one over the number of windows: delta must lie below that."""
+
+
+class Ways:
+    """Makes them from the ``config`` of a run on ``world``, with the network that it has.
+
+    Raises:
+        InvalidConfiguration: ``config`` has no plan.
+    """
+
+    def __init__(self, config: Mapping[str, Any], world: World) -> None:
+        self._config, _ = with_net(config, world.task)
+        self._world = world
+        plan = build_plan(config, "baselines", world.task, fleet_facts(world))
+        self._hides_sites = plan.privacy.update_mechanism is not None
+
+    def pooled(self) -> dict[str, Any]:
+        """Centralised: one site with all windows. With DP its noise is calibrated for that site."""
+        privacy, world = dict(self._privacy), self._world
+        if "delta" in privacy:
+            windows = sum(len(world.windows(index)) for index in range(len(world.sites)))
+            privacy["delta"] = min(privacy["delta"], _DELTA_SHARE / max(1, windows))
+        if "site_windows" in privacy:
+            privacy["site_windows"] = None
+        inner = {"_target_": _POOLED, "world": dict(self._config["world"])}
+        return {**self._without_exchange, "privacy": privacy, "world": inner, "sites": None}
+
+    def alone(self) -> dict[str, Any]:
+        """Local-only: the run's own plan and noise, all sites in every round."""
+        return {**self._without_exchange, "privacy": self._privacy}
+
+    @property
+    def _without_exchange(self) -> dict[str, Any]:
+        """Nothing is sent: no sampling of sites, no compression, no evaluation, no publication."""
+        config = self._config
+        return {
+            **config,
+            "strategy": {**config["strategy"], "fraction": 1.0, "minimum_sites": 1},
+            "clients_per_round": None,
+            "compression": {"share": None},
+            "evaluation": {"every": None},
+            "publish": {**config["publish"], "repository": None, "keys": None},
+        }
+
+    @property
+    def _privacy(self) -> Mapping[str, Any]:
+        """The run's; none instead of one that hides whole sites, which a single site can't have."""
+        whole: Mapping[str, Any] = self._config["privacy"]
+        return {"unit": WITHOUT_DP, "weights": "examples"} if self._hides_sites else whole
+
+
+def resumed(config: Mapping[str, Any], home: Home) -> dict[str, Any]:
+    """``config`` without the command's own values, going on with the run in ``home`` if any."""
+    values = {key: value for key, value in config.items() if key != "baselines"}
+    return {**values, "resume": str(home.folder) if home.record.exists() else None}
