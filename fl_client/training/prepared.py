@@ -22,7 +22,7 @@ from fl_common.vocabulary import Floats, NetSpec, Task, Windows
 from models.kinds import kind_of
 from models.nets import Net, build_net
 
-CACHE_BYTES = 512 * 2**20
+CACHE_BYTES = 1024 * 2**20
 _Key = tuple[int, int, bool]
 _CHUNK_WINDOWS = 1024
 
