@@ -26,6 +26,10 @@ CASES = [
     (4.9414, 1.0, 60),
     (31.4, 1.0, 60),
     (1.3, 0.004, 3515),
+    (1.0, 0.01, 1000),
+    (1.0, 0.01, 10_000),
+    (9.344, 0.1, 6000),
+    (0.8, 0.001, 100_000),
 ]
 """Noise multiplier, sampling rate, steps: of single windows, also by the judge's RDP."""
 

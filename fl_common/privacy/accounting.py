@@ -145,13 +145,16 @@ def _not_met(
 def _falling_zero(function: Callable[[float], float], low: float, high: float) -> float:
     """A point at most 10^-4 above the zero of a falling function that is above 0 at ``low``.
 
-    By secants between the two ends: half as many calls as a bisection.
+    By secants between the two ends, half as many calls as a bisection; and by halves where two
+    secants leave more than half, as beside a jump.
     """
-    older, newer = low, high
+    older, newer, widths = low, high, [math.inf, math.inf]
     while True:
         fall = function(older) - function(newer)
         guess = newer + function(newer) * (newer - older) / fall if fall else low
-        guess = guess if low < guess < high else (low + high) / 2
+        is_slow = high - low > widths[-2] / 2
+        guess = guess if low < guess < high and not is_slow else (low + high) / 2
+        widths.append(high - low)
         if abs(guess - newer) < 1e-5 or high - low < 1e-5:
             break
         older, newer = newer, guess

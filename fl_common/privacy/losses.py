@@ -6,11 +6,13 @@ ends, and from there on the two grid points around each, with the probabilities 
 under both distributions ("connect the dots": Doroshenko, Ghazi, Kamath, Kumar and Manurangsi 2022).
 The result dominates the step: spreading a ratio of likelihoods to the ends of an interval, with its
 mean kept, raises every convex function of it, and so every divergence. What lies beyond the ends
-counts as lost: an infinite loss.
+counts as lost: an infinite loss. So does a number of drawn windows that is too rare to matter: the
+mixture without it is below the mixture, so the other direction's divergences only rise.
 """
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -33,21 +35,31 @@ LOST = 1e-4
 
 @dataclass(frozen=True)
 class Step:
-    """``times`` equal steps of noise ``noise`` and rate ``rate``, for a group of ``windows``."""
+    """A step of ``noise`` and ``rate`` for a group of ``windows``, taken at most ``most`` times.
+
+    ``most`` is a power of two, so that the same step more often has the same losses.
+    """
 
     noise: float
     rate: float
     windows: int
-    times: int
+    most: int
+
+    def lost(self, delta: float) -> float:
+        """What a step may lose of each kind: ``LOST * delta`` over all steps."""
+        return LOST * delta / self.most
 
     def cells(self, delta: float) -> tuple[Values, Values, Values]:
         """Mass of each cell under the mixture and the single Gaussian, and log ratio at the edges.
 
-        The tails that are left out have less than ``LOST * delta`` over all steps.
+        The tails that are left out have less than ``lost``, and so have the largest numbers of
+        drawn windows.
         """
         log_weights = log_binomial(self.rate, self.windows)
+        more_J = np.cumsum(np.exp(log_weights)[::-1])[::-1]
+        log_weights = log_weights[more_J > self.lost(delta)]
         shifts = np.arange(len(log_weights)) / self.noise
-        far = math.sqrt(2 * math.log(self.times / (LOST * delta)))
+        far = math.sqrt(-2 * math.log(self.lost(delta)))
         count = min(_MOST_CELLS, math.ceil(_CELLS * (2 * far + shifts[-1])))
         edges = np.linspace(-far, far + shifts[-1], count + 1)
         mixed_N = np.zeros(count)
@@ -56,9 +68,9 @@ class Step:
         return mixed_N, normal_mass(edges), log_ratio(self.noise, log_weights, edges)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Losses:
-    """The losses of each of ``times`` steps: indices on a grid, and logs of their probabilities.
+    """The losses of one step: indices on a grid of ``spacing``, and logs of their probabilities.
 
     ``lost`` is the probability that a step has no bound on its loss.
     """
@@ -66,16 +78,16 @@ class Losses:
     index_N: NDArray[np.int64]
     log_mass_N: Values
     lost: float
-    times: int
 
     @classmethod
+    @lru_cache(maxsize=16)
     def both_ways(cls, step: Step, delta: float, spacing: float) -> tuple[Self, Self]:
         """The losses when the group is removed, and when it is added, on a grid of ``spacing``."""
         mixed_N, plain_N, ratio_E = step.cells(delta)
-        lost = LOST * delta / step.times
+        lost = step.lost(delta)
         return (
-            cls._of(mixed_N, plain_N, ratio_E, lost, step.times, spacing),
-            cls._of(plain_N[::-1], mixed_N[::-1], -ratio_E[::-1], lost, step.times, spacing),
+            cls._of(mixed_N, plain_N, ratio_E, 2 * lost, spacing),
+            cls._of(plain_N[::-1], mixed_N[::-1], -ratio_E[::-1], lost, spacing),
         )
 
     @classmethod
@@ -85,7 +97,6 @@ class Losses:
         other_N: Values,
         loss_E: Values,
         lost: float,
-        times: int,
         spacing: float,
     ) -> Self:
         """From cells' masses, and the loss at their edges; ``lost`` is left out of the cells."""
@@ -98,7 +109,6 @@ class Losses:
             index_N=index_K[mass_K > 0].astype(np.int64),
             log_mass_N=np.log(mass_K[mass_K > 0]),
             lost=lost + float(own_N[kept - 1 :].sum()),
-            times=times,
         )
 
     def tilted(self, tilt: float) -> tuple[Values, float]:

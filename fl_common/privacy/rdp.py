@@ -86,7 +86,9 @@ def log_ratio(noise: float, log_weights_J: Orders, nodes_N: Orders) -> Orders:
     """Log of the density of the mixture over that of N(0, 1), at nodes in units of the noise."""
     drawn = np.arange(len(log_weights_J)) / noise
     terms_JN = np.multiply.outer(drawn, nodes_N) + (log_weights_J - drawn**2 / 2)[:, None]
-    return np.asarray(np.logaddexp.reduce(terms_JN, axis=0), np.float64)
+    most_N = terms_JN.max(axis=0)
+    terms_JN -= most_N
+    return np.asarray(most_N + np.log(np.exp(terms_JN, out=terms_JN).sum(axis=0)), np.float64)
 
 
 def _log_moments(noise: float, rate: float, windows: int, powers_A: Orders) -> Orders:

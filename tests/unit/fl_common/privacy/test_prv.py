@@ -4,8 +4,11 @@ import math
 import tracemalloc
 
 import pytest
+from opacus.accountants.prv import PRVAccountant
 
 from fl_common.privacy.accounting import AccountantName, Spend, epsilon_of, epsilon_of_group
+from fl_common.privacy.losses import Losses, Step
+from fl_common.privacy.prv import epsilon_of_losses
 
 
 def delta_of_gaussian(epsilon: float, shift: float) -> float:
@@ -66,6 +69,46 @@ def test_what_is_lost_below_delta_costs_nothing() -> None:
     """A step that draws its window, and shows it, less often than delta."""
     assert epsilon_of([Spend(0.3, 1e-9, 100)], 1e-5, "prv") == 0.0
     assert epsilon_of([Spend(0.3, 1e-9, 100)], 1e-5, "rdp") > 2.0
+
+
+RUNS = [(1.0, 0.01, 1000), (1.0, 0.01, 10_000), (9.344, 0.1, 6000), (0.8, 0.001, 100_000)]
+"""Noise, rate, steps: those of ``benchmarks/judges/accountants.py``."""
+
+
+@pytest.mark.parametrize(("noise", "rate", "steps"), RUNS)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_epsilon_lies_within_opacus_error(noise: float, rate: float, steps: int) -> None:
+    opacus = PRVAccountant()
+    opacus.history = [(noise, rate, steps)]
+    highest = opacus.get_epsilon(1e-5, eps_error=0.01)  # its estimate, and its error
+    assert highest - 0.02 < epsilon_of([Spend(noise, rate, steps)], 1e-5, "prv") < highest
+
+
+def test_a_run_puts_its_step_on_few_grids() -> None:
+    """One epsilon a round, as a ledger and a server ask for them: 300 grids would be slow."""
+    before = Losses.both_ways.cache_info().misses
+    for round_ in range(1, 301):
+        epsilon_of([Spend(7.77, 0.1, 3 * round_)], 1e-5, "prv")
+    assert Losses.both_ways.cache_info().misses - before < 20
+
+
+def test_an_epsilon_does_not_depend_on_those_before_it() -> None:
+    event = (1.1, 0.02, 2, 777)
+    fresh = epsilon_of_losses([event], 1e-5, 30.0)
+    for steps in range(700, 1100, 50):
+        epsilon_of_losses([(1.1, 0.02, 2, steps), (3.0, 0.5, 1, steps)], 1e-5, 30.0)
+    assert epsilon_of_losses([event], 1e-5, 30.0) == fresh
+
+
+@pytest.mark.parametrize("rate", [1e-4, 0.02])
+def test_what_is_left_out_of_a_group_is_counted_as_lost(rate: float) -> None:
+    step = Step(1.5, rate, 64, 1024)
+    mixed_N, plain_N, _ = step.cells(1e-5)
+    assert 1e-14 < 1 - mixed_N.sum() <= 2 * step.lost(1e-5)
+    assert 1 - plain_N.sum() <= step.lost(1e-5)
+    removed, added = Losses.both_ways(step, 1e-5, 0.001)
+    assert removed.lost >= 1 - mixed_N.sum()
+    assert added.lost >= 1 - plain_N.sum()
 
 
 HOSTILE = [
