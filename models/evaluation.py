@@ -33,7 +33,7 @@ class Predictions:
 
     @cached_property
     def sums(self) -> NDArray[Any]:
-        """From which the measures follow; counts (K, K) of truth and prediction for labels."""
+        """From which the measures follow; counts of each label, of labels."""
         return self.kind.sums(self.truth_N, self.predicted_N)
 
     @cached_property
@@ -63,9 +63,17 @@ class Evaluator:
     def __call__(self, parameters: Parameters) -> Predictions:
         """Predictions of the net with ``parameters`` on all windows."""
         load_parameters(self._net, parameters)
-        with torch.inference_mode():
-            outputs = torch.cat([self._net.body(part) for part in self._inputs.split(self._batch)])
-            outputs = outputs[: len(self._targets_N)]
-            loss_N = self._kind.losses(outputs, self._targets_N)
-            predicted_N = self._kind.predicted(outputs)
-        return Predictions(self._kind, self._truth_N, predicted_N.numpy(), loss_N.numpy())
+        batches = zip(
+            self._inputs.split(self._batch), self._targets_N.split(self._batch), strict=True
+        )
+        with torch.inference_mode():  # of many labels, the outputs of all windows fill the memory
+            judged = [self._judged(part, targets) for part, targets in batches]
+        loss_N, predicted_N = (torch.cat(column).numpy() for column in zip(*judged, strict=True))
+        return Predictions(self._kind, self._truth_N, predicted_N, loss_N)
+
+    def _judged(
+        self, inputs: torch.Tensor, targets_B: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The losses and predictions of a batch, which may end in zeros without a target."""
+        outputs_BD = self._net.body(inputs)[: len(targets_B)]
+        return self._kind.losses(outputs_BD, targets_B), self._kind.predicted(outputs_BD)

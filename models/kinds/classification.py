@@ -96,14 +96,13 @@ class Classification:
         return np.asarray(truth_N == predicted_N, dtype=np.float64)
 
     def sums(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[np.int64]:
-        """Counts (K, K): rows are the truth, columns the prediction."""
-        cells = truth_N * self.outputs + predicted_N
-        counts = np.bincount(cells, minlength=self.outputs**2)
-        return counts.reshape(self.outputs, self.outputs)
+        """Counts (3, K) of each label: named right, true, and named."""
+        each = (truth_N[truth_N == predicted_N], truth_N, predicted_N)
+        return np.stack([np.bincount(one, minlength=self.outputs) for one in each])
 
     def measured(self, sums: NDArray[Any]) -> Mapping[str, float]:
-        """From counts (K, K); a label without windows is in no mean."""
-        right_K, truth_K, named_K = np.diag(sums), sums.sum(1), sums.sum(0)
+        """From counts (3, K); a label without windows is in no mean."""
+        right_K, truth_K, named_K = sums
         there_K = truth_K > 0
         if not there_K.any():
             return {measure.name: float("nan") for measure in self.measures}

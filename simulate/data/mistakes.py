@@ -117,6 +117,12 @@ def _labels(facts: Facts) -> Iterator[Mistake]:
         what = f"{len(facts.labels)} labels in {len(facts.labels_N)} rows: a measured quantity?"
         yield Mistake(what, "Name the right column with data.label=, or divide it into ranges")
         return
+    if (held_out_N := facts.rows.held_out_N) is not None:
+        trained = {*facts.labels_N[~held_out_N].tolist()}
+        untrained = [n for place, n in enumerate(facts.labels) if place not in trained]
+        if untrained:
+            what = f"{_listed(untrained)}: no row for training"
+            yield Mistake(what, "Collect some, or leave its test rows out")
     rare = [n for n, rows in zip(facts.labels, by_label, strict=True) if rows < _FEW_ROWS]
     if rare:
         yield Mistake(f"{_listed(rare)}: fewer than {_FEW_ROWS} rows", "Collect more, or merge it")

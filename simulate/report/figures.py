@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fl_common.plan import RunPlan
 from fl_common.privacy.unit import Guarantee
+from simulate.report.confusion import Confusion
 from simulate.report.plots import (
     BLUE,
     GREEN,
@@ -44,8 +45,8 @@ from simulate.report.wording import (
 
 _NAMED_SITES, _DOTTED_SITES = 30, 1000
 """Up to here a bar each, up to here a dot each, above that a histogram."""
-_MOST_CLASSES = 200
-"""Up to here there is a confusion matrix: of 2,000 classes it would have 180 MB."""
+_MOST_CLASSES = 60
+"""So many are shown: the most confused in a matrix, and those with the lowest accuracy as bars."""
 _WRITTEN_CLASSES = 12
 """Up to here the confusion matrix has its figures in its cells."""
 
@@ -67,8 +68,7 @@ def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> l
     if (promise := plan.privacy.guarantee) is not None:
         drawn.append(_epsilon(promise, rounds))
     drawn += [_loss(rounds), _sites(outcome.accuracy_of_group)]
-    if len(plan.task.labels) <= _MOST_CLASSES:
-        drawn.append(_confusion(plan.task.labels, outcome))
+    drawn += _confusion(plan.task.labels, outcome.confusion)
     drawn.append(_classes(outcome.per_class_accuracy))
     drawn += [_traffic(rounds), _seconds(rounds)]
     if any(result.updates < result.sites_asked for result in rounds):
@@ -143,9 +143,15 @@ def _sites(accuracy_of: Mapping[str, float]) -> Figure:
     )
 
 
-def _confusion(labels: Sequence[str], outcome: Outcome) -> Figure:
-    counts_KK = np.asarray(outcome.confusion_KK)
-    totals_K1 = counts_KK.sum(axis=1, keepdims=True)
+def _confusion(labels: Sequence[str], confusion: Confusion) -> list[Figure]:
+    """The matrix of the most confused labels; none where there are many, and no mistake."""
+    if not (chosen := confusion.most_confused(_MOST_CLASSES)):
+        return []
+    total_K, right = confusion.total_K, int(confusion.right_K.sum())
+    counts_KK, totals_K1 = confusion.matrix(chosen), total_K[chosen][:, None]
+    of_all = f" Shown are the {len(chosen)} that are confused most, of {len(labels):,} labels."
+    more = of_all if len(chosen) < len(labels) else ""
+    labels = [labels[place] for place in chosen]
     shares_KK = counts_KK / np.maximum(totals_K1, 1)
     names = [tick(label) for label in labels]
     hover_KK = [
@@ -168,15 +174,11 @@ def _confusion(labels: Sequence[str], outcome: Outcome) -> Figure:
     )
     if len(names) <= _WRITTEN_CLASSES:
         layout["annotations"] = _cells(shares_KK)
-    right = int(np.trace(counts_KK))
-    return Figure(
-        "confusion",
-        "Confusion matrix",
-        f"Each row is one true class, and its cells show the predicted classes in percent."
-        f" {right:,} of {counted(int(counts_KK.sum()), 'window')} are correct.",
-        [heat],
-        layout,
+    says = (
+        "Each row is one true class, and its cells show the predicted classes in percent."
+        f" {right:,} of {counted(int(total_K.sum()), 'window')} are correct.{more}"
     )
+    return [Figure("confusion", "Confusion matrix", says, [heat], layout)]
 
 
 def _height_of(classes: int) -> int:
@@ -193,15 +195,20 @@ def _cells(shares_KK: NDArray[np.float64]) -> list[dict[str, Any]]:
 
 
 def _classes(accuracy_of: Mapping[str, float]) -> Figure:
-    data, layout = bars(dict(reversed(list(accuracy_of.items()))))
-    layout["height"] = max(layout["height"], _height_of(len(accuracy_of)))
     known = {label: share for label, share in accuracy_of.items() if math.isfinite(share)}
+    shown = dict(accuracy_of)
+    if len(shown) > _MOST_CLASSES:
+        shown = dict(sorted(known.items(), key=lambda item: item[1])[:_MOST_CLASSES])
+    data, layout = bars(dict(reversed(list(shown.items()))))
+    layout["height"] = max(layout["height"], _height_of(len(shown)))
+    left = len(accuracy_of) - len(shown)
+    of_all = f" Shown are the {len(shown)} lowest of {len(accuracy_of):,}." if left else ""
     lowest = min(known, key=known.__getitem__, default="")
     more = f"; the lowest is {one_line(lowest)} with {percent_text(known[lowest])}" if known else ""
     return Figure(
         "classes",
         "Accuracy per class",
-        f"Share of each class's windows that is classified correctly{more}.",
+        f"Share of each class's windows that is classified correctly{more}.{of_all}",
         data,
         layout,
     )

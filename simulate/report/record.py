@@ -17,8 +17,9 @@ from fl_common.vocabulary import Parameters
 from models.lineage import ModelMetadata
 from simulate.report.results import Outcome, RoundResult, json_value, write_text
 
-MOST_CLASSES = 200
-"""Up to here the confusion matrix is kept, as in the report."""
+_MOST_CLASSES = 200
+"""Up to here the whole confusion matrix is kept."""
+_MOST_CONFUSIONS = 100
 
 
 def checkable(plan: RunPlan, outcome: Outcome) -> dict[str, Any]:
@@ -28,13 +29,18 @@ def checkable(plan: RunPlan, outcome: Outcome) -> dict[str, Any]:
     part: ``steps`` Gaussian mechanisms on Poisson samples, and nothing without DP.
     """
     spends = [plan.privacy.spend_per_round] if plan.privacy.guarantee else []
-    small = len(plan.task.labels) <= MOST_CLASSES
+    labels, confusion = plan.task.labels, outcome.confusion
+    small = len(labels) <= _MOST_CLASSES
     found: dict[str, Any] = json_value(
         {
             "privacy_plan": json.loads(plan.to_json())["privacy"],
             "spend_per_round": [asdict(spend) for spend in spends],
-            "labels": list(plan.task.labels),
-            "confusion": outcome.confusion_KK.tolist() if small else None,
+            "labels": list(labels),
+            "confusion": confusion.matrix(range(len(labels))).tolist() if small else None,
+            "most_confused": [
+                [labels[truth], labels[named], count]
+                for truth, named, count in confusion.mistakes()[:_MOST_CONFUSIONS]
+            ],
             "accuracy_of_group": dict(outcome.accuracy_of_group),
         }
     )

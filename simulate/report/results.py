@@ -20,8 +20,8 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
-from fl_common.vocabulary import Integers
 from simulate.home import Leg
+from simulate.report.confusion import Confusion
 
 _PACKAGES = (
     "torch",
@@ -107,14 +107,13 @@ class Outcome:
     """The final evaluation on the test set.
 
     ``per_class_accuracy`` (the share of a class's windows that was named right) is by label,
-    ``accuracy_of_group`` by person or site. ``confusion_KK`` counts windows: rows are the truth,
-    columns the prediction, both in the order of the task's labels.
+    ``accuracy_of_group`` by person or site. ``confusion`` counts which label was named which.
     """
 
     accuracy: float
     loss: float
     per_class_accuracy: Mapping[str, float]
-    confusion_KK: Integers
+    confusion: Confusion
     accuracy_of_group: Mapping[str, float]
 
 

@@ -98,7 +98,7 @@ def class_table(outcome: Outcome, unicode: bool) -> Table:
         bar = mark * round(full * share) if math.isfinite(share) else ""
         table.add_row(Text(_cut(label)), Text.assemble(share_text(share), " ", (bar, "green")))
     if len(classes) < len(outcome.per_class_accuracy):
-        table.add_row("", f"the {_SHOWN} lowest; the report has all")
+        table.add_row("", f"the {_SHOWN} lowest; summary.json has all")
     return table
 
 

@@ -13,6 +13,7 @@ from simulate.world import TestSet
 from simulate.world.checks import check_values
 from simulate.world.lazy import LazyWorld
 from simulate.world.partition import Rule
+from simulate.world.tables.coverage import coverage_notes
 from simulate.world.tables.declaration import Declaration
 from simulate.world.tables.division import Division, divide
 from simulate.world.tables.opened import open_table
@@ -74,7 +75,9 @@ class Arrays(LazyWorld):
         task = found.task(rows.x.shape[1:], names)
         check_values(rows.source, rows.x, task)
         division = divide(rows, labels_N, sites, partition, task.windows_per_reading - 1)
-        self.notes = (*rows.notes, *division.notes)
+        places = division.train_rows, division.test_rows
+        covered = coverage_notes(names, *(labels_N[place] for place in places))
+        self.notes = (*rows.notes, *division.notes, *covered)
         everyone = _windows(rows, labels_N, division.train_rows)
         cut, keep = _sites(everyone, division)
         test = _windows(rows, labels_N, division.test_rows)

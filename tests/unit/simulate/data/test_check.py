@@ -100,6 +100,11 @@ def repeat_rows(content: Columns) -> None:
         (put("label", lambda _: ["sit"] * ROWS), "sit is the only label", False),
         (put("label", lambda _: range(ROWS)), "120 labels in 120 rows", False),
         (put("label", lambda c: ["fly", *c["label"][1:]]), "fly: fewer than 5 rows", False),
+        (
+            put("split", lambda c: [int(label == "walk") for label in c["label"]]),
+            "walk: no row for training",
+            False,
+        ),
         (put("label", lambda _: [0, 2, 5] * 40), "3 of the labels 0 to 5 have no row", False),
         (
             put("label", lambda c: ["own" if p == "p1" else "sit" for p in c["person"]]),

@@ -130,7 +130,7 @@ def test_many_classes_are_cut_to_the_lowest() -> None:
     labels = tuple(f"class {i}" for i in range(40))
     text = show(80, terminal=False, plan=made.plan(labels=labels))
     assert text.count("class ") < 15
-    assert "the 8 lowest; the report has all" in text
+    assert "the 8 lowest; summary.json has all" in text
 
 
 def test_no_privacy_is_said_in_red_before_and_after() -> None:

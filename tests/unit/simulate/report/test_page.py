@@ -69,7 +69,7 @@ def write(
     plan = made.plan(samples.WINDOW_PRIVACY if private else samples.PUBLIC, labels=labels, **task)
     rounds = [made.result(round_) for round_ in range(1, 13)]
     end = made.outcome(labels)
-    end = Outcome(end.accuracy, end.loss, end.per_class_accuracy, end.confusion_KK,
+    end = Outcome(end.accuracy, end.loss, end.per_class_accuracy, end.confusion,
                   {**end.accuracy_of_group, labels[0]: 0.5})  # fmt: skip
     configuration = f"rounds: 12\nname: {labels[0]}\n"
     write_report(path, plan, made.summary(plan, rounds, end), rounds, end, configuration, shared)
@@ -197,17 +197,9 @@ def test_the_confusion_matrix_shows_shares_of_each_row() -> None:
     assert heat["text"][0][1] == "still, named moving:<br>2 of 10"
 
 
-def test_no_matrix_is_drawn_that_nobody_could_read() -> None:
-    labels = tuple(f"class {number}" for number in range(201))
-    drawn = figures(made.plan(labels=labels), [made.result(1)], made.outcome(labels))
-    names = {figure.name for figure in drawn}
-    assert "confusion" not in names
-    assert "classes" in names
-
-
 def test_a_run_that_diverged_is_still_reported(tmp_path: Path) -> None:
     plan, end = made.plan(), made.outcome()
-    end = Outcome(float("nan"), float("inf"), {"still": float("nan")}, 0 * end.confusion_KK, {})
+    end = Outcome(float("nan"), float("inf"), {"still": float("nan")}, end.confusion, {})
     rounds: list[RoundResult] = [made.result(1, accuracy=None, loss=float("nan"))]
     path = tmp_path / "report.html"
     write_report(path, plan, made.summary(plan, rounds, end), rounds, end, "")
