@@ -8,7 +8,7 @@ they only scale readings to about one.
 import re
 from collections.abc import Sequence
 
-from fl_common.configuration.rules import above, require, whole
+from fl_common.configuration.rules import FINITE, above, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 
@@ -111,6 +111,8 @@ def declared(
                 f"must have one for each channel of window_shape {list(window_shape)}",
                 "Windows are [readings, channels], [channels], or [channels, height, width]",
             )
+    for value in center:
+        require("task.center", value, FINITE)
     for value in scale:
         require("task.scale", value, above(0))
     require("task.windows_per_reading", windows_per_reading, whole(1))

@@ -57,6 +57,9 @@ def number(text: str, holds: Callable[[Any], bool]) -> Rule:
     return Rule(text, lambda value: _is_number(value) and bool(holds(value)))
 
 
+FINITE = number("must be a finite number", math.isfinite)
+
+
 def above(bound: float) -> Rule:
     """A finite number above ``bound``."""
     return number(f"must be a finite number above {bound}", lambda value: bound < value < math.inf)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fl_common.configuration.rules import FINITE, Rule, above, require, whole
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Integers, Task
 from models.tasks import check_name, check_names
@@ -99,7 +100,8 @@ class Declaration:
         count = window_shape[1 if len(window_shape) == 2 else 0]
         channels = _texts(self.channels) or tuple(f"c{index}" for index in range(count))
         units = _texts(self.units) or (_DIMENSIONLESS,) * count
-        center, scale = _each(self.center, 0.0, count), _each(self.scale, 1.0, count)
+        center = _each("world.center", self.center, FINITE, 0.0, count)
+        scale = _each("world.scale", self.scale, above(0), 1.0, count)
         declared = {"channels": channels, "units": units, "center": center, "scale": scale}
         for name, values in declared.items():
             if len(values) != count:
@@ -110,12 +112,12 @@ class Declaration:
                     f"Correct {group}.{name}, or set it to null",
                 )
         check_names("data.channels", channels)
-        if self.windows_per_reading < 1:
-            raise InvalidConfiguration(
-                f"world.windows_per_reading={self.windows_per_reading}",
-                "must be at least 1: the most windows that one reading is part of",
-                "Set it to 1 where windows do not overlap, to 2 where they overlap by half",
-            )
+        require(
+            "world.windows_per_reading",
+            self.windows_per_reading,
+            whole(1),
+            "Set it to 1 where windows do not overlap, to 2 where they overlap by half",
+        )
         return Task(
             name=str(self.name),
             channels=channels,
@@ -173,7 +175,14 @@ def _texts(values: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(map(str, values or ()))
 
 
-def _each(value: float | Sequence[float] | None, default: float, count: int) -> tuple[float, ...]:
-    if value is None or isinstance(value, int | float):
-        return (default if value is None else float(value),) * count
-    return tuple(map(float, value))
+def _each(
+    name: str, value: float | Sequence[float] | None, rule: Rule, default: float, count: int
+) -> tuple[float, ...]:
+    """``value`` for each of the ``count`` channels, which meet ``rule``."""
+    if value is None:
+        return (default,) * count
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    each: list[Any] = list(value) if is_list else [value] * count  # type: ignore[arg-type]
+    for one in each:
+        require(name, one, rule)
+    return tuple(map(float, each))

@@ -44,7 +44,7 @@ def divide(rows: Rows, labels_N: Integers, sites: int | None, rule: Rule, shared
     """
     if rows.site_N is None:
         return _by_rule(rows, labels_N, sites, rule, shared)
-    if not isinstance(rule, Column):
+    if not isinstance(rule, Column) or rule.samples_per_site is not None:
         raise InvalidConfiguration(
             f"partition={_name(rule)} for {rows.source}",
             "divides rows of which no column says the site, and one does",

@@ -54,6 +54,15 @@ def test_a_name_that_is_declared_twice_is_refused(
         world(path, **declared)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "7", [1.0, float("nan"), 1.0]])
+@pytest.mark.parametrize("name", ["center", "scale", "windows_per_reading"])
+def test_a_declared_number_that_is_none_is_refused(tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, x=X_NC, y=Y_N, site=SITES)
+    with pytest.raises(InvalidConfiguration, match=f"world.{name}="):
+        world(path, **{name: value})
+
+
 @pytest.mark.parametrize(
     "name", ["a b/../c", "", " ", "../c", "a..b", "/etc", "a\nb", "x" * 65, "_"]
 )
@@ -63,6 +72,7 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidConfiguration, match="letters, digits, spaces, dots"):
         world(path, name=name)
     fields = {**vars(tasks.wearables()), "name": name}
+    fields.pop("kind")
     with pytest.raises(InvalidConfiguration, match=r"task\.name="):
         tasks.declared(**fields)
     for plain in ("arrays", "Pumpe 7 Süd", "ward-3_b.1"):

@@ -73,6 +73,8 @@ def test_a_rule_beside_a_column_of_sites_is_refused(tmp_path: Path, rule: str) -
     assert tuple(of().sites) == ("a", "b")
     with pytest.raises(InvalidConfiguration, match=rf"partition={rule} for .*data\.site=none"):
         of(f"partition={rule}")
+    with pytest.raises(InvalidConfiguration, match="one does"):
+        of("partition.samples_per_site=5")
     assert tuple(of(f"partition={rule}", "data.site=none").sites) == ("site-0", "site-1")
 
 
