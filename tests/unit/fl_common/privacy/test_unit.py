@@ -1,5 +1,6 @@
 """What a plan answers must be a guarantee that can be kept; what follows from the answers."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -140,3 +141,9 @@ def test_a_plan_of_a_unit_that_is_not_known_here_is_refused() -> None:
     text = samples.plan().to_json().replace('"unit":"none"', '"unit":"day"')
     with pytest.raises(InvalidConfiguration, match=r"privacy\.unit=day: must be one of none, rea"):
         RunPlan.from_json(text)
+
+
+@pytest.mark.parametrize("weights", ["even", False, math.inf, None])
+def test_weights_are_one_of_two_words_without_dp_too(weights: Any) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"privacy\.weights=.*uniform or examples"):
+        NoPrivacy(weights)
