@@ -122,6 +122,7 @@ class Measured:
     levels: tuple[Level, ...] = ()
     costs: tuple[Cost, ...] = ()
     check: Check | None = None
+    images: tuple[Level, ...] = ()
 
     def with_levels(self, levels: Sequence[Level]) -> "Measured":
         """With these for all earlier ones."""
@@ -130,6 +131,10 @@ class Measured:
     def with_costs(self, costs: Sequence[Cost]) -> "Measured":
         """With these for all earlier ones."""
         return replace(self, costs=tuple(costs))
+
+    def with_images(self, images: Sequence[Level]) -> "Measured":
+        """With these for all earlier ones."""
+        return replace(self, images=tuple(images))
 
     def with_check(self, check: Check) -> "Measured":
         """With this for an earlier one."""
@@ -142,9 +147,10 @@ def read_measured(path: Path) -> Measured:
         return Measured()
     content = json.loads(path.read_text("utf-8"))
     return Measured(
-        tuple(Level(**{**level, "trials": _trials(level)}) for level in content["levels"]),
+        _read_levels(content["levels"]),
         tuple(_cost(cost) for cost in content["costs"]),
         _check(content["check"]) if content["check"] else None,
+        _read_levels(content.get("images", [])),
     )
 
 
@@ -156,6 +162,10 @@ def write_measured(path: Path, measured: Measured) -> None:
 def trial_of(fields: dict[str, Any]) -> Trial:
     """The trial that ``asdict`` took apart."""
     return Trial(**{**fields, "promise": fields["promise"] and Promise(**fields["promise"])})
+
+
+def _read_levels(kept: Sequence[dict[str, Any]]) -> tuple[Level, ...]:
+    return tuple(Level(**{**level, "trials": _trials(level)}) for level in kept)
 
 
 def _trials(fields: dict[str, Any]) -> tuple[Trial, ...]:

@@ -41,7 +41,8 @@ def private(plan: RunPlan) -> WindowPrivacyPlan:
 
 def test_no_recipe_is_without_a_test() -> None:
     recipes = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
-    assert recipes == {"activity_topk", "har_private", "har_without_privacy", "opacus_mnist"}
+    har = {"activity_topk", "har_private", "har_without_privacy"}
+    assert recipes == {*har, "opacus_mnist", "scatter_mnist"}
 
 
 @pytest.mark.parametrize("privacy", ["window", "none"])
@@ -113,6 +114,22 @@ def test_the_settings_that_opacus_publishes_for_mnist() -> None:
     assert node["strategy"]["optimiser"]["_target_"] == f"{FedAvg.__module__}.FedAvg"
     spent = epsilon_of([privacy.spend_per_round] * plan.rounds, privacy.delta, privacy.accountant)
     assert spent < privacy.epsilon_limit == 1.19  # published, by an older conversion
+
+
+def test_the_recipe_for_images() -> None:
+    node = values("experiment=scatter_mnist")
+    plan = build_plan(node, "run", tasks.digits(), FleetFacts(1, 60_000, 60_000))
+    privacy = private(plan)
+    assert (node["sites"], plan.rounds, privacy.steps) == (1, 40, 15)
+    assert privacy.sampling_rate * 60_000 == pytest.approx(4000)
+    assert (plan.net.target, dict(plan.net.options)) == (
+        "models.nets.scatter.Scatter",
+        {"angles": 8},
+    )
+    assert (plan.training.learning_rate, plan.training.schedule) == (24.0, "cosine")
+    spent = epsilon_of([privacy.spend_per_round] * plan.rounds, privacy.delta, privacy.accountant)
+    assert spent == pytest.approx(privacy.epsilon_limit, rel=1e-3)
+    assert privacy.epsilon_limit == 2.93  # as published
 
 
 @pytest.mark.parametrize("unit", ["window", "reading"])

@@ -58,6 +58,20 @@ def cells(page: str, first: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def test_more_sites_are_shown_beside_one(tmp_path: Path) -> None:
+    promise = replace(PROMISE, limit=2.93, epsilon=2.929, sampling_rate=1 / 15, steps=15)
+    trials = [Trial(seed, 40, share, 99.0, promise) for seed, share in enumerate((0.985, 0.983))]
+    images = (Level("one", tuple(trials), MACHINE), Level("ten", tuple(trials[:1]), MACHINE))
+    path = tmp_path / "kept.json"
+    write_measured(path, Measured().with_images(images))
+    page = to_markdown(read_measured(path))
+    assert cells(page, "`one`") == [
+        *("`one`", "**98.40%**", "0.14", "2", "-0.30", "2.93 at delta 1e-05", "4.94"),
+        *("600, rate 1/15", "99"),
+    ]
+    assert cells(page, "`ten`")[1:5] == ["**98.50%**", "-", "1", "-0.20"]
+
+
 def test_a_level_shows_its_seeds_and_what_was_promised() -> None:
     page = to_markdown(Measured((level(8.0, 0.92, 0.90, 0.91),)))
     assert cells(page, "8") == [
