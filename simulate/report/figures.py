@@ -45,7 +45,7 @@ from simulate.report.wording import (
 
 _NAMED_SITES, _DOTTED_SITES = 30, 1000
 """Up to here a bar each, up to here a dot each, above that a histogram."""
-_MOST_CLASSES = 60
+_MOST_CLASSES = 30
 """So many are shown: the most confused in a matrix, and those with the lowest accuracy as bars."""
 _WRITTEN_CLASSES = 12
 """Up to here the confusion matrix has its figures in its cells."""
