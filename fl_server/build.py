@@ -18,7 +18,7 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import AGGREGATOR, OPTIMISER
-from fl_common.privacy.accounting import calibrate_noise
+from fl_common.privacy.accounting import Spend, calibrate_noise
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.privacy.registry import plan_class
 from fl_common.privacy.unit import WITHOUT_DP, PlanningFacts, PrivacyPlan
@@ -34,8 +34,8 @@ from models.nets.choice import AUTO, Choice, choose
 _POLL_INTERVAL_S = 0.1
 _EVALUATION = Rule("must be a section with every", lambda value: "every" in dict(value))
 _PRIVACY = Rule("must be a section with a unit", lambda value: isinstance(value["unit"], str))
-_DECISIVE = ("clients_per_round", "compression", "evaluation", "net", "privacy", "rounds", "seed",
-             "strategy", "training")  # fmt: skip
+_DECISIVE = ("clients_per_round", "compression", "evaluation", "net", "privacy", "rounds", "scale",
+             "seed", "strategy", "training")  # fmt: skip
 _PARTS: Mapping[str, Sequence[str]] = {
     "compression": (),
     "evaluation": (),
@@ -81,9 +81,17 @@ def with_net(config: Config, task: Task) -> tuple[Config, Choice | None]:
 
 
 def build_plan(
-    config: Config, run: str, task: Task, fleet: FleetFacts, *, compares: bool = False
+    config: Config,
+    run: str,
+    task: Task,
+    fleet: FleetFacts,
+    *,
+    compares: bool = False,
+    beside: tuple[Spend, ...] = (),
 ) -> RunPlan:
     """The run's plan; with ``compares`` it reserves an evaluation of the model in production.
+
+    ``beside`` is what each unit spends beside the rounds, within the same limit.
 
     Raises:
         InvalidConfiguration: a value breaks a rule, alone or for this fleet.
@@ -93,7 +101,7 @@ def build_plan(
     require("evaluation", config["evaluation"], _EVALUATION)
     config, _ = with_net(config, task)
     try:
-        return _plan(config, run, task, fleet, compares)
+        return _plan(config, run, task, fleet, compares, beside)
     except TypeError as error:
         raise InvalidConfiguration(
             "a value under training or privacy",
@@ -102,7 +110,14 @@ def build_plan(
         ) from error
 
 
-def _plan(config: Config, run: str, task: Task, fleet: FleetFacts, compares: bool) -> RunPlan:
+def _plan(
+    config: Config,
+    run: str,
+    task: Task,
+    fleet: FleetFacts,
+    compares: bool,
+    beside: tuple[Spend, ...],
+) -> RunPlan:
     fields = {k: v for k, v in config["training"].items() if k != "trainer"}
     check_known("training.", fields, [field.name for field in dataclass_fields(TrainingPlan)])
     training, rounds = TrainingPlan(**fields), config["rounds"]
@@ -111,7 +126,7 @@ def _plan(config: Config, run: str, task: Task, fleet: FleetFacts, compares: boo
             part: parts.enter_context(all_read(part, config[part], others))
             for part, others in _PARTS.items()
         }
-        privacy = _privacy(node["privacy"], task, training, rounds, fleet)
+        privacy = _privacy(node["privacy"], task, training, rounds, fleet, beside)
         return RunPlan(
             run=run,
             task=task,
@@ -130,9 +145,16 @@ def _compression(node: Config) -> Compression | None:
 
 
 def build_federation(
-    config: Config, plan: RunPlan, roster: Roster, incumbent: Incumbent | None = None
+    config: Config,
+    plan: RunPlan,
+    roster: Roster,
+    incumbent: Incumbent | None = None,
+    beside: Sequence[Spend] = (),
 ) -> Federation:
-    """The federation that performs ``plan``, and compares its model with the ``incumbent``."""
+    """The federation that performs ``plan``, and compares its model with the ``incumbent``.
+
+    ``beside`` is what its sites have spent before.
+    """
     with all_read("strategy", config["strategy"]) as strategy:
         config = {**config, "strategy": strategy}
         require("strategy.round_timeout_s", strategy["round_timeout_s"], above(0))
@@ -148,6 +170,7 @@ def build_federation(
             cut_outliers=_switch(strategy["cut_outliers"]),
             quorum=build_quorum(config),
             incumbent=incumbent,
+            beside=beside,
         )
 
 
@@ -163,6 +186,7 @@ def settings_of(config: Config, plan: RunPlan) -> Settings:
     How long it waits, and for whom, is left out: its owner may change that while the fleet changes.
     """
     parts = {name: config[name] for name in _DECISIVE}
+    parts |= {"scale_epsilon": config["scale_epsilon"]} if config["scale"] else {}
     chosen = flat({**parts, "training": {**config["training"], "trainer": None}})
     waiting = {f"strategy.{name}" for name in _WAITING}
     return {
@@ -204,7 +228,12 @@ def _net(node: Config) -> NetSpec:
 
 
 def _privacy(
-    node: Config, task: Task, training: TrainingPlan, rounds: int, fleet: FleetFacts
+    node: Config,
+    task: Task,
+    training: TrainingPlan,
+    rounds: int,
+    fleet: FleetFacts,
+    beside: tuple[Spend, ...],
 ) -> PrivacyPlan:
     facts = PlanningFacts(
         rounds=rounds,
@@ -214,6 +243,7 @@ def _privacy(
         sites=fleet.sites,
         typical=fleet.typical,
         largest=fleet.largest,
+        beside=beside,
     )
     try:
         return plan_class(node["unit"]).from_config(node, facts)

@@ -81,6 +81,11 @@ class Home:
         return self.folder / "checkpoints"
 
     @property
+    def survey(self) -> Path:
+        """The states of a survey before the first round."""
+        return self.folder / "scale"
+
+    @property
     def rounds(self) -> Path:
         """One line a round."""
         return self.folder / "rounds.jsonl"

@@ -7,7 +7,7 @@ only files with the sensing process, and runs at a lower priority.
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,11 @@ class Box:
         return self._split().held_out_windows(kept)
 
     def check_plan(self, plan: RunPlan) -> None:
-        """Raise InvalidConfiguration for a plan that doesn't fit this box's windows or policy."""
-        if plan.task != self.task:
+        """Raise InvalidConfiguration for a plan that doesn't fit this box's windows or policy.
+
+        Center and scale may be a survey's: they are the server's, as the parameters are.
+        """
+        if replace(plan.task, center=self.task.center, scale=self.task.scale) != self.task:
             raise InvalidConfiguration(
                 f"a plan for task {plan.task.name}",
                 f"must be for this site's task {self.task.name}, in the same definition",

@@ -28,6 +28,7 @@ from fl_client.site.shadow import answer_shadow
 from fl_client.site.shortfalls import FILE, Shortfalls
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_public, check_windows, refuse, text_of
+from fl_client.training.surveys import WithSurveys
 from fl_common.errors import BadInput, LedgerError, PrivacyViolation, StoreError
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.unit import WHOLE_SITE
@@ -101,7 +102,7 @@ class Participation:
         self._drawn = DrawnBefore(ledger.folder)
         self._residuals = Residuals(ledger.folder / _RESIDUALS)
         self._told = Shortfalls(ledger.folder / FILE)
-        self._trainer = ChargedTrainer(trainer, self._told)
+        self._trainer = ChargedTrainer(WithSurveys(trainer), self._told)
 
     def close(self) -> None:
         """Close the ledger; no more instructions can be answered."""

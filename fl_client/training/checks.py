@@ -23,6 +23,7 @@ from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.kinds import kind_of
 from models.nets import Net, trained_part
 from models.nets.limits import check_options, within
+from models.nets.survey import is_survey
 
 MOST_NOISE = 10**10
 """Numbers of noise in one round: some minutes of a processor's time."""
@@ -105,6 +106,8 @@ def check_public(task: LocalTask) -> Refusal | None:
         _check_work(task)
     except BadInput as error:
         return refuse(task, RefusalReason.PLAN, str(error))
+    if is_survey(net_for(task.plan)):
+        return _check_survey(task)
     if problem := why_not_under(task.plan.privacy, net_for(task.plan), task.plan.task):
         return refuse(task, RefusalReason.PRIVACY, str(problem))
     return None
@@ -114,9 +117,20 @@ def check_counted(task: LocalTask) -> Refusal | None:
     """As ``check_public``, for windows that are counted: each by itself, where noise covers one."""
     if refusal := check_parameters(task):
         return refusal
+    if is_survey(net_for(task.plan)):
+        return refuse(task, RefusalReason.PLAN, "a survey labels no windows")
     if task.plan.evaluation and (problem := why_not_private(net_for(task.plan), task.plan.task)):
         return refuse(task, RefusalReason.PRIVACY, str(problem))
     return None
+
+
+def _check_survey(task: LocalTask) -> Refusal | None:
+    """PLAN for a survey whose noise would not be that of one sum over all windows."""
+    mechanism = task.plan.privacy.sample_mechanism
+    if mechanism is None or (mechanism.sampling_rate, mechanism.steps) == (1.0, 1):
+        return None
+    detail = "a survey takes each window once: a sampling rate of 1, and one step in a round"
+    return refuse(task, RefusalReason.PLAN, detail)
 
 
 def check_parameters(task: LocalTask) -> Refusal | None:
@@ -204,7 +218,7 @@ def _check_noise(steps: int, parameters: Parameters) -> None:
 
 
 def _check_parameters(task: LocalTask, net: Net) -> None:
-    if problem := why_not_trainable(net, task.plan.task):
+    if not is_survey(net) and (problem := why_not_trainable(net, task.plan.task)):
         raise problem
     expected = _shapes_of(net)
     given = {name: array.shape for name, array in task.parameters.items()}

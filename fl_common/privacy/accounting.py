@@ -7,7 +7,7 @@ Both are upper bounds, take groups of windows, and end within a second for every
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -101,10 +101,12 @@ def calibrate_noise(
     steps: int,
     accountant: AccountantName,
     windows: int = 1,
+    beside: Sequence[Spend] = (),
 ) -> float:
     """The smallest noise multiplier (to 0.01 %) that keeps ``steps`` steps within ``epsilon``.
 
-    ``epsilon`` is for ``windows`` windows together. The multiplier is found with the accountant
+    ``epsilon`` is for ``windows`` windows together, and also for what is spent ``beside`` these
+    steps. The multiplier is found with the accountant
     itself and rounded up, so the composed epsilon never exceeds the limit.
 
     Raises:
@@ -115,7 +117,7 @@ def calibrate_noise(
 
     def excess(log_noise: float) -> float:
         spend = Spend(math.exp(log_noise), sampling_rate, steps)
-        spent = epsilon_of_group([spend], windows, delta, accountant)
+        spent = epsilon_of_group([spend, *beside], windows, delta, accountant)
         return math.log(min(max(spent, 1e-12), 1e15) / epsilon)
 
     high, highest = 0.0, math.log(LARGEST_NOISE)

@@ -41,3 +41,7 @@ class NoPrivacy(PrivacyPlan):
     def update_mechanism(self) -> None:
         """None: no update is clipped or noised."""
         return None
+
+    def for_survey(self, noise_multiplier: float) -> Self:
+        """Itself: a survey has no noise either."""
+        return self

@@ -9,7 +9,7 @@ private learning with adaptive clipping", algorithm 1).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, Self
 
@@ -79,7 +79,9 @@ class SitePrivacyPlan(PrivacyPlan):
         if noise is None:
             rate = participation if node["noise"] == "server" else 1.0
             limits = node["epsilon"], node["delta"]
-            noise = calibrate_noise(*limits, rate, facts.rounds, node["accountant"])
+            noise = calibrate_noise(
+                *limits, rate, facts.rounds, node["accountant"], beside=facts.beside
+            )
         if adaptive is not None and adaptive["bit_noise"] is None:
             bit_noise = usual_bit_noise(noise, participation * facts.sites)
             adaptive = {**adaptive, "bit_noise": bit_noise}
@@ -101,6 +103,16 @@ class SitePrivacyPlan(PrivacyPlan):
         """See ``PrivacyPlan``."""
         adaptive = fields["adaptive_clipping"]
         return cls(**{**fields, "adaptive_clipping": adaptive and AdaptiveClipping(**adaptive)})
+
+    def for_survey(self, noise_multiplier: float) -> Self:
+        """See ``PrivacyPlan``; whoever adds the noise to updates adds it here, too."""
+        return replace(
+            self,
+            clip_norm=1.0,
+            noise_multiplier=noise_multiplier,
+            participation=1.0,
+            adaptive_clipping=None,
+        )
 
     @property
     def guarantee(self) -> Guarantee:

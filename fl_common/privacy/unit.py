@@ -102,6 +102,7 @@ class PlanningFacts:
     """The facts a plan is calibrated for: the run's rounds and batches, the task, the fleet.
 
     ``typical`` and ``largest`` are the windows of the median and the largest site; None if unknown.
+    ``beside`` is what the run spends on each unit beside its rounds, within the same limit.
     """
 
     rounds: int
@@ -111,6 +112,7 @@ class PlanningFacts:
     sites: int
     typical: int | None
     largest: int | None
+    beside: tuple[Spend, ...] = ()
 
 
 class PrivacyPlan(ABC):
@@ -157,6 +159,14 @@ class PrivacyPlan(ABC):
         """The plan under which one evaluation on held-out windows is charged.
 
         None: the unit does not define one, and evaluation with noise is refused.
+        """
+        return None
+
+    def for_survey(self, noise_multiplier: float) -> Self | None:
+        """The plan of a survey's rounds (``models.nets.survey``) with this noise; None without one.
+
+        Each round asks every window, or every site, once, with a clip norm of 1. The limit, the
+        delta and the unit are those of this plan.
         """
         return None
 

@@ -1,5 +1,6 @@
 """Sample-level privacy: it protects a window, or a reading."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Literal, Self
@@ -17,6 +18,7 @@ from fl_common.configuration.rules import (
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import (
     AccountantName,
+    Spend,
     Weights,
     calibrate_noise,
     check_delta,
@@ -88,7 +90,7 @@ class WindowPrivacyPlan(PrivacyPlan):
         )
         if node["noise_multiplier"] is not None:
             return plan
-        noise = least_noise(plan.guarantee, plan.sample_mechanism, facts.rounds)
+        noise = least_noise(plan.guarantee, plan.sample_mechanism, facts.rounds, facts.beside)
         return replace(plan, noise_multiplier=noise)
 
     @property
@@ -109,6 +111,12 @@ class WindowPrivacyPlan(PrivacyPlan):
     def for_evaluation(self, mechanism: SampleMechanism, epsilon_limit: float) -> Self:
         """The same unit and delta with ``mechanism``."""
         return replace(self, **asdict(mechanism), epsilon_limit=epsilon_limit)
+
+    def for_survey(self, noise_multiplier: float) -> Self:
+        """See ``PrivacyPlan``."""
+        declared = self.expected_batch / self.sampling_rate
+        once = SampleMechanism(1.0, noise_multiplier, 1.0, 1, declared)
+        return self.for_evaluation(once, self.epsilon_limit)
 
 
 @lru_cache(maxsize=64)
@@ -155,8 +163,10 @@ def shared_by(given: int, facts: PlanningFacts) -> int:
     return max(given, facts.windows_per_reading)
 
 
-def least_noise(promise: Guarantee, mechanism: SampleMechanism, rounds: int) -> float:
-    """The noise multiplier that keeps ``rounds`` rounds of ``mechanism`` within the promise."""
+def least_noise(
+    promise: Guarantee, mechanism: SampleMechanism, rounds: int, beside: Sequence[Spend] = ()
+) -> float:
+    """The noise multiplier that keeps ``rounds`` of ``mechanism`` and ``beside`` within promise."""
     return calibrate_noise(
         promise.epsilon_limit,
         promise.delta,
@@ -164,6 +174,7 @@ def least_noise(promise: Guarantee, mechanism: SampleMechanism, rounds: int) -> 
         mechanism.steps * rounds,
         promise.accountant,
         promise.windows_per_unit,
+        beside,
     )
 
 

@@ -3,26 +3,35 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from flwr.serverapp import Grid
 
-from fl_common.configuration.rules import Config
+from fl_common.configuration.rules import Config, one_of, optional, require
 from fl_common.configuration.settings import check_same
 from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
-from fl_server.build import FleetFacts, build_federation, build_plan, settings_of
+from fl_common.privacy.accounting import Spend
+from fl_server.build import (
+    FleetFacts,
+    build_federation,
+    build_plan,
+    settings_of,
+)
 from fl_server.cloud.build import home_of
 from fl_server.cloud.gathering import Gathering
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import superlink_of
+from fl_server.cloud.surveying import scaled_by_survey
 from fl_server.rounds.checkpoint import load_latest
 from fl_server.rounds.roster import Member
 from fl_server.rounds.strategy import Federation
+from fl_server.rounds.survey import build_survey, spent_on, with_survey
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,19 @@ class ConfiguredRun:
     plan: RunPlan
     federation: Federation
     folder: Path
+    survey: Federation | None = None
+    """What goes before the run: a survey of the center and scale of its task."""
+
+    def surveyed(
+        self, connect: Callable[[], AbstractContextManager[Any]]
+    ) -> tuple["ConfiguredRun", dict[str, Any]]:
+        """The run for its task as the survey scales it, and what the model says of that."""
+        if self.survey is None:
+            return self, {}
+        about = (self.survey, self.plan.task, self.folder / "scale", connect)
+        task, told = scaled_by_survey(*about)
+        plan = replace(self.plan, task=task)
+        return replace(self, plan=plan, federation=replace(self.federation, plan=plan)), told
 
 
 def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> ConfiguredRun:
@@ -43,15 +65,24 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     folder = home_of(config).runs / str(config["run"])
     identity = identity_of(folder, str(config["run"]))
     facts = FleetFacts(config["sites"], None, None)
-    plan = build_plan(config, identity, build(config["task"], at="task"), facts, compares=True)
+    require("scale", config["scale"], optional(one_of(("private",))))
+    survey = f"{identity}-scale" if config["scale"] == "private" else None
+    about = (config, identity, build(config["task"], at="task"), facts)
+
+    def made(beside: tuple[Spend, ...]) -> RunPlan:
+        return build_plan(*about, compares=True, beside=beside)
+
+    plan, before = with_survey(made, config["scale_epsilon"], survey)
 
     def roster(grid: Grid) -> Sequence[Member]:
         """The connected sites, as soon as there are enough for a round."""
         return gather(partial(connected, config, grid, gather.least))
 
-    federation = build_federation(config, plan, roster)
+    beside = () if before is None else spent_on(before)
+    federation = build_federation(config, plan, roster, beside=beside)
     gather = Gathering(config["sites"], federation.quorum, federation.sampling, wait=wait)
-    return ConfiguredRun(plan, federation, folder)
+    first = build_survey(before, federation, config["sites"]) if before else None
+    return ConfiguredRun(plan, federation, folder, first)
 
 
 def connected(config: Config, grid: Grid, least: int = 1) -> list[Member]:

@@ -8,6 +8,7 @@ import json
 import logging
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,15 @@ def carry_out(config: Config) -> None:
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
         return
     keep_settings(configured, config)
+    superlink = superlink_of(config, home)
+    configured, scale = configured.surveyed(partial(superlink.run, home.ledger_heads))
     net = build_net(configured.plan.net, configured.plan.task, config["seed"] or 0)
     check_exportable(net, configured.plan.task)
     repository = open_repository(None, config["publish"]["keys"], home.components)
     federation = replace(configured.federation, incumbent=_incumbent(repository, configured))
     metrics = RoundMetrics(home.metrics, configured.plan.run)
-    superlink = superlink_of(config, home)
-    by_class = SpendTallyByClass(configured.plan.privacy, Sites(home.sites).kinds)
+    kinds = Sites(home.sites).kinds
+    by_class = SpendTallyByClass(configured.plan.privacy, kinds, federation.beside)
     rounds = _Rounds(configured, metrics, by_class)
     run = FederatedRun(federation, parameters_of(net), configured.folder / "checkpoints", rounds)
     done = run.resume()
@@ -73,7 +76,7 @@ def carry_out(config: Config) -> None:
         except RunFailed as error:
             raise RunFailed(f"run {configured.plan.run}, {error}") from error
     load_parameters(net, run.parameters)
-    _publish(config, configured, run, net, repository, model)
+    _publish(config, configured, run, net, scale, repository, model)
     _show_model(metrics, repository, configured)
 
 
@@ -163,6 +166,7 @@ def _publish(
     configured: ConfiguredRun,
     run: FederatedRun,
     net: Net,
+    scale: dict[str, Any],
     repository: ComponentRepository,
     model: Path,
 ) -> Component:
@@ -173,14 +177,15 @@ def _publish(
     }
     if last.get("epsilon_held_out"):
         spent["epsilon_held_out"] = last["epsilon_held_out"]
-    partial = model.with_name("candidate.onnx")
-    proof = publish_model(plan, net, len(run.history), spent, _windows(plan), partial)
+    told = {**spent, **scale}
+    candidate = model.with_name("candidate.onnx")
+    proof = publish_model(plan, net, len(run.history), told, _windows(plan), candidate)
     licence = config["publish"]["licence"]
     facts = {"licence": licence, "rounds": len(run.history), "sites": config["sites"]}
-    component = publish_component(repository, plan, net, spent, proof, facts)
+    component = publish_component(repository, plan, net, told, proof, facts)
     if compared := last.get("compared"):
         write_counts(configured.folder / "counts.json", compared, component)
-    move_whole(partial, model)
+    move_whole(candidate, model)
     _logger.info(
         "run %s is published to testing: %s version %s", plan.run, component.name,
         component.version,

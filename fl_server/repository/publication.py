@@ -36,7 +36,8 @@ def publish_model(
 
     ``net`` is the plan's, with the parameters to publish; it is not changed. ``spent`` are the
     epsilons after ``round_`` rounds, by name; and ``init``, if the first parameters were those of
-    an earlier model: its run, round, parameter_digest and privacy.
+    an earlier model: its run, round, parameter_digest and privacy; and ``scale``: whose word the
+    task's center and scale are.
 
     Raises:
         ExportMismatch: torch and ONNX Runtime disagree.
@@ -105,7 +106,10 @@ def _tensor(name: str, shape: list[str | int]) -> dict[str, Any]:
 def _privacy_spent(plan: RunPlan, spent: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that a reader of the file needs to assess the guarantee."""
     if (promise := plan.privacy.guarantee) is None:
-        return {**plan.privacy.fields(), **{key: spent[key] for key in ("init",) if key in spent}}
+        return {
+            **plan.privacy.fields(),
+            **{key: spent[key] for key in ("init", "scale") if key in spent},
+        }
     evaluation = plan.evaluation
     limit = {"epsilon_held_out_limit": evaluation.epsilon_limit} if evaluation else {}
     return {

@@ -5,7 +5,7 @@ site that did not refuse before training; a site that did not reply counts as ha
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fl_common.privacy.accounting import Spend
@@ -27,10 +27,12 @@ class SpendTally:
 
     Under a site-level plan with the server's noise every round counts for every site, sampled or
     not: amplification by sampling holds against anyone who does not know which sites were sampled.
+    ``beside`` is what every site has spent before the first round.
     """
 
-    def __init__(self, privacy: PrivacyPlan) -> None:
+    def __init__(self, privacy: PrivacyPlan, beside: Sequence[Spend] = ()) -> None:
         self._privacy = privacy
+        self._beside = beside
         self._rounds_of: Counter[str] = Counter()
         self._rounds = 0
 
@@ -65,16 +67,21 @@ class SpendTally:
 
     def _event(self, rounds: int) -> list[Spend]:
         event = self._privacy.spend_per_round
-        return [replace(event, steps=event.steps * rounds)] if rounds else []
+        return [*self._beside, replace(event, steps=event.steps * rounds)] if rounds else []
 
 
 class SpendTallyByClass:
     """The same for each class of sites; ``classes`` gives the current class of each site."""
 
-    def __init__(self, privacy: PrivacyPlan, classes: Callable[[], Mapping[str, str]]) -> None:
-        self.all = SpendTally(privacy)
+    def __init__(
+        self,
+        privacy: PrivacyPlan,
+        classes: Callable[[], Mapping[str, str]],
+        beside: Sequence[Spend] = (),
+    ) -> None:
+        self.all = SpendTally(privacy, beside)
         self._classes, self._class_of = classes, dict[str, str]()
-        self._tally_of: dict[str, SpendTally] = defaultdict(lambda: SpendTally(privacy))
+        self._tally_of: dict[str, SpendTally] = defaultdict(lambda: SpendTally(privacy, beside))
 
     def charge(self, sites: Iterable[str]) -> None:
         """One more round, in which ``sites`` may have spent."""

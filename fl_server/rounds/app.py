@@ -42,6 +42,11 @@ class FederatedRun:
         state = self.federation.optimiser.initial(trained)
         self._progress = Progress(0, self.initial, state)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether no round remains of a run that was resumed."""
+        return self._progress.round >= self.federation.plan.rounds
+
     def resume(self, earlier: Collection[RunPlan] = ()) -> int:
         """Load the latest checkpoint, if any, and return its round (else 0).
 

@@ -14,6 +14,7 @@ from flwr.serverapp import Grid
 
 from fl_common.errors import RunFailed
 from fl_common.plan import Instruction, RunPlan
+from fl_common.privacy.accounting import Spend
 from fl_common.vocabulary import Parameters
 from fl_common.wire import messages as wire
 from fl_server.aggregation import Aggregator
@@ -77,6 +78,8 @@ class Federation:
     evaluate_every: int | None = None
     cut_outliers: bool = True
     incumbent: Incumbent | None = None
+    beside: Sequence[Spend] = ()
+    """What each site has spent before the first round, on a survey."""
     quorum: Quorum = EVERYBODY
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
@@ -116,7 +119,7 @@ class Federation:
         Raises:
             RunFailed: fewer updates than the minimum in a round.
         """
-        tally = SpendTally(self.plan.privacy)
+        tally = SpendTally(self.plan.privacy, self.beside)
         for sites in progress.charged:
             tally.charge(sites)
         evaluations, latecomers = self._evaluations(progress), Latecomers(self.clock)

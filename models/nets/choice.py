@@ -58,8 +58,7 @@ def choose(task: Task, *, private: bool) -> Choice:
     return Choice(
         "scale_free",
         f"{_values(shape)}, whose scales may differ, are taken as angles of their logarithms",
-        "world.center and world.scale from the data sheet with net=logistic"
-        + ("" if private else " or net=mlp"),
+        "world.scale=private, or world.scale=public with world.range from the data sheet",
     )
 
 

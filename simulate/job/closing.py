@@ -8,6 +8,7 @@ from fl_common import params
 from fl_common.configuration.rules import Config
 from fl_server.repository.publication import publish_model
 from fl_server.rounds.app import FederatedRun
+from fl_server.rounds.survey import ScaleRecord
 from models.evaluation import Evaluator
 from models.metadata import read_metadata
 from simulate.build import check_ledger
@@ -37,6 +38,7 @@ class Closing:
     prepared: Preparation
     evaluate: Evaluator
     spending: Spending
+    scale: ScaleRecord
     started: float
     start_up_s: float
     sweep: Path | None = None
@@ -53,6 +55,7 @@ class Closing:
         check_ledger(self.home.ledger)
         results[-1] = self.spending.told(results[-1])
         begun = {"init": prepared.start.published()} if prepared.start else {}
+        begun |= {"scale": self.scale.published()}
         spent, last = {**results[-1].spent(), **begun}, run.history[-1]
         outcome = outcome_of(self.evaluate(run.parameters), prepared.test, plan.task)
         windows = prepared.test.windows  # the net has the parameters that were evaluated
@@ -78,7 +81,7 @@ class Closing:
             legs=prepared.record.legs,
             init=asdict(prepared.start) if prepared.start else None,
         )
-        summary = summarise(plan, results, outcome, ending) | checkable(plan, outcome)
+        summary = summarise(plan, results, outcome, ending) | checkable(plan, outcome, self.scale)
         metadata = read_metadata(self.home.model.read_bytes())
         write_weights(self.home.weights, metadata, run.parameters)
         write_rounds_table(self.home.rounds_table, results)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fl_common.configuration.settings import PLAN, Settings, check_same
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
+from fl_common.privacy.accounting import Spend
 from fl_common.privacy.unit import Guarantee
 from simulate.home import Leg, Origin, RunRecord
 
@@ -24,10 +25,23 @@ def identity_of(begun: RunRecord | None, rounds: object) -> str:
     return begun.run
 
 
+def survey_of(begun: RunRecord | None, identity: str) -> str:
+    """The identity of the survey before a run: that of the first of all that it goes on from."""
+    first = identity if begun is None else (*(leg.run for leg in begun.legs), begun.run)[0]
+    return f"{first}-scale"
+
+
 def record_of(
-    resumed: str, begun: RunRecord | None, plan: RunPlan, settings: Settings, origin: Origin
+    resumed: str,
+    begun: RunRecord | None,
+    plan: RunPlan,
+    settings: Settings,
+    origin: Origin,
+    beside: Sequence[Spend] = (),
 ) -> tuple[RunRecord, list[str]]:
     """The record of the run of ``plan``, and what to say of its going on beyond its first plan.
+
+    ``beside`` is what its sites spend beside its rounds.
 
     Raises:
         InvalidConfiguration: it can't go on from the one that has ``begun``.
@@ -37,11 +51,13 @@ def record_of(
     if begun.run == plan.run:
         check_same(resumed, begun.settings, settings)
         return begun, []
-    words = _check_longer(resumed, begun, plan, settings)
+    words = _check_longer(resumed, begun, plan, settings, beside)
     return _longer(begun, plan, settings), [words]
 
 
-def _check_longer(resumed: str, record: RunRecord, plan: RunPlan, settings: Settings) -> str:
+def _check_longer(
+    resumed: str, record: RunRecord, plan: RunPlan, settings: Settings, beside: Sequence[Spend]
+) -> str:
     """Check that the run of ``record`` may go on to the rounds of ``plan``; says what that costs.
 
     Raises:
@@ -67,14 +83,18 @@ def _check_longer(resumed: str, record: RunRecord, plan: RunPlan, settings: Sett
         raise InvalidConfiguration(value, "its sites were charged for all rounds at once", remedy)
     words = f"goes on beyond the {then} rounds of run {record.run}"
     return (
-        words if (promise := plan.privacy.guarantee) is None else _cost(value, words, plan, promise)
+        words
+        if (promise := plan.privacy.guarantee) is None
+        else _cost(value, words, plan, promise, beside)
     )
 
 
-def _cost(value: str, words: str, plan: RunPlan, promise: Guarantee) -> str:
+def _cost(
+    value: str, words: str, plan: RunPlan, promise: Guarantee, beside: Sequence[Spend]
+) -> str:
     def epsilon(rounds: int) -> float:
         event = plan.privacy.spend_per_round
-        return promise.epsilon([replace(event, steps=event.steps * rounds)])
+        return promise.epsilon([*beside, replace(event, steps=event.steps * rounds)])
 
     if (spent := epsilon(plan.rounds)) <= promise.epsilon_limit:
         return f"{words}: at most epsilon {spent:.3g} of {promise.epsilon_limit:g} in all"

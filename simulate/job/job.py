@@ -1,20 +1,23 @@
 """One simulated run, from its configuration to its files."""
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from fl_common.configuration.rules import Config
 from fl_server.rounds.app import FederatedRun
+from fl_server.rounds.survey import ScaleRecord
 from models.evaluation import Evaluator
 from models.nets import parameters_of
 from simulate.build import open_ledger
 from simulate.engines.memory import keep_freed_memory
 from simulate.engines.process import one_run
+from simulate.engines.protocol import Carrier
 from simulate.home import Home, Origin
 from simulate.job.closing import Closing
 from simulate.job.continuation import earlier_plans
 from simulate.job.preparation import Preparation, prepare
+from simulate.job.scale import begin_survey, with_scale
 from simulate.report.listener import RunListener
 from simulate.report.recorder import RoundRecorder
 from simulate.report.spending import Spending
@@ -76,6 +79,26 @@ def _carry_out(
     home: Home, prepared: Preparation, listener: RunListener, started: float, sweep: Path | None
 ) -> None:
     """The remaining rounds of the run that is ``prepared``, and its closing."""
+    with ExitStack() as held:
+        survey = begin_survey(prepared, home, resumes=bool(prepared.config["resume"]))
+        carrier = None
+        if survey is not None and not survey.is_done:
+            carrier = held.enter_context(prepared.engine.start(prepared.fleet))
+            carrier.carry_out(survey)
+        prepared, scale = with_scale(prepared, survey)
+        _train(home, prepared, scale, carrier, listener, started, sweep)
+
+
+def _train(
+    home: Home,
+    prepared: Preparation,
+    scale: ScaleRecord,
+    started_carrier: Carrier | None,
+    listener: RunListener,
+    started: float,
+    sweep: Path | None,
+) -> None:
+    """The rounds, on an engine that a survey has started or that starts here."""
     config, plan, sites = prepared.config, prepared.plan, prepared.sites
     evaluate = Evaluator(prepared.net, prepared.test.windows, plan.task)
     spending = Spending(home.ledger, plan)
@@ -94,7 +117,9 @@ def _carry_out(
     if prepared.choice is not None:
         listener.tell(str(prepared.choice))
     listener.start(plan, sites, done)
-    with prepared.engine.start(prepared.fleet) as carrier:
+    given = started_carrier and nullcontext(started_carrier)
+    with given or prepared.engine.start(prepared.fleet) as carrier:
         carrier.carry_out(run)
-        closing = Closing(config, home, prepared, evaluate, spending, started, start_up_s, sweep)
+        about = (evaluate, spending, scale, started, start_up_s, sweep)
+        closing = Closing(config, home, prepared, *about)
         closing.close(run, carrier, listener)

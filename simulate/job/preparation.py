@@ -9,9 +9,16 @@ from omegaconf import OmegaConf
 from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
-from fl_server.build import build_federation, build_plan, check_sampling, with_net
+from fl_common.privacy.accounting import Spend
+from fl_server.build import (
+    build_federation,
+    build_plan,
+    check_sampling,
+    with_net,
+)
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
+from fl_server.rounds.survey import build_survey, spent_on, with_survey
 from models.export import check_exportable
 from models.nets import Net, build_net
 from models.nets.choice import Choice
@@ -19,11 +26,11 @@ from simulate.build import fleet_facts
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home, Origin, RunRecord
 from simulate.job.checks import check_held_out, check_net, check_trainer
-from simulate.job.continuation import identity_of, record_of
+from simulate.job.continuation import identity_of, record_of, survey_of
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
 from simulate.job.warm_start import WarmStart, warm_start
-from simulate.world import TestSet, notes_of
+from simulate.world import PRIVATE, TestSet, notes_of, scale_source_of
 from simulate.world.build import open_world
 
 
@@ -34,7 +41,8 @@ class Preparation:
     ``notes`` are told in each round, and ``data`` once: how the data were read, and what the run
     goes on from. ``record`` keeps the settings that decide its result. ``config`` is the run's,
     with the network of ``choice`` if it asked for one. ``start`` is where its first parameters came
-    from, if not from chance.
+    from, if not from chance. ``survey`` finds the center and scale of the task before the first
+    round, if the world does not declare them; until then they are what is declared.
     """
 
     config: Config
@@ -49,6 +57,7 @@ class Preparation:
     data: Sequence[str]
     record: RunRecord
     start: WarmStart | None
+    survey: Federation | None = None
 
     @property
     def plan(self) -> RunPlan:
@@ -76,9 +85,15 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     begun = home.read_record() if config["resume"] else None
     config, choice = with_net(config, world.task)
     facts, compares = fleet_facts(world), publication.is_shared
-    plan = build_plan(
-        config, identity_of(begun, config["rounds"]), world.task, facts, compares=compares
-    )
+    identity = identity_of(begun, config["rounds"])
+    survey = survey_of(begun, identity) if scale_source_of(world) == PRIVATE else None
+    about = (config, identity, world.task, facts)
+
+    def made(beside: tuple[Spend, ...]) -> RunPlan:
+        return build_plan(*about, compares=compares, beside=beside)
+
+    plan, before = with_survey(made, config["scale_epsilon"], survey)
+    beside = () if before is None else spent_on(before)
     check_trainer(config["training"]["trainer"], plan.privacy)
     fleet = SimulatedFleet(
         world=world,
@@ -90,18 +105,19 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
         model=publication.name_of(plan),
     )
     incumbent, uncompared = _incumbent(config, publication, plan)
-    federation = build_federation(config, plan, engine.roster(world.sites), incumbent)
+    federation = build_federation(config, plan, engine.roster(world.sites), incumbent, beside)
     check_sampling(federation, world.sites)
     net, start = _net(config, plan)
     test = world.test()
     check_held_out(config, world.sites, test)
     settings = settings_of(config, plan, world, net)
-    record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin)
+    record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin, beside)
     words = [] if start is None else [str(start)]
     told = [f"data: {note}" for note in notes_of(world)]
     notes, data = [*notes, *uncompared], [*told, *said, *words]
-    about = (test, publication, notes, data, record, start)
-    return Preparation(config, choice, federation, engine, fleet, net, *about)
+    rest = (test, publication, notes, data, record, start)
+    found = build_survey(before, federation, len(world.sites)) if before else None
+    return Preparation(config, choice, federation, engine, fleet, net, *rest, found)
 
 
 def _incumbent(

@@ -16,7 +16,7 @@ from fl_common.configuration.settings import (
 from fl_common.params import digest
 from fl_common.plan import RunPlan
 from models.nets import Net, parameters_of
-from simulate.world import World
+from simulate.world import PRIVATE, World, scale_source_of
 from simulate.world.content import content_digest
 
 _ELSEWHERE = ("data", "engine", "init", "partition", "publish", "resume", "sites")
@@ -37,6 +37,7 @@ def settings_of(config: Config, plan: RunPlan, world: World, net: Net) -> Settin
     slow = config["engine"].get("slow") or {}
     waits = slow.get("share", 0) > 0
     left_out = {*_PLACES, _MEMORY, *(() if waits else _WAITING)}
+    left_out |= set() if scale_source_of(world) == PRIVATE else {"scale_epsilon"}
     chosen = flat({name: node for name, node in config.items() if name not in _ELSEWHERE})
     parts = {name: type(module).__name__ for name, module in net.named_modules()}
     return {

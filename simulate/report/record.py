@@ -14,6 +14,7 @@ from typing import Any
 from fl_common.files.safetensors import write_safetensors
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Parameters
+from fl_server.rounds.survey import ScaleRecord
 from models.lineage import ModelMetadata
 from simulate.report.results import Outcome, RoundResult, json_value, write_text
 
@@ -22,11 +23,12 @@ _MOST_CLASSES = 200
 _MOST_CONFUSIONS = 100
 
 
-def checkable(plan: RunPlan, outcome: Outcome) -> dict[str, Any]:
+def checkable(plan: RunPlan, outcome: Outcome, scale: ScaleRecord) -> dict[str, Any]:
     """For ``summary.json``: all from which epsilon and the report's figures can be computed.
 
     ``privacy_plan`` is the plan's own, ``spend_per_round`` what a round costs a site that takes
-    part: ``steps`` Gaussian mechanisms on Poisson samples, and nothing without DP.
+    part: ``steps`` Gaussian mechanisms on Poisson samples, and nothing without DP. ``scale`` has
+    what a survey has cost beside that.
     """
     spends = [plan.privacy.spend_per_round] if plan.privacy.guarantee else []
     labels, confusion = plan.task.labels, outcome.confusion
@@ -35,6 +37,7 @@ def checkable(plan: RunPlan, outcome: Outcome) -> dict[str, Any]:
         {
             "privacy_plan": json.loads(plan.to_json())["privacy"],
             "spend_per_round": [asdict(spend) for spend in spends],
+            "scale": asdict(scale),
             "labels": list(labels),
             "confusion": confusion.matrix(range(len(labels))).tolist() if small else None,
             "most_confused": [

@@ -10,7 +10,12 @@ __all__ = [
     "TestSet",
     "World",
     "notes_of",
+    "scale_source_of",
 ]
+
+
+DECLARED, PUBLIC, PRIVATE = "declared", "public", "private"
+"""Where a task's center and scale are from."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,14 @@ class World(Protocol):
     def test(self) -> TestSet:
         """The central test set."""
         ...
+
+
+def scale_source_of(world: World) -> str:
+    """Where the task's center and scale are from: declared, public (ranges), or private.
+
+    Private: what is declared is a start, and a survey under the run's privacy finds them.
+    """
+    return str(getattr(world, "scale_source", DECLARED))
 
 
 def notes_of(world: World) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from simulate.world.tables.division import Division, divide
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
 from simulate.world.tables.rows import Rows, read_rows
+from simulate.world.tables.scaling import scaling_of
 from simulate.world.tables.task_file import read_task
 
 _BLOCKS = ("rows",)
@@ -33,9 +34,10 @@ class Arrays(LazyWorld):
     says so. ``missing`` is what becomes of gaps. The other arguments declare what the file can't
     say: ``name`` of the task, ``labels`` as found, ``channels`` of windows c0, c1, ..., ``units``
     of pure numbers, no rate, ``center`` 0 and ``scale`` 1. ``center`` and ``scale`` are one number,
-    or one for each channel; they must be public. ``windows_per_reading`` is the most windows that
-    one reading is part of (1 without overlap). ``declared`` is a YAML file with a whole task, as a
-    box has it, in place of these.
+    or one for each channel; they must be public. ``scale`` may be ``public``, with the ``range`` of
+    each channel, or ``private``: then a survey finds both (``scale_source``).
+    ``windows_per_reading`` is the most windows that one reading is part of (1 without overlap).
+    ``declared`` is a YAML file with a whole task, as a box has it, in place of these.
 
     Sites are the names with training rows, in order; the test set's groups are the names with test
     rows. Without a split the last fifth of each site's rows is for the test. Where no column says
@@ -62,12 +64,14 @@ class Arrays(LazyWorld):
         units: Sequence[str] | None,
         rate_hz: float | None,
         center: float | Sequence[float] | None,
-        scale: float | Sequence[float] | None,
+        scale: float | Sequence[float] | str | None,
+        range: Sequence[object] | None,
         windows_per_reading: int,
     ) -> None:
-        given = Declaration(
-            name, labels, channels, units, rate_hz, center, scale, windows_per_reading
-        )
+        scaling = scaling_of(center, scale, range)
+        self.scale_source = scaling.source
+        numbers = scaling.center, scaling.scale
+        given = Declaration(name, labels, channels, units, rate_hz, *numbers, windows_per_reading)
         known = given if declared is None else given.replaced_by(read_task(declared))
         rows = _read(path, site, label, known.channels, missing, known.center)
         found = known.completed(rows.labels, rows.channels)

@@ -82,6 +82,20 @@ NOISE = (
         "return self.noise_multiplier * SENSITIVITY / 2",
         _AUDITED,
     ),
+    Plant(
+        "a survey without noise",
+        "fl_client/training/surveys.py",
+        "result_CB: Doubles = noised_CB / mechanism.expected_batch",
+        "result_CB: Doubles = votes_CB * grid.bound / mechanism.expected_batch",
+        ("tests/attacks/test_survey.py",),
+    ),
+    Plant(
+        "a reading that votes more than once",
+        "fl_common/privacy/quantiles.py",
+        "return sums_CB / max(values, 1) if windows else sums_CB",
+        "return sums_CB",
+        ("tests/unit/fl_common/privacy/test_quantiles.py",),
+    ),
 )
 
 MECHANISM = (

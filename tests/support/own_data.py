@@ -6,7 +6,18 @@ from typing import Any
 from simulate.world.arrays import Arrays
 from simulate.world.partition import Column, Rule
 
-_NULL = ("declared", "site", "label", "channels", "labels", "units", "rate_hz", "center", "scale")
+_NULL = (
+    "declared",
+    "site",
+    "label",
+    "channels",
+    "labels",
+    "units",
+    "rate_hz",
+    "center",
+    "scale",
+    "range",
+)
 
 
 def world(

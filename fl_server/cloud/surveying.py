@@ -1,0 +1,52 @@
+"""The survey before a configured run, on the sites that are connected."""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from fl_common.errors import RunFailed
+from fl_common.vocabulary import Task
+from fl_server.rounds.app import FederatedRun, Row
+from fl_server.rounds.report import RoundReport
+from fl_server.rounds.strategy import Federation
+from fl_server.rounds.survey import record_of
+from models.nets import build_net, parameters_of
+from models.nets.survey import scaled
+
+_logger = logging.getLogger(__name__)
+
+
+def scaled_by_survey(
+    survey: Federation, task: Task, folder: Path, connect: Callable[[], AbstractContextManager[Any]]
+) -> tuple[Task, dict[str, Any]]:
+    """``task`` as the ``survey`` has scaled it, and what the model says of that.
+
+    Its state is in ``folder``: what is done is not repeated. ``connect`` reaches the sites.
+
+    Raises:
+        RunFailed: too few sites answered.
+    """
+    initial = parameters_of(build_net(survey.plan.net, survey.plan.task))
+    run = FederatedRun(survey, initial, folder, _row)
+    run.resume()
+    try:
+        if not run.is_done:
+            with connect() as grid:
+                run(grid)
+    except RunFailed as error:
+        raise RunFailed(
+            f"survey of scales, {error}. A site of an earlier version refuses it: update its box,"
+            " or set scale=null"
+        ) from error
+    task = scaled(task, run.parameters)
+    record = record_of(task, survey.plan, run.parameters)
+    _logger.info("%s", record)
+    return task, {"scale": record.published()}
+
+
+def _row(report: RoundReport) -> Row:
+    for trouble in (*report.troubles(), *(f"{r.site}: {r.detail}" for r in report.refusals)):
+        _logger.warning("survey of scales, phase %d: %s", report.round, trouble)
+    return {"round": report.round, "sites": report.updates}

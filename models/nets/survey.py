@@ -1,0 +1,66 @@
+"""A survey: not a network that learns, but what a site counts before one does.
+
+It has the form of a net so that its rounds are those of any run: the same instruction, charge,
+clipping, noise and door. A site votes with its windows on bins of each channel's readings
+(``fl_common.privacy.quantiles``), which no trainer does: see ``fl_client.training.surveys``.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from fl_common.privacy.quantiles import BINS, first_edges
+from fl_common.vocabulary import Floats, Parameters, Task
+from models.nets import Net
+
+COUNTS, EDGES, FOUND = "counts", "edges", "found"
+"""What a site sends; the bins that it counts in; what earlier rounds have found."""
+
+
+class Survey(Net):
+    """Votes on the readings of each of C channels.
+
+    ``counts`` (C, BINS) is what an update has. ``edges`` (C, BINS - 1) and ``found`` (C, 3: center,
+    spread, and 1 where they are known) are frozen: the server's, from noised votes alone.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(nn.Identity(), _Votes(task.window_shape[task.channel_axis]))
+
+
+class _Votes(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.counts = nn.Parameter(torch.zeros(channels, BINS))
+        edges_CE = torch.from_numpy(first_edges(channels).astype(np.float32))
+        self.edges = nn.Parameter(edges_CE, requires_grad=False)
+        self.found = nn.Parameter(torch.zeros(channels, 3), requires_grad=False)
+
+
+def is_survey(net: Net) -> bool:
+    """Whether ``net`` is counted, and not trained."""
+    return isinstance(net, Survey)
+
+
+def readings_of(values: Floats, task: Task) -> Floats:
+    """Windows (N, *task.window_shape) as (N, readings in a channel, C)."""
+    if len(task.window_shape) == 2:
+        return values
+    readings_NVC: Floats = values.reshape(len(values), task.window_shape[0], -1).swapaxes(1, 2)
+    return readings_NVC
+
+
+def scaled(task: Task, parameters: Parameters) -> Task:
+    """``task`` with what a survey has found; a channel that it could not read stays as declared."""
+    found_C3 = parameters[FOUND].astype(np.float64)
+    center, scale = list(task.center), list(task.scale)
+    for channel in np.flatnonzero(found_C3[:, 2] > 0):
+        center[channel], scale[channel] = found_C3[channel, :2].tolist()
+    return replace(task, center=tuple(center), scale=tuple(scale))
+
+
+def channels_found(parameters: Parameters) -> int:
+    """How many channels it could read."""
+    return int((parameters[FOUND][:, 2] > 0).sum())

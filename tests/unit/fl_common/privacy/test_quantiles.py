@@ -1,0 +1,96 @@
+"""Quantiles by noised histograms: a window moves little, much data tell, few do no harm."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from fl_common.privacy.quantiles import (
+    BINS,
+    Reading,
+    Scale,
+    first_edges,
+    read,
+    scale_of,
+    sensitivity,
+    total_of,
+    votes,
+)
+from fl_common.vocabulary import Doubles
+
+ANY = st.floats(width=32)
+FINITE = st.floats(-(2.0**100), 2.0**100, width=32)
+PHASES, NOISE_AT_HALF = 4, 14.6
+"""The noise multiplier of four releases that cost epsilon 0.5 together."""
+
+
+@given(
+    arrays.arrays(np.float32, (5, 3, 4), elements=ANY),
+    arrays.arrays(np.float32, (4, BINS - 1), elements=FINITE),
+    st.integers(0, 4),
+)
+def test_one_window_moves_the_votes_by_the_sensitivity_at_most(
+    values_NVC: Doubles, edges_CE: Doubles, left_out: int
+) -> None:
+    """Whatever the readings are, and whatever bins a server asks for, in no order too."""
+    without = np.delete(values_NVC, left_out, axis=0)
+    moved_CB = votes(values_NVC, edges_CE) - votes(without, edges_CE)
+    assert np.linalg.norm(moved_CB) <= sensitivity(4) + 1e-9
+
+
+def survey(values_NC: Doubles, noise: float, seed: int = 0) -> list[Scale | None]:
+    """What four histograms tell, each with noise of that deviation on a count."""
+    generator = np.random.default_rng(seed)
+    edges_CE = first_edges(values_NC.shape[1])
+    readings: list[list[Reading | None]] = [[] for _ in edges_CE]
+    for _ in range(PHASES):
+        counts_CB = votes(values_NC[:, None, :], edges_CE)
+        counts_CB += noise * generator.standard_normal(counts_CB.shape)
+        total = total_of(counts_CB)
+        for channel, known in enumerate(readings):
+            found = read(counts_CB[channel], edges_CE[channel], noise, total)
+            known.append(found)
+            if found is not None:
+                edges_CE[channel] = found.edges
+    return [scale_of(known) for known in readings]
+
+
+def test_much_data_of_any_unit_and_offset_tell_median_and_spread() -> None:
+    generator, channels, sites = np.random.default_rng(1), 12, 10
+    spread_C = 10.0 ** np.linspace(-3, 4, channels)
+    center_C = spread_C * generator.uniform(-100, 100, channels)
+    values_NC = center_C + spread_C * generator.standard_normal((20_000, channels))
+    noise = NOISE_AT_HALF * sensitivity(channels) * math.sqrt(sites)
+    for found, center, spread in zip(survey(values_NC, noise), center_C, spread_C, strict=True):
+        assert found is not None
+        assert abs(found.center - center) < spread / 2
+        assert spread / 2 < found.spread < 2 * spread
+
+
+def test_little_data_tell_nothing_rather_than_something_wrong() -> None:
+    values_NC = np.random.default_rng(2).normal(1000.0, 1.0, (60, 30))
+    for seed in range(20):
+        assert survey(values_NC, NOISE_AT_HALF * sensitivity(30), seed) == [None] * 30
+
+
+def test_noise_alone_tells_nothing() -> None:
+    nothing = np.empty((0, 40))
+    assert all(found is None for seed in range(20) for found in survey(nothing, 1.0, seed))
+
+
+def test_a_constant_keeps_its_order_of_magnitude_and_zero_stays_as_declared() -> None:
+    values_NC = np.column_stack([np.full(5000, 518.67), np.zeros(5000)])
+    constant, zero = survey(values_NC, 10.0)
+    assert constant is not None
+    assert constant.center == pytest.approx(518.67, rel=0.01)
+    assert constant.spread > 100
+    assert zero is None
+
+
+def test_readings_of_a_window_share_its_vote_and_those_that_are_no_numbers_have_none() -> None:
+    values_NVC = np.array([[[1.0], [np.nan], [-1.0], [np.inf]]])
+    counts_B = votes(values_NVC, first_edges(1))[0]
+    assert sorted(counts_B[counts_B > 0]) == [0.25, 0.25]
