@@ -53,6 +53,19 @@ class KindSpec:
         """The kind with ``options`` in their order."""
         return KindSpec(name, tuple(sorted(options.items())))
 
+    def to_fields(self) -> dict[str, Any]:
+        """The kind as JSON values."""
+        return {"name": self.name, "options": dict(self.options)}
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, Any]) -> "KindSpec":
+        """The kind of which ``to_fields`` made ``fields``.
+
+        Raises:
+            KeyError, TypeError: these are not the fields of a kind.
+        """
+        return KindSpec.of(str(fields["name"]), **fields["options"])
+
 
 @dataclass(frozen=True)
 class Task:
@@ -84,7 +97,7 @@ class Task:
         del fields["kind"]
         if self.kind == KindSpec():
             return fields
-        return {**fields, "kind": {"name": self.kind.name, "options": dict(self.kind.options)}}
+        return {**fields, "kind": self.kind.to_fields()}
 
     @staticmethod
     def from_fields(fields: Mapping[str, Any]) -> "Task":
@@ -98,8 +111,7 @@ class Task:
             for name, value in fields.items()
         }
         if "kind" in values:
-            kind = values["kind"]
-            values["kind"] = KindSpec.of(kind["name"], **kind["options"])
+            values["kind"] = KindSpec.from_fields(values["kind"])
         return Task(**values)
 
     @property

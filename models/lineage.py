@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fl_common.vocabulary import NetSpec, Task
+from fl_common.vocabulary import KindSpec, NetSpec, Task
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Lineage:
     privacy: Mapping[str, Any]
 
 
+_LABELS = KindSpec()
+
+
 @dataclass(frozen=True)
 class ModelMetadata:
     """Everything in a published model's metadata properties; each field is one property."""
@@ -44,6 +47,8 @@ class ModelMetadata:
     net: NetSpec
     privacy: Mapping[str, Any]
     parameter_digest: str
+    kind: KindSpec = _LABELS
+    """Written only where it is no classification."""
 
     @staticmethod
     def of(task: Task, lineage: Lineage, parameter_digest: str) -> "ModelMetadata":
@@ -61,18 +66,24 @@ class ModelMetadata:
             net=lineage.net,
             privacy=lineage.privacy,
             parameter_digest=parameter_digest,
+            kind=task.kind,
         )
 
 
 _PLAIN = ("task", "version", "run", "parameter_digest")
+_KIND = "kind"
 
 
 def properties_of(metadata: ModelMetadata) -> dict[str, str]:
     """``metadata`` as a model's properties."""
-    return {
+    properties = {
         name: value if name in _PLAIN else json.dumps(value, sort_keys=True)
         for name, value in asdict(metadata).items()
+        if name != _KIND
     }
+    if metadata.kind == _LABELS:
+        return properties
+    return {**properties, _KIND: json.dumps(metadata.kind.to_fields(), sort_keys=True)}
 
 
 def parse_properties(properties: Mapping[str, str]) -> ModelMetadata:
@@ -84,7 +95,10 @@ def parse_properties(properties: Mapping[str, str]) -> ModelMetadata:
     values: dict[str, Any] = {
         name: properties[name] if name in _PLAIN else json.loads(properties[name])
         for name in ModelMetadata.__dataclass_fields__
+        if name != _KIND
     }
+    if _KIND in properties:
+        values[_KIND] = KindSpec.from_fields(json.loads(properties[_KIND]))
     for name in ("labels", "channels", "units", "window_shape"):
         values[name] = tuple(values[name])
     values["net"] = NetSpec(**values["net"])

@@ -6,11 +6,13 @@ they only scale readings to about one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fl_common.configuration.rules import FINITE, above, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
+from models.kinds import CLASSIFICATION
+from models.kinds import declared as declared_kind
 
 _NAME = re.compile(r"[^\W_][\w .-]{0,63}")
 
@@ -92,25 +94,26 @@ def declared(
     center: Sequence[float],
     scale: Sequence[float],
     windows_per_reading: int,
+    kind: str = CLASSIFICATION,
+    range: Sequence[float] | None = None,
+    unit: str | None = None,
+    quantile: float | None = None,
 ) -> Task:
     """A custom task, as declared in a box's configuration: the fields of ``Task``.
+
+    ``kind``, ``range``, ``unit`` and ``quantile`` are what ``models.kinds.declared`` takes.
 
     Raises:
         InvalidConfiguration: a name that is none; a label or a channel with that of another; not
             one unit, center and scale for each channel of the window; or a number out of range.
     """
     check_name("task.name", name)
-    check_names("task.labels", labels)
+    spec = declared_kind(kind, range, unit, quantile)
+    _check_labels(labels, kind)
     check_names("task.channels", channels)
     _check_shape(window_shape, rate_hz)
     each = {"channels": channels, "units": units, "center": center, "scale": scale}
-    for what, values in each.items():
-        if len(values) != window_shape[1 if len(window_shape) == 2 else 0]:
-            raise InvalidConfiguration(
-                f"task.{what} with {len(values)} entries",
-                f"must have one for each channel of window_shape {list(window_shape)}",
-                "Windows are [readings, channels], [channels], or [channels, height, width]",
-            )
+    _check_each(each, window_shape)
     for value in center:
         require("task.center", value, FINITE)
     for value in scale:
@@ -126,7 +129,27 @@ def declared(
         center=tuple(center),
         scale=tuple(scale),
         windows_per_reading=windows_per_reading,
+        kind=spec,
     )
+
+
+def _check_labels(labels: Sequence[str], kind: str) -> None:
+    if labels and kind != CLASSIFICATION:
+        raise InvalidConfiguration(
+            f"task.labels with task.kind={kind}", "must be empty: it learns numbers", "Set it to []"
+        )
+    check_names("task.labels", labels)
+
+
+def _check_each(each: Mapping[str, Sequence[object]], window_shape: Sequence[int]) -> None:
+    """Raise unless there is one of ``each`` for every channel."""
+    for what, values in each.items():
+        if len(values) != window_shape[1 if len(window_shape) == 2 else 0]:
+            raise InvalidConfiguration(
+                f"task.{what} with {len(values)} entries",
+                f"must have one for each channel of window_shape {list(window_shape)}",
+                "Windows are [readings, channels], [channels], or [channels, height, width]",
+            )
 
 
 def _check_shape(window_shape: Sequence[int], rate_hz: float | None) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 from fl_common.configuration.addresses import endpoint
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
+from fl_common.plugins.build import build
 from fl_common.programs import command_line
 from fl_common.programs.confinement import private_folder
 from fl_common.programs.logs import log_to_standard_error
 from fl_common.programs.own import own_program
 from fl_common.programs.proxies import check_proxies
 from fl_common.programs.requirements import TRAIN, check_installed
+from models.kinds import check_labelled
 
 _QUIET = ("httpx", "httpcore")
 _DESCRIPTION = """\
@@ -51,8 +53,16 @@ def join_command(config: Config, file: Path | None, overrides: Sequence[str]) ->
         return None
     check_installed(f"federation.server={server}", "train", TRAIN)
     check_federation(config["federation"])
+    _check_trainable(config)
     given = ["--config", str(file.absolute())] if file else []
     return own_program("fl_client", "join", *given, *overrides)
+
+
+def _check_trainable(config: Config) -> None:
+    """Raise InvalidConfiguration unless the box can come to know what its windows stand for."""
+    task = build(config["task"], at="task")
+    remedy = "Set federation.server=null: the box serves models that were trained elsewhere"
+    check_labelled(task, "training on a box", remedy)
 
 
 def _join(options: argparse.Namespace) -> None:
@@ -61,6 +71,7 @@ def _join(options: argparse.Namespace) -> None:
     check_installed("fl-client join", "train", TRAIN)
     config = read_config(options.config, options.overrides)
     check_federation(config["federation"])
+    _check_trainable(config)
     _build_policy(config)
     log_to_standard_error(config["log_level"], quiet=_QUIET)
     stop = threading.Event()

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 INPUT = "values"
 """The name of a published model's input (``models.export``)."""
 
-_CHECKED = ("labels", "channels", "units", "rate_hz", "window_shape")
+_CHECKED = ("labels", "channels", "units", "rate_hz", "window_shape", "kind")
 
 
 def ready(content: bytes, task: Task, threads: int, largest_batch: int) -> OnnxModel:

@@ -8,13 +8,17 @@ kind, and know none by name.
 A box without PyTorch reads answers by it, too: no file here imports torch.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
+from fl_common.configuration.rules import above, require
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Task
+from fl_common.vocabulary import KindSpec, Task
 from models.kinds.classification import Classification
 from models.kinds.protocol import Measure, TaskKind
+from models.kinds.regression import REGRESSION, Regression, regression
 
 __all__ = [
     "Measure",
@@ -22,7 +26,43 @@ __all__ = [
     "kind_of",
 ]
 
-_KINDS: Mapping[str, Callable[[Task], TaskKind]] = {"classification": Classification}
+CLASSIFICATION = KindSpec().name
+_KINDS: Mapping[str, Callable[[Task], TaskKind]] = {
+    CLASSIFICATION: Classification,
+    REGRESSION: Regression,
+}
+
+
+def declared(
+    kind: str = CLASSIFICATION,
+    range: Any = None,
+    unit: str | None = None,
+    quantile: float | None = None,
+) -> KindSpec:
+    """The kind that a person has declared under ``task``: see docs/reference/kinds.md.
+
+    Raises:
+        InvalidConfiguration: no such kind, or a value that it lacks, has not, or can't have.
+    """
+    _check_known(kind)
+    if kind == CLASSIFICATION:
+        given = {"range": range, "unit": unit, "quantile": quantile}
+        for name, value in given.items():
+            if value is not None:
+                rule = "is for numbers, and task.kind is classification"
+                remedy = "Set task.kind=regression, or leave it out"
+                raise InvalidConfiguration(f"task.{name}={value}", rule, remedy)
+        return KindSpec()
+    if not isinstance(range, Sequence) or isinstance(range, str) or len(range) != 2:
+        raise InvalidConfiguration(
+            f"task.kind={kind} with task.range={range}",
+            "needs the lowest and the highest number that can be: a public range",
+            "Declare it from what is known of the quantity: task.range=[0,100]",
+        )
+    for value in range:
+        require("task.range", value, above(-math.inf))
+    low, high = map(float, range)
+    return regression(low, high, "1" if unit is None else str(unit), quantile)
 
 
 @lru_cache(maxsize=64)
@@ -32,7 +72,18 @@ def kind_of(task: Task) -> TaskKind:
     Raises:
         InvalidConfiguration: no such kind, or options that it can't have.
     """
-    if task.kind.name not in _KINDS:
-        rule = f"must be one of {', '.join(_KINDS)}"
-        raise InvalidConfiguration(f"task.kind={task.kind.name}", rule, "Correct it")
+    _check_known(task.kind.name)
     return _KINDS[task.kind.name](task)
+
+
+def check_labelled(task: Task, what: str, remedy: str) -> None:
+    """Raise InvalidConfiguration unless windows of ``task`` have labels, which ``what`` needs."""
+    if task.kind.name != CLASSIFICATION:
+        rule = f"takes no task of kind {task.kind.name} yet: it needs labels"
+        raise InvalidConfiguration(what, rule, remedy)
+
+
+def _check_known(name: str) -> None:
+    if name not in _KINDS:
+        rule = f"must be one of {', '.join(_KINDS)}"
+        raise InvalidConfiguration(f"task.kind={name}", rule, "Correct it")

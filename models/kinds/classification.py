@@ -23,6 +23,7 @@ class Classification:
     answer = "probabilities"
     unit = 1.0
     score_steps = 1
+    loss_name = "Mean cross-entropy in nats"
     measures = (
         Measure("accuracy", "accuracy", True),
         Measure("balanced_accuracy", "balanced accuracy", True),
@@ -94,6 +95,10 @@ class Classification:
     def scores(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
         """1 for the right label, else 0."""
         return np.asarray(truth_N == predicted_N, dtype=np.float64)
+
+    def of_score(self, score: float) -> float:
+        """The accuracy."""
+        return score
 
     def sums(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[np.int64]:
         """Counts (3, K) of each label: named right, true, and named."""

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of a whole evaluation: its ``name`` in files, and its ``title`` for people."""
+    """A figure of a whole evaluation: its ``name`` in files, and its ``title`` for people.
+
+    ``unit`` is that of a number; None: it is a share, of which 1 is all.
+    """
 
     name: str
     title: str
     higher_is_better: bool
+    unit: str | None = None
 
 
 class TaskKind(Protocol):
@@ -53,6 +57,11 @@ class TaskKind(Protocol):
     @property
     def measures(self) -> tuple[Measure, ...]:
         """Figures of an evaluation; the first is the measure that decides."""
+        ...
+
+    @property
+    def loss_name(self) -> str:
+        """What the mean loss of windows is, in words."""
         ...
 
     @property
@@ -111,6 +120,10 @@ class TaskKind(Protocol):
 
     def scores(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
         """A score of each window, from 0 to 1 (right), in whole ``score_steps``."""
+        ...
+
+    def of_score(self, score: float) -> float:
+        """The value of the first measure that a mean score stands for; linear."""
         ...
 
     def sums(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[Any]:

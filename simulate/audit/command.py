@@ -16,6 +16,7 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_server.build import build_federation, build_plan
+from models.kinds import check_labelled
 from simulate.audit.canaries import Canaries, WorldWithCanaries, draw_canaries
 from simulate.audit.checks import Check
 from simulate.audit.examination import examine
@@ -72,6 +73,7 @@ def _experiment(config: Config) -> Experiment:
             f"resume={config['resume']}", "can't be used here: an audit is one run", "Leave it out"
         )
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
+    check_labelled(world.task, "fl-simulate audit", "Audit the same plan on a task with labels")
     position = _position(config["audit"]["site"], world)
     canaries = _canaries(config, world)
     plan = _plan(config, WorldWithCanaries(world, position, canaries))

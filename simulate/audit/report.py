@@ -13,7 +13,8 @@ from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
 from simulate.audit.checks import Check
 from simulate.audit.guesses import AuditFinding, GuessRule, best
-from simulate.report.results import net_name, versions, write_summary
+from simulate.report.results import net_name, write_summary
+from simulate.report.versions import versions
 from simulate.report.wording import SEEDED_NOISE, counted
 
 METHOD = (

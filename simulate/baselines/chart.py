@@ -3,8 +3,7 @@
 import numpy as np
 
 from simulate.baselines.comparison import Comparison, Way, worst_count
-from simulate.report.figures import Figure
-from simulate.report.plots import BLUE, GREEN, ORANGE, Trace, layout_of
+from simulate.report.plots import BLUE, GREEN, ORANGE, Figure, Trace, layout_of
 from simulate.report.wording import percent_text, points_text
 
 _LOOKS = ((ORANGE, "solid", "square"), (BLUE, "solid", "circle"), (GREEN, "dot", "diamond"))

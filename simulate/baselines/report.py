@@ -12,7 +12,8 @@ from rich.text import Text
 from simulate.baselines.chart import chart
 from simulate.baselines.comparison import Comparison, Way
 from simulate.report.frame import PARTS, drawn, fact, pairs, scripts, table, text
-from simulate.report.results import versions, write_summary, write_text
+from simulate.report.results import write_summary, write_text
+from simulate.report.versions import versions
 from simulate.report.wording import counted, percent_text, points_text, seed_text
 
 _PAGE = Path(__file__).parent / "page.html"

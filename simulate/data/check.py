@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from fl_common.configuration.overrides import quoted
 from fl_common.configuration.paths import from_home
 from fl_common.errors import BadInput, InvalidConfiguration
+from models.kinds import CLASSIFICATION
 from simulate.configuration.composition import configure, resolved
 from simulate.configuration.requirements import check_world
 from simulate.data.facts import Facts, facts_of
@@ -50,7 +51,9 @@ def check(words: Sequence[str]) -> int:
     declared = read_task(data["task"]) if data["task"] is not None else None
     channels = declared.channels if declared is not None else data["channels"]
     roles = roles_of(table, data["site"], data["label"], channels)
-    facts = facts_of(table, roles, data["missing"], world["center"], channels)
+    kind = declared.kind.name if declared is not None else config["task"]["kind"]
+    numeric = kind != CLASSIFICATION
+    facts = facts_of(table, roles, data["missing"], world["center"], channels, numeric=numeric)
     stamps = stamps_of(table, roles)
     mistakes = [*mistakes_in(facts), *(stamps.mistakes() if stamps else ())]
     times = stamps.told() if stamps else None

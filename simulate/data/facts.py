@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from fl_common.vocabulary import Floats, Integers
 from simulate.world.tables import Table
 from simulate.world.tables.missing import DROP, REFUSE
+from simulate.world.tables.numbers import tenths_of
 from simulate.world.tables.roles import Roles
-from simulate.world.tables.rows import Rows, read_rows, windows_of
+from simulate.world.tables.rows import Rows, numbers_in, read_rows, windows_of
 
 _NO_SITE = "(none)"
 
@@ -49,6 +50,7 @@ class Facts:
     rows_with_gaps: int
     rows_without_words: int
     notes: tuple[str, ...]
+    numeric: bool
 
     @property
     def has_sites(self) -> bool:
@@ -79,15 +81,21 @@ def facts_of(
     missing: str,
     center: float | Sequence[float] | None,
     channels: Sequence[str] | None,
+    *,
+    numeric: bool = False,
 ) -> Facts:
     """The facts of ``table``; where gaps would be refused, the rows with some are left out.
+
+    ``numeric``: labels are numbers, of which each tenth counts as one label.
 
     Raises:
         InvalidData: the file can't be read in these roles.
     """
     read = raw, _ = windows_of(table, roles)
-    rows = read_rows(table, roles, DROP if missing == REFUSE else missing, center, read)
-    labels, labels_N = _indexed(rows.y_N, rows.labels)
+    rows = read_rows(
+        table, roles, DROP if missing == REFUSE else missing, center, read, numeric=numeric
+    )
+    labels, labels_N = _tenths(rows.y_N) if numeric else _indexed(rows.y_N, rows.labels)
     nowhere_N = np.full(len(rows.y_N), _NO_SITE)
     sites, site_of_N = _indexed(nowhere_N if rows.site_N is None else rows.site_N, None)
     rows_of = np.zeros((len(sites), len(labels)), np.int64)
@@ -104,15 +112,25 @@ def facts_of(
         rows_of=rows_of,
         channels=_channels(raw, tuple(map(str, channels or rows.channels or ()))),
         rows_with_gaps=int((~np.isfinite(raw)).reshape(len(raw), -1).any(axis=1).sum()),
-        rows_without_words=_without_words(table, roles),
+        rows_without_words=_without_words(table, roles, numeric=numeric),
         notes=tuple(note for note in rows.notes if missing != REFUSE or not _is_of_gaps(note)),
+        numeric=numeric,
     )
 
 
-def _without_words(table: Table, roles: Roles) -> int:
+def _without_words(table: Table, roles: Roles, *, numeric: bool) -> int:
     """How many rows have no label, or no site where a column says it."""
-    named = [name for name in (roles.label, roles.site) if name is not None]
-    return int(np.any([table.words(name).missing_N for name in named], axis=0).sum())
+    labels = numbers_in(table, roles.label) if numeric else table.words(roles.label)
+    missing = [labels.missing_N, *([table.words(roles.site).missing_N] if roles.site else [])]
+    return int(np.any(missing, axis=0).sum())
+
+
+def _tenths(y_N: NDArray[Any]) -> tuple[tuple[str, ...], Integers]:
+    """From where to where each tenth of the numbers lies, and that of each row."""
+    found, place_N = np.unique(tenths_of(y_N), return_inverse=True)
+    parts = [y_N[place_N == place] for place in range(len(found))]
+    names = tuple(f"{part.min():.6g} to {part.max():.6g}" for part in parts)
+    return names, place_N.astype(np.int64)
 
 
 def _is_of_gaps(note: str) -> bool:

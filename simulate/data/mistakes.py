@@ -34,7 +34,8 @@ def mistakes_in(facts: Facts) -> Iterator[Mistake]:
     yield from _constant(facts)
     yield from _codes(facts)
     yield from _duplicates(facts)
-    yield from _labels(facts)
+    if not facts.numeric:
+        yield from _labels(facts)
     if facts.has_sites:
         yield from _sites(facts)
 
@@ -115,7 +116,10 @@ def _labels(facts: Facts) -> Iterator[Mistake]:
         yield Mistake(f"{facts.labels[0]} is the only label", "Name the right column: data.label=")
     if 2 * len(facts.labels) > len(facts.labels_N) > _FEW_ROWS:
         what = f"{len(facts.labels)} labels in {len(facts.labels_N)} rows: a measured quantity?"
-        yield Mistake(what, "Name the right column with data.label=, or divide it into ranges")
+        yield Mistake(
+            what,
+            "Learn it: task.kind=regression task.range=[LOWEST,HIGHEST], or name the right column",
+        )
         return
     if (held_out_N := facts.rows.held_out_N) is not None:
         trained = {*facts.labels_N[~held_out_N].tolist()}
@@ -157,7 +161,7 @@ def _sites(facts: Facts) -> Iterator[Mistake]:
         what = f"sites have from {by_site.min()} to {by_site.max()} rows"
         yield Mistake(what, "The largest decide: divide them, or expect little for the small ones")
     one = [n for n, rows in zip(facts.sites, facts.rows_of, strict=True) if (rows > 0).sum() == 1]
-    if len(facts.labels) > 1 and one:
+    if len(facts.labels) > 1 and one and not facts.numeric:
         yield Mistake(f"sites {_listed(one)}: rows of one label alone", "Check that this is so")
 
 

@@ -37,8 +37,10 @@ def show(
     ]
     columns = 3 if facts.has_sites else 2
     by_label = [row[:columns] for row in by_label]
-    heading = ("label", "rows", "on sites")[:columns]
-    _section(output, counted(len(facts.labels), "label"), heading, by_label)
+    heading = ("from, to" if facts.numeric else "label", "rows", "on sites")[:columns]
+    title = counted(len(facts.labels), "tenth of the numbers", "tenths of the numbers")
+    title = title if facts.numeric else counted(len(facts.labels), "label")
+    _section(output, title, heading, by_label)
     channels = [
         (c.name, f"{c.lowest:.4g}", f"{c.mean:.4g}", f"{c.highest:.4g}", str(c.missing))
         for c in facts.channels

@@ -14,7 +14,8 @@ from fl_common.plan import RunPlan
 from simulate.egress.capture import Sent
 from simulate.egress.search import Hit, search
 from simulate.egress.sentinels import NAMES, READINGS, UNKNOWN_LABEL, patterns
-from simulate.report.results import net_name, versions, write_summary
+from simulate.report.results import net_name, write_summary
+from simulate.report.versions import versions
 from simulate.report.wording import bytes_text, counted, privacy_sentence
 
 _SHOWN = 20

@@ -60,7 +60,7 @@ class Closing:
         outcome = outcome_of(self.evaluate(run.parameters), prepared.test, plan.task)
         windows = prepared.test.windows  # the net has the parameters that were evaluated
         proof = publish_model(plan, prepared.net, len(results), spent, windows, self.home.model)
-        metrics = {"accuracy": outcome.accuracy, "loss": outcome.loss}
+        metrics = {**outcome.measures, "loss": outcome.loss}
         facts = {"rounds": len(results), "sites": prepared.sites, "metrics": metrics}
         component = prepared.publication.publish(plan, prepared.net, spent, proof, facts)
         keep_comparison(self.home.counts, last.get("compared"), component)

@@ -27,6 +27,7 @@ from simulate.report.tables import KEY_CELLS, RefusalLog, class_table, main_tabl
 from simulate.report.wording import (
     NO_PRIVACY,
     loss_text,
+    measures_text,
     one_line,
     privacy_sentence,
     share_text,
@@ -122,7 +123,8 @@ class Console:
         self._output.print()
         self._say(title_of(summary), style="bold")
         self._output.print(main_table(summary, outcome, plan))
-        self._section("accuracy per class", class_table(outcome, self._unicode))
+        if plan.task.labels:
+            self._section("accuracy per class", class_table(outcome, self._unicode))
         if self._refused:
             self._section("sites that refused", self._refused.table())
         self._output.print()
@@ -166,5 +168,7 @@ def standard_output() -> rich.console.Console:
 
 
 def _headline(summary: Mapping[str, Any], plan: RunPlan) -> str:
-    accuracy, loss = share_text(summary["accuracy"]), loss_text(summary["loss"])
-    return f"accuracy {accuracy}  loss {loss}  {spent_text(summary, plan)}"
+    told, loss = f"accuracy {share_text(summary['accuracy'])}", loss_text(summary["loss"])
+    if not plan.task.labels:
+        told = measures_text(plan.task, summary["measures"])
+    return f"{told}  loss {loss}  {spent_text(summary, plan)}"

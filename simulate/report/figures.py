@@ -5,7 +5,6 @@ They are plain values; plotly.js draws them in the page.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -14,13 +13,15 @@ from numpy.typing import NDArray
 
 from fl_common.plan import RunPlan
 from fl_common.privacy.unit import Guarantee
+from models.kinds import kind_of
 from simulate.report.confusion import Confusion
+from simulate.report.numbers import answers_beside_truth, measure_of_sites, measure_over_rounds
 from simulate.report.plots import (
     BLUE,
     GREEN,
     ORANGE,
     SERIES,
-    AxesLayout,
+    Figure,
     Trace,
     bars,
     dashed,
@@ -51,25 +52,18 @@ _WRITTEN_CLASSES = 12
 """Up to here the confusion matrix has its figures in its cells."""
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure: ``name`` is its id, ``says`` its content in words, for who can't see it."""
-
-    name: str
-    title: str
-    says: str
-    data: Sequence[Trace]
-    layout: AxesLayout
-
-
 def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> list[Figure]:
     """All figures of a run, in the order in which they are shown."""
-    drawn = [_accuracy(rounds)]
+    drawn = [_accuracy(rounds) if plan.task.labels else measure_over_rounds(plan.task, rounds)]
     if (promise := plan.privacy.guarantee) is not None:
         drawn.append(_epsilon(promise, rounds))
-    drawn += [_loss(rounds), _sites(outcome.accuracy_of_group)]
-    drawn += _confusion(plan.task.labels, outcome.confusion)
-    drawn.append(_classes(outcome.per_class_accuracy))
+    drawn.append(_loss(rounds, kind_of(plan.task).loss_name))
+    if plan.task.labels:
+        drawn.append(_sites(outcome.accuracy_of_group))
+        drawn += _confusion(plan.task.labels, outcome.confusion)
+        drawn.append(_classes(outcome.per_class_accuracy))
+    else:
+        drawn += [measure_of_sites(plan.task, outcome), answers_beside_truth(plan.task, outcome)]
     drawn += [_traffic(rounds), _seconds(rounds)]
     if any(result.updates < result.sites_asked for result in rounds):
         drawn.append(_answers(rounds))
@@ -107,12 +101,12 @@ def _epsilon(promise: Guarantee, rounds: Sequence[RoundResult]) -> Figure:
     )
 
 
-def _loss(rounds: Sequence[RoundResult]) -> Figure:
+def _loss(rounds: Sequence[RoundResult], name: str) -> Figure:
     values = [result.loss for result in rounds]
     return Figure(
         "loss",
         "Loss over rounds",
-        f"Mean cross-entropy on the test windows, in nats: {loss_text(values[0])} after the first"
+        f"{name}, on the test windows: {loss_text(values[0])} after the first"
         f" round, {loss_text(values[-1])} at the end.",
         [line(rounds, values, "loss", BLUE, "%{y:.3f}")],
         over_rounds(rounds, {"rangemode": "tozero"}),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from simulate.report.figures import Figure
+from simulate.report.plots import Figure
 from simulate.report.results import json_value, write_text
 from simulate.report.wording import one_line
 

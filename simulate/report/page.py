@@ -13,6 +13,7 @@ from typing import Any
 from fl_common.plan import RunPlan
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.privacy.unit import Guarantee
+from models.kinds import kind_of
 from simulate.report.figures import figures
 from simulate.report.frame import PARTS, drawn, fact, pairs, scripts, table, text
 from simulate.report.results import Outcome, RoundResult, write_text
@@ -25,13 +26,16 @@ from simulate.report.wording import (
     counted,
     held_out_text,
     loss_text,
+    measure_text,
+    measures_text,
     odds_text,
     on_sites_price,
     percent_text,
     refusals_text,
+    score_text,
     seconds_text,
     seed_text,
-    share_text,
+    spread_text,
 )
 
 _NAMED_CLASSES = 12
@@ -97,25 +101,35 @@ def _about(summary: Mapping[str, Any]) -> str:
 
 def _lead(plan: RunPlan, summary: Mapping[str, Any]) -> str:
     task = plan.task
-    named = f" ({', '.join(task.labels)})" if len(task.labels) <= _NAMED_CLASSES else ""
     shape = " by ".join(map(str, task.window_shape))
     rate = f" at {task.rate_hz:g} readings a second" if task.rate_hz else ""
     return (
-        f"A network learned to recognise {counted(len(task.labels), 'class', 'classes')}{named} in"
+        f"A network learned {_learnt(plan)}"
         f" windows of {shape} values{rate}. The windows stayed on their sites; only updates of the"
-        f" network's parameters left. It classifies {percent_text(summary['accuracy'])} of the"
-        f" windows held out from training correctly."
+        f" network's parameters left. {_reached(plan, summary)}"
         + (f" {choice}." if (choice := summary.get("net_choice")) else "")
     )
 
 
+def _learnt(plan: RunPlan) -> str:
+    labels = plan.task.labels
+    if not labels:
+        return "to tell a number from"
+    named = f" ({', '.join(labels)})" if len(labels) <= _NAMED_CLASSES else ""
+    return f"to recognise {counted(len(labels), 'class', 'classes')}{named} in"
+
+
+def _reached(plan: RunPlan, summary: Mapping[str, Any]) -> str:
+    if not plan.task.labels:
+        told = measures_text(plan.task, summary["measures"])
+        return f"On the windows held out from training: {told}."
+    right = percent_text(summary["accuracy"])
+    return f"It classifies {right} of the windows held out from training correctly."
+
+
 def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
     seconds = summary["seconds"]
-    yield fact("Accuracy", percent_text(summary["accuracy"]), f"loss {loss_text(summary['loss'])}")
-    if on_sites := summary["on_sites"]:
-        share, error = percent_text(on_sites["accuracy"]), percent_text(on_sites["accuracy_error"])
-        more = f"± {error} by noise" if on_sites["noise_on_counts"] else "exact counts"
-        yield fact("Accuracy on the sites", share, f"{more}; {on_sites_price(on_sites, plan)}")
+    yield from _quality(plan, summary)
     if (promise := plan.privacy.guarantee) is not None:
         spent = f"ε {summary['epsilon']:.3g}"
         per = {unit: summary.get(f"epsilon_per_{unit}", 0.0) for unit in promise.windows_in}
@@ -138,6 +152,25 @@ def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
     yield fact(
         "Time", seconds_text(seconds["total"]), f"{seconds_text(seconds['start_up'])} to start"
     )
+
+
+def _quality(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
+    """The measures on the test set, and the first one on the sites."""
+    task, values = plan.task, summary["measures"]
+    first, *others = kind_of(task).measures
+    value = percent_text(summary["accuracy"])
+    if not task.labels:
+        value = measure_text(first, values[first.name])
+    told = [f"{each.title} {measure_text(each, values[each.name])}" for each in others]
+    title = first.title[0].upper() + first.title[1:]
+    yield fact(title, value, ", ".join([f"loss {loss_text(summary['loss'])}", *told]))
+    if on_sites := summary["on_sites"]:
+        reached, error = on_sites["accuracy"], on_sites["accuracy_error"]
+        share, spread = percent_text(reached), percent_text(error)
+        if not task.labels:
+            share, spread = score_text(task, reached), spread_text(task, error)
+        more = f"± {spread} by noise" if on_sites["noise_on_counts"] else "exact counts"
+        yield fact(f"{title} on the sites", share, f"{more}; {on_sites_price(on_sites, plan)}")
 
 
 def _privacy(plan: RunPlan, summary: Mapping[str, Any]) -> str:
@@ -213,11 +246,12 @@ def _evaluated(plan: RunPlan, summary: Mapping[str, Any]) -> str:
 
 
 def _rounds_table(plan: RunPlan, rounds: Sequence[RoundResult]) -> str:
-    head = ("round", "asked", "updates", "refused", "errors", "cut", "accuracy", "loss", "epsilon",
+    first = kind_of(plan.task).measures[0]
+    head = ("round", "asked", "updates", "refused", "errors", "cut", first.title, "loss", "epsilon",
             "up", "down", "seconds")  # fmt: skip
     rows = [
         (r.round, r.sites_asked, r.updates, refusals_text(r.refusals) or "0", r.errors, r.cut,
-         share_text(r.accuracy), loss_text(r.loss),
+         measure_text(first, r.measures.get(first.name, r.accuracy)), loss_text(r.loss),
          f"{r.epsilon:.3f}{also_text(plan.privacy.guarantee, r.epsilon_per)}",
          bytes_text(r.bytes_up), bytes_text(r.bytes_down), f"{r.seconds:.3f}")
         for r in rounds

@@ -6,6 +6,7 @@ little darker, so that white reads on it, and it on white and on black.
 
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,17 @@ _BAR_HEIGHT = 26
 
 Trace = dict[str, Any]
 AxesLayout = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: ``name`` is its id, ``says`` its content in words, for who can't see it."""
+
+    name: str
+    title: str
+    says: str
+    data: Sequence[Trace]
+    layout: AxesLayout
 
 
 def line(

@@ -15,6 +15,8 @@ from simulate.report.wording import (
     clock_text,
     counted,
     loss_text,
+    measures_text,
+    score_text,
     share_text,
 )
 
@@ -92,7 +94,10 @@ class RoundLine:
         result = self._result
         if result is None:
             return [(_Rank.ACCURACY, "the next round is under way")]
-        facts = [(_Rank.ACCURACY, f"accuracy {share_text(result.accuracy)}")]
+        told = measures_text(self.plan.task, result.measures, most=1)
+        if self.plan.task.labels:
+            told = f"accuracy {share_text(result.accuracy)}"
+        facts = [(_Rank.ACCURACY, told)]
         facts.append((_Rank.LOSS, f"loss {loss_text(result.loss)}"))
         if (promise := self.plan.privacy.guarantee) is not None:
             name = "ε" if unicode else "epsilon"
@@ -100,7 +105,8 @@ class RoundLine:
             spent += also_text(promise, result.epsilon_per)
             facts.append((_Rank.EPSILON, spent))
         if result.on_sites and result.on_sites["accuracy"] is not None:
-            facts.append((_Rank.ON_SITES, f"on sites {share_text(result.on_sites['accuracy'])}"))
+            seen = score_text(self.plan.task, result.on_sites["accuracy"])
+            facts.append((_Rank.ON_SITES, f"on sites {seen}"))
         up, down = ("↑", "↓") if unicode else ("up ", "down ")
         traffic = f"{up}{bytes_text(result.bytes_up)} {down}{bytes_text(result.bytes_down)}"
         facts.append((_Rank.TRAFFIC, traffic))

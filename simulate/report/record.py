@@ -45,6 +45,7 @@ def checkable(plan: RunPlan, outcome: Outcome, scale: ScaleRecord) -> dict[str, 
                 for truth, named, count in confusion.mistakes()[:_MOST_CONFUSIONS]
             ],
             "accuracy_of_group": dict(outcome.accuracy_of_group),
+            "measure_of_group": dict(outcome.measure_of_group),
         }
     )
     return found

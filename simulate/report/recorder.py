@@ -53,7 +53,7 @@ class RoundRecorder:
             refusals=Counter(str(refusal.reason) for refusal in report.refusals),
             errors=len(report.errors),
             cut=len(report.cut),
-            accuracy=predictions.measures["accuracy"],
+            accuracy=predictions.measures.get("accuracy"),
             loss=predictions.loss,
             epsilon=report.epsilon,
             epsilon_per=report.epsilon_per,
@@ -61,6 +61,7 @@ class RoundRecorder:
             bytes_down=report.bytes_down,
             seconds=report.seconds,
             clip_norm=report.clip_norm,
+            measures=predictions.measures,
             on_sites=report.evaluation.figures() if report.evaluation else None,
         )
         self._newest = self.spending.told(result)

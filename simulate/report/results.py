@@ -5,11 +5,9 @@ Every file is strict JSON: a figure that is not a number (a loss that has run aw
 
 import json
 import math
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from importlib import metadata
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +18,10 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
+from fl_common.vocabulary import Doubles
 from simulate.home import Leg
 from simulate.report.confusion import Confusion
-
-_PACKAGES = (
-    "torch",
-    "opacus",
-    "flwr",
-    "onnx",
-    "onnxruntime",
-    "numpy",
-    "hydra-core",
-    "join-the-dots",
-)
+from simulate.report.versions import versions
 
 
 @dataclass(frozen=True)
@@ -46,6 +35,7 @@ class RoundResult:
     ``accuracy`` (a share) and ``loss`` (nats) are those of the global model after the round; None
     where unknown.
     ``clip_norm`` is the bound on a site's whole update in this round, under a site-level plan.
+    ``measures`` are those of the task's kind on the test windows, by name.
     ``on_sites`` are the figures of an evaluation on the sites (``SiteMetrics.figures``), if any.
     """
 
@@ -64,6 +54,7 @@ class RoundResult:
     seconds: float
     clip_norm: float | None = None
     on_sites: Mapping[str, Any] | None = None
+    measures: Mapping[str, float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "refusals", dict(self.refusals))
@@ -91,7 +82,7 @@ class RoundResult:
         Raises:
             InvalidConfiguration: a field is missing.
         """
-        names = [field.name for field in fields(RoundResult)]
+        names = [each.name for each in fields(RoundResult)]
         missing = [name for name in names if name not in row]
         if missing:
             raise InvalidConfiguration(
@@ -108,13 +99,20 @@ class Outcome:
 
     ``per_class_accuracy`` (the share of a class's windows that was named right) is by label,
     ``accuracy_of_group`` by person or site. ``confusion`` counts which label was named which.
+
+    ``measures`` are those of the task's kind. Where it learns numbers, there is no accuracy and
+    nothing by label: ``measure_of_group`` has the first measure, and ``pairs_2N`` truth and answer
+    of some windows.
     """
 
-    accuracy: float
+    accuracy: float | None
     loss: float
     per_class_accuracy: Mapping[str, float]
     confusion: Confusion
     accuracy_of_group: Mapping[str, float]
+    measures: Mapping[str, float] = field(default_factory=dict)
+    measure_of_group: Mapping[str, float] = field(default_factory=dict)
+    pairs_2N: Doubles = field(default_factory=lambda: np.empty((2, 0)))
 
 
 @dataclass(frozen=True)
@@ -186,7 +184,9 @@ def summarise(
         "sites": ending.sites,
         "rounds": len(rounds),
         "seed": plan.seed,
+        "kind": plan.task.kind.name,
         "accuracy": outcome.accuracy,
+        "measures": dict(outcome.measures),
         "loss": outcome.loss,
         "per_class_accuracy": outcome.per_class_accuracy,
         "on_sites": next((r.on_sites for r in reversed(rounds) if r.on_sites), None),
@@ -236,22 +236,10 @@ def json_value(value: Any) -> Any:
     return value
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of Python and the main packages; None for one that is not installed."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
-
-
 def net_name(plan: RunPlan) -> str:
     """The net as an override names it: the file under ``models.nets``, or a plugin's name."""
     *_, name = plan.net.target.rpartition(".")[0].split(".")
     return name or plan.net.target
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _privacy(plan: RunPlan, rounds: Sequence[RoundResult]) -> dict[str, Any]:

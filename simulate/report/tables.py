@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Refusal
+from models.kinds import Measure, kind_of
 from simulate.report.results import Outcome
 from simulate.report.wording import (
     SEEDED_NOISE,
@@ -20,6 +21,7 @@ from simulate.report.wording import (
     counted,
     held_out_text,
     loss_text,
+    measure_text,
     on_sites_price,
     on_sites_text,
     one_line,
@@ -68,11 +70,14 @@ class RefusalLog:
 def main_table(summary: Mapping[str, Any], outcome: Outcome, plan: RunPlan) -> Table:
     """The figures of the run."""
     table = _table()
-    accuracy, loss = share_text(summary["accuracy"]), loss_text(summary["loss"])
-    table.add_row("accuracy", Text.assemble((accuracy, "bold green"), f"   loss {loss}"))
-    table.add_row("per site", Text(_spread(outcome.accuracy_of_group)))
+    (first, *others), values = kind_of(plan.task).measures, summary["measures"]
+    beside = [f"{each.title} {measure_text(each, values[each.name])}" for each in others]
+    more = "   ".join(["", f"loss {loss_text(summary['loss'])}", *beside])
+    reached = measure_text(first, values[first.name])
+    table.add_row(first.name, Text.assemble((reached, "bold green"), more))
+    table.add_row("per site", Text(_spread(outcome, first)))
     if figures := summary["on_sites"]:
-        told = f"{on_sites_text(figures)}\n{on_sites_price(figures, plan)}"
+        told = f"{on_sites_text(figures, plan.task)}\n{on_sites_price(figures, plan)}"
         table.add_row("on sites", Text(told))
     privacy_style = "" if plan.privacy.guarantee else "bold red"
     table.add_row("privacy", Text(_privacy_text(summary, plan), style=privacy_style))
@@ -102,8 +107,9 @@ def class_table(outcome: Outcome, unicode: bool) -> Table:
     return table
 
 
-def _spread(accuracy_of: Mapping[str, float]) -> str:
+def _spread(outcome: Outcome, measure: Measure) -> str:
     """Lowest, median and highest with the names of the extremes."""
+    accuracy_of = outcome.accuracy_of_group or outcome.measure_of_group
     accuracy_of = {name: share for name, share in accuracy_of.items() if math.isfinite(share)}
     if not accuracy_of:
         return "not known"
@@ -112,9 +118,9 @@ def _spread(accuracy_of: Mapping[str, float]) -> str:
         max(accuracy_of, key=accuracy_of.__getitem__),
     )
     return (
-        f"lowest {share_text(accuracy_of[low])} ({_cut(low)}),"
-        f" median {share_text(median(accuracy_of.values()))},"
-        f" highest {share_text(accuracy_of[high])} ({_cut(high)})"
+        f"lowest {measure_text(measure, accuracy_of[low])} ({_cut(low)}),"
+        f" median {measure_text(measure, median(accuracy_of.values()))},"
+        f" highest {measure_text(measure, accuracy_of[high])} ({_cut(high)})"
     )
 
 

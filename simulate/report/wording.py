@@ -8,6 +8,8 @@ from typing import Any, TypeGuard
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
 from fl_common.privacy.unit import Guarantee
+from fl_common.vocabulary import Task
+from models.kinds import Measure, kind_of
 
 NO_PRIVACY = "No differential privacy: updates reveal what they were trained on."
 """Said wherever a run without DP shows its figures."""
@@ -51,6 +53,32 @@ def clock_text(seconds: float) -> str:
 def share_text(share: float | None) -> str:
     """A share as ``0.871``."""
     return f"{share:.3f}" if _is_known(share) else "unknown"
+
+
+def measure_text(measure: Measure, value: float | None) -> str:
+    """A measure's value: a share as ``0.871``, a number with its unit as ``12.3 Cel``."""
+    if measure.unit is None or not _is_known(value):
+        return share_text(value)
+    return f"{value:.4g}" + (f" {one_line(measure.unit)}" if measure.unit != "1" else "")
+
+
+def measures_text(task: Task, values: Mapping[str, Any], most: int | None = None) -> str:
+    """``mean absolute error 12.3 Cel, R² 0.45``: all measures of the task's kind, or ``most``."""
+    named = [m for m in kind_of(task).measures[:most] if m.name in values]
+    return ", ".join(f"{m.title} {measure_text(m, values[m.name])}" for m in named)
+
+
+def score_text(task: Task, score: float | None) -> str:
+    """The first measure that a mean score on the sites stands for."""
+    kind = kind_of(task)
+    return measure_text(kind.measures[0], None if score is None else kind.of_score(score))
+
+
+def spread_text(task: Task, error: float | None) -> str:
+    """The standard error of that measure, from that of the score."""
+    kind = kind_of(task)
+    spread = None if error is None else abs(kind.of_score(error) - kind.of_score(0.0))
+    return measure_text(kind.measures[0], spread)
 
 
 def percent_text(share: float | None) -> str:
@@ -126,19 +154,21 @@ def both_units_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
     return f"epsilon {epsilons}"
 
 
-def on_sites_text(figures: Mapping[str, Any]) -> str:
+def on_sites_text(figures: Mapping[str, Any], task: Task) -> str:
     """``accuracy 0.812 ± 0.021, loss 0.56 ± 0.08 over 10 sites``, with what the noise adds."""
-    over = f"over {counted(figures['sites'], 'site')}"
+    over, title = f"over {counted(figures['sites'], 'site')}", kind_of(task).measures[0].title
     out = figures["refused"] + figures["errors"]
     over += f", {counted(out, 'site')} out" if out else ""
     if figures["accuracy"] is None:
         return f"not known: too few windows for the noise, {over}"
     if not figures["noise_on_counts"]:
         return (
-            f"accuracy {share_text(figures['accuracy'])}, loss {loss_text(figures['loss'])} {over}"
+            f"{title} {score_text(task, figures['accuracy'])},"
+            f" loss {loss_text(figures['loss'])} {over}"
         )
     return (
-        f"accuracy {share_text(figures['accuracy'])} ± {share_text(figures['accuracy_error'])},"
+        f"{title} {score_text(task, figures['accuracy'])}"
+        f" ± {spread_text(task, figures['accuracy_error'])},"
         f" loss {loss_text(figures['loss'])} ± {loss_text(figures['loss_error'])} {over}"
     )
 

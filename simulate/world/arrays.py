@@ -1,6 +1,7 @@
 """Bring your own data: a file or a folder of rows, divided by a column of sites, or by a rule."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 
 from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Integers, Windows
+from fl_common.vocabulary import Integers, KindSpec, Task, Windows
+from models import kinds
 from simulate.world import TestSet
 from simulate.world.checks import check_values
 from simulate.world.lazy import LazyWorld
@@ -16,6 +18,7 @@ from simulate.world.partition import Rule
 from simulate.world.tables.coverage import coverage_notes
 from simulate.world.tables.declaration import Declaration
 from simulate.world.tables.division import Division, divide
+from simulate.world.tables.numbers import declared_once, numbers_of, tenths_of
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
 from simulate.world.tables.rows import Rows, read_rows
@@ -37,6 +40,7 @@ class Arrays(LazyWorld):
     or one for each channel; they must be public. ``scale`` may be ``public``, with the ``range`` of
     each channel, or ``private``: then a survey finds both (``scale_source``).
     ``windows_per_reading`` is the most windows that one reading is part of (1 without overlap).
+    ``kind`` is what ``models.kinds.declared`` takes: for numbers, the column of labels has those.
     ``declared`` is a YAML file with a whole task, as a box has it, in place of these.
 
     Sites are the names with training rows, in order; the test set's groups are the names with test
@@ -67,27 +71,52 @@ class Arrays(LazyWorld):
         scale: float | Sequence[float] | str | None,
         range: Sequence[object] | None,
         windows_per_reading: int,
+        kind: Mapping[str, Any],
     ) -> None:
         scaling = scaling_of(center, scale, range)
         self.scale_source = scaling.source
         numbers = scaling.center, scaling.scale
         given = Declaration(name, labels, channels, units, rate_hz, *numbers, windows_per_reading)
-        known = given if declared is None else given.replaced_by(read_task(declared))
-        rows = _read(path, site, label, known.channels, missing, known.center)
+        known, spec = _known(given, kinds.declared(**kind), declared)
+        numeric = spec.name != kinds.CLASSIFICATION
+        rows = _read(path, site, label, known.channels, missing, known.center, numeric=numeric)
         found = known.completed(rows.labels, rows.channels)
-        names, labels_N = found.labels_of(rows.source, rows.y_N)
-        task = found.task(rows.x.shape[1:], names)
+        names, labels_N = found.labels_of(rows.source, rows.y_N) if not numeric else ((), rows.y_N)
+        task = replace(found.task(rows.x.shape[1:], names), kind=spec)
         check_values(rows.source, rows.x, task)
-        division = divide(rows, labels_N, sites, partition, task.windows_per_reading - 1)
-        places = division.train_rows, division.test_rows
-        covered = coverage_notes(names, *(labels_N[place] for place in places))
-        self.notes = (*rows.notes, *division.notes, *covered)
+        labels_N, alike_N = _learnt(rows.source, labels_N, task)
+        division = divide(rows, alike_N, sites, partition, task.windows_per_reading - 1)
+        self.notes = (*rows.notes, *division.notes, *_covered(names, labels_N, division))
         everyone = _windows(rows, labels_N, division.train_rows)
         cut, keep = _sites(everyone, division)
-        test = _windows(rows, labels_N, division.test_rows)
-        test_set = TestSet(test, division.group_of, division.groups)
-        base = _base(everyone, rows, division)
-        super().__init__(task, division.sites, cut, keep, test_set, base)
+        held_out = _windows(rows, labels_N, division.test_rows)
+        test = TestSet(held_out, division.group_of, division.groups)
+        super().__init__(task, division.sites, cut, keep, test, _base(everyone, rows, division))
+
+
+def _known(
+    given: Declaration, kind: KindSpec, declared: str | None
+) -> tuple[Declaration, KindSpec]:
+    """What is declared, here or in the file ``declared``."""
+    if declared is None:
+        return given, kind
+    task = read_task(declared)
+    return given.replaced_by(task), declared_once(kind, task.kind)
+
+
+def _learnt(source: str, labels_N: NDArray[Any], task: Task) -> tuple[NDArray[Any], Integers]:
+    """What is learnt of each row, and by what a rule divides the rows."""
+    if task.kind.name == kinds.CLASSIFICATION:
+        return labels_N, labels_N
+    numbers_N = numbers_of(source, labels_N, task)
+    return numbers_N, tenths_of(numbers_N)
+
+
+def _covered(names: Sequence[str], labels_N: Integers, division: Division) -> tuple[str, ...]:
+    if not names:
+        return ()
+    places = division.train_rows, division.test_rows
+    return tuple(coverage_notes(names, *(labels_N[place] for place in places)))
 
 
 def _read(
@@ -97,6 +126,8 @@ def _read(
     channels: Sequence[str] | None,
     missing: str,
     center: float | Sequence[float] | None,
+    *,
+    numeric: bool,
 ) -> Rows:
     if path is None:
         raise InvalidConfiguration(
@@ -105,7 +136,8 @@ def _read(
             "Set data.path=FILE: npz, CSV, Parquet, or a folder of such files",
         )
     table = open_table(from_home(str(path)))
-    return read_rows(table, roles_of(table, site, label, channels), missing, center)
+    roles = roles_of(table, site, label, channels)
+    return read_rows(table, roles, missing, center, numeric=numeric)
 
 
 def _base(everyone: Windows, rows: Rows, division: Division) -> Sequence[NDArray[Any]]:
@@ -126,6 +158,6 @@ def _sites(everyone: Windows, division: Division) -> tuple[Callable[[int], Windo
     return cut, None if first.base is everyone.values else max(1, _KEPT_BYTES // first.nbytes)
 
 
-def _windows(rows: Rows, labels_N: Integers, chosen: Integers) -> Windows:
+def _windows(rows: Rows, labels_N: NDArray[Any], chosen: Integers) -> Windows:
     blocks = np.zeros(len(chosen), np.int64)
     return Windows(rows.x[chosen], labels_N[chosen], blocks, _BLOCKS)

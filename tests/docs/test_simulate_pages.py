@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.privacy.own_data import SETS
@@ -152,6 +153,20 @@ def test_the_page_of_data(tmp_path: Path, shared_data: Path) -> None:
     assert [one["sites"] for one in told] == [3, 20]
     assert "python -m simulate task=arrays" in shown.splitlines()[-1]
     assert npz["parameter_digest"] == pq["parameter_digest"]
+
+
+def test_the_page_of_kinds(tmp_path: Path) -> None:
+    """Numbers that follow from a channel are learnt."""
+    (learnt,) = blocks("docs/reference/kinds.md#numbers")
+    reader, generator = desk(tmp_path / "reader"), np.random.default_rng(0)
+    x = generator.normal(0, 1, (300, 3)).astype(np.float32)
+    y, site = 25 + 8 * np.tanh(x[:, 0]), np.arange(300) % 3
+    np.savez(reader / "oven.npz", x=x, y=y, site=site)
+    learnt = replaced(learnt.strip(), ("FILE", "oven.npz"))
+    typed(f"{learnt} rounds=2 net=logistic hydra.run.dir=oven\n", reader)
+    summary = json.loads((reader / "oven" / "summary.json").read_text())
+    assert summary["kind"] == "regression"
+    assert summary["measures"]["mae"] < 8
 
 
 def test_the_table_of_privacy(tmp_path: Path, shared_data: Path) -> None:

@@ -26,6 +26,9 @@ ENDING = RunEnding(
 )
 
 
+MEASURES = {"accuracy": 0.8, "balanced_accuracy": 0.7, "macro_f1": 0.6}
+
+
 def plan(privacy: PrivacyPlan = samples.WINDOW_PRIVACY, rounds: int = 12, **task: Any) -> RunPlan:
     """A plan under DP, for a task of which ``task`` replaces fields."""
     net = NetSpec("models.nets.cnn1d.Cnn1d")
@@ -48,6 +51,7 @@ def result(round_: int, **changes: Any) -> RoundResult:
         bytes_up=1_234_000,
         bytes_down=2_345_000,
         seconds=1.5,
+        measures=MEASURES,
     )
     return replace(base, **changes)
 
@@ -63,6 +67,7 @@ def outcome(labels: tuple[str, ...] = samples.TASK.labels, sites: int = 3) -> Ou
         per_class_accuracy=dict.fromkeys(labels, 0.8),
         confusion=confusion_of(truth_N, named_N, len(labels)),
         accuracy_of_group={f"site {i}": 0.7 + 0.2 * i / max(1, sites - 1) for i in range(sites)},
+        measures=MEASURES,
     )
 
 

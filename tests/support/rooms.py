@@ -24,7 +24,7 @@ ROOMS = {
     "models": (
         (BASE,),
         ("kinds", "onnx", "parts"),
-        ("metadata", "nets"),
+        ("metadata", "nets", "tasks"),
         ("evaluation", "export"),
         ("testing",),
     ),

@@ -15,6 +15,7 @@ from fl_common.plugins.build import build
 from fl_common.plugins.kinds import FUNCTION
 from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
+from models.kinds import check_labelled
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
     sizes, trial = (values["threads"], values["largest_batch"]), trial_of(values)
     engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
     declared = config["functions"]
+    if declared or config["components"]["functions"]:
+        check_labelled(task, "functions", "Set functions=none and components.functions=[]")
     functions = Functions(
         {
             name: partial(build, node, FUNCTION, at=f"functions.{name}")

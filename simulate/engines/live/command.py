@@ -22,6 +22,7 @@ from fl_common.configuration.rules import Config, above, require, whole
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files.whole import write_whole
 from fl_common.vocabulary import Task
+from models.kinds import check_labelled
 from simulate.engines.live.fleet import Live, Player
 from simulate.engines.live.processes import CONFIG, Processes, find_mosquitto, write_node
 from simulate.engines.live.recordings import messages, recordings_of, slicing_of, step_of
@@ -52,6 +53,8 @@ def live(
     engine, program = config["engine"], find_mosquitto()
     _check(engine)
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
+    remedy = "Train with engine=loopback, and serve the model on a box: docs/reference/kinds.md"
+    check_labelled(world.task, "engine=live", remedy)
     names = _names(engine["sites"], world)
     step_of(world.task)
     if engine["model"] is None:

@@ -90,7 +90,7 @@ def _by_rule(
         train_rows, test_rows = _last_fifths(labels_N, order_N, 0)
         train_rows, test_rows = np.sort(train_rows), np.sort(test_rows)
         train_rows = _apart(train_rows, test_rows, shared)
-        held = "; the last fifth of each label's rows is the test set"
+        held = "; the last fifth of each label's rows (each tenth of numbers) is the test set"
     else:
         train_rows, test_rows = np.flatnonzero(~rows.held_out_N), np.flatnonzero(rows.held_out_N)
         held = ""

@@ -25,6 +25,7 @@ _LEAST_SIDE = 8
 class Rows:
     """``x`` (N, ...) float32, all finite; ``y_N`` and ``site_N`` whole numbers or text.
 
+    Where numbers are learnt, ``y_N`` are those, as float64.
     ``site_N`` is None where no column says it, and ``held_out_N``, true for test rows, where there
     is no split. ``channels`` are the names of the columns, None where windows are one column;
     ``labels`` the names of labels 0, 1, ... where the file tells them.
@@ -46,10 +47,13 @@ def read_rows(
     missing: str,
     center: float | Sequence[float] | None,
     windows: tuple[Floats, tuple[str, ...]] | None = None,
+    *,
+    numeric: bool = False,
 ) -> Rows:
     """The rows of ``table`` without gaps; labels are not checked yet.
 
-    ``windows`` is what ``windows_of`` gave, where they are read already.
+    ``windows`` is what ``windows_of`` gave, where they are read already. ``numeric``: labels are
+    numbers of any size.
 
     Raises:
         InvalidData: a column has a type, a shape or a length that it can't have, or ``missing``
@@ -59,7 +63,7 @@ def read_rows(
     check_mode(missing)
     source = table.source
     x, notes = windows or windows_of(table, roles)
-    words = {"label": table.words(roles.label)}
+    words = {"label": numbers_in(table, roles.label) if numeric else table.words(roles.label)}
     words |= {"site": table.words(roles.site)} if roles.site else {}
     split = table.words(roles.split) if roles.split else None
     check_channels(source, x, roles.channels)
@@ -83,6 +87,19 @@ def read_rows(
         labels=table.categories.get(roles.label),
         notes=(*table.notes, *roles.notes, *notes, *trained, *filled.notes),
     )
+
+
+def numbers_in(table: Table, name: str) -> Words:
+    """One number per row, as float64."""
+    numbers_N = np.asarray(table.numbers(name), np.float64)
+    numbers_N = numbers_N[:, 0] if numbers_N.shape[1:] == (1,) else numbers_N
+    if numbers_N.ndim != 1:
+        raise InvalidData(
+            f"{table.source}: {name} of shape {numbers_N.shape}",
+            "must be one number per row, for task.kind=regression",
+            "Name another column: data.label=NAME",
+        )
+    return Words(numbers_N, np.isnan(numbers_N))
 
 
 def windows_of(table: Table, roles: Roles) -> tuple[Floats, tuple[str, ...]]:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,7 @@ def write(
     plan = made.plan(samples.WINDOW_PRIVACY if private else samples.PUBLIC, labels=labels, **task)
     rounds = [made.result(round_) for round_ in range(1, 13)]
     end = made.outcome(labels)
-    end = Outcome(end.accuracy, end.loss, end.per_class_accuracy, end.confusion,
-                  {**end.accuracy_of_group, labels[0]: 0.5})  # fmt: skip
+    end = replace(end, accuracy_of_group={**end.accuracy_of_group, labels[0]: 0.5})
     configuration = f"rounds: 12\nname: {labels[0]}\n"
     write_report(path, plan, made.summary(plan, rounds, end), rounds, end, configuration, shared)
     return path
@@ -199,7 +199,8 @@ def test_the_confusion_matrix_shows_shares_of_each_row() -> None:
 
 def test_a_run_that_diverged_is_still_reported(tmp_path: Path) -> None:
     plan, end = made.plan(), made.outcome()
-    end = Outcome(float("nan"), float("inf"), {"still": float("nan")}, end.confusion, {})
+    unknown = dict.fromkeys(made.MEASURES, float("nan"))
+    end = Outcome(float("nan"), float("inf"), {"still": float("nan")}, end.confusion, {}, unknown)
     rounds: list[RoundResult] = [made.result(1, accuracy=None, loss=float("nan"))]
     path = tmp_path / "report.html"
     write_report(path, plan, made.summary(plan, rounds, end), rounds, end, "")

@@ -25,6 +25,8 @@ from tests.support import results_samples as made
 from tests.support import samples
 
 SUMMARY_KEYS = {
+    "kind",
+    "measures",
     "task", "sites", "rounds", "seed", "accuracy", "loss", "per_class_accuracy", "epsilon", "delta",
     "accountant", "privacy_unit", "noise_multiplier", "bytes_up", "bytes_down", "seconds",
     "parameter_digest", "onnx_path", "onnx_parity", "versions", "run", "plan_digest", "net",

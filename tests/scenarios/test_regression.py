@@ -1,0 +1,131 @@
+"""A task of numbers, the whole way: training, evaluation, record, model, a box's answer, events."""
+
+import json
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+from fl_client.inference.engine import Engine
+from fl_client.inference.events import prediction_event
+from fl_client.inference.slots import ModelSlot
+from fl_common.errors import InvalidConfiguration, InvalidData
+from models.metadata import read_metadata
+from simulate import Result, configure, run
+from simulate.configuration.composition import resolved
+from simulate.data.check import check
+from simulate.job.preparation import yaml_of
+from simulate.world.build import open_world
+from tests.support.engines import no_trial
+
+pytestmark = pytest.mark.slow
+
+KIND = ("task.kind=regression", "task.range=[0,50]", "task.unit=Cel")
+QUICK = ("net=logistic", "rounds=8", "training.learning_rate=0.5")
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two channels of 3 sites, and a temperature that follows from one."""
+    generator = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("numbers") / "oven.csv"
+    lines = ["site,load,fan,heat"]
+    for row in range(300):
+        load, fan = generator.normal(0, 1, 2)
+        lines.append(f"s{row % 3},{load:.4f},{fan:.4f},{25 + 8 * np.tanh(load):.4f}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def asked(csv: Path, *more: str) -> tuple[str, ...]:
+    return ("task=arrays", f"data.path={csv}", "data.label=heat", *more)
+
+
+@pytest.fixture(scope="module", params=["window", "none"])
+def finished(
+    csv: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Result:
+    more = (f"privacy={request.param}", "evaluation=federated")
+    folder = tmp_path_factory.mktemp("run") / "run"
+    return run(configure(*asked(csv, *KIND, *QUICK, *more)), folder=folder)
+
+
+def test_it_learns_and_its_record_says_so(finished: Result) -> None:
+    summary = finished.summary
+    schema = json.loads(files("simulate.report").joinpath("summary.schema.json").read_text())
+    Draft202012Validator(schema).validate(summary)
+    assert summary["kind"] == "regression"
+    assert summary["accuracy"] is None
+    assert summary["measures"]["mae"] < 4, "a guess of the mean is off by more than 5"
+    assert summary["measures"]["r2"] > 0.4
+    assert set(summary["measure_of_group"]) == {"s0", "s1", "s2"}
+    assert [round_.measures["mae"] for round_ in finished.history][-1] == summary["measures"]["mae"]
+    page = finished.report.read_text("utf-8")
+    assert "Mean absolute error over rounds" in page
+    assert "Confusion matrix" not in page
+
+
+def test_the_sites_count_scores_that_stand_for_the_error(finished: Result) -> None:
+    told = finished.summary["on_sites"]
+    error = 50 * (1 - told["accuracy"])
+    spread = 50 * told["accuracy_error"] if told["noise_on_counts"] else 0.05
+    assert abs(error - finished.summary["measures"]["mae"]) <= 4 * spread
+
+
+def test_a_box_answers_with_the_number_in_its_unit(
+    finished: Result, csv: Path, tmp_path: Path
+) -> None:
+    metadata = read_metadata(finished.model.read_bytes())
+    assert dict(metadata.kind.options)["high"] == 50.0
+    world = open_world(yaml_of(resolved(configure(*asked(csv, *KIND)))["world"]))
+    slot = ModelSlot(tmp_path / "slot")
+    slot.activate(slot.place(finished.model))
+    engine = Engine(slot, world.task, 1, 8, no_trial, 60.0)
+    assert engine.swap(), engine.status().trouble
+    windows = world.test().windows
+    prediction = engine.predict(windows.values)
+    error = np.abs(prediction.answers_ND[:, 0] - windows.labels).mean()
+    assert error == pytest.approx(finished.summary["measures"]["mae"], rel=1e-4)
+    time = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    event = prediction_event("/sites/7", world.task, prediction, 0, 0, "by1", time, 0.02)
+    assert event.data["value"] == pytest.approx(float(prediction.answers_ND[0, 0]), rel=1e-5)
+    assert event.data["unit"] == "Cel"
+    assert "label" not in event.data
+
+
+def test_both_trainers_learn_the_same(csv: Path, tmp_path: Path) -> None:
+    parameters = []
+    for trainer in ("cohort", "opacus"):
+        settings = configure(*asked(csv, *KIND, *QUICK, f"training={trainer}", "rounds=2"))
+        parameters.append(run(settings, folder=tmp_path / trainer).summary["measures"]["mae"])
+    assert parameters[0] == pytest.approx(parameters[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("task.kind=regression",), "needs the lowest and the highest number"),
+        (("task.kind=regression", "task.range=[50,0]"), "must be two finite numbers"),
+        (("task.range=[0,50]",), "task.kind is classification"),
+        (("task.kind=regresion", "task.range=[0,50]"), "must be one of classification, regression"),
+    ],
+)
+def test_a_kind_that_can_t_be_is_refused(csv: Path, more: tuple[str, ...], words: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=words):
+        run(configure(*asked(csv, *more)))
+
+
+def test_numbers_beyond_the_declared_range_are_refused(csv: Path) -> None:
+    narrow = ("task.kind=regression", "task.range=[20,30]")
+    with pytest.raises(InvalidData, match=r"of 300 numbers from .* within the range \[20, 30\]"):
+        run(configure(*asked(csv, *narrow)))
+
+
+def test_check_tells_where_the_numbers_lie(csv: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check([str(csv), "data.label=heat", *KIND]) == 0
+    shown = capsys.readouterr().out
+    assert "10 tenths of the numbers" in shown
+    assert "task.kind=regression" in shown
