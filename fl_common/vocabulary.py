@@ -42,11 +42,12 @@ Parameters = Mapping[str, Floats]
 class KindSpec:
     """What kind of task it is, by the name of a file under ``models.kinds``, and its options.
 
-    ``options`` are public constants, pairs of a name and a JSON value, sorted by name.
+    ``options`` are public constants, pairs of a name and a JSON value, sorted by name. (Hydra can't
+    pass on a task whose fields have a type more exact than this one.)
     """
 
     name: str = "classification"
-    options: tuple[tuple[str, Any], ...] = ()
+    options: tuple[Any, ...] = ()
 
     @staticmethod
     def of(name: str, **options: Any) -> "KindSpec":

@@ -24,6 +24,11 @@ def world(
     path: Path, sites: int | None = None, partition: Rule | None = None, **declared: Any
 ) -> Arrays:
     """The world of ``data.path=path sites=SITES``, and the other values as they are shipped."""
-    values = {**dict.fromkeys(_NULL), "name": "arrays", "missing": "refuse"}
+    values: dict[str, Any] = {
+        **dict.fromkeys(_NULL),
+        "name": "arrays",
+        "missing": "refuse",
+        "kind": {},
+    }
     rule = partition or Column(0, None)
     return Arrays(str(path), sites, rule, **{**values, "windows_per_reading": 1, **declared})
