@@ -102,7 +102,8 @@ def _odd_result(net: Net, task: Task) -> tuple[str, str, str] | None:
     asked = kind_of(task)
     size = asked.outputs
     result = net.train().body(net.front(_windows(task)))
-    wanted = f"must be a float32 tensor (N, {size}): the outputs that task {task.name} needs"
+    what = "a logit for each label" if task.labels else "what tells the number"
+    wanted = f"must be a float32 tensor (N, {size}): {what} of task {task.name}"
     remedy = "Let the last layer be nn.Linear(..., kind_of(task).outputs), and return its output"
     if not isinstance(result, torch.Tensor):
         return f"the output, a {type(result).__name__},", wanted, remedy

@@ -226,7 +226,7 @@ class FaultyNet(Net):
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("labels", "logits have shape"),
+        ("labels", "outputs have shape"),
         ("batch", "can't train it with DP: BatchNorm"),
         ("mean", "depends on the other windows"),
         ("seed", "the same seed gives other parameters"),
