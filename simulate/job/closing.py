@@ -17,7 +17,7 @@ from simulate.home import Home
 from simulate.job.preparation import Preparation, yaml_of
 from simulate.job.publication import keep_comparison
 from simulate.report.listener import RunListener
-from simulate.report.outcome import outcome_of
+from simulate.report.outcome import doubts_of, outcome_of
 from simulate.report.page import write_report
 from simulate.report.record import checkable, write_rounds_table, write_weights
 from simulate.report.results import RoundResult, RunEnding, summarise, write_summary
@@ -58,6 +58,7 @@ class Closing:
         begun |= {"scale": self.scale.published()}
         spent, last = {**results[-1].spent(), **begun}, run.history[-1]
         outcome = outcome_of(self.evaluate(run.parameters), prepared.test, plan.task)
+        doubts = doubts_of(outcome)
         windows = prepared.test.windows  # the net has the parameters that were evaluated
         proof = publish_model(plan, prepared.net, len(results), spent, windows, self.home.model)
         metrics = {**outcome.measures, "loss": outcome.loss}
@@ -66,6 +67,8 @@ class Closing:
         keep_comparison(self.home.counts, last.get("compared"), component)
         if line := carrier.await_model(component):
             listener.tell(line)
+        for doubt in doubts:
+            listener.tell(doubt)
         ending = RunEnding(
             sites=prepared.sites,
             strategy=run.federation.name,
@@ -77,7 +80,7 @@ class Closing:
             onnx_parity=proof.parity,
             component=component,
             choice=str(prepared.choice) if prepared.choice else None,
-            notes=(*prepared.data, *prepared.notes),
+            notes=(*prepared.data, *prepared.notes, *doubts),
             legs=prepared.record.legs,
             init=asdict(prepared.start) if prepared.start else None,
         )

@@ -17,6 +17,18 @@ def outcome_of(predictions: Predictions, test: TestSet, task: Task) -> Outcome:
     return _of_labels(predictions, test, task) if task.labels else _of_numbers(predictions, test)
 
 
+def doubts_of(outcome: Outcome) -> tuple[str, ...]:
+    """What a person should know of figures that are worse than a guess."""
+    r2 = outcome.measures.get("r2")
+    if r2 is None or r2 >= 0:
+        return ()
+    return (
+        f"the model is worse than naming the mean of the test windows each time (R² {r2:.2g})."
+        " Under DP few windows may drown in the noise: try net=logistic, more sites, more windows"
+        " on each or a larger epsilon",
+    )
+
+
 def _of_numbers(predictions: Predictions, test: TestSet) -> Outcome:
     kind, truth_N, named_N = predictions.kind, predictions.truth_N, predictions.predicted_N
     first = kind.measures[0].name

@@ -53,6 +53,16 @@ def finished(
     return run(configure(*asked(csv, *KIND, *QUICK, *more)), folder=folder)
 
 
+def test_a_model_that_is_worse_than_the_mean_is_said(
+    finished: Result, csv: Path, tmp_path: Path
+) -> None:
+    drowned = ("net=logistic", "rounds=2", "privacy.epsilon=0.05")
+    result = run(configure(*asked(csv, *KIND, *drowned)), folder=tmp_path / "drowned")
+    assert result.summary["measures"]["r2"] < 0
+    assert [note for note in result.summary["notes"] if "worse than naming the mean" in note]
+    assert not [note for note in finished.summary["notes"] if "worse than" in note]
+
+
 def test_it_learns_and_its_record_says_so(finished: Result) -> None:
     summary = finished.summary
     schema = json.loads(files("simulate.report").joinpath("summary.schema.json").read_text())
