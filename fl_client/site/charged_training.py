@@ -10,7 +10,9 @@ from fl_client.site.private_data import no_windows
 from fl_client.site.shortfalls import Shortfall, Shortfalls
 from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import RAISED, refuse
+from fl_client.training.prepared import net_for
 from fl_common.vocabulary import LocalUpdate, Refusal, RefusalReason
+from models.nets import trained_part
 
 _logger = logging.getLogger(__name__)
 _Reply = LocalUpdate | Refusal
@@ -48,7 +50,8 @@ class ChargedTrainer:
         if isinstance(failed, Refusal):
             self._told.note(task.site, Shortfall.RAISED, failed.detail)
         if task.plan.privacy.sample_mechanism is None:  # noise on the whole update comes later
-            delta = {name: np.zeros_like(array) for name, array in task.parameters.items()}
+            sent = trained_part(net_for(task.plan), task.parameters)
+            delta = {name: np.zeros_like(array) for name, array in sent.items()}
             return LocalUpdate(task.site, task.plan.run, task.round, delta, 1.0)
         (answer,) = self._results([replace(task, windows=no_windows(task.plan.task))])
         if isinstance(answer, Refusal):

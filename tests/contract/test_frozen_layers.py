@@ -1,7 +1,8 @@
 """Parameters with ``requires_grad=False`` stay: not trained, not clipped, noised or sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,16 @@ import pytest
 from torch import nn
 
 from fl_client.release.gateway import release_update
-from fl_client.training import Trainer
+from fl_client.site.charged_training import ChargedTrainer
+from fl_client.site.shortfalls import Shortfalls
+from fl_client.training import LocalTask, Trainer
 from fl_client.training.checks import check_public
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
 from fl_client.training.prepared import net_for
 from fl_common import params
 from fl_common.plan import Instruction
-from fl_common.vocabulary import LocalUpdate, NetSpec, RefusalReason
+from fl_common.vocabulary import LocalUpdate, NetSpec, Refusal, RefusalReason
 from models.nets import trained_part
 from tests.support import samples
 from tests.support.local_training import local_task, own_net, train
@@ -124,3 +127,20 @@ def test_the_trained_part_keeps_the_order_of_the_net(net: NetSpec) -> None:
     plan = samples.plan(net=net)
     whole = local_task(plan).parameters
     assert list(trained_part(net_for(plan), whole)) == ["2.weight", "2.bias", "5.weight", "5.bias"]
+
+
+class Dying:
+    """A trainer that can't train on what a site has."""
+
+    def train(self, cohort: Sequence[LocalTask]) -> list[LocalUpdate | Refusal]:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("body_of", [whole_layers])
+def test_a_site_that_could_not_train_answers_as_an_empty_one(net: NetSpec, tmp_path: Path) -> None:
+    plan = samples.plan(samples.SITE_PRIVACY, net=net)
+    task = local_task(plan)
+    (answer,) = ChargedTrainer(Dying(), Shortfalls(tmp_path / "told")).train([task])
+    assert isinstance(answer, LocalUpdate)
+    instruction = Instruction(plan, 1, task.parameters, clip_norm=1.0)
+    assert isinstance(release_update(answer, instruction), LocalUpdate)
