@@ -108,7 +108,8 @@ def read(counts_B: Doubles, edges_E: Doubles, noise: float, total: float) -> Rea
     """What ``counts_B``, of ``total`` votes, on the bins between ``edges_E`` tell.
 
     Each count has noise of the standard deviation ``noise``. The outermost bins have no end. None:
-    the noise explains all votes, or most of them are nowhere to be seen.
+    the noise explains all votes, most of them are nowhere to be seen, or the median lies in an
+    outermost bin.
     """
     ends, (first, last) = _ends(edges_E), _range(counts_B, noise, total)
     inner = counts_B[first : last + 1]
@@ -120,6 +121,8 @@ def read(counts_B: Doubles, edges_E: Doubles, noise: float, total: float) -> Rea
     wanted = np.array([LOWEST, 0.5, HIGHEST]) * (sums[-1] + beside)
     low, median, high = np.interp(wanted, sums, ends[first : last + 2]).tolist()
     at = int(np.clip(np.searchsorted(ends, median, side="right") - 1, 0, len(counts_B) - 1))
+    if at in (0, len(counts_B) - 1):
+        return None
     reach = (ends[last + 1] - ends[first]) * (_MARGIN + beside / max(total, seen))
     edges = _inside(ends[first] - reach, ends[last + 1] + reach)
     return Reading(low, median, high, float(ends[at + 1] - ends[at]), inner.size > 2, edges)

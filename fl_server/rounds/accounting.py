@@ -67,7 +67,8 @@ class SpendTally:
 
     def _event(self, rounds: int) -> list[Spend]:
         event = self._privacy.spend_per_round
-        return [*self._beside, replace(event, steps=event.steps * rounds)] if rounds else []
+        own = [replace(event, steps=event.steps * rounds)] if rounds else []
+        return [*self._beside, *own]
 
 
 class SpendTallyByClass:

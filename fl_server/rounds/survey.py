@@ -189,7 +189,8 @@ class ScaleRecord:
         found, of = self.channels_found, len(self.center)
         cost = "without noise, as all of the run" if self.epsilon is None else (
             f"under DP, for epsilon {self.epsilon:.3g} of the limit")  # fmt: skip
-        rest = "" if found == of else "; the others stay as declared, as noise hides them"
+        rest = "" if found == of else "; the others stay as declared: they are constant" + (
+            "" if self.epsilon is None else ", or noise hides them")  # fmt: skip
         return f"scale: median and spread of {found} of {of} channels by a survey {cost}{rest}"
 
     def published(self) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
         open_repository=publication.repository,
         model=publication.name_of(plan),
     )
-    incumbent, uncompared = _incumbent(config, publication, plan)
+    incumbent, uncompared = _incumbent(config, publication, plan, is_scaled=before is not None)
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent, beside)
     check_sampling(federation, world.sites)
     net, start = _net(config, plan)
@@ -120,11 +120,17 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     return Preparation(config, choice, federation, engine, fleet, net, *rest, found)
 
 
+_RESCALED = "world.scale=private gives this run's windows a scale of their own"
+
+
 def _incumbent(
-    config: Config, publication: Publication, plan: RunPlan
+    config: Config, publication: Publication, plan: RunPlan, *, is_scaled: bool
 ) -> tuple[Incumbent | None, list[str]]:
-    """The model that the run's is compared with, and why there is none where one was expected."""
-    found = publication.incumbent(plan)
+    """The model that the run's is compared with, and why there is none where one was expected.
+
+    With ``is_scaled`` a survey will change what a window's values mean: no older model knows them.
+    """
+    found = _RESCALED if is_scaled else publication.incumbent(plan)
     if not isinstance(found, str):
         return found, []
     expected = config["evaluation"]["every"] is not None

@@ -121,3 +121,11 @@ def test_what_has_no_baselines_is_refused(
     assert ended(monkeypatch, "rounds=1", wrong, f"hydra.run.dir={folder}") == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not folder.exists()
+
+
+def test_a_scale_that_each_way_would_find_anew_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [*QUICK, f"data.path={data(tmp_path / 'two.npz', 2)}", "world.scale=private"]
+    assert ended(monkeypatch, *options, f"hydra.run.dir={tmp_path / 'ways'}") == 2
+    assert "world.scale=private: can't be used for baselines" in capsys.readouterr().err

@@ -127,6 +127,12 @@ def test_a_range_of_a_data_sheet_costs_nothing(tmp_path: Path) -> None:
     assert scale["spend"] is None
 
 
+def test_no_older_model_is_judged_by_the_scale_that_a_survey_finds(tmp_path: Path) -> None:
+    asked = ("evaluation=federated", "evaluation.every=1", "rounds=1")
+    done = run(given(tmp_path, "none", *asked), folder=tmp_path / "run")
+    assert [note for note in done.summary["notes"] if "not compared with production" in note]
+
+
 @pytest.mark.parametrize(
     ("asked", "named"),
     [

@@ -227,6 +227,11 @@ def test_with_the_sites_noise_a_round_counts_for_those_who_took_part() -> None:
     assert tally.epsilon() == pytest.approx(epsilon_of([Spend(1.0, 1.0, 2)], 1e-5, "rdp"))
 
 
+def test_what_was_spent_beside_the_rounds_counts_before_the_first_one() -> None:
+    tally = SpendTally(replace(SITE_PRIVACY, noise="site"), [Spend(2.0, 1.0, 4)])
+    assert tally.epsilon() == pytest.approx(epsilon_of([Spend(2.0, 1.0, 4)], 1e-5, "rdp"))
+
+
 def test_lineage_tells_a_reader_what_protects_whom() -> None:
     lineage = _privacy_spent(
         samples.plan(replace(SITE_PRIVACY, adaptive_clipping=ADAPTIVE)), {"epsilon": 3.5}

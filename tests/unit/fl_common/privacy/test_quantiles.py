@@ -76,6 +76,11 @@ def test_little_data_tell_nothing_rather_than_something_wrong() -> None:
         assert survey(values_NC, NOISE_AT_HALF * sensitivity(30), seed) == [None] * 30
 
 
+def test_values_beyond_the_outermost_edges_tell_nothing() -> None:
+    values_NC = np.random.default_rng(4).normal([7e11, -7e11], 1e11, (20_000, 2))
+    assert survey(values_NC, 10.0) == [None, None]
+
+
 def test_noise_alone_tells_nothing() -> None:
     nothing = np.empty((0, 40))
     assert all(found is None for seed in range(20) for found in survey(nothing, 1.0, seed))
