@@ -54,21 +54,18 @@ class Closing:
         results = [RoundResult.from_row(row) for row in run.history]
         check_ledger(self.home.ledger)
         results[-1] = self.spending.told(results[-1])
-        begun = {"init": prepared.start.published()} if prepared.start else {}
-        begun |= {"scale": self.scale.published()}
+        start = {"init": prepared.start.published()} if prepared.start else {}
+        begun = {**start, "scale": self.scale.published()}
         spent, last = {**results[-1].spent(), **begun}, run.history[-1]
         outcome = outcome_of(self.evaluate(run.parameters), prepared.test, plan.task)
-        doubts = doubts_of(outcome)
         windows = prepared.test.windows  # the net has the parameters that were evaluated
         proof = publish_model(plan, prepared.net, len(results), spent, windows, self.home.model)
         metrics = {**outcome.measures, "loss": outcome.loss}
         facts = {"rounds": len(results), "sites": prepared.sites, "metrics": metrics}
         component = prepared.publication.publish(plan, prepared.net, spent, proof, facts)
         keep_comparison(self.home.counts, last.get("compared"), component)
-        if line := carrier.await_model(component):
+        for line in filter(None, (carrier.await_model(component), *doubts_of(outcome))):
             listener.tell(line)
-        for doubt in doubts:
-            listener.tell(doubt)
         ending = RunEnding(
             sites=prepared.sites,
             strategy=run.federation.name,
@@ -80,7 +77,7 @@ class Closing:
             onnx_parity=proof.parity,
             component=component,
             choice=str(prepared.choice) if prepared.choice else None,
-            notes=(*prepared.data, *prepared.notes, *doubts),
+            notes=(*prepared.data, *prepared.notes, *doubts_of(outcome)),
             legs=prepared.record.legs,
             init=asdict(prepared.start) if prepared.start else None,
         )
