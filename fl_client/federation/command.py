@@ -19,7 +19,6 @@ from fl_common.programs.logs import log_to_standard_error
 from fl_common.programs.own import own_program
 from fl_common.programs.proxies import check_proxies
 from fl_common.programs.requirements import TRAIN, check_installed
-from models.kinds import check_labelled
 
 _QUIET = ("httpx", "httpcore")
 _DESCRIPTION = """\
@@ -60,6 +59,8 @@ def join_command(config: Config, file: Path | None, overrides: Sequence[str]) ->
 
 def _check_trainable(config: Config) -> None:
     """Raise InvalidConfiguration unless the box can come to know what its windows stand for."""
+    from models.kinds import check_labelled  # not before the start is known to be ours
+
     task = build(config["task"], at="task")
     remedy = "Set federation.server=null: the box serves models that were trained elsewhere"
     check_labelled(task, "training on a box", remedy)

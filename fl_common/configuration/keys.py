@@ -104,12 +104,12 @@ class _Read(Mapping[str, Any]):
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that was meant: one that ends like it, first beside it; None: none does."""
+    """The known name that was meant, by its last part: the same, then one like it, first beside."""
     place, _, own = name.rpartition(".")
     beside = {one.rpartition(".")[2]: one for one in known if one.rpartition(".")[0] == place}
     by_depth = sorted(known, key=lambda one: (one.count("."), one), reverse=True)
     elsewhere = {one.rpartition(".")[2]: one for one in by_depth}
-    for names, likeness in ((beside, 0.6), (elsewhere, 0.8)):
+    for names, likeness in ((beside, 1.0), (elsewhere, 1.0), (beside, 0.6), (elsewhere, 0.8)):
         if found := get_close_matches(own, names, 1, likeness):
             return names[found[0]]
     return None
