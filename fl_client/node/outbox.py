@@ -20,7 +20,11 @@ TRY_AGAIN_S = 300.0
 _ANSWERS = "Look into the broker's log: its queue or its disk may be full"
 _MAY_PUBLISH = "Give the node's user the right to publish there (mosquitto: acl_file)"
 _TOGETHER = 32
-"""Events published at once: to wait for the broker's acknowledgement of each would be slow."""
+"""Events published at once: to wait for the broker's acknowledgement of each would be slow.
+
+After a lost connection it is one, then twice as many each time: a broker that ends the connection
+at a refusal is heard only so, as its answers are lost with a connection that is written to.
+"""
 _HELD = 1000
 """Events in memory; the others wait in the store."""
 
@@ -60,7 +64,7 @@ class Outbox:
         self._filled = asyncio.Event()
         self._settled: list[tuple[int, str | None]] = []
         self._taken_to = self._dropped_to = 0
-        self._flows = False
+        self._flows, self._at_once = False, _TOGETHER
         self._refused: dict[str, _Refused] = {}  # by topic
 
     def progress(self) -> PublishProgress:
@@ -98,18 +102,19 @@ class Outbox:
 
     def _next(self) -> Sequence[WaitingEvent]:
         """What to publish now: refused events whose time has come, then those that wait."""
-        return self._due() or list(islice(self._waiting, _TOGETHER))
+        return self._due() or list(islice(self._waiting, self._at_once))
 
     def _due(self) -> list[WaitingEvent]:
         now = self._timer()
         due = (refused.waiting for refused in self._refused.values() if refused.until <= now)
-        return list(islice(due, _TOGETHER))
+        return list(islice(due, self._at_once))
 
     async def _publish_all(self, together: Sequence[WaitingEvent]) -> None:
         """Publish events at once, in order; those that the broker did not get stay first."""
         publishing = [self._publish(waiting) for waiting in together]
         found = await asyncio.gather(*publishing, return_exceptions=True)
         self._flows = not any(isinstance(outcome, NotConnected) for outcome in found)
+        self._at_once = min(2 * self._at_once, _TOGETHER) if self._flows else 1
         for waiting, outcome in zip(together, found, strict=True):
             if isinstance(outcome, NotConnected):
                 return await asyncio.sleep(_LOOK_AGAIN_S)

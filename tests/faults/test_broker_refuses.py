@@ -32,8 +32,7 @@ def test_a_prediction_that_the_broker_refuses_is_no_published_one(tmp_path: Path
         world.send(0, 30)
         count, part = len(expected_starts(30)), 'part="publishing to predictions/mute"'
         refused = f'events_dropped_total{{reason="not_authorized"}} {count - 1}.0'
-        # The broker may end so many connections that the node waits for a minute each time.
-        wait_for(lambda: refused in process.ask("/metrics")[1].decode(), "counts", 270)
+        wait_for(lambda: refused in process.ask("/metrics")[1].decode(), "counts")
         metrics = process.ask("/metrics")[1].decode()
         assert f"fl_client_trouble{{{part}}} 1.0" in metrics
         published = len([topic for topic, _ in world.heard if topic.startswith("events/")])
@@ -43,6 +42,7 @@ def test_a_prediction_that_the_broker_refuses_is_no_published_one(tmp_path: Path
         code, body = process.ask("/healthz")
         assert (code, b"not_authorized" in body, b"acl_file" in body) == (503, True, True)
         assert process.log().count("the broker refuses what is published there") == 1
+        assert "take over" not in process.log()
         # mosquitto 2.0.11 may end the connection at a refusal, too: at most once for each.
         assert process.log().count("connected to") <= 1 + count
         wait_for(lambda: process.status()["broker"]["connected"], "a connection that stays")

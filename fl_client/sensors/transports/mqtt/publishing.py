@@ -44,6 +44,8 @@ class Publishing:
         self._waiting: dict[int, asyncio.Future[ReasonCode]] = {}
         self.most_qos = 1
         """The highest QoS that the broker allows, as far as is known; 1 at most."""
+        self.has_refusals = False
+        """Whether the broker refused a message: mosquitto 2.0 may end the connection then."""
         self._connected: Any = client.on_connect
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
@@ -77,6 +79,7 @@ class Publishing:
         finally:
             self._waiting.pop(number, None)
         if code.value >= REFUSED:
+            self.has_refusals = True
             raise PublishRefused(str(code).lower().replace(" ", "_"))
 
     def _on_publish(

@@ -86,6 +86,7 @@ class MqttTransport:
         self._refused = Counter[str]()
         self._unanswered = 0  # connections with MQTT 5 in a row; -1: the broker speaks it
         self._failures = self._ended = 0  # in a row; the latter: connections that ended soon
+        self._had_refusals = False  # the last connection
         self._publishing: Publishing | None = None
         self.last_will: LastWill | None = None
         """Set before ``run``; None: there is none."""
@@ -124,7 +125,7 @@ class MqttTransport:
                 if loop.time() - started > self._broker.retry_most:
                     self._failures = self._ended = 0
                 self._failures += 1
-                if self.status.connections > connections and not isinstance(error, StoreError):
+                if self.status.connections > connections and not self._is_explained(error):
                     self._ended += 1
                 await self._sleep(self._pause(error))
 
@@ -154,6 +155,7 @@ class MqttTransport:
         finally:
             self._note_version(said)
             self._publishing, self.status.connected = None, False
+            self._had_refusals = publishing.has_refusals
             publishing.end()
             inbox.close()
             if client._disconnected.done() and not client._disconnected.cancelled():
@@ -196,6 +198,10 @@ class MqttTransport:
         while True:
             await self._sleep(self._broker.retry_most)
             await subscriptions.ask_for(subscriptions.refused)
+
+    def _is_explained(self, error: Exception) -> bool:
+        """Whether a connection ended for a reason of its own, so that nobody took over."""
+        return isinstance(error, StoreError) or self._had_refusals
 
     @property
     def _version(self) -> str:

@@ -20,6 +20,7 @@ class Link(MqttTransport):
     def __init__(self, lost_at: frozenset[int] = frozenset()) -> None:
         self.status = LinkStatus()
         self.sent: list[str] = []
+        self.in_flight, self.together = 0, list[int]()
         self.lost_at, self.calls = lost_at, 0
         self.forbidden: str | None = "forbidden"
 
@@ -27,8 +28,11 @@ class Link(MqttTransport):
         self.calls += 1
         call = self.calls
         self.sent.append(dict(message.user_properties)["id"])
-        for _ in range(call % 3):
+        self.in_flight += 1
+        self.together.append(self.in_flight)
+        for _ in range(1 + call % 3):
             await asyncio.sleep(0)
+        self.in_flight -= 1
         if call in self.lost_at:
             raise NotConnected("cut")
         if topic == self.forbidden:
@@ -72,6 +76,16 @@ def test_what_a_lost_connection_left_open_is_sent_again_before_what_follows() ->
     outbox.take(waiting(range(1, 41)), 0, outbox.progress())
     assert published(link, outbox, 40) == tuple(range(1, 41))
     assert link.sent[32:] == [str(n) for n in range(5, 41)]
+
+
+def test_after_a_lost_connection_one_event_is_sent_alone_then_twice_as_many_each_time() -> None:
+    """A broker that ends the connection at a refusal is heard only where nothing else is sent."""
+    link = Link(lost_at=frozenset({5}))
+    outbox = Outbox(link, Troubles())
+    outbox.take(waiting(range(1, 41)), 0, outbox.progress())
+    assert published(link, outbox, 40) == tuple(range(1, 41))
+    assert link.together[:32] == list(range(1, 33))
+    assert link.together[32:40] == [1, 1, 2, 1, 2, 3, 4, 1]
 
 
 def test_the_store_is_told_once_what_is_published_and_asked_for_what_there_is_room_for() -> None:
