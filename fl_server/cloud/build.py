@@ -23,7 +23,7 @@ from fl_server.cloud.home import CloudHome
 _PLAIN_PARTS = ("training", "strategy", "compression", "publish")
 _RUN = Rule(
     "must be the name of a folder, without slashes",
-    lambda value: Path(value).name == value and value.isprintable() and value != "..",
+    lambda value: Path(value).name == value and value.isprintable() and value not in ("", ".."),
 )
 _VALUES: Mapping[str, Rule] = {
     "superlink": one_of(["start", "join"]),

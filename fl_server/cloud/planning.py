@@ -17,12 +17,7 @@ from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.accounting import Spend
-from fl_server.build import (
-    FleetFacts,
-    build_federation,
-    build_plan,
-    settings_of,
-)
+from fl_server.build import FleetFacts, build_federation, build_plan, settings_of
 from fl_server.cloud.build import home_of
 from fl_server.cloud.gathering import Gathering
 from fl_server.cloud.sites import Sites
@@ -62,8 +57,8 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     Raises:
         InvalidConfiguration: a value that breaks a rule.
     """
-    folder = home_of(config).runs / str(config["run"])
-    identity = identity_of(folder, str(config["run"]))
+    folder = home_of(config).runs / config["run"]
+    identity = identity_of(folder, config["run"])
     facts = FleetFacts(config["sites"], None, None)
     require("scale", config["scale"], optional(one_of(("private",))))
     survey = f"{identity}-scale" if config["scale"] == "private" else None

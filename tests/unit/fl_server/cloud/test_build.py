@@ -26,6 +26,7 @@ def read(override: str) -> None:
         ("publish=[1,2]", "publish must be a section"),
         ("publish.licence=null", "publish.licence=None: must be a text"),
         ("run=../first", "run=../first: must be the name of a folder, without slashes"),
+        ("run=", "must be the name of a folder"),
         ("run=..", "must be the name of a folder"),
         ("superlink=begin", "superlink=begin: must be start or join"),
         ("superlink_port=70000", "must be a whole number from 1 to 65535"),
