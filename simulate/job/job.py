@@ -1,7 +1,9 @@
 """One simulated run, from its configuration to its files."""
 
 import time
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 from fl_common.configuration.rules import Config
@@ -80,25 +82,28 @@ def _carry_out(
 ) -> None:
     """The remaining rounds of the run that is ``prepared``, and its closing."""
     with ExitStack() as held:
+
+        @cache  # a survey, or else the rounds, start the engine
+        def carrier() -> Carrier:
+            return held.enter_context(prepared.engine.start(prepared.fleet))
+
         survey = begin_survey(prepared, home, resumes=bool(prepared.config["resume"]))
-        carrier = None
         if survey is not None and not survey.is_done:
-            carrier = held.enter_context(prepared.engine.start(prepared.fleet))
-            carrier.carry_out(survey)
-        prepared, scale = with_scale(prepared, survey)
-        _train(home, prepared, scale, carrier, listener, started, sweep)
+            carrier().carry_out(survey)
+        scaled, scale = with_scale(prepared, survey)
+        _train(home, scaled, scale, carrier, listener, started, sweep)
 
 
 def _train(
     home: Home,
     prepared: Preparation,
     scale: ScaleRecord,
-    started_carrier: Carrier | None,
+    carrier: Callable[[], Carrier],
     listener: RunListener,
     started: float,
     sweep: Path | None,
 ) -> None:
-    """The rounds, on an engine that a survey has started or that starts here."""
+    """The rounds, on the engine's ``carrier``, and the closing."""
     config, plan, sites = prepared.config, prepared.plan, prepared.sites
     evaluate = Evaluator(prepared.net, prepared.test.windows, plan.task)
     spending = Spending(home.ledger, plan)
@@ -117,9 +122,6 @@ def _train(
     if prepared.choice is not None:
         listener.tell(str(prepared.choice))
     listener.start(plan, sites, done)
-    given = started_carrier and nullcontext(started_carrier)
-    with given or prepared.engine.start(prepared.fleet) as carrier:
-        carrier.carry_out(run)
-        about = (evaluate, spending, scale, started, start_up_s, sweep)
-        closing = Closing(config, home, prepared, *about)
-        closing.close(run, carrier, listener)
+    carrier().carry_out(run)
+    about = (evaluate, spending, scale, started, start_up_s, sweep)
+    Closing(config, home, prepared, *about).close(run, carrier(), listener)
