@@ -10,12 +10,7 @@ from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.accounting import Spend
-from fl_server.build import (
-    build_federation,
-    build_plan,
-    check_sampling,
-    with_net,
-)
+from fl_server.build import build_federation, build_plan, check_sampling, with_net
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
 from fl_server.rounds.survey import build_survey, spent_on, with_survey
@@ -30,7 +25,7 @@ from simulate.job.continuation import identity_of, record_of, survey_of
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
 from simulate.job.warm_start import WarmStart, warm_start
-from simulate.world import PRIVATE, TestSet, notes_of, scale_source_of
+from simulate.world import PRIVATE, TestSet, World, notes_of, scale_source_of
 from simulate.world.build import open_world
 
 
@@ -80,31 +75,14 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     """
     engine: SimulationEngine = build(config["engine"], at="engine")
     publication = Publication(config["publish"], home.repository)
-    world_yaml, notes = yaml_of(config["world"]), list[str]()
-    world = open_world(world_yaml)
+    world = open_world(yaml_of(config["world"]))
     begun = home.read_record() if config["resume"] else None
     config, choice = with_net(config, world.task)
-    facts, compares = fleet_facts(world), publication.is_shared
-    identity = identity_of(begun, config["rounds"])
-    survey = survey_of(begun, identity) if scale_source_of(world) == PRIVATE else None
-    about = (config, identity, world.task, facts)
-
-    def made(beside: tuple[Spend, ...]) -> RunPlan:
-        return build_plan(*about, compares=compares, beside=beside)
-
-    plan, before = with_survey(made, config["scale_epsilon"], survey)
+    plan, before = _plans(config, world, begun, compares=publication.is_shared)
     beside = () if before is None else spent_on(before)
     check_trainer(config["training"]["trainer"], plan.privacy)
-    fleet = SimulatedFleet(
-        world=world,
-        world_yaml=world_yaml,
-        trainer_yaml=yaml_of(config["training"]["trainer"]),
-        ledger=home.ledger,
-        folder=home.folder,
-        open_repository=publication.repository,
-        model=publication.name_of(plan),
-    )
-    incumbent, uncompared = _incumbent(config, publication, plan, is_scaled=before is not None)
+    fleet = _fleet(config, world, home, publication, plan)
+    incumbent, notes = _incumbent(config, publication, plan, is_scaled=before is not None)
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent, beside)
     check_sampling(federation, world.sites)
     net, start = _net(config, plan)
@@ -112,12 +90,49 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     check_held_out(config, world.sites, test)
     settings = settings_of(config, plan, world, net)
     record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin, beside)
-    words = [] if start is None else [str(start)]
-    told = [f"data: {note}" for note in notes_of(world)]
-    notes, data = [*notes, *uncompared], [*told, *said, *words]
-    rest = (test, publication, notes, data, record, start)
-    found = build_survey(before, federation, len(world.sites)) if before else None
-    return Preparation(config, choice, federation, engine, fleet, net, *rest, found)
+    data = [f"data: {note}" for note in notes_of(world)]
+    return Preparation(
+        config=config,
+        choice=choice,
+        federation=federation,
+        engine=engine,
+        fleet=fleet,
+        net=net,
+        test=test,
+        publication=publication,
+        notes=notes,
+        data=[*data, *said, *([str(start)] if start else [])],
+        record=record,
+        start=start,
+        survey=build_survey(before, federation, len(world.sites)) if before else None,
+    )
+
+
+def _plans(
+    config: Config, world: World, begun: RunRecord | None, *, compares: bool
+) -> tuple[RunPlan, RunPlan | None]:
+    """The run's plan, and that of the survey before it, if ``world`` leaves its scale to one."""
+    facts, identity = fleet_facts(world), identity_of(begun, config["rounds"])
+    survey = survey_of(begun, identity) if scale_source_of(world) == PRIVATE else None
+
+    def made(beside: tuple[Spend, ...]) -> RunPlan:
+        return build_plan(config, identity, world.task, facts, compares=compares, beside=beside)
+
+    return with_survey(made, config["scale_epsilon"], survey)
+
+
+def _fleet(
+    config: Config, world: World, home: Home, publication: Publication, plan: RunPlan
+) -> SimulatedFleet:
+    return SimulatedFleet(
+        world=world,
+        world_yaml=yaml_of(config["world"]),
+        trainer_yaml=yaml_of(config["training"]["trainer"]),
+        ledger=home.ledger,
+        folder=home.folder,
+        open_repository=publication.repository,
+        model=publication.name_of(plan),
+    )
 
 
 _RESCALED = "world.scale=private gives this run's windows a scale of their own"
@@ -139,7 +154,6 @@ def _incumbent(
 
 def _net(config: Config, plan: RunPlan) -> tuple[Net, WarmStart | None]:
     """The network with its first parameters, and where those came from, if not from chance."""
-    build(config["training"]["trainer"], at="training.trainer")  # what each process would refuse
     net = build_net(plan.net, plan.task, plan.seed or 0)
     start = warm_start(config["init"], net)
     check_net(net, plan.privacy, plan.task)
