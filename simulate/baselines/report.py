@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import rich.console
@@ -11,12 +10,12 @@ from rich.text import Text
 
 from simulate.baselines.chart import chart
 from simulate.baselines.comparison import Comparison, Way
-from simulate.report.frame import PARTS, drawn, fact, pairs, scripts, table, text
-from simulate.report.results import write_summary, write_text
+from simulate.report.frame import fact, pairs, table, text, write_page
+from simulate.report.results import write_summary
 from simulate.report.versions import versions
 from simulate.report.wording import counted, percent_text, points_text, seed_text
 
-_PAGE = Path(__file__).parent / "page.html"
+_BODY = Path(__file__).parent / "page.html"
 _MOST_SITES = 1000
 """Up to here the page has a table of all sites; the record has them in any case."""
 _HEAD = ("", "mean over sites", "worst tenth", "epsilon", "gradients of windows")
@@ -61,7 +60,8 @@ def leave(compared: Comparison, folder: Path, output: rich.console.Console) -> N
     """Write record and page to ``folder``, and print the table with the answer below it."""
     record, page = folder / "baselines.json", folder / "report.html"
     write_summary(record, record_of(compared))
-    write_page(page, compared)
+    title = f"{compared.task}: was federating worth it?"
+    write_page(page, title, [chart(compared)], _BODY, _parts(compared), None)
     shown = Table(*_HEAD, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for row in _rows(compared):
         shown.add_row(*map(Text, row))
@@ -74,26 +74,22 @@ def leave(compared: Comparison, folder: Path, output: rich.console.Console) -> N
     output.print(Text(compared.answer, style="bold"), soft_wrap=not output.is_terminal)
 
 
-def write_page(path: Path, compared: Comparison) -> None:
-    """The page: the answer, the chart, and the tables."""
+def _parts(compared: Comparison) -> dict[str, str]:
+    """The page's: the answer, and the tables."""
     about = (
         f"{compared.task}, net {compared.net}, {counted(len(compared.sites), 'site')},"
         f" {seed_text(compared.seed)}. {_budget(compared)}"
     )
-    page = Template(_PAGE.read_text(encoding="utf-8")).substitute(
-        scripts(path, None) | drawn([chart(compared)]),
-        title=text(f"{compared.task}: was federating worth it?"),
-        style=(PARTS / "page.css").read_text(encoding="utf-8"),
-        about=text(about),
-        answer=text(compared.answer),
-        notes=_paragraphs(compared.notes),
-        glance="".join(_glance(compared)),
-        ways=table(_HEAD, list(_rows(compared))),
-        meaning=_paragraphs(_meaning(compared)),
-        sites=_sites(compared),
-        versions=pairs(versions()),
-    )
-    write_text(path, page)
+    return {
+        "about": text(about),
+        "answer": text(compared.answer),
+        "notes": _paragraphs(compared.notes),
+        "glance": "".join(_glance(compared)),
+        "ways": table(_HEAD, list(_rows(compared))),
+        "meaning": _paragraphs(_meaning(compared)),
+        "sites": _sites(compared),
+        "versions": pairs(versions()),
+    }
 
 
 def _rows(compared: Comparison) -> Iterator[tuple[str, ...]]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from string import Template
 from typing import Any
 from urllib.parse import quote
 
@@ -18,20 +19,36 @@ from simulate.report.plots import Figure
 from simulate.report.results import json_value, write_text
 from simulate.report.wording import one_line
 
-PARTS = Path(__file__).parent
+_PARTS = Path(__file__).parent
 LIBRARY = "plotly.min.js"
 """The file that reports share."""
 
 
-def scripts(path: Path, shared: Path | None) -> dict[str, str]:
-    """``policy``, ``missing``, ``plotly`` and ``script`` of the template of a page at ``path``.
+def write_page(
+    path: Path,
+    title: str,
+    figures: Sequence[Figure],
+    body: Path,
+    parts: Mapping[str, str],
+    shared: Path | None,
+) -> None:
+    """Write a page at ``path``: ``body``, a template, with its ``parts`` and the ``figures``.
 
     ``shared`` is the folder whose copy of the plotting library the page uses, which is made there
     unless it is there already; None: the page has its own.
     """
+    frame = _scripts(path, shared) | _drawn(figures)
+    frame |= {"title": text(title), "style": (_PARTS / "page.css").read_text(encoding="utf-8")}
+    within = Template(body.read_text(encoding="utf-8")).substitute(frame, **parts)
+    page = Template((_PARTS / "frame.html").read_text(encoding="utf-8"))
+    write_text(path, page.substitute(frame, body=within))
+
+
+def _scripts(path: Path, shared: Path | None) -> dict[str, str]:
+    """``policy``, ``missing``, ``plotly`` and ``script`` of a page's frame."""
     from plotly.offline import get_plotlyjs  # only here: the start of a run does not wait for it
 
-    library, script = get_plotlyjs(), (PARTS / "page.js").read_text(encoding="utf-8")
+    library, script = get_plotlyjs(), (_PARTS / "page.js").read_text(encoding="utf-8")
     if shared is None:
         own = f"<script>{library}</script>"
         policy = _policy([library, script], "")
@@ -70,10 +87,10 @@ def _policy(own: Sequence[str], others: str) -> str:
     )
 
 
-def drawn(figures: Sequence[Figure]) -> dict[str, str]:
-    """``plots`` and ``figures`` of a page's template."""
+def _drawn(figures: Sequence[Figure]) -> dict[str, str]:
+    """``plots`` and ``figures`` of a page."""
     values = [{"name": f.name, "data": f.data, "layout": f.layout} for f in figures]
-    return {"plots": "".join(map(_figure, figures)), "figures": json_text(values)}
+    return {"plots": "".join(map(_figure, figures)), "figures": _json_text(values)}
 
 
 def _figure(figure: Figure) -> str:
@@ -113,7 +130,7 @@ def text(value: object) -> str:
     return escape(one_line(str(value)))
 
 
-def json_text(value: object) -> str:
+def _json_text(value: object) -> str:
     """JSON that can stand in a script element: no character in it ends the element."""
     written = json.dumps(json_value(value), allow_nan=False)
     return written.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -7,7 +7,6 @@ copy of plotly.js beside them. Everything that comes from data or configuration 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from fl_common.plan import RunPlan
@@ -15,8 +14,8 @@ from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.privacy.unit import Guarantee
 from models.kinds import kind_of
 from simulate.report.figures import figures
-from simulate.report.frame import PARTS, drawn, fact, pairs, scripts, table, text
-from simulate.report.results import Outcome, RoundResult, write_text
+from simulate.report.frame import fact, pairs, table, text, write_page
+from simulate.report.results import Outcome, RoundResult
 from simulate.report.site_promise import Promise, site_promise
 from simulate.report.wording import (
     NO_PRIVACY,
@@ -38,6 +37,7 @@ from simulate.report.wording import (
     spread_text,
 )
 
+_BODY = Path(__file__).parent / "page.html"
 _NAMED_CLASSES = 12
 _RECORD = (
     "run",
@@ -67,22 +67,20 @@ def write_report(
 
     ``shared`` is the folder that has the plotting library for it and others; None: it has its own.
     """
-    page = Template((PARTS / "page.html").read_text(encoding="utf-8")).substitute(
-        scripts(path, shared) | drawn(figures(plan, rounds, outcome)),
-        title=text(f"{summary['task']}: federated run {summary['run']}"),
-        style=(PARTS / "page.css").read_text(encoding="utf-8"),
-        task=text(summary["task"]),
-        about=text(_about(summary)),
-        lead=text(_lead(plan, summary)),
-        notes=_notes(summary),
-        glance="".join(_glance(plan, summary)),
-        privacy=_privacy(plan, summary),
-        rounds=_rounds_table(plan, rounds),
-        record=pairs({key: summary[key] for key in _RECORD if summary[key] not in (None, [])}),
-        configuration=escape(configuration),
-        versions=pairs(summary["versions"]),
-    )
-    write_text(path, page)
+    parts = {
+        "task": text(summary["task"]),
+        "about": text(_about(summary)),
+        "lead": text(_lead(plan, summary)),
+        "notes": _notes(summary),
+        "glance": "".join(_glance(plan, summary)),
+        "privacy": _privacy(plan, summary),
+        "rounds": _rounds_table(plan, rounds),
+        "record": pairs({key: summary[key] for key in _RECORD if summary[key] not in (None, [])}),
+        "configuration": escape(configuration),
+        "versions": pairs(summary["versions"]),
+    }
+    title = f"{summary['task']}: federated run {summary['run']}"
+    write_page(path, title, figures(plan, rounds, outcome), _BODY, parts, shared)
 
 
 def _notes(summary: Mapping[str, Any]) -> str:
