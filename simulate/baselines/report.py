@@ -57,11 +57,14 @@ def _way(way: Way, compared: Comparison) -> dict[str, Any]:
 
 
 def leave(compared: Comparison, folder: Path, output: rich.console.Console) -> None:
-    """Write record and page to ``folder``, and print the table with the answer below it."""
+    """Write record and page to ``folder``, and print the table with the answer below it.
+
+    The page shares the plotting library of the runs' reports.
+    """
     record, page = folder / "baselines.json", folder / "report.html"
     write_summary(record, record_of(compared))
     title = f"{compared.task}: was federating worth it?"
-    write_page(page, title, [chart(compared)], _BODY, _parts(compared), None)
+    write_page(page, title, [chart(compared)], _BODY, _parts(compared), folder)
     shown = Table(*_HEAD, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for row in _rows(compared):
         shown.add_row(*map(Text, row))

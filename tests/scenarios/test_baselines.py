@@ -15,6 +15,7 @@ import pytest
 from simulate import configure, run
 from simulate.__main__ import main
 from simulate.baselines.progress import LocalProgress
+from simulate.report.frame import LIBRARY
 
 QUICK = ["task=arrays", "net=logistic", "rounds=3", "training.batch_size=8"]
 
@@ -57,7 +58,10 @@ def test_a_site_alone_is_a_run_with_that_site(
     schema = json.loads(files("simulate.baselines").joinpath("baselines.schema.json").read_text())
     jsonschema.validate(found, schema)
     assert answer == found["answer"]
-    assert escape(found["answer"]) in (folder / "report.html").read_text("utf-8")
+    page = (folder / "report.html").read_text("utf-8")
+    assert escape(found["answer"]) in page
+    assert f'src="{LIBRARY}"' in page
+    assert (folder / LIBRARY).is_file()
     alone = run(configure(*QUICK, "privacy=none", f"data.path={one}"), folder=tmp_path / "alone")
     (share,) = alone.summary["accuracy_of_group"].values()
     assert found["ways"]["local-only"]["accuracy_of_site"]["0"] == share
@@ -93,7 +97,7 @@ def test_what_has_ended_is_not_done_anew(
     assert ended(monkeypatch, *shlex.split(words.removesuffix("."))) == 0
     shown = capsys.readouterr().out
     assert shown.count("finished before: ") == 2
-    assert "0 of 3 sites done" not in shown
+    assert "for sites 1 to 2 of 3" not in shown
     assert record(folder) == record(whole)
     assert record(folder)["ways"]["local-only"]["epsilon"] == pytest.approx(8, abs=0.01)
     assert ended(monkeypatch, *options, "seed=1", f"hydra.run.dir={folder}") == 2
