@@ -32,6 +32,7 @@ from simulate.baselines.ways import resumed
 from simulate.fleet import Fleet
 from simulate.home import Home, Origin
 from simulate.job.preparation import Preparation, prepare
+from simulate.report.drawing import Drawing
 from simulate.report.results import write_text
 from simulate.result import SpentPrivacy
 
@@ -175,7 +176,8 @@ class LocalRun:
                 self._home.keep(self.prepared.record)
             self._output.print(f"\n[bold]{self._home.folder.name}[/bold]")
             rounds, count = self.prepared.plan.rounds, len(judgement.judged)
-            with LocalProgress(self._output, count, rounds) as progress:
+            with Drawing(self._output) as drawing:
+                progress = LocalProgress(drawing, count, rounds)
                 return LocalOnly(self._home, self.prepared, judgement, progress).train()
 
 

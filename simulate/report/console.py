@@ -10,17 +10,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import rich.console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from fl_common.errors import BadInput
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Refusal
+from simulate.report.drawing import Drawing
 from simulate.report.progress import RoundLine
 from simulate.report.results import Outcome, RoundResult, net_name
 from simulate.report.tables import KEY_CELLS, RefusalLog, class_table, main_table, spent_text
@@ -50,7 +49,7 @@ class Console:
     def __init__(self, output: rich.console.Console | None = None, *, brief: bool = False) -> None:
         self._output = output or standard_output()
         self._brief = brief
-        self._live: Live | None = None
+        self._drawing = Drawing(self._output)
         self._line: RoundLine | None = None
         self._told: set[str] = set()
         self._refused = RefusalLog()
@@ -58,19 +57,12 @@ class Console:
     def __enter__(self) -> "Console":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Leave the line of progress as it stands; nothing where there is none."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._drawing.close()
 
     def start(self, plan: RunPlan, sites: int, rounds_done: int) -> None:
         """Say what is about to run, and how private it is."""
@@ -83,9 +75,7 @@ class Console:
         if rounds_done:
             self._say(f"going on after round {rounds_done} of {plan.rounds}")
         self._line = RoundLine(plan, rounds_done)
-        if self._output.is_terminal and not self._output.is_dumb_terminal:
-            self._live = Live(self._line, console=self._output, auto_refresh=False)
-            self._live.start(refresh=True)
+        self._drawing.show(self._line)
 
     def round(
         self, result: RoundResult, refusals: Sequence[Refusal] = (), errors: Sequence[str] = ()
@@ -99,9 +89,7 @@ class Console:
         for error in errors:
             self._tell(_NUMBER.sub("", error), f"round {result.round}: {error}")
         self._line.show(result)
-        if self._live is not None:
-            self._live.refresh()
-        elif self._line.is_due(_LINES):
+        if not self._drawing.show(self._line) and self._line.is_due(_LINES):
             self._output.print(Text(self._line.plain(unicode=self._unicode)), soft_wrap=True)
 
     def tell(self, line: str) -> None:

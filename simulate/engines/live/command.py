@@ -29,6 +29,7 @@ from simulate.engines.live.recordings import messages, recordings_of, slicing_of
 from simulate.engines.live.score import Score, quantile_s
 from simulate.engines.live.shown import Shown, closing_table, remarks
 from simulate.home import Home
+from simulate.report.drawing import Drawing
 from simulate.report.wording import counted
 from simulate.world import World
 from simulate.world.build import open_world
@@ -86,7 +87,8 @@ class _Run:
             players = [self._player(i, port) for i in range(len(self.names))]
             scores = [player.score for player in players]
             seconds, speed = self.engine["seconds"], self.engine["speed"]
-            with Shown(self.output, scores, seconds, speed) as shown:
+            with Drawing(self.output) as drawing:
+                shown = Shown(drawing, scores, seconds, speed)
                 for player in players:
                     processes.start_node(player.score.name, player.home / CONFIG)
                 self._say(f"{counted(len(players), 'node')} on the broker localhost:{port}")

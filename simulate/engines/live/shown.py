@@ -1,15 +1,12 @@
 """Display of a live fleet: predictions beside the truth, and the closing table."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
-import rich.console
-from rich.live import Live as Screen
 from rich.table import Table
 from rich.text import Text
 
 from simulate.engines.live.score import Score, quantile_s
+from simulate.report.drawing import Drawing
 from simulate.report.wording import counted, one_line, percent_text, seconds_text
 
 _LINES = 20
@@ -20,36 +17,19 @@ class Shown:
     """Draws ``scores`` on a terminal; elsewhere prints about twenty lines in all."""
 
     def __init__(
-        self, output: rich.console.Console, scores: Sequence[Score], seconds: float, speed: float
+        self, drawing: Drawing, scores: Sequence[Score], seconds: float, speed: float
     ) -> None:
-        self._output, self._scores = output, list(scores)
+        self._drawing, self._scores = drawing, list(scores)
         self._seconds, self._speed = seconds, speed
-        self._screen: Screen | None = None
         self._printed = 0
-
-    def __enter__(self) -> Self:
-        if self._output.is_terminal and not self._output.is_dumb_terminal:
-            self._screen = Screen(console=self._output, auto_refresh=False)
-            self._screen.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._screen is not None:
-            self._screen.stop()
-            self._screen = None
 
     def __call__(self, passed_s: float) -> None:
         """Show the state after ``passed_s`` seconds."""
-        if self._screen is not None:
-            self._screen.update(self._table(passed_s), refresh=True)
-        elif passed_s * _LINES >= self._printed * self._seconds and self._printed <= _LINES:
+        if self._drawing.show(self._table(passed_s)):
+            return
+        if passed_s * _LINES >= self._printed * self._seconds and self._printed <= _LINES:
             self._printed += 1
-            self._output.print(Text(self._head(passed_s)), soft_wrap=True)
+            self._drawing.output.print(Text(self._head(passed_s)), soft_wrap=True)
 
     def _head(self, passed_s: float) -> str:
         received = sum(len(score.predictions) for score in self._scores)
@@ -78,7 +58,7 @@ class Shown:
         return table
 
     def _marks(self, score: Score) -> Text:
-        right, wrong = ("x", "-") if self._output.options.ascii_only else ("✓", "✗")
+        right, wrong = ("x", "-") if self._drawing.output.options.ascii_only else ("✓", "✗")
         return Text.assemble(*((right if one else wrong, _style(one)) for one in score.recent))
 
 
