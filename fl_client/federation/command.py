@@ -12,7 +12,6 @@ from typing import Any
 from fl_common.configuration.addresses import endpoint
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
-from fl_common.plugins.build import build
 from fl_common.programs import command_line
 from fl_common.programs.confinement import private_folder
 from fl_common.programs.logs import log_to_standard_error
@@ -59,7 +58,8 @@ def join_command(config: Config, file: Path | None, overrides: Sequence[str]) ->
 
 def _check_trainable(config: Config) -> None:
     """Raise InvalidConfiguration unless the box can come to know what its windows stand for."""
-    from models.kinds import check_labelled  # not before the start is known to be ours
+    from fl_common.plugins.build import build
+    from models.kinds import check_labelled
 
     task = build(config["task"], at="task")
     remedy = "Set federation.server=null: the box serves models that were trained elsewhere"

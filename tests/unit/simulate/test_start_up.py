@@ -18,6 +18,11 @@ def modules_after(imports: str) -> set[str]:
     return set(told.stdout.split())
 
 
+@pytest.mark.parametrize("program", ["fl_client", "fl_server", "fl_server.repository"])
+def test_a_program_tells_its_commands_without_what_one_of_them_needs(program: str) -> None:
+    assert not {"hydra", "omegaconf", "numpy", "models"} & modules_after(f"{program}.__main__")
+
+
 @pytest.mark.slow
 def test_a_site_s_link_keeps_the_memory_of_what_it_does_not_need() -> None:
     link = "fl_client.__main__, fl_client.configuration, fl_client.federation.build"
