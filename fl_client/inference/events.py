@@ -1,11 +1,26 @@
 """A prediction as an event for the site's own subscribers."""
 
 from datetime import datetime
+from typing import Any
 
 from fl_client.inference.prediction import Prediction
+from fl_common.functions import Predicted
 from fl_common.vocabulary import Task
 from fl_common.wire.cloud_events import JSON, PREDICTION, CloudEvent
 from models.kinds import kind_of
+
+
+def told_of(task: Task, predicted: Predicted) -> dict[str, Any]:
+    """What a prediction's event says of its answer, without the probability of each label."""
+    told = kind_of(task).told(predicted.probabilities)
+    return {name: value for name, value in told.items() if name != "probabilities"}
+
+
+def latest_of(task: Task, predicted: Predicted | None) -> dict[str, Any] | None:
+    """The newest prediction in a status, as JSON values; None: there is none yet."""
+    if predicted is None:
+        return None
+    return {"window_start_ns": predicted.start_ns, **told_of(task, predicted)}
 
 
 def prediction_event(

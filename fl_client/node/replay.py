@@ -17,6 +17,7 @@ from rich.table import Table
 
 from fl_client.clock.guard import Instant
 from fl_client.configuration import read_config
+from fl_client.inference.events import told_of
 from fl_client.inference.place import copy_model
 from fl_client.node.assembly.declared import build_declared
 from fl_client.node.assembly.node import NodeAssembly, build_node
@@ -26,7 +27,6 @@ from fl_client.store.spool_identities import Arrival
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import whole_file
 from fl_common.plugins.build import build
-from fl_common.vocabulary import Task
 
 
 def replay(options: argparse.Namespace) -> None:
@@ -44,7 +44,7 @@ def replay(options: argparse.Namespace) -> None:
         box = build_node({**config, "home": str(home)}, connected=False)
         out = stack.enter_context(_written(options.out)) if options.out else None
         played = _play(box, recording, out)
-    Console(highlight=False).print(_table(box, played, task))
+    Console(highlight=False).print(_table(box, played))
 
 
 @dataclass
@@ -96,8 +96,7 @@ def _step(
         predicted = answer.predicted
         played.predictions[predicted.label] += 1
         named = {"stream": predicted.stream} if predicted.stream else {}
-        _write(out, {**named, "start_ns": predicted.start_ns, "label": predicted.label,
-                     "probability": max(predicted.probabilities)})  # fmt: skip
+        _write(out, {**named, "start_ns": predicted.start_ns, **told_of(box.task, predicted)})
         for name, event in events:
             played.events += 1
             _write(out, {"function": name, **named, "kind": event.kind, **event.data})
@@ -120,7 +119,7 @@ def _written(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
-def _table(box: NodeAssembly, played: _Played, task: Task) -> Table:
+def _table(box: NodeAssembly, played: _Played) -> Table:
     spool, windows = box.loop.pipeline.counts()
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
@@ -133,7 +132,7 @@ def _table(box: NodeAssembly, played: _Played, task: Task) -> Table:
         f" + {lost:,} lost",
     )
     told = f"{played.windows:,}, of which {windows.labelled:,} labelled"
-    table.add_row("windows", told if played.windows else _no_window(task))
+    table.add_row("windows", told if played.windows else _no_window(box))
     labels = ", ".join(f"{label} {count:,}" for label, count in played.predictions.most_common())
     table.add_row("predictions", labels or "none")
     if windows.judged:
@@ -143,8 +142,8 @@ def _table(box: NodeAssembly, played: _Played, task: Task) -> Table:
     return table
 
 
-def _no_window(task: Task) -> str:
-    rate_hz = task.rate_hz or 1.0
+def _no_window(box: NodeAssembly) -> str:
+    task, rate_hz = box.task, box.task.rate_hz or 1.0
     return (
         f"none: one takes {task.window_shape[0] / rate_hz:g} s of readings of every channel, about"
         f" {rate_hz:g} a second, without a gap"

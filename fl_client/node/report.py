@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from fl_client.inference.events import latest_of
 from fl_client.node.assembly.declared import MQTT
 from fl_client.node.assembly.node import NodeAssembly
 from fl_client.node.assembly.sensing import Inlet
@@ -15,7 +16,6 @@ from fl_client.node.presence import Presence
 from fl_client.node.status import counts_of
 from fl_client.node.watch import Watch
 from fl_client.node.watchdog import Watchdog
-from fl_common.functions import Predicted
 from fl_common.programs.service_manager import ServiceManager
 from fl_common.programs.troubles import Trouble
 
@@ -77,10 +77,12 @@ class Report:
             "windows": {"kept": windows.kept, "labelled": windows.labelled},
             "predictions": upkeep.predictions,
             "accuracy": {"agreeing": windows.agreeing, "judged": windows.judged},
-            "latest_prediction": _latest(upkeep.latest),
+            "latest_prediction": latest_of(box.task, upkeep.latest),
             "streams": {
                 "number": upkeep.streams.number,
-                "latest": {name: _latest(one) for name, one in upkeep.streams.latest.items()},
+                "latest": {
+                    name: latest_of(box.task, one) for name, one in upkeep.streams.latest.items()
+                },
             },
             "events": asdict(upkeep.events),
             "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
@@ -119,14 +121,3 @@ def _state(inlet: Inlet) -> dict[str, Any]:
     state = inlet.transport.state()
     fault = None if state.up else state.fault
     return {"up": state.up, "fault": fault, "refused": dict(state.refused), **state.details}
-
-
-def _latest(predicted: Predicted | None) -> dict[str, Any] | None:
-    """The newest prediction as JSON values."""
-    if predicted is None:
-        return None
-    return {
-        "window_start_ns": predicted.start_ns,
-        "label": predicted.label,
-        "probability": max(predicted.probabilities),
-    }

@@ -128,11 +128,19 @@ def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
     agree = f"; {accuracy['agreeing'] / judged:.1%} of {judged:,} labelled agree" if judged else ""
     yield "predictions", f"{status['predictions']:,} since start{agree}"
     if latest := status["latest_prediction"]:
-        yield "", f"the latest: {latest['label']}, with probability {latest['probability']:.2f}"
+        sure = f", with probability {latest['probability']:.2f}" if "label" in latest else ""
+        yield "", f"the latest: {_answer(latest)}{sure}"
     if streams := status["streams"]["latest"]:
-        shown = [f"{name} {one['label']}" for name, one in sorted(streams.items())[:_FEW]]
+        shown = [f"{name} {_answer(one)}" for name, one in sorted(streams.items())[:_FEW]]
         more = f", and {len(streams) - _FEW:,} more" if len(streams) > _FEW else ""
         yield "streams", f"{status['streams']['number']:,}: {', '.join(shown)}{more}"
+
+
+def _answer(told: Mapping[str, Any]) -> str:
+    """The label, or the number and its unit, of a prediction."""
+    if "label" in told:
+        return str(told["label"])
+    return f"{told['value']:g}" + (f" {told['unit']}" if told["unit"] != "1" else "")
 
 
 def _functions(functions: Mapping[str, Any]) -> Iterator[tuple[str, Text | str]]:

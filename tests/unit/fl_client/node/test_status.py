@@ -2,16 +2,25 @@
 
 import io
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from fl_client.home import STORE
+from fl_client.inference.events import latest_of
 from fl_client.node.status import read_status
-from fl_client.node.status_table import status_table
+from fl_client.node.status_table import _windows, status_table
 from fl_client.store.database import open_store, transaction
 from fl_client.store.outbox import StoredEvents
+from fl_common.functions import Predicted
+from fl_common.vocabulary import Task
 from fl_common.wire.cloud_events import JSON, CloudEvent
+from models.kinds.regression import regression
+from tests.support import samples
+
+OVEN = replace(samples.TASK, labels=(), kind=regression(0.0, 50.0, "Cel", None))
 
 
 def shown(home: Path) -> str:
@@ -35,3 +44,29 @@ def test_it_has_the_events_that_wait_and_why_others_were_dropped(tmp_path: Path)
 def test_it_has_no_events_of_a_box_that_never_ran(tmp_path: Path) -> None:
     open_store(tmp_path / STORE).close()
     assert "0 made = 0 published + 0 waiting + 0 dropped" in shown(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "answer", "says"),
+    [
+        (samples.TASK, samples.TASK.labels, (0.1, 0.15, 0.75), "with probability 0.75"),
+        (OVEN, ("value",), (21.5,), "the latest: 21.5 Cel"),
+    ],
+    ids=["label", "number"],
+)
+def test_the_latest_prediction_is_told_as_its_task_s_kind_tells_it(
+    task: Task, labels: tuple[str, ...], answer: tuple[float, ...], says: str
+) -> None:
+    latest = latest_of(task, Predicted(0, 1, labels, answer))
+    lines = _windows(
+        {
+            "windows": {"kept": 1, "labelled": 0},
+            "accuracy": {"agreeing": 0, "judged": 0},
+            "predictions": 1,
+            "latest_prediction": latest,
+            "streams": {"number": 1, "latest": {"pump": latest}},
+        }
+    )
+    told = [str(words) for _, words in lines]
+    assert told[2].endswith(says)
+    assert told[3] in ("1: pump 21.5 Cel", f"1: pump {labels[-1]}")
