@@ -154,10 +154,14 @@ def _inside(low: float, high: float) -> Doubles:
 
 @dataclass(frozen=True)
 class Scale:
-    """A median and a spread, as a standard deviation, of one quantity."""
+    """A median and a spread, as a standard deviation, of one quantity.
+
+    ``is_rough``: nearly all values are alike, and the spread is their order of magnitude only.
+    """
 
     center: float
     spread: float
+    is_rough: bool
 
 
 def scale_of(readings: Sequence[Reading | None]) -> Scale | None:
@@ -171,4 +175,4 @@ def scale_of(readings: Sequence[Reading | None]) -> Scale | None:
         return None
     last = known[-1]
     spread = last.spread if last.is_resolved else known[0].width
-    return Scale(last.median, spread) if spread > _SMALLEST else None
+    return Scale(last.median, spread, not last.is_resolved) if spread > _SMALLEST else None

@@ -24,7 +24,7 @@ from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers import State
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation
-from models.nets.survey import COUNTS, EDGES, FOUND, Survey, channels_found
+from models.nets.survey import COUNTS, EDGES, FOUND, KNOWN, ROUGH, Survey, channels_found
 
 PHASES = 4
 """Each divides what the median may be wrong by by about ten, and shares the noise."""
@@ -136,7 +136,8 @@ class Zoom:
             if (last := readings[-1]) is not None:
                 next_CE[channel] = last.edges
             if (scale := scale_of(readings)) is not None:
-                found_C3[channel] = scale.center, scale.spread, 1.0
+                known = ROUGH if scale.is_rough else KNOWN
+                found_C3[channel] = scale.center, scale.spread, known
         moved = {**parameters, EDGES: next_CE, FOUND: found_C3}
         return moved, {**phases, _NEXT: {EDGES: next_CE}}
 
@@ -173,14 +174,15 @@ class ScaleRecord:
     """What summary, report and model say of the scale.
 
     ``source`` is declared, public or private. The others are a private one's, else None: of how
-    many channels it was found, the survey's identity, what it cost alone, and its event (``Spend``;
-    None without DP).
+    many channels it was found, of how many of them the spread is an order of magnitude only, the
+    survey's identity, what it cost alone, and its event (``Spend``; None without DP).
     """
 
     source: str
     center: tuple[float, ...]
     scale: tuple[float, ...]
     channels_found: int | None = None
+    channels_rough: int | None = None
     run: str | None = None
     epsilon: float | None = None
     spend: Mapping[str, Any] | None = None
@@ -191,7 +193,12 @@ class ScaleRecord:
             f"under DP, for epsilon {self.epsilon:.3g} of the limit")  # fmt: skip
         rest = "" if found == of else "; the others stay as declared: they are constant" + (
             "" if self.epsilon is None else ", or noise hides them")  # fmt: skip
-        return f"scale: median and spread of {found} of {of} channels by a survey {cost}{rest}"
+        rough = "" if not self.channels_rough else (
+            f"; the spread of {self.channels_rough} is an order of magnitude only: nearly all of"
+            " their readings are alike")  # fmt: skip
+        return (
+            f"scale: median and spread of {found} of {of} channels by a survey {cost}{rough}{rest}"
+        )
 
     def published(self) -> dict[str, Any]:
         """For the model's metadata: whose word the constants in its graph are."""
@@ -206,7 +213,7 @@ def record_of(task: Task, survey: RunPlan, parameters: Parameters) -> ScaleRecor
         "private",
         task.center,
         task.scale,
-        channels_found(parameters),
+        *channels_found(parameters),
         survey.run,
         promise.epsilon(spends) if promise else None,
         asdict(spends[0]) if spends else None,

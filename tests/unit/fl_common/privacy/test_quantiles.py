@@ -68,6 +68,7 @@ def test_much_data_of_any_unit_and_offset_tell_median_and_spread() -> None:
         assert found is not None
         assert abs(found.center - center) < spread / 2
         assert spread / 2 < found.spread < 2 * spread
+        assert not found.is_rough
 
 
 def test_little_data_tell_nothing_rather_than_something_wrong() -> None:
@@ -92,6 +93,7 @@ def test_a_constant_keeps_its_order_of_magnitude_and_zero_stays_as_declared() ->
     assert constant is not None
     assert constant.center == pytest.approx(518.67, rel=0.01)
     assert constant.spread > 100
+    assert constant.is_rough
     assert zero is None
 
 
