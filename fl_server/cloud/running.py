@@ -69,7 +69,7 @@ def carry_out(config: Config) -> None:
         by_class.charge(row["charged"])
     _logger.info("run %s continues after round %d", configured.plan.run, done)
     _show_model(metrics, repository, configured)
-    if done < configured.plan.rounds:
+    if not run.is_done:
         try:
             with superlink.run(home.ledger_heads) as grid:
                 run(grid)

@@ -8,12 +8,8 @@ from typing import Any
 
 from fl_common.errors import RunFailed
 from fl_common.vocabulary import Task
-from fl_server.rounds.app import FederatedRun, Row
-from fl_server.rounds.report import RoundReport
 from fl_server.rounds.strategy import Federation
-from fl_server.rounds.survey import record_of
-from models.nets import build_net, parameters_of
-from models.nets.survey import scaled
+from fl_server.rounds.survey import scaled_by, survey_run
 
 _logger = logging.getLogger(__name__)
 
@@ -28,9 +24,7 @@ def scaled_by_survey(
     Raises:
         RunFailed: too few sites answered.
     """
-    initial = parameters_of(build_net(survey.plan.net, survey.plan.task))
-    run = FederatedRun(survey, initial, folder, _row)
-    run.resume()
+    run = survey_run(survey, folder)
     try:
         if not run.is_done:
             with connect() as grid:
@@ -40,13 +34,6 @@ def scaled_by_survey(
             f"survey of scales, {error}. A site of an earlier version refuses it: update its box,"
             " or set scale=null"
         ) from error
-    task = scaled(task, run.parameters)
-    record = record_of(task, survey.plan, run.parameters)
+    task, record = scaled_by(survey.plan, run.parameters, task)
     _logger.info("%s", record)
     return task, {"scale": record.published()}
-
-
-def _row(report: RoundReport) -> Row:
-    for trouble in (*report.troubles(), *(f"{r.site}: {r.detail}" for r in report.refusals)):
-        _logger.warning("survey of scales, phase %d: %s", report.round, trouble)
-    return {"round": report.round, "sites": report.updates}

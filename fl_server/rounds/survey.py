@@ -6,9 +6,11 @@ by the noised sums: the step of an optimiser, so that a round is like any other,
 checked, kept and resumed like it.
 """
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +24,23 @@ from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Parameters, Task
 from fl_server.aggregation.mean import WeightedMean
 from fl_server.optimisers import State
+from fl_server.rounds.app import FederatedRun, Row
+from fl_server.rounds.report import RoundReport
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation
-from models.nets.survey import COUNTS, EDGES, FOUND, KNOWN, ROUGH, Survey, channels_found
+from models.nets import build_net, parameters_of
+from models.nets.survey import (
+    COUNTS,
+    EDGES,
+    FOUND,
+    KNOWN,
+    ROUGH,
+    Survey,
+    channels_found,
+    scaled,
+)
 
+_logger = logging.getLogger(__name__)
 PHASES = 4
 """Each divides what the median may be wrong by by about ten, and shares the noise."""
 
@@ -169,6 +184,20 @@ def build_survey(survey: RunPlan, run: Federation, sites: int) -> Federation:
     )
 
 
+def survey_run(survey: Federation, folder: Path) -> FederatedRun:
+    """The rounds of ``survey``, whose state is in ``folder``: what is done is not repeated."""
+    initial = parameters_of(build_net(survey.plan.net, survey.plan.task))
+    run = FederatedRun(survey, initial, folder, _row)
+    run.resume()
+    return run
+
+
+def _row(report: RoundReport) -> Row:
+    for trouble in (*report.troubles(), *(f"{r.site}: {r.detail}" for r in report.refusals)):
+        _logger.warning("survey of scales, phase %d: %s", report.round, trouble)
+    return {"round": report.round, "sites": report.updates}
+
+
 @dataclass(frozen=True)
 class ScaleRecord:
     """What summary, report and model say of the scale.
@@ -206,10 +235,10 @@ class ScaleRecord:
         return {name: value for name, value in known.items() if name not in ("center", "scale")}
 
 
-def record_of(task: Task, survey: RunPlan, parameters: Parameters) -> ScaleRecord:
-    """Of the ``task`` that the run of ``survey`` has scaled, which ended with ``parameters``."""
-    promise, spends = survey.privacy.guarantee, spent_on(survey)
-    return ScaleRecord(
+def scaled_by(survey: RunPlan, parameters: Parameters, task: Task) -> tuple[Task, ScaleRecord]:
+    """``task`` as the run of ``survey`` has scaled it, which ended with ``parameters``."""
+    task, promise, spends = scaled(task, parameters), survey.privacy.guarantee, spent_on(survey)
+    return task, ScaleRecord(
         "private",
         task.center,
         task.scale,

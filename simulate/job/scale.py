@@ -1,28 +1,22 @@
 """The center and scale of a run's task: as declared, or as a survey finds them before round one."""
 
-import logging
 from dataclasses import replace
 
-from fl_server.rounds.app import FederatedRun, Row
-from fl_server.rounds.report import RoundReport
-from fl_server.rounds.survey import ScaleRecord, record_of
+from fl_server.rounds.app import FederatedRun
+from fl_server.rounds.survey import ScaleRecord, scaled_by, survey_run
 from models.nets import build_net, load_parameters, parameters_of
-from models.nets.survey import scaled
 from simulate.build import open_ledger
 from simulate.home import Home
 from simulate.job.preparation import Preparation
 from simulate.world import scale_source_of
-
-_logger = logging.getLogger(__name__)
 
 
 def begin_survey(prepared: Preparation, home: Home, *, resumes: bool) -> FederatedRun | None:
     """The run of the survey with the phases that are done; None where the run has none."""
     if prepared.survey is None:
         return None
-    initial = parameters_of(build_net(prepared.survey.plan.net, prepared.survey.plan.task))
-    run = FederatedRun(prepared.survey, initial, home.survey, _row)
-    open_ledger(home.ledger, prepared.survey.plan, run.resume(), resumes=resumes)
+    run = survey_run(prepared.survey, home.survey)
+    open_ledger(home.ledger, prepared.survey.plan, len(run.history), resumes=resumes)
     return run
 
 
@@ -37,16 +31,9 @@ def with_scale(
     if survey is None:
         source = scale_source_of(prepared.fleet.world)
         return prepared, ScaleRecord(source, task.center, task.scale)
-    task = scaled(task, survey.parameters)
-    record = record_of(task, survey.federation.plan, survey.parameters)
+    task, record = scaled_by(survey.federation.plan, survey.parameters, task)
     plan = replace(prepared.plan, task=task)
     net = build_net(plan.net, task)
     load_parameters(net, parameters_of(prepared.net))
     federation, data = replace(prepared.federation, plan=plan), [*prepared.data, str(record)]
     return replace(prepared, federation=federation, net=net, data=data), record
-
-
-def _row(report: RoundReport) -> Row:
-    for trouble in (*report.troubles(), *(str(refusal.detail) for refusal in report.refusals)):
-        _logger.warning("survey of scales, phase %d: %s", report.round, trouble)
-    return {"round": report.round, "sites": report.updates}

@@ -4,9 +4,9 @@ import numpy as np
 
 from fl_common.privacy.quantiles import votes
 from fl_common.vocabulary import Parameters
-from fl_server.rounds.survey import PHASES, Zoom, record_of, survey_plan
+from fl_server.rounds.survey import PHASES, Zoom, scaled_by, survey_plan
 from models.nets import build_net, parameters_of
-from models.nets.survey import COUNTS, EDGES, scaled
+from models.nets.survey import COUNTS, EDGES
 from tests.support import samples
 
 PLAN = survey_plan(samples.plan(), 0.5, "before")
@@ -21,7 +21,7 @@ def test_the_record_says_where_a_spread_is_an_order_of_magnitude_only() -> None:
         counts_CB = votes(values_NTC, parameters[EDGES]).astype(np.float32)
         delta: Parameters = {**parameters, COUNTS: counts_CB}
         parameters, state = zoom.step(parameters, delta, state)
-    record = record_of(scaled(PLAN.task, parameters), PLAN, parameters)
+    _, record = scaled_by(PLAN, parameters, PLAN.task)
     assert (record.channels_found, record.channels_rough) == (2, 1)
     assert "the spread of 1 is an order of magnitude only" in str(record)
     assert record.published()["channels_rough"] == 1
