@@ -53,11 +53,11 @@ def carry_out(config: Config) -> None:
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
         return
     keep_settings(configured, config)
-    superlink = superlink_of(config, home)
-    configured, scale = configured.surveyed(partial(superlink.run, home.ledger_heads))
-    net = build_net(configured.plan.net, configured.plan.task, config["seed"] or 0)
+    net, superlink = _net(config, configured), superlink_of(config, home)
     check_exportable(net, configured.plan.task)
     repository = open_repository(None, config["publish"]["keys"], home.components)
+    configured, scale = configured.surveyed(partial(superlink.run, home.ledger_heads))
+    net = _net(config, configured) if scale else net
     federation = replace(configured.federation, incumbent=_incumbent(repository, configured))
     metrics = RoundMetrics(home.metrics, configured.plan.run)
     kinds = Sites(home.sites).kinds
@@ -78,6 +78,11 @@ def carry_out(config: Config) -> None:
     load_parameters(net, run.parameters)
     _publish(config, configured, run, net, scale, repository, model)
     _show_model(metrics, repository, configured)
+
+
+def _net(config: Config, configured: ConfiguredRun) -> Net:
+    """The run's network with its first parameters."""
+    return build_net(configured.plan.net, configured.plan.task, config["seed"] or 0)
 
 
 def _show_model(
