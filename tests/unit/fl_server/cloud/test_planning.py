@@ -1,14 +1,18 @@
 """A run keeps its identity, whatever a power cut has left of its files."""
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fl_common.errors import InvalidConfiguration
+from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_server.cloud.build import read_config
-from fl_server.cloud.planning import build_run, identity_of, keep_settings
+from fl_server.cloud.planning import ConfiguredRun, build_run, identity_of, keep_settings
 from fl_server.rounds.checkpoint import Checkpoint, save
+from models.nets import build_net, parameters_of
+from models.nets.survey import FOUND, KNOWN
 
 
 def test_a_run_keeps_its_identity(tmp_path: Path) -> None:
@@ -53,3 +57,35 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(
     with pytest.raises(InvalidConfiguration, match=says) as caught:
         keep(changed)
     assert str(caught.value).startswith("run=first with ")
+
+
+@pytest.fixture
+def scaled_run(tmp_path: Path) -> ConfiguredRun:
+    options = [f"home={tmp_path}", "privacy.site_windows=50", "scale=private"]
+    return build_run(read_config(None, options))
+
+
+def nobody() -> AbstractContextManager[Any]:
+    raise RunFailed("round 1: no site answered")
+
+
+def test_a_survey_that_is_done_scales_the_plan_without_asking_again(
+    scaled_run: ConfiguredRun,
+) -> None:
+    assert scaled_run.survey is not None
+    plan = scaled_run.survey.plan
+    parameters = parameters_of(build_net(plan.net, plan.task))
+    parameters[FOUND][1] = 9.81, 2.5, KNOWN
+    kept = Checkpoint(plan.run, plan.digest(), plan.rounds, parameters, {}, ())
+    save(scaled_run.folder / "scale", kept)
+    ready, told = scaled_run.surveyed(nobody)
+    before, after = scaled_run.plan.task, ready.plan.task
+    assert ready.federation.plan is ready.plan
+    assert (after.center[1], after.scale[1]) == pytest.approx((9.81, 2.5))
+    assert (after.center[0], after.scale[0]) == (before.center[0], before.scale[0])
+    assert (told["scale"]["source"], told["scale"]["channels_found"]) == ("private", 1)
+
+
+def test_a_survey_that_no_site_answers_says_what_to_do(scaled_run: ConfiguredRun) -> None:
+    with pytest.raises(RunFailed, match=r"survey of scales, round 1: .* or set scale=null"):
+        scaled_run.surveyed(nobody)
