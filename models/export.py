@@ -69,8 +69,8 @@ def export_onnx(
 
     ``values_N`` are real windows (N, *task.window_shape) in sensor units: all are compared, in
     batches of up to 256, and the first also in batches of 1, 2 and 7 (repeated where there are
-    fewer). The difference is absolute, in units of the kind's answers (one for logits and
-    probabilities), and relative to the window's largest output where this is above one unit,
+    fewer). The difference is absolute, in spans of the kind's answers (one for logits and
+    probabilities), and relative to the window's largest output where this is above one span,
     because the rounding of float32 grows with it. ``net`` itself is not changed, nor is its mode.
 
     Raises:
@@ -206,12 +206,12 @@ def _difference(
     if any(one.shape != other.shape for one, other in zip(found, expected, strict=True)):
         return float("nan")
     pairs = zip(found, expected, strict=True)
-    return float(np.max([_apart(one, other, published.kind.unit) for one, other in pairs]))
+    return float(np.max([_apart(one, other, published.kind.span) for one, other in pairs]))
 
 
-def _apart(found_ND: Floats, expected_ND: Floats, unit: float) -> float:
-    """The largest difference in units, relative to the window's largest output beyond one."""
-    size_N1 = np.maximum(unit, np.abs(expected_ND).max(axis=1, keepdims=True))
+def _apart(found_ND: Floats, expected_ND: Floats, span: float) -> float:
+    """The largest difference in spans, relative to the window's largest output beyond one."""
+    size_N1 = np.maximum(span, np.abs(expected_ND).max(axis=1, keepdims=True))
     return float(np.max(np.abs((found_ND - expected_ND) / size_N1)))
 
 

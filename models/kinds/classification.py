@@ -21,7 +21,7 @@ class Classification:
     """
 
     answer = "probabilities"
-    unit = 1.0
+    span = 1.0
     score_steps = 1
     loss_name = "Mean cross-entropy in nats"
     measures = (

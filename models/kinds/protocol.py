@@ -50,7 +50,7 @@ class TaskKind(Protocol):
         ...
 
     @property
-    def unit(self) -> float:
+    def span(self) -> float:
         """The size of an answer that is not small: what differences are taken relative to."""
         ...
 

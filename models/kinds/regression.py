@@ -62,7 +62,7 @@ class Regression:
         self._low, self._high = (float(np.float32(options[end])) for end in ("low", "high"))
         self._quantile: float | None = options["quantile"]
         self._unit = str(options["unit"])
-        self.unit = self._high - self._low
+        self.span = self._high - self._low
         self.guess_loss = 1.0
         mae = Measure("mae", "mean absolute error", False, self._unit)
         if self._quantile is None:
@@ -88,7 +88,7 @@ class Regression:
 
     def targets(self, labels_N: NDArray[Any]) -> Floats:
         """The numbers' places in the range (N, 1), from 0 to 1."""
-        scaled_N = (labels_N.astype(np.float64) - self._low) / self.unit
+        scaled_N = (labels_N.astype(np.float64) - self._low) / self.span
         return scaled_N[:, None].astype(np.float32)
 
     def example_targets(self, count: int) -> Floats:
@@ -123,7 +123,7 @@ class Regression:
 
     def published(self, outputs_ND: "torch.Tensor") -> Mapping[str, "torch.Tensor"]:
         """The number (N, 1) in its unit."""
-        return {"value": outputs_ND.sigmoid() * self.unit + self._low}
+        return {"value": outputs_ND.sigmoid() * self.span + self._low}
 
     def chosen(self, answers_ND: Floats) -> Floats:
         """The numbers (N,)."""
@@ -135,7 +135,7 @@ class Regression:
 
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """Within a twentieth of the range."""
-        return np.asarray(np.abs(one_N - other_N) <= _CLOSE * self.unit)
+        return np.asarray(np.abs(one_N - other_N) <= _CLOSE * self.span)
 
     def scores(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
         """See the class."""
@@ -176,7 +176,7 @@ class Regression:
     def _worst(self) -> float:
         """The largest cost that a window can have."""
         share = 1.0 if self._quantile is None else max(self._quantile, 1 - self._quantile)
-        return share * self.unit
+        return share * self.span
 
     def _costs(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
         """What each error costs, in the unit: its size, or its pinball loss."""

@@ -108,7 +108,7 @@ def _compared(
     values: dict[str, Any] = {"tolerance": tolerance, "windows": len(windows_N)}
     if found_ND.shape != expected_ND.shape:
         return GateFinding(False, f"shapes {found_ND.shape} and {expected_ND.shape} differ", values)
-    difference = float(np.max(np.abs(found_ND - expected_ND))) / kind.unit
+    difference = float(np.max(np.abs(found_ND - expected_ND))) / kind.span
     passed = difference <= tolerance  # not for NaN
     values["difference"] = difference if np.isfinite(difference) else None
     return GateFinding(
