@@ -65,7 +65,9 @@ class KindSpec:
         Raises:
             KeyError, TypeError: these are not the fields of a kind.
         """
-        return KindSpec.of(str(fields["name"]), **fields["options"])
+        kind = KindSpec.of(str(fields["name"]), **fields["options"])
+        hash(kind)  # TypeError for a list or a mapping among the options
+        return kind
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,14 @@ def kind_of(task: Task) -> TaskKind:
         InvalidConfiguration: no such kind, or options that it can't have.
     """
     _check_known(task.kind.name)
-    return _KINDS[task.kind.name](task)
+    try:
+        return _KINDS[task.kind.name](task)
+    except TypeError as error:
+        raise InvalidConfiguration(
+            f"task.kind={task.kind.name} with {dict(task.kind.options)}",
+            f"has not the values of this kind ({error})",
+            "Declare the task with this version",
+        ) from error
 
 
 def check_labelled(task: Task, what: str, remedy: str) -> None:

@@ -58,7 +58,7 @@ class Regression:
     score_steps = _STEPS
 
     def __init__(self, task: Task) -> None:
-        options = dict(task.kind.options)
+        options = dict(regression(**dict(task.kind.options)).options)
         self._low, self._high = (float(np.float32(options[end])) for end in ("low", "high"))
         self._quantile: float | None = options["quantile"]
         self._unit = str(options["unit"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Task
+from fl_common.vocabulary import KindSpec, Task
 from models.kinds import kind_of
 from models.kinds.regression import regression
 from tests.support import samples
@@ -88,3 +88,19 @@ def test_what_is_no_range_or_no_quantile_is_refused(
 ) -> None:
     with pytest.raises(InvalidConfiguration):
         regression(low, high, "1", quantile)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"low": 0.0, "high": 1.0}, {**dict(MEAN.kind.options), "low": 40.0},
+     {**dict(MEAN.kind.options), "low": "0"}, {**dict(MEAN.kind.options), "more": 1}],
+    ids=str,
+)  # fmt: skip
+def test_a_kind_of_others_with_odd_options_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(InvalidConfiguration):
+        kind_of(replace(MEAN, kind=KindSpec.of("regression", **options)))
+
+
+def test_an_option_is_one_value() -> None:
+    with pytest.raises(TypeError):
+        KindSpec.from_fields({"name": "regression", "options": {"low": [0.0]}})
