@@ -91,14 +91,3 @@ def test_a_survey_is_not_evaluated(tmp_path: Path) -> None:
     answer = Victim(tmp_path, lambda: windows).evaluates(PLANS["window"])
     assert isinstance(answer, Refusal)
     assert answer.reason == RefusalReason.PLAN
-
-
-def test_edges_in_no_order_tell_no_more(tmp_path: Path) -> None:
-    """Every reading is in one bin, whatever bins a server asks for: the bound is of no edge."""
-    plan, windows = PLANS["window"], samples.windows(50)
-    generator = np.random.default_rng(0)
-    shape = parameters_of(net_for(plan))[EDGES].shape
-    edges_CE = generator.normal(scale=1e6, size=shape).astype(np.float32)
-    one, both = windows.take(np.arange(49)), windows
-    sums = [votes(readings_of(part.values, plan.task), edges_CE) for part in (one, both)]
-    assert np.linalg.norm(sums[1] - sums[0]) <= sensitivity(len(edges_CE)) + 1e-9
