@@ -62,7 +62,7 @@ def baselines(
         local = LocalRun(ways.alone(), folder / LOCAL, output)
         judgement = Judgement(world, local.prepared.net, most)
         sites = local.train(judgement)
-        compared = _compared(judgement, world, sites, local.prepared, results)
+        compared = _compared(judgement, ways, sites, local.prepared, results)
     leave(compared, folder, output)
 
 
@@ -115,18 +115,18 @@ def _run(
 
 def _compared(
     judgement: Judgement,
-    world: World,
+    ways: Ways,
     sites: Sequence[Alone],
     prepared: Preparation,
     results: Mapping[str, Result],
 ) -> Comparison:
     """The ways side by side, each judged at the same sites."""
     plan, summary = prepared.plan, results[FEDERATED].summary
-    gradients = plan.rounds * plan.training.local_epochs * _windows(world)
+    gradients = plan.rounds * plan.training.local_epochs * ways.windows
     spent = [site.epsilon for site in sites if site.epsilon is not None]
     accuracies = [site.accuracy for site in sites]
     stopped = [site for site in sites if site.refused]
-    left_out = len(world.sites) - len(sites)
+    left_out = summary["sites"] - len(sites)
     return Comparison(
         task=plan.task.name,
         net=net_name(plan),
@@ -154,11 +154,6 @@ def _judged(name: str, results: Mapping[str, Result], judgement: Judgement, most
     share = updates / (len(result.history) * result.summary["sites"])
     epsilon = result.summary["epsilon"]
     return Way(name, judgement.of_all(parameters), epsilon, round(most * share))
-
-
-def _windows(world: World) -> int:
-    """Training windows of all sites."""
-    return sum(len(world.windows(index)) for index in range(len(world.sites)))
 
 
 def _notes(left_out: int, stopped: Sequence[Alone]) -> list[str]:

@@ -7,6 +7,7 @@ from fl_common.privacy.unit import WITHOUT_DP
 from fl_server.build import build_plan, with_net
 from simulate.build import fleet_facts
 from simulate.home import Home
+from simulate.job.preparation import yaml_of
 from simulate.world import World
 
 _POOLED = "simulate.world.pooled.Pooled"
@@ -23,20 +24,20 @@ class Ways:
 
     def __init__(self, config: Mapping[str, Any], world: World) -> None:
         self._config, _ = with_net(config, world.task)
-        self._world = world
+        self.windows = sum(len(world.windows(index)) for index in range(len(world.sites)))
+        """Training windows of all sites."""
         plan = build_plan(config, "baselines", world.task, fleet_facts(world))
         self._hides_sites = plan.privacy.update_mechanism is not None
 
     def pooled(self) -> dict[str, Any]:
         """Centralised: one site with all windows. With DP its noise is calibrated for that site."""
-        privacy, world = dict(self._privacy), self._world
+        privacy = dict(self._privacy)
         if "delta" in privacy:
-            windows = sum(len(world.windows(index)) for index in range(len(world.sites)))
-            privacy["delta"] = min(privacy["delta"], _DELTA_SHARE / max(1, windows))
+            privacy["delta"] = min(privacy["delta"], _DELTA_SHARE / max(1, self.windows))
         if "site_windows" in privacy:
             privacy["site_windows"] = None
-        inner = {"_target_": _POOLED, "world": dict(self._config["world"])}
-        return {**self._without_exchange, "privacy": privacy, "world": inner, "sites": None}
+        world = {"_target_": _POOLED, "of": yaml_of(self._config["world"])}
+        return {**self._without_exchange, "privacy": privacy, "world": world, "sites": None}
 
     def alone(self) -> dict[str, Any]:
         """Local-only: the run's own plan and noise, all sites in every round."""

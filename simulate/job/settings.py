@@ -21,7 +21,7 @@ from simulate.world.content import content_digest
 
 _ELSEWHERE = ("data", "engine", "init", "partition", "publish", "resume", "sites")
 """Parts that say where and how fast, or that are told by others: of the world, and of the data."""
-_PLACES = ("world.declared", "world.path", "world.root", "world.sites")
+_PLACES = ("world.declared", "world.of", "world.path", "world.root", "world.sites")
 _MEMORY = "training.trainer.memory_budget_mib"
 _WAITING = ("strategy.minimum_sites", "strategy.round_timeout_s")
 """They decide when a round fails: what a person changes to go on with a run that did."""

@@ -3,7 +3,8 @@
 import numpy as np
 
 from fl_common.vocabulary import Windows
-from simulate.world import World, notes_of
+from simulate.world import notes_of
+from simulate.world.build import open_world
 from simulate.world.lazy import LazyWorld
 
 SITE = "all-sites"
@@ -11,12 +12,14 @@ SITE = "all-sites"
 
 
 class Pooled(LazyWorld):
-    """One site with the training windows of all sites of ``world``.
+    """One site with the training windows of all sites of a world, whose node is ``of`` as YAML.
 
-    Its test set is that world's, and its windows are one privacy block.
+    Where this process has opened that world, it is the same. The test set is that world's, and the
+    windows are one privacy block.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, of: str) -> None:
+        world = open_world(of)
         parts = [world.windows(index) for index in range(len(world.sites))]
         everyone = Windows(
             np.concatenate([part.values for part in parts]),

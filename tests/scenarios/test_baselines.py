@@ -7,6 +7,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import jsonschema
 import numpy as np
@@ -16,6 +17,8 @@ from simulate import configure, run
 from simulate.__main__ import main
 from simulate.baselines.progress import LocalProgress
 from simulate.report.frame import LIBRARY
+from simulate.world import arrays
+from simulate.world.tables.opened import open_table
 
 QUICK = ["task=arrays", "net=logistic", "rounds=3", "training.batch_size=8"]
 
@@ -52,7 +55,10 @@ def test_a_site_alone_is_a_run_with_that_site(
     two, one = data(tmp_path / "two.npz", 2), data(tmp_path / "one.npz", 1)
     folder = tmp_path / "ways"
     options = [*QUICK, "privacy=none", f"data.path={two}", f"hydra.run.dir={folder}"]
+    opened = Mock(side_effect=open_table)
+    monkeypatch.setattr(arrays, "open_table", opened)
     assert ended(monkeypatch, *options) == 0
+    opened.assert_called_once_with(two)
     answer = capsys.readouterr().out.strip().splitlines()[-1]
     found = record(folder)
     schema = json.loads(files("simulate.baselines").joinpath("baselines.schema.json").read_text())
@@ -94,13 +100,15 @@ def test_what_has_ended_is_not_done_anew(
         patch.setattr(LocalProgress, "__call__", interrupt)
         assert ended(patch, *options, f"hydra.run.dir={folder}") == 130
     words = capsys.readouterr().err.strip().partition("continue with baselines ")[2]
-    assert ended(monkeypatch, *shlex.split(words.removesuffix("."))) == 0
+    elsewhere = path.rename(tmp_path / "elsewhere.npz")
+    again = [*shlex.split(words.removesuffix(".")), f"data.path={elsewhere}"]
+    assert ended(monkeypatch, *again) == 0
     shown = capsys.readouterr().out
     assert shown.count("finished before: ") == 2
     assert "for sites 1 to 2 of 3" not in shown
     assert record(folder) == record(whole)
     assert record(folder)["ways"]["local-only"]["epsilon"] == pytest.approx(8, abs=0.01)
-    assert ended(monkeypatch, *options, "seed=1", f"hydra.run.dir={folder}") == 2
+    assert ended(monkeypatch, *again, "seed=1") == 2
     assert "seed" in capsys.readouterr().err
 
 
