@@ -9,6 +9,8 @@ import yaml
 from fl_common.configuration.keys import check_known
 from fl_common.configuration.kinds import CLASS
 from fl_common.configuration.rules import SECTION, require
+from fl_common.configuration.settings import flat
+from fl_common.errors import InvalidConfiguration
 
 _WORLD = "world"
 """The part that a task brings; it has no folder of options."""
@@ -40,6 +42,22 @@ def check_parts(values: Mapping[Any, Any], name: str = "config") -> None:
     if "_target_" not in values["engine"]:
         known = {*_own(f"engine/{values['engine'].get('name')}"), "training"}
         check_known("engine.", values["engine"], known)
+    _check_data(values["data"], values.get(_WORLD))
+
+
+def _check_data(data: Any, world: Any) -> None:
+    """Refuse a place of the data that the ``world`` has no use for."""
+    if not (isinstance(data, Mapping) and isinstance(world, Mapping)):
+        return
+    read = [*map(str, flat(world).values())]
+    for key in _own("config")["data"]:
+        place = data.get(key)
+        if place is not None and key not in world and str(place) not in read:
+            raise InvalidConfiguration(
+                f"data.{key}={place}",
+                "is not read by this task",
+                "Leave it out: data.root is of public data sets, data.path of task=arrays",
+            )
 
 
 def _check_targets(place: str, values: Mapping[Any, Any]) -> None:
