@@ -60,10 +60,10 @@ class FleetFacts:
     largest: int | None
 
 
-def with_net(config: Config, task: Task) -> tuple[Config, Choice | None]:
+def with_net(config: Config, task: Task, *, scaled: bool = False) -> tuple[Config, Choice | None]:
     """``config`` with the network that ``net=auto`` stands for, and the choice; None: it names one.
 
-    Its options are those of its file under conf/net.
+    Its options are those of its file under conf/net. ``scaled``: a survey will find the scale.
 
     Raises:
         InvalidConfiguration: no network, or no privacy.
@@ -73,7 +73,8 @@ def with_net(config: Config, task: Task) -> tuple[Config, Choice | None]:
     require("privacy", config["privacy"], _PRIVACY)
     if config["net"]["_target_"] != AUTO:
         return config, None
-    choice = choose(task, private=config["privacy"].get("unit") != WITHOUT_DP)
+    private = config["privacy"].get("unit") != WITHOUT_DP
+    choice = choose(task, private=private, scaled=scaled)
     file = files("conf").joinpath("net", f"{choice.name}.yaml")
     node = OmegaConf.to_container(OmegaConf.create(file.read_text("utf-8")))
     assert isinstance(node, dict)

@@ -38,8 +38,11 @@ class Choice:
         return f"net=auto chose net={self.name}: {self.why}. To try next: {self.next}"
 
 
-def choose(task: Task, *, private: bool) -> Choice:
-    """The network for windows of ``task``; ``private``: it is trained with DP."""
+def choose(task: Task, *, private: bool, scaled: bool = False) -> Choice:
+    """The network for windows of ``task``; ``private``: it is trained with DP.
+
+    ``scaled``: a survey will find a scale where ``task`` declares none.
+    """
     shape = task.window_shape
     if len(shape) == 3:
         return _for_images(shape, private)
@@ -58,7 +61,9 @@ def choose(task: Task, *, private: bool) -> Choice:
     return Choice(
         "scale_free",
         f"{_values(shape)}, whose scales may differ, are taken as angles of their logarithms",
-        "world.scale=private, or world.scale=public with world.range from the data sheet",
+        ("net=logistic" if private else "net=logistic or net=mlp")
+        if scaled or any(task.center) or set(task.scale) != {1.0}
+        else "world.scale=private, or world.scale=public with world.range from the data sheet",
     )
 
 

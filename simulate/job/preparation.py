@@ -77,35 +77,38 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     publication = Publication(config["publish"], home.repository)
     world = open_world(yaml_of(config["world"]))
     begun = home.read_record() if config["resume"] else None
-    config, choice = with_net(config, world.task)
+    surveyed = scale_source_of(world) == PRIVATE
+    config, choice = with_net(config, world.task, scaled=surveyed)
     plan, before = _plans(config, world, begun, compares=publication.is_shared)
     beside = () if before is None else spent_on(before)
     check_trainer(config["training"]["trainer"], plan.privacy)
-    fleet = _fleet(config, world, home, publication, plan)
-    incumbent, notes = _incumbent(config, publication, plan, is_scaled=before is not None)
+    incumbent, notes = _incumbent(config, publication, plan, is_scaled=surveyed)
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent, beside)
     check_sampling(federation, world.sites)
     net, start = _net(config, plan)
-    test = world.test()
-    check_held_out(config, world.sites, test)
+    check_held_out(config, world.sites, test := world.test())
     settings = settings_of(config, plan, world, net)
     record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin, beside)
-    data = [f"data: {note}" for note in notes_of(world)]
     return Preparation(
         config=config,
         choice=choice,
         federation=federation,
         engine=engine,
-        fleet=fleet,
+        fleet=_fleet(config, world, home, publication, plan),
         net=net,
         test=test,
         publication=publication,
         notes=notes,
-        data=[*data, *said, *([str(start)] if start else [])],
+        data=_told(world, said, start),
         record=record,
         start=start,
         survey=build_survey(before, federation, len(world.sites)) if before else None,
     )
+
+
+def _told(world: World, said: Sequence[str], start: WarmStart | None) -> list[str]:
+    """How the data were read, what the run goes on from, and where its parameters came from."""
+    return [*(f"data: {note}" for note in notes_of(world)), *said, *map(str, filter(None, [start]))]
 
 
 def _plans(

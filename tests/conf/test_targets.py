@@ -15,7 +15,7 @@ from tests.conf.test_compose import CONF, OPTIONS, composed
 
 SUPPLIED = {
     "models.nets.": {"task"},
-    "models.nets.choice.": {"private"},
+    "models.nets.choice.": {"private", "scaled"},
     "fl_client.sensors.sensor.Sensor": {"name", "task"},
     "fl_client.windows.Slicing": {"held"},
 }

@@ -64,6 +64,14 @@ def test_it_says_what_why_and_what_to_try_next() -> None:
     assert "To try next: " in told
 
 
+def test_a_scale_that_is_there_is_not_what_to_try_next() -> None:
+    vectors = task_of((24,))
+    assert "world.scale=private" in choose(vectors, private=True).next
+    assert choose(vectors, private=True, scaled=True).next == "net=logistic"
+    declared = replace(vectors, scale=(1.0,) * 23 + (9.0,))
+    assert choose(declared, private=False).next == "net=logistic or net=mlp"
+
+
 def test_large_images_are_brought_to_one_scale_each() -> None:
     assert choose(task_of((3, 96, 96)), private=True).options == {"per_window": True}
 
