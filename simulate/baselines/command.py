@@ -13,7 +13,7 @@ import rich.console
 from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.safetensors import read_safetensors
-from fl_common.vocabulary import KindSpec
+from models.kinds import check_labelled
 from simulate.baselines.comparison import CENTRALISED, LOCAL, Comparison, Way
 from simulate.baselines.judgement import Judgement
 from simulate.baselines.local import Alone, LocalRun
@@ -75,12 +75,8 @@ def _check(config: Mapping[str, Any], world: World) -> None:
             f"can't be compared: baselines take 2 to {COUNTABLE:,}, and train a model for each",
             "Set sites=1000, or another number between",
         )
-    if world.task.kind != KindSpec():
-        raise InvalidConfiguration(
-            f"task {world.task.name} of kind {world.task.kind.name}",
-            "can't be compared: baselines compare the accuracies of classes",
-            "Compare its runs: python -m simulate with each site's data alone",
-        )
+    remedy = "Compare its runs: python -m simulate with each site's data alone"
+    check_labelled(world.task, "fl-simulate baselines", remedy)
     if scale_source_of(world) == PRIVATE:
         raise InvalidConfiguration(
             "world.scale=private",

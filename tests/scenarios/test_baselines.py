@@ -141,3 +141,12 @@ def test_a_scale_that_each_way_would_find_anew_is_refused(
     options = [*QUICK, f"data.path={data(tmp_path / 'two.npz', 2)}", "world.scale=private"]
     assert ended(monkeypatch, *options, f"hydra.run.dir={tmp_path / 'ways'}") == 2
     assert "world.scale=private: can't be used for baselines" in capsys.readouterr().err
+
+
+def test_numbers_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = [f"data.path={data(tmp_path / 'two.npz', 2)}", "task.kind=regression"]
+    options = [*QUICK, *numbers, "task.range=[0,50]", f"hydra.run.dir={tmp_path / 'ways'}"]
+    assert ended(monkeypatch, *options) == 2
+    assert "baselines: takes no task of kind regression" in capsys.readouterr().err
