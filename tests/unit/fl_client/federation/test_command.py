@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from fl_client.federation.command import check_federation
+from fl_client.configuration import read_config
+from fl_client.federation.command import check_federation, join_command
+from fl_client.node.assembly.node import build_node
 from fl_common.errors import InvalidConfiguration
+from models import tasks
 
 
 @pytest.fixture
@@ -48,3 +51,22 @@ def test_a_proxy_that_is_not_supported_is_named(
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     with pytest.raises(InvalidConfiguration, match=r"^ALL_PROXY=socks5://"):
         check_federation(section)
+
+
+@pytest.fixture
+def oven(tmp_path: Path) -> dict[str, Any]:
+    """A box whose windows stand for numbers."""
+    config = read_config(None, [f"home={tmp_path / 'box'}", "name=box", "functions=none"])
+    node = {**tasks.wearables().to_fields(), "labels": [], "kind": "regression", "range": [0, 50]}
+    return {**config, "task": {"_target_": "models.tasks.declared", **node}}
+
+
+def test_a_box_serves_numbers_but_neither_trains_nor_has_functions(
+    oven: dict[str, Any], section: dict[str, Any]
+) -> None:
+    assert build_node(oven, connected=False)
+    assert join_command(oven, None, []) is None
+    with pytest.raises(InvalidConfiguration, match=r"^training on a box: takes no task of kind"):
+        join_command({**oven, "federation": {**oven["federation"], **section}}, None, [])
+    with pytest.raises(InvalidConfiguration, match=r"^functions: takes no task of kind regression"):
+        build_node({**oven, "functions": {"alarm": {}}}, connected=False)
