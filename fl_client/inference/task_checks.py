@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fl_client.inference.onnx_model import OnnxModel, Tensor
 from fl_common.errors import InvalidData
-from fl_common.vocabulary import Floats, Task
+from fl_common.vocabulary import Floats, KindSpec, Task
 from models.kinds import TaskKind, kind_of
 from models.lineage import parse_properties
 
@@ -144,9 +144,10 @@ def _check_tensor(
 
 
 def _of_another(what: str, theirs: object, ours: object, task: Task) -> InvalidData:
+    shown = [one.to_fields() if isinstance(one, KindSpec) else one for one in (theirs, ours)]
     return InvalidData(
-        f"the model's {what} {theirs!r}",
-        f"differs from this site's {ours!r}",
+        f"the model's {what} {shown[0]!r}",
+        f"differs from this site's {shown[1]!r}",
         f"Publish a model for the task {task.name!r} of this site, or correct the site's task",
     )
 

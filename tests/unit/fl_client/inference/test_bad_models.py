@@ -52,6 +52,10 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda p: published(p, properties={"units": as_json(["m/s2", "m/s2"])}),
         r"units .*m/s2.*: differs from this site's \('g', 'g'\)",
     ),
+    "other kind": (
+        lambda p: published(p, properties={"kind": '{"name": "regression", "options": {}}'}),
+        r"kind \{'name': 'regression', .*: differs from this site's \{'name': 'classification'",
+    ),
     "other rate": (lambda p: published(p, properties={"rate_hz": "25.0"}), "rate_hz 25.0: differs"),
     "other window": (
         lambda p: published(p, task=replace(TASK, window_shape=(9, 2))),
