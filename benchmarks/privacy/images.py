@@ -3,16 +3,13 @@
 The recipe is ``experiment=scatter_mnist``. A run takes some minutes.
 """
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measuring.machine import facts
-from benchmarks.measuring.measure import ProcessFailed
-from benchmarks.privacy.results import Level
+from benchmarks.privacy.results import Level, Measured
 from benchmarks.privacy.runs import command
-from benchmarks.privacy.table import data_of, journal_of, keep, tried
+from benchmarks.privacy.table import journal_of, program, trials_of
 
 SITES: Sequence[Sequence[str]] = (
     ("experiment=scatter_mnist",),
@@ -29,26 +26,13 @@ def measure(data: Path | None, seeds: int) -> list[Level]:
     Raises:
         ProcessFailed: a run failed.
     """
-    machine, levels = facts(), []
+    machine = facts()
     with journal_of("images", machine, len(SITES) * seeds).series() as journal:
-        for overrides in SITES:
-            asked = [[*overrides, f"seed={seed}"] for seed in range(seeds)]
-            trials = [tried(one, data, _LIMIT_S, journal) for one in asked]
-            levels.append(Level(command(overrides), tuple(trials), machine))
-    return levels
-
-
-def main() -> None:
-    """Exit status 1 if a run failed; earlier results stay."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how many runs, from seed 0")
-    options = data_of(parser)
-    try:
-        levels = measure(options.data and options.data.resolve(), options.seeds)
-    except ProcessFailed as error:
-        sys.exit(f"error: {error}")
-    keep(lambda measured: measured.with_images(levels))
+        return [
+            Level(command(one), trials_of(one, seeds, data, _LIMIT_S, journal), machine)
+            for one in SITES
+        ]
 
 
 if __name__ == "__main__":
-    main()
+    program(__doc__, measure, Measured.with_images)

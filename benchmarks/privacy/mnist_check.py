@@ -4,15 +4,12 @@ The published settings are ``experiment=opacus_mnist``; one site holds all train
 federated training is central training. Takes some minutes for each seed.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 from benchmarks.measuring.machine import facts
-from benchmarks.measuring.measure import ProcessFailed
-from benchmarks.privacy.results import Check, Published
+from benchmarks.privacy.results import Check, Measured, Published
 from benchmarks.privacy.runs import command
-from benchmarks.privacy.table import data_of, journal_of, keep, tried
+from benchmarks.privacy.table import journal_of, program, trials_of
 
 PUBLISHED = Published(
     source="Opacus' MNIST example"
@@ -33,22 +30,9 @@ def measure(data: Path | None, seeds: int) -> Check:
         ProcessFailed: a run failed.
     """
     with journal_of("mnist", facts(), seeds).series() as journal:
-        asked = [[*_OVERRIDES, f"seed={seed}"] for seed in range(seeds)]
-        trials = [tried(overrides, data, _LIMIT_S, journal) for overrides in asked]
-    return Check(command(_OVERRIDES), PUBLISHED, tuple(trials))
-
-
-def main() -> None:
-    """Exit status 1 if a run failed; earlier results stay."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how many runs, from seed 0")
-    options = data_of(parser)
-    try:
-        check = measure(options.data and options.data.resolve(), options.seeds)
-    except ProcessFailed as error:
-        sys.exit(f"error: {error}")
-    keep(lambda measured: measured.with_check(check))
+        trials = trials_of(_OVERRIDES, seeds, data, _LIMIT_S, journal)
+    return Check(command(_OVERRIDES), PUBLISHED, trials)
 
 
 if __name__ == "__main__":
-    main()
+    program(__doc__, measure, Measured.with_check)

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -38,7 +39,7 @@ from fl_common.errors import BadInput
 from simulate.report.results import write_text
 
 LIMITS = (8.0, 4.0, 2.0, 1.0)
-SEEDS = (0, 1, 2, 3, 4)
+SEEDS = 5
 
 _LIMIT_S = 600.0
 _REPEATS = 5
@@ -64,6 +65,7 @@ _COSTS = (
 )
 """Name, work, and overrides with DP and without."""
 
+_T = TypeVar("_T")
 _console = Console(highlight=False, soft_wrap=True)
 
 
@@ -77,16 +79,26 @@ def measure_levels(data: Path | None) -> list[Level]:
     machine = {**facts(), "data": data_facts(data)}
     asked: list[tuple[str, ...]] = [("experiment=har_without_privacy",)]
     asked += [("experiment=har_private", f"privacy.epsilon={limit:g}") for limit in LIMITS]
-    with journal_of("table", machine, len(asked) * len(SEEDS)).series() as journal:
-        return [_level(overrides, data, machine, journal) for overrides in asked]
+    with journal_of("table", machine, len(asked) * SEEDS).series() as journal:
+        return [
+            Level(command(one), trials_of(one, SEEDS, data, _LIMIT_S, journal), machine)
+            for one in asked
+        ]
 
 
-def _level(overrides: Sequence[str], data: Path | None, machine: Facts, journal: Journal) -> Level:
-    trials = [tried([*overrides, f"seed={seed}"], data, _LIMIT_S, journal) for seed in SEEDS]
-    return Level(command(overrides), tuple(trials), machine)
+def trials_of(
+    overrides: Sequence[str], seeds: int, data: Path | None, limit_s: float, journal: Journal
+) -> tuple[Trial, ...]:
+    """A run with each of so many seeds, from 0 on.
+
+    Raises:
+        ProcessFailed: one failed.
+    """
+    asked = ([*overrides, f"seed={seed}"] for seed in range(seeds))
+    return tuple(_tried(one, data, limit_s, journal) for one in asked)
 
 
-def tried(asked: Sequence[str], data: Path | None, limit_s: float, journal: Journal) -> Trial:
+def _tried(asked: Sequence[str], data: Path | None, limit_s: float, journal: Journal) -> Trial:
     """One run as a trial, or the one that the journal has kept.
 
     Raises:
@@ -155,6 +167,25 @@ def data_of(parser: argparse.ArgumentParser) -> argparse.Namespace:
     if options.data is not None and not options.data.exists():
         parser.error(f"--data {options.data}: does not exist. Leave it out to download the data")
     return options
+
+
+def program(
+    about: str,
+    measure: Callable[[Path | None, int], _T],
+    change: Callable[[Measured, _T], Measured],
+) -> None:
+    """A program that measures a part of the page with ``--seeds`` from ``--data``.
+
+    Exit status 1 if a run failed; earlier results stay.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3, help="how many runs, from seed 0")
+    options = data_of(parser)
+    try:
+        found = measure(options.data and options.data.resolve(), options.seeds)
+    except ProcessFailed as error:
+        sys.exit(f"error: {error}")
+    keep(lambda measured: change(measured, found))
 
 
 def main() -> None:

@@ -162,7 +162,7 @@ def journals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_a_table_that_was_cut_off_goes_on_where_it_was(
     monkeypatch: pytest.MonkeyPatch, journals: Path
 ) -> None:
-    runs, whole = Runs([]), len(SEEDS) * (1 + len(LIMITS))
+    runs, whole = Runs([]), SEEDS * (1 + len(LIMITS))
 
     def cut_off(asked: list[str], *_: object) -> Trial:
         if len(runs.asked) == 4:
@@ -194,8 +194,8 @@ def test_every_level_is_run_with_every_seed(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(privacy_table, "trial", runs.trial)
     monkeypatch.setattr(privacy_table, "data_facts", lambda data: "archive.zip")
     levels = measure_levels(None)
-    assert [len(level.trials) for level in levels] == [len(SEEDS)] * (1 + len(LIMITS))
-    assert len({tuple(asked) for asked in runs.asked}) == len(SEEDS) * (1 + len(LIMITS))
+    assert [len(level.trials) for level in levels] == [SEEDS] * (1 + len(LIMITS))
+    assert len({tuple(asked) for asked in runs.asked}) == SEEDS * (1 + len(LIMITS))
     assert [a for a in runs.asked if "privacy.epsilon=2" in a][1] == [
         *("experiment=har_private", "privacy.epsilon=2", "seed=1")
     ]
