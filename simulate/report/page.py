@@ -35,6 +35,7 @@ from simulate.report.wording import (
     seconds_text,
     seed_text,
     spread_text,
+    title_text,
 )
 
 _BODY = Path(__file__).parent / "page.html"
@@ -160,7 +161,7 @@ def _quality(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
     if not task.labels:
         value = measure_text(first, values[first.name])
     told = [f"{each.title} {measure_text(each, values[each.name])}" for each in others]
-    title = first.title[0].upper() + first.title[1:]
+    title = title_text(first)
     yield fact(title, value, ", ".join([f"loss {loss_text(summary['loss'])}", *told]))
     if on_sites := summary["on_sites"]:
         reached, error = on_sites["accuracy"], on_sites["accuracy_error"]

@@ -5,7 +5,7 @@ little darker, so that white reads on it, and it on white and on black.
 """
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,20 +55,27 @@ def line(
     }  # fmt: skip
 
 
-def bars(share_of: Mapping[str, float]) -> tuple[list[Trace], AxesLayout]:
-    """One bar for each name, the last one on top."""
-    names, shares = list(share_of), list(share_of.values())
+_SHARES: Mapping[str, Any] = {"range": [0, 1.02], "tickformat": ".0%"}
+
+
+def bars(
+    value_of: Mapping[str, float],
+    told: Callable[[float], str] = percent_text,
+    xaxis: Mapping[str, Any] = _SHARES,
+) -> tuple[list[Trace], AxesLayout]:
+    """One bar for each name, the last one on top; ``told`` is a value in words."""
+    names, values = list(value_of), list(value_of.values())
     bars: Trace = {
-        "type": "bar", "orientation": "h", "x": shares, "y": list(range(len(names))),
-        "marker": {"color": BLUE}, "text": [percent_text(share) for share in shares],
+        "type": "bar", "orientation": "h", "x": values, "y": list(range(len(names))),
+        "marker": {"color": BLUE}, "text": [safe(told(value)) for value in values],
         "textposition": "auto", "insidetextanchor": "start", "textangle": 0,
         "insidetextfont": {"color": "#fff"}, "outsidetextfont": {"color": GREY},
         "customdata": [safe(name) for name in names],
-        "hovertemplate": "%{customdata}: %{x:.1%}<extra></extra>",
+        "hovertemplate": "%{customdata}: %{text}<extra></extra>",
     }  # fmt: skip
     ticks = {"tickvals": list(range(len(names))), "ticktext": [tick(name) for name in names]}
     layout = layout_of(
-        xaxis={"range": [0, 1.02], "tickformat": ".0%"},
+        xaxis=xaxis,
         yaxis={**ticks, "showgrid": False, "ticklabelstandoff": 6},
         height=max(300, 70 + _BAR_HEIGHT * len(names)),
     )

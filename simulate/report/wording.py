@@ -62,6 +62,11 @@ def measure_text(measure: Measure, value: float | None) -> str:
     return f"{value:.4g}" + (f" {one_line(measure.unit)}" if measure.unit != "1" else "")
 
 
+def title_text(measure: Measure) -> str:
+    """A measure's name at the beginning of a line: ``Mean absolute error``."""
+    return measure.title[0].upper() + measure.title[1:]
+
+
 def measures_text(task: Task, values: Mapping[str, Any], most: int | None = None) -> str:
     """``mean absolute error 12.3 Cel, R² 0.45``: all measures of the task's kind, or ``most``."""
     named = [m for m in kind_of(task).measures[:most] if m.name in values]
