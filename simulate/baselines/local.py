@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,6 @@ class LocalOnly:
     prepared: Preparation
     judgement: Judgement
     on_round: OnRound
-    _initial: Parameters = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_initial", parameters_of(self.prepared.net))
 
     def train(self) -> list[Alone]:
         """All sites, those that an earlier process has finished among them, in order."""
@@ -109,23 +105,24 @@ class LocalOnly:
         write_text(log, "".join(map(_line, ended.values())))
         sites = self.prepared.fleet.world.sites
         left = [index for index in self.judgement.judged if sites[index] not in ended]
-        size = max(1, min(_MOST_SITES, _CHUNK_BYTES // (_COPIES * _bytes(self._initial))))
+        initial = parameters_of(self.prepared.net)
+        size = max(1, min(_MOST_SITES, _CHUNK_BYTES // (_COPIES * _bytes(initial))))
         for start in range(0, len(left), size):
             chunk = left[start : start + size]
-            found = self._trained(chunk, len(ended))
+            found = self._trained(chunk, initial, len(ended))
             with log.open("a", encoding="utf-8") as file:
                 file.writelines(map(_line, found))
             ended |= {alone.site: alone for alone in found}
         return [ended[sites[index]] for index in self.judgement.judged]
 
-    def _trained(self, chunk: Sequence[int], before: int) -> list[Alone]:
-        """The sites at the positions ``chunk``, all rounds of theirs."""
+    def _trained(self, chunk: Sequence[int], initial: Parameters, before: int) -> list[Alone]:
+        """The sites at the positions ``chunk``, all rounds of theirs, from ``initial`` on."""
         prepared, fleet = self.prepared, Fleet(self.prepared.fleet.world)
         models = [
             _Model(
                 fleet.site_of({"partition-id": index}),
                 prepared.federation.optimiser,
-                self._initial,
+                initial,
                 lambda whole: trained_part(prepared.net, whole),
             )
             for index in chunk
