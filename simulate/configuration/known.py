@@ -42,7 +42,7 @@ def check_parts(values: Mapping[Any, Any], name: str = "config") -> None:
     if "_target_" not in values["engine"]:
         known = {*_own(f"engine/{values['engine'].get('name')}"), "training"}
         check_known("engine.", values["engine"], known)
-    _check_data(values["data"], values.get(_WORLD))
+    _check_data(values.get("data"), values.get(_WORLD))
 
 
 def _check_data(data: Any, world: Any) -> None:

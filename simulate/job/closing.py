@@ -1,15 +1,18 @@
 """The end of a run: exports and publishes the model, writes the summary and the report."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fl_common import params
+from fl_common.components.description import Component
 from fl_common.configuration.rules import Config
 from fl_server.repository.publication import publish_model
 from fl_server.rounds.app import FederatedRun
 from fl_server.rounds.survey import ScaleRecord
 from models.evaluation import Evaluator
+from models.export import ExportProof
 from models.metadata import read_metadata
 from simulate.build import check_ledger
 from simulate.engines.protocol import Carrier
@@ -64,9 +67,24 @@ class Closing:
         facts = {"rounds": len(results), "sites": prepared.sites, "metrics": metrics}
         component = prepared.publication.publish(plan, prepared.net, spent, proof, facts)
         keep_comparison(self.home.counts, last.get("compared"), component)
-        for line in filter(None, (carrier.await_model(component), *doubts_of(outcome))):
+        doubts = doubts_of(outcome)
+        for line in filter(None, (carrier.await_model(component), *doubts)):
             listener.tell(line)
-        ending = RunEnding(
+        ending = self._ending(run, proof, component, doubts)
+        summary = summarise(plan, results, outcome, ending) | checkable(plan, outcome, self.scale)
+        metadata = read_metadata(self.home.model.read_bytes())
+        write_weights(self.home.weights, metadata, run.parameters)
+        write_rounds_table(self.home.rounds_table, results)
+        write_summary(self.home.summary, summary)
+        about = (plan, summary, results, outcome, yaml_of(self.config))
+        write_report(self.home.report, *about, self.sweep)
+        listener.finish(summary, outcome, self.home.files(self.config["publish"]["repository"]))
+
+    def _ending(
+        self, run: FederatedRun, proof: ExportProof, component: Component, doubts: Sequence[str]
+    ) -> RunEnding:
+        prepared = self.prepared
+        return RunEnding(
             sites=prepared.sites,
             strategy=run.federation.name,
             engine=prepared.engine.name,
@@ -77,15 +95,7 @@ class Closing:
             onnx_parity=proof.parity,
             component=component,
             choice=str(prepared.choice) if prepared.choice else None,
-            notes=(*prepared.data, *prepared.notes, *doubts_of(outcome)),
+            notes=(*prepared.data, *prepared.notes, *doubts),
             legs=prepared.record.legs,
             init=asdict(prepared.start) if prepared.start else None,
         )
-        summary = summarise(plan, results, outcome, ending) | checkable(plan, outcome, self.scale)
-        metadata = read_metadata(self.home.model.read_bytes())
-        write_weights(self.home.weights, metadata, run.parameters)
-        write_rounds_table(self.home.rounds_table, results)
-        write_summary(self.home.summary, summary)
-        about = (plan, summary, results, outcome, yaml_of(self.config))
-        write_report(self.home.report, *about, self.sweep)
-        listener.finish(summary, outcome, self.home.files(self.config["publish"]["repository"]))
