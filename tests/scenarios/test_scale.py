@@ -78,6 +78,7 @@ def test_the_ledger_has_the_survey_and_the_model_says_whose_word_its_constants_a
         released = totals.trained or totals.whole
         spends = [(one.own or one.of_site) for one in released]
         noise = scale["spend"]["noise_multiplier"]
+        assert spends
         assert all(any(s.noise_multiplier == noise for s in own) for own in spends)
 
 
