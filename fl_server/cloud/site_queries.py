@@ -5,7 +5,8 @@ The results are signed and kept beside the repository, where ``fl-repo log`` sho
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from flwr.serverapp import Grid
 
@@ -83,14 +84,23 @@ def _plan(config: Config) -> RunPlan:
         raise InvalidConfiguration(
             "run=null", "has no plan that a site could reply under", "Give run=NAME"
         )
-    plan = build_run(config).plan
+    configured = build_run(config)
+    plan = configured.plan
     if plan.evaluation is None and not plan.privacy.counts_are_public:
         raise InvalidConfiguration(
             f"run={config['run']}",
             "has a plan without noise for counts, and each site would refuse",
             "Do a run with evaluation=federated",
         )
-    return plan
+    scaled, _ = configured.surveyed(partial(_unfinished, config["run"]))
+    return scaled.plan
+
+
+def _unfinished(run: str) -> NoReturn:
+    """Raise InvalidConfiguration: a query does not begin a survey, nor go on with one."""
+    raise InvalidConfiguration(
+        f"run={run}", "has not found its scale yet", "Ask when it has ended: fl-server status"
+    )
 
 
 def _candidate(repository: ComponentRepository, name: str) -> Component:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_server.cloud.build import read_config
 from fl_server.cloud.planning import ConfiguredRun, build_run, identity_of, keep_settings
+from fl_server.cloud.site_queries import _plan
 from fl_server.rounds.checkpoint import Checkpoint, save
 from models.nets import build_net, parameters_of
 from models.nets.survey import FOUND, KNOWN
@@ -60,24 +62,34 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(
 
 
 @pytest.fixture
-def scaled_run(tmp_path: Path) -> ConfiguredRun:
-    options = [f"home={tmp_path}", "privacy.site_windows=50", "scale=private"]
-    return build_run(read_config(None, options))
+def scaled_config(tmp_path: Path) -> Config:
+    options = ["privacy.site_windows=50", "scale=private", "evaluation=federated"]
+    return read_config(None, [f"home={tmp_path}", *options])
+
+
+@pytest.fixture
+def scaled_run(scaled_config: Config) -> ConfiguredRun:
+    return build_run(scaled_config)
 
 
 def nobody() -> AbstractContextManager[Any]:
     raise RunFailed("round 1: no site answered")
 
 
-def test_a_survey_that_is_done_scales_the_plan_without_asking_again(
-    scaled_run: ConfiguredRun,
-) -> None:
-    assert scaled_run.survey is not None
-    plan = scaled_run.survey.plan
+def end_survey(run: ConfiguredRun) -> None:
+    """As if its phases had found the second channel's median and spread."""
+    assert run.survey is not None
+    plan = run.survey.plan
     parameters = parameters_of(build_net(plan.net, plan.task))
     parameters[FOUND][1] = 9.81, 2.5, KNOWN
     kept = Checkpoint(plan.run, plan.digest(), plan.rounds, parameters, {}, ())
-    save(scaled_run.folder / "scale", kept)
+    save(run.folder / "scale", kept)
+
+
+def test_a_survey_that_is_done_scales_the_plan_without_asking_again(
+    scaled_run: ConfiguredRun,
+) -> None:
+    end_survey(scaled_run)
     ready, told = scaled_run.surveyed(nobody)
     before, after = scaled_run.plan.task, ready.plan.task
     assert ready.federation.plan is ready.plan
@@ -89,3 +101,12 @@ def test_a_survey_that_is_done_scales_the_plan_without_asking_again(
 def test_a_survey_that_no_site_answers_says_what_to_do(scaled_run: ConfiguredRun) -> None:
     with pytest.raises(RunFailed, match=r"survey of scales, round 1: .* or set scale=null"):
         scaled_run.surveyed(nobody)
+
+
+def test_a_query_has_the_plan_that_the_sites_began_the_run_with(
+    scaled_config: Config, scaled_run: ConfiguredRun
+) -> None:
+    with pytest.raises(InvalidConfiguration, match="run=first: has not found its scale yet"):
+        _plan(scaled_config)
+    end_survey(scaled_run)
+    assert _plan(scaled_config).digest() == scaled_run.surveyed(nobody)[0].plan.digest()
