@@ -26,7 +26,7 @@ from simulate.audit.report import show, write
 from simulate.build import fleet_facts
 from simulate.engines.members import roster_of
 from simulate.home import Home
-from simulate.world import World
+from simulate.world import World, check_no_survey
 from simulate.world.build import open_world
 
 _STANDING_OUT = 64
@@ -74,6 +74,7 @@ def _experiment(config: Config) -> Experiment:
         )
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
     check_labelled(world.task, "fl-simulate audit", "Audit the same plan on a task with labels")
+    check_no_survey(world, "an audit, which has the rounds of training alone")
     position = _position(config["audit"]["site"], world)
     canaries = _canaries(config, world)
     plan = _plan(config, WorldWithCanaries(world, position, canaries))

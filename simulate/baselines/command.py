@@ -28,7 +28,7 @@ from simulate.report.console import Console
 from simulate.report.results import net_name
 from simulate.report.wording import counted
 from simulate.result import Result, open_result
-from simulate.world import PRIVATE, World, scale_source_of
+from simulate.world import World, check_no_survey
 from simulate.world.build import open_world
 
 _LOOPBACK = "simulate.engines.loopback.LoopbackEngine"
@@ -77,12 +77,7 @@ def _check(config: Mapping[str, Any], world: World) -> None:
         )
     remedy = "Compare its runs: python -m simulate with each site's data alone"
     check_labelled(world.task, "fl-simulate baselines", remedy)
-    if scale_source_of(world) == PRIVATE:
-        raise InvalidConfiguration(
-            "world.scale=private",
-            "can't be used for baselines: each way would find another scale",
-            "Give what a run has found (world.center and world.scale), or world.scale=public",
-        )
+    check_no_survey(world, "baselines: each way would find another scale")
     if config["engine"].get("_target_") != _LOOPBACK:
         raise InvalidConfiguration(
             f"engine={config['engine'].get('name', config['engine'].get('_target_'))}",

@@ -28,7 +28,7 @@ from simulate.egress.sentinel_world import SentinelWorld, with_counts
 from simulate.engines.members import roster_of
 from simulate.fleet import Fleet
 from simulate.home import Home
-from simulate.world import World
+from simulate.world import World, check_no_survey
 from simulate.world.build import open_world
 
 _OWNER = "egress"
@@ -52,6 +52,7 @@ def egress(config: Config, home: Home, output: rich.console.Console) -> int:
             f"resume={config['resume']}", "can't be used here: all is asked anew", "Leave it out"
         )
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
+    check_no_survey(world, "a rehearsal, which has no survey")
     plan = build_plan(config, uuid.uuid4().hex, world.task, fleet_facts(world))
     federation = build_federation(config, plan, roster_of(world.sites))
     with output.status("") as status, _sites_log(home.folder / "sites.log"):

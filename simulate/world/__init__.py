@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Integers, Task, Windows
 
 __all__ = [
     "TestSet",
     "World",
+    "check_no_survey",
     "notes_of",
     "scale_source_of",
 ]
@@ -60,6 +62,16 @@ def scale_source_of(world: World) -> str:
     Private: what is declared is a start, and a survey under the run's privacy finds them.
     """
     return str(getattr(world, "scale_source", DECLARED))
+
+
+def check_no_survey(world: World, why: str) -> None:
+    """Raise InvalidConfiguration where a survey is to find the scale; ``why`` it can't here."""
+    if scale_source_of(world) == PRIVATE:
+        raise InvalidConfiguration(
+            "world.scale=private",
+            f"can't be used for {why}",
+            "Give what a run has found (world.center and world.scale), or world.scale=public",
+        )
 
 
 def notes_of(world: World) -> tuple[str, ...]:

@@ -33,9 +33,9 @@ def data(path: Path, sites: int) -> Path:
     return path
 
 
-def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The exit status of ``fl-simulate baselines`` in this process."""
-    monkeypatch.setattr(sys, "argv", ["simulate", "baselines", *arguments])
+def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str, what: str = "baselines") -> int:
+    """The exit status of ``fl-simulate``, of baselines or another command, in this process."""
+    monkeypatch.setattr(sys, "argv", ["simulate", what, *arguments])
     try:
         main()
     except SystemExit as end:
@@ -135,12 +135,14 @@ def test_what_has_no_baselines_is_refused(
     assert not folder.exists()
 
 
-def test_a_scale_that_each_way_would_find_anew_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("what", ["baselines", "audit", "egress"])
+def test_a_survey_that_would_be_left_out_is_refused(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = [*QUICK, f"data.path={data(tmp_path / 'two.npz', 2)}", "world.scale=private"]
-    assert ended(monkeypatch, *options, f"hydra.run.dir={tmp_path / 'ways'}") == 2
-    assert "world.scale=private: can't be used for baselines" in capsys.readouterr().err
+    options = ["task=arrays", f"data.path={data(tmp_path / 'two.npz', 2)}", "world.scale=private"]
+    folder = f"hydra.run.dir={tmp_path / 'ways'}"
+    assert ended(monkeypatch, *options, folder, what=what) == 2
+    assert "world.scale=private: can't be used for" in capsys.readouterr().err
 
 
 def test_numbers_are_refused(
