@@ -7,7 +7,6 @@ from pathlib import Path
 
 from fl_common import params
 from fl_common.components.description import Component
-from fl_common.configuration.rules import Config
 from fl_server.repository.publication import publish_model
 from fl_server.rounds.app import FederatedRun
 from fl_server.rounds.survey import ScaleRecord
@@ -29,14 +28,13 @@ from simulate.report.spending import Spending
 
 @dataclass(frozen=True)
 class Closing:
-    """Closes the run that was prepared as ``prepared`` from ``config``.
+    """Closes the run that was prepared as ``prepared``.
 
     ``started`` is ``time.monotonic()`` when the program began, ``start_up_s`` the time to the first
     round; ``evaluate`` evaluates ``prepared.net`` on the test set. Reports in the folder of a
     ``sweep`` share what draws their figures.
     """
 
-    config: Config
     home: Home
     prepared: Preparation
     evaluate: Evaluator
@@ -76,9 +74,9 @@ class Closing:
         write_weights(self.home.weights, metadata, run.parameters)
         write_rounds_table(self.home.rounds_table, results)
         write_summary(self.home.summary, summary)
-        about = (plan, summary, results, outcome, yaml_of(self.config))
+        about = (plan, summary, results, outcome, yaml_of(prepared.config))
         write_report(self.home.report, *about, self.sweep)
-        listener.finish(summary, outcome, self.home.files(self.config["publish"]["repository"]))
+        listener.finish(summary, outcome, self.home.files(prepared.config["publish"]["repository"]))
 
     def _ending(
         self, run: FederatedRun, proof: ExportProof, component: Component, doubts: Sequence[str]

@@ -104,7 +104,7 @@ def _train(
     sweep: Path | None,
 ) -> None:
     """The rounds, on the engine's ``carrier``, and the closing."""
-    config, plan, sites = prepared.config, prepared.plan, prepared.sites
+    plan, sites = prepared.plan, prepared.sites
     evaluate = Evaluator(prepared.net, prepared.test.windows, plan.task)
     spending = Spending(home.ledger, plan)
     recorder = RoundRecorder(evaluate, spending, listener, prepared.notes)
@@ -113,7 +113,8 @@ def _train(
     legs = prepared.record.legs
     done = run.resume(earlier_plans(legs, plan))
     earlier = [leg.run for leg in legs]
-    open_ledger(home.ledger, plan, done, resumes=bool(config["resume"]), earlier=earlier)
+    resumes = bool(prepared.config["resume"])
+    open_ledger(home.ledger, plan, done, resumes=resumes, earlier=earlier)
     recorder.open(home.rounds, run.history)
     prepared.engine.prepare(prepared.fleet, prepared.federation)
     start_up_s = time.monotonic() - started
@@ -124,4 +125,4 @@ def _train(
     listener.start(plan, sites, done)
     carrier().carry_out(run)
     about = (evaluate, spending, scale, started, start_up_s, sweep)
-    Closing(config, home, prepared, *about).close(run, carrier(), listener)
+    Closing(home, prepared, *about).close(run, carrier(), listener)
