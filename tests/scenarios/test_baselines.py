@@ -88,6 +88,7 @@ def test_what_has_ended_is_not_done_anew(
     options = [*QUICK, f"data.path={path}"]
     monkeypatch.setattr("simulate.baselines.local._MOST_SITES", 2)
     assert ended(monkeypatch, *options, f"hydra.run.dir={whole}") == 0
+    assert "for sites 1 to 2 of 3" in capsys.readouterr().out
     told, seen = LocalProgress.__call__, list[tuple[int, ...]]()
 
     def interrupt(progress: LocalProgress, *about: int) -> None:
