@@ -26,7 +26,7 @@ from fl_server.cloud.surveying import scaled_by_survey
 from fl_server.rounds.checkpoint import load_latest
 from fl_server.rounds.roster import Member
 from fl_server.rounds.strategy import Federation
-from fl_server.rounds.survey import build_survey, spent_on, with_survey
+from fl_server.rounds.survey import NOT_COMPARED, build_survey, spent_on, with_survey
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class ConfiguredRun:
     folder: Path
     survey: Federation | None = None
     """What goes before the run: a survey of the center and scale of its task."""
+
+    @property
+    def not_compared(self) -> str | None:
+        """Why no model in production can be compared with the run's; None: one may."""
+        return NOT_COMPARED if self.survey else None
 
     def surveyed(
         self, connect: Callable[[], AbstractContextManager[Any]]

@@ -159,7 +159,7 @@ def _incumbent(repository: ComponentRepository, configured: ConfiguredRun) -> In
     """The model in production, if the sites evaluate and can evaluate it."""
     if configured.federation.evaluate_every is None:
         return None
-    found = find_incumbent(repository, configured.plan)
+    found = configured.not_compared or find_incumbent(repository, configured.plan)
     if isinstance(found, str):
         _logger.warning("the model will not be compared with production: %s", found)
         return None

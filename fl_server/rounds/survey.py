@@ -44,6 +44,12 @@ _logger = logging.getLogger(__name__)
 PHASES = 4
 """Each divides what the median may be wrong by by about ten, and shares the noise."""
 
+NOT_COMPARED = (
+    "a survey gives this run's windows a scale of their own; a run that declares the center and"
+    " scale of that model is compared with it"
+)
+"""Why no model in production is compared with that of a run after a survey, and what to do."""
+
 _MOST_ASKED = 1000
 _NEXT = "next"
 

@@ -13,7 +13,7 @@ from fl_common.privacy.accounting import Spend
 from fl_server.build import build_federation, build_plan, check_sampling, with_net
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
-from fl_server.rounds.survey import build_survey, spent_on, with_survey
+from fl_server.rounds.survey import NOT_COMPARED, build_survey, spent_on, with_survey
 from models.export import check_exportable
 from models.nets import Net, build_net
 from models.nets.choice import Choice
@@ -138,9 +138,6 @@ def _fleet(
     )
 
 
-_RESCALED = "world.scale=private gives this run's windows a scale of their own"
-
-
 def _incumbent(
     config: Config, publication: Publication, plan: RunPlan, *, is_scaled: bool
 ) -> tuple[Incumbent | None, list[str]]:
@@ -148,7 +145,7 @@ def _incumbent(
 
     With ``is_scaled`` a survey will change what a window's values mean: no older model knows them.
     """
-    found = _RESCALED if is_scaled else publication.incumbent(plan)
+    found = NOT_COMPARED if is_scaled else publication.incumbent(plan)
     if not isinstance(found, str):
         return found, []
     expected = config["evaluation"]["every"] is not None

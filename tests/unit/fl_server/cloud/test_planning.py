@@ -11,8 +11,10 @@ from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_server.cloud.build import read_config
 from fl_server.cloud.planning import ConfiguredRun, build_run, identity_of, keep_settings
+from fl_server.cloud.running import _incumbent
 from fl_server.cloud.site_queries import _plan
 from fl_server.rounds.checkpoint import Checkpoint, save
+from fl_server.rounds.survey import NOT_COMPARED
 from models.nets import build_net, parameters_of
 from models.nets.survey import FOUND, KNOWN
 
@@ -110,3 +112,11 @@ def test_a_query_has_the_plan_that_the_sites_began_the_run_with(
         _plan(scaled_config)
     end_survey(scaled_run)
     assert _plan(scaled_config).digest() == scaled_run.surveyed(nobody)[0].plan.digest()
+
+
+def test_no_older_model_is_judged_by_the_scale_that_a_survey_finds(
+    scaled_run: ConfiguredRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    unread: Any = None
+    assert _incumbent(unread, scaled_run) is None
+    assert f"will not be compared with production: {NOT_COMPARED}" in caplog.text
