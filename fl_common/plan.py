@@ -132,6 +132,11 @@ class RunPlan:
                 "Set compression=none, or privacy.noise=site",
             )
 
+    @property
+    def details(self) -> bool:
+        """Whether evaluations of windows tell the details that the task's kind has."""
+        return self.evaluation is None or self.evaluation.details
+
     def learning_rate(self, round_: int) -> float:
         """The learning rate of ``round_`` (1 to ``rounds``): constant, or half a cosine to 0."""
         base = self.training.learning_rate
@@ -154,6 +159,8 @@ class RunPlan:
     @cached_property
     def _json(self) -> str:
         fields = {"format": FORMAT, **asdict(self), "task": self.task.to_fields()}
+        if self.evaluation is not None:
+            fields["evaluation"] = self.evaluation.to_fields()
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @staticmethod

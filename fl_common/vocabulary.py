@@ -203,11 +203,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Counts of one evaluation: ``correct`` of ``total`` windows and the summed loss (nats)."""
+    """Counts of one evaluation: ``correct`` of ``total`` windows and the summed loss (nats).
+
+    ``details`` are the sums that the task's kind has besides (``models.kinds.details``), or none.
+    """
 
     correct: float
     total: float
     loss_sum: float
+    details: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from fl_server.rounds.quorum import Quorum
 from fl_server.rounds.roster import Roster
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation
+from models.kinds.details import details_of
 from models.nets import spec_of
 from models.nets.choice import AUTO, Choice, choose
 
@@ -136,7 +137,7 @@ def _plan(
             privacy=privacy,
             rounds=rounds,
             seed=config["seed"],
-            evaluation=_evaluation(node["evaluation"], privacy, rounds, compares),
+            evaluation=_evaluation(node["evaluation"], task, privacy, rounds, compares),
             compression=_compression(node["compression"]),
         )
 
@@ -257,14 +258,16 @@ def _privacy(
 
 
 def _evaluation(
-    node: Config, privacy: PrivacyPlan, rounds: int, compares: bool
+    node: Config, task: Task, privacy: PrivacyPlan, rounds: int, compares: bool
 ) -> EvaluationPlan | None:
     """The plan for counts on the sites, its noise calibrated to all evaluations of the run."""
     if (every := node["every"]) is None:
         return None
     require("evaluation.every", every, whole(1))
     noise = node["noise_multiplier"]
-    plan = EvaluationPlan(1.0 if noise is None else noise, node["loss_limit"], node["epsilon"])
+    details = node["details"] and details_of(task) is not None
+    limits = node["loss_limit"], node["epsilon"], details
+    plan = EvaluationPlan(1.0 if noise is None else noise, *limits)
     charged = plan.charged_under(privacy)
     if charged is None or charged.guarantee is None:
         _check_public(privacy)
@@ -272,8 +275,8 @@ def _evaluation(
     if noise is not None:
         return plan
     promise, times = charged.guarantee, math.ceil(rounds / every) + compares
-    limits = promise.epsilon_limit, promise.delta
-    noise = calibrate_noise(*limits, 1.0, times, promise.accountant, promise.windows_per_unit)
+    most = promise.epsilon_limit, promise.delta
+    noise = calibrate_noise(*most, 1.0, times, promise.accountant, promise.windows_per_unit)
     return replace(plan, noise_multiplier=noise)
 
 

@@ -11,9 +11,11 @@ from fl_common import params
 from fl_common.errors import PrivacyViolation
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.draws import DRAWS
+from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.privacy.noise import check_standard_normal, system_normals
-from fl_common.vocabulary import Evaluation, ShadowCounts
+from fl_common.vocabulary import Doubles, Evaluation, ShadowCounts
 from models.kinds import kind_of
+from models.kinds.details import details_of
 
 _ROUNDING = 1 + 1e-9
 LOSS_STEPS = 1024
@@ -37,14 +39,35 @@ def protect_counts(exact: Evaluation, site: str, instruction: Instruction) -> Ev
         raise PrivacyViolation(
             f"{exact} is not what windows with a loss of at most {limit:g} give. It is withheld."
         )
+    exact_S, scale_S, steps_S = _sums(exact, instruction, plan)
     model = params.digest(instruction.parameters)
-    noise_3 = _noise(instruction, site, model, 3) * plan.noise_on_counts
-    scores = kind_of(instruction.plan.task).score_steps
-    steps_3 = np.array([1.0 / scores, 1.0, limit / LOSS_STEPS])
-    exact_3 = np.array([exact.correct, exact.total, exact.loss_sum])
+    noise_S = _noise(instruction, site, model, len(exact_S)) * plan.noise_on_counts
     # Whole numbers of steps before the noise, and whole noise: see ``fl_common.privacy.grid``.
-    whole_3 = np.rint(exact_3 / steps_3) + np.rint(noise_3 * [scores, 1.0, LOSS_STEPS])
-    return Evaluation(*map(float, whole_3 * steps_3))
+    whole_S = np.rint(exact_S / steps_S) + np.rint(noise_S * scale_S / steps_S)
+    right, total, loss, *more = (whole_S * steps_S).tolist()
+    return Evaluation(right, total, loss, tuple(more))
+
+
+def _sums(exact: Evaluation, instruction: Instruction, plan: EvaluationPlan) -> Doubles:
+    """The sums to release, the noise of each in counts, and its steps: (3, S).
+
+    Of no windows, the details that the plan asks for are zeros.
+    """
+    task, limit = instruction.plan.task, plan.loss_limit
+    sums = [
+        (exact.correct, 1.0, 1.0 / kind_of(task).score_steps),
+        (exact.total, 1.0, 1.0),
+        (exact.loss_sum, limit, limit / LOSS_STEPS),
+    ]
+    details = details_of(task) if plan.details else None
+    weights_M = details.weights_M if details else np.empty(0)
+    more_M = exact.details or (0.0,) * len(weights_M)
+    if len(more_M) != len(weights_M) or not all(abs(one) <= exact.total for one in more_M):
+        raise PrivacyViolation(f"{exact} has details that no windows give. It is withheld.")
+    if details:
+        each = zip(more_M, weights_M, strict=True)
+        sums += [(value, 1.0 / weight, 1.0 / details.steps) for value, weight in each]
+    return np.array(sums, dtype=np.float64).T
 
 
 def protect_shadow(exact: ShadowCounts, site: str, instruction: Instruction) -> ShadowCounts:

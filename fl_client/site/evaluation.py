@@ -24,6 +24,7 @@ from fl_common.errors import BadInput, StoreError
 from fl_common.plan import Instruction
 from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, Windows
 from models.evaluation import Evaluator
+from models.kinds.details import details_of
 from models.nets import build_net
 
 
@@ -85,5 +86,8 @@ def count(task: LocalTask, windows: Windows) -> Evaluation:
         limit = plan.evaluation.loss_limit
         steps_N = np.nan_to_num(loss_N, nan=limit).clip(0.0, limit) * (LOSS_STEPS / limit)
         loss_N = np.rint(steps_N) * (limit / LOSS_STEPS)
-    right = float(result.kind.scores(result.truth_N, result.predicted_N).sum())
-    return Evaluation(right, float(len(windows)), float(loss_N.sum()))
+    both = result.truth_N, result.predicted_N
+    details = details_of(plan.task) if plan.details else None
+    more = tuple(details.sums(*both).tolist()) if details else ()
+    right = float(result.kind.scores(*both).sum())
+    return Evaluation(right, float(len(windows)), float(loss_N.sum()), more)

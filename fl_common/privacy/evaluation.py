@@ -5,19 +5,27 @@ how many there are, and the loss, clipped to ``loss_limit`` for each window. Wit
 of its limit, adding or removing one window moves the three by at most 1 each, so by ``SENSITIVITY``
 in L2 norm. Each gets Gaussian noise of ``noise_multiplier`` times that: one Gaussian mechanism
 without sampling (Dwork and Roth 2014, appendix A), which the run's accountant composes.
+
+With ``details`` it releases more sums, such as each label's (``models.kinds.details``): of these
+and the windows that are right, one window moves the weighted sums by sqrt(2), and so all of them by
+``SENSITIVITY_WITH_DETAILS``. The price in epsilon is the same, and the noise as much larger.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from fl_common.configuration.rules import inside, require
+from fl_common.configuration.rules import Rule, inside, require
 from fl_common.privacy.accounting import EPSILON
 from fl_common.privacy.mechanisms import NOISE_MULTIPLIER, SampleMechanism
 from fl_common.privacy.unit import PrivacyPlan
 
 SENSITIVITY = math.sqrt(3)
 """L2 norm of one window's part in (right, windows, loss over its limit), at most."""
+SENSITIVITY_WITH_DETAILS = 2.0
+"""The same with details, each times its weight."""
 
+_SWITCH = Rule("must be true or false", lambda value: isinstance(value, bool))
 _HELD_OUT = " (held out)"
 
 
@@ -35,16 +43,24 @@ class EvaluationPlan:
     noise_multiplier: float
     loss_limit: float
     epsilon_limit: float
+    details: bool = False
+    """Whether details are released, too; earlier plans have none."""
 
     def __post_init__(self) -> None:
+        require("evaluation.details", self.details, _SWITCH)
         require("evaluation.noise_multiplier", self.noise_multiplier, NOISE_MULTIPLIER)
         require("evaluation.loss_limit", self.loss_limit, inside("[0.001, 1000]"))
         require("evaluation.epsilon", self.epsilon_limit, EPSILON)
 
     @property
+    def sensitivity(self) -> float:
+        """L2 norm of one window's part in what is released, at most."""
+        return SENSITIVITY_WITH_DETAILS if self.details else SENSITIVITY
+
+    @property
     def noise_on_counts(self) -> float:
         """Standard deviation of the noise on a number of windows."""
-        return self.noise_multiplier * SENSITIVITY
+        return self.noise_multiplier * self.sensitivity
 
     @property
     def noise_on_loss(self) -> float:
@@ -58,7 +74,7 @@ class EvaluationPlan:
         noise for counts.
         """
         mechanism = SampleMechanism(
-            clip_norm=SENSITIVITY,
+            clip_norm=self.sensitivity,
             noise_multiplier=self.noise_multiplier,
             sampling_rate=1.0,
             steps=1,
@@ -67,6 +83,11 @@ class EvaluationPlan:
         charged = privacy.for_evaluation(mechanism, self.epsilon_limit)
         is_sound = charged is not None and charged.sample_mechanism == mechanism
         return charged if is_sound else None
+
+    def to_fields(self) -> dict[str, Any]:
+        """The plan as JSON values; details are told only where there are some."""
+        fields = asdict(self)
+        return fields if self.details else {k: v for k, v in fields.items() if k != "details"}
 
 
 def held_out_block(block: str) -> str:

@@ -39,13 +39,12 @@ _PACKED, _CODES, _SCALES, _MASK = "packed", "c", "s", "m"  # short: they travel 
 _UPDATE, REFUSAL, _EVALUATION, _NAME = "update", "refusal", "evaluation", "name"
 SHADOW = "shadow"
 """The query for a site's shadow counts of a candidate."""
-_SUMS = ("windows", "agreed", "failed")
+_SUMS, _EVALUATED = ("windows", "agreed", "failed"), ("correct", "total", "loss_sum")
 _FLOAT32, _RAW, _COMPRESSED = "float32", "float32-little-endian", "zlib"
 _LITTLE_ENDIAN = np.dtype("<f4")
 _DETAIL_LIMIT = 2000
 _Kind = TypeVar("_Kind", str, int, float, bool)
 _Byte = TypeVar("_Byte", np.int8, np.uint8)
-
 
 Answer = LocalUpdate | Refusal | Evaluation | ShadowCounts
 """What a site may answer to an instruction."""
@@ -131,9 +130,9 @@ def write_answer(answer: Answer) -> RecordDict:
                 "detail": answer.detail[:_DETAIL_LIMIT]}  # fmt: skip
         return RecordDict({HEAD: ConfigRecord(head)})
     if isinstance(answer, Evaluation):
-        head = {"kind": _EVALUATION, "correct": float(answer.correct),
-                "total": float(answer.total), "loss_sum": float(answer.loss_sum)}  # fmt: skip
-        return RecordDict({HEAD: ConfigRecord(head)})
+        sums = {name: float(getattr(answer, name)) for name in _EVALUATED}
+        more = {"details": list(map(float, answer.details))} if answer.details else {}
+        return RecordDict({HEAD: ConfigRecord({"kind": _EVALUATION, **sums, **more})})
     head = {"kind": _UPDATE, **_origin(answer), "weight": float(answer.weight),
             **_if_known(within_clip_norm=answer.within_clip_norm)}  # fmt: skip
     if isinstance(answer.delta, PackedDelta):
@@ -153,7 +152,8 @@ def read_answer(content: RecordDict, like: Parameters | None = None) -> Answer:
     head = _config(content, HEAD)
     kind = _field(head, "kind", str)
     if kind == _EVALUATION:
-        return Evaluation(*(_field(head, key, float) for key in ("correct", "total", "loss_sum")))
+        right, total, loss = (_field(head, key, float) for key in _EVALUATED)
+        return Evaluation(right, total, loss, _details(head))
     if kind == SHADOW:
         return ShadowCounts(*(_field(head, key, float) for key in _SUMS))
     origin = (_field(head, "site", str), _field(head, "run", str), _field(head, "round", int))
@@ -167,6 +167,13 @@ def read_answer(content: RecordDict, like: Parameters | None = None) -> Answer:
         within = _field(head, "within_clip_norm", bool) if "within_clip_norm" in head else None
         return LocalUpdate(*origin, delta, _field(head, "weight", float), within)
     raise WireError(f"unknown kind {kind!r} of answer")
+
+
+def _details(head: ConfigRecord) -> tuple[float, ...]:
+    details = head.get("details", [])
+    if isinstance(details, list) and all(isinstance(one, float) for one in details):
+        return tuple(map(float, details))
+    raise WireError("the details of an evaluation are not a list of numbers")
 
 
 def write_name(site: str, position: int) -> RecordDict:

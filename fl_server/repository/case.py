@@ -10,7 +10,7 @@ from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidData
 from fl_common.functions import FUNCTION_FILE
 from fl_common.programs.limited_child import ChildLimits
-from fl_common.vocabulary import NamedArrays, Parameters
+from fl_common.vocabulary import NamedArrays, Parameters, Task
 from fl_server.repository.gates.device import DeviceClass
 from fl_server.repository.gates.model import golden_inputs
 from fl_server.repository.origin import is_imported
@@ -67,6 +67,12 @@ class Case:
     def function(self) -> Path:
         """Its function.json."""
         return self._one_file(FUNCTION_FILE, lambda path: path == FUNCTION_FILE)
+
+    @property
+    def task(self) -> Task | None:
+        """The task of a run's model; None of another component."""
+        described = self.component.description.get("definition")
+        return Task.from_fields(described["task"]) if described else None
 
     @property
     def limits(self) -> ChildLimits:

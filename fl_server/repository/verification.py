@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from fl_common.components.description import Component, Kind, Stage
-from fl_common.configuration.rules import Config
+from fl_common.configuration.rules import Config, one_of, require
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
 from fl_common.plugins.installed import offered
 from fl_common.plugins.kinds import GATE, check_extension
@@ -19,6 +19,7 @@ from fl_server.repository.gates.model import (
     trial,
 )
 from fl_server.repository.gates.provenance import PrivacyRule, licence, privacy, requires
+from fl_server.repository.gates.told import MEASURES
 from fl_server.repository.store.contents import own_copies
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import Verdict
@@ -142,8 +143,9 @@ def _golden(case: Case) -> GateFinding:
 
 def _accuracy(case: Case) -> GateFinding | str:
     evidence, settings = case.evidence, case.settings
+    require("gates.measure", settings["measure"], one_of(MEASURES))
     if case.production is None:
-        return alone(evidence.candidate)
+        return alone(evidence.candidate, case.task)
     if evidence.candidate is None:
         return "it needs a federated evaluation of candidate and production: give --counts FILE"
     if evidence.production is None:
@@ -152,7 +154,12 @@ def _accuracy(case: Case) -> GateFinding | str:
             " production; let the sites evaluate both in another run (evaluation=federated)"
         )
     return accuracy(
-        evidence.candidate, evidence.production, settings["margin"], settings["confidence"]
+        evidence.candidate,
+        evidence.production,
+        settings["margin"],
+        settings["confidence"],
+        settings["measure"],
+        case.task,
     )
 
 

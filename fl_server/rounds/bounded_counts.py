@@ -15,10 +15,10 @@ from statistics import median
 from fl_server.rounds.outliers import FEWEST, upper_quartile
 from fl_server.rounds.roster import Member
 
-_NOISE_LIMIT = 5.0
+NOISE_LIMIT = 5.0
 """In standard deviations: an honest site's noise is above it once in three million times."""
 
-_SHARE_ERRORS = 3.0
+SHARE_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ def bounded(
     given: Mapping[int, Counts], windows_noise: float, parts: Sequence[Part]
 ) -> dict[int, Counts]:
     """``given`` by node, with the windows and the parts of each cut to the limits."""
-    slack = _NOISE_LIMIT * windows_noise
+    slack = NOISE_LIMIT * windows_noise
     quartile = upper_quartile(one.windows for one in given.values())
     possible = {node: _possible(one, quartile, slack, parts) for node, one in given.items()}
-    known = [one for one in possible.values() if one.windows > _SHARE_ERRORS * windows_noise]
+    known = [one for one in possible.values() if one.windows > SHARE_ERRORS * windows_noise]
     for place, part in enumerate(parts):
         middle, distance = _typical([one.share(place) for one in known])
         for node, one in possible.items():
             if one.windows > windows_noise and distance < math.inf:
-                reach = distance + _SHARE_ERRORS * _error(one, middle, windows_noise, part)
+                reach = distance + SHARE_ERRORS * _error(one, middle, windows_noise, part)
                 possible[node] = _within(one, place, middle - reach, middle + reach)
     return possible
 
@@ -80,8 +80,8 @@ def _possible(one: Counts, quartile: float, slack: float, parts: Sequence[Part])
         tuple(
             _clamped(
                 value * factor,
-                -_NOISE_LIMIT * part.noise,
-                part.most * max(windows + slack, 0.0) + _NOISE_LIMIT * part.noise,
+                -NOISE_LIMIT * part.noise,
+                part.most * max(windows + slack, 0.0) + NOISE_LIMIT * part.noise,
             )
             for value, part in zip(one.parts, parts, strict=True)
         ),

@@ -11,6 +11,7 @@ from fl_common.components.description import Component
 from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import NetSpec, Parameters
+from fl_server.rounds.bounded_details import sum_details
 from fl_server.rounds.counts import NoisedCounts
 from fl_server.rounds.evaluation import SiteMetrics
 
@@ -81,4 +82,7 @@ def _summed(digest: str, metrics: SiteMetrics, nodes: Collection[int]) -> dict[s
     counts = [metrics.given[node] for node in sorted(nodes)]
     correct, total = sum(one.correct for one in counts), sum(one.total for one in counts)
     noise = metrics.noise_on_counts * math.sqrt(len(counts))
-    return asdict(NoisedCounts(digest, correct, total, noise))
+    details: tuple[float, ...] = ()
+    if metrics.details and all(one.details for one in counts):
+        details = tuple(sum_details(metrics.details, counts, 0.0)[1].tolist())
+    return asdict(NoisedCounts(digest, correct, total, noise, details))

@@ -9,13 +9,15 @@ class NoisedCounts:
 
     ``correct`` and ``total`` are sums over sites, each with noise of standard deviation ``noise``
     (0 where the plan adds none; for n sites that each add theirs, sqrt(n) times that of one).
-    ``digest`` is the component that was evaluated.
+    ``digest`` is the component that was evaluated, and ``details`` what the kind of its task has
+    besides (``models.kinds.details``), or none.
     """
 
     digest: str
     correct: float
     total: float
     noise: float
+    details: tuple[float, ...] = ()
 
     @property
     def accuracy(self) -> float:

@@ -5,7 +5,7 @@ and every figure comes with the standard error due to this noise.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +13,16 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from fl_common.plan import Instruction, RunPlan
-from fl_common.vocabulary import Evaluation, Parameters, Refusal
+from fl_common.vocabulary import Doubles, Evaluation, Parameters, Refusal
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
 from fl_server.rounds.accounting import SPENDS_NOTHING
 from fl_server.rounds.bounded_counts import Counts, Part, bounded, cuts
+from fl_server.rounds.bounded_details import bounded_details, sum_details
 from fl_server.rounds.exchange import Deadlines, Exchange
 from fl_server.rounds.latecomers import Latecomers
 from fl_server.rounds.roster import Member
+from models.kinds.details import Details, Estimate, details_of
 
 _LEAST_ERRORS = 2.0
 """With a noised number of windows below this many standard errors, no share of it is reported."""
@@ -32,6 +34,7 @@ class SiteMetrics:
 
     They are as received, but for those in ``cut`` (``bounded_counts``).
 
+    ``details`` reads their details, where they give some.
     ``noise_on_counts`` (windows) and ``noise_on_loss`` (nats) are standard deviations for one site,
     0.0 where counts are public. ``charged`` are the sites that may have spent privacy; ``epsilon``
     and ``epsilon_per`` (window, reading) are composed over all evaluations of the run, the highest
@@ -41,6 +44,7 @@ class SiteMetrics:
     asked: int
     noise_on_counts: float
     noise_on_loss: float
+    details: Details | None = None
     given: dict[int, Evaluation] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -96,6 +100,20 @@ class SiteMetrics:
         sites = math.sqrt(self.answered)
         return sites * math.hypot(self.noise_on_loss, loss * self.noise_on_counts) / self.total
 
+    @property
+    def measures(self) -> Mapping[str, Estimate]:
+        """What follows from the details, by name, with standard errors due to the noise alone."""
+        if (summed := self._details_summed) is None or self.details is None:
+            return {}
+        return self.details.estimates(*summed)
+
+    @property
+    def hidden(self) -> Sequence[str]:
+        """Labels that are in no measure, because noise hides their windows."""
+        if (summed := self._details_summed) is None or self.details is None:
+            return ()
+        return self.details.hidden(*summed[1:])
+
     def figures(self) -> dict[str, Any]:
         """The figures for records and display, as JSON: no names of sites, no exact counts."""
         return {
@@ -107,10 +125,21 @@ class SiteMetrics:
             "accuracy_error": self.accuracy_error,
             "loss": self.loss,
             "loss_error": self.loss_error,
+            "measures": {name: one.value for name, one in self.measures.items()},
+            "measure_errors": {name: one.error for name, one in self.measures.items()},
+            "hidden_labels": list(self.hidden),
             "noise_on_counts": self.noise_on_counts,
             "epsilon": self.epsilon,
             **{f"epsilon_per_{unit}": epsilon for unit, epsilon in self.epsilon_per.items()},
         }
+
+    @property
+    def _details_summed(self) -> tuple[Estimate, Doubles, Doubles] | None:
+        """See ``sum_details``; None if there are none, or noise hides the windows."""
+        if self.details is None or not self._is_known:
+            return None
+        summed = sum_details(self.details, self.given.values(), self.noise_on_counts)
+        return summed if summed[0].value > _LEAST_ERRORS * summed[0].error else None
 
     @property
     def _error_of_total(self) -> float:
@@ -144,6 +173,7 @@ def evaluate_on_sites(
         asked=len(members),
         noise_on_counts=noise.noise_on_counts if noise else 0.0,
         noise_on_loss=noise.noise_on_loss if noise else 0.0,
+        details=details_of(plan.task) if plan.details else None,
         charged=[member.site for member in members] if noise else [],
     )
     content, group = wire.InstructionWriter(asked).content, f"evaluation {round_}"
@@ -162,8 +192,9 @@ def _bound(metrics: SiteMetrics, members: Sequence[Member], loss_limit: float) -
     }
     parts = Part(metrics.noise_on_counts), Part(metrics.noise_on_loss, loss_limit)
     kept = bounded(given, metrics.noise_on_counts, parts)
+    details = bounded_details(metrics.given, kept, metrics.details, metrics.noise_on_counts)
     metrics.given = {
-        node: Evaluation(correct=one.parts[0], total=one.windows, loss_sum=one.parts[1])
+        node: Evaluation(one.parts[0], one.windows, one.parts[1], details[node])
         for node, one in kept.items()
     }
     metrics.cut += cuts(given, kept, members)
@@ -192,4 +223,5 @@ def _add(member: Member, reply: Message, metrics: SiteMetrics) -> bool:
 
 
 def _is_finite(answer: Evaluation) -> bool:
-    return all(map(math.isfinite, (answer.correct, answer.total, answer.loss_sum)))
+    sums = (answer.correct, answer.total, answer.loss_sum, *answer.details)
+    return all(map(math.isfinite, sums))

@@ -19,8 +19,9 @@ _USUAL = EvaluationPlan(noise_multiplier=5.0, loss_limit=4.0, epsilon_limit=1.0)
 _ENORMOUS = 1e3
 """Parameters of this size make large losses."""
 _SIGMAS = 7.0
-_SENSITIVITY = math.sqrt(3)
-"""Of three counts that one window moves by one at most; stated here again, to be independent."""
+_SENSITIVITY = {False: math.sqrt(3), True: 2.0}
+"""Of three counts that one window moves by one at most, and of those with the details of labels, of
+which one window moves two by one where it is wrong; stated here again, to be independent."""
 
 
 def check_evaluation(examined: Examined, windows: Windows) -> list[Check]:
@@ -34,23 +35,24 @@ def _noise(examined: Examined, evaluation: EvaluationPlan, windows: Windows) -> 
     one = windows.take(np.arange(1))
     with probing(examined, examined.evaluating(evaluation), "probe-a", one) as probe:
         found = [probe.counts(round_) for round_ in range(1, _ROUNDS + 1)]
-    counts_R3 = np.array([[each.correct, each.total, each.loss_sum] for each in found])
-    steps_3 = np.array([1.0, 1.0, evaluation.loss_limit / 1024])
-    deviation_3 = np.hypot(
-        _SENSITIVITY * evaluation.noise_multiplier * np.array([1.0, 1.0, evaluation.loss_limit]),
-        steps_3 / math.sqrt(12),
+    counts_RS = np.array([[e.loss_sum, e.correct, e.total, *e.details] for e in found])
+    ones = [1.0] * (counts_RS.shape[1] - 1)
+    steps_S = np.array([evaluation.loss_limit / 1024, *ones])
+    noise = _SENSITIVITY[evaluation.details] * evaluation.noise_multiplier
+    deviation_S = np.hypot(
+        noise * np.array([evaluation.loss_limit, *ones]), steps_S / math.sqrt(12)
     )
-    around_R3 = (counts_R3 - counts_R3.mean(0)) / deviation_3
-    free = 3 * (_ROUNDS - 1)
+    around_RS = (counts_RS - counts_RS.mean(0)) / deviation_S
+    free = counts_RS.shape[1] * (_ROUNDS - 1)
     low, high = range_of_mean_square(free)
     return [
-        within("evaluation: noise", float(np.sum(around_R3**2)) / free, low, high, ".3f"),
-        _fresh(found, float(np.prod(2 * math.sqrt(math.pi) * deviation_3 / steps_3))),
+        within("evaluation: noise", float(np.sum(around_RS**2)) / free, low, high, ".3f"),
+        _fresh(found, float(np.prod(2 * math.sqrt(math.pi) * deviation_S / steps_S))),
     ]
 
 
 def _fresh(found: list[Evaluation], cells: float) -> Check:
-    """Two releases agree in all three counts by chance in one of ``cells``."""
+    """Two releases agree in all counts by chance in one of ``cells``."""
     pairs = len(found) * (len(found) - 1) / 2
     same = sum(a == b for a, b in combinations(found, 2))
     most = int(stats.poisson.isf(ERROR, pairs / cells))
@@ -67,7 +69,7 @@ def _cut(examined: Examined, evaluation: EvaluationPlan, windows: Windows) -> Ch
     quiet = replace(evaluation, noise_multiplier=_QUIET)
     with probing(examined, examined.evaluating(quiet), "probe-a", each) as probe:
         loss = probe.counts(1, _enormous(probe.parameters)).loss_sum / evaluation.loss_limit
-    noise = _SIGMAS * _SENSITIVITY * _QUIET
+    noise = _SIGMAS * _SENSITIVITY[evaluation.details] * _QUIET
     measured = f"{loss:.4g} limits for {labels}"
     return Check("evaluation: loss", measured, f"at most {labels}", 0.5 < loss <= labels + noise)
 

@@ -27,6 +27,7 @@ from simulate.report.wording import (
     loss_text,
     measure_text,
     measures_text,
+    more_on_sites,
     odds_text,
     on_sites_price,
     percent_text,
@@ -169,6 +170,7 @@ def _quality(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
         if not task.labels:
             share, spread = score_text(task, reached), spread_text(task, error)
         more = f"± {spread} by noise" if on_sites["noise_on_counts"] else "exact counts"
+        more = ", ".join([more, *more_on_sites(on_sites, task)])
         yield fact(f"{title} on the sites", share, f"{more}; {on_sites_price(on_sites, plan)}")
 
 

@@ -1,7 +1,7 @@
 """Phrases and units shared by the console and the report, so that both agree."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeGuard
 
@@ -18,6 +18,8 @@ SEEDED_NOISE = "seeded noise: repeatable, for simulation only"
 """Whoever knows the seed can subtract the noise."""
 
 _NAMED_BEST = 10_000_000
+_NAMED = 5
+"""So many labels are named in one line."""
 
 
 def bytes_text(count: float) -> str:
@@ -166,16 +168,26 @@ def on_sites_text(figures: Mapping[str, Any], task: Task) -> str:
     over += f", {counted(out, 'site')} out" if out else ""
     if figures["accuracy"] is None:
         return f"not known: too few windows for the noise, {over}"
-    if not figures["noise_on_counts"]:
-        return (
-            f"{title} {score_text(task, figures['accuracy'])},"
-            f" loss {loss_text(figures['loss'])} {over}"
-        )
-    return (
-        f"{title} {score_text(task, figures['accuracy'])}"
-        f" ± {spread_text(task, figures['accuracy_error'])},"
-        f" loss {loss_text(figures['loss'])} ± {loss_text(figures['loss_error'])} {over}"
-    )
+    loss, spread = loss_text(figures["loss"]), ""
+    if figures["noise_on_counts"]:
+        spread = f" ± {spread_text(task, figures['accuracy_error'])}"
+        loss += f" ± {loss_text(figures['loss_error'])}"
+    reached = f"{title} {score_text(task, figures['accuracy'])}{spread}"
+    return ", ".join([reached, *more_on_sites(figures, task), f"loss {loss} {over}"])
+
+
+def more_on_sites(figures: Mapping[str, Any], task: Task) -> Iterator[str]:
+    """The other measures on the sites, with what the noise adds, and whose labels it hides."""
+    values, errors = figures.get("measures", {}), figures.get("measure_errors", {})
+    for measure in kind_of(task).measures:
+        if (value := values.get(measure.name)) is not None:
+            spread = f" ± {measure_text(measure, errors[measure.name])}"
+            spread = spread if figures["noise_on_counts"] else ""
+            yield f"{measure.title} {measure_text(measure, value)}{spread}"
+    if hidden := figures.get("hidden_labels"):
+        why = "too few windows for the noise" if figures["noise_on_counts"] else "no windows"
+        more = f" and {len(hidden) - _NAMED} more" if len(hidden) > _NAMED else ""
+        yield f"without {', '.join(map(one_line, hidden[:_NAMED]))}{more} ({why})"
 
 
 def on_sites_price(figures: Mapping[str, Any], plan: RunPlan) -> str:

@@ -125,8 +125,12 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 def fields_of(plan: RunPlan) -> dict[str, Any]:
-    """The fields, without the kind of a task, which is told only where it is no classification."""
-    return {**asdict(plan), "task": plan.task.to_fields()}
+    """The fields, without the kind of a task, which is told only where it is no classification.
+
+    Nor the details of an evaluation, which are told only where there are some.
+    """
+    evaluation = plan.evaluation and plan.evaluation.to_fields()
+    return {**asdict(plan), "task": plan.task.to_fields(), "evaluation": evaluation}
 
 
 PLAN = samples.plan(
@@ -192,6 +196,16 @@ def test_the_kind_of_a_task_is_told_where_it_is_no_classification() -> None:
     assert "kind" not in json.loads(plans[0].to_json())["task"]
     assert len({plan.digest() for plan in plans}) == 3
     assert [RunPlan.from_json(plan.to_json()) for plan in plans] == plans
+
+
+def test_details_of_an_evaluation_are_told_where_there_are_some() -> None:
+    evaluation = EvaluationPlan(3.0, 4.0, 2.0, details=True)
+    plan = replace(PLAN, evaluation=evaluation)
+    assert "details" not in json.loads(PLAN.to_json())["evaluation"]
+    assert RunPlan.from_json(plan.to_json()) == plan
+    assert plan.digest() != PLAN.digest()
+    with pytest.raises(InvalidConfiguration, match=r"evaluation\.details"):
+        replace(evaluation, details="yes")  # type: ignore[arg-type]
 
 
 @given(text=st.text() | json_values.map(json.dumps))

@@ -78,8 +78,8 @@ NOISE = (
     Plant(
         "half the noise on counts",
         "fl_common/privacy/evaluation.py",
-        "return self.noise_multiplier * SENSITIVITY",
-        "return self.noise_multiplier * SENSITIVITY / 2",
+        "return self.noise_multiplier * self.sensitivity",
+        "return self.noise_multiplier * self.sensitivity / 2",
         _AUDITED,
     ),
     Plant(

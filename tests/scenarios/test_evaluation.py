@@ -104,6 +104,17 @@ def test_the_noised_sum_lies_within_its_error_of_the_exact_one(fleet: Fleet) -> 
     )
 
 
+def test_details_give_balanced_accuracy_and_macro_f1_within_their_errors(fleet: Fleet) -> None:
+    exact = fleet.evaluate(plan_of(samples.PUBLIC, None, run="public"))
+    noised = fleet.evaluate(plan_of(samples.WINDOW_PRIVACY, replace(NOISED, details=True)))
+    assert set(exact.measures) == set(noised.measures) == {"balanced_accuracy", "macro_f1"}
+    for name, one in exact.measures.items():
+        assert one.error == 0.0
+        assert abs(noised.measures[name].value - one.value) < 5 * noised.measures[name].error
+        assert noised.measures[name].error > 0.01
+    assert fleet.evaluate(plan_of(samples.WINDOW_PRIVACY, NOISED, run="plain")).measures == {}
+
+
 def test_noise_that_drowns_the_counts_gives_no_accuracy(fleet: Fleet) -> None:
     loud = replace(NOISED, noise_multiplier=500.0)
     metrics = fleet.evaluate(plan_of(samples.WINDOW_PRIVACY, loud))

@@ -4,14 +4,18 @@ import math
 from statistics import NormalDist
 from typing import Any
 
+from fl_common.vocabulary import Task
 from fl_server.repository.gates import AGAINST, GateFinding
+from fl_server.repository.gates.told import ACCURACY, BALANCED, Told, why_not_balanced
 from fl_server.rounds.counts import NoisedCounts
+from models.kinds import kind_of
+from models.kinds.details import Estimate
 
 _FAR = 5.0
 """Standard errors that noised counts of the same windows exceed less than once in a million."""
 
 
-def alone(candidate: NoisedCounts | None) -> GateFinding:
+def alone(candidate: NoisedCounts | None, task: Task | None = None) -> GateFinding:
     """The finding about a first model: what the sites said of it, where they were asked."""
     first = "nothing is in production yet"
     values: dict[str, Any] = {AGAINST: None}
@@ -22,8 +26,9 @@ def alone(candidate: NoisedCounts | None) -> GateFinding:
     if _is_hidden(candidate):
         return GateFinding(True, f"{first}, and the noise hides what the sites said", values)
     error = math.sqrt(candidate.variance)
-    said = f"accuracy {candidate.accuracy:.3f}, standard error {error:.3f}"
-    values |= {"candidate": candidate.accuracy, "standard_error": error}
+    told = Told.of(candidate, task)
+    said = f"{_score(task)} {candidate.accuracy:.3f}, standard error {error:.3f}{told.beside()}"
+    values |= {"candidate": candidate.accuracy, "standard_error": error, **told.values("candidate")}
     return GateFinding(True, f"{first}; the sites said: {said}", values)
 
 
@@ -32,9 +37,17 @@ def _is_hidden(counts: NoisedCounts) -> bool:
 
 
 def accuracy(
-    candidate: NoisedCounts, production: NoisedCounts, margin: float, confidence: float
+    candidate: NoisedCounts,
+    production: NoisedCounts,
+    margin: float,
+    confidence: float,
+    measure: str = ACCURACY,
+    task: Task | None = None,
 ) -> GateFinding:
     """A one-sided test of non-inferiority (Wald) on the difference of two shares.
+
+    ``measure`` decides: the mean score (the accuracy) or the balanced accuracy. What else the
+    counts tell of windows of ``task`` is told beside it.
 
     Passed when the lower bound, at ``confidence``, of candidate minus production is above minus
     ``margin``: noise and few windows make the gate harder to pass, never easier. Both are treated
@@ -47,19 +60,36 @@ def accuracy(
         return GateFinding(
             False, "the two were not evaluated on the same windows: evaluate both again"
         )
-    difference = candidate.accuracy - production.accuracy
-    error = math.sqrt(candidate.variance + production.variance)
+    told = [Told.of(each, task) for each in given]
+    pair = [Estimate(each.accuracy, math.sqrt(each.variance)) for each in given]
+    if measure == BALANCED:
+        if trouble := why_not_balanced(*told):
+            return GateFinding(False, trouble)
+        pair = [each.measures[BALANCED] for each in told]
+    difference = pair[0].value - pair[1].value
+    error = math.hypot(pair[0].error, pair[1].error)
     bound = difference - NormalDist().inv_cdf(confidence) * error
     values = {
-        "candidate": candidate.accuracy,
-        "production": production.accuracy,
+        "candidate": pair[0].value,
+        "production": pair[1].value,
+        "measure": measure,
         AGAINST: production.digest,
         "lower_bound": bound,
         "margin": margin,
         "confidence": confidence,
+        **told[0].values("candidate"),
+        **told[1].values("production"),
     }
+    name = _score(task) if measure == ACCURACY else "balanced accuracy"
     detail = (
-        f"{candidate.accuracy:.3f} against {production.accuracy:.3f}: with {confidence:.0%}"
+        f"{name} {pair[0].value:.3f} against {pair[1].value:.3f}: with {confidence:.0%}"
         f" confidence at most {max(0.0, -bound):.3f} worse; {margin:g} is allowed"
+        f"{told[0].beside(told[1], without=measure)}"
     )
     return GateFinding(bound >= -margin, detail, values)
+
+
+def _score(task: Task | None) -> str:
+    """What the mean score of windows is, in a word."""
+    is_share = task is None or kind_of(task).measures[0].name == ACCURACY
+    return "accuracy" if is_share else "mean score"

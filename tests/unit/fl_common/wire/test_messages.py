@@ -20,6 +20,7 @@ ONE = np.zeros(1, np.float32)
 UPDATE = LocalUpdate("a", "run", 3, PARAMETERS, 12.5)
 REFUSAL = Refusal("a", "run", 3, RefusalReason.BUDGET, "no block left")
 EVALUATION = Evaluation(3.0, 4.0, 0.25)
+DETAILED = Evaluation(3.0, 4.0, 0.25, (2.0, -1.5))
 
 
 def test_an_instruction_comes_back_as_it_was_sent() -> None:
@@ -43,9 +44,19 @@ def test_parameters_shared_by_a_round_are_decoded_once() -> None:
     assert list(reader.read(other.content()).parameters) == ["weight"]
 
 
-@pytest.mark.parametrize("answer", [REFUSAL, EVALUATION])
+@pytest.mark.parametrize("answer", [REFUSAL, EVALUATION, DETAILED])
 def test_a_refusal_and_an_evaluation_come_back(answer: Refusal | Evaluation) -> None:
     assert wire.read_answer(wire.write_answer(answer)) == answer
+
+
+@pytest.mark.parametrize("details", [["a"], [1], 1.0, "x"])
+def test_details_that_are_no_numbers_are_refused(details: object) -> None:
+    content = wire.write_answer(EVALUATION)
+    head = content["head"]
+    assert isinstance(head, ConfigRecord)
+    head["details"] = details  # type: ignore[assignment]
+    with pytest.raises(wire.WireError, match="not a list of numbers"):
+        wire.read_answer(content)
 
 
 @pytest.mark.parametrize("answer", [REFUSAL, EVALUATION, UPDATE])

@@ -1,0 +1,33 @@
+"""Details of an evaluation on the sites: sums from which more than a mean score follows.
+
+A kind of task has them, if at all, in a file here.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from fl_common.vocabulary import KindSpec, Task
+from models.kinds import kind_of
+from models.kinds.details.labels import LabelDetails
+from models.kinds.details.numbers import NumberDetails
+from models.kinds.details.protocol import Details, Estimate
+from models.kinds.regression import REGRESSION
+
+__all__ = [
+    "Details",
+    "Estimate",
+    "details_of",
+]
+
+_DETAILS: Mapping[str, Callable[[Task], Details]] = {
+    KindSpec().name: LabelDetails,
+    REGRESSION: NumberDetails,
+}
+
+
+@lru_cache(maxsize=64)
+def details_of(task: Task) -> Details | None:
+    """The details of the kind of ``task``; None if it has none."""
+    kind_of(task)  # which checks its options
+    make = _DETAILS.get(task.kind.name)
+    return make(task) if make else None

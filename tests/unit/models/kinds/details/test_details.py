@@ -1,0 +1,122 @@
+"""Details of an evaluation: what one window moves, and what follows from their sums."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import (  # type: ignore[import-untyped]
+    balanced_accuracy_score,
+    f1_score,
+    r2_score,
+    root_mean_squared_error,
+)
+
+from fl_common.vocabulary import Task
+from models.kinds import kind_of
+from models.kinds.details import Details, Estimate, details_of
+from models.kinds.regression import regression
+from tests.support import samples
+
+LABELS = replace(samples.TASK, labels=("a", "b", "c", "d"))
+NUMBERS = replace(samples.TASK, labels=(), kind=regression(-10, 30, "Cel", None))
+QUANTILE = replace(NUMBERS, kind=regression(-10, 30, "Cel", 0.9))
+places = st.floats(0, 1, width=32)
+
+
+def of(task: Task) -> Details:
+    found = details_of(task)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("task", [LABELS, NUMBERS, QUANTILE], ids=["labels", "mean", "quantile"])
+@given(truth=places, predicted=places)
+def test_one_window_s_score_and_weighted_details_have_a_norm_of_sqrt_2_at_most(
+    task: Task, truth: float, predicted: float
+) -> None:
+    if task is LABELS:
+        both = [np.array([int(3.99 * place)]) for place in (truth, predicted)]
+    else:
+        both = [np.array([-10 + 40 * place], np.float32) for place in (truth, predicted)]
+    details = of(task)
+    weighted_M = details.sums(both[0], both[1]) * details.weights_M
+    score = float(kind_of(task).scores(both[0], both[1])[0])
+    assert score**2 + float(weighted_M @ weighted_M) <= 2 + 1e-9
+
+
+def test_labels_have_the_foreign_judge_s_figures_where_nothing_is_noised() -> None:
+    generator = np.random.default_rng(1)
+    truth_N, predicted_N = (generator.choice(4, 500, p=[0.7, 0.2, 0.06, 0.04]) for _ in range(2))
+    details = of(LABELS)
+    sums_M = details.sums(truth_N, predicted_N)
+    found = details.estimates(Estimate(500.0, 0.0), sums_M, np.zeros(12))
+    assert found["balanced_accuracy"].value == pytest.approx(
+        balanced_accuracy_score(truth_N, predicted_N)
+    )
+    assert found["macro_f1"].value == pytest.approx(f1_score(truth_N, predicted_N, average="macro"))
+    assert found["macro_f1"].error == 0.0
+    assert details.named(sums_M)["a"] == np.sum(predicted_N == 0)
+
+
+def test_numbers_have_the_foreign_judge_s_figures_but_for_the_steps() -> None:
+    generator = np.random.default_rng(2)
+    truth_N = generator.uniform(-5, 25, 400).astype(np.float32)
+    predicted_N = truth_N + generator.normal(0, 3, 400).astype(np.float32)
+    sums_M = of(NUMBERS).sums(truth_N, predicted_N)
+    found = of(NUMBERS).estimates(Estimate(400.0, 0.0), sums_M, np.zeros(3))
+    expected = root_mean_squared_error(truth_N, predicted_N)
+    assert found["rmse"].value == pytest.approx(expected, rel=0.01)
+    assert found["r2"].value == pytest.approx(r2_score(truth_N, predicted_N), abs=0.02)
+    sums_M = of(QUANTILE).sums(truth_N, predicted_N)
+    found = of(QUANTILE).estimates(Estimate(400.0, 0.0), sums_M, np.zeros(2))
+    assert found["coverage"].value == np.mean(predicted_N >= truth_N)
+    assert found["mae"].value == pytest.approx(np.abs(predicted_N - truth_N).mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("task", [LABELS, NUMBERS], ids=["labels", "numbers"])
+def test_standard_errors_are_those_of_many_draws(task: Task) -> None:
+    generator = np.random.default_rng(3)
+    truth_N: NDArray[Any]
+    if task is LABELS:
+        truth_N = generator.choice(4, 4000)
+        predicted_N = np.where(generator.random(4000) < 0.7, truth_N, generator.choice(4, 4000))
+    else:
+        truth_N = generator.uniform(-10, 30, 4000)
+        predicted_N = (truth_N + generator.normal(0, 8, 4000)).clip(-10, 30)
+    details, noise = of(task), 20.0
+    sums_M, noise_M = details.sums(truth_N, predicted_N), noise / details.weights_M
+    exact = details.estimates(Estimate(4000.0, noise), sums_M, noise_M**2)
+    drawn = [
+        details.estimates(
+            Estimate(4000.0 + noise * generator.standard_normal(), noise),
+            sums_M + noise_M * generator.standard_normal(len(noise_M)),
+            noise_M**2,
+        )
+        for _ in range(2000)
+    ]
+    for name, one in exact.items():
+        spread = np.std([each[name].value for each in drawn])
+        assert one.error == pytest.approx(spread, rel=0.15), name
+
+
+def test_a_label_that_noise_hides_is_in_no_mean_and_is_named() -> None:
+    details = of(LABELS)
+    truth_N = np.repeat([0, 1, 2], [300, 300, 5])
+    sums_M = details.sums(truth_N, truth_N)
+    assert details.hidden(sums_M, np.zeros(12)) == ("d",)
+    assert details.hidden(sums_M, np.full(12, 9.0)) == ("c", "d")
+    assert details.estimates(Estimate(605, 3), sums_M, np.full(12, 9.0))["macro_f1"].value == 1
+    assert details.estimates(Estimate(605, 200), sums_M, np.full(12, 4e4)) == {}
+
+
+def test_counts_that_no_windows_give_are_cut_to_what_they_can() -> None:
+    cut_M = of(LABELS).possible(np.full(12, 1e6), 100.0, np.zeros(12))
+    assert cut_M[:8].sum() == pytest.approx(100)
+    assert cut_M[8:].sum() == pytest.approx(100)
+    honest_M = of(LABELS).sums(np.arange(4), np.array([0, 1, 2, 0]))
+    assert (of(LABELS).possible(honest_M, 4.0, np.zeros(12)) == honest_M).all()
+    assert of(NUMBERS).possible(np.array([-9e9] * 3), 10.0, np.ones(3)).tolist() == [-1, -11, -1]
