@@ -1,6 +1,5 @@
 """From configuration to the server's objects: the plan, the federation, the run."""
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -18,17 +17,16 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import AGGREGATOR, OPTIMISER
-from fl_common.privacy.accounting import Spend, calibrate_noise
-from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.accounting import Spend
 from fl_common.privacy.registry import plan_class
 from fl_common.privacy.unit import WITHOUT_DP, PlanningFacts, PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
+from fl_server.rounds.calibration import evaluation_plan
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.quorum import Quorum
 from fl_server.rounds.roster import Roster
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation
-from models.kinds.details import details_of
 from models.nets import spec_of
 from models.nets.choice import AUTO, Choice, choose
 
@@ -137,7 +135,7 @@ def _plan(
             privacy=privacy,
             rounds=rounds,
             seed=config["seed"],
-            evaluation=_evaluation(node["evaluation"], task, privacy, rounds, compares),
+            evaluation=evaluation_plan(node["evaluation"], task, privacy, rounds, compares),
             compression=_compression(node["compression"]),
         )
 
@@ -255,36 +253,3 @@ def _privacy(
             f"needs privacy.{error.args[0]}, which is not set",
             "Choose the unit by its group, for example privacy=window",
         ) from error
-
-
-def _evaluation(
-    node: Config, task: Task, privacy: PrivacyPlan, rounds: int, compares: bool
-) -> EvaluationPlan | None:
-    """The plan for counts on the sites, its noise calibrated to all evaluations of the run."""
-    if (every := node["every"]) is None:
-        return None
-    require("evaluation.every", every, whole(1))
-    noise = node["noise_multiplier"]
-    details = node["details"] and details_of(task) is not None
-    limits = node["loss_limit"], node["epsilon"], details
-    plan = EvaluationPlan(1.0 if noise is None else noise, *limits)
-    charged = plan.charged_under(privacy)
-    if charged is None or charged.guarantee is None:
-        _check_public(privacy)
-        return None
-    if noise is not None:
-        return plan
-    promise, times = charged.guarantee, math.ceil(rounds / every) + compares
-    most = promise.epsilon_limit, promise.delta
-    noise = calibrate_noise(*most, 1.0, times, promise.accountant, promise.windows_per_unit)
-    return replace(plan, noise_multiplier=noise)
-
-
-def _check_public(privacy: PrivacyPlan) -> None:
-    if privacy.counts_are_public:
-        return
-    raise InvalidConfiguration(
-        "evaluation=federated",
-        "needs privacy=window, whose noise it can add, or a plan that makes exact counts public",
-        "Set evaluation=central, privacy=window or privacy=none",
-    )

@@ -1,5 +1,6 @@
 """A prediction as an event for the site's own subscribers."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,13 @@ def latest_of(task: Task, predicted: Predicted | None) -> dict[str, Any] | None:
     if predicted is None:
         return None
     return {"window_start_ns": predicted.start_ns, **told_of(task, predicted)}
+
+
+def measures_of(task: Task, values: Mapping[str, float]) -> list[str]:
+    """The measures that are known, in words; not the accuracy, which tells how many agree."""
+    names = values.keys() - {"accuracy"}
+    known = [each for each in kind_of(task).measures if each.name in names]
+    return [each.told(values[each.name]) for each in known]
 
 
 def prediction_event(

@@ -15,6 +15,7 @@ from prometheus_client.process_collector import ProcessCollector
 from fl_client.components.follower import Follower
 from fl_client.components.metrics import ComponentMetrics
 from fl_client.node.store_metrics import StoreMetrics
+from fl_client.store.agreement import Agreement
 from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
 
@@ -50,6 +51,8 @@ class Metrics:
         )
         self.inference = self._histogram("inference_seconds", "Time in the model, per batch")
         self.labelled = self._gauge("windows_labelled", "Windows in the store that have a label")
+        self.judged = self._gauge("windows_judged", "Windows with a label and a prediction")
+        self.measures = self._gauge("prediction_measure", "Agreement with labels", "measure")
         self.streams = self._gauge("streams", "Streams that windows are cut of")
         self.kept = self._gauge("windows_kept", "Windows in the store")
         self.budget = self._gauge(
@@ -65,6 +68,12 @@ class Metrics:
     def set_counts(self, messages: SpoolCounts, events: EventCounts) -> None:
         """Update the store's counts."""
         self._store.messages, self._store.events = messages, events
+
+    def set_agreement(self, agreement: Agreement) -> None:
+        """Update how predictions agree with people's labels."""
+        self.judged.set(agreement.judged)
+        for name, value in agreement.measures.items():
+            self.measures.labels(name).set(value)
 
     def set_model(self, digest: str | None) -> None:
         """Set ``digest`` as the only model that serves."""

@@ -31,7 +31,6 @@ _ROWS_AT_ONCE = 4000
 _PREDICTED_AT_ONCE = 256
 _EVENTS_OF_A_WINDOW = 4
 """For which there must be room in the outbox: a prediction, and what functions make of it."""
-_NO_ANSWER = -1
 _PLANNED_NS = 86_400 * 10**9
 """How far ahead an annotation may end."""
 
@@ -241,8 +240,8 @@ class Pipeline:
         done.seconds = prediction.seconds
         self._path.see(values_N, prediction)
         is_answered_N, rows = prediction.answered_N, prediction.answers_ND.tolist()
-        labels_N = np.where(is_answered_N, prediction.answers_ND.argmax(axis=1), _NO_ANSWER)
-        self._path.windows.predicted(map(_mark, windows, labels_N.tolist()))
+        marks = self._path.windows.marks_of(prediction.answers_ND, is_answered_N)
+        self._path.windows.predicted(map(_mark, windows, marks))
         for row, (window, row_K) in enumerate(zip(windows, rows, strict=True)):
             if not is_answered_N[row]:
                 done.unanswered += 1
@@ -281,7 +280,7 @@ class Pipeline:
         return early + found
 
 
-def _mark(window: Window, label: int) -> Mark:
+def _mark(window: Window, label: float) -> Mark:
     return Mark(window.stream, window.start_ns, label)
 
 

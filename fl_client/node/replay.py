@@ -17,7 +17,7 @@ from rich.table import Table
 
 from fl_client.clock.guard import Instant
 from fl_client.configuration import read_config
-from fl_client.inference.events import told_of
+from fl_client.inference.events import measures_of, told_of
 from fl_client.inference.place import copy_model
 from fl_client.node.assembly.declared import build_declared
 from fl_client.node.assembly.node import NodeAssembly, build_node
@@ -135,9 +135,11 @@ def _table(box: NodeAssembly, played: _Played) -> Table:
     table.add_row("windows", told if played.windows else _no_window(box))
     labels = ", ".join(f"{label} {count:,}" for label, count in played.predictions.most_common())
     table.add_row("predictions", labels or "none")
-    if windows.judged:
-        share = windows.agreeing / windows.judged
-        table.add_row("accuracy", f"{share:.1%} of {windows.judged:,} labelled windows")
+    if judged := windows.agreement.judged:
+        share = windows.agreement.agreeing / judged
+        agree = f"{share:.1%} of {judged:,} labelled windows agree"
+        more = measures_of(box.task, windows.agreement.measures)
+        table.add_row("labels", "; ".join([agree, *more]))
     table.add_row("events", f"{played.events:,}")
     return table
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from fl_client.inference.events import latest_of
+from fl_client.inference.events import latest_of, measures_of
 from fl_client.node.assembly.declared import MQTT
 from fl_client.node.assembly.node import NodeAssembly
 from fl_client.node.assembly.sensing import Inlet
@@ -76,7 +76,7 @@ class Report:
             "messages": counts_of(upkeep.spool),
             "windows": {"kept": windows.kept, "labelled": windows.labelled},
             "predictions": upkeep.predictions,
-            "accuracy": {"agreeing": windows.agreeing, "judged": windows.judged},
+            "accuracy": {**asdict(windows.agreement), "told": self._measures()},
             "latest_prediction": latest_of(box.task, upkeep.latest),
             "streams": {
                 "number": upkeep.streams.number,
@@ -95,6 +95,10 @@ class Report:
             "training": {"configured": box.training.command is not None},
             "ledger": self._budget,
         }
+
+    def _measures(self) -> list[str]:
+        """How predictions agree with labels, in words."""
+        return measures_of(self._box.task, self._box.loop.upkeep.windows.agreement.measures)
 
     def charged(self, budget: Budget) -> None:
         """Take over the ledger's state: into the status and the metrics."""

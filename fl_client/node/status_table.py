@@ -125,8 +125,10 @@ def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
     windows, accuracy = status["windows"], status["accuracy"]
     yield "windows", f"{windows['kept']:,} kept, {windows['labelled']:,} labelled"
     judged = accuracy["judged"]
-    agree = f"; {accuracy['agreeing'] / judged:.1%} of {judged:,} labelled agree" if judged else ""
-    yield "predictions", f"{status['predictions']:,} since start{agree}"
+    yield "predictions", f"{status['predictions']:,} since start"
+    if judged:
+        agree = f"{accuracy['agreeing'] / judged:.1%} of {judged:,} labelled agree"
+        yield "", "; ".join([agree, *accuracy["told"]])
     if latest := status["latest_prediction"]:
         sure = f", with probability {latest['probability']:.2f}" if "label" in latest else ""
         yield "", f"the latest: {_answer(latest)}{sure}"

@@ -73,7 +73,7 @@ class Upkeep:
         self._told_of_drops: set[str] = set()
         self._told: set[tuple[str, str]] = set()
         self.spool = SpoolCounts(0, 0, 0, 0, 0, {})
-        self.windows = WindowCounts(0, 0, 0, 0, 0)
+        self.windows = WindowCounts(0, 0, 0)
         self.events = EventCounts(0, 0, 0, {})
         self.readings = self.predictions = 0
         self.latest: Predicted | None = None
@@ -143,6 +143,7 @@ class Upkeep:
         self._metrics.set_counts(self.spool, self.events)
         self._metrics.labelled.set(self.windows.labelled)
         self._metrics.kept.set(self.windows.kept)
+        self._metrics.set_agreement(self.windows.agreement)
         self._metrics.streams.set(self.streams.number)
         functions, metrics = self._functions, self._metrics
         _add_to(metrics.failures, functions.failures, self._failures)

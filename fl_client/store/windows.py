@@ -10,20 +10,23 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fl_client.sensors import Annotation
+from fl_client.store.agreement import Agreement, marks_of
 from fl_client.store.database import reading, transaction
 from fl_client.windows import Place, Slicing, Window
 from fl_client.windows.grid import Grid
 from fl_client.windows.labels import NO_LABEL, labels_of
 from fl_client.windows.split import Labelled
 from fl_common.configuration.rules import inside, number, require, require_fields
-from fl_common.vocabulary import Integers, Task
+from fl_common.vocabulary import Floats, Integers, Task
+from models.kinds import kind_of
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS windows (
@@ -54,31 +57,29 @@ CREATE INDEX IF NOT EXISTS annotations_by_end ON annotations (to_ns);
 CREATE INDEX IF NOT EXISTS annotations_of_stream ON annotations (stream, to_ns);
 """
 _REMOVED_AT_ONCE = 5000
+_JUDGED = """SELECT label, predicted, count(*) FROM windows
+WHERE cut = ? AND label + predicted IS NOT NULL GROUP BY label, predicted"""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """The number of the task's windows that are kept, have a label, or wait for a prediction.
-
-    ``judged`` have both a label and a prediction; in ``agreeing`` of them the two are the same.
-    """
+    """The number of the task's windows that are kept, have a label, or wait for a prediction."""
 
     kept: int
     labelled: int
     unpredicted: int
-    judged: int
-    agreeing: int
+    agreement: Agreement = field(default_factory=Agreement)
 
 
 _FIRST: Place = (-1, "")
 
 
 class Mark(NamedTuple):
-    """The ``label`` predicted for a window, as an index; -1: there is no prediction."""
+    """What was predicted for a window, as ``WindowStore.marks_of`` has it."""
 
     stream: str
     start_ns: int
-    label: int
+    label: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class WindowStore:
     ) -> None:
         require("label_share", label_share, inside("(0, 1]"))
         self._connection = connection
-        self._task = task
+        self._task, self._kind = task, kind_of(task)
         self._cut = cut_of(task, slicing)
         self.length_ns = Grid(task, slicing).length_ns
         """The time that a window stands for."""
@@ -161,8 +162,12 @@ class WindowStore:
         shape, name = self._task.window_shape, self._task.name
         return [Window(name, s, np.frombuffer(c, "<f4").reshape(shape), of) for s, c, of in rows]
 
+    def marks_of(self, answers_ND: Floats, answered_N: NDArray[np.bool_]) -> list[float]:
+        """Answers as ``predicted`` takes them."""
+        return marks_of(self._kind.chosen(answers_ND), answered_N)
+
     def predicted(self, marks: Iterable[Mark]) -> None:
-        """Store the label predicted for each window; -1 where there is no prediction."""
+        """Store what was predicted for each window."""
         with transaction(self._connection):
             self._connection.executemany(
                 "UPDATE windows SET predicted = ? WHERE cut = ? AND stream = ? AND start_ns = ?",
@@ -172,13 +177,13 @@ class WindowStore:
     def counts(self) -> WindowCounts:
         """The number of windows of each kind."""
         with transaction(self._connection):
-            row = self._connection.execute(
-                "SELECT count(*), count(label), count(*) - count(predicted),"
-                " count(label + predicted), coalesce(sum(label = predicted), 0)"
+            kept, labelled, waiting = self._connection.execute(
+                "SELECT count(*), count(label), count(*) - count(predicted)"
                 " FROM windows WHERE cut = ?",
                 (self._cut,),
             ).fetchone()
-        return WindowCounts(*row)
+            pairs = self._connection.execute(_JUDGED, (self._cut,)).fetchall()
+        return WindowCounts(kept, labelled, waiting, Agreement.of(self._kind, pairs))
 
     def retain(self, retention: Retention, now_ns: int) -> int:
         """Remove windows that are too old or too many; the number removed.

@@ -22,12 +22,7 @@ from fl_client.training import LocalTask
 from fl_common.errors import InvalidConfiguration, StoreError
 from fl_common.plan import Instruction, RunPlan
 from fl_common.privacy.accounting import Spend, epsilon_of
-from fl_common.privacy.evaluation import (
-    SENSITIVITY,
-    SENSITIVITY_WITH_DETAILS,
-    EvaluationPlan,
-    held_out_block,
-)
+from fl_common.privacy.evaluation import SENSITIVITY, EvaluationPlan, held_out_block
 from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import Evaluation, Refusal, RefusalReason, ShadowCounts, Windows
@@ -158,46 +153,6 @@ def test_one_window_moves_the_counts_by_the_stated_sensitivity(
     )
     assert math.hypot(*moved) <= SENSITIVITY * (1 + 1e-6)
     assert all(-1e-6 <= part <= 1 + 1e-6 for part in moved)
-
-
-DETAILED = replace(DEVICE, evaluation=replace(NOISED, details=True))
-
-
-@given(st.integers(1, 40), st.integers(0, 39), st.floats(0, 1e6))
-def test_with_details_one_window_moves_all_by_their_sensitivity(
-    count: int, removed: int, scale: float
-) -> None:
-    some = samples.windows(count)
-    task = LocalTask(DETAILED, "anna", 1, asked(DETAILED, scale).parameters, some)
-    rest = some.take(np.arange(count) != removed % count)
-    with_it, without = evaluating.count(task, some), evaluating.count(task, rest)
-    before = without.details or [0.0] * len(with_it.details)
-    moved = (
-        with_it.correct - without.correct,
-        with_it.total - without.total,
-        (with_it.loss_sum - without.loss_sum) / NOISED.loss_limit,
-        *np.subtract(with_it.details, before),
-    )
-    assert len(with_it.details) == 9
-    assert math.hypot(*moved) <= SENSITIVITY_WITH_DETAILS * (1 + 1e-6)
-
-
-def test_the_noise_of_details_is_that_of_their_sensitivity() -> None:
-    normals = np.random.default_rng(0).standard_normal(12)
-    exact = replace(COUNTS, details=(10.0, 10.0, 10.0, 3.0, 3.0, 1.0, 7.0, 0.0, 0.0))
-    with patch.object(noised_counts, "standard_normals", lambda *_: normals):
-        released = release_evaluation(exact, "anna", asked(DETAILED))
-    assert isinstance(released, Evaluation)
-    assert released.details == tuple(np.add(exact.details, np.rint(4.0 * normals[3:])))
-    assert released.correct == np.rint(30 + 4.0 * normals[0])
-    withheld = release_evaluation(replace(COUNTS, details=(99.0,) * 9), "anna", asked(DETAILED))
-    assert isinstance(withheld, Refusal)
-    without = release_evaluation(replace(COUNTS, details=()), "anna", asked(DETAILED))
-    assert isinstance(without, Evaluation)
-    assert len(without.details) == 9, "noise, as of a site without windows"
-    none = release_evaluation(COUNTS, "anna", asked(DEVICE))
-    assert isinstance(none, Evaluation)
-    assert none.details == ()
 
 
 def test_each_evaluation_is_charged_to_each_held_out_block(tmp_path: Path) -> None:

@@ -53,22 +53,16 @@ def accuracy(
     ``margin``: noise and few windows make the gate harder to pass, never easier. Both are treated
     as independent, which is conservative if they are evaluated on the same windows.
     """
-    given = (candidate, production)
-    if any(map(_is_hidden, given)):
-        return GateFinding(False, "the noise is as large as the counts: evaluate on more windows")
-    if abs(candidate.total - production.total) > _FAR * math.hypot(*(c.noise for c in given)):
-        return GateFinding(
-            False, "the two were not evaluated on the same windows: evaluate both again"
-        )
-    told = [Told.of(each, task) for each in given]
-    pair = [Estimate(each.accuracy, math.sqrt(each.variance)) for each in given]
+    if trouble := _why_not_compared(candidate, production):
+        return GateFinding(False, trouble)
+    told = Told.of(candidate, task), Told.of(production, task)
+    pair = [Estimate(c.accuracy, math.sqrt(c.variance)) for c in (candidate, production)]
     if measure == BALANCED:
         if trouble := why_not_balanced(*told):
             return GateFinding(False, trouble)
         pair = [each.measures[BALANCED] for each in told]
-    difference = pair[0].value - pair[1].value
     error = math.hypot(pair[0].error, pair[1].error)
-    bound = difference - NormalDist().inv_cdf(confidence) * error
+    bound = pair[0].value - pair[1].value - NormalDist().inv_cdf(confidence) * error
     values = {
         "candidate": pair[0].value,
         "production": pair[1].value,
@@ -87,6 +81,15 @@ def accuracy(
         f"{told[0].beside(told[1], without=measure)}"
     )
     return GateFinding(bound >= -margin, detail, values)
+
+
+def _why_not_compared(candidate: NoisedCounts, production: NoisedCounts) -> str | None:
+    given = (candidate, production)
+    if any(map(_is_hidden, given)):
+        return "the noise is as large as the counts: evaluate on more windows"
+    if abs(candidate.total - production.total) > _FAR * math.hypot(*(c.noise for c in given)):
+        return "the two were not evaluated on the same windows: evaluate both again"
+    return None
 
 
 def _score(task: Task | None) -> str:

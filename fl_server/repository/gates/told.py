@@ -1,8 +1,7 @@
 """What noised counts tell of a model beside its accuracy: measures that rare labels decide, too."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -64,9 +63,8 @@ class Told:
         for title in self.titles:
             if title.name in self.measures and title.name != without:
                 against = other.measures.get(title.name) if other else None
-                then = f" against {_number(title, against.value)}" if against else ""
-                mine = _number(title, self.measures[title.name].value)
-                parts.append(f"{title.title} {mine}{then}")
+                then = replace(title, title=" against").told(against.value) if against else ""
+                parts.append(title.told(self.measures[title.name].value) + then)
         if self.always is not None:
             parts.append(f"it names {self.always!r} for nearly all windows")
         if self.hidden:
@@ -94,9 +92,3 @@ def _always(named: Mapping[str, float], windows: float, balanced: Estimate | Non
         return None
     label = max(named, key=lambda name: named[name])
     return label if named[label] >= _NEARLY_ALL * windows else None
-
-
-def _number(measure: Measure, value: float) -> str:
-    if measure.unit is None or not math.isfinite(value):
-        return f"{value:.3f}"
-    return f"{value:.4g}" + (f" {measure.unit}" if measure.unit != "1" else "")

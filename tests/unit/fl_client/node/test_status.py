@@ -61,7 +61,7 @@ def test_the_latest_prediction_is_told_as_its_task_s_kind_tells_it(
     lines = _windows(
         {
             "windows": {"kept": 1, "labelled": 0},
-            "accuracy": {"agreeing": 0, "judged": 0},
+            "accuracy": {"agreeing": 0, "judged": 0, "measures": {}, "told": []},
             "predictions": 1,
             "latest_prediction": latest,
             "streams": {"number": 1, "latest": {"pump": latest}},

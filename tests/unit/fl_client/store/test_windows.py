@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fl_client.sensors import Annotation
+from fl_client.store.agreement import Agreement
 from fl_client.store.database import open_store, transaction
 from fl_client.store.windows import Mark, Retention, WindowCounts, WindowStore, read_labelled
 from fl_client.windows import SECOND, Window
@@ -71,7 +72,11 @@ def test_windows_wait_for_a_prediction_oldest_first(store: WindowStore) -> None:
     store.annotate([label(0, 0)])
     store.predicted([Mark("", toy.T0 + k * STEP, label) for k, label in enumerate((1, -1, 2))])
     assert [w.start_ns for w in store.unpredicted(9)] == [toy.T0 + k * STEP for k in (3, 4)]
-    assert store.counts() == WindowCounts(kept=5, labelled=1, unpredicted=2, judged=1, agreeing=1)
+    measures = {"accuracy": 1.0, "balanced_accuracy": 1.0, "macro_f1": 1.0}
+    assert store.counts() == WindowCounts(5, 1, 2, Agreement(1, 1, measures))
+    store.annotate([label(1, 2)])
+    assert store.counts().agreement.judged == 2, "one of them has no answer"
+    assert store.counts().agreement.measures["balanced_accuracy"] == 0.5
 
 
 def test_windows_of_two_streams_that_start_together_are_two(store: WindowStore) -> None:
@@ -86,7 +91,7 @@ def test_windows_of_two_streams_that_start_together_are_two(store: WindowStore) 
     store.predicted([Mark("a", toy.T0, 1)])
     store.annotate([replace(label(0, 9), stream="b")])
     store.annotate([replace(label(0, 0), stream="c")])
-    assert store.counts() == WindowCounts(kept=4, labelled=2, unpredicted=3, judged=0, agreeing=0)
+    assert store.counts() == WindowCounts(4, 2, 3)
 
 
 def test_a_label_that_the_task_lacks_is_counted_and_labels_nothing(store: WindowStore) -> None:

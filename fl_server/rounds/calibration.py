@@ -1,0 +1,45 @@
+"""The plan of a run's evaluations on the sites: its noise, by how many there are."""
+
+import math
+from dataclasses import replace
+
+from fl_common.configuration.rules import Config, require, whole
+from fl_common.errors import InvalidConfiguration
+from fl_common.privacy.accounting import calibrate_noise
+from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.unit import PrivacyPlan
+from fl_common.vocabulary import Task
+from models.kinds.details import details_of
+
+
+def evaluation_plan(
+    node: Config, task: Task, privacy: PrivacyPlan, rounds: int, compares: bool
+) -> EvaluationPlan | None:
+    """The plan for counts on the sites, its noise calibrated to all evaluations of the run."""
+    if (every := node["every"]) is None:
+        return None
+    require("evaluation.every", every, whole(1))
+    noise = node["noise_multiplier"]
+    details = node["details"] and details_of(task) is not None
+    limits = node["loss_limit"], node["epsilon"], details
+    plan = EvaluationPlan(1.0 if noise is None else noise, *limits)
+    charged = plan.charged_under(privacy)
+    if charged is None or charged.guarantee is None:
+        _check_public(privacy)
+        return None
+    if noise is not None:
+        return plan
+    promise, times = charged.guarantee, math.ceil(rounds / every) + compares
+    most = promise.epsilon_limit, promise.delta
+    noise = calibrate_noise(*most, 1.0, times, promise.accountant, promise.windows_per_unit)
+    return replace(plan, noise_multiplier=noise)
+
+
+def _check_public(privacy: PrivacyPlan) -> None:
+    if privacy.counts_are_public:
+        return
+    raise InvalidConfiguration(
+        "evaluation=federated",
+        "needs privacy=window, whose noise it can add, or a plan that makes exact counts public",
+        "Set evaluation=central, privacy=window or privacy=none",
+    )
