@@ -15,6 +15,7 @@ from fl_server.cloud.home import CloudHome
 from fl_server.cloud.reports import SiteReports
 from fl_server.cloud.sites import SPENT, Sites
 from fl_server.cloud.superlink import SuperNode
+from fl_server.rounds.counts import measures_text
 
 Row = dict[str, Any]
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
@@ -65,6 +66,9 @@ def _server(status: Mapping[str, Any]) -> Table:
         )
         if late := [*newest.get("late", ()), *newest.get("busy", ())]:
             table.add_row("", Text(visible(f"late: {', '.join(late)}"), "yellow"))
+        if on_sites := newest.get("on_sites"):
+            told = f"after round {on_sites['round']}: {measures_text(on_sites['metrics'])}"
+            table.add_row("on the sites", Text(visible(told)))
     return table
 
 

@@ -101,10 +101,13 @@ class _Rounds:
         self, configured: ConfiguredRun, metrics: RoundMetrics, by_class: SpendTallyByClass
     ) -> None:
         self._configured, self._metrics, self._by_class = configured, metrics, by_class
+        self._on_sites: Row | None = None
 
     def __call__(self, report: RoundReport) -> Row:
         self._by_class.charge(report.charged)
         promise = self._configured.plan.privacy.guarantee
+        if report.evaluation:
+            self._on_sites = {"round": report.round, "metrics": report.evaluation.measured()}
         row: dict[str, Any] = {
             "run": self._configured.plan.run,
             "round": report.round,
@@ -125,6 +128,7 @@ class _Rounds:
             "epsilon_per": report.epsilon_per,
             "epsilon_by_class": self._by_class.epsilon(),
             "epsilon_held_out": report.evaluation.epsilon if report.evaluation else 0.0,
+            "on_sites": self._on_sites,
         }
         _logger.info(
             "run %s, round %d of %d: %d of %d sites in %.2f s, epsilon %s",
@@ -185,8 +189,13 @@ def _publish(
     told = {**spent, **scale}
     candidate = model.with_name("candidate.onnx")
     proof = publish_model(plan, net, len(run.history), told, _windows(plan), candidate)
-    licence = config["publish"]["licence"]
-    facts = {"licence": licence, "rounds": len(run.history), "sites": config["sites"]}
+    on_sites = last.get("on_sites")
+    facts = {
+        "licence": config["publish"]["licence"],
+        "rounds": len(run.history),
+        "sites": config["sites"],
+        **({"metrics": on_sites["metrics"]} if on_sites else {}),
+    }
     component = publish_component(repository, plan, net, told, proof, facts)
     if compared := last.get("compared"):
         write_counts(configured.folder / "counts.json", compared, component)

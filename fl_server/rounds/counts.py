@@ -1,6 +1,9 @@
 """Noised sums over the sites' held-out windows for one component, which a gate compares."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,13 @@ class NoisedCounts:
         """Variance of ``accuracy``, from the sample of windows and the noise in both counts."""
         share = min(max(self.accuracy, 0.0), 1.0)
         return share * (1 - share) / self.total + (1 + share**2) * (self.noise / self.total) ** 2
+
+
+def measures_text(metrics: Mapping[str, Any]) -> str:
+    """The measures of a model that are known: ``accuracy 0.95, balanced accuracy 0.5``."""
+    known = {
+        name: value
+        for name, value in metrics.items()
+        if isinstance(value, float) and math.isfinite(value)
+    }
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in known.items())

@@ -114,6 +114,11 @@ class SiteMetrics:
             return ()
         return self.details.hidden(*summed[1:])
 
+    def measured(self) -> dict[str, float | None]:
+        """The mean score, the measures that follow from details, and the loss, by name."""
+        measures = {name: one.value for name, one in self.measures.items()}
+        return {"accuracy": self.accuracy, **measures, "loss": self.loss}
+
     def figures(self) -> dict[str, Any]:
         """The figures for records and display, as JSON: no names of sites, no exact counts."""
         return {

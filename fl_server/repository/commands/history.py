@@ -8,6 +8,7 @@ from fl_common.components.description import Component, Kind, Stage
 from fl_server.repository.store.observations import RUNNING, SHADOW, observations
 from fl_server.repository.store.repository import ComponentRepository
 from fl_server.repository.store.statements import NOTHING, Event, Verdict
+from fl_server.rounds.counts import measures_text
 
 _INDENT = "    "
 _NAMED = 10
@@ -75,7 +76,9 @@ def _origin(description: Mapping[str, Any]) -> list[str]:
         sites = description.get("sites")
         fleet = f" on {sites} sites" if sites is not None else ""
         rounds = f" in {description['rounds']} rounds" if "rounds" in description else ""
-        return [f"Trained by run {description['run']}{rounds}{fleet}: {_privacy(description)}."]
+        trained = f"Trained by run {description['run']}{rounds}{fleet}: {_privacy(description)}."
+        known = measures_text(description.get("metrics", {}))
+        return [trained, *([f"When it was published: {known}."] if known else [])]
     if "origin" in description:
         return [f"Comes from {description['origin']}, under {description['licence']}."]
     return [f"Licence {description['licence']}."]

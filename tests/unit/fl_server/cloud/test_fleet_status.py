@@ -60,7 +60,14 @@ def test_the_table_says_it_in_words(home: CloudHome) -> None:
         "wrong": ["the disk\nis full"],
         "listen": "0.0.0.0:8443",
         "run": "first",
-        "round": {"round": 3, "rounds": 9, "updates": 1, "asked": 2, "late": ["silent"]},
+        "round": {
+            "round": 3,
+            "rounds": 9,
+            "updates": 1,
+            "asked": 2,
+            "late": ["silent"],
+            "on_sites": {"round": 2, "metrics": {"accuracy": 0.95, "balanced_accuracy": 0.5}},
+        },
         "sites": rows(home),
     }
     stream = io.StringIO()
@@ -69,6 +76,7 @@ def test_the_table_says_it_in_words(home: CloudHome) -> None:
     assert r"the disk\nis full" in text
     assert "first, round 3 of 9" in text
     assert "late: silent" in text
+    assert "after round 2: accuracy 0.95, balanced accuracy 0.5" in text
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in text.splitlines() if line}
     assert lines["talker"] == "ward online 30 s ago 0.1.0 not well, 2 min ago 2.5 of 8 3"
     assert lines["silent"] == "ward offline 3 d ago - not told - -"
