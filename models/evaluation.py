@@ -59,21 +59,22 @@ class Evaluator:
                 filling = values.new_zeros((-len(values) % _FIXED, *values.shape[1:]))
                 values = torch.cat([values, filling])
             self._inputs = torch.cat([net.front(part) for part in values.split(self._batch)])
+        self._values_N = torch.from_numpy(windows.values)
 
     def __call__(self, parameters: Parameters) -> Predictions:
         """Predictions of the net with ``parameters`` on all windows."""
         load_parameters(self._net, parameters)
-        batches = zip(
-            self._inputs.split(self._batch), self._targets_N.split(self._batch), strict=True
-        )
+        all_N = (self._inputs, self._targets_N, self._values_N)
+        batches = zip(*(each.split(self._batch) for each in all_N), strict=True)
         with torch.inference_mode():  # of many labels, the outputs of all windows fill the memory
-            judged = [self._judged(part, targets) for part, targets in batches]
+            judged = [self._judged(*batch) for batch in batches]
         loss_N, predicted_N = (torch.cat(column).numpy() for column in zip(*judged, strict=True))
         return Predictions(self._kind, self._truth_N, predicted_N, loss_N)
 
     def _judged(
-        self, inputs: torch.Tensor, targets_B: torch.Tensor
+        self, inputs: torch.Tensor, targets_B: torch.Tensor, values_B: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The losses and predictions of a batch, which may end in zeros without a target."""
         outputs_BD = self._net.body(inputs)[: len(targets_B)]
-        return self._kind.losses(outputs_BD, targets_B), self._kind.predicted(outputs_BD)
+        predicted_B = self._kind.predicted(outputs_BD, values_B)
+        return self._kind.losses(outputs_BD, targets_B), predicted_B

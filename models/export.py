@@ -150,17 +150,17 @@ class _Published(nn.Module):
         super().__init__()
         self.net, self.kind = net, kind
 
-    @property
-    def names(self) -> list[str]:
+    def names(self, values_N: Floats) -> list[str]:
         """Those of the outputs, in their order."""
-        return [*self.kind.published(torch.zeros(1, self.kind.outputs))]
+        one = torch.from_numpy(values_N[:1])
+        return [*self.kind.published(torch.zeros(1, self.kind.outputs), one)]
 
     def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(self.kind.published(self.net(values)).values())
+        return tuple(self.kind.published(self.net(values), values).values())
 
 
 def _to_onnx(published: _Published, values_N: Floats) -> onnx.ModelProto:
-    names = ["values", *published.names]
+    names = ["values", *published.names(values_N)]
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation and tracing warnings: the check decides
         file = Path(folder, "model.onnx")
@@ -202,7 +202,7 @@ def _difference(
     values_N = np.ascontiguousarray(values_N, dtype=np.float32)
     with torch.no_grad():
         expected = [tensor.numpy() for tensor in published(torch.from_numpy(values_N))]
-    found = session.run(published.names, {"values": values_N})
+    found = session.run(published.names(values_N), {"values": values_N})
     if any(one.shape != other.shape for one, other in zip(found, expected, strict=True)):
         return float("nan")
     pairs = zip(found, expected, strict=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from fl_common.configuration.rules import FINITE, above, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
-from models.kinds import CLASSIFICATION
+from models.kinds import CLASSIFICATION, kind_of
 from models.kinds import declared as declared_kind
 
 _NAME = re.compile(r"[^\W_][\w .-]{0,63}")
@@ -98,28 +98,26 @@ def declared(
     range: Sequence[float] | None = None,
     unit: str | None = None,
     quantile: float | None = None,
+    horizon: int | None = None,
 ) -> Task:
     """A custom task, as declared in a box's configuration: the fields of ``Task``.
 
-    ``kind``, ``range``, ``unit`` and ``quantile`` are what ``models.kinds.declared`` takes.
+    ``kind`` and the values after it are what ``models.kinds.declared`` takes.
 
     Raises:
         InvalidConfiguration: a name that is none; a label or a channel with that of another; not
             one unit, center and scale for each channel of the window; or a number out of range.
     """
     check_name("task.name", name)
-    spec = declared_kind(kind, range, unit, quantile)
+    spec = declared_kind(kind, range, unit, quantile, horizon)
     _check_labels(labels, kind)
     check_names("task.channels", channels)
     _check_shape(window_shape, rate_hz)
     each = {"channels": channels, "units": units, "center": center, "scale": scale}
     _check_each(each, window_shape)
-    for value in center:
-        require("task.center", value, FINITE)
-    for value in scale:
-        require("task.scale", value, above(0))
+    _check_constants(center, scale)
     require("task.windows_per_reading", windows_per_reading, whole(1))
-    return Task(
+    task = Task(
         name=name,
         channels=tuple(channels),
         units=tuple(units),
@@ -131,12 +129,21 @@ def declared(
         windows_per_reading=windows_per_reading,
         kind=spec,
     )
+    kind_of(task)
+    return task
+
+
+def _check_constants(center: Sequence[float], scale: Sequence[float]) -> None:
+    for value in center:
+        require("task.center", value, FINITE)
+    for value in scale:
+        require("task.scale", value, above(0))
 
 
 def _check_labels(labels: Sequence[str], kind: str) -> None:
     if labels and kind != CLASSIFICATION:
         raise InvalidConfiguration(
-            f"task.labels with task.kind={kind}", "must be empty: it learns numbers", "Set it to []"
+            f"task.labels with task.kind={kind}", "must be empty: it learns none", "Set it to []"
         )
     check_names("task.labels", labels)
 

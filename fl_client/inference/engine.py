@@ -95,7 +95,9 @@ class Engine:
             reserve = self._reserve_for(serving, values_N[unanswered_N])
             if reserve is not None:
                 serving, answer_ND = reserve, self._answers(reserve, values_N)
-        return Prediction(serving.digest, kind_of(task).columns, answer_ND, self._timer() - began)
+        kind, word = kind_of(task), "" if task.labels else kind_of(task).answer
+        seconds = self._timer() - began
+        return Prediction(serving.digest, kind.columns, answer_ND, seconds, word)
 
     def infer(self, arrays: NamedArrays, outputs: Sequence[str] | None = None) -> Inference:
         """One plain call of the model: named tensors in, named tensors out.

@@ -14,13 +14,15 @@ class Prediction:
 
     ``answers_ND`` has a column for each of ``labels``: their probabilities, or the numbers that the
     task's kind answers with. A row is NaN if the window itself is not finite or no model could
-    predict it (see ``answered_N``). ``seconds`` is the time in the model.
+    predict it (see ``answered_N``). ``seconds`` is the time in the model. ``counted_as`` is a word
+    for all answers where none is a label, else empty.
     """
 
     digest: str
     labels: tuple[str, ...]
     answers_ND: Floats
     seconds: float
+    counted_as: str = ""
 
     @property
     def answered_N(self) -> NDArray[np.bool_]:

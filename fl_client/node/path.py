@@ -45,3 +45,8 @@ class PredictedWindow:
     prediction: Prediction
     row: int
     predicted: Predicted
+
+    @property
+    def counted_as(self) -> str:
+        """Its label, or the word for answers that are none."""
+        return self.prediction.counted_as or self.predicted.label

@@ -94,7 +94,7 @@ def _step(
     played.windows += done.windows
     for answer, events in zip(done.answers, done.events, strict=True):
         predicted = answer.predicted
-        played.predictions[predicted.label] += 1
+        played.predictions[answer.counted_as] += 1
         named = {"stream": predicted.stream} if predicted.stream else {}
         _write(out, {**named, "start_ns": predicted.start_ns, **told_of(box.task, predicted)})
         for name, event in events:

@@ -179,7 +179,7 @@ class Upkeep:
             metrics.inference.observe(done.seconds)
         self.predictions += len(done.answers)
         for answer in done.answers:
-            metrics.predictions.labels(answer.predicted.label).inc()
+            metrics.predictions.labels(answer.counted_as).inc()
         for name, _ in chain.from_iterable(done.events):
             metrics.function_events.labels(name).inc()
         if done.answers:

@@ -43,7 +43,12 @@ class Agreement:
 
 
 def marks_of(chosen_N: NDArray[Any], answered_N: NDArray[np.bool_]) -> list[float]:
-    """Predictions as they are kept beside labels; where there is no answer, what none can be."""
+    """Predictions as they are kept beside labels; where there is no answer, what none can be.
+
+    Of one that is more than a number, which no label is like, it is kept that it is there.
+    """
+    if chosen_N.ndim > 1:
+        chosen_N = np.zeros(len(chosen_N))
     none = -1 if np.issubdtype(chosen_N.dtype, np.integer) else math.inf
     marks: list[float] = np.where(answered_N, chosen_N, none).tolist()
     return marks

@@ -13,6 +13,7 @@ from models.fronts import AveragesOverTime, ChannelsFirst, Normalise, StandardWi
 from models.nets import Net
 from models.parts.attention import Patches
 from models.parts.bands import Bands
+from models.parts.lags import Lags
 from models.parts.motion import MotionFeatures
 from models.parts.rows import ScaleFreeRows
 from models.parts.scale_free import ScaleFreeSeries
@@ -55,6 +56,7 @@ _KNOWN_FRONTS = _KNOWN_LAYERS | {
     AveragesOverTime,
     Bands,
     ChannelsFirst,
+    Lags,
     MotionFeatures,
     Normalise,
     Patches,

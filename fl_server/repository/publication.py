@@ -69,12 +69,12 @@ def publish_component(
         InvalidConfiguration: the testing keys or the repository are missing.
     """
     task, kind = plan.task, kind_of(plan.task)
-    names = kind.published(torch.zeros(1, kind.outputs))
+    published = kind.published(torch.zeros(1, kind.outputs), torch.zeros(1, *task.window_shape))
     description = {
         "task": task.name,
         "labels": list(task.labels),
         "inputs": [_tensor("values", ["N", *task.window_shape])],
-        "outputs": [_tensor(name, ["N", kind.outputs]) for name in names],
+        "outputs": [_tensor(name, ["N", *one.shape[1:]]) for name, one in published.items()],
         "privacy": _privacy_spent(plan, spent),
         "run": plan.run,
         "code_version": version("join-the-dots"),
@@ -94,8 +94,8 @@ def _golden(plan: RunPlan, net: Net, kind: TaskKind) -> list[list[float]]:
     net = copy.deepcopy(net).eval()
     windows_N = golden_windows(plan.task, _GOLDEN_WINDOWS, _GOLDEN_SEED)
     with torch.no_grad():
-        outputs_ND = net(torch.from_numpy(windows_N))
-        answers_ND = kind.published(outputs_ND)[kind.answer].numpy()
+        values_N = torch.from_numpy(windows_N)
+        answers_ND = kind.published(net(values_N), values_N)[kind.answer].numpy()
     return [[round(float(value), 7) for value in row] for row in answers_ND]
 
 

@@ -17,10 +17,14 @@ from fl_common.configuration.rules import above, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import KindSpec, Task
 from models.kinds.classification import Classification
+from models.kinds.forecast import FORECAST, Forecast, forecast
 from models.kinds.protocol import Measure, TaskKind
 from models.kinds.regression import REGRESSION, Regression, regression
 
 __all__ = [
+    "CLASSIFICATION",
+    "FORECAST",
+    "REGRESSION",
     "Measure",
     "TaskKind",
     "kind_of",
@@ -30,7 +34,16 @@ CLASSIFICATION = KindSpec().name
 _KINDS: Mapping[str, Callable[[Task], TaskKind]] = {
     CLASSIFICATION: Classification,
     REGRESSION: Regression,
+    FORECAST: Forecast,
 }
+
+_TAKEN_BY: Mapping[str, Sequence[str]] = {
+    "range": (REGRESSION,),
+    "unit": (REGRESSION,),
+    "quantile": (REGRESSION,),
+    "horizon": (FORECAST,),
+}
+"""Which kinds have an option of ``declared``."""
 
 
 def declared(
@@ -38,6 +51,7 @@ def declared(
     range: Any = None,
     unit: str | None = None,
     quantile: float | None = None,
+    horizon: int | None = None,
 ) -> KindSpec:
     """The kind that a person has declared under ``task``: see docs/reference/kinds.md.
 
@@ -45,14 +59,17 @@ def declared(
         InvalidConfiguration: no such kind, or a value that it lacks, has not, or can't have.
     """
     _check_known(kind)
+    given = {"range": range, "unit": unit, "quantile": quantile, "horizon": horizon}
+    for name, value in given.items():
+        if value is not None and kind not in _TAKEN_BY[name]:
+            wanted = _TAKEN_BY[name][0]
+            rule = f"is for {wanted}, and task.kind is {kind}"
+            remedy = f"Set task.kind={wanted}, or leave it out"
+            raise InvalidConfiguration(f"task.{name}={value}", rule, remedy)
     if kind == CLASSIFICATION:
-        given = {"range": range, "unit": unit, "quantile": quantile}
-        for name, value in given.items():
-            if value is not None:
-                rule = "is for numbers, and task.kind is classification"
-                remedy = "Set task.kind=regression, or leave it out"
-                raise InvalidConfiguration(f"task.{name}={value}", rule, remedy)
         return KindSpec()
+    if kind == FORECAST:
+        return forecast(horizon)
     if not isinstance(range, Sequence) or isinstance(range, str) or len(range) != 2:
         raise InvalidConfiguration(
             f"task.kind={kind} with task.range={range}",

@@ -35,6 +35,11 @@ class Classification:
         self.guess_loss = float(np.log(max(2, self.outputs)))
         self.columns, self._name = task.labels, task.name
 
+    @property
+    def on_sites(self) -> Measure:
+        """The first measure."""
+        return self.measures[0]
+
     def why_unfit(self, labels_N: NDArray[Any]) -> tuple[str, str] | None:
         """See ``TaskKind``."""
         lowest, highest = int(labels_N.min()), int(labels_N.max())
@@ -66,11 +71,13 @@ class Classification:
             1, targets_N[:, None], toward_NK.new_full((len(targets_N), 1), -1.0)
         )
 
-    def predicted(self, outputs_ND: "torch.Tensor") -> "torch.Tensor":
+    def predicted(self, outputs_ND: "torch.Tensor", values_N: "torch.Tensor") -> "torch.Tensor":
         """The index of the largest logit."""
         return outputs_ND.argmax(1)
 
-    def published(self, outputs_ND: "torch.Tensor") -> Mapping[str, "torch.Tensor"]:
+    def published(
+        self, outputs_ND: "torch.Tensor", values_N: "torch.Tensor"
+    ) -> Mapping[str, "torch.Tensor"]:
         """Logits and probabilities."""
         return {"logits": outputs_ND, "probabilities": outputs_ND.softmax(1)}
 

@@ -66,6 +66,11 @@ class TaskKind(Protocol):
         ...
 
     @property
+    def on_sites(self) -> Measure:
+        """What a mean score on the sites stands for: the first measure, unless it has no mean."""
+        ...
+
+    @property
     def loss_name(self) -> str:
         """What the mean loss of windows is, in words."""
         ...
@@ -104,12 +109,14 @@ class TaskKind(Protocol):
         """The gradient (N, D) of each window's loss by its own outputs; a new tensor."""
         ...
 
-    def predicted(self, outputs_ND: "torch.Tensor") -> "torch.Tensor":
-        """Predictions (N, ...) from the net's outputs."""
+    def predicted(self, outputs_ND: "torch.Tensor", values_N: "torch.Tensor") -> "torch.Tensor":
+        """Predictions (N, ...) from the net's outputs for windows ``values_N``."""
         ...
 
-    def published(self, outputs_ND: "torch.Tensor") -> Mapping[str, "torch.Tensor"]:
-        """The published model's outputs by name, in order; each is (N, D)."""
+    def published(
+        self, outputs_ND: "torch.Tensor", values_N: "torch.Tensor"
+    ) -> Mapping[str, "torch.Tensor"]:
+        """The published model's outputs for ``values_N`` by name, in order; each is (N, D)."""
         ...
 
     def chosen(self, answers_ND: Floats) -> NDArray[Any]:
@@ -129,7 +136,7 @@ class TaskKind(Protocol):
         ...
 
     def of_score(self, score: float) -> float:
-        """The value of the first measure that a mean score stands for; linear."""
+        """The value of ``on_sites`` that a mean score stands for; linear."""
         ...
 
     def sums(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[Any]:

@@ -75,6 +75,11 @@ class Regression:
             self.measures = (pinball, Measure("coverage", below, True), mae)
             self.loss_name = "Mean of four times the pinball loss, with the range as 1"
 
+    @property
+    def on_sites(self) -> Measure:
+        """The first measure."""
+        return self.measures[0]
+
     def why_unfit(self, labels_N: NDArray[Any]) -> tuple[str, str] | None:
         """See ``TaskKind``."""
         if self.fits_N(labels_N).all():
@@ -117,11 +122,13 @@ class Regression:
         signs_N1 = below * (1 - self._quantile) - above * self._quantile
         return signs_N1 * places_N1 * (1 - places_N1) * 4
 
-    def predicted(self, outputs_ND: "torch.Tensor") -> "torch.Tensor":
+    def predicted(self, outputs_ND: "torch.Tensor", values_N: "torch.Tensor") -> "torch.Tensor":
         """The number (N,) in its unit."""
-        return self.published(outputs_ND)["value"][:, 0]
+        return self.published(outputs_ND, values_N)["value"][:, 0]
 
-    def published(self, outputs_ND: "torch.Tensor") -> Mapping[str, "torch.Tensor"]:
+    def published(
+        self, outputs_ND: "torch.Tensor", values_N: "torch.Tensor"
+    ) -> Mapping[str, "torch.Tensor"]:
         """The number (N, 1) in its unit."""
         return {"value": outputs_ND.sigmoid() * self.span + self._low}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fl_common.vocabulary import Task
+from models.kinds import FORECAST
 from models.parts.scale_free import SHORTEST
 from models.parts.scattering import LARGEST, SMALLEST
 
@@ -44,6 +45,12 @@ def choose(task: Task, *, private: bool, scaled: bool = False) -> Choice:
     ``scaled``: a survey will find a scale where ``task`` declares none.
     """
     shape = task.window_shape
+    if task.kind.name == FORECAST:
+        return Choice(
+            "autoregressive",
+            "the next readings are a weighted sum of those before, in units of their own spread",
+            "net=mlp or net=cnn1d with world.center and world.scale of the sensor",
+        )
     if len(shape) == 3:
         return _for_images(shape, private)
     if len(shape) == 2 and _SQUARE <= shape[0] == shape[1] <= LARGEST and task.rate_hz is None:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from fl_common.configuration.overrides import quoted
 from fl_common.configuration.paths import from_home
 from fl_common.errors import BadInput, InvalidConfiguration
-from models.kinds import CLASSIFICATION
+from models.kinds import FORECAST, REGRESSION
 from simulate.configuration.composition import configure, resolved
 from simulate.configuration.requirements import check_world
 from simulate.data.facts import Facts, facts_of
@@ -20,6 +20,7 @@ from simulate.data.shown import show
 from simulate.data.stamps import stamps_of
 from simulate.report.console import standard_output
 from simulate.world.build import open_world
+from simulate.world.tables.horizon import no_labels, unlabelled_roles
 from simulate.world.tables.missing import REFUSE
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
@@ -50,10 +51,13 @@ def check(words: Sequence[str]) -> int:
     table = open_table(from_home(str(data["path"])))
     declared = read_task(data["task"]) if data["task"] is not None else None
     channels = declared.channels if declared is not None else data["channels"]
-    roles = roles_of(table, data["site"], data["label"], channels)
     kind = declared.kind.name if declared is not None else config["task"]["kind"]
-    numeric = kind != CLASSIFICATION
-    facts = facts_of(table, roles, data["missing"], world["center"], channels, numeric=numeric)
+    ahead, numeric = kind == FORECAST, kind == REGRESSION
+    rolled = unlabelled_roles if ahead else roles_of
+    roles = rolled(table, data["site"], data["label"], channels)
+    marks = no_labels(table) if ahead else None
+    about = (table, roles, data["missing"], world["center"], channels)
+    facts = facts_of(*about, numeric=numeric, marks=marks)
     stamps = stamps_of(table, roles)
     mistakes = [*mistakes_in(facts), *(stamps.mistakes() if stamps else ())]
     times = stamps.told() if stamps else None

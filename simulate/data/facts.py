@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.vocabulary import Floats, Integers
-from simulate.world.tables import Table
+from simulate.world.tables import Table, Words
 from simulate.world.tables.missing import DROP, REFUSE
 from simulate.world.tables.numbers import tenths_of
 from simulate.world.tables.roles import Roles
-from simulate.world.tables.rows import Rows, numbers_in, read_rows, windows_of
+from simulate.world.tables.rows import Rows, labels_in, read_rows, windows_of
 
 _NO_SITE = "(none)"
 
@@ -32,7 +32,7 @@ class Channel:
 class Facts:
     """``rows`` are those that are whole; ``count`` is the number of all.
 
-    ``rows_without_words`` lack a label or a site.
+    ``rows_without_words`` lack a label or a site. ``labelled``: a column says the label.
     ``labels_N`` are places in ``labels``, ``site_of_N`` in ``sites``. ``rows_of`` (S, K) counts the
     rows of each site and label.
     """
@@ -51,6 +51,7 @@ class Facts:
     rows_without_words: int
     notes: tuple[str, ...]
     numeric: bool
+    labelled: bool
 
     @property
     def has_sites(self) -> bool:
@@ -83,18 +84,19 @@ def facts_of(
     channels: Sequence[str] | None,
     *,
     numeric: bool = False,
+    marks: Words | None = None,
 ) -> Facts:
     """The facts of ``table``; where gaps would be refused, the rows with some are left out.
 
-    ``numeric``: labels are numbers, of which each tenth counts as one label.
+    ``numeric``: labels are numbers, of which each tenth counts as one label. ``marks`` are in place
+    of labels, where a row may lack one.
 
     Raises:
         InvalidData: the file can't be read in these roles.
     """
     read = raw, _ = windows_of(table, roles)
-    rows = read_rows(
-        table, roles, DROP if missing == REFUSE else missing, center, read, numeric=numeric
-    )
+    mode = DROP if missing == REFUSE else missing
+    rows = read_rows(table, roles, mode, center, read, numeric=numeric, labels=marks)
     labels, labels_N = _tenths(rows.y_N) if numeric else _indexed(rows.y_N, rows.labels)
     nowhere_N = np.full(len(rows.y_N), _NO_SITE)
     sites, site_of_N = _indexed(nowhere_N if rows.site_N is None else rows.site_N, None)
@@ -112,15 +114,17 @@ def facts_of(
         rows_of=rows_of,
         channels=_channels(raw, tuple(map(str, channels or rows.channels or ()))),
         rows_with_gaps=int((~np.isfinite(raw)).reshape(len(raw), -1).any(axis=1).sum()),
-        rows_without_words=_without_words(table, roles, numeric=numeric),
+        rows_without_words=_without_words(
+            table, roles, marks or labels_in(table, roles, numeric=numeric)
+        ),
         notes=tuple(note for note in rows.notes if missing != REFUSE or not _is_of_gaps(note)),
         numeric=numeric,
+        labelled=roles.label is not None,
     )
 
 
-def _without_words(table: Table, roles: Roles, *, numeric: bool) -> int:
+def _without_words(table: Table, roles: Roles, labels: Words) -> int:
     """How many rows have no label, or no site where a column says it."""
-    labels = numbers_in(table, roles.label) if numeric else table.words(roles.label)
     missing = [labels.missing_N, *([table.words(roles.site).missing_N] if roles.site else [])]
     return int(np.any(missing, axis=0).sum())
 

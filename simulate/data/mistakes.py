@@ -34,7 +34,7 @@ def mistakes_in(facts: Facts) -> Iterator[Mistake]:
     yield from _constant(facts)
     yield from _codes(facts)
     yield from _duplicates(facts)
-    if not facts.numeric:
+    if facts.labelled and not facts.numeric:
         yield from _labels(facts)
     if facts.has_sites:
         yield from _sites(facts)

@@ -31,16 +31,8 @@ def show(
             (name, str(rows.sum())) for name, rows in zip(facts.sites, facts.rows_of, strict=True)
         ]
         _section(output, counted(len(facts.sites), "site"), ("site", "rows"), by_site)
-    by_label: list[tuple[str, ...]] = [
-        (name, str(rows.sum()), str((rows > 0).sum()))
-        for name, rows in zip(facts.labels, facts.rows_of.T, strict=True)
-    ]
-    columns = 3 if facts.has_sites else 2
-    by_label = [row[:columns] for row in by_label]
-    heading = ("from, to" if facts.numeric else "label", "rows", "on sites")[:columns]
-    title = counted(len(facts.labels), "tenth of the numbers", "tenths of the numbers")
-    title = title if facts.numeric else counted(len(facts.labels), "label")
-    _section(output, title, heading, by_label)
+    if facts.labelled:
+        _labels(output, facts)
     channels = [
         (c.name, f"{c.lowest:.4g}", f"{c.mean:.4g}", f"{c.highest:.4g}", str(c.missing))
         for c in facts.channels
@@ -52,6 +44,19 @@ def show(
     output.print(Text(command), soft_wrap=True)
 
 
+def _labels(output: rich.console.Console, facts: Facts) -> None:
+    by_label: list[tuple[str, ...]] = [
+        (name, str(rows.sum()), str((rows > 0).sum()))
+        for name, rows in zip(facts.labels, facts.rows_of.T, strict=True)
+    ]
+    columns = 3 if facts.has_sites else 2
+    by_label = [row[:columns] for row in by_label]
+    heading = ("from, to" if facts.numeric else "label", "rows", "on sites")[:columns]
+    title = counted(len(facts.labels), "tenth of the numbers", "tenths of the numbers")
+    title = title if facts.numeric else counted(len(facts.labels), "label")
+    _section(output, title, heading, by_label)
+
+
 def _about(facts: Facts, test_rows: int | None, times: str | None) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
@@ -59,11 +64,12 @@ def _about(facts: Facts, test_rows: int | None, times: str | None) -> Table:
     shape = " x ".join(map(str, facts.shape))
     kinds = {1: "features", 2: "readings x channels", 3: "channels x height x width"}
     table.add_row("rows", f"{facts.count:,} of {shape} ({kinds[len(facts.shape)]})")
-    each = "site" if facts.has_sites else "label"
+    each = "site" if facts.has_sites else "label" if facts.labelled else "file"
     by_file = facts.rows.held_out_N is not None
     how = "by the file" if by_file else f"the last fifth of each {each}'s"
     table.add_row("test", how if test_rows is None else f"{counted(test_rows, 'row')}, {how}")
-    lacking = {"readings": facts.rows_with_gaps, "a label or a site": facts.rows_without_words}
+    words = "a label or a site" if facts.labelled else "a site"
+    lacking = {"readings": facts.rows_with_gaps, words: facts.rows_without_words}
     gaps = [
         f"{counted(rows, 'row')} lack{'s' if rows == 1 else ''} {what}"
         for what, rows in lacking.items()

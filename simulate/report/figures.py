@@ -13,8 +13,14 @@ from numpy.typing import NDArray
 
 from fl_common.plan import RunPlan
 from fl_common.privacy.unit import Guarantee
-from models.kinds import kind_of
+from fl_common.vocabulary import Task
+from models.kinds import FORECAST, kind_of
 from simulate.report.confusion import Confusion
+from simulate.report.forecasts import (
+    errors_of_channels,
+    errors_of_steps,
+    forecasts_beside_truth,
+)
 from simulate.report.numbers import answers_beside_truth, measure_of_sites, measure_over_rounds
 from simulate.report.plots import (
     BLUE,
@@ -62,12 +68,20 @@ def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> l
         drawn.append(_sites(outcome.accuracy_of_group))
         drawn += _confusion(plan.task.labels, outcome.confusion)
         drawn.append(_classes(outcome.per_class_accuracy))
+    elif plan.task.kind.name == FORECAST:
+        drawn += _of_forecasts(plan.task, outcome)
     else:
         drawn += [measure_of_sites(plan.task, outcome), answers_beside_truth(plan.task, outcome)]
     drawn += [_traffic(rounds), _seconds(rounds)]
     if any(result.updates < result.sites_asked for result in rounds):
         drawn.append(_answers(rounds))
     return drawn
+
+
+def _of_forecasts(task: Task, outcome: Outcome) -> list[Figure]:
+    first, *others = forecasts_beside_truth(task, outcome)
+    measured = [errors_of_steps(outcome), errors_of_channels(task, outcome)]
+    return [first, *measured, measure_of_sites(task, outcome), *others]
 
 
 def _accuracy(rounds: Sequence[RoundResult]) -> Figure:

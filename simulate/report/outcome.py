@@ -1,25 +1,40 @@
 """The final evaluation as figures: by label, and by group of the test set."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from fl_common.vocabulary import Task
 from models.evaluation import Predictions
+from models.kinds import FORECAST
 from simulate.report.confusion import confusion_of
 from simulate.report.results import Outcome
 from simulate.world import TestSet
 
+_DRAWN = 4
+"""Forecasts that the report draws."""
 _SHOWN = 2000
 """Windows that the report draws, at least, where there are as many."""
 
 
 def outcome_of(predictions: Predictions, test: TestSet, task: Task) -> Outcome:
     """What ``predictions`` on ``test`` come to."""
-    return _of_labels(predictions, test, task) if task.labels else _of_numbers(predictions, test)
+    if task.labels:
+        return _of_labels(predictions, test, task)
+    if task.kind.name == FORECAST:
+        return _of_forecasts(predictions, test)
+    return _of_numbers(predictions, test)
 
 
 def doubts_of(outcome: Outcome) -> tuple[str, ...]:
     """What a person should know of figures that are worse than a guess."""
-    r2 = outcome.measures.get("r2")
+    r2, share = outcome.measures.get("r2"), outcome.measures.get("of_last")
+    if share is not None and share >= 1:
+        return (
+            f"the model is no better than saying that the last reading stays (its error is"
+            f" {share:.2g} of that one's). Try longer windows, more rounds or a larger epsilon;"
+            " some series can't be told ahead",
+        )
     if r2 is None or r2 >= 0:
         return ()
     return (
@@ -30,9 +45,24 @@ def doubts_of(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _of_numbers(predictions: Predictions, test: TestSet) -> Outcome:
+    truth_N, named_N = predictions.truth_N, predictions.predicted_N
+    shown = slice(None, None, max(1, len(truth_N) // _SHOWN))
+    pairs_2N = np.stack([truth_N[shown], named_N[shown]]).astype(np.float64)
+    return replace(_without_labels(predictions, test), pairs_2N=pairs_2N)
+
+
+def _of_forecasts(predictions: Predictions, test: TestSet) -> Outcome:
+    told_N = predictions.predicted_N
+    shown = np.linspace(0, len(told_N) - 1, min(_DRAWN, len(told_N))).astype(np.int64)
+    past_MCT = test.windows.values[shown].transpose(0, 2, 1)
+    came_MCH = predictions.truth_N[shown][:, :, -told_N.shape[2] :]
+    drawn = (past_MCT, came_MCH, told_N[shown])
+    return replace(_without_labels(predictions, test), sums=predictions.sums, forecasts=drawn)
+
+
+def _without_labels(predictions: Predictions, test: TestSet) -> Outcome:
     kind, truth_N, named_N = predictions.kind, predictions.truth_N, predictions.predicted_N
     first = kind.measures[0].name
-    shown = slice(None, None, max(1, len(truth_N) // _SHOWN))
     no_labels = np.empty(0, np.int64)
     return Outcome(
         accuracy=None,
@@ -46,7 +76,6 @@ def _of_numbers(predictions: Predictions, test: TestSet) -> Outcome:
             for index, group in enumerate(test.groups)
             if (own_N := test.group_of == index).any()
         },
-        pairs_2N=np.stack([truth_N[shown], named_N[shown]]).astype(np.float64),
     )
 
 

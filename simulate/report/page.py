@@ -12,7 +12,7 @@ from typing import Any
 from fl_common.plan import RunPlan
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.privacy.unit import Guarantee
-from models.kinds import kind_of
+from models.kinds import FORECAST, kind_of
 from simulate.report.figures import figures
 from simulate.report.frame import fact, pairs, table, text, write_page
 from simulate.report.results import Outcome, RoundResult
@@ -113,6 +113,9 @@ def _lead(plan: RunPlan, summary: Mapping[str, Any]) -> str:
 
 def _learnt(plan: RunPlan) -> str:
     labels = plan.task.labels
+    if plan.task.kind.name == FORECAST:
+        horizon = dict(plan.task.kind.options)["horizon"]
+        return f"to tell the next {'reading' if horizon == 1 else f'{horizon} readings'} from"
     if not labels:
         return "to tell a number from"
     named = f" ({', '.join(labels)})" if len(labels) <= _NAMED_CLASSES else ""
@@ -171,6 +174,7 @@ def _quality(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
             share, spread = score_text(task, reached), spread_text(task, error)
         more = f"± {spread} by noise" if on_sites["noise_on_counts"] else "exact counts"
         more = ", ".join([more, *more_on_sites(on_sites, task)])
+        title = title_text(kind_of(task).on_sites)
         yield fact(f"{title} on the sites", share, f"{more}; {on_sites_price(on_sites, plan)}")
 
 

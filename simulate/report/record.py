@@ -15,6 +15,8 @@ from fl_common.files.safetensors import write_safetensors
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Parameters
 from fl_server.rounds.survey import ScaleRecord
+from models.kinds import FORECAST
+from models.kinds.forecast import of_channels
 from models.lineage import ModelMetadata
 from simulate.report.results import Outcome, RoundResult, json_value, write_text
 
@@ -46,6 +48,9 @@ def checkable(plan: RunPlan, outcome: Outcome, scale: ScaleRecord) -> dict[str, 
             ],
             "accuracy_of_group": dict(outcome.accuracy_of_group),
             "measure_of_group": dict(outcome.measure_of_group),
+            "measures_of_channel": of_channels(plan.task.channels, outcome.sums)
+            if plan.task.kind.name == FORECAST
+            else {},
         }
     )
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fl_common.components.description import Component, Stage
 from fl_common.errors import InvalidConfiguration
@@ -102,7 +103,8 @@ class Outcome:
 
     ``measures`` are those of the task's kind. Where it learns numbers, there is no accuracy and
     nothing by label: ``measure_of_group`` has the first measure, and ``pairs_2N`` truth and answer
-    of some windows.
+    of some windows. Where it forecasts, ``sums`` are the kind's, and ``forecasts`` some windows
+    (M, C, T), what came after them (M, C, H), and what was told.
     """
 
     accuracy: float | None
@@ -113,6 +115,8 @@ class Outcome:
     measures: Mapping[str, float] = field(default_factory=dict)
     measure_of_group: Mapping[str, float] = field(default_factory=dict)
     pairs_2N: Doubles = field(default_factory=lambda: np.empty((2, 0)))
+    sums: Doubles = field(default_factory=lambda: np.empty((2, 0)))
+    forecasts: tuple[NDArray[Any], ...] = ()
 
 
 @dataclass(frozen=True)

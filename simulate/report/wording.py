@@ -76,16 +76,16 @@ def measures_text(task: Task, values: Mapping[str, Any], most: int | None = None
 
 
 def score_text(task: Task, score: float | None) -> str:
-    """The first measure that a mean score on the sites stands for."""
+    """The measure that a mean score on the sites stands for."""
     kind = kind_of(task)
-    return measure_text(kind.measures[0], None if score is None else kind.of_score(score))
+    return measure_text(kind.on_sites, None if score is None else kind.of_score(score))
 
 
 def spread_text(task: Task, error: float | None) -> str:
     """The standard error of that measure, from that of the score."""
     kind = kind_of(task)
     spread = None if error is None else abs(kind.of_score(error) - kind.of_score(0.0))
-    return measure_text(kind.measures[0], spread)
+    return measure_text(kind.on_sites, spread)
 
 
 def percent_text(share: float | None) -> str:
@@ -163,7 +163,7 @@ def both_units_text(summary: Mapping[str, Any], plan: RunPlan) -> str:
 
 def on_sites_text(figures: Mapping[str, Any], task: Task) -> str:
     """``accuracy 0.812 ± 0.021, loss 0.56 ± 0.08 over 10 sites``, with what the noise adds."""
-    over, title = f"over {counted(figures['sites'], 'site')}", kind_of(task).measures[0].title
+    over, title = f"over {counted(figures['sites'], 'site')}", kind_of(task).on_sites.title
     out = figures["refused"] + figures["errors"]
     over += f", {counted(out, 'site')} out" if out else ""
     if figures["accuracy"] is None:

@@ -18,6 +18,7 @@ from simulate.world.partition import Rule
 from simulate.world.tables.coverage import coverage_notes
 from simulate.world.tables.declaration import Declaration
 from simulate.world.tables.division import Division, divide
+from simulate.world.tables.horizon import ahead_of, alike, no_labels, unlabelled_roles
 from simulate.world.tables.numbers import declared_once, numbers_of, tenths_of
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
@@ -40,7 +41,8 @@ class Arrays(LazyWorld):
     or one for each channel; they must be public. ``scale`` may be ``public``, with the ``range`` of
     each channel, or ``private``: then a survey finds both (``scale_source``).
     ``windows_per_reading`` is the most windows that one reading is part of (1 without overlap).
-    ``kind`` is what ``models.kinds.declared`` takes: for numbers, the column of labels has those.
+    ``kind`` is what ``models.kinds.declared`` takes: for numbers, the column of labels has those,
+    and of a forecast the last readings of each window are what is learnt.
     ``declared`` is a YAML file with a whole task, as a box has it, in place of these.
 
     Sites are the names with training rows, in order; the test set's groups are the names with test
@@ -78,10 +80,12 @@ class Arrays(LazyWorld):
         numbers = scaling.center, scaling.scale
         given = Declaration(name, labels, channels, units, rate_hz, *numbers, windows_per_reading)
         known, spec = _known(given, kinds.declared(**kind), declared)
-        numeric = spec.name != kinds.CLASSIFICATION
-        rows = _read(path, site, label, known.channels, missing, known.center, numeric=numeric)
-        found = known.completed(rows.labels, rows.channels)
-        names, labels_N = found.labels_of(rows.source, rows.y_N) if not numeric else ((), rows.y_N)
+        about = (path, site, label, known.channels, missing, known.center)
+        rows, named = _read(*about, spec.name), spec.name == kinds.CLASSIFICATION
+        found = known.completed(rows.labels if named else None, rows.channels)
+        names, labels_N = found.labels_of(rows.source, rows.y_N) if named else ((), rows.y_N)
+        if spec.name == kinds.FORECAST:
+            rows, labels_N = ahead_of(rows, spec)
         task = replace(found.task(rows.x.shape[1:], names), kind=spec)
         check_values(rows.source, rows.x, task)
         labels_N, alike_N = _learnt(rows.source, labels_N, task)
@@ -89,8 +93,7 @@ class Arrays(LazyWorld):
         self.notes = (*rows.notes, *division.notes, *_covered(names, labels_N, division))
         everyone = _windows(rows, labels_N, division.train_rows)
         cut, keep = _sites(everyone, division)
-        held_out = _windows(rows, labels_N, division.test_rows)
-        test = TestSet(held_out, division.group_of, division.groups)
+        test = _test_set(rows, labels_N, division)
         super().__init__(task, division.sites, cut, keep, test, _base(everyone, rows, division))
 
 
@@ -108,6 +111,8 @@ def _learnt(source: str, labels_N: NDArray[Any], task: Task) -> tuple[NDArray[An
     """What is learnt of each row, and by what a rule divides the rows."""
     if task.kind.name == kinds.CLASSIFICATION:
         return labels_N, labels_N
+    if task.kind.name == kinds.FORECAST:
+        return labels_N, alike(labels_N)
     numbers_N = numbers_of(source, labels_N, task)
     return numbers_N, tenths_of(numbers_N)
 
@@ -126,8 +131,7 @@ def _read(
     channels: Sequence[str] | None,
     missing: str,
     center: float | Sequence[float] | None,
-    *,
-    numeric: bool,
+    kind: str,
 ) -> Rows:
     if path is None:
         raise InvalidConfiguration(
@@ -136,8 +140,11 @@ def _read(
             "Set data.path=FILE: npz, CSV, Parquet, or a folder of such files",
         )
     table = open_table(from_home(str(path)))
+    if kind == kinds.FORECAST:
+        roles, marks = unlabelled_roles(table, site, label, channels), no_labels(table)
+        return read_rows(table, roles, missing, center, labels=marks)
     roles = roles_of(table, site, label, channels)
-    return read_rows(table, roles, missing, center, numeric=numeric)
+    return read_rows(table, roles, missing, center, numeric=kind == kinds.REGRESSION)
 
 
 def _base(everyone: Windows, rows: Rows, division: Division) -> Sequence[NDArray[Any]]:
@@ -156,6 +163,11 @@ def _sites(everyone: Windows, division: Division) -> tuple[Callable[[int], Windo
 
     first = cut(0).values
     return cut, None if first.base is everyone.values else max(1, _KEPT_BYTES // first.nbytes)
+
+
+def _test_set(rows: Rows, labels_N: NDArray[Any], division: Division) -> TestSet:
+    held_out = _windows(rows, labels_N, division.test_rows)
+    return TestSet(held_out, division.group_of, division.groups)
 
 
 def _windows(rows: Rows, labels_N: NDArray[Any], chosen: Integers) -> Windows:

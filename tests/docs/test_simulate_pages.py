@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.privacy.own_data import SETS
+from models.metadata import read_metadata
 from tests.support.shell import blocks, desk, replaced, typed
 from tests.support.sources import ROOT
 
@@ -167,6 +168,28 @@ def test_the_page_of_kinds(tmp_path: Path) -> None:
     summary = json.loads((reader / "oven" / "summary.json").read_text())
     assert summary["kind"] == "regression"
     assert summary["measures"]["mae"] < 8
+
+
+def test_the_page_of_forecasts(tmp_path: Path) -> None:
+    """From windows, and from recordings."""
+    (declared,) = blocks("docs/how-to/forecast.md#from-recordings", "yaml")
+    (by_file,) = blocks("docs/how-to/forecast.md#from-windows")
+    (recorded,) = blocks("docs/how-to/forecast.md#from-recordings")
+    reader, generator = desk(tmp_path / "reader"), np.random.default_rng(0)
+    walk = generator.normal(size=(60, 48, 2)).cumsum(1).astype(np.float32)
+    np.savez(reader / "walks.npz", x=walk, site=np.arange(60) % 3)
+    (reader / "oven.yaml").write_text(declared)
+    (reader / "recordings").mkdir()
+    for oven in ("east", "west"):
+        rows = [f"{second},{200 + x},{y}" for second, (x, y) in enumerate(walk.reshape(-1, 2))]
+        (reader / "recordings" / f"{oven}.csv").write_text("\n".join(["time,heat,load", *rows]))
+    check, train = replaced(by_file.strip(), ("FILE", "walks.npz")).splitlines()
+    quick = "rounds=2 hydra.run.dir="
+    typed(f"{check}\n{train} {quick}file\n{recorded.strip()} {quick}oven\n", reader)
+    for name, seen in (("file", (32, 2)), ("oven", (64, 2))):
+        metadata = read_metadata((reader / name / "model.onnx").read_bytes())
+        assert metadata.kind.to_fields() == {"name": "forecast", "options": {"horizon": 16}}
+        assert metadata.window_shape == seen
 
 
 def test_the_table_of_privacy(tmp_path: Path, shared_data: Path) -> None:

@@ -42,8 +42,8 @@ def parity(
     net = build_net(NetSpec(**component.description["definition"]["net"]), task).eval()
     load_parameters(net, parameters)
     with torch.no_grad():
-        outputs_ND, kind = net(torch.from_numpy(windows_N)), kind_of(task)
-        expected_ND = kind.published(outputs_ND)[kind.answer].numpy()
+        values_N, kind = torch.from_numpy(windows_N), kind_of(task)
+        expected_ND = kind.published(net(values_N), values_N)[kind.answer].numpy()
     return _compared("torch", expected_ND, model, kind, windows_N, tolerance, limits)
 
 

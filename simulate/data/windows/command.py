@@ -21,7 +21,7 @@ from fl_common.files.whole import whole_file
 from fl_common.plugins.build import build
 from fl_common.programs.requirements import check_installed
 from fl_common.vocabulary import Task
-from simulate.data.windows.cutting import Cut, cut
+from simulate.data.windows.cutting import Cut, cut, needs_labels, with_horizon
 from simulate.data.windows.intervals import read_intervals
 from simulate.data.windows.recordings import Recording, recordings_in
 from simulate.report.console import standard_output
@@ -38,7 +38,7 @@ def windows(words: Sequence[str]) -> int:
     """
     options = _parser().parse_intermixed_args(words)
     check_installed("fl-simulate windows", "simulation", ["pyarrow"])
-    task = read_task(options.task)
+    task = with_horizon(read_task(options.task))
     config = read_config(None, options.overrides)
     slicing: Slicing = build(config["windows"])
     rate_hz = _rate_of(task, slicing)
@@ -54,7 +54,7 @@ def windows(words: Sequence[str]) -> int:
         raise InvalidData(options.recordings, *_no_window(found, task))
     with whole_file(options.out) as file:
         np.savez_compressed(file, **found.arrays(task))  # type: ignore[arg-type]
-    _show(standard_output(), recordings, found, options)
+    _show(standard_output(), recordings, found, task, options)
     return 0
 
 
@@ -80,6 +80,9 @@ def _rate_of(task: Task, slicing: Slicing) -> float:
 def _no_window(found: Cut, task: Task) -> tuple[str, str]:
     seconds = task.window_shape[0] / (task.rate_hz or 1.0)
     left_out = ", ".join(f"{count} for {why}" for why, count in found.left_out.items() if count)
+    if not needs_labels(task):
+        remedy = "Raise windows.longest_gap_s, or record for longer"
+        return f"gives no window of {seconds:g} s ({left_out or 'too short'})", remedy
     unknown = f"; labels that the task lacks: {', '.join(found.unknown)}" if found.unknown else ""
     return (
         f"gives no window of {seconds:g} s with a label ({left_out or 'too short'}{unknown})",
@@ -102,6 +105,7 @@ def _show(
     output: rich.console.Console,
     recordings: Sequence[Recording],
     found: Cut,
+    task: Task,
     options: argparse.Namespace,
 ) -> None:
     task_labels = Counter[str]()
@@ -117,7 +121,8 @@ def _show(
         table.add_row("times", clock)
     for site, labels_N in zip(found.sites, found.labels, strict=True):
         task_labels[site] += len(labels_N)
-    table.add_row("windows", f"{task_labels.total():,} with a label, of {len(task_labels):,} sites")
+    told = " with a label" if needs_labels(task) else f" of {task.window_shape[0]} readings"
+    table.add_row("windows", f"{task_labels.total():,}{told}, of {len(task_labels):,} sites")
     for why, count in found.left_out.items():
         if count:
             table.add_row("left out", f"{count:,} windows: {why}")

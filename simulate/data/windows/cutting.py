@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from fl_client.windows.grid import Grid
 from fl_client.windows.labels import NO_LABEL, labels_of
 from fl_client.windows.slide import Assembler
 from fl_common.vocabulary import Floats, Integers, Task
+from models.kinds import FORECAST
 from simulate.data.windows.intervals import unknown_in
 from simulate.data.windows.recordings import Recording
 
@@ -23,7 +24,7 @@ _SOURCE = "recording"
 
 @dataclass
 class Cut:
-    """The labelled windows of all recordings, in order, and what was left out, by its reason."""
+    """The windows of all recordings, in order, and what was left out, by its reason."""
 
     values: list[Floats] = field(default_factory=list)
     labels: list[Integers] = field(default_factory=list)
@@ -37,12 +38,26 @@ class Cut:
         lengths = [len(labels) for labels in self.labels]
         columns: dict[str, NDArray[np.generic]] = {
             "x": np.concatenate([np.empty((0, *task.window_shape), np.float32), *self.values]),
-            "y": np.array(task.labels)[np.concatenate([np.empty(0, np.int64), *self.labels])],
             "site": np.repeat(np.array(self.sites), lengths),
         }
+        if needs_labels(task):
+            columns["y"] = np.array(task.labels)[np.concatenate([np.empty(0, int), *self.labels])]
         if any(self.splits):
             columns["split"] = np.repeat([split or "train" for split in self.splits], lengths)
         return columns
+
+
+def needs_labels(task: Task) -> bool:
+    """Whether a window without a label is for nothing."""
+    return task.kind.name != FORECAST
+
+
+def with_horizon(task: Task) -> Task:
+    """``task`` with windows that have the readings to be told at their end."""
+    if task.kind.name != FORECAST:
+        return task
+    length, channels = task.window_shape
+    return replace(task, window_shape=(length + dict(task.kind.options)["horizon"], channels))
 
 
 def cut(
@@ -54,7 +69,7 @@ def cut(
 ) -> Cut:
     """Cut ``recordings`` with their own labels, and those of ``intervals`` by site ("": of all).
 
-    A window has a label that covers ``share`` of it.
+    A window has a label that covers ``share`` of it, if the task has labels.
 
     Raises:
         InvalidConfiguration: a task without a time axis, or a gap shorter than its period.
@@ -68,7 +83,7 @@ def cut(
         found.unknown += unknown_in(annotations, task.labels)
         starts_N = np.array([window.start_ns for window in windows], np.int64)
         labels_N = labels_of(starts_N, grid.length_ns, annotations, task.labels, share)
-        kept_N = labels_N != NO_LABEL
+        kept_N = (labels_N != NO_LABEL) | (not needs_labels(task))
         found.left_out["no label of the task"] += int((~kept_N).sum())
         if kept_N.any():
             kept = [window.values_TC for window, keep in zip(windows, kept_N, strict=True) if keep]

@@ -23,18 +23,20 @@ _WINDOWS = (
 """Plain names, small letters; the first that a table has is taken. A site's may end in ``_id``."""
 INDEX = ("", "index", "id", "row", "unnamed:_0", "row_id")
 STAMPS = ("time", "timestamp", "timestamps", "datetime", "date", "ts")
-NO_SITE = "none"
-"""``data.site`` where a rule is to divide the rows, whatever columns there are."""
+NO_SITE = NO_LABEL = "none"
+"""``data.site`` where a rule is to divide the rows, whatever columns there are; ``data.label``
+where no column is to be the label, for kinds that need none."""
 
 
 @dataclass(frozen=True)
 class Roles:
     """Columns by name. ``windows`` holds whole windows; None: each of ``channels`` is one channel.
 
+    ``label`` is None where there is none, and none is needed.
     ``notes`` say what was guessed, and which columns are left out.
     """
 
-    label: str
+    label: str | None
     site: str | None
     split: str | None
     windows: str | None
@@ -43,17 +45,26 @@ class Roles:
 
 
 def roles_of(
-    table: Table, site: str | None, label: str | None, channels: Sequence[str] | None
+    table: Table,
+    site: str | None,
+    label: str | None,
+    channels: Sequence[str] | None,
+    *,
+    labelled: bool = True,
 ) -> Roles:
     """The roles of the columns of ``table``; None is guessed.
+
+    ``labelled``: there must be a label. Otherwise ``label`` may be ``none``.
 
     Raises:
         InvalidConfiguration: a declared column is not there, or none that could be the label is.
         InvalidData: no column is left for a channel.
     """
     names, found_labels = table.names, _labels(table)
-    chosen_label = _declared(table, "data.label", label) or next(iter(found_labels), None)
-    if chosen_label is None:
+    chosen_label = None
+    if labelled or label != NO_LABEL:
+        chosen_label = _declared(table, "data.label", label) or next(iter(found_labels), None)
+    if chosen_label is None and labelled:
         raise _no_label(table)
     sites = _found(names, [*SITES, *(f"{name}_id" for name in SITES)])
     found_sites = [name for name in sites if name != chosen_label]
@@ -63,7 +74,7 @@ def roles_of(
     split = next(iter(_found(names, SPLITS)), None)
     others = [name for name in names if name not in (chosen_label, chosen_site, split)]
     guessed = (
-        ("labels", chosen_label, label is None and chosen_label != LABELS[0]),
+        ("labels", chosen_label, label is None and chosen_label not in (None, LABELS[0])),
         ("sites", chosen_site, site is None and chosen_site not in (None, SITES[0])),
     )
     told = [f"{what} are taken from column {name}" for what, name, is_guess in guessed if is_guess]

@@ -49,11 +49,12 @@ def read_rows(
     windows: tuple[Floats, tuple[str, ...]] | None = None,
     *,
     numeric: bool = False,
+    labels: Words | None = None,
 ) -> Rows:
     """The rows of ``table`` without gaps; labels are not checked yet.
 
     ``windows`` is what ``windows_of`` gave, where they are read already. ``numeric``: labels are
-    numbers of any size.
+    numbers of any size. ``labels`` are those that are read already.
 
     Raises:
         InvalidData: a column has a type, a shape or a length that it can't have, or ``missing``
@@ -63,7 +64,7 @@ def read_rows(
     check_mode(missing)
     source = table.source
     x, notes = windows or windows_of(table, roles)
-    words = {"label": numbers_in(table, roles.label) if numeric else table.words(roles.label)}
+    words = {"label": labels or labels_in(table, roles, numeric=numeric)}
     words |= {"site": table.words(roles.site)} if roles.site else {}
     split = table.words(roles.split) if roles.split else None
     check_channels(source, x, roles.channels)
@@ -84,9 +85,15 @@ def read_rows(
         site_N=words["site"].values_N[kept_N] if roles.site else None,
         held_out_N=None if held_out_N is None else held_out_N[kept_N],
         channels=roles.channels or None,
-        labels=table.categories.get(roles.label),
+        labels=table.categories.get(roles.label or ""),
         notes=(*table.notes, *roles.notes, *notes, *trained, *filled.notes),
     )
+
+
+def labels_in(table: Table, roles: Roles, *, numeric: bool) -> Words:
+    """What the column of labels has in each row: a number (``numeric``), or a name."""
+    assert roles.label is not None  # as roles_of sees to
+    return numbers_in(table, roles.label) if numeric else table.words(roles.label)
 
 
 def numbers_in(table: Table, name: str) -> Words:

@@ -37,7 +37,7 @@ def test_a_number_comes_back_from_its_target(task: Task) -> None:
     kind, (truth_N, _) = kind_of(task), drawn()
     targets_N1 = torch.from_numpy(kind.targets(truth_N))
     outputs_N1 = targets_N1.logit()
-    np.testing.assert_allclose(kind.predicted(outputs_N1).numpy(), truth_N, atol=1e-4)
+    np.testing.assert_allclose(kind.predicted(outputs_N1, outputs_N1).numpy(), truth_N, atol=1e-4)
     assert kind.losses(outputs_N1, targets_N1).abs().max() < 1e-5
 
 

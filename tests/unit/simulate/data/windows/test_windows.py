@@ -214,3 +214,28 @@ def test_a_declaration_that_cannot_be_is_one_line(
         windows(["recordings", "--task", "gait.yaml", STEP])
     assert "\n" not in str(refused.value)
     assert not Path("windows.npz").exists()
+
+
+def test_a_forecast_needs_no_labels_and_its_windows_end_in_what_is_told(desk: Path) -> None:
+    kind = "  kind: forecast\n  horizon: 8\n"
+    unlabelled = TASK.replace("[still, walk]", "[]").replace("reading: 2", "reading: 3")
+    Path("gait.yaml").write_text(unlabelled + kind)
+    recorded("recordings/ann.csv", nanoseconds(), labels=False)
+    found = made("windows.longest_gap_s=1")
+    assert set(found) == {"x", "site"}
+    assert found["x"].shape[1:] == (40, 2)
+    learnt = world(Path("windows.npz"), declared="gait.yaml")
+    assert learnt.task.window_shape == (32, 2)
+    windows_N, rows = learnt.windows(0), len(learnt.windows(0))
+    np.testing.assert_array_equal(windows_N.values, found["x"][:rows, :32])
+    ahead_NCH = found["x"][:rows, 32:].transpose(0, 2, 1)
+    np.testing.assert_array_equal(windows_N.labels[:, :, 2:], ahead_NCH)
+    np.testing.assert_array_equal(windows_N.labels[:, :, 0], found["x"][:rows, 31])
+
+
+def test_a_reading_counts_in_what_is_told_too(desk: Path) -> None:
+    kind = "  kind: forecast\n  horizon: 8\n"
+    Path("gait.yaml").write_text(TASK.replace("[still, walk]", "[]") + kind)
+    recorded("recordings/ann.csv", nanoseconds(), labels=False)
+    with pytest.raises(InvalidConfiguration, match="part of 3 windows"):
+        made()

@@ -1,0 +1,32 @@
+"""The next readings as a weighted sum of those before."""
+
+from torch import nn
+
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Task
+from models.kinds import FORECAST, kind_of
+from models.nets import Net
+from models.parts.lags import Lags
+from models.parts.layers import zero_linear
+
+
+class Autoregressive(Net):
+    """One linear layer from ``models.parts.lags.Lags`` to the next readings, for tasks of forecast.
+
+    It is the same for all channels, as in DLinear (Zeng et al. 2023), so there are few parameters
+    for the noise to fall on; it begins at zero, where the last reading stays.
+
+    Raises:
+        InvalidConfiguration: a task of another kind.
+    """
+
+    def __init__(self, task: Task) -> None:
+        if task.kind.name != FORECAST:
+            raise InvalidConfiguration(
+                f"net=autoregressive for task.kind={task.kind.name}",
+                "puts out the next readings, which task.kind=forecast asks for",
+                "Set net=auto",
+            )
+        front = Lags(task)
+        last = zero_linear(front.size, kind_of(task).outputs // len(task.channels))
+        super().__init__(front, nn.Sequential(last, nn.Flatten()))

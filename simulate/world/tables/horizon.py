@@ -1,0 +1,67 @@
+"""Windows whose last readings are what is to be told of the others."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.vocabulary import Floats, Integers, KindSpec
+from models.kinds.forecast import divided
+from simulate.world.tables import Table, Words
+from simulate.world.tables.roles import NO_LABEL, Roles, roles_of
+from simulate.world.tables.rows import Rows
+
+
+def unlabelled_roles(
+    table: Table, site: str | None, label: str | None, channels: Sequence[str] | None
+) -> Roles:
+    """``roles_of`` where no column is the label.
+
+    Raises:
+        InvalidConfiguration: one is named; or as ``roles_of``.
+        InvalidData: as ``roles_of``.
+    """
+    if label not in (None, NO_LABEL):
+        raise InvalidConfiguration(
+            f"data.label={label}",
+            "is for nothing: task.kind=forecast learns the last readings of each window",
+            "Leave it out",
+        )
+    return roles_of(table, site, NO_LABEL, channels, labelled=False)
+
+
+def no_labels(table: Table) -> Words:
+    """In place of labels, where none are needed: the same for all rows."""
+    return Words(np.zeros(len(table), np.int64), np.zeros(len(table), np.bool_))
+
+
+def ahead_of(rows: Rows, kind: KindSpec) -> tuple[Rows, Floats]:
+    """``rows`` without the last readings of each window, and what each is labelled with.
+
+    Raises:
+        InvalidData: no readings over time, fewer than two before the horizon, or one that is not
+            finite.
+    """
+    horizon, shape = int(dict(kind.options)["horizon"]), rows.x.shape[1:]
+    if len(shape) != 2 or shape[0] < horizon + 2:
+        raise InvalidData(
+            f"{rows.source}: windows of shape {shape}",
+            f"must be (time, channels), with 2 readings or more before the {horizon} that are to be"
+            " told",
+            "Lower task.horizon, or cut longer windows: fl-simulate windows",
+        )
+    if odd := int((~np.isfinite(rows.x)).any(axis=(1, 2)).sum()):
+        raise InvalidData(
+            f"{rows.source}: {odd} of {len(rows.x)} windows",
+            "hold NaN or infinity, where every reading must be a finite number",
+            "Correct or remove these windows",
+        )
+    values_N, labels_N = divided(rows.x, horizon)
+    return replace(rows, x=values_N), labels_N
+
+
+def alike(labels_N: NDArray[np.generic]) -> Integers:
+    """By what a rule divides windows without labels: all are alike."""
+    return np.zeros(len(labels_N), np.int64)
