@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from dataclasses import fields as dataclass_fields
 from importlib.resources import files
 
 from omegaconf import OmegaConf
 
 from fl_common.compression.quantisation import Compression
-from fl_common.configuration.keys import all_read, check_known
+from fl_common.configuration.keys import all_read
 from fl_common.configuration.kinds import CLASS, PART
 from fl_common.configuration.rules import Config, Rule, above, optional, require, whole
 from fl_common.configuration.settings import PLAN, Settings, flat
@@ -27,6 +26,7 @@ from fl_server.rounds.quorum import Quorum
 from fl_server.rounds.roster import Roster
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling, Sampling
 from fl_server.rounds.strategy import Federation
+from fl_server.rounds.training import rate_of, training_of
 from models.nets import spec_of
 from models.nets.choice import AUTO, Choice, choose
 
@@ -118,15 +118,15 @@ def _plan(
     compares: bool,
     beside: tuple[Spend, ...],
 ) -> RunPlan:
-    fields = {k: v for k, v in config["training"].items() if k != "trainer"}
-    check_known("training.", fields, [field.name for field in dataclass_fields(TrainingPlan)])
-    training, rounds = TrainingPlan(**fields), config["rounds"]
+    training, rounds = training_of(config["training"]), config["rounds"]
     with ExitStack() as parts:
         node = {
             part: parts.enter_context(all_read(part, config[part], others))
             for part, others in _PARTS.items()
         }
         privacy = _privacy(node["privacy"], task, training, rounds, fleet, beside)
+        if (rate := rate_of(config, task, privacy, fleet.sites)) is not None:
+            training = replace(training, learning_rate=rate.value)
         return RunPlan(
             run=run,
             task=task,

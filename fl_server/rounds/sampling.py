@@ -11,6 +11,11 @@ from fl_common.configuration.rules import inside, optional, require, whole
 from fl_common.errors import InvalidConfiguration
 
 
+def sites_of(fraction: float, available: int) -> int:
+    """How many sites a ``fraction`` of those ``available`` is."""
+    return max(1, math.floor(fraction * available + 1e-9))
+
+
 @dataclass(frozen=True)
 class ClientSampling:
     """A uniform sample of the sites, without replacement, drawn anew each round.
@@ -50,7 +55,7 @@ class ClientSampling:
     def _count(self, available: int) -> int:
         count = self.clients_per_round
         if count is None:
-            count = max(1, math.floor(self.fraction * available + 1e-9))
+            count = sites_of(self.fraction, available)
         if count > available:
             raise InvalidConfiguration(
                 f"clients_per_round={count}",

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.vocabulary import Doubles, Floats, Task
-from models.kinds.protocol import Measure
+from models.kinds.protocol import LABELS, Measure
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +23,7 @@ class Classification:
     answer = "probabilities"
     span = 1.0
     score_steps = 1
+    pace = LABELS
     loss_name = "Mean cross-entropy in nats"
     measures = (
         Measure("accuracy", "accuracy", True),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, KindSpec, Task
-from models.kinds.protocol import Measure
+from models.kinds.protocol import Measure, Pace
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +64,7 @@ class Forecast:
 
     answer = FORECAST
     score_steps = _STEPS
+    pace = Pace(0.05, 36.0, 0.05)
     loss_name = "Pseudo-Huber loss of a window's next readings, in its spreads"
     on_sites = Measure("scaled_error", "mean error in spreads of the window", False, "1")
 

@@ -32,6 +32,23 @@ class Measure:
         return f"{self.title} {value:.4g}" + (f" {self.unit}" if self.unit != "1" else "")
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a linear layer on rows of one norm learns a kind: see ``models.nets.rates``.
+
+    ``plain`` is the learning rate without DP. With DP-SGD ``way`` is how long all steps of a run
+    may be together, and ``noise`` how much of it a parameter may have on that way, in clip norms.
+    """
+
+    plain: float
+    way: float
+    noise: float
+
+
+LABELS, MEANS, QUANTILES = Pace(0.05, 72.0, 0.05), Pace(0.0125, 3.0, 0.1), Pace(0.05, 9.0, 0.05)
+"""Measured: outputs that compete for a window, and one that all windows move alike."""
+
+
 class TaskKind(Protocol):
     """One kind of task. N windows; D outputs of the net for each.
 
@@ -83,6 +100,11 @@ class TaskKind(Protocol):
     @property
     def guess_loss(self) -> float:
         """The mean loss of a blind guess, about."""
+        ...
+
+    @property
+    def pace(self) -> Pace:
+        """How fast it may be learnt."""
         ...
 
     def why_unfit(self, labels_N: NDArray[Any]) -> tuple[str, str] | None:

@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from fl_common.configuration.rules import inside, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, KindSpec, Task
-from models.kinds.protocol import Measure
+from models.kinds.protocol import MEANS, QUANTILES, Measure
 
 if TYPE_CHECKING:
     import torch
 
 REGRESSION = "regression"
 _STEPS = 1024
+_ROW = 129.0**0.5
+_EDGE = 1e-3
+"""A place is no nearer to an end of the range: it has a finite logit."""
 _CLOSE = 0.05
 """Of the range: two answers that are no further apart count as the same."""
 
@@ -45,8 +48,12 @@ class Regression:
     The declared range becomes 0 to 1, and the net's output the logit of a place in it. Of a mean
     the loss is cross-entropy with the target as a share (Papke and Wooldridge 1996), less its own
     entropy: least at the mean, as squared error is, but with a gradient of 1 at most, as large as
-    that of a label. So clipping under DP and the rates fit both, whatever the unit, and no
-    statistic of the data is used. Four times the pinball loss has such a gradient, too.
+    that of a label, whatever the unit, and no statistic of the data is used.
+
+    The logit of a quantile is the quantile of the logits. So its pinball loss is one of logits,
+    whose gradient depends on the side alone. Clipping would give both sides gradients of one size,
+    and the median would be learnt, whatever the quantile: the loss is divided by the norm of a row
+    (``models.parts.rows``) with its 1 for the bias, so that none is clipped.
 
     A window's score is 1 less its error as a share of the largest that can be: the absolute error
     where the mean is learnt, else the pinball loss.
@@ -63,17 +70,18 @@ class Regression:
         self._quantile: float | None = options["quantile"]
         self._unit = str(options["unit"])
         self.span = self._high - self._low
-        self.guess_loss = 1.0
         mae = Measure("mae", "mean absolute error", False, self._unit)
         if self._quantile is None:
             rmse = Measure("rmse", "root mean squared error", False, self._unit)
             self.measures: tuple[Measure, ...] = (mae, rmse, Measure("r2", "R²", True))
             self.loss_name = "Mean cross-entropy with the place in the range, in nats"
+            self.pace, self.guess_loss = MEANS, 1.0
         else:
             below = f"share at or below the answer (wanted: {self._quantile:g})"
             pinball = Measure("pinball", "mean pinball loss", False, self._unit)
             self.measures = (pinball, Measure("coverage", below, True), mae)
-            self.loss_name = "Mean of four times the pinball loss, with the range as 1"
+            self.loss_name = f"Mean pinball loss of logits of the place in the range, by {_ROW:.3g}"
+            self.pace, self.guess_loss = QUANTILES, 1 / _ROW
 
     @property
     def on_sites(self) -> Measure:
@@ -110,17 +118,16 @@ class Regression:
             targets_N = targets_N.to(outputs_ND.dtype)
             losses_N1 = binary_cross_entropy_with_logits(outputs_ND, targets_N, reduction="none")
             return (losses_N1 + entropy_N1)[:, 0]
-        above_N = (targets_N - outputs_ND.sigmoid())[:, 0] * 4
+        above_N = (_logits(targets_N).to(outputs_ND.dtype) - outputs_ND)[:, 0] / _ROW
         return above_N.relu() * self._quantile + (-above_N).relu() * (1 - self._quantile)
 
     def toward(self, outputs_ND: "torch.Tensor", targets_N: "torch.Tensor") -> "torch.Tensor":
         """See ``TaskKind``."""
-        places_N1 = outputs_ND.sigmoid()
         if self._quantile is None:
-            return places_N1 - targets_N
-        above, below = (targets_N > places_N1).float(), (targets_N < places_N1).float()
-        signs_N1 = below * (1 - self._quantile) - above * self._quantile
-        return signs_N1 * places_N1 * (1 - places_N1) * 4
+            return outputs_ND.sigmoid() - targets_N
+        wanted_N1 = _logits(targets_N)
+        above, below = (wanted_N1 > outputs_ND).float(), (wanted_N1 < outputs_ND).float()
+        return (below * (1 - self._quantile) - above * self._quantile) / _ROW
 
     def predicted(self, outputs_ND: "torch.Tensor", values_N: "torch.Tensor") -> "torch.Tensor":
         """The number (N,) in its unit."""
@@ -191,3 +198,7 @@ class Regression:
         if self._quantile is None:
             return np.asarray(np.abs(above_N))
         return np.asarray(np.maximum(self._quantile * above_N, (self._quantile - 1) * above_N))
+
+
+def _logits(places_N1: "torch.Tensor") -> "torch.Tensor":
+    return places_N1.clamp(_EDGE, 1 - _EDGE).logit()

@@ -20,11 +20,6 @@ AUTO = "models.nets.choice.choose"
 _SQUARE = 16
 """As many readings as channels, at least this many, and no rate: a grey image."""
 
-_RATES = (
-    "training.learning_rate=0.3 where sites are few or have few windows, 1.2 where both are many"
-)
-"""Under DP: how far a step may go before its noise outweighs what it learns."""
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -88,7 +83,7 @@ def _for_images(shape: tuple[int, ...], private: bool) -> Choice:
     return Choice(
         "scatter",
         f"{pixels} are described by fixed wavelets, so that little is left to learn",
-        f"{_RATES}; net.angles=8 with net=scatter" if private else "net=cnn2d",
+        "net.angles=8 with net=scatter" if private else "net=cnn2d",
     )
 
 

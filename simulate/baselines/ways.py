@@ -5,6 +5,7 @@ from typing import Any
 
 from fl_common.privacy.unit import WITHOUT_DP
 from fl_server.build import build_plan, with_net
+from fl_server.rounds.training import rate_of
 from simulate.build import fleet_facts
 from simulate.home import Home
 from simulate.job.preparation import yaml_of
@@ -28,6 +29,7 @@ class Ways:
         """Training windows of all sites."""
         plan = build_plan(config, "baselines", world.task, fleet_facts(world))
         self._hides_sites = plan.privacy.update_mechanism is not None
+        self._rate_alone = rate_of(self._alone, world.task, plan.privacy, 1)
 
     def pooled(self) -> dict[str, Any]:
         """Centralised: one site with all windows. With DP its noise is calibrated for that site."""
@@ -40,7 +42,17 @@ class Ways:
         return {**self._without_exchange, "privacy": privacy, "world": world, "sites": None}
 
     def alone(self) -> dict[str, Any]:
-        """Local-only: the run's own plan and noise, all sites in every round."""
+        """Local-only: the run's own plan and noise, all sites in every round.
+
+        A rate by the rule is that of a single site, whose noise no other's averages.
+        """
+        if self._rate_alone is None:
+            return self._alone
+        rate = {"learning_rate": self._rate_alone.value}
+        return {**self._alone, "training": {**self._config["training"], **rate}}
+
+    @property
+    def _alone(self) -> dict[str, Any]:
         return {**self._without_exchange, "privacy": self._privacy}
 
     @property

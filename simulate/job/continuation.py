@@ -16,6 +16,7 @@ from fl_common.privacy.unit import Guarantee
 from simulate.home import Leg, Origin, RunRecord
 
 _ROUNDS = "rounds"
+_NOISE, _RATE = "privacy.noise_multiplier", "training.learning_rate"
 
 
 def identity_of(begun: RunRecord | None, rounds: object) -> str:
@@ -74,10 +75,13 @@ def _check_longer(
             value, f"its learning rates were those of a run of {then} rounds", remedy
         )
     if before.digest() != record.settings[PLAN]:
+        is_calibrated = settings.get(_NOISE) is None
         raise InvalidConfiguration(
             value,
-            f"its noise was calibrated to spend the limit in {then} rounds",
-            f"{remedy}: one that sets privacy.noise_multiplier can go on within its limit",
+            f"its noise was calibrated to spend the limit in {then} rounds"
+            if is_calibrated
+            else f"its learning rate was the rule's for {then} rounds",
+            f"{remedy}: one that sets {_NOISE} and {_RATE} can go on within its limit",
         )
     if plan.privacy.noise_added_by == "server":
         raise InvalidConfiguration(value, "its sites were charged for all rounds at once", remedy)

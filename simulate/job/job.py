@@ -120,8 +120,8 @@ def _train(
     start_up_s = time.monotonic() - started
     for note in prepared.data:
         listener.tell(note)
-    if prepared.choice is not None:
-        listener.tell(str(prepared.choice))
+    for choice in filter(None, (prepared.choice, prepared.rate)):
+        listener.tell(str(choice))
     listener.start(plan, sites, done)
     carrier().carry_out(run)
     about = (evaluate, spending, scale, started, start_up_s, sweep)

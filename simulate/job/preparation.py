@@ -14,9 +14,11 @@ from fl_server.build import build_federation, build_plan, check_sampling, with_n
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
 from fl_server.rounds.survey import NOT_COMPARED, build_survey, spent_on, with_survey
+from fl_server.rounds.training import rate_of
 from models.export import check_exportable
 from models.nets import Net, build_net
 from models.nets.choice import Choice
+from models.nets.rates import Rate
 from simulate.build import fleet_facts
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home, Origin, RunRecord
@@ -35,13 +37,15 @@ class Preparation:
 
     ``notes`` are told in each round, and ``data`` once: how the data were read, and what the run
     goes on from. ``record`` keeps the settings that decide its result. ``config`` is the run's,
-    with the network of ``choice`` if it asked for one. ``start`` is where its first parameters came
-    from, if not from chance. ``survey`` finds the center and scale of the task before the first
-    round, if the world does not declare them; until then they are what is declared.
+    with the network of ``choice`` if it asked for one; ``rate`` is the learning rate, likewise.
+    ``start`` is where its first parameters came from, if not from chance. ``survey`` finds the
+    center and scale of the task before the first round, if the world does not declare them; until
+    then they are what is declared.
     """
 
     config: Config
     choice: Choice | None
+    rate: Rate | None
     federation: Federation
     engine: SimulationEngine
     fleet: SimulatedFleet
@@ -92,6 +96,7 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     return Preparation(
         config=config,
         choice=choice,
+        rate=rate_of(config, plan.task, plan.privacy, len(world.sites)),
         federation=federation,
         engine=engine,
         fleet=_fleet(config, world, home, publication, plan),

@@ -39,8 +39,8 @@ def doubts_of(outcome: Outcome) -> tuple[str, ...]:
         return ()
     return (
         f"the model is worse than naming the mean of the test windows each time (R² {r2:.2g})."
-        " Under DP few windows may drown in the noise: try net=logistic, more sites, more windows"
-        " on each or a larger epsilon",
+        " Under DP few windows may drown in the noise: try more sites, more windows on each or a"
+        " larger epsilon; else a smaller training.learning_rate",
     )
 
 

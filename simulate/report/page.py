@@ -41,6 +41,7 @@ from simulate.report.wording import (
 
 _BODY = Path(__file__).parent / "page.html"
 _NAMED_CLASSES = 12
+_CHOICES = ("net_choice", "rate_choice")
 _RECORD = (
     "run",
     "legs",
@@ -107,7 +108,7 @@ def _lead(plan: RunPlan, summary: Mapping[str, Any]) -> str:
         f"A network learned {_learnt(plan)}"
         f" windows of {shape} values{rate}. The windows stayed on their sites; only updates of the"
         f" network's parameters left. {_reached(plan, summary)}"
-        + (f" {choice}." if (choice := summary.get("net_choice")) else "")
+        + "".join(f" {text}." for name in _CHOICES if (text := summary.get(name)))
     )
 
 

@@ -140,6 +140,8 @@ class RunEnding:
     """What the repository's testing stage has now."""
     choice: str | None = None
     """Which network ``net=auto`` chose, why, and what to try next."""
+    rate: str | None = None
+    """Which learning rate ``training.learning_rate=auto`` is, and why."""
     notes: tuple[str, ...] = ()
     """What was left out or not done, and why."""
     legs: tuple[Leg, ...] = ()
@@ -183,6 +185,7 @@ def summarise(
         "task": plan.task.name,
         "net": net_name(plan),
         "net_choice": ending.choice,
+        "rate_choice": ending.rate,
         "strategy": ending.strategy,
         "engine": ending.engine,
         "sites": ending.sites,

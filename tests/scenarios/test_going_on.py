@@ -10,7 +10,8 @@ from fl_common.errors import InvalidConfiguration
 from simulate import Result, configure, resume, run
 
 QUICK = ("net=logistic", "sites=3")
-PLANS = {"no DP": ("privacy=none",), "DP": ("privacy.noise_multiplier=4",)}
+NOISE = ("privacy.noise_multiplier=4",)
+PLANS = {"no DP": ("privacy=none",), "DP": (*NOISE, "training.learning_rate=0.6")}
 
 
 def result_of(folder: Path, *overrides: str) -> Result:
@@ -50,6 +51,7 @@ def test_one_that_was_killed_before_its_first_new_round_goes_on(
     ("begun", "given", "says"),
     [
         ((), ("rounds=3",), "its noise was calibrated to spend the limit in 2 rounds"),
+        (NOISE, ("rounds=99",), "its learning rate was the rule's for 2 rounds"),
         (PLANS["DP"], ("rounds=999",), r"would spend epsilon .* the limit is 8. Give rounds=\d+ "),
         (PLANS["DP"], ("rounds=1",), r"rounds=1 \(it began with 2\)"),
         (PLANS["no DP"], ("rounds=3", "seed=1"), r"seed=1"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
+from sklearn.datasets import load_diabetes
 
 from fl_client.inference.engine import Engine
 from fl_client.inference.events import prediction_event
@@ -56,11 +57,35 @@ def finished(
 def test_a_model_that_is_worse_than_the_mean_is_said(
     finished: Result, csv: Path, tmp_path: Path
 ) -> None:
-    drowned = ("net=logistic", "rounds=2", "privacy.epsilon=0.05")
+    drowned = (*QUICK, "privacy.epsilon=0.05")
     result = run(configure(*asked(csv, *KIND, *drowned)), folder=tmp_path / "drowned")
     assert result.summary["measures"]["r2"] < 0
     assert [note for note in result.summary["notes"] if "worse than naming the mean" in note]
     assert not [note for note in finished.summary["notes"] if "worse than" in note]
+
+
+def test_a_quantile_is_learnt_under_dp_and_not_the_median(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(2000, 3))
+    np.savez(tmp_path / "own.npz", x=x, y=(50 + 10 * x[:, 0] + generator.normal(0, 10, 2000)))
+    numbers = ("task.kind=regression", "task.range=[-50,150]", "task.quantile=0.9")
+    where = (f"data.path={tmp_path / 'own.npz'}", "sites=5", "partition=iid")
+    result = run(configure("task=arrays", *where, *numbers), folder=tmp_path / "run")
+    assert 0.85 < result.summary["measures"]["coverage"] < 0.97
+
+
+@pytest.mark.parametrize("sites", [1, 5, 10])
+@pytest.mark.parametrize("quantile", [None, 0.5])
+def test_no_default_is_worse_than_a_guess_on_few_windows(
+    sites: int, quantile: float | None, tmp_path: Path
+) -> None:
+    diabetes = load_diabetes(scaled=False)
+    np.savez(tmp_path / "own.npz", x=diabetes.data, y=diabetes.target)
+    numbers = ("task.kind=regression", "task.range=[0,400]", f"task.quantile={quantile or 'null'}")
+    where = (f"data.path={tmp_path / 'own.npz'}", f"sites={sites}", "partition=iid")
+    result = run(configure("task=arrays", *where, *numbers), folder=tmp_path / "run")
+    assert result.summary["measures"]["mae"] < 59, "that of naming the mean is 65"
+    assert "auto is" in result.summary["rate_choice"]
 
 
 def test_it_learns_and_its_record_says_so(finished: Result) -> None:

@@ -31,7 +31,7 @@ SUMMARY_KEYS = {
     "accountant", "privacy_unit", "noise_multiplier", "bytes_up", "bytes_down", "seconds",
     "parameter_digest", "onnx_path", "onnx_parity", "versions", "run", "plan_digest", "net",
     "strategy", "engine", "refusals", "epsilon_per_window", "epsilon_per_reading",
-    "on_sites", "component", "net_choice", "notes", "legs", "init",
+    "on_sites", "component", "net_choice", "rate_choice", "notes", "legs", "init",
 }  # fmt: skip
 
 
