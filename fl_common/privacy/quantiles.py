@@ -44,6 +44,9 @@ _LEAST_SEEN = 0.4
 _RARE = 0.01
 """A bin with a smaller share of the votes does not widen the range."""
 
+SPREAD_FACTOR = 3.0
+"""What a spread may be off by, and count as known."""
+
 _MARGIN = 0.1
 """Of the range is looked at beyond it in the next phase, and what is not seen."""
 
@@ -82,8 +85,9 @@ class Reading:
 
     ``low``, ``median`` and ``high`` are the quantiles ``LOWEST``, 0.5 and ``HIGHEST``; ``width`` is
     that of a bin at the median. ``is_resolved``: they are several bins apart; otherwise nearly
-    all values are in one bin, and only ``median`` means something. ``edges`` are for the next
-    histogram.
+    all values are in one bin, and only ``median`` means something. ``least`` and ``most`` is what
+    lies between ``low`` and ``high`` if their noise was a standard deviation, and a bin, one way or
+    the other. ``edges`` are for the next histogram.
     """
 
     low: float
@@ -91,7 +95,15 @@ class Reading:
     high: float
     width: float
     is_resolved: bool
+    least: float
+    most: float
     edges: Doubles
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether ``least`` and ``most`` tell the spread within a factor of ``SPREAD_FACTOR``."""
+        between = self.high - self.low
+        return between < SPREAD_FACTOR * self.least and self.most < SPREAD_FACTOR * between
 
     @property
     def spread(self) -> float:
@@ -125,7 +137,14 @@ def read(counts_B: Doubles, edges_E: Doubles, noise: float, total: float) -> Rea
         return None
     reach = (ends[last + 1] - ends[first]) * (_MARGIN + beside / max(total, seen))
     edges = _inside(ends[first] - reach, ends[last + 1] + reach)
-    return Reading(low, median, high, float(ends[at + 1] - ends[at]), inner.size > 2, edges)
+    width = float(ends[at + 1] - ends[at])
+    astray = noise * math.sqrt(inner.size)
+    most, least = (
+        np.diff(np.interp(wanted[[0, 2]] + [-by, by], sums, ends[first : last + 2])).item()
+        for by in (astray, -astray)
+    )
+    errors = least - width, most + width
+    return Reading(low, median, high, width, inner.size > 2, *errors, edges)
 
 
 def _range(counts_B: Doubles, noise: float, total: float) -> tuple[int, int]:
@@ -157,11 +176,13 @@ class Scale:
     """A median and a spread, as a standard deviation, of one quantity.
 
     ``is_rough``: nearly all values are alike, and the spread is their order of magnitude only.
+    ``is_noisy``: noise may have it more than ``SPREAD_FACTOR`` times too small or too large.
     """
 
     center: float
     spread: float
     is_rough: bool
+    is_noisy: bool
 
 
 def scale_of(readings: Sequence[Reading | None]) -> Scale | None:
@@ -175,4 +196,7 @@ def scale_of(readings: Sequence[Reading | None]) -> Scale | None:
         return None
     last = known[-1]
     spread = last.spread if last.is_resolved else known[0].width
-    return Scale(last.median, spread, not last.is_resolved) if spread > _SMALLEST else None
+    is_hidden = readings[-1] is None  # so what is alike in the last one known may differ
+    is_noisy = not last.is_sure if last.is_resolved else is_hidden
+    is_rough = not (last.is_resolved or is_hidden)
+    return Scale(last.median, spread, is_rough, is_noisy) if spread > _SMALLEST else None

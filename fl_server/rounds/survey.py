@@ -19,7 +19,14 @@ from fl_common.configuration.rules import Rule, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import EPSILON, Spend, calibrate_noise
-from fl_common.privacy.quantiles import Reading, first_edges, read, scale_of, total_of
+from fl_common.privacy.quantiles import (
+    SPREAD_FACTOR,
+    Reading,
+    first_edges,
+    read,
+    scale_of,
+    total_of,
+)
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Parameters, Task
 from fl_server.aggregation.mean import WeightedMean
@@ -34,6 +41,7 @@ from models.nets.survey import (
     EDGES,
     FOUND,
     KNOWN,
+    NOISY,
     ROUGH,
     Survey,
     channels_found,
@@ -157,7 +165,7 @@ class Zoom:
             if (last := readings[-1]) is not None:
                 next_CE[channel] = last.edges
             if (scale := scale_of(readings)) is not None:
-                known = ROUGH if scale.is_rough else KNOWN
+                known = NOISY if scale.is_noisy else ROUGH if scale.is_rough else KNOWN
                 found_C3[channel] = scale.center, scale.spread, known
         moved = {**parameters, EDGES: next_CE, FOUND: found_C3}
         return moved, {**phases, _NEXT: {EDGES: next_CE}}
@@ -209,8 +217,9 @@ class ScaleRecord:
     """What summary, report and model say of the scale.
 
     ``source`` is declared, public or private. The others are a private one's, else None: of how
-    many channels it was found, of how many of them the spread is an order of magnitude only, the
-    survey's identity, what it cost alone, and its event (``Spend``; None without DP).
+    many channels it was found, of how many of them the spread is an order of magnitude only, and of
+    how many the noise may have it several times off, the survey's identity, what it cost alone, and
+    its event (``Spend``; None without DP).
     """
 
     source: str
@@ -218,6 +227,7 @@ class ScaleRecord:
     scale: tuple[float, ...]
     channels_found: int | None = None
     channels_rough: int | None = None
+    channels_noisy: int | None = None
     run: str | None = None
     epsilon: float | None = None
     spend: Mapping[str, Any] | None = None
@@ -231,14 +241,17 @@ class ScaleRecord:
         rough = "" if not self.channels_rough else (
             f"; the spread of {self.channels_rough} is an order of magnitude only: nearly all of"
             " their readings are alike")  # fmt: skip
+        noisy = "" if not self.channels_noisy else (
+            f"; noise may have the spread of {self.channels_noisy} more than {SPREAD_FACTOR:g} times"
+            " off: more windows, fewer channels or a larger scale_epsilon help")  # fmt: skip
         return (
-            f"scale: median and spread of {found} of {of} channels by a survey {cost}{rough}{rest}"
+            f"scale: median and spread of {found} of {of} channels by a survey"
+            f" {cost}{rough}{noisy}{rest}"
         )
 
     def published(self) -> dict[str, Any]:
-        """For the model's metadata: whose word the constants in its graph are."""
-        known = {name: value for name, value in asdict(self).items() if value is not None}
-        return {name: value for name, value in known.items() if name not in ("center", "scale")}
+        """For the model's metadata: the constants in its graph, and whose word they are."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def scaled_by(survey: RunPlan, parameters: Parameters, task: Task) -> tuple[Task, ScaleRecord]:

@@ -18,15 +18,15 @@ from models.nets import Net
 COUNTS, EDGES, FOUND = "counts", "edges", "found"
 """What a site sends; the bins that it counts in; what earlier rounds have found."""
 
-KNOWN, ROUGH = 1.0, 2.0
-"""How well a channel's spread is known: as one, or as an order of magnitude only."""
+KNOWN, ROUGH, NOISY = 1.0, 2.0, 3.0
+"""How well a channel's spread is known: as one, as an order of magnitude, or less for the noise."""
 
 
 class Survey(Net):
     """Votes on the readings of each of C channels.
 
     ``counts`` (C, BINS) is what an update has. ``edges`` (C, BINS - 1) and ``found`` (C, 3: center,
-    spread, and ``KNOWN`` or ``ROUGH`` where they are found) are frozen: the server's, from noised
+    spread, and ``KNOWN``, ``ROUGH`` or ``NOISY`` where they are found) are frozen: the server's, from noised
     votes alone.
     """
 
@@ -65,7 +65,8 @@ def scaled(task: Task, parameters: Parameters) -> Task:
     return replace(task, center=tuple(center), scale=tuple(scale))
 
 
-def channels_found(parameters: Parameters) -> tuple[int, int]:
-    """How many channels it could read, and of how many of them the spread is rough."""
+def channels_found(parameters: Parameters) -> tuple[int, int, int]:
+    """How many channels it could read, and of how many of them the spread is rough, and noisy."""
     how_well_C = parameters[FOUND][:, 2]
-    return int((how_well_C > 0).sum()), int((how_well_C == ROUGH).sum())
+    rough, noisy = (int((how_well_C == how).sum()) for how in (ROUGH, NOISY))
+    return int((how_well_C > 0).sum()), rough, noisy

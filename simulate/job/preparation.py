@@ -10,6 +10,7 @@ from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.accounting import Spend
+from fl_common.vocabulary import Task
 from fl_server.build import build_federation, build_plan, check_sampling, with_net
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
@@ -26,7 +27,7 @@ from simulate.job.checks import check_held_out, check_net, check_trainer
 from simulate.job.continuation import identity_of, record_of, survey_of
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
-from simulate.job.warm_start import WarmStart, warm_start
+from simulate.job.warm_start import WarmStart, check_no_survey_after, warm_start
 from simulate.world import PRIVATE, TestSet, World, notes_of, scale_source_of
 from simulate.world.build import open_world
 
@@ -90,6 +91,8 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent, beside)
     check_sampling(federation, world.sites)
     net, start = _net(config, plan)
+    if surveyed:
+        check_no_survey_after(start)
     check_held_out(config, world.sites, test := world.test())
     settings = settings_of(config, plan, world, net)
     record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin, beside)
@@ -104,16 +107,17 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
         test=test,
         publication=publication,
         notes=notes,
-        data=_told(world, said, start),
+        data=_told(world, said, start, plan.task),
         record=record,
         start=start,
         survey=build_survey(before, federation, len(world.sites)) if before else None,
     )
 
 
-def _told(world: World, said: Sequence[str], start: WarmStart | None) -> list[str]:
+def _told(world: World, said: Sequence[str], start: WarmStart | None, task: Task) -> list[str]:
     """How the data were read, what the run goes on from, and where its parameters came from."""
-    return [*(f"data: {note}" for note in notes_of(world)), *said, *map(str, filter(None, [start]))]
+    of_start = [] if start is None else [start.unlike(task), str(start)]
+    return [*(f"data: {note}" for note in notes_of(world)), *said, *filter(None, of_start)]
 
 
 def _plans(

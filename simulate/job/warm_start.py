@@ -5,7 +5,7 @@ They come from the folder of a run, from a model that a run has published (ONNX)
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.files.safetensors import read_safetensors
 from fl_common.params import digest
-from fl_common.vocabulary import Parameters
+from fl_common.vocabulary import Parameters, Task
 from fl_server.rounds.checkpoint import load_latest
 from models.metadata import read_metadata
 from models.nets import Net, load_parameters, parameters_of
@@ -47,6 +47,19 @@ class WarmStart:
         """What the published model says of it: all but the place on this machine."""
         return {key: value for key, value in asdict(self).items() if key != "source"}
 
+    def unlike(self, task: Task) -> str | None:
+        """What to say where windows of ``task`` are scaled otherwise than those of that run."""
+        before = dict((self.privacy or {}).get("scale") or {})
+        for name, own in (("center", task.center), ("scale", task.scale)):
+            was = before.get(name)
+            if was is not None and not np.array_equal(np.asarray(was), np.asarray(own)):
+                return (
+                    f"{self.source}: its parameters are for windows of another {name}"
+                    f" ({_first(was)}; here {_first(own)}), and mean something else on these: set"
+                    f" world.center and world.scale to those of that run"
+                )
+        return None
+
     def __str__(self) -> str:
         of_run = f" of run {self.run}, round {self.round}," if self.run else ""
         spent = "how they were trained is not known"
@@ -73,6 +86,22 @@ def warm_start(init: object, net: Net) -> WarmStart | None:
     _check_fits(path, found, parameters_of(net))
     load_parameters(net, found)
     return WarmStart(str(path), digest(parameters_of(net)), run, round_, privacy)
+
+
+def check_no_survey_after(start: WarmStart | None) -> None:
+    """Raise InvalidConfiguration for a warm start of a run whose scale a survey is to find."""
+    if start is not None:
+        raise InvalidConfiguration(
+            f"init={start.source} with world.scale=private",
+            "can't be used together: a survey would find another scale than the parameters are for",
+            "Set world.center and world.scale to those of that run (scale in its summary.json)",
+        )
+
+
+def _first(numbers: Sequence[float]) -> str:
+    """The first few of one number for each channel."""
+    shown = ", ".join(f"{number:g}" for number in numbers[:_MOST_NAMED])
+    return f"[{shown}{', ...' if len(numbers) > _MOST_NAMED else ''}]"
 
 
 def _read(path: Path) -> tuple[Parameters, str | None, int | None, Mapping[str, Any] | None]:

@@ -11,7 +11,7 @@ from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Integers, KindSpec, Task, Windows
 from models import kinds
-from simulate.world import TestSet
+from simulate.world import PUBLIC, TestSet
 from simulate.world.checks import check_values
 from simulate.world.lazy import LazyWorld
 from simulate.world.partition import Rule
@@ -78,7 +78,9 @@ class Arrays(LazyWorld):
         scaling = scaling_of(center, scale, range)
         self.scale_source = scaling.source
         numbers = scaling.center, scaling.scale
-        given = Declaration(name, labels, channels, units, rate_hz, *numbers, windows_per_reading)
+        is_public = scaling.source == PUBLIC
+        told = name, labels, channels, units, rate_hz, *numbers, windows_per_reading
+        given = Declaration(*told, by_range=is_public)
         known, spec = _known(given, kinds.declared(**kind), declared)
         about = (path, site, label, known.channels, missing, known.center)
         rows, named = _read(*about, spec.name), spec.name == kinds.CLASSIFICATION

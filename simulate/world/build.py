@@ -14,5 +14,5 @@ def open_world(node_yaml: str) -> World:
     """The world of a configuration node (as YAML); opened once in a process."""
     node = OmegaConf.create(node_yaml)
     assert isinstance(node, DictConfig)
-    world: World = build(node, WORLD, at="task")
+    world: World = build(node, WORLD, at="world")
     return world

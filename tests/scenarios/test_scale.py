@@ -1,6 +1,7 @@
 """``world.scale=private``: median and spread by a survey, within the limit, wherever it is told."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +141,16 @@ def test_no_older_model_is_judged_by_the_scale_that_a_survey_finds(tmp_path: Pat
         (["world.scale=guess"], "world.scale=guess"),
         (["world.scale=public"], "world.range=None"),
         (["world.range=[0,1]"], "world.range"),
-        (["world.scale=public", "world.range=[1,0]"], "world.range"),
+        (["world.scale=public", "world.range=[1,0]"], "world.range with [1, 0]"),
+        (["world.scale=public", "world.range=5"], "world.range=5"),
+        (["world.scale=public", "world.range=[0,.inf]"], "world.range with [0, "),
+        (["world.scale=public", "world.range=[0,1e39]"], "world.range with [0, 1e+39]"),
+        (["world.scale=public", "world.range=[[0,1],[0,2]]"], "world.range with 2 entries"),
         (["scale_epsilon=8"], "scale_epsilon=8"),
         (["scale_epsilon=0"], "scale_epsilon=0"),
     ],
 )
 def test_what_can_not_be_is_refused_by_name(tmp_path: Path, asked: list[str], named: str) -> None:
-    with pytest.raises(InvalidConfiguration, match=named.replace("[", r"\[")):
+    with pytest.raises(InvalidConfiguration, match=re.escape(named)):
         run(given(tmp_path, "window", *asked), folder=tmp_path / "run")
     assert not (tmp_path / "run" / "summary.json").exists()

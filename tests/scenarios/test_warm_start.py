@@ -63,6 +63,28 @@ def test_a_model_says_what_it_began_with_and_what_that_had_spent(tmp_path: Path)
     assert told["init"] == init
 
 
+def test_parameters_for_windows_of_another_scale_are_said_and_no_survey_takes_them(
+    tmp_path: Path,
+) -> None:
+    generator = np.random.default_rng(0)
+    np.savez(tmp_path / "own.npz", x=generator.normal(size=(60, 3)), y=np.arange(60) % 2)
+    own = (
+        "task=arrays",
+        f"data.path={tmp_path / 'own.npz'}",
+        "partition=iid",
+        "sites=2",
+        *QUICK[2:],
+    )
+    wide = run(configure(*own, "world.scale=2"), folder=tmp_path / "wide")
+    for index, form in enumerate((wide.folder, wide.model, wide.folder / "weights.safetensors")):
+        other = run(configure(*own, f"init={form}"), folder=tmp_path / f"other{index}")
+        assert [note for note in other.summary["notes"] if "([2, 2, 2]; here [1, 1, 1])" in note]
+        same = run(configure(*own, "world.scale=2", f"init={form}"), folder=tmp_path / f"{index}")
+        assert not [note for note in same.summary["notes"] if "another" in note]
+    with pytest.raises(BadInput, match=r"world.scale=private: can't be used together"):
+        run(configure(*own, "world.scale=private", f"init={form}"), folder=tmp_path / "never")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -25,7 +25,10 @@ _DIMENSIONLESS = "1"
 
 @dataclass(frozen=True)
 class Declaration:
-    """Every field but the name may be None; the configuration says what that stands for."""
+    """Every field but the name may be None; the configuration says what that stands for.
+
+    ``by_range``: center and scale follow from ``world.range``.
+    """
 
     name: str
     labels: Sequence[str] | None
@@ -36,6 +39,7 @@ class Declaration:
     scale: float | Sequence[float] | None
     windows_per_reading: int
     window_shape: tuple[int, ...] | None = None
+    by_range: bool = False
 
     def replaced_by(self, task: Task) -> "Declaration":
         """What ``task`` declares, where nothing is declared beside it.
@@ -49,11 +53,12 @@ class Declaration:
         twice += ["windows_per_reading"] if shared not in (1, task.windows_per_reading) else []
         twice += ["name"] if self.name not in (_NAME, task.name) else []
         if twice:
-            group = {"channels": "data.channels", "name": "name"}.get(twice[0], f"world.{twice[0]}")
             raise InvalidConfiguration(
-                f"{group} beside data.task", "is declared twice", "Give it in that file alone"
+                f"{self._key_of(twice[0])} beside data.task",
+                "is declared twice",
+                "Give it in that file alone",
             )
-        return Declaration(**{name: getattr(task, name) for name in values})
+        return Declaration(**{name: getattr(task, name) for name in values if name != "by_range"})
 
     def completed(
         self, labels: Sequence[str] | None, channels: Sequence[str] | None
@@ -105,11 +110,11 @@ class Declaration:
         declared = {"channels": channels, "units": units, "center": center, "scale": scale}
         for name, values in declared.items():
             if len(values) != count:
-                group = "data" if name == "channels" else "world"
+                key = self._key_of(name)
                 raise InvalidConfiguration(
-                    f"{group}.{name} with {len(values)} entries",
+                    f"{key} with {len(values)} entries",
                     f"must have one for each of the {count} channels of x",
-                    f"Correct {group}.{name}, or set it to null",
+                    f"Correct {key}, or set it to null",
                 )
         check_names("data.channels", channels)
         require(
@@ -129,6 +134,12 @@ class Declaration:
             scale=scale,
             windows_per_reading=self.windows_per_reading,
         )
+
+    def _key_of(self, name: str) -> str:
+        """The key that a person gave what the task has as ``name`` by."""
+        if self.by_range and name in ("center", "scale"):
+            return "world.range"
+        return {"channels": "data.channels", "name": "name"}.get(name, f"world.{name}")
 
     def _check_form(self, window_shape: tuple[int, ...]) -> None:
         if self.window_shape not in (None, window_shape):

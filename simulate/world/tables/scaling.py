@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 from fl_common.errors import InvalidConfiguration
 from simulate.world import DECLARED, PRIVATE, PUBLIC
@@ -10,6 +9,8 @@ from simulate.world import DECLARED, PRIVATE, PUBLIC
 Numbers = float | Sequence[float]
 _SPREADS = 4
 """Of a range: readings that lie evenly in it have a standard deviation of a 3.5th."""
+_LARGEST, _NARROWEST = 1e30, 1e-30
+"""What float32, in which networks compute, has room for."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ def _public(center: Numbers | None, ranges: Sequence[object] | None) -> Scaling:
             "needs the least and the most that the sensor reads, and no center",
             "Set world.range=[-40,85], or one such pair for each channel",
         )
-    pairs = [ranges] if all(isinstance(end, int | float) for end in ranges) else list(ranges)
-    ends = [_pair(pair) for pair in pairs]
+    is_one = not any(isinstance(pair, Sequence) and not isinstance(pair, str) for pair in ranges)
+    ends = [_pair(pair) for pair in ([ranges] if is_one else ranges)]
     centers = [(low + high) / 2 for low, high in ends]
     scales = [(high - low) / _SPREADS for low, high in ends]
     if len(ends) == 1:
@@ -67,11 +68,13 @@ def _public(center: Numbers | None, ranges: Sequence[object] | None) -> Scaling:
 def _pair(pair: object) -> tuple[float, float]:
     if isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2:
         low, high = pair
-        if all(isinstance(end, int | float) and isfinite(end) for end in pair) and low < high:
+        numbers = all(isinstance(end, int | float) and abs(end) <= _LARGEST for end in pair)
+        if numbers and high - low >= _NARROWEST:
             return float(low), float(high)
     raise InvalidConfiguration(
         f"world.range with {_shown(pair)}",
-        "must be pairs of a number and a larger one",
+        f"must be pairs of a number and a larger one, of up to {_LARGEST:g}, and {_NARROWEST:g}"
+        " apart at least",
         "Set world.range=[-40,85], or one such pair for each channel",
     )
 

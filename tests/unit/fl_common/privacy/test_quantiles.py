@@ -77,6 +77,28 @@ def test_little_data_tell_nothing_rather_than_something_wrong() -> None:
         assert survey(values_NC, NOISE_AT_HALF * sensitivity(30), seed) == [None] * 30
 
 
+@pytest.mark.parametrize("windows", [1000, 20_000])
+def test_a_spread_that_noise_has_far_off_is_not_taken_for_known(windows: int) -> None:
+    channels, sites, seeds = 20, 5, 3
+    generator = np.random.default_rng(5)
+    spread_C = 10.0 ** generator.uniform(-3, 4, channels)
+    center_C = spread_C * generator.uniform(-100, 100, channels)
+    values_NC = center_C + spread_C * generator.standard_normal((windows, channels))
+    noise = NOISE_AT_HALF * sensitivity(channels) * math.sqrt(sites)
+    found = [
+        (scale, max(scale.spread / spread, spread / scale.spread))
+        for seed in range(seeds)
+        for scale, spread in zip(survey(values_NC, noise, seed), spread_C, strict=True)
+        if scale is not None
+    ]
+    known = [factor for scale, factor in found if not (scale.is_noisy or scale.is_rough)]
+    assert sum(factor > 3 for factor in known) <= 0.02 * channels * seeds
+    if windows == 20_000:
+        assert len(known) > 0.8 * channels * seeds
+    else:
+        assert sum(factor > 3 for _, factor in found) > 0.2 * len(found), "there is what to say"
+
+
 def test_values_beyond_the_outermost_edges_tell_nothing() -> None:
     values_NC = np.random.default_rng(4).normal([7e11, -7e11], 1e11, (20_000, 2))
     assert survey(values_NC, 10.0) == [None, None]
