@@ -242,8 +242,8 @@ class ScaleRecord:
             f"; the spread of {self.channels_rough} is an order of magnitude only: nearly all of"
             " their readings are alike")  # fmt: skip
         noisy = "" if not self.channels_noisy else (
-            f"; noise may have the spread of {self.channels_noisy} more than {SPREAD_FACTOR:g} times"
-            " off: more windows, fewer channels or a larger scale_epsilon help")  # fmt: skip
+            f"; noise may have the spread of {self.channels_noisy} more than {SPREAD_FACTOR:g}"
+            " times off: more windows, fewer channels or a larger scale_epsilon help")  # fmt: skip
         return (
             f"scale: median and spread of {found} of {of} channels by a survey"
             f" {cost}{rough}{noisy}{rest}"

@@ -26,8 +26,8 @@ class Survey(Net):
     """Votes on the readings of each of C channels.
 
     ``counts`` (C, BINS) is what an update has. ``edges`` (C, BINS - 1) and ``found`` (C, 3: center,
-    spread, and ``KNOWN``, ``ROUGH`` or ``NOISY`` where they are found) are frozen: the server's, from noised
-    votes alone.
+    spread, and ``KNOWN``, ``ROUGH`` or ``NOISY`` where they are found) are frozen: the server's,
+    from noised votes alone.
     """
 
     def __init__(self, task: Task) -> None:
