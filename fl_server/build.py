@@ -17,10 +17,9 @@ from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import AGGREGATOR, OPTIMISER
 from fl_common.privacy.accounting import Spend
-from fl_common.privacy.registry import plan_class
 from fl_common.privacy.unit import WITHOUT_DP, PlanningFacts, PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
-from fl_server.rounds.calibration import evaluation_plan
+from fl_server.rounds.calibration import evaluation_plan, privacy_plan
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.quorum import Quorum
 from fl_server.rounds.roster import Roster
@@ -140,6 +139,12 @@ def _plan(
         )
 
 
+def rate_said(config: Config, plan: RunPlan, sites: int) -> str | None:
+    """The learning rate of ``plan`` in a fleet of ``sites``, and why; None: ``config`` has it."""
+    rate = rate_of(config, plan.task, plan.privacy, sites)
+    return None if rate is None else str(rate)
+
+
 def _compression(node: Config) -> Compression | None:
     return None if node["share"] is None else Compression(node["share"])
 
@@ -245,11 +250,4 @@ def _privacy(
         largest=fleet.largest,
         beside=beside,
     )
-    try:
-        return plan_class(node["unit"]).from_config(node, facts)
-    except KeyError as error:
-        raise InvalidConfiguration(
-            f"privacy.unit={node['unit']}",
-            f"needs privacy.{error.args[0]}, which is not set",
-            "Choose the unit by its group, for example privacy=window",
-        ) from error
+    return privacy_plan(node, facts)

@@ -1,4 +1,4 @@
-"""The plan of a run's evaluations on the sites: its noise, by how many there are."""
+"""The plans of privacy and of evaluations on the sites: noise, by how often there is some."""
 
 import math
 from dataclasses import replace
@@ -7,9 +7,26 @@ from fl_common.configuration.rules import Config, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.privacy.accounting import calibrate_noise
 from fl_common.privacy.evaluation import EvaluationPlan
-from fl_common.privacy.unit import PrivacyPlan
+from fl_common.privacy.registry import plan_class
+from fl_common.privacy.unit import PlanningFacts, PrivacyPlan
 from fl_common.vocabulary import Task
 from models.kinds.details import details_of
+
+
+def privacy_plan(node: Config, facts: PlanningFacts) -> PrivacyPlan:
+    """The plan that ``privacy`` asks for.
+
+    Raises:
+        InvalidConfiguration: a value that it lacks, or that is outside its range.
+    """
+    try:
+        return plan_class(node["unit"]).from_config(node, facts)
+    except KeyError as error:
+        raise InvalidConfiguration(
+            f"privacy.unit={node['unit']}",
+            f"needs privacy.{error.args[0]}, which is not set",
+            "Choose the unit by its group, for example privacy=window",
+        ) from error
 
 
 def evaluation_plan(

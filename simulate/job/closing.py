@@ -93,7 +93,7 @@ class Closing:
             onnx_parity=proof.parity,
             component=component,
             choice=str(prepared.choice) if prepared.choice else None,
-            rate=str(prepared.rate) if prepared.rate else None,
+            rate=prepared.rate,
             notes=(*prepared.data, *prepared.notes, *doubts),
             legs=prepared.record.legs,
             init=asdict(prepared.start) if prepared.start else None,

@@ -10,16 +10,13 @@ from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.accounting import Spend
-from fl_common.vocabulary import Task
-from fl_server.build import build_federation, build_plan, check_sampling, with_net
+from fl_server.build import build_federation, build_plan, check_sampling, rate_said, with_net
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
 from fl_server.rounds.survey import NOT_COMPARED, build_survey, spent_on, with_survey
-from fl_server.rounds.training import rate_of
 from models.export import check_exportable
 from models.nets import Net, build_net
 from models.nets.choice import Choice
-from models.nets.rates import Rate
 from simulate.build import fleet_facts
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home, Origin, RunRecord
@@ -46,7 +43,7 @@ class Preparation:
 
     config: Config
     choice: Choice | None
-    rate: Rate | None
+    rate: str | None
     federation: Federation
     engine: SimulationEngine
     fleet: SimulatedFleet
@@ -99,7 +96,7 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     return Preparation(
         config=config,
         choice=choice,
-        rate=rate_of(config, plan.task, plan.privacy, len(world.sites)),
+        rate=rate_said(config, plan, len(world.sites)),
         federation=federation,
         engine=engine,
         fleet=_fleet(config, world, home, publication, plan),
@@ -107,16 +104,16 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
         test=test,
         publication=publication,
         notes=notes,
-        data=_told(world, said, start, plan.task),
+        data=_told(world, said, start, plan),
         record=record,
         start=start,
         survey=build_survey(before, federation, len(world.sites)) if before else None,
     )
 
 
-def _told(world: World, said: Sequence[str], start: WarmStart | None, task: Task) -> list[str]:
+def _told(world: World, said: Sequence[str], start: WarmStart | None, plan: RunPlan) -> list[str]:
     """How the data were read, what the run goes on from, and where its parameters came from."""
-    of_start = [] if start is None else [start.unlike(task), str(start)]
+    of_start = [] if start is None else [start.unlike(plan.task), str(start)]
     return [*(f"data: {note}" for note in notes_of(world)), *said, *filter(None, of_start)]
 
 

@@ -77,10 +77,8 @@ class Arrays(LazyWorld):
     ) -> None:
         scaling = scaling_of(center, scale, range)
         self.scale_source = scaling.source
-        numbers = scaling.center, scaling.scale
-        is_public = scaling.source == PUBLIC
-        told = name, labels, channels, units, rate_hz, *numbers, windows_per_reading
-        given = Declaration(*told, by_range=is_public)
+        numbers = scaling.center, scaling.scale, scaling.source == PUBLIC
+        given = Declaration(name, labels, channels, units, rate_hz, *numbers, windows_per_reading)
         known, spec = _known(given, kinds.declared(**kind), declared)
         about = (path, site, label, known.channels, missing, known.center)
         rows, named = _read(*about, spec.name), spec.name == kinds.CLASSIFICATION

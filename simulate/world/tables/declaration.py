@@ -37,9 +37,9 @@ class Declaration:
     rate_hz: float | None
     center: float | Sequence[float] | None
     scale: float | Sequence[float] | None
+    by_range: bool
     windows_per_reading: int
     window_shape: tuple[int, ...] | None = None
-    by_range: bool = False
 
     def replaced_by(self, task: Task) -> "Declaration":
         """What ``task`` declares, where nothing is declared beside it.
@@ -58,7 +58,7 @@ class Declaration:
                 "is declared twice",
                 "Give it in that file alone",
             )
-        return Declaration(**{name: getattr(task, name) for name in values if name != "by_range"})
+        return Declaration(**{name: getattr(task, name, False) for name in values})
 
     def completed(
         self, labels: Sequence[str] | None, channels: Sequence[str] | None
