@@ -58,7 +58,8 @@ class Declaration:
                 "is declared twice",
                 "Give it in that file alone",
             )
-        return Declaration(**{name: getattr(task, name, False) for name in values})
+        of_task = {name: getattr(task, name) for name in values if name != "by_range"}
+        return Declaration(**of_task, by_range=False)
 
     def completed(
         self, labels: Sequence[str] | None, channels: Sequence[str] | None
