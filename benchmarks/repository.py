@@ -27,6 +27,8 @@ from rich.table import Table
 from fl_client.components.build import NodeContext, follow_model
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
+from fl_client.functions.host import HostLimits
+from fl_client.functions.host.process import HostProcess
 from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
@@ -190,7 +192,9 @@ def _site(folder: Path, address: str, root: bytes, limits: Limits, task: Task) -
     slot = ModelSlot(folder / "slots" / "model")
     reader = Reader(folder / "repository", address, root, limits)
     health = Health(windows=1, more_failures=0.0, times_slower=1e9, ends=3)
-    box = NodeContext(folder.name, folder, task, slot, {}, Functions({}, 1), Troubles())
+    troubles = Troubles()
+    functions = Functions({}, HostProcess(folder, HostLimits(1.0, 64.0), troubles), 1)
+    box = NodeContext(folder.name, folder, task, slot, {}, functions, troubles)
     follower = Follower(reader, [follow_model(box, _NAME, reader, health, None)], box.troubles)
     follower.resume()
     window_1 = np.zeros((1, *task.window_shape), np.float32)

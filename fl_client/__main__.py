@@ -6,6 +6,7 @@ fl-client model outputs/2026-01-31/model.onnx          the model that it serves
 fl-client clock --trust                                the word that the machine's clock is right
 fl-client backup kitchen.tar.gz                        its folder without readings; restore FILE
 fl-client replay recording.csv                         a recording through the same path
+fl-client functions letters                            windows that a function failed at
 fl-client join                                         the box's part in a federation, alone
 fl-client key kitchen.key                              the key by which a server knows the box
 fl-client enroll --token ward.token --name ward-7      let the box in at its server by a token
@@ -23,6 +24,7 @@ from fl_client.clock import command as clock_command
 from fl_client.federation import command as federation_command
 from fl_client.federation import enrolling as enroll_command
 from fl_client.federation import key as key_command
+from fl_client.functions import command as functions_command
 from fl_client.ledger import command as ledger_command
 from fl_client.node import backup as backup_command
 from fl_client.node import commands as node_commands
@@ -51,6 +53,7 @@ def _parser() -> Parser:
     node_commands.add_commands(commands)
     backup_command.add_commands(commands)
     clock_command.add_command(commands)
+    functions_command.add_command(commands)
     federation_command.add_command(commands)
     key_command.add_command(commands)
     enroll_command.add_command(commands)

@@ -69,6 +69,8 @@ def check_values(values: Config) -> None:
     require("home", values["home"], _FOLDER)
     require("log_level", str(values["log_level"]).lower(), LEVEL)
     require("failures_allowed", values["failures_allowed"], whole(0))
+    for name in ("seconds", "megabytes"):
+        require(f"function_host.{name}", values["function_host"][name], above(0))
     require("http.port", values["http"]["port"], whole(0, 65535))
     for part, names in _TEXTS.items():
         for name in names:

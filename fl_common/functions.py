@@ -51,6 +51,22 @@ class Predicted:
         """The probability of ``label``; 0 for a label that the model does not have."""
         return dict(zip(self.labels, self.probabilities, strict=True)).get(label, 0.0)
 
+    def to_fields(self) -> dict[str, Any]:
+        """As JSON values; see ``from_fields``."""
+        return {
+            "start_ns": self.start_ns,
+            "end_ns": self.end_ns,
+            "labels": self.labels,
+            "probabilities": self.probabilities,
+            "stream": self.stream,
+        }
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, Any]) -> "Predicted":
+        """What ``to_fields`` has given."""
+        of_tuples = {name: tuple(fields[name]) for name in ("labels", "probabilities")}
+        return Predicted(**{**fields, **of_tuples})
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionEvent:
@@ -61,10 +77,10 @@ class FunctionEvent:
 
 
 class Function(Protocol):
-    """Turns predictions into events; it must not block, since the sensing loop waits for it."""
+    """Turns predictions into events, in a process of its own: a box's function host."""
 
     def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
-        """The events of this window. An exception is counted and never stops the loop."""
+        """The events of this window. An exception is counted, and the window kept as a letter."""
 
 
 @runtime_checkable
@@ -121,26 +137,30 @@ class FunctionSpec:
             )
         return FunctionSpec(fields["class"], fields["arguments"], tuple(labels))
 
+    def check_allowed(self, allowed: Collection[str]) -> None:
+        """Raise InvalidData unless the class is among the ``allowed`` ones."""
+        if self.class_name not in allowed:
+            raise InvalidData(
+                f"function class {self.class_name[:100]!r}",
+                f"is not among those allowed here ({', '.join(sorted(allowed)) or 'none'})",
+                "Install the class and allow it in the configuration, or use one of these",
+            )
+
     def make(self, allowed: Collection[str]) -> Function:
         """Build the function, whose class must be among the ``allowed`` ones.
 
         Raises:
             InvalidData: the class is not allowed, not installed, or does not take the arguments.
         """
+        self.check_allowed(allowed)
         name = self.class_name
-        if name not in allowed:
-            raise InvalidData(
-                f"function class {name[:100]!r}",
-                f"is not among those allowed here ({', '.join(sorted(allowed)) or 'none'})",
-                "Install the class and allow it in the configuration, or use one of these",
-            )
         module, _, attribute = name.rpartition(".")
         try:
             function: Function = getattr(import_module(module), attribute)(**self.arguments)
             check_extension(FUNCTION, function)
         except JoinTheDotsError as error:
             raise InvalidData(
-                f"function class {name}", str(error), "Correct its arguments"
+                f"function class {name}", str(error).rstrip("."), "Correct its arguments"
             ) from error
         except Exception as error:  # anyone's constructor
             words = " ".join(str(error).split())[:200]

@@ -51,6 +51,9 @@ class ComponentUpdates:
         self.model.rollout.observe(prediction.digest, HealthCounts.of(prediction))
         if self.shadow is not None:
             self.shadow.see(values_N, prediction)
+
+    def note(self) -> None:
+        """Observe what functions have answered."""
         for subscription, target in self.functions:
             if (seen := target.seen()) is not None:
                 subscription.rollout.observe(*seen)
@@ -122,9 +125,9 @@ def follow_function(
 ) -> tuple[Subscription, FunctionTarget]:
     """Subscribe to the function ``name``, which runs among the box's functions."""
     folder, labels = folder_of(box.home, Kind.FUNCTION, name), box.task.labels
-    make = partial(function_in, allowed=allowed, labels=labels)
-    shadow = FunctionShadow(make, folder) if is_testing else None
-    target = FunctionTarget(name, box.functions, reader.held, make, shadow)
+    read = partial(function_in, allowed=allowed, labels=labels)
+    shadow = FunctionShadow(name, box.functions, read, folder) if is_testing else None
+    target = FunctionTarget(name, box.functions, reader.held, read)
     rollout = Rollout(f"function {name}", target, folder, health)
     part = Subscription(box.site, Kind.FUNCTION, name, _function_of, target, rollout, shadow)
     return part, target

@@ -1,16 +1,14 @@
 """A candidate function beside production: it gets the same predictions, and its events are dropped.
 
-It runs in the same thread as production's function, and like it must not block. Its events are
-compared with production's and dropped. The counts are for the site's own operators and never leave
-the site: a function remembers earlier windows, so one window can change more than one count, and
-no noise here would cover that.
+It runs in the function host, as production's function does. Its events are compared with
+production's and dropped. The counts are for the site's own operators and never leave the site: a
+function remembers earlier windows, so one window can change more than one count, and no noise here
+would cover that.
 """
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,54 +20,45 @@ from fl_client.components.counts import (
     write_counts,
 )
 from fl_client.components.record import Version
-from fl_client.functions.runner import Make
-from fl_client.windows import MOST_STREAMS
+from fl_client.functions.host import Answer, FunctionSource
+from fl_client.functions.runner import Functions
 from fl_common.errors import InvalidData
-from fl_common.functions import Function, FunctionEvent, Predicted
+from fl_common.functions import Predicted
 
 _log = logging.getLogger(__name__)
 
 
 class FunctionShadow:
-    """``make`` reads the function in a component's folder; ``folder`` holds the counts.
+    """A candidate beside the function ``name`` of ``functions``; ``folder`` holds the counts.
 
-    Each stream has a function of its own, as production's.
+    ``read`` finds the function in a component's folder.
     """
 
-    def __init__(self, make: Callable[[Path], Make], folder: Path) -> None:
-        self._make, self._path = make, folder / COUNTS
+    def __init__(
+        self,
+        name: str,
+        functions: Functions,
+        read: Callable[[Path], FunctionSource],
+        folder: Path,
+    ) -> None:
+        self._name, self._functions, self._read = name, functions, read
+        self._path = folder / COUNTS
         self._counts = read_counts(self._path)
-        self._of: Callable[[str], Function] | None = None
         self._trouble: str | None = None
         self._changing = threading.Lock()
         self.candidate: Version | None = None
 
     def set_candidate(self, candidate: tuple[Version, Path] | None) -> None:
         """Call this version's function from now on (None: no function), and save the counts."""
+        version, folder = candidate or (None, None)
+        if version != self.candidate:
+            self._begin(folder)
         with self._changing:
-            version, folder = candidate or (None, None)
-            if version != self.candidate:
-                self.candidate = version
-                self._of, self._trouble = self._made(folder)
+            self.candidate = version
             if version is not None and self._counts.candidate != version.component:
                 self._counts = ShadowSummary(version.component)
             counts = self._counts
         write_counts(self._path, counts)
-
-    def see(
-        self, predicted: Predicted, found: Sequence[FunctionEvent] | None, seconds: float
-    ) -> None:
-        """Give the candidate a prediction; ``found`` are production's events, None if it raised."""
-        with self._changing:
-            if self.candidate is None:
-                return
-            began = time.perf_counter()
-            theirs = self._called(predicted)
-            took = time.perf_counter() - began
-            failed = theirs is None and found is not None
-            agreed = theirs is not None and theirs == (None if found is None else list(found))
-            seen = LiveObservation(agreed, failed, False, took, seconds)
-            self._counts = self._counts.plus(seen)
 
     def status(self) -> dict[str, Any]:
         """The counts, for the site's own operators."""
@@ -80,21 +69,26 @@ class FunctionShadow:
         """Save the counts."""
         write_counts(self._path, self._counts)
 
-    def _made(self, folder: Path | None) -> tuple[Callable[[str], Function] | None, str | None]:
-        if folder is None:
-            return None, None
+    def _begin(self, folder: Path | None) -> None:
+        """Let the function in ``folder`` accompany production's."""
+        source, trouble = None, None
         try:
-            make = self._make(folder)
-            return lru_cache(MOST_STREAMS)(lambda stream: make()), None
+            if folder is not None:
+                source = self._read(folder)
+                self._functions.check(source)
         except InvalidData as error:
             _log.error("the candidate of a function is not called: %s", error)
-            return None, str(error)
+            source, trouble = None, str(error)
+        self._trouble = trouble
+        self._functions.accompany(self._name, source, self._compare)
 
-    def _called(self, predicted: Predicted) -> list[FunctionEvent] | None:
-        if self._of is None:
-            return None
-        try:
-            return list(self._of(predicted.stream)(predicted))
-        except Exception as error:  # a candidate may do anything, and must stop nothing
-            self._trouble = f"{type(error).__name__}: {error}"
-            return None
+    def _compare(self, _: Predicted, production: Answer, candidate: Answer) -> None:
+        """Count one window: what production's function answered, and what the candidate did."""
+        found, theirs = production.events, candidate.events
+        failed = theirs is None and found is not None
+        agreed = theirs is not None and found is not None and list(theirs) == list(found)
+        seen = LiveObservation(agreed, failed, False, candidate.seconds, production.seconds)
+        with self._changing:
+            if candidate.failures:
+                self._trouble = candidate.failures[-1]
+            self._counts = self._counts.plus(seen)

@@ -1,18 +1,16 @@
 """Where versions run: a model in its slot, a function among the functions of the box."""
 
 import hashlib
-import time
-from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from fl_client.components.function_shadow import FunctionShadow
 from fl_client.components.health import HealthCounts
 from fl_client.components.record import Version
-from fl_client.functions.runner import Functions, Make
+from fl_client.functions.host import Answer, FunctionSource
+from fl_client.functions.runner import Functions
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidData
-from fl_common.functions import FUNCTION_FILE, Function, FunctionEvent, FunctionSpec, Predicted
+from fl_common.functions import FUNCTION_FILE, FunctionSpec, Predicted
 
 FolderOf = Callable[[str], Path | None]
 """The folder of a fetched component by its digest; None if it is missing or incomplete."""
@@ -72,8 +70,7 @@ class SlotTarget:
 class FunctionTarget:
     """The name ``name`` among the ``functions`` of a box.
 
-    ``make`` reads the function in a component's folder (``function_in``). With a ``shadow``, a
-    candidate from testing gets the same predictions as production.
+    ``read`` finds the function in a component's folder (``function_in``).
     """
 
     def __init__(
@@ -81,11 +78,10 @@ class FunctionTarget:
         name: str,
         functions: Functions,
         folder_of: FolderOf,
-        make: Callable[[Path], Make],
-        shadow: FunctionShadow | None,
+        read: Callable[[Path], FunctionSource],
     ) -> None:
         self._name, self._functions, self._folder_of = name, functions, folder_of
-        self._make, self._shadow = make, shadow
+        self._read = read
         self._bad: dict[str, str] = {}
         self._running: tuple[str, _Counting] | None = None
 
@@ -102,13 +98,14 @@ class FunctionTarget:
             )
         self._bad.pop(version.file, None)
         try:
-            make = self._make(folder)
+            source = self._read(folder)
+            self._functions.check(source)
         except InvalidData as error:
             self._bad[version.file] = str(error)
             return
-        counting = _Counting(self._shadow)
+        counting = _Counting()
         self._running = version.file, counting
-        self._functions.use(self._name, make, counting.around)
+        self._functions.use(self._name, source, counting.observe)
 
     def runs(self, version: Version) -> bool:
         """Whether it is among the functions."""
@@ -119,7 +116,7 @@ class FunctionTarget:
         if (reason := self._bad.get(version.file)) is not None:
             return reason
         left_out = self.runs(version) and self._name in self._functions.disabled
-        return "it raised too often" if left_out else None
+        return "it failed too often" if left_out else None
 
     def mark_bad(self, version: Version, reason: str) -> None:
         """Remove it if it runs."""
@@ -141,11 +138,11 @@ class FunctionTarget:
         return (file, counts) if counts.windows else None
 
 
-def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...]) -> Make:
-    """What makes the function in a component's folder, as often as wanted; it is made once here.
+def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...]) -> FunctionSource:
+    """The function in a component's folder.
 
     Raises:
-        InvalidData: its class is not allowed or can't be built, or it is for other labels.
+        InvalidData: its class is not allowed, or it is for other labels.
     """
     try:
         content = (folder / FUNCTION_FILE).read_bytes()
@@ -160,32 +157,19 @@ def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...])
             f"is not for this site's, {', '.join(labels)[:200]}",
             "Publish one for the labels of this site's task, in their order",
         )
-    spec.make(allowed)
-    return partial(spec.make, allowed)
+    spec.check_allowed(allowed)
+    return FunctionSource({"class": spec.class_name, "arguments": dict(spec.arguments)})
 
 
 class _Counting:
-    """Wraps functions and counts windows, windows on which one raised, and seconds."""
+    """Counts windows, those that a function failed at, and seconds."""
 
-    def __init__(self, shadow: FunctionShadow | None) -> None:
-        self._shadow = shadow
+    def __init__(self) -> None:
         self._done = self._drained = HealthCounts()
 
-    def around(self, function: Function) -> Function:
-        """The function, counted."""
-        return partial(self._called, function)
-
-    def _called(self, function: Function, predicted: Predicted) -> Iterable[FunctionEvent]:
-        found: list[FunctionEvent] | None = None
-        began = time.perf_counter()
-        try:
-            found = list(function(predicted))
-            return found
-        finally:
-            seconds = time.perf_counter() - began
-            self._done += HealthCounts(1, int(found is None), 0.0)
-            if self._shadow is not None:
-                self._shadow.see(predicted, found, seconds)
+    def observe(self, _: Predicted, answer: Answer) -> None:
+        """Count an answer."""
+        self._done += HealthCounts(1, int(answer.events is None), 0.0)
 
     def drain(self) -> HealthCounts:
         """The counts since the last call."""

@@ -1,169 +1,214 @@
-"""Runs the functions of a box; one that fails stops neither the loop nor the others.
+"""Which functions a box shows its predictions to, in which order, and what became of it.
 
 A function remembers windows, so each stream has one of its own.
 """
 
-import json
+import itertools
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from fl_client.functions.host import Answer, CallEnded, FunctionSource, Host
 from fl_client.store.function_memory import Memories, Memory
 from fl_client.windows import MOST_STREAMS
-from fl_common.functions import Function, FunctionEvent, Predicted, Remembering
+from fl_common.functions import FunctionEvent, Predicted
 
 _logger = logging.getLogger(__name__)
 _SET_BACK_NS = 3600 * 10**9
 _NEVER = -(2**63)
 
-Make = Callable[[], Function]
-Around = Callable[[Function], Function]
+
+class Failed(NamedTuple):
+    """A window that the function ``name`` has no answer to, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass
-class _Running:
-    """A function of one stream; ``own`` is what remembers, which ``function`` may wrap."""
+class Shown:
+    """What became of a prediction: what functions found, failed at, and remember now."""
 
-    function: Function
-    own: object
+    predicted: Predicted
+    found: list[tuple[str, FunctionEvent]] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    memories: dict[tuple[str, str], Memory] = field(default_factory=dict)
+
+
+Observe = Callable[[Predicted, Answer], None]
+"""Is told what a function answered."""
+Compare = Callable[[Predicted, Answer, Answer], None]
+"""Is told what a function answered, and what its candidate did."""
+
+
+@dataclass
+class _State:
+    """A function of one stream: the newest window that it saw, and what it remembers."""
+
     newest_ns: int = _NEVER
-
-    @property
-    def class_name(self) -> str:
-        kind = type(self.own)
-        return f"{kind.__module__}.{kind.__qualname__}"
-
-    def content(self) -> str | None:
-        """What it remembers, as JSON."""
-        if not isinstance(self.own, Remembering):
-            return None
-        return json.dumps(self.own.remembered(), allow_nan=False)
-
-    def go_on_from(self, memory: Memory) -> None:
-        """Go on from a memory of the same class; one of another has no effect."""
-        if memory.class_name != self.class_name:
-            return
-        self.newest_ns = memory.newest_ns
-        if isinstance(self.own, Remembering) and memory.content is not None:
-            self.own.remember(json.loads(memory.content))
+    content: str | None = None
 
 
 @dataclass
 class _Named:
-    """What makes a function, and those it made, by stream; the one called last is the last."""
+    """A source under a name, with the states of its streams; the one called last is the last."""
 
-    make: Make
-    around: Around | None
+    key: int
+    source: FunctionSource
+    observe: Observe | None = None
+    before: dict[str, _State] = field(default_factory=dict)  # of the one that it replaces
     failures: int = 0
-    of: dict[str, _Running] = field(default_factory=dict)
+    of: dict[str, _State] = field(default_factory=dict)
 
-    def made(self) -> _Running:
-        own = self.make()
-        return _Running(own if self.around is None else self.around(own), own)
+    def states_for(self, source: FunctionSource) -> dict[str, _State]:
+        """The states from which a function of ``source`` goes on: one of the same class."""
+        same = source.class_name == self.source.class_name
+        return {**self.before, **self.of} if same else {}
 
 
 class Functions:
-    """Functions by name: those of the configuration, and those added by ``use``.
+    """Functions by name: those of the configuration, and those added by ``use``, run by ``host``.
 
-    Each is made for every stream of its own, and sees a window once, in the order of time: one that
-    comes after a later one is counted in ``late`` and not shown to it. (More than an hour earlier,
-    the sensors' clock was set back.) Beyond ``MOST_STREAMS``, those of the stream that was not seen
-    for longest begin anew.
+    Each sees a window of its stream once, in the order of time: one that comes after a later one is
+    counted in ``late`` and not shown to it. (More than an hour earlier, the sensors' clock was set
+    back.) Beyond ``MOST_STREAMS``, those of the stream that was not seen for longest begin anew.
 
-    Exceptions are counted. After ``failures_allowed`` of them a function is disabled until it is
-    replaced or the node restarts. Call from one thread; ``use`` may be called from any.
+    A call that ends the host's process is tried once more in a new one. After ``failures_allowed``
+    failures a function is disabled until it is replaced or the node restarts. Call from one thread;
+    all but the call itself may be done from any.
 
     Raises:
-        JoinTheDotsError: what ``makers`` raise, which are called once at first.
+        JoinTheDotsError: one of ``sources`` can't be made.
     """
 
-    def __init__(self, makers: Mapping[str, Make], failures_allowed: int) -> None:
-        self._running = {name: _Named(make, None) for name, make in makers.items()}
-        for make in makers.values():
-            make()
-        self._allowed = failures_allowed
-        self._failures: Counter[str] = Counter(dict.fromkeys(makers, 0))
+    def __init__(
+        self, sources: Mapping[str, FunctionSource], host: Host, failures_allowed: int
+    ) -> None:
+        self._host, self._allowed = host, failures_allowed
+        self._keys, self._changing = itertools.count(), threading.Lock()
+        for source in sources.values():
+            host.check(source)
+        self._running = {name: _Named(next(self._keys), one) for name, one in sources.items()}
+        self._candidates: dict[str, tuple[_Named, Compare]] = {}
+        self._failures: Counter[str] = Counter(dict.fromkeys(sources, 0))
         self._memories: dict[tuple[str, str], Memory] = {}
-        self._changing = threading.RLock()
+        self._kept = frozenset(named.key for named in self._running.values())
         self.late: Counter[str] = Counter()
         """Windows that were not shown to a function, since a later one had been."""
 
-    def use(self, name: str, make: Make | None, around: Around | None = None) -> None:
-        """Run what ``make`` makes under ``name`` from the next window on, replacing any before it.
+    def __len__(self) -> int:
+        return len(self._running)
 
-        None removes it. One of the same class goes on from the memory of the one before. ``around``
-        wraps each.
+    def check(self, source: FunctionSource) -> None:
+        """Make a function of ``source`` once.
+
+        Raises:
+            JoinTheDotsError: it can't be made.
+        """
+        self._host.check(source)
+
+    def use(self, name: str, source: FunctionSource | None, observe: Observe | None = None) -> None:
+        """Run ``source`` under ``name`` from the next window on, replacing any before it.
+
+        None removes it. One of the same class goes on from the memory of the one before.
         """
         with self._changing:
-            self._memories = {**self._memories, **self.memories()}
-            self._running.pop(name, None)
-            if make is not None:
-                self._running[name] = _Named(make, around)
+            running = dict(self._running)
+            before = running.pop(name, None)
+            if source is not None:
+                states = before.states_for(source) if before is not None else {}
+                running[name] = _Named(next(self._keys), source, observe, states)
                 self._failures[name] += 0
+            self._running = running
+
+    def accompany(self, name: str, source: FunctionSource | None, compare: Compare) -> None:
+        """Show what ``name`` is shown to ``source``, too, whose events are dropped; None: no more.
+
+        It begins without a memory, and is left out after ``failures_allowed`` calls that ended the
+        host's process.
+        """
+        with self._changing:
+            candidates = {key: one for key, one in self._candidates.items() if key != name}
+            if source is not None:
+                candidates[name] = _Named(next(self._keys), source), compare
+            self._candidates = candidates
 
     @property
     def failures(self) -> Mapping[str, int]:
-        """How often each function has raised."""
+        """How often each function has failed."""
         return dict(self._failures)
 
     @property
-    def disabled(self) -> Sequence[str]:
+    def disabled(self) -> list[str]:
         """Names of the functions that are disabled."""
         return [n for n, named in self._running.items() if named.failures >= self._allowed]
 
     def go_on_from(self, memories: Memories) -> None:
-        """Go on behind the window of the ``memories``, those of the last commit."""
-        with self._changing:
-            self._memories = {**memories}
-            for named in self._running.values():
-                named.of.clear()
+        """Go on after the windows of the ``memories``, those of the last commit."""
+        self._memories = {**memories}
+        for named in self._running.values():
+            named.of.clear()
+            named.before.clear()
+        self._host.keep(())
 
-    def memories(self, streams: Collection[str] | None = None) -> Memories:
-        """What the functions of ``streams`` (None: of all) that have seen a window remember."""
-        found = {}
+    def __call__(self, predicted: Predicted, only: str | None = None) -> Shown:
+        """Show a prediction to all functions; to ``only`` one again, whatever it has seen since.
+
+        Raises:
+            HostClosed: the host was closed.
+        """
+        shown = Shown(predicted)
+        self._forget_replaced()
+        for name, named in self._asked(only):
+            state = self._state(name, named, predicted.stream)
+            if only is None and self._is_late(name, state, predicted):
+                continue
+            answer = self._answer(named, state, predicted)
+            self._note(name, named, state, answer, shown)
+            if named.observe is not None:
+                named.observe(predicted, answer)
+            self._accompany(name, predicted, answer)
+        return shown
+
+    def _asked(self, only: str | None) -> Iterator[tuple[str, _Named]]:
         for name, named in self._running.items():
-            for stream in list(named.of) if streams is None else streams & named.of.keys():
-                if (running := named.of[stream]).newest_ns == _NEVER:
-                    continue
-                try:
-                    content = running.content()
-                except Exception as error:
-                    self._failed(name, named, error)
-                    content = None
-                found[stream, name] = Memory(running.newest_ns, running.class_name, content)
-        return found
+            if named.failures < self._allowed and only in (None, name):
+                yield name, named
 
-    def __call__(self, predicted: Predicted) -> list[tuple[str, FunctionEvent]]:
-        """The events of all functions, each with its function's name."""
-        found: list[tuple[str, FunctionEvent]] = []
-        with self._changing:
-            for name, named in self._running.items():
-                if named.failures >= self._allowed:
-                    continue
-                try:
-                    running = self._of(name, named, predicted.stream)
-                    if not self._is_late(name, running, predicted):
-                        found += [(name, _checked(event)) for event in running.function(predicted)]
-                except (Exception, SystemExit) as error:
-                    self._failed(name, named, error)
-        return found
+    def _forget_replaced(self) -> None:
+        """Let the host drop what no name stands for any more."""
+        named = [*self._running.values(), *(one for one, _ in self._candidates.values())]
+        keys = frozenset(one.key for one in named)
+        if keys != self._kept:
+            self._host.keep(keys)
+            self._kept = keys
 
-    def _of(self, name: str, named: _Named, stream: str) -> _Running:
-        """The function of the stream, which is made for its first window."""
-        running = named.of.pop(stream, None)
-        if running is None:
-            running = named.made()
-            if (memory := self._memories.pop((stream, name), None)) is not None:
-                self._go_on(name, named, running, memory)
-        named.of[stream] = running
+    def _state(self, name: str, named: _Named, stream: str) -> _State:
+        """The state of the stream's function, which begins with its first window."""
+        state = named.of.pop(stream, None)
+        if state is None:
+            state = self._before(name, named, stream) or _State()
+        named.of[stream] = state
         if len(named.of) > MOST_STREAMS:
-            del named.of[next(iter(named.of))]
-        return running
+            longest = next(iter(named.of))
+            del named.of[longest]
+            self._host.drop(named.key, longest)
+        return state
 
-    def _is_late(self, name: str, running: _Running, predicted: Predicted) -> bool:
-        behind_ns = running.newest_ns - predicted.start_ns
+    def _before(self, name: str, named: _Named, stream: str) -> _State | None:
+        """Where a function of the same class was, in this process or at the last commit."""
+        memory = self._memories.pop((stream, name), None)
+        if (state := named.before.pop(stream, None)) is not None:
+            return _State(state.newest_ns, state.content)
+        if memory is None or memory.class_name != named.source.class_name:
+            return None
+        return _State(memory.newest_ns, memory.content)
+
+    def _is_late(self, name: str, state: _State, predicted: Predicted) -> bool:
+        behind_ns = state.newest_ns - predicted.start_ns
         if 0 <= behind_ns < _SET_BACK_NS:
             self.late[name] += 1
             if self.late[name] == 1:
@@ -173,38 +218,55 @@ class Functions:
                     " counted in fl_client_function_late_total",
                     name, behind_ns / 1e9)  # fmt: skip
             return True
-        running.newest_ns = predicted.start_ns
+        state.newest_ns = predicted.start_ns
         return False
 
-    def _go_on(self, name: str, named: _Named, running: _Running, memory: Memory) -> None:
+    def _answer(self, named: _Named, state: _State, predicted: Predicted) -> Answer:
+        """The function's answer; after a process that ended, that of a second call."""
         try:
-            running.go_on_from(memory)
-        except Exception as error:
-            self._failed(name, named, error)
+            return self._host.call(named.key, named.source, state.content, predicted)
+        except CallEnded:
+            pass
+        try:
+            return self._host.call(named.key, named.source, state.content, predicted)
+        except CallEnded as error:
+            return Answer(None, state.content, [str(error)], 0.0)
 
-    def _failed(self, name: str, named: _Named, error: BaseException) -> None:
-        named.failures += 1
-        self._failures[name] += 1
+    def _note(self, name: str, named: _Named, state: _State, answer: Answer, shown: Shown) -> None:
+        """Count failures; what has no answer has no effect on the memory."""
+        if answer.events is not None:
+            state.content = answer.content
+            shown.found += [(name, event) for event in answer.events]
+        else:
+            shown.failed.append(Failed(name, "; ".join(answer.failures)))
+            if state.content is not None:
+                self._host.drop(named.key, shown.predicted.stream)
+        memory = Memory(state.newest_ns, named.source.class_name, state.content)
+        shown.memories[shown.predicted.stream, name] = memory
+        for reason in answer.failures:
+            named.failures += 1
+            self._failures[name] += 1
+            self._tell(name, named, reason)
+
+    def _tell(self, name: str, named: _Named, reason: str) -> None:
         left = self._allowed - named.failures
         then = f"it is disabled after {left} more" if left > 0 else "it is disabled until a restart"
         _logger.warning(
-            "function %s raised %s: %s; %s. Correct it, or take it out of functions in the"
-            " configuration, and restart the node.",
-            name,
-            type(error).__name__,
-            error,
-            then,
-            exc_info=error,
-        )
+            "function %s failed: %s; %s. Correct it, or take it out of functions in the"
+            " configuration, and restart the node; fl-client functions letters shows its windows.",
+            name, reason, then)  # fmt: skip
 
-
-def _checked(event: FunctionEvent) -> FunctionEvent:
-    """The event, whose kind and data can be sent.
-
-    Raises:
-        TypeError, ValueError: they can't.
-    """
-    if not event.kind.isprintable() or not event.kind:
-        raise ValueError(f"the kind {event.kind!r} of its event is not a printable word")
-    json.dumps(event.data, allow_nan=False)
-    return event
+    def _accompany(self, name: str, predicted: Predicted, answer: Answer) -> None:
+        """Ask the candidate, if there is one, for what is only compared."""
+        named, compare = self._candidates.get(name, (None, None))
+        if named is None or compare is None or named.failures >= self._allowed:
+            return
+        state = self._state(name, named, predicted.stream)
+        try:
+            theirs = self._host.call(named.key, named.source, state.content, predicted)
+        except CallEnded as error:  # each holds up production's function
+            named.failures += 1
+            theirs = Answer(None, state.content, [str(error)], 0.0)
+        if theirs.events is not None:
+            state.content = theirs.content
+        compare(predicted, answer, theirs)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fl_client.inference.events import prediction_event
 from fl_client.node.path import PredictedWindow
-from fl_common.functions import FunctionEvent
+from fl_common.functions import FunctionEvent, Predicted
 from fl_common.vocabulary import Task
 from fl_common.wire.cloud_events import JSON, CloudEvent
 
@@ -38,14 +38,14 @@ class Announcements:
             latency_s=latency_s,
             stream=answer.predicted.stream,
         )
-        return _topic(self.predictions, answer), event
+        return _topic(self.predictions, answer.predicted.stream), event
 
     def function(
-        self, name: str, found: FunctionEvent, number: int, answer: PredictedWindow, when: datetime
+        self, name: str, found: FunctionEvent, number: int, predicted: Predicted, when: datetime
     ) -> tuple[str, CloudEvent]:
         """The event that the function ``name`` found, its ``number``-th one in the window."""
-        stream = answer.predicted.stream
-        window = f"{stream}/{answer.start_ns}" if stream else str(answer.start_ns)
+        stream = predicted.stream
+        window = f"{stream}/{predicted.start_ns}" if stream else str(predicted.start_ns)
         named = {"stream": stream} if stream else {}
         event = CloudEvent(
             id=f"{name}/{window}/{self.cut}/{number}",
@@ -54,12 +54,11 @@ class Announcements:
             time=when,
             subject=stream or name,
             datacontenttype=JSON,
-            data={"function": name, **named, "window_start_ns": answer.start_ns, **found.data},
+            data={"function": name, **named, "window_start_ns": predicted.start_ns, **found.data},
         )
-        return _topic(self.function_events, answer), event
+        return _topic(self.function_events, stream), event
 
 
-def _topic(topic: str, answer: PredictedWindow) -> str:
-    """The topic for events of the prediction's stream: below ``topic``, if it has a name."""
-    stream = answer.predicted.stream
+def _topic(topic: str, stream: str) -> str:
+    """The topic for events of ``stream``: below ``topic``, if it has a name."""
     return f"{topic}/{stream}" if stream else topic

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -39,7 +40,10 @@ _Read = Callable[[int], list[Arrival]]
 
 
 class Node:
-    """One box's sensing: transports pass messages to ``taker``, and ``run`` does the rest."""
+    """One box's sensing: transports pass messages to ``taker``, and ``run`` does the rest.
+
+    ``when_answered`` takes what is to be called, from any thread, after functions have answered.
+    """
 
     def __init__(
         self,
@@ -49,12 +53,15 @@ class Node:
         metrics: Metrics,
         troubles: Troubles,
         clocks: Callable[[], Instant],
+        when_answered: Callable[[Callable[[], object]], None],
     ) -> None:
         self._pipeline, self._upkeep = pipeline, upkeep
         self._outbox, self._metrics = outbox, metrics
         self._troubles, self._clocks = troubles, clocks
+        self._when_answered = when_answered
         self._worker = ThreadPoolExecutor(1, "worker")
         self._turn = asyncio.Lock()
+        self._found = asyncio.Event()  # functions have answered
         self.pulse = Pulse()
         """Whether the worker and the loop move."""
         self.ready = asyncio.Event()
@@ -63,10 +70,14 @@ class Node:
     async def run(self) -> None:
         """Load the model, process stored messages, and do the upkeep until cancelled."""
         await self._in_worker(self._upkeep.begin)
+        loop = asyncio.get_running_loop()
+        self._when_answered(partial(loop.call_soon_threadsafe, self._found.set))
         while True:
             await self._try_to_look_after()
             self.ready.set()
-            await asyncio.sleep(_IDLE_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._found.wait(), _IDLE_S)
+            self._found.clear()
 
     async def beat(self) -> None:
         """Show that the loop moves, until cancelled."""

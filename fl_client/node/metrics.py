@@ -2,8 +2,10 @@
 
 Names and units follow the conventions of Prometheus: base units, ``_total`` on counters. Counters
 of messages and events are kept in the store, so they continue after a restart:
-``messages_received_total = messages_processed_total + spool_messages + messages_lost_total``, and
-``events_made_total = events_published_total + events_waiting + events_dropped_total``.
+``messages_received_total = messages_processed_total + spool_messages + messages_lost_total``,
+``events_made_total = events_published_total + events_waiting + events_dropped_total``, and
+``function_windows_total = function_windows_done_total + function_windows_waiting +
+function_windows_dropped_total``.
 """
 
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ from fl_client.components.follower import Follower
 from fl_client.components.metrics import ComponentMetrics
 from fl_client.node.store_metrics import StoreMetrics
 from fl_client.store.agreement import Agreement
+from fl_client.store.function_inbox import InboxCounts
 from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
 
@@ -40,7 +43,7 @@ class Metrics:
         self.predictions = self._counter("predictions", "Predictions made", "label")
         self.unanswered = self._counter("predictions_failed", "Windows without a finite prediction")
         self.function_events = self._counter("function_events", "Events of functions", "function")
-        self.failures = self._counter("function_failures", "Functions that raised", "function")
+        self.failures = self._counter("function_failures", "Failures of functions", "function")
         self.late = self._counter("function_late", "Windows not shown to a function", "function")
         self.swaps = self._counter("model_swaps", "Models that began to serve")
         self.store_errors = self._counter("store_errors", "Commits that the store refused")
@@ -65,9 +68,9 @@ class Metrics:
         self.model = self._gauge("model_info", "The model that serves", "digest")
         self._digest: str | None = None
 
-    def set_counts(self, messages: SpoolCounts, events: EventCounts) -> None:
+    def set_counts(self, messages: SpoolCounts, events: EventCounts, inbox: InboxCounts) -> None:
         """Update the store's counts."""
-        self._store.messages, self._store.events = messages, events
+        self._store.messages, self._store.events, self._store.inbox = messages, events, inbox
 
     def set_agreement(self, agreement: Agreement) -> None:
         """Update how predictions agree with people's labels."""

@@ -14,14 +14,14 @@ from heapq import heappop, heappush
 import numpy as np
 
 from fl_client.clock.guard import Instant
+from fl_client.functions.runner import Shown
 from fl_client.node.hold import Hold, newest_ns
-from fl_client.node.path import FoundEvents, Path, PredictedWindow
+from fl_client.node.path import Counts, Path, PredictedWindow
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import transaction
-from fl_client.store.outbox import EventCounts, PublishProgress, WaitingEvent
-from fl_client.store.spool_counts import SpoolCounts
+from fl_client.store.outbox import PublishProgress, WaitingEvent
 from fl_client.store.spool_identities import Appended, Arrival
-from fl_client.store.windows import Mark, Retention, WindowCounts
+from fl_client.store.windows import Mark, Retention
 from fl_client.windows import Place, Window
 from fl_common.errors import NoModel
 from fl_common.functions import Predicted
@@ -45,8 +45,8 @@ class PipelineStep:
     no room, ``streams`` how many there are. ``merged`` are, by sensor, readings of which a value
     gave way to another one of the same instant. ``held``: all wait, as the clock can't be believed.
     ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
-    prediction. ``outgoing`` events are the next to publish; those up to number ``dropped_to`` are
-    no more.
+    prediction. ``shown`` is what became of windows at the functions. ``outgoing`` events are the
+    next to publish; those up to number ``dropped_to`` are no more.
     """
 
     arrivals: Sequence[Arrival]
@@ -63,7 +63,7 @@ class PipelineStep:
     unknown_labels: int = 0
     windows: int = 0
     answers: list[PredictedWindow] = field(default_factory=list)
-    events: Sequence[FoundEvents] = ()
+    shown: Sequence[Shown] = ()
     outgoing: list[WaitingEvent] = field(default_factory=list)
     dropped_to: int = 0
     unanswered: int = 0
@@ -119,7 +119,7 @@ class Pipeline:
                 windows = self._take_in(done, now)
                 done.windows = len(windows)
                 self._predict(windows, done, progress)
-                done.events = self._path.follow(done.answers, now.wall_ns)
+                done.shown = self._path.follow(done.answers, now.wall_ns)
                 done.outgoing = self._path.outbox.after(progress.after, progress.room)
                 done.dropped_to = self._path.outbox.dropped_to
         except BaseException:
@@ -148,13 +148,9 @@ class Pipeline:
             self._hold.keep(now)
             return self._path.windows.retain(retention, now.wall_ns)
 
-    def counts(self) -> tuple[SpoolCounts, WindowCounts]:
-        """The spool's and the windows' counts."""
-        return self._path.spool.counts(), self._path.windows.counts()
-
-    def event_counts(self) -> EventCounts:
-        """The outbox's counts."""
-        return self._path.outbox.counts()
+    def counts(self) -> Counts:
+        """The store's counts."""
+        return self._path.counts()
 
     def _was_ahead(self, now: Instant) -> bool:
         """Whether the clock was set back behind what was taken in before, and is right now.

@@ -1,15 +1,12 @@
 """``fl-client replay``: run a recording through a node's pipeline, as fast as possible."""
 
 import argparse
-import json
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -17,16 +14,19 @@ from rich.table import Table
 
 from fl_client.clock.guard import Instant
 from fl_client.configuration import read_config
-from fl_client.inference.events import measures_of, told_of
+from fl_client.inference.events import measures_of
 from fl_client.inference.place import copy_model
 from fl_client.node.assembly.declared import build_declared
 from fl_client.node.assembly.node import NodeAssembly, build_node
 from fl_client.node.recording import RecordedReadings
+from fl_client.node.replay_lines import ReplayLines, written
 from fl_client.store.outbox import PublishProgress
 from fl_client.store.spool_identities import Arrival
-from fl_common.errors import InvalidConfiguration
-from fl_common.files.whole import whole_file
 from fl_common.plugins.build import build
+
+_WAIT_S = 0.1
+_LEFT_WAITING = 1000
+"""Windows that may wait for functions between two pieces of the recording."""
 
 
 def replay(options: argparse.Namespace) -> None:
@@ -42,8 +42,9 @@ def replay(options: argparse.Namespace) -> None:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="replay-")))
         copy_model(Path(config["home"]), home)
         box = build_node({**config, "home": str(home)}, connected=False)
-        out = stack.enter_context(_written(options.out)) if options.out else None
-        played = _play(box, recording, out)
+        stack.callback(box.inference.functions.close)
+        lines = ReplayLines(task, stack.enter_context(written(options.out)))
+        played = _play(box, recording, lines)
     Console(highlight=False).print(_table(box, played))
 
 
@@ -58,7 +59,7 @@ class _Played:
     seconds: float = 0.0
 
 
-def _play(box: NodeAssembly, recording: RecordedReadings, out: BinaryIO | None) -> _Played:
+def _play(box: NodeAssembly, recording: RecordedReadings, out: ReplayLines) -> _Played:
     played, began = _Played(), time.monotonic()
     bar = Progress(
         TextColumn("{task.fields[readings]:,} readings"),
@@ -76,10 +77,17 @@ def _play(box: NodeAssembly, recording: RecordedReadings, out: BinaryIO | None) 
             _step(box, arrivals, now_ns, played, out)
             played.readings += piece.rows
             bar.update(line, completed=piece.bytes_read, readings=played.readings)
-        while box.loop.pipeline.behind:
-            _step(box, [], now_ns, played, out)
+            _catch_up(box, now_ns, played, out, _LEFT_WAITING)
+        _catch_up(box, now_ns, played, out, 0)
     played.seconds = time.monotonic() - began
     return played
+
+
+def _catch_up(box: NodeAssembly, now_ns: int, played: _Played, out: ReplayLines, most: int) -> None:
+    """Go on until at most so many windows wait for the functions, and no message waits."""
+    while box.loop.pipeline.behind or box.loop.pipeline.counts().functions.waiting > most:
+        box.inference.functions.thread.wait(_WAIT_S)
+        _step(box, [], now_ns, played, out)
 
 
 def _step(
@@ -87,40 +95,23 @@ def _step(
     arrivals: list[Arrival],
     now_ns: int,
     played: _Played,
-    out: BinaryIO | None,
+    out: ReplayLines,
 ) -> None:
     """One call of the pipeline."""
     done = box.loop.pipeline.advance(arrivals, PublishProgress(), Instant(now_ns, now_ns))
     played.windows += done.windows
-    for answer, events in zip(done.answers, done.events, strict=True):
-        predicted = answer.predicted
+    has_functions = len(box.inference.functions.running) > 0
+    for answer in done.answers:
         played.predictions[answer.counted_as] += 1
-        named = {"stream": predicted.stream} if predicted.stream else {}
-        _write(out, {**named, "start_ns": predicted.start_ns, **told_of(box.task, predicted)})
-        for name, event in events:
-            played.events += 1
-            _write(out, {"function": name, **named, "kind": event.kind, **event.data})
-
-
-def _write(out: BinaryIO | None, line: dict[str, Any]) -> None:
-    if out is not None:
-        out.write(f"{json.dumps(line)}\n".encode())
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears at ``path`` when the block ends without an error."""
-    try:
-        with whole_file(path) as file:
-            yield file
-    except OSError as error:
-        raise InvalidConfiguration(
-            f"--out={path}", f"can't be written ({error.strerror})", "Give another file"
-        ) from error
+        if not has_functions:
+            out.prediction(answer.predicted)
+    for shown in done.shown:  # in the order of their predictions
+        out.shown(shown)
+        played.events += len(shown.found)
 
 
 def _table(box: NodeAssembly, played: _Played) -> Table:
-    spool, windows = box.loop.pipeline.counts()
+    spool, windows, *_ = box.loop.pipeline.counts()
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     speed = played.readings / max(played.seconds, 1e-9)

@@ -87,10 +87,7 @@ class Report:
             "events": asdict(upkeep.events),
             "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
             "components": updates.follower.status() if updates else None,
-            "functions": {
-                "failures": dict(box.inference.functions.failures),
-                "disabled": list(box.inference.functions.disabled),
-            },
+            "functions": upkeep.functions(),
             "federation": self._federation.shown(),
             "training": {"configured": box.training.command is not None},
             "ledger": self._budget,

@@ -146,11 +146,19 @@ def _answer(told: Mapping[str, Any]) -> str:
 
 
 def _functions(functions: Mapping[str, Any]) -> Iterator[tuple[str, Text | str]]:
-    """How often each raised, and which are left out."""
+    """What became of their windows, how often each failed, and which are left out."""
+    windows = functions["windows"]
+    if windows["put"]:
+        yield (
+            "functions",
+            f"{windows['put']:,} windows = {windows['done']:,} shown"
+            f" + {windows['waiting']:,} waiting + {windows['dropped']:,} dropped",
+        )
     if any(functions["failures"].values()):
         failed = ", ".join(f"{n} {count}x" for n, count in functions["failures"].items() if count)
         off = f"; disabled: {', '.join(functions['disabled'])}" if functions["disabled"] else ""
-        yield "functions", Text(f"raised: {failed}{off}", style="yellow")
+        letters = f"; letters: {sum(windows['letters'].values()):,}"
+        yield "", Text(f"failed: {failed}{off}{letters}", style="yellow")
 
 
 def _events(events: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fl_client.store.function_inbox import InboxCounts
 from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
 
@@ -17,10 +18,11 @@ class StoreMetrics(Collector):
     def __init__(self) -> None:
         self.messages = SpoolCounts(0, 0, 0, 0, 0, {})
         self.events = EventCounts(0, 0, 0, {})
+        self.inbox = InboxCounts(0, 0, 0, 0, {})
 
     def collect(self) -> Iterable[Metric]:
         """One family per count."""
-        messages, events = self.messages, self.events
+        messages, events, inbox = self.messages, self.events, self.inbox
         for name, value, text in (
             ("messages_received", messages.received, "Messages taken from the transports"),
             ("messages_processed", messages.processed, "Messages that no open window needs"),
@@ -28,6 +30,9 @@ class StoreMetrics(Collector):
             ("messages_reused_id", messages.reused_ids, "Messages with the id of another one"),
             ("events_made", events.made, "Predictions and events of functions"),
             ("events_published", events.published, "Events that the broker has"),
+            ("function_windows", inbox.put, "Windows for the functions"),
+            ("function_windows_done", inbox.done, "Windows that the functions were shown"),
+            ("function_windows_dropped", inbox.dropped, "Windows that waited too long for them"),
         ):
             yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=value)
         for name, by_reason, text in (
@@ -39,8 +44,14 @@ class StoreMetrics(Collector):
             ("spool_messages", messages.waiting, "Messages that wait in the spool"),
             ("spool_bytes", messages.waiting_bytes, "Bytes that wait in the spool"),
             ("events_waiting", events.waiting, "Events that wait for the broker"),
+            ("function_windows_waiting", inbox.waiting, "Windows that wait for the functions"),
         ):
             yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value)
+        name, text = f"{_PREFIX}_function_letters", "Windows kept that a function failed at"
+        letters = GaugeMetricFamily(name, text, labels=["function"])
+        for function, count in inbox.letters.items():
+            letters.add_metric([function], count)
+        yield letters
 
 
 def _by_reason(name: str, text: str, counts: Mapping[str, int]) -> Metric:

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from dataclasses import asdict
+from typing import Any
 
 from prometheus_client import Counter
 
@@ -10,12 +11,11 @@ from fl_client.clock.guard import Instant
 from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
+from fl_client.node.path import Counts
 from fl_client.node.pipeline import Pipeline, PipelineStep
 from fl_client.node.sensor_watch import SensorWatch
 from fl_client.node.stream_watch import StreamWatch
-from fl_client.store.outbox import EventCounts
-from fl_client.store.spool_counts import SpoolCounts
-from fl_client.store.windows import Retention, WindowCounts
+from fl_client.store.windows import Retention
 from fl_common.functions import Predicted
 from fl_common.programs.troubles import Troubles
 
@@ -31,6 +31,9 @@ _MEND = "Check the sensors' units and ranges and engine.call_seconds, or publish
 _SPOOL, _FULL = "spool", ("full_rejected", "full_dropped")
 _IS_FULL = "it is full, and messages are lost"
 _EMPTY_IT = "See why windows are not made of what waits, or raise spool.limit_bytes"
+_INBOX = "functions"
+_TOO_SLOW = "they take longer than windows come, and the oldest of those that wait are dropped"
+_QUICKER = "Make them quicker, take one out, or raise function_host.waiting"
 _DROPPED = {
     "full": "the oldest of more than events.waiting, as no broker took them. Check the broker, or"
     " raise it",
@@ -72,9 +75,7 @@ class Upkeep:
         self._told_of_labels = self._counted = False
         self._told_of_drops: set[str] = set()
         self._told: set[tuple[str, str]] = set()
-        self.spool = SpoolCounts(0, 0, 0, 0, 0, {})
-        self.windows = WindowCounts(0, 0, 0)
-        self.events = EventCounts(0, 0, 0, {})
+        self.spool, self.windows, self.events, self.inbox = Counts()
         self.readings = self.predictions = 0
         self.latest: Predicted | None = None
         """The newest prediction since the start."""
@@ -88,6 +89,12 @@ class Upkeep:
         self._swap()
         self._count()
         self._lost_to = sum(self.spool.lost.get(reason, 0) for reason in _FULL)
+
+    def functions(self) -> dict[str, Any]:
+        """What became of windows at the functions, how often each failed, and which are off."""
+        running, windows = self._functions, asdict(self.inbox)
+        failures = dict(running.failures)
+        return {"failures": failures, "disabled": running.disabled, "windows": windows}
 
     def after(self, done: PipelineStep, now: Instant) -> None:
         """Count a step's results, and do what is due."""
@@ -138,9 +145,12 @@ class Upkeep:
             self._rated = elapsed_ns, self.readings
 
     def _count(self) -> None:
-        self.spool, self.windows = self._pipeline.counts()
-        self._take_events(self._pipeline.event_counts())
-        self._metrics.set_counts(self.spool, self.events)
+        counts = self._pipeline.counts()
+        self._tell_of_drops(counts)
+        self._judge_functions(counts)
+        self.spool, self.windows, self.events, self.inbox = counts
+        self._counted = True
+        self._metrics.set_counts(self.spool, self.events, self.inbox)
         self._metrics.labelled.set(self.windows.labelled)
         self._metrics.kept.set(self.windows.kept)
         self._metrics.set_agreement(self.windows.agreement)
@@ -149,15 +159,21 @@ class Upkeep:
         _add_to(metrics.failures, functions.failures, self._failures)
         _add_to(metrics.late, functions.late, self._late)
 
-    def _take_events(self, events: EventCounts) -> None:
-        """Take over the outbox's counts, and tell the first drop of a kind."""
+    def _tell_of_drops(self, counts: Counts) -> None:
+        """Tell the first drop of a kind of event."""
         for reason, remedy in _DROPPED.items():
-            more = events.dropped.get(reason, 0) > self.events.dropped.get(reason, 0)
+            more = counts.events.dropped.get(reason, 0) > self.events.dropped.get(reason, 0)
             if more and self._counted and reason not in self._told_of_drops:
                 self._told_of_drops.add(reason)
                 _logger.warning("events are dropped (%s): %s. Further ones are counted in"
                                 " fl_client_events_dropped_total", reason, remedy)  # fmt: skip
-        self.events, self._counted = events, True
+
+    def _judge_functions(self, counts: Counts) -> None:
+        """Windows that are dropped before functions see them are a trouble until none waits."""
+        if self._counted and counts.functions.dropped > self.inbox.dropped:
+            self._troubles.begin(_INBOX, _TOO_SLOW, _QUICKER)
+        elif counts.functions.waiting == 0:
+            self._troubles.end(_INBOX)
 
     def _note(self, done: PipelineStep) -> None:
         metrics = self._metrics
@@ -180,8 +196,9 @@ class Upkeep:
         self.predictions += len(done.answers)
         for answer in done.answers:
             metrics.predictions.labels(answer.counted_as).inc()
-        for name, _ in chain.from_iterable(done.events):
-            metrics.function_events.labels(name).inc()
+        for shown in done.shown:
+            for name, _ in shown.found:
+                metrics.function_events.labels(name).inc()
         if done.answers:
             self.latest = done.answers[-1].predicted
         self._warn(done)

@@ -51,11 +51,11 @@ class Watch:
                 self._troubles.begin(part, state.fault, state.remedy or _ADDRESS)
 
     def _look_at_functions(self) -> None:
-        disabled = self._inference.functions.disabled
-        for name in self._inference.functions.failures:
+        disabled = self._inference.functions.running.disabled
+        for name in self._inference.functions.running.failures:
             part = f"function {name}"
             if name in disabled:
-                cause = "raised too often and is disabled; the log has its errors"
+                cause = "failed too often and is disabled; fl-client functions letters says why"
                 self._troubles.begin(part, cause, _FUNCTION)
             else:
                 self._troubles.end(part)

@@ -52,14 +52,13 @@ def run_confined(module: str, request: bytes, limits: ChildLimits) -> bytes:
         OSError: no child can be started; that says nothing of the request.
     """
     command = own_program(module, str(limits.seconds), str(limits.megabytes))
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | OFF
     with TemporaryFile() as answer:
         child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=answer,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=without_secrets(),
         )
         try:
             child.communicate(request, timeout=limits.seconds)
@@ -73,6 +72,11 @@ def run_confined(module: str, request: bytes, limits: ChildLimits) -> bytes:
     if child.returncode == 0:
         return content
     raise _failure(child.returncode, content, limits)
+
+
+def without_secrets() -> dict[str, str]:
+    """The environment of a child that runs somebody else's code: paths and language alone."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | OFF
 
 
 def answer_confined(answer: Callable[[bytes], bytes]) -> None:

@@ -7,20 +7,22 @@ import random
 import signal
 import time
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fl_client.functions.label_change import LabelChange
-from fl_client.functions.runner import Functions
 from fl_client.node.assembly.node import NodeAssembly, build_node
 from fl_client.store.database import open_store
+from fl_client.store.function_inbox import FunctionInbox, InboxCounts
 from fl_client.store.spool_counts import counts_of
 from fl_common.errors import StoreFull
 from fl_common.functions import Predicted
 from tests.support.edge_process import node_config, run_node
+from tests.support.function_hosts import functions_of
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import (
     NodeProcess,
@@ -66,19 +68,41 @@ def messages(home: Path) -> int:
 
 def told_by_a_function(world: World) -> list[tuple[str | None, str]]:
     """From and to of each change of label, in the order of their windows."""
-    events = [data for data in world.events().values() if "function" in data]
+    everything = world.events().values()
+    events = [data for data in everything if data.get("function") == "label_change"]
     return [(data["from"], data["to"]) for data in events]
 
 
 def told_of_the_predictions(world: World) -> list[tuple[str | None, str]]:
     """What the function should have told, by the predictions that were heard."""
-    functions = Functions({"label_change": lambda: LabelChange(3)}, 1)
+    functions = functions_of({"label_change": lambda: LabelChange(3)}, 1)
     predictions = [data for data in world.events().values() if "function" not in data]
     found = []
     for data in sorted(predictions, key=lambda data: data["window_start_ns"]):
         labels, shares = zip(*data["probabilities"].items(), strict=True)
         predicted = Predicted(data["window_start_ns"], 0, labels, shares)
-        found += [(e.data["from"], e.data["to"]) for _, e in functions(predicted)]
+        found += [(e.data["from"], e.data["to"]) for _, e in functions(predicted).found]
+    return found
+
+
+COUNT = "+functions.count._target_=tests.support.hostile_functions.Good"
+
+
+def kill_functions(pid: int) -> None:
+    """Kill the process of a node's functions, if it has one at the moment."""
+    with suppress(psutil.Error):
+        for child in psutil.Process(pid).children():
+            child.kill()
+
+
+def functions(home: Path) -> InboxCounts:
+    """The counts of windows at the functions, which balance at any instant."""
+    with closing(open_store(home / "site.sqlite")) as connection:
+        connection.execute("BEGIN")
+        found = FunctionInbox(connection, 1000).counts()
+        (rows,) = connection.execute("SELECT count(*) FROM function_inbox").fetchone()
+    assert found.waiting == rows
+    assert found.put == found.done + rows + found.dropped
     return found
 
 
@@ -100,7 +124,7 @@ def test_killed_fifty_times_no_event_is_lost_or_made_twice(tmp_path: Path) -> No
     processes.set_forkserver_preload(["tests.support.edge_process"])
     with Mosquitto(tmp_path / "broker") as broker, World(broker.port, "box") as world:
         for life in range(KILLS + 1):
-            process = processes.Process(target=run_node, args=(home, broker.port))
+            process = processes.Process(target=run_node, args=(home, broker.port, COUNT))
             process.start()
             assert process.pid is not None
             try:
@@ -109,18 +133,25 @@ def test_killed_fifty_times_no_event_is_lost_or_made_twice(tmp_path: Path) -> No
                 world.send(life * EACH, (life + 1) * EACH)
                 if life == KILLS:
                     wait_for(lambda: world.starts() >= wanted, "every prediction")
+                    wait_for(lambda: functions(home).waiting == 0, "an empty inbox")
                     wait_for(lambda: counts(home).get("waiting") == 0, "an empty outbox")
                 elif chance.random() < 0.7:  # else somewhere in its start
                     wait_for(partial(heard, world, len(world.heard) + 1), "an event")
+                    if chance.random() < 0.5:
+                        kill_functions(process.pid)
                 time.sleep(chance.uniform(0, 0.05))  # the instant is what is tried, not a wait
             finally:
                 os.kill(process.pid, signal.SIGKILL)
                 process.join()
             counts(home)
+            functions(home)
         events = world.events()
         assert world.starts() == wanted
         assert len(events) == counts(home)["made"]
         assert told_by_a_function(world) == told_of_the_predictions(world) != []
+        numbers = [data["number"] for data in events.values() if data.get("function") == "count"]
+        assert numbers == list(range(1, len(wanted) + 1))
+        assert functions(home).put == len(wanted)
         assert messages(home) == (KILLS + 1) * EACH
 
 

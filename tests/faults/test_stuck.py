@@ -60,12 +60,12 @@ def stuck(process: NodeProcess) -> dict[str, str] | None:
     return troubles.get("worker") if code == 503 else None
 
 
-def test_a_function_that_hangs_is_told_and_starves_systemd_s_watchdog(
+def test_a_worker_that_hangs_is_told_and_starves_systemd_s_watchdog(
     tmp_path: Path, broker: Mosquitto, manager: Manager
 ) -> None:
     home = tmp_path / "stuck"
     place_model(home)
-    hang = "+functions.hang._target_=tests.support.hanging.Hang"
+    hang = "sensors.watch.decoder._target_=tests.support.hanging.HangingDecoder"
     with (
         node(home, broker.port, "stuck_s=1", hang) as process,
         World(broker.port, "stuck") as world,
@@ -75,7 +75,7 @@ def test_a_function_that_hangs_is_told_and_starves_systemd_s_watchdog(
             manager.hears(line)
         world.send(0, 20)
         trouble = wait_for(lambda: stuck(process), "the worker's trouble")
-        assert "hanging.py:14" in trouble["cause"]
+        assert "hanging.py:17" in trouble["cause"]
         manager.hears("STATUS=wrong: worker")
         wait_for(lambda: process.status()["wrong"], "a status in spite of it")
         assert manager.rest() == []

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,20 @@ from fl_common.components.reader import Reader
 from fl_common.functions import FunctionEvent, Predicted
 from fl_common.programs.troubles import Troubles
 from tests.support.engines import no_trial
+from tests.support.function_hosts import close_hosts, host_of
 from tests.support.repositories import World
 from tests.support.samples import TASK
 from tests.support.sites import CHANGE, FUNCTION, function_added, promote
 
 FAULTY = f"{__name__}.Faulty"
+
+
+@pytest.fixture(autouse=True)
+def _hosts_are_closed() -> Iterator[None]:
+    yield
+    close_hosts()
+
+
 HEALTH = Health(windows=4, more_failures=0.1, times_slower=3.0, ends=3)
 
 
@@ -55,7 +64,7 @@ class Box:
 
     def __post_init__(self) -> None:
         home = self.world.folder / "site"
-        self.functions = Functions({}, failures_allowed=3)
+        self.functions = Functions({}, host_of(home), failures_allowed=3)
         box = NodeContext(
             "site",
             home=home,
@@ -76,7 +85,7 @@ class Box:
         """One window with this most probable label; kinds of what was found."""
         shares = tuple(0.9 if place == label else 0.0 for place in range(len(TASK.labels)))
         start, self._window = self._window, self._window + 1
-        found = self.functions(Predicted(start, start + 1, TASK.labels, shares))
+        found = self.functions(Predicted(start, start + 1, TASK.labels, shares)).found
         if (seen := self.target.seen()) is not None:
             self.part.rollout.observe(*seen)
         return [happening.kind for _, happening in found]

@@ -9,11 +9,11 @@ import pytest
 from fl_client.components.build import NodeContext, build_updates
 from fl_client.configuration import read_config
 from fl_client.functions.label_change import LabelChange
-from fl_client.functions.runner import Functions
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.troubles import Troubles
 from models.tasks import wearables
+from tests.support.function_hosts import functions_of
 from tests.support.model_files import published
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import World as Sensors
@@ -59,8 +59,11 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
             assert components()["shadow"]["agreement"] == 0.0
             said = [data for topic, data in sensors.heard if topic == "predictions/box"]
             assert {data["model"] for data in said} == {first.files[0].sha256}
-            happened = [data for topic, data in sensors.heard if topic == "events/box"]
-            assert {data["function"] for data in happened} == {function.name}
+
+            def happened() -> set[str]:
+                return {data["function"] for topic, data in sensors.heard if topic == "events/box"}
+
+            assert wait_for(happened, "an event of the function") == {function.name}
             metrics = process.ask("/metrics")[1].decode()
             for component in (first, second, function):
                 assert f'component_info{{component="{component.digest[:16]}"' in metrics
@@ -87,7 +90,7 @@ def test_a_configuration_that_can_not_be_followed_is_refused(
     root.write_text("{}")
     part = {**config["components"], "source": "https://example.org", "root": str(root), **change}
     slot = ModelSlot(tmp_path / "slots" / "model")
-    functions = Functions({"alarm": partial(LabelChange, 1)}, 3)
+    functions = functions_of({"alarm": partial(LabelChange, 1)}, 3)
     box = NodeContext("box", tmp_path, wearables(), slot, config["engine"], functions, Troubles())
     with pytest.raises(InvalidConfiguration, match=rule):
         build_updates(part, box)

@@ -36,6 +36,13 @@ STREAMS = (
     "annotations.stream=2",
 )
 Sent = tuple[str, bytes]
+_BOXES: list[NodeAssembly] = []
+
+
+def end() -> None:
+    """Leave no process behind."""
+    while _BOXES:
+        _BOXES.pop().inference.functions.close()
 
 
 @dataclass
@@ -51,10 +58,12 @@ class Box:
         self.start()
 
     def start(self) -> None:
-        """As after a kill: nothing is closed before."""
+        """As after a kill: nothing is closed before, and the functions' process ends."""
+        end()
         options = [f"home={self.home}", "sensors=wearables_raw", "retention.days=36500"]
         config = read_config(None, [*options, *self.overrides])
-        self.box: NodeAssembly = build_node(config, connected=False)
+        self.box = build_node(config, connected=False)
+        _BOXES.append(self.box)
         declared = build_declared(config, tasks.wearables())
         self._intake = Intake(declared.messages["mqtt"], topic_matches_sub, 10**6)
         self.box.loop.upkeep.begin()
@@ -67,9 +76,15 @@ class Box:
         done = self.box.loop.pipeline.advance(arrivals, PublishProgress(), now)
         self.box.loop.upkeep.after(done, now)
         self.said.update((a.predicted.stream, a.start_ns) for a in done.answers)
-        for answer, events in zip(done.answers, done.events, strict=True):
-            self.found += [(answer.predicted.stream, event.kind) for _, event in events]
+        for shown in done.shown:
+            self.found += [(shown.predicted.stream, event.kind) for _, event in shown.found]
         return done
+
+    def ask_functions(self) -> None:
+        """Go on until no window waits for a function."""
+        while self.box.loop.pipeline.counts().functions.waiting:
+            self.box.inference.functions.thread.wait(1.0)
+            self.take()
 
     def windows(self) -> Counter[tuple[str, int]]:
         """The windows that are stored, by stream and start."""
@@ -81,6 +96,12 @@ class Box:
 def home(tmp_path: Path) -> Path:
     place_model(tmp_path / "hall")
     return tmp_path / "hall"
+
+
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    yield
+    end()
 
 
 def expected(*names: str, messages: int = FEW) -> Counter[tuple[str, int]]:
@@ -96,8 +117,9 @@ def test_three_machines_are_three_streams_of_windows(home: Path) -> None:
     for batch in zip(*(of(name, range(FEW)) for name in ("press", "saw", "mill")), strict=True):
         box.take(*batch)
     assert box.windows() == box.said == expected("press", "saw", "mill")
+    box.ask_functions()
     assert sorted(box.found) == [(name, "label-change") for name in ("mill", "press", "saw")]
-    spool, windows = box.box.loop.pipeline.counts()
+    spool, windows, *_ = box.box.loop.pipeline.counts()
     assert balanced(spool)
     assert not spool.lost
     assert windows.kept == len(box.said)
@@ -121,8 +143,9 @@ def test_a_box_killed_at_any_step_makes_each_streams_windows_once(home: Path, se
             box.start()
     box.take(*unsure)
     assert box.windows() == box.said == expected(*names)
+    box.ask_functions()
     assert sorted(box.found) == [(name, "label-change") for name in names]
-    spool, _ = box.box.loop.pipeline.counts()
+    spool, *_ = box.box.loop.pipeline.counts()
     assert balanced(spool)
     assert (spool.received, dict(spool.lost)) == (2 * FEW, {})
 
@@ -142,10 +165,10 @@ def test_a_label_is_of_the_windows_of_its_stream(home: Path) -> None:
     end = START + FEW * ROWS * PERIOD
     label = f'{{"from": {START}, "to": {end}, "label": "ABD"}}'.encode()
     box.take(("labels/saw", label))
-    _, windows = box.box.loop.pipeline.counts()
+    _, windows, *_ = box.box.loop.pipeline.counts()
     assert windows.labelled == len(expected_starts(FEW))
     box.take(("labels/press", label), ("labels/nobody", label))
-    _, windows = box.box.loop.pipeline.counts()
+    _, windows, *_ = box.box.loop.pipeline.counts()
     assert windows.labelled == 2 * len(expected_starts(FEW)), "one label, equal for both machines"
 
 
@@ -154,7 +177,7 @@ def test_messages_of_streams_beyond_the_most_are_lost_with_a_reason_and_told(hom
     for batch in zip(*(of(name, range(FEW)) for name in ("a", "b", "c")), strict=True):
         box.take(*batch)
     assert box.windows() == expected("a", "b")
-    spool, _ = box.box.loop.pipeline.counts()
+    spool, *_ = box.box.loop.pipeline.counts()
     assert balanced(spool)
     assert spool.lost == {"streams": FEW}
     (trouble,) = box.box.troubles.current()
@@ -229,7 +252,7 @@ def test_a_box_of_the_version_before_goes_on_with_every_window(
     box.take()
     new = [("sensors/box/watch", message(number)) for number in range(20, FEW)]
     box.take(*new, *of("press", range(FEW)))
-    spool, windows = box.box.loop.pipeline.counts()
+    spool, windows, *_ = box.box.loop.pipeline.counts()
     assert balanced(spool)
     assert windows.unpredicted == 0
     assert windows.labelled == 1

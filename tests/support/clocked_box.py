@@ -86,6 +86,7 @@ class Box:
     def stops(self) -> None:
         self._loop.run_until_complete(self.box.loop.node.close())
         self._loop.close()
+        self.box.inference.functions.close()
 
 
 @contextmanager

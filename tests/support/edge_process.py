@@ -46,13 +46,13 @@ def sense_http(folder: Path, port: int) -> None:
     asyncio.run(run())
 
 
-def node_config(home: Path, port: int) -> Mapping[str, Any]:
+def node_config(home: Path, port: int, *more: str) -> Mapping[str, Any]:
     """The configuration of a whole node in ``home``, on the broker at ``port``, impatient."""
     overrides = [f"home={home}", f"name={home.name}", "sensors=wearables_raw"]
     overrides += [f"broker.port={port}", "broker.retry_first=0.05", "broker.retry_most=0.2"]
-    return read_config(None, [*overrides, "http.port=0", "retention.days=36500"])
+    return read_config(None, [*overrides, "http.port=0", "retention.days=36500", *more])
 
 
-def run_node(home: Path, port: int) -> None:
+def run_node(home: Path, port: int, *more: str) -> None:
     """Run a whole node until killed."""
-    asyncio.run(NodeProcess(build_node(node_config(home, port), connected=True)).serve())
+    asyncio.run(NodeProcess(build_node(node_config(home, port, *more), connected=True)).serve())

@@ -8,7 +8,6 @@ from fl_client.components.build import NodeContext, follow_model
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health, HealthCounts
 from fl_client.components.shadow import Shadow
-from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component, Kind, Stage
@@ -17,6 +16,7 @@ from fl_common.functions import FUNCTION_FILE
 from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Floats
 from tests.support.engines import engine_on, no_trial, windows
+from tests.support.function_hosts import functions_of
 from tests.support.model_files import published
 from tests.support.repositories import World
 from tests.support.samples import TASK
@@ -106,6 +106,6 @@ def site(
     slot = ModelSlot(home / "slots" / "model")
     shadow = Shadow(TASK, 1, 4, home / "components", 1e6, no_trial) if is_testing else None
     reader = reader or world.reader(name=f"{name}/repository")
-    box = NodeContext(name, home, TASK, slot, {}, Functions({}, 3), Troubles())
+    box = NodeContext(name, home, TASK, slot, {}, functions_of({}, 3), Troubles())
     follower = Follower(reader, [follow_model(box, NAME, reader, health, shadow)], box.troubles)
     return SiteBox(follower, engine_on(slot), slot, shadow)

@@ -3,12 +3,11 @@
 import sqlite3
 from dataclasses import dataclass
 
-from fl_client.functions.runner import Functions
+from fl_client.functions.feed import FunctionFeed
 from fl_client.node.announcements import Announcements
 from fl_client.node.assembly.sensing import Sensing
 from fl_client.node.effects import Effects
 from fl_client.node.outbox import Outbox
-from fl_client.store.function_memory import FunctionMemory
 from fl_client.store.outbox import StoredEvents
 from fl_client.store.windows import cut_of
 from fl_client.windows import Slicing
@@ -32,12 +31,11 @@ class Events:
     has_broker: bool
 
     def stored_in(
-        self, connection: sqlite3.Connection, functions: Functions
+        self, connection: sqlite3.Connection, functions: FunctionFeed
     ) -> tuple[StoredEvents, Effects]:
         """The events in a site's store, and what puts those of predictions there."""
         stored = StoredEvents(connection, self.limit, has_broker=self.has_broker)
-        memory = FunctionMemory(connection)
-        return stored, Effects(functions, memory, stored, self.announcements)
+        return stored, Effects(functions, stored, self.announcements)
 
 
 def build_events(

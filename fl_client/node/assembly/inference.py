@@ -1,21 +1,17 @@
 """Build a node's inference: the model, the functions, and what keeps both up to date."""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from fl_client.components.build import ComponentUpdates, NodeContext, build_updates
 from fl_client.components.declared import trial_of
-from fl_client.functions.runner import Functions
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
+from fl_client.node.assembly.functions import BoxFunctions, build_functions
 from fl_common.configuration.rules import Config
-from fl_common.plugins.build import build
-from fl_common.plugins.kinds import FUNCTION
 from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
-from models.kinds import check_labelled
 
 
 @dataclass(frozen=True)
@@ -23,7 +19,7 @@ class Inference:
     """The engine on the site's slot, the functions, and their updates from a repository, if any."""
 
     engine: Engine
-    functions: Functions
+    functions: BoxFunctions
     updates: ComponentUpdates | None
 
 
@@ -39,15 +35,11 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
     slot = ModelSlot(home / SLOTS / MODEL)
     sizes, trial = (values["threads"], values["largest_batch"]), trial_of(values)
     engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
-    declared = config["functions"]
-    if declared or config["components"]["functions"]:
-        check_labelled(task, "functions", "Set functions=none and components.functions=[]")
-    functions = Functions(
-        {
-            name: partial(build, node, FUNCTION, at=f"functions.{name}")
-            for name, node in declared.items()
-        },
-        config["failures_allowed"],
-    )
-    box = NodeContext(config["name"], home, task, slot, values, functions, troubles)
-    return Inference(engine, functions, build_updates(config["components"], box))
+    functions = build_functions(config, task, troubles)
+    box = NodeContext(config["name"], home, task, slot, values, functions.running, troubles)
+    try:
+        updates = build_updates(config["components"], box)
+    except BaseException:
+        functions.close()
+        raise
+    return Inference(engine, functions, updates)

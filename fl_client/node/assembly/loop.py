@@ -41,10 +41,11 @@ def build_loop(
     Raises:
         InvalidConfiguration: a value that can't be used.
     """
-    functions = inference.functions
+    functions = inference.functions.running
     metrics = build_metrics(config, sensing, inference, troubles)
     retention = build(config["retention"], at="retention")
     watch = sensing.watch
     upkeep = Upkeep(pipeline, inference.engine, functions, retention, metrics, watch, troubles)
-    node = Node(pipeline, upkeep, events.outbox, metrics, troubles, clock.now)
+    answered = inference.functions.thread.when_answered
+    node = Node(pipeline, upkeep, events.outbox, metrics, troubles, clock.now, answered)
     return Loop(node, pipeline, upkeep, events, metrics)

@@ -37,8 +37,9 @@ def _open(
     events: Events,
 ) -> PipelinePath:
     slicing, most = declared.slicing, config["most_streams"]
-    connection = open_store(Path(config["home"]) / STORE)
-    outbox, follow = events.stored_in(connection, inference.functions)
+    connection, updates = open_store(Path(config["home"]) / STORE), inference.updates
+    feed = inference.functions.feed(connection, updates.note if updates else _nothing)
+    outbox, follow = events.stored_in(connection, feed)
     held = HeldValues(connection)
     return PipelinePath(
         connection=connection,
@@ -46,11 +47,16 @@ def _open(
         streams=Streams(task, declared.sensors, slicing, most, held.found, held.write),
         windows=WindowStore(connection, task, slicing, config["label_share"]),
         engine=inference.engine,
-        see=inference.updates.see if inference.updates else _unseen,
+        see=updates.see if updates else _unseen,
         outbox=outbox,
+        functions=feed,
         follow=follow,
     )
 
 
 def _unseen(*_: object) -> None:
     """Ignore predictions: no repository is followed."""
+
+
+def _nothing() -> None:
+    """No function comes from a repository."""

@@ -66,11 +66,11 @@ def predicted_by(box: NodeAssembly, *, flows: bool, taken: int) -> list[int]:
 def test_predictions_wait_while_the_broker_takes_them_more_slowly(home: Path, waiting: int) -> None:
     box = opened(home, waiting)
     assert predicted_by(box, flows=True, taken=5) == WINDOWS
-    counts = box.loop.pipeline.event_counts()
+    counts = box.loop.pipeline.counts().events
     assert (counts.published, counts.dropped) == (len(WINDOWS), {})
 
 
 def test_no_prediction_waits_for_a_broker_that_takes_none(home: Path) -> None:
     box = opened(home, 40)
     assert predicted_by(box, flows=False, taken=0) == WINDOWS
-    assert box.loop.pipeline.event_counts().dropped == {"full": len(WINDOWS) - 40}
+    assert box.loop.pipeline.counts().events.dropped == {"full": len(WINDOWS) - 40}

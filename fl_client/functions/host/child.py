@@ -1,0 +1,155 @@
+"""The function host's process: makes functions, calls them, and answers. Run as a program.
+
+Nothing that it answers is trusted: limits, order and memory are kept by the other side.
+"""
+
+import itertools
+import json
+import logging
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fl_client.functions.host.channel import Channel, ChannelError
+from fl_client.functions.host.wall import shut_in
+from fl_common.errors import BadInput
+from fl_common.functions import FunctionSpec, Predicted, Remembering
+from fl_common.plugins.kinds import FUNCTION
+
+MOST_EVENTS = 1000
+"""Of one function in one window."""
+_MOST_LINES, _MOST_TEXT = 20, 500
+_Object = Any
+
+
+class _Lines(logging.Handler):
+    """Keeps what functions log during a call, to be said by the other side."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.kept: list[tuple[int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(self.kept) < _MOST_LINES:
+            self.kept.append((record.levelno, record.getMessage()[:_MOST_TEXT]))
+
+    def take(self) -> list[tuple[int, str]]:
+        taken, self.kept = self.kept, []
+        return taken
+
+
+class _Functions:
+    """The functions of this process, by the key of their source and their stream."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, str], _Object] = {}
+
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if "predicted" in request:
+            return self._call(request)
+        return self._restore(request) if "key" in request else self._check(request)
+
+    def _check(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            _make(request)
+        except BadInput as error:
+            return {"refused": [error.value, error.rule, error.remedy]}
+        return {}
+
+    def _restore(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        failures: list[str] = []
+        try:
+            function = _make(request)
+        except BadInput as error:
+            return {"failures": [str(error)]}
+        self._made[request["key"], request["stream"]] = function
+        if request["content"] is not None and isinstance(function, Remembering):
+            try:
+                function.remember(json.loads(request["content"]))
+            except Exception as error:
+                failures.append(_words(error))
+        return {"failures": failures}
+
+    def _call(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        failures: list[str] = []
+        began = time.perf_counter()
+        events = content = None
+        try:
+            function = self._made[request["key"], request["predicted"]["stream"]]
+            predicted = Predicted.from_fields(request["predicted"])
+            found = list(itertools.islice(function(predicted), MOST_EVENTS + 1))
+            if len(found) > MOST_EVENTS:
+                raise ValueError(f"more than {MOST_EVENTS} events of one window")
+            events = [[event.kind, json.loads(_json(event.data))] for event in found]
+            content = _remembered(function, failures)
+        except (
+            BaseException
+        ) as error:  # it may raise anything, SystemExit and KeyboardInterrupt too
+            failures.append(_words(error))
+        seconds = time.perf_counter() - began
+        return {"events": events, "content": content, "failures": failures, "seconds": seconds}
+
+    def drop(self, keys: list[tuple[int, str]]) -> None:
+        for key, stream in keys:
+            self._made.pop((key, stream), None)
+
+
+def _make(request: Mapping[str, Any]) -> _Object:
+    """Raises InvalidConfiguration or InvalidData."""
+    node = request["node"]
+    if request["at"] is None:
+        return FunctionSpec(node["class"], node["arguments"], ()).make({node["class"]})
+    from fl_common.plugins.build import build  # slow, and no component needs it
+
+    return build(node, FUNCTION, at=request["at"])
+
+
+def _remembered(function: _Object, failures: list[str]) -> str | None:
+    if not isinstance(function, Remembering):
+        return None
+    try:
+        return _json(function.remembered())
+    except Exception as error:
+        failures.append(_words(error))
+        return None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False)
+
+
+def _words(error: BaseException) -> str:
+    """What was raised, and the line of code that did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    words = " ".join(str(error).split())[:_MOST_TEXT]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {words}{where}"
+
+
+def main() -> None:
+    """Answer until the other side is gone."""
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    settings = channel.receive()
+    sys.path[:] = settings["path"]
+    missing = shut_in(Path(settings["home"]), settings["megabytes"])
+    lines, functions = _Lines(), _Functions()
+    logging.getLogger().addHandler(lines)
+    logging.getLogger().setLevel(logging.INFO)
+    channel.send({"missing": missing})
+    while True:
+        request = channel.receive()
+        if "drop" in request:
+            functions.drop(request["drop"])
+            continue
+        answer = functions.answer(request)
+        channel.send({**answer, "lines": lines.take(), "id": request["id"]})
+
+
+if __name__ == "__main__":
+    with suppress(ChannelError, KeyboardInterrupt):
+        main()

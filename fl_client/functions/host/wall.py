@@ -1,0 +1,174 @@
+"""The wall around a function host's process: what it can't do, whatever it runs.
+
+- Files: Landlock (landlock(7), Linux 5.13) leaves it what Python needs to read, and nothing to
+  write: not the site's data, not other processes' or temporary files.
+- System calls: a seccomp filter (seccomp(2)) refuses sockets, programs and processes, signals and
+  traces, changes of files' owners and modes, the clock, and what administers a machine.
+- Resources: no core, no file, limited memory, a lower priority.
+
+It can't be lifted again, and is built before any code of a function is imported. There is no
+maintained package of either interface, so it calls the kernel as the manual pages say.
+"""
+
+import ctypes
+import os
+import platform
+import resource
+import signal
+import struct
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from fl_client.functions.host.system_calls import AUDIT_ARCHITECTURES, NUMBERS
+
+_NICE = 5
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22
+_FILTER = 2
+_STATM = Path("/proc/self/statm")
+_NEEDED = (
+    "/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/share/zoneinfo",
+    "/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom", "/sys/devices/system/cpu",
+)  # fmt: skip
+"""What Python and its packages read beside their own folders."""
+_CODE = (".py", ".so", ".pyd")
+
+# Numbers of landlock(7).
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_READ_FILE, _READ_FOLDER, _PATH_BENEATH = 1 << 2, 1 << 3, 1
+_ALL_FILES = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
+_CONNECT_AND_BIND, _SCOPES = 3, 3
+
+
+def shut_in(home: Path, megabytes: float) -> list[str]:
+    """Build the wall around this process, which must have one thread; ``home`` is unreadable.
+
+    Returns the parts that this machine can't build: ``files``, ``system calls``.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with suppress(OSError):
+        os.nice(_NICE)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    if _STATM.is_file():
+        pages = int(_STATM.read_text().split()[0])
+        _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + int(megabytes * (1 << 20)))
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    built = {"files": _shut_files(libc, home), "system calls": _shut_calls(libc)}
+    return [part for part, stands in built.items() if not stands]
+
+
+def readable(home: Path) -> Iterator[tuple[Path, bool]]:
+    """What may be read, whole; False: of a folder, only the names in it.
+
+    Of a folder that modules are imported from, and that is not Python's own, only the code: the
+    site's data may lie beside it.
+    """
+    homes = {home.resolve(), *home.resolve().parents}
+    own = {Path(place).resolve() for place in (sys.prefix, sys.base_prefix)}
+    own |= {Path(place).resolve() for place in sysconfig.get_paths().values()}
+    own |= {Path(place) for place in _NEEDED}
+    for place in own - homes:
+        if place != Path("/"):
+            yield place, True
+    for place in {Path(entry).resolve() for entry in sys.path if entry} | (own & homes):
+        if any(place.is_relative_to(one) for one in own - homes):
+            continue
+        yield place, False
+        yield from ((child, True) for child in _code_in(place) if child not in homes)
+
+
+def _code_in(folder: Path) -> Iterator[Path]:
+    """Modules and packages in a folder."""
+    with suppress(OSError):
+        for child in folder.iterdir():
+            is_package = child.is_dir() and any(child.glob("*.py"))
+            if child.suffix in _CODE or child.name.endswith("-info") or is_package:
+                yield child.resolve()
+
+
+def _shut_files(libc: ctypes.CDLL, home: Path) -> bool:
+    version = libc.syscall(_CREATE_RULESET, None, 0, 1)
+    if version < 1:
+        return False
+    files = max(mask for since, mask in _ALL_FILES.items() if since <= version)
+    fields = [files, *([_CONNECT_AND_BIND] if version >= 4 else []),
+              *([_SCOPES] if version >= 6 else [])]  # fmt: skip
+    attributes = struct.pack(f"={len(fields)}Q", *fields)
+    rules = libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
+    if rules < 0:
+        return False
+    try:
+        for place, whole in readable(home):
+            _allow(libc, rules, place, whole)
+        return bool(libc.syscall(_RESTRICT_SELF, rules, 0) == 0)
+    finally:
+        os.close(rules)
+
+
+def _allow(libc: ctypes.CDLL, rules: int, place: Path, whole: bool) -> None:
+    with suppress(OSError):  # it is not there
+        opened = os.open(place, os.O_PATH | os.O_CLOEXEC)
+        try:
+            rights = _READ_FILE if whole else 0
+            if place.is_dir():
+                rights |= _READ_FOLDER
+            rule = struct.pack("=Qi", rights, opened)
+            libc.syscall(_ADD_RULE, rules, _PATH_BENEATH, rule, 0)
+        finally:
+            os.close(opened)
+
+
+# Numbers of seccomp(2) and linux/filter.h.
+_LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_AT = 0, 4, 16
+_ALLOW, _ERROR = 0x7FFF0000, 0x00050000
+_EPERM, _ENOSYS = 1, 38
+_X32 = 0x40000000
+_CLONE_THREAD = 0x00010000
+
+
+def _shut_calls(libc: ctypes.CDLL) -> bool:
+    machine = platform.machine()
+    if machine not in AUDIT_ARCHITECTURES:
+        return False
+    program = b"".join(_filter(AUDIT_ARCHITECTURES[machine], NUMBERS[machine]))
+
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("content", ctypes.c_char_p))
+
+    given = Program(len(program) // 8, program)
+    return bool(libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(given), 0, 0) == 0)
+
+
+def _filter(architecture: int, numbers: dict[str, int]) -> Iterator[bytes]:
+    """The instructions: refuse those ``numbers``, and other architectures altogether."""
+    refused = _step(_RETURN, _ERROR | _EPERM)
+    yield _step(_LOAD, _ARCHITECTURE_AT)
+    yield from (_step(_EQUAL, architecture, 1, 0), refused)
+    yield _step(_LOAD, _NUMBER_AT)
+    yield from (_step(_AT_LEAST, _X32, 0, 1), refused)
+    special = {"clone", "clone3", "prlimit64"}
+    for name in sorted(numbers.keys() - special):
+        yield from (_step(_EQUAL, numbers[name], 0, 1), refused)
+    yield from (_step(_EQUAL, numbers["clone3"], 0, 1), _step(_RETURN, _ERROR | _ENOSYS))
+    yield _step(_EQUAL, numbers["prlimit64"], 0, 3)  # of itself alone
+    yield from (_step(_LOAD, _FIRST_AT), _step(_EQUAL, 0, 1, 0), refused)
+    yield _step(_LOAD, _NUMBER_AT)
+    yield _step(_EQUAL, numbers["clone"], 0, 3)  # threads, and no processes
+    yield from (_step(_LOAD, _FIRST_AT), _step(_HAS_BITS, _CLONE_THREAD, 1, 0), refused)
+    yield _step(_RETURN, _ALLOW)
+
+
+def _step(code: int, value: int, when_true: int = 0, when_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, when_true, when_false, value)
+
+
+def _limit(what: int, most: int) -> None:
+    _, hardest = resource.getrlimit(what)
+    most = most if hardest == resource.RLIM_INFINITY else min(most, hardest)
+    with suppress(ValueError, OSError):  # of systems that do not have it
+        resource.setrlimit(what, (most, most))

@@ -1,0 +1,110 @@
+"""The thread that shows waiting windows to functions, beside the sensing thread."""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fl_client.functions.host import HostClosed
+from fl_client.functions.runner import Functions, Shown
+from fl_client.store.function_inbox import WaitingWindow
+from fl_client.store.function_memory import Memories
+
+_HELD = 64
+"""Windows that were handed over and not yet taken back; the others wait in the store."""
+_END_S = 10.0
+
+
+@dataclass(frozen=True)
+class ShownWindow:
+    """A window of the inbox, and what became of it."""
+
+    number: int
+    shown: Shown
+
+
+class FunctionThread:
+    """Calls ``functions`` for the windows that are handed over, in order.
+
+    What it gives back has no effect until it is committed; after ``restart`` it goes on from a
+    commit, and what was under way is forgotten.
+    """
+
+    def __init__(self, functions: Functions) -> None:
+        self.functions = functions
+        self._tell: Callable[[], object] = _nothing
+        self._work: queue.SimpleQueue[tuple[int, WaitingWindow | Memories] | None]
+        self._work = queue.SimpleQueue()
+        self._found = deque[tuple[int, ShownWindow]]()
+        self._life = 0
+        self._under_way = 0
+        self._handed_to = 0
+        self._thread: threading.Thread | None = None
+        self._answered = threading.Event()
+
+    def when_answered(self, tell: Callable[[], object]) -> None:
+        """Call ``tell``, from this thread, whenever there is something to take."""
+        self._tell = tell
+
+    def restart(self, memories: Memories) -> None:
+        """Forget what was handed over, and go on from ``memories``."""
+        self._life += 1
+        self._found.clear()
+        self._under_way = self._handed_to = 0
+        self._work.put((self._life, memories))
+
+    def hand(self, after: Callable[[int, int], Sequence[WaitingWindow]]) -> None:
+        """Hand over what there is room for of the windows that ``after`` gives: see the inbox."""
+        room = _HELD - self._under_way
+        if room < _HELD // 2:
+            return
+        for window in after(self._handed_to, room):
+            self._handed_to = window.number
+            self._under_way += 1
+            self._work.put((self._life, window))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="functions", daemon=True)
+                self._thread.start()
+
+    def take(self) -> list[ShownWindow]:
+        """What became of windows since the last call."""
+        taken = []
+        while self._found:
+            life, found = self._found.popleft()
+            if life == self._life:
+                taken.append(found)
+        self._under_way -= len(taken)
+        return taken
+
+    def wait(self, seconds: float) -> None:
+        """Until there is something to take; at most ``seconds``, and not for nothing."""
+        if self._under_way and not self._found:
+            self._answered.wait(seconds)
+        self._answered.clear()
+
+    def close(self) -> None:
+        """End the thread after the call that is under way; call it after the host was closed."""
+        self._work.put(None)
+        if self._thread is not None:
+            self._thread.join(_END_S)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            life, item = work
+            if life != self._life:
+                continue
+            if not isinstance(item, WaitingWindow):
+                self.functions.go_on_from(item)
+                continue
+            try:
+                shown = self.functions(item.predicted, item.only)
+            except HostClosed:
+                return
+            self._found.append((life, ShownWindow(item.number, shown)))
+            self._answered.set()
+            self._tell()
+
+
+def _nothing() -> None:
+    """Nobody waits."""

@@ -1,0 +1,213 @@
+"""Windows that wait to be shown to functions, and letters: those that a function failed at.
+
+A prediction is put here in the transaction that marks its window as predicted, and taken out in the
+one that stores what functions found in it. So at any instant, even after ``kill -9``, in windows:
+
+    put = done + waiting + dropped
+
+At most ``limit`` wait; beyond that the oldest are dropped. A letter is kept until somebody tries it
+again or throws it away; beyond ``MOST_LETTERS`` or ``MOST_LETTER_BYTES`` the oldest go.
+
+One thread at a time may call it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fl_client.store.database import transaction
+from fl_common.configuration.rules import require, whole
+from fl_common.functions import Predicted
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS function_inbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, predicted BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS function_count (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS function_letters (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, reason TEXT NOT NULL,
+    predicted BLOB NOT NULL);
+"""
+"""``name`` in the inbox: the only function that is shown the window, again; NULL: all are."""
+_COUNTED = ("put", "done", "waiting", "dropped")
+MOST_LETTERS = 1000
+MOST_LETTER_BYTES = 16 << 20
+
+
+class WaitingWindow(NamedTuple):
+    """A window's prediction; later ones have higher numbers. ``only``: the function it is for."""
+
+    number: int
+    only: str | None
+    predicted: Predicted
+
+
+class Letter(NamedTuple):
+    """A window that the function ``name`` failed at, and why."""
+
+    number: int
+    name: str
+    reason: str
+    predicted: Predicted
+
+
+@dataclass(frozen=True)
+class InboxCounts:
+    """Windows since the store was made: ``put`` = ``done`` + ``waiting`` + ``dropped``.
+
+    ``letters`` are those that are kept now, by function.
+    """
+
+    put: int
+    done: int
+    waiting: int
+    dropped: int
+    letters: Mapping[str, int]
+
+
+class FunctionInbox:
+    """The inbox and the letters in the store of ``connection``.
+
+    Raises:
+        InvalidConfiguration: a limit below 1.
+        StoreError: here and in each method, if the store can't be read or written.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, limit: int) -> None:
+        require("function_host.waiting", limit, whole(1))
+        self._connection, self._limit = connection, limit
+        with transaction(connection):
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+
+    def put(self, windows: Sequence[Predicted]) -> None:
+        """Let windows wait, in the caller's transaction."""
+        if windows:
+            _put(self._connection, [(None, _body(window)) for window in windows], self._limit)
+
+    def after(self, number: int, limit: int) -> list[WaitingWindow]:
+        """The next ``limit`` windows after ``number``, in order."""
+        rows = self._connection.execute(
+            "SELECT number, name, predicted FROM function_inbox WHERE number > ? ORDER BY number"
+            " LIMIT ?",
+            (number, limit),
+        )
+        return [WaitingWindow(n, name, _predicted(body)) for n, name, body in rows]
+
+    def done(self, numbers: Sequence[int], failed: Iterable[tuple[str, str, Predicted]]) -> None:
+        """Take windows out, and keep a letter of each failure, in the caller's transaction.
+
+        A failure is the function's name, why, and the window.
+        """
+        with transaction(self._connection):
+            removed = sum(
+                self._connection.execute(
+                    "DELETE FROM function_inbox WHERE number = ?", (number,)
+                ).rowcount
+                for number in numbers
+            )
+            _add(self._connection, {"done": removed, "waiting": -removed})
+            letters = [(name, reason, _body(window)) for name, reason, window in failed]
+            if letters:
+                self._connection.executemany(
+                    "INSERT INTO function_letters (name, reason, predicted) VALUES (?, ?, ?)",
+                    letters,
+                )
+                self._drop_letters()
+
+    def counts(self) -> InboxCounts:
+        """The counts."""
+        values = dict(self._connection.execute("SELECT name, value FROM function_count"))
+        letters = self._connection.execute(
+            "SELECT name, count(*) FROM function_letters GROUP BY name"
+        ).fetchall()
+        put, done, waiting, dropped = (values.get(name, 0) for name in _COUNTED)
+        return InboxCounts(put, done, waiting, dropped, dict(letters))
+
+    def _drop_letters(self) -> None:
+        """Keep the newest letters, within both limits."""
+        self._connection.execute(
+            "DELETE FROM function_letters WHERE number IN (SELECT number FROM (SELECT number,"
+            " row_number() OVER newest AS place, sum(length(predicted) + length(reason)) OVER"
+            " newest AS bytes FROM function_letters WINDOW newest AS (ORDER BY number DESC))"
+            " WHERE place > ? OR bytes > ?)",
+            (MOST_LETTERS, MOST_LETTER_BYTES),
+        )
+
+
+def letters_in(connection: sqlite3.Connection, name: str | None) -> list[Letter]:
+    """The letters of the function ``name`` (None: of all), oldest first, for readers, too."""
+    if not _has_letters(connection):
+        return []
+    rows = connection.execute(
+        "SELECT number, name, reason, predicted FROM function_letters WHERE name = ? OR ? IS NULL"
+        " ORDER BY number",
+        (name, name),
+    )
+    return [Letter(number, of, why, _predicted(body)) for number, of, why, body in rows]
+
+
+def retry_letters(connection: sqlite3.Connection, name: str) -> int:
+    """Let the windows of a function's letters wait for it again; how many there are."""
+    if not _has_letters(connection):
+        return 0
+    with transaction(connection):
+        rows = connection.execute(
+            "SELECT name, predicted FROM function_letters WHERE name = ? ORDER BY number", (name,)
+        ).fetchall()
+        if rows:
+            _put(connection, rows, None)
+        return drop_letters(connection, name)
+
+
+def drop_letters(connection: sqlite3.Connection, name: str) -> int:
+    """Throw a function's letters away; how many there were."""
+    if not _has_letters(connection):
+        return 0
+    with transaction(connection):
+        found = connection.execute("DELETE FROM function_letters WHERE name = ?", (name,))
+        return found.rowcount
+
+
+def _has_letters(connection: sqlite3.Connection) -> bool:
+    """Whether a node with functions has run."""
+    found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'function_letters'")
+    return found.fetchone() is not None
+
+
+def _put(
+    connection: sqlite3.Connection, rows: Sequence[tuple[str | None, bytes]], limit: int | None
+) -> None:
+    with transaction(connection):
+        connection.executemany("INSERT INTO function_inbox (name, predicted) VALUES (?, ?)", rows)
+        _add(connection, {"put": len(rows), "waiting": len(rows)})
+        if limit is None:
+            return
+        (waiting,) = connection.execute(
+            "SELECT value FROM function_count WHERE name = 'waiting'"
+        ).fetchone()
+        if (excess := waiting - limit) > 0:
+            connection.execute(
+                "DELETE FROM function_inbox WHERE number IN (SELECT number FROM function_inbox"
+                " ORDER BY number LIMIT ?)",
+                (excess,),
+            )
+            _add(connection, {"dropped": excess, "waiting": -excess})
+
+
+def _add(connection: sqlite3.Connection, changes: Mapping[str, int]) -> None:
+    connection.executemany(
+        "INSERT INTO function_count VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        [(name, change) for name, change in changes.items() if change],
+    )
+
+
+def _body(predicted: Predicted) -> bytes:
+    return json.dumps(predicted.to_fields()).encode()
+
+
+def _predicted(body: bytes) -> Predicted:
+    return Predicted.from_fields(json.loads(body))

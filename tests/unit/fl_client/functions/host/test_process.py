@@ -1,0 +1,139 @@
+"""The function host's process: what it answers, that it ends in time, and what goes on after it."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fl_client.functions.host import FunctionSource, HostClosed, HostLimits
+from fl_client.functions.host.process import HostProcess
+from fl_client.functions.runner import Functions
+from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.functions import FunctionEvent, Predicted
+from fl_common.programs.troubles import Troubles
+from tests.support.function_hosts import host_processes
+
+HOSTILE = "tests.support.hostile_functions"
+CHANGE = "fl_client.functions.label_change.LabelChange"
+
+
+class Talking:
+    """Logs at each window."""
+
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+        """Nothing."""
+        logging.getLogger(__name__).warning("window %d", predicted.start_ns)
+        return ()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[HostProcess]:
+    host = HostProcess(tmp_path, HostLimits(seconds=1.0, megabytes=256), Troubles())
+    yield host
+    host.close()
+
+
+def source(name: str, **arguments: object) -> FunctionSource:
+    return FunctionSource({"class": name, "arguments": arguments})
+
+
+def window(number: int, stream: str = "") -> Predicted:
+    return Predicted(number, number + 1, ("rest", "walk"), (0.9, 0.1), stream)
+
+
+def test_a_function_of_a_configuration_and_one_of_a_component_answer_alike(
+    host: HostProcess,
+) -> None:
+    configured = FunctionSource({"_target_": CHANGE, "windows": 1}, "functions.change")
+    answers = [
+        host.call(key, one, None, window(1))
+        for key, one in enumerate([configured, source(CHANGE, windows=1)])
+    ]
+    assert answers[0].events == answers[1].events
+    assert [event.kind for event in answers[0].events or ()] == ["label-change"]
+    assert answers[0].content == answers[1].content is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "kind", "words"),
+    [
+        (source(CHANGE, windows=0), InvalidData, "must be at least 1"),
+        (source("no.such.Class"), InvalidData, "can't be made"),
+        (FunctionSource({"_target_": CHANGE, "windows": 0}, "functions.x"),
+         InvalidConfiguration, "must be at least 1"),
+        (FunctionSource({"_target_": "no.such.Class"}, "functions.x"),
+         InvalidConfiguration, "no.such.Class"),
+        (FunctionSource({"windows": 1}, "functions.x"), InvalidConfiguration, "functions.x"),
+    ],
+)  # fmt: skip
+def test_one_that_can_not_be_made_is_refused_in_one_line(
+    host: HostProcess, one: FunctionSource, kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words) as refusal:
+        host.check(one)
+    assert "\n" not in str(refusal.value)
+
+
+def test_after_a_process_that_was_killed_functions_go_on_where_they_were(
+    host: HostProcess,
+) -> None:
+    functions = Functions({"good": source(f"{HOSTILE}.Good")}, host, failures_allowed=3)
+    numbers = []
+    for number in range(6):
+        if number in (2, 3):
+            (child,) = host_processes()
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+        shown = functions(window(number))
+        numbers += [event.data["number"] for _, event in shown.found]
+    assert numbers == [1, 2, 3, 4, 5, 6]
+    assert functions.failures == {"good": 0}
+    assert host.starts == 3
+
+
+def test_a_window_that_ends_the_process_is_tried_twice_and_left_out(
+    host: HostProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    poisoned = source(f"{HOSTILE}.Poisoned", at_ns=2)
+    functions = Functions(
+        {"poisoned": poisoned, "good": source(f"{HOSTILE}.Good")}, host, failures_allowed=3
+    )
+    shown = [functions(window(number)) for number in range(5)]
+    told = [[event.data["number"] for _, event in one.found] for one in shown]
+    assert told == [[1, 1], [2, 2], [3], [3, 4], [4, 5]]
+    assert [len(one.failed) for one in shown] == [0, 0, 1, 0, 0]
+    assert "exit status 3" in shown[2].failed[0].reason
+    assert functions.failures == {"poisoned": 1, "good": 0}
+    assert host.starts == 3
+    assert any("poisoned failed" in message for message in caplog.messages)
+
+
+def test_what_a_function_logs_is_said_with_its_name(
+    host: HostProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        host.call(1, source(f"{__name__}.Talking"), None, window(7))
+    assert caplog.messages == [f"function {__name__}.Talking: window 7"]
+
+
+def test_streams_have_functions_of_their_own_and_dropped_ones_begin_anew(host: HostProcess) -> None:
+    good = source(f"{HOSTILE}.Good")
+
+    def number(stream: str) -> object:
+        (event,) = host.call(1, good, None, window(1, stream)).events or ()
+        return event.data["number"]
+
+    assert [number("a"), number("a"), number("b")] == [1, 2, 1]
+    host.drop(1, "a")
+    assert [number("a"), number("b")] == [1, 2]
+    host.keep(())
+    assert [number("a"), number("b")] == [1, 1]
+
+
+def test_a_closed_host_answers_nothing(host: HostProcess) -> None:
+    host.close()
+    with pytest.raises(HostClosed):
+        host.call(1, source(f"{HOSTILE}.Good"), None, window(1))
