@@ -85,6 +85,10 @@ class Home:
         """The states of a survey before the first round."""
         return self.folder / "scale"
 
+    def threshold(self, survey: str) -> Path:
+        """The state of the ``survey`` after the last round; a run that goes on has another."""
+        return self.folder / "threshold" / survey
+
     @property
     def rounds(self) -> Path:
         """One line a round."""

@@ -23,7 +23,7 @@ from fl_common.vocabulary import LocalUpdate, Parameters, Refusal, RefusalReason
 from models.kinds import kind_of
 from models.nets import Net, trained_part
 from models.nets.limits import check_options, within
-from models.nets.survey import is_survey
+from models.nets.survey import ScoreSurvey, is_survey
 
 MOST_NOISE = 10**10
 """Numbers of noise in one round: some minutes of a processor's time."""
@@ -125,12 +125,26 @@ def check_counted(task: LocalTask) -> Refusal | None:
 
 
 def _check_survey(task: LocalTask) -> Refusal | None:
-    """PLAN for a survey whose noise would not be that of one sum over all windows."""
+    """PLAN for a survey whose noise would not be that of one sum over all windows.
+
+    PRIVACY for one of scores by a net that joins windows: one of them could move all votes.
+    """
+    net, noised = net_for(task.plan), task.plan.privacy.guarantee is not None
+    problem = None
+    if noised and isinstance(net, ScoreSurvey):
+        problem = why_not_private(_scoring(net), task.plan.task)
+    if problem is not None:
+        return refuse(task, RefusalReason.PRIVACY, str(problem))
     mechanism = task.plan.privacy.sample_mechanism
     if mechanism is None or (mechanism.sampling_rate, mechanism.steps) == (1.0, 1):
         return None
     detail = "a survey takes each window once: a sampling rate of 1, and one step in a round"
     return refuse(task, RefusalReason.PLAN, detail)
+
+
+@lru_cache(maxsize=16)
+def _scoring(net: ScoreSurvey) -> Net:
+    return net.scoring().requires_grad_()
 
 
 def check_parameters(task: LocalTask) -> Refusal | None:

@@ -4,6 +4,9 @@
 ``sqrt(C)`` long, and are divided by that, so that they are at most the plan's clip norm, 1. Under
 a plan that noises samples the noise is added here, once, as in a step of DP-SGD that takes each
 window; under one for whole sites the mean of the votes leaves as an update does, by the gateway.
+
+A survey of scores has one vote a window: the bin of what a network, whose parameters the server
+sent, makes of it.
 """
 
 from collections.abc import Sequence
@@ -18,8 +21,16 @@ from fl_client.training.randomness import drawn_for, noise_source
 from fl_common.errors import PrivacyViolation
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.privacy.quantiles import sensitivity, votes
-from fl_common.vocabulary import Doubles, LocalUpdate, Refusal, RefusalReason
-from models.nets.survey import COUNTS, EDGES, is_survey, readings_of
+from fl_common.vocabulary import Doubles, Floats, LocalUpdate, Refusal, RefusalReason
+from models.evaluation import Evaluator
+from models.nets.survey import (
+    COUNTS,
+    EDGES,
+    ScoreSurvey,
+    is_survey,
+    readings_of,
+    scored_parameters,
+)
 
 
 class WithSurveys:
@@ -51,9 +62,21 @@ def _answer(task: LocalTask) -> LocalUpdate | Refusal:
 
 def _votes(task: LocalTask) -> Doubles:
     """The sum of all windows' votes, of which each is at most 1 long."""
+    net = net_for(task.plan)
+    if isinstance(net, ScoreSurvey):
+        return votes(_scores(task, net)[:, None, None], net.edges[None])
     readings_NVC = readings_of(task.windows.values, task.plan.task)
     edges_CE = task.parameters[EDGES]
     return votes(readings_NVC, edges_CE) / sensitivity(len(edges_CE))
+
+
+def _scores(task: LocalTask, net: ScoreSurvey) -> Floats:
+    """Each window's score (N,), of that window alone: batches have one size, whatever N is."""
+    if not len(task.windows):
+        return np.empty(0, np.float32)
+    evaluate = Evaluator(net.scoring(), task.windows, task.plan.task, fixed=True)
+    scores_N: Floats = evaluate(scored_parameters(task.parameters)).predicted_N[:, 0]
+    return scores_N
 
 
 def _noised(task: LocalTask, votes_CB: Doubles, mechanism: SampleMechanism) -> Doubles:

@@ -123,7 +123,7 @@ def read(counts_B: Doubles, edges_E: Doubles, noise: float, total: float) -> Rea
     the noise explains all votes, most of them are nowhere to be seen, or the median lies in an
     outermost bin.
     """
-    ends, (first, last) = _ends(edges_E), _range(counts_B, noise, total)
+    ends, (first, last) = _ends(edges_E), _range(counts_B, max(noise, _RARE * total))
     inner = counts_B[first : last + 1]
     seen = float(inner.sum())
     if seen < max(_SURE * noise * math.sqrt(inner.size), _LEAST_SEEN * total) or seen <= 0:
@@ -147,9 +147,23 @@ def read(counts_B: Doubles, edges_E: Doubles, noise: float, total: float) -> Rea
     return Reading(low, median, high, width, inner.size > 2, *errors, edges)
 
 
-def _range(counts_B: Doubles, noise: float, total: float) -> tuple[int, int]:
-    """The bins (first, last) that have most votes beyond a price for each: what noise may be."""
-    price = max(noise, _RARE * total)
+def quantile_of(counts_B: Doubles, edges_E: Doubles, noise: float, share: float) -> float | None:
+    """Where ``share`` of the votes ``counts_B`` on the bins between ``edges_E`` lie below.
+
+    Each count has noise of the standard deviation ``noise``; of bins beyond those that noise does
+    not explain nothing is known, and they count as empty. One release, so that fixed edges must
+    divide all that can be. None: the noise explains all votes.
+    """
+    first, last = _range(counts_B, noise)
+    inner = counts_B[first : last + 1]
+    if inner.sum() <= _SURE * noise * math.sqrt(inner.size) or inner.sum() <= 0:
+        return None
+    sums = np.maximum.accumulate(np.concatenate([[0.0], np.cumsum(inner)]).clip(0))
+    return float(np.interp(share * sums[-1], sums, _ends(edges_E)[first : last + 2]))
+
+
+def _range(counts_B: Doubles, price: float) -> tuple[int, int]:
+    """The bins (first, last) that have most votes beyond a ``price`` for each."""
     sums = np.concatenate([[0.0], np.cumsum(counts_B - price)])
     gain = np.where(np.tri(len(sums), k=-1, dtype=bool), sums[:, None] - sums[None, :], -np.inf)
     after, first = np.unravel_index(int(gain.argmax()), gain.shape)

@@ -13,6 +13,7 @@ from flwr.serverapp import Grid
 
 from fl_common.configuration.rules import Config, one_of, optional, require
 from fl_common.configuration.settings import check_same
+from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
@@ -27,6 +28,7 @@ from fl_server.rounds.checkpoint import load_latest
 from fl_server.rounds.roster import Member
 from fl_server.rounds.strategy import Federation
 from fl_server.rounds.survey import NOT_COMPARED, build_survey, spent_on, with_survey
+from models.kinds import learns_scores
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,14 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     facts = FleetFacts(config["sites"], None, None)
     require("scale", config["scale"], optional(one_of(("private",))))
     survey = f"{identity}-scale" if config["scale"] == "private" else None
-    about = (config, identity, build(config["task"], at="task"), facts)
+    task = build(config["task"], at="task")
+    if learns_scores(task):
+        raise InvalidConfiguration(
+            f"task.kind={task.kind.name} on a server",
+            "has no survey of its threshold there yet",
+            "Train with python -m simulate, and serve the model on boxes: docs/reference/kinds.md",
+        )
+    about = (config, identity, task, facts)
 
     def made(beside: tuple[Spend, ...]) -> RunPlan:
         return build_plan(*about, compares=True, beside=beside)

@@ -36,8 +36,8 @@ def publish_model(
 
     ``net`` is the plan's, with the parameters to publish; it is not changed. ``spent`` are the
     epsilons after ``round_`` rounds, by name; and ``init``, if the first parameters were those of
-    an earlier model: its run, round, parameter_digest and privacy; and ``scale``: whose word the
-    task's center and scale are.
+    an earlier model: its run, round, parameter_digest and privacy; ``scale``: whose word the
+    task's center and scale are; and ``threshold``, if scores are learnt.
 
     Raises:
         ExportMismatch: torch and ONNX Runtime disagree.
@@ -108,7 +108,7 @@ def _privacy_spent(plan: RunPlan, spent: Mapping[str, Any]) -> dict[str, Any]:
     if (promise := plan.privacy.guarantee) is None:
         return {
             **plan.privacy.fields(),
-            **{key: spent[key] for key in ("init", "scale") if key in spent},
+            **{key: spent[key] for key in ("init", "scale", "threshold") if key in spent},
         }
     evaluation = plan.evaluation
     limit = {"epsilon_held_out_limit": evaluation.epsilon_limit} if evaluation else {}

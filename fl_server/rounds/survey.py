@@ -68,31 +68,52 @@ def survey_plan(plan: RunPlan, epsilon: float, identity: str) -> RunPlan:
     Raises:
         InvalidConfiguration: the limit is no more than that, or the unit has no survey.
     """
-    require("scale_epsilon", epsilon, EPSILON)
+    net = NetSpec(f"{Survey.__module__}.{Survey.__qualname__}", {})
+    asked = Asked("scale_epsilon", "scale=private", net, PHASES, _OWN_SEED)
+    return plan_of(plan, epsilon, identity, asked)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A survey: the ``value`` of its epsilon, what asks for it, its net, rounds and seed."""
+
+    value: str
+    asks: str
+    net: NetSpec
+    phases: int
+    own_seed: int
+
+
+def plan_of(plan: RunPlan, epsilon: float, identity: str, asked: Asked) -> RunPlan:
+    """The plan of the survey ``asked`` for, which spends ``epsilon`` of the limit of ``plan``.
+
+    Raises:
+        InvalidConfiguration: the limit is no more than that, or the unit has no survey.
+    """
+    require(asked.value, epsilon, EPSILON)
     promise, noise = plan.privacy.guarantee, 1.0
     if promise is not None:
         rule = Rule(
             f"must be below privacy.epsilon, {promise.epsilon_limit:g}: the rest is for training",
             lambda share: share < promise.epsilon_limit,
         )
-        require("scale_epsilon", epsilon, rule)
-        about = (1.0, PHASES, promise.accountant, promise.windows_per_unit)
+        require(asked.value, epsilon, rule)
+        about = (1.0, asked.phases, promise.accountant, promise.windows_per_unit)
         noise = calibrate_noise(epsilon, promise.delta, *about)
     privacy = plan.privacy.for_survey(noise)
     if privacy is None:
         raise InvalidConfiguration(
-            f"scale=private under privacy.unit={plan.privacy.unit}",
+            f"{asked.asks} under privacy.unit={plan.privacy.unit}",
             "needs a unit that says how a survey of its windows is noised",
-            "Use privacy=window or site, or declare center and scale",
+            "Use privacy=window or site",
         )
-    net = NetSpec(f"{Survey.__module__}.{Survey.__qualname__}", {})
     return replace(
         plan,
         run=identity,
-        net=net,
+        net=asked.net,
         privacy=privacy,
-        rounds=PHASES,
-        seed=None if plan.seed is None else plan.seed ^ _OWN_SEED,
+        rounds=asked.phases,
+        seed=None if plan.seed is None else plan.seed ^ asked.own_seed,
         evaluation=None,
         compression=None,
     )
@@ -183,24 +204,33 @@ def build_survey(survey: RunPlan, run: Federation, sites: int) -> Federation:
 
     Of a fleet of more than ``_MOST_ASKED`` sites a phase asks as many, by chance.
     """
+    federation, asked = asking(survey, run, sites)
+    return replace(federation, optimiser=Zoom(noise_of_mean(survey.privacy, asked)))
+
+
+def asking(survey: RunPlan, run: Federation, sites: int) -> tuple[Federation, int]:
+    """A federation of the plan ``survey`` on the sites of ``run``, and how many of them it asks."""
     minimum, asked = run.sampling.minimum, min(sites, _MOST_ASKED)
     sampling: Sampling = ClientSampling(None if asked == sites else asked, 1.0, minimum)
     if survey.privacy.update_mechanism is not None:
         sampling, asked = PoissonSampling(1.0, minimum), sites
-    return replace(
+    federation = replace(
         run,
         plan=survey,
         aggregator=WeightedMean(),
-        optimiser=Zoom(noise_of_mean(survey.privacy, asked)),
         sampling=sampling,
         evaluate_every=None,
         incumbent=None,
     )
+    return federation, asked
 
 
-def survey_run(survey: Federation, folder: Path) -> FederatedRun:
-    """The rounds of ``survey``, whose state is in ``folder``: what is done is not repeated."""
-    initial = parameters_of(build_net(survey.plan.net, survey.plan.task))
+def survey_run(survey: Federation, folder: Path, initial: Parameters | None = None) -> FederatedRun:
+    """The rounds of ``survey``, whose state is in ``folder``: what is done is not repeated.
+
+    It begins with ``initial``, or the first parameters of its net.
+    """
+    initial = initial or parameters_of(build_net(survey.plan.net, survey.plan.task))
     run = FederatedRun(survey, initial, folder, _row)
     run.resume()
     return run
@@ -208,7 +238,7 @@ def survey_run(survey: Federation, folder: Path) -> FederatedRun:
 
 def _row(report: RoundReport) -> Row:
     for trouble in (*report.troubles(), *(f"{r.site}: {r.detail}" for r in report.refusals)):
-        _logger.warning("survey of scales, phase %d: %s", report.round, trouble)
+        _logger.warning("survey, phase %d: %s", report.round, trouble)
     return {"round": report.round, "sites": report.updates}
 
 

@@ -16,12 +16,14 @@ from typing import Any
 from fl_common.configuration.rules import above, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import KindSpec, Task
+from models.kinds.anomaly import ANOMALY, Anomaly, anomaly
 from models.kinds.classification import Classification
 from models.kinds.forecast import FORECAST, Forecast, forecast
 from models.kinds.protocol import Measure, TaskKind
 from models.kinds.regression import REGRESSION, Regression, regression
 
 __all__ = [
+    "ANOMALY",
     "CLASSIFICATION",
     "FORECAST",
     "REGRESSION",
@@ -35,12 +37,13 @@ _KINDS: Mapping[str, Callable[[Task], TaskKind]] = {
     CLASSIFICATION: Classification,
     REGRESSION: Regression,
     FORECAST: Forecast,
+    ANOMALY: Anomaly,
 }
 
 _TAKEN_BY: Mapping[str, Sequence[str]] = {
     "range": (REGRESSION,),
     "unit": (REGRESSION,),
-    "quantile": (REGRESSION,),
+    "quantile": (REGRESSION, ANOMALY),
     "horizon": (FORECAST,),
 }
 """Which kinds have an option of ``declared``."""
@@ -70,6 +73,8 @@ def declared(
         return KindSpec()
     if kind == FORECAST:
         return forecast(horizon)
+    if kind == ANOMALY:
+        return anomaly(quantile)
     if not isinstance(range, Sequence) or isinstance(range, str) or len(range) != 2:
         raise InvalidConfiguration(
             f"task.kind={kind} with task.range={range}",
@@ -80,6 +85,11 @@ def declared(
         require("task.range", value, above(-math.inf))
     low, high = map(float, range)
     return regression(low, high, "1" if unit is None else str(unit), quantile)
+
+
+def learns_scores(task: Task) -> bool:
+    """Whether a net for ``task`` scores windows by itself, and learns from no label."""
+    return task.kind.name == ANOMALY
 
 
 @lru_cache(maxsize=64)

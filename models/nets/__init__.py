@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_common.plugins.installed import offer_of, offered
 from fl_common.plugins.kinds import NET
 from fl_common.vocabulary import NetSpec, Parameters, Task
+from models.kinds import learns_scores
 
 __all__ = [
     "Net",
@@ -32,6 +33,9 @@ __all__ = [
 
 class Net(nn.Module):
     """``body(front(values))``: values (N, *task.window_shape) in sensor units -> outputs (N, D)."""
+
+    scores: ClassVar[bool | None] = False
+    """Whether it scores windows by itself, for tasks of kind anomaly alone; None: any task."""
 
     def __init__(self, front: nn.Module, body: nn.Module) -> None:
         super().__init__()
@@ -66,6 +70,7 @@ def build_net(spec: NetSpec, task: Task, seed: int = 0) -> Net:
 
 def make_net(net_class: type[Net], options: Mapping[str, Any], task: Task, seed: int = 0) -> Net:
     """A network of ``net_class``: see ``build_net``."""
+    _check_scores(net_class, task)
     create: Callable[..., Net] = net_class
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -79,6 +84,17 @@ def make_net(net_class: type[Net], options: Mapping[str, Any], task: Task, seed:
                 str(error),
                 f"See {net_class.__module__}.{net_class.__qualname__}",
             ) from error
+
+
+def _check_scores(net_class: type[Net], task: Task) -> None:
+    """Raise unless the net learns what the task asks: a net of logits would shrink its scores."""
+    if net_class.scores not in (None, learns_scores(task)):
+        one, other = ("scores windows", "others") if net_class.scores else ("does not", "those")
+        raise InvalidConfiguration(
+            f"net {net_class.__name__} for task.kind={task.kind.name}",
+            f"{one}, as task.kind=anomaly asks and {other} do not",
+            "Set net=auto, or for anomaly net=autoencoder or net=one_class",
+        )
 
 
 def spec_of(target: str, options: Mapping[str, Any]) -> NetSpec:

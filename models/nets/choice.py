@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fl_common.vocabulary import Task
-from models.kinds import FORECAST
+from models.kinds import FORECAST, learns_scores
 from models.parts.scale_free import SHORTEST
 from models.parts.scattering import LARGEST, SMALLEST
 
@@ -45,6 +45,13 @@ def choose(task: Task, *, private: bool, scaled: bool = False) -> Choice:
             "autoregressive",
             "the next readings are a weighted sum of those before, in units of their own spread",
             "net=mlp or net=cnn1d with world.center and world.scale of the sensor",
+        )
+    if learns_scores(task):
+        return Choice(
+            "autoencoder",
+            "no label is learnt, and what can't be said again of a window is odd in it",
+            "net=one_class" if private else "more rounds; net.hidden=[128] with net=autoencoder",
+            {"hidden": [8], "gain": 0.5} if private else {},
         )
     if len(shape) == 3:
         return _for_images(shape, private)

@@ -5,18 +5,25 @@ clipping, noise and door. A site votes with its windows on bins of each channel'
 (``fl_common.privacy.quantiles``), which no trainer does: see ``fl_client.training.surveys``.
 """
 
+import copy
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from fl_common.configuration.rules import require, whole
 from fl_common.privacy.quantiles import BINS, first_edges
-from fl_common.vocabulary import Floats, Parameters, Task
-from models.nets import Net
+from fl_common.vocabulary import Floats, NetSpec, Parameters, Task
+from models.kinds.anomaly import score_edges
+from models.nets import Net, build_net
 
 COUNTS, EDGES, FOUND = "counts", "edges", "found"
 """What a site sends; the bins that it counts in; what earlier rounds have found."""
+
+_SCORED = "scored."
 
 KNOWN, ROUGH, NOISY = 1.0, 2.0, 3.0
 """How well a channel's spread is known: as one, as an order of magnitude, or less for the noise."""
@@ -29,6 +36,8 @@ class Survey(Net):
     spread, and ``KNOWN``, ``ROUGH`` or ``NOISY`` where they are found) are frozen: the server's,
     from noised votes alone.
     """
+
+    scores = None
 
     def __init__(self, task: Task) -> None:
         super().__init__(nn.Identity(), _Votes(task.window_shape[task.channel_axis]))
@@ -43,9 +52,55 @@ class _Votes(nn.Module):
         self.found = nn.Parameter(torch.zeros(channels, 3), requires_grad=False)
 
 
+class ScoreSurvey(Net):
+    """Votes on the scores that a network of ``target`` with ``options`` gives windows.
+
+    ``counts`` (1, bins) is what an update has, on the fixed bins of ``edges``; the network's own
+    parameters are frozen: those that a run has ended with.
+
+    Raises:
+        InvalidConfiguration: no network that scores windows, or a number of bins out of range.
+    """
+
+    scores = True
+
+    def __init__(self, task: Task, *, target: str, options: Mapping[str, Any], bins: int) -> None:
+        require("bins", bins, whole(4, 4096))
+        scoring = build_net(NetSpec(target, options), task)
+        super().__init__(scoring.front, _ScoreVotes(scoring.body, bins))
+        self.edges = score_edges(bins)
+
+    def scoring(self) -> Net:
+        """The network that scores, with parameters of its own."""
+        assert isinstance(self.body, _ScoreVotes)
+        return Net(self.front, copy.deepcopy(self.body.scored))
+
+
+class _ScoreVotes(nn.Module):
+    def __init__(self, scored: nn.Module, bins: int) -> None:
+        super().__init__()
+        self.counts = nn.Parameter(torch.zeros(1, bins))
+        self.scored = scored.requires_grad_(False)
+
+
+def scored_parameters(parameters: Parameters) -> Parameters:
+    """Those of the network that a ``ScoreSurvey`` asks about, of the survey's ``parameters``."""
+    return {
+        name.removeprefix(_SCORED): array
+        for name, array in parameters.items()
+        if name.startswith(_SCORED)
+    }
+
+
+def survey_parameters(scored: Parameters, bins: int) -> Parameters:
+    """Those of a ``ScoreSurvey`` about a network with the parameters ``scored``."""
+    begun = {f"{_SCORED}{name}": array for name, array in scored.items()}
+    return {COUNTS: np.zeros((1, bins), np.float32), **begun}
+
+
 def is_survey(net: Net) -> bool:
     """Whether ``net`` is counted, and not trained."""
-    return isinstance(net, Survey)
+    return isinstance(net, Survey | ScoreSurvey)
 
 
 def readings_of(values: Floats, task: Task) -> Floats:

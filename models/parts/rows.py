@@ -8,7 +8,7 @@ from torch import nn
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
 
-_POWER = 128.0
+POWER = 128.0
 """Squared norm of every row: one learning rate serves 50 features and 5000."""
 _LEAST = 1e-3
 """Squared norm below which a row is rounding, and is not enlarged to the others' norm."""
@@ -51,4 +51,4 @@ def centred(features_NF: torch.Tensor) -> torch.Tensor:
 def of_one_norm(features_NF: torch.Tensor) -> torch.Tensor:
     """Each row divided by its norm, and times one that is the same for all windows and nets."""
     power_N1 = (features_NF * features_NF).sum(1, keepdim=True)
-    return features_NF * (_POWER / (power_N1 + _LEAST)).sqrt()
+    return features_NF * (POWER / (power_N1 + _LEAST)).sqrt()

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from fl_common.configuration.overrides import quoted
 from fl_common.configuration.paths import from_home
 from fl_common.errors import BadInput, InvalidConfiguration
-from models.kinds import FORECAST, REGRESSION
+from models.kinds import ANOMALY, FORECAST, REGRESSION
 from simulate.configuration.composition import configure, resolved
 from simulate.configuration.requirements import check_world
 from simulate.data.facts import Facts, facts_of
@@ -21,6 +21,7 @@ from simulate.data.stamps import stamps_of
 from simulate.report.console import standard_output
 from simulate.world.build import open_world
 from simulate.world.tables.horizon import no_labels, unlabelled_roles
+from simulate.world.tables.marks import marks_in
 from simulate.world.tables.missing import REFUSE
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
@@ -52,10 +53,10 @@ def check(words: Sequence[str]) -> int:
     declared = read_task(data["task"]) if data["task"] is not None else None
     channels = declared.channels if declared is not None else data["channels"]
     kind = declared.kind.name if declared is not None else config["task"]["kind"]
-    ahead, numeric = kind == FORECAST, kind == REGRESSION
-    rolled = unlabelled_roles if ahead else roles_of
-    roles = rolled(table, data["site"], data["label"], channels)
-    marks = no_labels(table) if ahead else None
+    ahead, scores, numeric = kind == FORECAST, kind == ANOMALY, kind == REGRESSION
+    where = (table, data["site"], data["label"], channels)
+    roles = unlabelled_roles(*where) if ahead else roles_of(*where, labelled=not scores)
+    marks = no_labels(table) if ahead else marks_in(table, roles.label) if scores else None
     about = (table, roles, data["missing"], world["center"], channels)
     facts = facts_of(*about, numeric=numeric, marks=marks)
     stamps = stamps_of(table, roles)

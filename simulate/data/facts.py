@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fl_common.vocabulary import Floats, Integers
 from simulate.world.tables import Table, Words
+from simulate.world.tables.marks import MARKED
 from simulate.world.tables.missing import DROP, REFUSE
 from simulate.world.tables.numbers import tenths_of
 from simulate.world.tables.roles import Roles
@@ -52,6 +53,8 @@ class Facts:
     notes: tuple[str, ...]
     numeric: bool
     labelled: bool
+    scored: bool
+    """Whether labels, which may be missing, say only what is known to be anomalous."""
 
     @property
     def has_sites(self) -> bool:
@@ -95,9 +98,12 @@ def facts_of(
         InvalidData: the file can't be read in these roles.
     """
     read = raw, _ = windows_of(table, roles)
-    mode = DROP if missing == REFUSE else missing
-    rows = read_rows(table, roles, mode, center, read, numeric=numeric, labels=marks)
-    labels, labels_N = _tenths(rows.y_N) if numeric else _indexed(rows.y_N, rows.labels)
+    words = marks or labels_in(table, roles, numeric=numeric)
+    unless = DROP if missing == REFUSE else missing
+    rows = read_rows(table, roles, unless, center, read, labels=words)
+    names = None if marks else rows.labels
+    labels, labels_N = _tenths(rows.y_N) if numeric else _indexed(rows.y_N, names)
+    labels = tuple(MARKED[int(label)] for label in labels) if marks else labels
     nowhere_N = np.full(len(rows.y_N), _NO_SITE)
     sites, site_of_N = _indexed(nowhere_N if rows.site_N is None else rows.site_N, None)
     rows_of = np.zeros((len(sites), len(labels)), np.int64)
@@ -114,12 +120,11 @@ def facts_of(
         rows_of=rows_of,
         channels=_channels(raw, tuple(map(str, channels or rows.channels or ()))),
         rows_with_gaps=int((~np.isfinite(raw)).reshape(len(raw), -1).any(axis=1).sum()),
-        rows_without_words=_without_words(
-            table, roles, marks or labels_in(table, roles, numeric=numeric)
-        ),
+        rows_without_words=_without_words(table, roles, words),
         notes=tuple(note for note in rows.notes if missing != REFUSE or not _is_of_gaps(note)),
         numeric=numeric,
         labelled=roles.label is not None,
+        scored=marks is not None,
     )
 
 

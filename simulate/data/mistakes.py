@@ -34,7 +34,7 @@ def mistakes_in(facts: Facts) -> Iterator[Mistake]:
     yield from _constant(facts)
     yield from _codes(facts)
     yield from _duplicates(facts)
-    if facts.labelled and not facts.numeric:
+    if facts.labelled and not (facts.numeric or facts.scored):
         yield from _labels(facts)
     if facts.has_sites:
         yield from _sites(facts)
@@ -161,7 +161,7 @@ def _sites(facts: Facts) -> Iterator[Mistake]:
         what = f"sites have from {by_site.min()} to {by_site.max()} rows"
         yield Mistake(what, "The largest decide: divide them, or expect little for the small ones")
     one = [n for n, rows in zip(facts.sites, facts.rows_of, strict=True) if (rows > 0).sum() == 1]
-    if len(facts.labels) > 1 and one and not facts.numeric:
+    if len(facts.labels) > 1 and one and not (facts.numeric or facts.scored):
         yield Mistake(f"sites {_listed(one)}: rows of one label alone", "Check that this is so")
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from fl_common import params
 from fl_common.components.description import Component
+from fl_common.vocabulary import Parameters
 from fl_server.repository.publication import publish_model
 from fl_server.rounds.app import FederatedRun
 from fl_server.rounds.survey import ScaleRecord
+from fl_server.rounds.threshold import ThresholdRecord
 from models.evaluation import Evaluator
 from models.export import ExportProof
 from models.metadata import read_metadata
@@ -31,8 +33,9 @@ class Closing:
     """Closes the run that was prepared as ``prepared``.
 
     ``started`` is ``time.monotonic()`` when the program began, ``start_up_s`` the time to the first
-    round; ``evaluate`` evaluates ``prepared.net`` on the test set. Reports in the folder of a
-    ``sweep`` share what draws their figures.
+    round; ``evaluate`` evaluates ``prepared.net`` on the test set. ``parameters`` are those that
+    are published, with the ``threshold`` if scores are learnt. Reports in the folder of a ``sweep``
+    share what draws their figures.
     """
 
     home: Home
@@ -42,6 +45,8 @@ class Closing:
     scale: ScaleRecord
     started: float
     start_up_s: float
+    parameters: Parameters
+    threshold: ThresholdRecord | None
     sweep: Path | None = None
 
     def close(self, run: FederatedRun, carrier: Carrier, listener: RunListener) -> None:
@@ -57,8 +62,11 @@ class Closing:
         results[-1] = self.spending.told(results[-1])
         start = {"init": prepared.start.published()} if prepared.start else {}
         begun = {**start, "scale": self.scale.published()}
+        if self.threshold is not None:
+            begun["threshold"] = asdict(self.threshold)
+            listener.tell(str(self.threshold))
         spent, last = {**results[-1].spent(), **begun}, run.history[-1]
-        outcome = outcome_of(self.evaluate(run.parameters), prepared.test, plan.task)
+        outcome = outcome_of(self.evaluate(self.parameters), prepared.test, plan.task)
         windows = prepared.test.windows  # the net has the parameters that were evaluated
         proof = publish_model(plan, prepared.net, len(results), spent, windows, self.home.model)
         metrics = {**outcome.measures, "loss": outcome.loss}
@@ -69,14 +77,19 @@ class Closing:
         for line in filter(None, (carrier.await_model(component), *doubts)):
             listener.tell(line)
         ending = self._ending(run, proof, component, doubts)
-        summary = summarise(plan, results, outcome, ending) | checkable(plan, outcome, self.scale)
+        summary = summarise(plan, results, outcome, ending) | checkable(
+            plan, outcome, self.scale, self.threshold
+        )
         metadata = read_metadata(self.home.model.read_bytes())
-        write_weights(self.home.weights, metadata, run.parameters)
+        write_weights(self.home.weights, metadata, self.parameters)
         write_rounds_table(self.home.rounds_table, results)
         write_summary(self.home.summary, summary)
         about = (plan, summary, results, outcome, yaml_of(prepared.config))
         write_report(self.home.report, *about, self.sweep)
         listener.finish(summary, outcome, self.home.files(prepared.config["publish"]["repository"]))
+
+    def _told(self) -> list[str]:
+        return [] if self.threshold is None else [str(self.threshold)]
 
     def _ending(
         self, run: FederatedRun, proof: ExportProof, component: Component, doubts: Sequence[str]
@@ -88,13 +101,13 @@ class Closing:
             engine=prepared.engine.name,
             start_up_s=self.start_up_s,
             total_s=time.monotonic() - self.started,
-            parameter_digest=params.digest(run.parameters),
+            parameter_digest=params.digest(self.parameters),
             onnx_path=str(self.home.model),
             onnx_parity=proof.parity,
             component=component,
             choice=str(prepared.choice) if prepared.choice else None,
             rate=prepared.rate,
-            notes=(*prepared.data, *prepared.notes, *doubts),
+            notes=(*prepared.data, *prepared.notes, *self._told(), *doubts),
             legs=prepared.record.legs,
             init=asdict(prepared.start) if prepared.start else None,
         )

@@ -32,6 +32,15 @@ def survey_of(begun: RunRecord | None, identity: str) -> str:
     return f"{first}-scale"
 
 
+def threshold_survey_of(begun: RunRecord | None, identity: str) -> tuple[str, int]:
+    """The identity of the survey after a run, and how many surveys may be charged with it.
+
+    Each run that it goes on from may have had its own.
+    """
+    earlier = [] if begun is None else [*(leg.run for leg in begun.legs), begun.run]
+    return f"{identity}-threshold", len({*earlier, identity})
+
+
 def record_of(
     resumed: str,
     begun: RunRecord | None,

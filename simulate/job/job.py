@@ -20,6 +20,7 @@ from simulate.job.closing import Closing
 from simulate.job.continuation import earlier_plans
 from simulate.job.preparation import Preparation, prepare
 from simulate.job.scale import begin_survey, with_scale
+from simulate.job.threshold import with_threshold
 from simulate.report.listener import RunListener
 from simulate.report.recorder import RoundRecorder
 from simulate.report.spending import Spending
@@ -124,5 +125,6 @@ def _train(
         listener.tell(str(choice))
     listener.start(plan, sites, done)
     carrier().carry_out(run)
-    about = (evaluate, spending, scale, started, start_up_s, sweep)
+    final = with_threshold(prepared, home, run, carrier)
+    about = (evaluate, spending, scale, started, start_up_s, *final, sweep)
     Closing(home, prepared, *about).close(run, carrier(), listener)

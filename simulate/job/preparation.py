@@ -9,19 +9,19 @@ from omegaconf import OmegaConf
 from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
-from fl_common.privacy.accounting import Spend
-from fl_server.build import build_federation, build_plan, check_sampling, rate_said, with_net
+from fl_server.build import build_federation, check_sampling, rate_said, with_net
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
-from fl_server.rounds.survey import NOT_COMPARED, build_survey, spent_on, with_survey
+from fl_server.rounds.survey import NOT_COMPARED
+from fl_server.rounds.threshold import ThresholdSurvey
 from models.export import check_exportable
 from models.nets import Net, build_net
 from models.nets.choice import Choice
-from simulate.build import fleet_facts
 from simulate.engines.protocol import SimulatedFleet, SimulationEngine
 from simulate.home import Home, Origin, RunRecord
 from simulate.job.checks import check_held_out, check_net, check_trainer
-from simulate.job.continuation import identity_of, record_of, survey_of
+from simulate.job.continuation import record_of
+from simulate.job.planning import plans_of
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
 from simulate.job.warm_start import WarmStart, check_no_survey_after, warm_start
@@ -38,7 +38,8 @@ class Preparation:
     with the network of ``choice`` if it asked for one; ``rate`` is the learning rate, likewise.
     ``start`` is where its first parameters came from, if not from chance. ``survey`` finds the
     center and scale of the task before the first round, if the world does not declare them; until
-    then they are what is declared.
+    then they are what is declared. ``threshold`` finds above which score a window is anomalous,
+    after the last round, where scores are learnt.
     """
 
     config: Config
@@ -55,6 +56,7 @@ class Preparation:
     record: RunRecord
     start: WarmStart | None
     survey: Federation | None = None
+    threshold: ThresholdSurvey | None = None
 
     @property
     def plan(self) -> RunPlan:
@@ -81,8 +83,8 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     begun = home.read_record() if config["resume"] else None
     surveyed = scale_source_of(world) == PRIVATE
     config, choice = with_net(config, world.task, scaled=surveyed)
-    plan, before = _plans(config, world, begun, compares=publication.is_shared)
-    beside = () if before is None else spent_on(before)
+    plans = plans_of(config, world, begun, compares=publication.is_shared)
+    plan, beside = plans.run, plans.beside
     check_trainer(config["training"]["trainer"], plan.privacy)
     incumbent, notes = _incumbent(config, publication, plan, is_scaled=surveyed)
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent, beside)
@@ -107,7 +109,8 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
         data=_told(world, said, start, plan),
         record=record,
         start=start,
-        survey=build_survey(before, federation, len(world.sites)) if before else None,
+        survey=plans.survey(federation, len(world.sites)),
+        threshold=plans.threshold(federation, len(world.sites)),
     )
 
 
@@ -115,19 +118,6 @@ def _told(world: World, said: Sequence[str], start: WarmStart | None, plan: RunP
     """How the data were read, what the run goes on from, and where its parameters came from."""
     of_start = [] if start is None else [start.unlike(plan.task), str(start)]
     return [*(f"data: {note}" for note in notes_of(world)), *said, *filter(None, of_start)]
-
-
-def _plans(
-    config: Config, world: World, begun: RunRecord | None, *, compares: bool
-) -> tuple[RunPlan, RunPlan | None]:
-    """The run's plan, and that of the survey before it, if ``world`` leaves its scale to one."""
-    facts, identity = fleet_facts(world), identity_of(begun, config["rounds"])
-    survey = survey_of(begun, identity) if scale_source_of(world) == PRIVATE else None
-
-    def made(beside: tuple[Spend, ...]) -> RunPlan:
-        return build_plan(config, identity, world.task, facts, compares=compares, beside=beside)
-
-    return with_survey(made, config["scale_epsilon"], survey)
 
 
 def _fleet(

@@ -36,4 +36,6 @@ def with_scale(
     net = build_net(plan.net, task)
     load_parameters(net, parameters_of(prepared.net))
     federation, data = replace(prepared.federation, plan=plan), [*prepared.data, str(record)]
-    return replace(prepared, federation=federation, net=net, data=data), record
+    threshold = prepared.threshold and prepared.threshold.of_task(task)
+    scaled = replace(prepared, federation=federation, net=net, data=data, threshold=threshold)
+    return scaled, record

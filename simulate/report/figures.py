@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fl_common.plan import RunPlan
 from fl_common.privacy.unit import Guarantee
 from fl_common.vocabulary import Task
-from models.kinds import FORECAST, kind_of
+from models.kinds import FORECAST, kind_of, learns_scores
+from simulate.report.anomalies import roc, scores_beside_threshold
 from simulate.report.confusion import Confusion
 from simulate.report.forecasts import (
     errors_of_channels,
@@ -70,6 +71,8 @@ def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> l
         drawn.append(_classes(outcome.per_class_accuracy))
     elif plan.task.kind.name == FORECAST:
         drawn += _of_forecasts(plan.task, outcome)
+    elif learns_scores(plan.task):
+        drawn += _of_scores(plan.task, outcome)
     else:
         drawn += [measure_of_sites(plan.task, outcome), answers_beside_truth(plan.task, outcome)]
     drawn += [_traffic(rounds), _seconds(rounds)]
@@ -82,6 +85,13 @@ def _of_forecasts(task: Task, outcome: Outcome) -> list[Figure]:
     first, *others = forecasts_beside_truth(task, outcome)
     measured = [errors_of_steps(outcome), errors_of_channels(task, outcome)]
     return [first, *measured, measure_of_sites(task, outcome), *others]
+
+
+def _of_scores(task: Task, outcome: Outcome) -> list[Figure]:
+    """Without labels there are fewer."""
+    known = math.isfinite(outcome.measures["auroc"])
+    sites = [measure_of_sites(task, outcome)] if known else []
+    return [scores_beside_threshold(outcome), *([roc(outcome)] if known else []), *sites]
 
 
 def _accuracy(rounds: Sequence[RoundResult]) -> Figure:

@@ -1,5 +1,6 @@
-"""Figures of a task that learns numbers: the errors, and answers beside the truth."""
+"""Figures of a task without labels: its first measure, and numbers beside the truth."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from statistics import median
@@ -15,14 +16,14 @@ _MOST_BARS = 30
 
 def measure_over_rounds(task: Task, rounds: Sequence[RoundResult]) -> Figure:
     """The kind's first measure after each round."""
-    first = kind_of(task).measures[0]
+    first = _known(task, rounds[-1])
     values = [result.measures.get(first.name) for result in rounds]
     ends = f"{measure_text(first, values[0])} after the first round"
     return Figure(
         first.name,
         f"{title_text(first)} over rounds",
         f"{title_text(first)} on the test windows: {ends}, {measure_text(first, values[-1])} at the"
-        " end. Lower is better.",
+        f" end. {_better(first)}",
         [line(rounds, values, first.title, BLUE, "%{y:.4g}")],
         over_rounds(rounds, {"rangemode": "tozero", "title": _unit(first)}),
     )
@@ -31,14 +32,15 @@ def measure_over_rounds(task: Task, rounds: Sequence[RoundResult]) -> Figure:
 def measure_of_sites(task: Task, outcome: Outcome) -> Figure:
     """The first measure by group of the test set; the worst, where there are many."""
     first = kind_of(task).measures[0]
-    worst = sorted(outcome.measure_of_group.items(), key=lambda item: -item[1])
+    known = [(k, v) for k, v in outcome.measure_of_group.items() if math.isfinite(v)]
+    worst = sorted(known, key=lambda item: item[1], reverse=not first.higher_is_better)
     values = [value for _, value in worst]
     data, layout = bars(
         dict(worst[:_MOST_BARS][::-1]),
         partial(measure_text, first),
         {"rangemode": "tozero", "title": _unit(first)},
     )
-    ends = f"from {measure_text(first, values[-1])} to {measure_text(first, values[0])}"
+    ends = f"from {measure_text(first, min(values))} to {measure_text(first, max(values))}"
     more = f" The {_MOST_BARS} worst are shown." if len(worst) > _MOST_BARS else ""
     return Figure(
         "sites",
@@ -73,6 +75,18 @@ def answers_beside_truth(task: Task, outcome: Outcome) -> Figure:
         [dots, same],
         layout_of(xaxis=axes["truth"], yaxis=axes["answer"], height=420),
     )
+
+
+def _known(task: Task, last: RoundResult) -> Measure:
+    """The first measure that is known in the end; without labels of the test set, few are."""
+    measures = kind_of(task).measures
+    values = [last.measures.get(measure.name) for measure in measures]
+    known = [m for m, v in zip(measures, values, strict=True) if v is not None and math.isfinite(v)]
+    return next(iter(known), measures[0])
+
+
+def _better(measure: Measure) -> str:
+    return "Higher is better." if measure.higher_is_better else "Lower is better."
 
 
 def _unit(measure: Measure) -> str:

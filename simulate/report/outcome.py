@@ -6,7 +6,7 @@ import numpy as np
 
 from fl_common.vocabulary import Task
 from models.evaluation import Predictions
-from models.kinds import FORECAST
+from models.kinds import FORECAST, learns_scores
 from simulate.report.confusion import confusion_of
 from simulate.report.results import Outcome
 from simulate.world import TestSet
@@ -23,7 +23,7 @@ def outcome_of(predictions: Predictions, test: TestSet, task: Task) -> Outcome:
         return _of_labels(predictions, test, task)
     if task.kind.name == FORECAST:
         return _of_forecasts(predictions, test)
-    return _of_numbers(predictions, test)
+    return _of_scores(predictions, test) if learns_scores(task) else _of_numbers(predictions, test)
 
 
 def doubts_of(outcome: Outcome) -> tuple[str, ...]:
@@ -58,6 +58,12 @@ def _of_forecasts(predictions: Predictions, test: TestSet) -> Outcome:
     came_MCH = predictions.truth_N[shown][:, :, -told_N.shape[2] :]
     drawn = (past_MCT, came_MCH, told_N[shown])
     return replace(_without_labels(predictions, test), sums=predictions.sums, forecasts=drawn)
+
+
+def _of_scores(predictions: Predictions, test: TestSet) -> Outcome:
+    threshold = float(predictions.predicted_N[0, 1])
+    outcome = _without_labels(predictions, test)
+    return replace(outcome, sums=predictions.sums, threshold=threshold)
 
 
 def _without_labels(predictions: Predictions, test: TestSet) -> Outcome:

@@ -15,6 +15,7 @@ from fl_common.files.safetensors import write_safetensors
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Parameters
 from fl_server.rounds.survey import ScaleRecord
+from fl_server.rounds.threshold import ThresholdRecord
 from models.kinds import FORECAST
 from models.kinds.forecast import of_channels
 from models.lineage import ModelMetadata
@@ -25,12 +26,14 @@ _MOST_CLASSES = 200
 _MOST_CONFUSIONS = 100
 
 
-def checkable(plan: RunPlan, outcome: Outcome, scale: ScaleRecord) -> dict[str, Any]:
+def checkable(
+    plan: RunPlan, outcome: Outcome, scale: ScaleRecord, threshold: ThresholdRecord | None = None
+) -> dict[str, Any]:
     """For ``summary.json``: all from which epsilon and the report's figures can be computed.
 
     ``privacy_plan`` is the plan's own, ``spend_per_round`` what a round costs a site that takes
-    part: ``steps`` Gaussian mechanisms on Poisson samples, and nothing without DP. ``scale`` has
-    what a survey has cost beside that.
+    part: ``steps`` Gaussian mechanisms on Poisson samples, and nothing without DP. ``scale`` and
+    ``threshold`` have what surveys have cost beside that.
     """
     spends = [plan.privacy.spend_per_round] if plan.privacy.guarantee else []
     labels, confusion = plan.task.labels, outcome.confusion
@@ -40,6 +43,7 @@ def checkable(plan: RunPlan, outcome: Outcome, scale: ScaleRecord) -> dict[str, 
             "privacy_plan": json.loads(plan.to_json())["privacy"],
             "spend_per_round": [asdict(spend) for spend in spends],
             "scale": asdict(scale),
+            "threshold": threshold and asdict(threshold),
             "labels": list(labels),
             "confusion": confusion.matrix(range(len(labels))).tolist() if small else None,
             "most_confused": [

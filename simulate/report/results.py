@@ -104,7 +104,8 @@ class Outcome:
     ``measures`` are those of the task's kind. Where it learns numbers, there is no accuracy and
     nothing by label: ``measure_of_group`` has the first measure, and ``pairs_2N`` truth and answer
     of some windows. Where it forecasts, ``sums`` are the kind's, and ``forecasts`` some windows
-    (M, C, T), what came after them (M, C, H), and what was told.
+    (M, C, T), what came after them (M, C, H), and what was told. Where it scores windows, ``sums``
+    are the kind's, too, and ``threshold`` is the model's.
     """
 
     accuracy: float | None
@@ -117,6 +118,7 @@ class Outcome:
     pairs_2N: Doubles = field(default_factory=lambda: np.empty((2, 0)))
     sums: Doubles = field(default_factory=lambda: np.empty((2, 0)))
     forecasts: tuple[NDArray[Any], ...] = ()
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

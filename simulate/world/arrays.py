@@ -19,6 +19,7 @@ from simulate.world.tables.coverage import coverage_notes
 from simulate.world.tables.declaration import Declaration
 from simulate.world.tables.division import Division, divide
 from simulate.world.tables.horizon import ahead_of, alike, no_labels, unlabelled_roles
+from simulate.world.tables.marks import divide_normal, marks_in
 from simulate.world.tables.numbers import declared_once, numbers_of, tenths_of
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
@@ -42,7 +43,8 @@ class Arrays(LazyWorld):
     each channel, or ``private``: then a survey finds both (``scale_source``).
     ``windows_per_reading`` is the most windows that one reading is part of (1 without overlap).
     ``kind`` is what ``models.kinds.declared`` takes: for numbers, the column of labels has those,
-    and of a forecast the last readings of each window are what is learnt.
+    of a forecast the last readings of each window are what is learnt,
+    and for anomalies it says which rows are, if there is one.
     ``declared`` is a YAML file with a whole task, as a box has it, in place of these.
 
     Sites are the names with training rows, in order; the test set's groups are the names with test
@@ -89,7 +91,7 @@ class Arrays(LazyWorld):
         task = replace(found.task(rows.x.shape[1:], names), kind=spec)
         check_values(rows.source, rows.x, task)
         labels_N, alike_N = _learnt(rows.source, labels_N, task)
-        division = divide(rows, alike_N, sites, partition, task.windows_per_reading - 1)
+        division = _divided(rows, alike_N, sites, partition, task)
         self.notes = (*rows.notes, *division.notes, *_covered(names, labels_N, division))
         everyone = _windows(rows, labels_N, division.train_rows)
         cut, keep = _sites(everyone, division)
@@ -107,9 +109,16 @@ def _known(
     return given.replaced_by(task), declared_once(kind, task.kind)
 
 
+def _divided(
+    rows: Rows, alike_N: Integers, sites: int | None, partition: Rule, task: Task
+) -> Division:
+    divided = divide_normal if kinds.learns_scores(task) else divide
+    return divided(rows, alike_N, sites, partition, task.windows_per_reading - 1)
+
+
 def _learnt(source: str, labels_N: NDArray[Any], task: Task) -> tuple[NDArray[Any], Integers]:
     """What is learnt of each row, and by what a rule divides the rows."""
-    if task.kind.name == kinds.CLASSIFICATION:
+    if task.kind.name == kinds.CLASSIFICATION or kinds.learns_scores(task):
         return labels_N, labels_N
     if task.kind.name == kinds.FORECAST:
         return labels_N, alike(labels_N)
@@ -143,8 +152,9 @@ def _read(
     if kind == kinds.FORECAST:
         roles, marks = unlabelled_roles(table, site, label, channels), no_labels(table)
         return read_rows(table, roles, missing, center, labels=marks)
-    roles = roles_of(table, site, label, channels)
-    return read_rows(table, roles, missing, center, numeric=kind == kinds.REGRESSION)
+    roles = roles_of(table, site, label, channels, labelled=kind != kinds.ANOMALY)
+    known = marks_in(table, roles.label) if kind == kinds.ANOMALY else None
+    return read_rows(table, roles, missing, center, numeric=kind == kinds.REGRESSION, labels=known)
 
 
 def _base(everyone: Windows, rows: Rows, division: Division) -> Sequence[NDArray[Any]]:

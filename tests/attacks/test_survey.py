@@ -6,13 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fl_client.training import LocalTask
+from fl_client.training.checks import check_public
+from fl_client.training.cohort import CohortTrainer
 from fl_client.training.prepared import net_for
+from fl_client.training.surveys import WithSurveys
 from fl_common.plan import RunPlan
 from fl_common.privacy.quantiles import sensitivity, votes
-from fl_common.vocabulary import Floats, LocalUpdate, Refusal, RefusalReason, Windows
+from fl_common.vocabulary import Floats, LocalUpdate, NetSpec, Refusal, RefusalReason, Windows
 from fl_server.rounds.survey import survey_plan
+from fl_server.rounds.threshold import threshold_plan
+from models.kinds.anomaly import anomaly
 from models.nets import parameters_of
 from models.nets.survey import COUNTS, EDGES, readings_of
+from models.parts.scoring import Reconstruction
 from tests.attacks.test_hostile_server import BY_SITE, DATA, Victim, days_of, form
 from tests.support import samples
 
@@ -91,3 +98,66 @@ def test_a_survey_is_not_evaluated(tmp_path: Path) -> None:
     answer = Victim(tmp_path, lambda: windows).evaluates(PLANS["window"])
     assert isinstance(answer, Refusal)
     assert answer.reason == RefusalReason.PLAN
+
+
+SCORED = replace(samples.TASK, labels=(), kind=anomaly(None))
+AUTOENCODER = NetSpec("models.nets.autoencoder.Autoencoder", {"hidden": [3], "gain": 1.0})
+
+
+def score_plan(unit: str, net: NetSpec = AUTOENCODER) -> RunPlan:
+    privacy = {"window": samples.WINDOW_PRIVACY, "site": BY_SITE}[unit]
+    run = replace(samples.plan(privacy, task=SCORED, net=net), seed=None)
+    return threshold_plan(run, 0.5, "after")
+
+
+def asked(plan: RunPlan, count: int, parameters: dict[str, Floats] | None = None) -> LocalTask:
+    windows = samples.windows(count)
+    sent = {**parameters_of(net_for(plan)), **(parameters or {})}
+    marks_N = np.zeros(len(windows), np.int64)
+    return LocalTask(plan, "a", 1, sent, replace(windows, labels=marks_N))
+
+
+@EACH
+def test_a_survey_of_scores_noises_votes_of_which_each_window_has_one(unit: str) -> None:
+    plan = score_plan(unit)
+    (answer,) = WithSurveys(CohortTrainer(64)).train([asked(plan, 400)])
+    assert isinstance(answer, LocalUpdate), answer
+    assert list(answer.delta) == [COUNTS]
+    sums = float(answer.delta[COUNTS].sum())
+    mechanism = plan.privacy.sample_mechanism
+    if mechanism is None:  # the gateway noises it
+        assert sums == pytest.approx(1.0)
+        return
+    noise = mechanism.noise_multiplier / mechanism.expected_batch
+    bins = answer.delta[COUNTS].size
+    nobody_s = answer.delta[COUNTS][0, : bins // 2]  # scores are about 1 before any training
+    assert 0.7 < nobody_s.std() / noise < 1.4
+    assert abs(sums - 400 / mechanism.expected_batch) < 5 * noise * bins**0.5
+
+
+def test_no_parameter_of_the_server_gives_a_window_more_than_one_vote() -> None:
+    plan = replace(score_plan("window"), privacy=samples.PUBLIC)
+    for factor in (0.0, 1e3, 1e30, 3e38):
+        steep = {
+            name: np.full_like(array, factor)
+            for name, array in parameters_of(net_for(plan)).items()
+            if name.startswith("scored.last")
+        }
+        (answer,) = WithSurveys(CohortTrainer(64)).train([asked(plan, 40, steep)])
+        assert isinstance(answer, LocalUpdate), answer
+        assert answer.delta[COUNTS].min() >= 0
+        assert answer.delta[COUNTS].sum() <= 1 + 1e-6
+
+
+def test_a_survey_of_scores_by_a_net_that_joins_windows_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert check_public(asked(score_plan("window"), 40)) is None
+    own, other = Reconstruction.forward, replace(AUTOENCODER, options={"hidden": [7], "gain": 1.0})
+    monkeypatch.setattr(
+        Reconstruction, "forward", lambda self, x: own(self, x - x.mean(0, keepdim=True))
+    )
+    refusal = check_public(asked(score_plan("window", other), 40))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is RefusalReason.PRIVACY
+    assert "other windows" in refusal.detail

@@ -192,6 +192,23 @@ def test_the_page_of_forecasts(tmp_path: Path) -> None:
         assert metadata.window_shape == seen
 
 
+def test_the_page_of_anomalies(tmp_path: Path) -> None:
+    """Digits that scikit-learn packages, 8 as the anomaly, and the command of the reference."""
+    train, private = (block.strip() for block in blocks("docs/how-to/anomalies.md"))
+    (learnt,) = blocks("docs/reference/kinds.md#anomalies")
+    learnt = replaced(learnt.strip(), ("FILE", "digits8.npz"))
+    reader = desk(tmp_path / "reader")
+    train = replaced(train, (" hydra.run.dir", " rounds=3 hydra.run.dir"))
+    private, learnt = (f"{one} rounds=2 hydra.run.dir=outputs/" for one in (private, learnt))
+    shown = typed(f"{train}\n{private}private\n{learnt}again privacy=none\n", reader)
+    assert "174 rows are known to be anomalous" in shown
+    for name in ("digits8", "private", "again"):
+        summary = json.loads((reader / "outputs" / name / "summary.json").read_text())
+        assert summary["kind"] == "anomaly"
+        assert summary["threshold"]["quantile"] == (0.9 if name == "private" else 0.95)
+    assert (reader / "outputs/digits8/model.onnx").is_file()
+
+
 def test_the_table_of_privacy(tmp_path: Path, shared_data: Path) -> None:
     """With seed 0: between the least and the largest accuracy of its row, at its epsilon."""
     commands = lines(blocks("docs/privacy-table.md#privacy-and-accuracy"))

@@ -33,7 +33,7 @@ def cohort(plan: Any, counts: Sequence[int], round_: int = 2) -> list[LocalTask]
     parameters, task = parameters_of(net_for(plan)), plan.task
     tasks = []
     for place, count in enumerate(counts):
-        labels = np.random.default_rng(place).integers(0, len(task.labels), count)
+        labels = np.random.default_rng(place).integers(0, max(1, len(task.labels)), count)
         blocks = np.zeros(count, np.int64)
         windows = Windows(readings(task, count, place), labels, blocks, ("day",))
         tasks.append(LocalTask(plan, f"site {place}", round_, parameters, windows))

@@ -1,9 +1,12 @@
 """Every network with the options of its own configuration file, and a task that it can learn."""
 
+from dataclasses import replace
+
 import numpy as np
 from omegaconf import OmegaConf
 
 from fl_common.vocabulary import Floats, NetSpec, Task
+from models.kinds.anomaly import anomaly
 from models.nets import Net, build_net
 from tests.support.sources import ROOT
 
@@ -53,6 +56,8 @@ VECTOR = Task(
     scale=(8.0, 0.2),
     windows_per_reading=1,
 )
+MACHINE = replace(MOTION, name="machine", labels=(), kind=anomaly(None))
+SCAN = replace(GREY, name="scan", labels=(), kind=anomaly(None))
 
 EXAMPLES: tuple[tuple[str, Task], ...] = (
     ("logistic", VECTOR),
@@ -75,6 +80,9 @@ EXAMPLES: tuple[tuple[str, Task], ...] = (
     ("mobilenet_head", COLOUR),
     ("transformer", MOTION),
     ("transformer_lora", MOTION),
+    ("autoencoder", MACHINE),
+    ("autoencoder", SCAN),
+    ("one_class", MACHINE),
 )
 NAMES = [f"{name}-{task.name}" for name, task in EXAMPLES]
 

@@ -16,6 +16,7 @@ from fl_common.errors import ExportMismatch, InvalidConfiguration, InvalidData
 from fl_common.params import digest
 from fl_common.vocabulary import Floats, Task
 from models.export import TOLERANCE, check_exportable, export_onnx
+from models.kinds import kind_of
 from models.lineage import Lineage, ModelMetadata
 from models.metadata import read_metadata
 from models.nets import Net, load_parameters, parameters_of
@@ -57,10 +58,10 @@ def names_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def outputs(path: Path, values_N: Floats) -> list[Floats]:
+def outputs(path: Path, values_N: Floats) -> dict[str, Floats]:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    found: list[Floats] = session.run(["logits", "probabilities"], {"values": values_N})
-    return found
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"values": values_N}), strict=True))
 
 
 @pytest.mark.parametrize(("name", "task"), EXAMPLES, ids=NAMES)
@@ -81,10 +82,12 @@ def test_the_file_computes_what_the_net_computes(name: str, task: Task, tmp_path
     for count in (1, 4, 13):
         values_N = readings(task, count, seed=count)
         with torch.no_grad():
-            logits_NK = net(torch.from_numpy(values_N))
-        logits, probabilities = outputs(path, values_N)
-        np.testing.assert_allclose(logits, logits_NK.numpy(), rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(probabilities, logits_NK.softmax(1).numpy(), atol=1e-4)
+            values = torch.from_numpy(values_N)
+            expected = kind_of(task).published(net(values), values)
+        found = outputs(path, values_N)
+        assert [*found] == [*expected]
+        for output, right in expected.items():
+            np.testing.assert_allclose(found[output], right.numpy(), rtol=1e-4, atol=1e-4)
 
 
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:

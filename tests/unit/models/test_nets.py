@@ -17,6 +17,7 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.params import digest
 from fl_common.vocabulary import NetSpec, Task
 from models.fronts import Normalise
+from models.kinds import kind_of
 from models.nets import Net, build_net, load_parameters, parameters_of, trained_names
 from models.parts import torchvision_import
 from tests.unit.models.net_examples import (
@@ -37,17 +38,18 @@ every_net = pytest.mark.parametrize(("name", "task"), EXAMPLES, ids=NAMES)
 
 
 def batch(net: Net, task: Task) -> tuple[torch.Tensor, torch.Tensor]:
-    labels_N = torch.arange(WINDOWS) % len(task.labels)
-    return net.front(torch.from_numpy(readings(task, WINDOWS))), labels_N
+    targets_N = torch.from_numpy(kind_of(task).example_targets(WINDOWS))
+    return net.front(torch.from_numpy(readings(task, WINDOWS))), targets_N
 
 
 def gradients_one_by_one(
-    net: Net, inputs: torch.Tensor, labels_N: torch.Tensor
+    net: Net, task: Task, inputs: torch.Tensor, targets_N: torch.Tensor
 ) -> list[list[torch.Tensor]]:
     """Of each window by itself, by plain autograd: the reference."""
     rows = []
-    for row in range(len(labels_N)):
-        loss = nn.functional.cross_entropy(net.body(inputs[row : row + 1]), labels_N[row : row + 1])
+    for row in range(len(targets_N)):
+        outputs_1D = net.body(inputs[row : row + 1])
+        loss = kind_of(task).losses(outputs_1D, targets_N[row : row + 1])
         rows.append(list(torch.autograd.grad(loss, trained_of(net))))
     return rows
 
@@ -77,7 +79,7 @@ def test_opacus_finds_nothing_to_object_to(name: str, task: Task) -> None:
 def test_a_dp_step_uses_the_gradient_of_each_window(name: str, task: Task) -> None:
     net = example(name, task)
     inputs, labels_N = batch(net, task)
-    rows = gradients_one_by_one(net, inputs, labels_N)
+    rows = gradients_one_by_one(net, task, inputs, labels_N)
     before = parameters_of(net)
     private = GradSampleModule(net.body, strict=True, loss_reduction="sum")
     optimizer = DPOptimizer(
@@ -88,7 +90,7 @@ def test_a_dp_step_uses_the_gradient_of_each_window(name: str, task: Task) -> No
         loss_reduction="sum",
         generator=torch.Generator().manual_seed(0),
     )
-    nn.functional.cross_entropy(private(inputs), labels_N, reduction="sum").backward()
+    kind_of(task).losses(private(inputs), labels_N).sum().backward()
     assert_same_gradients([vars(p)["grad_sample"] for p in trained_of(net)], rows)
     optimizer.step()
     after = parameters_of(net)
@@ -100,15 +102,15 @@ def test_a_dp_step_uses_the_gradient_of_each_window(name: str, task: Task) -> No
 def test_gradients_by_vectorised_map(name: str, task: Task) -> None:
     net = example(name, task)
     inputs, labels_N = batch(net, task)
-    rows = gradients_one_by_one(net, inputs, labels_N)
+    rows = gradients_one_by_one(net, task, inputs, labels_N)
     named = net.body.named_parameters()
     parameters = {key: value.detach() for key, value in named if value.requires_grad}
 
     def loss(
         parameters: dict[str, torch.Tensor], one: torch.Tensor, label: torch.Tensor
     ) -> torch.Tensor:
-        logits_1K = functional_call(net.body, parameters, (one.unsqueeze(0),))
-        return nn.functional.cross_entropy(logits_1K, label.unsqueeze(0))
+        outputs_1D = functional_call(net.body, parameters, (one.unsqueeze(0),))
+        return kind_of(task).losses(outputs_1D, label.unsqueeze(0))[0]
 
     found = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, inputs, labels_N)
     assert_same_gradients(list(found.values()), rows)

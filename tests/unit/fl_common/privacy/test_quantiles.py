@@ -13,6 +13,7 @@ from fl_common.privacy.quantiles import (
     Reading,
     Scale,
     first_edges,
+    quantile_of,
     read,
     scale_of,
     sensitivity,
@@ -123,3 +124,25 @@ def test_readings_of_a_window_share_its_vote_and_those_that_are_no_numbers_have_
     values_NVC = np.array([[[1.0], [np.nan], [-1.0], [np.inf]]])
     counts_B = votes(values_NVC, first_edges(1))[0]
     assert sorted(counts_B[counts_B > 0]) == [0.25, 0.25]
+
+
+def test_a_quantile_is_read_from_votes_on_fixed_bins() -> None:
+    generator = np.random.default_rng(0)
+    values_N = generator.normal(0.0, 1.0, 20_000)
+    edges_E = np.linspace(-6, 6, 47)
+    counts_B = votes(values_N[:, None, None], edges_E[None])[0]
+    for share in (0.5, 0.9, 0.95, 0.99):
+        found = quantile_of(counts_B, edges_E, 0.0, share)
+        assert found == pytest.approx(np.quantile(values_N, share), abs=0.05)
+        noised_B = counts_B + generator.normal(0, 30, len(counts_B))
+        noised = quantile_of(noised_B, edges_E, 30.0, share)
+        assert noised is not None
+        assert abs((values_N < noised).mean() - share) < 0.02
+
+
+def test_votes_that_noise_explains_tell_no_quantile() -> None:
+    edges_E = np.linspace(-6, 6, 47)
+    for seed in range(200):
+        noise_B = np.random.default_rng(seed).normal(0, 30, 48)
+        assert quantile_of(noise_B, edges_E, 30.0, 0.95) is None
+    assert quantile_of(np.zeros(48), edges_E, 0.0, 0.95) is None
