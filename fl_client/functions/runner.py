@@ -162,6 +162,8 @@ class Functions:
         """
         shown = Shown(predicted)
         self._forget_replaced()
+        if only is not None and (why := self._why_silent(only)):
+            shown.failed.append(Failed(only, why))
         for name, named in self._asked(only):
             state = self._state(name, named, predicted.stream)
             if only is None and self._is_late(name, state, predicted):
@@ -172,6 +174,13 @@ class Functions:
                 named.observe(predicted, answer)
             self._accompany(name, predicted, answer)
         return shown
+
+    def _why_silent(self, name: str) -> str | None:
+        """Why a function is shown nothing; None: it is."""
+        named = self._running.get(name)
+        if named is None:
+            return "no function of this name runs"
+        return "it is disabled" if named.failures >= self._allowed else None
 
     def _asked(self, only: str | None) -> Iterator[tuple[str, _Named]]:
         for name, named in self._running.items():

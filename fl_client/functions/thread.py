@@ -1,5 +1,6 @@
 """The thread that shows waiting windows to functions, beside the sensing thread."""
 
+import logging
 import queue
 import threading
 from collections import deque
@@ -10,10 +11,14 @@ from fl_client.functions.host import HostClosed
 from fl_client.functions.runner import Functions, Shown
 from fl_client.store.function_inbox import WaitingWindow
 from fl_client.store.function_memory import Memories
+from fl_common.programs.troubles import Troubles
 
 _HELD = 64
 """Windows that were handed over and not yet taken back; the others wait in the store."""
 _END_S = 10.0
+_PART, _ENDED = "function thread", "it ended by a fault of this program, and windows wait"
+_RESTART = "Restart the node, and report what the log says"
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,8 @@ class FunctionThread:
     commit, and what was under way is forgotten.
     """
 
-    def __init__(self, functions: Functions) -> None:
-        self.functions = functions
+    def __init__(self, functions: Functions, troubles: Troubles) -> None:
+        self.functions, self._troubles = functions, troubles
         self._tell: Callable[[], object] = _nothing
         self._work: queue.SimpleQueue[tuple[int, WaitingWindow | Memories] | None]
         self._work = queue.SimpleQueue()
@@ -90,6 +95,16 @@ class FunctionThread:
             self._thread.join(_END_S)
 
     def _run(self) -> None:
+        try:
+            self._show_all()
+        except HostClosed:
+            pass
+        except Exception as error:  # a fault of this program: no function is called any more
+            _logger.exception("the thread of the functions ended")
+            self._troubles.begin(_PART, f"{_ENDED} ({type(error).__name__}: {error})", _RESTART)
+
+    def _show_all(self) -> None:
+        """Until the end; raises HostClosed."""
         while (work := self._work.get()) is not None:
             life, item = work
             if life != self._life:
@@ -97,10 +112,7 @@ class FunctionThread:
             if not isinstance(item, WaitingWindow):
                 self.functions.go_on_from(item)
                 continue
-            try:
-                shown = self.functions(item.predicted, item.only)
-            except HostClosed:
-                return
+            shown = self.functions(item.predicted, item.only)
             self._found.append((life, ShownWindow(item.number, shown)))
             self._answered.set()
             self._tell()

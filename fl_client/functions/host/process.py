@@ -24,6 +24,8 @@ _PART, _REMEDY = "function host", "Free memory or processes on this machine; win
 _START_S = 60.0
 """Of the process, or of making a function: it may import large packages."""
 _AGAIN_S = 1.0
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+"""Each thread of numpy would take some tens of megabytes of address space, which is limited."""
 _ENDED_S = 5.0
 
 
@@ -152,7 +154,7 @@ class HostProcess:
             nowhere = subprocess.DEVNULL
             child = subprocess.Popen(
                 command, stdin=nowhere, stdout=nowhere, stderr=nowhere,
-                pass_fds=[theirs.fileno()], env=without_secrets(),
+                pass_fds=[theirs.fileno()], env=without_secrets() | _ONE_THREAD,
             )  # fmt: skip
         running = _Running(child, Channel(ours))
         self._present.clear()

@@ -58,4 +58,4 @@ def build_functions(config: Config, task: Task, troubles: Troubles) -> BoxFuncti
     except BaseException:
         host.close()
         raise
-    return BoxFunctions(functions, host, FunctionThread(functions), values["waiting"])
+    return BoxFunctions(functions, host, FunctionThread(functions, troubles), values["waiting"])

@@ -29,6 +29,17 @@ class Talking:
         return ()
 
 
+class Counting:
+    """Multiplies matrices, as many functions do, with a package that takes memory for threads."""
+
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+        """The sum of a product."""
+        import numpy as np
+
+        product = np.ones((200, 200)) @ np.ones((200, 200))
+        return (FunctionEvent("sum", {"of": float(product.sum())}),)
+
+
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[HostProcess]:
     host = HostProcess(tmp_path, HostLimits(seconds=1.0, megabytes=256), Troubles())
@@ -131,6 +142,12 @@ def test_streams_have_functions_of_their_own_and_dropped_ones_begin_anew(host: H
     assert [number("a"), number("b")] == [1, 2]
     host.keep(())
     assert [number("a"), number("b")] == [1, 1]
+
+
+def test_numpy_works_within_the_limits_that_a_node_ships_with(host: HostProcess) -> None:
+    answer = host.call(1, source(f"{__name__}.Counting"), None, window(1))
+    assert answer.failures == []
+    assert [event.data for event in answer.events or ()] == [{"of": 8e6}]
 
 
 def test_a_closed_host_answers_nothing(host: HostProcess) -> None:
