@@ -12,7 +12,7 @@ from tests.support.shell import blocks, desk, replaced, typed
 PAGE = "docs/how-to/edge-node.md"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_of_an_edge_node(tmp_path: Path) -> None:
     """Where it differs: the ports, and a training of one round on two sites.
 

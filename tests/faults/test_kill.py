@@ -52,7 +52,7 @@ def wait_for_more_than(folder: Path, number: int) -> int:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_fifty_times_at_random_instants(tmp_path: Path) -> None:
     chance = random.Random(5)
     processes = multiprocessing.get_context("forkserver")

@@ -33,7 +33,7 @@ def counted(process: NodeProcess, received: int) -> bool:
     return bool(counts["received"] == received)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("machines", [(), ("press", "saw")])
 def test_killed_at_random_instants_it_loses_nothing(
     machines: tuple[str, ...], tmp_path: Path, broker: Mosquitto
@@ -138,7 +138,7 @@ def test_a_full_disk_stops_nothing_but_the_acknowledgements(
             assert events["made"] == events["published"] == len(world.events())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_nodes_with_one_identity_share_the_session_and_say_so(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
@@ -153,7 +153,7 @@ def test_two_nodes_with_one_identity_share_the_session_and_say_so(
         wait_for(lambda: told in first.log() + second.log(), "one of them to tell")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_second_node_on_one_folder_is_refused(tmp_path: Path, broker: Mosquitto) -> None:
     home = tmp_path / "shared"
     place_model(home)

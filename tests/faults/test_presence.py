@@ -9,6 +9,7 @@ from typing import Any
 
 import aiomqtt
 import paho.mqtt.client as paho
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fl_client.node.presence import status_event
@@ -33,6 +34,7 @@ def heard(port: int, topic: str) -> Iterator[list[tuple[bool, Mapping[str, Any]]
     client.loop_stop()
 
 
+@pytest.mark.long
 def test_the_broker_tells_how_the_node_is_and_that_it_is_lost(tmp_path: Path) -> None:
     home = tmp_path / "seen"
     place_model(home)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import paho.mqtt.client as paho
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.mosquitto import Mosquitto
@@ -34,6 +35,7 @@ def behind(number: int) -> bytes:
     return stamp.to_bytes(8, "little") + message(0)[8:]
 
 
+@pytest.mark.long
 def test_a_sensor_of_which_nothing_can_be_used_makes_health_red(tmp_path: Path) -> None:
     home = tmp_path / "odd"
     place_model(home)

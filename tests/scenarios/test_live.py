@@ -52,7 +52,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, typed(replaced(page, ("engine=live", small)), desk(folder / "reader"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_table_is_the_page_s(played: tuple[Path, str]) -> None:
     page = (ROOT / "docs" / "how-to" / "live.md").read_text("utf-8")
     (heading,) = re.findall(r"^ {4}(site .*)$", page, re.MULTILINE)
@@ -62,7 +62,7 @@ def test_the_table_is_the_page_s(played: tuple[Path, str]) -> None:
         assert f"`{file.replace('person-01', '<site>')}`" in page
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_is_lost_and_every_window_is_predicted(played: tuple[Path, str]) -> None:
     folder, shown = played
     sites: list[dict[str, Any]] = json.loads((folder / "live" / "summary.json").read_text())
@@ -77,7 +77,7 @@ def test_nothing_is_lost_and_every_window_is_predicted(played: tuple[Path, str])
     assert not left_running(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_heard_is_what_the_model_says_of_the_held_out_windows(
     played: tuple[Path, str],
 ) -> None:
@@ -94,7 +94,7 @@ def test_what_is_heard_is_what_the_model_says_of_the_held_out_windows(
         assert heard == [expected[n % len(expected)] for n in range(len(heard))]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ctrl_c_ends_it_with_its_table_and_leaves_nothing_running(
     played: tuple[Path, str], tmp_path: Path
 ) -> None:
