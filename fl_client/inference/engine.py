@@ -23,7 +23,7 @@ from fl_client.inference.trial import Trial, Trials
 from fl_common.configuration.rules import above, require, whole
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats, NamedArrays, Task
-from models.kinds import kind_of
+from models.kinds import kind_of, words_of
 
 _log = logging.getLogger(__name__)
 
@@ -95,9 +95,9 @@ class Engine:
             reserve = self._reserve_for(serving, values_N[unanswered_N])
             if reserve is not None:
                 serving, answer_ND = reserve, self._answers(reserve, values_N)
-        kind, word = kind_of(task), "" if task.labels else kind_of(task).answer
+        columns, words = kind_of(task).columns, words_of(task, answer_ND)
         seconds = self._timer() - began
-        return Prediction(serving.digest, kind.columns, answer_ND, seconds, word)
+        return Prediction(serving.digest, columns, answer_ND, seconds, words)
 
     def infer(self, arrays: NamedArrays, outputs: Sequence[str] | None = None) -> Inference:
         """One plain call of the model: named tensors in, named tensors out.

@@ -15,14 +15,14 @@ class Prediction:
     ``answers_ND`` has a column for each of ``labels``: their probabilities, or the numbers that the
     task's kind answers with. A row is NaN if the window itself is not finite or no model could
     predict it (see ``answered_N``). ``seconds`` is the time in the model. ``counted_as`` is a word
-    for all answers where none is a label, else empty.
+    for each answer where none is a label, else empty.
     """
 
     digest: str
     labels: tuple[str, ...]
     answers_ND: Floats
     seconds: float
-    counted_as: str = ""
+    counted_as: tuple[str, ...] = ()
 
     @property
     def answered_N(self) -> NDArray[np.bool_]:

@@ -66,4 +66,5 @@ class PredictedWindow:
     @property
     def counted_as(self) -> str:
         """Its label, or the word for answers that are none."""
-        return self.prediction.counted_as or self.predicted.label
+        words = self.prediction.counted_as
+        return words[self.row] if words else self.predicted.label

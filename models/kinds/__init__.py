@@ -15,7 +15,7 @@ from typing import Any
 
 from fl_common.configuration.rules import above, require
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import KindSpec, Task
+from fl_common.vocabulary import Floats, KindSpec, Task
 from models.kinds.anomaly import ANOMALY, Anomaly, anomaly
 from models.kinds.classification import Classification
 from models.kinds.forecast import FORECAST, Forecast, forecast
@@ -108,6 +108,16 @@ def kind_of(task: Task) -> TaskKind:
             f"has not the values of this kind ({error})",
             "Declare the task with this version",
         ) from error
+
+
+def words_of(task: Task, answers_ND: Floats) -> tuple[str, ...]:
+    """A word for each answer, by which predictions are counted; none where they have labels."""
+    if task.labels:
+        return ()
+    kind = kind_of(task)
+    if isinstance(kind, Anomaly):
+        return kind.words(answers_ND)
+    return (kind.answer,) * len(answers_ND)
 
 
 def check_labelled(task: Task, what: str, remedy: str) -> None:

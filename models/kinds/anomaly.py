@@ -129,6 +129,11 @@ class Anomaly:
         is_above = bool(answer_D[0] > answer_D[1])
         return {"score": score, "threshold": threshold, "anomalous": is_above}
 
+    def words(self, answers_ND: Floats) -> tuple[str, ...]:
+        """Whether each is above the threshold, in a word."""
+        above_N = answers_ND[:, 0] > answers_ND[:, 1]
+        return tuple("anomalous" if is_above else "normal" for is_above in above_N.tolist())
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """The same side of each model's own threshold."""
         return np.asarray((one_N[:, 0] > one_N[:, 1]) == (other_N[:, 0] > other_N[:, 1]))

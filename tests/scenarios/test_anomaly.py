@@ -1,6 +1,7 @@
 """A task without labels, the whole way: training, threshold, record, model, a box's events."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +14,9 @@ from opacus.accountants import RDPAccountant
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import roc_auc_score
 
+from fl_client.__main__ import main
 from fl_client.components.comparison import compare_each
+from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine
 from fl_client.inference.events import prediction_event
 from fl_client.inference.slots import ModelSlot
@@ -28,10 +31,12 @@ from simulate.job.preparation import yaml_of
 from simulate.world import World
 from simulate.world.build import open_world
 from tests.support.engines import no_trial
+from tests.support.nodes import PERIOD, START
 
 pytestmark = pytest.mark.slow
 
 QUICK = ("rounds=6",)
+CHANNELS = "acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z"
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +153,44 @@ def test_a_box_tells_score_threshold_and_whether_it_is_above(
     content = finished.model.read_bytes()
     compared = compare_each(content, content, task, 60.0, windows.values[:3])
     assert all(each.agreed for each in compared)
+
+
+def test_a_box_plays_a_recording_and_counts_what_is_anomalous(
+    tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a model of all exercises but one, on windows that the box cuts itself."""
+    with np.load(shared_data / "watch_shoulder.npz") as file:
+        own = {name: file[column][:600] for name, column in {"x": "x", "site": "subject"}.items()}
+    np.savez(tmp_path / "watch.npz", **dict[str, Any](own))
+    units = "world.units=[g,g,g,rad/s,rad/s,rad/s]"
+    named = (units, "world.rate_hz=50", f"data.channels=[{CHANNELS}]", "privacy=none", "rounds=3")
+    result = run(asked(tmp_path / "watch.npz", *named), folder=tmp_path / "run")
+    stamps, values_LC = START + PERIOD * np.arange(128 * 8), own["x"][:8].reshape(-1, 6)
+    rows = [
+        f"{stamp},{','.join(map(str, row))}"
+        for stamp, row in zip(stamps.tolist(), values_LC.tolist(), strict=True)
+    ]
+    recording, box = tmp_path / "watch.csv", tmp_path / "box.yaml"
+    recording.write_text("\n".join([f"time,{CHANNELS}", *rows]) + "\n")
+    metadata = read_metadata(result.model.read_bytes())
+    declared = {
+        "_target_": "models.tasks.declared", "name": metadata.task, "labels": [],
+        "channels": metadata.channels, "units": metadata.units, "rate_hz": 50.0,
+        "window_shape": metadata.window_shape, "center": [0] * 6, "scale": [1] * 6,
+        "windows_per_reading": 1, "kind": "anomaly",
+    }  # fmt: skip
+    box.write_text(f"{json.dumps({'task': declared})[:-1]}, defaults: [node, _self_]}}")
+    slot, out = ModelSlot(tmp_path / "box" / SLOTS / MODEL), tmp_path / "out.jsonl"
+    slot.activate(slot.place(result.model))
+    about = ("functions=none", "components.functions=[]", "windows.step=128")
+    main(["replay", str(recording), "--out", str(out), "--config", str(box),
+          f"home={tmp_path / 'box'}", *about])  # fmt: skip
+    told = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(told) == 8
+    assert all(one["anomalous"] == (one["score"] > one["threshold"]) for one in told)
+    words = Counter("anomalous" if one["anomalous"] else "normal" for one in told)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "predictions " + ", ".join(f"{w} {n}" for w, n in words.most_common()) in shown
 
 
 def test_the_report_shows_scores_and_the_roc_curve(finished: Result) -> None:
