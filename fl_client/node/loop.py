@@ -35,6 +35,9 @@ _BEAT_S = 1.0
 _IDLE_S = 0.25
 """Interval of the upkeep of models, counts and sent events while no message comes."""
 
+_GATHER_S = 0.02
+"""How long answers of functions gather for one commit."""
+
 _Read = Callable[[int], list[Arrival]]
 """Reads messages, given their time of arrival."""
 
@@ -77,6 +80,7 @@ class Node:
             self.ready.set()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._found.wait(), _IDLE_S)
+                await asyncio.sleep(_GATHER_S)
             self._found.clear()
 
     async def beat(self) -> None:
