@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from fl_common.configuration.rules import FINITE, above, require, whole
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Task
-from models.kinds import CLASSIFICATION, kind_of
+from fl_common.vocabulary import KindSpec, Task
+from models.kinds import CLASSIFICATION, MULTILABEL, kind_of
 from models.kinds import declared as declared_kind
+from models.kinds.multilabel import multilabel
 
 _NAME = re.compile(r"[^\W_][\w .-]{0,63}")
 
@@ -109,8 +110,7 @@ def declared(
             one unit, center and scale for each channel of the window; or a number out of range.
     """
     check_name("task.name", name)
-    spec = declared_kind(kind, range, unit, quantile, horizon)
-    _check_labels(labels, kind)
+    spec, labels = _kind(labels, declared_kind(kind, range, unit, quantile, horizon))
     check_names("task.channels", channels)
     _check_shape(window_shape, rate_hz)
     each = {"channels": channels, "units": units, "center": center, "scale": scale}
@@ -140,12 +140,15 @@ def _check_constants(center: Sequence[float], scale: Sequence[float]) -> None:
         require("task.scale", value, above(0))
 
 
-def _check_labels(labels: Sequence[str], kind: str) -> None:
-    if labels and kind != CLASSIFICATION:
-        raise InvalidConfiguration(
-            f"task.labels with task.kind={kind}", "must be empty: it learns none", "Set it to []"
-        )
+def _kind(labels: Sequence[str], spec: KindSpec) -> tuple[KindSpec, Sequence[str]]:
+    """The kind, and the task's labels; several labels of a window are the kind's own."""
+    if spec.name == MULTILABEL:
+        return multilabel(labels), ()
+    if labels and spec.name != CLASSIFICATION:
+        what = f"task.labels with task.kind={spec.name}"
+        raise InvalidConfiguration(what, "must be empty: it learns none", "Set it to []")
     check_names("task.labels", labels)
+    return spec, labels
 
 
 def _check_each(each: Mapping[str, Sequence[object]], window_shape: Sequence[int]) -> None:

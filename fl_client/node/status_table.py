@@ -139,9 +139,11 @@ def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
 
 
 def _answer(told: Mapping[str, Any]) -> str:
-    """The label, or the number and its unit, of a prediction."""
+    """The label, the labels, or the number and its unit, of a prediction."""
     if "label" in told:
         return str(told["label"])
+    if "labels" in told:
+        return ", ".join(told["labels"]) or "no label"
     return f"{told['value']:g}" + (f" {told['unit']}" if told["unit"] != "1" else "")
 
 

@@ -19,6 +19,7 @@ from fl_common.vocabulary import Floats, KindSpec, Task
 from models.kinds.anomaly import ANOMALY, Anomaly, anomaly
 from models.kinds.classification import Classification
 from models.kinds.forecast import FORECAST, Forecast, forecast
+from models.kinds.multilabel import MULTILABEL, Multilabel
 from models.kinds.protocol import Measure, TaskKind
 from models.kinds.regression import REGRESSION, Regression, regression
 
@@ -26,6 +27,7 @@ __all__ = [
     "ANOMALY",
     "CLASSIFICATION",
     "FORECAST",
+    "MULTILABEL",
     "REGRESSION",
     "Measure",
     "TaskKind",
@@ -38,6 +40,7 @@ _KINDS: Mapping[str, Callable[[Task], TaskKind]] = {
     REGRESSION: Regression,
     FORECAST: Forecast,
     ANOMALY: Anomaly,
+    MULTILABEL: Multilabel,
 }
 
 _TAKEN_BY: Mapping[str, Sequence[str]] = {
@@ -69,8 +72,8 @@ def declared(
             rule = f"is for {wanted}, and task.kind is {kind}"
             remedy = f"Set task.kind={wanted}, or leave it out"
             raise InvalidConfiguration(f"task.{name}={value}", rule, remedy)
-    if kind == CLASSIFICATION:
-        return KindSpec()
+    if kind in (CLASSIFICATION, MULTILABEL):
+        return KindSpec(kind)  # several labels come with the data, or with the task
     if kind == FORECAST:
         return forecast(horizon)
     if kind == ANOMALY:
@@ -123,7 +126,7 @@ def words_of(task: Task, answers_ND: Floats) -> tuple[str, ...]:
 def check_labelled(task: Task, what: str, remedy: str) -> None:
     """Raise InvalidConfiguration unless windows of ``task`` have labels, which ``what`` needs."""
     if task.kind.name != CLASSIFICATION:
-        rule = f"takes no task of kind {task.kind.name} yet: it needs labels"
+        rule = f"takes no task of kind {task.kind.name} yet: it needs one label a window"
         raise InvalidConfiguration(what, rule, remedy)
 
 

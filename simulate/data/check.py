@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from fl_common.configuration.overrides import quoted
 from fl_common.configuration.paths import from_home
 from fl_common.errors import BadInput, InvalidConfiguration
-from models.kinds import ANOMALY, FORECAST, REGRESSION
+from fl_common.vocabulary import KindSpec, Task
+from models.kinds import ANOMALY, FORECAST, MULTILABEL, REGRESSION
 from simulate.configuration.composition import configure, resolved
 from simulate.configuration.requirements import check_world
 from simulate.data.facts import Facts, facts_of
@@ -20,11 +21,13 @@ from simulate.data.shown import show
 from simulate.data.stamps import stamps_of
 from simulate.report.console import standard_output
 from simulate.world.build import open_world
+from simulate.world.tables import Table, Words
 from simulate.world.tables.horizon import no_labels, unlabelled_roles
 from simulate.world.tables.marks import marks_in
 from simulate.world.tables.missing import REFUSE
 from simulate.world.tables.opened import open_table
-from simulate.world.tables.roles import roles_of
+from simulate.world.tables.roles import Roles, roles_of
+from simulate.world.tables.sets import names_in, set_roles, sets_in
 from simulate.world.tables.task_file import read_task
 
 MISTAKES = 1
@@ -53,12 +56,10 @@ def check(words: Sequence[str]) -> int:
     declared = read_task(data["task"]) if data["task"] is not None else None
     channels = declared.channels if declared is not None else data["channels"]
     kind = declared.kind.name if declared is not None else config["task"]["kind"]
-    ahead, scores, numeric = kind == FORECAST, kind == ANOMALY, kind == REGRESSION
-    where = (table, data["site"], data["label"], channels)
-    roles = unlabelled_roles(*where) if ahead else roles_of(*where, labelled=not scores)
-    marks = no_labels(table) if ahead else marks_in(table, roles.label) if scores else None
+    roles, marks, names = _labels(table, kind, config, declared)
     about = (table, roles, data["missing"], world["center"], channels)
-    facts = facts_of(*about, numeric=numeric, marks=marks)
+    facts = facts_of(*about, numeric=kind == REGRESSION, marks=marks)
+    facts = facts.of_sets(names) if names else facts
     stamps = stamps_of(table, roles)
     mistakes = [*mistakes_in(facts), *(stamps.mistakes() if stamps else ())]
     times = stamps.told() if stamps else None
@@ -78,6 +79,24 @@ def check(words: Sequence[str]) -> int:
     else:
         show(standard_output(), facts, test_rows, times, mistakes, command)
     return MISTAKES if mistakes else 0
+
+
+def _labels(
+    table: Table, kind: str, config: Mapping[str, Any], declared: Task | None
+) -> tuple[Roles, Words | None, tuple[str, ...]]:
+    """The roles, what is in place of one label a row, and the names where there are several."""
+    data = config["data"]
+    channels = declared.channels if declared is not None else data["channels"]
+    about = (table, data["site"], data["label"], channels)
+    if kind == MULTILABEL:
+        spec = declared.kind if declared else KindSpec(kind)
+        roles = set_roles(*about)
+        marks, names = sets_in(table, roles, about[2], names_in(spec, config["world"]["labels"]))
+        return roles, marks, names
+    if kind == FORECAST:
+        return unlabelled_roles(*about), no_labels(table), ()
+    roles = roles_of(*about, labelled=kind != ANOMALY)
+    return roles, marks_in(table, roles.label) if kind == ANOMALY else None, ()
 
 
 def config_of(file: str, overrides: Sequence[str]) -> dict[str, Any]:

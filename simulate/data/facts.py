@@ -1,19 +1,21 @@
 """What is in a file of ``task=arrays``: sites, labels, channels, gaps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.vocabulary import Floats, Integers
+from models.kinds.multilabel import has_of
 from simulate.world.tables import Table, Words
 from simulate.world.tables.marks import MARKED
 from simulate.world.tables.missing import DROP, REFUSE
 from simulate.world.tables.numbers import tenths_of
 from simulate.world.tables.roles import Roles
 from simulate.world.tables.rows import Rows, labels_in, read_rows, windows_of
+from simulate.world.tables.sets import rarest_of
 
 _NO_SITE = "(none)"
 
@@ -55,6 +57,22 @@ class Facts:
     labelled: bool
     scored: bool
     """Whether labels, which may be missing, say only what is known to be anomalous."""
+    several: bool = False
+    """Whether a row can have several labels; ``labels_N`` are the rarest of them then."""
+
+    def of_sets(self, names: tuple[str, ...]) -> "Facts":
+        """The same where the rows have sets of labels with these ``names``."""
+        has_NK = has_of(self.rows.y_N, len(names))
+        rows_of = np.zeros((len(self.sites), len(names)), np.int64)
+        np.add.at(rows_of, self.site_of_N, has_NK.astype(np.int64))
+        rarest_N = rarest_of(self.rows.y_N, len(names))
+        return replace(self, labels=names, labels_N=rarest_N, rows_of=rows_of, several=True)
+
+    @property
+    def rows_of_site(self) -> list[int]:
+        """How many rows each site has."""
+        counts: list[int] = np.bincount(self.site_of_N, minlength=len(self.sites)).tolist()
+        return counts
 
     @property
     def has_sites(self) -> bool:
@@ -63,11 +81,12 @@ class Facts:
 
     def as_json(self) -> Mapping[str, Any]:
         """The facts, without the rows themselves."""
-        by_site = self.rows_of.sum(axis=1).tolist()
         return {
             "rows": self.count,
             "window_shape": list(self.shape),
-            "sites": dict(zip(self.sites, by_site, strict=True)) if self.has_sites else None,
+            "sites": dict(zip(self.sites, self.rows_of_site, strict=True))
+            if self.has_sites
+            else None,
             "labels": {
                 label: {"rows": int(rows.sum()), "sites": int((rows > 0).sum())}
                 for label, rows in zip(self.labels, self.rows_of.T, strict=True)

@@ -34,7 +34,7 @@ def mistakes_in(facts: Facts) -> Iterator[Mistake]:
     yield from _constant(facts)
     yield from _codes(facts)
     yield from _duplicates(facts)
-    if facts.labelled and not (facts.numeric or facts.scored):
+    if facts.labelled and not (facts.numeric or facts.scored or facts.several):
         yield from _labels(facts)
     if facts.has_sites:
         yield from _sites(facts)

@@ -28,7 +28,7 @@ def show(
     output.print(_about(facts, test_rows, times))
     if facts.has_sites:
         by_site = [
-            (name, str(rows.sum())) for name, rows in zip(facts.sites, facts.rows_of, strict=True)
+            (name, str(rows)) for name, rows in zip(facts.sites, facts.rows_of_site, strict=True)
         ]
         _section(output, counted(len(facts.sites), "site"), ("site", "rows"), by_site)
     if facts.labelled:

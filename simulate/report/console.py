@@ -19,6 +19,7 @@ from rich.text import Text
 from fl_common.errors import BadInput
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Refusal
+from models.kinds.multilabel import MULTILABEL, of_labels
 from simulate.report.drawing import Drawing
 from simulate.report.progress import RoundLine
 from simulate.report.results import Outcome, RoundResult, net_name
@@ -112,7 +113,12 @@ class Console:
         self._say(title_of(summary), style="bold")
         self._output.print(main_table(summary, outcome, plan))
         if plan.task.labels:
-            self._section("accuracy per class", class_table(outcome, self._unicode))
+            self._section(
+                "accuracy per class", class_table(outcome.per_class_accuracy, self._unicode)
+            )
+        if plan.task.kind.name == MULTILABEL:
+            f1_of = {name: one["f1"] for name, one in of_labels(plan.task, outcome.sums).items()}
+            self._section("F1 of each label", class_table(f1_of, self._unicode))
         if self._refused:
             self._section("sites that refused", self._refused.table())
         self._output.print()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fl_common.plan import RunPlan
 from fl_common.privacy.unit import Guarantee
 from fl_common.vocabulary import Task
-from models.kinds import FORECAST, kind_of, learns_scores
+from models.kinds import FORECAST, MULTILABEL, kind_of, learns_scores
 from simulate.report.anomalies import roc, scores_beside_threshold
 from simulate.report.confusion import Confusion
 from simulate.report.forecasts import (
@@ -41,6 +41,7 @@ from simulate.report.plots import (
     tick,
 )
 from simulate.report.results import Outcome, RoundResult
+from simulate.report.sets import f1_of_labels
 from simulate.report.wording import (
     also_text,
     bytes_text,
@@ -73,6 +74,8 @@ def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> l
         drawn += _of_forecasts(plan.task, outcome)
     elif learns_scores(plan.task):
         drawn += _of_scores(plan.task, outcome)
+    elif plan.task.kind.name == MULTILABEL:
+        drawn += [measure_of_sites(plan.task, outcome), f1_of_labels(plan.task, outcome)]
     else:
         drawn += [measure_of_sites(plan.task, outcome), answers_beside_truth(plan.task, outcome)]
     drawn += [_traffic(rounds), _seconds(rounds)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from fl_common.vocabulary import Task
 from models.evaluation import Predictions
-from models.kinds import FORECAST, learns_scores
+from models.kinds import FORECAST, MULTILABEL, learns_scores
 from simulate.report.confusion import confusion_of
 from simulate.report.results import Outcome
 from simulate.world import TestSet
@@ -23,6 +23,8 @@ def outcome_of(predictions: Predictions, test: TestSet, task: Task) -> Outcome:
         return _of_labels(predictions, test, task)
     if task.kind.name == FORECAST:
         return _of_forecasts(predictions, test)
+    if task.kind.name == MULTILABEL:
+        return replace(_without_labels(predictions, test), sums=predictions.sums)
     return _of_scores(predictions, test) if learns_scores(task) else _of_numbers(predictions, test)
 
 

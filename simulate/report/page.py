@@ -12,7 +12,7 @@ from typing import Any
 from fl_common.plan import RunPlan
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.privacy.unit import Guarantee
-from models.kinds import FORECAST, kind_of, learns_scores
+from models.kinds import FORECAST, MULTILABEL, kind_of, learns_scores
 from simulate.report.figures import figures
 from simulate.report.frame import fact, pairs, table, text, write_page
 from simulate.report.results import Outcome, RoundResult
@@ -119,6 +119,10 @@ def _learnt(plan: RunPlan) -> str:
         return f"to tell the next {'reading' if horizon == 1 else f'{horizon} readings'} from"
     if learns_scores(plan.task):
         return "without labels what is normal in"
+    if plan.task.kind.name == MULTILABEL:
+        columns = kind_of(plan.task).columns
+        named = f" ({', '.join(columns)})" if len(columns) <= _NAMED_CLASSES else ""
+        return f"to tell which of {counted(len(columns), 'label')}{named} belong to"
     if not labels:
         return "to tell a number from"
     named = f" ({', '.join(labels)})" if len(labels) <= _NAMED_CLASSES else ""

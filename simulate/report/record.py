@@ -16,8 +16,9 @@ from fl_common.plan import RunPlan
 from fl_common.vocabulary import Parameters
 from fl_server.rounds.survey import ScaleRecord
 from fl_server.rounds.threshold import ThresholdRecord
-from models.kinds import FORECAST
+from models.kinds import FORECAST, MULTILABEL
 from models.kinds.forecast import of_channels
+from models.kinds.multilabel import of_labels
 from models.lineage import ModelMetadata
 from simulate.report.results import Outcome, RoundResult, json_value, write_text
 
@@ -52,6 +53,9 @@ def checkable(
             ],
             "accuracy_of_group": dict(outcome.accuracy_of_group),
             "measure_of_group": dict(outcome.measure_of_group),
+            "measures_of_label": of_labels(plan.task, outcome.sums)
+            if plan.task.kind.name == MULTILABEL
+            else {},
             "measures_of_channel": of_channels(plan.task.channels, outcome.sums)
             if plan.task.kind.name == FORECAST
             else {},

@@ -92,9 +92,9 @@ def main_table(summary: Mapping[str, Any], outcome: Outcome, plan: RunPlan) -> T
     return table
 
 
-def class_table(outcome: Outcome, unicode: bool) -> Table:
-    """The classes in the task's order; only the lowest where there are many."""
-    classes = list(outcome.per_class_accuracy.items())
+def class_table(share_of: Mapping[str, float], unicode: bool) -> Table:
+    """The labels in the task's order; only the lowest where there are many."""
+    classes = list(share_of.items())
     if len(classes) > _SHOWN:
         classes = sorted(classes, key=lambda item: item[1])[:_SHOWN]
     table = _table()
@@ -102,7 +102,7 @@ def class_table(outcome: Outcome, unicode: bool) -> Table:
     for label, share in classes:
         bar = mark * round(full * share) if math.isfinite(share) else ""
         table.add_row(Text(_cut(label)), Text.assemble(share_text(share), " ", (bar, "green")))
-    if len(classes) < len(outcome.per_class_accuracy):
+    if len(classes) < len(share_of):
         table.add_row("", f"the {_SHOWN} lowest; summary.json has all")
     return table
 

@@ -11,6 +11,7 @@ from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Integers, KindSpec, Task, Windows
 from models import kinds
+from models.kinds.multilabel import multilabel
 from simulate.world import PUBLIC, TestSet
 from simulate.world.checks import check_values
 from simulate.world.lazy import LazyWorld
@@ -25,6 +26,15 @@ from simulate.world.tables.opened import open_table
 from simulate.world.tables.roles import roles_of
 from simulate.world.tables.rows import Rows, read_rows
 from simulate.world.tables.scaling import scaling_of
+from simulate.world.tables.sets import (
+    Label,
+    check_one,
+    covered_sets,
+    names_in,
+    rarest_of,
+    set_roles,
+    sets_in,
+)
 from simulate.world.tables.task_file import read_task
 
 _BLOCKS = ("rows",)
@@ -65,7 +75,7 @@ class Arrays(LazyWorld):
         declared: str | None,
         name: str,
         site: str | None,
-        label: str | None,
+        label: Label,
         channels: Sequence[str] | None,
         missing: str,
         labels: Sequence[str] | None,
@@ -83,7 +93,7 @@ class Arrays(LazyWorld):
         given = Declaration(name, labels, channels, units, rate_hz, *numbers, windows_per_reading)
         known, spec = _known(given, kinds.declared(**kind), declared)
         about = (path, site, label, known.channels, missing, known.center)
-        rows, named = _read(*about, spec.name), spec.name == kinds.CLASSIFICATION
+        rows, spec, named = _read(*about, spec, known.labels)
         found = known.completed(rows.labels if named else None, rows.channels)
         names, labels_N = found.labels_of(rows.source, rows.y_N) if named else ((), rows.y_N)
         if spec.name == kinds.FORECAST:
@@ -92,7 +102,7 @@ class Arrays(LazyWorld):
         check_values(rows.source, rows.x, task)
         labels_N, alike_N = _learnt(rows.source, labels_N, task)
         division = _divided(rows, alike_N, sites, partition, task)
-        self.notes = (*rows.notes, *division.notes, *_covered(names, labels_N, division))
+        self.notes = (*rows.notes, *division.notes, *_covered(task, labels_N, division))
         everyone = _windows(rows, labels_N, division.train_rows)
         cut, keep = _sites(everyone, division)
         test = _test_set(rows, labels_N, division)
@@ -122,26 +132,30 @@ def _learnt(source: str, labels_N: NDArray[Any], task: Task) -> tuple[NDArray[An
         return labels_N, labels_N
     if task.kind.name == kinds.FORECAST:
         return labels_N, alike(labels_N)
+    if task.kind.name == kinds.MULTILABEL:
+        return labels_N, rarest_of(labels_N, kinds.kind_of(task).outputs)
     numbers_N = numbers_of(source, labels_N, task)
     return numbers_N, tenths_of(numbers_N)
 
 
-def _covered(names: Sequence[str], labels_N: Integers, division: Division) -> tuple[str, ...]:
-    if not names:
-        return ()
-    places = division.train_rows, division.test_rows
-    return tuple(coverage_notes(names, *(labels_N[place] for place in places)))
+def _covered(task: Task, labels_N: Integers, division: Division) -> tuple[str, ...]:
+    parts = labels_N[division.train_rows], labels_N[division.test_rows]
+    if task.kind.name == kinds.MULTILABEL:
+        return covered_sets(kinds.kind_of(task).columns, *parts)
+    return tuple(coverage_notes(task.labels, *parts)) if task.labels else ()
 
 
 def _read(
     path: str | None,
     site: str | None,
-    label: str | None,
+    label: Label,
     channels: Sequence[str] | None,
     missing: str,
     center: float | Sequence[float] | None,
-    kind: str,
-) -> Rows:
+    kind: KindSpec,
+    labels: Sequence[str] | None,
+) -> tuple[Rows, KindSpec, bool]:
+    """The rows, the kind with the labels that the file names, and if each row has one of them."""
     if path is None:
         raise InvalidConfiguration(
             "data.path=null",
@@ -149,12 +163,19 @@ def _read(
             "Set data.path=FILE: npz, CSV, Parquet, or a folder of such files",
         )
     table = open_table(from_home(str(path)))
-    if kind == kinds.FORECAST:
-        roles, marks = unlabelled_roles(table, site, label, channels), no_labels(table)
-        return read_rows(table, roles, missing, center, labels=marks)
-    roles = roles_of(table, site, label, channels, labelled=kind != kinds.ANOMALY)
-    known = marks_in(table, roles.label) if kind == kinds.ANOMALY else None
-    return read_rows(table, roles, missing, center, numeric=kind == kinds.REGRESSION, labels=known)
+    if kind.name == kinds.MULTILABEL:
+        roles = set_roles(table, site, label, channels)
+        marks, names = sets_in(table, roles, label, names_in(kind, labels))
+        return read_rows(table, roles, missing, center, labels=marks), multilabel(names), False
+    one = check_one(label)
+    if kind.name == kinds.FORECAST:
+        roles, marks = unlabelled_roles(table, site, one, channels), no_labels(table)
+        return read_rows(table, roles, missing, center, labels=marks), kind, False
+    scores, numeric = kind.name == kinds.ANOMALY, kind.name == kinds.REGRESSION
+    roles = roles_of(table, site, one, channels, labelled=not scores)
+    known = marks_in(table, roles.label) if scores else None
+    rows = read_rows(table, roles, missing, center, numeric=numeric, labels=known)
+    return rows, kind, kind.name == kinds.CLASSIFICATION
 
 
 def _base(everyone: Windows, rows: Rows, division: Division) -> Sequence[NDArray[Any]]:

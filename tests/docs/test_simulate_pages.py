@@ -170,6 +170,24 @@ def test_the_page_of_kinds(tmp_path: Path) -> None:
     assert summary["measures"]["mae"] < 8
 
 
+def test_the_page_of_several_labels(tmp_path: Path) -> None:
+    """What is hot, loud, or both."""
+    checked, learnt = blocks("docs/reference/kinds.md#several-labels")[0].strip().splitlines()
+    reader, generator = desk(tmp_path / "reader"), np.random.default_rng(0)
+    lines = ["site,heat,noise,labels"]
+    for row in range(300):
+        heat, noise = generator.normal(0, 1, 2)
+        labels = [name for name, x in (("hot", heat), ("loud", noise)) if x > 0]
+        lines.append(f"s{row % 3},{heat:.4f},{noise:.4f},{';'.join(labels)}")
+    (reader / "oven.csv").write_text("\n".join(lines) + "\n")
+    commands = [replaced(one, ("FILE", "oven.csv")) for one in (checked, learnt)]
+    shown = typed(f"{commands[0]}\n{commands[1]} rounds=4 hydra.run.dir=oven\n", reader)
+    summary = json.loads((reader / "oven" / "summary.json").read_text())
+    assert "2 labels" in shown
+    assert [*summary["measures_of_label"]] == ["hot", "loud"]
+    assert summary["measures"]["macro_f1"] > 0.8
+
+
 def test_the_page_of_forecasts(tmp_path: Path) -> None:
     """From windows, and from recordings."""
     (declared,) = blocks("docs/how-to/forecast.md#from-recordings", "yaml")

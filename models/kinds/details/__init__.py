@@ -11,6 +11,8 @@ from models.kinds import kind_of
 from models.kinds.details.labels import LabelDetails
 from models.kinds.details.numbers import NumberDetails
 from models.kinds.details.protocol import Details, Estimate
+from models.kinds.details.sets import SetDetails
+from models.kinds.multilabel import MULTILABEL
 from models.kinds.regression import REGRESSION
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
 _DETAILS: Mapping[str, Callable[[Task], Details]] = {
     KindSpec().name: LabelDetails,
     REGRESSION: NumberDetails,
+    MULTILABEL: SetDetails,
 }
 
 

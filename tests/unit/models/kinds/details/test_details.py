@@ -18,12 +18,14 @@ from sklearn.metrics import (
 from fl_common.vocabulary import Task
 from models.kinds import kind_of
 from models.kinds.details import Details, Estimate, details_of
+from models.kinds.multilabel import has_of, multilabel
 from models.kinds.regression import regression
 from tests.support import samples
 
 LABELS = replace(samples.TASK, labels=("a", "b", "c", "d"))
 NUMBERS = replace(samples.TASK, labels=(), kind=regression(-10, 30, "Cel", None))
 QUANTILE = replace(NUMBERS, kind=regression(-10, 30, "Cel", 0.9))
+SETS = replace(samples.TASK, labels=(), kind=multilabel(["a", "b", "c"]))
 places = st.floats(0, 1, width=32)
 
 
@@ -33,13 +35,16 @@ def of(task: Task) -> Details:
     return found
 
 
-@pytest.mark.parametrize("task", [LABELS, NUMBERS, QUANTILE], ids=["labels", "mean", "quantile"])
+@pytest.mark.parametrize(
+    "task", [LABELS, NUMBERS, QUANTILE, SETS], ids=["labels", "mean", "quantile", "sets"]
+)
 @given(truth=places, predicted=places)
 def test_one_window_s_score_and_weighted_details_have_a_norm_of_sqrt_2_at_most(
     task: Task, truth: float, predicted: float
 ) -> None:
-    if task is LABELS:
-        both = [np.array([int(3.99 * place)]) for place in (truth, predicted)]
+    if task in (LABELS, SETS):
+        most = 3.99 if task is LABELS else 7.99
+        both = [np.array([int(most * place)]) for place in (truth, predicted)]
     else:
         both = [np.array([-10 + 40 * place], np.float32) for place in (truth, predicted)]
     details = of(task)
@@ -62,6 +67,18 @@ def test_labels_have_the_foreign_judge_s_figures_where_nothing_is_noised() -> No
     assert details.named(sums_M)["a"] == np.sum(predicted_N == 0)
 
 
+def test_sets_have_the_foreign_judge_s_figures_where_nothing_is_noised() -> None:
+    truth_N, predicted_N = (np.random.default_rng(seed).choice(8, 500) for seed in (4, 5))
+    sums_M = of(SETS).sums(truth_N, predicted_N)
+    found = of(SETS).estimates(Estimate(500.0, 0.0), sums_M, np.zeros(9))
+    both = has_of(truth_N, 3), has_of(predicted_N, 3)
+    for average in ("macro", "micro"):
+        assert found[f"{average}_f1"].value == pytest.approx(f1_score(*both, average=average))
+    assert (of(SETS).possible(sums_M, 500.0, np.zeros(9)) == sums_M).all()
+    assert of(SETS).possible(np.full(9, 1e6), 9.0, np.zeros(9)).sum() == pytest.approx(27)
+    assert of(SETS).hidden(sums_M, np.full(9, 1e6)) == ("a", "b", "c")
+
+
 def test_numbers_have_the_foreign_judge_s_figures_but_for_the_steps() -> None:
     generator = np.random.default_rng(2)
     truth_N = generator.uniform(-5, 25, 400).astype(np.float32)
@@ -77,13 +94,16 @@ def test_numbers_have_the_foreign_judge_s_figures_but_for_the_steps() -> None:
     assert found["mae"].value == pytest.approx(np.abs(predicted_N - truth_N).mean(), rel=0.02)
 
 
-@pytest.mark.parametrize("task", [LABELS, NUMBERS], ids=["labels", "numbers"])
+@pytest.mark.parametrize("task", [LABELS, NUMBERS, SETS], ids=["labels", "numbers", "sets"])
 def test_standard_errors_are_those_of_many_draws(task: Task) -> None:
     generator = np.random.default_rng(3)
     truth_N: NDArray[Any]
     if task is LABELS:
         truth_N = generator.choice(4, 4000)
         predicted_N = np.where(generator.random(4000) < 0.7, truth_N, generator.choice(4, 4000))
+    elif task is SETS:
+        truth_N = generator.choice(8, 4000)
+        predicted_N = np.where(generator.random(4000) < 0.7, truth_N, generator.choice(8, 4000))
     else:
         truth_N = generator.uniform(-10, 30, 4000)
         predicted_N = (truth_N + generator.normal(0, 8, 4000)).clip(-10, 30)
