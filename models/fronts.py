@@ -79,6 +79,18 @@ class StandardWindows(nn.Module):
         return standard_N.to(values_N.dtype)
 
 
+class Resized(nn.Module):
+    """Images (N, C, H, W) to (N, C, side, side), by interpolation between neighbouring pixels."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, values_NCHW: torch.Tensor) -> torch.Tensor:
+        """(N, C, side, side)."""
+        return nn.functional.interpolate(values_NCHW, (self.side, self.side), mode="bilinear")
+
+
 class ChannelsFirst(nn.Module):
     """Series (N, T, C) to (N, C, T), the order that convolutions over time take."""
 

@@ -51,6 +51,14 @@ class Net(nn.Module):
         outputs_ND: torch.Tensor = self.body(self.front(values))
         return outputs_ND
 
+    def adopted(self, found: Parameters) -> Parameters:
+        """Parameters of this network, of what a file for a warm start holds under its own names.
+
+        A network whose layers others have published and trained, such as for images, overrides it.
+        What is not ``found`` there, such as a new last layer, stays as it was built.
+        """
+        return found
+
 
 _OWN = "models.nets."
 

@@ -38,6 +38,14 @@ class ScaleFreeRows(nn.Module):
         return of_one_norm(torch.cat(features, 1)).to(values_N.dtype)
 
 
+class StandardRows(nn.Module):
+    """Features of windows (N, F) less each row's mean, and of one norm."""
+
+    def forward(self, features_NF: torch.Tensor) -> torch.Tensor:
+        """Same shape."""
+        return of_one_norm(centred(features_NF))
+
+
 def signed_log(values: torch.Tensor) -> torch.Tensor:
     """``sign(x) log(1 + |x|)``: about x near 0, and logarithmic far from it."""
     return values.sign() * values.abs().log1p()

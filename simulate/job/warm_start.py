@@ -1,10 +1,12 @@
 """A warm start: the first parameters of a run are those of an earlier model, whose lineage is kept.
 
 They come from the folder of a run, from a model that a run has published (ONNX), or from weights
-(safetensors) with the names of the network's own parameters.
+(safetensors, or a state that torch saved) with the names of the network's own parameters, or of a
+network that others have published and whose layers this one has (``Net.adopted``).
 """
 
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from onnx import numpy_helper
 
 from fl_common.configuration.paths import from_home
@@ -28,6 +31,7 @@ from simulate.home import Home
 _BODY = "net.body."
 """Before the names of parameters in an exported model."""
 _MOST_NAMED = 3
+_SAVED_BY_TORCH = (".pth", ".pt")
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ def warm_start(init: object, net: Net) -> WarmStart | None:
     if init is None:
         return None
     path = from_home(str(init))
-    found, run, round_, privacy = _read(path)
+    read, run, round_, privacy = _read(path)
+    found = _adopted(path, read, net)
     _check_fits(path, found, parameters_of(net))
     load_parameters(net, found)
     return WarmStart(str(path), digest(parameters_of(net)), run, round_, privacy)
@@ -104,15 +109,49 @@ def _first(numbers: Sequence[float]) -> str:
     return f"[{shown}{', ...' if len(numbers) > _MOST_NAMED else ''}]"
 
 
+def _adopted(path: Path, read: Parameters, net: Net) -> Parameters:
+    """What ``read`` holds, under the network's own names."""
+    try:
+        return net.adopted(read)
+    except (KeyError, ValueError) as error:
+        raise InvalidConfiguration(
+            f"init={path}",
+            f"is not of the network that net {type(net).__name__} takes from a publisher ({error})",
+            "Give the file of that network: see docs/how-to/pretrained.md",
+        ) from error
+
+
 def _read(path: Path) -> tuple[Parameters, str | None, int | None, Mapping[str, Any] | None]:
     if path.is_dir():
         return _of_run(path)
     if path.suffix == ".onnx":
         return _of_model(path)
+    if path.suffix in _SAVED_BY_TORCH:
+        return _of_state(path), None, None, None
     parameters, about = read_safetensors(path)
     known = "run" in about and "round" in about and "privacy" in about
     facts = (about["run"], int(about["round"]), json.loads(about["privacy"])) if known else None
     return parameters, *(facts or (None, None, None))
+
+
+def _of_state(path: Path) -> Parameters:
+    """The numbers of a module's state; nothing in the file is run."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = {str(name): tensor for name, tensor in state.items()}
+        return {
+            name: tensor.detach().float().numpy()
+            for name, tensor in tensors.items()
+            if tensor.is_floating_point()
+        }
+    except (OSError, EOFError, RuntimeError, AttributeError, pickle.UnpicklingError) as error:
+        # Of torch's own words some advise to run what is in the file.
+        why = error.strerror if isinstance(error, OSError) else type(error).__name__
+        raise InvalidData(
+            f"init={path}",
+            f"must be a module's state as torch saves it ({why})",
+            "Correct the path, or save module.state_dict()",
+        ) from error
 
 
 def _of_run(folder: Path) -> tuple[Parameters, str, int, Mapping[str, Any]]:

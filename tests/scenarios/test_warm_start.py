@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fl_common.errors import BadInput
 from fl_common.files.safetensors import write_safetensors
@@ -22,11 +23,14 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Result:
     kept = load_latest(folder / "checkpoints")
     assert kept is not None
     write_safetensors(folder.parent / "mine.safetensors", kept.parameters, {})
+    state = {name: torch.from_numpy(array.copy()) for name, array in kept.parameters.items()}
+    torch.save(state, folder.parent / "mine.pth")
     return result
 
 
 def test_each_form_begins_with_the_same_parameters(first: Result, tmp_path: Path) -> None:
-    forms = (first.folder, first.model, first.folder.parent / "mine.safetensors")
+    beside = first.folder.parent
+    forms = (first.folder, first.model, beside / "mine.safetensors", beside / "mine.pth")
     runs = [
         run(configure(*QUICK, f"init={form}"), folder=tmp_path / f"{index}")
         for index, form in enumerate(forms)
@@ -38,10 +42,11 @@ def test_each_form_begins_with_the_same_parameters(first: Result, tmp_path: Path
         init = one.summary["init"]
         assert init["source"] == str(form)
         assert init["parameter_digest"] == first.summary["parameter_digest"]
-    of_run, of_model, of_weights = (one.summary["init"] for one in runs)
+    of_run, of_model, of_weights, of_state = (one.summary["init"] for one in runs)
     assert of_run["run"] == of_model["run"] == first.summary["run"]
     assert of_run["privacy"]["epsilon"] == pytest.approx(of_model["privacy"]["epsilon"])
     assert (of_weights["run"], of_weights["privacy"]) == (None, None)
+    assert (of_state["run"], of_state["privacy"]) == (None, None)
     said = [one.summary["notes"][-1] for one in runs]
     assert "trained with epsilon 8" in said[0]
     assert "how they were trained is not known" in said[2]
@@ -104,5 +109,17 @@ def test_parameters_of_another_network_are_refused(
     else:
         write_safetensors(path, change, {})
     with pytest.raises(BadInput, match=says):
+        run(configure(*QUICK, f"init={path}"), folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 40, b"", None, [1.0]], ids=str)
+def test_a_file_that_is_no_state_is_refused(content: object, tmp_path: Path) -> None:
+    path = tmp_path / "other.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(BadInput, match="must be a module's state as torch saves it"):
         run(configure(*QUICK, f"init={path}"), folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -78,6 +78,7 @@ EXAMPLES: tuple[tuple[str, Task], ...] = (
     ("mobilenet", GREY),
     ("mobilenet", COLOUR),
     ("mobilenet_head", COLOUR),
+    ("efficientnet_lite", COLOUR),
     ("transformer", MOTION),
     ("transformer_lora", MOTION),
     ("autoencoder", MACHINE),

@@ -185,6 +185,8 @@ def test_a_plan_can_name_nothing_but_a_net(target: str, message: str) -> None:
         ("gru", MOTION, {"readings": 33}, "readings=33.*1 to 32"),
         ("gru", MOTION, {"hidden": 0}, "hidden=0"),
         ("mobilenet", GREY, {"stem_stride": 3}, "stem_stride=3.*1 or 2"),
+        ("efficientnet_lite", VECTOR, {}, "images"),
+        ("efficientnet_lite", GREY, {"side": 48}, "side=48.*multiple of 32"),
         ("logistic", replace(VECTOR, scale=(8.0, 0.0)), {}, r"scale \[8.0, 0.0\].*above 0"),
         ("features", replace(MOTION, center=(0.0,)), {}, "1 centers and 6 scales"),
     ],
