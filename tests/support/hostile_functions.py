@@ -1,11 +1,14 @@
 """Functions that somebody hostile, or careless, may have written."""
 
 import ctypes
+import fcntl
 import json
 import logging
 import os
+import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -88,6 +91,27 @@ def _call_by_number(number: int, *arguments: int) -> Callable[[Path], str]:
     return do
 
 
+def _mark_a_file(path: Path) -> str:
+    """Set an attribute by a call that came in Linux 6.13 (setxattrat)."""
+    libc, content = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(b"x")
+    value = struct.pack("=QII", ctypes.addressof(content), 1, 0)
+    given = -100, str(path / "private").encode(), 0, b"user.x", value, ctypes.c_size_t(len(value))
+    if libc.syscall(463, *given) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+    return "went through"
+
+
+def _signal_by_a_file(_: Path) -> str:
+    reads, _writes = os.pipe()
+    fcntl.fcntl(reads, fcntl.F_SETOWN, os.getppid())
+    return "went through"
+
+
+def _here(x86_64: int, aarch64: int) -> int:
+    """The number of a system call on this machine."""
+    return x86_64 if os.uname().machine == "x86_64" else aarch64
+
+
 def _deep(_: Path) -> list[FunctionEvent]:
     data: dict[str, Any] = {}
     for _depth in range(100_000):
@@ -138,7 +162,13 @@ DEEDS: Mapping[str, Callable[[Path], Any]] = {
     "make a ring": _call_by_number(425, 8, 0),
     "make a socket by another architecture": _call_by_number(0x40000000 + 41, 2, 1, 0),
     "clone anew": _call_by_number(435, 0, 0),
-    "unshare": _call_by_number(272 if os.uname().machine == "x86_64" else 97, 0x10000000),
+    "unshare": _call_by_number(_here(272, 97), 0x10000000),
+    "make sockets that know each other": lambda _: socket.socketpair(type=socket.SOCK_DGRAM),
+    "signal by a file": _signal_by_a_file,
+    "watch folders": _call_by_number(_here(294, 26), 0),
+    "outlive the node": _call_by_number(_here(157, 167), 1, 0),
+    "change its limits": lambda _: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
+    "mark a file": _mark_a_file,
     "take all memory": lambda _: len(bytearray(1 << 30)),
     "recurse": _recurse,
     "leave": lambda _: sys.exit(3),

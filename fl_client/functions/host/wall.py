@@ -3,7 +3,8 @@
 - Files: Landlock (landlock(7), Linux 5.13) leaves it what Python needs to read, and nothing to
   write: not the site's data, not other processes' or temporary files.
 - System calls: a seccomp filter (seccomp(2)) refuses sockets, programs and processes, signals and
-  traces, changes of files' owners and modes, the clock, and what administers a machine.
+  traces, watches of folders, changes of files' owners and modes, the clock, what administers a
+  machine, and every call that was not known when its list was made.
 - Resources: no core, no file, limited memory, a lower priority.
 
 It can't be lifted again, and is built before any code of a function is imported. There is no
@@ -22,7 +23,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from fl_client.functions.host.system_calls import AUDIT_ARCHITECTURES, NUMBERS
+from fl_client.functions.host.system_calls import (
+    AUDIT_ARCHITECTURES,
+    IN_PART,
+    LAST_KNOWN,
+    NUMBERS,
+    OPTIONS,
+)
 
 _NICE = 5
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22
@@ -131,13 +138,21 @@ _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 _EPERM, _ENOSYS = 1, 38
 _X32 = 0x40000000
 _CLONE_THREAD = 0x00010000
+_NEW_LIMIT = 2  # an argument of prlimit64
+
+
+def _step(code: int, value: int, when_true: int = 0, when_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, when_true, when_false, value)
+
+
+_REFUSED, _UNKNOWN = _step(_RETURN, _ERROR | _EPERM), _step(_RETURN, _ERROR | _ENOSYS)
 
 
 def _shut_calls(libc: ctypes.CDLL) -> bool:
     machine = platform.machine()
     if machine not in AUDIT_ARCHITECTURES:
         return False
-    program = b"".join(_filter(AUDIT_ARCHITECTURES[machine], NUMBERS[machine]))
+    program = b"".join(_filter(machine))
 
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("content", ctypes.c_char_p))
@@ -146,27 +161,37 @@ def _shut_calls(libc: ctypes.CDLL) -> bool:
     return bool(libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(given), 0, 0) == 0)
 
 
-def _filter(architecture: int, numbers: dict[str, int]) -> Iterator[bytes]:
-    """The instructions: refuse those ``numbers``, and other architectures altogether."""
-    refused = _step(_RETURN, _ERROR | _EPERM)
+def _filter(machine: str) -> Iterator[bytes]:
+    """The instructions: refuse what is listed, other architectures, and calls yet unknown."""
+    numbers = IN_PART[machine]
     yield _step(_LOAD, _ARCHITECTURE_AT)
-    yield from (_step(_EQUAL, architecture, 1, 0), refused)
+    yield from (_step(_EQUAL, AUDIT_ARCHITECTURES[machine], 1, 0), _REFUSED)
     yield _step(_LOAD, _NUMBER_AT)
-    yield from (_step(_AT_LEAST, _X32, 0, 1), refused)
-    special = {"clone", "clone3", "prlimit64"}
-    for name in sorted(numbers.keys() - special):
-        yield from (_step(_EQUAL, numbers[name], 0, 1), refused)
-    yield from (_step(_EQUAL, numbers["clone3"], 0, 1), _step(_RETURN, _ERROR | _ENOSYS))
-    yield _step(_EQUAL, numbers["prlimit64"], 0, 3)  # of itself alone
-    yield from (_step(_LOAD, _FIRST_AT), _step(_EQUAL, 0, 1, 0), refused)
-    yield _step(_LOAD, _NUMBER_AT)
-    yield _step(_EQUAL, numbers["clone"], 0, 3)  # threads, and no processes
-    yield from (_step(_LOAD, _FIRST_AT), _step(_HAS_BITS, _CLONE_THREAD, 1, 0), refused)
+    yield from (_step(_AT_LEAST, _X32, 0, 1), _REFUSED)
+    yield from (_step(_AT_LEAST, LAST_KNOWN + 1, 0, 1), _UNKNOWN)
+    for name, number in sorted(NUMBERS[machine].items()):
+        yield from (_step(_EQUAL, number, 0, 1), _UNKNOWN if name == "clone3" else _REFUSED)
+    for name, (argument, values) in OPTIONS.items():
+        refused = [part for value in values for part in (_step(_EQUAL, value, 0, 1), _REFUSED)]
+        yield from _only_for(numbers[name], [_argument(argument), *refused])
+    are_zero = _step(_EQUAL, 0, 0, 2), _argument(_NEW_LIMIT, 4), _step(_EQUAL, 0, 1, 0)
+    yield from _only_for(  # limits are read
+        numbers["prlimit64"], [_argument(_NEW_LIMIT), *are_zero, _REFUSED]
+    )
+    threads = _step(_HAS_BITS, _CLONE_THREAD, 1, 0)  # and no processes
+    yield from _only_for(numbers["clone"], [_argument(0), threads, _REFUSED])
     yield _step(_RETURN, _ALLOW)
 
 
-def _step(code: int, value: int, when_true: int = 0, when_false: int = 0) -> bytes:
-    return struct.pack("=HBBI", code, when_true, when_false, value)
+def _only_for(number: int, steps: list[bytes]) -> Iterator[bytes]:
+    """Do ``steps`` for this call alone, and load its number again."""
+    yield _step(_EQUAL, number, 0, len(steps) + 1)
+    yield from (*steps, _step(_LOAD, _NUMBER_AT))
+
+
+def _argument(number: int, at: int = 0) -> bytes:
+    """Load four bytes of an argument; ``at`` 4: the upper ones, as both machines have them."""
+    return _step(_LOAD, _FIRST_AT + 8 * number + at)
 
 
 def _limit(what: int, most: int) -> None:
