@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from fl_common.configuration.rules import FINITE, above, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import KindSpec, Task
-from models.kinds import CLASSIFICATION, MULTILABEL, kind_of
+from models.kinds import CLASSIFICATION, MULTILABEL, kind_of, names_labels
 from models.kinds import declared as declared_kind
 from models.kinds.multilabel import multilabel
 
@@ -144,7 +144,7 @@ def _kind(labels: Sequence[str], spec: KindSpec) -> tuple[KindSpec, Sequence[str
     """The kind, and the task's labels; several labels of a window are the kind's own."""
     if spec.name == MULTILABEL:
         return multilabel(labels), ()
-    if labels and spec.name != CLASSIFICATION:
+    if labels and not names_labels(spec):
         what = f"task.labels with task.kind={spec.name}"
         raise InvalidConfiguration(what, "must be empty: it learns none", "Set it to []")
     check_names("task.labels", labels)

@@ -18,6 +18,7 @@ from models.parts.motion import MotionFeatures
 from models.parts.rows import ScaleFreeRows
 from models.parts.scale_free import ScaleFreeSeries
 from models.parts.scattering import Scattering
+from models.parts.surroundings import Surroundings
 
 
 def why_not_under(privacy: PrivacyPlan, net: Net, task: Task) -> InvalidConfiguration | None:
@@ -64,6 +65,7 @@ _KNOWN_FRONTS = _KNOWN_LAYERS | {
     ScaleFreeSeries,
     Scattering,
     StandardWindows,
+    Surroundings,
 }
 """Front ends of ours, which treat each window by itself."""
 

@@ -22,6 +22,7 @@ from models.kinds.forecast import FORECAST, Forecast, forecast
 from models.kinds.multilabel import MULTILABEL, Multilabel
 from models.kinds.protocol import Measure, TaskKind
 from models.kinds.regression import REGRESSION, Regression, regression
+from models.kinds.sequence import SEQUENCE, Sequences
 
 __all__ = [
     "ANOMALY",
@@ -29,6 +30,7 @@ __all__ = [
     "FORECAST",
     "MULTILABEL",
     "REGRESSION",
+    "SEQUENCE",
     "Measure",
     "TaskKind",
     "kind_of",
@@ -41,6 +43,7 @@ _KINDS: Mapping[str, Callable[[Task], TaskKind]] = {
     FORECAST: Forecast,
     ANOMALY: Anomaly,
     MULTILABEL: Multilabel,
+    SEQUENCE: Sequences,
 }
 
 _TAKEN_BY: Mapping[str, Sequence[str]] = {
@@ -78,6 +81,8 @@ def declared(
         return forecast(horizon)
     if kind == ANOMALY:
         return anomaly(quantile)
+    if kind == SEQUENCE:
+        return KindSpec(SEQUENCE)
     if not isinstance(range, Sequence) or isinstance(range, str) or len(range) != 2:
         raise InvalidConfiguration(
             f"task.kind={kind} with task.range={range}",
@@ -115,12 +120,17 @@ def kind_of(task: Task) -> TaskKind:
 
 def words_of(task: Task, answers_ND: Floats) -> tuple[str, ...]:
     """A word for each answer, by which predictions are counted; none where they have labels."""
+    kind = kind_of(task)
+    if isinstance(kind, Anomaly | Sequences):
+        return kind.words(answers_ND)
     if task.labels:
         return ()
-    kind = kind_of(task)
-    if isinstance(kind, Anomaly):
-        return kind.words(answers_ND)
     return (kind.answer,) * len(answers_ND)
+
+
+def names_labels(kind: KindSpec) -> bool:
+    """Whether what is learnt are labels with names, of windows or of readings."""
+    return kind.name in (CLASSIFICATION, SEQUENCE)
 
 
 def check_labelled(task: Task, what: str, remedy: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fl_common.vocabulary import Task
-from models.kinds import FORECAST, learns_scores
+from models.kinds import FORECAST, SEQUENCE, learns_scores
 from models.parts.scale_free import SHORTEST
 from models.parts.scattering import LARGEST, SMALLEST
 
@@ -40,19 +40,8 @@ def choose(task: Task, *, private: bool, scaled: bool = False) -> Choice:
     ``scaled``: a survey will find a scale where ``task`` declares none.
     """
     shape = task.window_shape
-    if task.kind.name == FORECAST:
-        return Choice(
-            "autoregressive",
-            "the next readings are a weighted sum of those before, in units of their own spread",
-            "net=mlp or net=cnn1d with world.center and world.scale of the sensor",
-        )
-    if learns_scores(task):
-        return Choice(
-            "autoencoder",
-            "no label is learnt, and what can't be said again of a window is odd in it",
-            "net=one_class" if private else "more rounds; net.hidden=[128] with net=autoencoder",
-            {"hidden": [8], "gain": 0.5} if private else {},
-        )
+    if (chosen := _by_kind(task, private)) is not None:
+        return chosen
     if len(shape) == 3:
         return _for_images(shape, private)
     if len(shape) == 2 and _SQUARE <= shape[0] == shape[1] <= LARGEST and task.rate_hz is None:
@@ -74,6 +63,30 @@ def choose(task: Task, *, private: bool, scaled: bool = False) -> Choice:
         if scaled or any(task.center) or set(task.scale) != {1.0}
         else "world.scale=private, or world.scale=public with world.range from the data sheet",
     )
+
+
+def _by_kind(task: Task, private: bool) -> Choice | None:
+    """The network of kinds that have one of their own, whatever the shape."""
+    if task.kind.name == FORECAST:
+        return Choice(
+            "autoregressive",
+            "the next readings are a weighted sum of those before, in units of their own spread",
+            "net=mlp or net=cnn1d with world.center and world.scale of the sensor",
+        )
+    if learns_scores(task):
+        return Choice(
+            "autoencoder",
+            "no label is learnt, and what can't be said again of a window is odd in it",
+            "net=one_class" if private else "more rounds; net.hidden=[128] with net=autoencoder",
+            {"hidden": [8], "gain": 0.5} if private else {},
+        )
+    if task.kind.name == SEQUENCE:
+        return Choice(
+            "labeller",
+            "each reading is told by level and spread around it, which need no scale",
+            "net.hidden=[32] with net=labeller",
+        )
+    return None
 
 
 def _for_images(shape: tuple[int, ...], private: bool) -> Choice:

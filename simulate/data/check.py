@@ -12,7 +12,7 @@ from fl_common.configuration.overrides import quoted
 from fl_common.configuration.paths import from_home
 from fl_common.errors import BadInput, InvalidConfiguration
 from fl_common.vocabulary import KindSpec, Task
-from models.kinds import ANOMALY, FORECAST, MULTILABEL, REGRESSION
+from models.kinds import ANOMALY, FORECAST, MULTILABEL, REGRESSION, SEQUENCE
 from simulate.configuration.composition import configure, resolved
 from simulate.configuration.requirements import check_world
 from simulate.data.facts import Facts, facts_of
@@ -22,10 +22,15 @@ from simulate.data.stamps import stamps_of
 from simulate.report.console import standard_output
 from simulate.world.build import open_world
 from simulate.world.tables import Table, Words
-from simulate.world.tables.horizon import no_labels, unlabelled_roles
 from simulate.world.tables.marks import marks_in
 from simulate.world.tables.missing import REFUSE
 from simulate.world.tables.opened import open_table
+from simulate.world.tables.over_time import (
+    labels_of_readings,
+    no_labels,
+    unlabelled_roles,
+    usual_of,
+)
 from simulate.world.tables.roles import Roles, roles_of
 from simulate.world.tables.sets import names_in, set_roles, sets_in
 from simulate.world.tables.task_file import read_task
@@ -96,6 +101,9 @@ def _labels(
     if kind == FORECAST:
         return unlabelled_roles(*about), no_labels(table), ()
     roles = roles_of(*about, labelled=kind != ANOMALY)
+    if kind == SEQUENCE:
+        words = labels_of_readings(table, roles.label)
+        return roles, Words(usual_of(words.values_N), words.missing_N), ()
     return roles, marks_in(table, roles.label) if kind == ANOMALY else None, ()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from fl_common.plan import RunPlan
 from fl_common.privacy.mechanisms import SampleMechanism
 from fl_common.privacy.unit import Guarantee
-from models.kinds import FORECAST, MULTILABEL, kind_of, learns_scores
+from models.kinds import FORECAST, MULTILABEL, SEQUENCE, kind_of, learns_scores
 from simulate.report.figures import figures
 from simulate.report.frame import fact, pairs, table, text, write_page
 from simulate.report.results import Outcome, RoundResult
@@ -126,7 +126,8 @@ def _learnt(plan: RunPlan) -> str:
     if not labels:
         return "to tell a number from"
     named = f" ({', '.join(labels)})" if len(labels) <= _NAMED_CLASSES else ""
-    return f"to recognise {counted(len(labels), 'class', 'classes')}{named} in"
+    where = "in each reading of" if plan.task.kind.name == SEQUENCE else "in"
+    return f"to recognise {counted(len(labels), 'class', 'classes')}{named} {where}"
 
 
 def _reached(plan: RunPlan, summary: Mapping[str, Any]) -> str:
@@ -134,7 +135,8 @@ def _reached(plan: RunPlan, summary: Mapping[str, Any]) -> str:
         told = measures_text(plan.task, summary["measures"])
         return f"On the windows held out from training: {told}."
     right = percent_text(summary["accuracy"])
-    return f"It classifies {right} of the windows held out from training correctly."
+    each = "readings" if plan.task.kind.name == SEQUENCE else "windows"
+    return f"It classifies {right} of the {each} held out from training correctly."
 
 
 def _glance(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:

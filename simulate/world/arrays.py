@@ -19,10 +19,18 @@ from simulate.world.partition import Rule
 from simulate.world.tables.coverage import coverage_notes
 from simulate.world.tables.declaration import Declaration
 from simulate.world.tables.division import Division, divide
-from simulate.world.tables.horizon import ahead_of, alike, no_labels, unlabelled_roles
 from simulate.world.tables.marks import divide_normal, marks_in
 from simulate.world.tables.numbers import declared_once, numbers_of, tenths_of
 from simulate.world.tables.opened import open_table
+from simulate.world.tables.over_time import (
+    ahead_of,
+    alike,
+    check_as_long,
+    labels_of_readings,
+    no_labels,
+    unlabelled_roles,
+    usual_of,
+)
 from simulate.world.tables.roles import roles_of
 from simulate.world.tables.rows import Rows, read_rows
 from simulate.world.tables.scaling import scaling_of
@@ -95,7 +103,7 @@ class Arrays(LazyWorld):
         about = (path, site, label, known.channels, missing, known.center)
         rows, spec, named = _read(*about, spec, known.labels)
         found = known.completed(rows.labels if named else None, rows.channels)
-        names, labels_N = found.labels_of(rows.source, rows.y_N) if named else ((), rows.y_N)
+        names, labels_N = _named(found, rows) if named else ((), rows.y_N)
         if spec.name == kinds.FORECAST:
             rows, labels_N = ahead_of(rows, spec)
         task = replace(found.task(rows.x.shape[1:], names), kind=spec)
@@ -119,6 +127,12 @@ def _known(
     return given.replaced_by(task), declared_once(kind, task.kind)
 
 
+def _named(found: Declaration, rows: Rows) -> tuple[tuple[str, ...], Integers]:
+    """The names of the labels, and the index of each window's, or of each reading's."""
+    names, flat_N = found.labels_of(rows.source, rows.y_N.ravel())
+    return names, flat_N.reshape(rows.y_N.shape)
+
+
 def _divided(
     rows: Rows, alike_N: Integers, sites: int | None, partition: Rule, task: Task
 ) -> Division:
@@ -130,6 +144,9 @@ def _learnt(source: str, labels_N: NDArray[Any], task: Task) -> tuple[NDArray[An
     """What is learnt of each row, and by what a rule divides the rows."""
     if task.kind.name == kinds.CLASSIFICATION or kinds.learns_scores(task):
         return labels_N, labels_N
+    if task.kind.name == kinds.SEQUENCE:
+        check_as_long(source, labels_N, task.window_shape)
+        return labels_N, usual_of(labels_N)
     if task.kind.name == kinds.FORECAST:
         return labels_N, alike(labels_N)
     if task.kind.name == kinds.MULTILABEL:
@@ -142,7 +159,8 @@ def _covered(task: Task, labels_N: Integers, division: Division) -> tuple[str, .
     parts = labels_N[division.train_rows], labels_N[division.test_rows]
     if task.kind.name == kinds.MULTILABEL:
         return covered_sets(kinds.kind_of(task).columns, *parts)
-    return tuple(coverage_notes(task.labels, *parts)) if task.labels else ()
+    each = [part.ravel() for part in parts]
+    return tuple(coverage_notes(task.labels, *each)) if task.labels else ()
 
 
 def _read(
@@ -174,8 +192,10 @@ def _read(
     scores, numeric = kind.name == kinds.ANOMALY, kind.name == kinds.REGRESSION
     roles = roles_of(table, site, one, channels, labelled=not scores)
     known = marks_in(table, roles.label) if scores else None
+    if kind.name == kinds.SEQUENCE:
+        known = labels_of_readings(table, roles.label)
     rows = read_rows(table, roles, missing, center, numeric=numeric, labels=known)
-    return rows, kind, kind.name == kinds.CLASSIFICATION
+    return rows, kind, kinds.names_labels(kind)
 
 
 def _base(everyone: Windows, rows: Rows, division: Division) -> Sequence[NDArray[Any]]:

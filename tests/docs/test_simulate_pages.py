@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from benchmarks.privacy.own_data import SETS
-from models.metadata import read_metadata
 from models.parts.torchvision_import import import_torchvision
 from tests.support.published import efficientnet_state
 from tests.support.shell import blocks, desk, replaced, typed
@@ -209,28 +208,6 @@ def test_the_page_of_several_labels(tmp_path: Path) -> None:
     assert "2 labels" in shown
     assert [*summary["measures_of_label"]] == ["hot", "loud"]
     assert summary["measures"]["macro_f1"] > 0.8
-
-
-def test_the_page_of_forecasts(tmp_path: Path) -> None:
-    """From windows, and from recordings."""
-    (declared,) = blocks("docs/how-to/forecast.md#from-recordings", "yaml")
-    (by_file,) = blocks("docs/how-to/forecast.md#from-windows")
-    (recorded,) = blocks("docs/how-to/forecast.md#from-recordings")
-    reader, generator = desk(tmp_path / "reader"), np.random.default_rng(0)
-    walk = generator.normal(size=(60, 48, 2)).cumsum(1).astype(np.float32)
-    np.savez(reader / "walks.npz", x=walk, site=np.arange(60) % 3)
-    (reader / "oven.yaml").write_text(declared)
-    (reader / "recordings").mkdir()
-    for oven in ("east", "west"):
-        rows = [f"{second},{200 + x},{y}" for second, (x, y) in enumerate(walk.reshape(-1, 2))]
-        (reader / "recordings" / f"{oven}.csv").write_text("\n".join(["time,heat,load", *rows]))
-    check, train = replaced(by_file.strip(), ("FILE", "walks.npz")).splitlines()
-    quick = "rounds=2 hydra.run.dir="
-    typed(f"{check}\n{train} {quick}file\n{recorded.strip()} {quick}oven\n", reader)
-    for name, seen in (("file", (32, 2)), ("oven", (64, 2))):
-        metadata = read_metadata((reader / name / "model.onnx").read_bytes())
-        assert metadata.kind.to_fields() == {"name": "forecast", "options": {"horizon": 16}}
-        assert metadata.window_shape == seen
 
 
 def test_the_page_of_anomalies(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from fl_client.windows.grid import Grid
 from fl_client.windows.labels import NO_LABEL, labels_of
 from fl_client.windows.slide import Assembler
 from fl_common.vocabulary import Floats, Integers, Task
-from models.kinds import FORECAST
+from models.kinds import FORECAST, SEQUENCE
 from simulate.data.windows.intervals import unknown_in
 from simulate.data.windows.recordings import Recording
 
@@ -41,7 +41,9 @@ class Cut:
             "site": np.repeat(np.array(self.sites), lengths),
         }
         if needs_labels(task):
-            columns["y"] = np.array(task.labels)[np.concatenate([np.empty(0, int), *self.labels])]
+            one = task.window_shape[:1] if task.kind.name == SEQUENCE else ()
+            labels_N = np.concatenate([np.empty((0, *one), np.int64), *self.labels])
+            columns["y"] = labels_N if one else np.array(task.labels)[labels_N]
         if any(self.splits):
             columns["split"] = np.repeat([split or "train" for split in self.splits], lengths)
         return columns
@@ -82,8 +84,9 @@ def cut(
         annotations = [*recording.annotations, *given]
         found.unknown += unknown_in(annotations, task.labels)
         starts_N = np.array([window.start_ns for window in windows], np.int64)
-        labels_N = labels_of(starts_N, grid.length_ns, annotations, task.labels, share)
-        kept_N = (labels_N != NO_LABEL) | (not needs_labels(task))
+        labels_N = _labels_of(starts_N, grid, annotations, task, share)
+        has_all_N = (labels_N != NO_LABEL).reshape(len(labels_N), -1).all(axis=1)
+        kept_N = has_all_N | (not needs_labels(task))
         found.left_out["no label of the task"] += int((~kept_N).sum())
         if kept_N.any():
             kept = [window.values_TC for window, keep in zip(windows, kept_N, strict=True) if keep]
@@ -92,6 +95,20 @@ def cut(
             found.sites.append(recording.site)
             found.splits.append(recording.split)
     return found
+
+
+def _labels_of(
+    starts_N: Integers, grid: Grid, annotations: Sequence[Annotation], task: Task, share: float
+) -> Integers:
+    """The label of each window (N,), or of each of its readings (N, T)."""
+    if task.kind.name != SEQUENCE:
+        return labels_of(starts_N, grid.length_ns, annotations, task.labels, share)
+    length = task.window_shape[0]
+    offsets_T = np.arange(length) * grid.length_ns // length
+    times_N = (starts_N[:, None] + offsets_T).ravel()
+    period_ns = grid.length_ns // length
+    found_N = labels_of(times_N, period_ns, annotations, task.labels, share)
+    return found_N.reshape(-1, length)
 
 
 def source_of(task: Task) -> Source:

@@ -239,3 +239,21 @@ def test_a_reading_counts_in_what_is_told_too(desk: Path) -> None:
     recorded("recordings/ann.csv", nanoseconds(), labels=False)
     with pytest.raises(InvalidConfiguration, match="part of 3 windows"):
         made()
+
+
+def test_each_reading_has_the_label_of_its_time(desk: Path) -> None:
+    """One window is across a change of labels, and none has a reading without one."""
+    Path("gait.yaml").write_text(TASK + "  kind: sequence\n")
+    recorded("recordings/ann.csv", nanoseconds())
+    found = made()
+    assert found["y"].shape == found["x"].shape[:2]
+    assert set(np.unique(found["y"])) == {0, 1}
+    place_of = {tuple(values): row for row, values in enumerate(VALUES_NC.astype(np.float32))}
+    for x_TC, y_T in zip(found["x"], found["y"], strict=True):
+        rows = [place_of.get(tuple(values)) for values in x_TC]
+        told = [("still", "walk")[label] for label in y_T]
+        known = [(name, LABELS_N[row]) for name, row in zip(told, rows, strict=True) if row]
+        assert sum(name != label for name, label in known) <= 1, "half a reading at a change"
+    assert any(len(set(y_T.tolist())) == 2 for y_T in found["y"])
+    learnt = world(Path("windows.npz"), declared="gait.yaml")
+    assert learnt.windows(0).labels.shape[1:] == (32,)

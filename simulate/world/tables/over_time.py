@@ -1,7 +1,8 @@
-"""Windows whose last readings are what is to be told of the others."""
+"""Windows over time: those whose last readings are to be told, and labels of each reading."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from models.kinds.forecast import divided
 from simulate.world.tables import Table, Words
 from simulate.world.tables.roles import NO_LABEL, Roles, roles_of
 from simulate.world.tables.rows import Rows
+
+_REMEDY = "Write y as whole numbers (N, time), one a reading; world.labels has their names"
 
 
 def unlabelled_roles(
@@ -65,3 +68,39 @@ def ahead_of(rows: Rows, kind: KindSpec) -> tuple[Rows, Floats]:
 def alike(labels_N: NDArray[np.generic]) -> Integers:
     """By what a rule divides windows without labels: all are alike."""
     return np.zeros(len(labels_N), np.int64)
+
+
+def labels_of_readings(table: Table, name: str | None) -> Words:
+    """The labels (N, T) in the column ``name``; a window without one of them has none.
+
+    Raises:
+        InvalidData: no whole numbers of two axes.
+    """
+    assert name is not None  # as roles_of sees to
+    found = np.asarray(table.numbers(name), np.float64)
+    missing_N = np.asarray(np.isnan(found).any(axis=tuple(range(1, found.ndim))))
+    there = np.nan_to_num(found, nan=0.0)
+    if found.ndim != 2 or (there != np.rint(there)).any() or np.abs(there).max(initial=0) >= 2**31:
+        raise InvalidData(
+            f"{table.source}: {name} of shape {found.shape}",
+            "must be a whole number for each reading of a window, for task.kind=sequence",
+            _REMEDY,
+        )
+    return Words(there.astype(np.int64), missing_N)
+
+
+def check_as_long(source: str, labels_NT: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Raise InvalidData unless windows of ``shape`` have a label for each reading."""
+    if len(shape) != 2 or labels_NT.shape[1] != shape[0]:
+        raise InvalidData(
+            f"{source}: y of shape {labels_NT.shape} for windows of shape {shape}",
+            "must have one label for each reading of a window (time, channels)",
+            _REMEDY,
+        )
+
+
+def usual_of(labels_NT: Integers) -> Integers:
+    """The label that most readings of each window have: what a rule divides by."""
+    lowest = int(labels_NT.min(initial=0))
+    usual = [int(np.bincount(row - lowest).argmax()) + lowest for row in labels_NT]
+    return np.array(usual, np.int64)

@@ -1,0 +1,40 @@
+"""A label for each reading, by what is around it."""
+
+import itertools
+from collections.abc import Sequence
+
+from torch import nn
+
+from fl_common.configuration.rules import require
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Task
+from models.kinds import SEQUENCE
+from models.nets import Net
+from models.parts.layers import LAYERS, zero_linear
+from models.parts.surroundings import Surroundings
+
+
+class Labeller(Net):
+    """One linear layer, beginning at zero, on ``models.parts.surroundings.Surroundings``.
+
+    It is the same for all readings, so a window's length costs no parameters. ``hidden`` are the
+    widths of layers with tanh before the linear one: none by default. For tasks of sequence.
+
+    Raises:
+        InvalidConfiguration: a task of another kind, or an option outside its range.
+    """
+
+    def __init__(self, task: Task, *, hidden: Sequence[int]) -> None:
+        require("net.hidden", hidden, LAYERS)
+        if task.kind.name != SEQUENCE:
+            raise InvalidConfiguration(
+                f"net=labeller for task.kind={task.kind.name}",
+                "puts out a label for each reading, which task.kind=sequence asks for",
+                "Set net=auto",
+            )
+        front, layers = Surroundings(task), list[nn.Module]()
+        for inputs, outputs in itertools.pairwise([front.size, *hidden]):
+            layers += [nn.Linear(inputs, outputs), nn.Tanh()]
+        last = hidden[-1] if hidden else front.size
+        body = nn.Sequential(*layers, zero_linear(last, len(task.labels)), nn.Flatten())
+        super().__init__(front, body)
