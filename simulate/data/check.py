@@ -63,7 +63,8 @@ def check(words: Sequence[str]) -> int:
     kind = declared.kind.name if declared is not None else config["task"]["kind"]
     roles, marks, names = _labels(table, kind, config, declared)
     about = (table, roles, data["missing"], world["center"], channels)
-    facts = facts_of(*about, numeric=kind == REGRESSION, marks=marks)
+    scored = kind == ANOMALY
+    facts = facts_of(*about, numeric=kind == REGRESSION, marks=marks, scored=scored)
     facts = facts.of_sets(names) if names else facts
     stamps = stamps_of(table, roles)
     mistakes = [*mistakes_in(facts), *(stamps.mistakes() if stamps else ())]

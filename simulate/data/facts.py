@@ -107,11 +107,12 @@ def facts_of(
     *,
     numeric: bool = False,
     marks: Words | None = None,
+    scored: bool = False,
 ) -> Facts:
     """The facts of ``table``; where gaps would be refused, the rows with some are left out.
 
     ``numeric``: labels are numbers, of which each tenth counts as one label. ``marks`` are in place
-    of labels, where a row may lack one.
+    of labels, and say what is known to be anomalous where windows are ``scored``.
 
     Raises:
         InvalidData: the file can't be read in these roles.
@@ -122,7 +123,7 @@ def facts_of(
     rows = read_rows(table, roles, unless, center, read, labels=words)
     names = None if marks else rows.labels
     labels, labels_N = _tenths(rows.y_N) if numeric else _indexed(rows.y_N, names)
-    labels = tuple(MARKED[int(label)] for label in labels) if marks else labels
+    labels = tuple(MARKED[int(label)] for label in labels) if scored else labels
     nowhere_N = np.full(len(rows.y_N), _NO_SITE)
     sites, site_of_N = _indexed(nowhere_N if rows.site_N is None else rows.site_N, None)
     rows_of = np.zeros((len(sites), len(labels)), np.int64)
@@ -143,7 +144,7 @@ def facts_of(
         notes=tuple(note for note in rows.notes if missing != REFUSE or not _is_of_gaps(note)),
         numeric=numeric,
         labelled=roles.label is not None,
-        scored=marks is not None,
+        scored=scored,
     )
 
 
