@@ -120,6 +120,30 @@ def test_a_resumed_run_neither_repeats_the_survey_nor_ends_otherwise(tmp_path: P
     assert resumed.summary["epsilon"] == pytest.approx(whole.summary["epsilon"])
 
 
+def test_what_a_survey_finds_is_never_compressed(tmp_path: Path) -> None:
+    """A tenth of the votes would say something else."""
+    plain, tenth = (
+        run(given(tmp_path, "window", f"compression={name}", "rounds=1"), folder=tmp_path / name)
+        for name in ("none", "topk")
+    )
+    assert plain.summary["scale"]["channels_found"] == 3
+    for name in ("center", "scale", "epsilon"):
+        assert tenth.summary["scale"][name] == plain.summary["scale"][name]
+    assert tenth.summary["bytes_up"] < plain.summary["bytes_up"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["ray", "deployment"])
+def test_other_engines_find_the_same(engine: str, tmp_path: Path) -> None:
+    asked = ("rounds=1", "sites=2")
+    here = run(given(tmp_path, "window", *asked), folder=tmp_path / "here")
+    there = run(given(tmp_path, "window", *asked, f"engine={engine}"), folder=tmp_path / "there")
+    assert there.summary["engine"] == engine
+    assert here.summary["scale"]["channels_found"] > 0
+    for name in ("center", "scale", "spend"):
+        assert there.summary["scale"][name] == pytest.approx(here.summary["scale"][name])
+
+
 def test_a_range_of_a_data_sheet_costs_nothing(tmp_path: Path) -> None:
     asked = ["world.scale=public", "world.range=[-1000,6000]", "rounds=1"]
     done = run(given(tmp_path, "window", *asked), folder=tmp_path / "run")
