@@ -17,7 +17,7 @@ import numpy as np
 
 from fl_common.configuration.rules import Rule, require
 from fl_common.errors import InvalidConfiguration
-from fl_common.plan import RunPlan
+from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.privacy.accounting import EPSILON, Spend, calibrate_noise
 from fl_common.privacy.quantiles import (
     SPREAD_FACTOR,
@@ -111,11 +111,25 @@ def plan_of(plan: RunPlan, epsilon: float, identity: str, asked: Asked) -> RunPl
         plan,
         run=identity,
         net=asked.net,
+        training=_plain(plan.training),
         privacy=privacy,
         rounds=asked.phases,
         seed=None if plan.seed is None else plan.seed ^ asked.own_seed,
         evaluation=None,
         compression=None,
+    )
+
+
+def _plain(training: TrainingPlan) -> TrainingPlan:
+    """Votes leave as they are: what bounds an update is no learning rate's."""
+    return replace(
+        training,
+        optimizer="sgd",
+        learning_rate=1.0,
+        momentum=0.0,
+        weight_decay=0.0,
+        proximal_mu=0.0,
+        schedule="constant",
     )
 
 

@@ -120,6 +120,15 @@ def test_a_resumed_run_neither_repeats_the_survey_nor_ends_otherwise(tmp_path: P
     assert resumed.summary["epsilon"] == pytest.approx(whole.summary["epsilon"])
 
 
+@pytest.mark.parametrize(
+    "training", ["learning_rate=0.001", "momentum=0.9", "weight_decay=1", "optimizer=adam"]
+)
+def test_no_value_of_training_bounds_what_a_survey_sends(training: str, tmp_path: Path) -> None:
+    asked = ("rounds=1", "training.learning_rate=0.001", f"training.{training}")
+    done = run(given(tmp_path, "window", *asked), folder=tmp_path / "run")
+    assert done.summary["scale"]["channels_found"] == 3
+
+
 def test_what_a_survey_finds_is_never_compressed(tmp_path: Path) -> None:
     """A tenth of the votes would say something else."""
     plain, tenth = (
