@@ -44,7 +44,7 @@ _LEAST_SEEN = 0.4
 _RARE = 0.01
 """A bin with a smaller share of the votes does not widen the range."""
 
-SPREAD_FACTOR = 3.0
+MOST_OFF = 3.0
 """What a spread may be off by, and count as known."""
 
 _MARGIN = 0.1
@@ -101,9 +101,9 @@ class Reading:
 
     @property
     def is_sure(self) -> bool:
-        """Whether ``least`` and ``most`` tell the spread within a factor of ``SPREAD_FACTOR``."""
+        """Whether ``least`` and ``most`` tell the spread within a factor of ``MOST_OFF``."""
         between = self.high - self.low
-        return between < SPREAD_FACTOR * self.least and self.most < SPREAD_FACTOR * between
+        return between < MOST_OFF * self.least and self.most < MOST_OFF * between
 
     @property
     def spread(self) -> float:
@@ -190,7 +190,7 @@ class Scale:
     """A median and a spread, as a standard deviation, of one quantity.
 
     ``is_rough``: nearly all values are alike, and the spread is their order of magnitude only.
-    ``is_noisy``: noise may have it more than ``SPREAD_FACTOR`` times too small or too large.
+    ``is_noisy``: noise may have it more than ``MOST_OFF`` times too small or too large.
     """
 
     center: float

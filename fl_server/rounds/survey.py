@@ -19,14 +19,7 @@ from fl_common.configuration.rules import Rule, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan, TrainingPlan
 from fl_common.privacy.accounting import EPSILON, Spend, calibrate_noise
-from fl_common.privacy.quantiles import (
-    SPREAD_FACTOR,
-    Reading,
-    first_edges,
-    read,
-    scale_of,
-    total_of,
-)
+from fl_common.privacy.quantiles import MOST_OFF, Reading, first_edges, read, scale_of, total_of
 from fl_common.privacy.unit import PrivacyPlan
 from fl_common.vocabulary import NetSpec, Parameters, Task
 from fl_server.aggregation.mean import WeightedMean
@@ -73,6 +66,10 @@ def survey_plan(plan: RunPlan, epsilon: float, identity: str) -> RunPlan:
     return plan_of(plan, epsilon, identity, asked)
 
 
+_VOTES = TrainingPlan("sgd", 1.0, 0.0, 0.0, 1, 1, 0.0, "constant")
+"""They leave as they are: no rate of the run's bounds their norm."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A survey: the ``value`` of its epsilon, what asks for it, its net, rounds and seed."""
@@ -111,25 +108,12 @@ def plan_of(plan: RunPlan, epsilon: float, identity: str, asked: Asked) -> RunPl
         plan,
         run=identity,
         net=asked.net,
-        training=_plain(plan.training),
+        training=_VOTES,
         privacy=privacy,
         rounds=asked.phases,
         seed=None if plan.seed is None else plan.seed ^ asked.own_seed,
         evaluation=None,
         compression=None,
-    )
-
-
-def _plain(training: TrainingPlan) -> TrainingPlan:
-    """Votes leave as they are: what bounds an update is no learning rate's."""
-    return replace(
-        training,
-        optimizer="sgd",
-        learning_rate=1.0,
-        momentum=0.0,
-        weight_decay=0.0,
-        proximal_mu=0.0,
-        schedule="constant",
     )
 
 
@@ -286,7 +270,7 @@ class ScaleRecord:
             f"; the spread of {self.channels_rough} is an order of magnitude only: nearly all of"
             " their readings are alike")  # fmt: skip
         noisy = "" if not self.channels_noisy else (
-            f"; noise may have the spread of {self.channels_noisy} more than {SPREAD_FACTOR:g}"
+            f"; noise may have the spread of {self.channels_noisy} more than {MOST_OFF:g}"
             " times off: more windows, fewer channels or a larger scale_epsilon help")  # fmt: skip
         return (
             f"scale: median and spread of {found} of {of} channels by a survey"
