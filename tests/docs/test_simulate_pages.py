@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.privacy import regression
 from benchmarks.privacy.own_data import SETS
 from models.parts.torchvision_import import import_torchvision
 from tests.support.published import efficientnet_state
@@ -254,18 +253,6 @@ def test_the_table_of_own_data(tmp_path: Path, shared_data: Path) -> None:
     asked = [f"{on_activity(line, shared_data)} rounds=1" for line in commands]
     typed("".join(f"{line} hydra.run.dir=o/{n}\n" for n, line in enumerate(asked)), reader)
     assert len(list(reader.glob("o/*/summary.json"))) == len(commands) > 7
-
-
-def test_the_table_of_models_of_numbers(tmp_path: Path) -> None:
-    """With the files that the table was measured with; a round of each."""
-    reader = desk(tmp_path / "reader")
-    for name, numbers in regression.SETS.items():
-        numbers.write(reader / f"{name}.npz")
-    commands = lines(blocks("docs/numbers-table.md"))
-    typed(
-        "".join(f"{one} rounds=1 hydra.run.dir=o/{n}\n" for n, one in enumerate(commands)), reader
-    )
-    assert len(list(reader.glob("o/*/summary.json"))) == len(commands) == len(regression.SETS)
 
 
 def test_what_dp_costs_is_measured_on_runs_that_are_shown(
