@@ -1,4 +1,4 @@
-"""The commands of the table of models of numbers, typed with the files that it was measured with."""
+"""The commands of the table of models of numbers, typed with the files of its measurement."""
 
 from pathlib import Path
 
