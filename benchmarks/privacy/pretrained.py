@@ -147,10 +147,23 @@ def to_markdown(rows: Sequence[Row], machine: Mapping[str, object]) -> str:
     parts = [
         _INTRODUCTION,
         *(f"| {' | '.join(line)} |" for line in lines),
+        *_missing(rows),
         _CLOSING,
         f"Machine: {machine['processor']}, commit {machine['commit']}.\n",
     ]
     return "\n".join(parts)
+
+
+def _missing(rows: Sequence[Row]) -> list[str]:
+    """What the page says of the ways that were not measured."""
+    measured = {(row.way, row.privacy) for row in rows}
+    left = [
+        f"{WAYS[way].trained} from {WAYS[way].begins} ({privacy})"
+        for way in WAYS
+        for privacy in PRIVACIES
+        if (way, privacy) not in measured
+    ]
+    return [f"\nNot measured: {'; '.join(left)}."] if left else []
 
 
 def _line(row: Row) -> list[str]:

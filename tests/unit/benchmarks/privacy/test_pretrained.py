@@ -51,6 +51,10 @@ def test_the_page_names_way_figures_and_traffic() -> None:
     assert (
         "| new last layer alone | published | window | **0.850** ± 0.071 | 2 | 0.256 MB |" in page
     )
+    (left,) = (line for line in page.splitlines() if line.startswith("Not measured: "))
+    assert "new last layer alone from random (window)" in left
+    assert "new last layer alone from published (window)" not in left
+    assert "new last layer alone from published (none)" in left
 
 
 def test_rows_are_kept_as_they_are(tmp_path: Path) -> None:
