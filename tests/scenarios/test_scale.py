@@ -142,9 +142,8 @@ def test_what_a_survey_finds_is_never_compressed(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("engine", ["ray", "deployment"])
-def test_other_engines_find_the_same(engine: str, tmp_path: Path) -> None:
-    asked = ("rounds=1", "sites=2")
+def test_sites_in_processes_of_their_own_find_the_same(tmp_path: Path) -> None:
+    asked, engine = ("rounds=1", "sites=2"), "deployment"
     here = run(given(tmp_path, "window", *asked), folder=tmp_path / "here")
     there = run(given(tmp_path, "window", *asked, f"engine={engine}"), folder=tmp_path / "there")
     assert there.summary["engine"] == engine
