@@ -143,9 +143,9 @@ _PAGE = """# Learning rates by the rule
 [`training.learning_rate=auto`](reference/nets.md#rates) beside the best of a grid, a third
 of it and three times as much among them, and beside one rate for all data. `window` is epsilon 8.
 Only the training part of each public set is used: raw readings, nothing declared, with the last
-fifth of each site held out. `digits`, where it is measured, are {digits} images of MNIST on ten sites; the other
-files are divided by person, or among five sites. Mean and standard deviation over seeds from 0;
-`accuracy` is better where it is larger, `mae` where it is smaller.
+fifth of each site held out. `digits`, where it is measured, are {digits} images of MNIST on ten
+sites; the other files are divided by person, or among five sites. Mean and standard deviation over
+seeds from 0; `accuracy` is better where it is larger, `mae` where it is smaller.
 
 {table}
 
