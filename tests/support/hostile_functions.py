@@ -112,11 +112,15 @@ def _here(x86_64: int, aarch64: int) -> int:
     return x86_64 if os.uname().machine == "x86_64" else aarch64
 
 
-def _deep(_: Path) -> list[FunctionEvent]:
+def _deep(depth: int) -> list[FunctionEvent]:
     data: dict[str, Any] = {}
-    for _depth in range(100_000):
+    for _depth in range(depth):
         data = {"in": data}
     return [FunctionEvent("deep", data)]
+
+
+def _fail_in_no_characters(_: Path) -> None:
+    raise Told("a file \udc80\n2026-01-01 ERROR all is lost")
 
 
 def _events(count: int) -> list[FunctionEvent]:
@@ -178,7 +182,10 @@ DEEDS: Mapping[str, Callable[[Path], Any]] = {
     "loop": lambda _: [None for _ in iter(int, 1)],
     "tell a hundred thousand times": lambda _: _events(100_000),
     "tell without end": lambda _: [FunctionEvent("big", {"text": "x" * (8 << 20)})],
-    "tell deeply": _deep,
+    "tell deeply": lambda _: _deep(100_000),
+    "tell somewhat deeply": lambda _: _deep(500),
+    "tell a long word": lambda _: [FunctionEvent("x" * 70_000, {})],
+    "fail in no characters": _fail_in_no_characters,
     "tell what is no number": lambda _: [FunctionEvent("odd", {"n": float("nan")})],
     "tell what is no word": lambda _: [FunctionEvent("a\nb", {})],
     "tell without a word": lambda _: [FunctionEvent("", {})],

@@ -20,19 +20,21 @@ class Channel:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
-    def send(self, message: Any) -> None:
-        """Send a message.
+    def send(self, message: Any, seconds: float | None = None) -> None:
+        """Send a message, which must be taken within ``seconds``; None: whenever it is.
 
         Raises:
-            ChannelError: it is too large, or the other side is gone.
+            ChannelError: it is too large, or the other side is gone or does not read.
             ValueError, TypeError: it is no JSON.
         """
         body = json.dumps(message, allow_nan=False).encode()
         if len(body) > MOST_BYTES:
             raise ChannelError(f"a message has {len(body)} bytes; {MOST_BYTES} are allowed")
         try:
-            self._connection.settimeout(None)
+            self._connection.settimeout(seconds)
             self._connection.sendall(len(body).to_bytes(_LENGTH, "big") + body)
+        except TimeoutError as error:
+            raise ChannelError(f"it did not read within {seconds:g} s") from error
         except OSError as error:
             raise ChannelError("its process ended") from error
 
@@ -60,8 +62,8 @@ class Channel:
         found = bytearray()
         while len(found) < length:
             try:
-                if until is not None:
-                    self._connection.settimeout(max(1e-3, until - time.monotonic()))
+                left = None if until is None else max(1e-3, until - time.monotonic())
+                self._connection.settimeout(left)
                 piece = self._connection.recv(length - len(found))
             except TimeoutError as error:
                 raise ChannelError(f"it did not answer within {seconds:g} s") from error

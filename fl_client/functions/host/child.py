@@ -15,15 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fl_client.functions.host.answers import MOST_EVENTS, MOST_LINES
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_client.functions.host.wall import shut_in
 from fl_common.errors import BadInput
 from fl_common.functions import FunctionSpec, Predicted, Remembering
 from fl_common.plugins.kinds import FUNCTION
 
-MOST_EVENTS = 1000
-"""Of one function in one window."""
-_MOST_LINES, _MOST_TEXT = 20, 500
+_MOST_TEXT = 500
 _Object = Any
 
 
@@ -35,7 +34,7 @@ class _Lines(logging.Handler):
         self.kept: list[tuple[int, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if len(self.kept) < _MOST_LINES:
+        if len(self.kept) < MOST_LINES:
             self.kept.append((record.levelno, record.getMessage()[:_MOST_TEXT]))
 
     def take(self) -> list[tuple[int, str]]:

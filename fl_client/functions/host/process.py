@@ -6,14 +6,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fl_client.functions.host import Answer, CallEnded, FunctionSource, HostClosed, HostLimits
+from fl_client.functions.host.answers import NO_ANSWER, failures_in, read, refusal_in, say
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.functions import FunctionEvent, Predicted
+from fl_common.functions import Predicted
 from fl_common.programs.limited_child import without_secrets
 from fl_common.programs.own import own_program
 from fl_common.programs.troubles import Troubles
@@ -56,24 +58,27 @@ class HostProcess:
         with self._turn:
             try:
                 answer = self._asked({"node": source.node, "at": source.at}, _START_S)
+                refused = refusal_in(answer) if "refused" in answer else None
             except CallEnded as error:
-                answer = {"refused": [source.class_name, f"can't be made ({error})", "Correct it"]}
-        if "refused" in answer:
+                refused = source.class_name, f"can't be made ({error})", "Correct it"
+            except NO_ANSWER:
+                refused = source.class_name, "can't be made (its answer is none)", "Correct it"
+        if refused is not None:
             kind = InvalidConfiguration if source.at else InvalidData
-            raise kind(*(str(words)[:500] for words in answer["refused"]))
+            raise kind(*refused)
 
     def call(
         self, key: int, source: FunctionSource, content: str | None, predicted: Predicted
     ) -> Answer:
         """See ``Host``."""
         with self._turn:
-            failures = self._made(key, source, content, predicted.stream)
-            request = {"key": key, "predicted": predicted.to_fields()}
-            answer = self._asked(request, self._limits.seconds)
-            _say(source.class_name, answer)
             try:
-                return _read(answer, failures)
-            except (LookupError, TypeError, ValueError):  # somebody else wrote it than our code
+                failures = self._made(key, source, content, predicted.stream)
+                request = {"key": key, "predicted": predicted.to_fields()}
+                answer = self._asked(request, self._limits.seconds)
+                say(source.class_name, answer)
+                return read(answer, failures)
+            except NO_ANSWER:  # somebody else wrote it than our code
                 self._end()
                 raise CallEnded("its answer is none") from None
 
@@ -87,15 +92,17 @@ class HostProcess:
         made = {"node": source.node, "at": source.at, "content": content}
         answer = self._asked({"key": key, "stream": stream, **made}, _START_S)
         self._present.add((key, stream))
-        return [str(text) for text in answer.get("failures", ())]
+        return failures_in(answer)
 
     def drop(self, key: int, stream: str) -> None:
         """See ``Host``."""
-        self._drop([(key, stream)])
+        with self._turn:
+            self._drop([(key, stream)])
 
     def keep(self, keys: Collection[int]) -> None:
         """See ``Host``."""
-        self._drop([at for at in self._present if at[0] not in keys])
+        with self._turn:
+            self._drop([at for at in self._present if at[0] not in keys])
 
     def close(self) -> None:
         """End the process, at once."""
@@ -106,20 +113,19 @@ class HostProcess:
             self._end()
 
     def _drop(self, gone: list[tuple[int, str]]) -> None:
-        with self._turn:
-            if self._running is not None and gone:
-                self._present.difference_update(gone)
-                try:
-                    self._running.channel.send({"drop": gone})
-                except ChannelError:
-                    self._end()
+        if self._running is not None and gone:
+            self._present.difference_update(gone)
+            try:
+                self._running.channel.send({"drop": gone}, self._limits.seconds)
+            except ChannelError:
+                self._end()
 
     def _asked(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Raises CallEnded, after which there is no process."""
         channel = self._start()
         self._asked_for += 1
         try:
-            channel.send({"id": self._asked_for, **request})
+            channel.send({"id": self._asked_for, **request}, seconds)
             answer = channel.receive(seconds)
             if not isinstance(answer, dict) or answer.get("id") != self._asked_for:
                 raise ChannelError("its answer is to another question")
@@ -162,7 +168,7 @@ class HostProcess:
         try:
             path = [str(Path(entry).absolute()) for entry in sys.path]
             home, megabytes = str(self._home.absolute()), self._limits.megabytes
-            running.channel.send({"path": path, "home": home, "megabytes": megabytes})
+            running.channel.send({"path": path, "home": home, "megabytes": megabytes}, _START_S)
             self._tell_of_wall(running.channel.receive(_START_S)["missing"])
         except (ChannelError, LookupError, TypeError):
             _ended(running)
@@ -191,38 +197,12 @@ def _ended(running: _Running) -> int | None:
         return running.child.wait(0.2)
     except subprocess.TimeoutExpired:
         running.child.kill()
-        return running.child.wait(_ENDED_S)
+        with suppress(subprocess.TimeoutExpired):  # the kernel holds it, such as for a slow disk
+            return running.child.wait(_ENDED_S)
+        return None
 
 
 def _status(status: int | None) -> str:
     if status is None:
         return "no status"
     return f"signal {-status}" if status < 0 else f"exit status {status}"
-
-
-def _say(name: str, answer: Mapping[str, Any]) -> None:
-    """Log what the function logged."""
-    for level, text in answer.get("lines", ()):
-        _logger.log(int(level), "function %s: %s", name, str(text))
-
-
-def _read(answer: Mapping[str, Any], failures: list[str]) -> Answer:
-    """Raises LookupError, TypeError or ValueError: it is no answer."""
-    failures = [*failures, *(str(text) for text in answer["failures"])]
-    events, seconds = answer["events"], float(answer["seconds"])
-    content = None if answer["content"] is None else str(answer["content"])
-    if events is None:
-        return Answer(None, content, failures, seconds)
-    for kind, data in events:
-        if why := _why_unfit(kind, data):
-            return Answer(None, content, [*failures, why], seconds)
-    return Answer([FunctionEvent(kind, data) for kind, data in events], content, failures, seconds)
-
-
-def _why_unfit(kind: object, data: object) -> str | None:
-    """Why an event can't be sent; None: it can."""
-    if not isinstance(kind, str) or not kind.isprintable() or not kind:
-        return f"the kind {kind!r} of its event is not a printable word"
-    if not isinstance(data, dict):
-        return f"the data of its event {kind} are no JSON object"
-    return None
