@@ -7,7 +7,7 @@ something in between.
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +56,7 @@ class Rollout:
         self._now = HealthCounts()
         self._file: str | None = None
         self._trouble: str | None = None
+        self._seen = deque[tuple[str, HealthCounts]]()
         self._changing = threading.RLock()
         self._happened: Counter[str] = Counter()
 
@@ -99,15 +100,28 @@ class Rollout:
             self._put()
 
     def observe(self, file: str, seen: HealthCounts) -> None:
-        """Add counts of the version with this ``file``; end its health window when it is over."""
-        with self._changing:
-            if file != self._file:
-                self._file, self._now = file, HealthCounts()
-            self._now += seen
-            try:
-                self._judge()
-            except (InvalidConfiguration, OSError) as error:
-                self._complain(error)
+        """Add counts of the version with this ``file``; end its health window when it is over.
+
+        It does not wait: while a version is being put, which may take a minute, they are kept for
+        the next call.
+        """
+        self._seen.append((file, seen))
+        if not self._changing.acquire(blocking=False):
+            return
+        try:
+            while self._seen:
+                self._add(*self._seen.popleft())
+        finally:
+            self._changing.release()
+
+    def _add(self, file: str, seen: HealthCounts) -> None:
+        if file != self._file:
+            self._file, self._now = file, HealthCounts()
+        self._now += seen
+        try:
+            self._judge()
+        except (InvalidConfiguration, OSError) as error:
+            self._complain(error)
 
     def heal(self) -> None:
         """Judge the version on trial, and make the target run the wanted version.

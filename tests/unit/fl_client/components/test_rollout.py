@@ -1,0 +1,55 @@
+"""A rollout: what observes it does not wait for a version that is being put."""
+
+import threading
+from pathlib import Path
+
+from fl_client.components.health import Health, HealthCounts
+from fl_client.components.record import Version
+from fl_client.components.rollout import Rollout
+
+ONE = Version("a" * 64, "b" * 64, "1", "c" * 64)
+
+
+class Slow:
+    """A target that takes until ``go_on`` to put a version."""
+
+    def __init__(self) -> None:
+        self.putting, self.go_on = threading.Event(), threading.Event()
+
+    def put(self, version: Version) -> None:
+        """Wait."""
+        self.putting.set()
+        assert self.go_on.wait(60)
+
+    def runs(self, version: Version) -> bool:
+        """It does."""
+        return True
+
+    def failure(self, version: Version) -> str | None:
+        """None is known."""
+        return None
+
+    def mark_bad(self, version: Version, reason: str) -> None:
+        """Not called."""
+
+    def has_one(self) -> bool:
+        """It has."""
+        return True
+
+
+def test_counts_that_come_while_a_version_is_put_wait_and_are_judged(tmp_path: Path) -> None:
+    target = Slow()
+    rollout = Rollout("function f", target, tmp_path, Health(2, 0.05, 3.0, 3))
+    thread = threading.Thread(target=rollout.take, args=(ONE,))
+    thread.start()
+    assert target.putting.wait(60)
+    seen = threading.Thread(target=rollout.observe, args=(ONE.file, HealthCounts(1, 0, 0.0)))
+    seen.start()
+    seen.join(10)
+    is_free = not seen.is_alive()
+    target.go_on.set()
+    thread.join(60)
+    assert is_free
+    assert not rollout.record.is_good(ONE)
+    rollout.observe(ONE.file, HealthCounts(1, 0, 0.0))
+    assert rollout.record.is_good(ONE), "two windows passed"
