@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fl_client.home import STORE
 from fl_client.store.database import open_store, reading
@@ -98,7 +99,8 @@ def _show(letters: list[Letter], most: int | None) -> None:
         when = datetime.fromtimestamp(predicted.start_ns / 1e9, UTC)
         start = f"{when:%Y-%m-%d %H:%M:%S.%f}"[:-3]
         named = [predicted.stream] if streams else []
-        table.add_row(letter.name, start, *named, predicted.label, letter.reason)
+        row = letter.name, start, *named, predicted.label, letter.reason
+        table.add_row(*map(Text, row))  # somebody else's words, and no markup
     output.print(table)
     if most and len(letters) > most:
         output.print(f"and {len(letters) - most:,} older ones: --all shows them")

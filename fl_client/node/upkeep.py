@@ -224,6 +224,6 @@ class Upkeep:
 
 def _add_to(metric: Counter, counts: Mapping[str, int], before: dict[str, int]) -> None:
     """Add what was counted by function since ``before``, and bring that up to date."""
-    for name, count in counts.items():
+    for name, count in dict(counts).items():  # another thread counts on
         metric.labels(name).inc(count - before.get(name, 0))
         before[name] = count

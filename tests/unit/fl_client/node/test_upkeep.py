@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 from fl_client.clock.guard import Instant
 from fl_client.home import STORE
 from fl_client.node.assembly.loop import Loop
 from fl_client.node.assembly.node import build_node
+from fl_client.node.upkeep import _add_to
 from fl_client.sensors import Readings
 from fl_client.store.database import open_store
 from fl_client.store.outbox import PublishProgress, StoredEvents
@@ -75,3 +77,17 @@ def test_events_that_are_dropped_are_told_once_and_counted(
     assert "events.waiting" in told[0] or "64 KiB" in told[0]
     dropped = {"full": 10, "size": 12}[reason]
     assert loop.metrics.value("events_dropped_total", {"reason": reason}) == dropped
+
+
+def test_counts_to_which_another_thread_adds_can_be_told() -> None:
+    registry = CollectorRegistry()
+    metric = Counter("late", "Late windows", ["function"], registry=registry)
+    counts = {"one": 1}
+
+    class Growing(dict[str, int]):
+        def get(self, name: str, default: int = 0) -> int:  # type: ignore[override]
+            counts[f"{name} more"] = 1
+            return default
+
+    _add_to(metric, counts, Growing())
+    assert registry.get_sample_value("late_total", {"function": "one"}) == 1
