@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.privacy import forecasts
 from models.metadata import read_metadata
 from tests.support.shell import blocks, desk, replaced, typed
 
@@ -61,3 +62,14 @@ def test_the_page_of_labels_of_readings(tmp_path: Path) -> None:
         summary = json.loads((reader / name / "summary.json").read_text())
         assert summary["kind"] == "sequence"
         assert summary["accuracy"] > 0.7
+
+
+def test_the_table_of_forecasts(tmp_path: Path, shared_data: Path) -> None:
+    """With the files that the table was measured with; a round of each."""
+    reader = desk(tmp_path / "reader")
+    for name in forecasts.SETS:
+        forecasts.write_set(name, shared_data, reader / f"{name}.npz")
+    (block,) = blocks("docs/forecast-table.md")
+    commands = block.strip().splitlines()
+    typed("".join(f"{c} rounds=1 hydra.run.dir=o/{n}\n" for n, c in enumerate(commands)), reader)
+    assert len(list(reader.glob("o/*/summary.json"))) == len(commands) >= 3
