@@ -63,6 +63,15 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(
     assert str(caught.value).startswith("run=first with ")
 
 
+def test_a_server_refuses_a_task_whose_threshold_it_has_no_survey_for(tmp_path: Path) -> None:
+    config = dict(read_config(None, [f"home={tmp_path}", "privacy.site_windows=50"]))
+    task = {"name": "pump", "channels": ["a"], "units": ["1"], "rate_hz": None, "labels": [],
+            "window_shape": [1], "center": [0], "scale": [1], "windows_per_reading": 1}  # fmt: skip
+    declared = {"_target_": "models.tasks.declared", **task, "kind": "anomaly"}
+    with pytest.raises(InvalidConfiguration, match=r"task\.kind=anomaly on a server"):
+        build_run({**config, "task": declared})
+
+
 @pytest.fixture
 def scaled_config(tmp_path: Path) -> Config:
     options = ["privacy.site_windows=50", "scale=private", "evaluation=federated"]
