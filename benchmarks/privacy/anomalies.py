@@ -1,0 +1,194 @@
+"""``python -m benchmarks.privacy.anomalies``: AUROC of federated runs beside centralised detectors.
+
+Public sets, one class of which is taken for anomalous, are given as files of raw readings with
+nothing declared. The baselines are detectors of scikit-learn on the training rows of all sites in
+one place, standardised. Writes docs/anomaly-table.md.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import OneClassSVM
+
+from benchmarks.measuring.environments import ROOT
+from benchmarks.measuring.machine import facts
+from simulate import configure, run
+from simulate.configuration.composition import resolved
+from simulate.job.preparation import yaml_of
+from simulate.report.results import write_text
+from simulate.world.build import open_world
+
+KEPT = ROOT / "benchmarks" / "anomalies.json"
+PAGE = ROOT / "docs" / "anomaly-table.md"
+_PRIVACIES = ("none", "window")
+_console = Console(highlight=False, soft_wrap=True)
+
+Columns = Mapping[str, NDArray[Any]]
+"""Of a file of ``task=arrays``: x, y, site and perhaps split."""
+
+
+def digits(data: Path) -> Columns:
+    """1,797 digits that scikit-learn packages, as images; ten sites, and 8 is the anomaly."""
+    x, digit = load_digits(return_X_y=True)
+    site = np.arange(len(x)) % 10
+    return {"x": x.reshape(-1, 1, 8, 8), "y": digit == 8, "site": site}
+
+
+def tissue(data: Path) -> Columns:
+    """30 measures of 569 tumours that scikit-learn packages; five sites, malignant are odd."""
+    x, is_benign = load_breast_cancer(return_X_y=True)
+    return {"x": x, "y": is_benign == 0, "site": np.arange(len(x)) % 5}
+
+
+def activity(data: Path) -> Columns:
+    """Smartphone windows (UCI HAR): 21 persons, nine others for the test; lying is the anomaly."""
+    with np.load(data / "ucihar.npz") as file:
+        named = {"x": "x", "site": "subject", "split": "split"}
+        return {"y": file["y"] == 5, **{name: file[column] for name, column in named.items()}}
+
+
+SETS: Mapping[str, Callable[[Path], Columns]] = {
+    "tissue": tissue, "digits": digits, "activity": activity,
+}  # fmt: skip
+
+DETECTORS: Mapping[str, Callable[[], Any]] = {
+    "isolation forest": lambda: IsolationForest(random_state=0),
+    "one-class SVM": lambda: OneClassSVM(gamma="scale"),
+    "local outlier factor": lambda: LocalOutlierFactor(novelty=True),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """AUROCs of one set: of ``runs``, by privacy, and of each detector.
+
+    ``alarms`` are the shares of normal test windows above the threshold, by privacy: 0.05 is
+    wanted. ``windows`` and ``sites`` are those that are trained on.
+    """
+
+    name: str
+    sites: int
+    windows: int
+    runs: Mapping[str, Sequence[float]]
+    alarms: Mapping[str, Sequence[float]]
+    detectors: Mapping[str, float]
+
+
+def measure(name: str, data: Path, seeds: int) -> Row:
+    """One line of the table."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "own.npz")
+        np.savez(file, **dict[str, Any](SETS[name](data)))
+        asked = ["task=arrays", "task.kind=anomaly", f"data.path={file}"]
+        world = open_world(yaml_of(resolved(configure(*asked))["world"]))
+        values_N = np.concatenate([world.windows(site).values for site in range(len(world.sites))])
+        test = world.test().windows
+        told = {
+            privacy: [_measures(asked, privacy, seed, Path(folder)) for seed in range(seeds)]
+            for privacy in _PRIVACIES
+        }
+    return Row(
+        name,
+        len(world.sites),
+        len(values_N),
+        {privacy: [one["auroc"] for one in each] for privacy, each in told.items()},
+        {privacy: [one["false_alarms"] for one in each] for privacy, each in told.items()},
+        detected(values_N, test.values, test.labels),
+    )
+
+
+def _measures(asked: Sequence[str], privacy: str, seed: int, folder: Path) -> Mapping[str, float]:
+    """Of one run with everything at its default."""
+    config = configure(*asked, f"privacy={privacy}", f"seed={seed}")
+    measures: Mapping[str, float] = run(config, folder=folder / f"{privacy}-{seed}").summary[
+        "measures"
+    ]
+    return measures
+
+
+def detected(
+    train_N: NDArray[Any], test_N: NDArray[Any], labels_N: NDArray[Any]
+) -> dict[str, float]:
+    """The AUROC of each detector."""
+    flat = [each.reshape(len(each), -1).astype(np.float64) for each in (train_N, test_N)]
+    scaler = StandardScaler().fit(flat[0])
+    train, test = (scaler.transform(each) for each in flat)
+    return {
+        name: float(roc_auc_score(labels_N == 1, -make().fit(train).score_samples(test)))
+        for name, make in DETECTORS.items()
+    }
+
+
+_INTRODUCTION = """# Anomalies, measured
+
+What `task.kind=anomaly` reaches with a file of raw readings, when nothing is given but the path,
+the kind and the privacy, beside detectors of scikit-learn on the training rows of all sites in one
+place. AUROC on the test windows (0.5 is a guess), mean and standard deviation over seeds from 0;
+epsilon 8 is `privacy=window` at delta 1e-5, for training and threshold together. False alarms are
+the normal test windows above the threshold: 0.05 is what it is to be.
+
+`python -m benchmarks.privacy.anomalies` measures it and writes this page.
+"""
+
+
+def to_markdown(rows: Sequence[Row], machine: Mapping[str, object]) -> str:
+    """The whole page."""
+    heads = ["data", "sites", "windows", "federated, no DP", "federated, epsilon 8", *DETECTORS]
+    heads += ["false alarms, no DP", "false alarms, epsilon 8"]
+    lines = [heads, ["---"] * len(heads), *map(_line, rows)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    about = [f"- `{row.name}`: {SETS[row.name].__doc__}" for row in rows]
+    last = f"\nMachine: {machine['processor']}, commit {machine['commit']}.\n"
+    return "\n".join([_INTRODUCTION, *about, "", table, last])
+
+
+def _line(row: Row) -> list[str]:
+    federated = [_spread(row.runs[privacy]) for privacy in _PRIVACIES]
+    alarms = [_spread(row.alarms[privacy]) for privacy in _PRIVACIES]
+    pooled = [f"{value:.3f}" for value in row.detectors.values()]
+    return [f"`{row.name}`", str(row.sites), f"{row.windows:,}", *federated, *pooled, *alarms]
+
+
+def _spread(values: Sequence[float]) -> str:
+    deviation = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{fmean(values):.3f}{deviation}"
+
+
+def read_rows(path: Path) -> dict[str, Row]:
+    """The rows kept at ``path``, by set; none where there is no file."""
+    kept = json.loads(path.read_text("utf-8")) if path.exists() else []
+    return {fields["name"]: Row(**fields) for fields in kept}
+
+
+def main() -> None:
+    """A line for each set; those of sets that are not asked for stay."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--seeds", type=int, default=3, help="how many runs of each, from seed 0")
+    parser.add_argument("--only", nargs="*", choices=SETS, default=list(SETS))
+    options = parser.parse_args()
+    for name in options.only:
+        row = measure(name, options.data.resolve(), options.seeds)
+        rows = {**read_rows(KEPT), name: row}
+        ordered = [rows[n] for n in SETS if n in rows]
+        write_text(KEPT, json.dumps([asdict(each) for each in ordered], indent=1) + "\n")
+        write_text(PAGE, to_markdown(ordered, facts()))
+        _console.print(" | ".join(_line(row)))
+
+
+if __name__ == "__main__":
+    main()
