@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from fl_client.components.subscription import Subscription
+from fl_client.functions.host import HostClosed
 from fl_common.components.reader import Reader
 from fl_common.components.refusals import reason_of
 from fl_common.errors import BadInput, ComponentError
@@ -88,6 +89,8 @@ class Follower:
         """Do ``step``; False if it failed: a trouble, as is an offer that ``part`` refuses."""
         try:
             step()
+        except HostClosed:  # the node stops, and begins with this again at its next start
+            return False
         except (ComponentError, BadInput, OSError) as error:
             reason = reason_of(error)
             self._refusals[reason] += 1

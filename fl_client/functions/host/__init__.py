@@ -76,6 +76,7 @@ class Host(Protocol):
 
         Raises:
             JoinTheDotsError: it can't be made.
+            HostClosed: the host was closed, perhaps meanwhile.
         """
         ...
 

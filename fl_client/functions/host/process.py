@@ -60,6 +60,8 @@ class HostProcess:
                 answer = self._asked({"node": source.node, "at": source.at}, _START_S)
                 refused = refusal_in(answer) if "refused" in answer else None
             except CallEnded as error:
+                if self._closed.is_set():  # that says nothing of the function
+                    raise HostClosed from None
                 refused = source.class_name, f"can't be made ({error})", "Correct it"
             except NO_ANSWER:
                 refused = source.class_name, "can't be made (its answer is none)", "Correct it"

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions import FunctionEvent, Predicted
 from fl_common.programs.troubles import Troubles
 from tests.support.function_hosts import host_processes
+from tests.support.nodes import wait_for
 
 HOSTILE = "tests.support.hostile_functions"
 CHANGE = "fl_client.functions.label_change.LabelChange"
@@ -38,6 +40,17 @@ class Counting:
 
         product = np.ones((200, 200)) @ np.ones((200, 200))
         return (FunctionEvent("sum", {"of": float(product.sum())}),)
+
+
+class NeverMade:
+    """One whose constructor hangs."""
+
+    def __init__(self) -> None:
+        threading.Event().wait()
+
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+        """Nothing."""
+        return ()
 
 
 @pytest.fixture
@@ -154,3 +167,22 @@ def test_a_closed_host_answers_nothing(host: HostProcess) -> None:
     host.close()
     with pytest.raises(HostClosed):
         host.call(1, source(f"{HOSTILE}.Good"), None, window(1))
+
+
+def test_a_host_that_is_closed_while_a_function_is_made_blames_no_function(
+    host: HostProcess,
+) -> None:
+    raised: list[BaseException] = []
+
+    def check() -> None:
+        try:
+            host.check(source(f"{__name__}.NeverMade"))
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=check)
+    thread.start()
+    wait_for(lambda: host._running, "the process")
+    host.close()
+    thread.join(30)
+    assert [type(error) for error in raised] == [HostClosed]
