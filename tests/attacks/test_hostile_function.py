@@ -21,7 +21,18 @@ WINDOWS = 2
 _LANDLOCK = 444
 HAS_LANDLOCK = ctypes.CDLL(None).syscall(_LANDLOCK, None, 0, 1) > 0
 """Whether this machine's kernel can shut files away; see ``wall``."""
-OF_FILES = {"read a file", "list a folder of others", "write", "remove"}
+OF_FILES = {
+    "read a file", "list a folder of others", "write", "remove",
+    "read the parent's memory", "read the parent's environment",
+}  # fmt: skip
+BY_THE_WALL = {
+    "make a ring": "Errno 1]",
+    "clone anew": "Errno 38]",
+    "talk locally": "Errno 1]",
+    "connect": "Errno 1]",
+    "read the parent's memory": "Errno 13]",
+}
+"""What would fail without a wall, too, but otherwise: what the wall says."""
 GOOD = FunctionSource({"class": "tests.support.hostile_functions.Good", "arguments": {}})
 
 
@@ -70,6 +81,7 @@ def test_it_fails_by_name_and_a_good_one_beside_it_loses_nothing(
     assert [[failed.name for failed in one.failed] for one in shown] == [["hostile"]] * WINDOWS
     reasons = [one.failed[0].reason for one in shown]
     assert all(reason and reason.isprintable() for reason in reasons), "stored and logged as it is"
+    assert all(BY_THE_WALL.get(what, "") in reason for reason in reasons)
     assert "of a person" not in str(shown)
     assert counted(shown) == [1, 2]
     after = (home / "private").stat()
