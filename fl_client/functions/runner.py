@@ -6,7 +6,7 @@ A function remembers windows, so each stream has one of its own.
 import itertools
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,6 +17,8 @@ from fl_client.windows import MOST_STREAMS
 from fl_common.functions import FunctionEvent, Predicted
 
 _logger = logging.getLogger(__name__)
+MOST_HELD = 64
+"""Windows whose effects may be uncommitted, all of which a failed commit shows again."""
 _SET_BACK_NS = 3600 * 10**9
 _NEVER = -(2**63)
 
@@ -61,6 +63,8 @@ class _Named:
     observe: Observe | None = None
     before: dict[str, _State] = field(default_factory=dict)  # of the one that it replaces
     failures: int = 0
+    failed: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=MOST_HELD))
+    counted: set[tuple[str, int]] = field(default_factory=set)  # of those that are shown again
     of: dict[str, _State] = field(default_factory=dict)
 
     def states_for(self, source: FunctionSource) -> dict[str, _State]:
@@ -147,11 +151,15 @@ class Functions:
         return [n for n, named in self._running.items() if named.failures >= self._allowed]
 
     def go_on_from(self, memories: Memories) -> None:
-        """Go on after the windows of the ``memories``, those of the last commit."""
+        """Go on after the windows of the ``memories``, those of the last commit.
+
+        Later ones are shown again. A failure at one of them was counted.
+        """
         self._memories = {**memories}
         for named in self._running.values():
             named.of.clear()
             named.before.clear()
+            named.counted = set(named.failed)
         self._host.keep(())
 
     def __call__(self, predicted: Predicted, only: str | None = None) -> Shown:
@@ -252,10 +260,16 @@ class Functions:
                 self._host.drop(named.key, shown.predicted.stream)
         memory = Memory(state.newest_ns, named.source.class_name, state.content)
         shown.memories[shown.predicted.stream, name] = memory
+        window = shown.predicted.stream, shown.predicted.start_ns
+        if window in named.counted:
+            return named.counted.discard(window)
         for reason in answer.failures:
             named.failures += 1
             self._failures[name] += 1
             self._tell(name, named, reason)
+        if answer.failures:
+            named.failed.append(window)
+        return None
 
     def _tell(self, name: str, named: _Named, reason: str) -> None:
         left = self._allowed - named.failures

@@ -8,13 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fl_client.functions.host import HostClosed
-from fl_client.functions.runner import Functions, Shown
+from fl_client.functions.runner import MOST_HELD, Functions, Shown
 from fl_client.store.function_inbox import WaitingWindow
 from fl_client.store.function_memory import Memories
 from fl_common.programs.troubles import Troubles
 
-_HELD = 64
-"""Windows that were handed over and not yet taken back; the others wait in the store."""
 _END_S = 10.0
 _PART, _ENDED = "function thread", "it ended by a fault of this program, and windows wait"
 _RESTART = "Restart the node, and report what the log says"
@@ -61,8 +59,8 @@ class FunctionThread:
 
     def hand(self, after: Callable[[int, int], Sequence[WaitingWindow]]) -> None:
         """Hand over what there is room for of the windows that ``after`` gives: see the inbox."""
-        room = _HELD - self._under_way
-        if room < _HELD // 2:
+        room = MOST_HELD - self._under_way
+        if room < MOST_HELD // 2:
             return
         for window in after(self._handed_to, room):
             self._handed_to = window.number

@@ -139,6 +139,19 @@ def test_a_commit_that_failed_takes_a_function_back_to_the_one_before() -> None:
     assert show(functions, predicted(0.1, 0.9, start=1))
 
 
+def test_commits_that_fail_disable_no_function_for_one_window() -> None:
+    def broken(predicted: Predicted) -> Iterable[FunctionEvent]:
+        raise ValueError
+
+    functions = functions_of({"broken": lambda: broken}, failures_allowed=2)
+    for _ in range(5):
+        functions.go_on_from({})
+        assert functions(predicted(0.1, 0.9, start=1)).failed
+    assert functions.failures == {"broken": 1}
+    functions(predicted(0.1, 0.9, start=2))
+    assert functions.disabled == ["broken"]
+
+
 def test_a_new_version_goes_on_from_the_memory_of_the_same_class_alone() -> None:
     functions = functions_of({"f": partial(LabelChange, 1)}, 3)
     show(functions, predicted(0.1, 0.9, start=1))
