@@ -21,7 +21,8 @@ def latest_of(task: Task, predicted: Predicted | None) -> dict[str, Any] | None:
     """The newest prediction in a status, as JSON values; None: there is none yet."""
     if predicted is None:
         return None
-    return {"window_start_ns": predicted.start_ns, **told_of(task, predicted)}
+    said = kind_of(task).said(predicted.probabilities)
+    return {"window_start_ns": predicted.start_ns, **told_of(task, predicted), "said": said}
 
 
 def measures_of(task: Task, values: Mapping[str, float]) -> list[str]:

@@ -130,21 +130,11 @@ def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
         agree = f"{accuracy['agreeing'] / judged:.1%} of {judged:,} labelled agree"
         yield "", "; ".join([agree, *accuracy["told"]])
     if latest := status["latest_prediction"]:
-        sure = f", with probability {latest['probability']:.2f}" if "label" in latest else ""
-        yield "", f"the latest: {_answer(latest)}{sure}"
+        yield "", f"the latest: {latest['said']}"
     if streams := status["streams"]["latest"]:
-        shown = [f"{name} {_answer(one)}" for name, one in sorted(streams.items())[:_FEW]]
+        shown = [f"{name}: {one['said']}" for name, one in sorted(streams.items())[:_FEW]]
         more = f", and {len(streams) - _FEW:,} more" if len(streams) > _FEW else ""
-        yield "streams", f"{status['streams']['number']:,}: {', '.join(shown)}{more}"
-
-
-def _answer(told: Mapping[str, Any]) -> str:
-    """The label, the labels, or the number and its unit, of a prediction."""
-    if "label" in told:
-        return str(told["label"])
-    if "labels" in told:
-        return ", ".join(told["labels"]) or "no label"
-    return f"{told['value']:g}" + (f" {told['unit']}" if told["unit"] != "1" else "")
+        yield "streams", f"{status['streams']['number']:,}; {'; '.join(shown)}{more}"
 
 
 def _functions(functions: Mapping[str, Any]) -> Iterator[tuple[str, Text | str]]:

@@ -134,6 +134,12 @@ class Anomaly:
         above_N = answers_ND[:, 0] > answers_ND[:, 1]
         return tuple("anomalous" if is_above else "normal" for is_above in above_N.tolist())
 
+    def said(self, answer_D: Sequence[float]) -> str:
+        """Whether it is above the threshold, and both."""
+        told = self.told(answer_D)
+        word = "anomalous" if told["anomalous"] else "normal"
+        return f"{word}, with a score of {told['score']:g} beside {told['threshold']:g}"
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """The same side of each model's own threshold."""
         return np.asarray((one_N[:, 0] > one_N[:, 1]) == (other_N[:, 0] > other_N[:, 1]))

@@ -96,6 +96,11 @@ class Classification:
             "probabilities": dict(zip(self.columns, rounded_K, strict=True)),
         }
 
+    def said(self, answer_D: Sequence[float]) -> str:
+        """The most probable label, and how probable it is."""
+        told = self.told(answer_D)
+        return f"{told['label']}, with probability {told['probability']:.2f}"
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """The same label."""
         return np.asarray(one_N == other_N)

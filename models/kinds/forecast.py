@@ -149,6 +149,12 @@ class Forecast:
         named = zip(self._channels, rows_CH, strict=True)
         return {"forecast": {name: [float(f"{x:.6g}") for x in row] for name, row in named}, **when}
 
+    def said(self, answer_D: Sequence[float]) -> str:
+        """The last reading that is told of each channel."""
+        told = self.told(answer_D)["forecast"]
+        last = ", ".join(f"{name} {row[-1]:g}" for name, row in told.items())
+        return f"{last}, {self._horizon} readings ahead"
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """Within a twentieth of each channel's declared scale, in the mean over steps."""
         one_NCH, other_NCH = (each[:, :, -self._horizon :] for each in (one_N, other_N))

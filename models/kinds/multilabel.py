@@ -155,6 +155,10 @@ class Multilabel:
             "probabilities": rounded,
         }
 
+    def said(self, answer_D: Sequence[float]) -> str:
+        """The labels that are more likely than not."""
+        return ", ".join(self.told(answer_D)["labels"]) or "no label"
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """The same labels."""
         return np.asarray(one_N == other_N)

@@ -149,6 +149,10 @@ class TaskKind(Protocol):
         """The fields of a prediction's event, for one window's answer."""
         ...
 
+    def said(self, answer_D: Sequence[float]) -> str:
+        """One window's answer in a few words, for a person."""
+        ...
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """Which predictions (N, ...) of two models count as the same."""
         ...

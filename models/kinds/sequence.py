@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SEQUENCE = "sequence"
 _ALIKE = 0.9
+_FEW = 5
 """Two answers are the same if so many of the readings, at least, have one label in both."""
 
 
@@ -131,6 +132,12 @@ class Sequences:
             "from_s": round(begin / self._rate_hz, 6),
             "to_s": round(end / self._rate_hz, 6),
         }
+
+    def said(self, answer_D: Sequence[float]) -> str:
+        """The labels of its runs, in order."""
+        labels = [str(run["label"]) for run in self.told(answer_D)["runs"]]
+        more = f" and {len(labels) - _FEW} more" if len(labels) > _FEW else ""
+        return ", ".join(labels[:_FEW]) + more
 
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """One label in both for nine of ten readings, at least."""

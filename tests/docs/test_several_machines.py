@@ -28,7 +28,9 @@ def test_the_page_of_several_machines(tmp_path: Path) -> None:
     for machine in ("press", "saw", "mill"):
         assert printed.count(f"predictions/hall/{machine}\n") == 2, printed
     shown = " ".join(printed.split())
-    assert re.search(r"streams 3: mill \w+, press \w+, saw \w+ ", shown), shown
+    assert re.search(
+        r"streams 3; mill: \w+, with probability 0.\d+; press: \w+,.*; saw: \w+,", shown
+    ), shown
     with reading(tmp_path / "hall-data" / STORE) as store:
         labelled = store.execute("SELECT DISTINCT stream FROM windows WHERE label NOT NULL")
         assert labelled.fetchall() == [("saw",)]

@@ -15,12 +15,21 @@ from fl_client.node.status_table import _windows, status_table
 from fl_client.store.database import open_store, transaction
 from fl_client.store.outbox import StoredEvents
 from fl_common.functions import Predicted
-from fl_common.vocabulary import Task
+from fl_common.vocabulary import KindSpec, Task
 from fl_common.wire.cloud_events import JSON, CloudEvent
+from models.kinds.anomaly import anomaly
+from models.kinds.forecast import forecast
+from models.kinds.multilabel import multilabel
 from models.kinds.regression import regression
 from tests.support import samples
 
-OVEN = replace(samples.TASK, labels=(), kind=regression(0.0, 50.0, "Cel", None))
+
+def of(kind: KindSpec) -> Task:
+    """A task of that kind."""
+    return replace(samples.TASK, labels=(), kind=kind)
+
+
+OVEN = of(regression(0.0, 50.0, "Cel", None))
 
 
 def shown(home: Path) -> str:
@@ -51,8 +60,22 @@ def test_it_has_no_events_of_a_box_that_never_ran(tmp_path: Path) -> None:
     [
         (samples.TASK, samples.TASK.labels, (0.1, 0.15, 0.75), "with probability 0.75"),
         (OVEN, ("value",), (21.5,), "the latest: 21.5 Cel"),
+        (of(multilabel(["on", "hot"])), ("on", "hot"), (0.9, 0.8), "the latest: on, hot"),
+        (of(multilabel(["on", "hot"])), ("on", "hot"), (0.1, 0.2), "the latest: no label"),
+        (
+            of(anomaly(None)),
+            ("score", "threshold"),
+            (3.0, 1.5),
+            "anomalous, with a score of 3 beside 1.5",
+        ),
+        (
+            of(forecast(2)),
+            ("value",),
+            (1.0, 2.0, 3.0, 4.0),
+            "the latest: x 2, y 4, 2 readings ahead",
+        ),
     ],
-    ids=["label", "number"],
+    ids=["label", "number", "labels", "no label", "anomaly", "forecast"],
 )
 def test_the_latest_prediction_is_told_as_its_task_s_kind_tells_it(
     task: Task, labels: tuple[str, ...], answer: tuple[float, ...], says: str
@@ -69,4 +92,5 @@ def test_the_latest_prediction_is_told_as_its_task_s_kind_tells_it(
     )
     told = [str(words) for _, words in lines]
     assert told[2].endswith(says)
-    assert told[3] in ("1: pump 21.5 Cel", f"1: pump {labels[-1]}")
+    assert told[3].startswith("1; pump: ")
+    assert told[3].endswith(says.removeprefix("the latest: "))
