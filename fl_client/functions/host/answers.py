@@ -14,6 +14,8 @@ from fl_common.functions import FunctionEvent
 
 MOST_EVENTS = 1000
 """Of one function in one window."""
+MOST_REMEMBERED = 64 << 10
+"""Bytes that one function remembers of one stream: all are kept in memory and in the store."""
 MOST_LINES = 20
 """Of a function's log, in one call."""
 NO_ANSWER = (ArithmeticError, LookupError, TypeError, ValueError)
@@ -49,6 +51,9 @@ def read(answer: Mapping[str, Any], failures: list[str]) -> Answer:
     events, content, seconds = answer["events"], answer["content"], float(answer["seconds"])
     if not math.isfinite(seconds) or not _is_ascii(content):
         raise ValueError("somebody else wrote this")
+    if content is not None and len(content) > MOST_REMEMBERED:
+        failures.append(f"it remembers {len(content)} bytes; {MOST_REMEMBERED} are allowed")
+        content = None
     if events is None:
         return Answer(None, content, failures, seconds)
     if len(events) > MOST_EVENTS:

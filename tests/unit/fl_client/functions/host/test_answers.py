@@ -9,6 +9,7 @@ import pytest
 from fl_client.functions.host.answers import (
     MOST_EVENTS,
     MOST_LINES,
+    MOST_REMEMBERED,
     NO_ANSWER,
     read,
     refusal_in,
@@ -55,6 +56,14 @@ def test_an_event_that_could_not_be_stored_is_a_failure(kind: str, data: Any, wh
 def test_more_events_than_are_allowed_are_a_failure() -> None:
     answer = read({**GOOD, "events": [["k", {}]] * (MOST_EVENTS + 1)}, [])
     assert answer.events is None
+
+
+def test_what_it_remembers_beyond_the_most_is_a_failure_and_is_not_kept() -> None:
+    most = read({**GOOD, "content": "x" * MOST_REMEMBERED}, [])
+    assert (len(most.content or ""), most.failures) == (MOST_REMEMBERED, [])
+    more = read({**GOOD, "content": "x" * (MOST_REMEMBERED + 1)}, [])
+    assert (more.events, more.content) == ([], None)
+    assert more.failures == ["it remembers 65537 bytes; 65536 are allowed"]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "\udc80", "x" * 10_000])
