@@ -45,6 +45,7 @@ class FunctionThread:
         self._handed_to = 0
         self._thread: threading.Thread | None = None
         self._answered = threading.Event()
+        self._fault: Exception | None = None
 
     def when_answered(self, tell: Callable[[], object]) -> None:
         """Call ``tell``, from this thread, whenever there is something to take."""
@@ -81,7 +82,13 @@ class FunctionThread:
         return taken
 
     def wait(self, seconds: float) -> None:
-        """Until there is something to take; at most ``seconds``, and not for nothing."""
+        """Until there is something to take; at most ``seconds``, and not for nothing.
+
+        Raises:
+            Exception: the fault by which the thread ended, after which nothing ever comes.
+        """
+        if self._fault is not None:
+            raise self._fault
         if self._under_way and not self._found:
             self._answered.wait(seconds)
         self._answered.clear()
@@ -98,6 +105,7 @@ class FunctionThread:
         except HostClosed:
             pass
         except Exception as error:  # a fault of this program: no function is called any more
+            self._fault = error
             _logger.exception("the thread of the functions ended")
             self._troubles.begin(_PART, f"{_ENDED} ({type(error).__name__}: {error})", _RESTART)
 

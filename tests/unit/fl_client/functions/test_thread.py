@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+import pytest
+
 from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
 from fl_client.functions.thread import FunctionThread, ShownWindow
@@ -96,4 +98,6 @@ def test_a_thread_that_ends_is_told() -> None:
     wait_for(troubles.current, "a trouble")
     (trouble,) = troubles.current()
     assert "RuntimeError: no such state" in trouble.cause
+    with pytest.raises(RuntimeError, match="no such state"):
+        thread.wait(0.0)  # who waits does not wait for ever
     thread.close()
