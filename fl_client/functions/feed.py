@@ -44,7 +44,13 @@ class FunctionFeed:
         """Let windows wait for the functions, if there are any, and hand over what can be."""
         if len(self._thread.functions):
             self._inbox.put(windows)
+        else:
+            self._inbox.drop_unasked()
         self._thread.hand(self._inbox.after)
+
+    def retain(self, oldest_ns: int) -> None:
+        """Drop what ended before ``oldest_ns``."""
+        self._inbox.retain(oldest_ns)
 
     def counts(self) -> InboxCounts:
         """The counts of windows at the functions."""

@@ -31,7 +31,7 @@ class Counts(NamedTuple):
     spool: SpoolCounts = SpoolCounts(0, 0, 0, 0, 0, {})
     windows: WindowCounts = WindowCounts(0, 0, 0)
     events: EventCounts = EventCounts(0, 0, 0, {})
-    functions: InboxCounts = InboxCounts(0, 0, 0, 0, {})
+    functions: InboxCounts = InboxCounts(0, 0, 0, {}, {})
 
 
 @dataclass(frozen=True)

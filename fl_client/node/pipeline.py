@@ -146,6 +146,7 @@ class Pipeline:
             return 0
         with transaction(self._path.connection):
             self._hold.keep(now)
+            self._path.functions.retain(retention.oldest_ns(now.wall_ns))
             return self._path.windows.retain(retention, now.wall_ns)
 
     def counts(self) -> Counts:

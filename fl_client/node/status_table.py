@@ -144,7 +144,7 @@ def _functions(functions: Mapping[str, Any]) -> Iterator[tuple[str, Text | str]]
         yield (
             "functions",
             f"{windows['put']:,} windows = {windows['done']:,} shown"
-            f" + {windows['waiting']:,} waiting + {windows['dropped']:,} dropped",
+            f" + {windows['waiting']:,} waiting + {sum(windows['dropped'].values()):,} dropped",
         )
     if any(functions["failures"].values()):
         failed = ", ".join(f"{n} {count}x" for n, count in functions["failures"].items() if count)

@@ -18,7 +18,7 @@ class StoreMetrics(Collector):
     def __init__(self) -> None:
         self.messages = SpoolCounts(0, 0, 0, 0, 0, {})
         self.events = EventCounts(0, 0, 0, {})
-        self.inbox = InboxCounts(0, 0, 0, 0, {})
+        self.inbox = InboxCounts(0, 0, 0, {}, {})
 
     def collect(self) -> Iterable[Metric]:
         """One family per count."""
@@ -32,12 +32,12 @@ class StoreMetrics(Collector):
             ("events_published", events.published, "Events that the broker has"),
             ("function_windows", inbox.put, "Windows for the functions"),
             ("function_windows_done", inbox.done, "Windows that the functions were shown"),
-            ("function_windows_dropped", inbox.dropped, "Windows that waited too long for them"),
         ):
             yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=value)
         for name, by_reason, text in (
             ("messages_lost", messages.lost, "Messages that could not be used"),
             ("events_dropped", events.dropped, "Events that are never published"),
+            ("function_windows_dropped", inbox.dropped, "Windows that no function was shown"),
         ):
             yield _by_reason(name, text, by_reason)
         for name, value, text in (

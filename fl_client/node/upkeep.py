@@ -170,7 +170,9 @@ class Upkeep:
 
     def _judge_functions(self, counts: Counts) -> None:
         """Windows that are dropped before functions see them are a trouble until none waits."""
-        if self._counted and counts.functions.dropped > self.inbox.dropped:
+        if self._counted and counts.functions.dropped.get("full", 0) > self.inbox.dropped.get(
+            "full", 0
+        ):
             self._troubles.begin(_INBOX, _TOO_SLOW, _QUICKER)
         elif counts.functions.waiting == 0:
             self._troubles.end(_INBOX)

@@ -5,8 +5,10 @@ one that stores what functions found in it. So at any instant, even after ``kill
 
     put = done + waiting + dropped
 
-At most ``limit`` wait; beyond that the oldest are dropped. A letter is kept until somebody tries it
-again or throws it away; beyond ``MOST_LETTERS`` or ``MOST_LETTER_BYTES`` the oldest go.
+At most ``limit`` wait; beyond that the oldest are dropped, as ``full``. A letter is kept until
+somebody tries it again or throws it away; beyond ``MOST_LETTERS`` or ``MOST_LETTER_BYTES`` the
+oldest go. Neither is kept for longer than the windows themselves; those that wait are dropped as
+``old`` then, and as ``no_function`` where there is none to see them.
 
 One thread at a time may call it.
 """
@@ -23,15 +25,17 @@ from fl_common.functions import Predicted
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS function_inbox (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, predicted BLOB NOT NULL);
+    number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, end_ns INTEGER NOT NULL,
+    predicted BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS function_count (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS function_letters (
     number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, reason TEXT NOT NULL,
-    predicted BLOB NOT NULL);
+    end_ns INTEGER NOT NULL, predicted BLOB NOT NULL);
 """
 """``name`` in the inbox: the only function that is shown the window, again; NULL: all are."""
-_COUNTED = ("put", "done", "waiting", "dropped")
+_DROPPED = "dropped:"
+"""The prefix of the name of a count of dropped windows; the reason follows."""
 MOST_LETTERS = 1000
 MOST_LETTER_BYTES = 16 << 20
 
@@ -55,15 +59,15 @@ class Letter(NamedTuple):
 
 @dataclass(frozen=True)
 class InboxCounts:
-    """Windows since the store was made: ``put`` = ``done`` + ``waiting`` + ``dropped``.
+    """Windows since the store was made: ``put`` = ``done`` + ``waiting`` + dropped.
 
-    ``letters`` are those that are kept now, by function.
+    ``dropped`` are these by reason, ``letters`` those that are kept now, by function.
     """
 
     put: int
     done: int
     waiting: int
-    dropped: int
+    dropped: Mapping[str, int]
     letters: Mapping[str, int]
 
 
@@ -85,7 +89,11 @@ class FunctionInbox:
     def put(self, windows: Sequence[Predicted]) -> None:
         """Let windows wait, in the caller's transaction."""
         if windows:
-            _put(self._connection, [(None, _body(window)) for window in windows], self._limit)
+            _put(
+                self._connection,
+                [(None, window.end_ns, _body(window)) for window in windows],
+                self._limit,
+            )
 
     def after(self, number: int, limit: int) -> list[WaitingWindow]:
         """The next ``limit`` windows after ``number``, in order."""
@@ -109,10 +117,11 @@ class FunctionInbox:
                 for number in numbers
             )
             _add(self._connection, {"done": removed, "waiting": -removed})
-            letters = [(name, reason, _body(window)) for name, reason, window in failed]
+            letters = [(name, why, window.end_ns, _body(window)) for name, why, window in failed]
             if letters:
                 self._connection.executemany(
-                    "INSERT INTO function_letters (name, reason, predicted) VALUES (?, ?, ?)",
+                    "INSERT INTO function_letters (name, reason, end_ns, predicted)"
+                    " VALUES (?, ?, ?, ?)",
                     letters,
                 )
                 self._drop_letters()
@@ -123,8 +132,23 @@ class FunctionInbox:
         letters = self._connection.execute(
             "SELECT name, count(*) FROM function_letters GROUP BY name"
         ).fetchall()
-        put, done, waiting, dropped = (values.get(name, 0) for name in _COUNTED)
+        put, done, waiting = (values.get(name, 0) for name in ("put", "done", "waiting"))
+        dropped = {
+            name.removeprefix(_DROPPED): value
+            for name, value in values.items()
+            if name.startswith(_DROPPED)
+        }
         return InboxCounts(put, done, waiting, dropped, dict(letters))
+
+    def retain(self, oldest_ns: int) -> None:
+        """Drop windows that ended before ``oldest_ns``, and their letters."""
+        with transaction(self._connection):
+            _drop(self._connection, "old", "end_ns < ?", oldest_ns)
+            self._connection.execute("DELETE FROM function_letters WHERE end_ns < ?", (oldest_ns,))
+
+    def drop_unasked(self) -> None:
+        """Drop what waits for all functions, as there is none; in the caller's transaction."""
+        _drop(self._connection, "no_function", "name IS ?", None)
 
     def _drop_letters(self) -> None:
         """Keep the newest letters, within both limits."""
@@ -155,7 +179,8 @@ def retry_letters(connection: sqlite3.Connection, name: str) -> int:
         return 0
     with transaction(connection):
         rows = connection.execute(
-            "SELECT name, predicted FROM function_letters WHERE name = ? ORDER BY number", (name,)
+            "SELECT name, end_ns, predicted FROM function_letters WHERE name = ? ORDER BY number",
+            (name,),
         ).fetchall()
         if rows:
             _put(connection, rows, None)
@@ -178,10 +203,14 @@ def _has_letters(connection: sqlite3.Connection) -> bool:
 
 
 def _put(
-    connection: sqlite3.Connection, rows: Sequence[tuple[str | None, bytes]], limit: int | None
+    connection: sqlite3.Connection,
+    rows: Sequence[tuple[str | None, int, bytes]],
+    limit: int | None,
 ) -> None:
     with transaction(connection):
-        connection.executemany("INSERT INTO function_inbox (name, predicted) VALUES (?, ?)", rows)
+        connection.executemany(
+            "INSERT INTO function_inbox (name, end_ns, predicted) VALUES (?, ?, ?)", rows
+        )
         _add(connection, {"put": len(rows), "waiting": len(rows)})
         if limit is None:
             return
@@ -189,12 +218,14 @@ def _put(
             "SELECT value FROM function_count WHERE name = 'waiting'"
         ).fetchone()
         if (excess := waiting - limit) > 0:
-            connection.execute(
-                "DELETE FROM function_inbox WHERE number IN (SELECT number FROM function_inbox"
-                " ORDER BY number LIMIT ?)",
-                (excess,),
-            )
-            _add(connection, {"dropped": excess, "waiting": -excess})
+            oldest = "number IN (SELECT number FROM function_inbox ORDER BY number LIMIT ?)"
+            _drop(connection, "full", oldest, excess)
+
+
+def _drop(connection: sqlite3.Connection, reason: str, which: str, value: int | None) -> None:
+    with transaction(connection):
+        found = connection.execute(f"DELETE FROM function_inbox WHERE {which}", (value,))
+        _add(connection, {f"{_DROPPED}{reason}": found.rowcount, "waiting": -found.rowcount})
 
 
 def _add(connection: sqlite3.Connection, changes: Mapping[str, int]) -> None:

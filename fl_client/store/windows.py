@@ -42,16 +42,11 @@ CREATE INDEX IF NOT EXISTS windows_labelled ON windows (cut, start_ns) WHERE lab
 CREATE INDEX IF NOT EXISTS windows_unpredicted ON windows (cut, start_ns, stream)
     WHERE predicted IS NULL;
 CREATE TABLE IF NOT EXISTS window_values (
-    id INTEGER PRIMARY KEY REFERENCES windows (id) ON DELETE CASCADE,
-    content BLOB NOT NULL
+    id INTEGER PRIMARY KEY REFERENCES windows (id) ON DELETE CASCADE, content BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS annotations (
-    stream TEXT NOT NULL,
-    id TEXT NOT NULL,
-    from_ns INTEGER NOT NULL,
-    to_ns INTEGER NOT NULL,
-    label TEXT NOT NULL,
-    PRIMARY KEY (stream, id)
+    stream TEXT NOT NULL, id TEXT NOT NULL, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
+    label TEXT NOT NULL, PRIMARY KEY (stream, id)
 );
 CREATE INDEX IF NOT EXISTS annotations_by_end ON annotations (to_ns);
 CREATE INDEX IF NOT EXISTS annotations_of_stream ON annotations (stream, to_ns);
@@ -72,6 +67,7 @@ class WindowCounts:
 
 
 _FIRST: Place = (-1, "")
+_FOREVER = 1e5  # days
 
 
 class Mark(NamedTuple):
@@ -96,6 +92,10 @@ class Retention:
     def __post_init__(self) -> None:
         some = number("must be above 0", lambda most: most > 0)  # infinity keeps all
         require_fields("retention", self, days=some, megabytes=some)
+
+    def oldest_ns(self, now_ns: int) -> int:
+        """Before when nothing is kept."""
+        return now_ns - round(min(self.days, _FOREVER) * 86_400 * 10**9)
 
 
 class WindowStore:
@@ -192,7 +192,7 @@ class WindowStore:
         labelled ones, oldest first. One call removes a few thousand windows at most, so that it
         does not block others; the next one continues. The file keeps its size and reuses it.
         """
-        oldest_ns = now_ns - round(retention.days * 86_400 * 10**9)
+        oldest_ns = retention.oldest_ns(now_ns)
         size = 4 * int(np.prod(self._task.window_shape))
         with transaction(self._connection):
             removed = self._remove("start_ns < ?", (oldest_ns,), _REMOVED_AT_ONCE)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,8 @@ def test_its_process_has_one_connection_and_ends_with_the_host(
     assert sum(name.startswith("socket:") for name in sockets) == 1
     assert child.net_connections("inet") == []
     assert child.nice() > psutil.Process().nice()
+    kept = int(re.findall(r"CapEff:\t(\w+)", Path(f"/proc/{child.pid}/status").read_text())[0], 16)
+    assert kept & ~(1 << 2) == 0, "no capability but that to read what others own"
     host.close()
     assert not psutil.pid_exists(child.pid)
 
