@@ -15,7 +15,7 @@ from fl_client.functions.host.process import HostProcess
 from fl_client.functions.runner import Functions, Shown
 from fl_common.functions import Predicted
 from fl_common.programs.troubles import Troubles
-from tests.support.function_hosts import host_processes
+from tests.support.function_hosts import process_of
 from tests.support.hostile_functions import DEEDS, HARMLESS
 
 WINDOWS = 2
@@ -110,7 +110,7 @@ def test_its_process_has_one_connection_and_ends_with_the_host(
     host: HostProcess, home: Path
 ) -> None:
     beside_a_good_one(host, home, "look around")
-    (child,) = host_processes()
+    child = process_of(host)
     sockets = [str(fd.readlink()) for fd in Path(f"/proc/{child.pid}/fd").iterdir()]
     assert sum(name.startswith("socket:") for name in sockets) == 1
     assert child.net_connections("inet") == []

@@ -169,7 +169,7 @@ def test_without_privacy_it_says_so(tmp_path: Path) -> None:
     [
         (["nonsense=1"], ["nonsense", "--cfg job"]),
         (["net=nonsense"], ["net/nonsense", "cnn1d"]),
-        (["net=null"], ["net=null", "must be the name of an option, such as auto, cnn1d"]),
+        (["net=null"], ["net=null", "must be the name of an option, such as auto, autoencoder"]),
         (["~privacy"], ["~privacy", "--cfg job"]),
         (["~rounds"], ["~rounds", "--cfg job"]),
         (["privacy.epsilon=0"], ["privacy.epsilon=0", "must lie in [0.01"]),

@@ -116,7 +116,7 @@ def test_an_equal_model_passes_and_a_worse_one_fails(place: Place) -> None:
     same = place.simulate("same", *ASKED, LOW_NOISE)
     counts = json.loads((same / "counts.json").read_text())
     for one in counts.values():
-        assert one["noise"] == pytest.approx(NOISE * math.sqrt(3 * SITES))
+        assert one["noise"] == pytest.approx(2 * NOISE * math.sqrt(SITES))
     assert counts["candidate"] != counts["production"], "one model, and noise of its own for each"
     run = json.loads((same / "run.json").read_text())["run"]
     parts = sorted(name.split("/evaluation/")[0] for name in releases(same))

@@ -29,10 +29,10 @@ def close_hosts() -> None:
         _HOSTS.popitem()[1].close()
 
 
-def host_processes() -> list[psutil.Process]:
-    """Those that this process has started."""
-    children = psutil.Process().children()
-    return [child for child in children if "fl_client.functions.host.child" in child.cmdline()]
+def process_of(host: HostProcess) -> psutil.Process:
+    """The host's process, which there is."""
+    assert host.process_id is not None
+    return psutil.Process(host.process_id)
 
 
 _names = itertools.count()

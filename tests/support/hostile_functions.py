@@ -57,6 +57,37 @@ class Poisoned(Good):
         return super().__call__(predicted)
 
 
+class Talking:
+    """Logs at each window."""
+
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+        """Nothing."""
+        logging.getLogger(__name__).warning("window %d", predicted.start_ns)
+        return ()
+
+
+class Multiplying:
+    """Multiplies matrices, as many functions do, with a package that takes memory for threads."""
+
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+        """The sum of a product."""
+        import numpy as np
+
+        product = np.ones((200, 200)) @ np.ones((200, 200))
+        return (FunctionEvent("sum", {"of": float(product.sum())}),)
+
+
+class NeverMade:
+    """One whose constructor hangs."""
+
+    def __init__(self) -> None:
+        threading.Event().wait()
+
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+        """Nothing."""
+        return ()
+
+
 class Hostile:
     """Does ``what`` at each window; ``path`` is what it is after."""
 

@@ -14,7 +14,7 @@ from fl_client.training.prepared import net_for
 from fl_common.vocabulary import LocalUpdate, NetSpec, Windows
 from models.nets import parameters_of
 from tests.support import samples
-from tests.unit.models.net_examples import readings
+from tests.unit.models.net_examples import labelled
 
 MAKERS: dict[str, Callable[[], Trainer]] = {
     "opacus": OpacusTrainer,
@@ -33,9 +33,8 @@ def cohort(plan: Any, counts: Sequence[int], round_: int = 2) -> list[LocalTask]
     parameters, task = parameters_of(net_for(plan)), plan.task
     tasks = []
     for place, count in enumerate(counts):
-        labels = np.random.default_rng(place).integers(0, max(1, len(task.labels)), count)
-        blocks = np.zeros(count, np.int64)
-        windows = Windows(readings(task, count, place), labels, blocks, ("day",))
+        values, labels = labelled(task, count, place)
+        windows = Windows(values, labels, np.zeros(count, np.int64), ("day",))
         tasks.append(LocalTask(plan, f"site {place}", round_, parameters, windows))
     return tasks
 

@@ -106,6 +106,12 @@ class HostProcess:
         with self._turn:
             self._drop([at for at in self._present if at[0] not in keys])
 
+    @property
+    def process_id(self) -> int | None:
+        """The process's; None: there is none."""
+        running = self._running
+        return None if running is None else running.child.pid
+
     def close(self) -> None:
         """End the process, at once."""
         self._closed.set()

@@ -1,12 +1,17 @@
 """Every network with the options of its own configuration file, and a task that it can learn."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from fl_common.vocabulary import Floats, NetSpec, Task
+from models.kinds import declared
 from models.kinds.anomaly import anomaly
+from models.kinds.forecast import FORECAST, divided, forecast
+from models.kinds.sequence import SEQUENCE
 from models.nets import Net, build_net
 from tests.support.sources import ROOT
 
@@ -57,6 +62,8 @@ VECTOR = Task(
     windows_per_reading=1,
 )
 MACHINE = replace(MOTION, name="machine", labels=(), kind=anomaly(None))
+NEXT = replace(MOTION, name="next", labels=(), kind=forecast(4))
+SPANS = replace(MOTION, name="spans", kind=declared(SEQUENCE))
 SCAN = replace(GREY, name="scan", labels=(), kind=anomaly(None))
 
 EXAMPLES: tuple[tuple[str, Task], ...] = (
@@ -84,6 +91,8 @@ EXAMPLES: tuple[tuple[str, Task], ...] = (
     ("autoencoder", MACHINE),
     ("autoencoder", SCAN),
     ("one_class", MACHINE),
+    ("autoregressive", NEXT),
+    ("labeller", SPANS),
 )
 NAMES = [f"{name}-{task.name}" for name, task in EXAMPLES]
 
@@ -109,3 +118,15 @@ def readings(task: Task, count: int, seed: int = 0) -> Floats:
     drawn = np.random.default_rng(seed).standard_normal((count, *task.window_shape))
     values: Floats = (center + scale * drawn).astype(np.float32)
     return values
+
+
+def labelled(task: Task, count: int, seed: int) -> tuple[Floats, NDArray[Any]]:
+    """Windows, as ``readings`` gives them, and what they are labelled with, by the task's kind."""
+    chance = np.random.default_rng(seed)
+    if task.kind.name == FORECAST:
+        horizon = dict(task.kind.options)["horizon"]
+        length, *rest = task.window_shape
+        longer = replace(task, window_shape=(length + horizon, *rest))
+        return divided(readings(longer, count, seed), horizon)
+    each = (count, task.window_shape[0]) if task.kind.name == SEQUENCE else (count,)
+    return readings(task, count, seed), chance.integers(0, max(1, len(task.labels)), each)

@@ -97,8 +97,9 @@ def test_other_readers_of_yaml_are_left_alone() -> None:
     assert OmegaConf.create("name: 012").name == 10
 
 
-NO_TEXTS = {"clients_per_round", "command", "every", "noise_multiplier", "bit_noise", "scale",
-            "seed", "share", "site_windows", "stream", "unavailable", "unknown"}  # fmt: skip
+NO_TEXTS = {"clients_per_round", "command", "every", "learning_rate", "noise_multiplier",
+            "bit_noise", "scale", "seed", "share", "site_windows", "stream", "unavailable",
+            "unknown"}  # fmt: skip
 """Keys whose shipped value is null, and that mean a number, a list or a word when set."""
 GROUPS = ("sensors", "decoders", "transports", "functions", "strategy", "privacy", "compression",
           "evaluation", "training")  # fmt: skip

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,44 +13,13 @@ from fl_client.functions.host import FunctionSource, HostClosed, HostLimits
 from fl_client.functions.host.process import HostProcess
 from fl_client.functions.runner import Functions
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.functions import FunctionEvent, Predicted
+from fl_common.functions import Predicted
 from fl_common.programs.troubles import Troubles
-from tests.support.function_hosts import host_processes
+from tests.support.function_hosts import process_of
 from tests.support.nodes import wait_for
 
 HOSTILE = "tests.support.hostile_functions"
 CHANGE = "fl_client.functions.label_change.LabelChange"
-
-
-class Talking:
-    """Logs at each window."""
-
-    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
-        """Nothing."""
-        logging.getLogger(__name__).warning("window %d", predicted.start_ns)
-        return ()
-
-
-class Counting:
-    """Multiplies matrices, as many functions do, with a package that takes memory for threads."""
-
-    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
-        """The sum of a product."""
-        import numpy as np
-
-        product = np.ones((200, 200)) @ np.ones((200, 200))
-        return (FunctionEvent("sum", {"of": float(product.sum())}),)
-
-
-class NeverMade:
-    """One whose constructor hangs."""
-
-    def __init__(self) -> None:
-        threading.Event().wait()
-
-    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
-        """Nothing."""
-        return ()
 
 
 @pytest.fixture
@@ -108,7 +77,7 @@ def test_after_a_process_that_was_killed_functions_go_on_where_they_were(
     numbers = []
     for number in range(6):
         if number in (2, 3):
-            (child,) = host_processes()
+            child = process_of(host)
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
         shown = functions(window(number))
@@ -139,8 +108,8 @@ def test_what_a_function_logs_is_said_with_its_name(
     host: HostProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        host.call(1, source(f"{__name__}.Talking"), None, window(7))
-    assert caplog.messages == [f"function {__name__}.Talking: window 7"]
+        host.call(1, source(f"{HOSTILE}.Talking"), None, window(7))
+    assert caplog.messages == [f"function {HOSTILE}.Talking: window 7"]
 
 
 def test_streams_have_functions_of_their_own_and_dropped_ones_begin_anew(host: HostProcess) -> None:
@@ -158,7 +127,7 @@ def test_streams_have_functions_of_their_own_and_dropped_ones_begin_anew(host: H
 
 
 def test_numpy_works_within_the_limits_that_a_node_ships_with(host: HostProcess) -> None:
-    answer = host.call(1, source(f"{__name__}.Counting"), None, window(1))
+    answer = host.call(1, source(f"{HOSTILE}.Multiplying"), None, window(1))
     assert answer.failures == []
     assert [event.data for event in answer.events or ()] == [{"of": 8e6}]
 
@@ -176,7 +145,7 @@ def test_a_host_that_is_closed_while_a_function_is_made_blames_no_function(
 
     def check() -> None:
         try:
-            host.check(source(f"{__name__}.NeverMade"))
+            host.check(source(f"{HOSTILE}.NeverMade"))
         except BaseException as error:
             raised.append(error)
 
