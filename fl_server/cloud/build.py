@@ -20,16 +20,22 @@ from fl_common.plugins.own_file import composed
 from fl_server.cloud.children import RestartPolicy
 from fl_server.cloud.home import CloudHome
 
+
+def _is_name_of_a_folder(value: object) -> bool:
+    is_name = isinstance(value, str) and Path(value).name == value
+    return is_name and str(value).isprintable() and value not in ("", "..")
+
+
 _PLAIN_PARTS = ("training", "strategy", "compression", "publish")
-_RUN = Rule(
+RUN = Rule(
     "must be the name of a folder, without slashes",
-    lambda value: Path(value).name == value and value.isprintable() and value not in ("", ".."),
+    _is_name_of_a_folder,
 )
 _VALUES: Mapping[str, Rule] = {
     "superlink": one_of(["start", "join"]),
     "superlink_port": whole(1, 65535),
     "largest_message_bytes": whole(1),
-    "run": optional(_RUN),
+    "run": optional(RUN),
     "sites": whole(1),
 }
 _PUBLISH: Mapping[str, Rule] = {"keys": optional(TEXT), "licence": TEXT}

@@ -19,7 +19,7 @@ from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.accounting import Spend
 from fl_server.build import FleetFacts, build_federation, build_plan, settings_of
-from fl_server.cloud.build import home_of
+from fl_server.cloud.build import RUN, home_of
 from fl_server.cloud.gathering import Gathering
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import superlink_of
@@ -64,6 +64,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     Raises:
         InvalidConfiguration: a value that breaks a rule.
     """
+    require("run", config["run"], RUN)
     folder = home_of(config).runs / config["run"]
     identity = identity_of(folder, config["run"])
     facts = FleetFacts(config["sites"], None, None)

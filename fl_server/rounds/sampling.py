@@ -12,7 +12,12 @@ from fl_common.errors import InvalidConfiguration
 
 
 def sites_of(fraction: float, available: int) -> int:
-    """How many sites a ``fraction`` of those ``available`` is."""
+    """How many sites a ``fraction`` of those ``available`` is.
+
+    Raises:
+        InvalidConfiguration: it is none.
+    """
+    require("strategy.fraction", fraction, inside("(0, 1]"))
     return max(1, math.floor(fraction * available + 1e-9))
 
 

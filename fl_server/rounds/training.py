@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 from fl_common.configuration.keys import check_known
-from fl_common.configuration.rules import Config
+from fl_common.configuration.rules import Config, optional, require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import TrainingPlan
 from fl_common.privacy.unit import PrivacyPlan
@@ -34,8 +34,13 @@ def training_of(node: Config) -> TrainingPlan:
 
 
 def rate_of(config: Config, task: Task, privacy: PrivacyPlan, sites: int) -> Rate | None:
-    """The learning rate by the rule in a fleet of ``sites``; None where ``config`` has a number."""
+    """The learning rate by the rule in a fleet of ``sites``; None where ``config`` has a number.
+
+    Raises:
+        InvalidConfiguration: no number of sites in a round.
+    """
     if config["training"]["learning_rate"] != AUTO:
         return None
+    require("clients_per_round", config["clients_per_round"], optional(whole(1)))
     asked = config["clients_per_round"] or sites_of(config["strategy"]["fraction"], sites)
     return rate_for(task, privacy, config["rounds"], asked)
