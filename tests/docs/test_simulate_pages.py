@@ -45,7 +45,8 @@ def test_the_page_of_runs(tmp_path: Path) -> None:
             member.replace(OUTPUTS, "outputs/sweep").replace("privacy.epsilon=2,seed=0", folder),
             f"{slow} rounds=2 net=logistic hydra.run.dir=outputs/slow",
             resume.replace(OUTPUTS, "outputs/slow"),
-            f"python -m simulate {SMALL} privacy.noise_multiplier=20 hydra.run.dir=outputs/more",
+            f"python -m simulate {SMALL} privacy.noise_multiplier=20"
+            " training.learning_rate=0.6 hydra.run.dir=outputs/more",
             replaced(more, (OUTPUTS, "outputs/more"), ("rounds=50", "rounds=2")),
             replaced(init, (OUTPUTS, "outputs/more")) + f" {SMALL} hydra.run.dir=outputs/init",
             f"{missing} || test $? = 2",
@@ -127,7 +128,7 @@ def test_the_page_of_evaluation_on_the_sites(tmp_path: Path) -> None:
     first, second = lines(blocks("docs/how-to/evaluate-on-sites.md"))
     shown = typed(f"{first}\n{second} {SMALL}\n", desk(tmp_path / "reader"))
     (answer,) = blocks("docs/how-to/evaluate-on-sites.md", "text")
-    figures = re.compile(r"^on sites +accuracy (\S+) ± (\S+), .* over (\d+) sites", re.M)
+    figures = re.compile(r"^on sites +accuracy (\S+) ± (\S+), .*?over\s+(\d+)\s+sites", re.M | re.S)
     (expected,), found = figures.findall(answer), figures.findall(shown)
     assert [float(x) for x in found[0]] == pytest.approx([float(x) for x in expected], abs=0.02)
     assert len(found) == 2
