@@ -25,7 +25,8 @@ _SECRETS = ("password", "secret", "token")
 _LITERAL = re.compile(
     rf"(?:^|[.+{{,\s])({'|'.join(_SECRETS)})\s*[=:]\s*(?!null\b|\$\{{|['\"]\$\{{|$)"
 )
-_PLAIN_PARTS = ("spool", "engine", "events", "federation", "http", "serving", "components")
+_PLAIN_PARTS = ("spool", "engine", "events", "function_host", "federation", "http", "serving",
+                "components")  # fmt: skip
 
 
 def read_config(file: Path | None, overrides: Sequence[str]) -> Config:

@@ -18,7 +18,6 @@ _TEXTS = {
     "components": ("source", "root", "ca_file", "model", "stage"),
     "federation": ("server", "ca_file", "key_file", "ledger_counter"),
 }
-_FUNCTION_HOST = {"seconds": above(0), "megabytes": above(0), "waiting": whole(1)}
 _MAY_BE_NONE = frozenset({"broker", "annotations"})
 _OF_NAMED_ENTRIES = ("sensors", "functions", "transports")
 _SECTION = Rule(
@@ -70,8 +69,6 @@ def check_values(values: Config) -> None:
     require("home", values["home"], _FOLDER)
     require("log_level", str(values["log_level"]).lower(), LEVEL)
     require("failures_allowed", values["failures_allowed"], whole(0))
-    for name, rule in _FUNCTION_HOST.items():
-        require(f"function_host.{name}", values["function_host"].get(name), rule)
     require("http.port", values["http"]["port"], whole(0, 65535))
     for part, names in _TEXTS.items():
         for name in names:

@@ -75,3 +75,18 @@ def test_the_shipped_values_are_fine_and_parts_may_be_left_out() -> None:
     read_config(None, [])
     read_config(None, ["broker=null", "annotations=null", "events.status=null"])
     read_config(None, ["sensors=none", "functions=none", "log_level=WARNING"])
+
+
+SECTIONS = [
+    name
+    for name, part in read_config(None, []).items()
+    if isinstance(part, dict)
+    and "_target_" not in part
+    and name not in ("sensors", "transports", "functions")  # whose keys are names
+]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_key_that_a_section_has_not_is_refused(section: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=rf"{section}\.odd: is not known"):
+        read_config(None, [f"+{section}.odd=1"])
