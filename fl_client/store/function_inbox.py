@@ -161,14 +161,12 @@ class FunctionInbox:
         )
 
 
-def letters_in(connection: sqlite3.Connection, name: str | None) -> list[Letter]:
-    """The letters of the function ``name`` (None: of all), oldest first, for readers, too."""
+def letters_in(connection: sqlite3.Connection) -> list[Letter]:
+    """The letters, oldest first, for readers, too."""
     if not _has_letters(connection):
         return []
     rows = connection.execute(
-        "SELECT number, name, reason, predicted FROM function_letters WHERE name = ? OR ? IS NULL"
-        " ORDER BY number",
-        (name, name),
+        "SELECT number, name, reason, predicted FROM function_letters ORDER BY number"
     )
     return [Letter(number, of, why, _predicted(body)) for number, of, why, body in rows]
 

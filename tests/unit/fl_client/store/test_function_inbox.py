@@ -75,28 +75,29 @@ def test_neither_windows_nor_letters_outlive_the_windows_of_the_site(
     inbox.done([], [("alarm", "it raised", window(2)), ("alarm", "it raised", window(6))])
     inbox.retain(4)
     assert [one.predicted for one in inbox.after(0, 9)] == [window(5)]
-    assert [one.predicted for one in letters_in(store, None)] == [window(6)]
+    assert [one.predicted for one in letters_in(store)] == [window(6)]
     assert balanced(inbox).dropped == {"old": 1}
 
 
 def test_letters_are_listed_and_thrown_away_by_function(store: sqlite3.Connection) -> None:
     inbox = FunctionInbox(store, 10)
     inbox.done([], [("alarm", "it raised", window(1)), ("steps", "it ended", window(1))])
-    assert [(one.name, one.reason) for one in letters_in(store, "steps")] == [("steps", "it ended")]
+    kept = [(one.name, one.reason) for one in letters_in(store)]
+    assert kept == [("alarm", "it raised"), ("steps", "it ended")]
     assert drop_letters(store, "alarm") == 1
-    assert [one.name for one in letters_in(store, None)] == ["steps"]
+    assert [one.name for one in letters_in(store)] == ["steps"]
     assert inbox.counts().letters == {"steps": 1}
 
 
 def test_the_newest_letters_are_kept_within_both_limits(store: sqlite3.Connection) -> None:
     inbox = FunctionInbox(store, 10)
     inbox.done([], [("alarm", "it raised", window(n)) for n in range(MOST_LETTERS + 3)])
-    kept = letters_in(store, None)
+    kept = letters_in(store)
     assert [kept[0].predicted, kept[-1].predicted] == [window(3), window(MOST_LETTERS + 2)]
     inbox.done([], [("alarm", "x" * (10 << 20), window(n)) for n in range(2)])
-    assert [one.predicted for one in letters_in(store, None)] == [window(1)]
+    assert [one.predicted for one in letters_in(store)] == [window(1)]
 
 
 def test_a_store_of_before_has_no_letters(store: sqlite3.Connection) -> None:
-    assert letters_in(store, None) == []
+    assert letters_in(store) == []
     assert (retry_letters(store, "alarm"), drop_letters(store, "alarm")) == (0, 0)
