@@ -25,6 +25,7 @@ class FunctionFeed:
     ) -> None:
         self._thread, self._inbox, self._memory = thread, inbox, memory
         self._noted = noted
+        self._may_wait = True  # windows that were put before
         thread.restart(memory.found)
 
     def take(self) -> Sequence[Shown]:
@@ -44,8 +45,10 @@ class FunctionFeed:
         """Let windows wait for the functions, if there are any, and hand over what can be."""
         if len(self._thread.functions):
             self._inbox.put(windows)
-        else:
+            self._may_wait = True
+        elif self._may_wait:
             self._inbox.drop_unasked()
+            self._may_wait = False
         self._thread.hand(self._inbox.after)
 
     def retain(self, oldest_ns: int) -> None:
