@@ -53,7 +53,7 @@ CREATE INDEX IF NOT EXISTS annotations_of_stream ON annotations (stream, to_ns);
 """
 _REMOVED_AT_ONCE = 5000
 _JUDGED = """SELECT label, predicted, count(*) FROM windows
-WHERE cut = ? AND label + predicted IS NOT NULL GROUP BY label, predicted"""
+WHERE cut = ? AND label IS NOT NULL AND predicted IS NOT NULL GROUP BY label, predicted"""
 
 
 @dataclass(frozen=True, slots=True)
