@@ -86,9 +86,7 @@ class _Functions:
                 raise ValueError(f"more than {MOST_EVENTS} events of one window")
             events = [[event.kind, json.loads(_json(event.data))] for event in found]
             content = _remembered(function, failures)
-        except (
-            BaseException
-        ) as error:  # it may raise anything, SystemExit and KeyboardInterrupt too
+        except BaseException as error:  # SystemExit, too, and whatever it defines itself
             failures.append(_words(error))
         seconds = time.perf_counter() - began
         return {"events": events, "content": content, "failures": failures, "seconds": seconds}
