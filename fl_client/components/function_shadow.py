@@ -23,7 +23,6 @@ from fl_client.components.record import Version
 from fl_client.functions.host import Answer, FunctionSource
 from fl_client.functions.runner import Functions
 from fl_common.errors import InvalidData
-from fl_common.functions import Predicted
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ class FunctionShadow:
         self._trouble = trouble
         self._functions.accompany(self._name, source, self._compare)
 
-    def _compare(self, _: Predicted, production: Answer, candidate: Answer) -> None:
+    def _compare(self, production: Answer, candidate: Answer) -> None:
         """Count one window: what production's function answered, and what the candidate did."""
         found, theirs = production.events, candidate.events
         failed = theirs is None and found is not None

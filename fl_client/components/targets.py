@@ -10,7 +10,7 @@ from fl_client.functions.host import Answer, FunctionSource
 from fl_client.functions.runner import Functions
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidData
-from fl_common.functions import FUNCTION_FILE, FunctionSpec, Predicted
+from fl_common.functions import FUNCTION_FILE, FunctionSpec
 
 FolderOf = Callable[[str], Path | None]
 """The folder of a fetched component by its digest; None if it is missing or incomplete."""
@@ -162,12 +162,12 @@ def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...])
 
 
 class _Counting:
-    """Counts windows, those that a function failed at, and seconds."""
+    """Counts windows, and those that a function failed at."""
 
     def __init__(self) -> None:
         self._done = self._drained = HealthCounts()
 
-    def observe(self, _: Predicted, answer: Answer) -> None:
+    def observe(self, answer: Answer) -> None:
         """Count an answer."""
         self._done += HealthCounts(1, int(answer.events is None), 0.0)
 

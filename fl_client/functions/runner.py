@@ -40,9 +40,9 @@ class Shown:
     memories: dict[tuple[str, str], Memory] = field(default_factory=dict)
 
 
-Observe = Callable[[Predicted, Answer], None]
+Observe = Callable[[Answer], None]
 """Is told what a function answered."""
-Compare = Callable[[Predicted, Answer, Answer], None]
+Compare = Callable[[Answer, Answer], None]
 """Is told what a function answered, and what its candidate did."""
 
 
@@ -179,7 +179,7 @@ class Functions:
             answer = self._answer(named, state, predicted)
             self._note(name, named, state, answer, shown)
             if named.observe is not None:
-                named.observe(predicted, answer)
+                named.observe(answer)
             self._accompany(name, predicted, answer)
         return shown
 
@@ -292,4 +292,4 @@ class Functions:
             theirs = Answer(None, state.content, [str(error)], 0.0)
         if theirs.events is not None:
             state.content = theirs.content
-        compare(predicted, answer, theirs)
+        compare(answer, theirs)
