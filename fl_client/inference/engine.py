@@ -23,7 +23,7 @@ from fl_client.inference.trial import Trial, Trials
 from fl_common.configuration.rules import above, require, whole
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from fl_common.vocabulary import Floats, NamedArrays, Task
-from models.kinds import kind_of, words_of
+from models.kinds import kind_of
 
 _log = logging.getLogger(__name__)
 
@@ -95,9 +95,10 @@ class Engine:
             reserve = self._reserve_for(serving, values_N[unanswered_N])
             if reserve is not None:
                 serving, answer_ND = reserve, self._answers(reserve, values_N)
-        columns, words = kind_of(task).columns, words_of(task, answer_ND)
+        kind = kind_of(task)
+        words = kind.words(answer_ND)
         seconds = self._timer() - began
-        return Prediction(serving.digest, columns, answer_ND, seconds, words)
+        return Prediction(serving.digest, kind.columns, answer_ND, seconds, words)
 
     def infer(self, arrays: NamedArrays, outputs: Sequence[str] | None = None) -> Inference:
         """One plain call of the model: named tensors in, named tensors out.

@@ -15,7 +15,7 @@ from typing import Any
 
 from fl_common.configuration.rules import above, require
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Floats, KindSpec, Task
+from fl_common.vocabulary import KindSpec, Task
 from models.kinds.anomaly import ANOMALY, Anomaly, anomaly
 from models.kinds.classification import Classification
 from models.kinds.forecast import FORECAST, Forecast, forecast
@@ -116,16 +116,6 @@ def kind_of(task: Task) -> TaskKind:
             f"has not the values of this kind ({error})",
             "Declare the task with this version",
         ) from error
-
-
-def words_of(task: Task, answers_ND: Floats) -> tuple[str, ...]:
-    """A word for each answer, by which predictions are counted; none where they have labels."""
-    kind = kind_of(task)
-    if isinstance(kind, Anomaly | Sequences):
-        return kind.words(answers_ND)
-    if task.labels:
-        return ()
-    return (kind.answer,) * len(answers_ND)
 
 
 def names_labels(kind: KindSpec) -> bool:

@@ -96,6 +96,10 @@ class Classification:
             "probabilities": dict(zip(self.columns, rounded_K, strict=True)),
         }
 
+    def words(self, answers_ND: Floats) -> tuple[str, ...]:
+        """None: they are counted by label."""
+        return ()
+
     def said(self, answer_D: Sequence[float]) -> str:
         """The most probable label, and how probable it is."""
         told = self.told(answer_D)

@@ -149,6 +149,10 @@ class Forecast:
         named = zip(self._channels, rows_CH, strict=True)
         return {"forecast": {name: [float(f"{x:.6g}") for x in row] for name, row in named}, **when}
 
+    def words(self, answers_ND: Floats) -> tuple[str, ...]:
+        """One word for all."""
+        return (self.answer,) * len(answers_ND)
+
     def said(self, answer_D: Sequence[float]) -> str:
         """The last reading that is told of each channel."""
         told = self.told(answer_D)["forecast"]

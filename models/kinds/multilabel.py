@@ -155,6 +155,10 @@ class Multilabel:
             "probabilities": rounded,
         }
 
+    def words(self, answers_ND: Floats) -> tuple[str, ...]:
+        """One word for all."""
+        return (self.answer,) * len(answers_ND)
+
     def said(self, answer_D: Sequence[float]) -> str:
         """The labels that are more likely than not."""
         return ", ".join(self.told(answer_D)["labels"]) or "no label"

@@ -149,6 +149,10 @@ class TaskKind(Protocol):
         """The fields of a prediction's event, for one window's answer."""
         ...
 
+    def words(self, answers_ND: Floats) -> tuple[str, ...]:
+        """A word for each answer, by which it is counted; none where the label's name is that."""
+        ...
+
     def said(self, answer_D: Sequence[float]) -> str:
         """One window's answer in a few words, for a person."""
         ...

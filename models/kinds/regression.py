@@ -147,6 +147,10 @@ class Regression:
         """The number and its unit."""
         return {"value": float(f"{answer_D[0]:.6g}"), "unit": self._unit}
 
+    def words(self, answers_ND: Floats) -> tuple[str, ...]:
+        """One word for all."""
+        return (self.answer,) * len(answers_ND)
+
     def said(self, answer_D: Sequence[float]) -> str:
         """The number and its unit."""
         return f"{answer_D[0]:g}" + (f" {self._unit}" if self._unit != "1" else "")

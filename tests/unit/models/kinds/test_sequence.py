@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import KindSpec
-from models.kinds import declared, kind_of, words_of
+from models.kinds import declared, kind_of
 from models.nets.labeller import Labeller
 from models.testing import check_net
 from tests.support import samples
@@ -110,4 +110,4 @@ def test_what_has_no_readings_or_another_kind_is_refused() -> None:
 def test_predictions_count_by_the_label_that_most_readings_have() -> None:
     answers_NTK = np.full((2, 8, 3), 0.1, np.float32)
     answers_NTK[0, :5, 1], answers_NTK[0, 5:, 2], answers_NTK[1, :, 0] = 0.8, 0.8, 0.8
-    assert words_of(TASK, answers_NTK.reshape(2, -1)) == ("moving", "still")
+    assert KIND.words(answers_NTK.reshape(2, -1)) == ("moving", "still")
