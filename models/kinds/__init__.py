@@ -28,6 +28,7 @@ __all__ = [
     "ANOMALY",
     "CLASSIFICATION",
     "FORECAST",
+    "KINDS",
     "MULTILABEL",
     "REGRESSION",
     "SEQUENCE",
@@ -45,6 +46,9 @@ _KINDS: Mapping[str, Callable[[Task], TaskKind]] = {
     MULTILABEL: Multilabel,
     SEQUENCE: Sequences,
 }
+
+KINDS = tuple(_KINDS)
+"""The names of all kinds."""
 
 _TAKEN_BY: Mapping[str, Sequence[str]] = {
     "range": (REGRESSION,),

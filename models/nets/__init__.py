@@ -7,7 +7,7 @@ and trains only the body. The exported model contains both.
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_common.plugins.installed import offer_of, offered
 from fl_common.plugins.kinds import NET
 from fl_common.vocabulary import NetSpec, Parameters, Task
-from models.kinds import learns_scores
+from models.kinds import ANOMALY, KINDS
 
 __all__ = [
     "Net",
@@ -34,8 +34,8 @@ __all__ = [
 class Net(nn.Module):
     """``body(front(values))``: values (N, *task.window_shape) in sensor units -> outputs (N, D)."""
 
-    scores: ClassVar[bool | None] = False
-    """Whether it scores windows by itself, for tasks of kind anomaly alone; None: any task."""
+    kinds: ClassVar[Collection[str]] = tuple(kind for kind in KINDS if kind != ANOMALY)
+    """The kinds of tasks that it is for; a net of logits would shrink its scores of anomalies."""
 
     def __init__(self, front: nn.Module, body: nn.Module) -> None:
         super().__init__()
@@ -71,14 +71,15 @@ def build_net(spec: NetSpec, task: Task, seed: int = 0) -> Net:
     never an arbitrary import path.
 
     Raises:
-        InvalidConfiguration: no such network, or options or a window shape that it can't take.
+        InvalidConfiguration: no such network, or a kind, options or a window shape that it can't
+            take.
     """
     return make_net(_class_of(spec.target), spec.options, task, seed)
 
 
 def make_net(net_class: type[Net], options: Mapping[str, Any], task: Task, seed: int = 0) -> Net:
     """A network of ``net_class``: see ``build_net``."""
-    _check_scores(net_class, task)
+    _check_kind(net_class, task)
     create: Callable[..., Net] = net_class
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -94,13 +95,11 @@ def make_net(net_class: type[Net], options: Mapping[str, Any], task: Task, seed:
             ) from error
 
 
-def _check_scores(net_class: type[Net], task: Task) -> None:
-    """Raise unless the net learns what the task asks: a net of logits would shrink its scores."""
-    if net_class.scores not in (None, learns_scores(task)):
-        one, other = ("scores windows", "others") if net_class.scores else ("does not", "those")
+def _check_kind(net_class: type[Net], task: Task) -> None:
+    if task.kind.name not in net_class.kinds:
         raise InvalidConfiguration(
             f"net {net_class.__name__} for task.kind={task.kind.name}",
-            f"{one}, as task.kind=anomaly asks and {other} do not",
+            f"is for task.kind={' or '.join(net_class.kinds)}",
             "Set net=auto, or for anomaly net=autoencoder or net=one_class",
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fl_common.configuration.rules import above, require
 from fl_common.vocabulary import Task
+from models.kinds import ANOMALY
 from models.nets import Net
 from models.parts.layers import WIDTHS
 from models.parts.scoring import Reconstruction, front_of
@@ -19,7 +20,7 @@ class Autoencoder(Net):
         InvalidConfiguration: an option outside its range.
     """
 
-    scores = True
+    kinds = (ANOMALY,)
 
     def __init__(self, task: Task, *, hidden: Sequence[int], gain: float) -> None:
         require("net.hidden", hidden, WIDTHS)

@@ -2,7 +2,6 @@
 
 from torch import nn
 
-from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 from models.kinds import FORECAST, kind_of
 from models.nets import Net
@@ -17,16 +16,12 @@ class Autoregressive(Net):
     for the noise to fall on; it begins at zero, where the last reading stays.
 
     Raises:
-        InvalidConfiguration: a task of another kind.
+        InvalidConfiguration: windows that are not series.
     """
 
+    kinds = (FORECAST,)
+
     def __init__(self, task: Task) -> None:
-        if task.kind.name != FORECAST:
-            raise InvalidConfiguration(
-                f"net=autoregressive for task.kind={task.kind.name}",
-                "puts out the next readings, which task.kind=forecast asks for",
-                "Set net=auto",
-            )
         front = Lags(task)
         last = zero_linear(front.size, kind_of(task).outputs // len(task.channels))
         super().__init__(front, nn.Sequential(last, nn.Flatten()))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from torch import nn
 
 from fl_common.configuration.rules import require
-from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 from models.kinds import SEQUENCE
 from models.nets import Net
@@ -21,17 +20,13 @@ class Labeller(Net):
     widths of layers with tanh before the linear one: none by default. For tasks of sequence.
 
     Raises:
-        InvalidConfiguration: a task of another kind, or an option outside its range.
+        InvalidConfiguration: windows that are not series, or an option outside its range.
     """
+
+    kinds = (SEQUENCE,)
 
     def __init__(self, task: Task, *, hidden: Sequence[int]) -> None:
         require("net.hidden", hidden, LAYERS)
-        if task.kind.name != SEQUENCE:
-            raise InvalidConfiguration(
-                f"net=labeller for task.kind={task.kind.name}",
-                "puts out a label for each reading, which task.kind=sequence asks for",
-                "Set net=auto",
-            )
         front, layers = Surroundings(task), list[nn.Module]()
         for inputs, outputs in itertools.pairwise([front.size, *hidden]):
             layers += [nn.Linear(inputs, outputs), nn.Tanh()]

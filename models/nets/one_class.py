@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fl_common.configuration.rules import require, whole
 from fl_common.vocabulary import Task
+from models.kinds import ANOMALY
 from models.nets import Net
 from models.parts.layers import WIDTHS
 from models.parts.scoring import Distance, front_of
@@ -19,7 +20,7 @@ class OneClass(Net):
         InvalidConfiguration: an option outside its range.
     """
 
-    scores = True
+    kinds = (ANOMALY,)
 
     def __init__(self, task: Task, *, hidden: Sequence[int], dimensions: int) -> None:
         require("net.hidden", hidden, WIDTHS)

@@ -17,6 +17,7 @@ from torch import nn
 from fl_common.configuration.rules import require, whole
 from fl_common.privacy.quantiles import BINS, first_edges
 from fl_common.vocabulary import Floats, NetSpec, Parameters, Task
+from models.kinds import ANOMALY, KINDS
 from models.kinds.anomaly import score_edges
 from models.nets import Net, build_net
 
@@ -37,7 +38,7 @@ class Survey(Net):
     from noised votes alone.
     """
 
-    scores = None
+    kinds = KINDS
 
     def __init__(self, task: Task) -> None:
         super().__init__(nn.Identity(), _Votes(task.window_shape[task.channel_axis]))
@@ -62,7 +63,7 @@ class ScoreSurvey(Net):
         InvalidConfiguration: no network that scores windows, or a number of bins out of range.
     """
 
-    scores = True
+    kinds = (ANOMALY,)
 
     def __init__(self, task: Task, *, target: str, options: Mapping[str, Any], bins: int) -> None:
         require("bins", bins, whole(4, 4096))

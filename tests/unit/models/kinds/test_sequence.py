@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import KindSpec
 from models.kinds import declared, kind_of
+from models.nets import make_net
 from models.nets.labeller import Labeller
 from models.testing import check_net
 from tests.support import samples
@@ -104,7 +105,7 @@ def test_what_has_no_readings_or_another_kind_is_refused() -> None:
     with pytest.raises(InvalidConfiguration, match="has not the values"):
         kind_of(replace(TASK, kind=KindSpec.of("sequence", horizon=3)))
     with pytest.raises(InvalidConfiguration, match=r"task\.kind=classification"):
-        Labeller(samples.TASK, hidden=[])
+        make_net(Labeller, {"hidden": []}, samples.TASK)
 
 
 def test_predictions_count_by_the_label_that_most_readings_have() -> None:

@@ -8,6 +8,7 @@ import torch
 
 from fl_common.errors import InvalidConfiguration
 from models.kinds.forecast import forecast
+from models.nets import make_net
 from models.nets.autoregressive import Autoregressive
 from models.nets.choice import choose
 from models.parts.lags import Lags, lags_of
@@ -52,4 +53,4 @@ def test_auto_chooses_it_for_forecasts_alone() -> None:
     assert choose(TASK, private=True).name == "autoregressive"
     assert choose(samples.TASK, private=True).name == "scale_free"
     with pytest.raises(InvalidConfiguration, match=r"task\.kind=classification"):
-        Autoregressive(samples.TASK)
+        make_net(Autoregressive, {}, samples.TASK)
