@@ -8,12 +8,11 @@ kind, and know none by name.
 A box without PyTorch reads answers by it, too: no file here imports torch.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
-from fl_common.configuration.rules import above, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import KindSpec, Task
 from models.kinds.anomaly import ANOMALY, Anomaly, anomaly
@@ -21,7 +20,7 @@ from models.kinds.classification import Classification
 from models.kinds.forecast import FORECAST, Forecast, forecast
 from models.kinds.multilabel import MULTILABEL, Multilabel
 from models.kinds.protocol import Measure, TaskKind
-from models.kinds.regression import REGRESSION, Regression, regression
+from models.kinds.regression import REGRESSION, Regression, numbers
 from models.kinds.sequence import SEQUENCE, Sequences
 
 __all__ = [
@@ -38,25 +37,28 @@ __all__ = [
 ]
 
 CLASSIFICATION = KindSpec().name
-_KINDS: Mapping[str, Callable[[Task], TaskKind]] = {
-    CLASSIFICATION: Classification,
-    REGRESSION: Regression,
-    FORECAST: Forecast,
-    ANOMALY: Anomaly,
-    MULTILABEL: Multilabel,
-    SEQUENCE: Sequences,
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What serves its tasks, what declares it, and which options of ``declared`` that takes."""
+
+    serve: Callable[[Task], TaskKind]
+    declare: Callable[..., KindSpec]
+    takes: tuple[str, ...] = ()
+
+
+_KINDS: Mapping[str, _Kind] = {
+    CLASSIFICATION: _Kind(Classification, KindSpec),
+    REGRESSION: _Kind(Regression, numbers, ("range", "unit", "quantile")),
+    FORECAST: _Kind(Forecast, forecast, ("horizon",)),
+    ANOMALY: _Kind(Anomaly, anomaly, ("quantile",)),
+    MULTILABEL: _Kind(Multilabel, partial(KindSpec, MULTILABEL)),  # labels: see models.tasks
+    SEQUENCE: _Kind(Sequences, partial(KindSpec, SEQUENCE)),
 }
 
 KINDS = tuple(_KINDS)
 """The names of all kinds."""
-
-_TAKEN_BY: Mapping[str, Sequence[str]] = {
-    "range": (REGRESSION,),
-    "unit": (REGRESSION,),
-    "quantile": (REGRESSION, ANOMALY),
-    "horizon": (FORECAST,),
-}
-"""Which kinds have an option of ``declared``."""
 
 
 def declared(
@@ -74,29 +76,12 @@ def declared(
     _check_known(kind)
     given = {"range": range, "unit": unit, "quantile": quantile, "horizon": horizon}
     for name, value in given.items():
-        if value is not None and kind not in _TAKEN_BY[name]:
-            wanted = _TAKEN_BY[name][0]
+        if value is not None and name not in _KINDS[kind].takes:
+            wanted = next(other for other, one in _KINDS.items() if name in one.takes)
             rule = f"is for {wanted}, and task.kind is {kind}"
             remedy = f"Set task.kind={wanted}, or leave it out"
             raise InvalidConfiguration(f"task.{name}={value}", rule, remedy)
-    if kind in (CLASSIFICATION, MULTILABEL):
-        return KindSpec(kind)  # several labels come with the data, or with the task
-    if kind == FORECAST:
-        return forecast(horizon)
-    if kind == ANOMALY:
-        return anomaly(quantile)
-    if kind == SEQUENCE:
-        return KindSpec(SEQUENCE)
-    if not isinstance(range, Sequence) or isinstance(range, str) or len(range) != 2:
-        raise InvalidConfiguration(
-            f"task.kind={kind} with task.range={range}",
-            "needs the lowest and the highest number that can be: a public range",
-            "Declare it from what is known of the quantity: task.range=[0,100]",
-        )
-    for value in range:
-        require("task.range", value, above(-math.inf))
-    low, high = map(float, range)
-    return regression(low, high, "1" if unit is None else str(unit), quantile)
+    return _KINDS[kind].declare(**{name: given[name] for name in _KINDS[kind].takes})
 
 
 def learns_scores(task: Task) -> bool:
@@ -113,7 +98,7 @@ def kind_of(task: Task) -> TaskKind:
     """
     _check_known(task.kind.name)
     try:
-        return _KINDS[task.kind.name](task)
+        return _KINDS[task.kind.name].serve(task)
     except TypeError as error:
         raise InvalidConfiguration(
             f"task.kind={task.kind.name} with {dict(task.kind.options)}",

@@ -1,12 +1,13 @@
 """A number for each window: a load, a temperature, a remaining life."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_common.configuration.rules import inside, require
+from fl_common.configuration.rules import above, inside, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, KindSpec, Task
 from models.kinds.protocol import MEANS, QUANTILES, Measure
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 REGRESSION = "regression"
 _STEPS = 1024
 _ROW = 129.0**0.5
+"""The norm of a row of ``models.parts.rows`` with its 1 for the bias."""
 _EDGE = 1e-3
 """A place is no nearer to an end of the range: it has a finite logit."""
 _CLOSE = 0.05
@@ -40,6 +42,24 @@ def regression(low: float, high: float, unit: str, quantile: float | None) -> Ki
     if quantile is not None:
         require("task.quantile", quantile, inside("[0.01, 0.99]"))
     return KindSpec.of(REGRESSION, low=low, high=high, unit=unit, quantile=quantile)
+
+
+def numbers(range: object, unit: object, quantile: float | None) -> KindSpec:
+    """The specification of numbers as a person has declared them: see docs/reference/kinds.md.
+
+    Raises:
+        InvalidConfiguration: no range, or no such quantile.
+    """
+    if not isinstance(range, Sequence) or isinstance(range, str) or len(range) != 2:
+        raise InvalidConfiguration(
+            f"task.kind={REGRESSION} with task.range={range}",
+            "needs the lowest and the highest number that can be: a public range",
+            "Declare it from what is known of the quantity: task.range=[0,100]",
+        )
+    for value in range:
+        require("task.range", value, above(-math.inf))
+    low, high = map(float, range)
+    return regression(low, high, "1" if unit is None else str(unit), quantile)
 
 
 class Regression:
