@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fl_common.configuration.rules import inside, require
 from fl_common.vocabulary import Doubles, Floats, KindSpec, Task
-from models.kinds.protocol import Measure, Pace
+from models.kinds.protocol import STEPS, Measure, Pace, in_steps
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +21,6 @@ LOWEST, HIGHEST = 1e-3, 10.0
 """Scores beyond these are not told apart when they are counted."""
 
 _ERROR = Measure("score_error", "mean error of scores", False, "1")
-_STEPS = 1024
 _BINS = 4096
 _QUANTILE = 0.95
 
@@ -63,7 +62,7 @@ class Anomaly:
     columns = ("score", "threshold")
     outputs = 2
     span = 1.0
-    score_steps = _STEPS
+    score_steps = STEPS
     guess_loss = 1.0
     pace = Pace(0.05, 36.0, 0.05)
     loss_name = "Mean anomaly score"
@@ -146,8 +145,7 @@ class Anomaly:
 
     def scores(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
         """1 less the error of the anomaly score."""
-        right_N = 1 - _errors(truth_N, predicted_N[:, 0])
-        return np.asarray(np.rint(right_N * _STEPS) / _STEPS)
+        return in_steps(1 - _errors(truth_N, predicted_N[:, 0]))
 
     def of_score(self, score: float) -> float:
         """The mean error of anomaly scores."""

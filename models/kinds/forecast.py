@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, KindSpec, Task
-from models.kinds.protocol import Measure, Pace
+from models.kinds.protocol import STEPS, Measure, Pace, in_steps
 
 if TYPE_CHECKING:
     import torch
 
 FORECAST = "forecast"
-_STEPS = 1024
 _BEND = 0.5
 """In spreads: smaller errors count by their square, larger ones by their size."""
 _FARTHEST = 10.0
@@ -63,7 +62,7 @@ class Forecast:
     """
 
     answer = FORECAST
-    score_steps = _STEPS
+    score_steps = STEPS
     pace = Pace(0.05, 36.0, 0.05)
     loss_name = "Pseudo-Huber loss of a window's next readings, in its spreads"
     on_sites = Measure("scaled_error", "mean error in spreads of the window", False, "1")
@@ -170,7 +169,7 @@ class Forecast:
         error_NCH = predicted_N - truth_N[:, :, _AHEAD:].astype(np.float64)
         share_NCH = _in_spreads(np.abs(error_NCH), truth_N) / _WORST
         share_N = np.nan_to_num(share_NCH, nan=1.0).clip(0.0, 1.0).mean((1, 2))
-        return np.asarray(np.rint((1 - share_N) * _STEPS) / _STEPS)
+        return in_steps(1 - share_N)
 
     def of_score(self, score: float) -> float:
         """The mean error in spreads."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, Integers, KindSpec, Task
-from models.kinds.protocol import LABELS, Measure
+from models.kinds.protocol import LABELS, STEPS, Measure, in_steps
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,6 @@ MULTILABEL = "multilabel"
 BETWEEN = ";"
 """Between the labels of a window, where they are one text."""
 MOST_LABELS = 62
-_STEPS = 1024
 _LIKELY = 0.5
 
 
@@ -79,7 +78,7 @@ class Multilabel:
 
     answer = "probabilities"
     span = 1.0
-    score_steps = _STEPS
+    score_steps = STEPS
     pace = LABELS
     loss_name = "Cross-entropy in nats, summed over labels and divided by the root of their number"
     on_sites = Measure("window_f1", "mean F1 of a window", True)
@@ -170,7 +169,7 @@ class Multilabel:
     def scores(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
         """See the class."""
         f1_N = window_f1(has_of(truth_N, self.outputs), has_of(predicted_N, self.outputs))
-        return np.rint(f1_N * _STEPS) / _STEPS
+        return in_steps(f1_N)
 
     def of_score(self, score: float) -> float:
         """The mean F1 of a window."""

@@ -49,6 +49,15 @@ LABELS, MEANS, QUANTILES = Pace(0.05, 72.0, 0.05), Pace(0.0125, 3.0, 0.1), Pace(
 """Measured: outputs that compete for a window, and one that all windows move alike."""
 
 
+STEPS = 1024
+"""Into how many a score that is a share is divided."""
+
+
+def in_steps(score_N: Doubles) -> Doubles:
+    """Scores from 0 to 1, each in the nearest of ``STEPS``."""
+    return np.asarray(np.rint(score_N * STEPS) / STEPS)
+
+
 class TaskKind(Protocol):
     """One kind of task. N windows; D outputs of the net for each.
 

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from fl_common.configuration.rules import above, inside, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, KindSpec, Task
-from models.kinds.protocol import MEANS, QUANTILES, Measure
+from models.kinds.protocol import MEANS, QUANTILES, STEPS, Measure, in_steps
 
 if TYPE_CHECKING:
     import torch
 
 REGRESSION = "regression"
-_STEPS = 1024
 _ROW = 129.0**0.5
 """The norm of a row of ``models.parts.rows`` with its 1 for the bias."""
 _EDGE = 1e-3
@@ -82,7 +81,7 @@ class Regression:
     answer = "value"
     columns = ("value",)
     outputs = 1
-    score_steps = _STEPS
+    score_steps = STEPS
 
     def __init__(self, task: Task) -> None:
         options = dict(regression(**dict(task.kind.options)).options)
@@ -183,7 +182,7 @@ class Regression:
         """See the class."""
         share_N = self._costs(truth_N, predicted_N) / self._worst
         share_N = np.nan_to_num(share_N, nan=1.0).clip(0.0, 1.0)
-        return np.asarray(np.rint((1 - share_N) * _STEPS) / _STEPS)
+        return in_steps(1 - share_N)
 
     def of_score(self, score: float) -> float:
         """The mean error that a mean score stands for."""
