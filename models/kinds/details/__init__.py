@@ -6,14 +6,12 @@ A kind of task has them, if at all, in a file here.
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from fl_common.vocabulary import KindSpec, Task
-from models.kinds import kind_of
+from fl_common.vocabulary import Task
+from models.kinds import CLASSIFICATION, MULTILABEL, REGRESSION, kind_of
 from models.kinds.details.labels import LabelDetails
 from models.kinds.details.numbers import NumberDetails
 from models.kinds.details.protocol import Details, Estimate
 from models.kinds.details.sets import SetDetails
-from models.kinds.multilabel import MULTILABEL
-from models.kinds.regression import REGRESSION
 
 __all__ = [
     "Details",
@@ -22,7 +20,7 @@ __all__ = [
 ]
 
 _DETAILS: Mapping[str, Callable[[Task], Details]] = {
-    KindSpec().name: LabelDetails,
+    CLASSIFICATION: LabelDetails,
     REGRESSION: NumberDetails,
     MULTILABEL: SetDetails,
 }

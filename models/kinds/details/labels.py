@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.vocabulary import Doubles, Task
+from models.kinds.details.counted import is_clear, mean_f1, mean_share, unclear
 from models.kinds.details.protocol import Estimate
-
-_CLEAR = 3.0
-"""Standard errors that the number of a label's windows must exceed."""
 
 
 class LabelDetails:
@@ -38,20 +36,16 @@ class LabelDetails:
         self, windows: Estimate, sums_M: Doubles, variances_M: Doubles
     ) -> Mapping[str, Estimate]:
         """The means over labels whose windows are clear of the noise, of two labels at least."""
-        clear_K = self._is_clear(sums_M, variances_M)
+        clear_K = is_clear(sums_M, variances_M)
         if np.count_nonzero(clear_K) < min(2, len(self._labels)):
             return {}
-        right_K, missed_K, wrong_K = sums_M.reshape(3, -1)[:, clear_K]
-        variances = variances_M.reshape(3, -1)[:, clear_K]
+        counts, variances = (each.reshape(3, -1)[:, clear_K] for each in (sums_M, variances_M))
+        right_K, missed_K, _ = counts
         truth_K = right_K + missed_K
-        recall_K = right_K / truth_K
-        by_recall = np.stack([missed_K, -right_K, 0 * right_K]) / truth_K**2
-        either_K = np.maximum(truth_K + right_K + wrong_K, truth_K)
-        f1_K = 2 * right_K / either_K
-        by_f1 = np.stack([2 * (missed_K + wrong_K), -2 * right_K, -2 * right_K]) / either_K**2
+        by = np.stack([missed_K, -right_K, 0 * right_K]) / truth_K**2
         return {
-            "balanced_accuracy": _mean(recall_K, by_recall, variances),
-            "macro_f1": _mean(f1_K, by_f1, variances),
+            "balanced_accuracy": mean_share(right_K / truth_K, by, variances),
+            "macro_f1": mean_f1(counts, variances),
         }
 
     def possible(self, sums_M: Doubles, windows: float, slack_M: Doubles) -> Doubles:
@@ -64,20 +58,9 @@ class LabelDetails:
 
     def hidden(self, sums_M: Doubles, variances_M: Doubles) -> tuple[str, ...]:
         """See ``Details``; without noise, those without windows."""
-        clear_K = self._is_clear(sums_M, variances_M)
-        return tuple(name for name, clear in zip(self._labels, clear_K, strict=True) if not clear)
+        return unclear(self._labels, sums_M, variances_M)
 
     def named(self, sums_M: Doubles) -> Mapping[str, float]:
         """See ``Details``."""
         right_K, _, wrong_K = sums_M.reshape(3, -1)
         return dict(zip(self._labels, (right_K + wrong_K).tolist(), strict=True))
-
-    def _is_clear(self, sums_M: Doubles, variances_M: Doubles) -> NDArray[np.bool_]:
-        (right_K, missed_K, _), variances = sums_M.reshape(3, -1), variances_M.reshape(3, -1)
-        return np.asarray(right_K + missed_K > _CLEAR * np.sqrt(variances[0] + variances[1]))
-
-
-def _mean(shares_K: Doubles, by: Doubles, variances: Doubles) -> Estimate:
-    """The mean of shares; ``by`` are their derivatives by sums with these variances, (3, K)."""
-    error = float(np.sqrt(np.sum(by**2 * variances))) / len(shares_K)
-    return Estimate(float(shares_K.clip(0.0, 1.0).mean()), error)

@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 
 from fl_common.vocabulary import Doubles, Task
 from models.kinds import kind_of
-from models.kinds.details.protocol import Estimate
-
-_CLEAR = 3.0
-"""Standard errors that the spread of the numbers must exceed, for R²."""
+from models.kinds.details.protocol import CLEAR, Estimate
 
 
 class NumberDetails:
@@ -75,7 +72,7 @@ class NumberDetails:
         found = {"rmse": Estimate(root * self._span, of_root * self._span)}
         spread = float(square - away**2) / 4
         error = math.hypot(errors_3[2], 2 * away * errors_3[1]) / 4
-        if spread > _CLEAR * error:
+        if spread > CLEAR * error:
             rest = squared / spread
             found["r2"] = Estimate(1 - rest, math.hypot(errors_3[0], rest * error) / spread)
         return found

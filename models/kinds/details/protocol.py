@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from fl_common.vocabulary import Doubles
 
+CLEAR = 3.0
+"""Standard errors that what a figure is divided by must exceed."""
+
 
 @dataclass(frozen=True)
 class Estimate:
