@@ -1,6 +1,5 @@
 """A label for each reading, by what is around it."""
 
-import itertools
 from collections.abc import Sequence
 
 from torch import nn
@@ -9,7 +8,7 @@ from fl_common.configuration.rules import require
 from fl_common.vocabulary import Task
 from models.kinds import SEQUENCE
 from models.nets import Net
-from models.parts.layers import LAYERS, zero_linear
+from models.parts.layers import LAYERS, tanh_layers, zero_linear
 from models.parts.surroundings import Surroundings
 
 
@@ -27,9 +26,7 @@ class Labeller(Net):
 
     def __init__(self, task: Task, *, hidden: Sequence[int]) -> None:
         require("net.hidden", hidden, LAYERS)
-        front, layers = Surroundings(task), list[nn.Module]()
-        for inputs, outputs in itertools.pairwise([front.size, *hidden]):
-            layers += [nn.Linear(inputs, outputs), nn.Tanh()]
-        last = hidden[-1] if hidden else front.size
-        body = nn.Sequential(*layers, zero_linear(last, len(task.labels)), nn.Flatten())
-        super().__init__(front, body)
+        front = Surroundings(task)
+        widths = [front.size, *hidden]
+        layers, last = tanh_layers(widths), zero_linear(widths[-1], len(task.labels))
+        super().__init__(front, nn.Sequential(*layers, last, nn.Flatten()))

@@ -1,6 +1,5 @@
 """Windows in any units: features that need no scale, and a small body."""
 
-import itertools
 from collections.abc import Sequence
 
 from torch import nn
@@ -9,7 +8,7 @@ from fl_common.configuration.rules import require
 from fl_common.vocabulary import Task
 from models.kinds import kind_of
 from models.nets import Net
-from models.parts.layers import LAYERS, zero_linear
+from models.parts.layers import LAYERS, tanh_layers, zero_linear
 from models.parts.rows import ScaleFreeRows
 from models.parts.scale_free import SHORTEST, ScaleFreeSeries
 
@@ -29,8 +28,6 @@ class ScaleFree(Net):
         require("net.hidden", hidden, LAYERS)
         is_series = len(task.window_shape) == 2 and task.window_shape[0] >= SHORTEST
         front = ScaleFreeSeries(task) if is_series else ScaleFreeRows(task)
-        labels, layers = kind_of(task).outputs, list[nn.Module]()
-        for inputs, outputs in itertools.pairwise([front.size, *hidden]):
-            layers += [nn.Linear(inputs, outputs), nn.Tanh()]
+        labels, layers = kind_of(task).outputs, tanh_layers([front.size, *hidden])
         last = nn.Linear(hidden[-1], labels) if hidden else zero_linear(front.size, labels)
         super().__init__(front, nn.Sequential(*layers, last))

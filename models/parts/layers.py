@@ -98,6 +98,14 @@ def zero_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
     return layer
 
 
+def tanh_layers(widths: Sequence[int], *, bias: bool = True) -> list[nn.Module]:
+    """Linear layers from each of ``widths`` to the next, each with tanh after it."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(widths):
+        layers += [nn.Linear(inputs, outputs, bias=bias), nn.Tanh()]
+    return layers
+
+
 def _is_odd(kernel: int) -> bool:
     return kernel >= 1 and kernel % 2 == 1
 

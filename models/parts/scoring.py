@@ -5,7 +5,6 @@ least 0, and 1 for a network that knows nothing, which is how each begins. None 
 0 by ignoring its input.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -13,7 +12,7 @@ import torch
 from torch import nn
 
 from fl_common.vocabulary import Task
-from models.parts.layers import zero_linear
+from models.parts.layers import tanh_layers, zero_linear
 from models.parts.rows import POWER, ScaleFreeRows
 from models.parts.scale_free import SHORTEST, ScaleFreeSeries
 from models.parts.scattering import LARGEST, SMALLEST, Scattering, pixels_of
@@ -61,9 +60,7 @@ class Reconstruction(Scored):
 
     def __init__(self, size: int, hidden: Sequence[int], gain: float) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for inputs, outputs in itertools.pairwise([size, *hidden]):
-            layers += [nn.Linear(inputs, outputs), nn.Tanh()]
+        layers = tanh_layers([size, *hidden])
         self.mean = zero_linear(1, size, bias=False)
         self.layers = nn.Sequential(*layers)
         self.last = zero_linear(hidden[-1], size, bias=False)
@@ -86,10 +83,7 @@ class Distance(Scored):
 
     def __init__(self, size: int, hidden: Sequence[int], dimensions: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for inputs, outputs in itertools.pairwise([size, *hidden]):
-            layers += [nn.Linear(inputs, outputs, bias=False), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*tanh_layers([size, *hidden], bias=False))
         self.last = nn.Linear(hidden[-1], dimensions, bias=False)
         self.inner = hidden[-1] ** -0.5
 

@@ -6,7 +6,7 @@ from torch import nn
 from fl_common.vocabulary import Task
 from models.fronts import Normalise
 from models.parts.layers import series_shape
-from models.parts.rows import signed_log
+from models.parts.rows import POWER, signed_log
 
 WIDTHS = (5, 25, 125)
 """Readings that are averaged, where a window has as many; odd, so that the reading is amid."""
@@ -39,12 +39,8 @@ class Surroundings(nn.Module):
             parts += [signed_log(level_NCT / _UNIT), signed_log(spread_NCT / _UNIT)]
         angles_NFT = torch.cat(parts, 1)
         features_NFT = torch.cat([angles_NFT.sin(), angles_NFT.cos()], 1)
-        scaled_NFT: torch.Tensor = features_NFT * (_POWER / (self.size / 2)) ** 0.5
+        scaled_NFT: torch.Tensor = features_NFT * (POWER / (self.size / 2)) ** 0.5
         return scaled_NFT.transpose(1, 2)
-
-
-_POWER = 128.0
-"""Squared norm of a reading's features, as of ``ScaleFreeRows``: one learning rate serves both."""
 
 
 def _moving(values_NCT: torch.Tensor, width: int) -> torch.Tensor:
