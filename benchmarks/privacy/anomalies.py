@@ -5,18 +5,14 @@ nothing declared. The baselines are detectors of scikit-learn on the training ro
 one place, standardised. Writes docs/anomaly-table.md.
 """
 
-import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
@@ -24,18 +20,10 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from benchmarks.measuring.environments import ROOT
-from benchmarks.measuring.machine import facts
-from simulate import configure, run
-from simulate.configuration.composition import resolved
-from simulate.job.preparation import yaml_of
-from simulate.report.results import write_text
-from simulate.world.build import open_world
+from benchmarks.privacy.kept import KeptTable, arguments, spread, table, with_seeds
+from benchmarks.privacy.runs import summaries, world_of
 
-KEPT = ROOT / "benchmarks" / "anomalies.json"
-PAGE = ROOT / "docs" / "anomaly-table.md"
 _PRIVACIES = ("none", "window")
-_console = Console(highlight=False, soft_wrap=True)
 
 Columns = Mapping[str, NDArray[Any]]
 """Of a file of ``task=arrays``: x, y, site and perhaps split."""
@@ -83,41 +71,36 @@ class Row:
     name: str
     sites: int
     windows: int
-    runs: Mapping[str, Sequence[float]]
-    alarms: Mapping[str, Sequence[float]]
+    runs: Mapping[str, tuple[float, ...]]
+    alarms: Mapping[str, tuple[float, ...]]
     detectors: Mapping[str, float]
 
 
 def measure(name: str, data: Path, seeds: int) -> Row:
-    """One line of the table."""
+    """One line of the table.
+
+    Raises:
+        ProcessFailed: a run failed.
+    """
     with TemporaryDirectory() as folder:
         file = Path(folder, "own.npz")
         np.savez(file, **dict[str, Any](SETS[name](data)))
         asked = ["task=arrays", "task.kind=anomaly", f"data.path={file}"]
-        world = open_world(yaml_of(resolved(configure(*asked))["world"]))
+        world = world_of(asked)
         values_N = np.concatenate([world.windows(site).values for site in range(len(world.sites))])
         test = world.test().windows
         told = {
-            privacy: [_measures(asked, privacy, seed, Path(folder)) for seed in range(seeds)]
+            privacy: [each["measures"] for each in summaries([*asked, f"privacy={privacy}"], seeds)]
             for privacy in _PRIVACIES
         }
     return Row(
         name,
         len(world.sites),
         len(values_N),
-        {privacy: [one["auroc"] for one in each] for privacy, each in told.items()},
-        {privacy: [one["false_alarms"] for one in each] for privacy, each in told.items()},
+        {privacy: tuple(one["auroc"] for one in each) for privacy, each in told.items()},
+        {privacy: tuple(one["false_alarms"] for one in each) for privacy, each in told.items()},
         detected(values_N, test.values, test.labels),
     )
-
-
-def _measures(asked: Sequence[str], privacy: str, seed: int, folder: Path) -> Mapping[str, float]:
-    """Of one run with everything at its default."""
-    config = configure(*asked, f"privacy={privacy}", f"seed={seed}")
-    measures: Mapping[str, float] = run(config, folder=folder / f"{privacy}-{seed}").summary[
-        "measures"
-    ]
-    return measures
 
 
 def detected(
@@ -145,49 +128,30 @@ the normal test windows above the threshold: 0.05 is what it is to be.
 """
 
 
-def to_markdown(rows: Sequence[Row], machine: Mapping[str, object]) -> str:
+def to_markdown(rows: Sequence[Row], measured: str) -> str:
     """The whole page."""
     heads = ["data", "sites", "windows", "federated, no DP", "federated, epsilon 8", *DETECTORS]
     heads += ["false alarms, no DP", "false alarms, epsilon 8"]
-    lines = [heads, ["---"] * len(heads), *map(_line, rows)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     about = [f"- `{row.name}`: {SETS[row.name].__doc__}" for row in rows]
-    last = f"\nMachine: {machine['processor']}, commit {machine['commit']}.\n"
-    return "\n".join([_INTRODUCTION, *about, "", table, last])
+    parts = [_INTRODUCTION, *about, "", table(heads, map(_line, rows)), "", measured]
+    return "\n".join(parts) + "\n"
 
 
 def _line(row: Row) -> list[str]:
-    federated = [_spread(row.runs[privacy]) for privacy in _PRIVACIES]
-    alarms = [_spread(row.alarms[privacy]) for privacy in _PRIVACIES]
+    federated = [spread(row.runs[privacy]) for privacy in _PRIVACIES]
+    alarms = [spread(row.alarms[privacy]) for privacy in _PRIVACIES]
     pooled = [f"{value:.3f}" for value in row.detectors.values()]
     return [f"`{row.name}`", str(row.sites), f"{row.windows:,}", *federated, *pooled, *alarms]
 
 
-def _spread(values: Sequence[float]) -> str:
-    deviation = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{fmean(values):.3f}{deviation}"
-
-
-def read_rows(path: Path) -> dict[str, Row]:
-    """The rows kept at ``path``, by set; none where there is no file."""
-    kept = json.loads(path.read_text("utf-8")) if path.exists() else []
-    return {fields["name"]: Row(**fields) for fields in kept}
+TABLE = KeptTable("anomalies", "anomaly-table", SETS, ("name",), Row, to_markdown)
 
 
 def main() -> None:
-    """A line for each set; those of sets that are not asked for stay."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--seeds", type=int, default=3, help="how many runs of each, from seed 0")
-    parser.add_argument("--only", nargs="*", choices=SETS, default=list(SETS))
-    options = parser.parse_args()
-    for name in options.only:
-        row = measure(name, options.data.resolve(), options.seeds)
-        rows = {**read_rows(KEPT), name: row}
-        ordered = [rows[n] for n in SETS if n in rows]
-        write_text(KEPT, json.dumps([asdict(each) for each in ordered], indent=1) + "\n")
-        write_text(PAGE, to_markdown(ordered, facts()))
-        _console.print(" | ".join(_line(row)))
+    """Exit status 1 where a run failed; what was measured stays."""
+    options = with_seeds(arguments(__doc__, SETS)).parse_args()
+    data = options.data.resolve()
+    TABLE.fill((measure(name, data, options.seeds) for name in options.only), _line)
 
 
 if __name__ == "__main__":

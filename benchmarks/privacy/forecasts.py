@@ -5,34 +5,25 @@ runs stand the same net with all data in one place, least squares with all data 
 (scikit-learn), and the last reading, whose error is 1. Writes docs/forecast-table.md.
 """
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from rich.console import Console
 from sklearn.linear_model import LinearRegression
 
-from benchmarks.measuring.environments import ROOT
-from benchmarks.measuring.machine import facts
-from benchmarks.measuring.measure import ProcessFailed
-from benchmarks.privacy.runs import command, run
+from benchmarks.privacy.kept import KeptTable, arguments, spread, table, with_seeds
+from benchmarks.privacy.runs import command, summaries
 from fl_common.vocabulary import Floats
 from models.kinds.forecast import divided
-from simulate.report.results import write_text
 
-PAGE = ROOT / "docs" / "forecast-table.md"
 HORIZON = 16
 SETS: Mapping[str, tuple[str, str]] = {
     "wearables": ("watch_shoulder.npz", "split_local"),
     "activity": ("ucihar.npz", "split"),
 }
 """The file of each set in the data folder, and its column of what is held out."""
-_LIMIT_S = 3600.0
 _ASKED = ("task.kind=forecast", f"task.horizon={HORIZON}", "world.windows_per_reading=2")
 _WAYS: Mapping[str, tuple[str, ...]] = {
     "federated, epsilon 8": ("privacy=window",),
@@ -71,8 +62,7 @@ def measure(name: str, data: Path, seeds: int) -> Row:
         write_set(name, data, file)
         for way, more in _WAYS.items():
             asked = [*_ASKED, *more]
-            own = ["task=arrays", f"data.path={file}", *asked]
-            runs = [run([*own, f"seed={seed}"], None, _LIMIT_S)[0] for seed in range(seeds)]
+            runs = summaries(["task=arrays", f"data.path={file}", *asked], seeds)
             shares[way] = tuple(summary["measures"]["of_last"] for summary in runs)
             commands.append(command(["task=arrays", f"data.path={name}.npz", *asked]))
         arrays = np.load(file)
@@ -100,20 +90,13 @@ def least_squares(x_NLC: Floats, held_out_N: np.ndarray) -> float:
     return float((error_C / of_last_C).mean())
 
 
-def to_markdown(rows: Sequence[Row], machine: Mapping[str, object]) -> str:
+def to_markdown(rows: Sequence[Row], measured: str) -> str:
     """The whole page."""
     heads = ["data", f"from, for the next {HORIZON} readings", *_WAYS, "one place, least squares"]
     heads.append("the last reading stays")
-    lines = [heads, ["---"] * len(heads), *map(_line, rows)]
     commands = "\n".join(text for row in rows for text in row.commands)
-    return "\n".join(
-        [
-            _INTRODUCTION,
-            *(f"| {' | '.join(line)} |" for line in lines),
-            f"\nMachine: {machine['processor']}, commit {machine['commit']}.\n",
-            f"```sh\n{commands}\n```\n",
-        ]
-    )
+    parts = [table(heads, map(_line, rows)), measured, f"```sh\n{commands}\n```\n"]
+    return "\n\n".join([_INTRODUCTION, *parts])
 
 
 _INTRODUCTION = """# Forecasts, measured
@@ -124,35 +107,22 @@ the last reading stays: below 1 is better than that. On the windows that the fil
 everything else at its default. Least squares is scikit-learn's, one linear map for all channels
 from each channel's past in its own spread.
 
-`python -m benchmarks.privacy.forecasts` measures it and writes this page.
-"""
+`python -m benchmarks.privacy.forecasts` measures it and writes this page."""
 
 
 def _line(row: Row) -> list[str]:
-    figures = [_spread(row.shares[way]) for way in _WAYS]
+    figures = [spread(row.shares[way]) for way in _WAYS]
     return [f"`{row.name}`", row.windows, *figures, f"{row.least_squares:.3f}", "1"]
 
 
-def _spread(shares: Sequence[float]) -> str:
-    deviation = f" ± {stdev(shares):.3f}" if len(shares) > 1 else ""
-    return f"{fmean(shares):.3f}{deviation}"
+TABLE = KeptTable("forecasts", "forecast-table", SETS, ("name",), Row, to_markdown)
 
 
 def main() -> None:
-    """Exit status 1 where a run failed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--seeds", type=int, default=3, help="how many runs of each, from seed 0")
-    parser.add_argument("--only", nargs="*", choices=SETS, default=list(SETS))
-    options = parser.parse_args()
-    rows = []
-    for name in options.only:
-        try:
-            rows.append(measure(name, options.data.resolve(), options.seeds))
-        except ProcessFailed as error:
-            sys.exit(f"error: {error}")
-        Console(highlight=False, soft_wrap=True).print(" | ".join(_line(rows[-1])))
-    write_text(PAGE, to_markdown(rows, facts()))
+    """Exit status 1 where a run failed; what was measured stays."""
+    options = with_seeds(arguments(__doc__, SETS)).parse_args()
+    data = options.data.resolve()
+    TABLE.fill((measure(name, data, options.seeds) for name in options.only), _line)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ docs/reference/kinds.md: mean and deviation over seeds from 0, on windows of lat
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -21,11 +20,9 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.privacy.kept import spread, table, with_seeds
+from benchmarks.privacy.runs import summaries, world_of
 from fl_common.vocabulary import Doubles, Floats
-from simulate import configure, run
-from simulate.configuration.composition import resolved
-from simulate.job.preparation import yaml_of
-from simulate.world.build import open_world
 
 OF_EXERCISE = {
     "ABD": "raised",
@@ -39,11 +36,12 @@ OF_EXERCISE = {
 LABELS = ("band", "raised", "rotation")
 _PRIVACIES = ("none", "window")
 _SEEDS = 5
+_MEASURES = ("macro_f1", "micro_f1", "exact_match")
 
 
 def write_exercises(path: Path) -> None:
     """The windows, what is done in them, the persons, and what is for the test."""
-    world = open_world(yaml_of(resolved(configure("task=wearables"))["world"]))
+    world = world_of(["task=wearables"])
     test, names = world.test(), world.task.labels
     parts = [world.windows(place) for place in range(len(world.sites))]
     sites = np.repeat(world.sites, [len(part) for part in parts])
@@ -57,15 +55,10 @@ def write_exercises(path: Path) -> None:
     )
 
 
-def federated(path: Path, privacy: str, seed: int) -> Mapping[str, float]:
-    """The measures of a run with the defaults."""
-    asked = ("task=arrays", f"data.path={path}", "task.kind=multilabel")
-    with TemporaryDirectory() as folder:
-        more = (f"privacy={privacy}", f"seed={seed}")
-        measures: Mapping[str, float] = run(
-            configure(*asked, *more), folder=Path(folder) / "run"
-        ).summary["measures"]
-    return measures
+def federated(path: Path, privacy: str, seeds: int) -> list[Mapping[str, float]]:
+    """The measures of runs with the defaults."""
+    asked = ("task=arrays", f"data.path={path}", "task.kind=multilabel", f"privacy={privacy}")
+    return [each["measures"] for each in summaries(asked, seeds)]
 
 
 def centralised(path: Path, *, statistics: bool) -> Mapping[str, float]:
@@ -91,31 +84,24 @@ def _statistics(x_NTC: Floats) -> Doubles:
     return np.concatenate(each, axis=1).astype(np.float64)
 
 
-def _row(name: str, found: list[Mapping[str, float]]) -> str:
-    cells = []
-    for measure in ("macro_f1", "micro_f1", "exact_match"):
-        values = [one[measure] for one in found]
-        spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
-        cells.append(f"{fmean(values):.3f}{spread}")
-    return f"| {name} | {' | '.join(cells)} |"
+def _row(name: str, found: Sequence[Mapping[str, float]]) -> list[str]:
+    return [name, *(spread([one[measure] for one in found]) for measure in _MEASURES)]
 
 
 def main() -> None:
-    """Measure, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=_SEEDS, help="how many, from 0")
-    seeds = range(parser.parse_args().seeds)
-    output = Console(highlight=False, soft_wrap=True)
+    """Measure, and print the table. Exit status 1 where a run failed."""
+    parser = with_seeds(argparse.ArgumentParser(description=__doc__.splitlines()[0]), _SEEDS)
+    seeds, rows = parser.parse_args().seeds, list[list[str]]()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "exercises.npz"
         write_exercises(path)
-        output.print("| | macro F1 | micro F1 | exact match |\n|---|---|---|---|")
         for statistics, name in ((False, "raw readings"), (True, "statistics of each channel")):
             found = [centralised(path, statistics=statistics)]
-            output.print(_row(f"one place, one versus rest, {name}", found))
+            rows.append(_row(f"one place, one versus rest, {name}", found))
         for privacy, name in zip(_PRIVACIES, ("without DP", "epsilon 8"), strict=True):
-            found = [federated(path, privacy, seed) for seed in seeds]
-            output.print(_row(f"ten sites, {name}", found))
+            rows.append(_row(f"ten sites, {name}", federated(path, privacy, seeds)))
+    heads = ["", "macro F1", "micro F1", "exact match"]
+    Console(highlight=False, soft_wrap=True).print(table(heads, rows))
 
 
 if __name__ == "__main__":

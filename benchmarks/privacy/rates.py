@@ -5,37 +5,23 @@ fifth of each site's rows held out. Writes docs/rates-table.md. Each line is kep
 there.
 """
 
-import argparse
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
-from rich.console import Console
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from benchmarks.measuring.environments import ROOT
-from benchmarks.measuring.machine import facts
-from fl_server.build import build_plan
-from simulate import configure, run
-from simulate.build import fleet_facts
-from simulate.configuration.composition import resolved
-from simulate.job.preparation import yaml_of
-from simulate.report.results import write_text
-from simulate.world.build import open_world
+from benchmarks.privacy.kept import KeptTable, arguments, spread, table
+from benchmarks.privacy.runs import plan_of, summaries
 
-KEPT = ROOT / "benchmarks" / "rates.json"
-PAGE = ROOT / "docs" / "rates-table.md"
 FACTORS = (1 / 3, 3.0)
 """Of the rule's rate: the rest of the grid."""
 _FORMER = {"none": 0.05, "window": 0.6}
 """One rate for all."""
 _DIGITS = 6000
-_console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -107,10 +93,10 @@ def measure(name: str, privacy: str, file: Path) -> Row:
 
     def runs(rate: str) -> tuple[float, ...]:
         given = (*asked, f"privacy={privacy}", f"training.learning_rate={rate}")
-        found = (_run((*given, f"seed={seed}")) for seed in range(known.seeds))
+        found = summaries(given, known.seeds)
         return tuple(float(each["measures"][known.measure]) for each in found)
 
-    rate = _rule((*asked, f"privacy={privacy}"))
+    rate = plan_of((*asked, f"privacy={privacy}")).training.learning_rate
     measured = {f"{rate:.3g}": runs("auto")}
     for other in (*(f"{rate * factor:.3g}" for factor in FACTORS), f"{_FORMER[privacy]:.3g}"):
         if other not in measured:
@@ -118,24 +104,11 @@ def measure(name: str, privacy: str, file: Path) -> Row:
     return Row(name, privacy, rate, measured)
 
 
-def _run(asked: Sequence[str]) -> Mapping[str, Any]:
-    with TemporaryDirectory() as home:
-        return run(configure(*asked), folder=Path(home, "run")).summary
-
-
-def _rule(asked: Sequence[str]) -> float:
-    """What the rule chooses."""
-    config = resolved(configure(*asked))
-    world = open_world(yaml_of(config["world"]))
-    return build_plan(config, "plan", world.task, fleet_facts(world)).training.learning_rate
-
-
-def to_markdown(rows: Sequence[Row], machine: Mapping[str, object]) -> str:
+def to_markdown(rows: Sequence[Row], measured: str) -> str:
     """The whole page."""
     heads = ["data", "privacy", "measure", "rate of the rule", "reached"]
     heads += ["best rate of the grid", "reached", "one rate for all", "reached"]
-    lines = "\n".join(f"| {' | '.join(line)} |" for line in [heads, ["---"] * 9, *map(_line, rows)])
-    return _PAGE.format(table=lines, digits=_DIGITS, **machine)
+    return _PAGE.format(table=table(heads, map(_line, rows)), digits=_DIGITS, measured=measured)
 
 
 _PAGE = """# Learning rates by the rule
@@ -151,47 +124,32 @@ seeds from 0; `accuracy` is better where it is larger, `mae` where it is smaller
 
 `python -m benchmarks.privacy.rates` measures it and writes this page.
 
-Machine: {processor}, commit {commit}.
+{measured}
 """
 
 
 def _line(row: Row) -> list[str]:
     best, former = row.best(), f"{_FORMER[row.privacy]:.3g}"
     figures = [f"{row.rate:.3g}", best, former]
-    told = [text for rate in figures for text in (rate, _spread(row.measured[rate]))]
+    told = [text for rate in figures for text in (rate, spread(row.measured[rate], ".3g", ".2g"))]
     return [f"`{row.name}`", row.privacy, SETS[row.name].measure, *told]
 
 
-def _spread(values: Sequence[float]) -> str:
-    deviation = f" ± {stdev(values):.2g}" if len(values) > 1 else ""
-    return f"{fmean(values):.3g}{deviation}"
+TABLE = KeptTable("rates", "rates-table", SETS, ("name", "privacy"), Row, to_markdown)
 
 
-def _read(path: Path) -> dict[tuple[str, str], Row]:
-    kept = json.loads(path.read_text("utf-8")) if path.exists() else []
-    rows = [
-        Row(**{**each, "measured": {k: tuple(v) for k, v in each["measured"].items()}})
-        for each in kept
-    ]
-    return {(row.name, row.privacy): row for row in rows}
+def _rows(names: Sequence[str], data: Path) -> Iterator[Row]:
+    for name in names:
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "own.npz")
+            SETS[name].write(data, file)
+            yield from (measure(name, privacy, file) for privacy in _FORMER)
 
 
 def main() -> None:
-    """Measure, keep, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--only", nargs="*", choices=SETS, default=list(SETS))
-    options = parser.parse_args()
-    for name in options.only:
-        with TemporaryDirectory() as folder:
-            file = Path(folder, "own.npz")
-            SETS[name].write(options.data.resolve(), file)
-            for privacy in _FORMER:
-                rows = {**_read(KEPT), (name, privacy): measure(name, privacy, file)}
-                ordered = [rows[n, p] for n in SETS for p in _FORMER if (n, p) in rows]
-                write_text(KEPT, json.dumps([asdict(each) for each in ordered], indent=1) + "\n")
-                write_text(PAGE, to_markdown(ordered, facts()))
-                _console.print(" | ".join(_line(rows[name, privacy])))
+    """Exit status 1 where a run failed; what was measured stays."""
+    options = arguments(__doc__, SETS).parse_args()
+    TABLE.fill(_rows(options.only, options.data.resolve()), _line)
 
 
 if __name__ == "__main__":

@@ -5,41 +5,29 @@ federated without DP and at epsilon 8, beside least squares and gradient boostin
 in one place, and beside a guess. Writes docs/numbers-table.md.
 """
 
-import argparse
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, QuantileRegressor
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.measuring.environments import ROOT
-from benchmarks.measuring.machine import facts
+from benchmarks.privacy.kept import KeptTable, arguments, spread, table, with_seeds
+from benchmarks.privacy.runs import summaries, world_of
 from fl_common.vocabulary import NetSpec
 from models.nets import build_net
-from simulate import configure, run
-from simulate.configuration.composition import resolved
-from simulate.job.preparation import yaml_of
-from simulate.report.results import write_text
-from simulate.world.build import open_world
 
-KEPT = ROOT / "benchmarks" / "regression.json"
-PAGE = ROOT / "docs" / "numbers-table.md"
 QUANTILE = 0.9
 _PRIVACIES = ("none", "window")
 _FEATURES = NetSpec("models.nets.scale_free.ScaleFree", {"hidden": []})
-_console = Console(highlight=False, soft_wrap=True)
 _Pairs = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -59,7 +47,7 @@ def _diabetes(target: Path) -> None:
 
 def _motion(target: Path) -> None:
     """Windows of the smartwatch, and the mean speed of turning in each person's next one."""
-    world = open_world(yaml_of(resolved(configure("task=wearables"))["world"]))
+    world = world_of(["task=wearables"])
     parts = [world.windows(index).values for index in range(len(world.sites))]
     speeds = [np.linalg.norm(part[:, :, 3:], axis=2).mean(1) for part in parts]
     sites = np.repeat(np.arange(len(parts)), [len(part) - 1 for part in parts])
@@ -101,11 +89,9 @@ def measure(name: str, quantile: float | None, seeds: int) -> list[Row]:
         asked = _asked(name, f"data.path={file}", quantile)
         rows = [Row(name, quantile, way, (m,)) for way, m in _centralised(asked, quantile)]
         for privacy in _PRIVACIES:
-            runs = tuple(
-                _federated((*asked, f"privacy={privacy}", f"seed={seed}"), Path(folder))
-                for seed in range(seeds)
-            )
-            rows.append(Row(name, quantile, f"federated, {_told(privacy)}", runs))
+            runs = summaries((*asked, f"privacy={privacy}"), seeds)
+            measures = tuple(each["measures"] for each in runs)
+            rows.append(Row(name, quantile, f"federated, {_told(privacy)}", measures))
     return rows
 
 
@@ -118,19 +104,11 @@ def _told(privacy: str) -> str:
     return "no DP" if privacy == "none" else "epsilon 8"
 
 
-def _federated(asked: Sequence[str], folder: Path) -> Mapping[str, float]:
-    with TemporaryDirectory(dir=folder) as home:
-        measures: Mapping[str, float] = run(configure(*asked), folder=Path(home, "run")).summary[
-            "measures"
-        ]
-    return measures
-
-
 def _centralised(
     asked: Sequence[str], quantile: float | None
 ) -> list[tuple[str, Mapping[str, float]]]:
     """A guess, and what learns from all training windows, on the features of ``net=scale_free``."""
-    world = open_world(yaml_of(resolved(configure(*asked))["world"]))
+    world = world_of(asked)
     sites = [world.windows(index) for index in range(len(world.sites))]
     net = build_net(_FEATURES, world.task)
 
@@ -172,7 +150,7 @@ def _measured(pairs: _Pairs, quantile: float | None) -> Mapping[str, float]:
     return {"mae": mae, "rmse": squared**0.5, "r2": 1 - squared / float(truth_N.var())}
 
 
-def to_markdown(rows: Sequence[Row], machine: Mapping[str, object]) -> str:
+def to_markdown(rows: Sequence[Row], measured: str) -> str:
     """The whole page."""
     sets = "\n".join(f"- `{name}`: {each.about}." for name, each in SETS.items())
     means = _table([row for row in rows if row.quantile is None], ("mae", "rmse", "r2"))
@@ -182,7 +160,7 @@ def to_markdown(rows: Sequence[Row], machine: Mapping[str, object]) -> str:
         for name in SETS
     )
     return _PAGE.format(
-        sets=sets, means=means, nine=nine, share=QUANTILE, commands=commands, **machine
+        sets=sets, means=means, nine=nine, share=QUANTILE, commands=commands, measured=measured
     )
 
 
@@ -208,7 +186,7 @@ privacy.
 
 `python -m benchmarks.privacy.regression` measures it and writes this page.
 
-Machine: {processor}, commit {commit}.
+{measured}
 
 ```sh
 {commands}
@@ -224,31 +202,26 @@ _HEADS = {
 
 
 def _table(rows: Sequence[Row], names: Sequence[str]) -> str:
-    lines = [["data", "way", *(_HEADS[name] for name in names)], ["---"] * (len(names) + 2)]
-    for row in rows:
-        figures = [_spread([measures[name] for measures in row.measures]) for name in names]
-        lines.append([f"`{row.name}`", row.way, *figures])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    heads = ["data", "way", *(_HEADS[name] for name in names)]
+    return table(heads, (_line(row, names) for row in rows))
 
 
-def _spread(values: Sequence[float]) -> str:
-    deviation = f" ± {stdev(values):.2g}" if len(values) > 1 else ""
-    return f"{fmean(values):.3g}{deviation}"
+def _line(row: Row, names: Sequence[str]) -> list[str]:
+    values = [[measures[name] for measures in row.measures] for name in names]
+    return [f"`{row.name}`", row.way, *(spread(each, ".3g", ".2g") for each in values)]
+
+
+TABLE = KeptTable(
+    "regression", "numbers-table", SETS, ("name", "quantile", "way"), Row, to_markdown
+)
 
 
 def main() -> None:
-    """Measure, keep, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how many runs of each, from seed 0")
-    options = parser.parse_args()
-    rows: list[Row] = []
-    for name in SETS:
-        for quantile in (None, QUANTILE):
-            rows += measure(name, quantile, options.seeds)
-            for row in rows[-5:]:
-                _console.print(row.name, row.quantile, row.way, row.measures)
-    write_text(KEPT, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    write_text(PAGE, to_markdown(rows, facts()))
+    """Exit status 1 where a run failed; what was measured stays."""
+    options = with_seeds(arguments(__doc__, SETS)).parse_args()
+    asked = [(name, quantile) for name in options.only for quantile in (None, QUANTILE)]
+    rows = (row for one in asked for row in measure(*one, options.seeds))
+    TABLE.fill(rows, lambda row: _line(row, [*row.measures[0]]))
 
 
 if __name__ == "__main__":

@@ -7,15 +7,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from benchmarks.measuring.measure import run_process
-from benchmarks.prepare import compose
 from benchmarks.privacy.results import Promise, Trial
+from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
 from fl_common.privacy.unit import PrivacyPlan
 from fl_server.build import build_plan
 from simulate.build import fleet_facts
+from simulate.configuration.composition import configure, resolved
+from simulate.job.preparation import yaml_of
+from simulate.world import World
 from simulate.world.build import open_world
 
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
@@ -47,6 +48,17 @@ def run(overrides: Sequence[str], data: Path | None, limit_s: float) -> tuple[Su
     return summary, usage.wall_s
 
 
+def summaries(
+    overrides: Sequence[str], seeds: int, data: Path | None = None, limit_s: float = 3600.0
+) -> list[Summary]:
+    """Of a run with each of so many seeds, from 0 on.
+
+    Raises:
+        ProcessFailed: see ``run``.
+    """
+    return [run([*overrides, f"seed={seed}"], data, limit_s)[0] for seed in range(seeds)]
+
+
 def data_override(data: Path | None) -> list[str]:
     """Where the data lie, as an override."""
     return [] if data is None else [f"data.root={data}"]
@@ -59,15 +71,20 @@ def trial(overrides: Sequence[str], data: Path | None, limit_s: float) -> Trial:
         ProcessFailed: see ``run``.
     """
     summary, wall_s = run(overrides, data, limit_s)
-    promise = _promise(plan_of([*overrides, *data_override(data)]), summary)
+    promise = _promise(plan_of([*overrides, *data_override(data)]).privacy, summary)
     return Trial(summary["seed"], summary["rounds"], summary["accuracy"], wall_s, promise)
 
 
-def plan_of(overrides: Sequence[str]) -> PrivacyPlan:
-    """The privacy plan that a run with these overrides has."""
-    config = compose(overrides)
-    world = open_world(OmegaConf.to_yaml(OmegaConf.create(config["world"])))
-    return build_plan(config, "plan", world.task, fleet_facts(world)).privacy
+def plan_of(overrides: Sequence[str]) -> RunPlan:
+    """The plan that a run with these overrides has."""
+    config = resolved(configure(*overrides))
+    world = open_world(yaml_of(config["world"]))
+    return build_plan(config, "plan", world.task, fleet_facts(world))
+
+
+def world_of(overrides: Sequence[str]) -> World:
+    """The data that a run with these overrides has."""
+    return open_world(yaml_of(resolved(configure(*overrides))["world"]))
 
 
 def _promise(plan: PrivacyPlan, summary: Summary) -> Promise | None:

@@ -4,28 +4,19 @@ Vectors in their own units, one made-up set with large offsets and sets of sciki
 docs/scale-table.md; each line is kept as soon as it is there.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
-from benchmarks.measuring.environments import ROOT
-from benchmarks.measuring.machine import facts
-from simulate import configure, run
-from simulate.report.results import write_text
+from benchmarks.privacy.kept import KeptTable, arguments, spread, table, with_seeds
+from benchmarks.privacy.runs import summaries
 
-KEPT = ROOT / "benchmarks" / "scales.json"
-PAGE = ROOT / "docs" / "scale-table.md"
-SEEDS = 3
 _PRIVACIES = ("none", "window")
-_console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -96,34 +87,30 @@ class Row:
     found: str
 
 
-def measure(name: str, privacy: str, file: Path) -> Row:
+def measure(name: str, privacy: str, file: Path, seeds: int) -> Row:
     """All scales of one line."""
     known, measured, found = SETS[name], dict[str, tuple[float, ...]](), list[str]()
     scales = {"none": (), "private": ("world.scale=private",)}
     if known.ranges is not None:
         scales["public"] = ("world.scale=public", f"world.range={known.ranges()}")
+    asked = ("task=arrays", f"data.path={file}", *known.overrides, f"privacy={privacy}")
     for scale, given in scales.items():
-        values = []
-        for seed in range(SEEDS):
-            asked = ("task=arrays", f"data.path={file}", *known.overrides, *given)
-            with TemporaryDirectory() as home:
-                config = configure(*asked, f"privacy={privacy}", f"seed={seed}")
-                summary = run(config, folder=Path(home, "run")).summary
-            values.append(float(summary["measures"][known.measure]))
-            if scale == "private":
-                told = summary["scale"]
-                found.append(f"{told['channels_found']} ({told['channels_noisy']})")
-        measured[scale] = tuple(values)
+        runs = summaries((*asked, *given), seeds)
+        measured[scale] = tuple(float(each["measures"][known.measure]) for each in runs)
+        if scale == "private":
+            found = [_channels(each["scale"]) for each in runs]
     return Row(name, privacy, measured, ", ".join(found))
 
 
-def to_markdown(rows: Sequence[Row], machine: Mapping[str, object]) -> str:
+def _channels(told: Mapping[str, Any]) -> str:
+    return f"{told['channels_found']} ({told['channels_noisy']})"
+
+
+def to_markdown(rows: Sequence[Row], measured: str) -> str:
     """The whole page."""
     heads = ["data", "privacy", "measure", "no scale", "`private`", "`public`"]
     heads += ["channels found (noisy), by seed"]
-    table = [heads, ["---"] * len(heads), *map(_line, rows)]
-    lines = "\n".join(f"| {' | '.join(line)} |" for line in table)
-    return _PAGE.format(table=lines, **machine)
+    return _PAGE.format(table=table(heads, map(_line, rows)), measured=measured)
 
 
 _PAGE = """# What a scale is worth
@@ -139,30 +126,34 @@ takes 0.5. A larger balanced accuracy and a smaller mean absolute error (`mae`) 
 
 `python -m benchmarks.privacy.scales` measures it and writes this page.
 
-Machine: {processor}, commit {commit}.
+{measured}
 """
 
 
 def _line(row: Row) -> list[str]:
-    figures = [_spread(row.measured.get(scale, ())) for scale in ("none", "private", "public")]
+    figures = [_told(row.measured.get(scale, ())) for scale in ("none", "private", "public")]
     return [f"`{row.name}`", row.privacy, SETS[row.name].measure, *figures, row.found]
 
 
-def _spread(values: Sequence[float]) -> str:
-    return f"{fmean(values):.3g} ± {stdev(values):.2g}" if values else ""
+def _told(values: Sequence[float]) -> str:
+    return spread(values, ".3g", ".2g") if values else ""
+
+
+TABLE = KeptTable("scales", "scale-table", SETS, ("name", "privacy"), Row, to_markdown)
+
+
+def _rows(names: Sequence[str], seeds: int) -> Iterator[Row]:
+    for name in names:
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "own.npz")
+            SETS[name].write(file)
+            yield from (measure(name, privacy, file, seeds) for privacy in _PRIVACIES)
 
 
 def main() -> None:
-    """Measure, keep, write."""
-    rows: list[Row] = []
-    for name, known in SETS.items():
-        with TemporaryDirectory() as folder:
-            known.write(Path(folder, "own.npz"))
-            for privacy in _PRIVACIES:
-                rows.append(measure(name, privacy, Path(folder, "own.npz")))
-                write_text(KEPT, json.dumps([asdict(each) for each in rows], indent=1) + "\n")
-                write_text(PAGE, to_markdown(rows, facts()))
-                _console.print(" | ".join(_line(rows[-1])))
+    """Exit status 1 where a run failed; what was measured stays."""
+    options = with_seeds(arguments(__doc__, SETS)).parse_args()
+    TABLE.fill(_rows(options.only, options.seeds), _line)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from benchmarks.measuring.journal import FOLDER, Journal
 from benchmarks.measuring.machine import Facts, facts
 from benchmarks.measuring.measure import ProcessFailed
 from benchmarks.privacy.activity_parts import data_facts
+from benchmarks.privacy.kept import with_seeds
 from benchmarks.privacy.page import to_markdown
 from benchmarks.privacy.results import (
     KEPT,
@@ -178,9 +179,7 @@ def program(
 
     Exit status 1 if a run failed; earlier results stay.
     """
-    parser = argparse.ArgumentParser(description=about.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how many runs, from seed 0")
-    options = data_of(parser)
+    options = data_of(with_seeds(argparse.ArgumentParser(description=about.splitlines()[0])))
     try:
         found = measure(options.data and options.data.resolve(), options.seeds)
     except ProcessFailed as error:

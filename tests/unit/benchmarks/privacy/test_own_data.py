@@ -1,16 +1,12 @@
 """The table of defaults beside recipes: what is run, what is kept, and what the page says."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.privacy import own_data
-from benchmarks.privacy.own_data import SETS, Row, measure, read_rows, to_markdown
-
-MACHINE = {"processor": "test", "commit": "abc"}
+from benchmarks.privacy import runs
+from benchmarks.privacy.own_data import SETS, Row, measure, to_markdown
 
 
 def row(default: float, recipe: float) -> Row:
@@ -36,7 +32,7 @@ def test_a_set_is_given_with_nothing_declared(
                 shapes.append(file["x"].shape)
         return {"net": "scatter", "accuracy": 0.5}, 1.0
 
-    monkeypatch.setattr(own_data, "run", run)
+    monkeypatch.setattr(runs, "run", run)
     found = measure("digits", "window", tmp_path, seeds=2)
     assert shapes == [(4, 1, 28, 28)] * 2
     own = [set(words[2:]) for words in asked if words[0] == "task=arrays"]
@@ -50,14 +46,7 @@ def test_a_set_is_given_with_nothing_declared(
     ("default", "word"), [(0.95, "reached"), (0.88, "reached"), (0.87, "missed")]
 )
 def test_two_points_below_the_recipe_are_within_reach(default: float, word: str) -> None:
-    assert f"| {word} |" in to_markdown([row(default, 0.899)], MACHINE)
-
-
-def test_rows_are_kept_as_they_are(tmp_path: Path) -> None:
-    path = tmp_path / "rows.json"
-    assert read_rows(path) == {}
-    path.write_text(json.dumps([asdict(row(0.9, 0.8))]))
-    assert read_rows(path) == {("digits", "none"): row(0.9, 0.8)}
+    assert f"| {word} |" in to_markdown([row(default, 0.899)], "")
 
 
 def test_every_set_has_a_recipe_for_each_privacy() -> None:

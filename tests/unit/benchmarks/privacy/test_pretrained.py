@@ -1,17 +1,14 @@
 """The table of a published network: what the sites get, what is kept, and what the page says."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.measuring.measure import ProcessFailed
-from benchmarks.privacy import pretrained
-from benchmarks.privacy.pretrained import IMAGES, SITES, TESTS, Row, measure, read_rows, to_markdown
+from benchmarks.privacy import pretrained, runs
+from benchmarks.privacy.pretrained import IMAGES, SITES, TESTS, Row, measure, to_markdown
 
-MACHINE = {"processor": "test", "commit": "abc"}
 ROW = Row("published", "window", (0.8, 0.9), 256_200.0)
 
 
@@ -37,7 +34,7 @@ def test_each_way_has_the_same_images(tmp_path: Path, monkeypatch: pytest.Monkey
             assert np.bincount(file["site"][file["split"] == 0]).tolist() == [IMAGES] * SITES
         return {"accuracy": 0.5, "bytes_up": 40, "rounds": 10}, 1.0
 
-    monkeypatch.setattr(pretrained, "run", run)
+    monkeypatch.setattr(runs, "run", run)
     found = measure("published", "none", 2, tmp_path, tmp_path / "weights")
     measure("random", "none", 1, tmp_path, tmp_path / "weights")
     assert found == Row("published", "none", (0.5, 0.5), 4.0)
@@ -47,7 +44,7 @@ def test_each_way_has_the_same_images(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_page_names_way_figures_and_traffic() -> None:
-    page = to_markdown([ROW], MACHINE)
+    page = to_markdown([ROW], "")
     assert (
         "| new last layer alone | published | window | **0.850** ± 0.071 | 2 | 0.256 MB |" in page
     )
@@ -55,13 +52,6 @@ def test_the_page_names_way_figures_and_traffic() -> None:
     assert "new last layer alone from random (window)" in left
     assert "new last layer alone from published (window)" not in left
     assert "new last layer alone from published (none)" in left
-
-
-def test_rows_are_kept_as_they_are(tmp_path: Path) -> None:
-    path = tmp_path / "rows.json"
-    assert read_rows(path) == {}
-    path.write_text(json.dumps([asdict(ROW)]))
-    assert read_rows(path) == {("published", "window"): ROW}
 
 
 def test_another_wheel_is_refused(tmp_path: Path) -> None:
