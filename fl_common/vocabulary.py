@@ -203,9 +203,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Counts of one evaluation: ``correct`` of ``total`` windows and the summed loss (nats).
+    """Sums over the ``total`` windows of one evaluation: of their scores, and of their losses.
 
-    ``details`` are the sums that the task's kind has besides (``models.kinds.details``), or none.
+    ``correct`` is that of the scores: of labels, how many windows are named right. ``details`` are
+    the sums that the task's kind has besides (``models.kinds.details``), or none.
     """
 
     correct: float

@@ -1,13 +1,14 @@
 """Federated evaluation under DP: what a site may release about its held-out windows.
 
-One evaluation releases three sums over the held-out windows: how many the model labels correctly,
-how many there are, and the loss, clipped to ``loss_limit`` for each window. With the loss in units
-of its limit, adding or removing one window moves the three by at most 1 each, so by ``SENSITIVITY``
-in L2 norm. Each gets Gaussian noise of ``noise_multiplier`` times that: one Gaussian mechanism
-without sampling (Dwork and Roth 2014, appendix A), which the run's accountant composes.
+One evaluation releases three sums over the held-out windows: of their scores from 0 to 1 (1 for a
+label that is right), how many there are, and the loss, clipped to ``loss_limit`` for each window.
+With the loss in units of its limit, adding or removing one window moves the three by at most 1
+each, so by ``SENSITIVITY`` in L2 norm. Each gets Gaussian noise of ``noise_multiplier`` times that:
+one Gaussian mechanism without sampling (Dwork and Roth 2014, appendix A), which the run's
+accountant composes.
 
 With ``details`` it releases more sums, such as each label's (``models.kinds.details``): of these
-and the windows that are right, one window moves the weighted sums by sqrt(2), and so all of them by
+and the scores, one window moves the weighted sums by sqrt(2), and so all of them by
 ``SENSITIVITY_WITH_DETAILS``. The price in epsilon is the same, and the noise as much larger.
 """
 
@@ -21,7 +22,7 @@ from fl_common.privacy.mechanisms import NOISE_MULTIPLIER, SampleMechanism
 from fl_common.privacy.unit import PrivacyPlan
 
 SENSITIVITY = math.sqrt(3)
-"""L2 norm of one window's part in (right, windows, loss over its limit), at most."""
+"""L2 norm of one window's part in (score, windows, loss over its limit), at most."""
 SENSITIVITY_WITH_DETAILS = 2.0
 """The same with details, each times its weight."""
 
@@ -34,7 +35,8 @@ class EvaluationPlan:
     """The mechanism of one evaluation on the sites, under a plan that protects windows or readings.
 
     ``epsilon_limit`` holds for all evaluations that a block of held-out windows ever takes part in;
-    delta, unit and accountant are those of the run's privacy plan. ``loss_limit`` is in nats.
+    delta, unit and accountant are those of the run's privacy plan. ``loss_limit`` is a
+    window's loss at most.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -64,7 +66,7 @@ class EvaluationPlan:
 
     @property
     def noise_on_loss(self) -> float:
-        """Standard deviation of the noise on the summed loss, in nats."""
+        """Standard deviation of the noise on the summed loss."""
         return self.noise_on_counts * self.loss_limit
 
     def charged_under(self, privacy: PrivacyPlan) -> PrivacyPlan | None:

@@ -107,7 +107,8 @@ class _Rounds:
         self._by_class.charge(report.charged)
         promise = self._configured.plan.privacy.guarantee
         if report.evaluation:
-            self._on_sites = {"round": report.round, "metrics": report.evaluation.measured()}
+            found = report.evaluation.measured(self._configured.plan.task)
+            self._on_sites = {"round": report.round, "metrics": found}
         row: dict[str, Any] = {
             "run": self._configured.plan.run,
             "round": report.round,

@@ -24,12 +24,15 @@ class NoisedCounts:
 
     @property
     def accuracy(self) -> float:
-        """Share of windows that are classified correctly."""
+        """Mean score of windows, such as the share that is named right."""
         return self.correct / self.total
 
     @property
     def variance(self) -> float:
-        """Variance of ``accuracy``, from the sample of windows and the noise in both counts."""
+        """Variance of ``accuracy``, from the sample of windows and the noise in both counts.
+
+        Of scores between 0 and 1 the sample's is this at most.
+        """
         share = min(max(self.accuracy, 0.0), 1.0)
         return share * (1 - share) / self.total + (1 + share**2) * (self.noise / self.total) ** 2
 

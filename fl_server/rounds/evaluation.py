@@ -13,7 +13,7 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from fl_common.plan import Instruction, RunPlan
-from fl_common.vocabulary import Doubles, Evaluation, Parameters, Refusal
+from fl_common.vocabulary import Doubles, Evaluation, Parameters, Refusal, Task
 from fl_common.wire import messages as wire
 from fl_common.wire import summary as wire_log
 from fl_server.rounds.accounting import SPENDS_NOTHING
@@ -22,6 +22,7 @@ from fl_server.rounds.bounded_details import bounded_details, sum_details
 from fl_server.rounds.exchange import Deadlines, Exchange
 from fl_server.rounds.latecomers import Latecomers
 from fl_server.rounds.roster import Member
+from models.kinds import kind_of
 from models.kinds.details import Details, Estimate, details_of
 
 _LEAST_ERRORS = 2.0
@@ -35,7 +36,7 @@ class SiteMetrics:
     They are as received, but for those in ``cut`` (``bounded_counts``).
 
     ``details`` reads their details, where they give some.
-    ``noise_on_counts`` (windows) and ``noise_on_loss`` (nats) are standard deviations for one site,
+    ``noise_on_counts`` (windows) and ``noise_on_loss`` are standard deviations for one site,
     0.0 where counts are public. ``charged`` are the sites that may have spent privacy; ``epsilon``
     and ``epsilon_per`` (window, reading) are composed over all evaluations of the run, the highest
     over sites, for a block of held-out windows.
@@ -62,7 +63,7 @@ class SiteMetrics:
 
     @property
     def correct(self) -> float:
-        """Windows that the model classifies correctly."""
+        """Scores of windows, summed: of labels, how many windows are named right."""
         return sum(one.correct for one in self.given.values())
 
     @property
@@ -72,17 +73,17 @@ class SiteMetrics:
 
     @property
     def loss_sum(self) -> float:
-        """Summed loss in nats."""
+        """Summed loss."""
         return sum(one.loss_sum for one in self.given.values())
 
     @property
     def accuracy(self) -> float | None:
-        """Share of held-out windows classified correctly; None if noise hides it."""
+        """Mean score, such as the share that is named right; None if noise hides it."""
         return min(max(self.correct / self.total, 0.0), 1.0) if self._is_known else None
 
     @property
     def loss(self) -> float | None:
-        """Mean cross-entropy in nats, clipped per window to the limit; None if noise hides it."""
+        """Mean loss, clipped per window to the limit; None if noise hides it."""
         return max(self.loss_sum / self.total, 0.0) if self._is_known else None
 
     @property
@@ -114,10 +115,12 @@ class SiteMetrics:
             return ()
         return self.details.hidden(*summed[1:])
 
-    def measured(self) -> dict[str, float | None]:
-        """The mean score, the measures that follow from details, and the loss, by name."""
+    def measured(self, task: Task) -> dict[str, float | None]:
+        """What the mean score stands for, what follows from details, and the loss, by name."""
+        kind = kind_of(task)
+        first = None if self.accuracy is None else kind.of_score(self.accuracy)
         measures = {name: one.value for name, one in self.measures.items()}
-        return {"accuracy": self.accuracy, **measures, "loss": self.loss}
+        return {kind.on_sites.name: first, **measures, "loss": self.loss}
 
     def figures(self) -> dict[str, Any]:
         """The figures for records and display, as JSON: no names of sites, no exact counts."""
