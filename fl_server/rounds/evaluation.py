@@ -124,6 +124,7 @@ class SiteMetrics:
 
     def figures(self) -> dict[str, Any]:
         """The figures for records and display, as JSON: no names of sites, no exact counts."""
+        measures = self.measures
         return {
             "sites": self.answered,
             "refused": len(self.refusals),
@@ -133,8 +134,8 @@ class SiteMetrics:
             "accuracy_error": self.accuracy_error,
             "loss": self.loss,
             "loss_error": self.loss_error,
-            "measures": {name: one.value for name, one in self.measures.items()},
-            "measure_errors": {name: one.error for name, one in self.measures.items()},
+            "measures": {name: one.value for name, one in measures.items()},
+            "measure_errors": {name: one.error for name, one in measures.items()},
             "hidden_labels": list(self.hidden),
             "noise_on_counts": self.noise_on_counts,
             "epsilon": self.epsilon,

@@ -27,9 +27,13 @@ class Measure:
 
     def told(self, value: float) -> str:
         """Title and value: ``accuracy 0.871``, ``mean absolute error 12.3 Cel``."""
+        return f"{self.title} {self.shown(value)}"
+
+    def shown(self, value: float) -> str:
+        """The value: a share as ``0.871``, a number with its unit as ``12.3 Cel``."""
         if self.unit is None:
-            return f"{self.title} {value:.3f}"
-        return f"{self.title} {value:.4g}" + (f" {self.unit}" if self.unit != "1" else "")
+            return f"{value:.3f}"
+        return f"{value:.4g}" + (f" {self.unit}" if self.unit != "1" else "")
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,7 @@ def share_text(share: float | None) -> str:
 
 def measure_text(measure: Measure, value: float | None) -> str:
     """A measure's value: a share as ``0.871``, a number with its unit as ``12.3 Cel``."""
-    if measure.unit is None or not _is_known(value):
-        return share_text(value)
-    return f"{value:.4g}" + (f" {one_line(measure.unit)}" if measure.unit != "1" else "")
+    return one_line(measure.shown(value)) if _is_known(value) else share_text(value)
 
 
 def title_text(measure: Measure) -> str:
