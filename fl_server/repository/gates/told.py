@@ -1,7 +1,7 @@
 """What noised counts tell of a model beside its accuracy: measures that rare labels decide, too."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ MEASURES = (ACCURACY, BALANCED)
 _NEARLY_ALL = 0.95
 _NO_BETTER = 0.6
 """The balanced accuracy from which on a model that nearly always names one label is worth it."""
+
+_NAMED = 5
+"""So many labels are named of which nothing can be told."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,13 @@ class Told:
         for title in self.titles:
             if title.name in self.measures and title.name != without:
                 against = other.measures.get(title.name) if other else None
-                then = replace(title, title=" against").told(against.value) if against else ""
+                then = f" against {title.shown(against.value)}" if against else ""
                 parts.append(title.told(self.measures[title.name].value) + then)
         if self.always is not None:
             parts.append(f"it names {self.always!r} for nearly all windows")
         if self.hidden:
-            parts.append(f"nothing can be told of {', '.join(self.hidden[:5])}")
+            more = f" and {len(self.hidden) - _NAMED} more" if len(self.hidden) > _NAMED else ""
+            parts.append(f"nothing can be told of {', '.join(self.hidden[:_NAMED])}{more}")
         return "".join(f"; {part}" for part in parts)
 
 

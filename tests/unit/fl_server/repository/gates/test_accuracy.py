@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fl_server.repository.gates.accuracy import accuracy, alone
-from fl_server.repository.gates.told import BALANCED
+from fl_server.repository.gates.told import BALANCED, Told
 from fl_server.rounds.counts import NoisedCounts
 from models.kinds.details import details_of
 from models.kinds.regression import regression
@@ -87,3 +87,9 @@ def test_errors_of_numbers_are_told_in_their_unit() -> None:
     finding = accuracy(one, one, 0.02, 0.95, task=task)
     assert "mean score 0.900" in finding.detail
     assert "root mean squared error 4.98 Cel against 4.98 Cel" in finding.detail
+
+
+def test_how_many_labels_are_hidden_is_told_where_not_all_are_named() -> None:
+    few, many = Told(hidden=("a", "b")), Told(hidden=tuple("abcdefg"))
+    assert few.beside() == "; nothing can be told of a, b"
+    assert many.beside() == "; nothing can be told of a, b, c, d, e and 2 more"
