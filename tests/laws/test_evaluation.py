@@ -138,19 +138,27 @@ def test_counts_that_no_windows_can_give_do_not_leave() -> None:
         assert released.reason is RefusalReason.PRIVACY
 
 
+def moved_by_one(plan: RunPlan, count: int, removed: int, scale: float) -> list[float]:
+    """How far one of ``count`` windows moves each sum, the loss in units of its limit."""
+    some = samples.windows(count)
+    task = LocalTask(plan, "anna", 1, asked(plan, scale).parameters, some)
+    rest = some.take(np.arange(count) != removed % count)
+    with_it, without = evaluating.count(task, some), evaluating.count(task, rest)
+    before = without.details or [0.0] * len(with_it.details)
+    return [
+        with_it.correct - without.correct,
+        with_it.total - without.total,
+        (with_it.loss_sum - without.loss_sum) / NOISED.loss_limit,
+        *np.subtract(with_it.details, before),
+    ]
+
+
 @given(st.integers(1, 40), st.integers(0, 39), st.floats(0, 1e6))
 def test_one_window_moves_the_counts_by_the_stated_sensitivity(
     count: int, removed: int, scale: float
 ) -> None:
-    some = samples.windows(count)
-    task = LocalTask(DEVICE, "anna", 1, asked(DEVICE, scale).parameters, some)
-    rest = some.take(np.arange(count) != removed % count)
-    with_it, without = evaluating.count(task, some), evaluating.count(task, rest)
-    moved = (
-        with_it.correct - without.correct,
-        with_it.total - without.total,
-        (with_it.loss_sum - without.loss_sum) / NOISED.loss_limit,
-    )
+    moved = moved_by_one(DEVICE, count, removed, scale)
+    assert len(moved) == 3
     assert math.hypot(*moved) <= SENSITIVITY * (1 + 1e-6)
     assert all(-1e-6 <= part <= 1 + 1e-6 for part in moved)
 

@@ -10,12 +10,9 @@ from hypothesis import strategies as st
 
 from fl_client.release import noised_counts
 from fl_client.release.gateway import release_evaluation
-from fl_client.site import evaluation as evaluating
-from fl_client.training import LocalTask
 from fl_common.privacy.evaluation import SENSITIVITY_WITH_DETAILS
 from fl_common.vocabulary import Evaluation, Refusal
-from tests.laws.test_evaluation import COUNTS, DEVICE, NOISED, asked
-from tests.support import samples
+from tests.laws.test_evaluation import COUNTS, DEVICE, NOISED, asked, moved_by_one
 
 DETAILED = replace(DEVICE, evaluation=replace(NOISED, details=True))
 
@@ -24,18 +21,8 @@ DETAILED = replace(DEVICE, evaluation=replace(NOISED, details=True))
 def test_with_details_one_window_moves_all_by_their_sensitivity(
     count: int, removed: int, scale: float
 ) -> None:
-    some = samples.windows(count)
-    task = LocalTask(DETAILED, "anna", 1, asked(DETAILED, scale).parameters, some)
-    rest = some.take(np.arange(count) != removed % count)
-    with_it, without = evaluating.count(task, some), evaluating.count(task, rest)
-    before = without.details or [0.0] * len(with_it.details)
-    moved = (
-        with_it.correct - without.correct,
-        with_it.total - without.total,
-        (with_it.loss_sum - without.loss_sum) / NOISED.loss_limit,
-        *np.subtract(with_it.details, before),
-    )
-    assert len(with_it.details) == 9
+    moved = moved_by_one(DETAILED, count, removed, scale)
+    assert len(moved) == 3 + 9
     assert math.hypot(*moved) <= SENSITIVITY_WITH_DETAILS * (1 + 1e-6)
 
 
