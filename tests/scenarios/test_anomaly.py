@@ -2,14 +2,11 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
 from opacus.accountants import RDPAccountant
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import roc_auc_score
@@ -17,21 +14,16 @@ from sklearn.metrics import roc_auc_score
 from fl_client.__main__ import main
 from fl_client.components.comparison import compare_each
 from fl_client.home import MODEL, SLOTS
-from fl_client.inference.engine import Engine
-from fl_client.inference.events import prediction_event
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Windows
 from models.metadata import read_metadata
 from models.onnx.runtime import onnxruntime
 from simulate import Result, configure, resume, run
-from simulate.configuration.composition import resolved
 from simulate.data.check import check
-from simulate.job.preparation import yaml_of
-from simulate.world import World
-from simulate.world.build import open_world
-from tests.support.engines import no_trial
+from tests.support.kinds import check_schema, engine_of, event_of
 from tests.support.nodes import PERIOD, START
+from tests.support.own_data import world_of
 
 pytestmark = pytest.mark.slow
 
@@ -52,10 +44,6 @@ def asked(path: Path, *more: str) -> Any:
     return configure("task=arrays", "task.kind=anomaly", f"data.path={path}", *QUICK, *more)
 
 
-def world_of(path: Path) -> World:
-    return open_world(yaml_of(resolved(asked(path))["world"]))
-
-
 @pytest.fixture(scope="module", params=["window", "none"])
 def finished(
     tissue: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -67,7 +55,7 @@ def finished(
 @pytest.fixture(scope="module")
 def scored(finished: Result, tissue: Path) -> tuple[Windows, np.ndarray, np.ndarray]:
     """The test windows, and what a foreign runtime makes of them: scores and thresholds."""
-    windows = world_of(tissue).test().windows
+    windows = world_of(asked(tissue)).test().windows
     session = onnxruntime.InferenceSession(finished.model, providers=["CPUExecutionProvider"])
     pairs_N2, score_N1 = session.run(["scored", "score"], {"values": windows.values})
     np.testing.assert_array_equal(pairs_N2[:, :1], score_N1)
@@ -91,7 +79,7 @@ def test_the_file_scores_as_the_record_says_by_another_judge(
 
 
 def test_anomalies_are_for_the_test_alone_and_it_is_said(finished: Result, tissue: Path) -> None:
-    world = world_of(tissue)
+    world = world_of(asked(tissue))
     trained = [world.windows(site).labels for site in range(len(world.sites))]
     assert not any((labels_N == 1).any() for labels_N in trained)
     assert (world.test().windows.labels == 1).sum() == 212
@@ -100,8 +88,7 @@ def test_anomalies_are_for_the_test_alone_and_it_is_said(finished: Result, tissu
 
 def test_threshold_and_training_keep_to_the_limit_by_another_accountant(finished: Result) -> None:
     summary = finished.summary
-    schema = json.loads(files("simulate.report").joinpath("summary.schema.json").read_text())
-    Draft202012Validator(schema).validate(summary)
+    check_schema(summary)
     threshold = summary["threshold"]
     assert threshold["found"]
     if summary["epsilon"] is None:
@@ -121,7 +108,7 @@ def test_threshold_and_training_keep_to_the_limit_by_another_accountant(finished
 def test_without_noise_the_threshold_is_the_quantile_of_the_sites_own_scores(
     finished: Result, tissue: Path
 ) -> None:
-    world = world_of(tissue)
+    world = world_of(asked(tissue))
     values_N = np.concatenate([world.windows(site).values for site in range(len(world.sites))])
     session = onnxruntime.InferenceSession(finished.model, providers=["CPUExecutionProvider"])
     (score_N1,) = session.run(["score"], {"values": values_N})
@@ -139,17 +126,14 @@ def test_a_box_tells_score_threshold_and_whether_it_is_above(
     finished: Result, tissue: Path, tmp_path: Path, scored: tuple[Any, np.ndarray, np.ndarray]
 ) -> None:
     windows, score_N, threshold_N = scored
-    task, slot = world_of(tissue).task, ModelSlot(tmp_path / "slot")
-    slot.activate(slot.place(finished.model))
-    engine = Engine(slot, task, 1, 8, no_trial, 60.0)
-    assert engine.swap(), engine.status().trouble
-    prediction, time = engine.predict(windows.values), datetime(2026, 1, 31, 12, tzinfo=UTC)
+    task = world_of(asked(tissue)).task
+    prediction = engine_of(finished.model, task, tmp_path).predict(windows.values)
     for row in (int(score_N.argmin()), int(score_N.argmax())):
-        event = prediction_event("/sites/7", task, prediction, row, 0, "by1", time, 0.02)
-        assert event.data["score"] == pytest.approx(float(score_N[row]), rel=1e-4)
-        assert event.data["threshold"] == pytest.approx(float(threshold_N[0]), rel=1e-5)
-        assert event.data["anomalous"] == bool(score_N[row] > threshold_N[0])
-        assert "label" not in event.data
+        data = event_of(task, prediction, row)
+        assert data["score"] == pytest.approx(float(score_N[row]), rel=1e-4)
+        assert data["threshold"] == pytest.approx(float(threshold_N[0]), rel=1e-5)
+        assert data["anomalous"] == bool(score_N[row] > threshold_N[0])
+        assert "label" not in data
     content = finished.model.read_bytes()
     compared = compare_each(content, content, task, 60.0, windows.values[:3])
     assert all(each.agreed for each in compared)

@@ -2,19 +2,17 @@
 
 import csv
 import json
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
 from opacus.accountants import RDPAccountant
 
 from fl_common.files.safetensors import read_safetensors
 from fl_common.params import digest
 from fl_server.rounds.checkpoint import load_latest
 from simulate import Result, configure, run
+from tests.support.kinds import SCHEMA, check_schema
 
 QUICK = ("net=logistic", "sites=3", "rounds=2")
 PLANS = {
@@ -22,13 +20,6 @@ PLANS = {
     "none": ("privacy=none",),
     "site": ("privacy=site", "privacy.delta=0.01", "privacy.noise_multiplier=2"),
 }
-
-
-def check_schema(summary: Any) -> None:
-    text = files("simulate.report").joinpath("summary.schema.json").read_text("utf-8")
-    schema = json.loads(text)
-    Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema).validate(summary)
 
 
 @pytest.fixture(scope="module", params=PLANS)
@@ -40,8 +31,7 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def test_the_summary_follows_its_schema(finished: Result) -> None:
     summary = json.loads((finished.folder / "summary.json").read_text("utf-8"))
     check_schema(summary)
-    known = json.loads(files("simulate.report").joinpath("summary.schema.json").read_text("utf-8"))
-    unknown = set(summary) - set(known["properties"])
+    unknown = set(summary) - set(SCHEMA["properties"])
     assert unknown <= {"epsilon_per_window", "epsilon_per_reading", "epsilon_held_out"}
 
 

@@ -1,33 +1,23 @@
 """A forecast, the whole way, on real motion data: training, evaluation, record, model, events."""
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
 from sklearn.metrics import mean_absolute_error
 
 from fl_client.__main__ import main
 from fl_client.home import MODEL, SLOTS
-from fl_client.inference.engine import Engine
-from fl_client.inference.events import prediction_event
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration, InvalidData
 from models.metadata import read_metadata
 from models.onnx.runtime import onnxruntime
 from simulate import Result, configure, run
-from simulate.configuration.composition import resolved
 from simulate.data.check import check
-from simulate.job.preparation import yaml_of
-from simulate.world import World
-from simulate.world.build import open_world
-from tests.support.engines import no_trial
+from tests.support.kinds import assert_trainers_agree, check_schema, engine_of, event_of
 from tests.support.nodes import PERIOD, START
+from tests.support.own_data import world_of
 
 pytestmark = pytest.mark.slow
 
@@ -55,10 +45,6 @@ def asked(watch: Path, *more: str) -> tuple[str, ...]:
     return ("task=arrays", f"data.path={watch}", *KIND, *more)
 
 
-def world_of(watch: Path) -> World:
-    return open_world(yaml_of(resolved(configure(*asked(watch)))["world"]))
-
-
 @pytest.fixture(scope="module", params=["window", "none"])
 def finished(
     watch: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -70,8 +56,7 @@ def finished(
 
 def test_it_beats_the_last_reading_and_its_record_says_so(finished: Result) -> None:
     summary = finished.summary
-    schema = json.loads(files("simulate.report").joinpath("summary.schema.json").read_text())
-    Draft202012Validator(schema).validate(summary)
+    check_schema(summary)
     assert (summary["kind"], summary["net"]) == ("forecast", "autoregressive")
     assert summary["accuracy"] is None
     assert summary["measures"]["of_last"] < 0.9
@@ -88,7 +73,7 @@ def test_it_beats_the_last_reading_and_its_record_says_so(finished: Result) -> N
 def test_the_sites_count_scores_that_stand_for_the_scaled_error(
     finished: Result, watch: Path
 ) -> None:
-    told, test = finished.summary["on_sites"], world_of(watch).test().windows
+    told, test = finished.summary["on_sites"], world_of(configure(*asked(watch))).test().windows
     answers_N = answered(finished.model, test.values)
     spread_NC1, came_NCH = test.labels[:, :, 1:2], test.labels[:, :, 2:]
     share_NCH = np.minimum(np.abs(answers_N - came_NCH) / spread_NC1, 4.0)
@@ -100,11 +85,8 @@ def test_a_box_forecasts_as_onnx_runtime_and_the_record_do(
     finished: Result, watch: Path, tmp_path: Path
 ) -> None:
     assert dict(read_metadata(finished.model.read_bytes()).kind.options) == {"horizon": HORIZON}
-    world = world_of(watch)
-    slot = ModelSlot(tmp_path / "slot")
-    slot.activate(slot.place(finished.model))
-    engine = Engine(slot, world.task, 1, 8, no_trial, 60.0)
-    assert engine.swap(), engine.status().trouble
+    world = world_of(configure(*asked(watch)))
+    engine = engine_of(finished.model, world.task, tmp_path)
     windows = world.test().windows
     prediction = engine.predict(windows.values)
     answers_N = answered(finished.model, windows.values)
@@ -115,9 +97,7 @@ def test_a_box_forecasts_as_onnx_runtime_and_the_record_do(
     assert finished.summary["measures_of_channel"]["gyro_x"]["mae"] == pytest.approx(
         error, rel=1e-4
     )
-    time = datetime(2026, 1, 31, 12, tzinfo=UTC)
-    event = prediction_event("/sites/7", world.task, prediction, 0, 0, "by1", time, 0.02)
-    data: Mapping[str, Any] = event.data
+    data = event_of(world.task, prediction)
     np.testing.assert_allclose(data["forecast"]["gyro_x"], answers_N[0, 3], rtol=1e-4, atol=1e-5)
     assert data["seconds_ahead"] == [round(step / 50, 6) for step in range(1, HORIZON + 1)]
     assert "label" not in data
@@ -135,7 +115,7 @@ def test_a_box_plays_a_recording_and_tells_what_comes_next(
     finished: Result, watch: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The windows that the box cuts, and the forecasts that ONNX Runtime makes of them."""
-    task = world_of(watch).task
+    task = world_of(configure(*asked(watch))).task
     values_LC = np.load(watch)["x"][:4].reshape(-1, 6)
     rows = [
         f"{START + n * PERIOD},{','.join(map(str, row))}"
@@ -163,11 +143,11 @@ def test_a_box_plays_a_recording_and_tells_what_comes_next(
 
 
 def test_both_trainers_learn_the_same(watch: Path, tmp_path: Path) -> None:
-    errors = []
-    for trainer in ("cohort", "opacus"):
-        settings = configure(*asked(watch, f"training={trainer}", "rounds=2"))
-        errors.append(run(settings, folder=tmp_path / trainer).summary["measures"]["of_last"])
-    assert errors[0] == pytest.approx(errors[1], rel=1e-3)
+    assert_trainers_agree(
+        lambda trainer: configure(*asked(watch, trainer, "rounds=2")),
+        lambda summary: summary["measures"]["of_last"],
+        tmp_path,
+    )
 
 
 def test_a_model_that_is_no_better_than_the_last_reading_is_said(

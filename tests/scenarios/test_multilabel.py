@@ -2,29 +2,21 @@
 F1, the published file in plain ONNX Runtime, a box's answer and its event."""
 
 import json
-from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
 from sklearn.metrics import f1_score
 
 from benchmarks.privacy.multilabel import LABELS, write_exercises
-from fl_client.inference.engine import Engine
-from fl_client.inference.events import prediction_event
-from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
 from models.kinds import check_labelled
 from models.kinds.multilabel import has_of
 from models.metadata import read_metadata
 from models.onnx.runtime import onnxruntime
 from simulate import Result, configure, run
-from simulate.configuration.composition import resolved
 from simulate.data.check import check
-from simulate.job.preparation import yaml_of
-from simulate.world.build import open_world
-from tests.support.engines import no_trial
+from tests.support.kinds import assert_trainers_agree, check_schema, engine_of, event_of
+from tests.support.own_data import world_of
 
 pytestmark = pytest.mark.slow
 
@@ -52,8 +44,7 @@ def finished(
 
 def test_it_learns_and_its_record_says_so(finished: Result) -> None:
     summary = finished.summary
-    schema = json.loads(files("simulate.report").joinpath("summary.schema.json").read_text())
-    Draft202012Validator(schema).validate(summary)
+    check_schema(summary)
     assert (summary["kind"], summary["accuracy"]) == ("multilabel", None)
     assert summary["measures"]["macro_f1"] > 0.8, "naming all three each time has 0.56"
     assert [*summary["measures_of_label"]] == list(LABELS)
@@ -64,7 +55,7 @@ def test_it_learns_and_its_record_says_so(finished: Result) -> None:
 
 
 def test_a_foreign_runtime_and_a_foreign_judge_agree(finished: Result, npz: Path) -> None:
-    test = open_world(yaml_of(resolved(configure(*asked(npz)))["world"])).test().windows
+    test = world_of(configure(*asked(npz))).test().windows
     session = onnxruntime.InferenceSession(str(finished.model))
     (answers_NK,) = session.run(["probabilities"], {"values": test.values})
     truth_NK, named_NK = has_of(test.labels, 3), answers_NK >= 0.5
@@ -76,25 +67,20 @@ def test_a_foreign_runtime_and_a_foreign_judge_agree(finished: Result, npz: Path
 def test_a_box_answers_with_all_its_labels(finished: Result, npz: Path, tmp_path: Path) -> None:
     metadata = read_metadata(finished.model.read_bytes())
     assert dict(metadata.kind.options) == {"labels": ";".join(LABELS)}
-    world = open_world(yaml_of(resolved(configure(*asked(npz)))["world"]))
-    slot = ModelSlot(tmp_path / "slot")
-    slot.activate(slot.place(finished.model))
-    engine = Engine(slot, world.task, 1, 8, no_trial, 60.0)
-    assert engine.swap(), engine.status().trouble
+    world = world_of(configure(*asked(npz)))
+    engine = engine_of(finished.model, world.task, tmp_path)
     prediction = engine.predict(world.test().windows.values[:8])
-    time = datetime(2026, 1, 31, 12, tzinfo=UTC)
-    event = prediction_event("/sites/7", world.task, prediction, 0, 0, "by1", time, 0.02)
-    named = [n for n, p in event.data["probabilities"].items() if p >= 0.5]
-    assert event.data["labels"] == named
-    assert [*event.data["probabilities"]] == list(LABELS)
+    data = event_of(world.task, prediction)
+    assert data["labels"] == [n for n, p in data["probabilities"].items() if p >= 0.5]
+    assert [*data["probabilities"]] == list(LABELS)
 
 
 def test_both_trainers_learn_the_same(npz: Path, tmp_path: Path) -> None:
-    losses = []
-    for trainer in ("cohort", "opacus"):
-        settings = configure(*asked(npz, f"training={trainer}", "rounds=2"))
-        losses.append(run(settings, folder=tmp_path / trainer).summary["loss"])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert_trainers_agree(
+        lambda trainer: configure(*asked(npz, trainer, "rounds=2")),
+        lambda summary: float(summary["loss"]),
+        tmp_path,
+    )
 
 
 def test_check_counts_the_rows_of_each_label(npz: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +93,7 @@ def test_check_counts_the_rows_of_each_label(npz: Path, capsys: pytest.CaptureFi
 
 
 def test_what_needs_one_label_a_window_refuses_it_by_name(npz: Path) -> None:
-    world = open_world(yaml_of(resolved(configure(*asked(npz)))["world"]))
+    world = world_of(configure(*asked(npz)))
     with pytest.raises(InvalidConfiguration, match="kind multilabel yet"):
         check_labelled(world.task, "functions", "Set functions=none")
     with pytest.raises(InvalidConfiguration, match="is for regression"):

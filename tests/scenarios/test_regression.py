@@ -1,26 +1,17 @@
 """A task of numbers, the whole way: training, evaluation, record, model, a box's answer, events."""
 
-import json
-from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
 from sklearn.datasets import load_diabetes
 
-from fl_client.inference.engine import Engine
-from fl_client.inference.events import prediction_event
-from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration, InvalidData
 from models.metadata import read_metadata
 from simulate import Result, configure, run
-from simulate.configuration.composition import resolved
 from simulate.data.check import check
-from simulate.job.preparation import yaml_of
-from simulate.world.build import open_world
-from tests.support.engines import no_trial
+from tests.support.kinds import assert_trainers_agree, check_schema, engine_of, event_of
+from tests.support.own_data import world_of
 
 pytestmark = pytest.mark.slow
 
@@ -90,8 +81,7 @@ def test_no_default_is_worse_than_a_guess_on_few_windows(
 
 def test_it_learns_and_its_record_says_so(finished: Result) -> None:
     summary = finished.summary
-    schema = json.loads(files("simulate.report").joinpath("summary.schema.json").read_text())
-    Draft202012Validator(schema).validate(summary)
+    check_schema(summary)
     assert summary["kind"] == "regression"
     assert summary["accuracy"] is None
     assert summary["measures"]["mae"] < 4, "a guess of the mean is off by more than 5"
@@ -115,28 +105,24 @@ def test_a_box_answers_with_the_number_in_its_unit(
 ) -> None:
     metadata = read_metadata(finished.model.read_bytes())
     assert dict(metadata.kind.options)["high"] == 50.0
-    world = open_world(yaml_of(resolved(configure(*asked(csv, *KIND)))["world"]))
-    slot = ModelSlot(tmp_path / "slot")
-    slot.activate(slot.place(finished.model))
-    engine = Engine(slot, world.task, 1, 8, no_trial, 60.0)
-    assert engine.swap(), engine.status().trouble
+    world = world_of(configure(*asked(csv, *KIND)))
+    engine = engine_of(finished.model, world.task, tmp_path)
     windows = world.test().windows
     prediction = engine.predict(windows.values)
     error = np.abs(prediction.answers_ND[:, 0] - windows.labels).mean()
     assert error == pytest.approx(finished.summary["measures"]["mae"], rel=1e-4)
-    time = datetime(2026, 1, 31, 12, tzinfo=UTC)
-    event = prediction_event("/sites/7", world.task, prediction, 0, 0, "by1", time, 0.02)
-    assert event.data["value"] == pytest.approx(float(prediction.answers_ND[0, 0]), rel=1e-5)
-    assert event.data["unit"] == "Cel"
-    assert "label" not in event.data
+    data = event_of(world.task, prediction)
+    assert data["value"] == pytest.approx(float(prediction.answers_ND[0, 0]), rel=1e-5)
+    assert data["unit"] == "Cel"
+    assert "label" not in data
 
 
 def test_both_trainers_learn_the_same(csv: Path, tmp_path: Path) -> None:
-    parameters = []
-    for trainer in ("cohort", "opacus"):
-        settings = configure(*asked(csv, *KIND, *QUICK, f"training={trainer}", "rounds=2"))
-        parameters.append(run(settings, folder=tmp_path / trainer).summary["measures"]["mae"])
-    assert parameters[0] == pytest.approx(parameters[1], rel=1e-3)
+    assert_trainers_agree(
+        lambda trainer: configure(*asked(csv, *KIND, *QUICK, trainer, "rounds=2")),
+        lambda summary: summary["measures"]["mae"],
+        tmp_path,
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from fl_common.params import digest
 from fl_server.rounds.checkpoint import load_latest
 from models.metadata import read_metadata
 from simulate import Result, configure, resume, run
-from tests.scenarios.test_checkable_record import check_schema
+from tests.support.kinds import check_schema
 
 QUICK = ("rounds=3", "world.scale=private")
 PLANS = {

@@ -1,28 +1,18 @@
 """A label a reading, the whole way, on real motion data: training, record, model, a box, events."""
 
-import json
-from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from fl_client.inference.engine import Engine
-from fl_client.inference.events import prediction_event
-from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidData
 from models.metadata import read_metadata
 from models.onnx.runtime import onnxruntime
 from simulate import Result, configure, run
-from simulate.configuration.composition import resolved
 from simulate.data.check import check
-from simulate.job.preparation import yaml_of
-from simulate.world import World
-from simulate.world.build import open_world
-from tests.support.engines import no_trial
+from tests.support.kinds import assert_trainers_agree, check_schema, engine_of, event_of
+from tests.support.own_data import world_of
 
 pytestmark = pytest.mark.slow
 
@@ -52,10 +42,6 @@ def asked(walks: Path, *more: str) -> tuple[str, ...]:
     return ("task=arrays", f"data.path={walks}", *KIND, "world.labels=[moving,resting]", *more)
 
 
-def world_of(walks: Path) -> World:
-    return open_world(yaml_of(resolved(configure(*asked(walks)))["world"]))
-
-
 @pytest.fixture(scope="module", params=["window", "none"])
 def finished(
     walks: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -66,9 +52,8 @@ def finished(
 
 
 def test_it_learns_and_its_record_counts_readings(finished: Result, walks: Path) -> None:
-    summary, test = finished.summary, world_of(walks).test().windows
-    schema = json.loads(files("simulate.report").joinpath("summary.schema.json").read_text())
-    Draft202012Validator(schema).validate(summary)
+    summary, test = finished.summary, world_of(configure(*asked(walks))).test().windows
+    check_schema(summary)
     assert (summary["kind"], summary["net"]) == ("sequence", "labeller")
     assert summary["accuracy"] > 0.8
     assert np.sum(summary["confusion"]) == test.labels.size
@@ -85,11 +70,8 @@ def test_a_box_answers_as_onnx_runtime_and_the_record_do(
     finished: Result, walks: Path, tmp_path: Path
 ) -> None:
     assert read_metadata(finished.model.read_bytes()).kind.name == "sequence"
-    world = world_of(walks)
-    slot = ModelSlot(tmp_path / "slot")
-    slot.activate(slot.place(finished.model))
-    engine = Engine(slot, world.task, 1, 8, no_trial, 60.0)
-    assert engine.swap(), engine.status().trouble
+    world = world_of(configure(*asked(walks)))
+    engine = engine_of(finished.model, world.task, tmp_path)
     windows = world.test().windows
     prediction = engine.predict(windows.values)
     session = onnxruntime.InferenceSession(
@@ -101,19 +83,17 @@ def test_a_box_answers_as_onnx_runtime_and_the_record_do(
     measures = finished.summary["measures"]
     assert measures["accuracy"] == pytest.approx(accuracy_score(*both), abs=2e-3)
     assert measures["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(*both), abs=2e-3)
-    time = datetime(2026, 1, 31, 12, tzinfo=UTC)
-    event = prediction_event("/sites/7", world.task, prediction, 0, 0, "by1", time, 0.02)
-    runs = event.data["runs"]
+    runs = event_of(world.task, prediction)["runs"]
     assert (runs[0]["from_s"], runs[-1]["to_s"]) == (0.0, LENGTH / 50)
     assert runs[0]["label"] == ("moving", "resting")[int(named_N[0, 0])]
 
 
 def test_both_trainers_learn_the_same(walks: Path, tmp_path: Path) -> None:
-    losses = []
-    for trainer in ("cohort", "opacus"):
-        settings = configure(*asked(walks, f"training={trainer}", "rounds=1", "sites=2"))
-        losses.append(run(settings, folder=tmp_path / trainer).summary["loss"])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert_trainers_agree(
+        lambda trainer: configure(*asked(walks, trainer, "rounds=1", "sites=2")),
+        lambda summary: float(summary["loss"]),
+        tmp_path,
+    )
 
 
 def test_one_label_a_window_is_refused(walks: Path, tmp_path: Path) -> None:

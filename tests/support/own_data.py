@@ -3,7 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
+
+from simulate.configuration.composition import resolved
+from simulate.job.preparation import yaml_of
+from simulate.world import World
 from simulate.world.arrays import Arrays
+from simulate.world.build import open_world
 from simulate.world.partition import Column, Rule
 
 _NULL = (
@@ -32,3 +38,8 @@ def world(
     }
     rule = partition or Column(0, None)
     return Arrays(str(path), sites, rule, **{**values, "windows_per_reading": 1, **declared})
+
+
+def world_of(config: DictConfig) -> World:
+    """The world of a run's configuration."""
+    return open_world(yaml_of(resolved(config)["world"]))

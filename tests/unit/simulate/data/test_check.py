@@ -13,10 +13,8 @@ import pytest
 from fl_common.errors import InvalidConfiguration, InvalidData
 from simulate import configure
 from simulate.__main__ import main
-from simulate.configuration.composition import resolved
 from simulate.data.check import MISTAKES, check
-from simulate.job.preparation import yaml_of
-from simulate.world.build import open_world
+from tests.support.own_data import world_of
 
 ROWS = 120
 T0 = 1_700_000_000
@@ -157,7 +155,7 @@ def test_the_command_trains(
     path = written(tmp_path, {name.replace(",", ";"): each for name, each in content.items()})
     words = shlex.split(told(capsys, path, "seed=3", status=MISTAKES)["command"])
     config = configure(*words[3:])
-    world = open_world(yaml_of(resolved(config)["world"]))
+    world = world_of(config)
     assert config.seed == 3
     assert world.task.channels == ("ax", "az", "b; é")
     assert len(world.sites) == (4 if sites else 10)

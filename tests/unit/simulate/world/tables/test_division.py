@@ -10,14 +10,11 @@ from hypothesis import strategies as st
 
 from fl_common.errors import BadInput, InvalidConfiguration
 from simulate import configure
-from simulate.configuration.composition import resolved
-from simulate.job.preparation import yaml_of
 from simulate.world import World
-from simulate.world.build import open_world
 from simulate.world.partition import Dirichlet, Iid, Rule, Shards
 from simulate.world.tables.division import divide
 from simulate.world.tables.rows import Rows
-from tests.support.own_data import world
+from tests.support.own_data import world, world_of
 
 N = 60
 LABELS = np.repeat([0, 1, 2], 20)
@@ -53,7 +50,7 @@ def test_the_refusal_has_a_command_that_works(
     command = refused.value.remedy.partition("): ")[2]
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "simulate"]
-    assert len(open_world(yaml_of(resolved(configure(*words[3:]))["world"])).sites) == 10
+    assert len(world_of(configure(*words[3:])).sites) == 10
 
 
 def test_a_column_of_sites_wins_unless_it_is_declared_away(tmp_path: Path) -> None:
@@ -67,8 +64,7 @@ def test_a_rule_beside_a_column_of_sites_is_refused(tmp_path: Path, rule: str) -
     path = saved(tmp_path, site=np.repeat(["a", "b", "c"], 20))
 
     def of(*words: str) -> World:
-        config = resolved(configure("task=arrays", f"data.path={path}", "sites=2", *words))
-        return open_world(yaml_of(config["world"]))
+        return world_of(configure("task=arrays", f"data.path={path}", "sites=2", *words))
 
     assert tuple(of().sites) == ("a", "b")
     with pytest.raises(InvalidConfiguration, match=rf"partition={rule} for .*data\.site=none"):

@@ -9,11 +9,8 @@ import pytest
 
 from fl_common.errors import InvalidConfiguration
 from simulate import configure
-from simulate.configuration.composition import resolved
-from simulate.job.preparation import yaml_of
 from simulate.world.arrays import Arrays
-from simulate.world.build import open_world
-from tests.support.own_data import world
+from tests.support.own_data import world, world_of
 
 ROWS = 20
 
@@ -121,6 +118,6 @@ def test_the_configuration_names_columns_and_the_task(tmp_path: Path) -> None:
     path = csv(tmp_path, ax=numbers(0), ay=numbers(1), kind=LABELS, who=PERSONS)
     chosen = ("data.label=kind", "data.site=who", "data.channels=[ay]", "name=gait")
     config = configure("task=arrays", f"data.path={path}", *chosen)
-    own = open_world(yaml_of(resolved(config)["world"]))
+    own = world_of(config)
     assert isinstance(own, Arrays)
     assert (own.task.name, own.task.channels, own.sites) == ("gait", ("ay",), ("Ann", "Bob"))
