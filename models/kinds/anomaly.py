@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.configuration.rules import inside, require
-from fl_common.vocabulary import Doubles, Floats, KindSpec, Task
+from fl_common.vocabulary import Doubles, Floats, Integers, KindSpec, Task
 from models.kinds.protocol import STEPS, Measure, Pace, in_steps
 
 if TYPE_CHECKING:
@@ -89,6 +89,10 @@ class Anomaly:
     def fits_N(self, labels_N: NDArray[Any]) -> NDArray[np.bool_]:
         """See ``TaskKind``."""
         return np.isin(labels_N, (UNKNOWN, NORMAL, ANOMALOUS))
+
+    def alike(self, labels_N: NDArray[Any], among_M: NDArray[Any]) -> Integers:
+        """One part: a label is no part of what is learnt."""
+        return np.zeros(len(labels_N), np.int64)
 
     def targets(self, labels_N: NDArray[Any]) -> NDArray[np.int64]:
         """The labels (N,), which no loss reads."""

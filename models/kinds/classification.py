@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_common.vocabulary import Doubles, Floats, Task
+from fl_common.vocabulary import Doubles, Floats, Integers, Task
 from models.kinds.protocol import LABELS, Measure
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ class Classification:
     def fits_N(self, labels_N: NDArray[Any]) -> NDArray[np.bool_]:
         """See ``TaskKind``."""
         return np.asarray((labels_N >= 0) & (labels_N < self.outputs))
+
+    def alike(self, labels_N: NDArray[Any], among_M: NDArray[Any]) -> Integers:
+        """The labels."""
+        return np.asarray(labels_N, np.int64)
 
     def targets(self, labels_N: NDArray[Any]) -> NDArray[np.int64]:
         """The labels' indices (N,)."""

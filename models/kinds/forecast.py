@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Doubles, Floats, KindSpec, Task
+from fl_common.vocabulary import Doubles, Floats, Integers, KindSpec, Task
 from models.kinds.protocol import STEPS, Measure, Pace, in_steps
 
 if TYPE_CHECKING:
@@ -96,6 +96,10 @@ class Forecast:
     def fits_N(self, labels_N: NDArray[Any]) -> NDArray[np.bool_]:
         """See ``TaskKind``."""
         return np.asarray(np.isfinite(self._rows(labels_N)).all(axis=(1, 2)))
+
+    def alike(self, labels_N: NDArray[Any], among_M: NDArray[Any]) -> Integers:
+        """One part."""
+        return np.zeros(len(labels_N), np.int64)
 
     def targets(self, labels_N: NDArray[Any]) -> Floats:
         """Differences from the last reading in spreads (N, C * horizon), at most ten each."""

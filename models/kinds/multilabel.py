@@ -47,6 +47,13 @@ def has_of(bits_N: NDArray[Any], labels: int) -> NDArray[np.bool_]:
     return np.asarray((np.asarray(bits_N, np.int64)[:, None] >> np.arange(labels)) & 1 == 1)
 
 
+def rarest_of(bits_N: NDArray[Any], labels: int, among_M: NDArray[Any]) -> Integers:
+    """Of each set the label that the fewest of ``among_M`` have, or the number of labels: none."""
+    has_NK, sets_K = has_of(bits_N, labels), has_of(among_M, labels).sum(0)
+    rows_NK = np.where(has_NK, sets_K, len(among_M) + 1)
+    return np.where(has_NK.any(1), rows_NK.argmin(1), labels).astype(np.int64)
+
+
 def of_labels(task: Task, sums: NDArray[Any]) -> dict[str, dict[str, float]]:
     """Of each label that a window has: its F1, and its windows found, missed and named wrongly."""
     labels = str(dict(task.kind.options)["labels"]).split(BETWEEN)
@@ -107,6 +114,10 @@ class Multilabel:
     def fits_N(self, labels_N: NDArray[Any]) -> NDArray[np.bool_]:
         """See ``TaskKind``."""
         return np.asarray((labels_N >= 0) & (labels_N < 1 << self.outputs))
+
+    def alike(self, labels_N: NDArray[Any], among_M: NDArray[Any]) -> Integers:
+        """The rarest label of each window."""
+        return rarest_of(labels_N, self.outputs, among_M)
 
     def targets(self, labels_N: NDArray[Any]) -> Floats:
         """1 for each label that a window has, else 0: (N, K)."""

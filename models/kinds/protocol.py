@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fl_common.vocabulary import Doubles, Floats
+from fl_common.vocabulary import Doubles, Floats, Integers
 
 if TYPE_CHECKING:
     import torch
@@ -126,6 +126,13 @@ class TaskKind(Protocol):
 
     def fits_N(self, labels_N: NDArray[Any]) -> NDArray[np.bool_]:
         """Which labels a window of the task can have."""
+        ...
+
+    def alike(self, labels_N: NDArray[Any], among_M: NDArray[Any]) -> Integers:
+        """Parts (N,) of windows that are learnt alike, where there are those of ``among_M``.
+
+        A rule divides windows by them, and a site's mix is one of them.
+        """
         ...
 
     def targets(self, labels_N: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fl_common.configuration.rules import above, inside, require
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Doubles, Floats, KindSpec, Task
+from fl_common.vocabulary import Doubles, Floats, Integers, KindSpec, Task
 from models.kinds.protocol import MEANS, QUANTILES, STEPS, Measure, in_steps
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _ROW = 129.0**0.5
 """The norm of a row of ``models.parts.rows`` with its 1 for the bias."""
 _EDGE = 1e-3
 """A place is no nearer to an end of the range: it has a finite logit."""
+_PARTS = 10
 _CLOSE = 0.05
 """Of the range: two answers that are no further apart count as the same."""
 
@@ -41,6 +42,12 @@ def regression(low: float, high: float, unit: str, quantile: float | None) -> Ki
     if quantile is not None:
         require("task.quantile", quantile, inside("[0.01, 0.99]"))
     return KindSpec.of(REGRESSION, low=low, high=high, unit=unit, quantile=quantile)
+
+
+def tenths_of(numbers_N: NDArray[Any], among_M: NDArray[Any]) -> Integers:
+    """For each number, which tenth of the numbers ``among_M``, by size, it is in."""
+    edges = np.quantile(among_M, np.arange(1, _PARTS) / _PARTS)
+    return np.searchsorted(edges, numbers_N).astype(np.int64)
 
 
 def numbers(range: object, unit: object, quantile: float | None) -> KindSpec:
@@ -117,6 +124,10 @@ class Regression:
     def fits_N(self, labels_N: NDArray[Any]) -> NDArray[np.bool_]:
         """See ``TaskKind``."""
         return np.asarray((labels_N >= self._low) & (labels_N <= self._high))
+
+    def alike(self, labels_N: NDArray[Any], among_M: NDArray[Any]) -> Integers:
+        """The tenths of ``among_M``."""
+        return tenths_of(labels_N, among_M)
 
     def targets(self, labels_N: NDArray[Any]) -> Floats:
         """The numbers' places in the range (N, 1), from 0 to 1."""

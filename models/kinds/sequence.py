@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Doubles, Floats, Task
+from fl_common.vocabulary import Doubles, Floats, Integers, Task
 from models.kinds.classification import Classification
 from models.kinds.protocol import LABELS
 
@@ -19,6 +19,13 @@ SEQUENCE = "sequence"
 _ALIKE = 0.9
 _FEW = 5
 """Two answers are the same if so many of the readings, at least, have one label in both."""
+
+
+def usual_of(labels_NT: Integers) -> Integers:
+    """The label that most readings of each window have."""
+    lowest = int(labels_NT.min(initial=0))
+    usual = [int(np.bincount(row - lowest).argmax()) + lowest for row in labels_NT]
+    return np.array(usual, np.int64)
 
 
 class Sequences:
@@ -66,6 +73,10 @@ class Sequences:
         if labels_N.shape[1:] != (self._length,):
             return np.zeros(len(labels_N), np.bool_)
         return np.asarray(self._labels.fits_N(labels_N).all(axis=1))
+
+    def alike(self, labels_N: NDArray[Any], among_M: NDArray[Any]) -> Integers:
+        """The label that most readings of a window have."""
+        return usual_of(labels_N)
 
     def targets(self, labels_N: NDArray[Any]) -> NDArray[np.int64]:
         """The labels' indices (N, T)."""

@@ -13,7 +13,7 @@ import rich.console
 from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.safetensors import read_safetensors
-from models.kinds import check_labelled
+from models.kinds import SEQUENCE
 from simulate.baselines.comparison import CENTRALISED, LOCAL, Comparison, Way
 from simulate.baselines.judgement import Judgement
 from simulate.baselines.local import Alone, LocalRun
@@ -75,8 +75,6 @@ def _check(config: Mapping[str, Any], world: World) -> None:
             f"can't be compared: baselines take 2 to {COUNTABLE:,}, and train a model for each",
             "Set sites=1000, or another number between",
         )
-    remedy = "Compare its runs: python -m simulate with each site's data alone"
-    check_labelled(world.task, "fl-simulate baselines", remedy)
     check_no_survey(world, "baselines: each way would find another scale")
     if config["engine"].get("_target_") != _LOOPBACK:
         raise InvalidConfiguration(
@@ -115,25 +113,25 @@ def _compared(
     plan, summary = prepared.plan, results[FEDERATED].summary
     gradients = plan.rounds * plan.training.local_epochs * ways.windows
     spent = [site.epsilon for site in sites if site.epsilon is not None]
-    accuracies = [site.accuracy for site in sites]
     stopped = [site for site in sites if site.refused]
-    left_out = summary["sites"] - len(sites)
     return Comparison(
         task=plan.task.name,
         net=net_name(plan),
         rounds=plan.rounds,
         passes=plan.training.local_epochs,
         seed=plan.seed,
+        measure=judgement.measure,
+        noun="readings" if plan.task.kind.name == SEQUENCE else "windows",
         judged_on=judgement.words,
         privacy_unit=summary["privacy_unit"],
         delta=summary["delta"],
         sites=[site.site for site in sites],
-        left_out=left_out,
+        left_out=judgement.left_out,
         stopped=len(stopped),
-        local=Way(LOCAL, accuracies, max(spent, default=None), gradients),
+        local=Way(LOCAL, [site.value for site in sites], max(spent, default=None), gradients),
         federated=_judged(FEDERATED, results, judgement, gradients),
         centralised=_judged(CENTRALISED, results, judgement, gradients),
-        notes=_notes(left_out, stopped),
+        notes=_notes(judgement, stopped),
     )
 
 
@@ -147,11 +145,9 @@ def _judged(name: str, results: Mapping[str, Result], judgement: Judgement, most
     return Way(name, judgement.of_all(parameters), epsilon, round(most * share))
 
 
-def _notes(left_out: int, stopped: Sequence[Alone]) -> list[str]:
+def _notes(judgement: Judgement, stopped: Sequence[Alone]) -> list[str]:
     """Sites that are not in the figures, or not as planned."""
-    notes = []
-    if left_out:
-        notes.append(f"{counted(left_out, 'site')} left out: without unseen windows of its own")
+    notes = [*judgement.notes]
     if stopped:
         first = stopped[0]
         notes.append(

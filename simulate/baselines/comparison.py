@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulate.report.wording import counted, percent_text, points_text
+from fl_common.vocabulary import Doubles
+from models.kinds import Measure
+from simulate.baselines.figures import Figures
+from simulate.report.wording import counted
 
 LOCAL, CENTRALISED = "local-only", "centralised"
 _CLEAR = 2.0
@@ -15,34 +18,30 @@ _CLEAR = 2.0
 
 @dataclass(frozen=True)
 class Way:
-    """One way to learn from the data: its accuracy at each site, and its price.
+    """One way to learn from the data: its figure at each site, and its price.
 
     ``epsilon`` is the highest over sites, by the ledger; None without DP. ``gradients`` counts how
     often the gradient of a window was taken, in all.
     """
 
     name: str
-    accuracies: Sequence[float]
+    values: Sequence[float]
     epsilon: float | None
     gradients: int
 
     @property
     def mean(self) -> float:
-        """The mean accuracy over sites."""
-        return float(np.mean(self.accuracies))
-
-    @property
-    def worst_tenth(self) -> float:
-        """The mean over the tenth of the sites where it is lowest, one site at least."""
-        return float(np.mean(sorted(self.accuracies)[: worst_count(len(self.accuracies))]))
+        """The mean over sites."""
+        return float(np.mean(self.values))
 
 
 @dataclass(frozen=True)
 class Comparison:
     """The ways on the same sites and unseen windows, in the order local-only to centralised.
 
-    ``sites`` names those compared, ``left_out`` counts those without unseen windows, and
-    ``stopped`` those whose training alone stopped before its last round.
+    ``measure`` decides, and ``noun`` is what it counts. ``sites`` names those compared,
+    ``left_out`` counts those whose unseen windows tell nothing of it, and ``stopped`` those whose
+    training alone stopped before its last round.
     """
 
     task: str
@@ -50,6 +49,8 @@ class Comparison:
     rounds: int
     passes: int
     seed: int | None
+    measure: Measure
+    noun: str
     judged_on: str
     privacy_unit: str
     delta: float | None
@@ -67,50 +68,77 @@ class Comparison:
         return self.local, self.federated, self.centralised
 
     @property
-    def gain(self) -> float:
-        """How much higher the mean accuracy is with federating than alone."""
+    def figures(self) -> Figures:
+        """How figures are said."""
+        return Figures(self.measure, self.noun)
+
+    def from_worst(self, way: Way) -> list[float]:
+        """The figures of ``way``, from the worst to the best."""
+        return sorted(way.values, reverse=not self.measure.higher_is_better)
+
+    def worst_tenth(self, way: Way) -> float:
+        """The mean over the tenth of the sites where ``way`` is worst, one site at least."""
+        return float(np.mean(self.from_worst(way)[: worst_count(len(way.values))]))
+
+    @property
+    def change(self) -> float:
+        """The mean figure with federating, less that alone."""
         return self.federated.mean - self.local.mean
 
     @property
-    def worst_gain(self) -> float:
+    def worst_change(self) -> float:
         """The same for the worst tenth of the sites, each way's own."""
-        return self.federated.worst_tenth - self.local.worst_tenth
+        return self.worst_tenth(self.federated) - self.worst_tenth(self.local)
 
     @property
     def better_off(self) -> int:
         """Sites for which the federated model is better than their own."""
-        pairs = zip(self.local.accuracies, self.federated.accuracies, strict=True)
-        return sum(together > alone for alone, together in pairs)
+        return int((np.sign(self._changes) == self._better).sum())
 
     @property
     def standard_error(self) -> float:
-        """That of ``gain`` over sites."""
-        gains = np.subtract(self.federated.accuracies, self.local.accuracies)
-        return float(np.std(gains, ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else math.inf
+        """That of ``change`` over sites."""
+        changes = self._changes
+        many = len(changes) > 1
+        return float(np.std(changes, ddof=1) / math.sqrt(len(changes))) if many else math.inf
 
     @property
     def is_worth_it(self) -> bool | None:
         """Whether federating was better in the mean over sites; None where chance may decide."""
-        if abs(self.gain) <= _CLEAR * self.standard_error:
+        if not abs(self.change) > _CLEAR * self.standard_error:
             return None
-        return self.gain > 0
+        return bool(np.sign(self.change) == self._better)
 
     @property
     def answer(self) -> str:
         """Whether federating was worth it, in words."""
         yes = {True: "Yes", False: "No", None: "Not clear"}[self.is_worth_it]
-        count = len(self.sites)
-        alone, together = percent_text(self.local.mean), percent_text(self.federated.mean)
-        worst = worst_count(count)
+        count, said = len(self.sites), self.figures
+        worst = counted(worst_count(count), "site")
+        together, alone = self.worst_tenth(self.federated), self.worst_tenth(self.local)
         return (
-            f"Was federating worth it? {yes}: a site's model is right for {together} of its windows"
-            f" with federating and {alone} without ({100 * self.gain:+.1f} ±"
-            f" {points_text(self.standard_error, sign=False)}), for the worst tenth"
-            f" ({counted(worst, 'site')}) {percent_text(self.federated.worst_tenth)} and"
-            f" {percent_text(self.local.worst_tenth)} ({points_text(self.worst_gain)});"
-            f" {self.better_off:,} of {counted(count, 'site')} are better off. All windows in one"
-            f" place would give {percent_text(self.centralised.mean)}."
+            f"Was federating worth it? {yes}: {said.between(self.federated.mean, self.local.mean)}"
+            f" ({self._change_text}), for the worst tenth ({worst}) {said.value(together)} and"
+            f" {said.value(alone)} ({said.change(self.worst_change)}); {self.better_off:,} of"
+            f" {counted(count, 'site')} are better off. All windows in one place would give"
+            f" {said.value(self.centralised.mean)}."
         )
+
+    @property
+    def _change_text(self) -> str:
+        """``+11.0 ± 0.9 points``: the unit once."""
+        change, _, unit = self.figures.change(self.change).partition(" ")
+        error, _, _ = self.figures.change(self.standard_error, sign=False).partition(" ")
+        return f"{change} ± {error} {unit}".rstrip()
+
+    @property
+    def _better(self) -> int:
+        """The sign of a change for the better."""
+        return 1 if self.measure.higher_is_better else -1
+
+    @property
+    def _changes(self) -> Doubles:
+        return np.subtract(self.federated.values, self.local.values)
 
 
 def worst_count(sites: int) -> int:

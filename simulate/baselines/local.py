@@ -48,14 +48,16 @@ OnRound = Callable[[int, int, int], object]
 
 @dataclass(frozen=True)
 class Alone:
-    """A site that trained alone: the accuracy of its model for it, and what its windows spent.
+    """A site that trained alone: what its model is worth to it, and what its windows spent.
+
+    ``value`` is that of the measure that decides.
 
     ``digest`` is that of the model's parameters. ``refused`` says why its training stopped; None
     where it trained in every round.
     """
 
     site: str
-    accuracy: float
+    value: float
     epsilon: float | None
     digest: str
     refused: str | None

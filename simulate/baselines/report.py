@@ -1,11 +1,12 @@
 """What the command leaves: a table on the console, ``baselines.json`` and a page."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import rich.console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from simulate.baselines.chart import chart
@@ -13,12 +14,12 @@ from simulate.baselines.comparison import Comparison, Way
 from simulate.report.frame import fact, pairs, table, text, write_page
 from simulate.report.results import write_summary
 from simulate.report.versions import versions
-from simulate.report.wording import counted, percent_text, points_text, seed_text
+from simulate.report.wording import counted, seed_text, title_text
 
 _BODY = Path(__file__).parent / "page.html"
 _MOST_SITES = 1000
 """Up to here the page has a table of all sites; the record has them in any case."""
-_HEAD = ("", "mean over sites", "worst tenth", "epsilon", "gradients of windows")
+_HEAD = ("mean over sites", "worst tenth", "epsilon", "gradients of windows")
 
 
 def record_of(compared: Comparison) -> dict[str, Any]:
@@ -29,9 +30,10 @@ def record_of(compared: Comparison) -> dict[str, Any]:
         "seed": compared.seed,
         "answer": compared.answer,
         "worth_it": compared.is_worth_it,
-        "gain": compared.gain,
+        "measure": asdict(compared.measure),
+        "change": compared.change,
         "standard_error": compared.standard_error,
-        "worst_tenth_gain": compared.worst_gain,
+        "worst_tenth_change": compared.worst_change,
         "sites": len(compared.sites),
         "better_off": compared.better_off,
         "left_out": compared.left_out,
@@ -49,10 +51,10 @@ def record_of(compared: Comparison) -> dict[str, Any]:
 def _way(way: Way, compared: Comparison) -> dict[str, Any]:
     return {
         "mean": way.mean,
-        "worst_tenth": way.worst_tenth,
+        "worst_tenth": compared.worst_tenth(way),
         "epsilon": way.epsilon,
         "gradients": way.gradients,
-        "accuracy_of_site": dict(zip(compared.sites, way.accuracies, strict=True)),
+        "value_of_site": dict(zip(compared.sites, way.values, strict=True)),
     }
 
 
@@ -65,7 +67,12 @@ def leave(compared: Comparison, folder: Path, output: rich.console.Console) -> N
     write_summary(record, record_of(compared))
     title = f"{compared.task}: was federating worth it?"
     write_page(page, title, [chart(compared)], _BODY, _parts(compared), folder)
-    shown = Table(*_HEAD, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown = Table(
+        *(Column(Text(word)) for word in _head(compared)),
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for row in _rows(compared):
         shown.add_row(*map(Text, row))
     output.print()
@@ -88,18 +95,23 @@ def _parts(compared: Comparison) -> dict[str, str]:
         "answer": text(compared.answer),
         "notes": _paragraphs(compared.notes),
         "glance": "".join(_glance(compared)),
-        "ways": table(_HEAD, list(_rows(compared))),
+        "ways": table(_head(compared), list(_rows(compared))),
         "meaning": _paragraphs(_meaning(compared)),
         "sites": _sites(compared),
         "versions": pairs(versions()),
     }
 
 
+def _head(compared: Comparison) -> tuple[str, ...]:
+    return title_text(compared.measure), *_HEAD
+
+
 def _rows(compared: Comparison) -> Iterator[tuple[str, ...]]:
     for way in compared.ways:
         epsilon = "no DP" if way.epsilon is None else f"{way.epsilon:.3g}"
         gradients = f"{way.gradients:,}"
-        yield way.name, percent_text(way.mean), percent_text(way.worst_tenth), epsilon, gradients
+        means = map(compared.figures.value, (way.mean, compared.worst_tenth(way)))
+        yield way.name, *means, epsilon, gradients
 
 
 def _budget(compared: Comparison) -> str:
@@ -130,16 +142,17 @@ def _meaning(compared: Comparison) -> list[str]:
 
 def _glance(compared: Comparison) -> Iterator[str]:
     verdict = {True: "yes", False: "no", None: "not clear"}[compared.is_worth_it]
-    error = points_text(compared.standard_error, sign=False)
+    said = compared.figures
+    error = said.change(compared.standard_error, sign=False)
     less = "federated less local-only"
     yield fact("Worth it", verdict, "by the mean over sites")
-    yield fact("Mean over sites", points_text(compared.gain), f"± {error}; {less}")
-    yield fact("Worst tenth", points_text(compared.worst_gain), less)
+    yield fact("Mean over sites", said.change(compared.change), f"± {error}; {less}")
+    yield fact("Worst tenth", said.change(compared.worst_change), less)
     of = f"of {counted(len(compared.sites), 'site')}"
     yield fact("Better off", f"{compared.better_off:,}", of)
     for way in compared.ways:
         epsilon = "no DP" if way.epsilon is None else f"ε {way.epsilon:.3g}"
-        yield fact(way.name.capitalize(), percent_text(way.mean), epsilon)
+        yield fact(way.name.capitalize(), said.value(way.mean), epsilon)
 
 
 def _paragraphs(lines: Sequence[str]) -> str:
@@ -149,9 +162,9 @@ def _paragraphs(lines: Sequence[str]) -> str:
 def _sites(compared: Comparison) -> str:
     if len(compared.sites) > _MOST_SITES:
         return "<p>baselines.json has all of them.</p>"
-    columns = zip(*(way.accuracies for way in compared.ways), strict=True)
+    columns = zip(*(way.values for way in compared.ways), strict=True)
     rows = [
-        (site, *map(percent_text, shares))
-        for site, shares in zip(compared.sites, columns, strict=True)
+        (site, *map(compared.figures.value, values))
+        for site, values in zip(compared.sites, columns, strict=True)
     ]
     return table(("site", *(way.name for way in compared.ways)), rows)

@@ -13,6 +13,7 @@ from fl_common.configuration.paths import from_home
 from fl_common.errors import BadInput, InvalidConfiguration
 from fl_common.vocabulary import KindSpec, Task
 from models.kinds import ANOMALY, FORECAST, MULTILABEL, REGRESSION, SEQUENCE
+from models.kinds.sequence import usual_of
 from simulate.configuration.composition import configure, resolved
 from simulate.configuration.requirements import check_world
 from simulate.data.facts import Facts, facts_of
@@ -29,7 +30,6 @@ from simulate.world.tables.over_time import (
     labels_of_readings,
     no_labels,
     unlabelled_roles,
-    usual_of,
 )
 from simulate.world.tables.roles import Roles, roles_of
 from simulate.world.tables.sets import names_in, set_roles, sets_in

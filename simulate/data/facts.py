@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.vocabulary import Floats, Integers
-from models.kinds.multilabel import has_of
+from models.kinds.multilabel import has_of, rarest_of
+from models.kinds.regression import tenths_of
 from simulate.world.tables import Table, Words
 from simulate.world.tables.marks import MARKED
 from simulate.world.tables.missing import DROP, REFUSE
-from simulate.world.tables.numbers import tenths_of
 from simulate.world.tables.roles import Roles
 from simulate.world.tables.rows import Rows, labels_in, read_rows, windows_of
-from simulate.world.tables.sets import rarest_of
 
 _NO_SITE = "(none)"
 
@@ -65,7 +64,7 @@ class Facts:
         has_NK = has_of(self.rows.y_N, len(names))
         rows_of = np.zeros((len(self.sites), len(names)), np.int64)
         np.add.at(rows_of, self.site_of_N, has_NK.astype(np.int64))
-        rarest_N = rarest_of(self.rows.y_N, len(names))
+        rarest_N = rarest_of(self.rows.y_N, len(names), self.rows.y_N)
         return replace(self, labels=names, labels_N=rarest_N, rows_of=rows_of, several=True)
 
     @property
@@ -156,7 +155,7 @@ def _without_words(table: Table, roles: Roles, labels: Words) -> int:
 
 def _tenths(y_N: NDArray[Any]) -> tuple[tuple[str, ...], Integers]:
     """From where to where each tenth of the numbers lies, and that of each row."""
-    found, place_N = np.unique(tenths_of(y_N), return_inverse=True)
+    found, place_N = np.unique(tenths_of(y_N, y_N), return_inverse=True)
     parts = [y_N[place_N == place] for place in range(len(found))]
     names = tuple(f"{part.min():.6g} to {part.max():.6g}" for part in parts)
     return names, place_N.astype(np.int64)

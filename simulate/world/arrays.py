@@ -20,16 +20,14 @@ from simulate.world.tables.coverage import coverage_notes
 from simulate.world.tables.declaration import Declaration
 from simulate.world.tables.division import Division, divide
 from simulate.world.tables.marks import divide_normal, marks_in
-from simulate.world.tables.numbers import declared_once, numbers_of, tenths_of
+from simulate.world.tables.numbers import declared_once, numbers_of
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.over_time import (
     ahead_of,
-    alike,
     check_as_long,
     labels_of_readings,
     no_labels,
     unlabelled_roles,
-    usual_of,
 )
 from simulate.world.tables.roles import roles_of
 from simulate.world.tables.rows import Rows, read_rows
@@ -39,7 +37,6 @@ from simulate.world.tables.sets import (
     check_one,
     covered_sets,
     names_in,
-    rarest_of,
     set_roles,
     sets_in,
 )
@@ -108,8 +105,8 @@ class Arrays(LazyWorld):
             rows, labels_N = ahead_of(rows, spec)
         task = replace(found.task(rows.x.shape[1:], names), kind=spec)
         check_values(rows.source, rows.x, task)
-        labels_N, alike_N = _learnt(rows.source, labels_N, task)
-        division = _divided(rows, alike_N, sites, partition, task)
+        labels_N = _learnt(rows.source, labels_N, task)
+        division = _divided(rows, labels_N, sites, partition, task)
         self.notes = (*rows.notes, *division.notes, *_covered(task, labels_N, division))
         everyone = _windows(rows, labels_N, division.train_rows)
         cut, keep = _sites(everyone, division)
@@ -134,25 +131,21 @@ def _named(found: Declaration, rows: Rows) -> tuple[tuple[str, ...], Integers]:
 
 
 def _divided(
-    rows: Rows, alike_N: Integers, sites: int | None, partition: Rule, task: Task
+    rows: Rows, labels_N: NDArray[Any], sites: int | None, partition: Rule, task: Task
 ) -> Division:
-    divided = divide_normal if kinds.learns_scores(task) else divide
-    return divided(rows, alike_N, sites, partition, task.windows_per_reading - 1)
+    shared = task.windows_per_reading - 1
+    if kinds.learns_scores(task):
+        return divide_normal(rows, labels_N, sites, partition, shared)
+    return divide(rows, kinds.kind_of(task).alike(labels_N, labels_N), sites, partition, shared)
 
 
-def _learnt(source: str, labels_N: NDArray[Any], task: Task) -> tuple[NDArray[Any], Integers]:
-    """What is learnt of each row, and by what a rule divides the rows."""
-    if task.kind.name == kinds.CLASSIFICATION or kinds.learns_scores(task):
-        return labels_N, labels_N
+def _learnt(source: str, labels_N: NDArray[Any], task: Task) -> NDArray[Any]:
+    """What is learnt of each row."""
     if task.kind.name == kinds.SEQUENCE:
         check_as_long(source, labels_N, task.window_shape)
-        return labels_N, usual_of(labels_N)
-    if task.kind.name == kinds.FORECAST:
-        return labels_N, alike(labels_N)
-    if task.kind.name == kinds.MULTILABEL:
-        return labels_N, rarest_of(labels_N, kinds.kind_of(task).outputs)
-    numbers_N = numbers_of(source, labels_N, task)
-    return numbers_N, tenths_of(numbers_N)
+    if task.kind.name == kinds.REGRESSION:
+        return numbers_of(source, labels_N, task)
+    return labels_N
 
 
 def _covered(task: Task, labels_N: Integers, division: Division) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.privacy.own_data import SETS
 from models.parts.torchvision_import import import_torchvision
+from tests.support.kind_data import kind_data
 from tests.support.published import efficientnet_state
 from tests.support.shell import blocks, desk, replaced, typed
 from tests.support.sources import ROOT
@@ -98,12 +99,15 @@ def test_the_page_of_the_audit(tmp_path: Path, shared_data: Path) -> None:
 
 def test_the_page_of_baselines(tmp_path: Path, shared_data: Path) -> None:
     """Both as they are shown: their answers are the page's."""
-    first, second = lines(blocks("docs/how-to/baselines.md"))
-    shown = typed(f"{first}\n{on_activity(second, shared_data)}\n", desk(tmp_path / "reader"))
+    first, second, numbers = lines(blocks("docs/how-to/baselines.md"))
+    *_, path = kind_data("regression", tmp_path)[:2]
+    own = f"{replaced(numbers, ('data.path=FILE', path))} rounds=1"
+    pasted = f"{first}\n{on_activity(second, shared_data)}\n{own}\n"
+    shown = typed(pasted, desk(tmp_path / "reader"))
     (expected,) = blocks("docs/how-to/baselines.md", "text")
     answers = re.findall(r"^Was federating worth it\? .*$", shown, re.M)
     shares = [re.findall(r"[\d.]+%", answer) for answer in (expected, *answers)]
-    assert [answer.split(":")[0].split()[-1] for answer in answers] == ["No", "Yes"]
+    assert [answer.split(":")[0].split()[-1] for answer in answers] == ["No", "Yes", "clear"]
     assert [float(share[:-1]) for share in shares[2]] == pytest.approx(
         [float(share[:-1]) for share in shares[0]], abs=1.0
     )

@@ -19,7 +19,10 @@ from simulate.baselines.progress import LocalProgress
 from simulate.report.frame import LIBRARY
 from simulate.world import arrays
 from simulate.world.tables.opened import open_table
+from tests.support.kind_data import kind_data
 
+SCHEMA = json.loads(files("simulate.baselines").joinpath("baselines.schema.json").read_text())
+OTHERS = ("regression", "multilabel", "sequence", "forecast", "anomaly")
 QUICK = ["task=arrays", "net=logistic", "rounds=3", "training.batch_size=8"]
 
 
@@ -61,8 +64,7 @@ def test_a_site_alone_is_a_run_with_that_site(
     opened.assert_called_once_with(two)
     answer = capsys.readouterr().out.strip().splitlines()[-1]
     found = record(folder)
-    schema = json.loads(files("simulate.baselines").joinpath("baselines.schema.json").read_text())
-    jsonschema.validate(found, schema)
+    jsonschema.validate(found, SCHEMA)
     assert answer == found["answer"]
     page = (folder / "report.html").read_text("utf-8")
     assert escape(found["answer"]) in page
@@ -70,12 +72,12 @@ def test_a_site_alone_is_a_run_with_that_site(
     assert (folder / LIBRARY).is_file()
     alone = run(configure(*QUICK, "privacy=none", f"data.path={one}"), folder=tmp_path / "alone")
     (share,) = alone.summary["accuracy_of_group"].values()
-    assert found["ways"]["local-only"]["accuracy_of_site"]["0"] == share
+    assert found["ways"]["local-only"]["value_of_site"]["0"] == share
     first, _ = (folder / "local-only" / "sites.jsonl").read_text("utf-8").splitlines()
     assert json.loads(first)["digest"] == alone.summary["parameter_digest"]
     federated = json.loads((folder / "federated" / "summary.json").read_text("utf-8"))
     ways = found["ways"]
-    assert ways["federated"]["accuracy_of_site"] == federated["accuracy_of_group"]
+    assert ways["federated"]["value_of_site"] == federated["accuracy_of_group"]
     assert {way["gradients"] for way in ways.values()} == {3 * 2 * 32}
 
 
@@ -146,10 +148,56 @@ def test_a_survey_that_would_be_left_out_is_refused(
     assert "world.scale=private: can't be used for" in capsys.readouterr().err
 
 
-def test_numbers_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [*((kind, "column") for kind in OTHERS), ("quantile", "rule"), ("anomaly", "rule")],
+)
+def test_each_kind_is_judged_by_its_own_measure(
+    kind: str,
+    rule: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    numbers = [f"data.path={data(tmp_path / 'two.npz', 2)}", "task.kind=regression"]
-    options = [*QUICK, *numbers, "task.range=[0,50]", f"hydra.run.dir={tmp_path / 'ways'}"]
-    assert ended(monkeypatch, *options) == 2
-    assert "baselines: takes no task of kind regression" in capsys.readouterr().err
+    """At the sites' own windows, or by their mix where a rule makes the sites."""
+    options = [*kind_data(kind, tmp_path), "rounds=2", "privacy=none", "training.batch_size=16"]
+    if rule == "rule":
+        options += ["data.site=none", "partition=shards", "sites=4"]
+    folder = tmp_path / "ways"
+    assert ended(monkeypatch, *options, f"hydra.run.dir={folder}") == 0
+    found = record(folder)
+    jsonschema.validate(found, SCHEMA)
+    federated = json.loads((folder / "federated" / "summary.json").read_text("utf-8"))
+    measure, ways = found["measure"], found["ways"]
+    assert measure["name"] == next(iter(federated["measures"]))
+    assert all(np.isfinite([*way["value_of_site"].values()]).all() for way in ways.values())
+    if rule == "column":
+        assert ways["federated"]["value_of_site"] == pytest.approx(
+            federated["measure_of_group"] or federated["accuracy_of_group"]
+        )
+    worst = min if measure["higher_is_better"] else max
+    for way in ways.values():
+        assert way["worst_tenth"] == worst(way["value_of_site"].values())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert found["answer"] in shown
+    assert f"{measure['title'][0].upper()}{measure['title'][1:]} mean over sites" in shown
+
+
+@pytest.mark.slow
+def test_scores_of_sites_without_anomalies_are_judged_by_their_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of four sites know of none; the measure that all can tell decides, and it is said."""
+    options = kind_data("anomaly", tmp_path)
+    path = tmp_path / "anomaly.npz"
+    with np.load(path) as arrays:
+        x, y, site = arrays["x"], arrays["y"], arrays["site"]
+    np.savez(path, x=x, y=np.where(site == 0, y, 0), site=site)
+    folder = tmp_path / "ways"
+    more = ("rounds=1", "privacy=none", f"hydra.run.dir={folder}")
+    assert ended(monkeypatch, *options, *more) == 0
+    found = record(folder)
+    assert found["measure"]["name"] == "score_error"
+    assert found["left_out"] == 0
+    assert "AUROC: not told by the unseen windows of 3 sites" in found["notes"]

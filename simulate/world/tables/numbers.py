@@ -1,4 +1,4 @@
-"""Numbers that are learnt in place of labels: checked, and divided into parts that are alike."""
+"""Numbers that are learnt in place of labels: checked."""
 
 from typing import Any
 
@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.vocabulary import Floats, Integers, KindSpec, Task
+from fl_common.vocabulary import Floats, KindSpec, Task
 from models.kinds import kind_of
-
-_PARTS = 10
 
 
 def declared_once(given: KindSpec, in_file: KindSpec) -> KindSpec:
@@ -43,9 +41,3 @@ def numbers_of(source: str, y_N: NDArray[Any], task: Task) -> Floats:
             " numbers to it",
         )
     return numbers_N
-
-
-def tenths_of(numbers_N: NDArray[Any]) -> Integers:
-    """For each number, which tenth of all of them, by size, it is in: what a rule divides by."""
-    edges = np.quantile(numbers_N, np.arange(1, _PARTS) / _PARTS)
-    return np.searchsorted(edges, numbers_N).astype(np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.vocabulary import Floats, Integers, KindSpec
+from fl_common.vocabulary import Floats, KindSpec
 from models.kinds.forecast import divided
 from simulate.world.tables import Table, Words
 from simulate.world.tables.roles import NO_LABEL, Roles, roles_of
@@ -65,11 +65,6 @@ def ahead_of(rows: Rows, kind: KindSpec) -> tuple[Rows, Floats]:
     return replace(rows, x=values_N), labels_N
 
 
-def alike(labels_N: NDArray[np.generic]) -> Integers:
-    """By what a rule divides windows without labels: all are alike."""
-    return np.zeros(len(labels_N), np.int64)
-
-
 def labels_of_readings(table: Table, name: str | None) -> Words:
     """The labels (N, T) in the column ``name``; a window without one of them has none.
 
@@ -97,10 +92,3 @@ def check_as_long(source: str, labels_NT: NDArray[Any], shape: tuple[int, ...]) 
             "must have one label for each reading of a window (time, channels)",
             _REMEDY,
         )
-
-
-def usual_of(labels_NT: Integers) -> Integers:
-    """The label that most readings of each window have: what a rule divides by."""
-    lowest = int(labels_NT.min(initial=0))
-    usual = [int(np.bincount(row - lowest).argmax()) + lowest for row in labels_NT]
-    return np.array(usual, np.int64)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +66,6 @@ def sets_in(
     if table.kind(roles.label) == Kind.WINDOW:
         return _of_flags(table, np.asarray(table.numbers(roles.label), np.float64), declared)
     return _of_text(table, table.words(roles.label), declared)
-
-
-def rarest_of(bits_N: NDArray[Any], labels: int) -> Integers:
-    """Of each row's labels the one that the fewest rows have, or the number of labels: none."""
-    has_NK = has_of(bits_N, labels)
-    rows_K = np.where(has_NK, has_NK.sum(0), len(bits_N) + 1)
-    return np.where(has_NK.any(1), rows_K.argmin(1), labels).astype(np.int64)
 
 
 def covered_sets(names: Sequence[str], train_N: Integers, test_N: Integers) -> tuple[str, ...]:

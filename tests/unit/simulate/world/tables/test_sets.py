@@ -7,13 +7,12 @@ import pytest
 
 from fl_common.errors import InvalidConfiguration, InvalidData
 from models.kinds import kind_of
-from models.kinds.multilabel import has_of
+from models.kinds.multilabel import has_of, rarest_of
 from simulate import configure
 from simulate.configuration.composition import resolved
 from simulate.job.preparation import yaml_of
 from simulate.world.arrays import Arrays
 from simulate.world.build import open_world
-from simulate.world.tables.sets import rarest_of
 
 HAS = np.array([[1, 0], [1, 1], [0, 0], [0, 1]] * 10)
 X = np.arange(80, dtype=np.float32).reshape(40, 2)
@@ -84,7 +83,8 @@ def test_columns_of_labels_are_for_several_labels_alone(tmp_path: Path) -> None:
 
 
 def test_a_rule_divides_by_the_rarest_label_of_a_row(tmp_path: Path) -> None:
-    assert rarest_of(np.array([0b11, 0b10, 0b01, 0b01, 0b00]), 2).tolist() == [1, 1, 0, 0, 2]
+    rows = np.array([0b11, 0b10, 0b01, 0b01, 0b00])
+    assert rarest_of(rows, 2, rows).tolist() == [1, 1, 0, 0, 2]
     names = [";".join(n for n, has in zip("ab", row, strict=True) if has) for row in HAS]
     path = table(tmp_path / "rule.csv", names)
     world = world_of(path, "data.site=none", "partition=shards", "sites=4")
