@@ -13,7 +13,6 @@ from fl_common.configuration.paths import from_home
 from fl_common.errors import BadInput, InvalidConfiguration
 from fl_common.vocabulary import KindSpec, Task
 from models.kinds import ANOMALY, FORECAST, MULTILABEL, REGRESSION, SEQUENCE
-from models.kinds.sequence import usual_of
 from simulate.configuration.composition import configure, resolved
 from simulate.configuration.requirements import check_world
 from simulate.data.facts import Facts, facts_of
@@ -27,9 +26,9 @@ from simulate.world.tables.marks import marks_in
 from simulate.world.tables.missing import REFUSE
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.over_time import (
-    labels_of_readings,
     no_labels,
     unlabelled_roles,
+    usual_labels,
 )
 from simulate.world.tables.roles import Roles, roles_of
 from simulate.world.tables.sets import names_in, set_roles, sets_in
@@ -103,8 +102,7 @@ def _labels(
         return unlabelled_roles(*about), no_labels(table), ()
     roles = roles_of(*about, labelled=kind != ANOMALY)
     if kind == SEQUENCE:
-        words = labels_of_readings(table, roles.label)
-        return roles, Words(usual_of(words.values_N), words.missing_N), ()
+        return roles, usual_labels(table, roles.label), ()
     return roles, marks_in(table, roles.label) if kind == ANOMALY else None, ()
 
 

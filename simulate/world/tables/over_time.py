@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Floats, KindSpec
 from models.kinds.forecast import divided
+from models.kinds.sequence import usual_of
 from simulate.world.tables import Table, Words
 from simulate.world.tables.roles import NO_LABEL, Roles, roles_of
 from simulate.world.tables.rows import Rows
@@ -82,6 +83,12 @@ def labels_of_readings(table: Table, name: str | None) -> Words:
             _REMEDY,
         )
     return Words(there.astype(np.int64), missing_N)
+
+
+def usual_labels(table: Table, name: str | None) -> Words:
+    """The same, but of each window the label that most of its readings have."""
+    words = labels_of_readings(table, name)
+    return Words(usual_of(words.values_N), words.missing_N)
 
 
 def check_as_long(source: str, labels_NT: NDArray[Any], shape: tuple[int, ...]) -> None:
