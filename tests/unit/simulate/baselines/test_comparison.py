@@ -18,10 +18,22 @@ def compared(
 ) -> Comparison:
     names = [f"site-{number}" for number in range(len(alone))]
     return Comparison(
-        *("gait", "mlp", 3, 1, 0, measure, "windows", "test windows", "none", None, names, 0, 0),
-        Way(LOCAL, alone, None, 10),
-        Way(FEDERATED, together, None, 10),
-        Way(CENTRALISED, [0.9] * len(alone), None, 10),
+        task="gait",
+        net="mlp",
+        rounds=3,
+        passes=1,
+        seed=0,
+        measure=measure,
+        noun="windows",
+        judged_on="test windows",
+        privacy_unit="none",
+        delta=None,
+        sites=names,
+        left_out=0,
+        stopped=0,
+        local=Way(LOCAL, alone, None, 10),
+        federated=Way(FEDERATED, together, None, 10),
+        centralised=Way(CENTRALISED, [0.9] * len(alone), None, 10),
     )
 
 
