@@ -5,6 +5,7 @@ from datetime import datetime
 
 from fl_client.inference.events import prediction_event
 from fl_client.node.path import PredictedWindow
+from fl_client.store.outbox import NewEvent
 from fl_common.functions import FunctionEvent, Predicted
 from fl_common.vocabulary import Task
 from fl_common.wire.cloud_events import JSON, CloudEvent
@@ -23,9 +24,7 @@ class Announcements:
     predictions: str
     function_events: str
 
-    def prediction(
-        self, answer: PredictedWindow, when: datetime, latency_s: float
-    ) -> tuple[str, CloudEvent]:
+    def prediction(self, answer: PredictedWindow, when: datetime, latency_s: float) -> NewEvent:
         """The event of a prediction."""
         event = prediction_event(
             source=self.source,
@@ -38,11 +37,11 @@ class Announcements:
             latency_s=latency_s,
             stream=answer.predicted.stream,
         )
-        return _topic(self.predictions, answer.predicted.stream), event
+        return NewEvent(_topic(self.predictions, answer.predicted.stream), event)
 
     def function(
         self, name: str, found: FunctionEvent, number: int, predicted: Predicted, when: datetime
-    ) -> tuple[str, CloudEvent]:
+    ) -> NewEvent:
         """The event that the function ``name`` found, its ``number``-th one in the window."""
         stream = predicted.stream
         window = f"{stream}/{predicted.start_ns}" if stream else str(predicted.start_ns)
@@ -56,7 +55,7 @@ class Announcements:
             datacontenttype=JSON,
             data={"function": name, **named, "window_start_ns": predicted.start_ns, **found.data},
         )
-        return _topic(self.function_events, stream), event
+        return NewEvent(_topic(self.function_events, stream), event, name)
 
 
 def _topic(topic: str, stream: str) -> str:

@@ -14,8 +14,7 @@ from fl_client.functions.feed import FunctionFeed
 from fl_client.functions.runner import Shown
 from fl_client.node.announcements import Announcements
 from fl_client.node.path import PredictedWindow
-from fl_client.store.outbox import StoredEvents
-from fl_common.wire.cloud_events import CloudEvent
+from fl_client.store.outbox import NewEvent, StoredEvents
 
 
 class Effects:
@@ -47,7 +46,7 @@ class Effects:
         self._functions.put([answer.predicted for answer in answers])
         return shown
 
-    def _of_functions(self, shown: Shown, when: datetime) -> Iterator[tuple[str, CloudEvent]]:
+    def _of_functions(self, shown: Shown, when: datetime) -> Iterator[NewEvent]:
         numbers = Counter[str]()
         for name, event in shown.found:
             number, predicted = numbers[name], shown.predicted

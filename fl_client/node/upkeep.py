@@ -37,6 +37,7 @@ _QUICKER = "Make them quicker, take one out, or raise function_host.waiting"
 _DROPPED = {
     "full": "the oldest of more than events.waiting, as no broker took them. Check the broker, or"
     " raise it",
+    "function": "a function has more than events.waiting that wait. Let it tell less",
     "size": "one of more than 64 KiB. Let the function put less into an event",
 }
 """Why events are dropped, and what to do."""

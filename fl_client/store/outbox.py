@@ -5,14 +5,17 @@ at any instant, even after ``kill -9``, in events:
 
     made = published + waiting + dropped
 
-At most ``limit`` events wait. Beyond that the oldest are dropped, counted as ``full``; an event
-above 64 KiB is never sent and counted as ``size``; without a broker all are, as ``no_broker``. What
-the broker refuses is dropped for its reason.
+At most ``limit`` predictions wait. Beyond that the oldest events are dropped, counted as ``full``.
+As many events of each function wait; further ones are dropped as ``function``, so that no
+prediction is for what a function tells. An event above 64 KiB is never sent and counted as
+``size``; without a broker all are, as ``no_broker``. What the broker refuses is dropped for its
+reason.
 
 One thread at a time may call it.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,12 +29,23 @@ CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, event BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox_count (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
     WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox_function (
+    number INTEGER PRIMARY KEY REFERENCES outbox ON DELETE CASCADE, name TEXT NOT NULL);
 """
-"""``outbox``: an event as structured JSON. ``outbox_count``: see ``EventCounts``."""
+"""``outbox``: an event as structured JSON. ``outbox_count``: see ``EventCounts``.
+``outbox_function``: of those events that are of a function, which one."""
 _DROPPED = "dropped:"
 """The prefix of the name of a count of dropped events; the reason follows."""
 _LARGEST = 64 * 1024  # bytes; a broker that refuses a packet for its size ends the connection
 _AT_ONCE = 500
+
+
+class NewEvent(NamedTuple):
+    """An event for ``topic``, of a prediction or of a ``function``."""
+
+    topic: str
+    event: CloudEvent
+    function: str | None = None
 
 
 class WaitingEvent(NamedTuple):
@@ -46,7 +60,8 @@ class WaitingEvent(NamedTuple):
 class EventCounts:
     """Events since the store was made: ``made`` = ``published`` + ``waiting`` + dropped.
 
-    ``dropped`` by reason: ``full``, ``size``, ``no_broker``, or the broker's word for its refusal.
+    ``dropped`` by reason: ``full``, ``function``, ``size``, ``no_broker``, or the broker's word for
+    its refusal.
     """
 
     made: int
@@ -87,27 +102,52 @@ class StoredEvents:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
 
-    def put(self, events: Sequence[tuple[str, CloudEvent]]) -> None:
-        """Store ``events``, each with its topic, in the caller's transaction."""
+    def put(self, events: Sequence[NewEvent]) -> None:
+        """Store ``events`` in the caller's transaction."""
         self._newest = []
         if not events:
             return
         with transaction(self._connection):
-            changes = {"made": len(events)}
-            if not self._has_broker:
-                self._add({**changes, f"{_DROPPED}no_broker": len(events)})
-                return
-            found = [(topic, event, to_structured(event)) for topic, event in events]
-            fitting = [one for one in found if len(one[2]) <= _LARGEST]
-            first = self._last_number() + 1
-            self._connection.executemany(
-                "INSERT INTO outbox VALUES (?, ?, ?)",
-                [(first + n, topic, body) for n, (topic, _, body) in enumerate(fitting)],
-            )
-            changes |= {"waiting": len(fitting), f"{_DROPPED}size": len(found) - len(fitting)}
+            changes = Counter({"made": len(events)})
+            if self._has_broker:
+                self._insert(self._fitting(events, changes))
+                changes["waiting"] = len(self._newest)
+            else:
+                changes[f"{_DROPPED}no_broker"] = len(events)
             self._add(changes)
             self._drop_oldest()
-        self._newest = [WaitingEvent(first + n, *one[:2]) for n, one in enumerate(fitting)]
+
+    def _fitting(
+        self, events: Sequence[NewEvent], changes: Counter[str]
+    ) -> list[tuple[NewEvent, bytes]]:
+        """Those that may wait, with their content; the others are counted in ``changes``."""
+        waiting = self._of_functions() if any(one.function for one in events) else Counter[str]()
+        fitting = []
+        for one in events:
+            content = to_structured(one.event)
+            if len(content) > _LARGEST:
+                changes[f"{_DROPPED}size"] += 1
+            elif one.function is not None and waiting[one.function] >= self._limit:
+                changes[f"{_DROPPED}function"] += 1
+            else:
+                fitting.append((one, content))
+                waiting.update([one.function] if one.function is not None else ())
+        return fitting
+
+    def _insert(self, fitting: Sequence[tuple[NewEvent, bytes]]) -> None:
+        first = self._last_number() + 1
+        self._connection.executemany(
+            "INSERT INTO outbox VALUES (?, ?, ?)",
+            [(first + n, one.topic, content) for n, (one, content) in enumerate(fitting)],
+        )
+        named = [(first + n, one.function) for n, (one, _) in enumerate(fitting) if one.function]
+        self._connection.executemany("INSERT INTO outbox_function VALUES (?, ?)", named)
+        self._newest = [WaitingEvent(first + n, *one[:2]) for n, (one, _) in enumerate(fitting)]
+
+    def _of_functions(self) -> Counter[str]:
+        """How many events of each function wait."""
+        sql = "SELECT name, count(*) FROM outbox_function GROUP BY name"
+        return Counter(dict(self._connection.execute(sql)))
 
     def settle(self, settled: Sequence[tuple[int, str | None]]) -> None:
         """Remove events that the broker has or refused, in the caller's transaction."""
@@ -145,23 +185,33 @@ class StoredEvents:
         return [WaitingEvent(n, topic, from_structured(body)) for n, topic, body in rows]
 
     def room(self) -> int:
-        """How many more events may wait without a loss; 0 if it is less than half of the limit."""
-        left = self._limit - _values_of(self._connection).get("waiting", 0)
+        """How many more predictions may wait without a loss; 0 if less than half of the limit."""
+        left = self._limit - self._predictions()
         return left if 2 * left >= self._limit else 0
+
+    def _predictions(self) -> int:
+        """How many events wait that are of no function."""
+        found = self._connection.execute("SELECT count(*) FROM outbox_function")
+        (of_functions,) = found.fetchone()
+        return _values_of(self._connection).get("waiting", 0) - int(of_functions)
 
     def counts(self) -> EventCounts:
         """Counts of the events that were made, by what became of them."""
         return counts_of(self._connection)
 
     def _drop_oldest(self) -> None:
-        excess = _values_of(self._connection).get("waiting", 0) - self._limit
+        excess = self._predictions() - self._limit
         if excess <= 0:
             return
         (self.dropped_to,) = self._connection.execute(
-            "SELECT number FROM outbox ORDER BY number LIMIT 1 OFFSET ?", (excess - 1,)
+            "SELECT number FROM outbox WHERE number NOT IN (SELECT number FROM outbox_function)"
+            " ORDER BY number LIMIT 1 OFFSET ?",
+            (excess - 1,),
         ).fetchone()
-        self._connection.execute("DELETE FROM outbox WHERE number <= ?", (self.dropped_to,))
-        self._add({"waiting": -excess, f"{_DROPPED}full": excess})
+        dropped = self._connection.execute(
+            "DELETE FROM outbox WHERE number <= ?", (self.dropped_to,)
+        ).rowcount
+        self._add({"waiting": -dropped, f"{_DROPPED}full": dropped})
 
     def _last_number(self) -> int:
         """The highest number ever given to an event."""

@@ -13,7 +13,7 @@ from fl_client.inference.events import latest_of
 from fl_client.node.status import read_status
 from fl_client.node.status_table import _windows, status_table
 from fl_client.store.database import open_store, transaction
-from fl_client.store.outbox import StoredEvents
+from fl_client.store.outbox import NewEvent, StoredEvents
 from fl_common.functions import Predicted
 from fl_common.vocabulary import KindSpec, Task
 from fl_common.wire.cloud_events import JSON, CloudEvent
@@ -43,7 +43,7 @@ def test_it_has_the_events_that_wait_and_why_others_were_dropped(tmp_path: Path)
     with closing(open_store(tmp_path / STORE)) as connection:
         stored = StoredEvents(connection, 100, has_broker=True)
         with transaction(connection):
-            stored.put([("events/box", event)] * 5)
+            stored.put([NewEvent("events/box", event)] * 5)
             stored.settle([(1, None), (2, "not_authorized")])
     told = shown(tmp_path)
     assert "5 made = 1 published + 3 waiting + 1 dropped" in told

@@ -14,7 +14,7 @@ from fl_client.node.assembly.node import build_node
 from fl_client.node.upkeep import _add_to
 from fl_client.sensors import Readings
 from fl_client.store.database import open_store
-from fl_client.store.outbox import PublishProgress, StoredEvents
+from fl_client.store.outbox import NewEvent, PublishProgress, StoredEvents
 from fl_client.store.spool_identities import Arrival
 from fl_common.wire.cloud_events import JSON, CloudEvent
 from tests.support.edge_process import node_config
@@ -62,20 +62,21 @@ def test_readings_of_one_instant_that_differ_are_told_once_and_counted(
     assert loop.metrics.value("readings_unused_total", {"reason": "merged"}) == 4
 
 
-@pytest.mark.parametrize(("reason", "size"), [("full", 1), ("size", 70_000)])
+@pytest.mark.parametrize(("reason", "size"), [("full", 1), ("function", 1), ("size", 70_000)])
 def test_events_that_are_dropped_are_told_once_and_counted(
     loop: Loop, tmp_path: Path, caplog: pytest.LogCaptureFixture, reason: str, size: int
 ) -> None:
     event = CloudEvent("e", "urn:box", "t", datacontenttype=JSON, data="x" * size)
+    function = "flood" if reason == "function" else None
     with closing(open_store(tmp_path / "box" / STORE)) as connection:
         stored = StoredEvents(connection, 2, has_broker=True)
         for second in range(3):
-            stored.put([("events/box", event)] * 4)
+            stored.put([NewEvent("events/box", event, function)] * 4)
             step(loop, second)
     told = [line for line in caplog.messages if f"events are dropped ({reason})" in line]
     assert len(told) == 1
     assert "events.waiting" in told[0] or "64 KiB" in told[0]
-    dropped = {"full": 10, "size": 12}[reason]
+    dropped = {"full": 10, "function": 10, "size": 12}[reason]
     assert loop.metrics.value("events_dropped_total", {"reason": reason}) == dropped
 
 

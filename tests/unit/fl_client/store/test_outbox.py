@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 
 from fl_client.store.database import open_store, transaction
-from fl_client.store.outbox import EventCounts, StoredEvents
+from fl_client.store.outbox import EventCounts, NewEvent, StoredEvents
 from fl_common.errors import InvalidConfiguration
 from fl_common.wire.cloud_events import JSON, CloudEvent
 
 
-def event(number: int, text: str = "") -> tuple[str, CloudEvent]:
+def event(number: int, text: str = "", function: str | None = None) -> NewEvent:
     data = {"n": number, "text": text}
-    return "events/box", CloudEvent(f"e{number}", "urn:box", "t", datacontenttype=JSON, data=data)
+    one = CloudEvent(f"e{number}", "urn:box", "t", datacontenttype=JSON, data=data)
+    return NewEvent("events/box", one, function)
 
 
-def events(first: int, last: int) -> list[tuple[str, CloudEvent]]:
-    return [event(number) for number in range(first, last)]
+def events(first: int, last: int, function: str | None = None) -> list[NewEvent]:
+    return [event(number, function=function) for number in range(first, last)]
 
 
 def outbox(connection: sqlite3.Connection, limit: int = 100) -> StoredEvents:
@@ -94,6 +95,26 @@ def test_beyond_the_limit_the_oldest_are_dropped_and_counted(
     assert stored.dropped_to == 7
     assert stored.counts() == EventCounts(12, 0, 5, {"full": 7})
     stored.settle([(7, None), (8, None)])
+    assert balanced(store, stored.counts())
+
+
+def test_no_prediction_is_dropped_for_what_a_function_tells(store: sqlite3.Connection) -> None:
+    stored = outbox(store, limit=5)
+    stored.put(events(0, 5))
+    for first in range(5, 45, 10):
+        stored.put(events(first, first + 10, "flood"))
+    stored.put(events(45, 46, "rare"))
+    kept = [f"e{number}" for number in (*range(10), 45)]
+    assert ids(stored) == ids(outbox(store)) == kept
+    assert stored.counts() == EventCounts(46, 0, 11, {"function": 35})
+    assert stored.room() == 0
+    stored.settle([(number, None) for number in range(1, 6)])
+    assert stored.room() == 5, "what a function tells holds up no prediction"
+    stored.settle([(6, None)])
+    stored.put(events(46, 48, "flood"))
+    assert [name for name in ids(stored) if name in ("e46", "e47")] == ["e46"]
+    stored.put(events(48, 54))
+    assert ids(stored) == ["e49", "e50", "e51", "e52", "e53"]
     assert balanced(store, stored.counts())
 
 
