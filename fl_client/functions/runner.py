@@ -6,21 +6,20 @@ A function remembers windows, so each stream has one of its own.
 import itertools
 import logging
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from fl_client.functions.host import Answer, CallEnded, FunctionSource, Host
+from fl_client.functions.host import Answer, CallEnded, FunctionSource, Host, HostUnavailable
+from fl_client.functions.named import Named, Observe, State
 from fl_client.store.function_memory import Memories, Memory
 from fl_client.windows import MOST_STREAMS
 from fl_common.functions import FunctionEvent, Predicted
 
 _logger = logging.getLogger(__name__)
-MOST_HELD = 64
-"""Windows whose effects may be uncommitted, all of which a failed commit shows again."""
-_SET_BACK_NS = 3600 * 10**9
-_NEVER = -(2**63)
+_SILENT_AFTER = 10
+"""Late windows in a row, after which it is a trouble that a function sees none."""
 
 
 class Failed(NamedTuple):
@@ -40,37 +39,8 @@ class Shown:
     memories: dict[tuple[str, str], Memory] = field(default_factory=dict)
 
 
-Observe = Callable[[Answer], None]
-"""Is told what a function answered."""
 Compare = Callable[[Answer, Answer], None]
 """Is told what a function answered, and what its candidate did."""
-
-
-@dataclass
-class _State:
-    """A function of one stream: the newest window that it saw, and what it remembers."""
-
-    newest_ns: int = _NEVER
-    content: str | None = None
-
-
-@dataclass
-class _Named:
-    """A source under a name, with the states of its streams; the one called last is the last."""
-
-    key: int
-    source: FunctionSource
-    observe: Observe | None = None
-    before: dict[str, _State] = field(default_factory=dict)  # of the one that it replaces
-    failures: int = 0
-    failed: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=MOST_HELD))
-    counted: set[tuple[str, int]] = field(default_factory=set)  # of those that are shown again
-    of: dict[str, _State] = field(default_factory=dict)
-
-    def states_for(self, source: FunctionSource) -> dict[str, _State]:
-        """The states from which a function of ``source`` goes on: one of the same class."""
-        same = source.class_name == self.source.class_name
-        return {**self.before, **self.of} if same else {}
 
 
 class Functions:
@@ -93,10 +63,9 @@ class Functions:
     ) -> None:
         self._host, self._allowed = host, failures_allowed
         self._keys, self._changing = itertools.count(), threading.Lock()
-        for source in sources.values():
-            host.check(source)
-        self._running = {name: _Named(next(self._keys), one) for name, one in sources.items()}
-        self._candidates: dict[str, tuple[_Named, Compare]] = {}
+        self._check_all(sources)
+        self._running = {name: Named(next(self._keys), one) for name, one in sources.items()}
+        self._candidates: dict[str, tuple[Named, Compare]] = {}
         self._failures: Counter[str] = Counter(dict.fromkeys(sources, 0))
         self._memories: dict[tuple[str, str], Memory] = {}
         self._kept = frozenset(named.key for named in self._running.values())
@@ -106,13 +75,26 @@ class Functions:
     def __len__(self) -> int:
         return len(self._running)
 
+    def _check_all(self, sources: Mapping[str, FunctionSource]) -> None:
+        try:
+            for source in sources.values():
+                self._host.check(source)
+        except HostUnavailable as error:  # a trouble of the node's, which predicts without them
+            _logger.warning("functions are not tried before they run: %s", error)
+
     def check(self, source: FunctionSource) -> None:
         """Make a function of ``source`` once.
 
         Raises:
             JoinTheDotsError: it can't be made.
+            HostUnavailable: it could not be tried.
         """
         self._host.check(source)
+
+    @property
+    def starts(self) -> Mapping[str, int]:
+        """How many processes of the host there were, by why each was started."""
+        return self._host.starts
 
     def use(self, name: str, source: FunctionSource | None, observe: Observe | None = None) -> None:
         """Run ``source`` under ``name`` from the next window on, replacing any before it.
@@ -124,7 +106,7 @@ class Functions:
             before = running.pop(name, None)
             if source is not None:
                 states = before.states_for(source) if before is not None else {}
-                running[name] = _Named(next(self._keys), source, observe, states)
+                running[name] = Named(next(self._keys), source, observe, states)
                 self._failures[name] += 0
             self._running = running
 
@@ -137,7 +119,7 @@ class Functions:
         with self._changing:
             candidates = {key: one for key, one in self._candidates.items() if key != name}
             if source is not None:
-                candidates[name] = _Named(next(self._keys), source), compare
+                candidates[name] = Named(next(self._keys), source), compare
             self._candidates = candidates
 
     @property
@@ -149,6 +131,19 @@ class Functions:
     def disabled(self) -> list[str]:
         """Names of the functions that are disabled."""
         return [n for n, named in self._running.items() if named.failures >= self._allowed]
+
+    @property
+    def silent(self) -> dict[str, int]:
+        """Functions that are shown no window of a stream, as the last ones come after a later one.
+
+        With the start of the latter, in nanoseconds since 1970.
+        """
+        return {
+            name: state.newest_ns
+            for name, named in self._running.items()
+            for state in tuple(named.of.values())
+            if state.late >= _SILENT_AFTER
+        }
 
     def go_on_from(self, memories: Memories) -> None:
         """Go on after the windows of the ``memories``, those of the last commit.
@@ -190,7 +185,7 @@ class Functions:
             return "no function of this name runs"
         return "it is disabled" if named.failures >= self._allowed else None
 
-    def _asked(self, only: str | None) -> Iterator[tuple[str, _Named]]:
+    def _asked(self, only: str | None) -> Iterator[tuple[str, Named]]:
         for name, named in self._running.items():
             if named.failures < self._allowed and only in (None, name):
                 yield name, named
@@ -203,11 +198,11 @@ class Functions:
             self._host.keep(keys)
             self._kept = keys
 
-    def _state(self, name: str, named: _Named, stream: str) -> _State:
+    def _state(self, name: str, named: Named, stream: str) -> State:
         """The state of the stream's function, which begins with its first window."""
         state = named.of.pop(stream, None)
         if state is None:
-            state = self._before(name, named, stream) or _State()
+            state = self._before(name, named, stream) or State()
         named.of[stream] = state
         if len(named.of) > MOST_STREAMS:
             longest = next(iter(named.of))
@@ -215,30 +210,29 @@ class Functions:
             self._host.drop(named.key, longest)
         return state
 
-    def _before(self, name: str, named: _Named, stream: str) -> _State | None:
+    def _before(self, name: str, named: Named, stream: str) -> State | None:
         """Where a function of the same class was, in this process or at the last commit."""
         memory = self._memories.pop((stream, name), None)
         if (state := named.before.pop(stream, None)) is not None:
-            return _State(state.newest_ns, state.content)
+            return State(state.newest_ns, state.content)
         if memory is None or memory.class_name != named.source.class_name:
             return None
-        return _State(memory.newest_ns, memory.content)
+        return State(memory.newest_ns, memory.content)
 
-    def _is_late(self, name: str, state: _State, predicted: Predicted) -> bool:
-        behind_ns = state.newest_ns - predicted.start_ns
-        if 0 <= behind_ns < _SET_BACK_NS:
-            self.late[name] += 1
-            if self.late[name] == 1:
-                _logger.warning(
-                    "function %s is not shown a window that comes %.1f s after a later one. Lower"
-                    " windows.longest_gap_s or the sensors' loss if that is often; further ones are"
-                    " counted in fl_client_function_late_total",
-                    name, behind_ns / 1e9)  # fmt: skip
-            return True
-        state.newest_ns = predicted.start_ns
-        return False
+    def _is_late(self, name: str, state: State, predicted: Predicted) -> bool:
+        behind_ns = state.behind_ns(predicted.start_ns)
+        if behind_ns < 0:
+            return False
+        self.late[name] += 1
+        if self.late[name] == 1:
+            _logger.warning(
+                "function %s is not shown a window that comes %.1f s after a later one. Lower"
+                " windows.longest_gap_s or the sensors' loss if that is often; further ones are"
+                " counted in fl_client_function_late_total",
+                name, behind_ns / 1e9)  # fmt: skip
+        return True
 
-    def _answer(self, named: _Named, state: _State, predicted: Predicted) -> Answer:
+    def _answer(self, named: Named, state: State, predicted: Predicted) -> Answer:
         """The function's answer; after a process that ended, that of a second call."""
         try:
             return self._host.call(named.key, named.source, state.content, predicted)
@@ -249,7 +243,7 @@ class Functions:
         except CallEnded as error:
             return Answer(None, state.content, [str(error)], 0.0)
 
-    def _note(self, name: str, named: _Named, state: _State, answer: Answer, shown: Shown) -> None:
+    def _note(self, name: str, named: Named, state: State, answer: Answer, shown: Shown) -> None:
         """Count failures; what has no answer has no effect on the memory."""
         if answer.events is not None:
             state.content = answer.content
@@ -263,15 +257,14 @@ class Functions:
         window = shown.predicted.stream, shown.predicted.start_ns
         if window in named.counted:
             return named.counted.discard(window)
-        for reason in answer.failures:
+        if answer.failures:
             named.failures += 1
             self._failures[name] += 1
-            self._tell(name, named, reason)
-        if answer.failures:
+            self._tell(name, named, "; ".join(answer.failures))
             named.failed.append(window)
         return None
 
-    def _tell(self, name: str, named: _Named, reason: str) -> None:
+    def _tell(self, name: str, named: Named, reason: str) -> None:
         left = self._allowed - named.failures
         then = f"it is disabled after {left} more" if left > 0 else "it is disabled until a restart"
         _logger.warning(

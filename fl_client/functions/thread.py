@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fl_client.functions.host import HostClosed
-from fl_client.functions.runner import MOST_HELD, Functions, Shown
+from fl_client.functions.named import MOST_HELD
+from fl_client.functions.runner import Functions, Shown
 from fl_client.store.function_inbox import WaitingWindow
 from fl_client.store.function_memory import Memories
 from fl_common.programs.troubles import Troubles

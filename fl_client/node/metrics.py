@@ -45,6 +45,7 @@ class Metrics:
         self.function_events = self._counter("function_events", "Events of functions", "function")
         self.failures = self._counter("function_failures", "Failures of functions", "function")
         self.late = self._counter("function_late", "Windows not shown to a function", "function")
+        self.host_starts = self._counter("function_host_starts", "Starts of processes", "reason")
         self.swaps = self._counter("model_swaps", "Models that began to serve")
         self.store_errors = self._counter("store_errors", "Commits that the store refused")
         self.rounds = self._counter("training_rounds", "Training rounds charged to the ledger")

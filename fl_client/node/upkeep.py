@@ -73,6 +73,7 @@ class Upkeep:
         self._retained_ns = -_RETAIN_EVERY_NS  # at once, also just after the machine's start
         self._failures: dict[str, int] = {}
         self._late: dict[str, int] = {}
+        self._host_starts: dict[str, int] = {}
         self._told_of_labels = self._counted = False
         self._told_of_drops: set[str] = set()
         self._told: set[tuple[str, str]] = set()
@@ -159,6 +160,7 @@ class Upkeep:
         functions, metrics = self._functions, self._metrics
         _add_to(metrics.failures, functions.failures, self._failures)
         _add_to(metrics.late, functions.late, self._late)
+        _add_to(metrics.host_starts, functions.starts, self._host_starts)
 
     def _tell_of_drops(self, counts: Counts) -> None:
         """Tell the first drop of a kind of event."""

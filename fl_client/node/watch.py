@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
+from fl_client.functions.runner import Functions
 from fl_client.inference.prediction import EngineStatus
 from fl_client.node.assembly.inference import Inference
 from fl_client.node.assembly.sensing import Sensing
@@ -15,6 +17,12 @@ _TRIED = "Windows are kept until it serves; this takes engine.trial.seconds at m
 _OTHER_MODEL = "Publish or place another one, or mend what the cause names"
 _FIELD = "Compare the declared fields with what is sent"
 _FUNCTION = "Correct it, or take it out of functions in the configuration, and restart the node"
+
+_SILENT = (
+    "is shown no window, as the last ones do not begin after one of {} that it saw: the sensors'"
+    " clock was set back, or old readings come late"
+)
+_CLOCK = "Check the sensors' clock; windows after {} are shown again"
 
 
 class Watch:
@@ -36,7 +44,7 @@ class Watch:
         with self._looking:
             self._look_at_transports()
             look_at_model(self._inference.engine.status(), self._troubles)
-            self._look_at_functions()
+            look_at_functions(self._inference.functions.running, self._troubles)
             for inlet in self._sensing.inlets.values():
                 look_at_fields(inlet.intake.lacking(), self._troubles)
             self._sensing.watch.look()
@@ -50,15 +58,20 @@ class Watch:
             else:
                 self._troubles.begin(part, state.fault, state.remedy or _ADDRESS)
 
-    def _look_at_functions(self) -> None:
-        disabled = self._inference.functions.running.disabled
-        for name in self._inference.functions.running.failures:
-            part = f"function {name}"
-            if name in disabled:
-                cause = "failed too often and is disabled; fl-client functions letters says why"
-                self._troubles.begin(part, cause, _FUNCTION)
-            else:
-                self._troubles.end(part)
+
+def look_at_functions(functions: Functions, troubles: Troubles) -> None:
+    """Whether each function is called with the windows that come."""
+    disabled, silent = functions.disabled, functions.silent
+    for name in functions.failures:
+        part = f"function {name}"
+        if name in disabled:
+            cause = "failed too often and is disabled; fl-client functions letters says why"
+            troubles.begin(part, cause, _FUNCTION)
+        elif name in silent:
+            seen = f"{datetime.fromtimestamp(silent[name] / 1e9, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            troubles.begin(part, _SILENT.format(seen), _CLOCK.format(seen))
+        else:
+            troubles.end(part)
 
 
 def look_at_fields(lacking: Mapping[str, Sequence[str]], troubles: Troubles) -> None:

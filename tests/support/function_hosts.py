@@ -60,6 +60,11 @@ class LocalHost:
     def __init__(self) -> None:
         self._made: dict[tuple[int, str], Function] = {}
 
+    @property
+    def starts(self) -> Mapping[str, int]:
+        """None."""
+        return {}
+
     def check(self, source: FunctionSource) -> None:
         """Make one."""
         _make(source)

@@ -77,6 +77,30 @@ class Multiplying:
         return (FunctionEvent("sum", {"of": float(product.sum())}),)
 
 
+class WorkingOn:
+    """Starts a thread in each call, which works on after it, or ``joins`` it."""
+
+    def __init__(self, joins: bool = False) -> None:
+        self._joins = joins
+
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+        """Nothing."""
+        ends = threading.Event()
+        thread = threading.Thread(target=ends.wait, daemon=True)
+        thread.start()
+        if self._joins:
+            ends.set()
+            thread.join()
+        return ()
+
+
+class EndsWhenMade:
+    """Ends its process, and with it whatever else runs there."""
+
+    def __init__(self) -> None:
+        os._exit(3)
+
+
 class NeverMade:
     """One whose constructor hangs."""
 

@@ -53,6 +53,10 @@ class HostClosed(Exception):
     """The host was closed."""
 
 
+class HostUnavailable(OSError):
+    """No process can be started at the moment; that says nothing of a function."""
+
+
 @dataclass(frozen=True)
 class HostLimits:
     """Limits of a host: seconds of a call, and memory beyond what its process begins with.
@@ -71,11 +75,17 @@ class HostLimits:
 class Host(Protocol):
     """Runs functions; ``key`` names what was made of one source, which has an object a stream."""
 
+    @property
+    def starts(self) -> Mapping[str, int]:
+        """How many processes there were, by why each was started."""
+        ...
+
     def check(self, source: FunctionSource) -> None:
-        """Make a function of ``source`` once.
+        """Make a function of ``source`` once, in a process of its own.
 
         Raises:
             JoinTheDotsError: it can't be made.
+            HostUnavailable: it could not be tried.
             HostClosed: the host was closed, perhaps meanwhile.
         """
         ...

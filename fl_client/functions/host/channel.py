@@ -11,7 +11,11 @@ MOST_BYTES = 4 << 20
 
 
 class ChannelError(Exception):
-    """The other side is gone, took too long, or sent what is no message."""
+    """The other side is gone (``ended``), took too long (``slow``), or its ``answer`` is none."""
+
+    def __init__(self, text: str, reason: str = "answer") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class Channel:
@@ -34,9 +38,9 @@ class Channel:
             self._connection.settimeout(seconds)
             self._connection.sendall(len(body).to_bytes(_LENGTH, "big") + body)
         except TimeoutError as error:
-            raise ChannelError(f"it did not read within {seconds:g} s") from error
+            raise ChannelError(f"it did not read within {seconds:g} s", "slow") from error
         except OSError as error:
-            raise ChannelError("its process ended") from error
+            raise ChannelError("its process ended", "ended") from error
 
     def receive(self, seconds: float | None = None) -> Any:
         """The next message, which must be whole within ``seconds``; None: whenever it comes.
@@ -66,11 +70,11 @@ class Channel:
                 self._connection.settimeout(left)
                 piece = self._connection.recv(length - len(found))
             except TimeoutError as error:
-                raise ChannelError(f"it did not answer within {seconds:g} s") from error
+                raise ChannelError(f"it did not answer within {seconds:g} s", "slow") from error
             except OSError as error:
-                raise ChannelError("its process ended") from error
+                raise ChannelError("its process ended", "ended") from error
             if not piece:
-                raise ChannelError("its process ended")
+                raise ChannelError("its process ended", "ended")
             found += piece
         return bytes(found)
 

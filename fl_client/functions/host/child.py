@@ -65,14 +65,14 @@ class _Functions:
         try:
             function = _make(request)
         except BadInput as error:
-            return {"failures": [str(error)]}
+            return {"failures": [str(error)], "made": False}
         self._made[request["key"], request["stream"]] = function
         if request["content"] is not None and isinstance(function, Remembering):
             try:
                 function.remember(json.loads(request["content"]))
             except Exception as error:
                 failures.append(_words(error))
-        return {"failures": failures}
+        return {"failures": failures, "made": True}
 
     def _call(self, request: Mapping[str, Any]) -> dict[str, Any]:
         failures: list[str] = []

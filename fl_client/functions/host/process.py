@@ -1,70 +1,73 @@
 """The sensing process's side of a function host: starts it, asks it, and ends it in time."""
 
 import logging
-import socket
-import subprocess
-import sys
 import threading
+from collections import Counter
 from collections.abc import Collection, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fl_client.functions.host import Answer, CallEnded, FunctionSource, HostClosed, HostLimits
+from fl_client.functions.host import (
+    Answer,
+    CallEnded,
+    FunctionSource,
+    HostClosed,
+    HostLimits,
+    HostUnavailable,
+)
 from fl_client.functions.host.answers import NO_ANSWER, failures_in, read, refusal_in, say
-from fl_client.functions.host.channel import Channel, ChannelError
+from fl_client.functions.host.channel import ChannelError
+from fl_client.functions.host.started import START_S, StartedProcess
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions import Predicted
-from fl_common.programs.limited_child import without_secrets
-from fl_common.programs.own import own_program
 from fl_common.programs.troubles import Troubles
 
 _logger = logging.getLogger(__name__)
-_MODULE = "fl_client.functions.host.child"
 _PART, _REMEDY = "function host", "Free memory or processes on this machine; windows wait meanwhile"
-_START_S = 60.0
-"""Of the process, or of making a function: it may import large packages."""
 _AGAIN_S = 1.0
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-"""Each thread of numpy would take some tens of megabytes of address space, which is limited."""
-_ENDED_S = 5.0
-
-
-@dataclass(frozen=True)
-class _Running:
-    child: subprocess.Popen[bytes]
-    channel: Channel
+_TRIES = 3
+_FIRST, _CHECK, _ANSWER, _THREADS = "first", "check", "answer", "threads"
+_WORKS_ON = "it left threads that work on after its call"
 
 
 class HostProcess:
     """A host that can't read ``home``; any thread may call it, one at a time is served.
 
-    The process is started when it is first needed.
+    The process is started when it is first needed, and anew after one that ended, took too long
+    (``slow``), has an ``answer`` that is none, or left ``threads``. What is only checked has a
+    process of its own, so that it can't disturb those that run.
     """
 
     def __init__(self, home: Path, limits: HostLimits, troubles: Troubles) -> None:
         self._home, self._limits, self._troubles = home, limits, troubles
-        self._running: _Running | None = None
+        self._running: StartedProcess | None = None
+        self._checking: StartedProcess | None = None
         self._present: set[tuple[int, str]] = set()
-        self._turn = threading.Lock()
+        self._turn, self._check_turn = threading.Lock(), threading.Lock()
+        self._starting = threading.Lock()
         self._closed = threading.Event()
-        self._told_of_wall, self._asked_for = False, 0
-        self.starts = 0
-        """How many processes there were."""
+        self._told_of_wall, self._next_for = False, _FIRST
+        self._starts = Counter[str]()
+
+    @property
+    def starts(self) -> Mapping[str, int]:
+        """See ``Host``."""
+        return dict(self._starts)
 
     def check(self, source: FunctionSource) -> None:
         """See ``Host``."""
-        with self._turn:
+        request = {"node": source.node, "at": source.at}
+        with self._check_turn:
+            self._checking = self._begun(_CHECK, _TRIES)
             try:
-                answer = self._asked({"node": source.node, "at": source.at}, _START_S)
+                self._refuse_if_closed()
+                answer = self._checking.ask(request, START_S)
                 refused = refusal_in(answer) if "refused" in answer else None
-            except CallEnded as error:
-                if self._closed.is_set():  # that says nothing of the function
-                    raise HostClosed from None
-                refused = source.class_name, f"can't be made ({error})", "Correct it"
-            except NO_ANSWER:
-                refused = source.class_name, "can't be made (its answer is none)", "Correct it"
+            except (ChannelError, *NO_ANSWER) as error:
+                why = _why(error, self._checking.end())
+                refused = source.class_name, f"can't be made ({why})", "Correct it"
+            finally:
+                self._checking.end()
+        self._refuse_if_closed()  # the answer says nothing of the function
         if refused is not None:
             kind = InvalidConfiguration if source.at else InvalidData
             raise kind(*refused)
@@ -75,26 +78,29 @@ class HostProcess:
         """See ``Host``."""
         with self._turn:
             try:
-                failures = self._made(key, source, content, predicted.stream)
-                request = {"key": key, "predicted": predicted.to_fields()}
-                answer = self._asked(request, self._limits.seconds)
-                say(source.class_name, answer)
-                return read(answer, failures)
-            except NO_ANSWER:  # somebody else wrote it than our code
-                self._end()
-                raise CallEnded("its answer is none") from None
+                return self._answer(key, source, content, predicted)
+            except (ChannelError, *NO_ANSWER) as error:
+                reason = error.reason if isinstance(error, ChannelError) else _ANSWER
+                raise CallEnded(_why(error, self._end(reason))) from None
 
-    def _made(
-        self, key: int, source: FunctionSource, content: str | None, stream: str
-    ) -> list[str]:
-        """Make the stream's function, if it is not there; what failed of it."""
-        self._start()
-        if (key, stream) in self._present:
-            return []
-        made = {"node": source.node, "at": source.at, "content": content}
-        answer = self._asked({"key": key, "stream": stream, **made}, _START_S)
-        self._present.add((key, stream))
-        return failures_in(answer)
+    def _answer(
+        self, key: int, source: FunctionSource, content: str | None, predicted: Predicted
+    ) -> Answer:
+        """Raises ChannelError or NO_ANSWER, after which the process has to be ended."""
+        running, failures = self._started(), []
+        if (key, predicted.stream) not in self._present:
+            made = {"node": source.node, "at": source.at, "content": content}
+            found = running.ask({"key": key, "stream": predicted.stream, **made}, START_S)
+            failures = failures_in(found)
+            if not found["made"]:
+                return Answer(None, content, failures, 0.0)
+            self._present.add((key, predicted.stream))
+        answer = running.ask({"key": key, "predicted": predicted.to_fields()}, self._limits.seconds)
+        say(source.class_name, answer)
+        if running.works_on():
+            self._end(_THREADS)
+            return Answer(None, content, [*failures, _WORKS_ON], 0.0)
+        return read(answer, failures)
 
     def drop(self, key: int, stream: str) -> None:
         """See ``Host``."""
@@ -110,78 +116,61 @@ class HostProcess:
     def process_id(self) -> int | None:
         """The process's; None: there is none."""
         running = self._running
-        return None if running is None else running.child.pid
+        return None if running is None else running.process_id
 
     def close(self) -> None:
-        """End the process, at once."""
+        """End the processes, at once."""
         self._closed.set()
-        if (running := self._running) is not None:
-            running.child.kill()
+        for process in (self._running, self._checking):
+            if process is not None:
+                process.kill()
         with self._turn:
-            self._end()
+            self._end(_FIRST)
 
     def _drop(self, gone: list[tuple[int, str]]) -> None:
         if self._running is not None and gone:
             self._present.difference_update(gone)
             try:
-                self._running.channel.send({"drop": gone}, self._limits.seconds)
-            except ChannelError:
-                self._end()
+                self._running.tell({"drop": gone}, self._limits.seconds)
+            except ChannelError as error:
+                self._end(error.reason)
 
-    def _asked(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """Raises CallEnded, after which there is no process."""
-        channel = self._start()
-        self._asked_for += 1
-        try:
-            channel.send({"id": self._asked_for, **request}, seconds)
-            answer = channel.receive(seconds)
-            if not isinstance(answer, dict) or answer.get("id") != self._asked_for:
-                raise ChannelError("its answer is to another question")
-        except ChannelError as error:
-            status = self._end()
-            how = f" ({_status(status)})" if str(error) == "its process ended" else ""
-            raise CallEnded(f"{error}{how}") from None
-        return answer
+    def _started(self) -> StartedProcess:
+        """The process, which is started if there is none. Raises HostClosed."""
+        if self._running is None:
+            self._running = self._begun(self._next_for)
+            self._present.clear()
+        self._refuse_if_closed()  # whoever closes it may not have seen the process yet
+        return self._running
 
-    def _start(self) -> Channel:
-        """The channel to the process, which is started if there is none.
+    def _refuse_if_closed(self) -> None:
+        if self._closed.is_set():
+            raise HostClosed
+
+    def _begun(self, reason: str, tries: int | None = None) -> StartedProcess:
+        """A new process, started for ``reason``; after ``tries`` (None: without end) none.
 
         Raises:
             HostClosed: the host was closed, perhaps while no process could be started.
+            HostUnavailable: none could be started.
         """
-        while self._running is None or self._closed.is_set():
-            if self._closed.is_set():
-                raise HostClosed
+        tried = 0
+        while not self._closed.is_set():
+            tried += 1
             try:
-                self._running = self._started()
+                with self._starting:
+                    process = StartedProcess(self._home, self._limits)
+                    self._starts[reason] += 1
                 self._troubles.end(_PART)
+                self._tell_of_wall(process.missing)
+                return process
             except (OSError, ChannelError) as error:
-                self._troubles.begin(_PART, f"its process can't be started ({error})", _REMEDY)
+                why = f"its process can't be started ({error})"
+                self._troubles.begin(_PART, why, _REMEDY)
+                if tried == tries:
+                    raise HostUnavailable(f"function host: {why}. {_REMEDY}") from None
                 self._closed.wait(_AGAIN_S)
-        return self._running.channel
-
-    def _started(self) -> _Running:
-        """Raises OSError or ChannelError."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            command = own_program(_MODULE, str(theirs.fileno()))
-            nowhere = subprocess.DEVNULL
-            child = subprocess.Popen(
-                command, stdin=nowhere, stdout=nowhere, stderr=nowhere,
-                pass_fds=[theirs.fileno()], env=without_secrets() | _ONE_THREAD,
-            )  # fmt: skip
-        running = _Running(child, Channel(ours))
-        self._present.clear()
-        self.starts += 1
-        try:
-            path = [str(Path(entry).absolute()) for entry in sys.path]
-            home, megabytes = str(self._home.absolute()), self._limits.megabytes
-            running.channel.send({"path": path, "home": home, "megabytes": megabytes}, _START_S)
-            self._tell_of_wall(running.channel.receive(_START_S)["missing"])
-        except (ChannelError, LookupError, TypeError):
-            _ended(running)
-            raise ChannelError("it does not begin") from None
-        return running
+        raise HostClosed
 
     def _tell_of_wall(self, missing: list[str]) -> None:
         if missing and not self._told_of_wall:
@@ -192,22 +181,18 @@ class HostProcess:
                 ", ".join(missing)[:100],
             )
 
-    def _end(self) -> int | None:
-        """End the process, if there is one; its exit status."""
-        running, self._running = self._running, None
+    def _end(self, reason: str) -> int | None:
+        """End the process, if there is one, for the ``reason`` of the next; its exit status."""
+        running, self._running, self._next_for = self._running, None, reason
         self._present.clear()
-        return _ended(running) if running is not None else None
+        return running.end() if running is not None else None
 
 
-def _ended(running: _Running) -> int | None:
-    running.channel.close()
-    try:  # it may be ending by itself: then its status says more
-        return running.child.wait(0.2)
-    except subprocess.TimeoutExpired:
-        running.child.kill()
-        with suppress(subprocess.TimeoutExpired):  # the kernel holds it, such as for a slow disk
-            return running.child.wait(_ENDED_S)
-        return None
+def _why(error: Exception, status: int | None) -> str:
+    """Why there is no answer from a process that ended with ``status``."""
+    if not isinstance(error, ChannelError):  # somebody else wrote it than our code
+        return "its answer is none"
+    return f"{error} ({_status(status)})" if error.reason == "ended" else str(error)
 
 
 def _status(status: int | None) -> str:

@@ -105,6 +105,18 @@ def test_a_function_is_shown_each_window_once_and_in_order(
     assert starts[3:] == [40 - 3600 * 10**9, 41 - 3600 * 10**9]
 
 
+def test_a_function_is_silent_after_ten_late_windows_in_a_row_until_it_is_shown_one() -> None:
+    functions = functions_of({"change": partial(LabelChange, 1)}, failures_allowed=3)
+    hour, minute = 3600 * 10**9, 60 * 10**9
+    show(functions, predicted(1.0, 0.0, start=hour))
+    for number in range(10):
+        assert functions.silent == {}
+        show(functions, predicted(1.0, 0.0, start=minute + number))
+    assert functions.silent == {"change": hour}
+    show(functions, predicted(1.0, 0.0, start=hour + 1))
+    assert functions.silent == {}
+
+
 WALKS = [0.9, 0.9, 0.2, 0.1, 0.1, 0.9, 0.9, 0.9]
 
 
@@ -215,4 +227,4 @@ def test_a_memory_that_can_not_be_kept_is_a_failure_of_its_function_alone() -> N
     unreadable = replace(memories["", "bad"], content="{}")
     functions.go_on_from({**memories, ("", "bad"): unreadable})
     show(functions, predicted(0.1, 0.9, start=2))
-    assert functions.failures == {"bad": 3, "good": 0}, "it can be neither read nor kept"
+    assert functions.failures == {"bad": 2, "good": 0}, "it is neither read nor kept: once a window"

@@ -1,9 +1,14 @@
 """What is looked up of a node's parts that tell nothing by themselves."""
 
+from functools import partial
+
+from fl_client.functions.label_change import LabelChange
 from fl_client.inference.prediction import EngineStatus
 from fl_client.node.report import Report
-from fl_client.node.watch import look_at_fields, look_at_model
+from fl_client.node.watch import look_at_fields, look_at_functions, look_at_model
+from fl_common.functions import Predicted
 from fl_common.programs.troubles import Troubles
+from tests.support.function_hosts import functions_of
 
 
 def engine(digest: str | None, wanted: str | None, trouble: str | None) -> EngineStatus:
@@ -38,6 +43,23 @@ def test_a_field_that_never_comes_is_a_trouble_until_it_does() -> None:
     assert causes(troubles) == [found]
     look_at_fields({"watch": (), "door": ()}, troubles)
     assert causes(troubles) == []
+
+
+def test_a_function_that_is_shown_no_window_is_a_trouble_that_says_until_when() -> None:
+    functions, troubles = functions_of({"change": partial(LabelChange, 1)}, 3), Troubles()
+
+    def show(start_s: float) -> list[str]:
+        start_ns = int(start_s * 1e9)
+        functions(Predicted(start_ns, start_ns + 1, ("rest", "walk"), (0.9, 0.1)))
+        look_at_functions(functions, troubles)
+        return causes(troubles)
+
+    assert show(7200.0) == []
+    assert [show(3700.0 + number) for number in range(9)] == [[]] * 9
+    (told,) = show(3720.0)
+    assert told.startswith("function change: is shown no window")
+    assert "1970-01-01 02:00:00 UTC" in told
+    assert show(7201.0) == []
 
 
 class Reported(Report):

@@ -5,11 +5,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from fl_client.functions.host import FunctionSource, HostClosed, HostLimits
+from fl_client.functions.host import FunctionSource, HostClosed, HostLimits, HostUnavailable
 from fl_client.functions.host.process import HostProcess
 from fl_client.functions.runner import Functions
 from fl_common.errors import InvalidConfiguration, InvalidData
@@ -84,7 +85,7 @@ def test_after_a_process_that_was_killed_functions_go_on_where_they_were(
         numbers += [event.data["number"] for _, event in shown.found]
     assert numbers == [1, 2, 3, 4, 5, 6]
     assert functions.failures == {"good": 0}
-    assert host.starts == 3
+    assert host.starts == {"check": 1, "first": 1, "ended": 2}
 
 
 def test_a_window_that_ends_the_process_is_tried_twice_and_left_out(
@@ -100,7 +101,7 @@ def test_a_window_that_ends_the_process_is_tried_twice_and_left_out(
     assert [len(one.failed) for one in shown] == [0, 0, 1, 0, 0]
     assert "exit status 3" in shown[2].failed[0].reason
     assert functions.failures == {"poisoned": 1, "good": 0}
-    assert host.starts == 3
+    assert host.starts == {"check": 2, "first": 1, "ended": 2}
     assert any("poisoned failed" in message for message in caplog.messages)
 
 
@@ -151,7 +152,70 @@ def test_a_host_that_is_closed_while_a_function_is_made_blames_no_function(
 
     thread = threading.Thread(target=check)
     thread.start()
-    wait_for(lambda: host._running, "the process")
+    wait_for(lambda: host._checking, "the process")
     host.close()
     thread.join(30)
     assert [type(error) for error in raised] == [HostClosed]
+
+
+def test_a_function_that_can_not_be_made_any_more_fails_once_a_window(host: HostProcess) -> None:
+    missing = source("no.such.Class")
+    answers = [host.call(1, missing, None, window(number)) for number in range(2)]
+    assert [(one.events, len(one.failures)) for one in answers] == [(None, 1)] * 2
+    assert all("can't be made" in one.failures[0] for one in answers)
+
+
+def test_threads_that_work_on_end_with_their_process_and_others_go_on(host: HostProcess) -> None:
+    working = source(f"{HOSTILE}.WorkingOn")
+    functions = Functions(
+        {"working": working, "good": source(f"{HOSTILE}.Good")}, host, failures_allowed=3
+    )
+    shown = [functions(window(number)) for number in range(5)]
+    assert [[event.data["number"] for _, event in one.found] for one in shown] == [
+        [1], [2], [3], [4], [5]
+    ]  # fmt: skip
+    assert functions.disabled == ["working"]
+    assert "threads that work on" in shown[0].failed[0].reason
+    assert host.starts["threads"] == 3
+    assert process_of(host).num_threads() == 1
+
+
+def test_a_thread_that_ends_within_its_call_is_no_failure(host: HostProcess) -> None:
+    joining = source(f"{HOSTILE}.WorkingOn", joins=True)
+    answers = [host.call(1, joining, None, window(number)) for number in range(20)]
+    assert [one.failures for one in answers] == [[]] * 20
+    assert host.starts == {"first": 1}
+
+
+def test_what_is_only_checked_disturbs_no_function_that_runs(host: HostProcess) -> None:
+    good = source(f"{HOSTILE}.Good")
+    host.call(1, good, None, window(1))
+    running = host.process_id
+    with pytest.raises(InvalidData, match="exit status 3"):
+        host.check(source(f"{HOSTILE}.EndsWhenMade"))
+    assert host.process_id == running
+    (event,) = host.call(1, good, None, window(2)).events or ()
+    assert event.data["number"] == 2
+
+
+def test_where_no_process_can_be_started_a_node_begins_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles = Troubles()
+    host = HostProcess(tmp_path, HostLimits(seconds=1.0, megabytes=256), troubles)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(host._closed, "wait", lambda seconds: None)
+    with monkeypatch.context() as without, closing(host):
+        without.setattr("subprocess.Popen", refuse)
+        functions = Functions({"good": source(f"{HOSTILE}.Good")}, host, failures_allowed=3)
+        (trouble,) = troubles.current()
+        assert trouble.part == "function host"
+        assert "Resource temporarily unavailable" in trouble.cause
+        with pytest.raises(HostUnavailable):
+            host.check(source(f"{HOSTILE}.Good"))
+        without.undo()
+        assert functions(window(1)).found
+        assert troubles.current() == ()
