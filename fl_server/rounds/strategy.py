@@ -35,6 +35,7 @@ from fl_server.rounds.sampling import Sampling
 from models.nets import Net, build_net, trained_part
 
 _PLAIN = (WeightedMean.__name__, FedAvg.__name__)
+_ROSTER_POLL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -242,12 +243,16 @@ def ask_roster(
         RunFailed: a node has another position, or one that another node has.
     """
     while len(nodes := list(grid.get_node_ids())) < len(sites):
-        wait(0.1)
-    queries = [Message(wire.empty(), node, "query") for node in nodes]
-    replies = grid.send_and_receive(queries)
-    node_at = {
-        wire.read_name(r.content)[1]: r.metadata.src_node_id for r in replies if r.has_content()
-    }
+        wait(_ROSTER_POLL_S)
+    asked = set(grid.push_messages([Message(wire.empty(), node, "query") for node in nodes]))
+    node_at: dict[int, int] = {}
+    while asked:
+        for reply in grid.pull_messages(asked):
+            asked.discard(reply.metadata.reply_to_message_id)
+            if reply.has_content():
+                node_at[wire.read_name(reply.content)[1]] = reply.metadata.src_node_id
+        if asked:
+            wait(_ROSTER_POLL_S)
     if sorted(node_at) != list(range(len(sites))):
         raise RunFailed(f"of {len(sites)} sites, {len(node_at)} have told their position")
     return [Member(node_at[position], site) for position, site in enumerate(sites)]

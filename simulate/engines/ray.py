@@ -4,10 +4,12 @@
 folder instead of app objects; only this module depends on it.
 """
 
+import logging
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from tempfile import TemporaryDirectory
 
@@ -16,13 +18,14 @@ from flwr.serverapp import ServerApp
 from fl_client.app import SiteApp
 from fl_common.components.description import Component
 from fl_common.configuration.rules import require_fields, whole
+from fl_common.errors import RunFailed
 from fl_server.rounds.app import FederatedRun, build_server_app
 from fl_server.rounds.roster import Roster
 from fl_server.rounds.strategy import Federation, ask_roster
 from simulate.build import build_site_app
 from simulate.engines.process import environment, quiet
 from simulate.engines.protocol import Carrier, SimulatedFleet
-from simulate.engines.ray_cluster import check_address, cluster
+from simulate.engines.ray_cluster import check_address, check_processors, cluster
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class RayEngine:
     has one to itself.
 
     Raises:
-        InvalidConfiguration: ``cpus_per_site`` is not a whole number from 1, or ``address`` is not
-            ``host:port``.
+        InvalidConfiguration: ``cpus_per_site`` is not a whole number from 1, or more than this
+            machine has for a cluster of its own; or ``address`` is not ``host:port``.
     """
 
     cpus_per_site: int
@@ -43,6 +46,8 @@ class RayEngine:
     def __post_init__(self) -> None:
         require_fields("engine", self, cpus_per_site=whole(1))
         check_address(self.address)
+        if self.address is None:
+            check_processors(self.cpus_per_site)
 
     @property
     def name(self) -> str:
@@ -68,13 +73,43 @@ class _Ray:
     address: str | None
 
     def carry_out(self, run: FederatedRun) -> None:
-        fleet = self.fleet
+        fleet, life = self.fleet, RuntimeLife()
+        roster = cache(partial(ask_roster, sites=fleet.world.sites, wait=life.wait))
+        run.federation = replace(run.federation, roster=roster, wait=life.wait)
         app = build_site_app(fleet.world_yaml, fleet.trainer_yaml, fleet.ledger)
         sites = len(fleet.world.sites)
-        run_on_ray(build_server_app(run), app, sites, self.cpus_per_site, self.address)
+        with life:
+            run_on_ray(build_server_app(run), app, sites, self.cpus_per_site, self.address)
 
     def await_model(self, component: Component) -> None:
         """No site serves a model."""
+
+
+class RuntimeLife:
+    """Ends a server's waiting with the runtime that carries its messages.
+
+    Flower runs the ServerApp in a thread, which would wait on for replies that nobody makes, and
+    keep the process from its end.
+    """
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``.
+
+        Raises:
+            RunFailed: the runtime has ended, now or before.
+        """
+        if self._ended.wait(seconds):
+            raise RunFailed("the runtime of Ray has ended")
+
+    def __enter__(self) -> None:
+        """The runtime begins."""
+
+    def __exit__(self, *error: object) -> None:
+        """It has ended, with its run or by an error."""
+        self._ended.set()
 
 
 def run_on_ray(
@@ -88,14 +123,16 @@ def run_on_ray(
 
     Raises:
         InvalidConfiguration: there can be no such cluster; see ``cluster``.
+        RunFailed: Ray did not start, or ended before the ServerApp did.
     """
     with (
-        quiet("flwr"),
+        quiet("flwr", level=logging.CRITICAL),  # it raises what it logs, or sends it as a reply
         _without_telemetry(),
         TemporaryDirectory() as folder,
         environment(FLWR_HOME=folder),
         warnings.catch_warnings(),
-        cluster(address) as given,
+        cluster(address, sites, cpus_per_site) as given,
+        _told(),
     ):
         warnings.simplefilter("ignore")
         from flwr.simulation import run_simulation
@@ -109,6 +146,19 @@ def run_on_ray(
                 "init_args": dict(given),
             },
         )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What ended Flower's runtime, which wraps it twice, in one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        line = " ".join(str(cause).split())
+        raise RunFailed(f"Ray can't carry out the run ({type(cause).__name__}): {line}") from error
 
 
 @contextmanager

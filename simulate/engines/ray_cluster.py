@@ -25,12 +25,18 @@ from simulate.engines.process import environment
 InitArguments = Mapping[str, Any]
 """Arguments of ``ray.init``."""
 _QUIET = {"include_dashboard": False, "log_to_driver": False}
+_AS_OTHER_PROCESSES = {"RAY_worker_niceness": "0"}
+"""By default Ray gives its workers the least share of a machine's processors, a 30th of that of any
+other process: where those are busy, a run stands still."""
 _ANSWER_S = 5.0
 
 
 @contextmanager
-def cluster(address: str | None) -> Iterator[InitArguments]:
+def cluster(address: str | None, sites: int, cpus_per_site: int) -> Iterator[InitArguments]:
     """What ``ray.init`` needs for a cluster of this process, or for that at ``address``.
+
+    One of this process has no more processors than ``sites`` use at once, since Flower begins a
+    worker for every ``cpus_per_site`` of them.
 
     Raises:
         InvalidConfiguration: nothing listens at ``address``; or this process can't have a cluster
@@ -40,10 +46,12 @@ def cluster(address: str | None) -> Iterator[InitArguments]:
         _check_answers(address)
         yield {**_QUIET, "address": address}
         return
-    with environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=_token(), RAY_AUTH_TOKEN_PATH=None):
+    token = environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=_token(), RAY_AUTH_TOKEN_PATH=None)
+    with token, environment(**_AS_OTHER_PROCESSES):
         _check_guarded()
         with _private_folder() as folder, _without_watchers():
-            yield {**_QUIET, "address": "local", "_temp_dir": str(folder)}
+            cpus = min(_processors(), sites * cpus_per_site)
+            yield {**_QUIET, "address": "local", "_temp_dir": str(folder), "num_cpus": cpus}
 
 
 def check_address(address: object) -> None:
@@ -62,6 +70,27 @@ def check_address(address: object) -> None:
             "must be host:port of a Ray cluster, or null",
             "Set it to the cluster's own address, or leave it out for a cluster of the run's own",
         ) from error
+
+
+def check_processors(cpus_per_site: int) -> None:
+    """Raise if no worker has room on this machine.
+
+    Raises:
+        InvalidConfiguration: ``cpus_per_site`` is more than the machine's processors.
+    """
+    if cpus_per_site > (there := os.cpu_count() or 1):
+        raise InvalidConfiguration(
+            f"engine.cpus_per_site={cpus_per_site}",
+            f"must be at most {there}, the processors of this machine",
+            "Set it to 1, or name a cluster of larger machines in engine.address",
+        )
+
+
+def _processors() -> int:
+    """Those that Ray would take: within a container's limit. A private name of Ray."""
+    from ray._private.utils import get_num_cpus
+
+    return int(get_num_cpus())
 
 
 @cache

@@ -115,6 +115,13 @@ def test_a_stranger_runs_no_code_in_the_cluster(running: Traced, place: Path) ->
         assert "InvalidAuthToken" in ended.said
 
 
+def test_its_workers_get_the_run_s_own_share_of_a_busy_machine(running: Traced) -> None:
+    family = psutil.Process(running.process.pid).children(recursive=True)
+    workers = [one for one in family if "ClientAppActor" in " ".join(one.cmdline())]
+    assert 1 <= len(workers) <= 2, [one.cmdline() for one in family]  # RUN has two sites
+    assert {one.nice() for one in family} == {psutil.Process(running.process.pid).nice()}
+
+
 def test_the_token_and_the_files_are_the_user_s_alone(running: Traced, place: Path) -> None:
     (folder,) = (place / "temporary").glob("ray-*")
     assert folder.stat().st_mode & 0o077 == 0
@@ -150,7 +157,7 @@ def test_a_named_cluster_that_is_dead_ends_the_run_with_one_line(place: Path) ->
 def test_a_process_that_imported_ray_without_a_token_is_refused(place: Path) -> None:
     program = (
         "import ray, simulate.engines.ray_cluster as module\n"
-        "with module.cluster(None): print('began')"
+        "with module.cluster(None, 1, 1): print('began')"
     )
     ended = trace([sys.executable, "-c", program], place / "imported")
     assert "began" not in ended.said

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,25 @@ def test_a_resumed_run_neither_repeats_the_survey_nor_ends_otherwise(tmp_path: P
     assert digest(after.parameters) == digest(kept.parameters)
     assert resumed.summary["parameter_digest"] == whole.summary["parameter_digest"]
     assert resumed.summary["epsilon"] == pytest.approx(whole.summary["epsilon"])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_rays_runtime_finds_the_same_constants_and_ends_with_the_same_parameters(
+    tmp_path: Path,
+) -> None:
+    here = run(given(tmp_path, "window"), folder=tmp_path / "here")
+    command = [
+        *(sys.executable, "-m", "simulate", "engine=ray", "task=arrays", far_off(tmp_path), *QUICK),
+        *(*PLANS["window"], f"hydra.run.dir={tmp_path / 'ray'}"),
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    summary = json.loads((tmp_path / "ray" / "summary.json").read_text("utf-8"))
+    for constants in ("center", "scale"):
+        assert summary["scale"][constants] == pytest.approx(here.summary["scale"][constants])
+    assert summary["epsilon"] == pytest.approx(here.summary["epsilon"])
+    assert summary["accuracy"] == pytest.approx(here.summary["accuracy"], abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,19 @@
 
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flwr.supercore import telemetry
 
-from fl_common.errors import InvalidConfiguration
+from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.plugins.build import build
 from fl_server.rounds.roster import Member
-from simulate import configure
+from simulate import configure, run
 from simulate.engines.process import quiet
 from simulate.engines.protocol import SimulationEngine
 from simulate.engines.ray import run_on_ray
@@ -34,6 +36,7 @@ def test_an_engine_has_the_name_of_its_option(name: str) -> None:
         ("engine.cohorts=0",),
         ("engine.cohort_mib=0",),
         ("engine=ray", "engine.cpus_per_site=0"),
+        ("engine=ray", "engine.cpus_per_site=100000"),
         ("engine=ray", "engine.address=auto"),
         ("engine=ray", "engine.address=head:0"),
         ("engine=deployment", "engine.heartbeat_s=0"),
@@ -85,13 +88,31 @@ def test_a_run_on_ray_reports_to_nobody_and_puts_everything_back(
         raise RuntimeError("ended")
 
     monkeypatch.setattr("flwr.simulation.run_simulation", simulated)
-    monkeypatch.setattr("simulate.engines.ray.cluster", lambda address: nullcontext({}))
-    with pytest.raises(RuntimeError, match="ended"):
+    monkeypatch.setattr("simulate.engines.ray.cluster", lambda *asked: nullcontext({}))
+    with pytest.raises(RunFailed, match=r"can't carry out the run \(RuntimeError\): ended"):
         run_on_ray(None, None, 1, 1)  # type: ignore[arg-type]
-    assert seen == [("0", "0", logging.ERROR)]
+    assert seen == [("0", "0", logging.CRITICAL)]
     assert telemetry.FLWR_TELEMETRY_ENABLED == "1"
     assert "RAY_USAGE_STATS_ENABLED" not in os.environ
     assert logger.level == logging.INFO
+
+
+@pytest.mark.slow
+def test_a_runtime_that_does_not_start_ends_the_run_and_the_waiting_of_its_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def no_room(**options: object) -> None:
+        raise ConnectionError("no room\non this machine")
+
+    monkeypatch.setattr("simulate.engines.ray.cluster", lambda *asked: nullcontext({}))
+    monkeypatch.setattr("ray.init", no_room)
+    before = set(threading.enumerate())
+    with pytest.raises(RunFailed, match=r"\(ConnectionError\): no room on this machine\n"):
+        run(configure("engine=ray", "net=logistic", "rounds=1"), folder=tmp_path / "run")
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_loggers_are_quiet_for_a_while() -> None:
