@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup simulate test test-long test-newest mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks bench-deploy
+.PHONY: help up down setup simulate test test-long test-newest mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks function-runner bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ docs: $(STAMP)  ## Build the documentation as a site in site/; it needs no netwo
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open site/index.html, or serve it for the search: python3 -m http.server --directory site"
 
+function-runner: $(STAMP)  ## Build the component that runs functions in Python, unless it is there: 20 MB, ten seconds
+	@$(BIN)/python -m fl_common.functions.runner.build
+
 hooks: $(STAMP)  ## Let git check each commit as CI does (pre-commit)
 	@$(BIN)/pre-commit install
 
@@ -140,4 +143,5 @@ else
 	@$(BIN)/python -m pip install $(PINNED)
 endif
 	@$(BIN)/python -m pip check
+	@$(BIN)/python -m fl_common.functions.runner.build || echo "Functions in Python need it; the rest does not."
 	@touch $@

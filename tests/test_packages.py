@@ -18,6 +18,7 @@ from tests.support.declared import (
 from tests.support.sources import PACKAGES, ROOT, Source, sources
 
 NOT_IMPORTED = {
+    "componentize-py": "the build of the runner of functions runs it",
     "hatchling": "a command",
     "mkdocs": "a command",
     "mkdocs-material": "MkDocs loads it",

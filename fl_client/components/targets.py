@@ -10,7 +10,7 @@ from fl_client.functions.host import Answer, FunctionSource
 from fl_client.functions.runner import Functions
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidData
-from fl_common.functions import FUNCTION_FILE, FunctionSpec
+from fl_common.functions import FUNCTION_FILE, ClassFunction, read_function
 
 FolderOf = Callable[[str], Path | None]
 """The folder of a fetched component by its digest; None if it is missing or incomplete."""
@@ -150,7 +150,11 @@ def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...])
         raise InvalidData(
             f"{folder / FUNCTION_FILE}", f"can't be read ({error.strerror})", "Publish one with it"
         ) from error
-    spec = FunctionSpec.read(content)
+    spec = read_function(content)
+    if not isinstance(spec, ClassFunction):
+        raise InvalidData(
+            "a function of format 2", "is not run by this box", "Publish an installed class"
+        )
     if spec.labels != labels:
         raise InvalidData(
             f"a function for the labels {', '.join(spec.labels)[:200]}",

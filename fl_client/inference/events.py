@@ -11,6 +11,17 @@ from fl_common.wire.cloud_events import JSON, PREDICTION, CloudEvent
 from models.kinds import kind_of
 
 
+def predicted_of(
+    task: Task, prediction: Prediction, row_D: list[float], span_ns: tuple[int, int], stream: str
+) -> Predicted:
+    """What functions are given of one row of ``prediction``, whose window has this span."""
+    kind = kind_of(task)
+    return Predicted(
+        *span_ns, prediction.labels, tuple(row_D), stream,
+        task.kind.name, kind.label(row_D), kind.said(row_D), prediction.digest,
+    )  # fmt: skip
+
+
 def told_of(task: Task, predicted: Predicted) -> dict[str, Any]:
     """What a prediction's event says of its answer, without the probability of each label."""
     told = kind_of(task).told(predicted.probabilities)

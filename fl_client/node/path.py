@@ -16,7 +16,7 @@ from fl_client.store.spool_counts import SpoolCounts
 from fl_client.store.windows import WindowCounts, WindowStore
 from fl_client.windows.streams import Streams
 from fl_common.functions import Predicted
-from fl_common.vocabulary import Floats
+from fl_common.vocabulary import Floats, Task
 
 Look = Callable[[Floats, Prediction], None]
 """Observes the engine's predictions for windows, given by their values."""
@@ -47,6 +47,7 @@ class Path:
     outbox: StoredEvents
     functions: FunctionFeed
     follow: Follow
+    task: Task
 
     def counts(self) -> Counts:
         """The store's counts."""

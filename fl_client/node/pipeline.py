@@ -15,6 +15,7 @@ import numpy as np
 
 from fl_client.clock.guard import Instant
 from fl_client.functions.runner import Shown
+from fl_client.inference.events import predicted_of
 from fl_client.node.hold import Hold, newest_ns
 from fl_client.node.path import Counts, Path, PredictedWindow
 from fl_client.sensors import Annotation, Readings
@@ -24,7 +25,6 @@ from fl_client.store.spool_identities import Appended, Arrival
 from fl_client.store.windows import Mark, Retention
 from fl_client.windows import Place, Window
 from fl_common.errors import NoModel
-from fl_common.functions import Predicted
 
 _ROWS_AT_ONCE = 4000
 """Spool rows processed by one call: bounds the time and memory of catching up after a restart."""
@@ -244,9 +244,8 @@ class Pipeline:
                 done.unanswered += 1
                 continue
             end_ns = window.start_ns + self._path.windows.length_ns
-            predicted = Predicted(
-                window.start_ns, end_ns, prediction.labels, tuple(row_K), window.stream
-            )
+            span = window.start_ns, end_ns
+            predicted = predicted_of(self._path.task, prediction, row_K, span, window.stream)
             done.answers.append(PredictedWindow(window.start_ns, prediction, row, predicted))
 
     def _next(self, new: list[Window], progress: PublishProgress) -> list[Window]:

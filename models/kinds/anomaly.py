@@ -143,6 +143,10 @@ class Anomaly:
         word = "anomalous" if told["anomalous"] else "normal"
         return f"{word}, with a score of {told['score']:g} beside {told['threshold']:g}"
 
+    def label(self, answer_D: Sequence[float]) -> str:
+        """Whether it is above the threshold, in a word."""
+        return self.words(np.asarray([answer_D], dtype=np.float32))[0]
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """The same side of each model's own threshold."""
         return np.asarray((one_N[:, 0] > one_N[:, 1]) == (other_N[:, 0] > other_N[:, 1]))

@@ -109,6 +109,10 @@ class Classification:
         told = self.told(answer_D)
         return f"{told['label']}, with probability {told['probability']:.2f}"
 
+    def label(self, answer_D: Sequence[float]) -> str:
+        """The most probable one."""
+        return self.columns[answer_D.index(max(answer_D))]
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """The same label."""
         return np.asarray(one_N == other_N)

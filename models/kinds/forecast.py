@@ -162,6 +162,10 @@ class Forecast:
         last = ", ".join(f"{name} {row[-1]:g}" for name, row in told.items())
         return f"{last}, {self._horizon} readings ahead"
 
+    def label(self, answer_D: Sequence[float]) -> str:
+        """None."""
+        return ""
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """Within a twentieth of each channel's declared scale, in the mean over steps."""
         one_NCH, other_NCH = (each[:, :, -self._horizon :] for each in (one_N, other_N))

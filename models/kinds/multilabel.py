@@ -173,6 +173,10 @@ class Multilabel:
         """The labels that are more likely than not."""
         return ", ".join(self.told(answer_D)["labels"]) or "no label"
 
+    def label(self, answer_D: Sequence[float]) -> str:
+        """Those that are more likely than not."""
+        return ";".join(self.told(answer_D)["labels"])
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """The same labels."""
         return np.asarray(one_N == other_N)

@@ -177,6 +177,10 @@ class TaskKind(Protocol):
         """One window's answer in a few words, for a person."""
         ...
 
+    def label(self, answer_D: Sequence[float]) -> str:
+        """The label of one window's answer, several joined by ``;``; empty: it is a number."""
+        ...
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """Which predictions (N, ...) of two models count as the same."""
         ...

@@ -185,6 +185,10 @@ class Regression:
         """The number and its unit."""
         return f"{answer_D[0]:g}" + (f" {self._unit}" if self._unit != "1" else "")
 
+    def label(self, answer_D: Sequence[float]) -> str:
+        """None."""
+        return ""
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """Within a twentieth of the range."""
         return np.asarray(np.abs(one_N - other_N) <= _CLOSE * self.span)

@@ -150,6 +150,10 @@ class Sequences:
         more = f" and {len(labels) - _FEW} more" if len(labels) > _FEW else ""
         return ", ".join(labels[:_FEW]) + more
 
+    def label(self, answer_D: Sequence[float]) -> str:
+        """The one that most readings have."""
+        return self.words(np.asarray([answer_D], dtype=np.float32))[0]
+
     def agree(self, one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
         """One label in both for nine of ten readings, at least."""
         return np.asarray((one_N == other_N).mean(axis=1) >= _ALIKE)

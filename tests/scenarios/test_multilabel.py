@@ -95,6 +95,6 @@ def test_check_counts_the_rows_of_each_label(npz: Path, capsys: pytest.CaptureFi
 def test_what_needs_one_label_a_window_refuses_it_by_name(npz: Path) -> None:
     world = world_of(configure(*asked(npz)))
     with pytest.raises(InvalidConfiguration, match="kind multilabel yet"):
-        check_labelled(world.task, "functions", "Set functions=none")
+        check_labelled(world.task, "engine=live", "Use another engine")
     with pytest.raises(InvalidConfiguration, match="is for regression"):
         run(configure(*asked(npz, "task.range=[0,1]")))

@@ -50,9 +50,12 @@ class Source:
 
 @cache
 def sources(*folders: str) -> tuple[Source, ...]:
-    """Every Python file below ``folders``, in order of path; none that is generated."""
+    """Every Python file below ``folders``, in order of path; none that is generated.
+
+    Nor any that runs in a Python of its own, with modules that are nowhere else: the guest.
+    """
     found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    paths = sorted(path for path in found if not path.name.endswith("_pb2.py"))
+    paths = sorted(path for path in found if not path.name.endswith(("_pb2.py", "_guest.py")))
     return tuple(Source(p.relative_to(ROOT).as_posix(), p.read_text("utf-8")) for p in paths)
 
 

@@ -15,11 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fl_client.functions.host.answers import MOST_EVENTS, MOST_LINES
+from fl_client.functions.host.answers import MOST_LINES
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_client.functions.host.wall import shut_in
 from fl_common.errors import BadInput
-from fl_common.functions import FunctionSpec, Predicted, Remembering
+from fl_common.functions import ClassFunction, Predicted, Remembering
+from fl_common.functions.limits import MOST_EVENTS
 from fl_common.plugins.kinds import FUNCTION
 
 _MOST_TEXT = 500
@@ -100,7 +101,7 @@ def _make(request: Mapping[str, Any]) -> _Object:
     """Raises InvalidConfiguration or InvalidData."""
     node = request["node"]
     if request["at"] is None:
-        return FunctionSpec(node["class"], node["arguments"], ()).make({node["class"]})
+        return ClassFunction(node["class"], node["arguments"], ()).make({node["class"]})
     from fl_common.plugins.build import build  # slow, and no component needs it
 
     return build(node, FUNCTION, at=request["at"])

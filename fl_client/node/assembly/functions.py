@@ -15,7 +15,6 @@ from fl_client.store.function_memory import FunctionMemory
 from fl_common.configuration.rules import Config
 from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
-from models.kinds import check_labelled
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,6 @@ def build_functions(config: Config, task: Task, troubles: Troubles) -> BoxFuncti
         InvalidConfiguration: a value that can't be used, or a function that can't be made.
     """
     declared, values = config["functions"], config["function_host"]
-    if declared or config["components"]["functions"]:
-        check_labelled(task, "functions", "Set functions=none and components.functions=[]")
     limits = HostLimits(values["seconds"], values["megabytes"])
     host = HostProcess(Path(config["home"]), limits, troubles)
     sources = {name: FunctionSource(node, f"functions.{name}") for name, node in declared.items()}

@@ -51,6 +51,7 @@ def _open(
         outbox=outbox,
         functions=feed,
         follow=follow,
+        task=task,
     )
 
 

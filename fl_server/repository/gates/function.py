@@ -5,7 +5,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from fl_common.functions import FunctionSpec, events_of, fixed_predictions
+from fl_common.errors import InvalidData
+from fl_common.functions import ClassFunction, events_of, fixed_predictions, read_function
 from fl_server.repository.gates import GateFinding
 
 
@@ -15,7 +16,7 @@ def describe_function(file: Path, allowed: Collection[str]) -> dict[str, Any]:
     Raises:
         InvalidData: it is invalid, or its class is not allowed, not installed, or can't be built.
     """
-    spec = FunctionSpec.read(file.read_bytes())
+    spec = _class_in(file)
     found = events_of(spec.make(allowed), fixed_predictions(spec.labels))
     return {"labels": list(spec.labels), "golden": {"happenings": found}}
 
@@ -32,6 +33,17 @@ def golden(description: Mapping[str, Any], file: Path, allowed: Collection[str])
 
 def one_call(file: Path, allowed: Collection[str]) -> Callable[[], object]:
     """A call of the function with the next of the fixed predictions."""
-    spec = FunctionSpec.read(file.read_bytes())
+    spec = _class_in(file)
     function, predictions = spec.make(allowed), cycle(fixed_predictions(spec.labels))
     return lambda: list(function(next(predictions)))
+
+
+def _class_in(file: Path) -> ClassFunction:
+    spec = read_function(file.read_bytes())
+    if not isinstance(spec, ClassFunction):
+        raise InvalidData(
+            f"{file.name} of format 2",
+            "is not judged by this version",
+            "Publish an installed class",
+        )
+    return spec

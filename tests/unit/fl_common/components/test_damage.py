@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import ComponentError, InvalidData
-from fl_common.functions import FunctionSpec
+from fl_common.functions import read_function
 from tests.support.repositories import World
 from tests.support.sites import released, site
 
@@ -92,7 +92,7 @@ def test_damage_never_activates_another_model(
 @given(content=st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_no_bytes_are_a_function_by_chance(content: bytes) -> None:
     with pytest.raises(InvalidData) as caught:
-        FunctionSpec.read(content)
+        read_function(content)
     assert "\n" not in str(caught.value)
 
 

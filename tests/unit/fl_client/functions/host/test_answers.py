@@ -6,16 +6,9 @@ from typing import Any
 
 import pytest
 
-from fl_client.functions.host.answers import (
-    MOST_EVENTS,
-    MOST_LINES,
-    MOST_REMEMBERED,
-    NO_ANSWER,
-    read,
-    refusal_in,
-    say,
-)
+from fl_client.functions.host.answers import MOST_LINES, NO_ANSWER, read, refusal_in, say
 from fl_common.errors import JoinTheDotsError
+from fl_common.functions.limits import MOST_EVENTS, MOST_REMEMBERED
 from fl_common.wire.cloud_events import JSON, CloudEvent, to_structured
 
 GOOD: dict[str, Any] = {"events": [], "content": None, "failures": [], "seconds": 0.1, "lines": []}

@@ -1,0 +1,211 @@
+"""Format 2 of ``function.json``: a function that runs in a sandbox, as source text or component.
+
+    {"format": 2, "form": "python", "file": "function.py",
+     "interface": "jointhedots:function@1.0", "world": "rule",
+     "on": [{"prediction": "wearables"}], "labels": ["rest", "walk"],
+     "needs": ["emit", "state"], "emits": {"alarm-raised": {"type": "object"}},
+     "settings": {"above": 0.8}, "state_version": 1,
+     "limits": {"fuel": 50000000, "memory_mb": 64, "milliseconds": 200, "events": 16,
+                "event_bytes": 65536, "state_bytes": 65536, "host_calls": 1000},
+     "on_failure": {"disable_after": {"failures": 10, "of_last": 100}}}
+
+It needs no wasmtime, so that a cloud can read it, and judge it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from fl_common.errors import BadInput, InvalidData
+from fl_common.functions.events import EVENTS
+from fl_common.functions.found import plain
+from fl_common.functions.limits import MOST_EVENTS, MOST_REMEMBERED, Limits
+from fl_common.functions.specification.schema import EventSchemas
+
+INTERFACE = "jointhedots:function@1.0"
+FORMS: Mapping[str, str] = {"python": ".py", "wasm": ".wasm"}
+"""The forms, each with the ending of its file's name."""
+WORLDS: Mapping[str, str] = {"rule": "handle", "shape": "transform"}
+"""The worlds of the contract, each with the function that is called."""
+NEEDS = ("emit", "state", "log")
+_FIELDS = (
+    "format", "form", "file", "interface", "world", "on", "labels", "needs", "emits", "settings",
+    "state_version", "limits", "on_failure",
+)  # fmt: skip
+_EXAMPLE = "fl-fn new makes one; see docs/reference/functions.md"
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class DisableAfter:
+    """A function is left out after so many ``failures`` among the last ``of_last`` calls."""
+
+    failures: int
+    of_last: int
+
+
+@dataclass(frozen=True)
+class SandboxedSpec:
+    """A function in a sandbox: see the module for the fields.
+
+    ``labels`` are those of the model that it is made for; none: it asks for no labels. ``on`` are
+    the kinds of events that it is given, each with the name of what they are of.
+    """
+
+    form: str
+    file: str
+    world: str
+    on: tuple[tuple[str, str], ...]
+    labels: tuple[str, ...]
+    needs: frozenset[str]
+    schemas: EventSchemas
+    settings: str
+    state_version: int
+    limits: Limits
+    disable_after: DisableAfter
+
+    @staticmethod
+    def read(fields: Mapping[str, Any]) -> "SandboxedSpec":
+        """The specification in the values of a file.
+
+        Raises:
+            InvalidData: it is none, and why.
+        """
+        if fields["format"] != 2:
+            _refuse("format", fields["format"], "must be 2", "A class has no format (format 1)")
+        if missing := [name for name in _FIELDS if name not in fields]:
+            _refuse("", ", ".join(missing), "is missing", _EXAMPLE)
+        if unknown := sorted(fields.keys() - {*_FIELDS}):
+            _refuse("", plain(", ".join(unknown), 100), "is not known", "Take it out")
+        form, world = _one_of(fields, "form", FORMS), _one_of(fields, "world", WORLDS)
+        _one_of(fields, "interface", (INTERFACE,))
+        needs = _words(fields, "needs", NEEDS)
+        if world == "shape" and (needs or fields["emits"]):
+            _refuse("needs", sorted(needs), "must be empty for a shape, which is pure",
+                    'Set "needs": [] and "emits": {}')  # fmt: skip
+        return SandboxedSpec(
+            form,
+            _file(fields["file"], FORMS[form]),
+            world,
+            _on(fields["on"], world),
+            _labels(fields["labels"]),
+            frozenset(needs),
+            _schemas(fields["emits"], needs),
+            _settings(fields["settings"]),
+            _whole("state_version", fields["state_version"]),
+            _limits(fields["limits"]),
+            _disable_after(fields["on_failure"]),
+        )
+
+    @property
+    def called(self) -> str:
+        """The function of the component that is called."""
+        return WORLDS[self.world]
+
+    def check_labels(self, labels: tuple[str, ...]) -> None:
+        """Raise InvalidData if it is made for a model with other labels than ``labels``."""
+        if self.labels and self.labels != labels:
+            raise InvalidData(
+                f"a function for the labels {', '.join(self.labels)[:200]}",
+                f"is not for this site's, {', '.join(labels)[:200]}",
+                "Publish one for the labels of this site's task, in their order, or for none",
+            )
+
+
+def _one_of(fields: Mapping[str, Any], name: str, allowed: Any) -> str:
+    value = fields[name]
+    if not isinstance(value, str) or value not in allowed:
+        _refuse(name, value, f"must be {' or '.join(allowed)}", "Correct it")
+    return value
+
+
+def _words(fields: Mapping[str, Any], name: str, allowed: Any) -> tuple[str, ...]:
+    value = fields[name]
+    is_fit = isinstance(value, list) and all(isinstance(x, str) and x in allowed for x in value)
+    if not is_fit or len({*value}) != len(value):
+        _refuse(name, value, f"must be a list of {', '.join(allowed)}, each once", "Correct it")
+    return tuple(value)
+
+
+def _file(value: Any, ending: str) -> str:
+    fit = isinstance(value, str) and _FILE.fullmatch(value) and value.endswith(ending)
+    if not fit or value == "function.json":
+        _refuse("file", value, f"must be a file's name that ends with {ending}",
+                "Name the file beside function.json")  # fmt: skip
+    return str(value)
+
+
+def _on(value: Any, world: str) -> tuple[tuple[str, str], ...]:
+    allowed = ("window",) if world == "shape" else EVENTS
+    fit = isinstance(value, list) and value and all(
+        isinstance(one, dict) and len(one) == 1 and set(one) <= {*allowed}
+        and all(isinstance(of, str) and of for of in one.values())
+        for one in value
+    )  # fmt: skip
+    if not fit:
+        _refuse("on", value, f"must be a list of objects of {', '.join(allowed)}",
+                'Give such as [{"prediction": "wearables"}]: the task\'s name, or "*"')  # fmt: skip
+    return tuple(next(iter(one.items())) for one in value)
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(x, str) for x in value):
+        _refuse("labels", value, "must be a list of strings", "Give the model's labels, or []")
+    return tuple(value)
+
+
+def _schemas(value: Any, needs: tuple[str, ...]) -> EventSchemas:
+    if not isinstance(value, dict):
+        _refuse("emits", value, "must be an object: a JSON schema for each kind of event",
+                'Give such as {"alarm-raised": {"type": "object"}}')  # fmt: skip
+    if bool(value) != ("emit" in needs):
+        _refuse("emits", sorted(value), "must name events exactly if it needs emit",
+                'Add "emit" to needs, or take the events out')  # fmt: skip
+    return EventSchemas(value)
+
+
+def _settings(value: Any) -> str:
+    if not isinstance(value, dict):
+        _refuse("settings", value, "must be an object", "Give {} where there is nothing to set")
+    return json.dumps(value)
+
+
+def _whole(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        _refuse(name, value, "must be a whole number of at least 1", "Correct it")
+    return value
+
+
+def _limits(value: Any) -> Limits:
+    names = Limits.__dataclass_fields__.keys()
+    if not isinstance(value, dict) or value.keys() != names:
+        _refuse("limits", value, f"must have {', '.join(names)}, and nothing else", _EXAMPLE)
+    try:
+        limits = Limits(**value)
+    except BadInput as error:
+        _refuse(error.value, "", error.rule, error.remedy)
+    for name, most in (("events", MOST_EVENTS), ("state_bytes", MOST_REMEMBERED)):
+        if getattr(limits, name) > most:
+            _refuse(f"limits.{name}", getattr(limits, name), f"can be {most} at most", "Lower it")
+    return limits
+
+
+def _disable_after(value: Any) -> DisableAfter:
+    after = value.get("disable_after") if isinstance(value, dict) and len(value) == 1 else None
+    if not isinstance(after, dict) or after.keys() != {"failures", "of_last"}:
+        _refuse("on_failure", value, "must say after how many failures it is left out",
+                'Give {"disable_after": {"failures": 10, "of_last": 100}}')  # fmt: skip
+    failures = _whole("on_failure.disable_after.failures", after["failures"])
+    of_last = _whole("on_failure.disable_after.of_last", after["of_last"])
+    if failures > of_last:
+        _refuse("on_failure.disable_after", after, "must have failures of at most of_last",
+                "Correct it")  # fmt: skip
+    return DisableAfter(failures, of_last)
+
+
+def _refuse(name: str, value: Any, rule: str, remedy: str) -> NoReturn:
+    shown = value if isinstance(value, str) else json.dumps(value, default=str)
+    what = f"function.json: {name}={plain(shown, 100)}" if name and shown != '""' else ""
+    raise InvalidData(what or f"function.json: {plain(name or shown, 200)}", rule, remedy)

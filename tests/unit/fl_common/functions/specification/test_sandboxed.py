@@ -1,0 +1,82 @@
+"""function.json of format 2: what it says, and how each fault of it is refused."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fl_common.errors import InvalidData
+from fl_common.functions.specification import ClassFunction, SandboxedSpec, read_function
+from tests.support.sandboxes import LIMITS, fields_of
+
+
+def test_it_is_read_whole() -> None:
+    spec = read_function(json.dumps(fields_of(labels=["a"], settings={"x": 1})).encode())
+    assert isinstance(spec, SandboxedSpec)
+    assert (spec.form, spec.file, spec.called) == ("python", "function.py", "handle")
+    assert (spec.on, sorted(spec.needs)) == ((("prediction", "*"),), ["emit", "log", "state"])
+    assert (json.loads(spec.settings), spec.limits.fuel) == ({"x": 1}, LIMITS["fuel"])
+
+
+def test_format_1_is_a_class() -> None:
+    fields = {"class": "a.B", "arguments": {}, "labels": ["rest"]}
+    assert isinstance(read_function(json.dumps(fields).encode()), ClassFunction)
+
+
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "format": ({"format": 3}, "must be 2"),
+    "form": ({"form": "rust"}, "python or wasm"),
+    "file": ({"file": "../function.py"}, "ends with .py"),
+    "ending": ({"file": "function.wasm"}, "ends with .py"),
+    "interface": ({"interface": "jointhedots:function@2.0"}, "jointhedots:function@1.0"),
+    "world": ({"world": "model"}, "rule or shape"),
+    "on": ({"on": []}, "list of objects"),
+    "on what": ({"on": [{"weather": "*"}]}, "list of objects"),
+    "labels": ({"labels": "rest"}, "list of strings"),
+    "needs": ({"needs": ["network"]}, "emit, state, log"),
+    "needs twice": ({"needs": ["emit", "emit"]}, "each once"),
+    "emits without need": ({"needs": []}, "exactly if it needs emit"),
+    "emits": ({"emits": {"a": {"type": "nothing"}}}, "no JSON schema"),
+    "emits of elsewhere": ({"emits": {"a": {"$ref": "http://x"}}}, "nothing is fetched"),
+    "settings": ({"settings": []}, "must be an object"),
+    "state_version": ({"state_version": 0}, "at least 1"),
+    "limits": ({"limits": {"fuel": 1}}, "must have fuel, memory_mb"),
+    "limit": ({"limits": {**LIMITS, "fuel": 0}}, "limits.fuel"),
+    "limit of events": ({"limits": {**LIMITS, "events": 5000}}, "can be 1000 at most"),
+    "on_failure": ({"on_failure": {}}, "after how many failures"),
+    "disable_after": (
+        {"on_failure": {"disable_after": {"failures": 9, "of_last": 2}}}, "at most of_last"),
+    "unknown": ({"network": True}, "is not known"),
+    "pure": ({"world": "shape", "on": [{"window": "*"}]}, "must be empty for a shape"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_is_refused_in_one_line(name: str) -> None:
+    changes, words = FAULTS[name]
+    with pytest.raises(InvalidData) as caught:
+        read_function(json.dumps(fields_of(**changes)).encode())
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_what_is_missing_is_named() -> None:
+    fields = fields_of()
+    del fields["needs"], fields["limits"]
+    with pytest.raises(InvalidData, match="needs, limits: is missing"):
+        read_function(json.dumps(fields).encode())
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"[" * 10**5, b'{"format": 2}', b"\xff"])
+def test_no_other_file_is_one(content: bytes) -> None:
+    with pytest.raises(InvalidData):
+        read_function(content)
+
+
+def test_more_than_is_granted_is_refused_with_the_figure() -> None:
+    spec = SandboxedSpec.read(fields_of())
+    granted = SandboxedSpec.read(fields_of(limits={**LIMITS, "fuel": 10**6})).limits
+    spec.limits.check_within(spec.limits, "this box grants")
+    with pytest.raises(InvalidData, match=r"limits.fuel=50,000,000 .*1,000,000"):
+        spec.limits.check_within(granted, "this box grants")
