@@ -20,10 +20,13 @@ from fl_client.home import STORE
 from fl_client.inference.trial import Trial
 from fl_client.site.participation import Site
 from fl_client.site.policy import PrivacyPolicy
-from fl_client.store.windows import Retention, read_all, read_labelled
+from fl_client.store.window_reading import read_all, read_labelled
+from fl_client.store.windows import Retention
 from fl_client.windows import Slicing
 from fl_client.windows.grid import windows_per_reading
-from fl_client.windows.split import HeldOut, Split, split_of
+from fl_client.windows.labels import NO_LABEL
+from fl_client.windows.split import HeldOut, Labelled, Split, split_of
+from fl_client.windows.truths import truths_of
 from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.vocabulary import Task, Windows
@@ -85,16 +88,20 @@ class Box:
         return tuple(str(today - ago) for ago in range(kept + 1))
 
     def training_windows(self) -> Windows:
-        """The labelled windows that may be trained on now; a privacy block is a UTC day.
+        """The windows that may be trained on now, as they stand for something that is known.
+
+        A privacy block is a UTC day.
 
         Raises:
             StoreError: the store can't be read.
         """
         labelled = read_labelled(self.home / STORE, self.task, self.slicing)
-        return self._split().training(labelled)
+        windows = self._split().training(labelled)
+        teaches_N = truths_of(self.task, self.slicing).teaches_N(windows.labels)
+        return windows if teaches_N.all() else windows.take(teaches_N)
 
     def held_out_windows(self) -> Windows:
-        """The labelled windows that are never trained on."""
+        """Such windows that are never trained on."""
         labelled = read_labelled(self.home / STORE, self.task, self.slicing)
         return self._split().held_out_windows(labelled)
 
@@ -105,7 +112,9 @@ class Box:
 
     def _all_held_out_windows(self) -> Windows:
         kept = read_all(self.home / STORE, self.task, self.slicing)
-        return self._split().held_out_windows(kept)
+        unknown_N = np.full(len(kept.starts_N), NO_LABEL, np.int64)
+        every = Labelled(kept.starts_N, kept.values_NTC, unknown_N)
+        return self._split().held_out_windows(every)
 
     def check_plan(self, plan: RunPlan) -> None:
         """Raise InvalidConfiguration for a plan that doesn't fit this box's windows or policy.

@@ -11,7 +11,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,13 +18,12 @@ from numpy.typing import NDArray
 
 from fl_client.sensors import Annotation
 from fl_client.store.agreement import Agreement, marks_of
-from fl_client.store.database import reading, transaction
+from fl_client.store.database import transaction
 from fl_client.windows import Place, Slicing, Window
 from fl_client.windows.grid import Grid
-from fl_client.windows.labels import NO_LABEL, labels_of
-from fl_client.windows.split import Labelled
+from fl_client.windows.truths import Told, truths_of
 from fl_common.configuration.rules import inside, number, require, require_fields
-from fl_common.vocabulary import Floats, Integers, Task
+from fl_common.vocabulary import Floats, Task
 from models.kinds import kind_of
 
 _TABLES = """
@@ -115,6 +113,7 @@ class WindowStore:
         require("label_share", label_share, inside("(0, 1]"))
         self._connection = connection
         self._task, self._kind = task, kind_of(task)
+        self._truths = truths_of(task, slicing)
         self._cut = cut_of(task, slicing)
         self.length_ns = Grid(task, slicing).length_ns
         """The time that a window stands for."""
@@ -145,7 +144,7 @@ class WindowStore:
                     (a.stream, a.id, a.from_ns, a.to_ns, a.label),
                 )
                 self._relabel(a.stream, a.from_ns - self.length_ns, a.to_ns)
-        return sum(a.label not in self._task.labels for a in annotations)
+        return sum(self._truths.why_unused(a.label) is not None for a in annotations)
 
     def unpredicted(self, limit: int, after: Place | None = None) -> list[Window]:
         """Up to ``limit`` windows that wait for a prediction, oldest first.
@@ -182,7 +181,9 @@ class WindowStore:
                 " FROM windows WHERE cut = ?",
                 (self._cut,),
             ).fetchone()
-            pairs = self._connection.execute(_JUDGED, (self._cut,)).fetchall()
+            pairs = []
+            if self._truths.compares:
+                pairs = self._connection.execute(_JUDGED, (self._cut,)).fetchall()
         return WindowCounts(kept, labelled, waiting, Agreement.of(self._kind, pairs))
 
     def retain(self, retention: Retention, now_ns: int) -> int:
@@ -228,9 +229,9 @@ class WindowStore:
         starts_N = np.array([start for _, start, _ in rows], np.int64)
         end_ns = int(starts_N.max()) + self.length_ns
         known = self._annotations(stream, int(starts_N.min()), end_ns)
-        labels_N = labels_of(starts_N, self.length_ns, known, self._task.labels, self._share)
+        told = self._truths.told(starts_N, known, self._share)
         self._connection.executemany(
-            "UPDATE windows SET label = ? WHERE id = ?", _changes(rows, labels_N)
+            "UPDATE windows SET label = ? WHERE id = ?", _changes(rows, told)
         )
 
     def _annotations(self, stream: str, from_ns: int, to_ns: int) -> list[Annotation]:
@@ -259,42 +260,7 @@ def cut_of(task: Task, slicing: Slicing) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read_labelled(path: Path, task: Task, slicing: Slicing) -> Labelled:
-    """The labelled windows among those that ``read_all`` reads."""
-    return _read(path, task, slicing, "AND label IS NOT NULL")
-
-
-def read_all(path: Path, task: Task, slicing: Slicing) -> Labelled:
-    """The windows of all streams in the store at ``path``, as a snapshot; nothing is written.
-
-    Any process may read while the sensing process writes; neither waits for the other.
-
-    Raises:
-        StoreError: there is no such file, or it can't be read.
-    """
-    return _read(path, task, slicing, "")
-
-
-def _read(path: Path, task: Task, slicing: Slicing, which: str) -> Labelled:
-    """The windows that meet ``which``, an SQL condition; also from a store of an earlier schema."""
-    with reading(path) as connection:
-        rows = connection.execute(
-            "SELECT start_ns, coalesce(label, ?), content FROM windows"
-            f" JOIN window_values USING (id) WHERE cut = ? {which} ORDER BY start_ns, id",
-            (NO_LABEL, cut_of(task, slicing)),
-        ).fetchall()
-    content = b"".join(content for _, _, content in rows)
-    return Labelled(
-        starts_N=np.array([start for start, _, _ in rows], np.int64),
-        values_NTC=np.frombuffer(content, "<f4").reshape(len(rows), *task.window_shape),
-        labels_N=np.array([label for _, label, _ in rows], np.int64),
-    )
-
-
-def _changes(
-    rows: list[tuple[int, int, int | None]], labels_N: Integers
-) -> list[tuple[int | None, int]]:
-    """(label, id) of the rows whose label has changed."""
-    found = [None if label == NO_LABEL else label for label in labels_N.tolist()]
-    pairs = zip(found, rows, strict=True)
-    return [(label, row_id) for label, (row_id, _, old) in pairs if label != old]
+def _changes(rows: list[tuple[int, int, Told]], told: Sequence[Told]) -> list[tuple[Told, int]]:
+    """What was told, and the id, of the rows of which that has changed."""
+    pairs = zip(told, rows, strict=True)
+    return [(new, row_id) for new, (row_id, _, old) in pairs if new != old]

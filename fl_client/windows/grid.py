@@ -12,6 +12,7 @@ import numpy as np
 from fl_client.windows import SECOND, Slicing
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Integers, Task
+from models.kinds import kind_of
 
 _FINEST_RATE = 10**6
 """Rates are approximated by fractions with a denominator of at most this."""
@@ -38,6 +39,8 @@ class Grid:
         self.offsets_T: Integers = np.array([round(i * period) for i in range(self.rows)], np.int64)
         self.span_ns = int(self.offsets_T[-1])
         """From a window's first row to its last."""
+        self.reach_ns = round((self.rows + kind_of(task).ahead - 1) * period)
+        """From a window's first row to the last of all that it stands for."""
         self.length_ns = round(self.rows * period)
         """The time that a window stands for: its rows, each with one period."""
         self.step_ns = float(step)
@@ -59,10 +62,12 @@ def windows_per_reading(task: Task, slicing: Slicing) -> int:
     A reading that is interpolated influences the rows up to the longest gap before and after it, at
     most ``2 * gap * rate`` rows (at least one); one that holds those up to its longest age after
     it, at most ``age * rate`` and one. A run of m rows is in at most (T + m - 1) / step windows,
-    rounded up. All of them are of the reading's own stream.
+    rounded up. All of them are of the reading's own stream. T are a window's rows and those after
+    it that it stands for: a reading influences what a window is compared with as its values.
     """
     assert task.rate_hz is not None
+    reach = task.window_shape[0] + kind_of(task).ahead
     rows = max(1, math.ceil(2 * slicing.longest_gap_s * task.rate_hz - 1e-9))
     for _, age_s in slicing.held:
         rows = max(rows, math.floor(age_s * task.rate_hz + 1e-9) + 1)
-    return math.ceil((task.window_shape[0] + rows - 1) / slicing.step)
+    return math.ceil((reach + rows - 1) / slicing.step)

@@ -8,6 +8,7 @@ the same for all streams: a reading belongs to one stream, and lies in one piece
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from fl_client.windows.grid import Grid
 from fl_common.configuration.rules import at_least, require_fields, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Floats, Integers, Task, Windows
+from models.kinds import kind_of
 
 DAY_NS = 86_400 * SECOND
 
@@ -38,11 +40,11 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Windows sorted by time: ``starts_N``, ``values_NTC`` and ``labels_N`` (or ``NO_LABEL``)."""
+    """Windows sorted by time: ``starts_N``, ``values_NTC``, and what they stand for (N, ...)."""
 
     starts_N: Integers
     values_NTC: Floats
-    labels_N: Integers
+    labels_N: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,17 @@ class Split:
 def split_of(task: Task, slicing: Slicing, held_out: HeldOut) -> Split:
     """The split of windows of ``task``, by how far away a reading can decide one of their values.
 
+    Or one of those after them that a window stands for.
+
     Raises:
-        InvalidConfiguration: a task without a time axis, or pieces too short for a window.
+        InvalidConfiguration: a task without a time axis, pieces too short for a window, or steps
+            that leave out readings which windows stand for.
     """
-    return Split(held_out, slicing.back_ns, Grid(task, slicing).span_ns + slicing.gap_ns)
+    rows = task.window_shape[0]
+    if kind_of(task).ahead and slicing.step > rows:
+        raise InvalidConfiguration(
+            f"windows.step={slicing.step} of windows of {rows} readings",
+            "leaves out readings between windows, which those before them would be trained to tell",
+            f"Set windows.step={rows} or less, or federation.server=null: the box serves alone",
+        )
+    return Split(held_out, slicing.back_ns, Grid(task, slicing).reach_ns + slicing.gap_ns)

@@ -19,7 +19,7 @@ from models.kinds.anomaly import ANOMALY, Anomaly, anomaly
 from models.kinds.classification import Classification
 from models.kinds.forecast import FORECAST, Forecast, forecast
 from models.kinds.multilabel import MULTILABEL, Multilabel
-from models.kinds.protocol import Measure, TaskKind
+from models.kinds.protocol import Measure, TaskKind, Truth
 from models.kinds.regression import REGRESSION, Regression, numbers
 from models.kinds.sequence import SEQUENCE, Sequences
 
@@ -33,6 +33,7 @@ __all__ = [
     "SEQUENCE",
     "Measure",
     "TaskKind",
+    "Truth",
     "kind_of",
 ]
 

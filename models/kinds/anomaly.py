@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fl_common.configuration.rules import inside, require
 from fl_common.vocabulary import Doubles, Floats, Integers, KindSpec, Task
-from models.kinds.protocol import STEPS, Measure, Pace, in_steps
+from models.kinds.protocol import STEPS, Measure, Pace, Truth, in_steps
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 ANOMALY = "anomaly"
 UNKNOWN, NORMAL, ANOMALOUS = -1, 0, 1
 """What a window may be labelled with."""
+WORDS: Mapping[int, tuple[str, ...]] = {
+    ANOMALOUS: ("1", "true", "yes", "anomaly", "anomalous", "abnormal", "outlier"),
+    NORMAL: ("0", "false", "no", "normal", "ok", "inlier"),
+    UNKNOWN: ("-1", "unknown", ""),
+}
+"""What people write for each."""
+_MARKS = {word: mark for mark, words in WORDS.items() for word in words}
 
 LOWEST, HIGHEST = 1e-3, 10.0
 """Scores beyond these are not told apart when they are counted."""
@@ -38,6 +45,11 @@ def anomaly(quantile: float | None) -> KindSpec:
     return KindSpec.of(ANOMALY, quantile=_QUANTILE if quantile is None else float(quantile))
 
 
+def mark_of(word: str) -> int | None:
+    """What a window is labelled with for a person's ``word``; None: it says nothing."""
+    return _MARKS.get(word.casefold().strip())
+
+
 def score_edges(bins: int) -> Doubles:
     """Edges (bins - 1,) that divide all scores into ``bins`` of equal ratio; the ends are open."""
     return np.geomspace(LOWEST, HIGHEST, bins - 1)
@@ -58,6 +70,7 @@ class Anomaly:
     which counts as normal.
     """
 
+    truth, ahead = Truth.ODD, 0
     answer = "scored"
     columns = ("score", "threshold")
     outputs = 2

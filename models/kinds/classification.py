@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.vocabulary import Doubles, Floats, Integers, Task
-from models.kinds.protocol import LABELS, Measure
+from models.kinds.protocol import LABELS, Measure, Truth
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,7 @@ class Classification:
     label that is never named: balanced accuracy and macro F1 stand beside it.
     """
 
+    truth, ahead = Truth.LABEL, 0
     answer = "probabilities"
     span = 1.0
     score_steps = 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fl_common.configuration.rules import require, whole
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, Integers, KindSpec, Task
-from models.kinds.protocol import STEPS, Measure, Pace, in_steps
+from models.kinds.protocol import STEPS, Measure, Pace, Truth, in_steps
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +61,7 @@ class Forecast:
     A window is labelled with (C, 2 + horizon): see ``divided``. A prediction is (C, horizon).
     """
 
+    truth = Truth.AHEAD
     answer = FORECAST
     score_steps = STEPS
     pace = Pace(0.05, 36.0, 0.05)
@@ -69,6 +70,7 @@ class Forecast:
 
     def __init__(self, task: Task) -> None:
         self._horizon: int = dict(forecast(**dict(task.kind.options)).options)["horizon"]
+        self.ahead = self._horizon
         if len(task.window_shape) != 2 or task.window_shape[0] < 2:
             raise InvalidConfiguration(
                 f"task.kind=forecast with windows of shape {task.window_shape}",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, Integers, KindSpec, Task
-from models.kinds.protocol import LABELS, STEPS, Measure, in_steps
+from models.kinds.protocol import LABELS, STEPS, Measure, Truth, in_steps
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +35,11 @@ def multilabel(labels: Sequence[str]) -> KindSpec:
             rule = "must be the name of one label alone, without a semicolon or spaces around it"
             raise InvalidConfiguration(f"label {name!r}", rule, "Give it another name")
     return KindSpec.of(MULTILABEL, labels=BETWEEN.join(names))
+
+
+def labels_in(text: str) -> list[str]:
+    """The labels in one text, such as ``hot;loud``; none in an empty one, or a lone semicolon."""
+    return [*filter(None, map(str.strip, text.split(BETWEEN)))]
 
 
 def bits_of(has_NK: NDArray[Any]) -> Integers:
@@ -83,6 +88,7 @@ class Multilabel:
     A window's score is its F1, how far the labels named agree with its own.
     """
 
+    truth, ahead = Truth.SET, 0
     answer = "probabilities"
     span = 1.0
     score_steps = STEPS

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -53,6 +54,26 @@ LABELS, MEANS, QUANTILES = Pace(0.05, 72.0, 0.05), Pace(0.0125, 3.0, 0.1), Pace(
 """Measured: outputs that compete for a window, and one that all windows move alike."""
 
 
+class Truth(StrEnum):
+    """What a window of a kind stands for, and so by what a box comes to know it.
+
+    ``fl_client.windows.truths`` has a file for each.
+    """
+
+    LABEL = "label"
+    """One of the task's labels, which people tell."""
+    NUMBER = "number"
+    """A number, which people tell."""
+    SET = "set"
+    """Several of the kind's labels, or none, which people tell."""
+    READINGS = "readings"
+    """One of the task's labels for each reading, which people tell."""
+    AHEAD = "ahead"
+    """The readings that follow it: nobody need tell them."""
+    ODD = "odd"
+    """Nothing, unless people tell that it is anomalous."""
+
+
 STEPS = 1024
 """Into how many a score that is a share is divided."""
 
@@ -69,6 +90,16 @@ class TaskKind(Protocol):
     an *answer* is what the published model gives; the *prediction* is the answer's essence (a
     label's index, or a number), in the form of what windows are labelled with.
     """
+
+    @property
+    def truth(self) -> Truth:
+        """What a window stands for."""
+        ...
+
+    @property
+    def ahead(self) -> int:
+        """How many readings after a window belong to what it stands for."""
+        ...
 
     @property
     def outputs(self) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fl_common.configuration.rules import above, inside, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, Integers, KindSpec, Task
-from models.kinds.protocol import MEANS, QUANTILES, STEPS, Measure, in_steps
+from models.kinds.protocol import MEANS, QUANTILES, STEPS, Measure, Truth, in_steps
 
 if TYPE_CHECKING:
     import torch
@@ -85,6 +85,7 @@ class Regression:
     where the mean is learnt, else the pinball loss.
     """
 
+    truth, ahead = Truth.NUMBER, 0
     answer = "value"
     columns = ("value",)
     outputs = 1

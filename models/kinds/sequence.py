@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, Integers, Task
 from models.kinds.classification import Classification
-from models.kinds.protocol import LABELS
+from models.kinds.protocol import LABELS, Truth
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +36,7 @@ class Sequences:
     share of its readings that are named right.
     """
 
+    truth, ahead = Truth.READINGS, 0
     answer = "probabilities"
     span = 1.0
     pace = LABELS

@@ -97,6 +97,7 @@ class Cloud:
     folder: Path
     changes: Mapping[str, Any]
     net: str = "logistic"
+    evaluation: str = "central"
     port: int = field(default_factory=free_port)
     superlink_port: int = field(default_factory=free_port)
 
@@ -104,7 +105,12 @@ class Cloud:
         self.home = self.folder / "server"
         self.config = self.folder / "cloud.yaml"
         values = {
-            "defaults": ["server", {"override /net": self.net}, "_self_"],
+            "defaults": [
+                "server",
+                {"override /net": self.net},
+                {"override /evaluation": self.evaluation},
+                "_self_",
+            ],
             "home": str(self.home),
             "hosts": ["localhost", "127.0.0.1"],
             "listen": f"127.0.0.1:{self.port}",

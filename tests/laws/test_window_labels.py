@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fl_client.sensors import Annotation
 from fl_client.store.database import open_store
-from fl_client.store.windows import WindowStore, read_labelled
+from fl_client.store.window_reading import read_labelled
+from fl_client.store.windows import WindowStore
 from fl_client.windows import SECOND, Window
 from fl_client.windows.labels import labels_of
 from fl_client.windows.split import DAY_NS, HeldOut, Labelled, Split

@@ -66,7 +66,10 @@ def message(number: int, start_ns: int = START) -> bytes:
 
 
 class NodeProcess:
-    """``fl-client run`` in ``home``, on the broker at ``port``; with ``python``, in ``folder``."""
+    """``fl-client run`` in ``home``, on the broker at ``port``; with ``python``, in ``folder``.
+
+    ``config`` is its file of configuration; None: the shipped one, with a watch that sends bytes.
+    """
 
     def __init__(
         self,
@@ -75,13 +78,15 @@ class NodeProcess:
         *overrides: str,
         python: str = sys.executable,
         folder: Path = ROOT,
+        config: Path | None = None,
     ) -> None:
         self.home, self._folder = home, folder
         self._log = home.parent / f"{home.name}.log"
         home.mkdir(parents=True, exist_ok=True)
         self._command = [
             *(python, "-m", "fl_client", "run", f"home={home}", f"name={home.name}"),
-            *("sensors=wearables_raw", f"broker.port={port}", "http.port=0"),
+            *(["--config", str(config)] if config else ["sensors=wearables_raw"]),
+            *(f"broker.port={port}", "http.port=0"),
             *(
                 "broker.retry_first=0.1",
                 "broker.retry_most=0.5",

@@ -13,7 +13,7 @@ from fl_client.windows.grid import Grid
 from fl_client.windows.labels import NO_LABEL, labels_of
 from fl_client.windows.slide import Assembler
 from fl_common.vocabulary import Floats, Integers, Task
-from models.kinds import FORECAST, SEQUENCE
+from models.kinds import SEQUENCE, Truth, kind_of
 from simulate.data.windows.intervals import unknown_in
 from simulate.data.windows.recordings import Recording
 
@@ -51,15 +51,15 @@ class Cut:
 
 def needs_labels(task: Task) -> bool:
     """Whether a window without a label is for nothing."""
-    return task.kind.name != FORECAST
+    return kind_of(task).truth is not Truth.AHEAD
 
 
 def with_horizon(task: Task) -> Task:
     """``task`` with windows that have the readings to be told at their end."""
-    if task.kind.name != FORECAST:
+    if not (ahead := kind_of(task).ahead):
         return task
     length, channels = task.window_shape
-    return replace(task, window_shape=(length + dict(task.kind.options)["horizon"], channels))
+    return replace(task, window_shape=(length + ahead, channels))
 
 
 def cut(

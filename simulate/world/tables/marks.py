@@ -7,21 +7,15 @@ from numpy.typing import NDArray
 
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Integers
-from models.kinds.anomaly import ANOMALOUS, NORMAL, UNKNOWN
+from models.kinds.anomaly import ANOMALOUS, NORMAL, UNKNOWN, mark_of
 from simulate.world.lazy import check_count
 from simulate.world.partition import Rule
 from simulate.world.tables import Flags, Table, Words
 from simulate.world.tables.division import Division, divide
 from simulate.world.tables.rows import Rows
 
-_WORDS = {
-    ANOMALOUS: ("1", "true", "yes", "anomaly", "anomalous", "abnormal", "outlier"),
-    NORMAL: ("0", "false", "no", "normal", "ok", "inlier"),
-    UNKNOWN: ("-1", "unknown", ""),
-}
 MARKED = {ANOMALOUS: "anomalous", NORMAL: "normal", UNKNOWN: "not known"}
 """What each mark says, in words."""
-_MARKS = {word: mark for mark, words in _WORDS.items() for word in words}
 
 
 def marks_in(table: Table, name: str | None) -> Words:
@@ -38,7 +32,7 @@ def marks_in(table: Table, name: str | None) -> Words:
     words = table.words(name)
     found, index_N = np.unique(words.values_N, return_inverse=True)
     named = [_named(table, name, str(word)) for word in found.tolist()]
-    marks = [_MARKS.get(word.casefold().strip()) for word in named]
+    marks = [mark_of(word) for word in named]
     odd = [word for word, mark in zip(named, marks, strict=True) if mark is None]
     if odd:
         raise InvalidData(

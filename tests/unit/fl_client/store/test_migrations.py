@@ -11,7 +11,8 @@ from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import open_store, reading
 from fl_client.store.migrations import SCHEMA_VERSION
 from fl_client.store.spool import Spool
-from fl_client.store.windows import WindowStore, read_all, read_labelled
+from fl_client.store.window_reading import read_all, read_labelled
+from fl_client.store.windows import WindowStore
 from fl_client.windows import Slicing
 from fl_common.errors import StoreError
 from models import tasks
@@ -68,8 +69,9 @@ def test_a_store_of_schema_1_keeps_every_row(path: Path, tmp_path: Path) -> None
 
 def test_training_reads_the_same_before_and_after(path: Path) -> None:
     def read() -> list[bytes]:
-        found = [read_all(path, TASK, SLICING), read_labelled(path, TASK, SLICING)]
-        return [part.tobytes() for f in found for part in (f.starts_N, f.values_NTC, f.labels_N)]
+        kept, known = read_all(path, TASK, SLICING), read_labelled(path, TASK, SLICING)
+        arrays = (kept.starts_N, kept.values_NTC, known.starts_N, known.values_NTC, known.labels_N)
+        return [array.tobytes() for array in arrays] + [repr(kept.told).encode()]
 
     before = read()
     with reading(path) as connection:

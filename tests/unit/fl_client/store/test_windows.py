@@ -12,7 +12,8 @@ import pytest
 from fl_client.sensors import Annotation
 from fl_client.store.agreement import Agreement
 from fl_client.store.database import open_store, transaction
-from fl_client.store.windows import Mark, Retention, WindowCounts, WindowStore, read_labelled
+from fl_client.store.window_reading import read_labelled
+from fl_client.store.windows import Mark, Retention, WindowCounts, WindowStore
 from fl_client.windows import SECOND, Window
 from fl_common.errors import InvalidConfiguration, StoreError
 from tests.support import windowing as toy
