@@ -13,22 +13,23 @@ from flwr.serverapp import Grid
 
 from fl_common.configuration.rules import Config, one_of, optional, require
 from fl_common.configuration.settings import check_same
-from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_common.privacy.accounting import Spend
+from fl_common.vocabulary import Parameters
 from fl_server.build import FleetFacts, build_federation, build_plan, settings_of
 from fl_server.cloud.build import RUN, home_of
 from fl_server.cloud.gathering import Gathering
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.superlink import superlink_of
-from fl_server.cloud.surveying import scaled_by_survey
+from fl_server.cloud.surveying import scaled_by_survey, threshold_by_survey
 from fl_server.rounds.checkpoint import load_latest
 from fl_server.rounds.roster import Member
 from fl_server.rounds.strategy import Federation
-from fl_server.rounds.survey import NOT_COMPARED, build_survey, spent_on, with_survey
-from models.kinds import learns_scores
+from fl_server.rounds.survey import NOT_COMPARED
+from fl_server.rounds.surveyed import plans_with
+from fl_server.rounds.threshold import ThresholdSurvey
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class ConfiguredRun:
     folder: Path
     survey: Federation | None = None
     """What goes before the run: a survey of the center and scale of its task."""
+    threshold: ThresholdSurvey | None = None
+    """What goes after it: a survey of its scores, where its task has such."""
 
     @property
     def not_compared(self) -> str | None:
@@ -54,8 +57,24 @@ class ConfiguredRun:
             return self, {}
         about = (self.survey, self.plan.task, self.folder / "scale", connect)
         task, told = scaled_by_survey(*about)
-        plan = replace(self.plan, task=task)
-        return replace(self, plan=plan, federation=replace(self.federation, plan=plan)), told
+        plan, threshold = replace(self.plan, task=task), self.threshold
+        federation = replace(self.federation, plan=plan)
+        threshold = threshold and threshold.of_task(task)
+        return replace(self, plan=plan, federation=federation, threshold=threshold), told
+
+    def thresholded(
+        self, scored: Parameters, connect: Callable[[], AbstractContextManager[Any]]
+    ) -> tuple[Parameters, dict[str, Any]]:
+        """The parameters that the run has ended with, and what the model says beside them.
+
+        Where scores are learnt, they get the threshold that a survey finds.
+
+        Raises:
+            RunFailed: too few sites answered it.
+        """
+        if self.threshold is None:
+            return scored, {}
+        return threshold_by_survey(self.threshold, scored, self.folder / "threshold", connect)
 
 
 def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> ConfiguredRun:
@@ -71,28 +90,24 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     require("scale", config["scale"], optional(one_of(("private",))))
     survey = f"{identity}-scale" if config["scale"] == "private" else None
     task = build(config["task"], at="task")
-    if learns_scores(task):
-        raise InvalidConfiguration(
-            f"task.kind={task.kind.name} on a server",
-            "has no survey of its threshold there yet",
-            "Train with python -m simulate, and serve the model on boxes: docs/reference/kinds.md",
-        )
     about = (config, identity, task, facts)
 
     def made(beside: tuple[Spend, ...]) -> RunPlan:
         return build_plan(*about, compares=True, beside=beside)
 
-    plan, before = with_survey(made, config["scale_epsilon"], survey)
+    plans = plans_with(made, config, task, survey, f"{identity}-threshold")
 
     def roster(grid: Grid) -> Sequence[Member]:
         """The connected sites, as soon as there are enough for a round."""
         return gather(partial(connected, config, grid, gather.least))
 
-    beside = () if before is None else spent_on(before)
-    federation = build_federation(config, plan, roster, beside=beside)
+    federation = build_federation(config, plans.run, roster, beside=plans.beside)
     gather = Gathering(config["sites"], federation.quorum, federation.sampling, wait=wait)
-    first = build_survey(before, federation, config["sites"]) if before else None
-    return ConfiguredRun(plan, federation, folder, first)
+    surveys = (
+        plans.survey(federation, config["sites"]),
+        plans.threshold(federation, config["sites"]),
+    )
+    return ConfiguredRun(plans.run, federation, folder, *surveys)
 
 
 def connected(config: Config, grid: Grid, least: int = 1) -> list[Member]:
@@ -113,7 +128,9 @@ def keep_settings(run: ConfiguredRun, config: Config) -> None:
     Raises:
         InvalidConfiguration: it began with others.
     """
-    kept, settings = run.folder / "settings.json", settings_of(config, run.plan)
+    kept, settings = run.folder / "settings.json", {**settings_of(config, run.plan)}
+    if run.threshold is not None:
+        settings["threshold_epsilon"] = config["threshold_epsilon"]
     try:
         check_same(f"run={run.folder.name}", json.loads(kept.read_text()), settings)
     except (OSError, ValueError):  # none yet, or cut by a crash

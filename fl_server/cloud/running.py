@@ -7,6 +7,8 @@ round under a new Flower run. The run that sites and ledgers know keeps its iden
 import json
 import logging
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -56,7 +58,8 @@ def carry_out(config: Config) -> None:
     net, superlink = _net(config, configured), superlink_of(config, home)
     check_exportable(net, configured.plan.task)
     repository = open_repository(None, config["publish"]["keys"], home.components)
-    configured, scale = configured.surveyed(partial(superlink.run, home.ledger_heads))
+    connect = partial(superlink.run, home.ledger_heads)
+    configured, scale = configured.surveyed(connect)
     net = _net(config, configured) if scale else net
     federation = replace(configured.federation, incumbent=_incumbent(repository, configured))
     metrics = RoundMetrics(home.metrics, configured.plan.run)
@@ -69,15 +72,28 @@ def carry_out(config: Config) -> None:
         by_class.charge(row["charged"])
     _logger.info("run %s continues after round %d", configured.plan.run, done)
     _show_model(metrics, repository, configured)
-    if not run.is_done:
-        try:
-            with superlink.run(home.ledger_heads) as grid:
-                run(grid)
-        except RunFailed as error:
-            raise RunFailed(f"run {configured.plan.run}, {error}") from error
-    load_parameters(net, run.parameters)
-    _publish(config, configured, run, net, scale, repository, model)
+    _finish(run, connect, configured.plan.run)
+    parameters, threshold = configured.thresholded(run.parameters, connect)
+    load_parameters(net, parameters)
+    _publish(config, configured, run, net, {**scale, **threshold}, repository, model)
     _show_model(metrics, repository, configured)
+
+
+def _finish(
+    run: FederatedRun, connect: Callable[[], AbstractContextManager[Any]], name: str
+) -> None:
+    """Perform the rounds that are left.
+
+    Raises:
+        RunFailed: the run can't continue.
+    """
+    if run.is_done:
+        return
+    try:
+        with connect() as grid:
+            run(grid)
+    except RunFailed as error:
+        raise RunFailed(f"run {name}, {error}") from error
 
 
 def _net(config: Config, configured: ConfiguredRun) -> Net:
@@ -176,7 +192,7 @@ def _publish(
     configured: ConfiguredRun,
     run: FederatedRun,
     net: Net,
-    scale: dict[str, Any],
+    surveyed: dict[str, Any],
     repository: ComponentRepository,
     model: Path,
 ) -> Component:
@@ -187,7 +203,7 @@ def _publish(
     }
     if last.get("epsilon_held_out"):
         spent["epsilon_held_out"] = last["epsilon_held_out"]
-    told = {**spent, **scale}
+    told = {**spent, **surveyed}
     candidate = model.with_name("candidate.onnx")
     proof = publish_model(plan, net, len(run.history), told, _windows(plan), candidate)
     on_sites = last.get("on_sites")

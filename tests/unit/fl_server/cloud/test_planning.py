@@ -2,9 +2,11 @@
 
 import json
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fl_common.configuration.rules import Config
@@ -14,9 +16,11 @@ from fl_server.cloud.planning import ConfiguredRun, build_run, identity_of, keep
 from fl_server.cloud.running import _incumbent
 from fl_server.cloud.site_queries import _plan
 from fl_server.rounds.checkpoint import Checkpoint, save
-from fl_server.rounds.survey import NOT_COMPARED
+from fl_server.rounds.survey import NOT_COMPARED, spent_on
+from models.kinds.anomaly import score_edges
 from models.nets import build_net, parameters_of
-from models.nets.survey import FOUND, KNOWN
+from models.nets.survey import COUNTS, FOUND, KNOWN, survey_parameters
+from models.parts.scoring import THRESHOLD
 
 
 def test_a_run_keeps_its_identity(tmp_path: Path) -> None:
@@ -63,13 +67,61 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(
     assert str(caught.value).startswith("run=first with ")
 
 
-def test_a_server_refuses_a_task_whose_threshold_it_has_no_survey_for(tmp_path: Path) -> None:
-    config = dict(read_config(None, [f"home={tmp_path}", "privacy.site_windows=50"]))
-    task = {"name": "pump", "channels": ["a"], "units": ["1"], "rate_hz": None, "labels": [],
-            "window_shape": [1], "center": [0], "scale": [1], "windows_per_reading": 1}  # fmt: skip
-    declared = {"_target_": "models.tasks.declared", **task, "kind": "anomaly"}
-    with pytest.raises(InvalidConfiguration, match=r"task\.kind=anomaly on a server"):
-        build_run({**config, "task": declared})
+PUMP = {
+    "_target_": "models.tasks.declared", "name": "pump",
+    "channels": ["a", "b"], "units": ["1", "1"], "rate_hz": 50, "labels": [],
+    "window_shape": [16, 2], "center": [0, 0], "scale": [1, 1],
+    "windows_per_reading": 1, "kind": "anomaly"}  # fmt: skip
+
+
+def scoring_run(folder: Path, *words: str) -> ConfiguredRun:
+    options = (f"home={folder}", "privacy.site_windows=50", "net=autoencoder", *words)
+    return build_run({**read_config(None, options), "task": PUMP})
+
+
+@pytest.mark.parametrize("scale", ["scale=null", "scale=private"])
+def test_a_run_that_learns_scores_pays_for_the_survey_of_its_threshold(
+    tmp_path: Path, scale: str
+) -> None:
+    run = scoring_run(tmp_path, scale)
+    assert run.threshold is not None
+    survey, promise = run.threshold.federation.plan, run.plan.privacy.guarantee
+    assert promise is not None
+    (spent,) = spent_on(survey)
+    assert 0.9 < promise.epsilon([spent]) <= 1.0
+    assert spent in run.federation.beside
+    rounds = replace(run.plan.privacy.spend_per_round, steps=0)
+    whole = [replace(rounds, steps=run.plan.privacy.spend_per_round.steps * run.plan.rounds)]
+    assert 7.5 < promise.epsilon([*whole, *run.federation.beside]) <= 8.0
+    assert survey.run.endswith("-threshold")
+
+
+def test_a_threshold_that_no_site_tells_of_leaves_no_model(tmp_path: Path) -> None:
+    run = scoring_run(tmp_path)
+    scored = parameters_of(build_net(run.plan.net, run.plan.task))
+    with pytest.raises(RunFailed, match=r"^survey of the threshold, round 1: .* asks again"):
+        run.thresholded(scored, nobody)
+
+
+def test_a_survey_of_the_threshold_that_is_done_is_not_asked_again(tmp_path: Path) -> None:
+    run = scoring_run(tmp_path)
+    assert run.threshold is not None
+    plan = run.threshold.federation.plan
+    scored = parameters_of(build_net(run.plan.net, run.plan.task))
+    parameters = survey_parameters(scored, int(plan.net.options["bins"]))
+    parameters[COUNTS][0, 20:22] = 50.0
+    save(run.folder / "threshold", Checkpoint(plan.run, plan.digest(), 1, parameters, {}, ()))
+    found, told = run.thresholded(scored, nobody)
+    edges = score_edges(48)
+    assert edges[20] <= found[THRESHOLD][0] <= edges[22]
+    assert told["threshold"]["found"]
+    assert told["threshold"]["value"] == pytest.approx(found[THRESHOLD][0])
+    assert {name for name in found if not np.array_equal(found[name], scored[name])} == {THRESHOLD}
+
+
+def test_a_run_of_labels_has_no_threshold(scaled_run: ConfiguredRun) -> None:
+    assert scaled_run.threshold is None
+    assert scaled_run.thresholded({}, nobody) == ({}, {})
 
 
 @pytest.fixture
