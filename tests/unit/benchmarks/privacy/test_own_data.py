@@ -19,9 +19,9 @@ def test_a_set_is_given_with_nothing_declared(
 ) -> None:
     np.savez(
         tmp_path / "mnist.npz",
-        x=np.zeros((4, 28, 28), np.uint8),
-        y=np.arange(4),
-        split=np.array([0, 0, 1, 1]),
+        x=np.zeros((40, 28, 28), np.uint8),
+        y=np.arange(40) // 10,
+        split=np.repeat([0, 0, 1, 1], 10),
     )
     asked, shapes = list[list[str]](), list[tuple[int, ...]]()
 
@@ -30,6 +30,9 @@ def test_a_set_is_given_with_nothing_declared(
         if overrides[0] == "task=arrays":
             with np.load(overrides[1].partition("=")[2]) as file:
                 shapes.append(file["x"].shape)
+        elif data is not None:
+            with np.load(data) as file:
+                assert [*file["y"]] == [0, 1, 2, 3]  # the same tenth
         return {"net": "scatter", "accuracy": 0.5}, 1.0
 
     monkeypatch.setattr(runs, "run", run)
