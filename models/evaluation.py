@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from fl_common.vocabulary import Parameters, Task, Windows
 from models.kinds import TaskKind, kind_of
 from models.nets import Net, load_parameters
+from models.parts.frozen import FrozenLayers, frozen_layers
 
 _BATCH = 1024
 _FIXED = 64
@@ -45,6 +47,7 @@ class Predictions:
 class Evaluator:
     """Evaluates many parameter sets of one net on one set of windows; the front end runs once.
 
+    So do frozen layers with which the body begins, as long as they have the same parameters.
     ``fixed``: all batches have the same number of rows, the last one's filled with zeros, so that
     no window's rounding depends on how many windows there are. It takes longer.
     """
@@ -59,22 +62,33 @@ class Evaluator:
                 filling = values.new_zeros((-len(values) % _FIXED, *values.shape[1:]))
                 values = torch.cat([values, filling])
             self._inputs = torch.cat([net.front(part) for part in values.split(self._batch)])
+        self._frozen = frozen_layers(net.body, self._inputs.shape[1:])
+        self._past: tuple[bytes, torch.Tensor] | None = None
         self._values_N = torch.from_numpy(windows.values)
 
     def __call__(self, parameters: Parameters) -> Predictions:
         """Predictions of the net with ``parameters`` on all windows."""
         load_parameters(self._net, parameters)
-        all_N = (self._inputs, self._targets_N, self._values_N)
+        inputs, body = self._inputs, self._net.body
+        if self._frozen is not None:
+            inputs, body = self._past_frozen(self._frozen, parameters), self._frozen.rest
+        all_N = (inputs, self._targets_N, self._values_N)
         batches = zip(*(each.split(self._batch) for each in all_N), strict=True)
         with torch.inference_mode():  # of many labels, the outputs of all windows fill the memory
-            judged = [self._judged(*batch) for batch in batches]
+            judged = [self._judged(body, *batch) for batch in batches]
         loss_N, predicted_N = (torch.cat(column).numpy() for column in zip(*judged, strict=True))
         return Predictions(self._kind, self._truth_N, predicted_N, loss_N)
 
+    def _past_frozen(self, layers: FrozenLayers, parameters: Parameters) -> torch.Tensor:
+        digest = layers.digest(parameters)
+        if self._past is None or self._past[0] != digest:
+            self._past = digest, layers(self._inputs, parameters)
+        return self._past[1]
+
     def _judged(
-        self, inputs: torch.Tensor, targets_B: torch.Tensor, values_B: torch.Tensor
+        self, body: nn.Module, inputs: torch.Tensor, targets_B: torch.Tensor, values_B: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The losses and predictions of a batch, which may end in zeros without a target."""
-        outputs_BD = self._net.body(inputs)[: len(targets_B)]
+        outputs_BD = body(inputs)[: len(targets_B)]
         predicted_B = self._kind.predicted(outputs_BD, values_B)
         return self._kind.losses(outputs_BD, targets_B), predicted_B

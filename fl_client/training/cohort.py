@@ -12,7 +12,7 @@ import torch
 from fl_client.training import LocalTask
 from fl_client.training.checks import RAISED, check_task, refuse, say_raised, update_of
 from fl_client.training.poisson import check_poisson
-from fl_client.training.prepared import net_for, prepared
+from fl_client.training.prepared import net_for, past_frozen, trained_body
 from fl_client.training.randomness import draw_batches
 from fl_client.training.stacked.backend import TrainingBackend, backend_for
 from fl_client.training.stacked.local_round import ReadyTask
@@ -86,9 +86,9 @@ class CohortTrainer:
         if (net, private) not in self._backends:
             while len(self._backends) >= _CACHED_BACKENDS:
                 del self._backends[next(iter(self._backends))]
-            input_ = prepared(task).with_a_row().inputs[0]
-            kind = kind_of(task.plan.task)
-            self._backends[net, private] = backend_for(net.body, kind, input_, private)
+            input_ = past_frozen(task).with_a_row().inputs[0]
+            body, kind = trained_body(task.plan), kind_of(task.plan.task)
+            self._backends[net, private] = backend_for(body, kind, input_, private)
         return self._backends[net, private]
 
 
@@ -97,7 +97,7 @@ def _make_ready(task: LocalTask) -> ReadyTask | Refusal:
     if not task.is_checked and (refusal := check_task(task)):
         return refusal
     try:
-        data = prepared(task)
+        data = past_frozen(task)
         batches = draw_batches(task.plan, task.site, task.round, len(data.targets))
         if (mechanism := task.plan.privacy.sample_mechanism) is not None:
             check_poisson(batches, len(data.targets), mechanism)

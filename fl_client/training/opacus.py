@@ -21,7 +21,7 @@ from fl_client.training.checked_noise import CheckedNoise
 from fl_client.training.checks import RAISED, check_task, refuse, say_raised, update_of
 from fl_client.training.local_optimizer import Proximity, optimizer_of
 from fl_client.training.poisson import check_poisson
-from fl_client.training.prepared import Prepared, net_for, prepared
+from fl_client.training.prepared import Prepared, net_for, past_frozen, trained_body
 from fl_client.training.randomness import (
     NoiseSource,
     derive_seed,
@@ -77,7 +77,7 @@ class OpacusTrainer:
         return update_of(task, delta)
 
     def _delta(self, task: LocalTask) -> Parameters:
-        data = prepared(task)
+        data = past_frozen(task)
         mechanism = task.plan.privacy.sample_mechanism
         private = mechanism is not None
         body = self._take_body(task, private)
@@ -92,7 +92,9 @@ class OpacusTrainer:
         if private:
             _check_buffers(body, delta)
         self._keep_body(task, private, body)
-        return trained_part(net_for(task.plan), {name: delta[name] for name in task.parameters})
+        return trained_part(
+            net_for(task.plan), {name: delta[name] for name in task.parameters if name in delta}
+        )
 
     def _take_body(self, task: LocalTask, private: bool) -> nn.Module:
         """The body to train, with Opacus' hooks under DP; removed from the cache while in use.
@@ -102,7 +104,7 @@ class OpacusTrainer:
         net = net_for(task.plan)
         body = self._bodies.pop((net, private), None)
         if body is None:
-            body = copy.deepcopy(net.body)
+            body = copy.deepcopy(trained_body(task.plan))
             not_in_place(body)
             if private:
                 with _setting_up(task):

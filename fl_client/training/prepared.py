@@ -1,29 +1,32 @@
 """Caches of what a site uses in every round: the front end's output, and the net.
 
 The front end has no parameters (``models.nets``), so its output for a site's windows is the same in
-every round. It is cached, within a bound in bytes, as long as the windows themselves exist.
+every round. It is cached, within a bound in bytes, as long as the windows themselves exist. So is
+the output of the frozen layers with which a body begins, for the parameters that they have.
 """
 
 import json
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import nn
 
 from fl_client.training import LocalTask
 from fl_common.errors import BadInput, InvalidData
 from fl_common.plan import RunPlan
-from fl_common.vocabulary import Floats, NetSpec, Task, Windows
+from fl_common.vocabulary import Floats, NetSpec, Parameters, Task, Windows
 from models.kinds import kind_of
 from models.nets import Net, build_net
+from models.parts.frozen import FrozenLayers, frozen_layers
 
 CACHE_BYTES = 1024 * 2**20
-_Key = tuple[int, int, bool]
+_Key = tuple[int, int, bool, bytes]
 _CHUNK_WINDOWS = 1024
 
 
@@ -65,13 +68,38 @@ class PreparedCache:
     def get(self, plan: RunPlan, windows: Windows) -> Prepared:
         """``windows`` in the form that the plan's net takes; computed unless cached."""
         net, private = net_for(plan), plan.privacy.guarantee is not None
-        key = (id(windows.values), id(net), private)
+        return self._kept(
+            net, windows, private, b"", lambda: _prepare(net, plan.task, windows, private)
+        )
+
+    def past(
+        self, layers: FrozenLayers, plan: RunPlan, windows: Windows, parameters: Parameters
+    ) -> Prepared:
+        """``windows`` after the front end and the frozen ``layers``, as in ``parameters``."""
+        net, private = net_for(plan), plan.privacy.guarantee is not None
+
+        def make() -> Prepared:
+            data = self.get(plan, windows)
+            inputs = layers(data.with_a_row().inputs, parameters)
+            return Prepared(inputs[: len(data.targets)], data.targets)
+
+        return self._kept(net, windows, private, layers.digest(parameters), make)
+
+    def _kept(
+        self,
+        net: Net,
+        windows: Windows,
+        private: bool,
+        state: bytes,
+        make: Callable[[], Prepared],
+    ) -> Prepared:
+        key = (id(windows.values), id(net), private, state)
         with self._lock:
             found = self._entries.get(key)
             if found is not None and found[0]() is windows.values:
                 self._entries.move_to_end(key)
                 return found[2]
-        fresh = _prepare(net, plan.task, windows, private)
+        fresh = make()
         with self._lock:
             self._remove(key)
             gone = weakref.ref(windows.values, lambda _: self._drop(key))
@@ -113,6 +141,35 @@ def prepared(task: LocalTask) -> Prepared:
         InvalidConfiguration: the plan's net can't be built.
     """
     return _CACHE.get(task.plan, task.windows)
+
+
+def past_frozen(task: LocalTask) -> Prepared:
+    """What ``trained_body`` takes of the windows of ``task``.
+
+    Raises:
+        InvalidData, InvalidConfiguration: see ``prepared``.
+    """
+    layers = _frozen(task.plan)
+    if layers is None:
+        return prepared(task)
+    return _CACHE.past(layers, task.plan, task.windows, task.parameters)
+
+
+def trained_body(plan: RunPlan) -> nn.Module:
+    """The body of the plan's net without the frozen layers that ``past_frozen`` has passed."""
+    layers = _frozen(plan)
+    return net_for(plan).body if layers is None else layers.rest
+
+
+def _frozen(plan: RunPlan) -> FrozenLayers | None:
+    net = net_for(plan)
+    return frozen_layers(net.body, _shape_after_front(net, plan.task))
+
+
+@lru_cache(maxsize=16)
+def _shape_after_front(net: Net, task: Task) -> torch.Size:
+    with torch.no_grad():
+        return torch.Size(net.front(torch.zeros(1, *task.window_shape)).shape[1:])
 
 
 def prepare_ahead(plan: RunPlan, all_windows: Iterable[Windows]) -> None:

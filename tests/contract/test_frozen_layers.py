@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from fl_client.release.gateway import release_update
@@ -144,3 +145,33 @@ def test_a_site_that_could_not_train_answers_as_an_empty_one(net: NetSpec, tmp_p
     assert isinstance(answer, LocalUpdate)
     instruction = Instruction(plan, 1, task.parameters, clip_norm=1.0)
     assert isinstance(release_update(answer, instruction), LocalUpdate)
+
+
+class Counting(nn.Linear):
+    """Counts the windows that pass it, of all its copies."""
+
+    passed = 0
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        Counting.passed += len(values)
+        return super().forward(values)
+
+
+def counting() -> nn.Module:
+    return nn.Sequential(Counting(16, 6).requires_grad_(False), nn.Tanh(), nn.Linear(6, 3))
+
+
+@TRAINERS
+@PRIVACIES
+@pytest.mark.parametrize("body_of", [counting])
+def test_windows_pass_the_first_frozen_layers_once_in_a_run(
+    make: Callable[[], Trainer], privacy: Any, net: NetSpec
+) -> None:
+    trainer, task = make(), local_task(samples.plan(privacy, net=net))
+    assert all(array.any() for array in train(trainer, task).delta.values())
+    before = Counting.passed
+    train(trainer, replace(task, round=2))
+    assert Counting.passed == before
+    moved = {name: array + np.float32(0.1) for name, array in task.parameters.items()}
+    train(trainer, replace(task, round=3, parameters=moved))
+    assert Counting.passed > before
