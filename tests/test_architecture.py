@@ -50,7 +50,7 @@ ONLY_IN = {
     ),
     "google": ("fl_client/inference/server.py", "fl_client/sensors/decoders/sparkplug_payload.py"),
     "grpc": ("fl_client/inference/server.py",),
-    "h11": ("fl_client/sensors/transports/http/*",),
+    "h11": ("fl_client/sensors/transports/http/*", "simulate/functions/connection.py"),
     "hydra": (
         "*/build.py",
         "fl_common/configuration/overrides.py",

@@ -59,6 +59,7 @@ ROOMS = {
         ("engines",),
         ("audit", "data", "egress", "job"),
         ("baselines", "library"),
+        ("functions",),
         ("__main__",),
     ),
 }

@@ -1,0 +1,124 @@
+"""The sub-commands of ``fl-fn``; what each needs is imported when it runs."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fl_common.programs.command_line import add_command
+
+KINDS = ("prediction", "window", "reading", "tick", "happening")
+
+_NEW = """\
+Makes a folder NAME with a function, its description and its cases, ready for fl-fn test.
+
+  function.py      the function: handle(event); what it may call is emit, get, put, drop, log
+  function.json    what it is given, may emit and may use; signed when it is published
+  cases.jsonl      events, and what it must find in them
+"""
+_TEST = """\
+Shows the function the events of cases.jsonl in order, and compares what it finds with what each
+line expects. Numbers may differ by their rounding to 32 bits. It shows fuel, state and events
+beside their limits, and whether a second time gives the same bytes. Exit status 1 if anything is
+not as it must be: fl-repo asks the same before a function goes into production.
+"""
+_RUN = """\
+Shows the function recorded windows, and says what it finds, what it logs, and what it costs.
+
+With --task, a model predicts the windows that a task holds out; without --model one is trained
+first, once, which takes a minute. With --home, windows are those that a box has stored, and its
+model answers them anew; nothing is written there, and nothing is sent.
+"""
+_SERVE = """\
+Answers CloudEvents over HTTP (POST /), in binary or structured mode, one event for one call:
+
+  200  what the function found: one event, or a batch (application/cloudevents-batch+json)
+  204  it found nothing
+  400  the request is no CloudEvent, or its data are no event of a function
+  422  the function failed: why, as JSON
+  504  it took longer than limits.milliseconds, and was ended
+
+What it remembers is kept in memory, for each subject. GET /healthz says that it serves, GET
+/metrics counts calls by outcome. SIGTERM ends it after the calls under way. Run it behind what
+authenticates callers: it does not.
+"""
+
+
+def add_commands(commands: Any) -> None:
+    """Add all sub-commands to a parser's."""
+    _add_new(commands)
+    words = "its cases, its limits, twice the same bytes"
+    test = add_command(commands, "test", _test, words, _TEST, "example:\n  fl-fn test fall-alarm\n")
+    _add_folder(test)
+    _add_run(commands)
+    _add_serve(commands)
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="NAME", help="the function's folder")
+
+
+def _add_new(commands: Any) -> None:
+    examples = "examples:\n  fl-fn new fall-alarm\n  fl-fn new peaks --on window\n"
+    words = "a folder with a function, ready to test"
+    parser = add_command(commands, "new", _new, words, _NEW, examples)
+    parser.add_argument("folder", type=Path, metavar="NAME", help="the folder, which is made")
+    parser.add_argument(
+        "--on", choices=KINDS, default="prediction", help="what it is given (%(default)s)"
+    )
+    words = "the task whose predictions or windows it is given (%(default)s)"
+    parser.add_argument("--task", default="wearables", metavar="TASK", help=words)
+
+
+def _add_run(commands: Any) -> None:
+    examples = (
+        "examples:\n  fl-fn run fall-alarm --task wearables --watch\n"
+        "  fl-fn run fall-alarm --home /var/lib/kitchen --last 1h\n"
+    )
+    words = "recorded windows through a model and the function"
+    parser = add_command(commands, "run", _run, words, _RUN, examples)
+    _add_folder(parser)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--task", metavar="TASK", help="windows that this task holds out")
+    which.add_argument("--home", type=Path, metavar="FOLDER", help="windows of this box's folder")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="with --task: a model.onnx")
+    parser.add_argument("--last", metavar="TIME", help="with --home: such as 30s, 10m, 1h, 2d")
+    words = "windows to show, the last ones (%(default)s; 0: all)"
+    parser.add_argument("--most", type=int, default=500, metavar="N", help=words)
+    words = "run again when a file of the folder changes, until Ctrl-C"
+    parser.add_argument("--watch", action="store_true", help=words)
+    parser.add_argument("--json", action="store_true", help="events as JSON lines, and no table")
+
+
+def _add_serve(commands: Any) -> None:
+    examples = "examples:\n  fl-fn serve fall-alarm\n  PORT=9000 fl-fn serve fall-alarm\n"
+    words = "CloudEvents over HTTP"
+    parser = add_command(commands, "serve", _serve, words, _SERVE, examples)
+    _add_folder(parser)
+    words = "0 takes a free one; if not given $PORT, or 8080"
+    parser.add_argument("--port", type=int, metavar="PORT", help=words)
+    words = "the address to listen on (%(default)s); 0.0.0.0: all, in a container"
+    parser.add_argument("--host", default="127.0.0.1", metavar="HOST", help=words)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from simulate.functions.serving import serve
+
+    serve(options)
+
+
+def _new(options: argparse.Namespace) -> None:
+    from simulate.functions.new import make
+
+    make(options.folder, options.on, options.task)
+
+
+def _test(options: argparse.Namespace) -> None:
+    from simulate.functions.trial import test
+
+    test(options.folder)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from simulate.functions.run import run
+
+    run(options)

@@ -1,0 +1,198 @@
+"""``fl-fn run``: recorded windows through a model and a function, and what comes of it."""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.functions.events import Event, Reading, Tick
+from fl_common.functions.sandbox.outcome import Outcome
+from simulate.functions.opened import Opened, State, open_folder
+from simulate.functions.trial import found, given, used
+from simulate.functions.watching import changes
+from simulate.functions.windows import SeenWindow, held_out, stored_in
+
+_MOST_SHOWN = 40
+_MOST_LINES = 20
+_Called = tuple[Event, Outcome]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command; exits with 1 if a call failed, or with --watch after Ctrl-C.
+
+    Raises:
+        JoinTheDotsError: windows, a model or a function that can't be had.
+    """
+    output = Console(highlight=False, stderr=options.json)
+    opened = None if options.watch else open_folder(options.folder, output)
+    windows = _windows(options, output)
+    if not windows:
+        output.print("no windows to show")
+    if opened is not None:
+        _end(_shown(opened, windows, output, as_json=options.json))
+        return
+    for _ in changes(options.folder):
+        _once(options, windows, output)
+
+
+def _once(options: argparse.Namespace, windows: Sequence[SeenWindow], output: Console) -> None:
+    """Run the present text; say what is wrong with it, and wait for the next."""
+    output.print(Text(f"{datetime.now(UTC):%H:%M:%S} {options.folder}", "bold"))
+    try:
+        opened = open_folder(options.folder, output)
+        _shown(opened, windows, output, as_json=options.json)
+    except (JoinTheDotsError, OSError) as error:
+        output.print(Text(f"error: {error}", "red"), soft_wrap=True)
+    output.print("waits for a change; Ctrl-C ends it", style="dim")
+
+
+def _windows(options: argparse.Namespace, output: Console) -> list[SeenWindow]:
+    if options.most < 0:
+        rule = "must be 0 (all) or more"
+        raise InvalidConfiguration(f"--most {options.most}", rule, "Give a number of windows")
+    if options.home is not None:
+        if options.model is not None:
+            raise InvalidConfiguration(
+                "--model", "belongs to --task", "Leave it out: the box's is used"
+            )
+        return stored_in(options.home, options.last, options.most, time.time())
+    if options.last is not None:
+        raise InvalidConfiguration("--last", "belongs to --home", "Use --most with --task")
+    return held_out(options.task, options.model, options.most, output)
+
+
+def events_for(kinds: Sequence[str], windows: Sequence[SeenWindow]) -> Iterator[Event]:
+    """What a function that is given these ``kinds`` of events is shown of windows, in order.
+
+    Raises:
+        InvalidConfiguration: it is given nothing that windows have.
+    """
+    known = [kind for kind in kinds if kind != "happening"]
+    if not known:
+        raise InvalidConfiguration(
+            "a function of happenings",
+            "is given what other functions find, and not windows",
+            "Write such events into cases.jsonl, and use fl-fn test",
+        )
+    last_ns: dict[str, int] = {}
+    for seen in windows:
+        window = seen.window
+        if "reading" in known:
+            yield from _readings(seen, last_ns.get(window.stream, -1))
+        last_ns[window.stream] = window.end_ns
+        if "window" in known:
+            yield window
+        if "prediction" in known:
+            yield seen.predicted
+        if "tick" in known:
+            yield Tick(window.end_ns, window.stream)
+
+
+def _readings(seen: SeenWindow, after_ns: int) -> Iterator[Reading]:
+    """A window's readings that no window before it has had."""
+    window, width = seen.window, len(seen.window.channels)
+    count = len(window.values) // width
+    step_ns = (window.end_ns - window.start_ns) // count
+    for number in range(count):
+        time_ns = window.start_ns + number * step_ns
+        if time_ns >= after_ns:
+            values = window.values[number * width : (number + 1) * width]
+            yield Reading("recording", time_ns, tuple(values), window.stream)
+
+
+def called(opened: Opened, events: Iterator[Event]) -> list[_Called]:
+    """Each event with what came of it; what the function remembers is kept by stream."""
+    states: dict[str, State] = {}
+    shown = []
+    for event in events:
+        outcome = opened.function.call(event, states.get(event.stream, {}))
+        states[event.stream] = outcome.state
+        shown.append((event, outcome))
+    return shown
+
+
+def _shown(
+    opened: Opened, windows: Sequence[SeenWindow], output: Console, *, as_json: bool
+) -> list[_Called]:
+    calls = called(opened, events_for(opened.kinds, windows))
+    if as_json:
+        _print_lines(calls)
+    else:
+        _print_events(calls, output)
+    _print_log(calls, output)
+    _print_cost(opened, calls, output)
+    return calls
+
+
+def _print_lines(calls: Sequence[_Called]) -> None:
+    for event, outcome in calls:
+        for one in outcome.events:
+            line = {"time_ns": time_of(event), "stream": event.stream, "kind": one.kind,
+                    "data": one.data}  # fmt: skip
+            sys.stdout.write(json.dumps(line) + "\n")
+
+
+def _print_events(calls: Sequence[_Called], output: Console) -> None:
+    told = [(event, outcome) for event, outcome in calls if outcome.events or outcome.failure]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("time", "stream", "given"):
+        table.add_column(heading, header_style="bold", no_wrap=True)
+    table.add_column("found", header_style="bold", overflow="fold")
+    for event, outcome in told[:_MOST_SHOWN]:
+        style = "red" if outcome.failure else ""
+        row = _when(event), event.stream or "-", given(event), found(outcome)
+        table.add_row(*(Text(one, style) for one in row))
+    if told:
+        output.print(table)
+    if len(told) > _MOST_SHOWN:
+        output.print(f"and {len(told) - _MOST_SHOWN:,} more; --json has all events")
+
+
+def _print_log(calls: Sequence[_Called], output: Console) -> None:
+    lines = [(_when(event), *line) for event, outcome in calls for line in outcome.lines]
+    for when, level, text in lines[:_MOST_LINES]:
+        output.print(Text(f"log  {when}  {level}: {text}", "dim"), soft_wrap=True)
+    if len(lines) > _MOST_LINES:
+        output.print(f"and {len(lines) - _MOST_LINES:,} more lines of log", style="dim")
+
+
+def _print_cost(opened: Opened, calls: Sequence[_Called], output: Console) -> None:
+    outcomes = [outcome for _, outcome in calls]
+    events = Counter(event.kind for outcome in outcomes for event in outcome.events)
+    failed = sum(outcome.failure is not None for outcome in outcomes)
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in events.most_common()) or "none"
+    output.print(Text(f"{'calls':<11}{len(calls):,}, of which {failed:,} failed"))
+    output.print(Text(f"{'found':<11}{kinds}"))
+    if not outcomes:
+        return
+    seconds = [1000 * outcome.seconds for outcome in outcomes]
+    output.print(f"{'ms':<11}{statistics.median(seconds):.2f} in the median of the calls")
+    if opened.limits is not None:
+        for line in used(opened.limits, outcomes):
+            output.print(line)
+
+
+def _end(calls: Sequence[_Called]) -> None:
+    if any(outcome.failure is not None for _, outcome in calls):
+        sys.exit(JoinTheDotsError.exit_status)
+
+
+def time_of(event: Event) -> int:
+    """When an event was, in nanoseconds since 1970."""
+    return event.time_ns if isinstance(event, Reading | Tick) else event.start_ns
+
+
+def _when(event: Event) -> str:
+    """The time of day, and the day where it is one of a real clock."""
+    when = datetime.fromtimestamp(time_of(event) / 1e9, UTC)
+    form = "%Y-%m-%d %H:%M:%S.%f" if when.year > 1970 else "%H:%M:%S.%f"
+    return when.strftime(form)[:-4]

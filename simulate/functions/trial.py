@@ -1,0 +1,197 @@
+"""``fl-fn test``: a function's cases, its limits, and twice the same bytes."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fl_common.errors import JoinTheDotsError
+from fl_common.functions.events import (
+    Event,
+    FunctionEvent,
+    Happening,
+    Predicted,
+    Reading,
+    event_fields,
+)
+from fl_common.functions.limits import Limits
+from fl_common.functions.sandbox.outcome import Outcome
+from simulate.functions.cases import CASES, Case, agrees, read_cases
+from simulate.functions.opened import Opened, State, open_folder
+
+_MOST_SHOWN = 20
+_WIDEST = 60
+FUEL_SHARE = 0.5
+"""The most that a call of the cases may use of its fuel: other events may need more."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A case, what came of it, and whether that is as expected."""
+
+    case: Case
+    outcome: Outcome
+    fits: bool
+
+
+def test(folder: Path) -> None:
+    """Try the function in ``folder`` on its cases, and show it; exits with 1 if anything is wrong.
+
+    Raises:
+        BadInput: the folder, the function or its cases can't be read or made.
+    """
+    output = Console(highlight=False)
+    cases = read_cases(folder / CASES)
+    opened = open_folder(folder, output)
+    tried = try_cases(opened, cases)
+    again = try_cases(open_folder(folder), cases)
+    _show(output, opened, tried)
+    wrong = [*_wrong(opened, tried)]
+    if _bytes(tried) != _bytes(again):
+        wrong.append("a second time gave other events, or another state")
+    else:
+        output.print("twice      the same bytes")
+    for line in wrong:
+        output.print(Text(f"wrong      {line}"), soft_wrap=True)
+    if wrong:
+        sys.exit(JoinTheDotsError.exit_status)
+
+
+def try_cases(opened: Opened, cases: Sequence[Case]) -> list[Tried]:
+    """Each case, in order; what the function remembers goes on from one to the next."""
+    states: dict[str, State] = {}
+    tried = []
+    for case in cases:
+        if case.anew:
+            states.clear()
+        outcome = opened.function.call(case.given, states.get(case.given.stream, {}))
+        states[case.given.stream] = outcome.state
+        tried.append(Tried(case, outcome, _fits(case, outcome)))
+    return tried
+
+
+def _fits(case: Case, outcome: Outcome) -> bool:
+    if case.fails is not None:
+        return outcome.failure is not None and case.fails in outcome.failure.text
+    return outcome.failure is None and agrees(plain_events(outcome.events), case.expect)
+
+
+def plain_events(events: Sequence[FunctionEvent]) -> list[dict[str, Any]]:
+    """Events as JSON values."""
+    return [{"kind": event.kind, "data": event.data} for event in events]
+
+
+def _bytes(tried: Sequence[Tried]) -> str:
+    """All that must be the same each time: events, states, failures and logs."""
+    return json.dumps(
+        [
+            [
+                plain_events(one.outcome.events),
+                dict(one.outcome.state),
+                one.outcome.failure and one.outcome.failure.text,
+                list(one.outcome.lines),
+            ]
+            for one in tried
+        ]
+    )
+
+
+def _wrong(opened: Opened, tried: Sequence[Tried]) -> list[str]:
+    found = []
+    if unfit := [one for one in tried if not one.fits]:
+        found.append(f"{len(unfit)} of {len(tried)} cases")
+    fuel = max(one.outcome.fuel for one in tried)
+    if opened.limits is not None and fuel > FUEL_SHARE * opened.limits.fuel:
+        rule = f"a case uses {fuel:,} of the fuel, more than half of limits.fuel"
+        found.append(f"{rule} ({opened.limits.fuel:,}): raise it, or do less")
+    return found
+
+
+def _show(output: Console, opened: Opened, tried: Sequence[Tried]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("line", "given"):
+        table.add_column(heading, header_style="bold", no_wrap=True)
+    table.add_column("found", header_style="bold", overflow="fold")
+    for heading in ("fuel", "ms"):
+        table.add_column(heading, header_style="bold", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for one in _shown(tried):
+        outcome, mark = one.outcome, Text("ok") if one.fits else Text("WRONG", "bold red")
+        spent = f"{outcome.fuel:,}" if opened.limits else "-", f"{1000 * outcome.seconds:.2f}"
+        table.add_row(str(one.case.line), Text(given(one.case.given)), Text(found(outcome)),
+                      *spent, mark)  # fmt: skip
+        if not one.fits:
+            table.add_row("", "", Text(f"expected {_expected(one.case)}"), "", "", "")
+    output.print(table)
+    if (left := len(tried) - len(_shown(tried))) > 0:
+        output.print(f"and {left:,} other cases as expected")
+    output.print(f"cases      {sum(one.fits for one in tried):,} of {len(tried):,} as expected")
+    if opened.limits is not None:
+        for line in used(opened.limits, [one.outcome for one in tried]):
+            output.print(line)
+
+
+def _shown(tried: Sequence[Tried]) -> list[Tried]:
+    """All of a few cases; of many those that are wrong."""
+    wrong = [one for one in tried if not one.fits]
+    return list(tried) if len(tried) <= _MOST_SHOWN else wrong[:_MOST_SHOWN]
+
+
+def used(limits: Limits, outcomes: Sequence[Outcome]) -> list[str]:
+    """The most that a call used, beside its limits."""
+    states = [_size(outcome.state) for outcome in outcomes]
+    rows = [
+        ("fuel", max(outcome.fuel for outcome in outcomes), limits.fuel, ""),
+        ("time", max(1000 * outcome.seconds for outcome in outcomes), limits.milliseconds, " ms"),
+        ("events", max(len(outcome.events) for outcome in outcomes), limits.events, ""),
+        ("state", max(states), limits.state_bytes, " bytes"),
+    ]
+    return [
+        f"{name:<11}{_number(most)} at most in a call, of {limit:,}{unit} ({most / limit:.0%})"
+        for name, most, limit, unit in rows
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def _size(state: State) -> int:
+    return sum(len(key.encode()) + len(value.encode()) for key, value in state.items())
+
+
+def given(event: Event) -> str:
+    """An event in a few words."""
+    (kind,) = event_fields(event)
+    if isinstance(event, Predicted):
+        says = event.label or event.said
+    elif isinstance(event, Happening):
+        says = f"{event.function}/{event.kind}"
+    else:
+        says = event.sensor if isinstance(event, Reading) else ""
+    return f"{kind} {says}".rstrip()
+
+
+def found(outcome: Outcome) -> str:
+    """What came of a call, in one line."""
+    if (failure := outcome.failure) is not None:
+        where = f" (line {failure.line})" if failure.line else ""
+        return f"failed: {failure.text}{where}"
+    return "; ".join(_event(one.kind, one.data) for one in outcome.events) or "-"
+
+
+def _event(kind: str, data: Mapping[str, Any]) -> str:
+    text = json.dumps(data)
+    return f"{kind} {text if len(text) <= _WIDEST else text[: _WIDEST - 1] + '…'}"
+
+
+def _expected(case: Case) -> str:
+    if case.fails is not None:
+        return f"a failure with {case.fails!r}"
+    return "; ".join(_event(one["kind"], one["data"]) for one in case.expect) or "nothing"

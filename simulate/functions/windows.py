@@ -1,0 +1,201 @@
+"""Windows to show a function, with a model's answers: those that a task holds out, or a box's own.
+
+Nothing is written, but for a model that is trained where none is given.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from fl_client.home import MODEL, SLOTS, STORE
+from fl_client.inference.events import predicted_of
+from fl_client.inference.onnx_model import OnnxModel
+from fl_client.inference.prediction import Prediction
+from fl_client.inference.task_checks import answers, check_for_task
+from fl_client.store.database import reading
+from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.functions.events import Predicted, Window
+from fl_common.vocabulary import Floats, Task
+from models.kinds import kind_of
+from models.metadata import read_metadata
+
+OWN_RUNS = Path("outputs") / "fl-fn"
+"""Where models are that were trained for want of one, a folder for each task."""
+_BATCH, _ROUNDS = 256, 15
+_SECOND_NS = 10**9
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LAST = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+
+
+@dataclass(frozen=True)
+class SeenWindow:
+    """A window, and what a model answers to it."""
+
+    window: Window
+    predicted: Predicted
+
+
+def held_out(task: str, model: Path | None, most: int, output: Console) -> list[SeenWindow]:
+    """The last ``most`` windows (0: all) that ``task`` holds out, each person's as a stream.
+
+    They begin in 1970, one after the other. ``model`` is a model.onnx; None: one is trained, once.
+
+    Raises:
+        JoinTheDotsError: no such task, no such data, or a model that is not for it.
+    """
+    from omegaconf import OmegaConf  # slow to import, and so are the next
+
+    from simulate.configuration.composition import configure, resolved
+    from simulate.world.build import open_world
+
+    values = resolved(configure(f"task={task}"))
+    world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(values["world"]))))
+    file = model if model is not None else _trained(task, output)
+    test, task_of = world.test(), world.task
+    step_s = _step_s(task_of)
+    content = _read(file)
+    shown = slice(-most, None) if most else slice(None)
+    values_N = np.asarray(test.windows.values)[shown]
+    streams = [test.groups[group] for group in test.group_of[shown]]
+    places: dict[str, int] = {}
+    windows = []
+    for values, stream in zip(values_N, streams, strict=True):
+        number = places[stream] = places.get(stream, -1) + 1
+        windows.append(_window(task_of, values, round(number * step_s * _SECOND_NS), stream))
+    return _answered(windows, values_N, task_of, content)
+
+
+def stored_in(home: Path, last: str | None, most: int, now_s: float) -> list[SeenWindow]:
+    """The last ``most`` windows (0: all) of the box at ``home``, of the time ``last`` before now.
+
+    The model is the one that the box should serve; its answers are made anew.
+
+    Raises:
+        InvalidConfiguration: no box has run there, it has no model, or ``last`` is no time.
+        StoreError: its store can't be read.
+    """
+    task, content = _model_of(home)
+    since_ns = 0 if last is None else round((now_s - seconds_of(last)) * _SECOND_NS)
+    size = 4 * int(np.prod(task.window_shape))
+    with reading(home / STORE) as connection:
+        rows = connection.execute(
+            "SELECT start_ns, stream, content FROM windows JOIN window_values USING (id) WHERE cut"
+            " = (SELECT cut FROM windows ORDER BY id DESC LIMIT 1) AND start_ns >= ? AND"
+            " length(content) = ? ORDER BY start_ns DESC, stream DESC LIMIT ?",
+            (since_ns, size, most or -1),
+        ).fetchall()
+    rows.reverse()
+    if not rows:
+        return []
+    values_N = np.stack(
+        [np.frombuffer(body, "<f4").reshape(task.window_shape) for _, _, body in rows]
+    )
+    windows = [
+        _window(task, values, start_ns, stream)
+        for (start_ns, stream, _), values in zip(rows, values_N, strict=True)
+    ]
+    return _answered(windows, values_N, task, content)
+
+
+def seconds_of(text: str) -> int:
+    """The seconds of a time such as ``30s``, ``10m``, ``1h`` or ``2d``.
+
+    Raises:
+        InvalidConfiguration: it is none.
+    """
+    found = _LAST.fullmatch(text)
+    if found is None:
+        remedy = "Give such as --last 1h"
+        raise InvalidConfiguration(f"--last {text}", "must be a number and s, m, h or d", remedy)
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _trained(task: str, output: Console) -> Path:
+    """The model of this folder's own run of ``task``, which is carried out if need be."""
+    from simulate.configuration.composition import configure
+    from simulate.home import Home
+    from simulate.library import resume, run
+
+    home = Home(OWN_RUNS / task)
+    if home.model.is_file():
+        return home.model
+    output.print(f"training a model for {task}, without privacy, {_ROUNDS} rounds: {home.folder}")
+    began = time.monotonic()
+    if home.record.is_file():
+        resume(home.folder)
+    else:
+        run(configure(f"task={task}", "privacy=none", f"rounds={_ROUNDS}"), folder=home.folder)
+    output.print(f"trained in {time.monotonic() - began:.0f} s; the next time it is there")
+    return home.model
+
+
+def _step_s(task: Task) -> float:
+    if task.rate_hz is None or len(task.window_shape) != 2:
+        raise InvalidConfiguration(
+            f"--task {task.name}",
+            "has no readings over time",
+            "Give wearables, activity, or your own data with a rate",
+        )
+    return task.window_shape[0] // task.windows_per_reading / task.rate_hz
+
+
+def _model_of(home: Path) -> tuple[Task, bytes]:
+    """The model that a box should serve, and its task as the model tells it."""
+    place = home / SLOTS / MODEL
+    if not (home / STORE).is_file() or not (place / "current").is_file():
+        raise InvalidConfiguration(
+            f"--home {home}", "has no windows and model of a box", "Give a folder of one that runs"
+        )
+    digest = (place / "current").read_text("ascii").strip()
+    content = _read(place / "versions" / digest / "model.onnx")
+    about = read_metadata(content)
+    channels = len(about.channels)
+    task = Task(
+        name=about.task, channels=about.channels, units=about.units, rate_hz=about.rate_hz,
+        window_shape=about.window_shape, labels=about.labels, center=(0.0,) * channels,
+        scale=(1.0,) * channels, windows_per_reading=1, kind=about.kind,
+    )  # fmt: skip
+    return task, content
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidData(
+            f"model {file}", f"can't be read ({error.strerror})", "Give a model.onnx"
+        ) from error
+
+
+def _window(task: Task, values_TC: Floats, start_ns: int, stream: str) -> Window:
+    rate_hz = task.rate_hz or 1.0
+    length_ns = round(task.window_shape[0] / rate_hz * _SECOND_NS)
+    values = np.asarray(values_TC, np.float32).ravel().tolist()
+    return Window(start_ns, start_ns + length_ns, task.channels, values, stream)
+
+
+def _answered(
+    windows: Sequence[Window], values_N: Floats, task: Task, content: bytes
+) -> list[SeenWindow]:
+    """Each with the model's answer; those without a finite one are left out."""
+    model, digest = OnnxModel(content, 1), hashlib.sha256(content).hexdigest()
+    check_for_task(model, task)
+    answers_ND = answers(model, digest, task, np.asarray(values_N, np.float32), _BATCH)
+    prediction = Prediction(digest, kind_of(task).columns, answers_ND, 0.0)
+    rows = zip(windows, answers_ND.tolist(), prediction.answered_N, strict=True)
+    return [
+        SeenWindow(one, predicted_of(task, prediction, row_D, _span(one), one.stream))
+        for one, row_D, answered in rows
+        if answered
+    ]
+
+
+def _span(window: Window) -> tuple[int, int]:
+    """Its first instant, and the first one after it."""
+    return window.start_ns, window.end_ns
