@@ -25,7 +25,6 @@ from fl_common.telemetry import OFF
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR")
 _MOST_ANSWER = 256 << 20
 _REFUSED = 3
-_REMEDY = "Publish another model, or raise the limit if the machine is slow or the model large"
 _STATM = Path("/proc/self/statm")
 
 
@@ -44,8 +43,10 @@ class ChildLimits:
         require_fields("trial", self, seconds=above(0), megabytes=above(0))
 
 
-def run_confined(module: str, request: bytes, limits: ChildLimits) -> bytes:
+def run_confined(module: str, request: bytes, limits: ChildLimits, what: str = "model") -> bytes:
     """What our ``module``, which calls ``answer_confined``, answers to ``request`` as a child.
+
+    ``what`` it is that is tried, for people.
 
     Raises:
         InvalidData: it refused, crashed, or went beyond a limit: which, and what it said.
@@ -71,7 +72,7 @@ def run_confined(module: str, request: bytes, limits: ChildLimits) -> bytes:
         content = answer.read(_MOST_ANSWER)
     if child.returncode == 0:
         return content
-    raise _failure(child.returncode, content, limits)
+    raise _failure(child.returncode, content, limits, what)
 
 
 def without_secrets() -> dict[str, str]:
@@ -113,7 +114,7 @@ def _limit(what: int, most: int) -> None:
         resource.setrlimit(what, (most, most))
 
 
-def _failure(status: int, content: bytes, limits: ChildLimits) -> InvalidData:
+def _failure(status: int, content: bytes, limits: ChildLimits, what: str) -> InvalidData:
     if status == _REFUSED:
         with suppress(ValueError, TypeError):
             value, rule, remedy = (str(one)[:500] for one in json.loads(content))
@@ -121,6 +122,7 @@ def _failure(status: int, content: bytes, limits: ChildLimits) -> InvalidData:
     if status in (-signal.SIGKILL, -signal.SIGALRM):
         rule = f"did not end within {limits.seconds:g} s, or was killed for memory"
     else:
-        what = f"signal {-status}" if status < 0 else f"status {status}"
-        rule = f"ended its process with {what}; it had {limits.megabytes:g} MB of memory"
-    return InvalidData("the model", f"{rule} when it was tried", _REMEDY)
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        rule = f"ended its process with {how}; it had {limits.megabytes:g} MB of memory"
+    remedy = f"Publish another {what}, or raise the limit if this machine is slow or it is large"
+    return InvalidData(f"the {what}", f"{rule} when it was tried", remedy)

@@ -1,14 +1,17 @@
 """A component that is to be judged, with everything that its gates look at."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fl_common.components.description import Component, Kind
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidData
-from fl_common.functions import FUNCTION_FILE
+from fl_common.functions.specification import FUNCTION_FILE, SandboxedSpec, read_function
+from fl_common.functions.trial import Trial, try_function
 from fl_common.programs.limited_child import ChildLimits
 from fl_common.vocabulary import NamedArrays, Parameters, Task
 from fl_server.repository.gates.device import DeviceClass
@@ -76,8 +79,30 @@ class Case:
 
     @property
     def limits(self) -> ChildLimits:
-        """The limits of a process that runs its model."""
+        """The limits of a process that runs its model or function."""
         return ChildLimits(**self.settings["trial"])
+
+    @cached_property
+    def spec(self) -> SandboxedSpec | None:
+        """What a function in a sandbox is; None of another component."""
+        found = read_function(self.function.read_bytes()) if self.is_function else None
+        return found if isinstance(found, SandboxedSpec) else None
+
+    @cached_property
+    def tried(self) -> Trial | InvalidData:
+        """What came of a sandboxed function's cases, or why they could not be tried."""
+        return self.try_again()
+
+    def try_again(self) -> Trial | InvalidData:
+        """Try a sandboxed function's cases in a new process."""
+        with TemporaryDirectory(prefix="fl-repo-") as place:
+            for path, file in self.files.items():
+                if "/" not in path:
+                    shutil.copyfile(file, Path(place, path))
+            try:
+                return try_function(Path(place), self.limits)
+            except InvalidData as error:
+                return error
 
     @cached_property
     def example(self) -> Example:

@@ -113,6 +113,8 @@ def required_gates(
     A run's model that was imported needs those of both.
     """
     required: Mapping[str, Sequence[str]] = settings["required"]
+    if "form" in component.description:
+        return required["sandboxed"]
     if not is_imported(component):
         return required[component.kind]
     own = required["imported"]

@@ -9,7 +9,7 @@ from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
 from fl_common.plugins.installed import offered
 from fl_common.plugins.kinds import GATE, check_extension
 from fl_server.repository.case import Case, Evidence
-from fl_server.repository.gates import GateFinding, function, imported
+from fl_server.repository.gates import GateFinding, function, imported, sandboxed
 from fl_server.repository.gates.accuracy import accuracy, alone
 from fl_server.repository.gates.device import latency, size
 from fl_server.repository.gates.model import (
@@ -165,6 +165,8 @@ def _accuracy(case: Case) -> GateFinding | str:
 
 def _latency(case: Case) -> GateFinding:
     repeats = case.settings["repeats"]
+    if case.spec is not None:
+        return latency(lambda: sandboxed.seconds(case), case.evidence.device)
     if case.is_function:
         call = function.one_call(case.function, case.settings["classes"])
         measured = partial(seconds_of, call, case.evidence.clock, repeats)
@@ -190,6 +192,11 @@ RUN: Mapping[str, Gate] = {
             case.settings["held_out_epsilon_at_most"],
         ),
     ),
+    "source": sandboxed.source,
+    "imports": sandboxed.imports,
+    "cases": sandboxed.cases,
+    "cost": sandboxed.cost,
+    "same": sandboxed.same,
     "licence": lambda case: licence(
         case.component.description["licence"], case.settings["licences"]
     ),

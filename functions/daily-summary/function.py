@@ -6,8 +6,7 @@ MINUTE_NS = 60 * 10**9
 
 
 def handle(event):
-    """A tick ends a day in which nothing more was predicted. What belongs to a day that was told
-    already is not counted."""
+    """A tick ends a day, too. What belongs to a day that was told already is not counted."""
     time_ns = event.time_ns if event.type == "tick" else event.start_ns
     day = (time_ns + settings["utc_offset_minutes"] * MINUTE_NS) // (24 * 60 * MINUTE_NS)
     kept = get("kept")

@@ -1,5 +1,7 @@
-"""Tells a reading only if it has changed by more than a band since the one told last (report by
-exception), or if nothing was told for long."""
+"""Tells a reading only if it differs from the one told last, or if nothing was told for long.
+
+This is known as report by exception.
+"""
 
 
 def handle(event):

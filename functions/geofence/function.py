@@ -1,7 +1,7 @@
 """Tells when a sensor's place enters a circle, and when it leaves it.
 
-The first two channels are latitude and longitude in degrees. A place in the margin beyond the circle
-counts as where it was before, so that one that lies on the line is not told again and again.
+The first two channels are latitude and longitude in degrees. A place in the margin beyond the
+circle counts as where it was before, so that one that lies on the line is told once.
 """
 
 import math

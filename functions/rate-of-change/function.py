@@ -7,7 +7,7 @@ MOST = 64
 
 
 def handle(event):
-    """At most `MOST` readings are remembered, however many a sensor gives. Late ones are left out."""
+    """At most `MOST` readings are remembered, however many come. Late ones are left out."""
     channel, seconds = settings["channel"], settings["seconds"]
     kept, fast = get(event.sensor, [[], False])
     if kept and event.time_ns <= kept[-1][0]:

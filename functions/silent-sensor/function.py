@@ -19,7 +19,12 @@ def heard(event, before):
     """What is known of the sensor after a reading; one with an older time changes nothing."""
     values = list(event.values)
     if before is None:
-        return {"values": values, "since_ns": event.time_ns, "heard_ns": event.time_ns, "is": "well"}
+        return {
+            "values": values,
+            "since_ns": event.time_ns,
+            "heard_ns": event.time_ns,
+            "is": "well",
+        }
     if event.time_ns <= before["heard_ns"]:
         return before
     same = values == before["values"]

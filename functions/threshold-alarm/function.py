@@ -1,12 +1,13 @@
 """Raises an alarm when an answer has been high for some windows in a row, and clears it again.
 
-`name` is the label whose probability counts; of numbers it is `value`, of anomalies `score`. Between
-`below` and `above` nothing changes, so that an answer that swings around one limit raises one alarm.
+`name` is the label whose probability counts; of numbers it is `value`, of anomalies `score`.
+Between `below` and `above` nothing changes: an answer that swings around one limit raises one
+alarm.
 """
 
 
 def handle(event):
-    """An answer without `name` is an error: it would never raise an alarm, and nobody would know."""
+    """An answer without `name` is an error: no alarm could ever come, and nobody would know."""
     if settings["below"] > settings["above"]:
         raise ValueError("below must be at most above")
     value = dict(zip(event.names, event.values))[settings["name"]]

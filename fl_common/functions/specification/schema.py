@@ -35,6 +35,11 @@ class EventSchemas:
                     "Write it out",
                 )
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of events that have a schema."""
+        return frozenset(self._schemas)
+
     def why_unfit(self, kind: str, data: Any) -> str:
         """Why an event is not as the schemas say; empty: it is."""
         validator = self._validators.get(kind)

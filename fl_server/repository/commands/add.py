@@ -100,7 +100,7 @@ def _of_kind(options: Options, files: dict[str, Path]) -> dict[str, Any]:
         raise InvalidData(
             f"{options.path}",
             f"has no {FUNCTION_FILE} at its top",
-            "Give a folder with one: the class, its arguments, and the model's labels",
+            "Give a folder with one: fl-fn new makes it",
         )
     return describe_function(files[FUNCTION_FILE], configuration(options)["gates"]["classes"])
 
@@ -168,7 +168,7 @@ ADD = Command(
     "Signs a component into testing. Earlier ones stay, under their own versions.",
     "  fl-repo add model.onnx --name wearables --licence Apache-2.0\n"
     "  fl-repo add outputs/2026-01-31/12-00-00/repository --from-repository --name wearables\n"
-    "  fl-repo add functions/row-alarm --kind function --name row-alarm --licence Apache-2.0\n"
+    "  fl-repo add functions/range --kind function --name range --licence Apache-2.0\n"
     "  fl-repo add stacks --kind stack --name federation --licence Apache-2.0\n",
     _add_arguments,
     _add,

@@ -7,16 +7,28 @@ from typing import Any
 
 from fl_common.errors import InvalidData
 from fl_common.functions import ClassFunction, events_of, fixed_predictions, read_function
+from fl_common.functions.runner import pin
+from fl_common.functions.specification import SandboxedSpec
 from fl_server.repository.gates import GateFinding
 
 
 def describe_function(file: Path, allowed: Collection[str]) -> dict[str, Any]:
-    """The labels of the ``function.json`` at ``file``, and its events for fixed predictions.
+    """What the ``function.json`` at ``file`` says of a function, for its description.
+
+    Of an installed class these are its labels, and its events for fixed predictions. What runs in a
+    sandbox is not run here: its form, labels and kinds of events, and the runner of source text.
 
     Raises:
         InvalidData: it is invalid, or its class is not allowed, not installed, or can't be built.
     """
-    spec = _class_in(file)
+    spec = read_function(file.read_bytes())
+    if isinstance(spec, SandboxedSpec):
+        said = {"form": spec.form, "labels": list(spec.labels), "emits": sorted(spec.schemas.kinds)}
+        return {**said, "runner": pin().sha256} if spec.form == "python" else said
+    return _describe_class(spec, allowed)
+
+
+def _describe_class(spec: ClassFunction, allowed: Collection[str]) -> dict[str, Any]:
     found = events_of(spec.make(allowed), fixed_predictions(spec.labels))
     return {"labels": list(spec.labels), "golden": {"happenings": found}}
 
@@ -26,7 +38,7 @@ def golden(description: Mapping[str, Any], file: Path, allowed: Collection[str])
     recorded = description.get("golden", {}).get("happenings")
     if recorded is None:
         return GateFinding(False, "the description has no golden events")
-    found = describe_function(file, allowed)["golden"]["happenings"]
+    found = _describe_class(_class_in(file), allowed)["golden"]["happenings"]
     same = "the same" if found == recorded else "not the same"
     return GateFinding(found == recorded, f"{same} {len(recorded)} events as were recorded")
 
@@ -43,7 +55,7 @@ def _class_in(file: Path) -> ClassFunction:
     if not isinstance(spec, ClassFunction):
         raise InvalidData(
             f"{file.name} of format 2",
-            "is not judged by this version",
-            "Publish an installed class",
+            "is judged by its cases, not by fixed predictions",
+            "Run the gates source, imports, cases, cost, same",
         )
     return spec

@@ -18,7 +18,7 @@ from models.nets import build_net, load_parameters
 from models.onnx.golden import golden_windows
 from models.onnx.trial import RUNTIME, outputs_of, try_model
 
-_INTERFACE = ("inputs", "outputs", "labels")
+_INTERFACE = ("inputs", "outputs", "labels", "emits")
 
 
 def parity(
@@ -60,7 +60,7 @@ def golden(
 
 
 def interface(candidate: Component, production: Component | None) -> GateFinding:
-    """Inputs, outputs and labels equal those of production, or a migration is declared."""
+    """Inputs, outputs, labels and events equal those of production, or a migration is declared."""
     if production is None:
         return GateFinding(True, "nothing is in production yet", {AGAINST: None})
     changed = [
