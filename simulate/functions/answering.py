@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fl_common.errors import InvalidData
+from fl_common.functions.cases import State
 from fl_common.functions.events import EVENTS, Event, Predicted, event_fields, event_of
 from fl_common.functions.sandbox.outcome import Failure, Outcome
 from fl_common.wire.cloud_events import JSON, PREDICTION, CloudEvent
-from simulate.functions.opened import Opened, State
+from simulate.functions.opened import Opened
 from simulate.functions.run import time_of
 
 MOST_STREAMS = 1000

@@ -1,35 +1,24 @@
 """A function of any form, open for calls on this machine: what ``fl-fn`` asks of one."""
 
 import json
-import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from rich.console import Console
 
 from fl_common.errors import InvalidData
+from fl_common.functions.cases import OpenFunction, State
 from fl_common.functions.classes import Function, Remembering
-from fl_common.functions.events import Event, FunctionEvent, Predicted, Window, event_fields
+from fl_common.functions.events import Event, Predicted
 from fl_common.functions.folder import FunctionFolder
 from fl_common.functions.limits import Limits
 from fl_common.functions.sandbox.outcome import Failure, Outcome
 from fl_common.functions.specification import FUNCTION_FILE, ClassFunction, read_function
+from fl_common.functions.trial import Shaping, machine_code
 
-State = Mapping[str, str]
-"""What a function remembers of one stream."""
 _MEMORY = "memory"
 _MOST_BYTES = 1 << 20
-
-
-class OpenFunction(Protocol):
-    """A function that can be called; one thread may do so."""
-
-    def call(self, event: Event, state: State) -> Outcome:
-        """What it finds in an event, and remembers after it. Of a shape: its window."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -45,12 +34,6 @@ class Opened:
     limits: Limits | None
     kinds: tuple[str, ...]
     labels: tuple[str, ...]
-
-
-def machine_code() -> Path:
-    """Where this user's compiled functions are kept: one place for all folders."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "join-the-dots" / "machine-code"
 
 
 def open_folder(folder: Path, output: Console | None = None) -> Opened:
@@ -75,27 +58,9 @@ def open_folder(folder: Path, output: Console | None = None) -> Opened:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     function: OpenFunction = open_function(whole, place)
     if spec.world == "shape":
-        function = _Shaping(function)
+        function = Shaping(function)
     kinds = tuple(dict.fromkeys(kind for kind, _ in spec.on))
     return Opened(name, function, spec.limits, kinds, spec.labels)
-
-
-class _Shaping:
-    """A shape, whose window is its one event."""
-
-    def __init__(self, function: Any) -> None:
-        self._function = function
-
-    def call(self, event: Event, state: State) -> Outcome:
-        """See ``OpenFunction``."""
-        if not isinstance(event, Window):
-            failure = Failure("error", "a shape is given windows alone")
-            return Outcome((), state, (), failure, 0, 0.0)
-        window, outcome = self._function.transform(event)
-        if window is None:
-            return outcome  # type: ignore[no-any-return]
-        event_of_it = FunctionEvent("window", event_fields(window)["window"])
-        return Outcome((event_of_it,), state, outcome.lines, None, outcome.fuel, outcome.seconds)
 
 
 class _Installed:

@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
+from fl_common.functions.cases import State
 from fl_common.functions.events import Event, Reading, Tick
 from fl_common.functions.sandbox.outcome import Outcome
-from simulate.functions.opened import Opened, State, open_folder
+from simulate.functions.opened import Opened, open_folder
 from simulate.functions.trial import found, given, used
 from simulate.functions.watching import changes
 from simulate.functions.windows import SeenWindow, held_out, stored_in

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_common.errors import JoinTheDotsError
+from fl_common.functions.cases import CASES, Case, State, Tried, read_cases, try_cases, written
 from fl_common.functions.events import (
     Event,
-    FunctionEvent,
     Happening,
     Predicted,
     Reading,
@@ -22,22 +21,12 @@ from fl_common.functions.events import (
 )
 from fl_common.functions.limits import Limits
 from fl_common.functions.sandbox.outcome import Outcome
-from simulate.functions.cases import CASES, Case, agrees, read_cases
-from simulate.functions.opened import Opened, State, open_folder
+from simulate.functions.opened import Opened, open_folder
 
 _MOST_SHOWN = 20
 _WIDEST = 60
 FUEL_SHARE = 0.5
 """The most that a call of the cases may use of its fuel: other events may need more."""
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A case, what came of it, and whether that is as expected."""
-
-    case: Case
-    outcome: Outcome
-    fits: bool
 
 
 def test(folder: Path) -> None:
@@ -49,11 +38,11 @@ def test(folder: Path) -> None:
     output = Console(highlight=False)
     cases = read_cases(folder / CASES)
     opened = open_folder(folder, output)
-    tried = try_cases(opened, cases)
-    again = try_cases(open_folder(folder), cases)
+    tried = try_cases(opened.function, cases)
+    again = try_cases(open_folder(folder).function, cases)
     _show(output, opened, tried)
     wrong = [*_wrong(opened, tried)]
-    if _bytes(tried) != _bytes(again):
+    if written(tried) != written(again):
         wrong.append("a second time gave other events, or another state")
     else:
         output.print("twice      the same bytes")
@@ -61,45 +50,6 @@ def test(folder: Path) -> None:
         output.print(Text(f"wrong      {line}"), soft_wrap=True)
     if wrong:
         sys.exit(JoinTheDotsError.exit_status)
-
-
-def try_cases(opened: Opened, cases: Sequence[Case]) -> list[Tried]:
-    """Each case, in order; what the function remembers goes on from one to the next."""
-    states: dict[str, State] = {}
-    tried = []
-    for case in cases:
-        if case.anew:
-            states.clear()
-        outcome = opened.function.call(case.given, states.get(case.given.stream, {}))
-        states[case.given.stream] = outcome.state
-        tried.append(Tried(case, outcome, _fits(case, outcome)))
-    return tried
-
-
-def _fits(case: Case, outcome: Outcome) -> bool:
-    if case.fails is not None:
-        return outcome.failure is not None and case.fails in outcome.failure.text
-    return outcome.failure is None and agrees(plain_events(outcome.events), case.expect)
-
-
-def plain_events(events: Sequence[FunctionEvent]) -> list[dict[str, Any]]:
-    """Events as JSON values."""
-    return [{"kind": event.kind, "data": event.data} for event in events]
-
-
-def _bytes(tried: Sequence[Tried]) -> str:
-    """All that must be the same each time: events, states, failures and logs."""
-    return json.dumps(
-        [
-            [
-                plain_events(one.outcome.events),
-                dict(one.outcome.state),
-                one.outcome.failure and one.outcome.failure.text,
-                list(one.outcome.lines),
-            ]
-            for one in tried
-        ]
-    )
 
 
 def _wrong(opened: Opened, tried: Sequence[Tried]) -> list[str]:

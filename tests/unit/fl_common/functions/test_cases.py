@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fl_common.errors import InvalidData
-from simulate.functions.cases import agrees, read_cases
+from fl_common.functions.cases import agrees, read_cases
 
 TICK = '{"given": {"tick": {"time_ns": 5}}, '
 
