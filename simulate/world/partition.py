@@ -36,20 +36,23 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class Iid:
-    """Rows at random: every site sees the whole data set's distribution."""
+    """Rows at random: every site sees the whole data set's distribution.
 
-    seed: int
+    ``seed`` None can divide nothing: a run without a seed on a file that says whose the rows are.
+    """
+
+    seed: int | None
     samples_per_site: int | None
 
     def divide(self, labels_N: Integers, sites: int) -> RowsOf:
         """Slices of one permutation; or draws without replacement."""
-        _check_seed(self.seed)
+        seed = _check_seed(self.seed)
         count, drawn = len(labels_N), self.samples_per_site
         if drawn is not None:
             _check_samples(drawn, count)
-            return lambda site: _generator(self.seed, site).choice(count, drawn, replace=False)
+            return lambda site: _generator(seed, site).choice(count, drawn, replace=False)
         _check_sites(sites, count)
-        order_N = _generator(self.seed).permutation(count)
+        order_N = _generator(seed).permutation(count)
         return lambda site: order_N[count * site // sites : count * (site + 1) // sites]
 
 
@@ -190,8 +193,10 @@ def _join(parts: list[NDArray[Any]]) -> Integers:
     return np.concatenate(parts).astype(np.int64, copy=False)
 
 
-def _check_seed(seed: int) -> None:
+def _check_seed(seed: int | None) -> int:
     require("partition.seed", seed, whole(0))
+    assert seed is not None
+    return seed
 
 
 def _check_samples(samples_per_site: int, rows: int) -> None:
