@@ -17,6 +17,7 @@ from models.metadata import read_metadata
 from models.nets import build_net, load_parameters
 from models.onnx.golden import golden_windows
 from models.onnx.trial import RUNTIME, outputs_of, try_model
+from models.parts.scoring import THRESHOLD
 
 _INTERFACE = ("inputs", "outputs", "labels", "emits")
 
@@ -30,9 +31,12 @@ def parity(
 ) -> GateFinding:
     """Torch (with the run's ``parameters``) and ONNX Runtime give the same answers.
 
-    The parameters must be those that the file was made from, by its metadata.
+    The parameters must be those that the file was made from, by its metadata. A threshold of scores
+    is found after the last checkpoint: it is the one that the metadata say.
     """
-    found, stated = params.digest(parameters), read_metadata(model).parameter_digest
+    metadata = read_metadata(model)
+    parameters = _with_threshold(parameters, metadata.privacy.get("threshold"))
+    found, stated = params.digest(parameters), metadata.parameter_digest
     if found != stated:
         return GateFinding(
             False,
@@ -45,6 +49,12 @@ def parity(
         values_N, kind = torch.from_numpy(windows_N), kind_of(task)
         expected_ND = kind.published(net(values_N), values_N)[kind.answer].numpy()
     return _compared("torch", expected_ND, model, kind, windows_N, tolerance, limits)
+
+
+def _with_threshold(parameters: Parameters, found: Mapping[str, Any] | None) -> Parameters:
+    if not found or THRESHOLD not in parameters:
+        return parameters
+    return {**parameters, THRESHOLD: np.full(1, found["value"], np.float32)}
 
 
 def golden(
