@@ -52,6 +52,8 @@ class Pace:
 
 LABELS, MEANS, QUANTILES = Pace(0.05, 72.0, 0.05), Pace(0.0125, 3.0, 0.1), Pace(0.05, 9.0, 0.05)
 """Measured: outputs that compete for a window, and one that all windows move alike."""
+READINGS = Pace(0.05, 18.0, 0.05)
+"""Labels of readings, of which one window has many that move a few parameters alike."""
 
 
 class Truth(StrEnum):

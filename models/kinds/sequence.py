@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Doubles, Floats, Integers, Task
 from models.kinds.classification import Classification
-from models.kinds.protocol import LABELS, Truth
+from models.kinds.protocol import READINGS, Truth
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,7 @@ class Sequences:
     truth, ahead = Truth.READINGS, 0
     answer = "probabilities"
     span = 1.0
-    pace = LABELS
+    pace = READINGS
     loss_name = "Mean cross-entropy of a reading, in nats"
 
     def __init__(self, task: Task) -> None:
