@@ -46,7 +46,7 @@ def kind_data(kind: str, folder: Path, sites: int = 4, windows: int = 48) -> tup
         "regression": 5 * pace_N,
         "quantile": 5 * pace_N,
         "multilabel": np.stack([fast_N, loud_N], axis=1),
-        "sequence": moves_NT.astype(int),
+        "sequence": moves_NT * (1 + fast_N[:, None]),
         "anomaly": odd_N.astype(int),
     }
     return _written(folder / f"{kind}.npz", kind, values_NTC, learnt.get(kind, fast_N), sites)

@@ -8,9 +8,10 @@ from fl_common.vocabulary import Task
 from fl_server.repository.gates import AGAINST, GateFinding
 from fl_server.repository.gates.told import ACCURACY, BALANCED, Told, why_not_balanced
 from fl_server.rounds.counts import NoisedCounts
-from models.kinds import kind_of
+from models.kinds import Measure, kind_of
 from models.kinds.details import Estimate
 
+_SHARE = Measure(ACCURACY, "accuracy", True)
 _FAR = 5.0
 """Standard errors that noised counts of the same windows exceed less than once in a million."""
 
@@ -27,7 +28,9 @@ def alone(candidate: NoisedCounts | None, task: Task | None = None) -> GateFindi
         return GateFinding(True, f"{first}, and the noise hides what the sites said", values)
     error = math.sqrt(candidate.variance)
     told = Told.of(candidate, task)
-    said = f"{_score(task)} {candidate.accuracy:.3f}, standard error {error:.3f}{told.beside()}"
+    score = _Score(task)
+    shown = f"{score.title} {score.shown(candidate.accuracy)}, standard error {score.size(error)}"
+    said = f"{shown}{told.beside(without=score.name)}"
     values |= {"candidate": candidate.accuracy, "standard_error": error, **told.values("candidate")}
     return GateFinding(True, f"{first}; the sites said: {said}", values)
 
@@ -74,11 +77,13 @@ def accuracy(
         **told[0].values("candidate"),
         **told[1].values("production"),
     }
-    name = _score(task) if measure == ACCURACY else "balanced accuracy"
+    score = _Score(task if measure == ACCURACY else None)
+    title = score.title if measure == ACCURACY else "balanced accuracy"
     detail = (
-        f"{name} {pair[0].value:.3f} against {pair[1].value:.3f}: with {confidence:.0%}"
-        f" confidence at most {max(0.0, -bound):.3f} worse; {margin:g} is allowed"
-        f"{told[0].beside(told[1], without=measure)}"
+        f"{title} {score.shown(pair[0].value)} against {score.shown(pair[1].value)}: with"
+        f" {confidence:.0%} confidence at most {score.size(max(0.0, -bound))} worse;"
+        f" {score.size(margin)} is allowed"
+        f"{told[0].beside(told[1], without=score.name if measure == ACCURACY else measure)}"
     )
     return GateFinding(bound >= -margin, detail, values)
 
@@ -92,7 +97,20 @@ def _why_not_compared(candidate: NoisedCounts, production: NoisedCounts) -> str 
     return None
 
 
-def _score(task: Task | None) -> str:
-    """What the mean score of windows is, in a word."""
-    is_share = task is None or kind_of(task).measures[0].name == ACCURACY
-    return "accuracy" if is_share else "mean score"
+class _Score:
+    """How a mean score of windows of ``task`` is said: as what it stands for; None: as a share."""
+
+    def __init__(self, task: Task | None) -> None:
+        self._kind = None if task is None else kind_of(task)
+        self._measure = self._kind.on_sites if self._kind else _SHARE
+        self.name, self.title = self._measure.name, self._measure.title
+
+    def shown(self, score: float) -> str:
+        """What this mean score stands for."""
+        return self._measure.shown(self._kind.of_score(score) if self._kind else score)
+
+    def size(self, difference: float) -> str:
+        """What this difference of mean scores stands for."""
+        if self._kind is None:
+            return self._measure.shown(difference)
+        return self._measure.shown(abs(self._kind.of_score(difference) - self._kind.of_score(0.0)))

@@ -85,7 +85,8 @@ def test_errors_of_numbers_are_told_in_their_unit() -> None:
     sums = tuple(details.sums(truth_N, truth_N + 5 * (-1) ** np.arange(1000)).tolist())
     one = NoisedCounts("0" * 64, 900.0, 1000.0, 0.0, sums)
     finding = accuracy(one, one, 0.02, 0.95, task=task)
-    assert "mean score 0.900" in finding.detail
+    assert finding.detail.startswith("mean absolute error 5 Cel against 5 Cel: ")
+    assert "1 Cel is allowed" in finding.detail
     assert "root mean squared error 4.98 Cel against 4.98 Cel" in finding.detail
 
 
