@@ -5,7 +5,7 @@ from statistics import median, stdev
 
 from benchmarks.measuring.machine import Facts
 from benchmarks.privacy.kept import table
-from benchmarks.privacy.results import Check, Cost, Level, Measured, Promise, Trial
+from benchmarks.privacy.results import Check, Cost, Level, Measured, Promise, RateTrial, Trial
 
 TARGETS = {8.0: 0.90, 4.0: 0.88, 2.0: 0.85}
 """Least mean accuracy, by the limit of epsilon."""
@@ -83,6 +83,10 @@ the noise for its own images, so with more sites the mean of their updates has m
 [The recipe](explanation/privacy-recipe.md#images). Measured by
 `python -m benchmarks.privacy.images`.
 """
+_IMAGE_RATES = """
+The learning rates were chosen on training images alone, of which the last 10 000 were held out, by
+`python -m benchmarks.privacy.image_rates` (seeds: {seeds}; commit {commit}):
+"""
 BEST_IMAGES = 0.987
 """The published accuracy (table 1 of the paper, MNIST)."""
 
@@ -99,7 +103,7 @@ def to_markdown(measured: Measured) -> str:
     if measured.check:
         parts += _check(measured.check)
     if measured.images:
-        parts += _images(measured.images)
+        parts += _images(measured.images, measured.rates)
     return "\n".join(parts)
 
 
@@ -211,7 +215,7 @@ def _check(check: Check) -> list[str]:
     ]
 
 
-def _images(levels: Sequence[Level]) -> list[str]:
+def _images(levels: Sequence[Level], rates: Sequence[RateTrial]) -> list[str]:
     heads = ["command", "accuracy, mean", "deviation", "seeds", "from the published, points"]
     heads += ["epsilon, composed", "noise multiplier", "steps on a site", "s"]
     promise = levels[0].trials[0].promise
@@ -220,7 +224,14 @@ def _images(levels: Sequence[Level]) -> list[str]:
         _IMAGES.format(published=BEST_IMAGES, epsilon=promise.limit),
         table(heads, map(_image_level, levels)) + "\n",
         _machine(levels[0].machine),
+        *(_image_rates(rates) if rates else []),
     ]
+
+
+def _image_rates(rates: Sequence[RateTrial]) -> list[str]:
+    heads = ["sites", "learning rate", "accuracy on the held-out training images"]
+    rows = [[f"{one.sites}", f"{one.rate:g}", f"{one.accuracy:.2%}"] for one in rates]
+    return [_IMAGE_RATES.format(seeds=rates[0].seeds, commit=rates[0].commit), table(heads, rows)]
 
 
 def _image_level(level: Level) -> list[str]:

@@ -116,6 +116,17 @@ class Check:
 
 
 @dataclass(frozen=True)
+class RateTrial:
+    """A learning rate for images on so many sites, judged by training images that were held out."""
+
+    sites: int
+    rate: float
+    accuracy: float
+    seeds: int
+    commit: str
+
+
+@dataclass(frozen=True)
 class Measured:
     """Everything on the page. Parts that were never measured are empty."""
 
@@ -123,6 +134,7 @@ class Measured:
     costs: tuple[Cost, ...] = ()
     check: Check | None = None
     images: tuple[Level, ...] = ()
+    rates: tuple[RateTrial, ...] = ()
 
     def with_levels(self, levels: Sequence[Level]) -> "Measured":
         """With these for all earlier ones."""
@@ -135,6 +147,10 @@ class Measured:
     def with_images(self, images: Sequence[Level]) -> "Measured":
         """With these for all earlier ones."""
         return replace(self, images=tuple(images))
+
+    def with_rates(self, rates: Sequence[RateTrial]) -> "Measured":
+        """With these for all earlier ones."""
+        return replace(self, rates=tuple(rates))
 
     def with_check(self, check: Check) -> "Measured":
         """With this for an earlier one."""
@@ -151,6 +167,7 @@ def read_measured(path: Path) -> Measured:
         tuple(_cost(cost) for cost in content["costs"]),
         _check(content["check"]) if content["check"] else None,
         _read_levels(content.get("images", [])),
+        tuple(RateTrial(**one) for one in content.get("rates", [])),
     )
 
 

@@ -20,6 +20,7 @@ from benchmarks.privacy.results import (
     Measured,
     Promise,
     Published,
+    RateTrial,
     Trial,
     read_measured,
     write_measured,
@@ -63,8 +64,10 @@ def test_more_sites_are_shown_beside_one(tmp_path: Path) -> None:
     trials = [Trial(seed, 40, share, 99.0, promise) for seed, share in enumerate((0.985, 0.983))]
     images = (Level("one", tuple(trials), MACHINE), Level("ten", tuple(trials[:1]), MACHINE))
     path = tmp_path / "kept.json"
-    write_measured(path, Measured().with_images(images))
+    tried = [RateTrial(10, 6.0, 0.9776, 1, "abc")]
+    write_measured(path, Measured().with_images(images).with_rates(tried))
     page = to_markdown(read_measured(path))
+    assert cells(page, "10") == ["10", "6", "97.76%"]
     assert cells(page, "`one`") == [
         *("`one`", "**98.40%**", "0.14", "2", "-0.30", "2.93 at delta 1e-05", "4.94"),
         *("600, rate 1/15", "99"),
