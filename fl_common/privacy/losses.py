@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.privacy.normal import normal_mass
-from fl_common.privacy.rdp import log_binomial, log_ratio
+from fl_common.privacy.rdp import log_ratio, shifts_of
 
 Values = NDArray[np.float64]
 
@@ -55,17 +55,17 @@ class Step:
         The tails that are left out have less than ``lost``, and so have the largest numbers of
         drawn windows.
         """
-        log_weights = log_binomial(self.rate, self.windows)
+        noise, log_weights = shifts_of(self.noise, self.rate, self.windows)
         more_J = np.cumsum(np.exp(log_weights)[::-1])[::-1]
         log_weights = log_weights[more_J > self.lost(delta)]
-        shifts = np.arange(len(log_weights)) / self.noise
+        shifts = np.arange(len(log_weights)) / noise
         far = math.sqrt(-2 * math.log(self.lost(delta)))
         count = min(_MOST_CELLS, math.ceil(_CELLS * (2 * far + shifts[-1])))
         edges = np.linspace(-far, far + shifts[-1], count + 1)
         mixed_N = np.zeros(count)
         for shift, weight in zip(shifts, np.exp(log_weights), strict=True):
             mixed_N += weight * normal_mass(edges - shift)
-        return mixed_N, normal_mass(edges), log_ratio(self.noise, log_weights, edges)
+        return mixed_N, normal_mass(edges), log_ratio(noise, log_weights, edges)
 
 
 @dataclass(frozen=True, eq=False)

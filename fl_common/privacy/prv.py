@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from fl_common.privacy.losses import Losses, Step, Values
-from fl_common.privacy.rdp import MOST_WINDOWS, rate_of_any
+from fl_common.privacy.rdp import LARGEST_GROUP, rate_of_any
 
 Event = tuple[float, float, int, int]
 """Noise multiplier, sampling rate, windows of a group, steps."""
@@ -86,7 +86,7 @@ def _merged(events: Sequence[Event]) -> list[Event]:
     for noise, rate, windows, times in events:
         if rate == 1:
             precision += times * (windows / noise) ** 2
-        elif windows > MOST_WINDOWS:
+        elif windows > LARGEST_GROUP:
             merged.append((noise / windows, rate_of_any(rate, windows), 1, times))
         else:
             merged.append((noise, rate, windows, times))

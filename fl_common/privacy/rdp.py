@@ -14,6 +14,7 @@ ledger installs neither.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,10 @@ ORDERS: Orders = np.array(
 )
 """Opacus' orders, 1.1 to 10.9 in tenths and 12 to 63, and then up to 16384 for small epsilons."""
 
-MOST_WINDOWS = 64
-"""Larger groups are accounted for as always drawn together: looser, and as fast as one window."""
+_MOST_SHIFTS = 64
+"""Of larger groups the number drawn is rounded up to a multiple: hardly looser, and as fast."""
+LARGEST_GROUP = 4096
+"""Still larger ones are accounted for as always drawn together."""
 
 _FARTHEST = 64.0
 """Orders at which a group moves the mean further, in units of the noise, count as unsampled."""
@@ -46,18 +49,33 @@ def rdp_of_step(noise_multiplier: float, sampling_rate: float, windows: int = 1)
     rdp = np.asarray(ORDERS / 2 * (windows / noise_multiplier) ** 2, np.float64)  # unsampled
     if sampling_rate == 1.0:
         return rdp
-    if windows > MOST_WINDOWS:
+    if windows > LARGEST_GROUP:
         rate = rate_of_any(sampling_rate, windows)
         return rdp_of_step(noise_multiplier / windows, rate)
-    near = windows / noise_multiplier * ORDERS <= _FARTHEST
+    noise, log_weights_J = shifts_of(noise_multiplier, sampling_rate, windows)
+    near = (len(log_weights_J) - 1) / noise * ORDERS <= _FARTHEST
     if near.any():
         orders_A = ORDERS[near]
         log_moments_A = np.maximum(
-            _log_moments(noise_multiplier, sampling_rate, windows, orders_A),
-            _log_moments(noise_multiplier, sampling_rate, windows, 1 - orders_A),
+            _log_moments(noise, log_weights_J, orders_A),
+            _log_moments(noise, log_weights_J, 1 - orders_A),
         )
         rdp[near] = np.minimum(rdp[near], log_moments_A / (orders_A - 1))
     return rdp
+
+
+def shifts_of(noise: float, rate: float, windows: int) -> tuple[float, Orders]:
+    """By what a step moves the mean: logs of the probabilities of 0, 1, ... shifts, and the noise.
+
+    The noise is in units of a shift, which is a window's, or that of several windows for a group of
+    many: then the number drawn counts as the next multiple. With more windows drawn each half-line
+    is left with more of one density and no more of the other, so no divergence falls.
+    """
+    size, log_weights_J = math.ceil(windows / _MOST_SHIFTS), log_binomial(rate, windows)
+    if size > 1:
+        starts = [0, *range(1, windows + 1, size)]
+        log_weights_J = np.logaddexp.reduceat(log_weights_J, starts)
+    return noise / size, log_weights_J
 
 
 def rate_of_any(sampling_rate: float, windows: int) -> float:
@@ -76,10 +94,20 @@ def log_binomial(rate: float, windows: int) -> Orders:
     drawn = np.arange(windows + 1)
     if rate == 1:
         return np.where(drawn == windows, 0.0, -np.inf)
-    ways = np.log([math.comb(windows, j) for j in range(windows + 1)])
+    ways = np.array(_log_ways(windows))
     return np.asarray(
         ways + drawn * math.log(rate) + (windows - drawn) * math.log1p(-rate), np.float64
     )
+
+
+@lru_cache(maxsize=64)
+def _log_ways(windows: int) -> tuple[float, ...]:
+    """Logarithms of the numbers of ways to draw 0, 1, ..., ``windows``; of exact integers."""
+    ways, logs = 1, [0.0]
+    for drawn in range(1, windows + 1):
+        ways = ways * (windows - drawn + 1) // drawn
+        logs.append(math.log(ways))
+    return tuple(logs)
 
 
 def log_ratio(noise: float, log_weights_J: Orders, nodes_N: Orders) -> Orders:
@@ -91,18 +119,19 @@ def log_ratio(noise: float, log_weights_J: Orders, nodes_N: Orders) -> Orders:
     return np.asarray(most_N + np.log(np.exp(terms_JN, out=terms_JN).sum(axis=0)), np.float64)
 
 
-def _log_moments(noise: float, rate: float, windows: int, powers_A: Orders) -> Orders:
+def _log_moments(noise: float, log_weights_J: Orders, powers_A: Orders) -> Orders:
     """Log of E[ratio^power] under N(0, 1), for powers all above 1, or all below 0.
 
     The ratio of densities has the mean 1, so a moment exceeds 1 by E[ratio^power - 1 - power
     (ratio - 1)], which keeps its digits where the moment is close to 1.
     """
-    reach = _TAIL + float(np.abs(powers_A).max()) * windows / noise
+    farthest = (len(log_weights_J) - 1) / noise
+    reach = _TAIL + float(np.abs(powers_A).max()) * farthest
     low, high = (-_TAIL, reach) if powers_A[0] > 0 else (-reach, _TAIL)
-    spacing = 1 / (_NODES * max(1.0, windows / noise))
+    spacing = 1 / (_NODES * max(1.0, farthest))
     nodes_N = np.arange(low, high + spacing, spacing)
     log_mass_N = -(nodes_N**2) / 2 + math.log(spacing / math.sqrt(2 * math.pi))
-    ratio_N = log_ratio(noise, log_binomial(rate, windows), nodes_N)
+    ratio_N = log_ratio(noise, log_weights_J, nodes_N)
     terms_AN = np.multiply.outer(powers_A, ratio_N)
     shifted_AN = terms_AN + log_mass_N
     most_A = shifted_AN.max(axis=1)
