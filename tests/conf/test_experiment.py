@@ -126,7 +126,7 @@ def test_the_recipe_for_images() -> None:
         "models.nets.scatter.Scatter",
         {"angles": 8},
     )
-    assert (plan.training.learning_rate, plan.training.schedule) == (24.0, "cosine")
+    assert (plan.training.learning_rate, plan.training.schedule) == (12.0, "cosine")
     spent = epsilon_of([privacy.spend_per_round] * plan.rounds, privacy.delta, privacy.accountant)
     assert spent == pytest.approx(privacy.epsilon_limit, rel=1e-3)
     assert privacy.epsilon_limit == 2.93  # as published
