@@ -194,7 +194,7 @@ def _site(folder: Path, address: str, root: bytes, limits: Limits, task: Task) -
     health = Health(windows=1, more_failures=0.0, times_slower=1e9, ends=3)
     troubles = Troubles()
     functions = Functions({}, HostProcess(folder, HostLimits(1.0, 64.0), troubles), 1)
-    box = NodeContext(folder.name, folder, task, slot, {}, functions, troubles)
+    box = NodeContext(folder.name, folder, task, slot, {}, functions, 1.0, troubles)
     follower = Follower(reader, [follow_model(box, _NAME, reader, health, None)], box.troubles)
     follower.resume()
     window_1 = np.zeros((1, *task.window_shape), np.float32)

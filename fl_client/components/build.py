@@ -15,16 +15,16 @@ from fl_client.components.health import Health, HealthCounts
 from fl_client.components.inventory import folder_of
 from fl_client.components.poll import Poller
 from fl_client.components.rollout import Rollout
+from fl_client.components.sandbox import Grant, Sandboxes, grant_of
 from fl_client.components.shadow import Shadow
 from fl_client.components.subscription import Subscription
-from fl_client.components.targets import FunctionTarget, SlotTarget, function_in
+from fl_client.components.targets import FunctionTarget, SlotTarget, file_of_function, function_in
 from fl_client.functions.runner import Functions
 from fl_client.inference.prediction import Prediction
 from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
-from fl_common.functions import FUNCTION_FILE
 from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Floats, Task
 
@@ -44,6 +44,8 @@ class ComponentUpdates:
     def start(self) -> None:
         """Resume from disk and start polling. Call it before the engine reads its slot."""
         self.follower.resume()
+        for _, target in self.functions:
+            target.starting = False
         self.poller.start()
 
     def see(self, values_N: Floats, prediction: Prediction) -> None:
@@ -77,7 +79,18 @@ class NodeContext:
     engine: Mapping[str, Any]
     """The engine's section of the configuration."""
     functions: Functions
+    function_seconds: float
+    """The longest call of a function."""
     troubles: Troubles
+
+
+@dataclass(frozen=True)
+class FunctionRules:
+    """Which ``classes`` functions may use, what is granted to sandboxes, and ``seconds`` a call."""
+
+    classes: tuple[str, ...]
+    grant: Grant | None
+    seconds: float
 
 
 def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates | None:
@@ -119,17 +132,18 @@ def follow_function(
     name: str,
     reader: Reader,
     health: Health,
-    allowed: Sequence[str],
+    rules: FunctionRules,
     *,
     is_testing: bool,
 ) -> tuple[Subscription, FunctionTarget]:
     """Subscribe to the function ``name``, which runs among the box's functions."""
-    folder, labels = folder_of(box.home, Kind.FUNCTION, name), box.task.labels
-    read = partial(function_in, allowed=allowed, labels=labels)
+    folder = folder_of(box.home, Kind.FUNCTION, name)
+    sandboxes = Sandboxes(rules.grant, box.task, rules.seconds, box.functions.sandboxed)
+    read = partial(function_in, name=name, allowed=rules.classes, sandboxes=sandboxes)
     shadow = FunctionShadow(name, box.functions, read, folder) if is_testing else None
     target = FunctionTarget(name, box.functions, reader.held, read)
     rollout = Rollout(f"function {name}", target, folder, health)
-    part = Subscription(box.site, Kind.FUNCTION, name, _function_of, target, rollout, shadow)
+    part = Subscription(box.site, Kind.FUNCTION, name, file_of_function, target, rollout, shadow)
     return part, target
 
 
@@ -143,7 +157,8 @@ def _functions(
                 "is the name of a function of the configuration, too",
                 "Take it out of functions, or follow the component under another name",
             )
-        yield follow_function(box, name, reader, health, node["classes"], is_testing=is_testing)
+        rules = FunctionRules(tuple(node["classes"]), grant_of(node), box.function_seconds)
+        yield follow_function(box, name, reader, health, rules, is_testing=is_testing)
 
 
 def _shadow(box: NodeContext, health: Health) -> Shadow:
@@ -158,13 +173,6 @@ def _model_of(component: Component) -> str:
     if len(files) != 1:
         raise UpdateRefused(f"{component} has {len(files)} .onnx files; a site runs one.")
     return files[0].sha256
-
-
-def _function_of(component: Component) -> str:
-    for file in component.files:
-        if file.path == FUNCTION_FILE:
-            return file.sha256
-    raise UpdateRefused(f"{component} has no {FUNCTION_FILE}; a site runs no other function.")
 
 
 def _root(path: str | None) -> bytes:

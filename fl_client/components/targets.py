@@ -6,10 +6,12 @@ from pathlib import Path
 
 from fl_client.components.health import HealthCounts
 from fl_client.components.record import Version
+from fl_client.components.sandbox import Sandboxes
 from fl_client.functions.host import Answer, FunctionSource
 from fl_client.functions.runner import Functions
 from fl_client.inference.slots import ModelSlot
-from fl_common.errors import InvalidData
+from fl_common.components.description import Component
+from fl_common.errors import InvalidData, UpdateRefused
 from fl_common.functions import FUNCTION_FILE, ClassFunction, read_function
 
 FolderOf = Callable[[str], Path | None]
@@ -83,6 +85,8 @@ class FunctionTarget:
         self._name, self._functions, self._folder_of = name, functions, folder_of
         self._read = read
         self._bad: dict[str, str] = {}
+        self.starting = True
+        """The node starts, and waits for nothing: what has to be compiled is checked by its use."""
         self._running: tuple[str, _Counting] | None = None
 
     def put(self, version: Version) -> None:
@@ -99,7 +103,8 @@ class FunctionTarget:
         self._bad.pop(version.file, None)
         try:
             source = self._read(folder)
-            self._functions.check(source)
+            if not self.starting or self._functions.is_ready(source):
+                self._functions.check(source)
         except InvalidData as error:
             self._bad[version.file] = str(error)
             return
@@ -138,11 +143,15 @@ class FunctionTarget:
         return (file, counts) if counts.windows else None
 
 
-def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...]) -> FunctionSource:
-    """The function in a component's folder.
+def function_in(
+    folder: Path, name: str, allowed: Collection[str], sandboxes: Sandboxes
+) -> FunctionSource:
+    """The function in a component's folder, to be run as ``name``.
 
     Raises:
-        InvalidData: its class is not allowed, or it is for other labels.
+        InvalidData: its class is not allowed, it asks for more than is granted, or it is for other
+            labels.
+        InvalidConfiguration: the runner for Python is missing here.
     """
     try:
         content = (folder / FUNCTION_FILE).read_bytes()
@@ -152,9 +161,8 @@ def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...])
         ) from error
     spec = read_function(content)
     if not isinstance(spec, ClassFunction):
-        raise InvalidData(
-            "a function of format 2", "is not run by this box", "Publish an installed class"
-        )
+        return sandboxes.source(name, folder)
+    labels = sandboxes.task.labels
     if spec.labels != labels:
         raise InvalidData(
             f"a function for the labels {', '.join(spec.labels)[:200]}",
@@ -163,6 +171,14 @@ def function_in(folder: Path, allowed: Collection[str], labels: tuple[str, ...])
         )
     spec.check_allowed(allowed)
     return FunctionSource({"class": spec.class_name, "arguments": dict(spec.arguments)})
+
+
+def file_of_function(component: Component) -> str:
+    """What identifies it: the file of a class, and of a function in a sandbox all files."""
+    for file in component.files:
+        if file.path == FUNCTION_FILE:
+            return file.sha256 if len(component.files) == 1 else component.digest
+    raise UpdateRefused(f"{component} has no {FUNCTION_FILE}; a site runs no other function.")
 
 
 class _Counting:

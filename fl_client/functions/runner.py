@@ -65,6 +65,7 @@ class Functions:
         self._keys, self._changing = itertools.count(), threading.Lock()
         self._check_all(sources)
         self._running = {name: Named(next(self._keys), one) for name, one in sources.items()}
+        self._removed: dict[str, Named] = {}  # what comes in their place goes on from them
         self._candidates: dict[str, tuple[Named, Compare]] = {}
         self._failures: Counter[str] = Counter(dict.fromkeys(sources, 0))
         self._memories: dict[tuple[str, str], Memory] = {}
@@ -96,15 +97,26 @@ class Functions:
         """How many processes of the host there were, by why each was started."""
         return self._host.starts
 
+    def is_ready(self, source: FunctionSource) -> bool:
+        """Whether a function of ``source`` can be made without being compiled first."""
+        return self._host.is_ready(source)
+
+    def sandboxed(self, without: str) -> int:
+        """How many functions run in a sandbox, not counting the one called ``without``."""
+        others = (named for name, named in self._running.items() if name != without)
+        return sum(named.source.sandboxed is not None for named in others)
+
     def use(self, name: str, source: FunctionSource | None, observe: Observe | None = None) -> None:
         """Run ``source`` under ``name`` from the next window on, replacing any before it.
 
-        None removes it. One of the same class goes on from the memory of the one before.
+        None removes it. One of the same class goes on from the memory of the one before it.
         """
         with self._changing:
             running = dict(self._running)
-            before = running.pop(name, None)
-            if source is not None:
+            before = running.pop(name, None) or self._removed.pop(name, None)
+            if source is None and before is not None:
+                self._removed[name] = before
+            elif source is not None:
                 states = before.states_for(source) if before is not None else {}
                 running[name] = Named(next(self._keys), source, observe, states)
                 self._failures[name] += 0

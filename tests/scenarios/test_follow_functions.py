@@ -3,41 +3,33 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fl_client.components.build import NodeContext, follow_function
 from fl_client.components.comparison import compare_on
 from fl_client.components.counts import read_counts
-from fl_client.components.follower import Follower
-from fl_client.components.health import Health
 from fl_client.components.inventory import InstalledComponent, running
 from fl_client.components.metrics import ComponentMetrics
-from fl_client.functions.runner import Functions
-from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component
-from fl_common.components.reader import Reader
 from fl_common.functions import FunctionEvent, Predicted
-from fl_common.programs.troubles import Troubles
 from tests.support.engines import no_trial
-from tests.support.function_hosts import close_hosts, host_of
+from tests.support.function_boxes import FunctionBox
+from tests.support.function_hosts import close_hosts
 from tests.support.repositories import World
 from tests.support.samples import TASK
 from tests.support.sites import CHANGE, FUNCTION, function_added, promote
 
 FAULTY = f"{__name__}.Faulty"
+Box = partial(FunctionBox, classes=(CHANGE, FAULTY))
 
 
 @pytest.fixture(autouse=True)
 def _hosts_are_closed() -> Iterator[None]:
     yield
     close_hosts()
-
-
-HEALTH = Health(windows=4, more_failures=0.1, times_slower=3.0, ends=3)
 
 
 class Faulty:
@@ -51,57 +43,6 @@ def released(world: World, class_name: str = CHANGE, **change: Any) -> Component
     component = function_added(world, class_name, **change)
     promote(world, component)
     return component
-
-
-@dataclass
-class Box:
-    """A node's functions and what follows them, without the node. Begins as after a restart."""
-
-    world: World
-    is_testing: bool = False
-    reader: Reader | None = None
-    _window: int = field(init=False, default=0)
-
-    def __post_init__(self) -> None:
-        home = self.world.folder / "site"
-        self.functions = Functions({}, host_of(home), failures_allowed=3)
-        box = NodeContext(
-            "site",
-            home=home,
-            task=TASK,
-            slot=ModelSlot(home / "slots/model"),
-            engine={},
-            functions=self.functions,
-            troubles=Troubles(),
-        )
-        reader = self.reader or self.world.reader(name="site/repository")
-        self.part, self.target = follow_function(
-            box, FUNCTION, reader, HEALTH, (CHANGE, FAULTY), is_testing=self.is_testing
-        )
-        self.follower = Follower(reader, [self.part], box.troubles)
-        self.follower.resume()
-
-    def live(self, label: int = 0) -> list[str]:
-        """One window with this most probable label; kinds of what was found."""
-        shares = tuple(0.9 if place == label else 0.0 for place in range(len(TASK.labels)))
-        start, self._window = self._window, self._window + 1
-        found = self.functions(Predicted(start, start + 1, TASK.labels, shares)).found
-        if (seen := self.target.seen()) is not None:
-            self.part.rollout.observe(*seen)
-        return [happening.kind for _, happening in found]
-
-    def settle(self) -> list[str]:
-        """A poll and enough windows of changing labels to end any health window."""
-        self.follower.poll()
-        return [kind for number in range(8) for kind in self.live(number % 2)]
-
-    @property
-    def status(self) -> dict[str, Any]:
-        return self.part.status()
-
-    @property
-    def good(self) -> list[str]:
-        return [version["version"] for version in self.status["good"]]
 
 
 def test_a_function_is_taken_tried_kept_and_used(world: World) -> None:

@@ -91,6 +91,7 @@ def test_a_configuration_that_can_not_be_followed_is_refused(
     part = {**config["components"], "source": "https://example.org", "root": str(root), **change}
     slot = ModelSlot(tmp_path / "slots" / "model")
     functions = functions_of({"alarm": partial(LabelChange, 1)}, 3)
-    box = NodeContext("box", tmp_path, wearables(), slot, config["engine"], functions, Troubles())
+    engine = config["engine"]
+    box = NodeContext("box", tmp_path, wearables(), slot, engine, functions, 1.0, Troubles())
     with pytest.raises(InvalidConfiguration, match=rule):
         build_updates(part, box)

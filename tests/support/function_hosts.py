@@ -17,9 +17,9 @@ from fl_common.programs.troubles import Troubles
 _HOSTS: dict[Path, HostProcess] = {}
 
 
-def host_of(home: Path) -> HostProcess:
+def host_of(home: Path, limits: HostLimits | None = None) -> HostProcess:
     """The process that runs the functions of a box's starts, one after another."""
-    limits = HostLimits(seconds=10.0, megabytes=256)
+    limits = limits or HostLimits(seconds=10.0, megabytes=256)
     return _HOSTS.setdefault(home, HostProcess(home, limits, Troubles()))
 
 
@@ -64,6 +64,10 @@ class LocalHost:
     def starts(self) -> Mapping[str, int]:
         """None."""
         return {}
+
+    def is_ready(self, source: FunctionSource) -> bool:
+        """It is."""
+        return True
 
     def check(self, source: FunctionSource) -> None:
         """Make one."""

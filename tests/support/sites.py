@@ -106,6 +106,6 @@ def site(
     slot = ModelSlot(home / "slots" / "model")
     shadow = Shadow(TASK, 1, 4, home / "components", 1e6, no_trial) if is_testing else None
     reader = reader or world.reader(name=f"{name}/repository")
-    box = NodeContext(name, home, TASK, slot, {}, functions_of({}, 3), Troubles())
+    box = NodeContext(name, home, TASK, slot, {}, functions_of({}, 3), 1.0, Troubles())
     follower = Follower(reader, [follow_model(box, NAME, reader, health, shadow)], box.troubles)
     return SiteBox(follower, engine_on(slot), slot, shadow)

@@ -8,6 +8,7 @@ a new process goes on where the one before was.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from fl_common.configuration.rules import above, require_fields
@@ -15,19 +16,36 @@ from fl_common.functions import FunctionEvent, Predicted
 
 
 @dataclass(frozen=True)
+class SandboxedSource:
+    """What a function in a sandbox is made of: the values of its function.json, and its text.
+
+    ``path`` is the component that runs it: its own, or the runner of ``source``; ``digest`` is that
+    file's SHA-256.
+    """
+
+    fields: Mapping[str, Any]
+    source: str | None
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True)
 class FunctionSource:
     """What a function is made of.
 
     With ``at``, its place in the configuration, ``node`` is a node with a ``_target_``; without it,
-    a component's ``class`` and ``arguments``.
+    a component's ``class`` and ``arguments``, or what runs in a sandbox.
     """
 
     node: Mapping[str, Any]
     at: str | None = None
+    sandboxed: SandboxedSource | None = None
 
     @property
     def class_name(self) -> str:
-        """The dotted name of its class."""
+        """The dotted name of its class; in a sandbox one goes on from one of its state version."""
+        if self.sandboxed is not None:
+            return f"sandboxed:{self.sandboxed.fields['state_version']}"
         return str(self.node.get("_target_" if self.at else "class"))
 
 
@@ -61,12 +79,15 @@ class HostUnavailable(OSError):
 class HostLimits:
     """Limits of a host: seconds of a call, and memory beyond what its process begins with.
 
+    ``sandbox_megabytes`` are those of the functions in sandboxes besides; 0: there are none.
+
     Raises:
         InvalidConfiguration: a value that is not positive.
     """
 
     seconds: float
     megabytes: float
+    sandbox_megabytes: float = 0.0
 
     def __post_init__(self) -> None:
         require_fields("function_host", self, seconds=above(0), megabytes=above(0))
@@ -78,6 +99,10 @@ class Host(Protocol):
     @property
     def starts(self) -> Mapping[str, int]:
         """How many processes there were, by why each was started."""
+        ...
+
+    def is_ready(self, source: FunctionSource) -> bool:
+        """Whether it can be made without being compiled first."""
         ...
 
     def check(self, source: FunctionSource) -> None:

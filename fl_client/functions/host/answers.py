@@ -21,6 +21,10 @@ _MOST_FAILURES = 3
 _logger = logging.getLogger(__name__)
 
 
+class SandboxFailed(Exception):
+    """A call of a function in a sandbox failed; the text says why, and where."""
+
+
 def say(class_name: str, answer: Mapping[str, Any]) -> None:
     """Log what the function logged.
 

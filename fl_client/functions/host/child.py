@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fl_client.functions.host.answers import MOST_LINES
+from fl_client.functions.host.answers import MOST_LINES, SandboxFailed
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_client.functions.host.wall import shut_in
 from fl_common.errors import BadInput
@@ -48,6 +48,7 @@ class _Functions:
 
     def __init__(self) -> None:
         self._made: dict[tuple[int, str], _Object] = {}
+        self._shared: dict[int, Any] = {}  # one in a sandbox is made once, for all its streams
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if "predicted" in request:
@@ -64,7 +65,7 @@ class _Functions:
     def _restore(self, request: Mapping[str, Any]) -> dict[str, Any]:
         failures: list[str] = []
         try:
-            function = _make(request)
+            function = self._one_of(request)
         except BadInput as error:
             return {"failures": [str(error)], "made": False}
         self._made[request["key"], request["stream"]] = function
@@ -95,11 +96,28 @@ class _Functions:
     def drop(self, keys: list[tuple[int, str]]) -> None:
         for key, stream in keys:
             self._made.pop((key, stream), None)
+        used = {key for key, _ in self._made}
+        self._shared = {key: one for key, one in self._shared.items() if key in used}
+
+    def _one_of(self, request: Mapping[str, Any]) -> _Object:
+        """The function of a stream. Raises InvalidConfiguration or InvalidData."""
+        if "sandboxed" not in request["node"]:
+            return _make(request)
+        from fl_client.functions.host.sandboxed import StreamInSandbox  # not all boxes need it
+
+        key = request["key"]
+        if key not in self._shared:
+            self._shared[key] = _make(request)
+        return StreamInSandbox(self._shared[key])
 
 
 def _make(request: Mapping[str, Any]) -> _Object:
     """Raises InvalidConfiguration or InvalidData."""
     node = request["node"]
+    if "sandboxed" in node:
+        from fl_client.functions.host.sandboxed import make_sandboxed
+
+        return make_sandboxed(node["sandboxed"])
     if request["at"] is None:
         return ClassFunction(node["class"], node["arguments"], ()).make({node["class"]})
     from fl_common.plugins.build import build  # slow, and no component needs it
@@ -123,6 +141,8 @@ def _json(value: Any) -> str:
 
 def _words(error: BaseException) -> str:
     """What was raised, and the line of code that did."""
+    if isinstance(error, SandboxFailed):
+        return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     words = " ".join(str(error).split())[:_MOST_TEXT]
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
@@ -134,7 +154,13 @@ def main() -> None:
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     settings = channel.receive()
     sys.path[:] = settings["path"]
-    missing = shut_in(Path(settings["home"]), settings["megabytes"])
+    code = settings["machine_code"]
+    own = (Path(code),) if code else ()
+    missing = shut_in(Path(settings["home"]), settings["megabytes"], own=own)
+    if own:  # its thread is there before anything of anybody's runs
+        from fl_common.functions.sandbox.machine_code import ticker
+
+        ticker()
     lines, functions = _Lines(), _Functions()
     logging.getLogger().addHandler(lines)
     logging.getLogger().setLevel(logging.INFO)

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from fl_client.functions.host import (
     Answer,
@@ -16,8 +17,9 @@ from fl_client.functions.host import (
 )
 from fl_client.functions.host.answers import NO_ANSWER, failures_in, read, refusal_in, say
 from fl_client.functions.host.channel import ChannelError
+from fl_client.functions.host.compiler import Compiler
 from fl_client.functions.host.started import START_S, StartedProcess
-from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
 from fl_common.functions import Predicted
 from fl_common.programs.troubles import Troubles
 
@@ -47,15 +49,20 @@ class HostProcess:
         self._closed = threading.Event()
         self._told_of_wall, self._next_for = False, _FIRST
         self._starts = Counter[str]()
+        self._compiler = Compiler(home)
 
     @property
     def starts(self) -> Mapping[str, int]:
         """See ``Host``."""
         return dict(self._starts)
 
+    def is_ready(self, source: FunctionSource) -> bool:
+        """See ``Host``."""
+        return source.sandboxed is None or self._compiler.has(source.sandboxed)
+
     def check(self, source: FunctionSource) -> None:
         """See ``Host``."""
-        request = {"node": source.node, "at": source.at}
+        request = {"node": self._compiler.node_of(source), "at": source.at}
         with self._check_turn:
             self._checking = self._begun(_CHECK, _TRIES)
             try:
@@ -76,20 +83,29 @@ class HostProcess:
         self, key: int, source: FunctionSource, content: str | None, predicted: Predicted
     ) -> Answer:
         """See ``Host``."""
+        try:
+            node = self._compiler.node_of(source)
+        except (BadInput, OSError) as error:
+            raise CallEnded(f"it can't be compiled ({error})") from None
         with self._turn:
             try:
-                return self._answer(key, source, content, predicted)
+                return self._answer(key, node, source, content, predicted)
             except (ChannelError, *NO_ANSWER) as error:
                 reason = error.reason if isinstance(error, ChannelError) else _ANSWER
                 raise CallEnded(_why(error, self._end(reason))) from None
 
     def _answer(
-        self, key: int, source: FunctionSource, content: str | None, predicted: Predicted
+        self,
+        key: int,
+        node: Mapping[str, Any],
+        source: FunctionSource,
+        content: str | None,
+        predicted: Predicted,
     ) -> Answer:
         """Raises ChannelError or NO_ANSWER, after which the process has to be ended."""
         running, failures = self._started(), []
         if (key, predicted.stream) not in self._present:
-            made = {"node": source.node, "at": source.at, "content": content}
+            made = {"node": node, "at": source.at, "content": content}
             found = running.ask({"key": key, "stream": predicted.stream, **made}, START_S)
             failures = failures_in(found)
             if not found["made"]:
@@ -159,7 +175,7 @@ class HostProcess:
             tried += 1
             try:
                 with self._starting:
-                    process = StartedProcess(self._home, self._limits)
+                    process = StartedProcess(self._home, self._limits, self._compiler.folder)
                     self._starts[reason] += 1
                 self._troubles.end(_PART)
                 self._tell_of_wall(process.missing)

@@ -26,11 +26,13 @@ _LOOKS, _LOOK_AGAIN_S = 20, 0.005
 class StartedProcess:
     """A process that can't read ``home``; ``missing`` are the parts of its wall that are not there.
 
+    With sandboxes it reads the folder ``machine_code``.
+
     Raises:
         OSError, ChannelError: it can't be started.
     """
 
-    def __init__(self, home: Path, limits: HostLimits) -> None:
+    def __init__(self, home: Path, limits: HostLimits, machine_code: Path) -> None:
         ours, theirs = socket.socketpair()
         self._channel, self._asked = Channel(ours), 0
         with theirs:
@@ -45,7 +47,9 @@ class StartedProcess:
                 self._channel.close()
                 raise
         path = [str(Path(entry).absolute()) for entry in sys.path]
-        where = {"home": str(home.absolute()), "megabytes": limits.megabytes}
+        code = str(machine_code.absolute()) if limits.sandbox_megabytes else None
+        memory = limits.megabytes + limits.sandbox_megabytes
+        where = {"home": str(home.absolute()), "megabytes": memory, "machine_code": code}
         try:
             self._channel.send({"path": path, **where}, START_S)
             self.missing = [str(part) for part in self._channel.receive(START_S)["missing"]]

@@ -51,8 +51,12 @@ _ALL_FILES = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16)
 _CONNECT_AND_BIND, _SCOPES = 3, 3
 
 
-def shut_in(home: Path, megabytes: float) -> list[str]:
+def shut_in(
+    home: Path, megabytes: float, most_written: int = 0, own: tuple[Path, ...] = ()
+) -> list[str]:
     """Build the wall around this process, which must have one thread; ``home`` is unreadable.
+
+    But for the folders ``own``. It writes no more than ``most_written`` bytes to what is open.
 
     Returns the parts that this machine can't build: ``files``, ``system calls``.
     """
@@ -63,13 +67,13 @@ def shut_in(home: Path, megabytes: float) -> list[str]:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_FSIZE, most_written)
     if _STATM.is_file():
         pages = int(_STATM.read_text().split()[0])
         _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + int(megabytes * (1 << 20)))
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _give_up_capabilities(libc)
-    built = {"files": _shut_files(libc, home), "system calls": _shut_calls(libc)}
+    built = {"files": _shut_files(libc, home, own), "system calls": _shut_calls(libc)}
     return [part for part, stands in built.items() if not stands]
 
 
@@ -109,7 +113,7 @@ def _code_in(folder: Path) -> Iterator[Path]:
                 yield child.resolve()
 
 
-def _shut_files(libc: ctypes.CDLL, home: Path) -> bool:
+def _shut_files(libc: ctypes.CDLL, home: Path, own: tuple[Path, ...]) -> bool:
     version = libc.syscall(_CREATE_RULESET, None, 0, 1)
     if version < 1:
         return False
@@ -121,7 +125,7 @@ def _shut_files(libc: ctypes.CDLL, home: Path) -> bool:
     if rules < 0:
         return False
     try:
-        for place, whole in readable(home):
+        for place, whole in (*readable(home), *((folder, True) for folder in own)):
             _allow(libc, rules, place, whole)
         return bool(libc.syscall(_RESTRICT_SELF, rules, 0) == 0)
     finally:

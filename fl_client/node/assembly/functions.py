@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fl_client.components.sandbox import grant_of
 from fl_client.functions.feed import FunctionFeed
 from fl_client.functions.host import FunctionSource, HostLimits
 from fl_client.functions.host.process import HostProcess
@@ -47,7 +48,9 @@ def build_functions(config: Config, task: Task, troubles: Troubles) -> BoxFuncti
         InvalidConfiguration: a value that can't be used, or a function that can't be made.
     """
     declared, values = config["functions"], config["function_host"]
-    limits = HostLimits(values["seconds"], values["megabytes"])
+    grant = grant_of(config["components"])
+    sandboxed = grant.megabytes if grant else 0.0
+    limits = HostLimits(values["seconds"], values["megabytes"], sandboxed)
     host = HostProcess(Path(config["home"]), limits, troubles)
     sources = {name: FunctionSource(node, f"functions.{name}") for name, node in declared.items()}
     try:

@@ -36,7 +36,8 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
     sizes, trial = (values["threads"], values["largest_batch"]), trial_of(values)
     engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
     functions = build_functions(config, task, troubles)
-    box = NodeContext(config["name"], home, task, slot, values, functions.running, troubles)
+    running, longest = functions.running, config["function_host"]["seconds"]
+    box = NodeContext(config["name"], home, task, slot, values, running, longest, troubles)
     try:
         updates = build_updates(config["components"], box)
     except BaseException:

@@ -7,48 +7,26 @@ of wasmtime's version, of the settings below and of the processor, so none is us
 """
 
 import hashlib
-import platform
 import threading
 import time
-from collections.abc import Mapping
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import wasmtime
 from wasmtime.component import Component
 
 from fl_common.errors import InvalidData
-from fl_common.files.whole import OWNER_ONLY, make_folder, write_whole
+from fl_common.functions.sandbox.key import SETTINGS, machine_code_path, write_machine_code
 
-_SETTINGS: Mapping[str, Any] = {
-    "strategy": "cranelift",  # and never Winch, which had escapes
-    "cranelift_opt_level": "speed",
-    "cranelift_nan_canonicalization": True,  # the same bytes on every processor
-    "consume_fuel": True,
-    "epoch_interruption": True,
-    "wasm_threads": False,
-    "wasm_memory64": False,
-    "wasm_relaxed_simd": False,
-    "max_wasm_stack": 1 << 20,
-    # Address space of a process is limited: a memory takes what it has, and moves as it grows.
-    "memory_reservation": 0,
-    "memory_reservation_for_growth": 4 << 20,
-    "memory_guard_size": 0,
-    "memory_may_move": True,
-    "memory_init_cow": False,  # it would need a file, and the functions' process writes none
-}
 _TICK_S = 0.01
 _IDLE_S = 1.0
-_SUFFIX = ".machine"
 
 
 @lru_cache(maxsize=1)
 def engine() -> wasmtime.Engine:
     """The engine of this process."""
     configuration = wasmtime.Config()
-    for name, value in _SETTINGS.items():
+    for name, value in SETTINGS.items():
         setattr(configuration, name, value)
     return wasmtime.Engine(configuration)
 
@@ -79,31 +57,12 @@ def compiled(content: bytes) -> Component:
         ) from None
 
 
-def key_of(content: bytes) -> str:
-    """The name of its machine code."""
-    facts = [version("wasmtime"), sorted(_SETTINGS.items()), platform.machine(), _processor()]
-    return hashlib.sha256(hashlib.sha256(content).digest() + repr(facts).encode()).hexdigest()
-
-
-def load(folder: Path, content: bytes) -> Component | None:
-    """The component from its machine code in ``folder``; None if it is not there."""
-    path = folder / f"{key_of(content)}{_SUFFIX}"
+def load(path: Path) -> Component | None:
+    """The component whose machine code is the file ``path``; None if it is not there, or broken."""
     try:
         return Component.deserialize_file(engine(), str(path)) if path.is_file() else None
     except wasmtime.WasmtimeError:  # it was cut short by a power cut, or altered
         return None
-
-
-def store(folder: Path, content: bytes, component: Component) -> Path:
-    """Write a component's machine code into ``folder``, whole or not at all, mode 600.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    make_folder(folder, 0o700)
-    path = folder / f"{key_of(content)}{_SUFFIX}"
-    write_whole(path, bytes(component.serialize()), OWNER_ONLY)
-    return path
 
 
 def component_of(content: bytes, folder: Path) -> Component:
@@ -113,10 +72,11 @@ def component_of(content: bytes, folder: Path) -> Component:
         InvalidData: see ``compiled``.
         OSError: it can't be written.
     """
-    found = load(folder, content)
+    path = machine_code_path(folder, hashlib.sha256(content).hexdigest())
+    found = load(path)
     if found is None:
         found = compiled(content)
-        store(folder, content, found)
+        write_machine_code(path, bytes(found.serialize()))
     return found
 
 
@@ -148,14 +108,3 @@ class Ticker:
 def ticker() -> Ticker:
     """That of this process."""
     return Ticker()
-
-
-@lru_cache(maxsize=1)
-def _processor() -> str:
-    """What the processor can do, as Linux says."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    facts = ("flags", "Features", "model name", "CPU part")
-    return "\n".join(sorted({line for line in lines if line.partition("\t")[0].strip() in facts}))

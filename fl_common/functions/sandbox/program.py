@@ -9,7 +9,7 @@ from wasmtime.component import Component
 from fl_common.errors import InvalidData
 from fl_common.functions.found import plain
 from fl_common.functions.sandbox.imports import NEEDS, PACKAGE, VERSION, interface
-from fl_common.functions.sandbox.machine_code import component_of, engine, load
+from fl_common.functions.sandbox.machine_code import component_of, engine
 
 _OF_EACH = {"types"}
 _OWN = {"watching"}
@@ -89,11 +89,3 @@ def program_of(content: bytes, folder: Path, source: str | None = None, name: st
         OSError: its machine code can't be written.
     """
     return Program(component_of(content, folder), source, name)
-
-
-def ready_program(
-    content: bytes, folder: Path, source: str | None = None, name: str = ""
-) -> Program | None:
-    """The same, from machine code that is there; None if it is not."""
-    component = load(folder, content)
-    return None if component is None else Program(component, source, name)

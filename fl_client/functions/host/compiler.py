@@ -1,0 +1,92 @@
+"""Compiles components to machine code, in a process of its own, inside the wall.
+
+It takes half a minute and half a gigabyte for the Python runner, once for each version of it, so
+it is done beside the sensing thread, and before the functions' process needs it. What it makes is
+kept in the box's folder: ``fl_common.functions.sandbox.key`` says by which names.
+"""
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fl_client.functions.host import FunctionSource, SandboxedSource
+from fl_client.functions.host.wall import shut_in
+from fl_common.errors import InvalidData
+from fl_common.functions.sandbox.key import machine_code_path, write_machine_code
+from fl_common.programs.limited_child import ChildLimits, answer_confined, run_confined
+
+_logger = logging.getLogger(__name__)
+MACHINE_CODE = "machine-code"
+"""The folder of machine code in a box's folder."""
+_MODULE = "fl_client.functions.host.compiler"
+_LIMITS = ChildLimits(seconds=600, megabytes=4096)
+_MOST_WRITTEN = 256 << 20
+
+
+class Compiler:
+    """Keeps the machine code of the box in ``home``; any thread may call it."""
+
+    def __init__(self, home: Path) -> None:
+        self._home, self._turn = home, threading.Lock()
+        self.folder = home / MACHINE_CODE
+        """Its machine code."""
+
+    def node_of(self, source: FunctionSource) -> Mapping[str, Any]:
+        """What the functions' process is told of a source, whose machine code there is then.
+
+        Raises:
+            InvalidData: it can't be compiled.
+            OSError: it can't be read, or written.
+        """
+        sandboxed = source.sandboxed
+        if sandboxed is None:
+            return source.node
+        code = str(self.machine_code(sandboxed).absolute())
+        given = {"fields": sandboxed.fields, "source": sandboxed.source, "machine_code": code}
+        return {"sandboxed": given}
+
+    def has(self, source: SandboxedSource) -> bool:
+        """Whether the machine code is there."""
+        return machine_code_path(self.folder, source.digest).is_file()
+
+    def machine_code(self, source: SandboxedSource) -> Path:
+        """The file with the machine code of what runs ``source``, which is made if need be.
+
+        Raises:
+            InvalidData: it can't be compiled.
+            OSError: it can't be read, or written.
+        """
+        path = machine_code_path(self.folder, source.digest)
+        if not path.is_file():
+            with self._turn:
+                if not path.is_file():
+                    self._compile(source, path)
+        return path
+
+    def _compile(self, source: SandboxedSource, path: Path) -> None:
+        began = time.monotonic()
+        content = source.path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != source.digest:
+            raise InvalidData(f"{source.path}", "was altered", "It is fetched again")
+        _logger.info("%s is compiled, once: functions that need it wait", source.path.name)
+        head = json.dumps(str(self._home.absolute())).encode()
+        write_machine_code(path, run_confined(_MODULE, head + b"\n" + content, _LIMITS))
+        _logger.info("%s was compiled in %.1f s", source.path.name, time.monotonic() - began)
+
+
+def _answer(request: bytes) -> bytes:
+    """In the child: the machine code of a component."""
+    head, _, content = request.partition(b"\n")
+    shut_in(Path(json.loads(head)), _LIMITS.megabytes, _MOST_WRITTEN)
+    from fl_common.functions.sandbox.machine_code import compiled  # inside the wall
+
+    return bytes(compiled(content).serialize())
+
+
+if __name__ == "__main__":
+    answer_confined(_answer)

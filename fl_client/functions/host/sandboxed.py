@@ -1,0 +1,66 @@
+"""In the function host's process: a function in a sandbox, called like an installed class.
+
+All streams share one instance, since what is remembered is outside of it, and kept for each.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fl_client.functions.host.answers import SandboxFailed
+from fl_common.errors import InvalidData
+from fl_common.functions.events import FunctionEvent, Predicted
+from fl_common.functions.sandbox.function import SandboxedFunction
+from fl_common.functions.sandbox.machine_code import load
+from fl_common.functions.sandbox.open import check_program, function_of
+from fl_common.functions.sandbox.program import Program
+from fl_common.functions.specification import SandboxedSpec
+
+_logger = logging.getLogger(__name__)
+
+
+class StreamInSandbox:
+    """The ``function`` of one stream."""
+
+    def __init__(self, function: SandboxedFunction) -> None:
+        self._function = function
+        self._state: Mapping[str, str] = {}
+        self.fuel = 0
+        """What the last call took."""
+
+    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+        """See ``Function``. Raises SandboxFailed, after which it remembers what it did before."""
+        outcome = self._function.call(predicted, self._state)
+        self.fuel = outcome.fuel
+        for level, text in outcome.lines:
+            _logger.log(getattr(logging, level.upper()), "%s", text)
+        if outcome.failure is not None:
+            raise SandboxFailed(outcome.failure.text)
+        self._state = outcome.state
+        return outcome.events
+
+    def remembered(self) -> Mapping[str, Any]:
+        """See ``Remembering``."""
+        return self._state
+
+    def remember(self, before: Mapping[str, Any]) -> None:
+        """See ``Remembering``."""
+        self._state = {str(key): str(value) for key, value in before.items()}
+
+
+def make_sandboxed(given: Mapping[str, Any]) -> SandboxedFunction:
+    """The function of what the node's process sends: fields, source and machine code.
+
+    Raises:
+        InvalidData: it can't be made.
+    """
+    spec = SandboxedSpec.read(given["fields"])
+    component = load(Path(given["machine_code"]))
+    if component is None:
+        raise InvalidData(
+            "the machine code of a function", "is not there, or was altered", "It is made again"
+        )
+    program = Program(component, given["source"], spec.file)
+    check_program(spec, program)
+    return function_of(spec, program)

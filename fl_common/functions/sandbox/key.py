@@ -1,0 +1,65 @@
+"""How components are compiled, and the names of their machine code's files; needs no wasmtime."""
+
+import hashlib
+import os
+import platform
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fl_common.files.whole import OWNER_ONLY, make_folder, write_whole
+
+SETTINGS: Mapping[str, Any] = {
+    "strategy": "cranelift",  # and never Winch, which had escapes
+    "cranelift_opt_level": "speed",
+    "cranelift_nan_canonicalization": True,  # the same bytes on every processor
+    "consume_fuel": True,
+    "epoch_interruption": True,
+    "wasm_threads": False,
+    "wasm_memory64": False,
+    "wasm_relaxed_simd": False,
+    "max_wasm_stack": 1 << 20,
+    # Address space of a process is limited: a memory takes what it has, and moves as it grows.
+    "memory_reservation": 0,
+    "memory_reservation_for_growth": 4 << 20,
+    "memory_guard_size": 0,
+    "memory_may_move": True,
+    "memory_init_cow": False,  # it would need a file, and the functions' process writes none
+}
+"""Of the engine."""
+
+
+def machine_code_path(folder: Path, digest: str) -> Path:
+    """Where the machine code of the component with this SHA-256 is, or would be."""
+    facts = [digest, version("wasmtime"), sorted(SETTINGS.items()), platform.machine()]
+    key = hashlib.sha256(repr([*facts, _processor()]).encode()).hexdigest()
+    return folder / f"{key}.machine"
+
+
+def write_machine_code(path: Path, machine_code: bytes) -> None:
+    """Write machine code, whole or not at all, mode 600.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    make_folder(path.parent, 0o700)
+    write_whole(path, machine_code, OWNER_ONLY)
+
+
+def own_cache() -> Path:
+    """Where machine code is kept for a person's own use; a box has it in its own folder."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "join-the-dots" / "machine-code"
+
+
+@lru_cache(maxsize=1)
+def _processor() -> str:
+    """What the processor can do, as Linux says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    facts = ("flags", "Features", "model name", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.partition("\t")[0].strip() in facts}))

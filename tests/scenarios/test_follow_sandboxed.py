@@ -1,0 +1,150 @@
+"""A site follows functions of format 2: source text in a sandbox, within what its owner grants."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fl_client.components.sandbox import Grant
+from fl_client.functions.host import HostLimits
+from fl_client.functions.host.compiler import MACHINE_CODE
+from fl_common.components.description import Component, Kind
+from tests.support.function_boxes import FunctionBox
+from tests.support.function_hosts import close_hosts
+from tests.support.repositories import World
+from tests.support.samples import TASK
+from tests.support.sandboxes import compile_runner, fields_of, limits
+from tests.support.sites import CHANGE, FUNCTION, function_added, promote
+
+GRANT = Grant(("python", "wasm"), ("emit", "state", "log"), 50_000_000, 64, 2)
+Box = partial(
+    FunctionBox, classes=(CHANGE,), grant=GRANT, limits=HostLimits(10.0, 256, GRANT.megabytes)
+)
+COUNTS = """
+def handle(event):
+    seen = get("seen", 0) + 1
+    put("seen", seen)
+    emit("found", {"seen": seen, "label": event.label, "kind": event.kind})
+"""
+
+
+@pytest.fixture(autouse=True)
+def _hosts_are_closed() -> Iterator[None]:
+    yield
+    close_hosts()
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """A box that has compiled the runner before."""
+    shutil.copytree(compile_runner(), world.folder / "site" / MACHINE_CODE)
+    return world
+
+
+def released(world: World, source: str = COUNTS, **changes: Any) -> Component:
+    folder = world.folder / "function"
+    folder.mkdir(exist_ok=True)
+    given = {"limits": limits(milliseconds=1000), "on": [{"prediction": TASK.name}], **changes}
+    (folder / "function.json").write_text(json.dumps(fields_of(**given)))
+    (folder / "function.py").write_text(source)
+    files = {path.name: path for path in folder.iterdir()}
+    described = {"licence": "Apache-2.0", "labels": list(TASK.labels)}
+    added = world.repository().add(Kind.FUNCTION, FUNCTION, None, files, described)
+    promote(world, added)
+    return added
+
+
+def test_source_text_is_taken_tried_kept_and_goes_on(world: World) -> None:
+    released(world)
+    box = Box(world)
+    assert box.settle() == ["found"] * 8
+    assert (box.good, box.status["trial"]) == (["1"], None)
+    released(world, COUNTS.replace("found", "told"), emits={"told": {}})
+    assert box.settle() == ["told"] * 8
+    assert box.good == ["2", "1"]
+    assert box.seen == {"seen": 16, "label": TASK.labels[1], "kind": "classification"}
+
+
+def test_one_that_fails_on_some_windows_is_rolled_back_with_its_line(world: World) -> None:
+    released(world)
+    box = Box(world)
+    box.settle()
+    released(world, "def handle(event):\n    if event.label:\n        return 1 / 0\n")
+    assert "found" in box.settle()
+    assert box.good == ["1"]
+    assert box.status["failed"][0]["version"] == "2"
+    assert box.seen["seen"] > 8, "it goes on where it was"
+
+
+def test_one_that_hangs_holds_up_no_other(world: World) -> None:
+    released(world, "def handle(event):\n    while True: pass\n")
+    box = Box(world)
+    assert box.settle() == []
+    assert box.functions.failures == {FUNCTION: 1}
+    assert "without an answer" in box.status["failed"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "words"),
+    [
+        (COUNTS, {"limits": limits(fuel=10**9)}, "limits.fuel=1,000,000,000"),
+        (COUNTS, {"limits": limits(memory_mb=65)}, "limits.memory_mb=65"),
+        (COUNTS, {"limits": limits(milliseconds=5000)}, "function_host.seconds allows"),
+        (COUNTS, {"on": [{"window": "*"}]}, "is not for what this box gives"),
+        (COUNTS, {"on": [{"prediction": "weather"}]}, "is not for what this box gives"),
+        (COUNTS, {"labels": ["other"]}, "is not for this site's"),
+        (COUNTS, {"file": "other.py"}, "can't be read"),
+        ("def handle(event", {}, "SyntaxError"),
+        ("import socket", {}, "no module socket"),
+    ],
+)
+def test_what_is_not_granted_or_no_function_is_refused_when_taken(
+    world: World, source: str, changes: dict[str, Any], words: str
+) -> None:
+    released(world, source, **changes)
+    box = Box(world)
+    assert box.settle() == box.settle() == []
+    assert words in box.status["failed"][0]["reason"]
+    assert "\n" not in box.status["failed"][0]["reason"]
+
+
+def test_without_a_grant_none_runs(world: World) -> None:
+    released(world)
+    box = Box(world, grant=None, limits=None)
+    assert box.settle() == box.settle() == []
+    assert "this box grants none" in box.status["failed"][0]["reason"]
+
+
+def test_the_shadow_of_another_form_is_compared(world: World) -> None:
+    released(world)
+    box = Box(world, is_testing=True)
+    box.settle()
+    function_added(world, arguments={"windows": 1})
+    box.settle()
+    assert box.status["shadow"]["windows"] == 8
+    assert box.status["shadow"]["trouble"] is None
+
+
+def test_a_node_starts_before_its_function_is_compiled(world: World) -> None:
+    released(world)
+    Box(world).settle()
+    close_hosts()
+    shutil.rmtree(world.folder / "site" / MACHINE_CODE)
+    box = Box(world)  # begins at once
+    assert len(box.functions) == 1
+    assert not (world.folder / "site" / MACHINE_CODE).exists()
+
+
+@pytest.mark.long
+def test_a_box_compiles_by_itself_inside_the_wall(world: World) -> None:
+    shutil.rmtree(world.folder / "site" / MACHINE_CODE)
+    released(world)
+    box = Box(world)
+    assert box.settle() == ["found"] * 8
+    (made,) = (world.folder / "site" / MACHINE_CODE).iterdir()
+    assert made.stat().st_mode & 0o777 == 0o600
+    assert made.read_bytes() == next(Path(compile_runner()).glob("*.machine")).read_bytes()
