@@ -18,7 +18,7 @@ from fl_common.functions.events import EVENTS, Event, Predicted, event_fields, e
 from fl_common.functions.sandbox.outcome import Failure, Outcome
 from fl_common.wire.cloud_events import JSON, PREDICTION, CloudEvent
 from simulate.functions.opened import Opened
-from simulate.functions.run import time_of
+from simulate.functions.showing import time_of
 
 MOST_STREAMS = 1000
 """Whose states are kept; beyond that the one that was not seen for longest begins anew."""

@@ -6,7 +6,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -14,17 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
-from fl_common.functions.cases import State
-from fl_common.functions.events import Event, Reading, Tick
-from fl_common.functions.sandbox.outcome import Outcome
+from fl_common.functions.events import Event
 from simulate.functions.opened import Opened, open_folder
+from simulate.functions.seen import SeenWindow
+from simulate.functions.showing import Called, called, events_for, time_of
 from simulate.functions.trial import found, given, used
 from simulate.functions.watching import changes
-from simulate.functions.windows import SeenWindow, held_out, stored_in
+from simulate.functions.windows import held_out, stored_in
 
 _MOST_SHOWN = 40
 _MOST_LINES = 20
-_Called = tuple[Event, Outcome]
 
 
 def run(options: argparse.Namespace) -> None:
@@ -71,59 +70,9 @@ def _windows(options: argparse.Namespace, output: Console) -> list[SeenWindow]:
     return held_out(options.task, options.model, options.most, output)
 
 
-def events_for(kinds: Sequence[str], windows: Sequence[SeenWindow]) -> Iterator[Event]:
-    """What a function that is given these ``kinds`` of events is shown of windows, in order.
-
-    Raises:
-        InvalidConfiguration: it is given nothing that windows have.
-    """
-    known = [kind for kind in kinds if kind != "happening"]
-    if not known:
-        raise InvalidConfiguration(
-            "a function of happenings",
-            "is given what other functions find, and not windows",
-            "Write such events into cases.jsonl, and use fl-fn test",
-        )
-    last_ns: dict[str, int] = {}
-    for seen in windows:
-        window = seen.window
-        if "reading" in known:
-            yield from _readings(seen, last_ns.get(window.stream, -1))
-        last_ns[window.stream] = window.end_ns
-        if "window" in known:
-            yield window
-        if "prediction" in known:
-            yield seen.predicted
-        if "tick" in known:
-            yield Tick(window.end_ns, window.stream)
-
-
-def _readings(seen: SeenWindow, after_ns: int) -> Iterator[Reading]:
-    """A window's readings that no window before it has had."""
-    window, width = seen.window, len(seen.window.channels)
-    count = len(window.values) // width
-    step_ns = (window.end_ns - window.start_ns) // count
-    for number in range(count):
-        time_ns = window.start_ns + number * step_ns
-        if time_ns >= after_ns:
-            values = window.values[number * width : (number + 1) * width]
-            yield Reading("recording", time_ns, tuple(values), window.stream)
-
-
-def called(opened: Opened, events: Iterator[Event]) -> list[_Called]:
-    """Each event with what came of it; what the function remembers is kept by stream."""
-    states: dict[str, State] = {}
-    shown = []
-    for event in events:
-        outcome = opened.function.call(event, states.get(event.stream, {}))
-        states[event.stream] = outcome.state
-        shown.append((event, outcome))
-    return shown
-
-
 def _shown(
     opened: Opened, windows: Sequence[SeenWindow], output: Console, *, as_json: bool
-) -> list[_Called]:
+) -> list[Called]:
     calls = called(opened, events_for(opened.kinds, windows))
     if as_json:
         _print_lines(calls)
@@ -134,7 +83,7 @@ def _shown(
     return calls
 
 
-def _print_lines(calls: Sequence[_Called]) -> None:
+def _print_lines(calls: Sequence[Called]) -> None:
     for event, outcome in calls:
         for one in outcome.events:
             line = {"time_ns": time_of(event), "stream": event.stream, "kind": one.kind,
@@ -142,7 +91,7 @@ def _print_lines(calls: Sequence[_Called]) -> None:
             sys.stdout.write(json.dumps(line) + "\n")
 
 
-def _print_events(calls: Sequence[_Called], output: Console) -> None:
+def _print_events(calls: Sequence[Called], output: Console) -> None:
     told = [(event, outcome) for event, outcome in calls if outcome.events or outcome.failure]
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("time", "stream", "given"):
@@ -158,7 +107,7 @@ def _print_events(calls: Sequence[_Called], output: Console) -> None:
         output.print(f"and {len(told) - _MOST_SHOWN:,} more; --json has all events")
 
 
-def _print_log(calls: Sequence[_Called], output: Console) -> None:
+def _print_log(calls: Sequence[Called], output: Console) -> None:
     lines = [(_when(event), *line) for event, outcome in calls for line in outcome.lines]
     for when, level, text in lines[:_MOST_LINES]:
         output.print(Text(f"log  {when}  {level}: {text}", "dim"), soft_wrap=True)
@@ -166,7 +115,7 @@ def _print_log(calls: Sequence[_Called], output: Console) -> None:
         output.print(f"and {len(lines) - _MOST_LINES:,} more lines of log", style="dim")
 
 
-def _print_cost(opened: Opened, calls: Sequence[_Called], output: Console) -> None:
+def _print_cost(opened: Opened, calls: Sequence[Called], output: Console) -> None:
     outcomes = [outcome for _, outcome in calls]
     events = Counter(event.kind for outcome in outcomes for event in outcome.events)
     failed = sum(outcome.failure is not None for outcome in outcomes)
@@ -182,14 +131,9 @@ def _print_cost(opened: Opened, calls: Sequence[_Called], output: Console) -> No
             output.print(line)
 
 
-def _end(calls: Sequence[_Called]) -> None:
+def _end(calls: Sequence[Called]) -> None:
     if any(outcome.failure is not None for _, outcome in calls):
         sys.exit(JoinTheDotsError.exit_status)
-
-
-def time_of(event: Event) -> int:
-    """When an event was, in nanoseconds since 1970."""
-    return event.time_ns if isinstance(event, Reading | Tick) else event.start_ns
 
 
 def _when(event: Event) -> str:

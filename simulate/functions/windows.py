@@ -3,27 +3,19 @@
 Nothing is written, but for a model that is trained where none is given.
 """
 
-import hashlib
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
 from fl_client.home import MODEL, SLOTS, STORE
-from fl_client.inference.events import predicted_of
-from fl_client.inference.onnx_model import OnnxModel
-from fl_client.inference.prediction import Prediction
-from fl_client.inference.task_checks import answers, check_for_task
 from fl_client.store.database import reading
 from fl_common.errors import InvalidConfiguration, InvalidData
-from fl_common.functions.events import Predicted, Window
-from fl_common.vocabulary import Floats, Task
-from models.kinds import kind_of
+from fl_common.vocabulary import Task
 from models.metadata import read_metadata
+from simulate.functions.seen import SeenWindow, answered, of_test, window_of
 
 OWN_RUNS = Path("outputs") / "fl-fn"
 """Where models are that were trained for want of one, a folder for each task."""
@@ -31,14 +23,6 @@ _BATCH, _ROUNDS = 256, 15
 _SECOND_NS = 10**9
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LAST = re.compile(r"([1-9][0-9]{0,5})([smhd])")
-
-
-@dataclass(frozen=True)
-class SeenWindow:
-    """A window, and what a model answers to it."""
-
-    window: Window
-    predicted: Predicted
 
 
 def held_out(task: str, model: Path | None, most: int, output: Console) -> list[SeenWindow]:
@@ -57,18 +41,7 @@ def held_out(task: str, model: Path | None, most: int, output: Console) -> list[
     values = resolved(configure(f"task={task}"))
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(values["world"]))))
     file = model if model is not None else _trained(task, output)
-    test, task_of = world.test(), world.task
-    step_s = _step_s(task_of)
-    content = _read(file)
-    shown = slice(-most, None) if most else slice(None)
-    values_N = np.asarray(test.windows.values)[shown]
-    streams = [test.groups[group] for group in test.group_of[shown]]
-    places: dict[str, int] = {}
-    windows = []
-    for values, stream in zip(values_N, streams, strict=True):
-        number = places[stream] = places.get(stream, -1) + 1
-        windows.append(_window(task_of, values, round(number * step_s * _SECOND_NS), stream))
-    return _answered(windows, values_N, task_of, content)
+    return of_test(world.test(), world.task, _read(file), most)
 
 
 def stored_in(home: Path, last: str | None, most: int, now_s: float) -> list[SeenWindow]:
@@ -97,10 +70,10 @@ def stored_in(home: Path, last: str | None, most: int, now_s: float) -> list[See
         [np.frombuffer(body, "<f4").reshape(task.window_shape) for _, _, body in rows]
     )
     windows = [
-        _window(task, values, start_ns, stream)
+        window_of(task, values, start_ns, stream)
         for (start_ns, stream, _), values in zip(rows, values_N, strict=True)
     ]
-    return _answered(windows, values_N, task, content)
+    return answered(windows, values_N, task, content)
 
 
 def seconds_of(text: str) -> int:
@@ -135,16 +108,6 @@ def _trained(task: str, output: Console) -> Path:
     return home.model
 
 
-def _step_s(task: Task) -> float:
-    if task.rate_hz is None or len(task.window_shape) != 2:
-        raise InvalidConfiguration(
-            f"--task {task.name}",
-            "has no readings over time",
-            "Give wearables, activity, or your own data with a rate",
-        )
-    return task.window_shape[0] // task.windows_per_reading / task.rate_hz
-
-
 def _model_of(home: Path) -> tuple[Task, bytes]:
     """The model that a box should serve, and its task as the model tells it."""
     place = home / SLOTS / MODEL
@@ -171,31 +134,3 @@ def _read(file: Path) -> bytes:
         raise InvalidData(
             f"model {file}", f"can't be read ({error.strerror})", "Give a model.onnx"
         ) from error
-
-
-def _window(task: Task, values_TC: Floats, start_ns: int, stream: str) -> Window:
-    rate_hz = task.rate_hz or 1.0
-    length_ns = round(task.window_shape[0] / rate_hz * _SECOND_NS)
-    values = np.asarray(values_TC, np.float32).ravel().tolist()
-    return Window(start_ns, start_ns + length_ns, task.channels, values, stream)
-
-
-def _answered(
-    windows: Sequence[Window], values_N: Floats, task: Task, content: bytes
-) -> list[SeenWindow]:
-    """Each with the model's answer; those without a finite one are left out."""
-    model, digest = OnnxModel(content, 1), hashlib.sha256(content).hexdigest()
-    check_for_task(model, task)
-    answers_ND = answers(model, digest, task, np.asarray(values_N, np.float32), _BATCH)
-    prediction = Prediction(digest, kind_of(task).columns, answers_ND, 0.0)
-    rows = zip(windows, answers_ND.tolist(), prediction.answered_N, strict=True)
-    return [
-        SeenWindow(one, predicted_of(task, prediction, row_D, _span(one), one.stream))
-        for one, row_D, answered in rows
-        if answered
-    ]
-
-
-def _span(window: Window) -> tuple[int, int]:
-    """Its first instant, and the first one after it."""
-    return window.start_ns, window.end_ns

@@ -1,9 +1,10 @@
 """The end of a run: exports and publishes the model, writes the summary and the report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from fl_common import params
 from fl_common.components.description import Component
@@ -34,7 +35,8 @@ class Closing:
 
     ``started`` is ``time.monotonic()`` when the program began, ``start_up_s`` the time to the first
     round; ``evaluate`` evaluates ``prepared.net`` on the test set. ``parameters`` are those that
-    are published, with the ``threshold`` if scores are learnt. Reports in the folder of a ``sweep``
+    are published, with the ``threshold`` if scores are learnt. ``examine`` shows test windows to
+    functions, with the answers of the model that it is given. Reports in the folder of a ``sweep``
     share what draws their figures.
     """
 
@@ -47,6 +49,7 @@ class Closing:
     start_up_s: float
     parameters: Parameters
     threshold: ThresholdRecord | None
+    examine: Callable[[bytes], Sequence[Mapping[str, Any]]]
     sweep: Path | None = None
 
     def close(self, run: FederatedRun, carrier: Carrier, listener: RunListener) -> None:
@@ -80,8 +83,9 @@ class Closing:
         summary = summarise(plan, results, outcome, ending) | checkable(
             plan, outcome, self.scale, self.threshold
         )
-        metadata = read_metadata(self.home.model.read_bytes())
-        write_weights(self.home.weights, metadata, self.parameters)
+        content = self.home.model.read_bytes()
+        summary["functions"] = self.examine(content)
+        write_weights(self.home.weights, read_metadata(content), self.parameters)
         write_rounds_table(self.home.rounds_table, results)
         write_summary(self.home.summary, summary)
         about = (plan, summary, results, outcome, yaml_of(prepared.config))

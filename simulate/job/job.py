@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from fl_common.configuration.rules import Config
@@ -15,6 +15,7 @@ from simulate.build import open_ledger
 from simulate.engines.memory import keep_freed_memory
 from simulate.engines.process import one_run
 from simulate.engines.protocol import Carrier
+from simulate.functions.examined import check_functions, examined, shown_by
 from simulate.home import Home, Origin
 from simulate.job.closing import Closing
 from simulate.job.continuation import earlier_plans
@@ -54,6 +55,7 @@ def carry_out(
         else:
             home.check_unused()
         prepared = prepare(config, home, origin)
+        check_functions(shown_by(config), prepared.plan.task)
         if not resumes:
             held.enter_context(home.held())
             home.begin(prepared.record)
@@ -126,5 +128,6 @@ def _train(
     listener.start(plan, sites, done)
     carrier().carry_out(run)
     final = with_threshold(prepared, home, run, carrier)
-    about = (evaluate, spending, scale, started, start_up_s, *final, sweep)
+    examine = partial(examined, shown_by(prepared.config), prepared.test, plan.task)
+    about = (evaluate, spending, scale, started, start_up_s, *final, examine, sweep)
     Closing(home, prepared, *about).close(run, carrier(), listener)

@@ -15,6 +15,7 @@ from fl_common.privacy.unit import Guarantee
 from models.kinds import FORECAST, MULTILABEL, SEQUENCE, kind_of, learns_scores
 from simulate.report.figures import figures
 from simulate.report.frame import fact, pairs, table, text, write_page
+from simulate.report.functions import functions_part
 from simulate.report.results import Outcome, RoundResult
 from simulate.report.site_promise import Promise, site_promise
 from simulate.report.wording import (
@@ -77,6 +78,7 @@ def write_report(
         "notes": _notes(summary),
         "glance": "".join(_glance(plan, summary)),
         "privacy": _privacy(plan, summary),
+        "functions": functions_part(summary.get("functions", ())),
         "rounds": _rounds_table(plan, rounds),
         "record": pairs({key: summary[key] for key in _RECORD if summary[key] not in (None, [])}),
         "configuration": escape(configuration),

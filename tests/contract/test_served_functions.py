@@ -17,7 +17,7 @@ from fl_common.functions.events import Predicted, event_fields
 from fl_common.programs.own import own_program
 from simulate.functions.__main__ import main
 from simulate.functions.opened import open_folder
-from simulate.functions.run import called
+from simulate.functions.showing import called
 from tests.support.sandboxes import compile_runner
 
 CLIENT = ROOT / "benchmarks" / "judges" / "cloud_events_client.py"

@@ -57,9 +57,9 @@ ROOMS = {
         ("fleet", "report", "testing"),
         ("build", "result"),
         ("engines",),
+        ("functions",),
         ("audit", "data", "egress", "job"),
         ("baselines", "library"),
-        ("functions",),
         ("__main__",),
     ),
 }
@@ -67,6 +67,7 @@ ROOMS = {
 
 ALLOWED = {
     ("fl_client.sensors.intake", "fl_client.store"): "it makes what the spool keeps",
+    ("simulate.functions.windows", "simulate.library"): "it trains a model where none is given",
     ("fl_server.aggregation.private_sum", "fl_server.rounds"): "it checks how sites are drawn",
     **{
         ("simulate", f"simulate.{room}"): "what it exports is imported on first use"

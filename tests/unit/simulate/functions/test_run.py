@@ -10,8 +10,9 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.functions.events import Event, FunctionEvent, Predicted, Reading, Tick, Window
 from fl_common.functions.sandbox.outcome import Failure
 from simulate.functions.__main__ import main
-from simulate.functions.run import events_for
-from simulate.functions.windows import SeenWindow, seconds_of
+from simulate.functions.seen import SeenWindow
+from simulate.functions.showing import events_for
+from simulate.functions.windows import seconds_of
 from tests.support.open_functions import Found, folder_in, scripted
 from tests.support.sandboxes import compile_runner
 
