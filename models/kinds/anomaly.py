@@ -111,6 +111,10 @@ class Anomaly:
         """The labels (N,), which no loss reads."""
         return np.array(labels_N, dtype=np.int64)
 
+    def drawn(self, count: int, generator: np.random.Generator) -> NDArray[Any]:
+        """All normal, as what is trained on is."""
+        return np.full(count, NORMAL, np.int64)
+
     def example_targets(self, count: int) -> NDArray[np.int64]:
         """See ``TaskKind``."""
         return np.zeros(count, np.int64)

@@ -62,6 +62,10 @@ class Classification:
         """The labels' indices (N,)."""
         return np.array(labels_N, dtype=np.int64)
 
+    def drawn(self, count: int, generator: np.random.Generator) -> NDArray[Any]:
+        """Labels, each as likely as any."""
+        return generator.integers(0, self.outputs, count)
+
     def example_targets(self, count: int) -> NDArray[np.int64]:
         """See ``TaskKind``."""
         return np.arange(count) % self.outputs

@@ -110,6 +110,15 @@ class Forecast:
         scaled_NCH = _in_spreads(off_NCH, labels_N).clip(-_FARTHEST, _FARTHEST)
         return scaled_NCH.reshape(len(labels_N), self._values).astype(np.float32)
 
+    def drawn(self, count: int, generator: np.random.Generator) -> NDArray[Any]:
+        """Readings that follow far above or below the last one, in a spread of 1."""
+        labels_NCX = np.zeros((count, len(self._channels), _AHEAD + self._horizon), np.float32)
+        labels_NCX[:, :, _SPREAD] = 1.0
+        labels_NCX[:, :, _AHEAD:] = generator.choice(
+            [-_FARTHEST, _FARTHEST], labels_NCX[:, :, _AHEAD:].shape
+        )
+        return labels_NCX
+
     def example_targets(self, count: int) -> Floats:
         """See ``TaskKind``."""
         each = np.linspace(-1.0, 1.0, count * self._values, dtype=np.float32)

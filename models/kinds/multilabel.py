@@ -130,6 +130,10 @@ class Multilabel:
         targets_NK: Floats = has_of(labels_N, self.outputs).astype(np.float32)
         return targets_NK
 
+    def drawn(self, count: int, generator: np.random.Generator) -> NDArray[Any]:
+        """Any sets."""
+        return bits_of(generator.integers(0, 2, (count, self.outputs)))
+
     def example_targets(self, count: int) -> Floats:
         """See ``TaskKind``."""
         places_NK = np.arange(count)[:, None] + np.arange(self.outputs)

@@ -172,6 +172,10 @@ class TaskKind(Protocol):
         """Targets (N, ...) of labels that fit."""
         ...
 
+    def drawn(self, count: int, generator: np.random.Generator) -> NDArray[Any]:
+        """Labels (N, ...) of ``count`` made-up windows, at random and as far apart as can be."""
+        ...
+
     def example_targets(self, count: int) -> NDArray[Any]:
         """Targets of ``count`` made-up windows, which differ where they can."""
         ...

@@ -135,6 +135,10 @@ class Regression:
         scaled_N = (labels_N.astype(np.float64) - self._low) / self.span
         return scaled_N[:, None].astype(np.float32)
 
+    def drawn(self, count: int, generator: np.random.Generator) -> NDArray[Any]:
+        """The ends of the range."""
+        return generator.choice(np.array([self._low, self._high], np.float32), count)
+
     def example_targets(self, count: int) -> Floats:
         """See ``TaskKind``."""
         return np.linspace(0.75, 0.25, count, dtype=np.float32)[:, None]

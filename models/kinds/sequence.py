@@ -83,6 +83,10 @@ class Sequences:
         """The labels' indices (N, T)."""
         return self._labels.targets(labels_N).reshape(-1, self._length)
 
+    def drawn(self, count: int, generator: np.random.Generator) -> NDArray[Any]:
+        """A label for each reading, each as likely as any."""
+        return generator.integers(0, self._classes, (count, self._length))
+
     def example_targets(self, count: int) -> NDArray[np.int64]:
         """See ``TaskKind``."""
         return self._labels.example_targets(count * self._length).reshape(count, self._length)

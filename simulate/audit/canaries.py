@@ -6,13 +6,15 @@ A good canary leaves a distinctive trace in the update: its gradient has a direc
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.configuration.rules import above, one_of, require, whole
 from fl_common.errors import InvalidConfiguration
-from fl_common.vocabulary import Floats, Integers, Task, Windows
+from fl_common.vocabulary import Floats, Task, Windows
+from models.kinds import CLASSIFICATION, kind_of
 from simulate.world import TestSet, World
 
 BLOCK = "canaries"
@@ -27,8 +29,8 @@ class Canaries:
     included_M: NDArray[np.bool_]
 
 
-Maker = Callable[[Task, int, float, np.random.Generator], tuple[Floats, Integers]]
-"""Values (M, *task.window_shape) and labels (M,): of a task, M, an amplitude and a generator."""
+Maker = Callable[[Task, int, float, np.random.Generator], tuple[Floats, NDArray[Any]]]
+"""Values (M, *task.window_shape) and labels (M, ...): of a task, M, an amplitude, a generator."""
 
 
 def draw_canaries(
@@ -51,34 +53,40 @@ def draw_canaries(
 
 def dirac(
     task: Task, count: int, amplitude: float, generator: np.random.Generator
-) -> tuple[Floats, Integers]:
+) -> tuple[Floats, NDArray[Any]]:
     """Windows at the declared center, except for one reading that stands out.
 
     For a linear net the gradients are at right angles to each other: what Nasr et al. 2023 ("Tight
     auditing of differentially private machine learning") put into gradients, as windows. Each
-    reading gets one canary before any gets two; canaries that share one differ in their label.
+    reading gets one canary before any gets two; canaries that share one differ in their label,
+    which must be one a window.
     """
     readings, labels = math.prod(task.window_shape), len(task.labels)
-    if count > readings * (labels - 1):
+    is_labelled = task.kind.name == CLASSIFICATION
+    most = readings * (labels - 1 if is_labelled else 1)
+    if count > most:
         raise InvalidConfiguration(
             f"audit.canaries={count}",
-            f"is more than a window of {readings} readings and {labels} labels can tell apart",
-            f"Lower it to {readings * (labels - 1)}, or set audit.canary=noise",
+            f"is more than a window of {readings} readings"
+            f"{f' and {labels} labels' if is_labelled else ''} can tell apart",
+            f"Lower it to {most}, or set audit.canary=noise",
         )
     place_M = np.resize(generator.permutation(readings), count)
-    turn_M = np.arange(count) // readings
-    labels_M = (generator.integers(0, labels, readings)[place_M] + turn_M) % labels
     values = np.zeros((count, readings), np.float64)
     values[np.arange(count), place_M] = amplitude
+    if not is_labelled:
+        return _in_sensor_units(values, task), kind_of(task).drawn(count, generator)
+    turn_M = np.arange(count) // readings
+    labels_M = (generator.integers(0, labels, readings)[place_M] + turn_M) % labels
     return _in_sensor_units(values, task), labels_M.astype(np.int64)
 
 
 def noise(
     task: Task, count: int, amplitude: float, generator: np.random.Generator
-) -> tuple[Floats, Integers]:
+) -> tuple[Floats, NDArray[Any]]:
     """Windows of independent normal readings with random labels, for nets of any kind."""
     values = amplitude * generator.normal(size=(count, math.prod(task.window_shape)))
-    return _in_sensor_units(values, task), generator.integers(0, len(task.labels), count)
+    return _in_sensor_units(values, task), kind_of(task).drawn(count, generator)
 
 
 MAKERS: Mapping[str, Maker] = {"dirac": dirac, "noise": noise}

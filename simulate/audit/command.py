@@ -16,7 +16,6 @@ from fl_common.errors import InvalidConfiguration
 from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_server.build import build_federation, build_plan
-from models.kinds import check_labelled
 from simulate.audit.canaries import Canaries, WorldWithCanaries, draw_canaries
 from simulate.audit.checks import Check
 from simulate.audit.examination import examine
@@ -73,7 +72,6 @@ def _experiment(config: Config) -> Experiment:
             f"resume={config['resume']}", "can't be used here: an audit is one run", "Leave it out"
         )
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
-    check_labelled(world.task, "fl-simulate audit", "Audit the same plan on a task with labels")
     check_no_survey(world, "an audit, which has the rounds of training alone")
     position = _position(config["audit"]["site"], world)
     canaries = _canaries(config, world)

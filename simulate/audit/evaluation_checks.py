@@ -9,10 +9,12 @@ from scipy import stats
 
 from fl_common.privacy.evaluation import EvaluationPlan
 from fl_common.vocabulary import Evaluation, Parameters, Windows
+from models.kinds import CLASSIFICATION, kind_of
+from models.kinds.details import details_of
 from simulate.audit.checks import ERROR, Check, range_of_mean_square, within
 from simulate.audit.probe import Examined, probing
 
-_ROUNDS = 150
+_ROUNDS, _DRAWN = 150, 8
 _QUIET = 1e-3
 _USUAL = EvaluationPlan(noise_multiplier=5.0, loss_limit=4.0, epsilon_limit=1.0)
 """Examined where the plan has no evaluation: the code is the same."""
@@ -36,12 +38,14 @@ def _noise(examined: Examined, evaluation: EvaluationPlan, windows: Windows) -> 
     with probing(examined, examined.evaluating(evaluation), "probe-a", one) as probe:
         found = [probe.counts(round_) for round_ in range(1, _ROUNDS + 1)]
     counts_RS = np.array([[e.loss_sum, e.correct, e.total, *e.details] for e in found])
-    ones = [1.0] * (counts_RS.shape[1] - 1)
-    steps_S = np.array([evaluation.loss_limit / 1024, *ones])
+    task, limit = examined.plan.task, evaluation.loss_limit
+    details = details_of(task) if evaluation.details else None
+    weights_M = details.weights_M if details else np.empty(0)
+    finest_M = np.full(len(weights_M), 1 / details.steps if details else 1.0)
+    steps_S = np.array([limit / 1024, 1 / kind_of(task).score_steps, 1.0, *finest_M])
     noise = _SENSITIVITY[evaluation.details] * evaluation.noise_multiplier
-    deviation_S = np.hypot(
-        noise * np.array([evaluation.loss_limit, *ones]), steps_S / math.sqrt(12)
-    )
+    scale_S = np.array([limit, 1.0, 1.0, *(1 / weights_M)])
+    deviation_S = np.hypot(noise * scale_S, steps_S / math.sqrt(12))
     around_RS = (counts_RS - counts_RS.mean(0)) / deviation_S
     free = counts_RS.shape[1] * (_ROUNDS - 1)
     low, high = range_of_mean_square(free)
@@ -61,11 +65,16 @@ def _fresh(found: list[Evaluation], cells: float) -> Check:
 
 
 def _cut(examined: Examined, evaluation: EvaluationPlan, windows: Windows) -> Check:
-    """One window under each label, at parameters that are sure, so that all labels but one cost."""
-    labels = len(examined.plan.task.labels)
-    each = replace(
-        windows.take(np.zeros(labels, np.int64)), labels=np.arange(labels, dtype=np.int64)
-    )
+    """One window under each label, at parameters that are sure, so that all labels but one cost.
+
+    Of another kind of task under a few that its kind draws.
+    """
+    task = examined.plan.task
+    labels_N = np.arange(len(task.labels), dtype=np.int64)
+    if task.kind.name != CLASSIFICATION:
+        labels_N = kind_of(task).drawn(_DRAWN, np.random.default_rng(0))
+    labels = len(labels_N)
+    each = replace(windows.take(np.zeros(labels, np.int64)), labels=labels_N)
     quiet = replace(evaluation, noise_multiplier=_QUIET)
     with probing(examined, examined.evaluating(quiet), "probe-a", each) as probe:
         loss = probe.counts(1, _enormous(probe.parameters)).loss_sum / evaluation.loss_limit

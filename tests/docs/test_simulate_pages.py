@@ -84,12 +84,14 @@ def test_the_page_of_published_networks(tmp_path: Path) -> None:
 
 def test_the_page_of_the_audit(tmp_path: Path, shared_data: Path) -> None:
     """The first command as it is shown: its bound is the page's."""
-    default, *others = lines(blocks("docs/how-to/audit.md"))
-    small = [f"{on_activity(line, shared_data)} audit.canaries=50" for line in others]
+    default, *others, scored = lines(blocks("docs/how-to/audit.md"))
+    *_, path = kind_data("anomaly", tmp_path)[:2]
+    own = replaced(scored, ("data.path=FILE", path))
+    small = [f"{on_activity(line, shared_data)} audit.canaries=50" for line in (*others, own)]
     small = [f"{line.replace('rounds=30', '')} rounds=1" for line in small]
-    assert len(small) == 3
+    assert len(small) == 4
     shown = typed("\n".join([default, *small]), desk(tmp_path / "reader"))
-    assert shown.count("direct tests of the mechanism agree with the plan.") == 3, shown
+    assert shown.count("direct tests of the mechanism agree with the plan.") == 4, shown
     page = (ROOT / "docs/how-to/audit.md").read_text("utf-8")
     bound = re.compile(r"^ *bound +epsilon at least (\S+) at 95% confidence \((\S+) if", re.M)
     (expected,), found = bound.findall(page), bound.findall(shown)[0]
