@@ -14,7 +14,7 @@ from benchmarks.privacy.table import journal_of, program, trials_of
 SITES: Sequence[Sequence[str]] = (
     ("experiment=scatter_mnist",),
     ("experiment=scatter_mnist", "sites=10", "training.learning_rate=6"),
-    ("experiment=scatter_mnist", "sites=100", "training.learning_rate=2"),
+    ("experiment=scatter_mnist", "sites=100", "training.learning_rate=1"),
 )
 """The best rates of ``benchmarks.privacy.image_rates``, which sees no test image."""
 _LIMIT_S = 3600.0
