@@ -83,7 +83,7 @@ the noise for its own images, so with more sites the mean of their updates has m
 [The recipe](explanation/privacy-recipe.md#images). Measured by
 `python -m benchmarks.privacy.images`.
 """
-_IMAGE_RATES = """
+_IMAGE_RATES = """\
 The learning rates were chosen on training images alone, of which the last 10 000 were held out, by
 `python -m benchmarks.privacy.image_rates` (seeds: {seeds}; commit {commit}):
 """
@@ -231,7 +231,10 @@ def _images(levels: Sequence[Level], rates: Sequence[RateTrial]) -> list[str]:
 def _image_rates(rates: Sequence[RateTrial]) -> list[str]:
     heads = ["sites", "learning rate", "accuracy on the held-out training images"]
     rows = [[f"{one.sites}", f"{one.rate:g}", f"{one.accuracy:.2%}"] for one in rates]
-    return [_IMAGE_RATES.format(seeds=rates[0].seeds, commit=rates[0].commit), table(heads, rows)]
+    return [
+        _IMAGE_RATES.format(seeds=rates[0].seeds, commit=rates[0].commit),
+        table(heads, rows) + "\n",
+    ]
 
 
 def _image_level(level: Level) -> list[str]:
