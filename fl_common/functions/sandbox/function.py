@@ -37,6 +37,8 @@ from fl_common.functions.specification.schema import EventSchemas
 _CALLS_OF_AN_INSTANCE = 100_000
 _START = 20
 """How much more fuel and time making an instance may take than a call."""
+_MEMORIES = 4
+"""Of an instance, each within the limit: QuickJS by jco has three, of which two are small."""
 _TRAPS = {
     "all fuel consumed": "fuel",
     "interrupt": "time",
@@ -146,7 +148,7 @@ class _Made:
         self._store = wasmtime.Store(engine())
         self._store.set_limits(
             memory_size=manner.limits.memory_mb << 20,
-            table_elements=100_000, instances=200, tables=50, memories=2,
+            table_elements=100_000, instances=200, tables=50, memories=_MEMORIES,
         )  # fmt: skip
         self.is_dead = False
         self._refuel(_START)
