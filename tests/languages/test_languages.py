@@ -1,11 +1,6 @@
-"""One rule in Python, JavaScript and C: the same bytes from all. ``make function-languages``.
-
-What builds them comes from the registries, pinned by the Makefile, into ``.languages``.
-"""
+"""One rule in Python, JavaScript and C: the same bytes from all. ``make function-languages``."""
 
 import json
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,35 +9,15 @@ from fl_common.functions.events import Predicted
 from fl_common.functions.sandbox.function import SandboxedFunction
 from fl_common.functions.sandbox.open import open_function
 from fl_common.functions.sandbox.program import imports_of, needs_of
+from tests.support.languages import SOURCES, components
 from tests.support.sandboxes import compile_runner, folder_of
-from tests.support.sources import ROOT
 
-TOOLS, SOURCES = ROOT / ".languages", Path(__file__).parent / "sources"
-WIT = ROOT / "fl_common/functions/contract.wit"
 SETTINGS = {"label": "walk"}
-
-
-def ran(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The components by language."""
-    folder = tmp_path_factory.mktemp("built")
-    script, core, c = folder / "js.wasm", folder / "core.wasm", folder / "c.wasm"
-    jco = TOOLS / "node_modules/.bin/jco"
-    stub = ("--backend-qjs-disable-async", "--backend-qjs-stub-wasi")
-    ran(jco, "componentize", SOURCES / "rule.js", "--wit", WIT, "-n", "rule", "--backend",
-        "quickjs", *stub, "-o", script)  # fmt: skip
-    ran(TOOLS / "bin/python", "-m", "ziglang", "cc", "-target", "wasm32-freestanding", "-O2",
-        "-nostdlib", "-Wl,--no-entry", SOURCES / "rule.c", "-o", core)  # fmt: skip
-    tools = TOOLS / "bin/wasm-tools"
-    embedded = folder / "embedded.wasm"
-    ran(tools, "component", "embed", WIT, "--world", "rule", core, "-o", embedded)
-    ran(tools, "component", "new", embedded, "-o", c)
-    return {"javascript": script.read_bytes(), "c": c.read_bytes()}
+    return components(tmp_path_factory.mktemp("built"))
 
 
 def function(content: bytes, form: str, needs: list[str]) -> SandboxedFunction:
@@ -80,12 +55,12 @@ def test_three_languages_give_the_same_bytes(built: dict[str, bytes]) -> None:
     python = told(function(source, "python", ["emit", "state"]))
     assert python[0].count("found") > 200
     assert python[1] == {"seen": "500"}
-    assert told(function(built["javascript"], "wasm", ["emit", "state", "log"])) == python
-    assert told(function(built["c"], "wasm", ["emit", "state"])) == python
+    assert told(function(built["JavaScript"], "wasm", ["emit", "state", "log"])) == python
+    assert told(function(built["C"], "wasm", ["emit", "state"])) == python
 
 
 def test_the_wall_can_be_read_off(built: dict[str, bytes]) -> None:
-    for language, needs in (("javascript", ["emit", "log", "state"]), ("c", ["emit", "state"])):
+    for language, needs in (("JavaScript", ["emit", "log", "state"]), ("C", ["emit", "state"])):
         one = function(built[language], "wasm", needs)
         assert sorted(needs_of(one.program.component)) == needs
         names = imports_of(one.program.component)
@@ -94,9 +69,9 @@ def test_the_wall_can_be_read_off(built: dict[str, bytes]) -> None:
 
 def test_a_component_that_imports_more_than_it_needs_is_refused(built: dict[str, bytes]) -> None:
     with pytest.raises(Exception, match="imports what state stands for"):
-        function(built["c"], "wasm", ["emit"])
+        function(built["C"], "wasm", ["emit"])
 
 
 def test_its_size_is_as_is_told(built: dict[str, bytes]) -> None:
-    assert len(built["c"]) < 20_000
-    assert len(built["javascript"]) < 2_000_000
+    assert len(built["C"]) < 20_000
+    assert len(built["JavaScript"]) < 2_000_000
