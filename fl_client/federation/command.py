@@ -51,20 +51,8 @@ def join_command(config: Config, file: Path | None, overrides: Sequence[str]) ->
         return None
     check_installed(f"federation.server={server}", "train", TRAIN)
     check_federation(config["federation"])
-    _check_trainable(config)
     given = ["--config", str(file.absolute())] if file else []
     return own_program("fl_client", "join", *given, *overrides)
-
-
-def _check_trainable(config: Config) -> None:
-    """Raise InvalidConfiguration unless the box can come to know what its windows stand for."""
-    from fl_common.plugins.build import build
-    from models.kinds import Truth, check_labelled, kind_of
-
-    task = build(config["task"], at="task")
-    remedy = "Set federation.server=null: the box serves models that were trained elsewhere"
-    if kind_of(task).truth not in (Truth.AHEAD, Truth.ODD):
-        check_labelled(task, "training on a box", remedy)
 
 
 def _join(options: argparse.Namespace) -> None:
@@ -73,7 +61,6 @@ def _join(options: argparse.Namespace) -> None:
     check_installed("fl-client join", "train", TRAIN)
     config = read_config(options.config, options.overrides)
     check_federation(config["federation"])
-    _check_trainable(config)
     _build_policy(config)
     log_to_standard_error(config["log_level"], quiet=_QUIET)
     stop = threading.Event()

@@ -38,7 +38,7 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         self.readings = self._counter("readings", "Readings accepted", "sensor")
         self.unused = self._counter("readings_unused", "Readings that came too late", "reason")
-        self.unknown = self._counter("labels_unknown", "Labels that the task does not have")
+        self.unused_labels = self._counter("labels_unused", "Labels that tell nothing", "reason")
         self.windows = self._counter("windows", "Windows made")
         self.predictions = self._counter("predictions", "Predictions made", "label")
         self.unanswered = self._counter("predictions_failed", "Windows without a finite prediction")

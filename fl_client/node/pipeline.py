@@ -43,8 +43,9 @@ class PipelineStep:
     ``outcomes`` are, of the messages taken from the spool, the sensor, the number of readings, and
     the reason if none of them can be used. ``surplus`` are readings of streams for which there was
     no room, ``streams`` how many there are. ``merged`` are, by sensor, readings of which a value
-    gave way to another one of the same instant. ``held``: all wait, as the clock can't be believed.
-    ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
+    gave way to another one of the same instant. ``unused_labels`` are, by
+    reason, those that tell nothing of this task. ``held``: all wait, as the clock can't be
+    believed. ``wrote``: something was committed to the disk. ``unanswered`` windows have no finite
     prediction. ``shown`` is what became of windows at the functions. ``outgoing`` events are the
     next to publish; those up to number ``dropped_to`` are no more.
     """
@@ -60,7 +61,7 @@ class PipelineStep:
     surplus: int = 0
     merged: Mapping[str, int] = field(default_factory=dict)
     streams: int = 0
-    unknown_labels: int = 0
+    unused_labels: Mapping[str, int] = field(default_factory=dict)
     windows: int = 0
     answers: list[PredictedWindow] = field(default_factory=list)
     shown: Sequence[Shown] = ()
@@ -183,7 +184,7 @@ class Pipeline:
             return
         latest_ns = now.wall_ns + _PLANNED_NS
         usable = [(sequence, item) for sequence, item in rows if item.to_ns <= latest_ns]
-        done.unknown_labels = self._path.windows.annotate([item for _, item in usable])
+        done.unused_labels = self._path.windows.annotate([item for _, item in usable])
         self._path.spool.done([sequence for sequence, _ in usable])
         if len(usable) < len(rows):
             ahead = [sequence for sequence, item in rows if item.to_ns > latest_ns]

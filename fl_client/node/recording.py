@@ -12,6 +12,8 @@ import numpy as np
 
 from fl_client.sensors import Annotation, Readings
 from fl_client.windows import Source
+from fl_client.windows.labels import PLAIN_NUMBER
+from fl_client.windows.truths import Truths
 from fl_common.configuration.printable import hidden
 from fl_common.errors import InvalidData
 from fl_common.vocabulary import Floats, Task
@@ -21,7 +23,6 @@ _ROWS = 50
 _TIME, _LABEL, _STREAM = "time", "label", "stream"
 _SEPARATORS = ";\t,"
 _WHOLE = re.compile(r"\d{1,20}", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _EARLIEST_NS, _LATEST_NS = 10**18, 92 * 10**17
 """2001 and 2261: a time of now in a coarser unit lies before the first."""
 _FINER = {"seconds": 10**9, "ms": 10**6, "us": 10**3}
@@ -42,15 +43,16 @@ class RecordedReadings:
 
     The separator is a comma, a semicolon or a tab, as the heading shows; where it is not a comma,
     numbers may have a decimal comma. A byte-order mark, CRLF and quotes are taken as they come.
-    Empty values are missing. Rows of one ``label`` that follow each other are one annotation. Where
+    Empty values are missing. Rows of one ``label`` that follow each other are one annotation, as
+    ``truths`` takes it. Where
     there is a column ``stream``, a row is of the stream that it names.
 
     Raises:
         InvalidData: no such file, or it lacks a column.
     """
 
-    def __init__(self, path: Path, task: Task, sources: list[Source]) -> None:
-        self._path, self._sources, self._labels = path, sources, task.labels
+    def __init__(self, path: Path, task: Task, sources: list[Source], truths: Truths) -> None:
+        self._path, self._sources, self._truths = path, sources, truths
         try:
             with path.open("rb") as file:
                 heading = file.readline().decode("utf-8-sig")
@@ -69,7 +71,7 @@ class RecordedReadings:
         """The recording, in order.
 
         Raises:
-            InvalidData: a line is not a reading, or has a label that the task does not have.
+            InvalidData: a line is not a reading, or has a label that tells nothing of the task.
         """
         with self._path.open("rb") as file:
             file.readline()
@@ -95,8 +97,8 @@ class RecordedReadings:
                 first, f"has a line that is not a reading ({error})", remedy
             ) from error
         labels = {label.strip() for label in columns.get(_LABEL, ())}
-        if unknown := labels - {*self._labels, ""}:
-            rule = f"has the label {min(unknown)!r}, which is none of {', '.join(self._labels)}"
+        if unused := [one for one in labels if one and self._truths.why_unused(one)]:
+            rule = f"has the label {min(unused)!r}, which must be {self._truths.expects}"
             raise self._wrong(first, rule, "Correct it, or leave it empty")
         return Piece(list(itertools.chain(*parts)), len(rows), bytes_read, last_ns)
 
@@ -146,7 +148,7 @@ def _number(text: str, point: str) -> float:
     text = text.strip()
     if not text:
         return math.nan
-    if not _NUMBER.fullmatch(plain := text.replace(point, ".")):
+    if not PLAIN_NUMBER.fullmatch(plain := text.replace(point, ".")):
         raise ValueError(f"{text[:40]!r} is no number")
     return float(plain)
 

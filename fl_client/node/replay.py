@@ -22,6 +22,7 @@ from fl_client.node.recording import RecordedReadings
 from fl_client.node.replay_lines import ReplayLines, written
 from fl_client.store.outbox import PublishProgress
 from fl_client.store.spool_identities import Arrival
+from fl_client.windows.truths import truths_of
 from fl_common.plugins.build import build
 
 _WAIT_S = 0.1
@@ -37,7 +38,9 @@ def replay(options: argparse.Namespace) -> None:
     """
     config = read_config(options.config, options.overrides)
     task = build(config["task"], at="task")
-    recording = RecordedReadings(options.file, task, build_declared(config, task).sensors)
+    declared = build_declared(config, task)
+    truths = truths_of(task, declared.slicing)
+    recording = RecordedReadings(options.file, task, declared.sensors, truths)
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="replay-")))
         copy_model(Path(config["home"]), home)

@@ -16,6 +16,7 @@ from fl_client.node.pipeline import Pipeline, PipelineStep
 from fl_client.node.sensor_watch import SensorWatch
 from fl_client.node.stream_watch import StreamWatch
 from fl_client.store.windows import Retention
+from fl_client.windows.truths.told import NO_NUMBER, RANGE, UNKNOWN
 from fl_common.functions import Predicted
 from fl_common.programs.troubles import Troubles
 
@@ -46,6 +47,15 @@ _REUSED = (
     " counter that wraps or begins anew, declare id: null; further ones are only counted, in"
     " fl_client_messages_reused_id_total"
 )
+_UNUSED_LABELS = {
+    UNKNOWN: "the task does not have it. Correct its sender, or the task's labels",
+    NO_NUMBER: 'it is no number, which this task needs. Send such as "label": 21.5',
+    RANGE: "it lies beyond task.range. Correct its sender or its unit, or declare the range",
+}
+_UNUSED_LABEL = (
+    "%%s: a label tells nothing of any window: %s; further ones are only counted, in"
+    " fl_client_labels_unused_total"
+)
 _MERGED = (
     "%s: readings of one instant differ in a channel, and windows use the smaller value. Send time"
     " stamps that are fine enough to tell readings apart; further ones are only counted, in"
@@ -74,7 +84,7 @@ class Upkeep:
         self._failures: dict[str, int] = {}
         self._late: dict[str, int] = {}
         self._host_starts: dict[str, int] = {}
-        self._told_of_labels = self._counted = False
+        self._counted = False
         self._told_of_drops: set[str] = set()
         self._told: set[tuple[str, str]] = set()
         self.spool, self.windows, self.events, self.inbox = Counts()
@@ -194,7 +204,8 @@ class Upkeep:
             if unused:
                 metrics.unused.labels(reason).inc(unused)
         metrics.windows.inc(done.windows)
-        metrics.unknown.inc(done.unknown_labels)
+        for reason, labels in done.unused_labels.items():
+            metrics.unused_labels.labels(reason).inc(labels)
         metrics.unanswered.inc(done.unanswered)
         if done.answers or done.unanswered:
             metrics.inference.observe(done.seconds)
@@ -209,13 +220,8 @@ class Upkeep:
         self._warn(done)
 
     def _warn(self, done: PipelineStep) -> None:
-        if done.unknown_labels and not self._told_of_labels:
-            self._told_of_labels = True
-            _logger.warning(
-                "%d annotations have a label that the task does not have, and label nothing."
-                " Correct their sender, or the labels of the task. Said once.",
-                done.unknown_labels,
-            )
+        for reason in done.unused_labels:
+            self._tell([reason], _UNUSED_LABEL % _UNUSED_LABELS[reason])
         self._tell(done.merged, _MERGED)
         self._tell(done.appended.reused_ids, _REUSED)
 

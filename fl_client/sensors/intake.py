@@ -15,6 +15,7 @@ from fl_client.sensors.transports import Delivery, Taken
 from fl_client.store.spool_identities import Appended, Arrival
 from fl_common.configuration.printable import hidden, require_printable
 from fl_common.configuration.rules import require, whole
+from models.kinds.multilabel import BETWEEN, MOST_LABELS
 
 _LOG = logging.getLogger(__name__)
 _SHORT = 256
@@ -25,8 +26,9 @@ ANNOTATIONS = "annotations"
 class AnnotationTopic:
     """The source of labels: JSON ``{"from": t, "to": t, "label": "..."}``, optionally an ``"id"``.
 
-    Times are in ``time_unit`` s, ms, us or ns since 1970, or iso. ``topic`` is the transport's
-    address, and ``stream`` the levels of it that name the stream whose windows are labelled.
+    A label may be a number, or a list of labels that hold together, which may be empty. Times are
+    in ``time_unit`` s, ms, us or ns since 1970, or iso. ``topic`` is the transport's address, and
+    ``stream`` the levels of it that name the stream whose windows are labelled.
 
     Raises:
         InvalidConfiguration: another unit of time, levels that the topic does not have, or a hidden
@@ -50,7 +52,7 @@ class AnnotationTopic:
         found = json_value(delivery.payload)
         if not isinstance(found, dict):
             raise InvalidPayload("structure", "an annotation is an object")
-        label = short_text(found.get("label"), "label")
+        label = _label_in(found.get("label"))
         times_N = stamps([found.get("from"), found.get("to")], self._time_unit)
         check_times(times_N)
         start, end = times_N.tolist()
@@ -60,6 +62,20 @@ class AnnotationTopic:
         identity = " ".join(filter(None, (named, f"{start}-{end}-{label}")))
         stream = self.stream_levels.name_of(delivery.address)
         return Annotation(identity, start, end, label, stream), named
+
+
+def _label_in(value: object) -> str:
+    """What a message tells of its interval, as one text; several labels have semicolons between.
+
+    Raises:
+        InvalidPayload: it is neither text, a number, nor a list of texts.
+    """
+    if isinstance(value, list):
+        names = [short_text(one, "label") for one in value[: MOST_LABELS + 1]]
+        if len(names) > MOST_LABELS:
+            raise InvalidPayload("label", f"{len(value)} labels are more than {MOST_LABELS}")
+        return BETWEEN.join(names)
+    return repr(value) if isinstance(value, float) else short_text(value, "label")
 
 
 Source = Sensor | AnnotationTopic

@@ -9,6 +9,7 @@ annotations of a stream arrive, by a rule that depends on neither order nor repe
 import hashlib
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -135,8 +136,8 @@ class WindowStore:
                 self._relabel(stream, min(those), max(those))
         return new
 
-    def annotate(self, annotations: Sequence[Annotation]) -> int:
-        """Store the intervals and label their windows; the number with a label the task lacks."""
+    def annotate(self, annotations: Sequence[Annotation]) -> Counter[str]:
+        """Store the intervals and label their windows; how many tell nothing, by the reason."""
         with transaction(self._connection):
             for a in annotations:
                 self._connection.execute(
@@ -144,7 +145,7 @@ class WindowStore:
                     (a.stream, a.id, a.from_ns, a.to_ns, a.label),
                 )
                 self._relabel(a.stream, a.from_ns - self.length_ns, a.to_ns)
-        return sum(self._truths.why_unused(a.label) is not None for a in annotations)
+        return Counter(filter(None, (self._truths.why_unused(a.label) for a in annotations)))
 
     def unpredicted(self, limit: int, after: Place | None = None) -> list[Window]:
         """Up to ``limit`` windows that wait for a prediction, oldest first.

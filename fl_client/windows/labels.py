@@ -7,6 +7,7 @@ each other and the window has no label.
 """
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -16,6 +17,9 @@ from fl_client.sensors import Annotation
 from fl_common.vocabulary import Doubles, Integers
 
 NO_LABEL = -1
+
+PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+"""How a number is written: 1000, and not 1_000, inf or a number of another script."""
 
 Span = tuple[int, int]
 """From and to, in nanoseconds since 1970."""

@@ -53,6 +53,30 @@ class Kind:
 
 
 KINDS = {
+    "regression": Kind(
+        {"range": [0, 50], "unit": "Cel"},
+        "scale_free",
+        "mae",
+        frozenset({"value", "unit"}),
+        shared=3,
+        label=lambda is_moving: 40.5 if is_moving else 10,
+    ),
+    "multilabel": Kind(
+        {"labels": ["hot", "loud", "wet"]},
+        "scale_free",
+        "window_f1",
+        frozenset({"labels", "probabilities"}),
+        shared=3,
+        label=lambda is_moving: ["hot", "loud"] if is_moving else [],
+    ),
+    "sequence": Kind(
+        {"labels": ["still", "moving"]},
+        "labeller",
+        "accuracy",
+        frozenset({"runs"}),
+        shared=3,
+        label=lambda is_moving: "moving" if is_moving else "still",
+    ),
     "forecast": Kind(
         {"horizon": 8},
         "autoregressive",

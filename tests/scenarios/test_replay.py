@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from fl_client.__main__ import main
+from fl_common.plugins.build import build
 from models import tasks
 from tests.support.nodes import PERIOD, START, expected_starts, place_model
 
@@ -103,10 +105,29 @@ def test_what_spreadsheets_write_gives_the_same(
 FIRST = ",".join([str(START + 100 * PERIOD), *"123456", "ABD"])
 
 
+def test_a_recording_may_tell_numbers_and_one_beyond_the_range_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, box = recording(tmp_path), tmp_path / "box.yaml"
+    file.write_text(file.read_text().replace("ABD", "12.5").replace("ROW", "49"))
+    numbers = {**tasks.wearables().to_fields(), "labels": [], "kind": "regression"}
+    task = {"_target_": "models.tasks.declared", **numbers, "range": [0, 50]}
+    defaults = ["node", {"override functions": "none"}, "_self_"]
+    OmegaConf.save(OmegaConf.create({"defaults": defaults, "task": task}), box)
+    place_model(tmp_path / "site", task=build(task))
+    words = ["replay", str(file), "--config", str(box), f"home={tmp_path}/site"]
+    main(words)
+    assert "of which 24 labelled" in " ".join(capsys.readouterr().out.split())
+    file.write_text(file.read_text().replace(",49\n", ",50.5\n"))
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "has the label '50.5', which must be a number from 0 to 50" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("ABD", "ABBD", "has the label 'ABBD', which is none of PEN, ABD"),
+        ("ABD", "ABBD", "has the label 'ABBD', which must be one of PEN, ABD"),
         (",2,", ",1_000,", "'1_000' is no number"),
         (",2,", ",inf,", "'inf' is no number"),
         (",2,", ',"2,5",', "'2,5' is no number"),

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.slots import ModelSlot
-from fl_common.vocabulary import NetSpec
+from fl_common.vocabulary import NetSpec, Task
 from models import tasks
 from models.export import export_onnx
 from models.lineage import Lineage
@@ -31,6 +31,7 @@ PATIENCE = 120.0  # seconds
 START = 1_700_000_000 * 10**9
 PERIOD = 20_000_000  # nanoseconds at 50 Hz
 ROWS = 16  # readings in a message
+WEARABLES = tasks.wearables()
 
 
 def wait_for(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -44,9 +45,9 @@ def wait_for(holds: Callable[[], Any], what: str, patience: float = PATIENCE) ->
     raise AssertionError(f"waited in vain for {what}")
 
 
-def place_model(home: Path, seed: int = 0) -> str:
-    """An untrained model of task wearables in the slot of ``home``; its digest."""
-    task, net = tasks.wearables(), NetSpec("models.nets.logistic.Logistic", {})
+def place_model(home: Path, seed: int = 0, task: Task = WEARABLES) -> str:
+    """An untrained model of ``task`` in the slot of ``home``; its digest."""
+    net = NetSpec("models.nets.logistic.Logistic", {})
     torch.set_num_threads(1)
     path = home.parent / f"model-{seed}.onnx"
     lineage = Lineage("test", "run", 1, net, {"unit": "none"})

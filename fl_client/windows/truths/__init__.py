@@ -38,6 +38,11 @@ class Truths(Protocol):
         """Whether what is kept of it can be compared with a kept prediction."""
         ...
 
+    @property
+    def expects(self) -> str:
+        """What a label must be, for a person."""
+        ...
+
     def why_unused(self, label: str) -> str | None:
         """Why an annotation's ``label`` tells nothing here, in a word; None: it does."""
         ...

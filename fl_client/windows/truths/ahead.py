@@ -25,6 +25,7 @@ class Ahead:
     """
 
     needs_people = compares = False
+    expects = "left out: the readings tell all"
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._grid, self._ahead = Grid(task, slicing), kind_of(task).ahead

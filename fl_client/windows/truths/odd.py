@@ -27,13 +27,14 @@ class Odd:
     """
 
     needs_people = compares = False
+    expects = "anomaly or normal"
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._length_ns = Grid(task, slicing).length_ns
 
     def why_unused(self, label: str) -> str | None:
-        """It says neither that something is anomalous, nor that it is normal."""
-        return None if mark_of(label) in (ANOMALOUS, NORMAL) else UNKNOWN
+        """It does not say whether something is anomalous."""
+        return UNKNOWN if mark_of(label) is None else None
 
     def told(
         self, starts_N: Integers, annotations: Sequence[Annotation], share: float

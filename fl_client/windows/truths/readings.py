@@ -25,6 +25,7 @@ class OfReadings:
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._labels, self._grid = task.labels, Grid(task, slicing)
+        self.expects = f"one of {', '.join(task.labels)}"
 
     def why_unused(self, label: str) -> str | None:
         """It is none of the task's."""

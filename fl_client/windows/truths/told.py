@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fl_client.sensors import Annotation
 from fl_client.windows import Slicing
 from fl_client.windows.grid import Grid
-from fl_client.windows.labels import NO_LABEL, covered, labels_of, numbers_of
+from fl_client.windows.labels import NO_LABEL, PLAIN_NUMBER, covered, labels_of, numbers_of
 from fl_client.windows.split import Labelled
 from fl_client.windows.truths.kept import Kept, Told
 from fl_common.vocabulary import Integers, Task
@@ -28,6 +28,7 @@ class Label:
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._labels = task.labels
         self._length_ns = Grid(task, slicing).length_ns
+        self.expects = f"one of {', '.join(task.labels)}"
 
     def why_unused(self, label: str) -> str | None:
         """It is none of the task's."""
@@ -61,6 +62,7 @@ class Labels:
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._labels = kind_of(task).columns
         self._length_ns = Grid(task, slicing).length_ns
+        self.expects = f"of {', '.join(self._labels)}, such as a;b, or a lone ; for none"
 
     def why_unused(self, label: str) -> str | None:
         """One of those that it names is none of the task's."""
@@ -70,13 +72,13 @@ class Labels:
         self, starts_N: Integers, annotations: Sequence[Annotation], share: float
     ) -> Sequence[Told]:
         """Sets as whole numbers, of which label k is bit k."""
-        usable = [one for one in annotations if self.why_unused(one.label) is None]
+        named = [({*labels_in(a.label)}, (a.from_ns, a.to_ns)) for a in annotations]
+        usable = [(names, span) for names, span in named if names <= {*self._labels}]
         about, most = (starts_N, self._length_ns), self._length_ns
-        is_told_N = covered(*about, _spans(usable)) >= share * most
+        is_told_N = covered(*about, [span for _, span in usable]) >= share * most
         bits_N = np.zeros(len(starts_N), np.int64)
         for bit, label in enumerate(self._labels):
-            named = [one for one in usable if label in labels_in(one.label)]
-            covered_N = covered(*about, _spans(named))
+            covered_N = covered(*about, [span for names, span in usable if label in names])
             has_N = covered_N >= share * most
             is_told_N &= has_N | (most - covered_N >= share * most)
             bits_N |= has_N.astype(np.int64) << bit
@@ -98,18 +100,15 @@ class Number:
     needs_people = compares = True
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
-        self._kind = kind_of(task)
+        self._kind, options = kind_of(task), dict(task.kind.options)
         self._length_ns = Grid(task, slicing).length_ns
+        self.expects = f"a number from {options['low']:g} to {options['high']:g}"
 
     def why_unused(self, label: str) -> str | None:
         """It is no number, or beyond the task's range."""
-        try:
-            number = float(label)
-        except ValueError:
+        if not PLAIN_NUMBER.fullmatch(label):
             return NO_NUMBER
-        if not np.isfinite(number):
-            return NO_NUMBER
-        return None if self._kind.fits_N(np.array([number]))[0] else RANGE
+        return None if self._kind.fits_N(np.array([float(label)]))[0] else RANGE
 
     def told(
         self, starts_N: Integers, annotations: Sequence[Annotation], share: float
@@ -126,7 +125,3 @@ class Number:
     def teaches_N(self, labels_N: NDArray[np.generic]) -> NDArray[np.bool_]:
         """All."""
         return np.ones(len(labels_N), np.bool_)
-
-
-def _spans(annotations: Sequence[Annotation]) -> list[tuple[int, int]]:
-    return [(one.from_ns, one.to_ns) for one in annotations]

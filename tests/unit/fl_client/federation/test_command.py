@@ -53,20 +53,24 @@ def test_a_proxy_that_is_not_supported_is_named(
         check_federation(section)
 
 
-@pytest.fixture
-def oven(tmp_path: Path) -> dict[str, Any]:
-    """A box whose windows stand for numbers."""
-    config = read_config(None, [f"home={tmp_path / 'box'}", "name=box", "functions=none"])
-    node = {**tasks.wearables().to_fields(), "labels": [], "kind": "regression", "range": [0, 50]}
-    return {**config, "task": {"_target_": "models.tasks.declared", **node}}
+KINDS: dict[str, dict[str, Any]] = {
+    "classification": {"labels": ["a", "b"]},
+    "regression": {"range": [0, 50]},
+    "multilabel": {"labels": ["a", "b"]},
+    "sequence": {"labels": ["a", "b"]},
+    "forecast": {"horizon": 8},
+    "anomaly": {},
+}
 
 
-def test_a_box_serves_numbers_but_neither_trains_nor_has_functions(
-    oven: dict[str, Any], section: dict[str, Any]
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_box_serves_and_trains_a_task_of_each_kind(
+    tmp_path: Path, section: dict[str, Any], kind: str
 ) -> None:
-    assert build_node(oven, connected=False)
-    assert join_command(oven, None, []) is None
-    with pytest.raises(InvalidConfiguration, match=r"^training on a box: takes no task of kind"):
-        join_command({**oven, "federation": {**oven["federation"], **section}}, None, [])
-    with pytest.raises(InvalidConfiguration, match=r"^functions: takes no task of kind regression"):
-        build_node({**oven, "functions": {"alarm": {}}}, connected=False)
+    config = read_config(None, [f"home={tmp_path / 'box'}", "name=box", "functions=none"])
+    node = {**tasks.wearables().to_fields(), "labels": [], "kind": kind, **KINDS[kind]}
+    own = {**config, "task": {"_target_": "models.tasks.declared", **node}}
+    assert join_command(own, None, []) is None
+    joined = {**own, "federation": {**own["federation"], **section}}
+    assert join_command(joined, None, [])
+    assert build_node(joined, connected=False)

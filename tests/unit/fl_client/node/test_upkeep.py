@@ -12,11 +12,12 @@ from fl_client.home import STORE
 from fl_client.node.assembly.loop import Loop
 from fl_client.node.assembly.node import build_node
 from fl_client.node.upkeep import _add_to
-from fl_client.sensors import Readings
+from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import open_store
 from fl_client.store.outbox import NewEvent, PublishProgress, StoredEvents
 from fl_client.store.spool_identities import Arrival
 from fl_common.wire.cloud_events import JSON, CloudEvent
+from models import tasks
 from tests.support.edge_process import node_config
 
 CHANNELS = 6
@@ -60,6 +61,24 @@ def test_readings_of_one_instant_that_differ_are_told_once_and_counted(
     told = [line for line in caplog.messages if "readings of one instant differ" in line]
     assert [line.split(":")[0] for line in told] == ["watch"]
     assert loop.metrics.value("readings_unused_total", {"reason": "merged"}) == 4
+
+
+def test_labels_that_tell_nothing_are_told_once_and_counted_by_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    numbers = {**tasks.wearables().to_fields(), "labels": [], "kind": "regression"}
+    task = {"_target_": "models.tasks.declared", **numbers, "range": [0, 50]}
+    loop = build_node({**node_config(tmp_path / "box", 1), "task": task}, connected=True).loop
+    loop.upkeep.begin()
+    for second, label in enumerate(("50.5", "warm", "-1", "50")):
+        now = Instant(LATER + second * 10**9, (100 + second) * 10**9)
+        told = Arrival(Annotation(str(second), LATER, LATER + 10**9, label))
+        loop.upkeep.after(loop.pipeline.advance([told], PublishProgress(), now), now)
+    lines = [line for line in caplog.messages if "tells nothing of any window" in line]
+    assert [line.split(":")[0] for line in lines] == ["range", "number"]
+    assert "beyond task.range" in lines[0]
+    counts = [loop.metrics.value("labels_unused_total", {"reason": r}) for r in ("range", "number")]
+    assert counts == [2, 1]
 
 
 @pytest.mark.parametrize(("reason", "size"), [("full", 1), ("function", 1), ("size", 70_000)])

@@ -236,6 +236,11 @@ def test_what_a_transport_is_told_of_each_message() -> None:
         (b"[]", "structure"),
         (b"{", "json"),
         (b'{"from":1699e6,"to":1699e6}', "label"),
+        (b'{"from":1698e6,"to":1699e6,"label":true}', "label"),
+        (b'{"from":1698e6,"to":1699e6,"label":{"a":1}}', "label"),
+        (b'{"from":1698e6,"to":1699e6,"label":["a",[]]}', "label"),
+        (b'{"from":1698e6,"to":1699e6,"label":["a",""]}', "label"),
+        (b'{"from":1698e6,"to":1699e6,"label":[' + b'"a",' * 62 + b'"a"]}', "label"),
         (b'{"from":1699e6,"label":"a"}', "time"),
         (b'{"from":1699e6,"to":1699e6,"label":"a"}', "time"),
         (b'{"from":1698e6,"to":1699e6,"label":"a","id":[]}', "id"),
@@ -255,3 +260,21 @@ def test_an_annotation_may_say_its_times_in_iso() -> None:
     body = b'{"from":"2023-11-14T22:13:20Z","to":"2023-11-14T23:13:21+01:00","label":"a"}'
     read, _ = AnnotationTopic("labels", "iso").read(Delivery("labels", body))
     assert (read.from_ns, read.to_ns) == (NOW, NOW + 10**9)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ('"hot"', "hot"),
+        ("21", "21"),
+        ("21.5", "21.5"),
+        ("-1e-3", "-0.001"),
+        ('["hot","loud"]', "hot;loud"),
+        ("[]", ""),
+        ('["hot"]', "hot"),
+    ],
+)
+def test_a_label_may_be_text_a_number_or_several(sent: str, kept: str) -> None:
+    body = f'{{"from":1698e6,"to":1699e6,"label":{sent}}}'.encode()
+    read, _ = AnnotationTopic("labels", "s").read(Delivery("labels", body))
+    assert read.label == kept

@@ -97,7 +97,7 @@ def test_windows_of_two_streams_that_start_together_are_two(store: WindowStore) 
 
 def test_a_label_that_the_task_lacks_is_counted_and_labels_nothing(store: WindowStore) -> None:
     store.add(windows(2))
-    assert store.annotate([label(0, 1, "asleep")]) == 1
+    assert store.annotate([label(0, 1, "asleep"), label(0, 1)]) == {"unknown": 1}
     assert store.counts().labelled == 0
 
 

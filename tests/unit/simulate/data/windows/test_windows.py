@@ -16,6 +16,7 @@ from fl_client.windows import SECOND, Slicing
 from fl_client.windows.grid import Grid
 from fl_client.windows.labels import NO_LABEL, labels_of
 from fl_client.windows.slide import Assembler
+from fl_client.windows.truths import truths_of
 from fl_common.errors import InvalidConfiguration, InvalidData
 from simulate.data.windows.command import windows
 from simulate.data.windows.cutting import source_of
@@ -83,7 +84,9 @@ def test_they_are_the_windows_of_a_box(desk: Path) -> None:
     text = Path("recordings/ann.csv").read_text().replace(",fall", ",")
     Path("box.csv").write_text(text)  # a box does not take a label that the task does not have
     assembler, annotations, cut = Assembler(task, [source_of(task)], slicing), [], []
-    for piece in RecordedReadings(Path("box.csv"), task, [source_of(task)]).pieces():
+    for piece in RecordedReadings(
+        Path("box.csv"), task, [source_of(task)], truths_of(task, slicing)
+    ).pieces():
         assembler.add([item for item in piece.items if isinstance(item, Readings)], piece.now_ns)
         annotations += [item for item in piece.items if isinstance(item, Annotation)]
         cut += assembler.closed()
