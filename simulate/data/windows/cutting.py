@@ -3,18 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fl_client.sensors import Annotation, Readings
 from fl_client.windows import Slicing, Source, Window
-from fl_client.windows.grid import Grid
-from fl_client.windows.labels import NO_LABEL, labels_of
 from fl_client.windows.slide import Assembler
-from fl_common.vocabulary import Floats, Integers, Task
-from models.kinds import SEQUENCE, Truth, kind_of
-from simulate.data.windows.intervals import unknown_in
+from fl_client.windows.split import Labelled
+from fl_client.windows.truths import Kept, truths_of
+from fl_common.vocabulary import Floats, Task
+from models.kinds import Truth, kind_of
+from models.kinds.multilabel import BETWEEN, has_of
 from simulate.data.windows.recordings import Recording
 
 _AT_ONCE = 4096
@@ -27,7 +29,7 @@ class Cut:
     """The windows of all recordings, in order, and what was left out, by its reason."""
 
     values: list[Floats] = field(default_factory=list)
-    labels: list[Integers] = field(default_factory=list)
+    labels: list[NDArray[Any]] = field(default_factory=list)
     sites: list[str] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -40,18 +42,25 @@ class Cut:
             "x": np.concatenate([np.empty((0, *task.window_shape), np.float32), *self.values]),
             "site": np.repeat(np.array(self.sites), lengths),
         }
-        if needs_labels(task):
-            one = task.window_shape[:1] if task.kind.name == SEQUENCE else ()
-            labels_N = np.concatenate([np.empty((0, *one), np.int64), *self.labels])
-            columns["y"] = labels_N if one else np.array(task.labels)[labels_N]
+        if kind_of(task).truth is not Truth.AHEAD:
+            columns["y"] = _written(np.concatenate(self.labels), task)
         if any(self.splits):
             columns["split"] = np.repeat([split or "train" for split in self.splits], lengths)
         return columns
 
 
+def _written(labels_N: NDArray[Any], task: Task) -> NDArray[np.generic]:
+    """What windows stand for, as tables have it: names, or several with semicolons between."""
+    truth, names = kind_of(task).truth, kind_of(task).columns
+    if truth is Truth.SET:
+        has_NK = has_of(labels_N, len(names)).tolist()
+        return np.array([BETWEEN.join(compress(names, has_K)) for has_K in has_NK])
+    return np.array(task.labels)[labels_N] if truth is Truth.LABEL else labels_N
+
+
 def needs_labels(task: Task) -> bool:
     """Whether a window without a label is for nothing."""
-    return kind_of(task).truth is not Truth.AHEAD
+    return kind_of(task).truth not in (Truth.AHEAD, Truth.ODD)
 
 
 def with_horizon(task: Task) -> Task:
@@ -71,44 +80,49 @@ def cut(
 ) -> Cut:
     """Cut ``recordings`` with their own labels, and those of ``intervals`` by site ("": of all).
 
-    A window has a label that covers ``share`` of it, if the task has labels.
+    What a window stands for is found as on a box; of one that needs a label, ``share`` of it.
 
     Raises:
         InvalidConfiguration: a task without a time axis, or a gap shorter than its period.
     """
-    found, grid = Cut(), Grid(task, slicing)
+    found, truths = Cut(), truths_of(task, slicing)
     for recording in recordings:
         windows, incomplete = _windows(recording, task, slicing)
         found.left_out["a gap, or an end"] += incomplete
         given = intervals.get(recording.site, intervals.get("", []))
         annotations = [*recording.annotations, *given]
-        found.unknown += unknown_in(annotations, task.labels)
-        starts_N = np.array([window.start_ns for window in windows], np.int64)
-        labels_N = _labels_of(starts_N, grid, annotations, task, share)
-        has_all_N = (labels_N != NO_LABEL).reshape(len(labels_N), -1).all(axis=1)
-        kept_N = has_all_N | (not needs_labels(task))
-        found.left_out["no label of the task"] += int((~kept_N).sum())
-        if kept_N.any():
-            kept = [window.values_TC for window, keep in zip(windows, kept_N, strict=True) if keep]
-            found.values.append(np.stack(kept))
-            found.labels.append(labels_N[kept_N])
+        found.unknown += Counter(a.label for a in annotations if truths.why_unused(a.label))
+        known = _known(windows, annotations, task, slicing, share)
+        found.left_out[_LEFT_OUT[needs_labels(task)]] += len(windows) - len(known.starts_N)
+        if len(known.starts_N):
+            found.values.append(known.values_NTC)
+            found.labels.append(known.labels_N)
             found.sites.append(recording.site)
             found.splits.append(recording.split)
     return found
 
 
-def _labels_of(
-    starts_N: Integers, grid: Grid, annotations: Sequence[Annotation], task: Task, share: float
-) -> Integers:
-    """The label of each window (N,), or of each of its readings (N, T)."""
-    if task.kind.name != SEQUENCE:
-        return labels_of(starts_N, grid.length_ns, annotations, task.labels, share)
-    length = task.window_shape[0]
-    offsets_T = np.arange(length) * grid.length_ns // length
-    times_N = (starts_N[:, None] + offsets_T).ravel()
-    period_ns = grid.length_ns // length
-    found_N = labels_of(times_N, period_ns, annotations, task.labels, share)
-    return found_N.reshape(-1, length)
+_LEFT_OUT = {True: "no label of the task", False: "an anomaly covers a part of it"}
+
+
+def _known(
+    windows: Sequence[Window],
+    annotations: Sequence[Annotation],
+    task: Task,
+    slicing: Slicing,
+    share: float,
+) -> Labelled:
+    """The windows of which it is known what they stand for; of a forecast they have it in them."""
+    starts_N = np.array([window.start_ns for window in windows], np.int64)
+    values_NTC = np.array([window.values_TC for window in windows], np.float32)
+    values_NTC = values_NTC.reshape(len(windows), *task.window_shape)
+    if kind_of(task).truth is Truth.AHEAD:
+        return Labelled(starts_N, values_NTC, np.zeros(len(windows), np.int64))
+    truths = truths_of(task, slicing)
+    told = truths.told(starts_N, annotations, share)
+    has_N = np.array([one is not None or not truths.needs_people for one in told], np.bool_)
+    kept = [one for one, has in zip(told, has_N.tolist(), strict=True) if has]
+    return truths.known(Kept(starts_N[has_N], values_NTC[has_N], ("",) * len(kept), tuple(kept)))
 
 
 def source_of(task: Task) -> Source:

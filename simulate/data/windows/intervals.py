@@ -1,6 +1,5 @@
 """Labels of a recording as intervals: from a column of its own, or from a file of intervals."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -59,11 +58,6 @@ def read_intervals(
         own = Annotation(str(row), int(from_N[row]), int(to_N[row]), str(labels[row]))
         found.setdefault(str(sites[row]), []).append(own)
     return found
-
-
-def unknown_in(annotations: Sequence[Annotation], labels: Sequence[str]) -> Counter[str]:
-    """The numbers of intervals with labels that the task does not have."""
-    return Counter(one.label for one in annotations if one.label not in labels)
 
 
 def _named(table: Table, names: Sequence[str], needed: bool = True) -> str | None:

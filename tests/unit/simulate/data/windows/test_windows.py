@@ -260,3 +260,29 @@ def test_each_reading_has_the_label_of_its_time(desk: Path) -> None:
     assert any(len(set(y_T.tolist())) == 2 for y_T in found["y"])
     learnt = world(Path("windows.npz"), declared="gait.yaml")
     assert learnt.windows(0).labels.shape[1:] == (32,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "words", "expected"),
+    [
+        ("regression", "labels: []\n  range: [0, 50]", ("12.5", "40"), {12.5, 40.0}),
+        ("multilabel", "labels: [still, walk]", ("still", "walk;still"), {"still", "still;walk"}),
+        ("anomaly", "labels: []", ("normal", "anomaly"), {0, 1, -1}),
+    ],
+    ids=["regression", "multilabel", "anomaly"],
+)
+def test_windows_of_each_kind_are_cut_and_can_be_trained_on(
+    desk: Path, kind: str, more: str, words: tuple[str, str], expected: set[object]
+) -> None:
+    declared = TASK.replace("labels: [still, walk]", f"{more}\n  kind: {kind}")
+    Path("gait.yaml").write_text(declared)
+    recorded("recordings/ann.csv", nanoseconds())
+    text = Path("recordings/ann.csv").read_text()
+    for old, new in zip((",still", ",walk", ",fall"), (*words, ""), strict=True):
+        text = text.replace(old, f",{new}")
+    Path("recordings/ann.csv").write_text(text)
+    labels = made(STEP)["y"].tolist()
+    assert expected <= {*labels}
+    assert sum(label in expected for label in labels) > 0.9 * len(labels)
+    own = world(Path("windows.npz"), declared="gait.yaml")
+    assert own.task == read_task("gait.yaml")
