@@ -74,7 +74,7 @@ class Report:
             "sensors": box.sensing.watch.shown(),
             "readings": {"total": upkeep.readings, "per_s": upkeep.readings_per_s},
             "messages": counts_of(upkeep.spool),
-            "windows": {"kept": windows.kept, "labelled": windows.labelled},
+            "windows": windows.shown(),
             "predictions": upkeep.predictions,
             "accuracy": {**asdict(windows.agreement), "told": self._measures()},
             "latest_prediction": latest_of(box.task, upkeep.latest),

@@ -123,7 +123,8 @@ def _clock(ahead_s: float | None) -> Iterator[tuple[str, Text | str]]:
 
 def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:
     windows, accuracy = status["windows"], status["accuracy"]
-    yield "windows", f"{windows['kept']:,} kept, {windows['labelled']:,} labelled"
+    none_needed = "" if windows["need_labels"] else " (no label is needed)"
+    yield "windows", f"{windows['kept']:,} kept, {windows['labelled']:,} labelled{none_needed}"
     judged = accuracy["judged"]
     yield "predictions", f"{status['predictions']:,} since start"
     if judged:

@@ -10,6 +10,7 @@ from fl_client.windows import Slicing
 from fl_client.windows.split import Labelled
 from fl_client.windows.truths import Kept, truths_of
 from fl_common.vocabulary import Task
+from models.kinds import kind_of
 
 
 def read_labelled(path: Path, task: Task, slicing: Slicing) -> Labelled:
@@ -18,9 +19,8 @@ def read_labelled(path: Path, task: Task, slicing: Slicing) -> Labelled:
     Raises:
         StoreError: as there.
     """
-    truths = truths_of(task, slicing)
-    told = "AND label IS NOT NULL" if truths.needs_people else ""
-    return truths.known(_read(path, task, slicing, told))
+    told = "AND label IS NOT NULL" if kind_of(task).truth.needs_people else ""
+    return truths_of(task, slicing).known(_read(path, task, slicing, told))
 
 
 def read_all(path: Path, task: Task, slicing: Slicing) -> Kept:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -57,12 +57,20 @@ WHERE cut = ? AND label IS NOT NULL AND predicted IS NOT NULL GROUP BY label, pr
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """The number of the task's windows that are kept, have a label, or wait for a prediction."""
+    """The number of the task's windows that are kept, have a label, or wait for a prediction.
+
+    ``need_labels``: a window without a label is for nothing but predictions.
+    """
 
     kept: int
     labelled: int
     unpredicted: int
     agreement: Agreement = field(default_factory=Agreement)
+    need_labels: bool = True
+
+    def shown(self) -> Mapping[str, int]:
+        """What the status of a box has of them."""
+        return {"kept": self.kept, "labelled": self.labelled, "need_labels": self.need_labels}
 
 
 _FIRST: Place = (-1, "")
@@ -185,7 +193,8 @@ class WindowStore:
             pairs = []
             if self._truths.compares:
                 pairs = self._connection.execute(_JUDGED, (self._cut,)).fetchall()
-        return WindowCounts(kept, labelled, waiting, Agreement.of(self._kind, pairs))
+        agreement = Agreement.of(self._kind, pairs)
+        return WindowCounts(kept, labelled, waiting, agreement, self._kind.truth.needs_people)
 
     def retain(self, retention: Retention, now_ns: int) -> int:
         """Remove windows that are too old or too many; the number removed.

@@ -75,6 +75,11 @@ class Truth(StrEnum):
     ODD = "odd"
     """Nothing, unless people tell that it is anomalous."""
 
+    @property
+    def needs_people(self) -> bool:
+        """Whether a window of which nobody told anything is for nothing."""
+        return self not in (Truth.AHEAD, Truth.ODD)
+
 
 STEPS = 1024
 """Into how many a score that is a share is divided."""

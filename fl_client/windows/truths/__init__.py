@@ -29,11 +29,6 @@ class Truths(Protocol):
     """How the windows of one task come to what they stand for."""
 
     @property
-    def needs_people(self) -> bool:
-        """Whether a window of which nobody told anything is for nothing."""
-        ...
-
-    @property
     def compares(self) -> bool:
         """Whether what is kept of it can be compared with a kept prediction."""
         ...

@@ -24,7 +24,7 @@ class Ahead:
     is for nothing as long as one that it needs is missing, before it comes or because of a gap.
     """
 
-    needs_people = compares = False
+    compares = False
     expects = "left out: the readings tell all"
 
     def __init__(self, task: Task, slicing: Slicing) -> None:

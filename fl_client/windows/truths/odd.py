@@ -26,7 +26,7 @@ class Odd:
     One that they touch and do not cover is for nothing. Anomalous ones are never trained on.
     """
 
-    needs_people = compares = False
+    compares = False
     expects = "anomaly or normal"
 
     def __init__(self, task: Task, slicing: Slicing) -> None:

@@ -21,7 +21,7 @@ class OfReadings:
     A window of which one row has no label is for nothing.
     """
 
-    needs_people, compares = True, False
+    compares = False
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._labels, self._grid = task.labels, Grid(task, slicing)

@@ -23,7 +23,7 @@ range."""
 class Label:
     """One of the task's labels (``fl_client.windows.labels``)."""
 
-    needs_people = compares = True
+    compares = True
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._labels = task.labels
@@ -57,7 +57,7 @@ class Labels:
     name it cover the share, too, and not if what they leave does; between the two, nothing is told.
     """
 
-    needs_people = compares = True
+    compares = True
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._labels = kind_of(task).columns
@@ -97,7 +97,7 @@ class Labels:
 class Number:
     """A number: the mean over time of those told (``numbers_of``), within the task's range."""
 
-    needs_people = compares = True
+    compares = True
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._kind, options = kind_of(task), dict(task.kind.options)

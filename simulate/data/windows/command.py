@@ -21,7 +21,8 @@ from fl_common.files.whole import whole_file
 from fl_common.plugins.build import build
 from fl_common.programs.requirements import check_installed
 from fl_common.vocabulary import Task
-from simulate.data.windows.cutting import Cut, cut, needs_labels, with_horizon
+from models.kinds import kind_of
+from simulate.data.windows.cutting import Cut, cut, with_horizon
 from simulate.data.windows.intervals import read_intervals
 from simulate.data.windows.recordings import Recording, recordings_in
 from simulate.report.console import standard_output
@@ -80,7 +81,7 @@ def _rate_of(task: Task, slicing: Slicing) -> float:
 def _no_window(found: Cut, task: Task) -> tuple[str, str]:
     seconds = task.window_shape[0] / (task.rate_hz or 1.0)
     left_out = ", ".join(f"{count} for {why}" for why, count in found.left_out.items() if count)
-    if not needs_labels(task):
+    if not kind_of(task).truth.needs_people:
         remedy = "Raise windows.longest_gap_s, or record for longer"
         return f"gives no window of {seconds:g} s ({left_out or 'too short'})", remedy
     unknown = f"; labels that the task lacks: {', '.join(found.unknown)}" if found.unknown else ""
@@ -121,7 +122,8 @@ def _show(
         table.add_row("times", clock)
     for site, labels_N in zip(found.sites, found.labels, strict=True):
         task_labels[site] += len(labels_N)
-    told = " with a label" if needs_labels(task) else f" of {task.window_shape[0]} readings"
+    needs_people, length = kind_of(task).truth.needs_people, task.window_shape[0]
+    told = " with a label" if needs_people else f" of {length} readings"
     table.add_row("windows", f"{task_labels.total():,}{told}, of {len(task_labels):,} sites")
     for why, count in found.left_out.items():
         if count:

@@ -58,11 +58,6 @@ def _written(labels_N: NDArray[Any], task: Task) -> NDArray[np.generic]:
     return np.array(task.labels)[labels_N] if truth is Truth.LABEL else labels_N
 
 
-def needs_labels(task: Task) -> bool:
-    """Whether a window without a label is for nothing."""
-    return kind_of(task).truth not in (Truth.AHEAD, Truth.ODD)
-
-
 def with_horizon(task: Task) -> Task:
     """``task`` with windows that have the readings to be told at their end."""
     if not (ahead := kind_of(task).ahead):
@@ -93,7 +88,8 @@ def cut(
         annotations = [*recording.annotations, *given]
         found.unknown += Counter(a.label for a in annotations if truths.why_unused(a.label))
         known = _known(windows, annotations, task, slicing, share)
-        found.left_out[_LEFT_OUT[needs_labels(task)]] += len(windows) - len(known.starts_N)
+        reason = _NO_LABEL if kind_of(task).truth.needs_people else _IN_PART
+        found.left_out[reason] += len(windows) - len(known.starts_N)
         if len(known.starts_N):
             found.values.append(known.values_NTC)
             found.labels.append(known.labels_N)
@@ -102,7 +98,7 @@ def cut(
     return found
 
 
-_LEFT_OUT = {True: "no label of the task", False: "an anomaly covers a part of it"}
+_NO_LABEL, _IN_PART = "no label of the task", "an anomaly covers a part of it"
 
 
 def _known(
@@ -120,7 +116,8 @@ def _known(
         return Labelled(starts_N, values_NTC, np.zeros(len(windows), np.int64))
     truths = truths_of(task, slicing)
     told = truths.told(starts_N, annotations, share)
-    has_N = np.array([one is not None or not truths.needs_people for one in told], np.bool_)
+    needs_people = kind_of(task).truth.needs_people
+    has_N = np.array([one is not None or not needs_people for one in told], np.bool_)
     kept = [one for one, has in zip(told, has_N.tolist(), strict=True) if has]
     return truths.known(Kept(starts_N[has_N], values_NTC[has_N], ("",) * len(kept), tuple(kept)))
 

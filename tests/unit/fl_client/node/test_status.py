@@ -14,6 +14,7 @@ from fl_client.node.status import read_status
 from fl_client.node.status_table import _windows, status_table
 from fl_client.store.database import open_store, transaction
 from fl_client.store.outbox import NewEvent, StoredEvents
+from fl_client.store.windows import WindowCounts
 from fl_common.functions import Predicted
 from fl_common.vocabulary import KindSpec, Task
 from fl_common.wire.cloud_events import JSON, CloudEvent
@@ -83,7 +84,7 @@ def test_the_latest_prediction_is_told_as_its_task_s_kind_tells_it(
     latest = latest_of(task, Predicted(0, 1, labels, answer))
     lines = _windows(
         {
-            "windows": {"kept": 1, "labelled": 0},
+            "windows": {"kept": 1, "labelled": 0, "need_labels": True},
             "accuracy": {"agreeing": 0, "judged": 0, "measures": {}, "told": []},
             "predictions": 1,
             "latest_prediction": latest,
@@ -94,3 +95,20 @@ def test_the_latest_prediction_is_told_as_its_task_s_kind_tells_it(
     assert told[2].endswith(says)
     assert told[3].startswith("1; pump: ")
     assert told[3].endswith(says.removeprefix("the latest: "))
+
+
+@pytest.mark.parametrize(
+    ("need_labels", "says"),
+    [(True, "2 kept, 1 labelled"), (False, "2 kept, 1 labelled (no label is needed)")],
+)
+def test_whether_windows_need_labels_is_told(need_labels: bool, says: str) -> None:
+    first, *_ = _windows(
+        {
+            "windows": WindowCounts(2, 1, 0, need_labels=need_labels).shown(),
+            "accuracy": {"judged": 0},
+            "predictions": 0,
+            "latest_prediction": None,
+            "streams": {"latest": {}},
+        }
+    )
+    assert first == ("windows", says)
