@@ -32,9 +32,9 @@ from fl_common.privacy.accounting import epsilon_of
 from fl_common.privacy.evaluation import EvaluationPlan, held_out_block
 from fl_common.privacy.none import NoPrivacy
 from fl_common.privacy.window_level import WindowPrivacyPlan
-from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason
+from fl_common.vocabulary import Evaluation, LocalUpdate, Refusal, RefusalReason, Task
 from fl_common.wire import messages as wire
-from models.nets import build_net, parameters_of
+from models.nets import build_net, parameters_of, trained_part
 from simulate.engines.loopback import CohortResponder, LoopbackGrid
 from simulate.engines.workers import ThisProcess
 from tests.support import samples
@@ -57,12 +57,12 @@ KEPT = Retention(days=1, megabytes=64)
 class Home:
     """A box's folder, with the connection of its sensing process open."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, task: Task = samples.TASK) -> None:
         self.now_s = (MONDAY + DAY / 2) / SECOND
         self.box = Box(
             folder,
             "anna",
-            samples.TASK,
+            task,
             SLICING,
             HELD_OUT,
             DEMANDS,
@@ -72,7 +72,7 @@ class Home:
             no_trial,
         )
         self.connection = open_store(folder / STORE)
-        self.store = WindowStore(self.connection, samples.TASK, SLICING, 0.75)
+        self.store = WindowStore(self.connection, task, SLICING, 0.75)
         self.priorities: list[tuple[int, ...]] = []
         self.generator = np.random.default_rng(0)
 
@@ -96,12 +96,13 @@ class Home:
         """Its answer through Flower's messages, with the app made anew as in a new process."""
         app = build_box_app(self.box, TRAINER, None, lambda: 7.0)
         grid = LoopbackGrid(ThisProcess(CohortResponder(app, 1)), 1, 1, 1)
-        parameters = parameters_of(build_net(plan.net, plan.task))
+        net = build_net(plan.net, plan.task)
+        parameters = parameters_of(net)
         whole = plan.privacy.update_mechanism
         asked = Instruction(plan, round_, parameters, whole.clip_norm if whole else None)
         content = wire.InstructionWriter(asked).content()
         (reply,) = grid.send_and_receive([Message(content, 1, kind)])
-        return wire.read_answer(reply.content, parameters)
+        return wire.read_answer(reply.content, trained_part(net, parameters))
 
     def charged(self) -> dict[str, int]:
         """How often each block is in the ledger."""
