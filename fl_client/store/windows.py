@@ -3,7 +3,7 @@
 A window is identified by its cut (task and step), its stream and its start; adding it again has no
 effect. A changed task definition or step makes new windows. Windows of the old cut are not trained
 on, and are kept until they are too old or their room is needed. Labels are joined when windows or
-annotations of a stream arrive, by a rule that depends on neither order nor repetition (``labels``).
+annotations of a stream arrive, by a rule that depends on neither order nor repetition (``truths``).
 """
 
 import hashlib

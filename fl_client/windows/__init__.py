@@ -1,8 +1,8 @@
-"""A task's windows, made from readings: cut on a grid in absolute time, and labelled later.
+"""A task's windows, made from readings: cut on a grid in absolute time, and told of later.
 
 ``slide`` cuts those of one stream (pure, no file), ``streams`` keeps several streams apart,
-``labels`` joins labels to windows, and ``split`` divides them into training and held-out ones.
-``fl_client.store.windows`` stores them.
+``truths`` finds what they stand for, by the task's kind, and ``split`` divides them into training
+and held-out ones. ``fl_client.store.windows`` stores them.
 """
 
 from collections.abc import Sequence

@@ -2,6 +2,7 @@
 
 from tests.mutants.plant import Plant
 
+_EACH_KIND = "tests/scenarios/test_box_of_each_kind.py::"
 _SHADOW = ("tests/laws/test_shadow.py::test_each_window_is_judged_alone",)
 
 ACCOUNTING = (
@@ -23,6 +24,27 @@ ACCOUNTING = (
         "        [site.training_windows() for site, _ in requests]\n"
         "        debits = self._debit(charges)\n",
         ("tests/attacks/test_hostile_server.py::test_a_spent_budget_is_refused_whatever_the_data",),
+    ),
+    Plant(
+        "a reading that others are to tell counts in no window",
+        "fl_client/windows/grid.py",
+        "    reach = task.window_shape[0] + kind_of(task).ahead\n",
+        "    reach = task.window_shape[0]\n",
+        (_EACH_KIND + "test_it_takes_part_only_where_the_plan_counts_all_windows_of_a_reading",),
+    ),
+    Plant(
+        "a held-out reading that others are trained to tell",
+        "fl_client/windows/split.py",
+        "Grid(task, slicing).reach_ns",
+        "Grid(task, slicing).span_ns",
+        ("tests/laws/test_window_truths.py",),
+    ),
+    Plant(
+        "an anomaly that is trained on",
+        "fl_client/site/box.py",
+        "windows if teaches_N.all() else windows.take(teaches_N)",
+        "windows",
+        (_EACH_KIND + "test_it_trains_on_what_its_windows_stand_for_and_counts_what_is_held_out",),
     ),
     Plant(
         "a charge whose numbers nobody checks",
