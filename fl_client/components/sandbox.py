@@ -17,6 +17,7 @@ from fl_common.functions.specification import FUNCTION_FILE, SandboxedSpec
 from fl_common.functions.specification.sandboxed import FORMS, NEEDS
 from fl_common.vocabulary import Task
 
+_OF_A_TASK = ("prediction", "window")
 _BESIDE_MB = 256
 """Of the process: wasmtime, and the machine code of the Python runner."""
 _OF_EACH_MB = 16
@@ -93,7 +94,8 @@ class Sandboxes:
             path, digest = RUNNER, pin().sha256
             if not RUNNER.is_file():
                 runner_content()
-        return FunctionSource({}, None, SandboxedSource(fields, found.source, path, digest))
+        sandboxed = SandboxedSource(fields, found.source, path, digest)
+        return FunctionSource({}, None, sandboxed, found.spec.on)
 
     def _check(self, name: str, spec: SandboxedSpec) -> None:
         grant = self.grant
@@ -117,14 +119,20 @@ class Sandboxes:
         self._check_given(spec)
 
     def _check_given(self, spec: SandboxedSpec) -> None:
-        given = {("prediction", "*"), ("prediction", self.task.name)}
-        if spec.world != "rule" or not set(spec.on) <= given:
-            asked = ", ".join(f"{kind} of {of}" for kind, of in spec.on)
+        """Raise InvalidData if it asks for what this box does not give."""
+        if spec.world != "rule":
             raise InvalidData(
-                f"a {spec.world} for {asked}"[:200],
-                f"is not for what this box gives: predictions of {self.task.name}",
-                f'Publish a rule with "on": [{{"prediction": "{self.task.name}"}}]',
+                f"a {spec.world}",
+                "changes windows before the model, and this box has none",
+                "Publish a rule",
             )
+        for kind, of in spec.on:
+            if kind in _OF_A_TASK and of not in ("*", self.task.name):
+                raise InvalidData(
+                    f"a function for a {kind} of {of}"[:200],
+                    f"is not for what this box gives: those of {self.task.name}",
+                    f'Publish one with "on": [{{"{kind}": "{self.task.name}"}}], or "*"',
+                )
         spec.check_labels(self.task.labels)
 
 

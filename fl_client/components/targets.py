@@ -103,6 +103,7 @@ class FunctionTarget:
         self._bad.pop(version.file, None)
         try:
             source = self._read(folder)
+            self._functions.check_chain(self._name, source)
             if not self.starting or self._functions.is_ready(source):
                 self._functions.check(source)
         except InvalidData as error:

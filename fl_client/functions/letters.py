@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +15,14 @@ from fl_client.home import STORE
 from fl_client.store.database import open_store, reading
 from fl_client.store.function_inbox import Letter, drop_letters, letters_in, retry_letters
 from fl_common.errors import InvalidConfiguration
+from fl_common.functions.events import (
+    Event,
+    Happening,
+    Predicted,
+    Reading,
+    kind_of_event,
+    to_stored,
+)
 
 _SHOWN = 20
 
@@ -58,10 +67,28 @@ def _letters(home: Path) -> list[Letter]:
         return letters_in(connection)
 
 
+def _fields(event: Event) -> dict[str, Any]:
+    """An event as JSON values: those of a prediction, or of another under the name of its kind."""
+    return event.to_fields() if isinstance(event, Predicted) else to_stored(event)
+
+
+def _in_a_word(event: Event) -> str:
+    """A prediction's label, or what else the event is."""
+    match event:
+        case Predicted():
+            return event.label
+        case Reading():
+            return f"reading of {event.sensor}"
+        case Happening():
+            return f"{event.kind} of {event.function}"
+        case _:
+            return kind_of_event(event)
+
+
 def _print(letters: list[Letter]) -> None:
     """Each letter as a line of JSON."""
     for letter in letters:
-        fields = {"function": letter.name, "why": letter.reason, **letter.predicted.to_fields()}
+        fields = {"function": letter.name, "why": letter.reason, **_fields(letter.event)}
         Console(highlight=False, markup=False, soft_wrap=True).out(json.dumps(fields))
 
 
@@ -70,16 +97,16 @@ def _show(letters: list[Letter], most: int | None) -> None:
     if not letters:
         return output.print("no letters")
     table = Table(box=None, padding=(0, 2, 0, 0))
-    streams = any(letter.predicted.stream for letter in letters)
-    for heading in ("function", "window", *(["stream"] if streams else []), "label"):
+    streams = any(letter.event.stream for letter in letters)
+    for heading in ("function", "time", *(["stream"] if streams else []), "event"):
         table.add_column(heading, header_style="bold", no_wrap=True)
     table.add_column("why", header_style="bold", overflow="fold")
     for letter in letters[-most:] if most else letters:
-        predicted = letter.predicted
-        when = datetime.fromtimestamp(predicted.start_ns / 1e9, UTC)
+        event = letter.event
+        when = datetime.fromtimestamp(event.start_ns / 1e9, UTC)
         start = f"{when:%Y-%m-%d %H:%M:%S.%f}"[:-3]
-        named = [predicted.stream] if streams else []
-        row = letter.name, start, *named, predicted.label, letter.reason
+        named = [event.stream] if streams else []
+        row = letter.name, start, *named, _in_a_word(event), letter.reason
         table.add_row(*map(Text, row))  # somebody else's words, and no markup
     output.print(table)
     if most and len(letters) > most:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fl_client.functions.host import Answer, FunctionSource
+from fl_common.functions.events import Predicted, Window
 
 MOST_HELD = 64
 """Windows whose effects may be uncommitted, all of which a failed commit shows again."""
@@ -12,6 +13,8 @@ SET_BACK_NS = 3600 * 10**9
 """How far back a window begins if the sensors' clock was set back, and it is not just late."""
 _NEVER = -(2**63)
 
+Place = tuple[str, str, int]
+"""An event's kind, stream and start."""
 Observe = Callable[[Answer], None]
 """Is told what a function answered."""
 
@@ -20,23 +23,31 @@ Observe = Callable[[Answer], None]
 class State:
     """A function of one stream: the newest window that it saw, and what it remembers.
 
-    ``late`` windows in a row have come since then that do not begin after it.
+    It is that of a prediction; ``newest_window_ns`` that of a window's own values. ``late`` ones in
+    a row have come since then that do not begin after it.
     """
 
     newest_ns: int = _NEVER
     content: str | None = None
     late: int = 0
+    newest_window_ns: int = _NEVER
 
-    def behind_ns(self, start_ns: int) -> int:
+    def behind_ns(self, event: Predicted | Window) -> int:
         """How far a window begins before the newest one; note that it comes.
 
         Negative: it is the newest now, as is one that begins ``SET_BACK_NS`` before.
         """
-        behind_ns = self.newest_ns - start_ns
+        is_window = isinstance(event, Window)
+        newest_ns = self.newest_window_ns if is_window else self.newest_ns
+        behind_ns = newest_ns - event.start_ns
         if 0 <= behind_ns < SET_BACK_NS:
             self.late += 1
             return behind_ns
-        self.newest_ns, self.late = start_ns, 0
+        if is_window:
+            self.newest_window_ns = event.start_ns
+        else:
+            self.newest_ns = event.start_ns
+        self.late = 0
         return -1
 
 
@@ -49,8 +60,8 @@ class Named:
     observe: Observe | None = None
     before: dict[str, State] = field(default_factory=dict)  # of the one that it replaces
     failures: int = 0
-    failed: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=MOST_HELD))
-    counted: set[tuple[str, int]] = field(default_factory=set)  # of those that are shown again
+    failed: deque[Place] = field(default_factory=lambda: deque(maxlen=MOST_HELD))
+    counted: set[Place] = field(default_factory=set)  # of those that are shown again
     of: dict[str, State] = field(default_factory=dict)
 
     def states_for(self, source: FunctionSource) -> dict[str, State]:

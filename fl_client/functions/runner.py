@@ -1,4 +1,4 @@
-"""Which functions a box shows its predictions to, in which order, and what became of it.
+"""Which functions a box shows events to, such as predictions, and what became of it.
 
 A function remembers windows, so each stream has one of its own.
 """
@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from fl_client.functions.chains import check_chains
 from fl_client.functions.host import Answer, CallEnded, FunctionSource, Host, HostUnavailable
 from fl_client.functions.named import Named, Observe, State
 from fl_client.store.function_memory import Memories, Memory
 from fl_client.windows import MOST_STREAMS
-from fl_common.functions import FunctionEvent, Predicted
+from fl_common.functions.events import Event, FunctionEvent, Predicted, Window, kind_of_event
 
 _logger = logging.getLogger(__name__)
 _SILENT_AFTER = 10
@@ -23,7 +24,7 @@ _SILENT_AFTER = 10
 
 
 class Failed(NamedTuple):
-    """A window that the function ``name`` has no answer to, and why."""
+    """An event that the function ``name`` has no answer to, and why."""
 
     name: str
     reason: str
@@ -31,9 +32,9 @@ class Failed(NamedTuple):
 
 @dataclass
 class Shown:
-    """What became of a prediction: what functions found, failed at, and remember now."""
+    """What became of an event: what functions found, failed at, and remember now."""
 
-    predicted: Predicted
+    event: Event
     found: list[tuple[str, FunctionEvent]] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     memories: dict[tuple[str, str], Memory] = field(default_factory=dict)
@@ -106,6 +107,20 @@ class Functions:
         others = (named for name, named in self._running.items() if name != without)
         return sum(named.source.sandboxed is not None for named in others)
 
+    def takes(self, event: Event) -> bool:
+        """Whether any of them is shown an event like this."""
+        return any(named.source.takes(event) for named in self._running.values())
+
+    def named_in(self, kind: str) -> set[str]:
+        """Of what they take events of this ``kind``."""
+        running = self._running.values()
+        return {of for named in running for one, of in named.source.on if one == kind}
+
+    def check_chain(self, name: str, source: FunctionSource) -> None:
+        """Raise InvalidData if ``source`` as ``name`` closes a circle, or too long a chain."""
+        running = {**{n: one.source for n, one in self._running.items()}, name: source}
+        check_chains({one: source.heard for one, source in running.items()})
+
     def use(self, name: str, source: FunctionSource | None, observe: Observe | None = None) -> None:
         """Run ``source`` under ``name`` from the next window on, replacing any before it.
 
@@ -169,25 +184,27 @@ class Functions:
             named.counted = set(named.failed)
         self._host.keep(())
 
-    def __call__(self, predicted: Predicted, only: str | None = None) -> Shown:
-        """Show a prediction to all functions; to ``only`` one again, whatever it has seen since.
+    def __call__(self, event: Event, only: str | None = None) -> Shown:
+        """Show an event to those that take it; to ``only`` one again, whatever it has seen since.
 
         Raises:
             HostClosed: the host was closed.
         """
-        shown = Shown(predicted)
+        shown = Shown(event)
         self._forget_replaced()
         if only is not None and (why := self._why_silent(only)):
             shown.failed.append(Failed(only, why))
         for name, named in self._asked(only):
-            state = self._state(name, named, predicted.stream)
-            if only is None and self._is_late(name, state, predicted):
+            if not named.source.takes(event):
                 continue
-            answer = self._answer(named, state, predicted)
+            state = self._state(name, named, event.stream)
+            if only is None and self._is_late(name, state, event):
+                continue
+            answer = self._answer(named, state, event)
             self._note(name, named, state, answer, shown)
             if named.observe is not None:
                 named.observe(answer)
-            self._accompany(name, predicted, answer)
+            self._accompany(name, event, answer)
         return shown
 
     def _why_silent(self, name: str) -> str | None:
@@ -231,8 +248,10 @@ class Functions:
             return None
         return State(memory.newest_ns, memory.content)
 
-    def _is_late(self, name: str, state: State, predicted: Predicted) -> bool:
-        behind_ns = state.behind_ns(predicted.start_ns)
+    def _is_late(self, name: str, state: State, event: Event) -> bool:
+        if not isinstance(event, Window | Predicted):
+            return False  # in the order in which they came
+        behind_ns = state.behind_ns(event)
         if behind_ns < 0:
             return False
         self.late[name] += 1
@@ -244,14 +263,14 @@ class Functions:
                 name, behind_ns / 1e9)  # fmt: skip
         return True
 
-    def _answer(self, named: Named, state: State, predicted: Predicted) -> Answer:
+    def _answer(self, named: Named, state: State, event: Event) -> Answer:
         """The function's answer; after a process that ended, that of a second call."""
         try:
-            return self._host.call(named.key, named.source, state.content, predicted)
+            return self._host.call(named.key, named.source, state.content, event)
         except CallEnded:
             pass
         try:
-            return self._host.call(named.key, named.source, state.content, predicted)
+            return self._host.call(named.key, named.source, state.content, event)
         except CallEnded as error:
             return Answer(None, state.content, [str(error)], 0.0)
 
@@ -263,10 +282,10 @@ class Functions:
         else:
             shown.failed.append(Failed(name, "; ".join(answer.failures)))
             if state.content is not None:
-                self._host.drop(named.key, shown.predicted.stream)
+                self._host.drop(named.key, shown.event.stream)
         memory = Memory(state.newest_ns, named.source.class_name, state.content)
-        shown.memories[shown.predicted.stream, name] = memory
-        window = shown.predicted.stream, shown.predicted.start_ns
+        shown.memories[shown.event.stream, name] = memory
+        window = kind_of_event(shown.event), shown.event.stream, shown.event.start_ns
         if window in named.counted:
             return named.counted.discard(window)
         if answer.failures:
@@ -284,14 +303,14 @@ class Functions:
             " configuration, and restart the node; fl-client functions letters shows its windows.",
             name, reason, then)  # fmt: skip
 
-    def _accompany(self, name: str, predicted: Predicted, answer: Answer) -> None:
+    def _accompany(self, name: str, event: Event, answer: Answer) -> None:
         """Ask the candidate, if there is one, for what is only compared."""
         named, compare = self._candidates.get(name, (None, None))
         if named is None or compare is None or named.failures >= self._allowed:
             return
-        state = self._state(name, named, predicted.stream)
+        state = self._state(name, named, event.stream)
         try:
-            theirs = self._host.call(named.key, named.source, state.content, predicted)
+            theirs = self._host.call(named.key, named.source, state.content, event)
         except CallEnded as error:  # each holds up production's function
             named.failures += 1
             theirs = Answer(None, state.content, [str(error)], 0.0)

@@ -1,4 +1,4 @@
-"""The thread that shows waiting windows to functions, beside the sensing thread."""
+"""The thread that shows waiting events to functions, beside the sensing thread."""
 
 import logging
 import queue
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fl_client.functions.host import HostClosed
 from fl_client.functions.named import MOST_HELD
 from fl_client.functions.runner import Functions, Shown
-from fl_client.store.function_inbox import WaitingWindow
+from fl_client.store.function_inbox import WaitingEvent
 from fl_client.store.function_memory import Memories
 from fl_common.programs.troubles import Troubles
 
@@ -21,15 +21,15 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ShownWindow:
-    """A window of the inbox, and what became of it."""
+class ShownEvent:
+    """An event of the inbox, and what became of it."""
 
     number: int
     shown: Shown
 
 
 class FunctionThread:
-    """Calls ``functions`` for the windows that are handed over, in order.
+    """Calls ``functions`` for the events that are handed over, in order.
 
     What it gives back has no effect until it is committed; after ``restart`` it goes on from a
     commit, and what was under way is forgotten.
@@ -38,9 +38,9 @@ class FunctionThread:
     def __init__(self, functions: Functions, troubles: Troubles) -> None:
         self.functions, self._troubles = functions, troubles
         self._tell: Callable[[], object] = _nothing
-        self._work: queue.SimpleQueue[tuple[int, WaitingWindow | Memories] | None]
+        self._work: queue.SimpleQueue[tuple[int, WaitingEvent | Memories] | None]
         self._work = queue.SimpleQueue()
-        self._found = deque[tuple[int, ShownWindow]]()
+        self._found = deque[tuple[int, ShownEvent]]()
         self._life = 0
         self._under_way = 0
         self._handed_to = 0
@@ -59,20 +59,20 @@ class FunctionThread:
         self._under_way = self._handed_to = 0
         self._work.put((self._life, memories))
 
-    def hand(self, after: Callable[[int, int], Sequence[WaitingWindow]]) -> None:
+    def hand(self, after: Callable[[int, int], Sequence[WaitingEvent]]) -> None:
         """Hand over what there is room for of the windows that ``after`` gives: see the inbox."""
         room = MOST_HELD - self._under_way
         if room < MOST_HELD // 2:
             return
-        for window in after(self._handed_to, room):
-            self._handed_to = window.number
+        for event in after(self._handed_to, room):
+            self._handed_to = event.number
             self._under_way += 1
-            self._work.put((self._life, window))
+            self._work.put((self._life, event))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="functions", daemon=True)
                 self._thread.start()
 
-    def take(self) -> list[ShownWindow]:
+    def take(self) -> list[ShownEvent]:
         """What became of windows since the last call."""
         taken = []
         while self._found:
@@ -116,11 +116,11 @@ class FunctionThread:
             life, item = work
             if life != self._life:
                 continue
-            if not isinstance(item, WaitingWindow):
+            if not isinstance(item, WaitingEvent):
                 self.functions.go_on_from(item)
                 continue
-            shown = self.functions(item.predicted, item.only)
-            self._found.append((life, ShownWindow(item.number, shown)))
+            shown = self.functions(item.event, item.only)
+            self._found.append((life, ShownEvent(item.number, shown)))
             self._answered.set()
             self._tell()
 

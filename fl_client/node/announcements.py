@@ -6,7 +6,16 @@ from datetime import datetime
 from fl_client.inference.events import prediction_event
 from fl_client.node.path import PredictedWindow
 from fl_client.store.outbox import NewEvent
-from fl_common.functions import FunctionEvent, Predicted
+from fl_common.functions.events import (
+    Event,
+    FunctionEvent,
+    Happening,
+    Predicted,
+    Reading,
+    Tick,
+    Window,
+    kind_of_event,
+)
 from fl_common.vocabulary import Task
 from fl_common.wire.cloud_events import JSON, CloudEvent
 
@@ -40,22 +49,40 @@ class Announcements:
         return NewEvent(_topic(self.predictions, answer.predicted.stream), event)
 
     def function(
-        self, name: str, found: FunctionEvent, number: int, predicted: Predicted, when: datetime
+        self, name: str, found: FunctionEvent, number: int, given: Event, when: datetime
     ) -> NewEvent:
-        """The event that the function ``name`` found, its ``number``-th one in the window."""
-        stream = predicted.stream
-        window = f"{stream}/{predicted.start_ns}" if stream else str(predicted.start_ns)
+        """The event that the function ``name`` found, its ``number``-th one in ``given``."""
+        stream = given.stream
+        start = f"{stream}/{given.start_ns}" if stream else str(given.start_ns)
         named = {"stream": stream} if stream else {}
         event = CloudEvent(
-            id=f"{name}/{window}/{self.cut}/{number}",
+            id=f"{name}/{_what(given)}{start}/{self.cut}/{number}",
             source=self.source,
             type=f"org.jointhedots.{found.kind}.v1",
             time=when,
             subject=stream or name,
             datacontenttype=JSON,
-            data={"function": name, **named, "window_start_ns": predicted.start_ns, **found.data},
+            data={"function": name, **named, _TIME[type(given)]: given.start_ns, **found.data},
         )
         return NewEvent(_topic(self.function_events, stream), event, name)
+
+
+_TIME = {Reading: "time_ns", Tick: "time_ns"}
+_TIME |= dict.fromkeys((Window, Predicted, Happening), "window_start_ns")
+"""What the start of an event is called in the data of another one."""
+
+
+def _what(given: Event) -> str:
+    """What a function was given, in the id of what it found; predictions have the shortest."""
+    match given:
+        case Predicted():
+            return ""
+        case Reading():
+            return f"reading/{given.sensor}/"
+        case Happening():
+            return f"{given.function}/{given.kind}/"
+        case _:
+            return f"{kind_of_event(given)}/"
 
 
 def _topic(topic: str, stream: str) -> str:

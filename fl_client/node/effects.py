@@ -49,6 +49,6 @@ class Effects:
     def _of_functions(self, shown: Shown, when: datetime) -> Iterator[NewEvent]:
         numbers = Counter[str]()
         for name, event in shown.found:
-            number, predicted = numbers[name], shown.predicted
-            yield self._announcements.function(name, event, number, predicted, when)
+            number = numbers[name]
+            yield self._announcements.function(name, event, number, shown.event, when)
             numbers[name] += 1

@@ -120,6 +120,8 @@ class Pipeline:
                 windows = self._take_in(done, now)
                 done.windows = len(windows)
                 self._predict(windows, done, progress)
+                if self._hold.believes(now):
+                    self._path.functions.tick(now.wall_ns)
                 done.shown = self._path.follow(done.answers, now.wall_ns)
                 done.outgoing = self._path.outbox.after(progress.after, progress.room)
                 done.dropped_to = self._path.outbox.dropped_to
@@ -172,6 +174,7 @@ class Pipeline:
         self._annotate([(s, item) for s, item in rows if isinstance(item, Annotation)], done, now)
         self._add([(s, item) for s, item in rows if isinstance(item, Readings)], done, now.wall_ns)
         windows = path.windows.add(path.streams.closed())
+        path.functions.put_windows(windows, path.task.channels, path.windows.length_ns)
         done.merged = path.streams.take_merged()
         path.spool.done(self._used_up())
         return windows
@@ -207,6 +210,8 @@ class Pipeline:
                 heappush(self._needed.setdefault(item.stream, []), (newest_ns(item), sequence))
             else:
                 lost.setdefault(reason, []).append(sequence)
+        kept = [row for row, reason in zip(rows, taken.losses(items), strict=True) if not reason]
+        self._path.functions.put_readings(kept)
         for reason, sequences in lost.items():
             self._path.spool.lose(sequences, reason)
 

@@ -103,10 +103,10 @@ def _step(
     """One call of the pipeline."""
     done = box.loop.pipeline.advance(arrivals, PublishProgress(), Instant(now_ns, now_ns))
     played.windows += done.windows
-    has_functions = len(box.inference.functions.running) > 0
+    are_shown = bool(box.inference.functions.running.named_in("prediction"))
     for answer in done.answers:
         played.predictions[answer.counted_as] += 1
-        if not has_functions:
+        if not are_shown:
             out.prediction(answer.predicted)
     for shown in done.shown:  # in the order of their predictions
         out.shown(shown)

@@ -10,7 +10,7 @@ from fl_client.functions.runner import Shown
 from fl_client.inference.events import told_of
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import whole_file
-from fl_common.functions import Predicted
+from fl_common.functions.events import Event, Predicted
 from fl_common.vocabulary import Task
 
 
@@ -27,8 +27,9 @@ class ReplayLines:
 
     def shown(self, shown: Shown) -> None:
         """A prediction, and the events that functions have found in it."""
-        self.prediction(shown.predicted)
-        named = _named(shown.predicted)
+        if isinstance(shown.event, Predicted):
+            self.prediction(shown.event)
+        named = _named(shown.event)
         for name, event in shown.found:
             self._write({"function": name, **named, "kind": event.kind, **event.data})
 
@@ -56,6 +57,6 @@ def written(path: Path | None) -> Iterator[BinaryIO | None]:
         ) from error
 
 
-def _named(predicted: Predicted) -> dict[str, str]:
+def _named(predicted: Event) -> dict[str, str]:
     """The window's stream, if it has a name."""
     return {"stream": predicted.stream} if predicted.stream else {}

@@ -1,13 +1,13 @@
-"""Windows that wait to be shown to functions, and letters: those that a function failed at.
+"""Events that wait to be shown to functions, and letters: those that a function failed at.
 
-A prediction is put here in the transaction that marks its window as predicted, and taken out in the
-one that stores what functions found in it. So at any instant, even after ``kill -9``, in windows:
+An event, such as a prediction, is put here in the transaction of what it tells of, and taken out in
+the one that stores what functions found in it. So at any instant, even after ``kill -9``:
 
     put = done + waiting + dropped
 
 At most ``limit`` wait; beyond that the oldest are dropped, as ``full``. A letter is kept until
 somebody tries it again or throws it away; beyond ``MOST_LETTERS`` or ``MOST_LETTER_BYTES`` the
-oldest go. Neither is kept for longer than the windows themselves; those that wait are dropped as
+oldest go. Neither is kept for longer than windows are; those that wait are dropped as
 ``old`` then, and as ``no_function`` where there is none to see them.
 
 One thread at a time may call it.
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from fl_client.store.database import transaction
 from fl_common.configuration.rules import require, whole
-from fl_common.functions import Predicted
+from fl_common.functions.events import Event, from_stored, to_stored
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS function_inbox (
@@ -33,33 +33,34 @@ CREATE TABLE IF NOT EXISTS function_letters (
     number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, reason TEXT NOT NULL,
     end_ns INTEGER NOT NULL, predicted BLOB NOT NULL);
 """
-"""``name`` in the inbox: the only function that is shown the window, again; NULL: all are."""
+"""``name`` in the inbox: the only function that is shown the event, again; NULL: all are."""
 _DROPPED = "dropped:"
-"""The prefix of the name of a count of dropped windows; the reason follows."""
+"""The prefix of the name of a count of dropped events; the reason follows."""
+_READ_TO = "read_to"
 MOST_LETTERS = 1000
 MOST_LETTER_BYTES = 16 << 20
 
 
-class WaitingWindow(NamedTuple):
-    """A window's prediction; later ones have higher numbers. ``only``: the function it is for."""
+class WaitingEvent(NamedTuple):
+    """An event; later ones have higher numbers. ``only``: the function it is for."""
 
     number: int
     only: str | None
-    predicted: Predicted
+    event: Event
 
 
 class Letter(NamedTuple):
-    """A window that the function ``name`` failed at, and why."""
+    """An event that the function ``name`` failed at, and why."""
 
     number: int
     name: str
     reason: str
-    predicted: Predicted
+    event: Event
 
 
 @dataclass(frozen=True)
 class InboxCounts:
-    """Windows since the store was made: ``put`` = ``done`` + ``waiting`` + dropped.
+    """Events since the store was made: ``put`` = ``done`` + ``waiting`` + dropped.
 
     ``dropped`` are these by reason, ``letters`` those that are kept now, by function.
     """
@@ -86,28 +87,38 @@ class FunctionInbox:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
 
-    def put(self, windows: Sequence[Predicted]) -> None:
-        """Let windows wait, in the caller's transaction."""
-        if windows:
-            _put(
-                self._connection,
-                [(None, window.end_ns, _body(window)) for window in windows],
-                self._limit,
-            )
+    def put(self, events: Sequence[Event]) -> None:
+        """Let events wait, in the caller's transaction."""
+        if events:
+            rows = [(None, event.end_ns, _body(event)) for event in events]
+            _put(self._connection, rows, self._limit)
 
-    def after(self, number: int, limit: int) -> list[WaitingWindow]:
+    def read_to(self) -> int:
+        """The last row of the spool whose readings were put."""
+        found = self._connection.execute(
+            "SELECT value FROM function_count WHERE name = ?", (_READ_TO,)
+        ).fetchone()
+        return int(found[0]) if found else 0
+
+    def has_read(self, row: int) -> None:
+        """Note that the readings up to this row were put, in the caller's transaction."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO function_count VALUES (?, ?)", (_READ_TO, row)
+        )
+
+    def after(self, number: int, limit: int) -> list[WaitingEvent]:
         """The next ``limit`` windows after ``number``, in order."""
         rows = self._connection.execute(
             "SELECT number, name, predicted FROM function_inbox WHERE number > ? ORDER BY number"
             " LIMIT ?",
             (number, limit),
         )
-        return [WaitingWindow(n, name, _predicted(body)) for n, name, body in rows]
+        return [WaitingEvent(n, name, _event(body)) for n, name, body in rows]
 
-    def done(self, numbers: Sequence[int], failed: Iterable[tuple[str, str, Predicted]]) -> None:
-        """Take windows out, and keep a letter of each failure, in the caller's transaction.
+    def done(self, numbers: Sequence[int], failed: Iterable[tuple[str, str, Event]]) -> None:
+        """Take events out, and keep a letter of each failure, in the caller's transaction.
 
-        A failure is the function's name, why, and the window.
+        A failure is the function's name, why, and the event.
         """
         with transaction(self._connection):
             removed = sum(
@@ -117,7 +128,7 @@ class FunctionInbox:
                 for number in numbers
             )
             _add(self._connection, {"done": removed, "waiting": -removed})
-            letters = [(name, why, window.end_ns, _body(window)) for name, why, window in failed]
+            letters = [(name, why, event.end_ns, _body(event)) for name, why, event in failed]
             if letters:
                 self._connection.executemany(
                     "INSERT INTO function_letters (name, reason, end_ns, predicted)"
@@ -141,7 +152,7 @@ class FunctionInbox:
         return InboxCounts(put, done, waiting, dropped, dict(letters))
 
     def retain(self, oldest_ns: int) -> None:
-        """Drop windows that ended before ``oldest_ns``, and their letters."""
+        """Drop events that ended before ``oldest_ns``, and their letters."""
         with transaction(self._connection):
             _drop(self._connection, "old", "end_ns < ?", oldest_ns)
             self._connection.execute("DELETE FROM function_letters WHERE end_ns < ?", (oldest_ns,))
@@ -168,11 +179,11 @@ def letters_in(connection: sqlite3.Connection) -> list[Letter]:
     rows = connection.execute(
         "SELECT number, name, reason, predicted FROM function_letters ORDER BY number"
     )
-    return [Letter(number, of, why, _predicted(body)) for number, of, why, body in rows]
+    return [Letter(number, of, why, _event(body)) for number, of, why, body in rows]
 
 
 def retry_letters(connection: sqlite3.Connection, name: str) -> int:
-    """Let the windows of a function's letters wait for it again; how many there are."""
+    """Let the events of a function's letters wait for it again; how many there are."""
     if not _has_letters(connection):
         return 0
     with transaction(connection):
@@ -234,9 +245,9 @@ def _add(connection: sqlite3.Connection, changes: Mapping[str, int]) -> None:
     )
 
 
-def _body(predicted: Predicted) -> bytes:
-    return json.dumps(predicted.to_fields()).encode()
+def _body(event: Event) -> bytes:
+    return json.dumps(to_stored(event)).encode()
 
 
-def _predicted(body: bytes) -> Predicted:
-    return Predicted.from_fields(json.loads(body))
+def _event(body: bytes) -> Event:
+    return from_stored(json.loads(body))

@@ -5,6 +5,7 @@ has only one.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -80,7 +81,18 @@ class Reading:
     sensor: str
     time_ns: int
     values: tuple[float, ...]
+    """NaN where it lacks a channel."""
     stream: str = ""
+
+    @property
+    def start_ns(self) -> int:
+        """Its time."""
+        return self.time_ns
+
+    @property
+    def end_ns(self) -> int:
+        """Its time."""
+        return self.time_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +125,24 @@ class Tick:
     time_ns: int
     stream: str = ""
 
+    @property
+    def start_ns(self) -> int:
+        """Its time."""
+        return self.time_ns
+
+    @property
+    def end_ns(self) -> int:
+        """Its time."""
+        return self.time_ns
+
+
+_EACH_S = 60
+
+
+def period_s(of: str) -> int:
+    """The seconds between the ticks that are named so; ``*``: a minute."""
+    return _EACH_S if of == "*" else int(of)
+
 
 Event = Reading | Window | Predicted | Happening | Tick
 _BY_NAME: Mapping[str, type[Any]] = {
@@ -141,6 +171,31 @@ def event_fields(event: Event) -> dict[str, Any]:
     shown = {_SHOWN.get(n, n): v for n, v in asdict(event).items() if n not in _LISTS}
     lists = {name: list(getattr(event, name)) for name in _LISTS if hasattr(event, name)}
     return {name_of(event): {**shown, **lists}}
+
+
+def kind_of_event(event: Event) -> str:
+    """The name of its kind, as in the contract."""
+    return _NAMES[type(event)]
+
+
+def to_stored(event: Event) -> dict[str, Any]:
+    """An event as JSON values, for what reads them by ``from_stored``."""
+    given = asdict(event)
+    if isinstance(event, Reading):
+        given["values"] = [None if value != value else value for value in event.values]
+    return {_NAMES[type(event)]: given}
+
+
+def from_stored(fields: Mapping[str, Any]) -> Event:
+    """What ``to_stored`` has given; or a prediction of version 0.1, before there were others."""
+    ((kind, given),) = fields.items() if len(fields) == 1 else (("prediction", fields),)
+    if kind == "prediction":
+        return Predicted.from_fields(given)
+    values = {**given, **{name: tuple(given[name]) for name in _LISTS if name in given}}
+    if kind == "reading":
+        values["values"] = tuple(math.nan if x is None else x for x in given["values"])
+    event: Event = _BY_NAME[kind](**values)
+    return event
 
 
 def event_of(given: Any) -> Event:

@@ -77,7 +77,7 @@ class Box:
         self.box.loop.upkeep.after(done, now)
         self.said.update((a.predicted.stream, a.start_ns) for a in done.answers)
         for shown in done.shown:
-            self.found += [(shown.predicted.stream, event.kind) for _, event in shown.found]
+            self.found += [(shown.event.stream, event.kind) for _, event in shown.found]
         return done
 
     def ask_functions(self) -> None:

@@ -11,7 +11,8 @@ import psutil
 from fl_client.functions.host import Answer, FunctionSource, HostLimits
 from fl_client.functions.host.process import HostProcess
 from fl_client.functions.runner import Functions
-from fl_common.functions import Function, Predicted, Remembering
+from fl_common.functions import Function, Remembering
+from fl_common.functions.events import Event
 from fl_common.programs.troubles import Troubles
 
 _HOSTS: dict[Path, HostProcess] = {}
@@ -58,7 +59,7 @@ class LocalHost:
     """See ``Host``."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, str], Function] = {}
+        self._made: dict[tuple[int, str], Any] = {}
 
     @property
     def starts(self) -> Mapping[str, int]:
@@ -73,11 +74,9 @@ class LocalHost:
         """Make one."""
         _make(source)
 
-    def call(
-        self, key: int, source: FunctionSource, content: str | None, predicted: Predicted
-    ) -> Answer:
+    def call(self, key: int, source: FunctionSource, content: str | None, event: Event) -> Answer:
         """Call one."""
-        at = key, predicted.stream
+        at = key, event.stream
         failures: list[str] = []
         if at not in self._made:
             self._made[at] = _make(source)
@@ -85,9 +84,9 @@ class LocalHost:
                 self._recall(self._made[at], content, failures)
         function, kept = self._made[at], None
         try:
-            found = list(function(predicted))
-            for event in found:
-                json.dumps(event.data, allow_nan=False)
+            found = list(function(event))
+            for one in found:
+                json.dumps(one.data, allow_nan=False)
         except (Exception, SystemExit) as error:
             return Answer(None, content, [*failures, f"{type(error).__name__}: {error}"], 0.0)
         if isinstance(function, Remembering):

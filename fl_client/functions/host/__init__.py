@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fl_common.configuration.rules import above, require_fields
-from fl_common.functions import FunctionEvent, Predicted
+from fl_common.functions.events import (
+    Event,
+    FunctionEvent,
+    Happening,
+    Reading,
+    Tick,
+    kind_of_event,
+    period_s,
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,17 @@ class FunctionSource:
     node: Mapping[str, Any]
     at: str | None = None
     sandboxed: SandboxedSource | None = None
+    on: tuple[tuple[str, str], ...] = (("prediction", "*"),)
+    """The kinds of events that it takes, each with the name of what they are of; ``*``: of any."""
+
+    @property
+    def heard(self) -> frozenset[str]:
+        """The functions whose events it takes."""
+        return frozenset(of.partition("/")[0] for kind, of in self.on if kind == "happening")
+
+    def takes(self, event: Event) -> bool:
+        """Whether it is shown this event."""
+        return any(one == kind_of_event(event) and _is_of(event, of) for one, of in self.on)
 
     @property
     def class_name(self) -> str:
@@ -47,6 +66,21 @@ class FunctionSource:
         if self.sandboxed is not None:
             return f"sandboxed:{self.sandboxed.fields['state_version']}"
         return str(self.node.get("_target_" if self.at else "class"))
+
+
+def _is_of(event: Event, of: str) -> bool:
+    """Whether an event is of what is named so."""
+    match event:
+        case Tick():
+            return event.time_ns % (period_s(of) * 10**9) == 0
+        case _ if of == "*":
+            return True
+        case Reading():
+            return of == event.sensor
+        case Happening():
+            return of in (event.function, f"{event.function}/{event.kind}")
+        case _:
+            return True  # a box has one task, and takes nothing for another
 
 
 @dataclass(frozen=True)
@@ -115,10 +149,8 @@ class Host(Protocol):
         """
         ...
 
-    def call(
-        self, key: int, source: FunctionSource, content: str | None, predicted: Predicted
-    ) -> Answer:
-        """Show a prediction to the function of its stream.
+    def call(self, key: int, source: FunctionSource, content: str | None, event: Event) -> Answer:
+        """Show an event to the function of its stream.
 
         One that is not there is made, and goes on from ``content``.
 

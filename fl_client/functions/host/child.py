@@ -19,7 +19,8 @@ from fl_client.functions.host.answers import MOST_LINES, SandboxFailed
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_client.functions.host.wall import shut_in
 from fl_common.errors import BadInput
-from fl_common.functions import ClassFunction, Predicted, Remembering
+from fl_common.functions import ClassFunction, Remembering
+from fl_common.functions.events import from_stored
 from fl_common.functions.limits import MOST_EVENTS
 from fl_common.plugins.kinds import FUNCTION
 
@@ -51,7 +52,7 @@ class _Functions:
         self._shared: dict[int, Any] = {}  # one in a sandbox is made once, for all its streams
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        if "predicted" in request:
+        if "event" in request:
             return self._call(request)
         return self._restore(request) if "key" in request else self._check(request)
 
@@ -81,9 +82,9 @@ class _Functions:
         began = time.perf_counter()
         events = content = None
         try:
-            function = self._made[request["key"], request["predicted"]["stream"]]
-            predicted = Predicted.from_fields(request["predicted"])
-            found = list(itertools.islice(function(predicted), MOST_EVENTS + 1))
+            event = from_stored(request["event"])
+            function = self._made[request["key"], event.stream]
+            found = list(itertools.islice(function(event), MOST_EVENTS + 1))
             if len(found) > MOST_EVENTS:
                 raise ValueError(f"more than {MOST_EVENTS} events of one window")
             events = [[event.kind, json.loads(_json(event.data))] for event in found]

@@ -20,7 +20,7 @@ from fl_client.functions.host.channel import ChannelError
 from fl_client.functions.host.compiler import Compiler
 from fl_client.functions.host.started import START_S, StartedProcess
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
-from fl_common.functions import Predicted
+from fl_common.functions.events import Event, to_stored
 from fl_common.programs.troubles import Troubles
 
 _logger = logging.getLogger(__name__)
@@ -79,9 +79,7 @@ class HostProcess:
             kind = InvalidConfiguration if source.at else InvalidData
             raise kind(*refused)
 
-    def call(
-        self, key: int, source: FunctionSource, content: str | None, predicted: Predicted
-    ) -> Answer:
+    def call(self, key: int, source: FunctionSource, content: str | None, event: Event) -> Answer:
         """See ``Host``."""
         try:
             node = self._compiler.node_of(source)
@@ -89,7 +87,7 @@ class HostProcess:
             raise CallEnded(f"it can't be compiled ({error})") from None
         with self._turn:
             try:
-                return self._answer(key, node, source, content, predicted)
+                return self._answer(key, node, source, content, event)
             except (ChannelError, *NO_ANSWER) as error:
                 reason = error.reason if isinstance(error, ChannelError) else _ANSWER
                 raise CallEnded(_why(error, self._end(reason))) from None
@@ -100,18 +98,18 @@ class HostProcess:
         node: Mapping[str, Any],
         source: FunctionSource,
         content: str | None,
-        predicted: Predicted,
+        event: Event,
     ) -> Answer:
         """Raises ChannelError or NO_ANSWER, after which the process has to be ended."""
         running, failures = self._started(), []
-        if (key, predicted.stream) not in self._present:
+        if (key, event.stream) not in self._present:
             made = {"node": node, "at": source.at, "content": content}
-            found = running.ask({"key": key, "stream": predicted.stream, **made}, START_S)
+            found = running.ask({"key": key, "stream": event.stream, **made}, START_S)
             failures = failures_in(found)
             if not found["made"]:
                 return Answer(None, content, failures, 0.0)
-            self._present.add((key, predicted.stream))
-        answer = running.ask({"key": key, "predicted": predicted.to_fields()}, self._limits.seconds)
+            self._present.add((key, event.stream))
+        answer = running.ask({"key": key, "event": to_stored(event)}, self._limits.seconds)
         say(source.class_name, answer)
         if running.works_on():
             self._end(_THREADS)

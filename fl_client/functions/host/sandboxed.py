@@ -10,7 +10,7 @@ from typing import Any
 
 from fl_client.functions.host.answers import SandboxFailed
 from fl_common.errors import InvalidData
-from fl_common.functions.events import FunctionEvent, Predicted
+from fl_common.functions.events import Event, FunctionEvent
 from fl_common.functions.sandbox.function import SandboxedFunction
 from fl_common.functions.sandbox.machine_code import load
 from fl_common.functions.sandbox.open import check_program, function_of
@@ -29,9 +29,9 @@ class StreamInSandbox:
         self.fuel = 0
         """What the last call took."""
 
-    def __call__(self, predicted: Predicted) -> Iterable[FunctionEvent]:
+    def __call__(self, event: Event) -> Iterable[FunctionEvent]:
         """See ``Function``. Raises SandboxFailed, after which it remembers what it did before."""
-        outcome = self._function.call(predicted, self._state)
+        outcome = self._function.call(event, self._state)
         self.fuel = outcome.fuel
         for level, text in outcome.lines:
             _logger.log(getattr(logging, level.upper()), "%s", text)

@@ -147,7 +147,19 @@ def _on(value: Any, world: str) -> tuple[tuple[str, str], ...]:
     if not fit:
         _refuse("on", value, f"must be a list of objects of {', '.join(allowed)}",
                 'Give such as [{"prediction": "wearables"}]: the task\'s name, or "*"')  # fmt: skip
-    return tuple(next(iter(one.items())) for one in value)
+    on = tuple(next(iter(one.items())) for one in value)
+    for kind, of in on:
+        _check_of(kind, of)
+    return on
+
+
+def _check_of(kind: str, of: str) -> None:
+    if kind == "happening" and of.partition("/")[0] in ("*", ""):
+        _refuse("on", {kind: of}, "must name the function whose events it takes",
+                'Give such as {"happening": "threshold-alarm/alarm-raised"}')  # fmt: skip
+    if kind == "tick" and of != "*" and not (of.isdecimal() and 1 <= len(of) <= 6 and int(of)):
+        _refuse("on", {kind: of}, "must be whole seconds, or * for a minute",
+                'Give such as {"tick": "600"}')  # fmt: skip
 
 
 def _labels(value: Any) -> tuple[str, ...]:

@@ -7,26 +7,26 @@ import pytest
 
 from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
-from fl_client.functions.thread import FunctionThread, ShownWindow
-from fl_client.store.function_inbox import WaitingWindow
+from fl_client.functions.thread import FunctionThread, ShownEvent
+from fl_client.store.function_inbox import WaitingEvent
 from fl_common.functions import FunctionEvent, Predicted
 from fl_common.programs.troubles import Troubles
 from tests.support.function_hosts import functions_of
 from tests.support.nodes import wait_for
 
 
-def window(number: int, walk: float = 0.9, only: str | None = None) -> WaitingWindow:
+def window(number: int, walk: float = 0.9, only: str | None = None) -> WaitingEvent:
     shares = (1 - walk, walk)
-    return WaitingWindow(number, only, Predicted(number, number + 1, ("rest", "walk"), shares))
+    return WaitingEvent(number, only, Predicted(number, number + 1, ("rest", "walk"), shares))
 
 
-def inbox(windows: Sequence[WaitingWindow]) -> object:
+def inbox(windows: Sequence[WaitingEvent]) -> object:
     return lambda after, limit: [one for one in windows if one.number > after][:limit]
 
 
-def taken(thread: FunctionThread, windows: Sequence[WaitingWindow]) -> list[ShownWindow]:
+def taken(thread: FunctionThread, windows: Sequence[WaitingEvent]) -> list[ShownEvent]:
     """All of them, handed over and taken back as there is room."""
-    found: list[ShownWindow] = []
+    found: list[ShownEvent] = []
 
     def step() -> bool:
         thread.hand(inbox(windows))  # type: ignore[arg-type]

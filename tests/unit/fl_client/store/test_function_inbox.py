@@ -39,17 +39,17 @@ def test_windows_come_back_as_they_were_and_are_done_once(store: sqlite3.Connect
     inbox = FunctionInbox(store, 10)
     inbox.put([window(1), window(2), window(3)])
     waiting = inbox.after(0, 2)
-    assert [one.predicted for one in waiting] == [window(1), window(2)]
+    assert [one.event for one in waiting] == [window(1), window(2)]
     inbox.done([one.number for one in waiting], [])
     inbox.done([one.number for one in waiting], [])
-    assert [one.predicted for one in inbox.after(0, 9)] == [window(3)]
+    assert [one.event for one in inbox.after(0, 9)] == [window(3)]
     assert balanced(inbox) == InboxCounts(3, 2, 1, {}, {})
 
 
 def test_beyond_the_limit_the_oldest_are_dropped(store: sqlite3.Connection) -> None:
     inbox = FunctionInbox(store, 2)
     inbox.put([window(1), window(2), window(3)])
-    assert [one.predicted for one in inbox.after(0, 9)] == [window(2), window(3)]
+    assert [one.event for one in inbox.after(0, 9)] == [window(2), window(3)]
     assert balanced(inbox).dropped == {"full": 1}
 
 
@@ -63,7 +63,7 @@ def test_what_nobody_asks_for_is_dropped_but_for_what_one_is_to_see_again(
     assert retry_letters(store, "alarm") == 1
     inbox.drop_unasked()
     (left,) = inbox.after(0, 9)
-    assert (left.only, left.predicted) == ("alarm", window(1))
+    assert (left.only, left.event) == ("alarm", window(1))
     assert balanced(inbox).dropped == {"no_function": 1}
 
 
@@ -74,8 +74,8 @@ def test_neither_windows_nor_letters_outlive_the_windows_of_the_site(
     inbox.put([window(1), window(5)])
     inbox.done([], [("alarm", "it raised", window(2)), ("alarm", "it raised", window(6))])
     inbox.retain(4)
-    assert [one.predicted for one in inbox.after(0, 9)] == [window(5)]
-    assert [one.predicted for one in letters_in(store)] == [window(6)]
+    assert [one.event for one in inbox.after(0, 9)] == [window(5)]
+    assert [one.event for one in letters_in(store)] == [window(6)]
     assert balanced(inbox).dropped == {"old": 1}
 
 
@@ -93,9 +93,9 @@ def test_the_newest_letters_are_kept_within_both_limits(store: sqlite3.Connectio
     inbox = FunctionInbox(store, 10)
     inbox.done([], [("alarm", "it raised", window(n)) for n in range(MOST_LETTERS + 3)])
     kept = letters_in(store)
-    assert [kept[0].predicted, kept[-1].predicted] == [window(3), window(MOST_LETTERS + 2)]
+    assert [kept[0].event, kept[-1].event] == [window(3), window(MOST_LETTERS + 2)]
     inbox.done([], [("alarm", "x" * (10 << 20), window(n)) for n in range(2)])
-    assert [one.predicted for one in letters_in(store)] == [window(1)]
+    assert [one.event for one in letters_in(store)] == [window(1)]
 
 
 def test_a_store_of_before_has_no_letters(store: sqlite3.Connection) -> None:

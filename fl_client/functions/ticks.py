@@ -1,0 +1,33 @@
+"""Ticks: times at which functions are called though nothing need have happened."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from fl_common.functions.events import Tick, period_s
+
+_SECOND_NS = 10**9
+
+
+class Ticks:
+    """Whole multiples of the periods that are asked for, once each, by the clock of the box.
+
+    Those that passed while the box was off, or its clock was not believed, are left out but for the
+    last; after a start there is none before the first period has ended.
+    """
+
+    def __init__(self) -> None:
+        self._last_ns: dict[int, int] = {}
+
+    def since(
+        self, periods: Collection[str], now_ns: int, streams: Sequence[str]
+    ) -> Iterator[Tick]:
+        """Those that have come since the last call, one for each stream; ``periods`` in seconds."""
+        asked = {period_s(period) for period in periods}
+        self._last_ns = {period: self._last_ns[period] for period in asked & self._last_ns.keys()}
+        times_ns = set()
+        for period in asked:
+            now = now_ns - now_ns % (period * _SECOND_NS)
+            if now > self._last_ns.setdefault(period, now):
+                times_ns.add(now)
+            self._last_ns[period] = now
+        for time_ns in sorted(times_ns):
+            yield from (Tick(time_ns, stream) for stream in streams)

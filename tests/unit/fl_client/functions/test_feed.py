@@ -1,0 +1,141 @@
+"""What functions are fed with besides predictions: readings, windows, ticks, and each other."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fl_client.functions.feed import FunctionFeed
+from fl_client.functions.runner import Functions, Shown
+from fl_client.functions.thread import FunctionThread
+from fl_client.sensors import Readings
+from fl_client.store.database import open_store
+from fl_client.store.function_inbox import FunctionInbox
+from fl_client.store.function_memory import FunctionMemory
+from fl_client.windows import Window
+from fl_common.functions.events import Event, FunctionEvent, kind_of_event, to_stored
+from fl_common.programs.troubles import Troubles
+from tests.support.function_hosts import LocalHost, source_of
+
+S = 10**9
+
+
+class Told:
+    """Tells each event that it is given, and how many there were."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, event: Event) -> Iterable[FunctionEvent]:
+        """See ``Function``."""
+        self._count += 1
+        return (FunctionEvent(kind_of_event(event), {"n": self._count, **to_stored(event)}),)
+
+    def remembered(self) -> Mapping[str, Any]:
+        """See ``Remembering``."""
+        return {"count": self._count}
+
+    def remember(self, before: Mapping[str, Any]) -> None:
+        """See ``Remembering``."""
+        self._count = before["count"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Connection]:
+    with closing(open_store(tmp_path / "store.sqlite")) as connection:
+        yield connection
+
+
+def feed(store: Connection, **on: tuple[tuple[str, str], ...]) -> FunctionFeed:
+    """A feed of functions of these names, as after a start."""
+    sources = {name: replace(source_of(Told), on=what) for name, what in on.items()}  # type: ignore[arg-type]
+    thread = FunctionThread(Functions(sources, LocalHost(), 3), Troubles())
+    return FunctionFeed(thread, FunctionInbox(store, 100), FunctionMemory(store), lambda: None)
+
+
+def found(feed: FunctionFeed) -> list[tuple[str, str, Any]]:
+    """All that functions tell until nothing waits: name, kind, data."""
+    told: list[Shown] = []
+    while feed.counts().waiting:
+        feed.put([])
+        feed._thread.wait(1.0)
+        told += feed.take()
+    return [(name, one.kind, one.data) for shown in told for name, one in shown.found]
+
+
+def message(sensor: str, *times: int, stream: str = "") -> Readings:
+    values = np.array([[float(time), np.nan] for time in times], np.float32)
+    return Readings(sensor, f"{sensor}{times}", np.array(times) * S, values, stream=stream)
+
+
+def test_readings_are_shown_to_those_that_take_the_sensor_in_their_order(
+    store: Connection,
+) -> None:
+    fed = feed(store, door=(("reading", "door"),), all=(("reading", "*"),), other=())
+    fed.put_readings([(1, message("door", 2, 1)), (2, message("lid", 3))])
+    told = found(fed)
+    assert [(name, data["reading"]["time_ns"] // S) for name, _, data in told] == [
+        ("door", 1), ("all", 1), ("door", 2), ("all", 2), ("all", 3),
+    ]  # fmt: skip
+    assert told[0][2]["reading"]["values"] == [1.0, None], "it lacks a channel"
+
+
+def test_rows_that_are_taken_in_anew_are_not_shown_again(store: Connection) -> None:
+    """As after a restart, when open windows are rebuilt from the spool."""
+    rows = [(number, message("door", number)) for number in range(1, 6)]
+    first = feed(store, all=(("reading", "*"),))
+    first.put_readings(rows[:3])
+    assert [data["n"] for _, _, data in found(first)] == [1, 2, 3]
+    again = feed(store, all=(("reading", "*"),))
+    again.put_readings(rows)
+    assert [(data["n"], data["reading"]["time_ns"] // S) for *_, data in found(again)] == [
+        (4, 4), (5, 5),
+    ]  # fmt: skip
+
+
+def test_windows_and_ticks_are_shown_to_those_that_take_them(store: Connection) -> None:
+    fed = feed(store, shapes=(("window", "*"),), clock=(("tick", "10"),))
+    values = np.arange(4, dtype=np.float32).reshape(2, 2)
+    fed.put_windows([Window("steps", 5 * S, values)], ("x", "y"), 2 * S)
+    fed.tick(9 * S)
+    fed.tick(12 * S)
+    assert [(name, kind) for name, kind, _ in found(fed)] == [
+        ("shapes", "window"),
+        ("clock", "tick"),
+    ]
+
+
+def test_what_one_finds_is_shown_to_those_that_take_it(store: Connection) -> None:
+    fed = feed(
+        store, first=(("reading", "*"),), second=(("happening", "first/reading"),),
+        third=(("happening", "second"),), deaf=(("happening", "first/other"),),
+    )  # fmt: skip
+    fed.put_readings([(1, message("door", 1, stream="hall"))])
+    told = found(fed)
+    assert [(name, kind) for name, kind, _ in told] == [
+        ("first", "reading"), ("second", "happening"), ("third", "happening"),
+    ]  # fmt: skip
+    given = told[2][2]["happening"]
+    assert (given["function"], given["stream"], given["start_ns"]) == ("second", "hall", S)
+    inner = json.loads(json.loads(given["data"])["happening"]["data"])
+    assert inner["reading"]["sensor"] == "door"
+
+
+def test_what_nobody_takes_does_not_wait(store: Connection) -> None:
+    fed = feed(store, deaf=(("happening", "first"),))
+    fed.put_readings([(1, message("door", 1))])
+    fed.tick(0)
+    fed.tick(100 * S)
+    assert fed.counts().put == 0
+
+
+def test_an_event_of_another_stream_does_not_change_what_is_remembered(store: Connection) -> None:
+    fed = feed(store, all=(("reading", "*"),))
+    fed.put_readings([(1, message("door", 1, stream="a")), (2, message("door", 2, stream="b"))])
+    assert [data["n"] for *_, data in found(fed)] == [1, 1]
