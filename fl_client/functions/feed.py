@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from fl_client.functions.runner import Shown
+from fl_client.functions.shown import Shown
 from fl_client.functions.thread import FunctionThread
 from fl_client.functions.ticks import Ticks
 from fl_client.sensors import Readings

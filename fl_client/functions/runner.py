@@ -8,36 +8,18 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from fl_client.functions.chains import check_chains
 from fl_client.functions.host import Answer, CallEnded, FunctionSource, Host, HostUnavailable
 from fl_client.functions.named import Named, Observe, State
+from fl_client.functions.shown import Failed, Shown
 from fl_client.store.function_memory import Memories, Memory
 from fl_client.windows import MOST_STREAMS
-from fl_common.functions.events import Event, FunctionEvent, Predicted, Window, kind_of_event
+from fl_common.functions.events import Event, Predicted, Window, kind_of_event
 
 _logger = logging.getLogger(__name__)
 _SILENT_AFTER = 10
 """Late windows in a row, after which it is a trouble that a function sees none."""
-
-
-class Failed(NamedTuple):
-    """An event that the function ``name`` has no answer to, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass
-class Shown:
-    """What became of an event: what functions found, failed at, and remember now."""
-
-    event: Event
-    found: list[tuple[str, FunctionEvent]] = field(default_factory=list)
-    failed: list[Failed] = field(default_factory=list)
-    memories: dict[tuple[str, str], Memory] = field(default_factory=dict)
 
 
 Compare = Callable[[Answer, Answer], None]
@@ -113,13 +95,13 @@ class Functions:
 
     def named_in(self, kind: str) -> set[str]:
         """Of what they take events of this ``kind``."""
-        running = self._running.values()
-        return {of for named in running for one, of in named.source.on if one == kind}
+        on = (pair for named in self._running.values() for pair in named.source.on)
+        return {of for one, of in on if one == kind}
 
     def check_chain(self, name: str, source: FunctionSource) -> None:
         """Raise InvalidData if ``source`` as ``name`` closes a circle, or too long a chain."""
-        running = {**{n: one.source for n, one in self._running.items()}, name: source}
-        check_chains({one: source.heard for one, source in running.items()})
+        heard = {one: named.source.heard for one, named in self._running.items()}
+        check_chains({**heard, name: source.heard})
 
     def use(self, name: str, source: FunctionSource | None, observe: Observe | None = None) -> None:
         """Run ``source`` under ``name`` from the next window on, replacing any before it.
@@ -161,10 +143,7 @@ class Functions:
 
     @property
     def silent(self) -> dict[str, int]:
-        """Functions that are shown no window of a stream, as the last ones come after a later one.
-
-        With the start of the latter, in nanoseconds since 1970.
-        """
+        """Functions that see no window of a stream, with the start of the one that they saw."""
         return {
             name: state.newest_ns
             for name, named in self._running.items()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from fl_client.functions.host import HostClosed
 from fl_client.functions.named import MOST_HELD
-from fl_client.functions.runner import Functions, Shown
+from fl_client.functions.runner import Functions
+from fl_client.functions.shown import Shown
 from fl_client.store.function_inbox import WaitingEvent
 from fl_client.store.function_memory import Memories
 from fl_common.programs.troubles import Troubles

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from fl_client.functions.feed import FunctionFeed
-from fl_client.functions.runner import Shown
+from fl_client.functions.shown import Shown
 from fl_client.node.announcements import Announcements
 from fl_client.node.path import PredictedWindow
 from fl_client.store.outbox import NewEvent, StoredEvents

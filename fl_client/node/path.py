@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fl_client.functions.feed import FunctionFeed
-from fl_client.functions.runner import Shown
+from fl_client.functions.shown import Shown
 from fl_client.inference.engine import Engine
 from fl_client.inference.prediction import Prediction
 from fl_client.store.function_inbox import InboxCounts

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from fl_client.clock.guard import Instant
-from fl_client.functions.runner import Shown
+from fl_client.functions.shown import Shown
 from fl_client.inference.events import predicted_of
 from fl_client.node.hold import Hold, newest_ns
 from fl_client.node.path import Counts, Path, PredictedWindow

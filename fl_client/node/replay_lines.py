@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fl_client.functions.runner import Shown
+from fl_client.functions.shown import Shown
 from fl_client.inference.events import told_of
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import whole_file

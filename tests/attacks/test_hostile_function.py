@@ -12,7 +12,8 @@ import pytest
 
 from fl_client.functions.host import FunctionSource, HostLimits
 from fl_client.functions.host.process import HostProcess
-from fl_client.functions.runner import Functions, Shown
+from fl_client.functions.runner import Functions
+from fl_client.functions.shown import Shown
 from fl_common.functions import Predicted
 from fl_common.programs.troubles import Troubles
 from tests.support.function_hosts import process_of

@@ -94,7 +94,7 @@ def test_one_that_hangs_holds_up_no_other(world: World) -> None:
         (COUNTS, {"limits": limits(fuel=10**9)}, "limits.fuel=1,000,000,000"),
         (COUNTS, {"limits": limits(memory_mb=65)}, "limits.memory_mb=65"),
         (COUNTS, {"limits": limits(milliseconds=5000)}, "function_host.seconds allows"),
-        (COUNTS, {"on": [{"window": "*"}]}, "is not for what this box gives"),
+        (COUNTS, {"on": [{"window": "weather"}]}, "is not for what this box gives"),
         (COUNTS, {"on": [{"prediction": "weather"}]}, "is not for what this box gives"),
         (COUNTS, {"labels": ["other"]}, "is not for this site's"),
         (COUNTS, {"file": "other.py"}, "can't be read"),

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from fl_client.functions.feed import FunctionFeed
-from fl_client.functions.runner import Functions, Shown
+from fl_client.functions.runner import Functions
+from fl_client.functions.shown import Shown
 from fl_client.functions.thread import FunctionThread
 from fl_client.sensors import Readings
 from fl_client.store.database import open_store
