@@ -19,6 +19,8 @@ from models.kinds.multilabel import BETWEEN, MOST_LABELS
 
 _LOG = logging.getLogger(__name__)
 _SHORT = 256
+_MOST_BYTES = 500
+"""Of all labels of a message, which the spool keeps beside what it counts."""
 ANNOTATIONS = "annotations"
 """The name of the source of labels."""
 
@@ -72,9 +74,11 @@ def _label_in(value: object) -> str:
     """
     if isinstance(value, list):
         names = [short_text(one, "label") for one in value[: MOST_LABELS + 1]]
-        if len(names) > MOST_LABELS:
-            raise InvalidPayload("label", f"{len(value)} labels are more than {MOST_LABELS}")
-        return BETWEEN.join(names)
+        text = BETWEEN.join(names)
+        if len(names) > MOST_LABELS or len(text.encode()) > _MOST_BYTES:
+            limits = f"at most {MOST_LABELS}, and {_MOST_BYTES} bytes together"
+            raise InvalidPayload("label", f"several labels must be {limits}")
+        return text
     return repr(value) if isinstance(value, float) else short_text(value, "label")
 
 

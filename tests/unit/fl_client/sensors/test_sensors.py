@@ -241,6 +241,12 @@ def test_what_a_transport_is_told_of_each_message() -> None:
         (b'{"from":1698e6,"to":1699e6,"label":["a",[]]}', "label"),
         (b'{"from":1698e6,"to":1699e6,"label":["a",""]}', "label"),
         (b'{"from":1698e6,"to":1699e6,"label":[' + b'"a",' * 62 + b'"a"]}', "label"),
+        (
+            b'{"from":1698e6,"to":1699e6,"label":['
+            + b",".join([b'"' + b"a" * 200 + b'"'] * 3)
+            + b"]}",
+            "label",
+        ),
         (b'{"from":1699e6,"label":"a"}', "time"),
         (b'{"from":1699e6,"to":1699e6,"label":"a"}', "time"),
         (b'{"from":1698e6,"to":1699e6,"label":"a","id":[]}', "id"),
