@@ -1,6 +1,5 @@
 """A site follows functions of format 2: source text in a sandbox, within what its owner grants."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -12,13 +11,13 @@ import pytest
 from fl_client.components.sandbox import Grant
 from fl_client.functions.host import HostLimits
 from fl_client.functions.host.compiler import MACHINE_CODE
-from fl_common.components.description import Component, Kind
+from fl_common.components.description import Component
 from tests.support.function_boxes import FunctionBox
 from tests.support.function_hosts import close_hosts
 from tests.support.repositories import World
 from tests.support.samples import TASK
-from tests.support.sandboxes import compile_runner, fields_of, limits
-from tests.support.sites import CHANGE, FUNCTION, function_added, promote
+from tests.support.sandboxes import compile_runner, limits
+from tests.support.sites import CHANGE, FUNCTION, function_added, promote, source_added
 
 GRANT = Grant(("python", "wasm"), ("emit", "state", "log"), 50_000_000, 64, 2)
 Box = partial(
@@ -46,14 +45,8 @@ def world(world: World) -> World:
 
 
 def released(world: World, source: str = COUNTS, **changes: Any) -> Component:
-    folder = world.folder / "function"
-    folder.mkdir(exist_ok=True)
     given = {"limits": limits(milliseconds=1000), "on": [{"prediction": TASK.name}], **changes}
-    (folder / "function.json").write_text(json.dumps(fields_of(**given)))
-    (folder / "function.py").write_text(source)
-    files = {path.name: path for path in folder.iterdir()}
-    described = {"licence": "Apache-2.0", "labels": list(TASK.labels)}
-    added = world.repository().add(Kind.FUNCTION, FUNCTION, None, files, described)
+    added = source_added(world, FUNCTION, source, **given)
     promote(world, added)
     return added
 

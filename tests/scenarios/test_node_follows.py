@@ -1,5 +1,6 @@
 """A whole node as a process follows a repository: production acts, the candidate is counted."""
 
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from fl_client.components.build import NodeContext, build_updates
 from fl_client.configuration import read_config
+from fl_client.functions.host.compiler import MACHINE_CODE
 from fl_client.functions.label_change import LabelChange
 from fl_client.inference.slots import ModelSlot
 from fl_common.errors import InvalidConfiguration
@@ -19,9 +21,16 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import World as Sensors
 from tests.support.nodes import expected_starts, node, wait_for
 from tests.support.repositories import World
-from tests.support.sites import function_added, promote
+from tests.support.sandboxes import compile_runner, limits
+from tests.support.sites import function_added, promote, source_added
 
 MESSAGES = 40
+COUNTS = """
+def handle(event):
+    seen = get("seen", 0) + 1
+    put("seen", seen)
+    emit("found", {"seen": seen, "label": event.label, "kind": event.kind})
+"""
 
 
 def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> None:
@@ -32,9 +41,14 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
     second = world.add(published(tmp_path / "two.onnx", 1, task=task).read_bytes(), task.name)
     function = function_added(world, arguments={"windows": 1}, labels=list(task.labels))
     promote(world, function)
+    source = source_added(world, "counts", COUNTS, limits=limits(milliseconds=500))
+    promote(world, source)
+    shutil.copytree(compile_runner(), tmp_path / "box" / MACHINE_CODE)
     overrides = (
         "functions=none",
-        f"components.functions=[{function.name}]",
+        f"components.functions=[{function.name},counts]",
+        "components.sandbox={forms: [python], needs: [emit, state, log], fuel: 50000000,"
+        " memory_mb: 64, functions: 1}",
         f"components.source={world.place}",
         f"components.root={world.place / 'metadata/1.root.json'}",
         "components.stage=testing",
@@ -50,6 +64,8 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
                 return process.status()["components"]
 
             wait_for(lambda: components()["shadow"]["candidate"] == second.digest[:16], "shadow")
+            wait_for(lambda: components()["functions"]["counts"]["trial"], "source on trial")
+            wait_for(lambda: "counts" in process.status()["functions"]["failures"], "it runs")
             sensors.send(0, MESSAGES)
             wait_for(lambda: sensors.starts() >= expected_starts(MESSAGES), "predictions")
             wait_for(
@@ -63,9 +79,13 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
             def happened() -> set[str]:
                 return {data["function"] for topic, data in sensors.heard if topic == "events/box"}
 
-            assert wait_for(happened, "an event of the function") == {function.name}
+            names = {function.name, "counts"}
+            assert wait_for(lambda: happened() == names and names, "events of both") == names
+            found = [d for topic, d in sensors.heard if d.get("function") == "counts"]
+            assert [data["seen"] for data in found] == list(range(1, len(found) + 1))
+            assert found[0]["kind"] == "classification"
             metrics = process.ask("/metrics")[1].decode()
-            for component in (first, second, function):
+            for component in (first, second, function, source):
                 assert f'component_info{{component="{component.digest[:16]}"' in metrics
             assert 'updates_total{kind="function",name="steps",result="taken"} 1.0' in metrics
 

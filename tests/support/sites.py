@@ -20,6 +20,7 @@ from tests.support.function_hosts import functions_of
 from tests.support.model_files import published
 from tests.support.repositories import World
 from tests.support.samples import TASK
+from tests.support.sandboxes import fields_of
 
 HEALTH = Health(windows=8, more_failures=0.1, times_slower=1000.0, ends=3)
 NAME = "activity"
@@ -47,6 +48,17 @@ def function_added(world: World, class_name: str = CHANGE, **change: Any) -> Com
     file.write_text(json.dumps({**values, **change}))
     described = {"licence": "MIT"}
     return world.repository().add(Kind.FUNCTION, FUNCTION, None, {file.name: file}, described)
+
+
+def source_added(world: World, name: str, source: str, **changes: Any) -> Component:
+    """A function in Python, for a sandbox, in testing of the world's repository."""
+    folder = world.folder / "function"
+    folder.mkdir(exist_ok=True)
+    (folder / FUNCTION_FILE).write_text(json.dumps(fields_of(**changes)))
+    (folder / "function.py").write_text(source)
+    files = {path.name: path for path in folder.iterdir()}
+    described = {"licence": "Apache-2.0", "labels": list(TASK.labels)}
+    return world.repository().add(Kind.FUNCTION, name, None, files, described)
 
 
 def promote(
