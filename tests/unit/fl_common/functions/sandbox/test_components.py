@@ -1,0 +1,90 @@
+"""Components of WebAssembly: hostile ones fail alone, and what asks for more is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from fl_common.errors import InvalidData
+from fl_common.functions.sandbox.function import SandboxedFunction
+from fl_common.functions.sandbox.open import open_function
+from tests.support.hand_made import component
+from tests.support.sandboxes import folder_of, limits, predicted
+
+
+def function(content: bytes, folder: Path) -> SandboxedFunction:
+    given = folder_of(content, form="wasm", file="function.wasm", needs=["emit"])
+    return open_function(given, folder)
+
+
+EMIT = "(call $emit (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64))"
+HOSTILE = {
+    "endless loop": ("(loop (br 0))", "fuel"),
+    "recursion": ("(call $again)", "stack"),
+    "unreachable": ("unreachable", "trap"),
+    "beyond its memory": ("(i32.load (i32.const -8)) drop", "trap"),
+    "division by zero": ("(i32.const 0) (i32.const 0) i32.div_u drop", "trap"),
+    "a gigabyte": (
+        "(memory.grow (i32.const 16384)) (i32.const -1) i32.eq (if (then unreachable))", "trap"),
+    "a million calls": (f"(loop {EMIT} (br 0))", "event"),
+    "a string beyond its memory": (
+        "(call $emit (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0) (i32.const 64))",
+        "trap"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_hostile_fails_alone(name: str, tmp_path: Path) -> None:
+    body, cause = HOSTILE[name]
+    one = function(component(body), tmp_path)
+    for _ in range(2):
+        outcome = one.call(predicted(), {"kept": "1"})
+        assert outcome.failure is not None
+        assert outcome.failure.cause == cause, outcome.failure
+        assert (list(outcome.events), dict(outcome.state)) == ([], {"kept": "1"})
+        assert "\n" not in outcome.failure.text
+    assert one.instances == {"start": 1, cause: 1}
+
+
+def test_a_good_one_is_called_in_one_instance(tmp_path: Path) -> None:
+    one = function(component(""), tmp_path)
+    assert [one.call(predicted(), {}).fuel for _ in range(3)] == [22, 22, 22]
+    assert one.instances == {"start": 1}
+    (code,) = tmp_path.iterdir()
+    assert code.stat().st_mode & 0o777 == 0o600
+
+
+ENVIRONMENT = """(import "wasi:cli/environment@0.2.0" (instance
+  (export "get-arguments" (func (result (list string))))))"""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\0asm\1\0\0\0", "is no component"),
+        (b"", "is no component"),
+        (component("")[:-20], "can't be compiled"),
+        (component("", more=ENVIRONMENT), "wasi:cli/environment"),
+        (component("", memory='(memory (export "memory") 2000)'), "can't be made"),
+    ],
+)
+def test_what_asks_for_more_or_is_none_is_refused(
+    content: bytes, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidData, match=words) as caught:
+        function(content, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_machine_code_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    function(component(""), tmp_path)
+    (code,) = tmp_path.iterdir()
+    code.write_bytes(code.read_bytes()[:1000])
+    assert function(component(""), tmp_path).call(predicted(), {}).failure is None
+
+
+def test_it_needs_no_more_than_its_needs_name(tmp_path: Path) -> None:
+    given = folder_of(
+        component(""), form="wasm", file="function.wasm", needs=[], emits={}, limits=limits()
+    )
+    with pytest.raises(InvalidData, match="imports what emit stands for"):
+        open_function(given, tmp_path)
