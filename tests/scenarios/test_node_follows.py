@@ -33,6 +33,27 @@ def handle(event):
 """
 
 
+def check_counts(found: list[dict[str, Any]]) -> None:
+    """What the function in a sandbox told: each window once, in order."""
+    assert [data["seen"] for data in found] == list(range(1, len(found) + 1))
+    assert found[0]["kind"] == "classification"
+
+
+def following(world: World, *functions: str) -> tuple[str, ...]:
+    """What lets a testing site follow the world's repository, with a sandbox for one function."""
+    return (
+        "functions=none",
+        f"components.functions=[{','.join(functions)}]",
+        "components.sandbox={forms: [python], needs: [emit, state, log], fuel: 50000000,"
+        " memory_mb: 64, functions: 1}",
+        f"components.source={world.place}",
+        f"components.root={world.place / 'metadata/1.root.json'}",
+        "components.stage=testing",
+        "components.poll={every_s: 0.5, jitter: 0.2}",
+        "components.health={windows: 1, more_failures: 0.05, times_slower: 1e6, ends: 3}",
+    )
+
+
 def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> None:
     world, task = World(tmp_path), wearables()
     world.created()
@@ -44,17 +65,7 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
     source = source_added(world, "counts", COUNTS, limits=limits(milliseconds=500))
     promote(world, source)
     shutil.copytree(compile_runner(), tmp_path / "box" / MACHINE_CODE)
-    overrides = (
-        "functions=none",
-        f"components.functions=[{function.name},counts]",
-        "components.sandbox={forms: [python], needs: [emit, state, log], fuel: 50000000,"
-        " memory_mb: 64, functions: 1}",
-        f"components.source={world.place}",
-        f"components.root={world.place / 'metadata/1.root.json'}",
-        "components.stage=testing",
-        "components.poll={every_s: 0.5, jitter: 0.2}",
-        "components.health={windows: 1, more_failures: 0.05, times_slower: 1e6, ends: 3}",
-    )
+    overrides = following(world, function.name, "counts")
     with Mosquitto(tmp_path / "broker") as broker:
         box = node(tmp_path / "box", broker.port, *overrides)
         with box as process, Sensors(broker.port, "box") as sensors:
@@ -81,9 +92,7 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
 
             names = {function.name, "counts"}
             assert wait_for(lambda: happened() == names and names, "events of both") == names
-            found = [d for topic, d in sensors.heard if d.get("function") == "counts"]
-            assert [data["seen"] for data in found] == list(range(1, len(found) + 1))
-            assert found[0]["kind"] == "classification"
+            check_counts([d for _, d in sensors.heard if d.get("function") == "counts"])
             metrics = process.ask("/metrics")[1].decode()
             for component in (first, second, function, source):
                 assert f'component_info{{component="{component.digest[:16]}"' in metrics
