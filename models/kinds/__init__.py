@@ -113,13 +113,6 @@ def names_labels(kind: KindSpec) -> bool:
     return kind.name in (CLASSIFICATION, SEQUENCE)
 
 
-def check_labelled(task: Task, what: str, remedy: str) -> None:
-    """Raise InvalidConfiguration unless windows of ``task`` have labels, which ``what`` needs."""
-    if task.kind.name != CLASSIFICATION:
-        rule = f"takes no task of kind {task.kind.name} yet: it needs one label a window"
-        raise InvalidConfiguration(what, rule, remedy)
-
-
 def _check_known(name: str) -> None:
     if name not in _KINDS:
         rule = f"must be one of {', '.join(_KINDS)}"

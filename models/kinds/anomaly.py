@@ -149,6 +149,15 @@ class Anomaly:
         is_above = bool(answer_D[0] > answer_D[1])
         return {"score": score, "threshold": threshold, "anomalous": is_above}
 
+    def heard(self, event: Mapping[str, Any]) -> NDArray[Any]:
+        """Score and threshold (1, 2)."""
+        return np.array([[event["score"], event["threshold"]]], np.float64)
+
+    def right(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[np.bool_]:
+        """Above the threshold where the window is anomalous, and not above it elsewhere."""
+        above_N = predicted_N[:, 0] > predicted_N[:, 1]
+        return np.asarray(above_N == (truth_N == ANOMALOUS))
+
     def words(self, answers_ND: Floats) -> tuple[str, ...]:
         """Whether each is above the threshold, in a word."""
         above_N = answers_ND[:, 0] > answers_ND[:, 1]

@@ -105,6 +105,14 @@ class Classification:
             "probabilities": dict(zip(self.columns, rounded_K, strict=True)),
         }
 
+    def heard(self, event: Mapping[str, Any]) -> NDArray[Any]:
+        """See ``TaskKind``."""
+        return np.array([self.columns.index(event["label"])])
+
+    def right(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[np.bool_]:
+        """The same label."""
+        return self.agree(truth_N, predicted_N)
+
     def words(self, answers_ND: Floats) -> tuple[str, ...]:
         """None: they are counted by label."""
         return ()

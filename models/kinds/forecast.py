@@ -163,6 +163,14 @@ class Forecast:
         named = zip(self._channels, rows_CH, strict=True)
         return {"forecast": {name: [float(f"{x:.6g}") for x in row] for name, row in named}, **when}
 
+    def heard(self, event: Mapping[str, Any]) -> NDArray[Any]:
+        """The next readings (1, C, horizon)."""
+        return np.array([[event["forecast"][name] for name in self._channels]], np.float64)
+
+    def right(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[np.bool_]:
+        """Within a twentieth of each channel's declared scale, in the mean over steps."""
+        return self.agree(truth_N, predicted_N)
+
     def words(self, answers_ND: Floats) -> tuple[str, ...]:
         """One word for all."""
         return (self.answer,) * len(answers_ND)

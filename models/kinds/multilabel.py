@@ -175,6 +175,14 @@ class Multilabel:
             "probabilities": rounded,
         }
 
+    def heard(self, event: Mapping[str, Any]) -> NDArray[Any]:
+        """The set of the event's labels."""
+        return bits_of(np.array([[name in event["labels"] for name in self.columns]]))
+
+    def right(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[np.bool_]:
+        """The same labels."""
+        return self.agree(truth_N, predicted_N)
+
     def words(self, answers_ND: Floats) -> tuple[str, ...]:
         """One word for all."""
         return (self.answer,) * len(answers_ND)

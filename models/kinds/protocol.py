@@ -211,6 +211,14 @@ class TaskKind(Protocol):
         """The fields of a prediction's event, for one window's answer."""
         ...
 
+    def heard(self, event: Mapping[str, Any]) -> NDArray[Any]:
+        """The prediction (1, ...) of an event with the fields of ``told``."""
+        ...
+
+    def right(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which predictions are as good as right: as close to the truth as ``agree`` asks."""
+        ...
+
     def words(self, answers_ND: Floats) -> tuple[str, ...]:
         """A word for each answer, by which it is counted; none where the label's name is that."""
         ...

@@ -182,6 +182,14 @@ class Regression:
         """The number and its unit."""
         return {"value": float(f"{answer_D[0]:.6g}"), "unit": self._unit}
 
+    def heard(self, event: Mapping[str, Any]) -> NDArray[Any]:
+        """The number."""
+        return np.array([event["value"]], np.float64)
+
+    def right(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[np.bool_]:
+        """Within a twentieth of the range."""
+        return self.agree(truth_N, predicted_N)
+
     def words(self, answers_ND: Floats) -> tuple[str, ...]:
         """One word for all."""
         return (self.answer,) * len(answers_ND)

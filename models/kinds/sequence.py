@@ -134,6 +134,19 @@ class Sequences:
             begin = end
         return {"runs": runs}
 
+    def heard(self, event: Mapping[str, Any]) -> NDArray[Any]:
+        """The label of each reading (1, T), of the event's runs."""
+        named_T = np.zeros(self._length, np.int64)
+        begin, end = ("from_reading", "to_reading") if self._rate_hz is None else ("from_s", "to_s")
+        for run in event["runs"]:
+            places = (round(run[each] * (self._rate_hz or 1)) for each in (begin, end))
+            named_T[slice(*places)] = self._names.index(run["label"])
+        return named_T[None]
+
+    def right(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> NDArray[np.bool_]:
+        """Nine of ten readings, at least."""
+        return self.agree(truth_N, predicted_N)
+
     def words(self, answers_ND: Floats) -> tuple[str, ...]:
         """The label that most readings of each window have."""
         named_NT = self.chosen(answers_ND)

@@ -90,7 +90,7 @@ def test_what_is_heard_is_what_the_model_says_of_the_held_out_windows(
         windows = test.windows.take(test.group_of == position)
         best_N = one_call(model, kind_of(world.task), windows.values).argmax(1)
         expected = [(labels[k], labels[t]) for k, t in zip(best_N, windows.labels, strict=True)]
-        heard = [(line["label"], line["truth"]) for line in lines if line["site"] == name]
+        heard = [(line["said"], line["truth"]) for line in lines if line["site"] == name]
         assert heard == [expected[n % len(expected)] for n in range(len(heard))]
 
 

@@ -9,7 +9,6 @@ from sklearn.metrics import f1_score
 
 from benchmarks.privacy.multilabel import LABELS, write_exercises
 from fl_common.errors import InvalidConfiguration
-from models.kinds import check_labelled
 from models.kinds.multilabel import has_of
 from models.metadata import read_metadata
 from models.onnx.runtime import onnxruntime
@@ -92,9 +91,6 @@ def test_check_counts_the_rows_of_each_label(npz: Path, capsys: pytest.CaptureFi
     assert "task.kind=multilabel" in told["command"]
 
 
-def test_what_needs_one_label_a_window_refuses_it_by_name(npz: Path) -> None:
-    world = world_of(configure(*asked(npz)))
-    with pytest.raises(InvalidConfiguration, match="kind multilabel yet"):
-        check_labelled(world.task, "engine=live", "Use another engine")
+def test_an_option_of_another_kind_is_refused_by_name(npz: Path) -> None:
     with pytest.raises(InvalidConfiguration, match="is for regression"):
         run(configure(*asked(npz, "task.range=[0,1]")))

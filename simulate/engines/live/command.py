@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,14 @@ from fl_common.configuration.rules import Config, above, require, whole
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files.whole import write_whole
 from fl_common.vocabulary import Task
-from models.kinds import check_labelled
 from simulate.engines.live.fleet import Live, Player
 from simulate.engines.live.processes import CONFIG, Processes, find_mosquitto, write_node
 from simulate.engines.live.recordings import messages, recordings_of, slicing_of, step_of
-from simulate.engines.live.score import Score, quantile_s
+from simulate.engines.live.score import Score, measured, quantile_s
 from simulate.engines.live.shown import Shown, closing_table, remarks
 from simulate.home import Home
 from simulate.report.drawing import Drawing
+from simulate.report.results import json_value
 from simulate.report.wording import counted
 from simulate.world import World
 from simulate.world.build import open_world
@@ -54,8 +54,6 @@ def live(
     engine, program = config["engine"], find_mosquitto()
     _check(engine)
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
-    remedy = "Train with engine=loopback, and serve the model on a box: docs/reference/kinds.md"
-    check_labelled(world.task, "engine=live", remedy)
     names = _names(engine["sites"], world)
     step_of(world.task)
     if engine["model"] is None:
@@ -107,7 +105,7 @@ class _Run:
         return Player(
             file.parent,
             partial(messages, recordings, task, slicing, self.engine["readings_per_message"]),
-            Score(name),
+            Score(name, task),
         )
 
     def _finish(self, players: Sequence[Player]) -> None:
@@ -141,6 +139,7 @@ def _figures(score: Score) -> dict[str, Any]:
         "windows": score.windows,
         "predictions": len(score.predictions),
         "right": score.right,
+        "measures": json_value(measured([score])),
         "latency_p50_s": quantile_s([score], 0.5),
         "latency_p99_s": quantile_s([score], 0.99),
         "readings": score.readings,
@@ -152,7 +151,7 @@ def _figures(score: Score) -> dict[str, Any]:
 def _predictions(score: Score) -> Iterator[str]:
     """A JSON line for each window, in order of time."""
     for start_ns in sorted(score.predictions):
-        yield json.dumps({"site": score.name, **asdict(score.predictions[start_ns])}) + "\n"
+        yield json.dumps({"site": score.name, **score.predictions[start_ns].to_row()}) + "\n"
 
 
 def _check(engine: Config) -> None:

@@ -22,6 +22,7 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.programs.own import own_program
 from fl_common.vocabulary import Task
 from fl_server.cloud.children import end, start
+from models.kinds.multilabel import BETWEEN
 
 HOST = "127.0.0.1"
 CONFIG = "site.yaml"  # begins with conf/node.yaml, so it may not have that name
@@ -59,7 +60,7 @@ def write_node(folder: Path, name: str, task: Task, step: int, port: int, model:
     values = {
         "name": name,
         "home": str(home),
-        "task": {"_target_": "models.tasks.declared", **_plain(task)},
+        "task": {"_target_": "models.tasks.declared", **declared_as(task)},
         "broker": {"host": HOST, "port": port},
         "windows": {"step": step},
         "http": {"port": 0},
@@ -84,8 +85,15 @@ def write_node(folder: Path, name: str, task: Task, step: int, port: int, model:
     return file
 
 
-def _plain(task: Task) -> Mapping[str, Any]:
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in task.to_fields().items()}
+def declared_as(task: Task) -> Mapping[str, Any]:
+    """The arguments of ``models.tasks.declared`` that give ``task``."""
+    fields = {k: list(v) if isinstance(v, tuple) else v for k, v in task.to_fields().items()}
+    options = dict(task.kind.options)
+    if "low" in options:
+        options["range"] = [options.pop("low"), options.pop("high")]
+    if "labels" in options:
+        options["labels"] = options["labels"].split(BETWEEN)
+    return {**fields, "kind": task.kind.name, **options}
 
 
 class Processes:

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import count
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from fl_client.windows import Slicing
@@ -18,6 +20,7 @@ from fl_client.windows.grid import Grid
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.vocabulary import Floats, Task, Windows
+from models.kinds import CLASSIFICATION
 from simulate.world import TestSet
 
 SHIPPED = str(files("conf") / "node.yaml")
@@ -26,10 +29,15 @@ SHIPPED = str(files("conf") / "node.yaml")
 
 @dataclass(frozen=True)
 class Recording:
-    """``readings_NC`` (N, C) in the task's units, one after the other, at one label."""
+    """``readings_NC`` (N, C) in the task's units, one after the other, at one label.
+
+    ``label`` is empty where people don't label windows. ``truths`` are what each of its windows is
+    labelled with, in the form of the task's kind.
+    """
 
     label: str
     readings_NC: Floats
+    truths: Sequence[NDArray[Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Message:
 
     ``until_ns`` is the timestamp that it ends with: its last reading's, or its label's end. It has
     ``rows`` readings, or a label's interval where that is 0. ``closes`` are the starts of the
-    windows whose last reading is among them, of which the truth is ``label``.
+    windows whose last reading is among them, and ``truths`` those of these windows.
     """
 
     due_s: float
@@ -47,6 +55,7 @@ class Message:
     rows: int
     closes: tuple[int, ...]
     label: str
+    truths: Sequence[NDArray[Any]] = ()
 
 
 def step_of(task: Task) -> int:
@@ -77,19 +86,23 @@ def recordings_of(test: TestSet, group: int, task: Task) -> list[Recording]:
     windows = test.windows.take(test.group_of == group)
     step, found = step_of(task), list[list[int]]()
     for row in range(len(windows)):
-        if not (row and _goes_on(windows, row, step)):
+        if not (row and _goes_on(windows, row, step, task)):
             found.append([])
         found[-1].append(row)
     return [_joined(windows, rows, step, task) for rows in found]
 
 
-def _goes_on(windows: Windows, row: int, step: int) -> bool:
-    """Whether window ``row`` repeats the readings of the one before it, ``step`` rows later."""
+def _goes_on(windows: Windows, row: int, step: int, task: Task) -> bool:
+    """Whether window ``row`` repeats the readings of the one before it, ``step`` rows later.
+
+    A recording has one label, where windows have labels that are sent.
+    """
     before, this = windows.values[row - 1], windows.values[row]
+    one_label = task.kind.name != CLASSIFICATION or windows.labels[row - 1] == windows.labels[row]
     return bool(
         step < len(this)
         and windows.block_of[row - 1] == windows.block_of[row]
-        and windows.labels[row - 1] == windows.labels[row]
+        and one_label
         and np.array_equal(before[step:], this[:-step])
     )
 
@@ -97,8 +110,10 @@ def _goes_on(windows: Windows, row: int, step: int) -> bool:
 def _joined(windows: Windows, rows: Sequence[int], step: int, task: Task) -> Recording:
     first, *others = rows
     new = [windows.values[row][-step:] for row in others]
-    label = task.labels[int(windows.labels[first])]
-    return Recording(label, np.concatenate([windows.values[first], *new]))
+    is_labelled = task.kind.name == CLASSIFICATION
+    label = task.labels[int(windows.labels[first])] if is_labelled else ""
+    readings_NC = np.concatenate([windows.values[first], *new])
+    return Recording(label, readings_NC, [windows.labels[row] for row in rows])
 
 
 def messages(
@@ -107,7 +122,7 @@ def messages(
     """An endless stream of the recordings as messages, stamped from about ``begin_ns`` on.
 
     ``most_rows`` readings are one message. Between two recordings is a gap too long for any window,
-    and at the end of each its label is sent.
+    and at the end of each its label is sent, if it has one.
     """
     grid, index, first_ns = Grid(task, slicing), 0, None
     for turn in count():
@@ -134,14 +149,18 @@ def _of_recording(
     for row in range(0, len(readings), most_rows):
         last = min(row + most_rows, len(readings))
         content = [{"t": stamps[n], "v": readings[n]} for n in range(row, last)]
-        closes = tuple(
-            grid.start_of(index + (end - grid.rows) // step)
+        whole = [
+            (end - grid.rows) // step
             for end in range(max(row + 1, grid.rows), last + 1)
             if (end - grid.rows) % step == 0
-        )
+        ]
+        closes = tuple(grid.start_of(index + place) for place in whole)
+        truths = [recording.truths[place] for place in whole if recording.truths]
         until_ns = stamps[last - 1]
         due_s, payload = (until_ns - first_ns) / 1e9, json.dumps(content).encode()
-        yield Message(due_s, until_ns, payload, last - row, closes, recording.label)
+        yield Message(due_s, until_ns, payload, last - row, closes, recording.label, truths)
+    if not recording.label:
+        return
     label = {"from": base_ns, "to": stamps[-1], "label": recording.label}
     due_s = (stamps[-1] - first_ns) / 1e9
     yield Message(due_s, stamps[-1], json.dumps(label).encode(), 0, (), recording.label)

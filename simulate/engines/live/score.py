@@ -2,12 +2,15 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fl_common.vocabulary import Task
+from models.kinds import ANOMALY, CLASSIFICATION, MULTILABEL, SEQUENCE, kind_of
 from simulate.engines.live.recordings import Message
 
 _RECENT = 16
@@ -15,24 +18,31 @@ _RECENT = 16
 
 @dataclass(frozen=True)
 class ReceivedPrediction:
-    """A received prediction: ``latency_s`` is from the sending of the window's last reading."""
+    """A received prediction: ``latency_s`` is from the sending of the window's last reading.
+
+    ``said`` and ``truth`` are in a word; ``predicted_1`` and ``truth_1`` as the kind has them.
+    """
 
     start_ns: int
-    label: str
+    said: str
     truth: str
     latency_s: float
+    is_right: bool
+    predicted_1: NDArray[Any]
+    truth_1: NDArray[Any]
 
-    @property
-    def is_right(self) -> bool:
-        """Whether the prediction agrees with the truth."""
-        return self.label == self.truth
+    def to_row(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        names = ("start_ns", "said", "truth", "latency_s", "is_right")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass
 class Score:
-    """One site's; ``name`` is that of its node."""
+    """One site's, of predictions of ``task``; ``name`` is that of its node."""
 
     name: str
+    task: Task
     sent: int = 0
     """Messages that the broker has acknowledged."""
     readings: int = 0
@@ -42,12 +52,12 @@ class Score:
     """Whether the last ones were right."""
     messages: Mapping[str, Any] = field(default_factory=dict)
     """The node's own counts, as of the last look."""
-    _asked: dict[int, tuple[float, str]] = field(default_factory=dict)
+    _asked: dict[int, tuple[float, NDArray[Any]]] = field(default_factory=dict)
 
     def sending(self, message: Message) -> None:
         """``message`` is on its way."""
-        for start_ns in message.closes:
-            self._asked[start_ns] = time.monotonic(), message.label
+        for start_ns, truth in zip(message.closes, message.truths, strict=True):
+            self._asked[start_ns] = time.monotonic(), truth
 
     def has_sent(self, message: Message) -> None:
         """The broker has ``message``."""
@@ -59,7 +69,17 @@ class Score:
         start_ns, now = int(data["window_start_ns"]), time.monotonic()
         if start_ns in self._asked and start_ns not in self.predictions:
             asked, truth = self._asked[start_ns]
-            prediction = ReceivedPrediction(start_ns, str(data["label"]), truth, now - asked)
+            kind, truth_1 = kind_of(self.task), np.asarray(truth)[None]
+            predicted_1 = kind.heard(data)
+            prediction = ReceivedPrediction(
+                start_ns,
+                word_of(self.task, predicted_1),
+                word_of(self.task, truth_1),
+                now - asked,
+                bool(kind.right(truth_1, predicted_1)[0]),
+                predicted_1,
+                truth_1,
+            )
             self.predictions[start_ns] = prediction
             self.recent.append(prediction.is_right)
 
@@ -96,6 +116,33 @@ class Score:
         if self.on_the_way < 0:
             return f"{self.name}: received {m['received']} messages of {self.sent} that were sent"
         return None
+
+
+def word_of(task: Task, value_1: NDArray[Any]) -> str:
+    """One prediction or truth in a word, where it has one; a forecast has none."""
+    value, kind = value_1[0], task.kind.name
+    if kind == CLASSIFICATION:
+        return task.labels[int(value)]
+    if kind == MULTILABEL:
+        columns = kind_of(task).columns
+        return ", ".join(name for place, name in enumerate(columns) if int(value) >> place & 1)
+    if kind == SEQUENCE:
+        return task.labels[int(np.bincount(value, minlength=len(task.labels)).argmax())]
+    if kind == ANOMALY:
+        is_odd = value[0] > value[1] if value.ndim else value == 1
+        return "anomalous" if is_odd else "normal"
+    return f"{float(value):.4g}" if value.ndim == 0 else ""
+
+
+def measured(scores: Sequence[Score]) -> Mapping[str, float]:
+    """The measures of the task's kind on all predictions that were received; none without any."""
+    found = [prediction for score in scores for prediction in score.predictions.values()]
+    if not found:
+        return {}
+    kind = kind_of(scores[0].task)
+    both = (np.concatenate([one.truth_1 for one in found]),
+            np.concatenate([one.predicted_1 for one in found]))  # fmt: skip
+    return kind.measured(kind.sums(*both))
 
 
 def quantile_s(scores: list[Score], share: float) -> float | None:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from simulate.engines.live.score import Score, quantile_s
+from models.kinds import CLASSIFICATION
+from simulate.engines.live.score import Score, measured, quantile_s
 from simulate.report.drawing import Drawing
-from simulate.report.wording import counted, one_line, percent_text, seconds_text
+from simulate.report.wording import counted, measures_text, one_line, percent_text, seconds_text
 
 _LINES = 20
 _HEADS = ("site", "right", "windows", "p50", "p99", "received", "processed", "waiting")
@@ -49,7 +50,7 @@ class Shown:
             last = next(reversed(score.predictions.values()), None)
             table.add_row(
                 Text(one_line(score.name)),
-                Text(one_line(last.label), style=_style(last.is_right)) if last else "",
+                Text(one_line(last.said), style=_style(last.is_right)) if last else "",
                 Text(one_line(last.truth)) if last else "",
                 self._marks(score),
                 _share(score),
@@ -78,10 +79,13 @@ def closing_table(scores: Sequence[Score]) -> Table:
 def remarks(scores: Sequence[Score]) -> list[str]:
     """Remarks that the table does not make."""
     readings, sent = sum(s.readings for s in scores), sum(s.sent for s in scores)
+    labels = " and their labels" if scores[0].task.kind.name == CLASSIFICATION else ""
     lines = [
-        f"{counted(sent, 'message')} carried {counted(readings, 'reading')} and their labels."
+        f"{counted(sent, 'message')} carried {counted(readings, 'reading')}{labels}."
         " Those that wait are needed by windows that are not whole yet."
     ]
+    if told := measures_text(scores[0].task, measured(scores)):
+        lines.append(f"Of all predictions: {told}.")
     if not any(score.trouble() for score in scores):
         lines.append("On every site: received = processed + waiting + lost.")
     if on_the_way := sum(score.on_the_way for score in scores):
