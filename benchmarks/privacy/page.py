@@ -223,7 +223,7 @@ def _images(levels: Sequence[Level], rates: Sequence[RateTrial]) -> list[str]:
     return [
         _IMAGES.format(published=BEST_IMAGES, epsilon=promise.limit),
         table(heads, map(_image_level, levels)) + "\n",
-        _machine(levels[0].machine),
+        *dict.fromkeys(_machine(level.machine) for level in levels),
         *(_image_rates(rates) if rates else []),
     ]
 
