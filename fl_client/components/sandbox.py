@@ -64,7 +64,14 @@ def grant_of(node: Mapping[str, Any]) -> Grant | None:
     if given is None:
         return None
     lists = {name: tuple(given.get(name) or ()) for name in ("forms", "needs")}
-    return constructed("components.sandbox", Grant, {**given, **lists})
+    sizes = {name: _number(value) for name, value in given.items() if name not in lists}
+    return constructed("components.sandbox", Grant, {**sizes, **lists})
+
+
+def _number(value: Any) -> Any:
+    """Of a file, where a value that is null as shipped is a text."""
+    is_whole = isinstance(value, str) and value.isascii() and value.isdecimal()
+    return int(value) if is_whole else value
 
 
 @dataclass(frozen=True)
