@@ -23,6 +23,7 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files.whole import write_whole
 from fl_common.vocabulary import Task
 from simulate.engines.live.fleet import Live, Player
+from simulate.engines.live.functions import LiveFunctions, published
 from simulate.engines.live.processes import CONFIG, Processes, find_mosquitto, write_node
 from simulate.engines.live.recordings import messages, recordings_of, slicing_of, step_of
 from simulate.engines.live.score import Score, measured, quantile_s
@@ -65,7 +66,9 @@ def live(
     folder = home.folder / "live"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    return asyncio.run(_Run(engine, folder, output, world, names, model).carry_out(program))
+    functions = published(config["report"]["functions"], world.task, folder)
+    run = _Run(engine, folder, output, world, names, model, functions)
+    return asyncio.run(run.carry_out(program))
 
 
 @dataclass
@@ -78,10 +81,11 @@ class _Run:
     world: World
     names: list[str]
     model: Path
+    functions: LiveFunctions
 
     async def carry_out(self, program: str) -> int:
         with Processes(self.folder) as processes:
-            port = await processes.start_broker(program)
+            port = await processes.start_broker(program, self.engine["port"])
             players = [self._player(i, port) for i in range(len(self.names))]
             scores = [player.score for player in players]
             seconds, speed = self.engine["seconds"], self.engine["speed"]
@@ -90,6 +94,8 @@ class _Run:
                 for player in players:
                     processes.start_node(player.score.name, player.home / CONFIG)
                 self._say(f"{counted(len(players), 'node')} on the broker localhost:{port}")
+                for name in self.functions.components.get("functions", ()):
+                    self._say(f"what {name} finds: mosquitto_sub -p {port} -t 'events/#'")
                 fleet = Live(players, seconds, speed, shown)
                 if not await fleet.wait_ready(processes):
                     return INTERRUPTED
@@ -99,7 +105,9 @@ class _Run:
 
     def _player(self, position: int, port: int) -> Player:
         name, task = self.names[position], self.world.task
-        file = write_node(self.folder, name, task, step_of(task), port, self.model)
+        about = (task, step_of(task), port, self.model, self.functions.components)
+        file = write_node(self.folder, name, *about)
+        self.functions.lend_machine_code(file.parent)
         slicing = slicing_of(task)
         recordings = recordings_of(self.world.test(), position, task)
         return Player(
@@ -159,6 +167,8 @@ def _check(engine: Config) -> None:
         require(f"engine.{name}", engine[name], above(0))
     for name in ("sites", "readings_per_message"):
         require(f"engine.{name}", engine[name], whole(1))
+    if engine["port"] is not None:
+        require("engine.port", engine["port"], whole(1))
 
 
 def _check_model(path: Path, task: Task) -> None:

@@ -48,7 +48,15 @@ def find_mosquitto() -> str:
     return program
 
 
-def write_node(folder: Path, name: str, task: Task, step: int, port: int, model: Path) -> Path:
+def write_node(
+    folder: Path,
+    name: str,
+    task: Task,
+    step: int,
+    port: int,
+    model: Path,
+    components: Mapping[str, Any],
+) -> Path:
     """The folder of a node, ready to run: its configuration, and ``model`` in its slot."""
     home = folder.absolute() / name
     slot = ModelSlot(home / SLOTS / MODEL)
@@ -64,6 +72,7 @@ def write_node(folder: Path, name: str, task: Task, step: int, port: int, model:
         "broker": {"host": HOST, "port": port},
         "windows": {"step": step},
         "http": {"port": 0},
+        **({"components": dict(components)} if components else {}),
         "sensors": {
             "player": {
                 "_target_": "fl_client.sensors.sensor.Sensor",
@@ -81,7 +90,8 @@ def write_node(folder: Path, name: str, task: Task, step: int, port: int, model:
     }
     file = home / CONFIG
     text = OmegaConf.to_yaml(OmegaConf.create(values))
-    file.write_text(f"defaults: [node, override sensors: none, _self_]\n{text}")
+    own = ", override functions: none" if components else ""  # those that are played, and no other
+    file.write_text(f"defaults: [node, override sensors: none{own}, _self_]\n{text}")
     return file
 
 
@@ -136,13 +146,13 @@ class Processes:
                     f"{name} ended with status {process.returncode}: {self._last_line(name)}"
                 )
 
-    async def start_broker(self, program: str) -> int:
-        """Start mosquitto, before all others; returns its port.
+    async def start_broker(self, program: str, port: int | None) -> int:
+        """Start mosquitto on ``port`` (None: a free one), before all others; returns its port.
 
         Raises:
             RunFailed: it does not respond.
         """
-        port = _free_port()
+        port = _free_port() if port is None else port
         config = self._logs / "mosquitto.conf"
         lines = (f"listener {port} {HOST}", "allow_anonymous true", "persistence false",
                  "max_queued_messages 0", "max_inflight_messages 0", "log_dest stderr")  # fmt: skip
