@@ -9,6 +9,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port
 from tests.support.sandboxes import compile_runner
 from tests.support.shell import blocks, desk, replaced, typed
+from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.long
 MOST_COMMANDS = 7
@@ -47,3 +48,10 @@ def test_a_function_goes_into_production_by_its_gates(tmp_path: Path, cache: str
     told = typed(f"fl-fn new fall-alarm\n{page}", reader, XDG_CACHE_HOME=cache)
     assert "8 cases as expected" in told
     assert "is in production" in told
+
+
+def test_a_shipped_function_is_copied_and_tested(tmp_path: Path, cache: str) -> None:
+    reader = desk(tmp_path / "reader")
+    (reader / "functions").symlink_to(ROOT / "functions")
+    (page,) = blocks("docs/reference/shipped-functions.md")
+    assert "the same bytes" in typed(page, reader, XDG_CACHE_HOME=cache)
