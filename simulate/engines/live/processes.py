@@ -61,10 +61,6 @@ def write_node(
     home = folder.absolute() / name
     slot = ModelSlot(home / SLOTS / MODEL)
     slot.activate(slot.place(model))
-    channels = [
-        {"name": channel, "field": f"v.{column}", "unit": unit}
-        for column, (channel, unit) in enumerate(zip(task.channels, task.units, strict=True))
-    ]
     values = {
         "name": name,
         "home": str(home),
@@ -73,20 +69,7 @@ def write_node(
         "windows": {"step": step},
         "http": {"port": 0},
         **({"components": dict(components)} if components else {}),
-        "sensors": {
-            "player": {
-                "_target_": "fl_client.sensors.sensor.Sensor",
-                "topic": f"sensors/{name}/player",
-                "rate_hz": task.rate_hz,
-                "decoder": {
-                    "_target_": "fl_client.sensors.decoders.json.JsonDecoder",
-                    "time": "t",
-                    "time_unit": "ns",
-                    "id": None,
-                },
-                "channels": channels,
-            }
-        },
+        "sensors": {"player": _sensor(name, task)},
     }
     file = home / CONFIG
     text = OmegaConf.to_yaml(OmegaConf.create(values))
@@ -104,6 +87,27 @@ def declared_as(task: Task) -> Mapping[str, Any]:
     if "labels" in options:
         options["labels"] = options["labels"].split(BETWEEN)
     return {**fields, "kind": task.kind.name, **options}
+
+
+def _sensor(name: str, task: Task) -> Mapping[str, Any]:
+    """The one sensor of a node: what its player sends."""
+    channels = [
+        {"name": channel, "field": f"v.{column}", "unit": unit}
+        for column, (channel, unit) in enumerate(zip(task.channels, task.units, strict=True))
+    ]
+    decoder = {
+        "_target_": "fl_client.sensors.decoders.json.JsonDecoder",
+        "time": "t",
+        "time_unit": "ns",
+        "id": None,
+    }
+    return {
+        "_target_": "fl_client.sensors.sensor.Sensor",
+        "topic": f"sensors/{name}/player",
+        "rate_hz": task.rate_hz,
+        "decoder": decoder,
+        "channels": channels,
+    }
 
 
 class Processes:

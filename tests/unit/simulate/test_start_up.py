@@ -18,7 +18,9 @@ def modules_after(imports: str) -> set[str]:
     return set(told.stdout.split())
 
 
-@pytest.mark.parametrize("program", ["fl_client", "fl_server", "fl_server.repository"])
+@pytest.mark.parametrize(
+    "program", ["fl_client", "fl_server", "fl_server.repository", "simulate.functions"]
+)
 def test_a_program_tells_its_commands_without_what_one_of_them_needs(program: str) -> None:
     assert not {"hydra", "omegaconf", "numpy", "models"} & modules_after(f"{program}.__main__")
 
