@@ -125,6 +125,11 @@ epsilon 8 is `privacy=window` at delta 1e-5, for training and threshold together
 the normal test windows above the threshold: 0.05 is what it is to be.
 
 `python -m benchmarks.privacy.anomalies` measures it and writes this page.
+
+On `digits` epsilon 8 is below a guess for what 60 clipped steps learn, more than for noise, and the
+threshold is no part of AUROC: seed 0 reaches 0.375, at epsilon 1000 with as many steps 0.476, and
+without DP 0.382 after one round of thirty. Until much is learnt of the other digits, 8 is easier
+to say again than they are; to the one-class SVM, too, it is the most usual of all.
 """
 
 
