@@ -16,7 +16,7 @@ def why_unfit(kind: object, data: object) -> str:
         return f"the kind of its event has {len(kind)} characters; {LONGEST_KIND} are allowed"
     if not isinstance(data, dict):
         return f"the data of its event {kind} are no JSON object"
-    if not _is_flat(data, DEEPEST):
+    if not is_flat(data):
         return f"the data of its event {kind} are nested deeper than {DEEPEST} times"
     try:
         json.dumps(data, allow_nan=False)
@@ -50,12 +50,12 @@ def _number(text: str) -> float | int:
     return int(value) if is_whole else value
 
 
-def _is_flat(value: object, deepest: int) -> bool:
+def is_flat(value: object, deepest: int = DEEPEST) -> bool:
     """Whether no list or object in it is nested deeper, so that whatever writes it has room."""
     if not isinstance(value, dict | list):
         return True
     inside = value.values() if isinstance(value, dict) else value
-    return deepest > 0 and all(_is_flat(one, deepest - 1) for one in inside)
+    return deepest > 0 and all(is_flat(one, deepest - 1) for one in inside)
 
 
 def _refuse(constant: str) -> NoReturn:

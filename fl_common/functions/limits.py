@@ -1,5 +1,6 @@
 """How much a function may use: of each call, and to remember."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from fl_common.configuration.rules import require_fields, whole
@@ -9,6 +10,17 @@ MOST_EVENTS = 1000
 """Of one call of any function."""
 MOST_REMEMBERED = 64 << 10
 """Bytes that any function remembers of one stream: all are kept in memory and in the store."""
+
+MOST: Mapping[str, int] = {
+    "fuel": 10**12,
+    "memory_mb": 4096,  # what WebAssembly can address
+    "milliseconds": 600_000,
+    "events": MOST_EVENTS,
+    "event_bytes": 512 << 10,  # four times as much, escaped, is a message between processes
+    "state_bytes": MOST_REMEMBERED,
+    "host_calls": 10**6,
+}
+"""The most that any function in a sandbox may ask for."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from fl_common.errors import BadInput, InvalidData
 from fl_common.functions.events import EVENTS
 from fl_common.functions.found import plain
-from fl_common.functions.limits import MOST_EVENTS, MOST_REMEMBERED, Limits
+from fl_common.functions.limits import MOST, Limits
 from fl_common.functions.specification.schema import EventSchemas
 
 INTERFACE = "jointhedots:function@1.0"
@@ -35,6 +35,8 @@ _FIELDS = (
     "state_version", "limits", "on_failure",
 )  # fmt: skip
 _EXAMPLE = "fl-fn new makes one; see docs/reference/functions.md"
+_MOST_ON, _LONGEST_OF = 16, 200
+"""Each event of a box is compared with all of them."""
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -148,6 +150,10 @@ def _on(value: Any, world: str) -> tuple[tuple[str, str], ...]:
         _refuse("on", value, f"must be a list of objects of {', '.join(allowed)}",
                 'Give such as [{"prediction": "wearables"}]: the task\'s name, or "*"')  # fmt: skip
     on = tuple(next(iter(one.items())) for one in value)
+    if len(on) > _MOST_ON or len({*on}) < len(on) or any(len(of) > _LONGEST_OF for _, of in on):
+        _refuse("on", f"{len(on)} kinds of events",
+                f"must be {_MOST_ON} at most, each once, of at most {_LONGEST_OF} characters",
+                "Take some out, or publish two functions")  # fmt: skip
     for kind, of in on:
         _check_of(kind, of)
     return on
@@ -198,9 +204,9 @@ def _limits(value: Any) -> Limits:
         limits = Limits(**value)
     except BadInput as error:
         _refuse(error.value, "", error.rule, error.remedy)
-    for name, most in (("events", MOST_EVENTS), ("state_bytes", MOST_REMEMBERED)):
-        if getattr(limits, name) > most:
-            _refuse(f"limits.{name}", getattr(limits, name), f"can be {most} at most", "Lower it")
+    for name, most in MOST.items():
+        if (asked := getattr(limits, name)) > most:
+            _refuse(f"limits.{name}", asked, f"can be {most:,} at most", "Lower it")
     return limits
 
 

@@ -23,6 +23,13 @@ def test_format_1_is_a_class() -> None:
     assert isinstance(read_function(json.dumps(fields).encode()), ClassFunction)
 
 
+def _deep(name: str) -> dict[str, Any]:
+    inside: dict[str, Any] = {}
+    for _ in range(200):
+        inside = {name: inside}
+    return inside
+
+
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "format": ({"format": 3}, "must be 2"),
     "form": ({"form": "rust"}, "python or wasm"),
@@ -37,12 +44,24 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "needs twice": ({"needs": ["emit", "emit"]}, "each once"),
     "emits without need": ({"needs": []}, "exactly if it needs emit"),
     "emits": ({"emits": {"a": {"type": "nothing"}}}, "no JSON schema"),
-    "emits of elsewhere": ({"emits": {"a": {"$ref": "http://x"}}}, "nothing is fetched"),
+    "emits of elsewhere": ({"emits": {"a": {"$ref": "http://x"}}}, "the keyword $ref"),
+    "emits of a file": (
+        {"emits": {"a": {"properties": {"x": {"$dynamicRef": "file:///etc/hostname"}}}}},
+        "the keyword $dynamicRef"),
+    "a pattern": ({"emits": {"a": {"anyOf": [{"pattern": "(a+)+$"}]}}}, "the keyword pattern"),
+    "large emits": ({"emits": {"a": {"description": "x" * 70_000}}}, "Stay below 65,536"),
+    "deep emits": ({"emits": {"a": _deep("not")}}, "deeper than 32"),
+    "deep settings": ({"settings": _deep("in")}, "deeper than 32"),
+    "NaN in settings": ({"settings": {"x": float("nan")}}, "it has NaN"),
+    "much of on": ({"on": [{"tick": str(n)} for n in range(1, 50)]}, "16 at most"),
+    "on twice": ({"on": [{"tick": "9"}, {"tick": "9"}]}, "each once"),
+    "fuel without end": ({"limits": {**LIMITS, "fuel": 10**30}}, "can be 1,000,000,000,000"),
+    "large events": ({"limits": {**LIMITS, "event_bytes": 10**9}}, "can be 524,288 at most"),
     "settings": ({"settings": []}, "must be an object"),
     "state_version": ({"state_version": 0}, "at least 1"),
     "limits": ({"limits": {"fuel": 1}}, "must have fuel, memory_mb"),
     "limit": ({"limits": {**LIMITS, "fuel": 0}}, "limits.fuel"),
-    "limit of events": ({"limits": {**LIMITS, "events": 5000}}, "can be 1000 at most"),
+    "limit of events": ({"limits": {**LIMITS, "events": 5000}}, "can be 1,000 at most"),
     "on_failure": ({"on_failure": {}}, "after how many failures"),
     "disable_after": (
         {"on_failure": {"disable_after": {"failures": 9, "of_last": 2}}}, "at most of_last"),
@@ -59,6 +78,19 @@ def test_each_fault_is_refused_in_one_line(name: str) -> None:
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.remedy
+
+
+def test_a_property_may_have_the_name_of_a_keyword_that_is_not_taken() -> None:
+    schema = {"properties": {"pattern": {"type": "string"}}, "required": ["pattern"]}
+    spec = SandboxedSpec.read(fields_of(emits={"a": schema}))
+    assert spec.schemas.why_unfit("a", {"pattern": "x"}) == ""
+    assert "'pattern' is a required property" in spec.schemas.why_unfit("a", {})
+
+
+def test_a_name_that_stands_twice_is_refused() -> None:
+    twice = json.dumps(fields_of()).replace('{"format": 2', '{"needs": [], "format": 2', 1)
+    with pytest.raises(InvalidData, match="names something twice"):
+        read_function(twice.encode())
 
 
 def test_what_is_missing_is_named() -> None:
