@@ -41,7 +41,7 @@ class Limits:
     event_bytes: int
     """Of all events of one call, as JSON."""
     state_bytes: int
-    """Of all keys and values that it remembers of one stream."""
+    """Of all that it remembers of one stream, as it is stored: a JSON object in ASCII."""
     host_calls: int
     """How often one call may emit, log, get, put and drop: they take time, and no fuel."""
 

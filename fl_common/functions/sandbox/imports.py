@@ -5,6 +5,7 @@ its state is told so, and fails whatever it makes of that.
 """
 
 import ctypes
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,7 +110,9 @@ class Call:
 
     def _bytes(self) -> int:
         if self._state_bytes is None:
-            self._state_bytes = sum(_size(key, value) for key, value in self.state.items())
+            self._state_bytes = _BRACES + sum(
+                _size(key, value) for key, value in self.state.items()
+            )
         return self._state_bytes
 
     def _fail(self, cause: str, text: str) -> str:
@@ -117,8 +120,12 @@ class Call:
         return text
 
 
+_BRACES, _BETWEEN = 2, 4
+
+
 def _size(key: str, value: str) -> int:
-    return len(key.encode()) + len(value.encode())
+    """Bytes of one that is remembered, as it is stored: JSON in ASCII, which escapes."""
+    return len(json.dumps(key)) + len(json.dumps(value)) + _BETWEEN
 
 
 _Callback = Any

@@ -1,9 +1,13 @@
 """A function in Python in its sandbox: what it finds, remembers, and how it fails."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from fl_common.errors import InvalidData
 from fl_common.functions.events import FunctionEvent, Window
+from fl_common.functions.limits import MOST_REMEMBERED
 from tests.support.sandboxes import function_in_python, limits, predicted
 
 COUNTS = """
@@ -54,6 +58,22 @@ def test_an_exception_is_told_with_its_line_and_drops_the_call() -> None:
     assert outcome.failure.text == "KeyError: 'walk' (function.py:8)"
     assert (list(outcome.events), dict(outcome.state)) == ([], {"seen": "0"})
     assert function.instances == {"start": 1}, "it goes on with the same instance"
+
+
+def test_what_it_may_remember_is_as_much_as_a_box_keeps() -> None:
+    source = """
+def handle(event):
+    put("most", ["a"] * int(event.values[0]))
+"""
+    function = function_in_python(source)
+    kept = refused = 0
+    for count in range(8000, 14000, 500):
+        outcome = function.call(replace(predicted(), values=(float(count), 0.0)), {})
+        assert len(json.dumps(dict(outcome.state))) <= MOST_REMEMBERED, "or the box keeps none"
+        kept += outcome.failure is None
+        refused += outcome.failure is not None and outcome.failure.cause == "state"
+    assert kept + refused == 12
+    assert min(kept, refused) > 0
 
 
 HOSTILE = {
