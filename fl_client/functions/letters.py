@@ -69,7 +69,8 @@ def _letters(home: Path) -> list[Letter]:
 
 def _fields(event: Event) -> dict[str, Any]:
     """An event as JSON values: those of a prediction, or of another under the name of its kind."""
-    return event.to_fields() if isinstance(event, Predicted) else to_stored(event)
+    fields = to_stored(event)
+    return fields["prediction"] if isinstance(event, Predicted) else fields
 
 
 def _in_a_word(event: Event) -> str:

@@ -181,19 +181,31 @@ def kind_of_event(event: Event) -> str:
 def to_stored(event: Event) -> dict[str, Any]:
     """An event as JSON values, for what reads them by ``from_stored``."""
     given = asdict(event)
-    if isinstance(event, Reading):
-        given["values"] = [None if value != value else value for value in event.values]
+    if isinstance(event, Predicted | Reading | Window):
+        given["values"] = [_stored(value) for value in event.values]
     return {_NAMES[type(event)]: given}
+
+
+def _stored(value: float) -> float | str | None:
+    """A number as JSON, which has neither NaN nor infinity."""
+    if math.isfinite(value):
+        return value
+    return None if math.isnan(value) else str(value)
+
+
+def _number(stored: float | str | None) -> float:
+    """What ``_stored`` has given."""
+    return math.nan if stored is None else float(stored) if isinstance(stored, str) else stored
 
 
 def from_stored(fields: Mapping[str, Any]) -> Event:
     """What ``to_stored`` has given; or a prediction of version 0.1, before there were others."""
     ((kind, given),) = fields.items() if len(fields) == 1 else (("prediction", fields),)
+    if "values" in given:
+        given = {**given, "values": tuple(map(_number, given["values"]))}
     if kind == "prediction":
         return Predicted.from_fields(given)
     values = {**given, **{name: tuple(given[name]) for name in _LISTS if name in given}}
-    if kind == "reading":
-        values["values"] = tuple(math.nan if x is None else x for x in given["values"])
     event: Event = _BY_NAME[kind](**values)
     return event
 
@@ -229,13 +241,13 @@ def _why_unfit(event: Event) -> str:
     for field in fields(event):
         value = getattr(event, field.name)
         if field.name == "values":
-            fit = all(isinstance(x, int | float) and not isinstance(x, bool) for x in value)
+            fit = all(map(_is_number, value))
         elif field.name in _LISTS:
-            fit = all(isinstance(x, str) for x in value)
+            fit = all(map(_is_text, value))
         elif field.name.endswith("_ns"):
             fit = isinstance(value, int) and -(1 << 63) <= value < 1 << 63
         else:
-            fit = isinstance(value, str) or (field.name == "word" and value is None)
+            fit = _is_text(value) or (field.name == "word" and value is None)
         if not fit:
             return f"has a {field.name} of another type"
     if isinstance(event, Predicted) and (
@@ -243,6 +255,18 @@ def _why_unfit(event: Event) -> str:
     ):
         return "must have a value for each name"
     return ""
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one that a component can be given."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 1 << 63
+    return isinstance(value, float)
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text that a component can be given: of characters, and no half of one."""
+    return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
 
 
 def _is_one(given: Any) -> bool:

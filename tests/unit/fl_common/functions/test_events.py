@@ -1,5 +1,7 @@
 """Events as JSON: what is written is read, and nothing else."""
 
+import json
+import math
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ from fl_common.functions.events import (
     Window,
     event_fields,
     event_of,
+    from_stored,
+    to_stored,
 )
 
 EVENTS: list[Event] = [
@@ -29,6 +33,29 @@ EVENTS: list[Event] = [
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 def test_an_event_is_read_as_it_was_written(event: Event) -> None:
     assert event_of(event_fields(event)) == event
+
+
+ODD = (math.nan, math.inf, -math.inf, 1.5)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [Predicted(0, 1, tuple("abcd"), ODD), Reading("wrist", 1, ODD), Window(0, 1, ("x",), ODD)],
+    ids=lambda event: type(event).__name__,
+)
+def test_numbers_that_json_lacks_are_stored_and_given_back(event: Event) -> None:
+    text = json.dumps(to_stored(event), allow_nan=False)
+    found = from_stored(json.loads(text))
+    assert isinstance(found, Predicted | Reading | Window)
+    assert isinstance(found, type(event))
+    assert repr(found.values) == repr(ODD)
+
+
+def test_text_and_numbers_that_no_component_can_be_given_are_no_event() -> None:
+    for odd in ({"stream": "\ud800"}, {"channels": ["\ud800"]}, {"values": [10**400]}):
+        given = {"start_ns": 0, "end_ns": 1, "channels": ["x"], "values": [1], **odd}
+        with pytest.raises(InvalidData, match="of another type"):
+            event_of({"window": given})
 
 
 @pytest.mark.parametrize(
