@@ -17,7 +17,7 @@ from typing import Any
 from fl_client.functions.host import FunctionSource, SandboxedSource
 from fl_client.functions.host.wall import shut_in
 from fl_common.errors import InvalidData
-from fl_common.functions.sandbox.key import machine_code_path, write_machine_code
+from fl_common.functions.sandbox.key import is_whole, machine_code_path, write_machine_code
 from fl_common.programs.limited_child import ChildLimits, answer_confined, run_confined
 
 _logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class Compiler:
 
     def __init__(self, home: Path) -> None:
         self._home, self._turn = home, threading.Lock()
+        self._whole: dict[Path, tuple[int, ...]] = {}
         self.folder = home / MACHINE_CODE
         """Its machine code."""
 
@@ -51,8 +52,8 @@ class Compiler:
         return {"sandboxed": given}
 
     def has(self, source: SandboxedSource) -> bool:
-        """Whether the machine code is there."""
-        return machine_code_path(self.folder, source.digest).is_file()
+        """Whether the machine code is there, whole."""
+        return self._is_whole(machine_code_path(self.folder, source.digest))
 
     def machine_code(self, source: SandboxedSource) -> Path:
         """The file with the machine code of what runs ``source``, which is made if need be.
@@ -62,11 +63,29 @@ class Compiler:
             OSError: it can't be read, or written.
         """
         path = machine_code_path(self.folder, source.digest)
-        if not path.is_file():
+        if not self._is_whole(path):
             with self._turn:
-                if not path.is_file():
+                if not self._is_whole(path):
                     self._compile(source, path)
         return path
+
+    def _is_whole(self, path: Path) -> bool:
+        """Whether a file is as it was written: wasmtime runs what it loads without a look into it.
+
+        Its bytes are read once, and again when it is another file.
+        """
+        try:
+            found = path.stat()
+            now = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+            if self._whole.get(path) == now:
+                return True
+        except OSError:
+            return False
+        if not is_whole(path):
+            _logger.warning("%s was altered, or cut short; it is made anew", path)
+            return False
+        self._whole[path] = now
+        return True
 
     def _compile(self, source: SandboxedSource, path: Path) -> None:
         began = time.monotonic()

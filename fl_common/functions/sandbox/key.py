@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fl_common.files.whole import OWNER_ONLY, make_folder, write_whole
+from fl_common.files.whole import OWNER_ONLY, make_folder, sha256_of, write_whole
 
 SETTINGS: Mapping[str, Any] = {
     "strategy": "cranelift",  # and never Winch, which had escapes
@@ -39,13 +39,26 @@ def machine_code_path(folder: Path, digest: str) -> Path:
 
 
 def write_machine_code(path: Path, machine_code: bytes) -> None:
-    """Write machine code, whole or not at all, mode 600.
+    """Write machine code, whole or not at all, mode 600, and its SHA-256 beside it.
 
     Raises:
         OSError: it can't be written.
     """
     make_folder(path.parent, 0o700)
     write_whole(path, machine_code, OWNER_ONLY)
+    write_whole(_digest_of(path), hashlib.sha256(machine_code).hexdigest().encode(), OWNER_ONLY)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether machine code is there as it was written: wasmtime does not look into it."""
+    try:
+        return _digest_of(path).read_bytes().decode() == sha256_of(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _digest_of(path: Path) -> Path:
+    return path.with_suffix(".sha256")
 
 
 def own_cache() -> Path:

@@ -16,7 +16,12 @@ import wasmtime
 from wasmtime.component import Component
 
 from fl_common.errors import InvalidData
-from fl_common.functions.sandbox.key import SETTINGS, machine_code_path, write_machine_code
+from fl_common.functions.sandbox.key import (
+    SETTINGS,
+    is_whole,
+    machine_code_path,
+    write_machine_code,
+)
 
 _TICK_S = 0.01
 _IDLE_S = 1.0
@@ -73,7 +78,7 @@ def component_of(content: bytes, folder: Path) -> Component:
         OSError: it can't be written.
     """
     path = machine_code_path(folder, hashlib.sha256(content).hexdigest())
-    found = load(path)
+    found = load(path) if is_whole(path) else None
     if found is None:
         found = compiled(content)
         write_machine_code(path, bytes(found.serialize()))

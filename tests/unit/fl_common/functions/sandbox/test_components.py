@@ -49,7 +49,7 @@ def test_a_good_one_is_called_in_one_instance(tmp_path: Path) -> None:
     one = function(component(""), tmp_path)
     assert [one.call(predicted(), {}).fuel for _ in range(3)] == [22, 22, 22]
     assert one.instances == {"start": 1}
-    (code,) = tmp_path.iterdir()
+    (code,) = tmp_path.glob("*.machine")
     assert code.stat().st_mode & 0o777 == 0o600
 
 
@@ -77,7 +77,7 @@ def test_what_asks_for_more_or_is_none_is_refused(
 
 def test_machine_code_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
     function(component(""), tmp_path)
-    (code,) = tmp_path.iterdir()
+    (code,) = tmp_path.glob("*.machine")
     code.write_bytes(code.read_bytes()[:1000])
     assert function(component(""), tmp_path).call(predicted(), {}).failure is None
 
