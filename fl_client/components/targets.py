@@ -121,8 +121,8 @@ class FunctionTarget:
         """Why it could not be built, or that it was disabled."""
         if (reason := self._bad.get(version.file)) is not None:
             return reason
-        left_out = self.runs(version) and self._name in self._functions.disabled
-        return "it failed too often" if left_out else None
+        failing = self._functions.disabled.get(self._name) if self.runs(version) else None
+        return None if failing is None else failing.why
 
     def mark_bad(self, version: Version, reason: str) -> None:
         """Remove it if it runs."""

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from fl_client.functions.failing import Failing
 from fl_client.functions.host import Answer, FunctionSource
 from fl_common.functions.events import Predicted, Window
 
@@ -57,9 +58,10 @@ class Named:
 
     key: int
     source: FunctionSource
+    failing: Failing
     observe: Observe | None = None
     before: dict[str, State] = field(default_factory=dict)  # of the one that it replaces
-    failures: int = 0
+    ends: int = 0  # calls of a candidate that ended the host's process
     failed: deque[Place] = field(default_factory=lambda: deque(maxlen=MOST_HELD))
     counted: set[Place] = field(default_factory=set)  # of those that are shown again
     of: dict[str, State] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from fl_client.functions.chains import check_chains
+from fl_client.functions.failing import Failing
 from fl_client.functions.host import Answer, CallEnded, FunctionSource, Host, HostUnavailable
 from fl_client.functions.named import Named, Observe, State
 from fl_client.functions.shown import Failed, Shown
@@ -34,8 +35,8 @@ class Functions:
     back.) Beyond ``MOST_STREAMS``, those of the stream that was not seen for longest begin anew.
 
     A call that ends the host's process is tried once more in a new one. After ``failures_allowed``
-    failures a function is disabled until it is replaced or the node restarts. Call from one thread;
-    all but the call itself may be done from any.
+    failures (in a sandbox: see ``Failing``) a function is disabled until it is replaced or the node
+    restarts. Call from one thread; all but the call itself may be done from any.
 
     Raises:
         JoinTheDotsError: one of ``sources`` can't be made.
@@ -47,7 +48,7 @@ class Functions:
         self._host, self._allowed = host, failures_allowed
         self._keys, self._changing = itertools.count(), threading.Lock()
         self._check_all(sources)
-        self._running = {name: Named(next(self._keys), one) for name, one in sources.items()}
+        self._running = {name: self._named(name, one) for name, one in sources.items()}
         self._removed: dict[str, Named] = {}  # what comes in their place goes on from them
         self._candidates: dict[str, tuple[Named, Compare]] = {}
         self._failures: Counter[str] = Counter(dict.fromkeys(sources, 0))
@@ -55,6 +56,9 @@ class Functions:
         self._kept = frozenset(named.key for named in self._running.values())
         self.late: Counter[str] = Counter()
         """Windows that were not shown to a function, since a later one had been."""
+
+    def _named(self, name: str, source: FunctionSource) -> Named:
+        return Named(next(self._keys), source, Failing(name, source, self._allowed))
 
     def __len__(self) -> int:
         return len(self._running)
@@ -114,8 +118,9 @@ class Functions:
             if source is None and before is not None:
                 self._removed[name] = before
             elif source is not None:
-                states = before.states_for(source) if before is not None else {}
-                running[name] = Named(next(self._keys), source, observe, states)
+                running[name] = now = self._named(name, source)
+                now.observe = observe
+                now.before = before.states_for(source) if before is not None else {}
                 self._failures[name] += 0
             self._running = running
 
@@ -128,7 +133,7 @@ class Functions:
         with self._changing:
             candidates = {key: one for key, one in self._candidates.items() if key != name}
             if source is not None:
-                candidates[name] = Named(next(self._keys), source), compare
+                candidates[name] = self._named(name, source), compare
             self._candidates = candidates
 
     @property
@@ -137,9 +142,10 @@ class Functions:
         return dict(self._failures)
 
     @property
-    def disabled(self) -> list[str]:
-        """Names of the functions that are disabled."""
-        return [n for n, named in self._running.items() if named.failures >= self._allowed]
+    def disabled(self) -> dict[str, Failing]:
+        """The functions that are disabled, each with its failures."""
+        all_of = {name: named.failing for name, named in self._running.items()}
+        return {name: failing for name, failing in all_of.items() if failing.is_disabled}
 
     @property
     def silent(self) -> dict[str, int]:
@@ -191,11 +197,11 @@ class Functions:
         named = self._running.get(name)
         if named is None:
             return "no function of this name runs"
-        return "it is disabled" if named.failures >= self._allowed else None
+        return "it is disabled" if named.failing.is_disabled else None
 
     def _asked(self, only: str | None) -> Iterator[tuple[str, Named]]:
         for name, named in self._running.items():
-            if named.failures < self._allowed and only in (None, name):
+            if not named.failing.is_disabled and only in (None, name):
                 yield name, named
 
     def _forget_replaced(self) -> None:
@@ -267,31 +273,22 @@ class Functions:
         window = kind_of_event(shown.event), shown.event.stream, shown.event.start_ns
         if window in named.counted:
             return named.counted.discard(window)
+        named.failing.note("; ".join(answer.failures) or None)
         if answer.failures:
-            named.failures += 1
             self._failures[name] += 1
-            self._tell(name, named, "; ".join(answer.failures))
             named.failed.append(window)
         return None
-
-    def _tell(self, name: str, named: Named, reason: str) -> None:
-        left = self._allowed - named.failures
-        then = f"it is disabled after {left} more" if left > 0 else "it is disabled until a restart"
-        _logger.warning(
-            "function %s failed: %s; %s. Correct it, or take it out of functions in the"
-            " configuration, and restart the node; fl-client functions letters shows its windows.",
-            name, reason, then)  # fmt: skip
 
     def _accompany(self, name: str, event: Event, answer: Answer) -> None:
         """Ask the candidate, if there is one, for what is only compared."""
         named, compare = self._candidates.get(name, (None, None))
-        if named is None or compare is None or named.failures >= self._allowed:
+        if named is None or compare is None or named.ends >= self._allowed:
             return
         state = self._state(name, named, event.stream)
         try:
             theirs = self._host.call(named.key, named.source, state.content, event)
         except CallEnded as error:  # each holds up production's function
-            named.failures += 1
+            named.ends += 1
             theirs = Answer(None, state.content, [str(error)], 0.0)
         if theirs.events is not None:
             state.content = theirs.content

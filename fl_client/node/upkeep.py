@@ -103,10 +103,10 @@ class Upkeep:
         self._lost_to = sum(self.spool.lost.get(reason, 0) for reason in _FULL)
 
     def functions(self) -> dict[str, Any]:
-        """What became of windows at the functions, how often each failed, and which are off."""
+        """What became of windows at the functions, how often each failed, and why some are off."""
         running, windows = self._functions, asdict(self.inbox)
-        failures = dict(running.failures)
-        return {"failures": failures, "disabled": running.disabled, "windows": windows}
+        disabled = {name: failing.why for name, failing in running.disabled.items()}
+        return {"failures": dict(running.failures), "disabled": disabled, "windows": windows}
 
     def after(self, done: PipelineStep, now: Instant) -> None:
         """Count a step's results, and do what is due."""

@@ -16,7 +16,6 @@ _NO_MODEL = "Windows are kept until one does: place one with fl-client model FIL
 _TRIED = "Windows are kept until it serves; this takes engine.trial.seconds at most"
 _OTHER_MODEL = "Publish or place another one, or mend what the cause names"
 _FIELD = "Compare the declared fields with what is sent"
-_FUNCTION = "Correct it, or take it out of functions in the configuration, and restart the node"
 
 _SILENT = (
     "is shown no window, as the last ones do not begin after one of {} that it saw: the sensors'"
@@ -64,9 +63,8 @@ def look_at_functions(functions: Functions, troubles: Troubles) -> None:
     disabled, silent = functions.disabled, functions.silent
     for name in functions.failures:
         part = f"function {name}"
-        if name in disabled:
-            cause = "failed too often and is disabled; fl-client functions letters says why"
-            troubles.begin(part, cause, _FUNCTION)
+        if (failing := disabled.get(name)) is not None:
+            troubles.begin(part, f"it is disabled: {failing.why}", failing.remedy)
         elif name in silent:
             seen = f"{datetime.fromtimestamp(silent[name] / 1e9, UTC):%Y-%m-%d %H:%M:%S} UTC"
             troubles.begin(part, _SILENT.format(seen), _CLOCK.format(seen))

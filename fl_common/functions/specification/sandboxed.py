@@ -35,6 +35,8 @@ _FIELDS = (
     "state_version", "limits", "on_failure",
 )  # fmt: skip
 _EXAMPLE = "fl-fn new makes one; see docs/reference/functions.md"
+MOST_OF_LAST = 10_000
+"""Calls that a box looks back on: it keeps each failure among them."""
 _MOST_ON, _LONGEST_OF = 16, 200
 """Each event of a box is compared with all of them."""
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -220,6 +222,9 @@ def _disable_after(value: Any) -> DisableAfter:
     if failures > of_last:
         _refuse("on_failure.disable_after", after, "must have failures of at most of_last",
                 "Correct it")  # fmt: skip
+    if of_last > MOST_OF_LAST:
+        _refuse("on_failure.disable_after.of_last", of_last, f"can be {MOST_OF_LAST:,} at most",
+                "Lower it")  # fmt: skip
     return DisableAfter(failures, of_last)
 
 

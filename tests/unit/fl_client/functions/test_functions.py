@@ -4,17 +4,20 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fl_client.functions.host import SandboxedSource
 from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
 from fl_client.functions.threshold import Threshold
 from fl_client.store.function_memory import Memory
 from fl_common.errors import InvalidConfiguration
 from fl_common.functions import Function, FunctionEvent, Predicted
-from tests.support.function_hosts import functions_of, source_of
+from tests.support.function_hosts import LocalHost, functions_of, source_of
+from tests.support.sandboxes import fields_of
 
 
 def predicted(*probabilities: float, start: int = 0, stream: str = "") -> Predicted:
@@ -81,8 +84,27 @@ def test_a_function_that_raises_is_counted_then_left_out_and_the_others_go_on(
         found = [show(functions, predicted(1.0, 0.0, start=n)) for n in range(5)]
     assert [[name for name, _ in one] for one in found] == [["sound"]] * 5
     assert len(calls) == functions.failures["broken"] == 3
-    assert functions.disabled == ["broken"]
-    assert "disabled until a restart" in caplog.messages[-1]
+    assert [*functions.disabled] == ["broken"]
+    assert "function broken is disabled: it failed 3 times, first: " in caplog.messages[-1]
+
+
+def test_a_function_in_a_sandbox_has_the_rule_of_its_own_and_not_the_boxs_count() -> None:
+    def sometimes(predicted: Predicted) -> Iterable[FunctionEvent]:
+        if predicted.values[0] > 0.5:
+            raise ValueError("too sure")
+        return ()
+
+    after = {"on_failure": {"disable_after": {"failures": 2, "of_last": 3}}}
+    sandboxed = SandboxedSource(fields_of(**after), "", Path("runner.wasm"), "00")
+    source = replace(source_of(lambda: sometimes), sandboxed=sandboxed)
+    functions = Functions({"own": source}, LocalHost(), failures_allowed=1)
+    for start, share in enumerate([0.9, 0.1, 0.1] * 5):
+        show(functions, predicted(share, 1 - share, start=start))
+    assert functions.disabled == {}
+    for start in (20, 21, 22):
+        show(functions, predicted(0.9, 0.1, start=start))
+    assert functions.failures == {"own": 7}, "the third one was not shown to it"
+    assert "in its last 3 calls, first: ValueError: too sure" in functions.disabled["own"].why
 
 
 def test_a_function_is_shown_each_window_once_and_in_order(
@@ -161,7 +183,7 @@ def test_commits_that_fail_disable_no_function_for_one_window() -> None:
         assert functions(predicted(0.1, 0.9, start=1)).failed
     assert functions.failures == {"broken": 1}
     functions(predicted(0.1, 0.9, start=2))
-    assert functions.disabled == ["broken"]
+    assert [*functions.disabled] == ["broken"]
 
 
 def test_a_new_version_goes_on_from_the_memory_of_the_same_class_alone() -> None:

@@ -1,12 +1,13 @@
 """What is looked up of a node's parts that tell nothing by themselves."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from fl_client.functions.label_change import LabelChange
 from fl_client.inference.prediction import EngineStatus
 from fl_client.node.report import Report
 from fl_client.node.watch import look_at_fields, look_at_functions, look_at_model
-from fl_common.functions import Predicted
+from fl_common.functions import FunctionEvent, Predicted
 from fl_common.programs.troubles import Troubles
 from tests.support.function_hosts import functions_of
 
@@ -60,6 +61,17 @@ def test_a_function_that_is_shown_no_window_is_a_trouble_that_says_until_when() 
     assert told.startswith("function change: is shown no window")
     assert "1970-01-01 02:00:00 UTC" in told
     assert show(7201.0) == []
+
+
+def test_a_disabled_function_is_a_trouble_that_says_what_failed_first() -> None:
+    def broken(predicted: Predicted) -> Iterable[FunctionEvent]:
+        raise ValueError("no such label")
+
+    functions, troubles = functions_of({"alarm": lambda: broken}, 1), Troubles()
+    functions(Predicted(0, 1, ("rest", "walk"), (0.9, 0.1)))
+    look_at_functions(functions, troubles)
+    (told,) = causes(troubles)
+    assert told.startswith("function alarm: it is disabled: it failed once, first: ValueError: no")
 
 
 class Reported(Report):

@@ -174,7 +174,7 @@ def test_threads_that_work_on_end_with_their_process_and_others_go_on(host: Host
     assert [[event.data["number"] for _, event in one.found] for one in shown] == [
         [1], [2], [3], [4], [5]
     ]  # fmt: skip
-    assert functions.disabled == ["working"]
+    assert [*functions.disabled] == ["working"]
     assert "threads that work on" in shown[0].failed[0].reason
     assert host.starts["threads"] == 3
     assert process_of(host).num_threads() == 1

@@ -65,6 +65,8 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "on_failure": ({"on_failure": {}}, "after how many failures"),
     "disable_after": (
         {"on_failure": {"disable_after": {"failures": 9, "of_last": 2}}}, "at most of_last"),
+    "long window": (
+        {"on_failure": {"disable_after": {"failures": 9, "of_last": 10**9}}}, "10,000 at most"),
     "unknown": ({"network": True}, "is not known"),
     "pure": ({"world": "shape", "on": [{"window": "*"}]}, "must be empty for a shape"),
 }  # fmt: skip
