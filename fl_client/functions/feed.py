@@ -46,7 +46,10 @@ class FunctionFeed:
         self._inbox.done([one.number for one in taken], failed)
         memories: Memories = {key: m for one in shown for key, m in one.memories.items()}
         self._memory.write(memories)
-        self._put(happening for one in shown for happening in _happenings(one))
+        happenings = (happening for one in shown for happening in _happenings(one))
+        if asked := self._asked(happenings):
+            self._inbox.put_found(asked)
+            self._may_wait = True
         self._noted()
         return shown
 
@@ -95,10 +98,14 @@ class FunctionFeed:
         return sorted({stream for stream, _ in self._memory.found}) or [""]
 
     def _put(self, events: Iterable[Event]) -> None:
-        takes = self._thread.functions.takes
-        if asked := [event for event in events if takes(event)]:
+        if asked := self._asked(events):
             self._inbox.put(asked)
             self._may_wait = True
+
+    def _asked(self, events: Iterable[Event]) -> list[Event]:
+        """Those that any function takes."""
+        takes = self._thread.functions.takes
+        return [event for event in events if takes(event)]
 
 
 def _happenings(shown: Shown) -> Iterator[Happening]:

@@ -35,6 +35,12 @@ _EMPTY_IT = "See why windows are not made of what waits, or raise spool.limit_by
 _INBOX = "functions"
 _TOO_SLOW = "they take longer than windows come, and the oldest of those that wait are dropped"
 _QUICKER = "Make them quicker, take one out, or raise function_host.waiting"
+_FLOOD = "what they tell each other takes half of the room, and more of it is dropped"
+_LOST = {
+    "full": (_TOO_SLOW, _QUICKER),
+    "chain": (_FLOOD, "Let the first function of the chain tell less, or take one of them out"),
+}
+"""Reasons for which events are lost before functions see them, each with its cause and remedy."""
 _DROPPED = {
     "full": "the oldest of more than events.waiting, as no broker took them. Check the broker, or"
     " raise it",
@@ -183,10 +189,12 @@ class Upkeep:
 
     def _judge_functions(self, counts: Counts) -> None:
         """Windows that are dropped before functions see them are a trouble until none waits."""
-        if self._counted and counts.functions.dropped.get("full", 0) > self.inbox.dropped.get(
-            "full", 0
-        ):
-            self._troubles.begin(_INBOX, _TOO_SLOW, _QUICKER)
+        now, before = counts.functions.dropped, self.inbox.dropped
+        causes = [
+            words for reason, words in _LOST.items() if now.get(reason, 0) > before.get(reason, 0)
+        ]
+        if causes and self._counted:
+            self._troubles.begin(_INBOX, *causes[0])
         elif counts.functions.waiting == 0:
             self._troubles.end(_INBOX)
 

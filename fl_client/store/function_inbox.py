@@ -8,7 +8,8 @@ the one that stores what functions found in it. So at any instant, even after ``
 At most ``limit`` wait; beyond that the oldest are dropped, as ``full``. A letter is kept until
 somebody tries it again or throws it away; beyond ``MOST_LETTERS`` or ``MOST_LETTER_BYTES`` the
 oldest go. Neither is kept for longer than windows are; those that wait are dropped as
-``old`` then, and as ``no_function`` where there is none to see them.
+``old`` then, and as ``no_function`` where there is none to see them. What functions find for each
+other fills half of the room at most, and is dropped as ``chain`` beyond.
 
 One thread at a time may call it.
 """
@@ -92,6 +93,16 @@ class FunctionInbox:
         if events:
             rows = [(None, event.end_ns, _body(event)) for event in events]
             _put(self._connection, rows, self._limit)
+
+    def put_found(self, events: Sequence[Event]) -> None:
+        """Let what functions found wait for others, in the caller's transaction.
+
+        One window may become a million events of a chain; they push none of another's out.
+        """
+        room = max(0, (self._limit + 1) // 2 - self.counts().waiting)
+        self.put(events[:room])
+        if (more := len(events) - room) > 0:
+            _add(self._connection, {"put": more, f"{_DROPPED}chain": more})
 
     def read_to(self) -> int:
         """The last row of the spool whose readings were put."""

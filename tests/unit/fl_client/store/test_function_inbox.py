@@ -17,6 +17,7 @@ from fl_client.store.function_inbox import (
     retry_letters,
 )
 from fl_common.functions import Predicted
+from fl_common.functions.events import Happening
 
 
 @pytest.fixture
@@ -51,6 +52,23 @@ def test_beyond_the_limit_the_oldest_are_dropped(store: sqlite3.Connection) -> N
     inbox.put([window(1), window(2), window(3)])
     assert [one.event for one in inbox.after(0, 9)] == [window(2), window(3)]
     assert balanced(inbox).dropped == {"full": 1}
+
+
+def test_what_functions_find_for_each_other_pushes_out_no_prediction(
+    store: sqlite3.Connection,
+) -> None:
+    inbox = FunctionInbox(store, 10)
+    inbox.put([window(1), window(2)])
+    flood = [Happening(1, 2, "loud", "noise", "{}")] * 1000
+    for _ in range(3):
+        inbox.put_found(flood)
+    inbox.put([window(3), window(4)])
+    shown = [one.event for one in inbox.after(0, 99)]
+    assert [event for event in shown if isinstance(event, Predicted)] == list(
+        map(window, range(1, 5))
+    )
+    assert len(shown) == 7
+    assert balanced(inbox).dropped == {"chain": 2997}
 
 
 def test_what_nobody_asks_for_is_dropped_but_for_what_one_is_to_see_again(
