@@ -13,6 +13,12 @@ def check_chains(heard: Mapping[str, Collection[str]]) -> None:
         _follow((name,), heard)
 
 
+def unheard(heard: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """Functions that hear others which are not there, with the names of those."""
+    missing = {name: sorted({*others} - heard.keys()) for name, others in heard.items()}
+    return {name: others for name, others in missing.items() if others}
+
+
 def _follow(links: tuple[str, ...], heard: Mapping[str, Collection[str]]) -> None:
     for other in sorted(heard.get(links[-1], ())):
         chain = " < ".join((*links, other))

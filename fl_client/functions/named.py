@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fl_client.functions.failing import Failing
 from fl_client.functions.host import Answer, FunctionSource
-from fl_common.functions.events import Predicted, Window
+from fl_common.functions.events import Event, Predicted, Window, kind_of_event
 
 MOST_HELD = 64
 """Windows whose effects may be uncommitted, all of which a failed commit shows again."""
@@ -70,3 +70,12 @@ class Named:
         """The states from which a function of ``source`` goes on: one of the same class."""
         same = source.class_name == self.source.class_name
         return {**self.before, **self.of} if same else {}
+
+
+def why_silent(named: Named | None, event: Event) -> str | None:
+    """Why a function is not shown an event; None: it is."""
+    if named is None:
+        return "no function of this name runs"
+    if not named.source.takes(event):
+        return f"it does not take this {kind_of_event(event)} any more"
+    return "it is disabled" if named.failing.is_disabled else None

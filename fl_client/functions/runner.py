@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fl_client.functions.chains import check_chains
 from fl_client.functions.failing import Failing
 from fl_client.functions.host import Answer, CallEnded, FunctionSource, Host, HostUnavailable
-from fl_client.functions.named import Named, Observe, State
+from fl_client.functions.named import Named, Observe, State, why_silent
 from fl_client.functions.shown import Failed, Shown
 from fl_client.store.function_memory import Memories, Memory
 from fl_client.windows import MOST_STREAMS
@@ -104,8 +104,7 @@ class Functions:
 
     def check_chain(self, name: str, source: FunctionSource) -> None:
         """Raise InvalidData if ``source`` as ``name`` closes a circle, or too long a chain."""
-        heard = {one: named.source.heard for one, named in self._running.items()}
-        check_chains({**heard, name: source.heard})
+        check_chains({**self.heard, name: source.heard})
 
     def use(self, name: str, source: FunctionSource | None, observe: Observe | None = None) -> None:
         """Run ``source`` under ``name`` from the next window on, replacing any before it.
@@ -148,6 +147,11 @@ class Functions:
         return {name: failing for name, failing in all_of.items() if failing.is_disabled}
 
     @property
+    def heard(self) -> dict[str, frozenset[str]]:
+        """Of each function those whose events it takes."""
+        return {name: named.source.heard for name, named in self._running.items()}
+
+    @property
     def silent(self) -> dict[str, int]:
         """Functions that see no window of a stream, with the start of the one that they saw."""
         return {
@@ -177,8 +181,9 @@ class Functions:
         """
         shown = Shown(event)
         self._forget_replaced()
-        if only is not None and (why := self._why_silent(only)):
-            shown.failed.append(Failed(only, why))
+        if only is not None:
+            why = why_silent(self._running.get(only), event)
+            shown.failed += [Failed(only, why)] if why else []
         for name, named in self._asked(only):
             if not named.source.takes(event):
                 continue
@@ -191,13 +196,6 @@ class Functions:
                 named.observe(answer)
             self._accompany(name, event, answer)
         return shown
-
-    def _why_silent(self, name: str) -> str | None:
-        """Why a function is shown nothing; None: it is."""
-        named = self._running.get(name)
-        if named is None:
-            return "no function of this name runs"
-        return "it is disabled" if named.failing.is_disabled else None
 
     def _asked(self, only: str | None) -> Iterator[tuple[str, Named]]:
         for name, named in self._running.items():

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from fl_client.functions.chains import unheard
 from fl_client.functions.runner import Functions
 from fl_client.inference.prediction import EngineStatus
 from fl_client.node.assembly.inference import Inference
@@ -16,6 +17,7 @@ _NO_MODEL = "Windows are kept until one does: place one with fl-client model FIL
 _TRIED = "Windows are kept until it serves; this takes engine.trial.seconds at most"
 _OTHER_MODEL = "Publish or place another one, or mend what the cause names"
 _FIELD = "Compare the declared fields with what is sent"
+_HEARD = "Add it to components.functions, or take out the one that waits for it"
 
 _SILENT = (
     "is shown no window, as the last ones do not begin after one of {} that it saw: the sensors'"
@@ -60,7 +62,7 @@ class Watch:
 
 def look_at_functions(functions: Functions, troubles: Troubles) -> None:
     """Whether each function is called with the windows that come."""
-    disabled, silent = functions.disabled, functions.silent
+    disabled, silent, missing = functions.disabled, functions.silent, unheard(functions.heard)
     for name in functions.failures:
         part = f"function {name}"
         if (failing := disabled.get(name)) is not None:
@@ -68,6 +70,9 @@ def look_at_functions(functions: Functions, troubles: Troubles) -> None:
         elif name in silent:
             seen = f"{datetime.fromtimestamp(silent[name] / 1e9, UTC):%Y-%m-%d %H:%M:%S} UTC"
             troubles.begin(part, _SILENT.format(seen), _CLOCK.format(seen))
+        elif name in missing:
+            cause = f"takes the events of {', '.join(missing[name])[:200]}, which does not run here"
+            troubles.begin(part, cause, _HEARD)
         else:
             troubles.end(part)
 

@@ -173,6 +173,15 @@ def test_a_commit_that_failed_takes_a_function_back_to_the_one_before() -> None:
     assert show(functions, predicted(0.1, 0.9, start=1))
 
 
+def test_an_event_that_is_tried_again_and_not_taken_any_more_says_so() -> None:
+    functions = functions_of({"change": partial(LabelChange, 1)}, 3)
+    (source,) = (named.source for named in functions._running.values())
+    functions.use("change", replace(source, on=(("tick", "*"),)))
+    shown = functions(predicted(0.1, 0.9), only="change")
+    (failed,) = shown.failed
+    assert failed == ("change", "it does not take this prediction any more")
+
+
 def test_commits_that_fail_disable_no_function_for_one_window() -> None:
     def broken(predicted: Predicted) -> Iterable[FunctionEvent]:
         raise ValueError

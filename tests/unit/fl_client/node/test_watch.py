@@ -1,6 +1,7 @@
 """What is looked up of a node's parts that tell nothing by themselves."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from fl_client.functions.label_change import LabelChange
@@ -72,6 +73,17 @@ def test_a_disabled_function_is_a_trouble_that_says_what_failed_first() -> None:
     look_at_functions(functions, troubles)
     (told,) = causes(troubles)
     assert told.startswith("function alarm: it is disabled: it failed once, first: ValueError: no")
+
+
+def test_a_function_that_waits_for_one_that_does_not_run_is_a_trouble() -> None:
+    functions, troubles = functions_of({"change": partial(LabelChange, 1)}, 3), Troubles()
+    (source,) = (named.source for named in functions._running.values())
+    functions.use("last", replace(source, on=(("happening", "first/alarm"),)))
+    look_at_functions(functions, troubles)
+    assert causes(troubles) == ["function last: takes the events of first, which does not run here"]
+    functions.use("first", source)
+    look_at_functions(functions, troubles)
+    assert causes(troubles) == []
 
 
 class Reported(Report):
