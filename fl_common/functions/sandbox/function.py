@@ -290,4 +290,5 @@ def check_syntax(name: str, source: str) -> None:
         words = f"SyntaxError: {plain(error.msg, 200)} ({name}:{error.lineno})"
         raise _refused(name, words) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise InvalidData(name, f"can't be read ({plain(str(error), 100)})", "Correct it") from None
+        words = plain(str(error), 100) or "it is nested too deeply"
+        raise InvalidData(name, f"can't be read ({words})", "Correct it") from None
