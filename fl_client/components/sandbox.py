@@ -101,7 +101,7 @@ class Sandboxes:
             path, digest = RUNNER, pin().sha256
             if not RUNNER.is_file():
                 runner_content()
-        sandboxed = SandboxedSource(fields, found.source, path, digest)
+        sandboxed = SandboxedSource(name, fields, found.source, path, digest)
         return FunctionSource({}, None, sandboxed, found.spec.on)
 
     def _check(self, name: str, spec: SandboxedSpec) -> None:

@@ -50,11 +50,15 @@ def released(world: World, source: str = COUNTS, **changes: Any) -> Component:
     return added
 
 
-def test_source_text_is_taken_tried_kept_and_goes_on(world: World) -> None:
-    released(world)
+def test_source_text_is_taken_tried_kept_and_goes_on(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    released(world, COUNTS + '    log("it is called")\n')
     box = Box(world)
     assert box.settle() == ["found"] * 8
     assert (box.good, box.status["trial"]) == (["1"], None)
+    assert f"function {FUNCTION}: it is called" in caplog.messages
     released(world, COUNTS.replace("found", "told"), emits={"told": {}})
     assert box.settle() == ["told"] * 8
     assert box.good == ["2", "1"]

@@ -28,9 +28,10 @@ class SandboxedSource:
     """What a function in a sandbox is made of: the values of its function.json, and its text.
 
     ``path`` is the component that runs it: its own, or the runner of ``source``; ``digest`` is that
-    file's SHA-256.
+    file's SHA-256; ``name`` is the function's, for people.
     """
 
+    name: str
     fields: Mapping[str, Any]
     source: str | None
     path: Path
@@ -59,6 +60,11 @@ class FunctionSource:
     def takes(self, event: Event) -> bool:
         """Whether it is shown this event."""
         return any(one == kind_of_event(event) and _is_of(event, of) for one, of in self.on)
+
+    @property
+    def title(self) -> str:
+        """What it is called in the log: its name, or that of its class."""
+        return self.class_name if self.sandboxed is None else self.sandboxed.name
 
     @property
     def class_name(self) -> str:

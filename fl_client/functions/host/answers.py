@@ -25,14 +25,14 @@ class SandboxFailed(Exception):
     """A call of a function in a sandbox failed; the text says why, and where."""
 
 
-def say(class_name: str, answer: Mapping[str, Any]) -> None:
+def say(title: str, answer: Mapping[str, Any]) -> None:
     """Log what the function logged.
 
     Raises:
         NO_ANSWER: it is none.
     """
     for level, text in answer["lines"][:MOST_LINES]:
-        _logger.log(min(int(level), logging.CRITICAL), "function %s: %s", class_name, plain(text))
+        _logger.log(min(int(level), logging.CRITICAL), "function %s: %s", title, plain(text))
 
 
 def failures_in(answer: Mapping[str, Any]) -> list[str]:

@@ -71,7 +71,7 @@ class HostProcess:
                 refused = refusal_in(answer) if "refused" in answer else None
             except (ChannelError, *NO_ANSWER) as error:
                 why = _why(error, self._checking.end())
-                refused = source.class_name, f"can't be made ({why})", "Correct it"
+                refused = source.title, f"can't be made ({why})", "Correct it"
             finally:
                 self._checking.end()
         self._refuse_if_closed()  # the answer says nothing of the function
@@ -110,7 +110,7 @@ class HostProcess:
                 return Answer(None, content, failures, 0.0)
             self._present.add((key, event.stream))
         answer = running.ask({"key": key, "event": to_stored(event)}, self._limits.seconds)
-        say(source.class_name, answer)
+        say(source.title, answer)
         if running.works_on():
             self._end(_THREADS)
             return Answer(None, content, [*failures, _WORKS_ON], 0.0)

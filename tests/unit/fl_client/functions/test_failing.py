@@ -12,7 +12,7 @@ from tests.support.sandboxes import fields_of
 
 def in_sandbox(failures: int, of_last: int, allowed: int = 2) -> Failing:
     fields = fields_of(on_failure={"disable_after": {"failures": failures, "of_last": of_last}})
-    sandboxed = SandboxedSource(fields, "", Path("runner.wasm"), "00")
+    sandboxed = SandboxedSource("x", fields, "", Path("runner.wasm"), "00")
     return Failing("fall", FunctionSource({}, None, sandboxed), allowed)
 
 

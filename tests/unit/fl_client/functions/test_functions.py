@@ -95,7 +95,7 @@ def test_a_function_in_a_sandbox_has_the_rule_of_its_own_and_not_the_boxs_count(
         return ()
 
     after = {"on_failure": {"disable_after": {"failures": 2, "of_last": 3}}}
-    sandboxed = SandboxedSource(fields_of(**after), "", Path("runner.wasm"), "00")
+    sandboxed = SandboxedSource("x", fields_of(**after), "", Path("runner.wasm"), "00")
     source = replace(source_of(lambda: sometimes), sandboxed=sandboxed)
     functions = Functions({"own": source}, LocalHost(), failures_allowed=1)
     for start, share in enumerate([0.9, 0.1, 0.1] * 5):

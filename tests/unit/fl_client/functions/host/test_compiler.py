@@ -18,7 +18,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxedSource:
     path = tmp_path / "function.wasm"
     path.write_bytes(b"a component")
     monkeypatch.setattr(module, "run_confined", lambda *_: WHOLE)
-    return SandboxedSource({}, None, path, sha256_of(path))
+    return SandboxedSource("x", {}, None, path, sha256_of(path))
 
 
 @pytest.mark.parametrize(
