@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from fl_common.errors import BadInput, InvalidData
 from fl_common.functions.events import Event, FunctionEvent, event_of
+from fl_common.functions.found import DEEPEST, is_flat
 from fl_common.functions.sandbox.outcome import Outcome
 
 CASES = "cases.jsonl"
@@ -97,7 +98,7 @@ def read_cases(path: Path) -> list[Case]:
     """
     try:
         text = path.read_bytes()[: _MOST_BYTES + 1]
-        lines = text.decode("utf-8").splitlines()
+        lines = text.decode("utf-8").split("\n")  # a string may have other separators
     except OSError as error:
         remedy = "Write one event a line: docs/reference/fl-fn.md"
         raise InvalidData(f"{path}", f"can't be read ({error.strerror})", remedy) from None
@@ -117,6 +118,8 @@ def _case(path: Path, number: int, line: str) -> Case:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InvalidData(where, f"is no JSON ({error})", _REMEDY) from None
+    if not is_flat(fields):
+        raise InvalidData(where, f"is nested deeper than {DEEPEST} times", "Write it flatter")
     if not isinstance(fields, dict) or "given" not in fields:
         raise InvalidData(where, "must be an object with what is given", _REMEDY)
     if unknown := sorted(fields.keys() - _FIELDS):

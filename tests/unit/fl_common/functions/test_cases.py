@@ -19,6 +19,12 @@ def test_cases_are_read_in_order_and_empty_lines_are_none(tmp_path: Path) -> Non
     assert (second.line, second.fails, second.anew) == (3, "no", True)
 
 
+def test_a_string_may_have_what_others_take_for_the_end_of_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    path.write_text(f'{TICK}"fails": "\u2028\u0085"}}\r\n', "utf-8")
+    assert [case.fails for case in read_cases(path)] == ["\u2028\u0085"]
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -33,6 +39,7 @@ def test_cases_are_read_in_order_and_empty_lines_are_none(tmp_path: Path) -> Non
         (TICK + '"expect": {}}', "each a kind and data"),
         (TICK + '"fails": 3}', "each a kind and data"),
         (TICK + '"expects": []}', "has expects"),
+        (TICK + '"expect": [{"kind": "x", "data": ' + "[" * 300 + "]" * 300 + "}]}", "deeper than"),
         ('{"given": {"tock": {}}, "expect": []}', "must be an object of one of"),
         ('{"given": {"tick": {"time_ns": "now"}}, "expect": []}', "time_ns of another type"),
     ],
