@@ -15,6 +15,7 @@ RENAMES_OR_SYNCS = {
 
 UNSYNCED = {
     "fl_common/files/whole.py": {"mkdir", "write_bytes"},  # and then syncs it
+    "fl_common/programs/limited_child.py": {"write_text"},  # of the kernel: /proc
     "fl_client/ledger/counter.py": {"write_bytes"},  # into a part of ``whole_path``
     "fl_server/repository/store/archive.py": {"mkdir"},  # in a temporary folder of its caller
 }

@@ -5,7 +5,8 @@
 - System calls: a seccomp filter (seccomp(2)) refuses sockets, programs and processes, signals and
   traces, watches of folders, changes of files' owners and modes, the clock, what administers a
   machine, and every call that was not known when its list was made.
-- Resources: no core, no file, limited memory, a lower priority.
+- Resources: no core, no file, limited memory, a lower priority, and the first to end where memory
+  is short.
 
 It can't be lifted again, and is built before any code of a function is imported. There is no
 maintained package of either interface, so it calls the kernel as the manual pages say.
@@ -30,6 +31,7 @@ from fl_client.functions.host.system_calls import (
     NUMBERS,
     OPTIONS,
 )
+from fl_common.programs.limited_child import end_first
 
 _NICE = 5
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22
@@ -60,6 +62,7 @@ def shut_in(
 
     Returns the parts that this machine can't build: ``files``, ``system calls``.
     """
+    end_first()
     with suppress(OSError):
         os.nice(_NICE)
     if sys.platform != "linux":

@@ -133,6 +133,11 @@ def test_numpy_works_within_the_limits_that_a_node_ships_with(host: HostProcess)
     assert [event.data for event in answer.events or ()] == [{"of": 8e6}]
 
 
+def test_its_process_is_the_first_to_end_where_memory_is_short(host: HostProcess) -> None:
+    host.call(1, source(CHANGE, windows=1), None, window(0))
+    assert Path(f"/proc/{host.process_id}/oom_score_adj").read_text().strip() == "1000"
+
+
 def test_a_closed_host_answers_nothing(host: HostProcess) -> None:
     host.close()
     with pytest.raises(HostClosed):
