@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
+from fl_client.functions.named import SET_BACK_NS
 from fl_common.functions.events import Tick, period_s
 
 _SECOND_NS = 10**9
@@ -11,7 +12,8 @@ class Ticks:
     """Whole multiples of the periods that are asked for, once each, by the clock of the box.
 
     Those that passed while the box was off, or its clock was not believed, are left out but for the
-    last; after a start there is none before the first period has ended.
+    last; after a start there is none before the first period has ended. A clock that is set back by
+    less than an hour repeats none.
     """
 
     def __init__(self) -> None:
@@ -26,8 +28,10 @@ class Ticks:
         times_ns = set()
         for period in asked:
             now = now_ns - now_ns % (period * _SECOND_NS)
-            if now > self._last_ns.setdefault(period, now):
+            last_ns = self._last_ns.setdefault(period, now)
+            if now > last_ns:
                 times_ns.add(now)
-            self._last_ns[period] = now
+            if now > last_ns or last_ns - now_ns >= SET_BACK_NS:
+                self._last_ns[period] = now
         for time_ns in sorted(times_ns):
             yield from (Tick(time_ns, stream) for stream in streams)

@@ -37,3 +37,12 @@ def test_none_comes_twice_while_the_clock_goes_on(steps: list[int]) -> None:
         found += [t.time_ns for t in ticks.since({"7", "*"}, now * S, [""])]
     assert found == sorted({*found})
     assert all(t % (7 * S) == 0 or t % (60 * S) == 0 for t in found)
+
+
+def test_a_clock_that_is_set_back_repeats_no_tick() -> None:
+    ticks = Ticks()
+    times_s = [86_390, 86_401, 86_395, 86_405, 4 * 86_400, 3 * 86_400 + 10, 4 * 86_400]
+    told = [
+        [tick.time_ns // 10**9 for tick in ticks.since({"86400"}, s * 10**9, [""])] for s in times_s
+    ]
+    assert told == [[], [86_400], [], [], [4 * 86_400], [], [4 * 86_400]], "a day back is anew"
