@@ -7,7 +7,7 @@ has only one.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from fl_common.errors import InvalidData
@@ -158,6 +158,14 @@ _NAMES = {kind: name for name, kind in _BY_NAME.items()}
 _LISTS = ("names", "values", "channels")
 _SHOWN = {"word": "label"}
 """Fields that people know by another name."""
+_SPAN = {"start_ns": 0, "end_ns": 1}
+_EXAMPLES: Mapping[str, Any] = {
+    "reading": {"sensor": "door", "time_ns": 0, "values": [21.5]},
+    "window": {**_SPAN, "channels": ["x"], "values": [0.5]},
+    "prediction": {**_SPAN, "names": ["walk", "rest"], "values": [0.9, 0.1]},
+    "happening": {**_SPAN, "function": "alarm", "kind": "alarm-raised", "data": "{}"},
+    "tick": {"time_ns": 0},
+}
 _FIELDS = {shown: name for name, shown in _SHOWN.items()}
 
 
@@ -225,12 +233,12 @@ def event_of(given: Any) -> Event:
     lists = {name: values[name] for name in _LISTS if name in values}
     if unknown := values.keys() - known:
         raise _no_event(given, f"has {', '.join(sorted(unknown))}, and no {kind} has")
+    needed = {field.name for field in fields(made) if field.default is MISSING}
+    if missing := sorted(needed - values.keys()):
+        raise _no_event(given, f"lacks {', '.join(missing)}")
     if any(not isinstance(one, list | tuple) for one in lists.values()):
         raise _no_event(given, "must have lists for names, values and channels")
-    try:
-        event: Event = made(**{**values, **{name: tuple(one) for name, one in lists.items()}})
-    except TypeError as error:
-        raise _no_event(given, str(error).replace("__init__()", f"a {kind}")) from None
+    event: Event = made(**{**values, **{name: tuple(one) for name, one in lists.items()}})
     if rule := _why_unfit(event):
         raise _no_event(given, rule)
     return event
@@ -249,7 +257,7 @@ def _why_unfit(event: Event) -> str:
         else:
             fit = _is_text(value) or (field.name == "word" and value is None)
         if not fit:
-            return f"has a {field.name} of another type"
+            return f"has a {_SHOWN.get(field.name, field.name)} of another type"
     if isinstance(event, Predicted) and (
         len(event.names) != len(event.values) or (event.word is None and not event.names)
     ):
@@ -275,7 +283,8 @@ def _is_one(given: Any) -> bool:
 
 def _no_event(given: Any, rule: str) -> InvalidData:
     shown = json.dumps(given, default=str)[:_MOST_SHOWN]
-    remedy = 'Give such as {"prediction": {"start_ns": 0, "end_ns": 1, "names": [], "values": []}}'
+    kind = next((one for one in EVENTS if _is_one(given) and one in given), "prediction")
+    remedy = f"Give such as {json.dumps({kind: _EXAMPLES[kind]})}"
     return InvalidData(f"the event {shown}", rule, remedy)
 
 

@@ -146,7 +146,7 @@ def _glance(compared: Comparison) -> Iterator[str]:
     error = said.change(compared.standard_error, sign=False)
     less = "federated less local-only"
     if not compared.measure.higher_is_better:
-        less += "; less is better"
+        less += "; lower is better"
     yield fact("Worth it", verdict, "by the mean over sites")
     yield fact("Mean over sites", said.change(compared.change), f"± {error}; {less}")
     yield fact("Worst tenth", said.change(compared.worst_change), less)

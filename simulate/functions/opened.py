@@ -26,7 +26,7 @@ class Opened:
     """A function under its folder's ``name``, and its ``limits``; None of an installed class.
 
     ``kinds`` are those of the events that it is given, ``labels`` those of the model that it is
-    made for, or empty.
+    made for, or empty. ``tasks`` are those whose predictions or windows it asks for; ``*``: any.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Opened:
     limits: Limits | None
     kinds: tuple[str, ...]
     labels: tuple[str, ...]
+    tasks: frozenset[str]
 
 
 def open_folder(folder: Path, output: Console | None = None) -> Opened:
@@ -44,11 +45,12 @@ def open_folder(folder: Path, output: Console | None = None) -> Opened:
         InvalidConfiguration: the runner of functions in Python is missing here.
         OSError: what was compiled can't be written.
     """
+    check_folder(folder)
     spec = read_function(_content(folder / FUNCTION_FILE))
     name = folder.resolve().name
     if isinstance(spec, ClassFunction):
         made = _Installed(spec.make({spec.class_name}))
-        return Opened(name, made, None, ("prediction",), spec.labels)
+        return Opened(name, made, None, ("prediction",), spec.labels, frozenset("*"))
     whole = FunctionFolder.read(folder)
     from fl_common.functions.sandbox.open import open_function  # slow to import
 
@@ -60,7 +62,15 @@ def open_folder(folder: Path, output: Console | None = None) -> Opened:
     if spec.world == "shape":
         function = Shaping(function)
     kinds = tuple(dict.fromkeys(kind for kind, _ in spec.on))
-    return Opened(name, function, spec.limits, kinds, spec.labels)
+    tasks = frozenset(of for kind, of in spec.on if kind in ("prediction", "window"))
+    return Opened(name, function, spec.limits, kinds, spec.labels, tasks)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InvalidData if there is no such folder."""
+    if not folder.is_dir():
+        remedy = f"Make one with: fl-fn new {folder.name}"
+        raise InvalidData(f"{folder}", "is no folder of a function", remedy)
 
 
 class _Installed:

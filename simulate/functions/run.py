@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     if not windows:
         output.print("no windows to show")
     if opened is not None:
-        _end(_shown(opened, windows, output, as_json=options.json))
+        _end(_shown(opened, windows, output, options))
         return
     for _ in changes(options.folder):
         _once(options, windows, output)
@@ -49,7 +49,7 @@ def _once(options: argparse.Namespace, windows: Sequence[SeenWindow], output: Co
     output.print(Text(f"{datetime.now(UTC):%H:%M:%S} {options.folder}", "bold"))
     try:
         opened = open_folder(options.folder, output)
-        _shown(opened, windows, output, as_json=options.json)
+        _shown(opened, windows, output, options)
     except (JoinTheDotsError, OSError) as error:
         output.print(Text(f"error: {error}", "red"), soft_wrap=True)
     output.print("waits for a change; Ctrl-C ends it", style="dim")
@@ -71,15 +71,19 @@ def _windows(options: argparse.Namespace, output: Console) -> list[SeenWindow]:
 
 
 def _shown(
-    opened: Opened, windows: Sequence[SeenWindow], output: Console, *, as_json: bool
+    opened: Opened,
+    windows: Sequence[SeenWindow],
+    output: Console,
+    options: argparse.Namespace,
 ) -> list[Called]:
     calls = called(opened, events_for(opened.kinds, windows))
-    if as_json:
+    if options.json:
         _print_lines(calls)
     else:
         _print_events(calls, output)
     _print_log(calls, output)
     _print_cost(opened, calls, output)
+    _print_elsewhere(opened, options.task, output)
     return calls
 
 
@@ -129,6 +133,14 @@ def _print_cost(opened: Opened, calls: Sequence[Called], output: Console) -> Non
     if opened.limits is not None:
         for line in used(opened.limits, outcomes):
             output.print(line)
+
+
+def _print_elsewhere(opened: Opened, task: str | None, output: Console) -> None:
+    """Say so if a box of ``task`` would not show it these windows, as it asks for another's."""
+    if task is not None and opened.tasks and not opened.tasks & {task, "*"}:
+        asked = ", ".join(sorted(opened.tasks))
+        words = f"a box of {task} shows it none of these: `on` in function.json names {asked}"
+        output.print(Text(f"{'note':<11}{words}"), soft_wrap=True)
 
 
 def _end(calls: Sequence[Called]) -> None:

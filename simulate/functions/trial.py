@@ -21,7 +21,7 @@ from fl_common.functions.events import (
 )
 from fl_common.functions.limits import Limits
 from fl_common.functions.sandbox.outcome import Outcome
-from simulate.functions.opened import Opened, open_folder
+from simulate.functions.opened import Opened, check_folder, open_folder
 
 _MOST_SHOWN = 20
 _WIDEST = 60
@@ -36,6 +36,7 @@ def test(folder: Path) -> None:
         BadInput: the folder, the function or its cases can't be read or made.
     """
     output = Console(highlight=False)
+    check_folder(folder)
     cases = read_cases(folder / CASES)
     opened = open_folder(folder, output)
     tried = try_cases(opened.function, cases)
@@ -131,7 +132,8 @@ def given(event: Event) -> str:
 def found(outcome: Outcome) -> str:
     """What came of a call, in one line."""
     if (failure := outcome.failure) is not None:
-        where = f" (line {failure.line})" if failure.line else ""
+        is_told = failure.line is None or f":{failure.line})" in failure.text
+        where = "" if is_told else f" (line {failure.line})"
         return f"failed: {failure.text}{where}"
     return "; ".join(_event(one.kind, one.data) for one in outcome.events) or "-"
 

@@ -31,7 +31,7 @@ def scripted(
 ) -> Opened:
     """An open function of these kinds of events."""
     most = Limits(**{**LIMITS, **limits})
-    return Opened("scripted", Scripted(answer), most, kinds or ("prediction",), ())
+    return Opened("scripted", Scripted(answer), most, kinds or ("prediction",), (), frozenset("*"))
 
 
 def folder_in(path: Path, source: str, cases: Sequence[Any] = (), **changes: Any) -> Path:

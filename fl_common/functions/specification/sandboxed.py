@@ -230,5 +230,5 @@ def _disable_after(value: Any) -> DisableAfter:
 
 def _refuse(name: str, value: Any, rule: str, remedy: str) -> NoReturn:
     shown = value if isinstance(value, str) else json.dumps(value, default=str)
-    what = f"function.json: {name}={plain(shown, 100)}" if name and shown != '""' else ""
+    what = f"function.json: {name}={plain(shown, 100)}" if name and shown else ""
     raise InvalidData(what or f"function.json: {plain(name or shown, 200)}", rule, remedy)

@@ -78,6 +78,19 @@ def test_nothing_else_is_an_event(given: Any) -> None:
     with pytest.raises(InvalidData) as caught:
         event_of(given)
     assert "\n" not in str(caught.value)
+    event_of(json.loads(caught.value.remedy.removeprefix("Give such as ")))
+
+
+def test_what_an_event_lacks_is_named_as_a_person_writes_it() -> None:
+    with pytest.raises(InvalidData, match="lacks names, start_ns, values") as caught:
+        event_of({"prediction": {"end_ns": 1}})
+    assert "Predicted" not in str(caught.value)
+    with pytest.raises(InvalidData, match="has a label of another type"):
+        event_of(
+            {"prediction": {"start_ns": 0, "end_ns": 1, "names": [], "values": [], "label": 1}}
+        )
+    with pytest.raises(InvalidData, match=r'Give such as \{"tick"'):
+        event_of({"tick": {}})
 
 
 def test_a_prediction_that_was_stored_before_there_were_kinds_is_read() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,20 @@ def test_events_are_had_as_lines_of_json_alone(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["time_ns"], line["stream"]) for line in lines] == [(0, ""), (20, "press")]
     assert lines[0]["data"] == {"n": 1}
+
+
+def test_a_function_of_another_task_is_told_that_a_box_would_show_it_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], two_windows: None
+) -> None:
+    def answer(event: Event, state: Mapping[str, str]) -> Found:
+        return [], state, None
+
+    for tasks, is_told in (({"oven"}, True), ({"oven", "toy"}, False), ({"*"}, False)):
+        opened = replace(scripted(answer), tasks=frozenset(tasks))
+        monkeypatch.setattr("simulate.functions.run.open_folder", lambda *_, one=opened: one)
+        main(["run", "any", "--task", "toy"])
+        said = capsys.readouterr().out
+        assert ("a box of toy shows it none of these" in said) == is_told
 
 
 def test_a_watched_function_runs_anew_with_its_new_text_and_errors_end_nothing(

@@ -58,7 +58,8 @@ def test_state_goes_on_from_case_to_case_failures_are_cases_and_it_may_begin_ane
     status, said = tried(folder, capsys)
     assert status == 0, said
     assert "5 of 5 as expected" in said
-    assert "(line 5)" in said
+    assert "(function.py:5)" in said
+    assert "(line 5)" not in said
 
 
 def test_what_is_not_as_expected_is_shown_beside_what_was(
@@ -86,6 +87,16 @@ def test_half_of_the_fuel_is_too_much_for_a_case(
         found, said = tried(folder, capsys)
         assert found == status
         assert ("more than half of limits.fuel (1,999)" in said) is bool(status)
+
+
+def test_a_folder_that_is_not_there_is_told_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["test", str(tmp_path / "nowhere")])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "nowhere: is no folder of a function. Make one with: fl-fn new nowhere." in said
 
 
 def test_a_second_time_must_give_the_same(

@@ -61,6 +61,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "state_version": ({"state_version": 0}, "at least 1"),
     "limits": ({"limits": {"fuel": 1}}, "must have fuel, memory_mb"),
     "limit": ({"limits": {**LIMITS, "fuel": 0}}, "limits.fuel"),
+    "a limit in words": ({"limits": {**LIMITS, "fuel": "many"}}, "limits.fuel=many: must be"),
     "limit of events": ({"limits": {**LIMITS, "events": 5000}}, "can be 1,000 at most"),
     "on_failure": ({"on_failure": {}}, "after how many failures"),
     "disable_after": (
