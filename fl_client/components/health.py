@@ -8,11 +8,16 @@ from fl_common.configuration.rules import above, inside, require_fields, whole
 
 @dataclass(frozen=True)
 class HealthCounts:
-    """What a version did: windows it was given, those without a finite prediction, seconds."""
+    """What a version did: windows it was given, those without a finite answer, seconds, fuel.
+
+    Of a function, ``windows`` are its calls, whose time is not counted: it is that of the machine.
+    Fuel is that of functions in a sandbox, and the same on every machine.
+    """
 
     windows: int = 0
     failed: int = 0
     seconds: float = 0.0
+    fuel: int = 0
 
     @staticmethod
     def of(prediction: Prediction) -> "HealthCounts":
@@ -24,7 +29,10 @@ class HealthCounts:
     def __add__(self, more: "HealthCounts") -> "HealthCounts":
         """The sum of both."""
         return HealthCounts(
-            self.windows + more.windows, self.failed + more.failed, self.seconds + more.seconds
+            self.windows + more.windows,
+            self.failed + more.failed,
+            self.seconds + more.seconds,
+            self.fuel + more.fuel,
         )
 
     @property
@@ -32,19 +40,14 @@ class HealthCounts:
         """Share of windows without a prediction; 0 where there was no window."""
         return self.failed / self.windows if self.windows else 0.0
 
-    @property
-    def seconds_per_window(self) -> float | None:
-        """Mean time in the model; None where there was no window."""
-        return self.seconds / self.windows if self.windows else None
-
 
 @dataclass(frozen=True)
 class Health:
     """The health window of a new version: its first ``windows`` live windows.
 
     The version is rolled back when its share of failed windows exceeds the previous version's by
-    more than ``more_failures``, when a window takes more than ``times_slower`` times as long, or
-    when the process has ended ``ends`` times before the health window was over.
+    more than ``more_failures``, when a window takes more than ``times_slower`` times as long, or as
+    much fuel, or when the process has ended ``ends`` times before the health window was over.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -73,13 +76,17 @@ class Health:
                 f"{now.failed} of {now.windows} windows without an answer; a share of"
                 f" {allowed:.3g} is allowed"
             )
-        was, is_ = before.seconds_per_window, now.seconds_per_window
-        if now.windows < self.windows or was is None or is_ is None:
+        if now.windows < self.windows or not before.windows:
             return None
-        if is_ > self.times_slower * was:
+        allows = f"{self.times_slower:g} times is allowed"
+        was, is_ = before.seconds / before.windows, now.seconds / now.windows
+        if is_ > self.times_slower * was > 0:
+            took = f"a window takes {1000 * is_:.3g} ms, {is_ / was:.1f} times as long as before"
+            return f"{took}; {allows}"
+        was, is_ = before.fuel / before.windows, now.fuel / now.windows
+        if is_ > self.times_slower * was > 0:
             return (
-                f"a window takes {1000 * is_:.3g} ms, {is_ / was:.1f} times as long as before;"
-                f" {self.times_slower:g} times is allowed"
+                f"a call takes {is_:,.0f} fuel, {is_ / was:.1f} times as much as before; {allows}"
             )
         return None
 

@@ -183,17 +183,18 @@ def file_of_function(component: Component) -> str:
 
 
 class _Counting:
-    """Counts windows, and those that a function failed at."""
+    """Counts calls of a function, those that failed, and fuel."""
 
     def __init__(self) -> None:
         self._done = self._drained = HealthCounts()
 
     def observe(self, answer: Answer) -> None:
         """Count an answer."""
-        self._done += HealthCounts(1, int(answer.events is None), 0.0)
+        self._done += HealthCounts(1, int(answer.events is None), 0.0, answer.fuel)
 
     def drain(self) -> HealthCounts:
         """The counts since the last call."""
         done, before = self._done, self._drained
         self._drained = done
-        return HealthCounts(done.windows - before.windows, done.failed - before.failed, 0.0)
+        windows, failed = done.windows - before.windows, done.failed - before.failed
+        return HealthCounts(windows, failed, 0.0, done.fuel - before.fuel)

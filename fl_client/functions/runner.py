@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from fl_client.functions.chains import check_chains
 from fl_client.functions.failing import Failing
-from fl_client.functions.host import Answer, CallEnded, FunctionSource, Host, HostUnavailable
+from fl_client.functions.host import ENDED, Answer, CallEnded, FunctionSource, Host, HostUnavailable
 from fl_client.functions.named import Named, Observe, State, why_silent
 from fl_client.functions.shown import Failed, Shown
+from fl_client.functions.tally import Tally
 from fl_client.store.function_memory import Memories, Memory
 from fl_client.windows import MOST_STREAMS
 from fl_common.functions.events import Event, Predicted, Window, kind_of_event
@@ -54,6 +55,7 @@ class Functions:
         self._failures: Counter[str] = Counter(dict.fromkeys(sources, 0))
         self._memories: dict[tuple[str, str], Memory] = {}
         self._kept = frozenset(named.key for named in self._running.values())
+        self.tally = Tally()
         self.late: Counter[str] = Counter()
         """Windows that were not shown to a function, since a later one had been."""
 
@@ -191,6 +193,7 @@ class Functions:
             if only is None and self._is_late(name, state, event):
                 continue
             answer = self._answer(named, state, event)
+            self.tally.note(name, answer)
             self._note(name, named, state, answer, shown)
             if named.observe is not None:
                 named.observe(answer)
@@ -255,7 +258,7 @@ class Functions:
         try:
             return self._host.call(named.key, named.source, state.content, event)
         except CallEnded as error:
-            return Answer(None, state.content, [str(error)], 0.0)
+            return Answer(None, state.content, [str(error)], 0.0, cause=ENDED)
 
     def _note(self, name: str, named: Named, state: State, answer: Answer, shown: Shown) -> None:
         """Count failures; what has no answer has no effect on the memory."""
@@ -287,7 +290,7 @@ class Functions:
             theirs = self._host.call(named.key, named.source, state.content, event)
         except CallEnded as error:  # each holds up production's function
             named.ends += 1
-            theirs = Answer(None, state.content, [str(error)], 0.0)
+            theirs = Answer(None, state.content, [str(error)], 0.0, cause=ENDED)
         if theirs.events is not None:
             state.content = theirs.content
         compare(answer, theirs)

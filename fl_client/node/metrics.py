@@ -42,10 +42,7 @@ class Metrics:
         self.windows = self._counter("windows", "Windows made")
         self.predictions = self._counter("predictions", "Predictions made", "label")
         self.unanswered = self._counter("predictions_failed", "Windows without a finite prediction")
-        self.function_events = self._counter("function_events", "Events of functions", "function")
-        self.failures = self._counter("function_failures", "Failures of functions", "function")
-        self.late = self._counter("function_late", "Windows not shown to a function", "function")
-        self.host_starts = self._counter("function_host_starts", "Starts of processes", "reason")
+        self._add_functions()
         self.swaps = self._counter("model_swaps", "Models that began to serve")
         self.store_errors = self._counter("store_errors", "Commits that the store refused")
         self.rounds = self._counter("training_rounds", "Training rounds charged to the ledger")
@@ -68,6 +65,16 @@ class Metrics:
         self.training = self._gauge("training_up", "1 while the training process runs")
         self.model = self._gauge("model_info", "The model that serves", "digest")
         self._digest: str | None = None
+
+    def _add_functions(self) -> None:
+        self.function_events = self._counter("function_events", "Events of functions", "function")
+        self.failures = self._counter("function_failures", "Failures of functions", "function")
+        calls = "Calls of functions, by what came of them"
+        self.calls = self._counter("function_calls", calls, "function", "outcome")
+        self.fuel = self._counter("function_fuel", "Fuel of functions in a sandbox", "function")
+        self.seconds = self._counter("function_seconds", "Time in calls of functions", "function")
+        self.late = self._counter("function_late", "Windows not shown to a function", "function")
+        self.host_starts = self._counter("function_host_starts", "Starts of processes", "reason")
 
     def set_counts(self, messages: SpoolCounts, events: EventCounts, inbox: InboxCounts) -> None:
         """Update the store's counts."""

@@ -87,9 +87,7 @@ class Upkeep:
         self._sensors, self._troubles, self._unanswered = sensors, troubles, 0
         self._looked_ns = self._lost_ns = self._lost_to = 0
         self._retained_ns = -_RETAIN_EVERY_NS  # at once, also just after the machine's start
-        self._failures: dict[str, int] = {}
-        self._late: dict[str, int] = {}
-        self._host_starts: dict[str, int] = {}
+        self._added: dict[Counter, dict[Any, Any]] = {}
         self._counted = False
         self._told_of_drops: set[str] = set()
         self._told: set[tuple[str, str]] = set()
@@ -174,9 +172,17 @@ class Upkeep:
         self._metrics.set_agreement(self.windows.agreement)
         self._metrics.streams.set(self.streams.number)
         functions, metrics = self._functions, self._metrics
-        _add_to(metrics.failures, functions.failures, self._failures)
-        _add_to(metrics.late, functions.late, self._late)
-        _add_to(metrics.host_starts, functions.starts, self._host_starts)
+        tally = functions.tally
+        counted: tuple[tuple[Counter, Mapping[Any, float]], ...] = (
+            (metrics.failures, functions.failures),
+            (metrics.calls, tally.calls),
+            (metrics.fuel, tally.fuel),
+            (metrics.seconds, tally.seconds),
+            (metrics.late, functions.late),
+            (metrics.host_starts, functions.starts),
+        )
+        for metric, count in counted:
+            _add_to(metric, count, self._added.setdefault(metric, {}))
 
     def _tell_of_drops(self, counts: Counts) -> None:
         """Tell the first drop of a kind of event."""
@@ -241,8 +247,9 @@ class Upkeep:
                 _logger.warning(words, source)
 
 
-def _add_to(metric: Counter, counts: Mapping[str, int], before: dict[str, int]) -> None:
-    """Add what was counted by function since ``before``, and bring that up to date."""
-    for name, count in dict(counts).items():  # another thread counts on
-        metric.labels(name).inc(count - before.get(name, 0))
-        before[name] = count
+def _add_to(metric: Counter, counts: Mapping[Any, float], before: dict[Any, Any]) -> None:
+    """Add what was counted, by label or labels, since ``before``, and bring that up to date."""
+    for key, count in dict(counts).items():  # another thread counts on
+        labels = key if isinstance(key, tuple) else (key,)
+        metric.labels(*labels).inc(count - before.get(key, 0))
+        before[key] = count

@@ -76,11 +76,26 @@ def test_one_that_fails_on_some_windows_is_rolled_back_with_its_line(world: Worl
     assert box.seen["seen"] > 8, "it goes on where it was"
 
 
+def test_one_that_costs_over_three_times_as_much_is_rolled_back(world: World) -> None:
+    released(world)
+    box = Box(world)
+    box.settle()
+    released(world, COUNTS + "    sum(range(5000))\n")
+    assert box.settle() == ["found"] * 8
+    assert box.good == ["1"]
+    assert "times as much as before; 3 times is allowed" in box.status["failed"][0]["reason"]
+    tally = box.functions.tally
+    assert tally.calls == {(FUNCTION, "found"): 16}
+    assert tally.fuel[FUNCTION] > 0
+
+
 def test_one_that_hangs_holds_up_no_other(world: World) -> None:
     released(world, "def handle(event):\n    while True: pass\n")
     box = Box(world)
     assert box.settle() == []
     assert box.functions.failures == {FUNCTION: 1}
+    assert sum(box.functions.tally.calls.values()) == 1
+    assert {outcome for _, outcome in box.functions.tally.calls} <= {"time", "fuel"}
     assert "without an answer" in box.status["failed"][0]["reason"]
 
 

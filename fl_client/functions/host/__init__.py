@@ -22,6 +22,9 @@ from fl_common.functions.events import (
     period_s,
 )
 
+ENDED, ERROR = "ended", "error"
+"""Causes of a failure: the process ended, and what the function raised."""
+
 
 @dataclass(frozen=True)
 class SandboxedSource:
@@ -94,13 +97,24 @@ class Answer:
     """What came of a call.
 
     ``events`` is None if the function has no answer to this window, and ``failures`` say why.
-    ``content`` is what it remembers now, as JSON; None: it remembers nothing.
+    ``content`` is what it remembers now, as JSON; None: it remembers nothing. ``cause`` is
+    why a call failed, if it did: ``ENDED``, or one of a sandbox's ``CAUSES``. ``fuel`` is what it
+    took in a sandbox.
     """
 
     events: Sequence[FunctionEvent] | None
     content: str | None
     failures: Sequence[str]
     seconds: float
+    fuel: int = 0
+    cause: str = ERROR
+
+    @property
+    def outcome(self) -> str:
+        """In a word: ``found`` something, ``nothing``, or the cause of the failure."""
+        if self.failures:
+            return self.cause
+        return "found" if self.events else "nothing"
 
 
 class CallEnded(Exception):

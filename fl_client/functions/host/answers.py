@@ -6,12 +6,14 @@ What is read here can be stored, logged and sent: no later step fails at it.
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from fl_client.functions.host import Answer
+from fl_client.functions.host import ERROR, Answer
 from fl_common.functions import FunctionEvent
 from fl_common.functions.found import plain, why_unfit
-from fl_common.functions.limits import MOST_EVENTS, MOST_REMEMBERED
+from fl_common.functions.limits import MOST, MOST_EVENTS, MOST_REMEMBERED
+from fl_common.functions.sandbox.outcome import CAUSES
 
 MOST_LINES = 20
 """Of a function's log, in one call."""
@@ -22,7 +24,11 @@ _logger = logging.getLogger(__name__)
 
 
 class SandboxFailed(Exception):
-    """A call of a function in a sandbox failed; the text says why, and where."""
+    """A call of a function in a sandbox failed, of one of ``CAUSES``; the text says where."""
+
+    def __init__(self, text: str, cause: str) -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 def say(title: str, answer: Mapping[str, Any]) -> None:
@@ -50,20 +56,23 @@ def read(answer: Mapping[str, Any], failures: list[str]) -> Answer:
     """The answer to a call, after ``failures`` in making the function. Raises as ``say``."""
     failures = [*failures, *failures_in(answer)]
     events, content, seconds = answer["events"], answer["content"], float(answer["seconds"])
-    if not math.isfinite(seconds) or not _is_ascii(content):
+    fuel, cause = int(answer["fuel"]), answer["cause"]
+    if not 0 <= seconds < math.inf or not 0 <= fuel <= MOST["fuel"] or not _is_ascii(content):
         raise ValueError("somebody else wrote this")
     if content is not None and len(content) > MOST_REMEMBERED:
         failures.append(f"it remembers {len(content)} bytes; {MOST_REMEMBERED} are allowed")
         content = None
+    none = Answer(None, content, failures, seconds, fuel, cause if cause in CAUSES else ERROR)
     if events is None:
-        return Answer(None, content, failures, seconds)
+        return none
     if len(events) > MOST_EVENTS:
-        why = f"more than {MOST_EVENTS} events of one window"
-        return Answer(None, content, [*failures, why], seconds)
+        failures.append(f"more than {MOST_EVENTS} events of one window")
+        return none
     for kind, data in events:
         if why := why_unfit(kind, data):
-            return Answer(None, content, [*failures, why], seconds)
-    return Answer([FunctionEvent(kind, data) for kind, data in events], content, failures, seconds)
+            failures.append(why)
+            return none
+    return replace(none, events=[FunctionEvent(kind, data) for kind, data in events])
 
 
 def _is_ascii(content: object) -> bool:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fl_client.functions.host import ERROR
 from fl_client.functions.host.answers import MOST_LINES, SandboxFailed
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_client.functions.host.wall import shut_in
@@ -79,6 +80,7 @@ class _Functions:
 
     def _call(self, request: Mapping[str, Any]) -> dict[str, Any]:
         failures: list[str] = []
+        cause, fuel = ERROR, 0
         began = time.perf_counter()
         events = content = None
         try:
@@ -91,8 +93,12 @@ class _Functions:
             content = _remembered(function, failures)
         except BaseException as error:  # SystemExit, too, and whatever it defines itself
             failures.append(_words(error))
+            cause = error.cause if isinstance(error, SandboxFailed) else cause
         seconds = time.perf_counter() - began
-        return {"events": events, "content": content, "failures": failures, "seconds": seconds}
+        if request["key"] in self._shared:  # in a sandbox
+            fuel = self._made[request["key"], event.stream].fuel
+        spent = {"seconds": seconds, "fuel": fuel, "cause": cause}
+        return {"events": events, "content": content, "failures": failures, **spent}
 
     def drop(self, keys: list[tuple[int, str]]) -> None:
         for key, stream in keys:

@@ -36,7 +36,7 @@ class StreamInSandbox:
         for level, text in outcome.lines:
             _logger.log(getattr(logging, level.upper()), "%s", text)
         if outcome.failure is not None:
-            raise SandboxFailed(outcome.failure.text)
+            raise SandboxFailed(outcome.failure.text, outcome.failure.cause)
         self._state = outcome.state
         return outcome.events
 

@@ -9,7 +9,7 @@ from fl_client.inference.prediction import Prediction
 from fl_common.errors import InvalidConfiguration
 
 HEALTH = Health(windows=100, more_failures=0.05, times_slower=3.0, ends=3)
-BEFORE = HealthCounts(windows=1000, failed=20, seconds=1.0)
+BEFORE = HealthCounts(windows=1000, failed=20, seconds=1.0, fuel=1_000_000)
 
 
 def test_a_tally_counts_windows_without_a_finite_answer_and_seconds() -> None:
@@ -28,6 +28,9 @@ def test_a_tally_counts_windows_without_a_finite_answer_and_seconds() -> None:
         (HealthCounts(50, 0, 50.0), None),
         (HealthCounts(100, 0, 0.29), None),
         (HealthCounts(100, 0, 0.31), "3.1 times as long"),
+        (HealthCounts(100, 0, 0.0, 290_000), None),
+        (HealthCounts(99, 0, 0.0, 310_000), None),
+        (HealthCounts(100, 0, 0.0, 310_000), "a call takes 3,100 fuel, 3.1 times as much"),
     ],
 )
 def test_a_fault_is_more_failures_or_more_time_than_before(

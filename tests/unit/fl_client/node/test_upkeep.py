@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from fl_client.clock.guard import Instant
+from fl_client.functions.host import Answer
 from fl_client.home import STORE
 from fl_client.node.assembly.loop import Loop
 from fl_client.node.assembly.node import build_node
@@ -16,6 +17,7 @@ from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import open_store
 from fl_client.store.outbox import NewEvent, PublishProgress, StoredEvents
 from fl_client.store.spool_identities import Arrival
+from fl_common.functions import FunctionEvent
 from fl_common.wire.cloud_events import JSON, CloudEvent
 from models import tasks
 from tests.support.edge_process import node_config
@@ -61,6 +63,30 @@ def test_readings_of_one_instant_that_differ_are_told_once_and_counted(
     told = [line for line in caplog.messages if "readings of one instant differ" in line]
     assert [line.split(":")[0] for line in told] == ["watch"]
     assert loop.metrics.value("readings_unused_total", {"reason": "merged"}) == 4
+
+
+def test_calls_of_functions_are_counted_by_outcome_with_fuel_and_seconds(loop: Loop) -> None:
+    tally = loop.upkeep._functions.tally
+    found = Answer([FunctionEvent("alarm", {})], None, [], 0.25, 700)
+    answers = (
+        found,
+        found,
+        Answer([], None, [], 0.5, 100),
+        Answer(None, None, ["why"], 1.0, 9, "fuel"),
+    )
+    for answer in answers:
+        tally.note("fall", answer)
+    for second in (0, 1):
+        step(loop, second)
+    calls = {
+        outcome: loop.metrics.value(
+            "function_calls_total", {"function": "fall", "outcome": outcome}
+        )
+        for outcome in ("found", "nothing", "fuel", "error")
+    }
+    assert calls == {"found": 2, "nothing": 1, "fuel": 1, "error": 0}
+    assert loop.metrics.value("function_fuel_total", {"function": "fall"}) == 1509
+    assert loop.metrics.value("function_seconds_total", {"function": "fall"}) == 2.0
 
 
 def test_labels_that_tell_nothing_are_told_once_and_counted_by_reason(

@@ -11,7 +11,10 @@ from fl_common.errors import JoinTheDotsError
 from fl_common.functions.limits import MOST_EVENTS, MOST_REMEMBERED
 from fl_common.wire.cloud_events import JSON, CloudEvent, to_structured
 
-GOOD: dict[str, Any] = {"events": [], "content": None, "failures": [], "seconds": 0.1, "lines": []}
+GOOD: dict[str, Any] = {
+    "events": [], "content": None, "failures": [], "seconds": 0.1, "lines": [], "fuel": 7,
+    "cause": "error",
+}  # fmt: skip
 DEEP: dict[str, Any] = {}
 for _ in range(1500):
     DEEP = {"in": DEEP}
@@ -71,6 +74,10 @@ def test_a_failure_is_a_line_that_can_be_stored(text: str) -> None:
     [
         {"seconds": json.loads("1e999")},
         {"seconds": 10**400},
+        {"seconds": -1.0},
+        {"fuel": -1},
+        {"fuel": 10**30},
+        {"fuel": json.loads("1e999")},
         {"content": "\ud800"},
         {"content": [1]},
         {"failures": 5},
@@ -84,6 +91,15 @@ def test_a_failure_is_a_line_that_can_be_stored(text: str) -> None:
 def test_what_is_no_answer_is_told_apart(odd: dict[str, Any]) -> None:
     with pytest.raises(NO_ANSWER):
         taken({**GOOD, **odd})
+
+
+@pytest.mark.parametrize(
+    "cause", ["x" * 9999, None, ["fuel"], {}], ids=["long", "none", "list", "object"]
+)
+def test_a_cause_that_is_not_known_is_an_error(cause: Any) -> None:
+    failed = {**GOOD, "events": None, "failures": ["why"]}
+    assert read({**failed, "cause": cause}, []).outcome == "error"
+    assert read({**failed, "cause": "fuel"}, []).outcome == "fuel"
 
 
 def test_a_refusal_has_three_parts() -> None:

@@ -1,0 +1,23 @@
+"""What the calls of functions came to, and what they took, since the node's start."""
+
+from collections import Counter, defaultdict
+
+from fl_client.functions.host import Answer
+
+
+class Tally:
+    """Counts the calls of functions; one thread adds, any may read."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[tuple[str, str]] = Counter()
+        """Calls by function and outcome (``Answer.outcome``)."""
+        self.fuel: Counter[str] = Counter()
+        """Of functions in a sandbox."""
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        """In calls that were answered."""
+
+    def note(self, name: str, answer: Answer) -> None:
+        """Count a call of the function ``name``."""
+        self.calls[name, answer.outcome] += 1
+        self.fuel[name] += answer.fuel
+        self.seconds[name] += answer.seconds
