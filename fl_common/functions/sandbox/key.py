@@ -57,6 +57,14 @@ def is_whole(path: Path) -> bool:
         return False
 
 
+def copy_machine_code(source: Path, folder: Path) -> None:
+    """Copy all that is whole in the folder ``source`` of this machine, each with its SHA-256."""
+    make_folder(folder, 0o700)
+    for path in filter(is_whole, source.glob("*.machine")):
+        for file in (path, _digest_of(path)):
+            write_whole(folder / file.name, file.read_bytes(), OWNER_ONLY)
+
+
 def _digest_of(path: Path) -> Path:
     return path.with_suffix(".sha256")
 

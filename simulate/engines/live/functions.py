@@ -1,7 +1,6 @@
 """Functions on the nodes of a play, which follow a repository of the play's own."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from fl_client.functions.host.compiler import MACHINE_CODE
 from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.functions.folder import FunctionFolder
+from fl_common.functions.sandbox.key import copy_machine_code
 from fl_common.functions.specification.sandboxed import FORMS, NEEDS
 from fl_common.functions.trial import machine_code
 from fl_common.programs.own import own_program
@@ -32,10 +32,7 @@ class LiveFunctions:
         """Give a node what this user has compiled already: it would take it half a minute."""
         if not self.components:
             return
-        place = home / MACHINE_CODE
-        place.mkdir(mode=0o700, exist_ok=True)
-        for file in machine_code().glob("*.machine"):
-            shutil.copy2(file, place / file.name)
+        copy_machine_code(machine_code(), home / MACHINE_CODE)
 
 
 def published(folders: Sequence[str], task: Task, place: Path) -> LiveFunctions:

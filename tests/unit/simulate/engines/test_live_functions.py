@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from fl_client.components.sandbox import grant_of
+from fl_client.functions.host.compiler import MACHINE_CODE
 from fl_common.errors import BadInput
-from simulate.engines.live.functions import published
+from fl_common.functions.sandbox.key import is_whole, own_cache, write_machine_code
+from simulate.engines.live.functions import LiveFunctions, published
 from tests.support.open_functions import folder_in
 from tests.support.samples import TASK
 
@@ -28,6 +30,18 @@ def test_nodes_follow_a_repository_that_has_them_in_production(tmp_path: Path) -
 def test_without_functions_nodes_follow_nothing(tmp_path: Path) -> None:
     assert published([], TASK, tmp_path).components == {}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_is_lent_machine_code_that_it_takes_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_machine_code(own_cache() / "whole.machine", b"code")
+    (own_cache() / "of_before.machine").write_bytes(b"code without a digest")
+    LiveFunctions({"functions": ["one"]}).lend_machine_code(tmp_path / "node")
+    (lent,) = (tmp_path / "node" / MACHINE_CODE).glob("*.machine")
+    assert lent.name == "whole.machine"
+    assert is_whole(lent)
 
 
 def test_what_no_node_would_run_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
