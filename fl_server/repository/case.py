@@ -101,8 +101,8 @@ class Case:
                     shutil.copyfile(file, Path(place, path))
             try:
                 return try_function(Path(place), self.limits)
-            except InvalidData as error:
-                return error
+            except InvalidData as error:  # it names the files in this place, which is gone soon
+                return InvalidData(error.value.replace(f"{place}/", ""), error.rule, error.remedy)
 
     @cached_property
     def example(self) -> Example:

@@ -141,10 +141,13 @@ def newest(verdicts: Sequence[Verdict]) -> dict[str, Verdict]:
 
 
 def unmet(verdicts: dict[str, Verdict], required: Sequence[str]) -> list[str]:
-    """A phrase for each required gate that was not run or not passed."""
+    """A phrase for each reason why required gates were not passed, and one for those not run."""
     missing = [gate for gate in required if gate not in verdicts]
     failed = [verdicts[g] for g in required if g in verdicts and not verdicts[g].passed]
-    words = [f"{verdict.gate} failed ({verdict.detail})" for verdict in failed]
+    gates: dict[str, list[str]] = {}
+    for verdict in failed:
+        gates.setdefault(verdict.detail, []).append(verdict.gate)
+    words = [f"{', '.join(names)} failed ({detail})" for detail, names in gates.items()]
     return words + ([f"no verdict of {', '.join(missing)}"] if missing else [])
 
 

@@ -11,7 +11,7 @@ import pytest
 from fl_common.components.description import Component, Kind
 from fl_common.errors import InvalidConfiguration
 from fl_server.repository.gates.function import describe_function
-from fl_server.repository.promotion import promote, required_gates
+from fl_server.repository.promotion import promote, required_gates, unmet
 from tests.support.repositories import World
 from tests.support.sandboxes import compile_runner
 from tests.support.sources import ROOT
@@ -119,6 +119,11 @@ def test_one_that_can_not_be_tried_passes_none_of_them_and_says_why(
     unfit = {gate: one for gate, one in verdicts.items() if not one.passed}
     assert {*unfit} == {*IN_GATES}
     assert all(words in one.detail for one in unfit.values())
+    reasons = unmet(verdicts, IN_GATES)
+    assert [reason.partition(" failed (")[0] for reason in reasons] == [
+        "source, imports, cases, cost, same", "latency"
+    ]  # fmt: skip
+    assert not any("fl-repo-" in reason for reason in reasons)
 
 
 def test_other_kinds_of_events_than_productions_need_a_migration(world: World) -> None:
