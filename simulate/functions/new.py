@@ -54,6 +54,8 @@ def make(folder: Path, on: str, task: str) -> None:
     for name, content in contents.items():
         write_whole(folder / name, content.encode())
     _say(folder, contents)
+    if on == "prediction" and not labels:
+        _say_labels(folder, task)
 
 
 def _labels(task: str) -> Sequence[str]:
@@ -153,6 +155,12 @@ def _say(folder: Path, contents: Mapping[str, str]) -> None:
     for name in contents:
         output.print(f"{folder / name}")
     output.print(f"next: fl-fn test {folder}")
+
+
+def _say_labels(folder: Path, task: str) -> None:
+    words = f"no shipped task is called {task}: its labels are not known here, and walk is one to"
+    where = f"replace in {folder / FUNCTION_FILE} and {folder / CASES}"
+    Console(highlight=False, markup=False, soft_wrap=True).print(f"note: {words} {where}")
 
 
 def _refuse(what: str, rule: str, remedy: str) -> None:

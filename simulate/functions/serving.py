@@ -69,7 +69,7 @@ class Server:
         except OSError as error:
             raise InvalidConfiguration(
                 f"--host {host} --port {port}", f"can't be listened on ({error.strerror})",
-                "Give another port; 0 takes a free one",
+                "Give an address of this machine, and a port that is free; --port 0 takes one",
             ) from error  # fmt: skip
         self.port: int = self._socket.getsockname()[1]
 

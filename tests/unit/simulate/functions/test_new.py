@@ -30,13 +30,17 @@ def test_a_new_function_passes_its_own_cases(
     assert "WRONG" not in said
 
 
-def test_it_knows_the_labels_of_its_task(tmp_path: Path) -> None:
+def test_it_knows_the_labels_of_its_task_or_says_that_it_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["new", str(tmp_path / "one"), "--task", "activity"])
     written = json.loads((tmp_path / "one" / "function.json").read_text())
     assert written["on"] == [{"prediction": "activity"}]
     assert written["labels"][0] == "WALKING"
+    assert "note: " not in capsys.readouterr().out
     main(["new", str(tmp_path / "two"), "--task", "own"])
     assert json.loads((tmp_path / "two" / "function.json").read_text())["labels"] == []
+    assert "note: no shipped task is called own" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
