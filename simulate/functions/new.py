@@ -29,31 +29,40 @@ _MANNERS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "happening": ({"times": 3}, {"escalated": _ANY}),
 }
 """The settings and the events of each template."""
+_LANGUAGES: Mapping[str, tuple[Mapping[str, str], str]] = {
+    "python": ({"form": "python", "file": "function.py"}, "py"),
+    "javascript": ({"form": "wasm", "file": "function.wasm"}, "js"),
+}
+"""The form and the file of function.json, and the ending of the source."""
 _SECOND_NS = 10**9
 _Case = Mapping[str, Any]
 
 
-def make(folder: Path, on: str, task: str) -> None:
-    """Make ``folder`` with a function that is given what ``on`` names, of ``task``.
+def make(folder: Path, on: str, task: str, language: str) -> None:
+    """Make ``folder`` with a function in ``language`` that is given what ``on`` names, of ``task``.
 
     Raises:
-        InvalidConfiguration: a name that can't be one or a folder that is there.
+        InvalidConfiguration: a name that can't be one, a folder that is there, or no template.
     """
+    form, ending = _LANGUAGES[language]
     if not _NAME.fullmatch(folder.name):
         _refuse(f"fl-fn new {folder.name}", "must be lower-case letters, digits and -", "Rename it")
     if folder.exists():
         _refuse(f"{folder}", "is there already", "Give another name, or take it away")
-    template = files("simulate.functions") / "templates" / f"{on}.py.txt"
+    template = files("simulate.functions") / "templates" / f"{on}.{ending}.txt"
+    if not template.is_file():
+        _refuse(f"fl-fn new --language {language} --on {on}", "has no template",
+                "Take --on prediction, and change handle, or --language python")  # fmt: skip
     labels = _labels(task) if on in ("prediction", "window") else ()
     contents = {
-        "function.py": template.read_text("utf-8"),
-        FUNCTION_FILE: _written(_description(on, task, labels)),
+        f"function.{ending}": template.read_text("utf-8"),
+        FUNCTION_FILE: _written(_description(on, task, labels, form)),
         CASES: "".join(json.dumps(case) + "\n" for case in _cases(on, labels)),
     }
     folder.mkdir(parents=True)
     for name, content in contents.items():
         write_whole(folder / name, content.encode())
-    _say(folder, contents)
+    _say(folder, contents, "build" if form["form"] == "wasm" else "test")
     if on == "prediction" and not labels:
         _say_labels(folder, task)
 
@@ -66,7 +75,9 @@ def _labels(task: str) -> Sequence[str]:
     return () if named is None else tuple(named().labels)
 
 
-def _description(on: str, task: str, labels: Sequence[str]) -> dict[str, Any]:
+def _description(
+    on: str, task: str, labels: Sequence[str], form: Mapping[str, str]
+) -> dict[str, Any]:
     of = {"prediction": task, "window": task, "happening": "fall-alarm"}.get(on, "*")
     settings, emits = _MANNERS[on]
     if on == "prediction":
@@ -74,8 +85,7 @@ def _description(on: str, task: str, labels: Sequence[str]) -> dict[str, Any]:
     logs = ["log"] if on == "prediction" else []
     return {
         "format": 2,
-        "form": "python",
-        "file": "function.py",
+        **form,
         "interface": "jointhedots:function@1.0",
         "world": "rule",
         "on": [{on: of}],
@@ -150,11 +160,11 @@ def _value(name: str, value: Any) -> str:
     return "{\n" + ",\n".join(inside) + "\n  }"
 
 
-def _say(folder: Path, contents: Mapping[str, str]) -> None:
+def _say(folder: Path, contents: Mapping[str, str], then: str) -> None:
     output = Console(highlight=False, markup=False, soft_wrap=True)
     for name in contents:
         output.print(f"{folder / name}")
-    output.print(f"next: fl-fn test {folder}")
+    output.print(f"next: fl-fn {then} {folder}")
 
 
 def _say_labels(folder: Path, task: str) -> None:

@@ -16,8 +16,8 @@ SETTINGS = {"label": "walk"}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return components(tmp_path_factory.mktemp("built"))
+def built() -> dict[str, bytes]:
+    return components()
 
 
 def function(content: bytes, form: str, needs: list[str]) -> SandboxedFunction:

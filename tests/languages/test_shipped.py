@@ -1,0 +1,61 @@
+"""Shipped functions in JavaScript beside those in Python: as expected, and the same bytes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fl_common.functions.cases import CASES, Tried, read_cases, try_cases
+from fl_common.functions.folder import FunctionFolder
+from fl_common.functions.sandbox.open import open_function
+from simulate.functions.__main__ import main
+from simulate.functions.building import component_of
+from tests.support.sandboxes import compile_runner
+from tests.support.sources import ROOT
+
+
+def tried(folder: FunctionFolder, cases: Path) -> list[Tried]:
+    return list(try_cases(open_function(folder, compile_runner()), read_cases(cases)))
+
+
+def told(cases: list[Tried]) -> bytes:
+    """All events, as JSON in the order in which they were told."""
+    events = [[[one.kind, one.data] for one in case.outcome.events] for case in cases]
+    return json.dumps(events).encode()
+
+
+@pytest.mark.parametrize("name", ["label-change", "threshold-alarm"])
+def test_both_languages_tell_the_same_bytes(name: str) -> None:
+    folder = ROOT / "functions" / name
+    python = FunctionFolder.read(folder)
+    spec = replace(python.spec, form="wasm", file="function.wasm",
+                   needs=python.spec.needs | {"log"})  # fmt: skip
+    script = FunctionFolder(spec, component_of(folder / "function.js"))
+    ours, theirs = tried(python, folder / CASES), tried(script, folder / CASES)
+    assert all(case.fits for case in theirs), [case.case.line for case in theirs if not case.fits]
+    assert told(ours) == told(theirs)
+    assert len(told(ours)) > 100
+
+
+def test_a_new_function_in_javascript_is_built_and_passes_its_cases(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    folder = str(tmp_path / "fall-alarm")
+    main(["new", folder, "--language", "javascript"])
+    main(["build", folder])
+    main(["test", folder])
+    assert "8 of 8 as expected" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["function.js", "function.c"])
+def test_source_that_can_not_be_built_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    source = tmp_path / name
+    source.write_text("export function {")
+    with pytest.raises(
+        Exception,
+        match=r"can't be built \(.*rror",
+    ) as refused:
+        component_of(source)
+    assert "\n" not in str(refused.value)
