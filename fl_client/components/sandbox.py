@@ -13,8 +13,8 @@ from fl_common.configuration.rules import require_fields, whole
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions.folder import FunctionFolder
 from fl_common.functions.runner import RUNNER, pin, runner_content
-from fl_common.functions.specification import FUNCTION_FILE, SandboxedSpec
-from fl_common.functions.specification.sandboxed import FORMS, NEEDS
+from fl_common.functions.specification import FUNCTION_FILE
+from fl_common.functions.specification.sandboxed import FORMS, NEEDS, SandboxedSpec
 from fl_common.vocabulary import Task
 
 _OF_A_TASK = ("prediction", "window")

@@ -8,7 +8,8 @@ from fl_client.store.database import reading
 from fl_client.store.windows import cut_of
 from fl_client.windows import Slicing
 from fl_client.windows.split import Labelled
-from fl_client.windows.truths import Kept, truths_of
+from fl_client.windows.truths import truths_of
+from fl_client.windows.truths.kept import Kept
 from fl_common.vocabulary import Task
 from models.kinds import kind_of
 

@@ -22,7 +22,8 @@ from fl_client.store.agreement import Agreement, marks_of
 from fl_client.store.database import transaction
 from fl_client.windows import Place, Slicing, Window
 from fl_client.windows.grid import Grid
-from fl_client.windows.truths import Told, truths_of
+from fl_client.windows.truths import truths_of
+from fl_client.windows.truths.kept import Told
 from fl_common.configuration.rules import inside, number, require, require_fields
 from fl_common.vocabulary import Floats, Task
 from models.kinds import kind_of

@@ -22,7 +22,8 @@ sandbox with any ``Event``; both give ``FunctionEvent``. The box's host, the rep
 
 from fl_common.functions.classes import Function, Remembering, events_of, fixed_predictions
 from fl_common.functions.events import FunctionEvent, Predicted
-from fl_common.functions.specification import FUNCTION_FILE, ClassFunction, read_function
+from fl_common.functions.specification import FUNCTION_FILE, read_function
+from fl_common.functions.specification.class_form import ClassFunction
 
 __all__ = [
     "FUNCTION_FILE",

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from fl_common.errors import InvalidData
 from fl_common.functions.found import plain
-from fl_common.functions.specification import FUNCTION_FILE, SandboxedSpec, read_function
+from fl_common.functions.specification import FUNCTION_FILE, read_function
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 
 _MOST_SOURCE, _MOST_COMPONENT = 1 << 20, 64 << 20
 

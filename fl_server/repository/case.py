@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from fl_common.components.description import Component, Kind
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidData
-from fl_common.functions.specification import FUNCTION_FILE, SandboxedSpec, read_function
+from fl_common.functions.specification import FUNCTION_FILE, read_function
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 from fl_common.functions.trial import Trial, try_function
 from fl_common.programs.limited_child import ChildLimits
 from fl_common.vocabulary import NamedArrays, Parameters, Task

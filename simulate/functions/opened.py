@@ -14,7 +14,8 @@ from fl_common.functions.events import Event, Predicted
 from fl_common.functions.folder import FunctionFolder
 from fl_common.functions.limits import Limits
 from fl_common.functions.sandbox.outcome import Failure, Outcome
-from fl_common.functions.specification import FUNCTION_FILE, ClassFunction, read_function
+from fl_common.functions.specification import FUNCTION_FILE, read_function
+from fl_common.functions.specification.class_form import ClassFunction
 from fl_common.functions.trial import Shaping, machine_code
 
 _MEMORY = "memory"

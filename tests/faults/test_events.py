@@ -187,6 +187,9 @@ def test_a_swap_of_the_model_while_the_broker_is_away_makes_no_second_event(
         broker.start()
         process.start()
         wait_for(lambda: world.starts() >= expected_starts(80), "all predictions")
+        wait_for(
+            lambda: process.status()["functions"]["windows"]["waiting"] == 0, "what functions tell"
+        )
         wait_for(lambda: process.status()["events"]["waiting"] == 0, "an empty outbox")
         events = process.status()["events"]
         assert len(world.events()) == events["made"] == events["published"]

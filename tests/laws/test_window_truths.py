@@ -18,7 +18,8 @@ from fl_client.windows import SECOND, Slicing, Window
 from fl_client.windows.grid import windows_per_reading
 from fl_client.windows.slide import Assembler
 from fl_client.windows.split import DAY_NS, HeldOut, Labelled, split_of
-from fl_client.windows.truths import Kept, truths_of
+from fl_client.windows.truths import truths_of
+from fl_client.windows.truths.kept import Kept
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import KindSpec, Task
 from models.kinds.forecast import divided

@@ -11,7 +11,7 @@ from fl_common.functions.runner import runner_content
 from fl_common.functions.sandbox.function import SandboxedFunction
 from fl_common.functions.sandbox.open import open_function
 from fl_common.functions.sandbox.program import program_of
-from fl_common.functions.specification import SandboxedSpec
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 from tests.support.sources import ROOT
 
 LIMITS = {

@@ -15,7 +15,7 @@ from fl_common.functions.sandbox.function import SandboxedFunction
 from fl_common.functions.sandbox.machine_code import load
 from fl_common.functions.sandbox.open import check_program, function_of
 from fl_common.functions.sandbox.program import Program
-from fl_common.functions.specification import SandboxedSpec
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 
 _logger = logging.getLogger(__name__)
 

@@ -22,8 +22,6 @@ from fl_client.windows.truths.told import Label, Labels, Number
 from fl_common.vocabulary import Integers, Task
 from models.kinds import Truth, kind_of
 
-__all__ = ["Kept", "Told", "Truths", "truths_of"]
-
 
 class Truths(Protocol):
     """How the windows of one task come to what they stand for."""

@@ -11,7 +11,7 @@ from fl_common.functions.sandbox.program import (
     check_needs,
     program_of,
 )
-from fl_common.functions.specification import SandboxedSpec
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 
 
 def open_function(folder: FunctionFolder, machine_code: Path) -> SandboxedFunction:

@@ -14,8 +14,6 @@ from fl_common.functions.found import DEEPEST, is_flat
 from fl_common.functions.specification.class_form import ClassFunction
 from fl_common.functions.specification.sandboxed import SandboxedSpec
 
-__all__ = ["FUNCTION_FILE", "ClassFunction", "SandboxedSpec", "read_function"]
-
 FUNCTION_FILE = "function.json"
 """The file of a function component that says what it is."""
 _MOST_BYTES = 1 << 20

@@ -8,7 +8,7 @@ from typing import Any
 from fl_common.errors import InvalidData
 from fl_common.functions import ClassFunction, events_of, fixed_predictions, read_function
 from fl_common.functions.runner import pin
-from fl_common.functions.specification import SandboxedSpec
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 from fl_server.repository.gates import GateFinding
 
 

@@ -5,7 +5,7 @@ It is tried in child processes within limits (``fl_common.functions.trial``), an
 
 from collections.abc import Sequence
 
-from fl_common.functions.specification import SandboxedSpec
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 from fl_common.functions.trial import Trial
 from fl_server.repository.case import Case
 from fl_server.repository.gates import GateFinding

@@ -13,7 +13,8 @@ from fl_client.sensors import Annotation, Readings
 from fl_client.windows import Slicing, Source, Window
 from fl_client.windows.slide import Assembler
 from fl_client.windows.split import Labelled
-from fl_client.windows.truths import Kept, truths_of
+from fl_client.windows.truths import truths_of
+from fl_client.windows.truths.kept import Kept
 from fl_common.vocabulary import Floats, Task
 from models.kinds import Truth, kind_of
 from models.kinds.multilabel import BETWEEN, has_of

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from fl_common.errors import InvalidData
-from fl_common.functions.specification import ClassFunction, SandboxedSpec, read_function
+from fl_common.functions.specification import read_function
+from fl_common.functions.specification.class_form import ClassFunction
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 from tests.support.sandboxes import LIMITS, fields_of
 
 
