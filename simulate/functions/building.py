@@ -17,7 +17,8 @@ from rich.console import Console
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.files.whole import write_whole
 from fl_common.functions.found import plain
-from fl_common.functions.specification import FUNCTION_FILE, ClassFunction, read_function
+from fl_common.functions.specification import FUNCTION_FILE, read_function
+from fl_common.functions.specification.class_form import ClassFunction
 
 JCO = "@bytecodealliance/jco@1.35.0"
 """Of npm, with QuickJS."""
