@@ -126,6 +126,8 @@ def _run(source: Path, place: Path, *command: object) -> None:
 def _telling(said: str) -> str:
     """The line of a tool's output that says what is wrong."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if "Caused by:" in lines:  # of wasm-tools: from the outside in
+        return lines[-1]
     return next((line for line in lines if "rror" in line), lines[-1] if lines else "")
 
 

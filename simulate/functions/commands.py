@@ -6,13 +6,15 @@ from typing import Any
 
 from fl_common.programs.command_line import add_command
 
-LANGUAGES = ("python", "javascript")
+LANGUAGES = ("python", "javascript", "c")
 KINDS = ("prediction", "window", "reading", "tick", "happening")
 
 _NEW = """\
-Makes a folder NAME with a function, its description and its cases, ready for fl-fn test.
+Makes a folder NAME with a function, its description and its cases, ready for fl-fn test, or for
+fl-fn build where it is not in Python.
 
   function.py      the function: handle(event); what it may call is emit, get, put, drop, log
+                   (or function.js, function.c)
   function.json    what it is given, may emit and may use; signed when it is published
   cases.jsonl      events, and what it must find in them
 """
@@ -72,7 +74,10 @@ def _add_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_new(commands: Any) -> None:
-    examples = "examples:\n  fl-fn new fall-alarm\n  fl-fn new peaks --on window\n"
+    examples = (
+        "examples:\n  fl-fn new fall-alarm\n  fl-fn new peaks --on window\n"
+        "  fl-fn new fall-alarm --language javascript\n"
+    )
     words = "a folder with a function, ready to test"
     parser = add_command(commands, "new", _new, words, _NEW, examples)
     parser.add_argument("folder", type=Path, metavar="NAME", help="the folder, which is made")
@@ -81,7 +86,7 @@ def _add_new(commands: Any) -> None:
     )
     words = "the task whose predictions or windows it is given (%(default)s)"
     parser.add_argument("--task", default="wearables", metavar="TASK", help=words)
-    words = "what it is written in (%(default)s); javascript: with --on prediction"
+    words = "what it is written in (%(default)s); the others: with --on prediction"
     parser.add_argument("--language", choices=LANGUAGES, default="python", help=words)
 
 

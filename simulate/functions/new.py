@@ -32,6 +32,7 @@ _MANNERS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 _LANGUAGES: Mapping[str, tuple[Mapping[str, str], str]] = {
     "python": ({"form": "python", "file": "function.py"}, "py"),
     "javascript": ({"form": "wasm", "file": "function.wasm"}, "js"),
+    "c": ({"form": "wasm", "file": "function.wasm"}, "c"),
 }
 """The form and the file of function.json, and the ending of the source."""
 _SECOND_NS = 10**9

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from fl_common.errors import InvalidData
 from fl_common.functions.cases import CASES, Tried, read_cases, try_cases
 from fl_common.functions.folder import FunctionFolder
 from fl_common.functions.sandbox.open import open_function
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 from simulate.functions.__main__ import main
 from simulate.functions.building import component_of
 from tests.support.sandboxes import compile_runner
@@ -38,15 +40,38 @@ def test_both_languages_tell_the_same_bytes(name: str) -> None:
     assert len(told(ours)) > 100
 
 
-def test_a_new_function_in_javascript_is_built_and_passes_its_cases(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("language", ["javascript", "c"])
+def test_a_new_function_is_built_and_passes_its_cases(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
 ) -> None:
     monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
     folder = str(tmp_path / "fall-alarm")
-    main(["new", folder, "--language", "javascript"])
+    main(["new", folder, "--language", language])
     main(["build", folder])
     main(["test", folder])
     assert "8 of 8 as expected" in capsys.readouterr().out
+    described = json.loads((Path(folder) / "function.json").read_text())
+    built = (Path(folder) / "function.wasm").read_bytes()
+    settings = {"label": "PEN", "windows": 2}
+    for changed, fits in (({}, True), (settings, False), ({"label": "x" * 201}, None)):
+        spec = SandboxedSpec.read({**described, "settings": described["settings"] | changed})
+        if fits is None and language == "c":
+            with pytest.raises(InvalidData, match="need a label of at most 200 letters"):
+                tried(FunctionFolder(spec, built), Path(folder) / CASES)
+        elif fits is not None:
+            ran = tried(FunctionFolder(spec, built), Path(folder) / CASES)
+            assert all(case.fits for case in ran) is fits
+            assert all(case.outcome.failure is None for case in ran)
+
+
+def test_of_a_component_that_does_not_fit_the_contract_the_export_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "function.c"
+    source.write_text('__attribute__((export_name("configure"))) int f(int a) { return 0; }')
+    with pytest.raises(InvalidData, match="type mismatch for function `configure`"):
+        component_of(source)
 
 
 @pytest.mark.parametrize("name", ["function.js", "function.c"])
