@@ -58,14 +58,26 @@ def grant_of(node: Mapping[str, Any]) -> Grant | None:
     """What ``components.sandbox`` grants; None: no function in a sandbox.
 
     Raises:
-        InvalidConfiguration: see ``Grant``.
+        InvalidConfiguration: it is no section, or a value that can't be granted.
     """
     given = node["sandbox"]
     if given is None:
         return None
-    lists = {name: tuple(given.get(name) or ()) for name in ("forms", "needs")}
+    names = ("forms", "needs")
+    if not isinstance(given, Mapping) or not all(_is_list(given.get(name)) for name in names):
+        raise InvalidConfiguration(
+            f"components.sandbox={given}",
+            "must be null, or a section whose forms and needs are lists",
+            "See: What a box grants, in docs/reference/functions.md",
+        )
+    lists = {name: tuple(given.get(name) or ()) for name in names}
     sizes = {name: _number(value) for name, value in given.items() if name not in lists}
     return constructed("components.sandbox", Grant, {**sizes, **lists})
+
+
+def _is_list(value: object) -> bool:
+    is_one = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+    return value is None or is_one
 
 
 def _number(value: Any) -> Any:

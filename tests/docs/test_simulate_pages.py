@@ -254,10 +254,15 @@ def test_the_table_of_privacy(tmp_path: Path, shared_data: Path) -> None:
 def test_the_table_of_own_data(tmp_path: Path, shared_data: Path) -> None:
     """With the files that the table was measured with; a round of each."""
     reader = desk(tmp_path / "reader")
-    for name in ("wearables", "activity"):
-        SETS[name].write(shared_data, reader / f"{name}.npz")
+    for name, known in SETS.items():
+        known.write(shared_data, reader / f"{name}.npz")
     commands = lines(blocks("docs/own-data-table.md"))
-    asked = [f"{on_activity(line, shared_data)} rounds=1" for line in commands]
+    images = SETS["digits"].root(shared_data, reader)
+    asked = [
+        f"{on_activity(line, shared_data)} rounds=1"
+        + (f" data.root={images}" if "task=digits" in line else "")
+        for line in commands
+    ]
     typed("".join(f"{line} hydra.run.dir=o/{n}\n" for n, line in enumerate(asked)), reader)
     assert len(list(reader.glob("o/*/summary.json"))) == len(commands) > 7
 
