@@ -74,15 +74,11 @@ class Predicted:
         return Predicted(**given)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a sensor measured at one instant: a number for each of its channels."""
+class _Instant:
+    """What begins and ends at its ``time_ns``, as other events do at two times."""
 
-    sensor: str
+    __slots__ = ()
     time_ns: int
-    values: tuple[float, ...]
-    """NaN where it lacks a channel."""
-    stream: str = ""
 
     @property
     def start_ns(self) -> int:
@@ -93,6 +89,17 @@ class Reading:
     def end_ns(self) -> int:
         """Its time."""
         return self.time_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(_Instant):
+    """What a sensor measured at one instant: a number for each of its channels."""
+
+    sensor: str
+    time_ns: int
+    values: tuple[float, ...]
+    """NaN where it lacks a channel."""
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +126,11 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(_Instant):
     """A time at which nothing need have happened."""
 
     time_ns: int
     stream: str = ""
-
-    @property
-    def start_ns(self) -> int:
-        """Its time."""
-        return self.time_ns
-
-    @property
-    def end_ns(self) -> int:
-        """Its time."""
-        return self.time_ns
 
 
 _EACH_S = 60
