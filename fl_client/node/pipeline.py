@@ -201,6 +201,7 @@ class Pipeline:
         taken = self._path.streams.add(items, now_ns)
         done.late, done.ahead = int(taken.late_M.sum()), int(taken.ahead_M.sum())
         done.surplus = int(taken.surplus_M.sum())
+        kept: list[tuple[int, Readings]] = []
         lost: dict[str, list[int]] = {}
         for (sequence, item), reason in zip(rows, taken.losses(items), strict=True):
             count = len(item.times_N)
@@ -208,9 +209,9 @@ class Pipeline:
             done.outcomes.append((item.sensor, count, reason))
             if reason is None:
                 heappush(self._needed.setdefault(item.stream, []), (newest_ns(item), sequence))
+                kept.append((sequence, item))
             else:
                 lost.setdefault(reason, []).append(sequence)
-        kept = [row for row, reason in zip(rows, taken.losses(items), strict=True) if not reason]
         self._path.functions.put_readings(kept)
         for reason, sequences in lost.items():
             self._path.spool.lose(sequences, reason)
