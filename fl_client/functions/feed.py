@@ -10,7 +10,7 @@ from fl_client.sensors import Readings
 from fl_client.store.function_inbox import FunctionInbox, InboxCounts
 from fl_client.store.function_memory import FunctionMemory, Memories
 from fl_client.windows import Window
-from fl_common.functions.events import Event, Happening, Predicted, Reading
+from fl_common.functions.events import Event, Happening, Predicted, Reading, Tick
 from fl_common.functions.events import Window as WindowEvent
 
 
@@ -63,9 +63,14 @@ class FunctionFeed:
         self._thread.hand(self._inbox.after)
 
     def tick(self, now_ns: int) -> None:
-        """Let the ticks wait that have come by the box's clock, which is believed."""
+        """Let the ticks wait that have come by the box's clock, which is believed.
+
+        There is one for each stream of which any function remembers something.
+        """
         if periods := self._thread.functions.named_in("tick"):
-            self._put(self._ticks.since(periods, now_ns, self._streams))
+            for time_ns in self._ticks.since(periods, now_ns):
+                streams = {stream for stream, _ in self._memory.found} or {""}
+                self._put(Tick(time_ns, stream) for stream in sorted(streams))
 
     def put_windows(
         self, windows: Sequence[Window], channels: tuple[str, ...], length_ns: int
@@ -91,11 +96,6 @@ class FunctionFeed:
     def counts(self) -> InboxCounts:
         """The counts of events at the functions."""
         return self._inbox.counts()
-
-    @property
-    def _streams(self) -> Sequence[str]:
-        """The streams of which any function has seen something."""
-        return sorted({stream for stream, _ in self._memory.found}) or [""]
 
     def _put(self, events: Iterable[Event]) -> None:
         if asked := self._asked(events):

@@ -1,9 +1,9 @@
 """Ticks: times at which functions are called though nothing need have happened."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 
 from fl_client.functions.named import SET_BACK_NS
-from fl_common.functions.events import Tick, period_s
+from fl_common.functions.events import period_s
 
 _SECOND_NS = 10**9
 
@@ -19,10 +19,8 @@ class Ticks:
     def __init__(self) -> None:
         self._last_ns: dict[int, int] = {}
 
-    def since(
-        self, periods: Collection[str], now_ns: int, streams: Sequence[str]
-    ) -> Iterator[Tick]:
-        """Those that have come since the last call, one for each stream; ``periods`` in seconds."""
+    def since(self, periods: Collection[str], now_ns: int) -> list[int]:
+        """The times that have come since the last call, in order; ``periods`` in seconds."""
         asked = {period_s(period) for period in periods}
         self._last_ns = {period: self._last_ns[period] for period in asked & self._last_ns.keys()}
         times_ns = set()
@@ -33,5 +31,4 @@ class Ticks:
                 times_ns.add(now)
             if now > last_ns or last_ns - now_ns >= SET_BACK_NS:
                 self._last_ns[period] = now
-        for time_ns in sorted(times_ns):
-            yield from (Tick(time_ns, stream) for stream in streams)
+        return sorted(times_ns)

@@ -112,6 +112,17 @@ def test_windows_and_ticks_are_shown_to_those_that_take_them(store: Connection) 
     ]
 
 
+def test_each_stream_that_is_known_has_a_tick_of_its_own(store: Connection) -> None:
+    fed = feed(store, all=(("reading", "*"), ("tick", "10")))
+    fed.tick(5 * S)
+    fed.put_readings([(1, message("door", 1, stream="a")), (2, message("door", 2, stream="b"))])
+    found(fed)
+    fed.tick(11 * S)
+    assert [(d["tick"]["stream"], d["tick"]["time_ns"], d["n"]) for *_, d in found(fed)] == [
+        ("a", 10 * S, 2), ("b", 10 * S, 2),
+    ]  # fmt: skip
+
+
 def test_what_one_finds_is_shown_to_those_that_take_it(store: Connection) -> None:
     fed = feed(
         store, first=(("reading", "*"),), second=(("happening", "first/reading"),),
