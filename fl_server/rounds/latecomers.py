@@ -40,14 +40,25 @@ class Latecomers:
         replies = grid.pull_messages(list(self._waiting)) if self._waiting else ()
         for reply in replies:
             late = self._waiting.pop(reply.metadata.reply_to_message_id, None)
-            if late is not None and not reply.has_error():
+            if late is None:
+                continue
+            if reply.has_error():
+                why = reply.error.reason or f"error {reply.error.code}"
+                _logger.info("no answer of %s to %s any more: %s", late.member, late.asked, why)
+            else:
                 _logger.info(
                     "%s answered %s late: it counts nowhere, and what it charged stays charged",
                     late.member,
                     late.asked,
                 )
-        now = self.clock()
-        self._waiting = {n: late for n, late in self._waiting.items() if now < late.until}
+        self._give_up(self.clock())
+
+    def _give_up(self, now: float) -> None:
+        """Wait no longer for those whose time is up."""
+        for number, late in list(self._waiting.items()):
+            if now >= late.until:
+                del self._waiting[number]
+                _logger.info("no answer of %s to %s: its time is up", late.member, late.asked)
 
     def free(self, members: Sequence[Member]) -> list[Member]:
         """Those of ``members`` that have answered all that they were asked."""

@@ -7,6 +7,16 @@ from pathlib import Path
 
 import pytest
 
+_HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give time for a whole module of another worker, which the first test of each waits for."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(1800))
+
 
 @pytest.fixture(scope="module")
 def alone() -> Iterator[None]:

@@ -20,7 +20,6 @@ from tests.support.samples import TASK
 from tests.support.shell import blocks, desk, replaced, typed
 from tests.support.sources import ROOT
 
-pytestmark = pytest.mark.timeout(600)
 COUNTS = (5000, 4500, 300)
 
 

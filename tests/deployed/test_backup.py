@@ -3,11 +3,7 @@
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.deployed.fleet import Cloud, TestSite
-
-pytestmark = pytest.mark.timeout(900)
 
 
 def test_a_server_goes_on_from_a_backup(alone: None, tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ from fl_client.federation.connection import AdmissionRefused
 from tests.deployed.fleet import Cloud
 from tests.deployed.sessions import address, joined, key_of, new_site
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture(scope="module")
 def cloud(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:

@@ -19,7 +19,6 @@ from tests.deployed.fleet import Cloud, TestSite, until
 from tests.support.sources import ROOT
 
 NAMED = ("server", "ca_file", "key_file")
-pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

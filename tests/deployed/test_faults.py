@@ -19,7 +19,6 @@ from fl_client.federation.traffic import read_counts
 from tests.deployed.cable import Cable
 from tests.deployed.fleet import Cloud, TestSite, until
 
-pytestmark = pytest.mark.timeout(900)
 _SITES = ("anna", "ben", "cleo")
 _DEADLINE_S = 6.0
 _SOME_OF_AN_UPDATE = 100_000

@@ -27,8 +27,6 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import NodeProcess
 from tests.support.sources import ROOT
 
-pytestmark = pytest.mark.timeout(600)
-
 RATE, ROWS, STEP, SECONDS = 50, 16, 8, 120
 TURN = 10
 """Seconds after which the machine goes from rest to motion, or back."""

@@ -4,12 +4,10 @@ import re
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.deployed.fleet import Cloud, TestSite
 from tests.support.sources import ROOT
 
-pytestmark = pytest.mark.timeout(900)
 _STATED = re.compile(r"^\| (runner|SuperLink|link|trainer) \| (\d+) MiB \|$", re.MULTILINE)
 _MIB = 2**20
 

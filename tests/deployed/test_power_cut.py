@@ -9,7 +9,6 @@ import pytest
 
 from tests.deployed.fleet import Cloud
 
-pytestmark = pytest.mark.timeout(600)
 TRANSIENT = ("logs", "work", "handout")
 NEVER_AGAIN = {"authority.crt", "authority.key"}
 """What no program can make anew: boxes trust this authority alone."""

@@ -11,7 +11,6 @@ import pytest
 from fl_client.release.schedule import FILE
 from tests.deployed.fleet import Cloud, TestSite, until
 
-pytestmark = pytest.mark.timeout(900)
 _SITES = ("anna", "ben", "cleo", "dora")
 _GRACE_S = 1.0
 

@@ -38,8 +38,6 @@ from tests.deployed.fleet import Cloud, TestSite, until
 from tests.deployed.sessions import address, joined, key_of, new_site
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture(scope="module")
 def cloud(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:

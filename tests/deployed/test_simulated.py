@@ -3,11 +3,7 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.support.shell import blocks, desk, replaced, typed
-
-pytestmark = pytest.mark.timeout(600)
 
 
 def test_it_ends_as_loopback_does_and_the_sites_run_the_new_model(

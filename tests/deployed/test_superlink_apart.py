@@ -3,11 +3,7 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.deployed.fleet import Cloud, Process, TestSite
-
-pytestmark = pytest.mark.timeout(600)
 
 
 def test_the_superlink_outlives_a_server_that_joins_it(alone: None, tmp_path: Path) -> None:

@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from models.metadata import read_metadata
 from tests.deployed.fleet import Cloud, TestSite, until
-
-pytestmark = pytest.mark.timeout(600)
 
 
 def test_boxes_answer_a_survey_and_are_charged_for_it_before_they_train(

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.support.ports import free_port
 from tests.support.shell import blocks, desk, replaced, typed
 
@@ -22,7 +20,6 @@ federation:
   key_file: kitchen.key
 """
 NUMBER = '$(grep -o \'"token": "[^"]*\' tokens.json | cut -d\'"\' -f4)'
-pytestmark = pytest.mark.timeout(600)
 
 
 def placed(folder: Path, port: int) -> None:

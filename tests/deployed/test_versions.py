@@ -13,8 +13,6 @@ from tests.deployed.fleet import Cloud, TestSite
 from tests.support.declared import PROJECT
 from tests.support.sources import ROOT
 
-pytestmark = pytest.mark.timeout(900)
-
 (OLDEST,) = re.findall(r"flwr>=(\d+\.\d+)", " ".join(PROJECT["optional-dependencies"]["train"]))
 
 

@@ -3,14 +3,10 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port
 from tests.support.shell import blocks, desk, replaced, typed
 from tests.support.sources import ROOT
-
-pytestmark = pytest.mark.timeout(600)
 
 
 def test_the_whole_way(alone: None, tmp_path: Path) -> None:

@@ -53,8 +53,13 @@ def test_a_sensor_of_which_nothing_can_be_used_makes_health_red(tmp_path: Path) 
             send(behind(number))
         found = wait_for(lambda: wrong(process).get("sensor watch"), "a clock behind")
         assert found.endswith("can be used (late)"), wrong(process)
-        shown = process.status()["sensors"]["watch"]
-        assert (shown["messages"], shown["lost"]["late"]) == (60, 20)
+
+        def counted() -> tuple[int, int]:
+            shown = process.status()["sensors"]["watch"]
+            return shown["messages"], shown["lost"]["late"]
+
+        wait_for(lambda: counted() >= (60, 20), "all messages")
+        assert counted() == (60, 20)
         metrics = process.ask("/metrics")[1].decode()
         assert 'fl_client_sensor_lost_total{reason="late",sensor="watch"} 20.0' in metrics
         assert 'fl_client_trouble{part="sensor watch"} 1.0' in metrics

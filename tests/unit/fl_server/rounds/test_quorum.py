@@ -143,7 +143,10 @@ def test_a_late_answer_counts_nowhere_and_its_site_is_asked_again_after_it(
     assert "site s4 answered train 1 late: it counts nowhere" in caplog.text
 
 
-def test_a_site_that_never_answers_is_asked_again_when_its_time_is_up() -> None:
+def test_a_site_that_never_answers_is_asked_again_when_its_time_is_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
     time, seconds_of = SimulatedTime(), {1: 0.0, 2: 0.0, 3: 0.0, 4: 1e9}
     grid: Any = TimedGrid(seconds_of, time)
     late, everybody = Latecomers(time), members_of(seconds_of)
@@ -151,3 +154,18 @@ def test_a_site_that_never_answers_is_asked_again_when_its_time_is_up() -> None:
     time.wait(TIMEOUT_S)
     late.collect(grid)
     assert late.free(everybody) == everybody
+    assert "no answer of site s4 to train 1: its time is up" in caplog.text
+
+
+def test_a_late_answer_that_is_an_error_is_told_and_its_site_is_asked_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    time, seconds_of = SimulatedTime(), {1: 0.0, 2: 0.0, 3: 0.0, 4: 60.0}
+    grid: Any = TimedGrid(seconds_of, time, fail=[4])
+    late, everybody = Latecomers(time), members_of(seconds_of)
+    exchanged(grid, everybody, time, latecomers=late)
+    time.wait(60.0)
+    late.collect(grid)
+    assert late.free(everybody) == everybody
+    assert "no answer of site s4 to train 1 any more: no" in caplog.text
