@@ -50,23 +50,26 @@ def running(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
 def test_a_slow_box_is_named_and_its_late_answer_counts_nowhere(running: Fleet) -> None:
     cloud, dora = running.cloud, running.sites["dora"]
     running.all_there()
-    dora.behave(delay=8.0)
-    late = cloud.await_round_with(lambda row: bool(row["late"]), "a late site")
-    assert late["late"] == ["dora"]
-    assert sorted(late["answered"]) == ["anna", "ben", "cleo"]
-    assert late["seconds"] < 8.0
-    busy = cloud.await_rounds(1)
-    assert (busy["busy"], busy["asked"], busy["updates"]) == (["dora"], 3, 3)
-    dora.behave(delay=0.1)
-    cloud.await_line(rf"site dora answered train {late['round']} late")
-    run = late["run"]
-    charged = dora.rounds_charged()
-    assert charged[f"{run} {late['round']}"] == 1, "it is charged as it was"
-    assert charged[f"{run} {busy['round']}"] == 0, "it was not asked"
-    assert max(dora.rounds_trained().values()) == 1
-    dora.process.kill()  # its slot has grown to what it took, for good, and it would stay late
-    (dora.folder / FILE).unlink()
-    dora.process.start()
+    try:
+        dora.behave(delay=8.0)
+        late = cloud.await_round_with(lambda row: bool(row["late"]), "a late site")
+        assert late["late"] == ["dora"]
+        assert sorted(late["answered"]) == ["anna", "ben", "cleo"]
+        assert late["seconds"] < 8.0
+        busy = cloud.await_rounds(1)
+        assert (busy["busy"], busy["asked"], busy["updates"]) == (["dora"], 3, 3)
+        dora.behave(delay=0.1)
+        cloud.await_line(rf"site dora answered train {late['round']} late")
+        run = late["run"]
+        charged = dora.rounds_charged()
+        assert charged[f"{run} {late['round']}"] == 1, "it is charged as it was"
+        assert charged[f"{run} {busy['round']}"] == 0, "it was not asked"
+        assert max(dora.rounds_trained().values()) == 1
+    finally:  # its slot has grown to what it took, for good, and it would stay late
+        dora.behave(delay=0.1)
+        dora.process.kill()
+        (dora.folder / FILE).unlink(missing_ok=True)
+        dora.process.start()
     running.all_there()
 
 
