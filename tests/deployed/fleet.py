@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from tests.support.samples import TASK
 from tests.support.sources import ROOT
 
 PATIENCE_S = 400.0
+_SHOWN = 40
+"""Lines of a log."""
 PACE = {
     "_target_": "fl_client.federation.link.PollingIntervals",
     "poll_first_s": 0.05,
@@ -39,11 +42,17 @@ def toy() -> Task:
     return TASK
 
 
-def until(holds: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-    """Wait until ``holds`` gives something that is true, and give it back."""
+def until(
+    holds: Callable[[], Any],
+    what: str,
+    patience_s: float = PATIENCE_S,
+    log: Callable[[], str] = str,
+) -> Any:
+    """What ``holds`` gives, as soon as it is true; a failure shows the end of ``log``."""
     deadline = time.monotonic() + patience_s
     while not (value := holds()):
-        assert time.monotonic() < deadline, f"never: {what}"
+        if time.monotonic() >= deadline:
+            raise AssertionError("\n".join([f"never: {what}", *log().splitlines()[-_SHOWN:]]))
         time.sleep(0.1)
     return value
 
@@ -175,13 +184,14 @@ class Cloud:
         line: str = until(
             lambda: next((x for x in self.log("runner").splitlines() if re.search(pattern, x)), ""),
             f"{pattern} in the runner's log",
+            log=partial(self.log, "runner"),
         )
         return line
 
     def await_rounds(self, more: int) -> dict[str, Any]:
         """Wait for as many rounds more than there are now; the newest one."""
         wanted = self.round() + more
-        until(lambda: self.round() >= wanted, f"round {wanted}")
+        until(lambda: self.round() >= wanted, f"round {wanted}", log=partial(self.log, "runner"))
         return self.newest()
 
     def await_round_with(
@@ -194,7 +204,7 @@ class Cloud:
             row = self.newest()
             return row if row["round"] >= first and holds(row) else None
 
-        row: dict[str, Any] = until(found, what)
+        row: dict[str, Any] = until(found, what, log=partial(self.log, "runner"))
         return row
 
 
