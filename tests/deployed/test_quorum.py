@@ -47,10 +47,13 @@ def running(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
                 process.kill()
 
 
-def test_a_slow_box_is_named_and_its_late_answer_counts_nowhere(running: Fleet) -> None:
-    cloud, dora = running.cloud, running.sites["dora"]
-    running.all_there()
-    try:
+def _late(cloud: Cloud, dora: TestSite) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The round that it was late in, and the next one.
+
+    On a busy machine a box may miss so many heartbeats that Flower takes no answer of it: then
+    another round tells.
+    """
+    while True:
         dora.behave(delay=8.0)
         late = cloud.await_round_with(lambda row: bool(row["late"]), "a late site")
         assert late["late"] == ["dora"]
@@ -59,7 +62,17 @@ def test_a_slow_box_is_named_and_its_late_answer_counts_nowhere(running: Fleet) 
         busy = cloud.await_rounds(1)
         assert (busy["busy"], busy["asked"], busy["updates"]) == (["dora"], 3, 3)
         dora.behave(delay=0.1)
-        cloud.await_line(rf"site dora answered train {late['round']} late")
+        line = cloud.await_line(rf"site dora (answered|to) train {late['round']}\b")
+        if "answered" in line:
+            assert f"train {late['round']} late" in line
+            return late, busy
+
+
+def test_a_slow_box_is_named_and_its_late_answer_counts_nowhere(running: Fleet) -> None:
+    cloud, dora = running.cloud, running.sites["dora"]
+    running.all_there()
+    try:
+        late, busy = _late(cloud, dora)
         run = late["run"]
         charged = dora.rounds_charged()
         assert charged[f"{run} {late['round']}"] == 1, "it is charged as it was"
