@@ -19,7 +19,7 @@ from fl_common.plugins.kinds import AGGREGATOR, OPTIMISER
 from fl_common.privacy.accounting import Spend
 from fl_common.privacy.unit import WITHOUT_DP, PlanningFacts, PrivacyPlan
 from fl_common.vocabulary import NetSpec, Task
-from fl_server.rounds.calibration import evaluation_plan, privacy_plan
+from fl_server.rounds.calibration import evaluation_plan, privacy_plan, uses_of
 from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.quorum import Quorum
 from fl_server.rounds.roster import Roster
@@ -38,7 +38,7 @@ _PARTS: Mapping[str, Sequence[str]] = {
     "compression": (),
     "evaluation": (),
     "privacy": ("accountant", "adaptive_clipping", "clip_norm", "delta", "epsilon", "noise",
-                "noise_multiplier", "participation", "sampling_rate", "site_windows",
+                "noise_multiplier", "participation", "sampling_rate", "site_windows", "uses",
                 "windows_per_reading"),
 }  # fmt: skip
 """Parts of a plan, with what an experiment may set where another option is chosen over its own."""
@@ -123,7 +123,9 @@ def _plan(
             part: parts.enter_context(all_read(part, config[part], others))
             for part, others in _PARTS.items()
         }
-        privacy = _privacy(node["privacy"], task, training, rounds, fleet, beside)
+        uses = uses_of(node["privacy"])
+        charged = rounds * uses, beside * uses
+        privacy = _privacy(node["privacy"], task, training, charged, fleet)
         if (rate := rate_of(config, task, privacy, fleet.sites)) is not None:
             training = replace(training, learning_rate=rate.value)
         return RunPlan(
@@ -134,7 +136,9 @@ def _plan(
             privacy=privacy,
             rounds=rounds,
             seed=config["seed"],
-            evaluation=evaluation_plan(node["evaluation"], task, privacy, rounds, compares),
+            evaluation=evaluation_plan(
+                node["evaluation"], task, privacy, rounds, uses, compares=compares
+            ),
             compression=_compression(node["compression"]),
         )
 
@@ -236,10 +240,11 @@ def _privacy(
     node: Config,
     task: Task,
     training: TrainingPlan,
-    rounds: int,
+    charged: tuple[int, tuple[Spend, ...]],
     fleet: FleetFacts,
-    beside: tuple[Spend, ...],
 ) -> PrivacyPlan:
+    """``charged`` are the rounds that a block takes part in, and what it spends beside them."""
+    rounds, beside = charged
     facts = PlanningFacts(
         rounds=rounds,
         batch_size=training.batch_size,

@@ -99,10 +99,11 @@ class Booking:
 
 @dataclass(frozen=True)
 class PlanningFacts:
-    """The facts a plan is calibrated for: the run's rounds and batches, the task, the fleet.
+    """The facts a plan is calibrated for: rounds and batches, the task, the fleet.
 
+    ``rounds`` are those of all the runs that a block of data may take part in.
     ``typical`` and ``largest`` are the windows of the median and the largest site; None if unknown.
-    ``beside`` is what the run spends on each unit beside its rounds, within the same limit.
+    ``beside`` is what these runs spend on each unit beside their rounds, within the same limit.
     """
 
     rounds: int

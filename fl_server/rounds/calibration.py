@@ -12,6 +12,8 @@ from fl_common.privacy.unit import PlanningFacts, PrivacyPlan
 from fl_common.vocabulary import Task
 from models.kinds.details import details_of
 
+_MOST_USES = 1000
+
 
 def privacy_plan(node: Config, facts: PlanningFacts) -> PrivacyPlan:
     """The plan that ``privacy`` asks for.
@@ -29,10 +31,31 @@ def privacy_plan(node: Config, facts: PlanningFacts) -> PrivacyPlan:
         ) from error
 
 
+def uses_of(node: Config) -> int:
+    """The runs that a block of data may take part in, which the noise is calibrated to.
+
+    Raises:
+        InvalidConfiguration: not a number of runs, or one beside a noise that is set.
+    """
+    if (uses := node.get("uses")) is None:
+        return 1
+    require("privacy.uses", uses, whole(1, _MOST_USES))
+    if node["noise_multiplier"] is not None:
+        raise InvalidConfiguration(
+            f"privacy.uses={uses}",
+            f"finds the noise, and privacy.noise_multiplier={node['noise_multiplier']} sets it",
+            "Set one of them to null",
+        )
+    return int(uses)
+
+
 def evaluation_plan(
-    node: Config, task: Task, privacy: PrivacyPlan, rounds: int, compares: bool
+    node: Config, task: Task, privacy: PrivacyPlan, rounds: int, uses: int, *, compares: bool
 ) -> EvaluationPlan | None:
-    """The plan for counts on the sites, its noise calibrated to all evaluations of the run."""
+    """The plan for counts on the sites.
+
+    Its noise is calibrated to all evaluations of as many runs as a block may take part in.
+    """
     if (every := node["every"]) is None:
         return None
     require("evaluation.every", every, whole(1))
@@ -46,7 +69,7 @@ def evaluation_plan(
         return None
     if noise is not None:
         return plan
-    promise, times = charged.guarantee, math.ceil(rounds / every) + compares
+    promise, times = charged.guarantee, uses * (math.ceil(rounds / every) + compares)
     most = promise.epsilon_limit, promise.delta
     noise = calibrate_noise(*most, 1.0, times, promise.accountant, promise.windows_per_unit)
     return replace(plan, noise_multiplier=noise)
