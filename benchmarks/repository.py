@@ -24,7 +24,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fl_client.components.build import NodeContext, follow_model
+from fl_client.components.build import follow_model
+from fl_client.components.context import NodeContext
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
 from fl_client.functions.host import HostLimits

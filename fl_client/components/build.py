@@ -2,31 +2,29 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fl_client.components.comparison import PAIR
+from fl_client.components.context import NodeContext
 from fl_client.components.counts import FOLDER, REPOSITORY
 from fl_client.components.declared import health_of, limits_of, poller_of, source_of, trial_of
+from fl_client.components.follow_function import FunctionRules, follow_function
 from fl_client.components.follower import Follower
-from fl_client.components.function_shadow import FunctionShadow
+from fl_client.components.function_target import FunctionTarget
 from fl_client.components.health import Health, HealthCounts
 from fl_client.components.inventory import folder_of
 from fl_client.components.poll import Poller
 from fl_client.components.rollout import Rollout
-from fl_client.components.sandbox import Grant, Sandboxes, grant_of
+from fl_client.components.sandbox import grant_of
 from fl_client.components.shadow import Shadow
 from fl_client.components.subscription import Subscription
-from fl_client.components.targets import FunctionTarget, SlotTarget, file_of_function, function_in
-from fl_client.functions.runner import Functions
+from fl_client.components.targets import SlotTarget
 from fl_client.inference.prediction import Prediction
-from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.components.reader import Reader
 from fl_common.errors import InvalidConfiguration, UpdateRefused
-from fl_common.programs.troubles import Troubles
-from fl_common.vocabulary import Floats, Task
+from fl_common.vocabulary import Floats
 
 _END_S = 5.0
 
@@ -68,31 +66,6 @@ class ComponentUpdates:
                 part.shadow.close()
 
 
-@dataclass(frozen=True)
-class NodeContext:
-    """The parts of a node that its component updates need."""
-
-    site: str
-    home: Path
-    task: Task
-    slot: ModelSlot
-    engine: Mapping[str, Any]
-    """The engine's section of the configuration."""
-    functions: Functions
-    function_seconds: float
-    """The longest call of a function."""
-    troubles: Troubles
-
-
-@dataclass(frozen=True)
-class FunctionRules:
-    """Which ``classes`` functions may use, what is granted to sandboxes, and ``seconds`` a call."""
-
-    classes: tuple[str, ...]
-    grant: Grant | None
-    seconds: float
-
-
 def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates | None:
     """Follow the repository ``node["source"]``; None where no source is set.
 
@@ -125,26 +98,6 @@ def follow_model(
     rollout = Rollout(f"model {name}", target, folder, health)
     pair = folder / PAIR if shadow else None
     return Subscription(box.site, Kind.MODEL, name, _model_of, target, rollout, shadow, pair)
-
-
-def follow_function(
-    box: NodeContext,
-    name: str,
-    reader: Reader,
-    health: Health,
-    rules: FunctionRules,
-    *,
-    is_testing: bool,
-) -> tuple[Subscription, FunctionTarget]:
-    """Subscribe to the function ``name``, which runs among the box's functions."""
-    folder = folder_of(box.home, Kind.FUNCTION, name)
-    sandboxes = Sandboxes(rules.grant, box.task, rules.seconds, box.functions.sandboxed)
-    read = partial(function_in, name=name, allowed=rules.classes, sandboxes=sandboxes)
-    shadow = FunctionShadow(name, box.functions, read, folder) if is_testing else None
-    target = FunctionTarget(name, box.functions, reader.held, read)
-    rollout = Rollout(f"function {name}", target, folder, health)
-    part = Subscription(box.site, Kind.FUNCTION, name, file_of_function, target, rollout, shadow)
-    return part, target
 
 
 def _functions(

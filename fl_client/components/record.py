@@ -63,6 +63,11 @@ class VersionRecord:
         """The version that should run."""
         return self.trial.version if self.trial else next(iter(self.good), None)
 
+    @property
+    def behind(self) -> Version | None:
+        """The last good version beside the wanted one."""
+        return next(iter(self.good if self.trial else self.good[1:]), None)
+
     def is_good(self, version: Version) -> bool:
         """Whether the component, or the same model file, passed its health window here."""
         return any(
@@ -82,9 +87,10 @@ class VersionRecord:
         return replace(self, good=(version, *others)[:_GOOD_KEPT], trial=None)
 
     def with_failed(self, version: Version, reason: str) -> "VersionRecord":
-        """Without a trial, and with ``version`` among the failed."""
+        """Without a trial, and with ``version`` among the failed, and no more among the good."""
         failed = (*self.failed, Failed(version, reason))[-_FAILED_KEPT:]
-        return replace(self, trial=None, failed=failed)
+        good = tuple(one for one in self.good if one.component != version.component)
+        return replace(self, good=good, trial=None, failed=failed)
 
 
 def write_record(path: Path, record: VersionRecord) -> None:

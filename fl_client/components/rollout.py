@@ -24,8 +24,10 @@ RECORD = "record.json"
 class DeploymentTarget(Protocol):
     """Where a version runs: a model's slot, or a function's name among the functions."""
 
-    def put(self, version: Version) -> None:
+    def put(self, version: Version, behind: Version | None) -> None:
         """Run ``version``, whose content was fetched, from now on; no effect if it runs already.
+
+        ``behind`` is the last good version beside it, which runs if it is left out.
 
         Raises:
             InvalidData: it can't run; the running version stays.
@@ -36,6 +38,9 @@ class DeploymentTarget(Protocol):
 
     def failure(self, version: Version) -> str | None:
         """Why ``version`` can't run; None if no reason is known."""
+
+    def left_out(self, version: Version) -> str | None:
+        """Why ``version`` was left out, and what is behind it runs; None if that is not so."""
 
     def mark_bad(self, version: Version, reason: str) -> None:
         """Never run ``version`` again."""
@@ -69,6 +74,15 @@ class Rollout:
     def happened(self) -> Mapping[str, int]:
         """How often a version was taken, kept, returned to or rolled back since the start."""
         return dict(self._happened)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why a version that was good does not run any more; None if it does, or none is known."""
+        wanted = None if self._record.trial else self._record.wanted
+        if wanted is None or self._target.runs(wanted):
+            return None
+        why = self._target.failure(wanted)
+        return why and f"{self._what} {wanted.name} was good, and does not run any more: {why}"
 
     def resume(self) -> None:
         """Resume after a restart: a version on trial begins its health window again."""
@@ -137,7 +151,7 @@ class Rollout:
         """Keep the version on trial, or roll it back, once that can be decided."""
         trial = self._record.trial
         if trial is None:
-            return
+            return self._judge_kept()
         version = trial.version
         if (failure := self._target.failure(version)) is not None:
             self._roll_back(version, failure)
@@ -148,6 +162,13 @@ class Rollout:
             elif self._health.is_over(self._now):
                 self._write(self._record.with_good(version))
                 self._tell("kept", version, "passed its health window and is kept")
+        return None
+
+    def _judge_kept(self) -> None:
+        """Note that a version was left out since its trial, and the one before it runs."""
+        newest = next(iter(self._record.good), None)
+        if newest is not None and (reason := self._target.left_out(newest)) is not None:
+            self._roll_back(newest, reason)
 
     def _complain(self, error: Exception) -> None:
         """Log each error once; the step is tried again with the next windows."""
@@ -175,11 +196,14 @@ class Rollout:
         if wanted is None:
             return
         try:
-            self._target.put(wanted)
+            self._target.put(wanted, self._record.behind)
         except InvalidData as error:
             _log.error(
                 "%s %s can't be activated, what runs stays: %s", self._what, wanted.name, error
             )
+        if (stopped := self.stopped) is not None and stopped != self._trouble:
+            self._trouble = stopped
+            _log.error("%s", stopped)
 
     def _tell(self, happened: str, version: Version, words: str) -> None:
         self._happened[happened] += 1

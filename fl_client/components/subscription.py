@@ -73,6 +73,7 @@ class Subscription:
         elif offer is not None and self._is_missing(offer):
             reader.fetch(offer.component)
             self.rollout.heal()
+        self.refused = self.refused or self.rollout.stopped
         if self.shadow is not None:
             self.shadow.set_candidate(self._candidate(reader))
 

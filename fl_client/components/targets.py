@@ -4,11 +4,9 @@ import hashlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from fl_client.components.health import HealthCounts
 from fl_client.components.record import Version
 from fl_client.components.sandbox import Sandboxes
-from fl_client.functions.host import Answer, FunctionSource
-from fl_client.functions.runner import Functions
+from fl_client.functions.host import FunctionSource
 from fl_client.inference.slots import ModelSlot
 from fl_common.components.description import Component
 from fl_common.errors import InvalidData, UpdateRefused
@@ -43,8 +41,8 @@ class SlotTarget:
     def __init__(self, slot: ModelSlot, folder_of: FolderOf) -> None:
         self._slot, self._folder_of = slot, folder_of
 
-    def put(self, version: Version) -> None:
-        """Place the file and make it current."""
+    def put(self, version: Version, behind: Version | None) -> None:
+        """Place the file and make it current; the slot itself keeps the last good one."""
         if self.runs(version):
             return
         folder = self._folder_of(version.component)
@@ -60,6 +58,9 @@ class SlotTarget:
         """What the engine noted in the slot."""
         return self._slot.failure(version.file)
 
+    def left_out(self, version: Version) -> None:
+        """The engine goes back by itself."""
+
     def mark_bad(self, version: Version, reason: str) -> None:
         """Mark it bad in the slot; the engine returns to the last good file."""
         self._slot.mark_bad(version.file, reason)
@@ -67,81 +68,6 @@ class SlotTarget:
     def has_one(self) -> bool:
         """Whether any file has run, including one that came from no repository."""
         return self._slot.last_good() is not None
-
-
-class FunctionTarget:
-    """The name ``name`` among the ``functions`` of a box.
-
-    ``read`` finds the function in a component's folder (``function_in``).
-    """
-
-    def __init__(
-        self,
-        name: str,
-        functions: Functions,
-        folder_of: FolderOf,
-        read: Callable[[Path], FunctionSource],
-    ) -> None:
-        self._name, self._functions, self._folder_of = name, functions, folder_of
-        self._read = read
-        self._bad: dict[str, str] = {}
-        self.starting = True
-        """The node starts, and waits for nothing: what has to be compiled is checked by its use."""
-        self._running: tuple[str, _Counting] | None = None
-
-    def put(self, version: Version) -> None:
-        """Build the function and run it; one that can't be built is marked bad."""
-        if self.runs(version):
-            return
-        folder = self._folder_of(version.component)
-        if folder is None:
-            raise InvalidData(
-                f"function {self._name} {version.name}",
-                "is not on the disk, or was altered there",
-                "It is fetched again when the repository can be reached",
-            )
-        self._bad.pop(version.file, None)
-        try:
-            source = self._read(folder)
-            self._functions.check_chain(self._name, source)
-            if not self.starting or self._functions.is_ready(source):
-                self._functions.check(source)
-        except InvalidData as error:
-            self._bad[version.file] = str(error)
-            return
-        counting = _Counting()
-        self._running = version.file, counting
-        self._functions.use(self._name, source, counting.observe)
-
-    def runs(self, version: Version) -> bool:
-        """Whether it is among the functions."""
-        return self._running is not None and self._running[0] == version.file
-
-    def failure(self, version: Version) -> str | None:
-        """Why it could not be built, or that it was disabled."""
-        if (reason := self._bad.get(version.file)) is not None:
-            return reason
-        failing = self._functions.disabled.get(self._name) if self.runs(version) else None
-        return None if failing is None else failing.why
-
-    def mark_bad(self, version: Version, reason: str) -> None:
-        """Remove it if it runs."""
-        self._bad[version.file] = reason
-        if self.runs(version):
-            self._running = None
-            self._functions.use(self._name, None)
-
-    def has_one(self) -> bool:
-        """Whether a version runs."""
-        return self._running is not None
-
-    def seen(self) -> tuple[str, HealthCounts] | None:
-        """The file that runs and its counts since the last call; None if there is nothing new."""
-        if self._running is None:
-            return None
-        file, counting = self._running
-        counts = counting.drain()
-        return (file, counts) if counts.windows else None
 
 
 def function_in(
@@ -180,21 +106,3 @@ def file_of_function(component: Component) -> str:
         if file.path == FUNCTION_FILE:
             return file.sha256 if len(component.files) == 1 else component.digest
     raise UpdateRefused(f"{component} has no {FUNCTION_FILE}; a site runs no other function.")
-
-
-class _Counting:
-    """Counts calls of a function, those that failed, and fuel."""
-
-    def __init__(self) -> None:
-        self._done = self._drained = HealthCounts()
-
-    def observe(self, answer: Answer) -> None:
-        """Count an answer."""
-        self._done += HealthCounts(1, int(answer.events is None), 0.0, answer.fuel)
-
-    def drain(self) -> HealthCounts:
-        """The counts since the last call."""
-        done, before = self._done, self._drained
-        self._drained = done
-        windows, failed = done.windows - before.windows, done.failed - before.failed
-        return HealthCounts(windows, failed, 0.0, done.fuel - before.fuel)

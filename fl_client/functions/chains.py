@@ -13,9 +13,12 @@ def check_chains(heard: Mapping[str, Collection[str]]) -> None:
         _follow((name,), heard)
 
 
-def unheard(heard: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
-    """Functions that hear others which are not there, with the names of those."""
-    missing = {name: sorted({*others} - heard.keys()) for name, others in heard.items()}
+def unheard(
+    heard: Mapping[str, Collection[str]], left_out: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """Functions that hear others which are not there, or ``left_out``, with the names of those."""
+    there = heard.keys() - {*left_out}
+    missing = {name: sorted({*others} - there) for name, others in heard.items()}
     return {name: others for name, others in missing.items() if others}
 
 

@@ -51,14 +51,20 @@ class Failing:
             return "Publish another version, or restart the node to try this one again"
         return "Correct it, or take it out of functions in the configuration, and restart the node"
 
-    def note(self, failure: str | None) -> None:
-        """Count a call that ended with this ``failure``, or None; the first is logged."""
+    def note(self, failure: str | None, *, goes_back: bool = False) -> None:
+        """Count a call that ended with this ``failure``, or None; the first is logged.
+
+        With ``goes_back`` another takes its place when it is disabled, which is told by whoever
+        does that.
+        """
         self._calls += 1
         while self._of_last and self._recent and self._recent[0][0] <= self._calls - self._of_last:
             self._recent.popleft()
         if failure is None:
             return
         self._recent.append((self._calls, failure[:_LONGEST]))
+        if self.is_disabled and goes_back:
+            return
         if self.is_disabled:
             _logger.warning("function %s is disabled: %s. %s; fl-client functions letters shows"
                             " the events.", self._name, self.why, self.remedy)  # fmt: skip

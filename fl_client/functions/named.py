@@ -52,6 +52,14 @@ class State:
         return -1
 
 
+@dataclass(frozen=True)
+class Behind:
+    """What takes the place of a function that is left out, and what observes it."""
+
+    source: FunctionSource
+    observe: Observe | None = None
+
+
 @dataclass
 class Named:
     """A source under a name, with the states of its streams; the one called last is the last."""
@@ -60,11 +68,17 @@ class Named:
     source: FunctionSource
     failing: Failing
     observe: Observe | None = None
+    behind: Behind | None = None
     before: dict[str, State] = field(default_factory=dict)  # of the one that it replaces
     ends: int = 0  # calls of a candidate that ended the host's process
     failed: deque[Place] = field(default_factory=lambda: deque(maxlen=MOST_HELD))
     counted: set[Place] = field(default_factory=set)  # of those that are shown again
     of: dict[str, State] = field(default_factory=dict)
+
+    @property
+    def heard_behind(self) -> frozenset[str]:
+        """The functions whose events are taken by what would take its place."""
+        return self.behind.source.heard if self.behind is not None else frozenset()
 
     def states_for(self, source: FunctionSource) -> dict[str, State]:
         """The states from which a function of ``source`` goes on: one of the same class."""

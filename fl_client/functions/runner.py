@@ -3,16 +3,14 @@
 A function remembers windows, so each stream has one of its own.
 """
 
-import itertools
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
-from fl_client.functions.chains import check_chains
-from fl_client.functions.failing import Failing
 from fl_client.functions.host import ENDED, Answer, CallEnded, FunctionSource, Host, HostUnavailable
-from fl_client.functions.named import Named, Observe, State, why_silent
+from fl_client.functions.named import Named, State, why_silent
+from fl_client.functions.running import RunningFunctions
 from fl_client.functions.shown import Failed, Shown
 from fl_client.functions.tally import Tally
 from fl_client.store.function_memory import Memories, Memory
@@ -20,24 +18,21 @@ from fl_client.windows import MOST_STREAMS
 from fl_common.functions.events import Event, Predicted, Window, kind_of_event
 
 _logger = logging.getLogger(__name__)
-_SILENT_AFTER = 10
-"""Late windows in a row, after which it is a trouble that a function sees none."""
 
 
 Compare = Callable[[Answer, Answer], None]
 """Is told what a function answered, and what its candidate did."""
 
 
-class Functions:
-    """Functions by name: those of the configuration, and those added by ``use``, run by ``host``.
+class Functions(RunningFunctions):
+    """Functions by name, run by ``host``.
 
     Each sees a window of its stream once, in the order of time: one that comes after a later one is
     counted in ``late`` and not shown to it. (More than an hour earlier, the sensors' clock was set
     back.) Beyond ``MOST_STREAMS``, those of the stream that was not seen for longest begin anew.
 
-    A call that ends the host's process is tried once more in a new one. After ``failures_allowed``
-    failures (in a sandbox: see ``Failing``) a function is disabled until it is replaced or the node
-    restarts. Call from one thread; all but the call itself may be done from any.
+    A call that ends the host's process is tried once more in a new one. Call from one thread; all
+    but the call itself may be done from any.
 
     Raises:
         JoinTheDotsError: one of ``sources`` can't be made.
@@ -46,24 +41,15 @@ class Functions:
     def __init__(
         self, sources: Mapping[str, FunctionSource], host: Host, failures_allowed: int
     ) -> None:
-        self._host, self._allowed = host, failures_allowed
-        self._keys, self._changing = itertools.count(), threading.Lock()
+        self._host = host
         self._check_all(sources)
-        self._running = {name: self._named(name, one) for name, one in sources.items()}
-        self._removed: dict[str, Named] = {}  # what comes in their place goes on from them
+        super().__init__(sources, failures_allowed)
         self._candidates: dict[str, tuple[Named, Compare]] = {}
-        self._failures: Counter[str] = Counter(dict.fromkeys(sources, 0))
         self._memories: dict[tuple[str, str], Memory] = {}
         self._kept = frozenset(named.key for named in self._running.values())
         self.tally = Tally()
         self.late: Counter[str] = Counter()
         """Windows that were not shown to a function, since a later one had been."""
-
-    def _named(self, name: str, source: FunctionSource) -> Named:
-        return Named(next(self._keys), source, Failing(name, source, self._allowed))
-
-    def __len__(self) -> int:
-        return len(self._running)
 
     def _check_all(self, sources: Mapping[str, FunctionSource]) -> None:
         try:
@@ -90,41 +76,6 @@ class Functions:
         """Whether a function of ``source`` can be made without being compiled first."""
         return self._host.is_ready(source)
 
-    def sandboxed(self, without: str) -> int:
-        """How many functions run in a sandbox, not counting the one called ``without``."""
-        others = (named for name, named in self._running.items() if name != without)
-        return sum(named.source.sandboxed is not None for named in others)
-
-    def takes(self, event: Event) -> bool:
-        """Whether any of them is shown an event like this."""
-        return any(named.source.takes(event) for named in self._running.values())
-
-    def named_in(self, kind: str) -> set[str]:
-        """Of what they take events of this ``kind``."""
-        on = (pair for named in self._running.values() for pair in named.source.on)
-        return {of for one, of in on if one == kind}
-
-    def check_chain(self, name: str, source: FunctionSource) -> None:
-        """Raise InvalidData if ``source`` as ``name`` closes a circle, or too long a chain."""
-        check_chains({**self.heard, name: source.heard})
-
-    def use(self, name: str, source: FunctionSource | None, observe: Observe | None = None) -> None:
-        """Run ``source`` under ``name`` from the next window on, replacing any before it.
-
-        None removes it. One of the same class goes on from the memory of the one before it.
-        """
-        with self._changing:
-            running = dict(self._running)
-            before = running.pop(name, None) or self._removed.pop(name, None)
-            if source is None and before is not None:
-                self._removed[name] = before
-            elif source is not None:
-                running[name] = now = self._named(name, source)
-                now.observe = observe
-                now.before = before.states_for(source) if before is not None else {}
-                self._failures[name] += 0
-            self._running = running
-
     def accompany(self, name: str, source: FunctionSource | None, compare: Compare) -> None:
         """Show what ``name`` is shown to ``source``, too, whose events are dropped; None: no more.
 
@@ -136,32 +87,6 @@ class Functions:
             if source is not None:
                 candidates[name] = self._named(name, source), compare
             self._candidates = candidates
-
-    @property
-    def failures(self) -> Mapping[str, int]:
-        """How often each function has failed."""
-        return dict(self._failures)
-
-    @property
-    def disabled(self) -> dict[str, Failing]:
-        """The functions that are disabled, each with its failures."""
-        all_of = {name: named.failing for name, named in self._running.items()}
-        return {name: failing for name, failing in all_of.items() if failing.is_disabled}
-
-    @property
-    def heard(self) -> dict[str, frozenset[str]]:
-        """Of each function those whose events it takes."""
-        return {name: named.source.heard for name, named in self._running.items()}
-
-    @property
-    def silent(self) -> dict[str, int]:
-        """Functions that see no window of a stream, with the start of the one that they saw."""
-        return {
-            name: state.newest_ns
-            for name, named in self._running.items()
-            for state in tuple(named.of.values())
-            if state.late >= _SILENT_AFTER
-        }
 
     def go_on_from(self, memories: Memories) -> None:
         """Go on after the windows of the ``memories``, those of the last commit.
@@ -186,8 +111,9 @@ class Functions:
         if only is not None:
             why = why_silent(self._running.get(only), event)
             shown.failed += [Failed(only, why)] if why else []
-        for name, named in self._asked(only):
-            if not named.source.takes(event):
+        for name, named in self._asked(event, only):
+            if named.failing.is_disabled:
+                self.tally.leave_out(name)
                 continue
             state = self._state(name, named, event.stream)
             if only is None and self._is_late(name, state, event):
@@ -200,9 +126,9 @@ class Functions:
             self._accompany(name, event, answer)
         return shown
 
-    def _asked(self, only: str | None) -> Iterator[tuple[str, Named]]:
+    def _asked(self, event: Event, only: str | None) -> Iterator[tuple[str, Named]]:
         for name, named in self._running.items():
-            if not named.failing.is_disabled and only in (None, name):
+            if only in (None, name) and named.source.takes(event):
                 yield name, named
 
     def _forget_replaced(self) -> None:
@@ -229,7 +155,7 @@ class Functions:
         """Where a function of the same class was, in this process or at the last commit."""
         memory = self._memories.pop((stream, name), None)
         if (state := named.before.pop(stream, None)) is not None:
-            return State(state.newest_ns, state.content)
+            return replace(state, late=0)
         if memory is None or memory.class_name != named.source.class_name:
             return None
         return State(memory.newest_ns, memory.content)
@@ -274,10 +200,13 @@ class Functions:
         window = kind_of_event(shown.event), shown.event.stream, shown.event.start_ns
         if window in named.counted:
             return named.counted.discard(window)
-        named.failing.note("; ".join(answer.failures) or None)
+        goes_back = named.behind is not None
+        named.failing.note("; ".join(answer.failures) or None, goes_back=goes_back)
         if answer.failures:
             self._failures[name] += 1
             named.failed.append(window)
+        if goes_back and named.failing.is_disabled:
+            self._go_back(name, named)
         return None
 
     def _accompany(self, name: str, event: Event, answer: Answer) -> None:

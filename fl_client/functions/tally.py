@@ -4,13 +4,15 @@ from collections import Counter, defaultdict
 
 from fl_client.functions.host import Answer
 
+LEFT_OUT = "left_out"
+
 
 class Tally:
     """Counts the calls of functions; one thread adds, any may read."""
 
     def __init__(self) -> None:
         self.calls: Counter[tuple[str, str]] = Counter()
-        """Calls by function and outcome (``Answer.outcome``)."""
+        """By function and outcome (``Answer.outcome``); ``LEFT_OUT``: events it was not shown."""
         self.fuel: Counter[str] = Counter()
         """Of functions in a sandbox."""
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -21,3 +23,7 @@ class Tally:
         self.calls[name, answer.outcome] += 1
         self.fuel[name] += answer.fuel
         self.seconds[name] += answer.seconds
+
+    def leave_out(self, name: str) -> None:
+        """Count an event that the function ``name`` is not shown, as it is left out."""
+        self.calls[name, LEFT_OUT] += 1

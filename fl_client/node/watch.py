@@ -18,6 +18,7 @@ _TRIED = "Windows are kept until it serves; this takes engine.trial.seconds at m
 _OTHER_MODEL = "Publish or place another one, or mend what the cause names"
 _FIELD = "Compare the declared fields with what is sent"
 _HEARD = "Add it to components.functions, or take out the one that waits for it"
+_MENDED = "Mend the one that is disabled first"
 
 _SILENT = (
     "is shown no window, as the last ones do not begin after one of {} that it saw: the sensors'"
@@ -62,7 +63,8 @@ class Watch:
 
 def look_at_functions(functions: Functions, troubles: Troubles) -> None:
     """Whether each function is called with the windows that come."""
-    disabled, silent, missing = functions.disabled, functions.silent, unheard(functions.heard)
+    disabled, silent = functions.disabled, functions.silent
+    missing = unheard(functions.heard, disabled)
     for name in functions.failures:
         part = f"function {name}"
         if (failing := disabled.get(name)) is not None:
@@ -72,7 +74,7 @@ def look_at_functions(functions: Functions, troubles: Troubles) -> None:
             troubles.begin(part, _SILENT.format(seen), _CLOCK.format(seen))
         elif name in missing:
             cause = f"takes the events of {', '.join(missing[name])[:200]}, which does not run here"
-            troubles.begin(part, cause, _HEARD)
+            troubles.begin(part, cause, _MENDED if disabled.keys() & missing[name] else _HEARD)
         else:
             troubles.end(part)
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from fl_client.components.sandbox import Grant
 from fl_client.functions.host import HostLimits
 from fl_client.functions.host.compiler import MACHINE_CODE
+from fl_client.node.watch import look_at_functions
 from fl_common.components.description import Component
+from fl_common.programs.troubles import Troubles
 from tests.support.function_boxes import FunctionBox
 from tests.support.function_hosts import close_hosts
 from tests.support.repositories import World
@@ -74,6 +77,90 @@ def test_one_that_fails_on_some_windows_is_rolled_back_with_its_line(world: Worl
     assert box.good == ["1"]
     assert box.status["failed"][0]["version"] == "2"
     assert box.seen["seen"] > 8, "it goes on where it was"
+
+
+FAILS_LATER = """
+def handle(event):
+    seen = get("seen", 0) + 1
+    if seen > 24:
+        raise ValueError("too many")
+    put("seen", seen)
+    emit("found", {"seen": seen, "label": event.label, "kind": event.kind})
+"""
+AFTER_TWO = {"on_failure": {"disable_after": {"failures": 2, "of_last": 10}}}
+
+
+def test_one_that_is_left_out_after_its_trial_gives_way_to_the_version_before_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    released(world)
+    box = Box(world)
+    box.settle()
+    released(world, FAILS_LATER, **AFTER_TWO)
+    box.settle()
+    assert box.good == ["2", "1"]
+    told = [box.live() for _ in range(12)]
+    assert told == [["found"]] * 8 + [[]] * 2 + [["found"]] * 2, "no window is lost to both"
+    assert box.seen["seen"] == 26, "it goes on where the other was"
+    assert box.good == ["1"]
+    (failed,) = box.status["failed"]
+    assert failed["reason"].endswith("first: ValueError: too many (function.py:5)")
+    said = [one for one in caplog.messages if "function.py:5" in one and "rolled back to 1" in one]
+    assert len(said) == 1
+    assert not [one for one in caplog.messages if "is disabled:" in one]
+    assert box.part.rollout.happened["rolled_back"] == 1
+    assert box.functions.disabled == {}
+    close_hosts()
+    again = Box(world)
+    assert (again.live(), again.good) == (["found"], ["1"])
+    again.follower.poll()
+    assert "was rolled back here: it failed 2 times" in str(again.part.refused)
+
+
+def test_what_takes_over_before_that_is_written_is_the_same_after_a_restart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released(world)
+    box = Box(world)
+    box.settle()
+    released(world, FAILS_LATER, **AFTER_TWO)
+    box.settle()
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("fl_client.components.rollout.write_record", refuse)
+        assert [box.live() for _ in range(12)][-1] == ["found"]
+    assert box.good == ["2", "1"], "it could not be written"
+    box.live()
+    assert box.good == ["1"]
+
+
+def test_without_a_version_before_it_stays_left_out(world: World) -> None:
+    released(world, FAILS_LATER.replace("24", "8"), **AFTER_TWO)
+    box = Box(world)
+    box.settle()
+    assert [box.live() for _ in range(4)] == [[]] * 4
+    assert box.good == ["1"]
+    assert box.functions.tally.calls[FUNCTION, "left_out"] == 2
+    troubles = Troubles()
+    look_at_functions(box.functions, troubles)
+    (trouble,) = troubles.current()
+    assert (trouble.part, "function.py:5" in trouble.cause) == (f"function {FUNCTION}", True)
+
+
+def test_what_was_good_and_is_granted_no_more_is_named(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    released(world)
+    Box(world).settle()
+    close_hosts()
+    box = Box(world, grant=replace(GRANT, fuel=10))
+    assert box.live() == []
+    assert len([one for one in caplog.messages if "was good, and does not run" in one]) == 1
+    box.follower.poll()
+    assert "limits.fuel=50,000,000" in str(box.follower.trouble)
 
 
 def test_one_that_costs_over_three_times_as_much_is_rolled_back(world: World) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fl_client.components.build import NodeContext, build_updates
+from fl_client.components.build import build_updates
+from fl_client.components.context import NodeContext
 from fl_client.configuration import read_config
 from fl_client.functions.host.compiler import MACHINE_CODE
 from fl_client.functions.label_change import LabelChange

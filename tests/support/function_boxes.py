@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from fl_client.components.build import FunctionRules, NodeContext, follow_function
+from fl_client.components.context import NodeContext
+from fl_client.components.follow_function import FunctionRules, follow_function
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health
 from fl_client.components.sandbox import Grant

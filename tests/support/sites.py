@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from fl_client.components.build import NodeContext, follow_model
+from fl_client.components.build import follow_model
+from fl_client.components.context import NodeContext
 from fl_client.components.follower import Follower
 from fl_client.components.health import Health, HealthCounts
 from fl_client.components.shadow import Shadow

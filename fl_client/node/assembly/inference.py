@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fl_client.components.build import ComponentUpdates, NodeContext, build_updates
+from fl_client.components.build import ComponentUpdates, build_updates
+from fl_client.components.context import NodeContext
 from fl_client.components.declared import trial_of
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.engine import Engine

@@ -16,7 +16,7 @@ class Slow:
     def __init__(self) -> None:
         self.putting, self.go_on = threading.Event(), threading.Event()
 
-    def put(self, version: Version) -> None:
+    def put(self, version: Version, behind: Version | None) -> None:
         """Wait."""
         self.putting.set()
         assert self.go_on.wait(60)
@@ -27,6 +27,10 @@ class Slow:
 
     def failure(self, version: Version) -> str | None:
         """None is known."""
+        return None
+
+    def left_out(self, version: Version) -> str | None:
+        """It never is."""
         return None
 
     def mark_bad(self, version: Version, reason: str) -> None:

@@ -86,6 +86,25 @@ def test_a_function_that_waits_for_one_that_does_not_run_is_a_trouble() -> None:
     assert causes(troubles) == []
 
 
+def test_one_that_is_disabled_in_a_chain_is_told_with_those_that_wait_for_it() -> None:
+    def broken(predicted: Predicted) -> Iterable[FunctionEvent]:
+        raise ValueError
+
+    change = partial(LabelChange, 1)
+    functions = functions_of({"first": change, "middle": lambda: broken, "last": change}, 1)
+    sources = {name: named.source for name, named in functions._running.items()}
+    functions.use("last", replace(sources["last"], on=(("happening", "middle"),)))
+    for start in (0, 2):
+        shown = functions(Predicted(start, start + 1, ("rest", "walk"), (0.9, 0.1)))
+    assert [name for name, _ in shown.found] == []
+    assert functions.tally.calls["middle", "left_out"] == 1
+    look_at_functions(functions, troubles := Troubles())
+    middle, last = causes(troubles)
+    assert middle.startswith("function middle: it is disabled")
+    assert last == "function last: takes the events of middle, which does not run here"
+    assert "disabled first" in troubles.current()[1].remedy
+
+
 class Reported(Report):
     """A report of the parts that a test names."""
 
