@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from fl_client.functions.shown import Shown
 from fl_client.functions.thread import FunctionThread
@@ -94,8 +95,8 @@ class FunctionFeed:
         self._inbox.retain(oldest_ns)
 
     def counts(self) -> InboxCounts:
-        """The counts of events at the functions."""
-        return self._inbox.counts()
+        """The counts of events at the functions, and of what these remember."""
+        return replace(self._inbox.counts(), state_bytes=dict(self._memory.bytes))
 
     def _put(self, events: Iterable[Event]) -> None:
         if asked := self._asked(events):

@@ -17,12 +17,19 @@ class Tally:
         """Of functions in a sandbox."""
         self.seconds: defaultdict[str, float] = defaultdict(float)
         """In calls that were answered."""
+        self.instances: Counter[tuple[str, str]] = Counter()
+        """By function in a sandbox, and why they were made."""
+        self.unsaid: Counter[str] = Counter()
+        """Lines that functions logged, and that are not in the log."""
 
     def note(self, name: str, answer: Answer) -> None:
         """Count a call of the function ``name``."""
         self.calls[name, answer.outcome] += 1
         self.fuel[name] += answer.fuel
         self.seconds[name] += answer.seconds
+        self.unsaid[name] += answer.unsaid
+        for why, made in answer.instances.items():
+            self.instances[name, why] += made
 
     def leave_out(self, name: str) -> None:
         """Count an event that the function ``name`` is not shown, as it is left out."""

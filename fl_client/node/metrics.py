@@ -73,6 +73,10 @@ class Metrics:
         self.calls = self._counter("function_calls", calls, "function", "outcome")
         self.fuel = self._counter("function_fuel", "Fuel of functions in a sandbox", "function")
         self.seconds = self._counter("function_seconds", "Time in calls of functions", "function")
+        instances = "Instances of functions in a sandbox, by why they were made"
+        self.instances = self._counter("function_instances", instances, "function", "reason")
+        unsaid = "Lines that functions logged, and that are not in the log"
+        self.unsaid = self._counter("function_lines_dropped", unsaid, "function")
         self.late = self._counter("function_late", "Windows not shown to a function", "function")
         self.host_starts = self._counter("function_host_starts", "Starts of processes", "reason")
 

@@ -147,6 +147,7 @@ def _functions(functions: Mapping[str, Any]) -> Iterator[tuple[str, Text | str]]
             f"{windows['put']:,} windows = {windows['done']:,} shown"
             f" + {windows['waiting']:,} waiting + {sum(windows['dropped'].values()):,} dropped",
         )
+        yield from _reasons("", "dropped: ", windows["dropped"])
     if any(functions["failures"].values()):
         failed = ", ".join(f"{n} {count}x" for n, count in functions["failures"].items() if count)
         off = f"; disabled: {', '.join(functions['disabled'])}" if functions["disabled"] else ""
@@ -161,9 +162,14 @@ def _events(events: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
         f"{events['made']:,} made = {events['published']:,} published"
         f" + {events['waiting']:,} waiting + {sum(dropped.values()):,} dropped",
     )
+    yield from _reasons("dropped", "", dropped)
+
+
+def _reasons(name: str, words: str, dropped: Mapping[str, int]) -> Iterator[tuple[str, Text]]:
+    """Why some were dropped, if any."""
     if any(dropped.values()):
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
-        yield "dropped", Text(reasons, style="yellow")
+        some = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items() if count)
+        yield name, Text(f"{words}{some}", style="yellow")
 
 
 def _model(model: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:

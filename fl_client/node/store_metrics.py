@@ -47,11 +47,14 @@ class StoreMetrics(Collector):
             ("function_windows_waiting", inbox.waiting, "Windows that wait for the functions"),
         ):
             yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value)
-        name, text = f"{_PREFIX}_function_letters", "Windows kept that a function failed at"
-        letters = GaugeMetricFamily(name, text, labels=["function"])
-        for function, count in inbox.letters.items():
-            letters.add_metric([function], count)
-        yield letters
+        for name, by_function, text in (
+            ("function_letters", inbox.letters, "Windows kept that a function failed at"),
+            ("function_state_bytes", inbox.state_bytes, "What a function remembers"),
+        ):
+            gauge = GaugeMetricFamily(f"{_PREFIX}_{name}", text, labels=["function"])
+            for function, count in by_function.items():
+                gauge.add_metric([function], count)
+            yield gauge
 
 
 def _by_reason(name: str, text: str, counts: Mapping[str, int]) -> Metric:

@@ -110,7 +110,8 @@ class Upkeep:
         """What became of windows at the functions, how often each failed, and why some are off."""
         running, windows = self._functions, asdict(self.inbox)
         disabled = {name: failing.why for name, failing in running.disabled.items()}
-        return {"failures": dict(running.failures), "disabled": disabled, "windows": windows}
+        told = {"failures": dict(running.failures), "disabled": disabled}
+        return {**told, "state_bytes": windows.pop("state_bytes"), "windows": windows}
 
     def after(self, done: PipelineStep, now: Instant) -> None:
         """Count a step's results, and do what is due."""
@@ -178,6 +179,8 @@ class Upkeep:
             (metrics.calls, tally.calls),
             (metrics.fuel, tally.fuel),
             (metrics.seconds, tally.seconds),
+            (metrics.instances, tally.instances),
+            (metrics.unsaid, tally.unsaid),
             (metrics.late, functions.late),
             (metrics.host_starts, functions.starts),
         )

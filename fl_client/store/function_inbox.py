@@ -17,7 +17,7 @@ One thread at a time may call it.
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from fl_client.store.database import transaction
@@ -63,7 +63,8 @@ class Letter(NamedTuple):
 class InboxCounts:
     """Events since the store was made: ``put`` = ``done`` + ``waiting`` + dropped.
 
-    ``dropped`` are these by reason, ``letters`` those that are kept now, by function.
+    ``dropped`` are these by reason, ``letters`` those that are kept now, by function, and
+    ``state_bytes`` what each remembers.
     """
 
     put: int
@@ -71,6 +72,7 @@ class InboxCounts:
     waiting: int
     dropped: Mapping[str, int]
     letters: Mapping[str, int]
+    state_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 class FunctionInbox:

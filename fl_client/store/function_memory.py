@@ -5,6 +5,7 @@ are durable.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,11 @@ class Memory:
     class_name: str
     content: str | None
 
+    @property
+    def bytes(self) -> int:
+        """Of ``content``, which is ASCII."""
+        return len(self.content or "")
+
 
 Memories = Mapping[tuple[str, str], Memory]
 """Memories by the streams and names of the functions."""
@@ -46,6 +52,10 @@ class FunctionMemory:
         with transaction(connection):
             connection.execute(_SCHEMA)
         self._written = self._read()
+        self.bytes = Counter[str]()
+        """What is remembered, by the functions' names."""
+        for (_, name), memory in self._written.items():
+            self.bytes[name] += memory.bytes
 
     @property
     def found(self) -> Memories:
@@ -60,6 +70,9 @@ class FunctionMemory:
                 "INSERT OR REPLACE INTO function_memory VALUES (?, ?, ?, ?, ?)",
                 [(*key, m.newest_ns, m.class_name, m.content) for key, m in changed.items()],
             )
+        for key, memory in changed.items():
+            before = self._written.get(key)
+            self.bytes[key[1]] += memory.bytes - (before.bytes if before is not None else 0)
         self._written = {**self._written, **changed}
 
     def _read(self) -> Memories:

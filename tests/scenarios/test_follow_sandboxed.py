@@ -90,6 +90,20 @@ def handle(event):
 AFTER_TWO = {"on_failure": {"disable_after": {"failures": 2, "of_last": 10}}}
 
 
+def test_instances_are_counted_by_why_they_were_made_and_lines_that_are_left_out(
+    world: World,
+) -> None:
+    burns = "    for n in range(25): log('x')\n    if seen > 8: 1 << 10**9\n    put"
+    released(world, COUNTS.replace("    put", burns))
+    box = Box(world)
+    box.settle()
+    assert [box.live() for _ in range(3)] == [[]] * 3
+    tally = box.functions.tally
+    assert tally.calls == {(FUNCTION, "found"): 8, (FUNCTION, "memory"): 3}
+    assert tally.instances == {(FUNCTION, "start"): 1, (FUNCTION, "memory"): 2}
+    assert tally.unsaid[FUNCTION] == 11 * 25 - 100
+
+
 def test_one_that_is_left_out_after_its_trial_gives_way_to_the_version_before_it(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

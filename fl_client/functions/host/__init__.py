@@ -7,7 +7,7 @@ a new process goes on where the one before was.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,7 +99,8 @@ class Answer:
     ``events`` is None if the function has no answer to this window, and ``failures`` say why.
     ``content`` is what it remembers now, as JSON; None: it remembers nothing. ``cause`` is
     why a call failed, if it did: ``ENDED``, or one of a sandbox's ``CAUSES``. ``fuel`` is what it
-    took in a sandbox.
+    took in a sandbox, and ``instances`` are those made for it there, by why (``INSTANCES``).
+    ``unsaid`` lines that it logged are not in the log.
     """
 
     events: Sequence[FunctionEvent] | None
@@ -108,6 +109,8 @@ class Answer:
     seconds: float
     fuel: int = 0
     cause: str = ERROR
+    instances: Mapping[str, int] = field(default_factory=dict)
+    unsaid: int = 0
 
     @property
     def outcome(self) -> str:

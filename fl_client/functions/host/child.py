@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -35,13 +36,18 @@ class _Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.kept: list[tuple[int, str]] = []
+        self.unsaid = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         if len(self.kept) < MOST_LINES:
             self.kept.append((record.levelno, record.getMessage()[:_MOST_TEXT]))
+        else:
+            self.unsaid += 1
 
-    def take(self) -> list[tuple[int, str]]:
-        taken, self.kept = self.kept, []
+    def take(self, more: int) -> dict[str, Any]:
+        """What was logged since the last call, with so many lines ``more`` that are not kept."""
+        taken = {"lines": self.kept, "unsaid": self.unsaid + more}
+        self.kept, self.unsaid = [], 0
         return taken
 
 
@@ -51,6 +57,8 @@ class _Functions:
     def __init__(self) -> None:
         self._made: dict[tuple[int, str], _Object] = {}
         self._shared: dict[int, Any] = {}  # one in a sandbox is made once, for all its streams
+        self._told: dict[int, Counter[str]] = {}  # instances of these
+        self.unsaid = 0
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if "event" in request:
@@ -80,7 +88,7 @@ class _Functions:
 
     def _call(self, request: Mapping[str, Any]) -> dict[str, Any]:
         failures: list[str] = []
-        cause, fuel = ERROR, 0
+        cause, fuel, instances = ERROR, 0, Counter[str]()
         began = time.perf_counter()
         events = content = None
         try:
@@ -95,16 +103,22 @@ class _Functions:
             failures.append(_words(error))
             cause = error.cause if isinstance(error, SandboxFailed) else cause
         seconds = time.perf_counter() - began
-        if request["key"] in self._shared:  # in a sandbox
-            fuel = self._made[request["key"], event.stream].fuel
-        spent = {"seconds": seconds, "fuel": fuel, "cause": cause}
+        if (shared := self._shared.get(request["key"])) is not None:  # in a sandbox
+            made = self._made[request["key"], event.stream]
+            fuel, self.unsaid = made.fuel, made.unsaid
+            instances = shared.instances - self._told.get(request["key"], Counter())
+            self._told[request["key"]] = shared.instances.copy()
+        spent = {"seconds": seconds, "fuel": fuel, "cause": cause, "instances": instances}
         return {"events": events, "content": content, "failures": failures, **spent}
 
-    def drop(self, keys: list[tuple[int, str]]) -> None:
-        for key, stream in keys:
+    def drop(self, gone: list[tuple[int, str]]) -> None:
+        for key, stream in gone:
             self._made.pop((key, stream), None)
-        used = {key for key, _ in self._made}
-        self._shared = {key: one for key, one in self._shared.items() if key in used}
+
+    def keep(self, keys: list[int]) -> None:
+        self._made = {at: one for at, one in self._made.items() if at[0] in keys}
+        self._shared = {key: one for key, one in self._shared.items() if key in keys}
+        self._told = {key: one for key, one in self._told.items() if key in keys}
 
     def _one_of(self, request: Mapping[str, Any]) -> _Object:
         """The function of a stream. Raises InvalidConfiguration or InvalidData."""
@@ -177,8 +191,12 @@ def main() -> None:
         if "drop" in request:
             functions.drop(request["drop"])
             continue
+        if "keep" in request:
+            functions.keep(request["keep"])
+            continue
+        functions.unsaid = 0
         answer = functions.answer(request)
-        channel.send({**answer, "lines": lines.take(), "id": request["id"]})
+        channel.send({**answer, **lines.take(functions.unsaid), "id": request["id"]})
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from fl_client.functions.host import (
     HostLimits,
     HostUnavailable,
 )
-from fl_client.functions.host.answers import NO_ANSWER, failures_in, read, refusal_in, say
+from fl_client.functions.host.answers import NO_ANSWER, failures_in, lines_in, read, refusal_in
 from fl_client.functions.host.channel import ChannelError
 from fl_client.functions.host.compiler import Compiler
+from fl_client.functions.host.said import Said
 from fl_client.functions.host.started import START_S, StartedProcess
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
 from fl_common.functions.events import Event, to_stored
@@ -49,7 +51,7 @@ class HostProcess:
         self._closed = threading.Event()
         self._told_of_wall, self._next_for = False, _FIRST
         self._starts = Counter[str]()
-        self._compiler = Compiler(home)
+        self._compiler, self._said = Compiler(home), Said()
 
     @property
     def starts(self) -> Mapping[str, int]:
@@ -110,21 +112,23 @@ class HostProcess:
                 return Answer(None, content, failures, 0.0)
             self._present.add((key, event.stream))
         answer = running.ask({"key": key, "event": to_stored(event)}, self._limits.seconds)
-        say(source.title, answer)
+        unsaid = self._said.log(source.title, *lines_in(answer))
         if running.works_on():
             self._end(_THREADS)
             return Answer(None, content, [*failures, _WORKS_ON], 0.0)
-        return read(answer, failures)
+        return replace(read(answer, failures), unsaid=unsaid)
 
     def drop(self, key: int, stream: str) -> None:
         """See ``Host``."""
         with self._turn:
-            self._drop([(key, stream)])
+            self._present.discard((key, stream))
+            self._tell({"drop": [(key, stream)]})
 
     def keep(self, keys: Collection[int]) -> None:
         """See ``Host``."""
         with self._turn:
-            self._drop([at for at in self._present if at[0] not in keys])
+            self._present = {at for at in self._present if at[0] in keys}
+            self._tell({"keep": list(keys)})
 
     @property
     def process_id(self) -> int | None:
@@ -141,11 +145,10 @@ class HostProcess:
         with self._turn:
             self._end(_FIRST)
 
-    def _drop(self, gone: list[tuple[int, str]]) -> None:
-        if self._running is not None and gone:
-            self._present.difference_update(gone)
+    def _tell(self, message: Mapping[str, Any]) -> None:
+        if self._running is not None:
             try:
-                self._running.tell({"drop": gone}, self._limits.seconds)
+                self._running.tell(message, self._limits.seconds)
             except ChannelError as error:
                 self._end(error.reason)
 

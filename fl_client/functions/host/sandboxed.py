@@ -26,13 +26,13 @@ class StreamInSandbox:
     def __init__(self, function: SandboxedFunction) -> None:
         self._function = function
         self._state: Mapping[str, str] = {}
-        self.fuel = 0
-        """What the last call took."""
+        self.fuel = self.unsaid = 0
+        """What the last call took, and lines of its log that are not kept."""
 
     def __call__(self, event: Event) -> Iterable[FunctionEvent]:
         """See ``Function``. Raises SandboxFailed, after which it remembers what it did before."""
         outcome = self._function.call(event, self._state)
-        self.fuel = outcome.fuel
+        self.fuel, self.unsaid = outcome.fuel, outcome.unsaid
         for level, text in outcome.lines:
             _logger.log(getattr(logging, level.upper()), "%s", text)
         if outcome.failure is not None:

@@ -94,8 +94,10 @@ class SandboxedFunction:
             self._end(failure.cause)
         seconds = time.perf_counter() - began
         if failure is not None:
-            return None, Outcome((), dict(state), call.lines, failure, used, seconds)
-        return window, Outcome(call.events, call.state, call.lines, None, used, seconds)
+            before = dict(state)
+            return None, Outcome((), before, call.lines, failure, used, seconds, call.unsaid)
+        found = call.events, call.state, call.lines
+        return window, Outcome(*found, None, used, seconds, call.unsaid)
 
     def _begun(self, state: Mapping[str, str]) -> Call:
         manner = self._manner

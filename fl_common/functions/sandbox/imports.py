@@ -57,6 +57,7 @@ class Call:
     lines: list[tuple[str, str]] = field(default_factory=list)
     failure: Failure | None = None
     line: int | None = None
+    unsaid: int = 0
     _calls: int = 0
     _event_bytes: int = 0
     _state_bytes: int | None = None
@@ -104,9 +105,11 @@ class Call:
             self._state_bytes = self._bytes() - _size(key, self.state.pop(key))
 
     def log(self, level: str, text: str) -> None:
-        """Keep a line; only the first few."""
+        """Keep a line; only the first few, and count the others."""
         if len(self.lines) < _MOST_LINES:
             self.lines.append((level if level in LEVELS else "info", plain(text, _MOST_TEXT)))
+        else:
+            self.unsaid += 1
 
     def _bytes(self) -> int:
         if self._state_bytes is None:

@@ -19,6 +19,9 @@ CAUSES = (
     "needs",  # a call of what its needs do not name
 )
 
+INSTANCES = ("start", "calls", *CAUSES)
+"""Why an instance is made: it is the first, the one before had enough calls, or failed so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -40,3 +43,5 @@ class Outcome:
     failure: Failure | None
     fuel: int
     seconds: float
+    unsaid: int = 0
+    """Lines that it logged beyond those that are kept."""

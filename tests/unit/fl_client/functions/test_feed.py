@@ -87,6 +87,19 @@ def test_readings_are_shown_to_those_that_take_the_sensor_in_their_order(
     assert told[0][2]["reading"]["values"] == [1.0, None], "it lacks a channel"
 
 
+def test_what_each_remembers_is_counted_in_bytes_also_after_a_restart(store: Connection) -> None:
+    fed = feed(store, door=(("reading", "door"),), other=())
+    for stream in ("a", "b"):
+        fed.put_readings([(ord(stream), message("door", 1, stream=stream))])
+        found(fed)
+    size = len(json.dumps({"count": 1}))
+    assert fed.counts().state_bytes == {"door": 2 * size}
+    fed.put_readings([(200, message("door", *range(2, 11), stream="b"))])
+    found(fed)
+    assert fed.counts().state_bytes == {"door": 2 * size + 1}
+    assert feed(store).counts().state_bytes == {"door": 2 * size + 1}
+
+
 def test_rows_that_are_taken_in_anew_are_not_shown_again(store: Connection) -> None:
     """As after a restart, when open windows are rebuilt from the spool."""
     rows = [(number, message("door", number)) for number in range(1, 6)]

@@ -11,7 +11,7 @@ from rich.console import Console
 from fl_client.home import STORE
 from fl_client.inference.events import latest_of
 from fl_client.node.status import read_status
-from fl_client.node.status_table import _windows, status_table
+from fl_client.node.status_table import _functions, _windows, status_table
 from fl_client.store.database import open_store, transaction
 from fl_client.store.outbox import NewEvent, StoredEvents
 from fl_client.store.windows import WindowCounts
@@ -49,6 +49,13 @@ def test_it_has_the_events_that_wait_and_why_others_were_dropped(tmp_path: Path)
     told = shown(tmp_path)
     assert "5 made = 1 published + 3 waiting + 1 dropped" in told
     assert "1 not_authorized" in told
+
+
+def test_it_says_why_windows_of_functions_were_dropped() -> None:
+    windows = {"put": 9, "done": 2, "waiting": 0, "dropped": {"full": 4, "old": 0, "chain": 3}}
+    rows = dict(_functions({"windows": windows, "failures": {}}))
+    assert str(rows["functions"]).endswith("+ 7 dropped")
+    assert str(rows[""]) == "dropped: 4 full, 3 chain"
 
 
 def test_it_has_no_events_of_a_box_that_never_ran(tmp_path: Path) -> None:

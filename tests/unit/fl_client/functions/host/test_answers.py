@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from fl_client.functions.host.answers import MOST_LINES, NO_ANSWER, read, refusal_in, say
+from fl_client.functions.host.answers import MOST_LINES, NO_ANSWER, lines_in, read, refusal_in
 from fl_common.errors import JoinTheDotsError
 from fl_common.functions.limits import MOST_EVENTS, MOST_REMEMBERED
 from fl_common.wire.cloud_events import JSON, CloudEvent, to_structured
 
 GOOD: dict[str, Any] = {
     "events": [], "content": None, "failures": [], "seconds": 0.1, "lines": [], "fuel": 7,
-    "cause": "error",
+    "cause": "error", "instances": {}, "unsaid": 0,
 }  # fmt: skip
 DEEP: dict[str, Any] = {}
 for _ in range(1500):
@@ -27,7 +27,7 @@ def sent(kind: str, data: Any) -> bytes:
 
 def taken(answer: dict[str, Any]) -> None:
     """Log and read an answer, as the process's side does."""
-    say("f", answer)
+    lines_in(answer)
     read(answer, [])
 
 
@@ -85,6 +85,10 @@ def test_a_failure_is_a_line_that_can_be_stored(text: str) -> None:
         {"lines": [["x", "y"]]},
         {"lines": [[json.loads("1e999"), "y"]]},
         {"lines": 5},
+        {"unsaid": -1},
+        {"unsaid": None},
+        {"instances": 5},
+        {"instances": {"fuel": "x"}},
     ],
     ids=str,
 )
@@ -107,8 +111,14 @@ def test_a_refusal_has_three_parts() -> None:
         refusal_in({"refused": ["one"]})
 
 
-def test_of_what_it_logs_some_short_lines_are_said(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        say("f", {**GOOD, "lines": [[logging.INFO, "x\n" * 9999]] * 999})
-    assert len(caplog.messages) == MOST_LINES
-    assert all(len(one) < 1100 and "\n" not in one for one in caplog.messages)
+def test_of_what_it_logs_some_short_lines_are_taken_and_the_others_counted() -> None:
+    lines, more = lines_in({**GOOD, "lines": [[logging.INFO, "x\n" * 9999]] * 999, "unsaid": 3})
+    assert (len(lines), more) == (MOST_LINES, 999 - MOST_LINES + 3)
+    assert all(len(one) <= 1000 and "\n" not in one for _, one in lines)
+
+
+def test_reasons_of_instances_that_are_not_known_are_not_taken() -> None:
+    made = {"start": 1, "fuel": 2, "x" * 9999: 3, "calls": 10**30}
+    assert read({**GOOD, "instances": made}, []).instances == {
+        "start": 1, "fuel": 2, "calls": 1 << 40,
+    }  # fmt: skip
