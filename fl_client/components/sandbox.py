@@ -1,7 +1,6 @@
 """What a box's owner grants to functions in sandboxes, and functions that keep within it."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from fl_common.configuration.rules import require_fields, whole
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions.folder import FunctionFolder
 from fl_common.functions.runner import RUNNER, pin, runner_content
-from fl_common.functions.specification import FUNCTION_FILE
 from fl_common.functions.specification.sandboxed import FORMS, NEEDS, SandboxedSpec
 from fl_common.vocabulary import Task
 
@@ -107,13 +105,12 @@ class Sandboxes:
         """
         found = FunctionFolder.read(folder)
         self._check(name, found.spec)
-        fields = json.loads((folder / FUNCTION_FILE).read_bytes())
         path, digest = folder / found.spec.file, hashlib.sha256(found.content).hexdigest()
         if found.source is not None:
             path, digest = RUNNER, pin().sha256
             if not RUNNER.is_file():
                 runner_content()
-        sandboxed = SandboxedSource(name, fields, found.source, path, digest)
+        sandboxed = SandboxedSource(name, found.fields, found.source, path, digest)
         return FunctionSource({}, None, sandboxed, found.spec.on)
 
     def _check(self, name: str, spec: SandboxedSpec) -> None:

@@ -1,7 +1,10 @@
 """A function's folder: ``function.json``, and the file that it names."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fl_common.errors import InvalidData
 from fl_common.functions.found import plain
@@ -17,6 +20,8 @@ class FunctionFolder:
 
     spec: SandboxedSpec
     content: bytes
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """The values of function.json, of which ``spec`` was made."""
 
     @staticmethod
     def read(path: Path) -> "FunctionFolder":
@@ -25,7 +30,8 @@ class FunctionFolder:
         Raises:
             InvalidData: it has none, or one that can't run in a sandbox.
         """
-        spec = read_function(_content(path / FUNCTION_FILE, _MOST_SOURCE))
+        described = _content(path / FUNCTION_FILE, _MOST_SOURCE)
+        spec = read_function(described)
         if not isinstance(spec, SandboxedSpec):
             raise InvalidData(
                 f"{path / FUNCTION_FILE}",
@@ -36,7 +42,8 @@ class FunctionFolder:
         remedy = (
             "Give a function's folder" if spec.form == "python" else "Build it with fl-fn build"
         )
-        return FunctionFolder(spec, _content(path / spec.file, most, remedy))
+        content = _content(path / spec.file, most, remedy)
+        return FunctionFolder(spec, content, json.loads(described))
 
     @property
     def source(self) -> str | None:

@@ -1,23 +1,35 @@
 """A function that somebody else wrote, tried on its cases in a child process within limits.
 
-Nothing of it runs in the caller's process. Run as a program, this module is the child.
+Nothing of it runs in the caller's process: it is compiled in one child, and called in another, both
+inside the wall. Run as a program, this module is the second.
 """
 
 import hashlib
 import json
-import os
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fl_common.functions.cases import CASES, Tried, read_cases, try_cases, written
+from fl_common.functions.compiling import compile_apart
 from fl_common.functions.events import Event, FunctionEvent, Window, event_fields
 from fl_common.functions.folder import FunctionFolder
+from fl_common.functions.runner import runner_content
+from fl_common.functions.sandbox.key import (
+    is_whole,
+    machine_code_path,
+    own_cache,
+    write_machine_code,
+)
 from fl_common.functions.sandbox.outcome import Failure, Outcome
 from fl_common.programs.limited_child import ChildLimits, answer_confined, run_confined
+from fl_common.programs.wall import shut_in
 
 _MODULE = "fl_common.functions.trial"
 _MOST_WRONG = 3
+_MOST_WRITTEN = 64 << 20
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,8 @@ class Trial:
     ``needs`` are those that its component's imports stand for; None of source text, which runs in
     the shared runner. ``failures`` are cases that are not as expected, and ``wrong`` tells of the
     first. ``fuel`` is the most that a call took, ``seconds`` are those of each call, and ``digest``
-    is the SHA-256 of all that was found, remembered and logged.
+    is the SHA-256 of all that was found, remembered and logged. ``missing`` are parts of the wall
+    that this machine can't build.
     """
 
     imports: list[str]
@@ -38,6 +51,7 @@ class Trial:
     fuel: int
     seconds: list[float]
     digest: str
+    missing: list[str]
 
 
 def try_function(folder: Path, limits: ChildLimits) -> Trial:
@@ -48,15 +62,23 @@ def try_function(folder: Path, limits: ChildLimits) -> Trial:
         InvalidConfiguration: the runner of functions in Python is missing here.
         OSError: no child can be started.
     """
-    places = [str(folder.resolve()), str(machine_code().absolute())]
-    answer = run_confined(_MODULE, json.dumps(places).encode(), limits, "function")
-    return Trial(**json.loads(answer))
+    compiled = _compiled(FunctionFolder.read(folder), limits)
+    places = [str(one) for one in (Path.home(), folder.resolve(), compiled.resolve())]
+    request = json.dumps([*places, limits.megabytes]).encode()
+    trial = Trial(**json.loads(run_confined(_MODULE, request, limits, "function")))
+    if trial.missing:
+        _logger.warning("this machine's kernel can't shut a function's trial in (%s): only"
+                        " WebAssembly's own limits hold", ", ".join(trial.missing))  # fmt: skip
+    return trial
 
 
-def machine_code() -> Path:
-    """Where this user's compiled functions are kept: one place for all folders."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "join-the-dots" / "machine-code"
+def _compiled(folder: FunctionFolder, limits: ChildLimits) -> Path:
+    """The file with the machine code of what runs a function, made if it is not there."""
+    content = folder.content if folder.source is None else runner_content()
+    path = machine_code_path(own_cache(), hashlib.sha256(content).hexdigest())
+    if not is_whole(path):
+        write_machine_code(path, compile_apart(content, Path.home(), limits))
+    return path
 
 
 class Shaping:
@@ -78,20 +100,25 @@ class Shaping:
 
 
 def _answer(request: bytes) -> bytes:
-    from fl_common.functions.sandbox.open import function_of, program_in  # not for the parent
+    home, place, compiled, megabytes = json.loads(request)
+    own = Path(place), Path(compiled).parent
+    missing = shut_in(Path(home), megabytes, _MOST_WRITTEN, own)
+    from fl_common.functions.sandbox.open import function_of, program_at  # inside the wall
     from fl_common.functions.sandbox.program import imports_of, needs_of
 
-    place, compiled = map(Path, json.loads(request))
-    folder, cases = FunctionFolder.read(place), read_cases(place / CASES)
-    program = program_in(folder, compiled)
+    folder, cases = FunctionFolder.read(own[0]), read_cases(own[0] / CASES)
+    program = program_at(folder.spec, folder.source, Path(compiled))
     function = function_of(folder.spec, program)
     is_shape = folder.spec.world == "shape"
     tried = try_cases(Shaping(function) if is_shape else function, cases)
     needs = needs_of(program.component) if program.source is None else None
-    return json.dumps(asdict(_trial(imports_of(program.component), needs, tried))).encode()
+    trial = _trial(imports_of(program.component), needs, tried, missing)
+    return json.dumps(asdict(trial)).encode()
 
 
-def _trial(imports: list[str], needs: list[str] | None, tried: list[Tried]) -> Trial:
+def _trial(
+    imports: list[str], needs: list[str] | None, tried: list[Tried], missing: list[str]
+) -> Trial:
     wrong = [one for one in tried if not one.fits]
     return Trial(
         imports,
@@ -102,6 +129,7 @@ def _trial(imports: list[str], needs: list[str] | None, tried: list[Tried]) -> T
         max(one.outcome.fuel for one in tried),
         [one.outcome.seconds for one in tried],
         hashlib.sha256(written(tried)).hexdigest(),
+        missing,
     )
 
 

@@ -13,10 +13,11 @@ from fl_common.functions.classes import Function, Remembering
 from fl_common.functions.events import Event, Predicted
 from fl_common.functions.folder import FunctionFolder
 from fl_common.functions.limits import Limits
+from fl_common.functions.sandbox.key import own_cache
 from fl_common.functions.sandbox.outcome import Failure, Outcome
 from fl_common.functions.specification import FUNCTION_FILE, read_function
 from fl_common.functions.specification.class_form import ClassFunction
-from fl_common.functions.trial import Shaping, machine_code
+from fl_common.functions.trial import Shaping
 
 _MEMORY = "memory"
 _MOST_BYTES = 1 << 20
@@ -55,7 +56,7 @@ def open_folder(folder: Path, output: Console | None = None) -> Opened:
     whole = FunctionFolder.read(folder)
     from fl_common.functions.sandbox.open import open_function  # slow to import
 
-    place = machine_code()
+    place = own_cache()
     if output is not None and not any(place.glob("*")):
         output.print("functions are compiled for this machine, once: about half a minute")
     place.mkdir(mode=0o700, parents=True, exist_ok=True)

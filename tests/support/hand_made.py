@@ -56,3 +56,26 @@ def component(body: str, memory: str = '(memory (export "memory") 1)', more: str
   (canon lift (core func $i "handle") (memory (core memory $i "memory"))
     (realloc (core func $i "realloc")))))"""
     return bytes(wasmtime.wat2wasm(text))
+
+
+def core_of_one_function(body: bytes) -> bytes:
+    """A component of nothing but a core module, whose one function (of an i32) does ``body``."""
+
+    def section(number: int, content: bytes) -> bytes:
+        return bytes([number]) + _length(content) + content
+
+    code = b"\0" + body + b"\x0b"
+    module = b"\0asm\1\0\0\0" + b"".join([
+        section(1, b"\1\x60\1\x7f\0"),
+        section(3, b"\1\0"),
+        section(10, b"\1" + _length(code) + code),
+    ])  # fmt: skip
+    return b"\0asm\x0d\0\1\0" + section(1, module)
+
+
+def _length(content: bytes) -> bytes:
+    """In LEB128."""
+    left, found = len(content), b""
+    while left > 0x7F:
+        found, left = found + bytes([left & 0x7F | 0x80]), left >> 7
+    return found + bytes([left])

@@ -19,12 +19,12 @@ from typing import Any
 from fl_client.functions.host import ERROR
 from fl_client.functions.host.answers import MOST_LINES, SandboxFailed
 from fl_client.functions.host.channel import Channel, ChannelError
-from fl_client.functions.host.wall import shut_in
 from fl_common.errors import BadInput
 from fl_common.functions import ClassFunction, Remembering
 from fl_common.functions.events import from_stored
 from fl_common.functions.limits import MOST_EVENTS
 from fl_common.plugins.kinds import FUNCTION
+from fl_common.programs.wall import shut_in
 
 _MOST_TEXT = 500
 _Object = Any

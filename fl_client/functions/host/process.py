@@ -51,7 +51,7 @@ class HostProcess:
         self._closed = threading.Event()
         self._told_of_wall, self._next_for = False, _FIRST
         self._starts = Counter[str]()
-        self._compiler, self._said = Compiler(home), Said()
+        self._compiler, self._said = Compiler(home, limits.sandbox_megabytes), Said()
 
     @property
     def starts(self) -> Mapping[str, int]:

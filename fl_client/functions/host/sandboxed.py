@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.functions.host.answers import SandboxFailed
-from fl_common.errors import InvalidData
 from fl_common.functions.events import Event, FunctionEvent
 from fl_common.functions.sandbox.function import SandboxedFunction
-from fl_common.functions.sandbox.machine_code import load
-from fl_common.functions.sandbox.open import check_program, function_of
-from fl_common.functions.sandbox.program import Program
+from fl_common.functions.sandbox.open import function_of, program_at
 from fl_common.functions.specification.sandboxed import SandboxedSpec
 
 _logger = logging.getLogger(__name__)
@@ -56,11 +53,4 @@ def make_sandboxed(given: Mapping[str, Any]) -> SandboxedFunction:
         InvalidData: it can't be made.
     """
     spec = SandboxedSpec.read(given["fields"])
-    component = load(Path(given["machine_code"]))
-    if component is None:
-        raise InvalidData(
-            "the machine code of a function", "is not there, or was altered", "It is made again"
-        )
-    program = Program(component, given["source"], spec.file)
-    check_program(spec, program)
-    return function_of(spec, program)
+    return function_of(spec, program_at(spec, given["source"], Path(given["machine_code"])))

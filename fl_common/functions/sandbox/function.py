@@ -4,7 +4,6 @@ A trap ends an instance for good. So the next call has a new one, which takes a 
 nothing that counts is kept in it: what a function remembers is outside.
 """
 
-import ast
 import re
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from fl_common.functions.sandbox.imports import Call, Imports
 from fl_common.functions.sandbox.machine_code import engine, ticker
 from fl_common.functions.sandbox.outcome import Failure, Outcome
 from fl_common.functions.sandbox.program import Program
+from fl_common.functions.sandbox.refusals import check_syntax, refused
 from fl_common.functions.sandbox.values import (
     read_string,
     read_window,
@@ -37,7 +37,8 @@ from fl_common.functions.specification.schema import EventSchemas
 _CALLS_OF_AN_INSTANCE = 100_000
 _START = 20
 """How much more fuel and time making an instance may take than a call."""
-_MEMORIES = 4
+_MOST_MEMORIES = 4
+_ONE_MORE = "memory count too high"
 """Of an instance, each within the limit: QuickJS by jco has three, of which two are small."""
 _TRAPS = {
     "all fuel consumed": "fuel",
@@ -69,7 +70,7 @@ class SandboxedFunction:
         self.program, self._manner = program, manner
         self._imports = Imports(engine(), program.interfaces)
         self._made: _Made | None = None
-        self._calls = 0
+        self._calls, self._memories = 0, 1
         self.instances: Counter[str] = Counter()
         """How many were made, by the reason: ``start``, ``calls``, or a failure's cause."""
         self._because = "start"
@@ -109,9 +110,20 @@ class SandboxedFunction:
             self._end("calls")
         if self._made is None:
             self.instances[self._because] += 1
-            self._made = _Made(self.program, self._imports, self._manner, self._begun({}))
+            self._made = self._make(self._begun({}))
             self._calls = 0
         return self._made
+
+    def _make(self, call: Call, *, watched: bool = False) -> "_Made":
+        """A new instance, whose memories have equal parts of what it may use."""
+        given = self.program, self._imports, self._manner, call, self._memories
+        try:
+            return _Made(*given, watched=watched)
+        except InvalidData as error:
+            if _ONE_MORE not in error.rule or self._memories == _MOST_MEMORIES:
+                raise
+        self._memories += 1
+        return self._make(call, watched=watched)
 
     def _end(self, because: str) -> None:
         self._made, self._because = None, because
@@ -124,7 +136,7 @@ class SandboxedFunction:
             return failure
         call = self._begun(state)
         try:
-            made = _Made(self.program, self._imports, self._manner, call, watched=True)
+            made = self._make(call, watched=True)
             made.run(name, write, call)
         except InvalidData:
             return failure
@@ -135,7 +147,7 @@ class SandboxedFunction:
 
 
 class _Made:
-    """One instance, in a store of its own."""
+    """One instance, in a store of its own, with so many ``memories`` at most."""
 
     def __init__(
         self,
@@ -143,21 +155,22 @@ class _Made:
         imports: Imports,
         manner: Manner,
         call: Call,
+        memories: int,
         *,
         watched: bool = False,
     ) -> None:
         self._imports, self._limits = imports, manner.limits
         self._store = wasmtime.Store(engine())
         self._store.set_limits(
-            memory_size=manner.limits.memory_mb << 20,
-            table_elements=100_000, instances=200, tables=50, memories=_MEMORIES,
+            memory_size=(manner.limits.memory_mb << 20) // memories,
+            table_elements=20_000, instances=200, tables=50, memories=memories,
         )  # fmt: skip
         self.is_dead = False
         self._refuel(_START)
         try:
             self._inside: Instance = imports.linker.instantiate(self._store, program.component)
         except wasmtime.WasmtimeError as error:
-            raise _refused(program.name, _reason(error)) from None
+            raise refused(program.name, _reason(error)) from None
         self._functions: dict[str, Any] = {}
         if program.source is not None:
             try:
@@ -183,7 +196,7 @@ class _Made:
         writes = tuple(_writing(text) for text in strings)
         failure = self._run(name, writes, call)[1]
         if failure is not None:
-            raise _refused(program.name, failure.text)
+            raise refused(program.name, failure.text)
 
     def _refuel(self, times: int) -> None:
         self._store.set_fuel(times * self._limits.fuel)
@@ -277,20 +290,3 @@ _STUBS = {
     "proc_exit": "an end of its process",
 }
 """Functions of WASI that the runner has in name only, by which a trap in one is recognised."""
-
-
-def _refused(name: str, words: Failure | str) -> InvalidData:
-    text = words if isinstance(words, str) else words.text
-    return InvalidData(f"the function {name}".rstrip(), f"can't be made ({text})", "Correct it")
-
-
-def check_syntax(name: str, source: str) -> None:
-    """Raise InvalidData where source text is not Python: the runner can't tell the line."""
-    try:
-        compile(source, name, "exec", flags=ast.PyCF_ONLY_AST, dont_inherit=True)
-    except SyntaxError as error:
-        words = f"SyntaxError: {plain(error.msg, 200)} ({name}:{error.lineno})"
-        raise _refused(name, words) from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        words = plain(str(error), 100) or "it is nested too deeply"
-        raise InvalidData(name, f"can't be read ({words})", "Correct it") from None

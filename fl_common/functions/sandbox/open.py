@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from fl_common.errors import InvalidData
 from fl_common.functions.folder import FunctionFolder
 from fl_common.functions.runner import runner_content
 from fl_common.functions.sandbox.function import Manner, SandboxedFunction
+from fl_common.functions.sandbox.machine_code import load
 from fl_common.functions.sandbox.program import (
     Program,
     check_exports,
@@ -31,6 +33,22 @@ def program_in(folder: FunctionFolder, machine_code: Path) -> Program:
     content = folder.content if source is None else runner_content()
     program = program_of(content, machine_code, source, folder.spec.file)
     check_program(folder.spec, program)
+    return program
+
+
+def program_at(spec: SandboxedSpec, source: str | None, machine_code: Path) -> Program:
+    """The program of ``source`` or a component, whose machine code is the file ``machine_code``.
+
+    Raises:
+        InvalidData: it is not there, or its component asks for more than its needs.
+    """
+    component = load(machine_code)
+    if component is None:
+        raise InvalidData(
+            "the machine code of a function", "is not there, or was altered", "It is made again"
+        )
+    program = Program(component, source, spec.file)
+    check_program(spec, program)
     return program
 
 

@@ -11,9 +11,8 @@ from fl_client.functions.host.compiler import MACHINE_CODE
 from fl_common.configuration.paths import from_home
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.functions.folder import FunctionFolder
-from fl_common.functions.sandbox.key import copy_machine_code
+from fl_common.functions.sandbox.key import copy_machine_code, own_cache
 from fl_common.functions.specification.sandboxed import FORMS, NEEDS
-from fl_common.functions.trial import machine_code
 from fl_common.programs.own import own_program
 from fl_common.vocabulary import Task
 
@@ -32,7 +31,7 @@ class LiveFunctions:
         """Give a node what this user has compiled already: it would take it half a minute."""
         if not self.components:
             return
-        copy_machine_code(machine_code(), home / MACHINE_CODE)
+        copy_machine_code(own_cache(), home / MACHINE_CODE)
 
 
 def published(folders: Sequence[str], task: Task, place: Path) -> LiveFunctions:

@@ -45,6 +45,21 @@ def test_what_is_hostile_fails_alone(name: str, tmp_path: Path) -> None:
     assert one.instances == {"start": 1, cause: 1}
 
 
+GROWS = "(memory.grow (i32.const {})) (i32.const -1) i32.eq (if (then unreachable))"
+
+
+@pytest.mark.parametrize(("pages", "causes"), [(62, []), (65, ["trap"])])
+def test_the_memories_of_an_instance_share_what_it_may_use(
+    pages: int, causes: list[str], tmp_path: Path
+) -> None:
+    """It has two, so 8 MB are 64 pages for each, of which one is used at the start."""
+    content = component(GROWS.format(pages))
+    changes = {"form": "wasm", "file": "function.wasm", "needs": ["emit"]}
+    given = folder_of(content, limits=limits(memory_mb=8), **changes)
+    failure = open_function(given, tmp_path).call(predicted(), {}).failure
+    assert ([failure.cause] if failure is not None else []) == causes
+
+
 def test_a_good_one_is_called_in_one_instance(tmp_path: Path) -> None:
     one = function(component(""), tmp_path)
     assert [one.call(predicted(), {}).fuel for _ in range(3)] == [22, 22, 22]

@@ -3,17 +3,24 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from fl_common.components.description import Component, Kind
 from fl_common.errors import InvalidConfiguration
+from fl_common.functions.trial import try_function
+from fl_common.programs.limited_child import ChildLimits
 from fl_server.repository.gates.function import describe_function
 from fl_server.repository.promotion import promote, required_gates, unmet
+from tests.support.nodes import wait_for
+from tests.support.open_functions import folder_in
 from tests.support.repositories import World
-from tests.support.sandboxes import compile_runner
+from tests.support.sandboxes import compile_runner, limits
 from tests.support.sources import ROOT
 from tests.unit.fl_server.repository.gates.test_kinds import CONFIG, failed, judged
 
@@ -41,6 +48,32 @@ def added(
     files = {path.name: path for path in folder.iterdir()}
     given = {"licence": "MIT", **describe_function(files["function.json"], ())}
     return world.repository().add(Kind.FUNCTION, name, None, files, given)
+
+
+def test_the_process_of_a_trial_is_shut_in_before_it_runs_anything(tmp_path: Path) -> None:
+    """``NoNewPrivs`` and a seccomp filter hold in each of its threads, while it runs."""
+    most = {"limits": limits(fuel=10**12, milliseconds=60_000), "on": [{"tick": "*"}]}
+    case = {"given": {"tick": {"time_ns": 0}}, "expect": []}
+    folder = folder_in(tmp_path / "slow", SLOW, [case], **most)
+    with ThreadPoolExecutor() as pool:
+        trial = pool.submit(try_function, folder, ChildLimits(120, 1024))
+        status = wait_for(shut_in_child, "a child behind its wall")
+        done = trial.result()
+    assert all("Seccomp:\t2" in one and "NoNewPrivs:\t1" in one for one in status)
+    assert (done.failures, done.missing) == (0, [])
+
+
+SLOW = "def handle(event):\n    sum(range(5_000_000))\n"
+
+
+def shut_in_child() -> list[str]:
+    """The status of each thread of the trial's process, once it has a second one: its ticker."""
+    for child in psutil.Process().children():
+        with suppress(psutil.Error, OSError):
+            tasks = [*Path(f"/proc/{child.pid}/task").iterdir()]
+            if "fl_common.functions.trial" in child.cmdline() and len(tasks) > 1:
+                return [(task / "status").read_text() for task in tasks]
+    return []
 
 
 def edited(**fields: Any) -> Callable[[Path], None]:

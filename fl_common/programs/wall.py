@@ -1,4 +1,4 @@
-"""The wall around a function host's process: what it can't do, whatever it runs.
+"""The wall around a process that runs what somebody else wrote: what that can't do.
 
 - Files: Landlock (landlock(7), Linux 5.13) leaves it what Python needs to read, and nothing to
   write: not the site's data, not other processes' or temporary files.
@@ -24,14 +24,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from fl_client.functions.host.system_calls import (
+from fl_common.programs.limited_child import end_first
+from fl_common.programs.system_calls import (
     AUDIT_ARCHITECTURES,
     IN_PART,
     LAST_KNOWN,
     NUMBERS,
     OPTIONS,
 )
-from fl_common.programs.limited_child import end_first
 
 _NICE = 5
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22

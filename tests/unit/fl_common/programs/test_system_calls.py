@@ -2,7 +2,7 @@
 
 import pytest
 
-from fl_client.functions.host.system_calls import IN_PART, LAST_KNOWN, NUMBERS, OPTIONS
+from fl_common.programs.system_calls import IN_PART, LAST_KNOWN, NUMBERS, OPTIONS
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
