@@ -35,11 +35,15 @@ class Plugin:
     @property
     def conf(self) -> Path | None:
         """Its ``conf/`` folder; None if it has none, or the package is missing."""
+        return self.folder("conf")
+
+    def folder(self, name: str) -> Path | None:
+        """Its folder of this name; None if it has none, or the package is missing."""
         top, *inner = self.package.split(".")
         spec = find_spec(top)
-        folders = list(spec.submodule_search_locations or ()) if spec else []
-        confs = (Path(folder, *inner, "conf") for folder in folders)
-        return next((conf for conf in confs if conf.is_dir()), None)
+        places = list(spec.submodule_search_locations or ()) if spec else []
+        folders = (Path(place, *inner, name) for place in places)
+        return next((folder for folder in folders if folder.is_dir()), None)
 
     @property
     def options(self) -> list[str]:

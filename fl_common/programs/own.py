@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fl_common.errors import InvalidConfiguration
 
-PACKAGES = ("conf", "fl_client", "fl_common", "fl_server", "models", "simulate")
+PACKAGES = ("catalogue", "conf", "fl_client", "fl_common", "fl_server", "models", "simulate")
 """All packages that are installed with this one."""
 _PLACE = Path(__file__).resolve().parents[2]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Set
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import BadInput
+from fl_server.repository.catalogue.shelf import is_of_catalogue
 from fl_server.repository.store.contents import content_of_file
 from fl_server.repository.store.repository import ComponentRepository
 from models.lineage import parse_properties
@@ -32,12 +33,15 @@ def run_behind(repository: ComponentRepository, component: Component) -> str | N
     """Why this imported model counts as a run's, in a phrase; None if it does not.
 
     It does if a run's model ever had its name; if its file, or a tensor of its weights, is that of
-    a run's model of which the repository has the content; or if its file says so itself.
+    a run's model of which the repository has the content; or if its file says so itself. The
+    networks of the catalogue were trained on public data, so for these the name alone counts.
     """
     for event in repository.history(component.kind, component.name, Stage.TESTING):
         earlier = repository.component(event.digest, component.kind, component.name)
         if not is_imported(earlier):
             return f"its name is that of a run's model, version {earlier.version}"
+    if is_of_catalogue(component):
+        return None
     models = list(_models_in(repository, component))
     if any(map(_says_so, models)):
         return "its file says that a run made it"

@@ -6,6 +6,7 @@ from typing import Any
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import sha256_of
+from fl_server.repository.catalogue.shelf import is_of_catalogue
 from fl_server.repository.gates import AGAINST
 from fl_server.repository.origin import is_imported, run_behind
 from fl_server.repository.store.contents import content_path, lacking
@@ -110,14 +111,14 @@ def required_gates(
 ) -> Sequence[str]:
     """The gates that this component must pass; ``settings`` are ``gates`` of the configuration.
 
-    A run's model that was imported needs those of both.
+    A run's model that was imported needs those of both. A network is the catalogue's by its digest.
     """
     required: Mapping[str, Sequence[str]] = settings["required"]
     if "form" in component.description:
         return required["sandboxed"]
     if not is_imported(component):
         return required[component.kind]
-    own = required["imported"]
+    own = required["catalogue" if is_of_catalogue(component) else "imported"]
     if run_behind(repository, component) is None:
         return own
     return tuple(dict.fromkeys((*own, *required[component.kind])))

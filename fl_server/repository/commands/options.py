@@ -41,6 +41,22 @@ class Command:
         add_usual(parser)
 
 
+@dataclass(frozen=True)
+class Group:
+    """Commands under a common first word, such as ``catalogue``."""
+
+    name: str
+    help: str
+    commands: tuple[Command, ...]
+
+    def add_to(self, commands: Any) -> None:
+        """Add them to the sub-commands of a parser (``argparse``'s own, unnamed type)."""
+        parser = commands.add_parser(self.name, help=self.help, description=self.help)
+        own = parser.add_subparsers(metavar="COMMAND", required=True)
+        for command in self.commands:
+            command.add_to(own)
+
+
 def add_usual(parser: argparse.ArgumentParser) -> None:
     """The arguments that every command has."""
     usual = parser.add_argument_group("where")

@@ -103,7 +103,7 @@ def _show(options: Options) -> None:
     if options.json:
         output().out(component.manifest.decode())
         return
-    table = _pairs()
+    table = pairs()
     table.add_row("digest", component.digest)
     table.add_row("stages", _stages(repository, component))
     for file in component.files:
@@ -202,7 +202,8 @@ LOG = Command(
 )
 
 
-def _pairs() -> Table:
+def pairs() -> Table:
+    """A table of names and what they have, without a heading."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True, style="cyan")
     table.add_column(overflow="fold")

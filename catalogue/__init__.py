@@ -1,0 +1,1 @@
+"""Recipes of pre-trained networks: one YAML file each (docs/reference/catalogue.md)."""
