@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport HYDRA_FULL_ERROR
 
 .DEFAULT_GOAL := help
-.PHONY: help up down setup simulate test test-long test-newest mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks function-runner function-languages bench-deploy
+.PHONY: help up down setup simulate test test-long test-newest mutants test-containers test-arm64 bench bench-edge bench-repository bench-compression privacy-table lint docs hooks function-runner function-languages catalogue catalogue-judges bench-deploy
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ setup: $(STAMP)  ## Build .venv with the pinned packages; TORCH_BACKEND=cpu, aut
 simulate: $(STAMP)  ## Run the main job; overrides in ARGS="task=activity rounds=50"
 	@$(BIN)/python -m simulate $(ARGS)
 
-HERE := $(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers --ignore tests/arm64 --ignore tests/languages
+HERE := $(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/containers --ignore tests/arm64 --ignore tests/languages --ignore tests/catalogue
 test: $(STAMP)  ## Run the tests; pytest's own options in TESTARGS="-k ledger"
 	@$(HERE) -m 'not long' $(TESTARGS)
 
@@ -121,6 +121,12 @@ $(LANGUAGES)/.complete: Makefile simulate/functions/building.py
 
 function-languages: $(STAMP) $(LANGUAGES)/.complete  ## Build a function in JavaScript and in C, and compare with Python; needs npx
 	@PATH="$(CURDIR)/$(LANGUAGES)/bin:$$PATH" $(BIN)/python -m pytest tests/languages $(TESTARGS)
+
+catalogue: $(STAMP)  ## Build our own networks of the catalogue anew, and compare their digests: a minute
+	@$(BIN)/python -m benchmarks.catalogue
+
+catalogue-judges: $(STAMP)  ## Compare the catalogue's networks with their packages, installed beside: 0.7 GB, needs espeak-ng
+	@$(BIN)/python -m pytest tests/catalogue $(TESTARGS)
 
 hooks: $(STAMP)  ## Let git check each commit as CI does (pre-commit)
 	@$(BIN)/pre-commit install

@@ -13,6 +13,7 @@ from tests.support.rooms import ALLOWED, climbing, modules_known_in, telling_pla
 from tests.support.sources import PACKAGES, ROOT, Source, sources
 
 MAY_IMPORT = {
+    "catalogue": set[str](),
     "conf": set[str](),
     "fl_common": set[str](),
     "models": {"fl_common"},

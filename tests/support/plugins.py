@@ -33,12 +33,14 @@ def install(
     sources: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
     offers: Mapping[str, Mapping[str, str]] | None = None,
+    others: Mapping[str, bytes] | None = None,
     plugin: bool = True,
 ) -> Path:
     """A distribution ``package-dist`` 1.0 in ``folder``, which is put on the path.
 
     ``sources`` are modules by name, ``options`` YAML files by path under conf/, ``offers`` targets
-    by kind and name; ``plugin`` says whether its configuration is offered.
+    by kind and name, ``others`` any files by path; ``plugin`` says whether it is offered
+    as one.
     """
     place = folder / package
     place.mkdir(parents=True)
@@ -48,6 +50,10 @@ def install(
         file = place / "conf" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+    for path, content in (others or {}).items():
+        file = place / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     points = [f"[join_the_dots]\n{package} = {package}"] if plugin else []
     for kind, names in (offers or {}).items():
         lines = [f"{name} = {target}" for name, target in names.items()]

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("conf", "fl_client", "fl_common", "fl_server", "models", "simulate")
+PACKAGES = ("catalogue", "conf", "fl_client", "fl_common", "fl_server", "models", "simulate")
 
 
 @dataclass(frozen=True)

@@ -49,24 +49,21 @@ def as_recipe_says(
             described,
         ):
             _check_names(recipe, described)
+            _check_labels(recipe, content)
             check_answer(recipe, content, limits)
             files[RECIPE] = _kept(place, RECIPE, recipe.text)
             files |= {f"licences/{name}": _kept(place, name, text) for name, text in texts.items()}
             described |= {"about": recipe.about}
-            if labels := labels_of(recipe, content):
-                described |= {"labels": list(labels)}
+            if recipe.labels and not isinstance(recipe.labels, str):
+                described |= {"labels": list(recipe.labels)}
             yield files, described
 
 
-def labels_of(recipe: Recipe, content: bytes) -> tuple[str, ...]:
-    """The names of the network's answers: the recipe's, or those that its file has."""
-    if not isinstance(recipe.labels, str):
-        return recipe.labels
-    properties = properties_in(check_model(content))
-    if recipe.labels not in properties:
+def _check_labels(recipe: Recipe, content: bytes) -> None:
+    """Raise InvalidData where the file should have the labels, and has none."""
+    if isinstance(recipe.labels, str) and recipe.labels not in properties_in(check_model(content)):
         rule = f"has no metadata property {recipe.labels!r}, where the recipe's labels are"
         raise InvalidData(str(recipe.origin), rule, "Correct the recipe")
-    return tuple(properties[recipe.labels].split("\n"))
 
 
 def check_answer(recipe: Recipe, content: bytes, limits: ChildLimits) -> None:

@@ -153,8 +153,8 @@ def read_recipe(path: Path, distribution: str) -> Recipe:
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise _invalid(path, f"can't be read ({words})") from error
-    if error := next(iter(_validator().iter_errors(fields)), None):
-        raise _invalid(path, " ".join(f"{error.json_path[:80]}: {error.message[:160]}".split()))
+    for wrong in _validator().iter_errors(fields):
+        raise _invalid(path, " ".join(f"{wrong.json_path[:80]}: {wrong.message[:160]}".split()))
     return _recipe(fields, path, distribution)
 
 

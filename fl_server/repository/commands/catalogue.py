@@ -81,7 +81,8 @@ def _show(options: Options) -> None:
     if origin.built:
         table.add_row("built by", origin.built)
     table.add_row("licence", f"{licence.spdx}: {licence.covers}")
-    table.add_row("needs", f"{recipe.needs}, in {recipe.needs.unit}")
+    table.add_row("needs", str(recipe.needs))
+    table.add_row("unit", recipe.needs.unit)
     for name, how in recipe.inputs.items():
         table.add_row(f"input {name}", how)
     for name, following in recipe.state.items():
