@@ -63,7 +63,7 @@ def recipe(**changes: Any) -> bytes:
         "example": {"says": "twice 3 is 6",
                     "right": [{"output": "y", "index": [0, 1], "least": 6, "most": 6}]},
     }  # fmt: skip
-    return yaml.safe_dump({**fields, **changes}).encode()
+    return f"{yaml.safe_dump({**fields, **changes})}".encode()
 
 
 def arrays(**values: Any) -> bytes:
