@@ -123,7 +123,7 @@ function-languages: $(STAMP) $(LANGUAGES)/.complete  ## Build a function in Java
 	@PATH="$(CURDIR)/$(LANGUAGES)/bin:$$PATH" $(BIN)/python -m pytest tests/languages $(TESTARGS)
 
 catalogue: $(STAMP)  ## Build our own networks of the catalogue anew, and compare their digests: a minute
-	@$(BIN)/python -m benchmarks.catalogue
+	@$(BIN)/python -m benchmarks.catalogue.build
 
 catalogue-judges: $(STAMP)  ## Compare the catalogue's networks with their packages, installed beside: 0.7 GB, needs espeak-ng
 	@$(BIN)/python -m pytest tests/catalogue $(TESTARGS)

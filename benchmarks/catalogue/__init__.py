@@ -1,0 +1,1 @@
+"""The catalogue's own networks, built from public data."""
