@@ -97,8 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if different:
         raise SystemExit(
             f"{', '.join(different)}: other bytes than the recipe's. Numbers may round otherwise on"
-            " another processor or with another torch; python -m benchmarks.catalogue.build --pin takes"
-            " them"
+            " another processor or with another torch; to take them: python -m"
+            " benchmarks.catalogue.build --pin"
         )
 
 

@@ -4,28 +4,30 @@ It runs in an environment of its own (``catalogue.txt``) and imports nothing of 
 
     python catalogue_values.py NAME COUNT SEED FOLDER
 
-Each call that the package's own code makes of its network is written to FOLDER as 000.npz and so
+Each call that the package's own code makes of its network is written to FOLDER as 0000.npz and so
 on: the tensors that it gives, as ``input.*``, and those that it gets, as ``output.*``; beside them,
 as ``raw.*``, what the package was given and what it says in the end.
 """
 
 import itertools
+import os
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 Arrays = dict[str, Any]
 _calls: list[Arrays] = []
 _sessions: list[Any] = []
 _TYPES = {"tensor(float)": "f4", "tensor(int32)": "i4", "tensor(int64)": "i8"}
-_original = onnxruntime.InferenceSession
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before ONNX Runtime is imported
+_runtime = import_module("onnxruntime")
+_original = _runtime.InferenceSession
 
 
 class _Listening(_original):  # type: ignore[misc,valid-type]
@@ -43,7 +45,7 @@ class _Listening(_original):  # type: ignore[misc,valid-type]
         return found
 
 
-onnxruntime.InferenceSession = _Listening  # before a package imports it
+_runtime.InferenceSession = _Listening  # type: ignore[attr-defined]  # before a package imports it
 
 
 def last_call() -> Arrays:
@@ -211,9 +213,7 @@ NAMES: dict[str, Callable[[int], Iterator[Arrays]]] = {
 def main(name: str, count: str, seed: str, folder: str) -> None:
     """Write ``count`` calls of the network ``name``, on inputs drawn from ``seed``."""
     for number, call in enumerate(itertools.islice(NAMES[name](int(seed)), int(count))):
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            np.savez(file, **call)
-        Path(file.name).rename(Path(folder, f"{number:03}.npz"))
+        np.savez(Path(folder, f"{number:04}.npz"), **call)
 
 
 if __name__ == "__main__":
