@@ -59,6 +59,10 @@ class FunctionTarget:
         failing = self._functions.left_out(self._name) if self.runs(version) else None
         return self._out.get(version.file) if failing is None else failing.why
 
+    def first_failure(self, version: Version) -> str | None:
+        """What failed first, with the author's line."""
+        return self._functions.first_failure(self._name) if self.runs(version) else None
+
     def mark_bad(self, version: Version, reason: str) -> None:
         """Leave it out if it runs: what stands behind it runs from now on."""
         self._out[version.file] = reason

@@ -42,6 +42,9 @@ class DeploymentTarget(Protocol):
     def left_out(self, version: Version) -> str | None:
         """Why ``version`` was left out, and what is behind it runs; None if that is not so."""
 
+    def first_failure(self, version: Version) -> str | None:
+        """What failed first while ``version`` ran; None if that is not known."""
+
     def mark_bad(self, version: Version, reason: str) -> None:
         """Never run ``version`` again."""
 
@@ -158,7 +161,8 @@ class Rollout:
         elif self._file == version.file:
             fault = self._health.fault(trial.before, self._now)
             if fault is not None:
-                self._roll_back(version, fault)
+                first = self._target.first_failure(version)
+                self._roll_back(version, f"{fault}; the first: {first}" if first else fault)
             elif self._health.is_over(self._now):
                 self._write(self._record.with_good(version))
                 self._tell("kept", version, "passed its health window and is kept")

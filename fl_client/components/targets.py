@@ -61,6 +61,9 @@ class SlotTarget:
     def left_out(self, version: Version) -> None:
         """The engine goes back by itself."""
 
+    def first_failure(self, version: Version) -> None:
+        """The engine does not keep it."""
+
     def mark_bad(self, version: Version, reason: str) -> None:
         """Mark it bad in the slot; the engine returns to the last good file."""
         self._slot.mark_bad(version.file, reason)

@@ -45,6 +45,11 @@ class Failing:
         return f"it failed {often}{of}, first: {first}"
 
     @property
+    def first(self) -> str | None:
+        """The first failure of those that are counted; None: there is none."""
+        return next((words for _, words in self._recent), None)
+
+    @property
     def remedy(self) -> str:
         """What a person can do."""
         if self._source.at is None:

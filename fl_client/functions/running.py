@@ -96,6 +96,11 @@ class RunningFunctions:
         """The failures of what ran under ``name`` until its place was taken; None: it was not."""
         return self._left_out.get(name)
 
+    def first_failure(self, name: str) -> str | None:
+        """What failed first of what runs under ``name``; None: nothing."""
+        named = self._running.get(name)
+        return None if named is None else named.failing.first
+
     @property
     def failures(self) -> Mapping[str, int]:
         """How often each function has failed."""

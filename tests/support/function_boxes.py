@@ -32,15 +32,17 @@ class FunctionBox:
     reader: Reader | None = None
     grant: Grant | None = None
     limits: HostLimits | None = None
+    name: str = "site"
+    health: Health = HEALTH
     seen: dict[str, Any] = field(init=False, default_factory=dict)
     """The data of the newest event."""
     _window: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        home = self.world.folder / "site"
+        home = self.world.folder / self.name
         self.functions = Functions({}, host_of(home, self.limits), failures_allowed=3)
         box = NodeContext(
-            "site",
+            self.name,
             home=home,
             task=TASK,
             slot=ModelSlot(home / "slots/model"),
@@ -50,9 +52,9 @@ class FunctionBox:
             troubles=Troubles(),
         )
         rules = FunctionRules(self.classes, self.grant, box.function_seconds)
-        reader = self.reader or self.world.reader(name="site/repository")
+        reader = self.reader or self.world.reader(name=f"{self.name}/repository")
         self.part, self.target = follow_function(
-            box, FUNCTION, reader, HEALTH, rules, is_testing=self.is_testing
+            box, FUNCTION, reader, self.health, rules, is_testing=self.is_testing
         )
         self.follower = Follower(reader, [self.part], box.troubles)
         self.follower.resume()

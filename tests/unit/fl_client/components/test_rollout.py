@@ -33,6 +33,10 @@ class Slow:
         """It never is."""
         return None
 
+    def first_failure(self, version: Version) -> str | None:
+        """None is known."""
+        return None
+
     def mark_bad(self, version: Version, reason: str) -> None:
         """Not called."""
 

@@ -8,6 +8,7 @@ from fl_common.errors import InvalidData
 from fl_common.functions.sandbox.function import SandboxedFunction
 from fl_common.functions.sandbox.open import open_function
 from tests.support.hand_made import component
+from tests.support.hostile_sources import HOSTILE_COMPONENTS
 from tests.support.sandboxes import folder_of, limits, predicted
 
 
@@ -16,25 +17,9 @@ def function(content: bytes, folder: Path) -> SandboxedFunction:
     return open_function(given, folder)
 
 
-EMIT = "(call $emit (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 64))"
-HOSTILE = {
-    "endless loop": ("(loop (br 0))", "fuel"),
-    "recursion": ("(call $again)", "stack"),
-    "unreachable": ("unreachable", "trap"),
-    "beyond its memory": ("(i32.load (i32.const -8)) drop", "trap"),
-    "division by zero": ("(i32.const 0) (i32.const 0) i32.div_u drop", "trap"),
-    "a gigabyte": (
-        "(memory.grow (i32.const 16384)) (i32.const -1) i32.eq (if (then unreachable))", "trap"),
-    "a million calls": (f"(loop {EMIT} (br 0))", "event"),
-    "a string beyond its memory": (
-        "(call $emit (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0) (i32.const 64))",
-        "trap"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", HOSTILE_COMPONENTS)
 def test_what_is_hostile_fails_alone(name: str, tmp_path: Path) -> None:
-    body, cause = HOSTILE[name]
+    body, cause = HOSTILE_COMPONENTS[name]
     one = function(component(body), tmp_path)
     for _ in range(2):
         outcome = one.call(predicted(), {"kept": "1"})

@@ -8,6 +8,7 @@ import pytest
 from fl_common.errors import InvalidData
 from fl_common.functions.events import FunctionEvent, Window
 from fl_common.functions.limits import MOST_REMEMBERED
+from tests.support.hostile_sources import HOSTILE, hostile_source
 from tests.support.sandboxes import function_in_python, limits, predicted
 
 COUNTS = """
@@ -76,43 +77,10 @@ def handle(event):
     assert min(kept, refused) > 0
 
 
-HOSTILE = {
-    "endless loop": ("    while True:\n        pass", "fuel"),
-    "recursion": ("    def f(): f()\n    f()", "error"),
-    "deep recursion": (
-        "    import sys\n    sys.setrecursionlimit(10**6)\n    def f(): f()\n    f()", "fuel"),
-    "a gigabyte": ("    bytearray(1 << 30)", "memory"),
-    "a million events": ("    for n in range(10**6): emit('found', {'n': n})", "events"),
-    "a million events, whatever is said": (
-        "    for n in range(10**6):\n        try: emit('found')\n        except ValueError: 0",
-        "events"),
-    "large events": ("    emit('found', {'text': 'x' * 70000})", "events"),
-    "much to remember": ("    put('all', 'x' * 70_000)", "state"),
-    "ten megabytes to remember": ("    put('all', 'x' * 10_000_000)", "fuel"),
-    "deep JSON": ("    data = {}\n    for _ in range(100): data = {'in': data}\n"
-                  "    emit('found', data)", "event"),
-    "deeper JSON": ("    from wit_world.imports import events\n"
-                    "    events.emit('found', '[' * 20000)", "event"),
-    "NaN": ("    emit('found', {'value': float('nan')})", "error"),
-    "an event of another name": ("    emit('other', {})", "event"),
-    "no object": ("    emit('found', [1])", "event"),
-    "a file": ("    open('/etc/passwd')", "error"),
-    "a file, by force": ("    import _io\n    _io.open_code('/etc/passwd')", "trap"),
-    "a socket": ("    import socket", "error"),
-    "the clock": ("    import time\n    time.time()", "error"),
-    "the clock, by force": ("    import datetime\n    datetime.datetime.now()", "trap"),
-    "a process": ("    import os\n    os.fork()", "error"),
-    "exit": ("    import sys\n    sys.exit(0)", "error"),
-    "exit, by force": ("    import os\n    os._exit(0)", "trap"),
-    "much printed": ("    for _ in range(10**6): print('x' * 100)", "host_calls"),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_is_hostile_fails_alone(name: str) -> None:
-    body, cause = HOSTILE[name]
-    source = f"def handle(event):\n    if event.label == 'walk':\n        return\n{body}\n"
-    function = function_in_python(source)
+    _, cause = HOSTILE[name]
+    function = function_in_python(hostile_source(name))
     assert function.call(predicted("walk"), {}).failure is None
     outcome = function.call(predicted("rest"), {"kept": "1"})
     assert outcome.failure is not None

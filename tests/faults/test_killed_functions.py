@@ -1,0 +1,200 @@
+"""kill -9 of the node, its functions' process and the broker: what a function counts is right."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from fl_client.functions.host.compiler import MACHINE_CODE
+from tests.support.mosquitto import Mosquitto
+from tests.support.nodes import PERIOD, START, NodeProcess, place_model, wait_for
+from tests.support.repositories import World
+from tests.support.sandboxes import compile_runner, limits
+from tests.support.sites import promote, source_added
+
+KILLS = {"child": 45, "broker": 40, "node": 15}
+EACH, ROWS = 50, 64  # windows between two kills, and new readings in each
+COUNTS = """
+def handle(event):
+    n = get("n", 0) + 1
+    put("n", n)
+    emit("counted", {"n": n})
+"""
+JUDGE = """
+import json, sys
+import paho.mqtt.client as paho
+
+def hear(client, data, got):
+    attributes = dict(got.properties.UserProperty)
+    print(json.dumps([attributes["id"], got.topic, json.loads(got.payload)]), flush=True)
+
+def ready(client, *_):
+    print(json.dumps("ready"), flush=True)
+
+client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+client.on_connect = lambda client, *_: client.subscribe([("predictions/#", 1), ("events/#", 1)])
+client.on_subscribe, client.on_message = ready, hear
+client.reconnect_delay_set(1, 1)
+client.connect("127.0.0.1", int(sys.argv[1]))
+client.loop_forever()
+"""
+
+
+class Judge:
+    """What another process hears, by ids: a repetition counts once."""
+
+    def __init__(self, port: int, path: Path) -> None:
+        self._path = path
+        with path.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", JUDGE, str(port)], stdout=output, env=os.environ
+            )
+
+    def lines(self) -> list[Any]:
+        whole = self._path.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def subscriptions(self) -> int:
+        return self.lines().count("ready")
+
+    def events(self) -> dict[str, tuple[str, Any]]:
+        found: dict[str, tuple[str, Any]] = {}
+        for number, topic, data in (line for line in self.lines() if line != "ready"):
+            assert found.setdefault(number, (topic, data)) == (topic, data)
+        return found
+
+
+@contextmanager
+def judge(port: int, path: Path) -> Iterator[Judge]:
+    one = Judge(port, path)
+    try:
+        wait_for(one.subscriptions, "a judge that listens")
+        yield one
+    finally:
+        one.process.kill()
+        one.process.wait()
+
+
+def store(home: Path, query: str) -> Any:
+    """The first value of a query of the site's store, by SQLite itself."""
+    with sqlite3.connect(f"file:{home / 'site.sqlite'}?mode=ro", uri=True, timeout=60) as opened:
+        return (opened.execute(query).fetchone() or (None,))[0]
+
+
+def waiting(home: Path) -> int:
+    """Windows that wait for the function, and events that wait for the broker."""
+    tables = ("function_inbox", "outbox")
+    return sum(int(store(home, f"SELECT count(*) FROM {table}")) for table in tables)
+
+
+def post(process: NodeProcess, step: int) -> None:
+    """Readings of ``EACH`` windows in one message by HTTP, which needs no broker."""
+    first = step * EACH * ROWS
+    values = np.sin(np.arange(first, first + EACH * ROWS)[:, None] / 50 * np.arange(1, 7))
+    body = (START + first * PERIOD).to_bytes(8, "little") + values.astype("<f4").tobytes()
+    address = process.status()["transports"]["http"]["address"]
+    with urllib.request.urlopen(f"{address}/sensors/box/watch", body, timeout=60) as answer:
+        assert answer.status == 204
+
+
+def kill_child(process: NodeProcess) -> bool:
+    """Whether the process of the functions was there, and is killed."""
+    with suppress(psutil.Error):
+        for child in psutil.Process(process.process.pid).children(recursive=True):
+            if "fl_client.functions.host.child" in child.cmdline():
+                child.kill()
+                return True
+    return False
+
+
+def restart_broker(process: NodeProcess, broker: Mosquitto, heard: Judge, home: Path) -> None:
+    """Kill the broker when the judge has heard all that it had, and start it again.
+
+    What it has acknowledged and not yet passed on is its own to lose. So the node waits until the
+    judge listens again.
+    """
+    wait_for(lambda: waiting(home) == 0, "an empty outbox")
+    published = "SELECT value FROM outbox_count WHERE name = 'published'"
+    wait_for(lambda: len(heard.events()) == store(home, published), "all that was published")
+    before = heard.subscriptions()
+    broker.kill()
+    os.kill(process.process.pid, signal.SIGSTOP)
+    broker.start()
+    wait_for(lambda: heard.subscriptions() > before, "a judge that listens again")
+    os.kill(process.process.pid, signal.SIGCONT)
+
+
+def options(world: World) -> tuple[str, ...]:
+    return (
+        "functions=none", "components.functions=[counts]",
+        "components.sandbox={forms: [python], needs: [emit, state, log], fuel: 50000000,"
+        " memory_mb: 64, functions: 1}",
+        f"components.source={world.place}",
+        f"components.root={world.place / 'metadata/1.root.json'}",
+        "components.poll={every_s: 1, jitter: 0.2}",
+        "components.health={windows: 1, more_failures: 0.5, times_slower: 1e6, ends: 1000}",
+        "transports=http", "transports.http.port=0", "sensors.watch.transport=http",
+    )  # fmt: skip
+
+
+def is_there(process: NodeProcess) -> bool:
+    status = process.status()
+    return bool(status) and "counts" in status["functions"]["failures"]
+
+
+@pytest.mark.long
+def test_a_hundred_kills_and_every_window_is_counted_once(tmp_path: Path) -> None:
+    world, home, chance = World(tmp_path), tmp_path / "box", random.Random(3)
+    world.created()
+    given = {"limits": limits(milliseconds=5000), "emits": {"counted": {}}}
+    promote(world, source_added(world, "counts", COUNTS, **given))
+    place_model(home)
+    shutil.copytree(compile_runner(), home / MACHINE_CODE)
+    order = [what for what, number in KILLS.items() for _ in range(number)]
+    chance.shuffle(order)
+    with Mosquitto(tmp_path / "broker") as broker, judge(broker.port, tmp_path / "heard") as heard:
+        process = NodeProcess(home, broker.port, *options(world))
+        process.start()
+        try:
+            wait_for(partial(is_there, process), "the function")
+            for step, what in enumerate(order):
+                post(process, step)
+                if what == "broker":
+                    restart_broker(process, broker, heard, home)
+                    continue
+                time.sleep(chance.uniform(0, 0.05))  # the instant is what is tried, not a wait
+                if what == "child":
+                    wait_for(partial(kill_child, process), "a process of functions")
+                else:
+                    process.kill()
+                    process.start()
+                    wait_for(partial(is_there, process), "the function")
+            wait_for(lambda: waiting(home) == 0, "an end of all that waits")
+            made = store(home, "SELECT value FROM outbox_count WHERE name = 'made'")
+            wait_for(lambda: len(heard.events()) == made, "all events")
+        finally:
+            process.kill()
+        events = heard.events()
+        numbers = [data["n"] for topic, data in events.values() if topic.startswith("events/")]
+        windows = store(home, "SELECT count(*) FROM windows WHERE predicted IS NOT NULL")
+        letters = store(home, "SELECT count(*) FROM function_letters")
+        state = json.loads(store(home, "SELECT content FROM function_memory"))
+        assert windows >= EACH * (len(order) - 1)
+        assert int(state["n"]) == windows - letters
+        assert numbers == list(range(1, windows - letters + 1))
+        assert len(events) == windows + len(numbers)
