@@ -141,7 +141,7 @@ def restart_broker(process: NodeProcess, broker: Mosquitto, heard: Judge, home: 
 
 def options(world: World) -> tuple[str, ...]:
     return (
-        "functions=none", "components.functions=[counts]",
+        "functions=none", "components.functions=[counts]", "function_host.seconds=10",
         "components.sandbox={forms: [python], needs: [emit, state, log], fuel: 50000000,"
         " memory_mb: 64, functions: 1}",
         f"components.source={world.place}",
@@ -154,7 +154,9 @@ def options(world: World) -> tuple[str, ...]:
 
 def is_there(process: NodeProcess) -> bool:
     status = process.status()
-    return bool(status) and "counts" in status["functions"]["failures"]
+    if not status or "counts" not in status["functions"]["failures"]:
+        return False
+    return bool(status["transports"]["http"].get("address"))
 
 
 @pytest.mark.long

@@ -19,6 +19,7 @@ from fl_client.functions.host import (
 from fl_client.functions.host.answers import NO_ANSWER, failures_in, lines_in, read, refusal_in
 from fl_client.functions.host.channel import ChannelError
 from fl_client.functions.host.compiler import Compiler
+from fl_client.functions.host.held import Held
 from fl_client.functions.host.said import Said
 from fl_client.functions.host.started import START_S, StartedProcess
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
@@ -45,7 +46,7 @@ class HostProcess:
         self._home, self._limits, self._troubles = home, limits, troubles
         self._running: StartedProcess | None = None
         self._checking: StartedProcess | None = None
-        self._present: set[tuple[int, str]] = set()
+        self._present = Held()
         self._turn, self._check_turn = threading.Lock(), threading.Lock()
         self._starting = threading.Lock()
         self._closed = threading.Event()
@@ -110,24 +111,27 @@ class HostProcess:
             failures = failures_in(found)
             if not found["made"]:
                 return Answer(None, content, failures, 0.0)
-            self._present.add((key, event.stream))
+            self._present.note((key, event.stream), 0)
         answer = running.ask({"key": key, "event": to_stored(event)}, self._limits.seconds)
         unsaid = self._said.log(source.title, *lines_in(answer))
         if running.works_on():
             self._end(_THREADS)
             return Answer(None, content, [*failures, _WORKS_ON], 0.0)
-        return replace(read(answer, failures), unsaid=unsaid)
+        whole = replace(read(answer, failures), unsaid=unsaid)
+        if gone := self._present.note((key, event.stream), len(whole.content or "")):
+            self._tell({"drop": gone})
+        return whole
 
     def drop(self, key: int, stream: str) -> None:
         """See ``Host``."""
         with self._turn:
-            self._present.discard((key, stream))
+            self._present.drop((key, stream))
             self._tell({"drop": [(key, stream)]})
 
     def keep(self, keys: Collection[int]) -> None:
         """See ``Host``."""
         with self._turn:
-            self._present = {at for at in self._present if at[0] in keys}
+            self._present.keep(keys)
             self._tell({"keep": list(keys)})
 
     @property

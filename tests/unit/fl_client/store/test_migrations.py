@@ -1,21 +1,28 @@
 """Stores of earlier schemas: brought to the present one whole, or not at all."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from fl_client.functions.label_change import LabelChange
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import open_store, reading
+from fl_client.store.function_inbox import letters_in
 from fl_client.store.migrations import SCHEMA_VERSION
 from fl_client.store.spool import Spool
 from fl_client.store.window_reading import read_all, read_labelled
 from fl_client.store.windows import WindowStore
 from fl_client.windows import Slicing
 from fl_common.errors import StoreError
+from fl_common.functions.events import Predicted, to_stored
 from models import tasks
+from tests.support.fed_functions import FedFunctions
+from tests.support.function_hosts import functions_of
 from tests.support.stores import store_of
 
 SLICING = Slicing(step=64, longest_gap_s=0.5, lateness_s=2.0, ahead_s=60.0)
@@ -112,3 +119,20 @@ def test_a_newer_store_is_refused_in_one_line_and_not_changed(path: Path) -> Non
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (99,)
     assert len(path.read_bytes()) == len(content)
+
+
+def test_functions_are_fed_from_a_store_of_before_there_were_any(path: Path) -> None:
+    """Also a prediction that waits in it as version 0.1 wrote them, and such a letter."""
+    asked = [Predicted(n * 10, n * 10 + 1, ("a", "b"), (n % 2, 1 - n % 2)) for n in range(4)]
+    functions = functions_of({"change": partial(LabelChange, 1)}, 3)
+    FedFunctions(path, functions).close()
+    old = [json.dumps(to_stored(one)["prediction"]).encode() for one in asked]
+    with closing(open_store(path)) as connection:
+        connection.execute("INSERT INTO function_inbox (end_ns, predicted) VALUES (1, ?)", old[:1])
+        connection.execute("INSERT INTO function_count VALUES ('put', 1), ('waiting', 1)")
+        letter = "INSERT INTO function_letters (name, reason, end_ns, predicted)"
+        connection.execute(f"{letter} VALUES ('change', 'why', 11, ?)", old[1:2])
+        assert [one.event for one in letters_in(connection)] == asked[1:2]
+    with closing(FedFunctions(path, functions)) as site:
+        assert [event for event, _, _ in site.show(asked[2:])] == [asked[0], asked[3]]
+        assert site.feed.counts().letters == {"change": 1}
