@@ -59,24 +59,35 @@ class Judge:
     """What another process hears, by ids: a repetition counts once."""
 
     def __init__(self, port: int, path: Path) -> None:
-        self._path = path
+        self._path, self._read = path, 0
+        self._subscriptions, self._events = 0, dict[str, tuple[str, Any]]()
         with path.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", JUDGE, str(port)], stdout=output, env=os.environ
             )
 
-    def lines(self) -> list[Any]:
-        whole = self._path.read_text().rpartition("\n")[0]
-        return [json.loads(line) for line in whole.splitlines()]
-
     def subscriptions(self) -> int:
-        return self.lines().count("ready")
+        """How often it has begun to listen."""
+        self._look()
+        return self._subscriptions
 
     def events(self) -> dict[str, tuple[str, Any]]:
-        found: dict[str, tuple[str, Any]] = {}
-        for number, topic, data in (line for line in self.lines() if line != "ready"):
-            assert found.setdefault(number, (topic, data)) == (topic, data)
-        return found
+        """Topic and data by id, in the order in which they were heard first."""
+        self._look()
+        return self._events
+
+    def _look(self) -> None:
+        """Read what it has written since the last look."""
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            whole = file.read().rpartition(b"\n")[0]
+        self._read += len(whole) + 1 if whole else 0
+        for line in map(json.loads, whole.splitlines()):
+            if line == "ready":
+                self._subscriptions += 1
+                continue
+            number, topic, data = line
+            assert self._events.setdefault(number, (topic, data)) == (topic, data)
 
 
 @contextmanager
