@@ -23,6 +23,7 @@ __all__ = [
     "Malformed",
     "Readings",
     "ReadsAddresses",
+    "retains_nothing",
 ]
 
 
@@ -142,3 +143,11 @@ class ReadsAddresses(Protocol):
     ) -> Decoded:
         """As ``decode``, of a message to ``address``; called in its place."""
         ...
+
+
+def retains_nothing(decoder: Decoder) -> bool:
+    """Whether nothing of what it decodes is stored, unless the box's owner says so: as of sound.
+
+    A decoder says it by an attribute of this name.
+    """
+    return bool(getattr(decoder, "retains_nothing", False))

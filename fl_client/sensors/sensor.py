@@ -15,6 +15,7 @@ from fl_client.sensors import (
     KnowsFields,
     Readings,
     ReadsAddresses,
+    retains_nothing,
 )
 from fl_client.sensors.decoders.times import check_times
 from fl_client.sensors.identity import Identity, identity_of
@@ -84,6 +85,7 @@ class Sensor:
         self.stream_levels = StreamLevels(f"sensor {name}", topic, stream)
         self.stream_levels.check_tells_apart()
         self._decoder, self._declared, self._task = decoder, tuple(channels), task
+        self.retains_nothing = retains_nothing(decoder)
         self._fields = tuple(channel.field for channel in channels)
         if isinstance(decoder, KnowsFields):
             decoder.check_fields(self._fields)

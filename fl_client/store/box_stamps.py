@@ -12,7 +12,7 @@ import numpy as np
 
 from fl_client.store.database import transaction
 
-_TABLE = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS box_stamps (
     sequence INTEGER PRIMARY KEY, boot TEXT NOT NULL, offset_ns INTEGER NOT NULL)
 """
@@ -31,7 +31,7 @@ class BoxStamps:
     def __init__(self, connection: sqlite3.Connection, boot: str) -> None:
         self._connection, self._boot = connection, boot
         with transaction(connection):
-            connection.execute(_TABLE)
+            connection.execute(SCHEMA)
             (self._count,) = connection.execute("SELECT count(*) FROM box_stamps").fetchone()
 
     def newest(self) -> int:

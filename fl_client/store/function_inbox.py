@@ -24,7 +24,7 @@ from fl_client.store.database import transaction
 from fl_common.configuration.rules import require, whole
 from fl_common.functions.events import Event, from_stored, to_stored
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS function_inbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, end_ns INTEGER NOT NULL,
     predicted BLOB NOT NULL);
@@ -87,7 +87,7 @@ class FunctionInbox:
         require("function_host.waiting", limit, whole(1))
         self._connection, self._limit = connection, limit
         with transaction(connection):
-            for statement in _SCHEMA.split(";"):
+            for statement in SCHEMA.split(";"):
                 connection.execute(statement)
 
     def put(self, events: Sequence[Event]) -> None:

@@ -11,7 +11,7 @@ from fl_client.store.database import transaction
 from fl_client.windows import MOST_STREAMS
 from fl_client.windows.parts import HeldValue
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS held (
     stream TEXT NOT NULL, sensor TEXT NOT NULL, channel TEXT NOT NULL, time_ns INTEGER NOT NULL,
     value REAL NOT NULL, PRIMARY KEY (stream, sensor, channel)) WITHOUT ROWID
@@ -30,7 +30,7 @@ class HeldValues:
         self.found: dict[str, list[HeldValue]] = {}
         """The values by stream, as they were when the store was opened."""
         with transaction(connection):
-            connection.execute(_SCHEMA)
+            connection.execute(SCHEMA)
             connection.execute(
                 "DELETE FROM held WHERE stream NOT IN"
                 " (SELECT stream FROM held GROUP BY stream ORDER BY max(time_ns) DESC LIMIT ?)",

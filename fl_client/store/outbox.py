@@ -215,7 +215,9 @@ class StoredEvents:
 
     def _last_number(self) -> int:
         """The highest number ever given to an event."""
-        found = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
+        found = self._connection.execute(
+            "SELECT seq FROM main.sqlite_sequence WHERE name = 'outbox'"
+        )
         (number,) = found.fetchone() or (0,)
         return int(number)
 

@@ -28,7 +28,7 @@ from fl_common.configuration.rules import inside, number, require, require_field
 from fl_common.vocabulary import Floats, Task
 from models.kinds import kind_of
 
-_TABLES = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS windows (
     id INTEGER PRIMARY KEY,
     cut TEXT NOT NULL,
@@ -129,7 +129,7 @@ class WindowStore:
         """The time that a window stands for."""
         self._share = label_share
         with transaction(connection):
-            for statement in filter(str.strip, _TABLES.split(";")):
+            for statement in filter(str.strip, SCHEMA.split(";")):
                 connection.execute(statement)
 
     def add(self, windows: Sequence[Window]) -> list[Window]:

@@ -6,11 +6,13 @@ from typing import Any
 
 from fl_client.sensors.intake import Source as MessageSource
 from fl_client.sensors.intake import name_of
+from fl_client.sensors.sensor import Sensor
 from fl_client.sensors.topics import check_streams_alike
 from fl_client.windows import SECOND, Slicing, Source
 from fl_client.windows.declared import OF_A_CHANNEL, OF_A_SENSOR, slicing_of, sources_of
 from fl_client.windows.grid import Grid
-from fl_common.configuration.rules import Config, above, optional, require
+from fl_common.configuration.rules import Config, above, one_of, optional, require
+from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.vocabulary import Task
 
@@ -34,6 +36,8 @@ class Declared:
     """How long a window takes."""
     silent_s: Mapping[str, float | None]
     """How long each sensor may be silent; None: for ever."""
+    in_memory: bool
+    """Whether nothing of readings is stored."""
 
 
 def build_declared(config: Config, task: Task) -> Declared:
@@ -64,7 +68,24 @@ def build_declared(config: Config, task: Task) -> Declared:
     every = [one for some in messages.values() for one in some]
     check_streams_alike([(name_of(one), one.stream_levels) for one in every])
     slicing = slicing_of(config, task)
-    return Declared(messages, sources, slicing, Grid(task, slicing).length_ns / SECOND, silent_s)
+    window_s = Grid(task, slicing).length_ns / SECOND
+    return Declared(messages, sources, slicing, window_s, silent_s, _in_memory(config, every))
+
+
+def _in_memory(config: Config, sources: Sequence[MessageSource]) -> bool:
+    """Whether nothing of readings is stored: as ``retain`` says, or as the sensors' decoders do."""
+    retain = config["retain"]
+    require("retain", retain, optional(one_of(["all", "none"])))
+    nothing = any(isinstance(one, Sensor) and one.retains_nothing for one in sources)
+    if not (retain == "none" or (retain is None and nothing)):
+        return False
+    if config["federation"]["server"]:
+        raise InvalidConfiguration(
+            f"retain={retain or 'none, as of sound'}",
+            "leaves no window to train on, and federation.server is set",
+            "Set retain=all, or federation.server=null",
+        )
+    return True
 
 
 def _by_transport(node: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

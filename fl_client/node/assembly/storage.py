@@ -11,6 +11,7 @@ from fl_client.node.assembly.inference import Inference
 from fl_client.node.path import Path as PipelinePath
 from fl_client.store.database import open_store
 from fl_client.store.held import HeldValues
+from fl_client.store.in_memory import keep_in_memory
 from fl_client.store.spool import Spool
 from fl_client.store.windows import WindowStore
 from fl_client.windows.streams import Streams
@@ -38,6 +39,8 @@ def _open(
 ) -> PipelinePath:
     slicing, most = declared.slicing, config["most_streams"]
     connection, updates = open_store(Path(config["home"]) / STORE), inference.updates
+    if declared.in_memory:
+        keep_in_memory(connection)
     feed = inference.functions.feed(connection, updates.note if updates else _nothing)
     outbox, follow = events.stored_in(connection, feed)
     held = HeldValues(connection)

@@ -98,8 +98,8 @@ def test_other_readers_of_yaml_are_left_alone() -> None:
 
 
 NO_TEXTS = {"clients_per_round", "command", "every", "learning_rate", "noise_multiplier",
-            "bit_noise", "uses", "sandbox", "scale", "seed", "share", "site_windows", "stream",
-            "unavailable", "unknown"}  # fmt: skip
+            "bit_noise", "retain", "uses", "sandbox", "scale", "seed", "share", "site_windows",
+            "stream", "unavailable", "unknown"}  # fmt: skip
 """Keys whose shipped value is null, and that mean a number, a list, a section or a word."""
 GROUPS = ("sensors", "decoders", "transports", "functions", "strategy", "privacy", "compression",
           "evaluation", "training")  # fmt: skip
