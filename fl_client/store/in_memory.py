@@ -7,9 +7,10 @@ broker, what functions remember, and the clock stay in the file.
 """
 
 import sqlite3
+from pathlib import Path
 
 from fl_client.store import box_stamps, function_inbox, held, spool_rows, windows
-from fl_client.store.database import transaction
+from fl_client.store.database import open_store, transaction
 from fl_client.store.spool_counts import LOST, values_of
 from fl_common.errors import InvalidConfiguration
 
@@ -20,13 +21,25 @@ _ON_DISK = "spool_count"
 _OF_READINGS = ("spool", "windows")
 
 
-def keep_in_memory(connection: sqlite3.Connection) -> None:
-    """Let all that is made of readings be in memory, in an open store; call it before any other.
+def open_kept(path: Path, *, in_memory: bool) -> sqlite3.Connection:
+    """The store at ``path``, opened; with all that is made of readings ``in_memory`` alone, or not.
 
     Raises:
-        InvalidConfiguration: readings or windows were stored before.
-        StoreError: the store can't be read or written.
+        InvalidConfiguration: readings or windows were stored before, and are not to be.
+        StoreError: as ``open_store``.
     """
+    connection = open_store(path)
+    if in_memory:
+        try:
+            _keep_in_memory(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _keep_in_memory(connection: sqlite3.Connection) -> None:
+    """Make the tables before any other module does."""
     connection.execute("PRAGMA temp_store = MEMORY")
     modules = spool_rows, windows, held, function_inbox, box_stamps
     statements = [one.strip() for module in modules for one in module.SCHEMA.split(";")]

@@ -9,9 +9,8 @@ from fl_client.node.assembly.declared import Declared
 from fl_client.node.assembly.events import Events
 from fl_client.node.assembly.inference import Inference
 from fl_client.node.path import Path as PipelinePath
-from fl_client.store.database import open_store
 from fl_client.store.held import HeldValues
-from fl_client.store.in_memory import keep_in_memory
+from fl_client.store.in_memory import open_kept
 from fl_client.store.spool import Spool
 from fl_client.store.windows import WindowStore
 from fl_client.windows.streams import Streams
@@ -38,9 +37,8 @@ def _open(
     events: Events,
 ) -> PipelinePath:
     slicing, most = declared.slicing, config["most_streams"]
-    connection, updates = open_store(Path(config["home"]) / STORE), inference.updates
-    if declared.in_memory:
-        keep_in_memory(connection)
+    connection = open_kept(Path(config["home"]) / STORE, in_memory=declared.in_memory)
+    updates = inference.updates
     feed = inference.functions.feed(connection, updates.note if updates else _nothing)
     outbox, follow = events.stored_in(connection, feed)
     held = HeldValues(connection)
