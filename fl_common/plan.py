@@ -7,6 +7,7 @@ the one that the run began with, and refuses a plan that changes during a run.
 import hashlib
 import json
 import math
+import re
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
 from functools import cached_property
@@ -41,7 +42,7 @@ __all__ = [
     "TrainingPlan",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """The newest format of plans that this version reads, and the one that it writes.
 
 A later format adds fields. A plan that leaves them at what earlier formats do is written without
@@ -115,8 +116,11 @@ class RunPlan:
     """Noised counts of held-out windows; None: a site under DP refuses every evaluation."""
     compression: Compression | None = None
     """How updates travel; None: as float32."""
+    init: str | None = None
+    """The digest of the first parameters, where they are an earlier model's (format 2)."""
 
     def __post_init__(self) -> None:
+        require("init", self.init, optional(_DIGEST))
         check_answers(self.privacy)
         if self.evaluation is not None and self.evaluation.charged_under(self.privacy) is None:
             raise InvalidConfiguration(
@@ -159,6 +163,9 @@ class RunPlan:
     @cached_property
     def _json(self) -> str:
         fields = {"format": FORMAT, **asdict(self), "task": self.task.to_fields()}
+        if self.init is None:
+            del fields["init"]
+            fields["format"] = FORMAT - 1
         if self.evaluation is not None:
             fields["evaluation"] = self.evaluation.to_fields()
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
@@ -184,6 +191,7 @@ class RunPlan:
                 seed=_required("seed", fields["seed"], optional(whole(0, 2**63))),
                 evaluation=fields["evaluation"] and EvaluationPlan(**fields["evaluation"]),
                 compression=_compression(fields["compression"]),
+                init=_init(fields),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidConfiguration(
@@ -252,4 +260,16 @@ def _compression(fields: dict[str, Any] | None) -> Compression | None:
     return None if fields is None else Compression(**fields)
 
 
+def _init(fields: dict[str, Any]) -> str | None:
+    """The digest that a plan of format 2 has, and no other."""
+    if fields["format"] < FORMAT:
+        if "init" in fields:
+            raise ValueError("init is of a later format")
+        return None
+    return str(_required("init", fields["init"], _DIGEST))
+
+
+_DIGEST = Rule(
+    "must be a sha256 in hex", lambda value: re.fullmatch("[0-9a-f]{64}", value) is not None
+)
 _FIELDS = {"format", *(field.name for field in dataclass_fields(RunPlan))}

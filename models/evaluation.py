@@ -12,6 +12,7 @@ from torch import nn
 
 from fl_common.vocabulary import Parameters, Task, Windows
 from models.kinds import TaskKind, kind_of
+from models.kinds.guesses import Guess
 from models.nets import Net, load_parameters
 from models.parts.frozen import FrozenLayers, frozen_layers
 
@@ -37,6 +38,12 @@ class Predictions:
     def sums(self) -> NDArray[Any]:
         """From which the measures follow; counts of each label, of labels."""
         return self.kind.sums(self.truth_N, self.predicted_N)
+
+    @cached_property
+    def guess(self) -> Guess:
+        """What needs no window, on the same windows."""
+        guessed_N = self.kind.guessed(self.truth_N)
+        return Guess(self.kind.guess, self.kind.measured(self.kind.sums(self.truth_N, guessed_N)))
 
     @cached_property
     def measures(self) -> Mapping[str, float]:

@@ -126,10 +126,11 @@ the normal test windows above the threshold: 0.05 is what it is to be.
 
 `python -m benchmarks.privacy.anomalies` measures it and writes this page.
 
-On `digits` epsilon 8 is below a guess for what 60 clipped steps learn, more than for noise, and the
-threshold is no part of AUROC: seed 0 reaches 0.375, at epsilon 1000 with as many steps 0.476, and
-without DP 0.382 after one round of thirty. Until much is learnt of the other digits, 8 is easier
-to say again than they are; to the one-class SVM, too, it is the most usual of all.
+On `digits` epsilon 8 is below a guess, and the run says so, and the gate refuses such a model. What
+60 clipped and noised steps learn is little more than the mean of all digits, and to the mean 8 is
+the nearest: to the one-class SVM, too, it is the most usual of all. At epsilon 1000 as many steps
+reach 0.476, and without DP one round of thirty 0.382. With steps a quarter as long, which the rule
+takes since then, normal scores fall from 0.41 to 0.31, and AUROC stays.
 """
 
 

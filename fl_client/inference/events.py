@@ -8,7 +8,7 @@ from fl_client.inference.prediction import Prediction
 from fl_common.functions import Predicted
 from fl_common.vocabulary import Task
 from fl_common.wire.cloud_events import JSON, PREDICTION, CloudEvent
-from models.kinds import kind_of
+from models.kinds import Truth, kind_of
 
 
 def predicted_of(
@@ -37,9 +37,10 @@ def latest_of(task: Task, predicted: Predicted | None) -> dict[str, Any] | None:
 
 
 def measures_of(task: Task, values: Mapping[str, float]) -> list[str]:
-    """The measures that are known, in words; not the accuracy, which tells how many agree."""
-    names = values.keys() - {"accuracy"}
-    known = [each for each in kind_of(task).measures if each.name in names]
+    """The measures that are known, in words; not the share of windows that agree."""
+    kind = kind_of(task)
+    said = {"accuracy"} if kind.truth is Truth.LABEL else set[str]()
+    known = [each for each in kind.measures if each.name in values.keys() - said]
     return [each.told(values[each.name]) for each in known]
 
 

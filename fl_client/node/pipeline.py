@@ -245,7 +245,7 @@ class Pipeline:
         self._path.see(values_N, prediction)
         is_answered_N, rows = prediction.answered_N, prediction.answers_ND.tolist()
         marks = self._path.windows.marks_of(prediction.answers_ND, is_answered_N)
-        self._path.windows.predicted(map(_mark, windows, marks))
+        self._path.windows.predicted(map(Mark.of, windows, marks))
         for row, (window, row_K) in enumerate(zip(windows, rows, strict=True)):
             if not is_answered_N[row]:
                 done.unanswered += 1
@@ -281,10 +281,6 @@ class Pipeline:
         if found:
             self._asked_to = found[-1].place
         return early + found
-
-
-def _mark(window: Window, label: float) -> Mark:
-    return Mark(window.stream, window.start_ns, label)
 
 
 _NOTHING = Appended(0, 0, {})

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_client.sensors import Annotation
-from fl_client.store.agreement import Agreement, marks_of
+from fl_client.store.agreement import ROWS, Agreement, Pair, Said, marks_of
 from fl_client.store.database import transaction
 from fl_client.windows import Place, Slicing, Window
 from fl_client.windows.grid import Grid
@@ -52,8 +52,11 @@ CREATE INDEX IF NOT EXISTS annotations_by_end ON annotations (to_ns);
 CREATE INDEX IF NOT EXISTS annotations_of_stream ON annotations (stream, to_ns);
 """
 _REMOVED_AT_ONCE = 5000
-_JUDGED = """SELECT label, predicted, count(*) FROM windows
-WHERE cut = ? AND label IS NOT NULL AND predicted IS NOT NULL GROUP BY label, predicted"""
+_TOLD = "FROM windows WHERE cut = ? AND label IS NOT NULL AND predicted IS NOT NULL"
+_JUDGED = f"SELECT label, predicted, count(*) {_TOLD} GROUP BY label, predicted"
+_NEWEST = 1000
+_JUDGED_ROWS = f"SELECT label, predicted, 1 {_TOLD} ORDER BY start_ns DESC LIMIT {_NEWEST}"
+"""Of predictions of several numbers, few of which are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,12 @@ class Mark(NamedTuple):
 
     stream: str
     start_ns: int
-    label: float
+    label: Said
+
+    @staticmethod
+    def of(window: Window, said: Said) -> "Mark":
+        """That this was ``said`` of ``window``."""
+        return Mark(window.stream, window.start_ns, said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +179,9 @@ class WindowStore:
         shape, name = self._task.window_shape, self._task.name
         return [Window(name, s, np.frombuffer(c, "<f4").reshape(shape), of) for s, c, of in rows]
 
-    def marks_of(self, answers_ND: Floats, answered_N: NDArray[np.bool_]) -> list[float]:
+    def marks_of(self, answers_ND: Floats, answered_N: NDArray[np.bool_]) -> list[Said]:
         """Answers as ``predicted`` takes them."""
-        return marks_of(self._kind.chosen(answers_ND), answered_N)
+        return marks_of(self._kind, self._kind.chosen(answers_ND), answered_N)
 
     def predicted(self, marks: Iterable[Mark]) -> None:
         """Store what was predicted for each window."""
@@ -191,10 +199,9 @@ class WindowStore:
                 " FROM windows WHERE cut = ?",
                 (self._cut,),
             ).fetchone()
-            pairs = []
-            if self._truths.compares:
-                pairs = self._connection.execute(_JUDGED, (self._cut,)).fetchall()
-        agreement = Agreement.of(self._kind, pairs)
+            query = _JUDGED_ROWS if self._kind.truth in ROWS else _JUDGED
+            pairs: list[Pair] = self._connection.execute(query, (self._cut,)).fetchall()
+        agreement = Agreement.of(self._kind, self._truths, pairs)
         return WindowCounts(kept, labelled, waiting, agreement, self._kind.truth.needs_people)
 
     def retain(self, retention: Retention, now_ns: int) -> int:

@@ -19,7 +19,7 @@ TEXTS = frozenset({
     "accountant", "activation", "address", "at", "births", "byte_order", "ca_file",
     "certificate", "certificate_file", "classes", "columns", "content", "decimal", "encoding",
     "field", "form", "functions", "happenings", "home", "host", "hosts", "id", "identity",
-    "key", "key_file", "keys", "label", "labels", "ledger_counter", "licence", "listen",
+    "init", "key", "key_file", "keys", "label", "labels", "ledger_counter", "licence", "listen",
     "log_level", "model", "name", "noise", "norm", "on_full", "optimizer", "password",
     "predictions", "root", "run", "schedule", "separator", "server", "source", "stage", "status",
     "superlink", "time", "time_unit", "token_file", "token_variable", "topic", "transport",

@@ -19,6 +19,7 @@ from fl_common.plugins.build import build
 from fl_common.privacy.accounting import Spend
 from fl_common.vocabulary import Parameters
 from fl_server.build import FleetFacts, build_federation, build_plan, settings_of
+from fl_server.cloud.beginning import Beginning, beginning_of, keep_beginning
 from fl_server.cloud.build import RUN, home_of
 from fl_server.cloud.gathering import Gathering
 from fl_server.cloud.sites import Sites
@@ -43,6 +44,8 @@ class ConfiguredRun:
     """What goes before the run: a survey of the center and scale of its task."""
     threshold: ThresholdSurvey | None = None
     """What goes after it: a survey of its scores, where its task has such."""
+    beginning: Beginning | None = None
+    """What it begins with, where that is an earlier model."""
 
     @property
     def not_compared(self) -> str | None:
@@ -96,6 +99,8 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
         return build_plan(*about, compares=True, beside=beside)
 
     plans = plans_with(made, config, task, survey, f"{identity}-threshold")
+    if (beginning := beginning_of(config, folder, plans.run)) is not None:
+        plans = plans.begun_with(beginning.start.parameter_digest)
 
     def roster(grid: Grid) -> Sequence[Member]:
         """The connected sites, as soon as there are enough for a round."""
@@ -107,7 +112,7 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
         plans.survey(federation, config["sites"]),
         plans.threshold(federation, config["sites"]),
     )
-    return ConfiguredRun(plans.run, federation, folder, *surveys)
+    return ConfiguredRun(plans.run, federation, folder, *surveys, beginning)
 
 
 def connected(config: Config, grid: Grid, least: int = 1) -> list[Member]:
@@ -128,13 +133,15 @@ def keep_settings(run: ConfiguredRun, config: Config) -> None:
     Raises:
         InvalidConfiguration: it began with others.
     """
-    kept, settings = run.folder / "settings.json", {**settings_of(config, run.plan)}
+    kept = run.folder / "settings.json"
+    settings = {**settings_of(config, run.plan), "init": config["init"]}
     if run.threshold is not None:
         settings["threshold_epsilon"] = config["threshold_epsilon"]
     try:
         check_same(f"run={run.folder.name}", json.loads(kept.read_text()), settings)
     except (OSError, ValueError):  # none yet, or cut by a crash
         write_whole(kept, json.dumps(dict(settings), indent=1).encode())
+    keep_beginning(run.folder, run.beginning)
 
 
 def identity_of(folder: Path, name: str) -> str:

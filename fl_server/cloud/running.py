@@ -55,6 +55,9 @@ def carry_out(config: Config) -> None:
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
         return
     keep_settings(configured, config)
+    told = configured.beginning.said(configured.plan) if configured.beginning else ()
+    for line in told:
+        _logger.info("run %s %s", configured.plan.run, line)
     net, superlink = _net(config, configured), superlink_of(config, home)
     check_exportable(net, configured.plan.task)
     repository = open_repository(None, config["publish"]["keys"], home.components)
@@ -75,7 +78,8 @@ def carry_out(config: Config) -> None:
     _finish(run, connect, configured.plan.run)
     parameters, threshold = configured.thresholded(run.parameters, connect)
     load_parameters(net, parameters)
-    _publish(config, configured, run, net, {**scale, **threshold}, repository, model)
+    start = {"init": configured.beginning.start.published()} if configured.beginning else {}
+    _publish(config, configured, run, net, {**start, **scale, **threshold}, repository, model)
     _show_model(metrics, repository, configured)
 
 
@@ -98,7 +102,10 @@ def _finish(
 
 def _net(config: Config, configured: ConfiguredRun) -> Net:
     """The run's network with its first parameters."""
-    return build_net(configured.plan.net, configured.plan.task, config["seed"] or 0)
+    net = build_net(configured.plan.net, configured.plan.task, config["seed"] or 0)
+    if configured.beginning is not None:
+        load_parameters(net, configured.beginning.parameters)
+    return net
 
 
 def _show_model(

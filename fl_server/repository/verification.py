@@ -12,7 +12,7 @@ from fl_common.plugins.kinds import GATE, check_extension
 from fl_server.repository.case import Case, Evidence
 from fl_server.repository.catalogue.shelf import recipe_of
 from fl_server.repository.gates import GateFinding, function, imported, sandboxed
-from fl_server.repository.gates.accuracy import accuracy, alone
+from fl_server.repository.gates.accuracy import accuracy, alone, than_guess
 from fl_server.repository.gates.device import latency, size
 from fl_server.repository.gates.model import (
     golden,
@@ -146,6 +146,9 @@ def _golden(case: Case) -> GateFinding:
 def _accuracy(case: Case) -> GateFinding | str:
     evidence, settings = case.evidence, case.settings
     require("gates.measure", settings["measure"], one_of(MEASURES))
+    metrics, counts = case.component.description.get("metrics", {}), evidence.candidate
+    if (worse := than_guess(metrics, counts, settings["confidence"], case.task)) is not None:
+        return worse
     if case.production is None:
         return alone(evidence.candidate, case.task)
     if evidence.candidate is None:

@@ -1,7 +1,7 @@
 """The plan of a run, and those of the surveys that go before and after its rounds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fl_common.configuration.rules import Config
 from fl_common.plan import RunPlan
@@ -21,6 +21,10 @@ class Plans:
     before: RunPlan | None
     after: RunPlan | None
     beside: tuple[Spend, ...]
+
+    def begun_with(self, init: str) -> "Plans":
+        """These for a run whose first parameters, an earlier model's, have the digest ``init``."""
+        return replace(self, run=replace(self.run, init=init))
 
     def survey(self, run: Federation, sites: int) -> Federation | None:
         """What finds center and scale before ``run``, where nobody declares them."""

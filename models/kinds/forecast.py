@@ -65,6 +65,7 @@ class Forecast:
     answer = FORECAST
     score_steps = STEPS
     pace = Pace(0.05, 36.0, 0.05)
+    guess = "saying that the last reading stays"
     loss_name = "Pseudo-Huber loss of a window's next readings, in its spreads"
     on_sites = Measure("scaled_error", "mean error in spreads of the window", False, "1")
 
@@ -89,6 +90,10 @@ class Forecast:
         units = {*task.units}
         mae = Measure("mae", "mean absolute error", False, task.units[0])
         self.measures: tuple[Measure, ...] = (share, *([mae] if len(units) == 1 else []))
+
+    def guessed(self, truth_N: NDArray[Any]) -> NDArray[Any]:
+        """The last reading, for each that follows."""
+        return np.repeat(self._rows(truth_N)[:, :, [_LAST]], self._horizon, axis=2)
 
     def why_unfit(self, labels_N: NDArray[Any]) -> tuple[str, str] | None:
         """See ``TaskKind``."""

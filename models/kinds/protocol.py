@@ -52,7 +52,7 @@ class Pace:
 
 LABELS, MEANS, QUANTILES = Pace(0.05, 72.0, 0.05), Pace(0.0125, 3.0, 0.1), Pace(0.05, 9.0, 0.05)
 """Measured: outputs that compete for a window, and one that all windows move alike."""
-READINGS = Pace(0.05, 18.0, 0.05)
+READINGS = Pace(0.05, 36.0, 0.05)
 """Labels of readings, of which one window has many that move a few parameters alike."""
 
 
@@ -156,6 +156,18 @@ class TaskKind(Protocol):
     @property
     def pace(self) -> Pace:
         """How fast it may be learnt."""
+        ...
+
+    @property
+    def guess(self) -> str:
+        """What needs no window: ``naming the most frequent label each time``."""
+        ...
+
+    def guessed(self, truth_N: NDArray[Any]) -> NDArray[Any]:
+        """The predictions (N, ...) of ``guess``, beside which a model's stand.
+
+        It knows what all windows stand for, but not which is which.
+        """
         ...
 
     def why_unfit(self, labels_N: NDArray[Any]) -> tuple[str, str] | None:

@@ -103,17 +103,26 @@ class Regression:
             self.measures: tuple[Measure, ...] = (mae, rmse, Measure("r2", "R²", True))
             self.loss_name = "Mean cross-entropy with the place in the range, in nats"
             self.pace, self.guess_loss = MEANS, 1.0
+            self.guess = "naming the mean of the test windows each time"
         else:
             below = f"share at or below the answer (wanted: {self._quantile:g})"
             pinball = Measure("pinball", "mean pinball loss", False, self._unit)
             self.measures = (pinball, Measure("coverage", below, True), mae)
             self.loss_name = f"Mean pinball loss of logits of the place in the range, by {_ROW:.3g}"
             self.pace, self.guess_loss = QUANTILES, 1 / _ROW
+            self.guess = f"naming the {self._quantile:g}-quantile of the test windows each time"
 
     @property
     def on_sites(self) -> Measure:
         """The first measure."""
         return self.measures[0]
+
+    def guessed(self, truth_N: NDArray[Any]) -> NDArray[Any]:
+        """The mean, or the quantile, of them all."""
+        numbers_N = truth_N.astype(np.float64)
+        if self._quantile is None:
+            return np.full(len(numbers_N), numbers_N.mean())
+        return np.full(len(numbers_N), np.quantile(numbers_N, self._quantile))
 
     def why_unfit(self, labels_N: NDArray[Any]) -> tuple[str, str] | None:
         """See ``TaskKind``."""

@@ -40,6 +40,7 @@ class Sequences:
     answer = "probabilities"
     span = 1.0
     pace = READINGS
+    guess = "naming the most frequent label for each reading"
     loss_name = "Mean cross-entropy of a reading, in nats"
 
     def __init__(self, task: Task) -> None:
@@ -59,6 +60,10 @@ class Sequences:
         self.score_steps = self._length
         self.measures, self.on_sites = self._labels.measures, self._labels.on_sites
         self.guess_loss = self._labels.guess_loss
+
+    def guessed(self, truth_N: NDArray[Any]) -> NDArray[Any]:
+        """The label that most readings have."""
+        return self._labels.guessed(truth_N)
 
     def why_unfit(self, labels_N: NDArray[Any]) -> tuple[str, str] | None:
         """See ``TaskKind``."""

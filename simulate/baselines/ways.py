@@ -1,7 +1,10 @@
 """The configurations of the other two ways, made from a run's."""
 
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from fl_common.privacy.unit import WITHOUT_DP
 from fl_server.build import build_plan, with_net
@@ -72,7 +75,14 @@ class Ways:
     def _privacy(self) -> Mapping[str, Any]:
         """The run's; none instead of one that hides whole sites, which a single site can't have."""
         whole: Mapping[str, Any] = self._config["privacy"]
-        return {"unit": WITHOUT_DP, "weights": "examples"} if self._hides_sites else whole
+        return _shipped(WITHOUT_DP) if self._hides_sites else whole
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    """The privacy of conf/privacy/``name``.yaml."""
+    file = files("conf").joinpath("privacy", f"{name}.yaml")
+    node = OmegaConf.to_container(OmegaConf.create(file.read_text("utf-8")))
+    return {str(key): value for key, value in dict(node).items()}  # type: ignore[arg-type]
 
 
 def resumed(config: Mapping[str, Any], home: Home) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from simulate.home import Home
 from simulate.job.preparation import Preparation, yaml_of
 from simulate.job.publication import keep_comparison
 from simulate.report.listener import RunListener
-from simulate.report.outcome import doubts_of, outcome_of
+from simulate.report.outcome import doubts_of, metrics_of, outcome_of
 from simulate.report.page import write_report
 from simulate.report.record import checkable, write_rounds_table, write_weights
 from simulate.report.results import RoundResult, RunEnding, summarise, write_summary
@@ -72,11 +72,11 @@ class Closing:
         outcome = outcome_of(self.evaluate(self.parameters), prepared.test, plan.task)
         windows = prepared.test.windows  # the net has the parameters that were evaluated
         proof = publish_model(plan, prepared.net, len(results), spent, windows, self.home.model)
-        metrics = {**outcome.measures, "loss": outcome.loss}
+        metrics = metrics_of(outcome, plan.task)
         facts = {"rounds": len(results), "sites": prepared.sites, "metrics": metrics}
         component = prepared.publication.publish(plan, prepared.net, spent, proof, facts)
         keep_comparison(self.home.counts, last.get("compared"), component)
-        doubts = doubts_of(outcome)
+        doubts = doubts_of(outcome, plan.task)
         for line in filter(None, (carrier.await_model(component), *doubts)):
             listener.tell(line)
         ending = self._ending(run, proof, component, doubts)

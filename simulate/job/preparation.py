@@ -14,6 +14,7 @@ from fl_server.rounds.comparison import Incumbent
 from fl_server.rounds.strategy import Federation
 from fl_server.rounds.survey import NOT_COMPARED
 from fl_server.rounds.threshold import ThresholdSurvey
+from fl_server.rounds.warm_start import WarmStart, check_no_survey_after, warm_start
 from models.export import check_exportable
 from models.nets import Net, build_net
 from models.nets.choice import Choice
@@ -24,7 +25,6 @@ from simulate.job.continuation import record_of
 from simulate.job.planning import plans_of
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
-from simulate.job.warm_start import WarmStart, check_no_survey_after, warm_start
 from simulate.world import PRIVATE, TestSet, World, notes_of, scale_source_of
 from simulate.world.build import open_world
 
@@ -84,14 +84,16 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     surveyed = scale_source_of(world) == PRIVATE
     config, choice = with_net(config, world.task, scaled=surveyed)
     plans = plans_of(config, world, begun, compares=publication.is_shared)
+    net, start = _net(config, plans.run)
+    if start is not None:
+        plans = plans.begun_with(start.parameter_digest)
     plan, beside = plans.run, plans.beside
     check_trainer(config["training"]["trainer"], plan.privacy)
     incumbent, notes = _incumbent(config, publication, plan, is_scaled=surveyed)
     federation = build_federation(config, plan, engine.roster(world.sites), incumbent, beside)
     check_sampling(federation, world.sites)
-    net, start = _net(config, plan)
     if surveyed:
-        check_no_survey_after(start)
+        check_no_survey_after(start, "world")
     check_held_out(config, world.sites, test := world.test())
     settings = settings_of(config, plan, world, net)
     record, said = record_of(f"resume={home.folder}", begun, plan, settings, origin, beside)

@@ -10,6 +10,9 @@ from simulate.report.wording import percent_text, share_text
 
 _BARS = 60
 _POINTS = 200
+_PLACES = [1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
+_TICKS = {"tickvals": _PLACES, "ticktext": [f"{place:g}" for place in _PLACES]}
+"""By itself Plotly writes 0.2 as 2 on such an axis."""
 
 
 def scores_beside_threshold(outcome: Outcome) -> Figure:
@@ -23,7 +26,9 @@ def scores_beside_threshold(outcome: Outcome) -> Figure:
     if odd_B.any():
         data.append(_bars(middle, odd_B[shown], "anomalous", ORANGE))
     layout = layout_of(
-        xaxis={"type": "log", "title": "anomaly score"}, yaxis={"title": "windows"}, height=420
+        xaxis={"type": "log", "title": "anomaly score", **_TICKS},
+        yaxis={"title": "windows"},
+        height=420,
     ) | {"barmode": "overlay", "bargap": 0.02}
     layout["shapes"] = [dashed(x0=threshold, x1=threshold, yref="paper", y0=0, y1=1)]
     alarms, caught = (percent_text(found[name]) for name in ("false_alarms", "found"))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fl_common.plan import RunPlan
 from fl_common.privacy.unit import Guarantee
 from fl_common.vocabulary import Task
-from models.kinds import FORECAST, MULTILABEL, kind_of, learns_scores
+from models.kinds import FORECAST, MULTILABEL, SEQUENCE, kind_of, learns_scores
 from simulate.report.anomalies import roc, scores_beside_threshold
 from simulate.report.confusion import Confusion
 from simulate.report.forecasts import (
@@ -62,14 +62,16 @@ _WRITTEN_CLASSES = 12
 
 def figures(plan: RunPlan, rounds: Sequence[RoundResult], outcome: Outcome) -> list[Figure]:
     """All figures of a run, in the order in which they are shown."""
-    drawn = [_accuracy(rounds) if plan.task.labels else measure_over_rounds(plan.task, rounds)]
+    each = "reading" if plan.task.kind.name == SEQUENCE else "window"
+    labels = plan.task.labels
+    drawn = [_accuracy(rounds, each) if labels else measure_over_rounds(plan.task, rounds)]
     if (promise := plan.privacy.guarantee) is not None:
         drawn.append(_epsilon(promise, rounds))
     drawn.append(_loss(rounds, kind_of(plan.task).loss_name))
-    if plan.task.labels:
-        drawn.append(_sites(outcome.accuracy_of_group))
-        drawn += _confusion(plan.task.labels, outcome.confusion)
-        drawn.append(_classes(outcome.per_class_accuracy))
+    if labels:
+        drawn.append(_sites(outcome.accuracy_of_group, each))
+        drawn += _confusion(labels, outcome.confusion, each)
+        drawn.append(_classes(outcome.per_class_accuracy, each))
     elif plan.task.kind.name == FORECAST:
         drawn += _of_forecasts(plan.task, outcome)
     elif learns_scores(plan.task):
@@ -97,12 +99,12 @@ def _of_scores(task: Task, outcome: Outcome) -> list[Figure]:
     return [scores_beside_threshold(outcome), *([roc(outcome)] if known else []), *sites]
 
 
-def _accuracy(rounds: Sequence[RoundResult]) -> Figure:
+def _accuracy(rounds: Sequence[RoundResult], each: str) -> Figure:
     values = [result.accuracy for result in rounds]
     return Figure(
         "accuracy",
         "Accuracy over rounds",
-        f"Share of test windows that the global model classifies correctly:"
+        f"Share of test {each}s that the global model classifies correctly:"
         f" {percent_text(values[0])} after the first round, {percent_text(values[-1])} at the end.",
         [line(rounds, values, "accuracy", BLUE, "%{y:.1%}")],
         over_rounds(rounds, {"range": [0, 1.02], "tickformat": ".0%"}),
@@ -140,7 +142,7 @@ def _loss(rounds: Sequence[RoundResult], name: str) -> Figure:
     )
 
 
-def _sites(accuracy_of: Mapping[str, float]) -> Figure:
+def _sites(accuracy_of: Mapping[str, float], each: str) -> Figure:
     known = {name: share for name, share in accuracy_of.items() if math.isfinite(share)}
     ordered = dict(sorted(known.items(), key=lambda item: item[1]))
     shares = list(ordered.values())
@@ -157,14 +159,14 @@ def _sites(accuracy_of: Mapping[str, float]) -> Figure:
     return Figure(
         "sites",
         "Accuracy per site",
-        f"Accuracy of the final model on the test windows of {counted(len(shares), 'site')}:"
+        f"Accuracy of the final model on the test {each}s of {counted(len(shares), 'site')}:"
         f" {ends}, median {percent_text(middle)} (dashed).",
         data,
         layout,
     )
 
 
-def _confusion(labels: Sequence[str], confusion: Confusion) -> list[Figure]:
+def _confusion(labels: Sequence[str], confusion: Confusion, each: str) -> list[Figure]:
     """The matrix of the most confused labels; none where there are many, and no mistake."""
     if not (chosen := confusion.most_confused(_MOST_CLASSES)):
         return []
@@ -197,7 +199,7 @@ def _confusion(labels: Sequence[str], confusion: Confusion) -> list[Figure]:
         layout["annotations"] = _cells(shares_KK)
     says = (
         "Each row is one true class, and its cells show the predicted classes in percent."
-        f" {right:,} of {counted(int(total_K.sum()), 'window')} are correct.{more}"
+        f" {right:,} of {counted(int(total_K.sum()), each)} are correct.{more}"
     )
     return [Figure("confusion", "Confusion matrix", says, [heat], layout)]
 
@@ -215,7 +217,7 @@ def _cells(shares_KK: NDArray[np.float64]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _classes(accuracy_of: Mapping[str, float]) -> Figure:
+def _classes(accuracy_of: Mapping[str, float], each: str) -> Figure:
     known = {label: share for label, share in accuracy_of.items() if math.isfinite(share)}
     shown = dict(accuracy_of)
     if len(shown) > _MOST_CLASSES:
@@ -229,7 +231,7 @@ def _classes(accuracy_of: Mapping[str, float]) -> Figure:
     return Figure(
         "classes",
         "Accuracy per class",
-        f"Share of each class's windows that is classified correctly{more}.{of_all}",
+        f"Share of each class's {each}s that is classified correctly{more}.{of_all}",
         data,
         layout,
     )

@@ -6,11 +6,21 @@ import numpy as np
 
 from fl_common.vocabulary import Task
 from models.evaluation import Predictions
-from models.kinds import FORECAST, MULTILABEL, learns_scores
+from models.kinds import ANOMALY, FORECAST, MULTILABEL, kind_of, learns_scores
 from simulate.report.confusion import confusion_of
 from simulate.report.results import Outcome
 from simulate.world import TestSet
 
+_REMEDY = (
+    "Under DP few windows may drown in the noise: try more sites, more windows on each or a larger"
+    " epsilon; else more rounds or another training.learning_rate"
+)
+_REMEDIES = {
+    FORECAST: "Try longer windows, more rounds or a larger epsilon; some series can't be told"
+    " ahead",
+    ANOMALY: "What it learnt of normal windows does not set anomalies apart: try more windows, more"
+    " rounds, a larger epsilon or net=one_class",
+}
 _DRAWN = 4
 """Forecasts that the report draws."""
 _SHOWN = 2000
@@ -19,6 +29,10 @@ _SHOWN = 2000
 
 def outcome_of(predictions: Predictions, test: TestSet, task: Task) -> Outcome:
     """What ``predictions`` on ``test`` come to."""
+    return replace(_outcome_of(predictions, test, task), guess=predictions.guess)
+
+
+def _outcome_of(predictions: Predictions, test: TestSet, task: Task) -> Outcome:
     if task.labels:
         return _of_labels(predictions, test, task)
     if task.kind.name == FORECAST:
@@ -28,21 +42,22 @@ def outcome_of(predictions: Predictions, test: TestSet, task: Task) -> Outcome:
     return _of_scores(predictions, test) if learns_scores(task) else _of_numbers(predictions, test)
 
 
-def doubts_of(outcome: Outcome) -> tuple[str, ...]:
-    """What a person should know of figures that are worse than a guess."""
-    r2, share = outcome.measures.get("r2"), outcome.measures.get("of_last")
-    if share is not None and share >= 1:
-        return (
-            f"the model is no better than saying that the last reading stays (its error is"
-            f" {share:.2g} of that one's). Try longer windows, more rounds or a larger epsilon;"
-            " some series can't be told ahead",
-        )
-    if r2 is None or r2 >= 0:
+def metrics_of(outcome: Outcome, task: Task) -> dict[str, float]:
+    """What is published with the model: measures, loss, and what a guess reaches."""
+    guess = outcome.guess.metrics(kind_of(task)) if outcome.guess else {}
+    return {**outcome.measures, "loss": outcome.loss, **guess}
+
+
+def doubts_of(outcome: Outcome, task: Task) -> tuple[str, ...]:
+    """What a person should know of a model that is no better than a guess."""
+    kind, guess = kind_of(task), outcome.guess
+    if guess is None or not guess.reaches(kind, outcome.measures):
         return ()
+    first = kind.measures[0]
+    own, other = (first.shown(each[first.name]) for each in (outcome.measures, guess.measures))
     return (
-        f"the model is worse than naming the mean of the test windows each time (R² {r2:.2g})."
-        " Under DP few windows may drown in the noise: try more sites, more windows on each or a"
-        " larger epsilon; else a smaller training.learning_rate",
+        f"the model is no better than {guess.says}: {first.title} {own}, and {other} by that."
+        f" {_REMEDIES.get(task.kind.name, _REMEDY)}",
     )
 
 

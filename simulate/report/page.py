@@ -176,6 +176,9 @@ def _quality(plan: RunPlan, summary: Mapping[str, Any]) -> Iterable[str]:
     if not task.labels:
         value = measure_text(first, values[first.name])
     told = [f"{each.title} {measure_text(each, values[each.name])}" for each in others]
+    if guess := summary.get("guess"):
+        reached = measure_text(first, guess["measures"][first.name])
+        told.append(f"a guess has {reached}, by {guess['says']}")
     title = title_text(first)
     yield fact(title, value, ", ".join([f"loss {loss_text(summary['loss'])}", *told]))
     if on_sites := summary["on_sites"]:

@@ -21,6 +21,8 @@ _FEW_ROUNDS = 60
 """Up to here each round is a dot."""
 _TICK_LETTERS = 18
 _BAR_HEIGHT = 26
+_FEW, _THIN = 4, 0.3
+"""Of fewer names than this each bar is as thin, or one would fill the figure."""
 
 Trace = dict[str, Any]
 AxesLayout = dict[str, Any]
@@ -68,6 +70,7 @@ def bars(
     bars: Trace = {
         "type": "bar", "orientation": "h", "x": values, "y": list(range(len(names))),
         "marker": {"color": BLUE}, "text": [safe(told(value)) for value in values],
+        **({"width": _THIN} if len(names) < _FEW else {}),
         "textposition": "auto", "insidetextanchor": "start", "textangle": 0,
         "insidetextfont": {"color": "#fff"}, "outsidetextfont": {"color": GREY},
         "customdata": [safe(name) for name in names],

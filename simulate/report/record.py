@@ -45,6 +45,7 @@ def checkable(
             "spend_per_round": [asdict(spend) for spend in spends],
             "scale": asdict(scale),
             "threshold": threshold and asdict(threshold),
+            "guess": outcome.guess and outcome.guess.fields(),
             "labels": list(labels),
             "confusion": confusion.matrix(range(len(labels))).tolist() if small else None,
             "most_confused": [

@@ -20,6 +20,7 @@ from fl_common.files.whole import write_whole
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
 from fl_common.vocabulary import Doubles
+from models.kinds.guesses import Guess
 from simulate.home import Leg
 from simulate.report.confusion import Confusion
 from simulate.report.versions import versions
@@ -105,7 +106,7 @@ class Outcome:
     nothing by label: ``measure_of_group`` has the first measure, and ``pairs_2N`` truth and answer
     of some windows. Where it forecasts, ``sums`` are the kind's, and ``forecasts`` some windows
     (M, C, T), what came after them (M, C, H), and what was told. Where it scores windows, ``sums``
-    are the kind's, too, and ``threshold`` is the model's.
+    are the kind's, too, and ``threshold`` is the model's. ``guess`` is what needs no window.
     """
 
     accuracy: float | None
@@ -119,6 +120,7 @@ class Outcome:
     sums: Doubles = field(default_factory=lambda: np.empty((2, 0)))
     forecasts: tuple[NDArray[Any], ...] = ()
     threshold: float | None = None
+    guess: Guess | None = None
 
 
 @dataclass(frozen=True)

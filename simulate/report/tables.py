@@ -75,6 +75,8 @@ def main_table(summary: Mapping[str, Any], outcome: Outcome, plan: RunPlan) -> T
     more = "   ".join(["", f"loss {loss_text(summary['loss'])}", *beside])
     reached = measure_text(first, values[first.name])
     table.add_row(first.name, Text.assemble((reached, "bold green"), more))
+    if outcome.guess is not None:
+        table.add_row("a guess", Text(outcome.guess.told(first)))
     table.add_row("per site", Text(_spread(outcome, first)))
     if figures := summary["on_sites"]:
         told = f"{on_sites_text(figures, plan.task)}\n{on_sites_price(figures, plan)}"

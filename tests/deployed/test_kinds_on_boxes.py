@@ -215,6 +215,8 @@ def test_a_box_trains_on_what_it_senses_and_serves_what_is_learnt(
             subprocess.run(put, cwd=ROOT, check=True, timeout=120)
             player.play(begin_s + SECONDS, 3, kind)
             until(lambda: player.events, "a prediction")
+            if kind.label is not None:
+                until(lambda: running[-1].status()["accuracy"]["judged"], "what was told, compared")
         finally:
             player.close()
             end(running, cloud)

@@ -1,6 +1,7 @@
 """Formats of plans: kept texts are read for ever, and what is later or unknown is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,28 @@ def test_a_later_format_is_refused_by_its_number(asked: int) -> None:
 def test_a_format_that_is_none_is_refused(asked: object) -> None:
     with pytest.raises(InvalidConfiguration, match="must be a whole number from 1"):
         RunPlan.from_json(changed(format=asked))
+
+
+def test_a_plan_that_begins_with_chance_is_written_as_before() -> None:
+    told = json.loads(PLAN.to_json())
+    assert (told["format"], told.keys() & {"init"}) == (1, set())
+    begun = json.loads(replace(PLAN, init="0" * 64).to_json())
+    assert (begun.pop("format"), begun.pop("init")) == (2, "0" * 64)
+    assert begun == {key: value for key, value in told.items() if key != "format"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [
+        ({"init": "0" * 64}, "init is of a later format"),
+        ({"format": 2}, "KeyError"),
+        ({"format": 2, "init": None}, "must be a sha256 in hex"),
+        ({"format": 2, "init": "0" * 63}, "must be a sha256 in hex"),
+    ],
+)
+def test_a_beginning_is_told_in_its_own_format_alone(plan: dict[str, object], says: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=says):
+        RunPlan.from_json(changed(**plan))
 
 
 def test_an_unknown_field_is_refused_not_left_out() -> None:

@@ -91,6 +91,7 @@ unevaluated_plans = st.builds(
     | st.builds(NoPrivacy, st.sampled_from(["uniform", "examples"]), st.just("none")),
     rounds=st.integers(1, 10**4),
     seed=st.none() | st.integers(0, 2**63),
+    init=st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
 )
 evaluated_plans = st.builds(
     replace,
@@ -127,10 +128,12 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 def fields_of(plan: RunPlan) -> dict[str, Any]:
     """The fields, without the kind of a task, which is told only where it is no classification.
 
-    Nor the details of an evaluation, which are told only where there are some.
+    Nor the details of an evaluation, or whose the first parameters are, which are told only where
+    there are some.
     """
     evaluation = plan.evaluation and plan.evaluation.to_fields()
-    return {**asdict(plan), "task": plan.task.to_fields(), "evaluation": evaluation}
+    fields = {**asdict(plan), "task": plan.task.to_fields(), "evaluation": evaluation}
+    return {key: value for key, value in fields.items() if key != "init" or value is not None}
 
 
 PLAN = samples.plan(

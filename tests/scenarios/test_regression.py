@@ -51,7 +51,7 @@ def test_a_model_that_is_worse_than_the_mean_is_said(
     drowned = (*QUICK, "privacy.epsilon=0.05")
     result = run(configure(*asked(csv, *KIND, *drowned)), folder=tmp_path / "drowned")
     assert result.summary["measures"]["r2"] < 0
-    assert [note for note in result.summary["notes"] if "worse than naming the mean" in note]
+    assert [note for note in result.summary["notes"] if "no better than naming the mean" in note]
     assert not [note for note in finished.summary["notes"] if "worse than" in note]
 
 

@@ -6,7 +6,7 @@ and readings, never on the order in which they came, and of a window on its own 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,6 @@ class Truths(Protocol):
     """How the windows of one task come to what they stand for."""
 
     @property
-    def compares(self) -> bool:
-        """Whether what is kept of it can be compared with a kept prediction."""
-        ...
-
-    @property
     def expects(self) -> str:
         """What a label must be, for a person."""
         ...
@@ -47,6 +42,10 @@ class Truths(Protocol):
 
         ``share`` of what they tell of, above 0 and up to 1, must be covered.
         """
+        ...
+
+    def labels(self, told: Sequence[Told]) -> NDArray[Any]:
+        """What the kind labels windows with (N, ...), of what is kept of N of them."""
         ...
 
     def known(self, kept: Kept) -> Labelled:

@@ -1,6 +1,7 @@
 """The readings that follow a window, from the later windows of its stream."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,6 @@ class Ahead:
     is for nothing as long as one that it needs is missing, before it comes or because of a gap.
     """
 
-    compares = False
     expects = "left out: the readings tell all"
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
@@ -44,6 +44,10 @@ class Ahead:
     ) -> Sequence[Told]:
         """Nothing."""
         return [None] * len(starts_N)
+
+    def labels(self, told: Sequence[Told]) -> NDArray[Any]:
+        """None: nothing is kept of any."""
+        return np.empty(0)
 
     def known(self, kept: Kept) -> Labelled:
         """The windows with all of their next rows, and these as the kind is labelled with them."""

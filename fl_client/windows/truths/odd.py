@@ -1,6 +1,7 @@
 """Windows that count as normal, unless people tell that they are anomalous."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,6 @@ class Odd:
     One that they touch and do not cover is for nothing. Anomalous ones are never trained on.
     """
 
-    compares = False
     expects = "anomaly or normal"
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
@@ -50,9 +50,13 @@ class Odd:
         marks_N = np.where(is_odd_N, ANOMALOUS, np.where(odd_N > 0, _IN_PART, marks_N))
         return [None if mark == NOT_KNOWN else mark for mark in marks_N.tolist()]
 
+    def labels(self, told: Sequence[Told]) -> NDArray[Any]:
+        """The marks (N,), ``_IN_PART`` among them, which is none that a window can have."""
+        return np.array([NOT_KNOWN if mark is None else mark for mark in told], np.int64)
+
     def known(self, kept: Kept) -> Labelled:
         """Windows with a mark (N,)."""
-        marks_N = np.array([NOT_KNOWN if mark is None else mark for mark in kept.told], np.int64)
+        marks_N = self.labels(kept.told)
         whole_N = marks_N != _IN_PART
         return Labelled(kept.starts_N[whole_N], kept.values_NTC[whole_N], marks_N[whole_N])
 

@@ -1,6 +1,7 @@
 """A label for each reading of a window, which people tell by intervals."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,6 @@ class OfReadings:
 
     A window of which one row has no label is for nothing.
     """
-
-    compares = False
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._labels, self._grid = task.labels, Grid(task, slicing)
@@ -51,11 +50,14 @@ class OfReadings:
             row.tobytes() if has_all else None for row, has_all in zip(rows, has_all_N, strict=True)
         ]
 
+    def labels(self, told: Sequence[Told]) -> NDArray[Any]:
+        """Indices (N, T)."""
+        content = b"".join(row for row in told if isinstance(row, bytes))
+        return np.frombuffer(content, "<i4").reshape(-1, self._grid.rows).astype(np.int64)
+
     def known(self, kept: Kept) -> Labelled:
         """Windows with indices (N, T)."""
-        content = b"".join(row for row in kept.told if isinstance(row, bytes))
-        labels_NT = np.frombuffer(content, "<i4").reshape(-1, self._grid.rows)
-        return Labelled(kept.starts_N, kept.values_NTC, labels_NT.astype(np.int64))
+        return Labelled(kept.starts_N, kept.values_NTC, self.labels(kept.told))
 
     def teaches_N(self, labels_N: NDArray[np.generic]) -> NDArray[np.bool_]:
         """All."""

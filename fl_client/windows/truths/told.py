@@ -1,6 +1,7 @@
 """What people tell of whole windows: a label, several labels, or a number."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,6 @@ range."""
 class Label:
     """One of the task's labels (``fl_client.windows.labels``)."""
 
-    compares = True
-
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._labels = task.labels
         self._length_ns = Grid(task, slicing).length_ns
@@ -41,9 +40,13 @@ class Label:
         found_N = labels_of(starts_N, self._length_ns, annotations, self._labels, share)
         return [None if label == NO_LABEL else label for label in found_N.tolist()]
 
+    def labels(self, told: Sequence[Told]) -> NDArray[Any]:
+        """Indices (N,)."""
+        return np.array(told, np.int64)
+
     def known(self, kept: Kept) -> Labelled:
         """Windows with an index (N,)."""
-        return Labelled(kept.starts_N, kept.values_NTC, np.array(kept.told, np.int64))
+        return Labelled(kept.starts_N, kept.values_NTC, self.labels(kept.told))
 
     def teaches_N(self, labels_N: NDArray[np.generic]) -> NDArray[np.bool_]:
         """All."""
@@ -56,8 +59,6 @@ class Labels:
     Of a window the annotations must cover the share. A label is in its set if the intervals that
     name it cover the share, too, and not if what they leave does; between the two, nothing is told.
     """
-
-    compares = True
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._labels = kind_of(task).columns
@@ -85,9 +86,13 @@ class Labels:
         pairs = zip(bits_N.tolist(), is_told_N.tolist(), strict=True)
         return [bits if is_told else None for bits, is_told in pairs]
 
+    def labels(self, told: Sequence[Told]) -> NDArray[Any]:
+        """Such numbers (N,)."""
+        return np.array(told, np.int64)
+
     def known(self, kept: Kept) -> Labelled:
         """Windows with such a number (N,)."""
-        return Labelled(kept.starts_N, kept.values_NTC, np.array(kept.told, np.int64))
+        return Labelled(kept.starts_N, kept.values_NTC, self.labels(kept.told))
 
     def teaches_N(self, labels_N: NDArray[np.generic]) -> NDArray[np.bool_]:
         """All."""
@@ -96,8 +101,6 @@ class Labels:
 
 class Number:
     """A number: the mean over time of those told (``numbers_of``), within the task's range."""
-
-    compares = True
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         self._kind, options = kind_of(task), dict(task.kind.options)
@@ -118,9 +121,13 @@ class Number:
         found_N = numbers_of(starts_N, self._length_ns, usable, share)
         return [None if number != number else number for number in found_N.tolist()]
 
+    def labels(self, told: Sequence[Told]) -> NDArray[Any]:
+        """Numbers (N,)."""
+        return np.array(told, np.float64)
+
     def known(self, kept: Kept) -> Labelled:
         """Windows with a number (N,)."""
-        return Labelled(kept.starts_N, kept.values_NTC, np.array(kept.told, np.float64))
+        return Labelled(kept.starts_N, kept.values_NTC, self.labels(kept.told))
 
     def teaches_N(self, labels_N: NDArray[np.generic]) -> NDArray[np.bool_]:
         """All."""

@@ -1,19 +1,33 @@
 """The accuracy gate: a candidate is not worse than production by more than a margin."""
 
 import math
+from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any
 
 from fl_common.vocabulary import Task
 from fl_server.repository.gates import AGAINST, GateFinding
-from fl_server.repository.gates.told import ACCURACY, BALANCED, Told, why_not_balanced
+from fl_server.repository.gates.guess import worse_on_sites, worse_than_guess
+from fl_server.repository.gates.told import ACCURACY, Told, why_not_balanced
 from fl_server.rounds.counts import NoisedCounts
 from models.kinds import Measure, kind_of
 from models.kinds.details import Estimate
+from models.kinds.guesses import BALANCED
 
 _SHARE = Measure(ACCURACY, "accuracy", True)
 _FAR = 5.0
 """Standard errors that noised counts of the same windows exceed less than once in a million."""
+
+
+def than_guess(
+    metrics: Mapping[str, Any],
+    candidate: NoisedCounts | None,
+    confidence: float,
+    task: Task | None = None,
+) -> GateFinding | None:
+    """The finding about a model that is worse than a guess; None: it is not, as far as is known."""
+    found = worse_than_guess(metrics, task)
+    return found or worse_on_sites(candidate, task, confidence)
 
 
 def alone(candidate: NoisedCounts | None, task: Task | None = None) -> GateFinding:

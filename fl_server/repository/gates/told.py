@@ -10,14 +10,13 @@ from fl_common.vocabulary import Task
 from fl_server.rounds.counts import NoisedCounts
 from models.kinds import Measure, kind_of
 from models.kinds.details import Estimate, details_of
+from models.kinds.guesses import BALANCED, WORTH
 
-ACCURACY, BALANCED = "accuracy", "balanced_accuracy"
+ACCURACY = "accuracy"
 MEASURES = (ACCURACY, BALANCED)
 """The measures that can decide."""
 
 _NEARLY_ALL = 0.95
-_NO_BETTER = 0.6
-"""The balanced accuracy from which on a model that nearly always names one label is worth it."""
 
 _NAMED = 5
 """So many labels are named of which nothing can be told."""
@@ -92,7 +91,7 @@ def why_not_balanced(candidate: Told, production: Told) -> str | None:
 
 
 def _always(named: Mapping[str, float], windows: float, balanced: Estimate | None) -> str | None:
-    if len(named) < 2 or (balanced is not None and balanced.value >= _NO_BETTER):
+    if len(named) < 2 or (balanced is not None and balanced.value >= WORTH):
         return None
     label = max(named, key=lambda name: named[name])
     return label if named[label] >= _NEARLY_ALL * windows else None

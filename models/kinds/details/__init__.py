@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from fl_common.vocabulary import Task
-from models.kinds import CLASSIFICATION, MULTILABEL, REGRESSION, kind_of
+from models.kinds import CLASSIFICATION, FORECAST, MULTILABEL, REGRESSION, SEQUENCE, kind_of
+from models.kinds.details.ahead import AheadDetails
 from models.kinds.details.labels import LabelDetails
 from models.kinds.details.numbers import NumberDetails
-from models.kinds.details.protocol import Details, Estimate
+from models.kinds.details.protocol import BesideGuess, Details, Estimate
 from models.kinds.details.sets import SetDetails
 
 __all__ = [
+    "BesideGuess",
     "Details",
     "Estimate",
     "details_of",
@@ -23,6 +25,8 @@ _DETAILS: Mapping[str, Callable[[Task], Details]] = {
     CLASSIFICATION: LabelDetails,
     REGRESSION: NumberDetails,
     MULTILABEL: SetDetails,
+    SEQUENCE: LabelDetails,
+    FORECAST: AheadDetails,
 }
 
 

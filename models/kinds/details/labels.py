@@ -1,5 +1,6 @@
-"""Details of labels: balanced accuracy and macro F1."""
+"""Details of labels, of windows or of readings: balanced accuracy and macro F1."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_common.vocabulary import Doubles, Task
+from models.kinds import kind_of
 from models.kinds.details.counted import is_clear, mean_f1, mean_share, unclear
-from models.kinds.details.protocol import Estimate
+from models.kinds.details.protocol import BesideGuess, Estimate
 
 
 class LabelDetails:
@@ -16,21 +18,23 @@ class LabelDetails:
 
     A window that is right adds 1 to its score and 1 to one detail; another adds 0 to its score and
     1 to two details. So both have a norm of sqrt(2), and all weights are 1.
+
+    Where each of a window's readings has a label, it adds shares of its readings. Its score and
+    details are then the mean of those that its readings would have, whose norm is no larger.
     """
 
-    steps = 1
-
     def __init__(self, task: Task) -> None:
-        self._labels = task.labels
+        self._labels, self.steps = task.labels, kind_of(task).score_steps
         self.weights_M = np.ones(3 * len(task.labels))
 
     def sums(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
         """Right, missed and wrongly named windows of each label (3 K,)."""
+        truth_N, predicted_N = truth_N.ravel(), predicted_N.ravel()
         is_right_N = truth_N == predicted_N
         each = (truth_N[is_right_N], truth_N[~is_right_N], predicted_N[~is_right_N])
         size = len(self._labels)
         counts = [np.bincount(one.astype(np.int64), minlength=size) for one in each]
-        return np.concatenate(counts).astype(np.float64)
+        return np.concatenate(counts) / self.steps
 
     def estimates(
         self, windows: Estimate, sums_M: Doubles, variances_M: Doubles
@@ -47,6 +51,17 @@ class LabelDetails:
             "balanced_accuracy": mean_share(right_K / truth_K, by, variances),
             "macro_f1": mean_f1(counts, variances),
         }
+
+    def beside_guess(
+        self, score: Estimate, windows: Estimate, sums_M: Doubles, variances_M: Doubles
+    ) -> BesideGuess | None:
+        """The accuracy beside the share of the most frequent label."""
+        of_label_2K = [each.reshape(3, -1)[:2].sum(0) for each in (sums_M, variances_M)]
+        most = int(of_label_2K[0].argmax())
+        count, variance = (float(each[most]) for each in of_label_2K)
+        share = count / windows.value
+        error = math.hypot(math.sqrt(variance), share * windows.error) / windows.value
+        return BesideGuess("accuracy", score, Estimate(share, error))
 
     def possible(self, sums_M: Doubles, windows: float, slack_M: Doubles) -> Doubles:
         """Each window is either right or missed, and named so wrongly once at most."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fl_common.vocabulary import Doubles, Task
 from models.kinds import kind_of
-from models.kinds.details.protocol import CLEAR, Estimate
+from models.kinds.details.protocol import CLEAR, BesideGuess, Estimate
 
 
 class NumberDetails:
@@ -76,6 +76,13 @@ class NumberDetails:
             rest = squared / spread
             found["r2"] = Estimate(1 - rest, math.hypot(errors_3[0], rest * error) / spread)
         return found
+
+    def beside_guess(
+        self, score: Estimate, windows: Estimate, sums_M: Doubles, variances_M: Doubles
+    ) -> BesideGuess | None:
+        """R² beside 0, that of the mean; None of a quantile."""
+        r2 = self.estimates(windows, sums_M, variances_M).get("r2")
+        return BesideGuess("r2", r2, Estimate(0.0, 0.0)) if r2 else None
 
     def possible(self, sums_M: Doubles, windows: float, slack_M: Doubles) -> Doubles:
         """See ``Details``."""

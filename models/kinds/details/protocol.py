@@ -20,6 +20,15 @@ class Estimate:
     error: float
 
 
+@dataclass(frozen=True)
+class BesideGuess:
+    """By the ``measure`` of this name: the model's ``own``, and that of its kind's ``guess``."""
+
+    measure: str
+    own: Estimate
+    guess: Estimate
+
+
 class Details(Protocol):
     """Sums (M,) over held-out windows, beside those of the score, of the windows and of the loss.
 
@@ -50,6 +59,12 @@ class Details(Protocol):
         ``variances_M`` are those of the sums by noise, and what else they are to include. A measure
         that noise hides is not among them.
         """
+        ...
+
+    def beside_guess(
+        self, score: Estimate, windows: Estimate, sums_M: Doubles, variances_M: Doubles
+    ) -> BesideGuess | None:
+        """A model with this mean ``score`` beside its kind's guess; None: the sums don't tell."""
         ...
 
     def possible(self, sums_M: Doubles, windows: float, slack_M: Doubles) -> Doubles:

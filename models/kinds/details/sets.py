@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fl_common.vocabulary import Doubles, Task
 from models.kinds import kind_of
 from models.kinds.details.counted import is_clear, mean_f1, unclear
-from models.kinds.details.protocol import CLEAR, Estimate
+from models.kinds.details.protocol import CLEAR, BesideGuess, Estimate
 from models.kinds.multilabel import has_of
 
 
@@ -46,6 +46,12 @@ class SetDetails:
         if all_3[0, 0] + all_3[1, 0] > CLEAR * np.sqrt(noise_3[0, 0] + noise_3[1, 0]):
             found["micro_f1"] = mean_f1(all_3, noise_3)
         return found
+
+    def beside_guess(
+        self, score: Estimate, windows: Estimate, sums_M: Doubles, variances_M: Doubles
+    ) -> BesideGuess | None:
+        """None: of all labels, a window's F1 depends on how many it has."""
+        return None
 
     def possible(self, sums_M: Doubles, windows: float, slack_M: Doubles) -> Doubles:
         """Each window is one of the three at most, for each label."""

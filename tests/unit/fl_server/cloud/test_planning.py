@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from fl_common.configuration.rules import Config
-from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.errors import InvalidConfiguration, InvalidData, RunFailed
+from fl_common.files.safetensors import write_safetensors
+from fl_common.plan import RunPlan
 from fl_server.cloud.build import read_config
 from fl_server.cloud.planning import ConfiguredRun, build_run, identity_of, keep_settings
 from fl_server.cloud.running import _incumbent
@@ -65,6 +67,69 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(
     with pytest.raises(InvalidConfiguration, match=says) as caught:
         keep(changed)
     assert str(caught.value).startswith("run=first with ")
+
+
+def wearables_run(folder: Path, *words: str) -> tuple[ConfiguredRun, Config]:
+    config = read_config(None, [f"home={folder}", "privacy.site_windows=50", *words])
+    return build_run(config), config
+
+
+def weights(path: Path, plan: RunPlan, value: float) -> Path:
+    own = parameters_of(build_net(plan.net, plan.task, 0))
+    write_safetensors(path, {name: np.full_like(a, value) for name, a in own.items()}, {})
+    return path
+
+
+def test_a_run_begins_with_a_file_and_goes_on_with_what_that_was(tmp_path: Path) -> None:
+    cold, _ = wearables_run(tmp_path)
+    file = weights(tmp_path / "one.safetensors", cold.plan, 0.25)
+    first, config = wearables_run(tmp_path, f"init={file}")
+    assert first.beginning is not None
+    assert first.plan.init == first.beginning.start.parameter_digest
+    assert first.plan.digest() != cold.plan.digest()
+    assert replace(first.plan, init=None).digest() == cold.plan.digest()
+    keep_settings(first, config)
+    weights(file, cold.plan, 0.5)
+    again, _ = wearables_run(tmp_path, f"init={file}")
+    assert again.plan == first.plan
+    file.unlink()
+    again, _ = wearables_run(tmp_path, f"init={file}")
+    assert again.beginning is not None
+    assert all((array == 0.25).all() for array in again.beginning.parameters.values())
+    with pytest.raises(InvalidConfiguration, match=r"init=null \(it began with "):
+        keep_settings(*wearables_run(tmp_path))
+
+
+def test_a_run_that_began_with_chance_is_given_no_other_beginning(tmp_path: Path) -> None:
+    cold, config = wearables_run(tmp_path)
+    keep_settings(cold, config)
+    file = weights(tmp_path / "one.safetensors", cold.plan, 0.25)
+    with pytest.raises(InvalidConfiguration, match=r"\(it began with null\)"):
+        keep_settings(*wearables_run(tmp_path, f"init={file}"))
+    again, _ = wearables_run(tmp_path)
+    assert (again.beginning, again.plan) == (None, cold.plan)
+
+
+@pytest.mark.parametrize(
+    ("init", "says"),
+    [
+        ("nowhere", "is no folder of a run|must be an undamaged safetensors file"),
+        ("''", "must be a path, or production"),
+        ("production", "no model wearables is in production: Promote|can't be done"),
+    ],
+)
+def test_a_beginning_that_is_none_is_refused_and_nothing_is_kept(
+    init: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises((InvalidConfiguration, InvalidData), match=says):
+        wearables_run(tmp_path, f"init={init}")
+    assert not [*tmp_path.rglob("init.safetensors")]
+
+
+def test_a_survey_of_scales_goes_before_no_run_that_begins_with_a_model(tmp_path: Path) -> None:
+    file = weights(tmp_path / "one.safetensors", wearables_run(tmp_path)[0].plan, 0.25)
+    with pytest.raises(InvalidConfiguration, match=r" with scale=private: can't be used together"):
+        wearables_run(tmp_path, f"init={file}", "scale=private", "run=other")
 
 
 PUMP = {

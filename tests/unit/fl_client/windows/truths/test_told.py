@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fl_client.inference.events import measures_of
 from fl_client.sensors import Annotation
+from fl_client.store.agreement import Agreement
 from fl_client.store.database import open_store
 from fl_client.store.window_reading import read_labelled
-from fl_client.store.windows import WindowStore
+from fl_client.store.windows import Mark, WindowStore
 from fl_client.windows import Window
 from fl_client.windows.split import Labelled
 from fl_client.windows.truths import truths_of
-from fl_common.vocabulary import KindSpec, Task
+from fl_common.vocabulary import Floats, KindSpec, Task
 from models.kinds import kind_of
 from tests.support import windowing as toy
 
@@ -154,13 +156,48 @@ def test_windows_are_normal_unless_told_and_none_where_an_anomaly_touches_them(
     assert teaches_N.tolist() == [True, False, True]
 
 
-def test_what_is_told_of_readings_and_anomalies_is_not_compared_with_predictions(
-    tmp_path: Path,
+def agreement(folder: Path, task: Task, answers_ND: Floats, *annotations: Annotation) -> Agreement:
+    """Of windows at the first ``STARTS`` with these answers, of which a row of NaN is none."""
+    with closing(open_store(folder / "store")) as connection:
+        store = WindowStore(connection, task, toy.SLICING, 0.75)
+        starts = STARTS[: len(answers_ND)]
+        store.add([Window("toy", start, np.zeros((8, 3), np.float32)) for start in starts])
+        store.annotate(annotations)
+        answered_N = np.asarray(np.isfinite(answers_ND).all(axis=1))
+        marks = store.marks_of(np.nan_to_num(answers_ND), answered_N)
+        store.predicted(Mark("", *both) for both in zip(starts, marks, strict=True))
+        assert store.unpredicted(9) == []
+        return store.counts().agreement
+
+
+def test_labels_of_readings_are_compared_with_those_that_were_predicted(tmp_path: Path) -> None:
+    answers_NTK = np.zeros((3, 8, len(READINGS.labels)), np.float32)
+    answers_NTK[0, :, 0], answers_NTK[1, :, 0] = 1, 0.9  # all still; what follows is half moving
+    answers_NTK[2] = np.nan
+    both = told(0, 8, "still"), told(8, 20, "moving")
+    found = agreement(tmp_path, READINGS, answers_NTK.reshape(3, -1), *both)
+    assert (found.judged, found.agreeing) == (2, 1)
+    assert found.measures["accuracy"] == 0.75
+    assert any("accuracy 0.750" in told for told in measures_of(READINGS, found.measures))
+
+
+def test_anomalies_that_people_tell_are_compared_with_scores(tmp_path: Path) -> None:
+    answers_N2 = np.array([[0.2, 0.5], [0.4, 0.5], [0.4, 0.5], [0.9, 0.5], [0.3, 0.5]], np.float32)
+    answers_N2[2] = np.nan
+    both = told(0, 8, "normal"), told(12, 30, "anomaly")
+    found = agreement(tmp_path, ODD, answers_N2, *both)
+    assert (found.judged, found.agreeing) == (3, 2)  # of another, nothing was told but in part
+    assert found.measures["auroc"] == 1.0
+    assert (found.measures["found"], found.measures["false_alarms"]) == (0.5, 0.0)
+
+
+@pytest.mark.parametrize(("task", "label"), [(READINGS, "still"), (ODD, "anomaly")])
+def test_what_an_earlier_version_kept_of_a_prediction_is_not_compared(
+    task: Task, label: str, tmp_path: Path
 ) -> None:
-    for number, (task, label) in enumerate(((READINGS, "still"), (ODD, "anomaly"))):
-        with closing(open_store(tmp_path / f"store-{number}")) as connection:
-            store = WindowStore(connection, task, toy.SLICING, 0.75)
-            store.add([Window("toy", STARTS[0], np.zeros((8, 3), np.float32))])
-            store.annotate([told(0, 8, label)])
-            connection.execute("UPDATE windows SET predicted = 0")
-            assert (store.counts().labelled, store.counts().agreement.judged) == (1, 0)
+    with closing(open_store(tmp_path / "store")) as connection:
+        store = WindowStore(connection, task, toy.SLICING, 0.75)
+        store.add([Window("toy", STARTS[0], np.zeros((8, 3), np.float32))])
+        store.annotate([told(0, 8, label)])
+        connection.execute("UPDATE windows SET predicted = 0")
+        assert (store.counts().labelled, store.counts().agreement.judged) == (1, 0)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from fl_server.repository.gates.accuracy import accuracy, alone
-from fl_server.repository.gates.told import BALANCED, Told
+from fl_server.repository.gates.told import Told
 from fl_server.rounds.counts import NoisedCounts
 from models.kinds.details import details_of
+from models.kinds.guesses import BALANCED
 from models.kinds.regression import regression
 from tests.support import samples
 

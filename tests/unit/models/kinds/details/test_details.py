@@ -15,9 +15,10 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from fl_common.vocabulary import Task
+from fl_common.vocabulary import KindSpec, Task
 from models.kinds import kind_of
 from models.kinds.details import Details, Estimate, details_of
+from models.kinds.forecast import forecast
 from models.kinds.multilabel import has_of, multilabel
 from models.kinds.regression import regression
 from tests.support import samples
@@ -25,6 +26,13 @@ from tests.support import samples
 LABELS = replace(samples.TASK, labels=("a", "b", "c", "d"))
 NUMBERS = replace(samples.TASK, labels=(), kind=regression(-10, 30, "Cel", None))
 QUANTILE = replace(NUMBERS, kind=regression(-10, 30, "Cel", 0.9))
+READINGS = replace(
+    samples.TASK, labels=("a", "b"), window_shape=(8, len(samples.TASK.channels)),
+    kind=KindSpec.of("sequence"),
+)  # fmt: skip
+AHEAD = replace(
+    samples.TASK, labels=(), window_shape=(8, len(samples.TASK.channels)), kind=forecast(3)
+)
 SETS = replace(samples.TASK, labels=(), kind=multilabel(["a", "b", "c"]))
 places = st.floats(0, 1, width=32)
 
@@ -50,6 +58,22 @@ def test_one_window_s_score_and_weighted_details_have_a_norm_of_sqrt_2_at_most(
     details = of(task)
     weighted_M = details.sums(both[0], both[1]) * details.weights_M
     score = float(kind_of(task).scores(both[0], both[1])[0])
+    assert score**2 + float(weighted_M @ weighted_M) <= 2 + 1e-9
+
+
+@pytest.mark.parametrize("task", [READINGS, AHEAD], ids=["readings", "ahead"])
+@given(seed=st.integers(0, 2**16))
+def test_so_have_those_of_a_window_with_many_labels_or_readings(task: Task, seed: int) -> None:
+    kind, generator = kind_of(task), np.random.default_rng(seed)
+    truth_N = kind.drawn(1, generator)
+    predicted_N = kind.guessed(truth_N) if seed % 2 else kind.drawn(1, generator)
+    if task is AHEAD:
+        predicted_N = truth_N[:, :, -3:] * generator.uniform(-1, 1)
+    details = of(task)
+    sums_M = details.sums(truth_N, predicted_N)
+    assert np.allclose(sums_M * details.steps, np.rint(sums_M * details.steps))
+    weighted_M = sums_M * details.weights_M
+    score = float(kind.scores(truth_N, predicted_N)[0])
     assert score**2 + float(weighted_M @ weighted_M) <= 2 + 1e-9
 
 

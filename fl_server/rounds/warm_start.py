@@ -2,7 +2,8 @@
 
 They come from the folder of a run, from a model that a run has published (ONNX), or from weights
 (safetensors, or a state that torch saved) with the names of the network's own parameters, or of a
-network that others have published and whose layers this one has (``Net.adopted``).
+network that others have published and whose layers this one has (``Net.adopted``). A server may
+begin with the model in production, too.
 """
 
 import json
@@ -26,7 +27,6 @@ from fl_server.rounds.checkpoint import load_latest
 from models.metadata import read_metadata
 from models.nets import Net, load_parameters, parameters_of
 from models.onnx.content import check_model
-from simulate.home import Home
 
 _BODY = "net.body."
 """Before the names of parameters in an exported model."""
@@ -86,20 +86,40 @@ def warm_start(init: object, net: Net) -> WarmStart | None:
     if init is None:
         return None
     path = from_home(str(init))
-    read, run, round_, privacy = _read(path)
-    found = _adopted(path, read, net)
-    _check_fits(path, found, parameters_of(net))
+    return started(str(path), *_read(path), net)
+
+
+def started(
+    source: str,
+    read: Parameters,
+    run: str | None,
+    round_: int | None,
+    privacy: Mapping[str, Any] | None,
+    net: Net,
+) -> WarmStart:
+    """Give ``net`` the parameters ``read`` of ``source``, trained as the rest says.
+
+    Raises:
+        InvalidConfiguration: they are not those of such a network.
+    """
+    found = _adopted(source, read, net)
+    _check_fits(source, found, parameters_of(net))
     load_parameters(net, found)
-    return WarmStart(str(path), digest(parameters_of(net)), run, round_, privacy)
+    return WarmStart(source, digest(parameters_of(net)), run, round_, privacy)
 
 
-def check_no_survey_after(start: WarmStart | None) -> None:
-    """Raise InvalidConfiguration for a warm start of a run whose scale a survey is to find."""
+def check_no_survey_after(start: WarmStart | None, place: str) -> None:
+    """Raise InvalidConfiguration for a warm start of a run whose scale a survey is to find.
+
+    ``place`` is where a person declares center and scale: ``world`` or ``task``.
+    """
     if start is not None:
+        asked = "world.scale=private" if place == "world" else "scale=private"
         raise InvalidConfiguration(
-            f"init={start.source} with world.scale=private",
+            f"init={start.source} with {asked}",
             "can't be used together: a survey would find another scale than the parameters are for",
-            "Set world.center and world.scale to those of that run (scale in its summary.json)",
+            f"Set {place}.center and {place}.scale to those of that run (scale in its"
+            " summary.json, or in its model's property privacy)",
         )
 
 
@@ -109,13 +129,13 @@ def _first(numbers: Sequence[float]) -> str:
     return f"[{shown}{', ...' if len(numbers) > _MOST_NAMED else ''}]"
 
 
-def _adopted(path: Path, read: Parameters, net: Net) -> Parameters:
+def _adopted(source: str, read: Parameters, net: Net) -> Parameters:
     """What ``read`` holds, under the network's own names."""
     try:
         return net.adopted(read)
     except (KeyError, ValueError) as error:
         raise InvalidConfiguration(
-            f"init={path}",
+            f"init={source}",
             f"is not of the network that net {type(net).__name__} takes from a publisher ({error})",
             "Give the file of that network: see docs/how-to/pretrained.md",
         ) from error
@@ -155,13 +175,28 @@ def _of_state(path: Path) -> Parameters:
 
 
 def _of_run(folder: Path) -> tuple[Parameters, str, int, Mapping[str, Any]]:
-    record, kept = Home(folder).read_record(), load_latest(Home(folder).checkpoints)
+    unit, kept, model = _unit_of(folder), load_latest(folder / "checkpoints"), folder / "model.onnx"
     if kept is None:
         raise InvalidData(f"init={folder}", "has finished no round yet", "Give another run")
-    privacy = {"unit": record.settings["privacy.unit"], "epsilon": kept.history[-1]["epsilon"]}
-    if Home(folder).model.is_file():  # a finished run: with noise, delta and its own beginning
-        privacy = dict(_of_model(Home(folder).model)[3])
+    privacy = {"unit": unit, "epsilon": kept.history[-1]["epsilon"]}
+    if model.is_file():  # a finished run: with noise, delta and its own beginning
+        privacy = dict(_of_model(model)[3])
     return kept.parameters, kept.run, kept.round, privacy
+
+
+def _unit_of(folder: Path) -> str:
+    """What the run in ``folder`` protects, by its record; a server has its settings beside that."""
+    try:
+        record = json.loads((folder / "run.json").read_text("utf-8"))
+        kept = folder / "settings.json"
+        settings = record.get("settings") or json.loads(kept.read_text("utf-8"))
+        return str(settings["privacy.unit"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidData(
+            f"init={folder}",
+            "is no folder of a run (its record can't be read)",
+            "Give a run's outputs folder, or a file of its model",
+        ) from error
 
 
 def _of_model(path: Path) -> tuple[Parameters, str, int, Mapping[str, Any]]:
@@ -180,7 +215,7 @@ def _of_model(path: Path) -> tuple[Parameters, str, int, Mapping[str, Any]]:
     return arrays, about.run, about.round, about.privacy
 
 
-def _check_fits(path: Path, found: Parameters, own: Parameters) -> None:
+def _check_fits(source: str, found: Parameters, own: Parameters) -> None:
     """Raise InvalidConfiguration unless ``found`` has each of the network's parameters."""
     wrong = [
         f"{name} {array.shape} ({found[name].shape if name in found else 'missing'})"
@@ -190,7 +225,7 @@ def _check_fits(path: Path, found: Parameters, own: Parameters) -> None:
     if wrong:
         more = f" and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
         raise InvalidConfiguration(
-            f"init={path}",
+            f"init={source}",
             f"lacks parameters of this run's network: {', '.join(wrong[:_MOST_NAMED])}{more}",
             "Choose the net and task that it was trained with; of an exported model, give the"
             " run's folder instead",
