@@ -5,13 +5,14 @@ NATIVE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
 ARCH := $(NATIVE)
 BASE := debian:bookworm-slim
 # For another architecture: the box that only infers.
-IMAGES := $(if $(filter $(NATIVE),$(ARCH)),edge edge-train cloud player broker,edge)
+IMAGES := $(if $(filter $(NATIVE),$(ARCH)),edge edge-train cloud player broker serve,edge)
 TAG := $(if $(filter $(NATIVE),$(ARCH)),latest,$(ARCH))
 
-BUILT := $(addprefix image-,edge edge-train cloud player broker)
+BUILT := $(addprefix image-,edge edge-train cloud player broker serve)
 BASE_OF_edge-train := join-the-dots-edge:$(TAG)
 BASE_OF_cloud := join-the-dots-edge-train:$(TAG)
 BASE_OF_player := join-the-dots-edge:$(TAG)
+BASE_OF_serve := join-the-dots-edge:$(TAG)
 DOCKER_BUILD := docker build --quiet --network host --platform linux/$(ARCH) --build-arg ARCH=$(ARCH)
 
 .PHONY: images wheels package $(BUILT)
@@ -19,7 +20,7 @@ DOCKER_BUILD := docker build --quiet --network host --platform linux/$(ARCH) --b
 images: $(addprefix image-,$(IMAGES))  ## Build the images; ARCH=arm64: a box without training, for ARM
 
 image-edge: package
-image-edge-train image-player: image-edge
+image-edge-train image-player image-serve: image-edge
 image-cloud: image-edge-train
 $(BUILT): image-%:
 	@$(DOCKER_BUILD) --build-arg BASE=$(or $(BASE_OF_$*),$(BASE)) \
@@ -38,7 +39,7 @@ package: wheels
 	@rm -f $(WHEELS)/join_the_dots-*.whl
 	@$(PIP) wheel --quiet --no-deps --wheel-dir $(WHEELS) .
 
-wheels: $(WHEELS)/$(if $(filter-out edge broker,$(IMAGES)),.train,.box)
+wheels: $(WHEELS)/$(if $(filter-out edge broker serve,$(IMAGES)),.train,.box)
 
 # Made anew where the pins have changed. The named packages are pure Python; antlr4's has no wheel.
 $(WHEELS)/.box: $(STAMP) stacks/pip.txt

@@ -7,6 +7,7 @@ model that fails to load never serves.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -100,15 +101,23 @@ class Engine:
         seconds = self._timer() - began
         return Prediction(serving.digest, kind.columns, answer_ND, seconds, words)
 
-    def infer(self, arrays: NamedArrays, outputs: Sequence[str] | None = None) -> Inference:
+    def infer(
+        self,
+        arrays: NamedArrays,
+        outputs: Sequence[str] | None = None,
+        seconds: float = math.inf,
+    ) -> Inference:
         """One plain call of the model: named tensors in, named tensors out.
+
+        It is ended after ``seconds``, or ``call_seconds`` if those are fewer.
 
         Raises:
             NoModel: no model serves.
             InvalidData: names, types or shapes that the model does not have.
         """
         serving = self._now()
-        return Inference(serving.digest, serving.model.run(arrays, outputs, self._call_seconds))
+        seconds = min(seconds, self._call_seconds)
+        return Inference(serving.digest, serving.model.run(arrays, outputs, seconds))
 
     def signature(self) -> tuple[str, tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Digest, inputs and outputs of the model that serves.

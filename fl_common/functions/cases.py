@@ -1,8 +1,9 @@
 """``cases.jsonl``: events in order, and what a function must find in each.
 
 A line is an object: ``given``, an event; ``expect``, the events that the function emits (``kind``
-and ``data``), or ``fails``, words of the failure that it must end with. The function remembers from
-line to line, as it does for one stream; ``anew: true`` lets it begin again.
+and ``data``), or ``fails``, words of the failure that it must end with; ``infers``, what it asks
+the model, in order, each with the ``shape`` and what that ``gives``, or why it ``fails``. The
+function remembers from line to line, as it does for one stream; ``anew: true`` lets it begin again.
 """
 
 import json
@@ -12,15 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from fl_common.errors import BadInput, InvalidData
+from fl_common.functions.asked import Model, Numbers, no_model
 from fl_common.functions.events import Event, FunctionEvent, event_of
 from fl_common.functions.found import DEEPEST, is_flat
 from fl_common.functions.sandbox.outcome import Outcome
 
 CASES = "cases.jsonl"
-_FIELDS = {"given", "expect", "fails", "anew"}
+_FIELDS = {"given", "expect", "fails", "anew", "infers"}
 _MOST_BYTES = 16 << 20
 _ROUNDING = 1e-6
+_NEAR = 1e-4
+"""How near a model's answers must be to those that were recorded, perhaps on another machine."""
 _REMEDY = 'Give such as {"given": {"tick": {"time_ns": 0}}, "expect": []}'
 
 
@@ -31,9 +37,21 @@ State = Mapping[str, str]
 class OpenFunction(Protocol):
     """A function that can be called; one thread may do so."""
 
-    def call(self, event: Event, state: State) -> Outcome:
-        """What it finds in an event, and remembers after it. Of a shape: its window."""
+    def call(self, event: Event, state: State, model: Model = no_model) -> Outcome:
+        """What it finds in an event, and remembers after it. Of a shape: its window.
+
+        ``model`` answers what it asks.
+        """
         ...
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a model ``gives`` for windows of this ``shape``; None: it ``fails``, and why."""
+
+    shape: tuple[int, ...]
+    gives: Sequence[float] | None
+    fails: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,27 +63,76 @@ class Case:
     expect: Sequence[Mapping[str, Any]]
     fails: str | None
     anew: bool
+    infers: Sequence[Recorded] = ()
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A case, what came of it, and whether that is as expected."""
+    """A case, what came of it, and whether that is as expected; ``otherwise``: not as it asked."""
 
     case: Case
     outcome: Outcome
     fits: bool
+    otherwise: str = ""
 
 
-def try_cases(function: OpenFunction, cases: Sequence[Case]) -> list[Tried]:
-    """Each case, in order; what the function remembers goes on from one to the next."""
+class _Recording:
+    """The model of a case: answers what was recorded; ``model``, if there is one, in its place."""
+
+    def __init__(self, case: Case, model: Model | None) -> None:
+        self._model, self._left, self.otherwise = model, list(case.infers), ""
+
+    def __call__(self, windows: Numbers) -> Numbers:
+        """The next answer. Raises InvalidData where that is a failure, or there is none."""
+        asked = f"asks the model about {' x '.join(map(str, windows.shape))}"
+        if not self._left:
+            raise self._other(f"{asked}, which the case does not know")
+        recorded = self._left.pop(0)
+        if recorded.shape != windows.shape:
+            wanted = " x ".join(map(str, recorded.shape))
+            raise self._other(f"{asked}, where the case has {wanted}")
+        if recorded.gives is None:
+            raise InvalidData(recorded.fails, "", "")
+        if self._model is None:
+            return np.asarray(recorded.gives, np.float32)
+        answers = self._model(windows)
+        shown = [round(float(one), 6) for one in answers.ravel()]
+        if not _is_near(shown, recorded.gives):
+            self._other(f"{asked}: the model gives {shown}, where the case has another answer")
+        return answers
+
+    def ended(self) -> str:
+        """In what it asked otherwise than the case has it; empty: in nothing."""
+        left = f"asks the model {len(self._left)} times less" if self._left else ""
+        return self.otherwise or left
+
+    def _other(self, words: str) -> InvalidData:
+        self.otherwise = self.otherwise or words
+        return InvalidData("the function", words, "Record it in the case")
+
+
+def _is_near(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    return len(ours) == len(theirs) and bool(np.allclose(ours, theirs, _NEAR, _NEAR))
+
+
+def try_cases(
+    function: OpenFunction, cases: Sequence[Case], model: Model | None = None
+) -> list[Tried]:
+    """Each case, in order; what the function remembers goes on from one to the next.
+
+    What it asks is answered as was recorded; with ``model``, by that, which must answer alike.
+    """
     states: dict[str, State] = {}
     tried = []
     for case in cases:
         if case.anew:
             states.clear()
-        outcome = function.call(case.given, states.get(case.given.stream, {}))
+        recording = _Recording(case, model)
+        outcome = function.call(case.given, states.get(case.given.stream, {}), recording)
         states[case.given.stream] = outcome.state
-        tried.append(Tried(case, outcome, _fits(case, outcome)))
+        otherwise = recording.ended()
+        fits = _fits(case, outcome) and not otherwise
+        tried.append(Tried(case, outcome, fits, otherwise))
     return tried
 
 
@@ -136,7 +203,26 @@ def _case(path: Path, number: int, line: str) -> Case:
         given = event_of(fields["given"])
     except BadInput as error:
         raise InvalidData(f"{where}: {error.value}", error.rule, error.remedy) from None
-    return Case(number, given, expect or [], fails, anew)
+    infers = _infers(where, fields.get("infers", []))
+    return Case(number, given, expect or [], fails, anew, infers)
+
+
+def _infers(where: str, given: Any) -> list[Recorded]:
+    """What is recorded of a model. Raises InvalidData."""
+    if not isinstance(given, list) or not all(map(_is_recorded, given)):
+        remedy = 'Give such as "infers": [{"shape": [1, 50, 6], "gives": [0.9, 0.1]}]'
+        rule = "must have infers that are a list, each a shape and what it gives, or fails"
+        raise InvalidData(where, rule, remedy)
+    return [Recorded(tuple(one["shape"]), one.get("gives"), one.get("fails", "")) for one in given]
+
+
+def _is_recorded(value: object) -> bool:
+    if not isinstance(value, dict) or value.keys() not in ({"shape", "gives"}, {"shape", "fails"}):
+        return False
+    shape, gives = value["shape"], value.get("gives", [])
+    are_sizes = isinstance(shape, list) and all(type(one) is int and one > 0 for one in shape)
+    are_numbers = isinstance(gives, list) and all(type(one) in (int, float) for one in gives)
+    return are_sizes and are_numbers and isinstance(value.get("fails", ""), str)
 
 
 def _is_event(value: object) -> bool:

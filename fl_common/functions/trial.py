@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fl_common.functions.asked import Model, no_model
 from fl_common.functions.cases import CASES, Tried, read_cases, try_cases, written
 from fl_common.functions.compiling import compile_apart
 from fl_common.functions.events import Event, FunctionEvent, Window, event_fields
@@ -87,7 +88,7 @@ class Shaping:
     def __init__(self, function: Any) -> None:
         self._function = function
 
-    def call(self, event: Event, state: Any) -> Outcome:
+    def call(self, event: Event, state: Any, _model: Model = no_model) -> Outcome:
         """See ``OpenFunction``."""
         if not isinstance(event, Window):
             failure = Failure("error", "a shape is given windows alone")
@@ -136,6 +137,8 @@ def _trial(
 def _words(one: Tried) -> str:
     outcome = one.outcome
     found = outcome.failure.text if outcome.failure else [event.kind for event in outcome.events]
+    if one.otherwise:
+        return f"line {one.case.line} {one.otherwise}"
     return f"line {one.case.line} gave {found or 'nothing'}"
 
 

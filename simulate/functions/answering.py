@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fl_common.errors import InvalidData
+from fl_common.functions.asked import Model, no_model
 from fl_common.functions.cases import State
 from fl_common.functions.events import EVENTS, Event, Predicted, event_fields, event_of
 from fl_common.functions.sandbox.outcome import Failure, Outcome
@@ -40,10 +41,13 @@ class Answered:
 
 
 class Answering:
-    """Asks the function ``opened``, one event at a time; any thread may call it."""
+    """Asks the function ``opened``, one event at a time; any thread may call it.
 
-    def __init__(self, opened: Opened) -> None:
-        self._opened, self._turn = opened, threading.Lock()
+    ``model`` answers what it asks.
+    """
+
+    def __init__(self, opened: Opened, model: Model = no_model) -> None:
+        self._opened, self._model, self._turn = opened, model, threading.Lock()
         self._states: OrderedDict[str, State] = OrderedDict()
 
     def __call__(self, given: CloudEvent) -> Answered:
@@ -59,7 +63,7 @@ class Answering:
             raise InvalidData(f"an event of kind {kind}", rule, _REMEDY)
         with self._turn:
             state = self._states.pop(event.stream, {})
-            outcome = self._opened.function.call(event, state)
+            outcome = self._opened.function.call(event, state, self._model)
             self._states[event.stream] = outcome.state
             if len(self._states) > MOST_STREAMS:
                 self._states.popitem(last=False)

@@ -19,6 +19,7 @@ from fl_common.files.whole import write_whole
 from fl_common.functions.found import plain
 from fl_common.functions.specification import FUNCTION_FILE, read_function
 from fl_common.functions.specification.class_form import ClassFunction
+from fl_common.functions.specification.sandboxed import SandboxedSpec
 
 JCO = "@bytecodealliance/jco@1.35.0"
 """Of npm, with QuickJS."""
@@ -41,9 +42,14 @@ def build(folder: Path) -> None:
         kind = "an installed class" if isinstance(spec, ClassFunction) else "in Python"
         return output.print(f"{folder} is {kind}, which needs no build: fl-fn test {folder}")
     target = folder / spec.file
-    content = component_of(_source_of(target), spec.world)
+    content = component_of(_source_of(target), _world(spec))
     write_whole(target, content)
     return output.print(f"{target}  {len(content):,} bytes\nnext: fl-fn test {folder}")
+
+
+def _world(spec: SandboxedSpec) -> str:
+    """The world of the contract that has what a function needs."""
+    return "asking-rule" if "infer" in spec.needs else spec.world
 
 
 def component_of(source: Path, world: str = "rule") -> bytes:

@@ -65,6 +65,8 @@ def add_commands(commands: Any) -> None:
     words = "its cases, its limits, twice the same bytes"
     test = add_command(commands, "test", _test, words, _TEST, "example:\n  fl-fn test fall-alarm\n")
     _add_folder(test)
+    words = "a model.onnx that answers what it asks, and must answer as the cases have it"
+    test.add_argument("--model", type=Path, metavar="FILE", help=words)
     _add_run(commands)
     _add_serve(commands)
 
@@ -86,7 +88,7 @@ def _add_new(commands: Any) -> None:
     )
     words = "the task whose predictions or windows it is given (%(default)s)"
     parser.add_argument("--task", default="wearables", metavar="TASK", help=words)
-    words = "what it is written in (%(default)s); the others: with --on prediction"
+    words = "what it is written in (%(default)s)"
     parser.add_argument("--language", choices=LANGUAGES, default="python", help=words)
 
 
@@ -115,6 +117,8 @@ def _add_serve(commands: Any) -> None:
     words = "CloudEvents over HTTP"
     parser = add_command(commands, "serve", _serve, words, _SERVE, examples)
     _add_folder(parser)
+    words = "a model.onnx that answers what it asks"
+    parser.add_argument("--model", type=Path, metavar="FILE", help=words)
     words = "0 takes a free one; if not given $PORT, or 8080"
     parser.add_argument("--port", type=int, metavar="PORT", help=words)
     words = "the address to listen on (%(default)s); 0.0.0.0: all, in a container"
@@ -142,7 +146,7 @@ def _new(options: argparse.Namespace) -> None:
 def _test(options: argparse.Namespace) -> None:
     from simulate.functions.trial import test
 
-    test(options.folder)
+    test(options.folder, options.model)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 from simulate.functions.opened import Opened, open_folder
-from simulate.functions.seen import SeenWindow, of_test, step_of
+from simulate.functions.seen import Seen, of_test, step_of
 from simulate.functions.showing import Called, called, events_for, time_of
 from simulate.world import TestSet
 
@@ -56,16 +56,16 @@ def examined(
     """
     if not folders:
         return []
-    windows = of_test(test, task, content, 0)
-    return [_figures(opened, windows) for opened in _opened(folders)]
+    seen = of_test(test, task, content, 0)
+    return [_figures(opened, seen) for opened in _opened(folders)]
 
 
 def _opened(folders: Sequence[str]) -> Iterator[Opened]:
     yield from (open_folder(from_home(folder)) for folder in folders)
 
 
-def _figures(opened: Opened, windows: Sequence[SeenWindow]) -> dict[str, Any]:
-    calls = called(opened, events_for(opened.kinds, windows))
+def _figures(opened: Opened, seen: Seen) -> dict[str, Any]:
+    calls = called(opened, events_for(opened.kinds, seen.windows), seen.model)
     outcomes = [outcome for _, outcome in calls]
     failures = [outcome.failure.text for outcome in outcomes if outcome.failure]
     kinds = Counter(event.kind for outcome in outcomes for event in outcome.events)

@@ -35,6 +35,7 @@ _LANGUAGES: Mapping[str, tuple[Mapping[str, str], str]] = {
     "c": ({"form": "wasm", "file": "function.wasm"}, "c"),
 }
 """The form and the file of function.json, and the ending of the source."""
+_COMMON = "COMMON\n"
 _SECOND_NS = 10**9
 _Case = Mapping[str, Any]
 
@@ -50,14 +51,10 @@ def make(folder: Path, on: str, task: str, language: str) -> None:
         _refuse(f"fl-fn new {folder.name}", "must be lower-case letters, digits and -", "Rename it")
     if folder.exists():
         _refuse(f"{folder}", "is there already", "Give another name, or take it away")
-    template = files("simulate.functions") / "templates" / f"{on}.{ending}.txt"
-    if not template.is_file():
-        _refuse(f"fl-fn new --language {language} --on {on}", "has no template",
-                "Take --on prediction, and change handle, or --language python")  # fmt: skip
     labels = _labels(task) if on in ("prediction", "window") else ()
     contents = {
-        f"function.{ending}": template.read_text("utf-8"),
-        FUNCTION_FILE: _written(_description(on, task, labels, form)),
+        f"function.{ending}": _source(on, ending),
+        FUNCTION_FILE: _written(_description(on, task, labels, language)),
         CASES: "".join(json.dumps(case) + "\n" for case in _cases(on, labels)),
     }
     folder.mkdir(parents=True)
@@ -68,6 +65,15 @@ def make(folder: Path, on: str, task: str, language: str) -> None:
         _say_labels(folder, task)
 
 
+def _source(on: str, ending: str) -> str:
+    """The template's text; in C with what all have in common, since it needs no library."""
+    templates = files("simulate.functions") / "templates"
+    text = (templates / f"{on}.{ending}.txt").read_text("utf-8")
+    if _COMMON not in text:
+        return text
+    return text.replace(_COMMON, (templates / f"common.{ending}.txt").read_text("utf-8"))
+
+
 def _labels(task: str) -> Sequence[str]:
     """Those of a shipped task; none are known of another."""
     from models import tasks
@@ -76,17 +82,15 @@ def _labels(task: str) -> Sequence[str]:
     return () if named is None else tuple(named().labels)
 
 
-def _description(
-    on: str, task: str, labels: Sequence[str], form: Mapping[str, str]
-) -> dict[str, Any]:
+def _description(on: str, task: str, labels: Sequence[str], language: str) -> dict[str, Any]:
     of = {"prediction": task, "window": task, "happening": "fall-alarm"}.get(on, "*")
     settings, emits = _MANNERS[on]
     if on == "prediction":
         settings = {"label": labels[-1] if labels else "walk", **settings}
-    logs = ["log"] if on == "prediction" else []
+    logs = ["log"] if on == "prediction" or language == "javascript" else []
     return {
         "format": 2,
-        **form,
+        **_LANGUAGES[language][0],
         "interface": "jointhedots:function@1.0",
         "world": "rule",
         "on": [{on: of}],

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fl_common.errors import InvalidData
+from fl_common.functions.asked import Model, no_model
 from fl_common.functions.cases import OpenFunction, State
 from fl_common.functions.classes import Function, Remembering
 from fl_common.functions.events import Event, Predicted
@@ -82,7 +83,7 @@ class _Installed:
         self._function = function
         self._begins = self._remembered({})
 
-    def call(self, event: Event, state: State) -> Outcome:
+    def call(self, event: Event, state: State, _model: Model = no_model) -> Outcome:
         """See ``OpenFunction``."""
         began = time.perf_counter()
         if not isinstance(event, Predicted):

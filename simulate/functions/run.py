@@ -16,7 +16,7 @@ from rich.text import Text
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_common.functions.events import Event
 from simulate.functions.opened import Opened, open_folder
-from simulate.functions.seen import SeenWindow
+from simulate.functions.seen import Seen
 from simulate.functions.showing import Called, called, events_for, time_of
 from simulate.functions.trial import found, given, used
 from simulate.functions.watching import changes
@@ -34,28 +34,28 @@ def run(options: argparse.Namespace) -> None:
     """
     output = Console(highlight=False, stderr=options.json)
     opened = None if options.watch else open_folder(options.folder, output)
-    windows = _windows(options, output)
-    if not windows:
+    seen = _windows(options, output)
+    if not seen.windows:
         output.print("no windows to show")
     if opened is not None:
-        _end(_shown(opened, windows, output, options))
+        _end(_shown(opened, seen, output, options))
         return
     for _ in changes(options.folder):
-        _once(options, windows, output)
+        _once(options, seen, output)
 
 
-def _once(options: argparse.Namespace, windows: Sequence[SeenWindow], output: Console) -> None:
+def _once(options: argparse.Namespace, seen: Seen, output: Console) -> None:
     """Run the present text; say what is wrong with it, and wait for the next."""
     output.print(Text(f"{datetime.now(UTC):%H:%M:%S} {options.folder}", "bold"))
     try:
         opened = open_folder(options.folder, output)
-        _shown(opened, windows, output, options)
+        _shown(opened, seen, output, options)
     except (JoinTheDotsError, OSError) as error:
         output.print(Text(f"error: {error}", "red"), soft_wrap=True)
     output.print("waits for a change; Ctrl-C ends it", style="dim")
 
 
-def _windows(options: argparse.Namespace, output: Console) -> list[SeenWindow]:
+def _windows(options: argparse.Namespace, output: Console) -> Seen:
     if options.most < 0:
         rule = "must be 0 (all) or more"
         raise InvalidConfiguration(f"--most {options.most}", rule, "Give a number of windows")
@@ -72,11 +72,11 @@ def _windows(options: argparse.Namespace, output: Console) -> list[SeenWindow]:
 
 def _shown(
     opened: Opened,
-    windows: Sequence[SeenWindow],
+    seen: Seen,
     output: Console,
     options: argparse.Namespace,
 ) -> list[Called]:
-    calls = called(opened, events_for(opened.kinds, windows))
+    calls = called(opened, events_for(opened.kinds, seen.windows), seen.model)
     if options.json:
         _print_lines(calls)
     else:

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fl_client.inference.asked import asked_model
 from fl_client.inference.events import predicted_of
 from fl_client.inference.onnx_model import OnnxModel
 from fl_client.inference.prediction import Prediction
 from fl_client.inference.task_checks import answers, check_for_task
 from fl_common.errors import InvalidConfiguration
+from fl_common.functions.asked import Model, no_model
 from fl_common.functions.events import Predicted, Window
 from fl_common.vocabulary import Floats, Task
 from models.kinds import kind_of
+from simulate.functions.models import MOST_WINDOWS
 from simulate.world import TestSet
 
 _BATCH = 256
@@ -28,7 +31,18 @@ class SeenWindow:
     predicted: Predicted
 
 
-def of_test(test: TestSet, task: Task, content: bytes, most: int) -> list[SeenWindow]:
+@dataclass(frozen=True)
+class Seen:
+    """Windows in order, and the model that answers what functions ask."""
+
+    windows: Sequence[SeenWindow]
+    model: Model
+
+
+NOTHING = Seen((), no_model)
+
+
+def of_test(test: TestSet, task: Task, content: bytes, most: int) -> Seen:
     """The last ``most`` windows (0: all) of ``test``, each group's as a stream.
 
     They begin in 1970, one after the other. ``content`` is that of a model for ``task``.
@@ -71,20 +85,19 @@ def window_of(task: Task, values_TC: Floats, start_ns: int, stream: str) -> Wind
     return Window(start_ns, start_ns + length_ns, task.channels, values, stream)
 
 
-def answered(
-    windows: Sequence[Window], values_N: Floats, task: Task, content: bytes
-) -> list[SeenWindow]:
+def answered(windows: Sequence[Window], values_N: Floats, task: Task, content: bytes) -> Seen:
     """Each with the model's answer; those without a finite one are left out."""
     model, digest = OnnxModel(content, 1), hashlib.sha256(content).hexdigest()
     check_for_task(model, task)
     answers_ND = answers(model, digest, task, np.asarray(values_N, np.float32), _BATCH)
     prediction = Prediction(digest, kind_of(task).columns, answers_ND, 0.0)
     rows = zip(windows, answers_ND.tolist(), prediction.answered_N, strict=True)
-    return [
+    seen = [
         SeenWindow(one, predicted_of(task, prediction, row_D, _span(one), one.stream))
         for one, row_D, answered in rows
         if answered
     ]
+    return Seen(seen, asked_model(content, task, MOST_WINDOWS))
 
 
 def _span(window: Window) -> tuple[int, int]:

@@ -17,8 +17,10 @@ from rich.console import Console
 from fl_client.sensors.transports.http.access import is_loopback
 from fl_common.configuration.addresses import bare_host
 from fl_common.errors import InvalidConfiguration
+from fl_common.functions.asked import no_model
 from simulate.functions.answering import Answering
 from simulate.functions.connection import Connection
+from simulate.functions.models import asked_file
 from simulate.functions.opened import open_folder
 from simulate.functions.replies import Replies
 
@@ -36,7 +38,8 @@ def serve(options: argparse.Namespace) -> None:
     output = Console(highlight=False, stderr=True)
     port = _port(options.port)
     opened = open_folder(options.folder, output)
-    with Server(bare_host("--host", options.host), port, Replies(Answering(opened))) as server:
+    answering = Answering(opened, no_model if options.model is None else asked_file(options.model))
+    with Server(bare_host("--host", options.host), port, Replies(answering)) as server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stop())
         output.print(f"{opened.name} answers at http://{options.host}:{server.port}")

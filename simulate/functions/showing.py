@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.functions.asked import Model, no_model
 from fl_common.functions.cases import State
 from fl_common.functions.events import Event, Reading, Tick
 from fl_common.functions.sandbox.outcome import Outcome
@@ -52,12 +53,15 @@ def _readings(seen: SeenWindow, after_ns: int) -> Iterator[Reading]:
             yield Reading("recording", time_ns, tuple(values), window.stream)
 
 
-def called(opened: Opened, events: Iterator[Event]) -> list[Called]:
-    """Each event with what came of it; what the function remembers is kept by stream."""
+def called(opened: Opened, events: Iterator[Event], model: Model = no_model) -> list[Called]:
+    """Each event with what came of it; what the function remembers is kept by stream.
+
+    ``model`` answers what it asks.
+    """
     states: dict[str, State] = {}
     shown = []
     for event in events:
-        outcome = opened.function.call(event, states.get(event.stream, {}))
+        outcome = opened.function.call(event, states.get(event.stream, {}), model)
         states[event.stream] = outcome.state
         shown.append((event, outcome))
     return shown

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_common.errors import JoinTheDotsError
+from fl_common.functions.asked import Model
 from fl_common.functions.cases import CASES, Case, State, Tried, read_cases, try_cases, written
 from fl_common.functions.events import (
     Event,
@@ -29,8 +30,10 @@ FUEL_SHARE = 0.5
 """The most that a call of the cases may use of its fuel: other events may need more."""
 
 
-def test(folder: Path) -> None:
+def test(folder: Path, model: Path | None) -> None:
     """Try the function in ``folder`` on its cases, and show it; exits with 1 if anything is wrong.
+
+    What it asks a model is answered as its cases say; by the file ``model``, where it is given.
 
     Raises:
         BadInput: the folder, the function or its cases can't be read or made.
@@ -39,8 +42,9 @@ def test(folder: Path) -> None:
     check_folder(folder)
     cases = read_cases(folder / CASES)
     opened = open_folder(folder, output)
-    tried = try_cases(opened.function, cases)
-    again = try_cases(open_folder(folder).function, cases)
+    asked = None if model is None else _asked(model)
+    tried = try_cases(opened.function, cases, asked)
+    again = try_cases(open_folder(folder).function, cases, asked)
     _show(output, opened, tried)
     wrong = [*_wrong(opened, tried)]
     if written(tried) != written(again):
@@ -51,6 +55,12 @@ def test(folder: Path) -> None:
         output.print(Text(f"wrong      {line}"), soft_wrap=True)
     if wrong:
         sys.exit(JoinTheDotsError.exit_status)
+
+
+def _asked(path: Path) -> Model:
+    from simulate.functions.models import asked_file  # slow to import
+
+    return asked_file(path)
 
 
 def _wrong(opened: Opened, tried: Sequence[Tried]) -> list[str]:
@@ -78,7 +88,8 @@ def _show(output: Console, opened: Opened, tried: Sequence[Tried]) -> None:
         table.add_row(str(one.case.line), Text(given(one.case.given)), Text(found(outcome)),
                       *spent, mark)  # fmt: skip
         if not one.fits:
-            table.add_row("", "", Text(f"expected {_expected(one.case)}"), "", "", "")
+            words = one.otherwise or f"expected {_expected(one.case)}"
+            table.add_row("", "", Text(words), "", "", "")
     output.print(table)
     if (left := len(tried) - len(_shown(tried))) > 0:
         output.print(f"and {left:,} other cases as expected")

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from fl_client.home import MODEL, SLOTS, STORE
 from fl_client.store.database import reading
-from fl_common.errors import InvalidConfiguration, InvalidData
+from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
-from models.metadata import read_metadata
-from simulate.functions.seen import SeenWindow, answered, of_test, window_of
+from simulate.functions.models import read_model, task_in
+from simulate.functions.seen import NOTHING, Seen, answered, of_test, window_of
 
 OWN_RUNS = Path("outputs") / "fl-fn"
 """Where models are that were trained for want of one, a folder for each task."""
@@ -25,7 +25,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LAST = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 
 
-def held_out(task: str, model: Path | None, most: int, output: Console) -> list[SeenWindow]:
+def held_out(task: str, model: Path | None, most: int, output: Console) -> Seen:
     """The last ``most`` windows (0: all) that ``task`` holds out, each person's as a stream.
 
     They begin in 1970, one after the other. ``model`` is a model.onnx; None: one is trained, once.
@@ -41,10 +41,10 @@ def held_out(task: str, model: Path | None, most: int, output: Console) -> list[
     values = resolved(configure(f"task={task}"))
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(values["world"]))))
     file = model if model is not None else _trained(task, output)
-    return of_test(world.test(), world.task, _read(file), most)
+    return of_test(world.test(), world.task, read_model(file), most)
 
 
-def stored_in(home: Path, last: str | None, most: int, now_s: float) -> list[SeenWindow]:
+def stored_in(home: Path, last: str | None, most: int, now_s: float) -> Seen:
     """The last ``most`` windows (0: all) of the box at ``home``, of the time ``last`` before now.
 
     The model is the one that the box should serve; its answers are made anew.
@@ -65,7 +65,7 @@ def stored_in(home: Path, last: str | None, most: int, now_s: float) -> list[See
         ).fetchall()
     rows.reverse()
     if not rows:
-        return []
+        return NOTHING
     values_N = np.stack(
         [np.frombuffer(body, "<f4").reshape(task.window_shape) for _, _, body in rows]
     )
@@ -116,21 +116,5 @@ def _model_of(home: Path) -> tuple[Task, bytes]:
             f"--home {home}", "has no windows and model of a box", "Give a folder of one that runs"
         )
     digest = (place / "current").read_text("ascii").strip()
-    content = _read(place / "versions" / digest / "model.onnx")
-    about = read_metadata(content)
-    channels = len(about.channels)
-    task = Task(
-        name=about.task, channels=about.channels, units=about.units, rate_hz=about.rate_hz,
-        window_shape=about.window_shape, labels=about.labels, center=(0.0,) * channels,
-        scale=(1.0,) * channels, windows_per_reading=1, kind=about.kind,
-    )  # fmt: skip
-    return task, content
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InvalidData(
-            f"model {file}", f"can't be read ({error.strerror})", "Give a model.onnx"
-        ) from error
+    content = read_model(place / "versions" / digest / "model.onnx")
+    return task_in(content), content

@@ -15,7 +15,7 @@ from tests.support.sources import ROOT
 
 pytestmark = pytest.mark.timeout(1800)  # the first one waits for the images
 MESSAGES = 100
-IMAGES = ("edge", "edge-train", "cloud", "broker", "player")
+IMAGES = ("edge", "edge-train", "cloud", "broker", "player", "serve")
 BUILDING = ("gcc", "cc", "ld", "make", "git", "curl", "wget", "pip", "pip3", "uv")
 _DOCS = (ROOT / "docs" / "how-to" / "containers.md").read_text("utf-8")
 

@@ -10,9 +10,11 @@ from fl_common.errors import InvalidData
 from fl_common.functions.cases import CASES, Tried, read_cases, try_cases
 from fl_common.functions.folder import FunctionFolder
 from fl_common.functions.sandbox.open import open_function
+from fl_common.functions.sandbox.program import needs_of
 from fl_common.functions.specification.sandboxed import SandboxedSpec
 from simulate.functions.__main__ import main
 from simulate.functions.building import component_of
+from simulate.functions.commands import KINDS
 from tests.support.sandboxes import compile_runner
 from tests.support.sources import ROOT
 
@@ -38,6 +40,28 @@ def test_both_languages_tell_the_same_bytes(name: str) -> None:
     assert all(case.fits for case in theirs), [case.case.line for case in theirs if not case.fits]
     assert told(ours) == told(theirs)
     assert len(told(ours)) > 100
+
+
+@pytest.mark.parametrize("on", [kind for kind in KINDS if kind != "prediction"])
+@pytest.mark.parametrize("language", ["javascript", "c"])
+def test_a_new_function_of_each_kind_finds_what_that_in_python_does(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    on: str,
+) -> None:
+    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    folder = tmp_path / "fall-alarm"
+    main(["new", str(folder), "--language", language, "--on", on])
+    main(["build", str(folder)])
+    main(["test", str(folder)])
+    said = capsys.readouterr().out
+    assert "the same bytes" in said
+    assert "WRONG" not in said
+    needs = json.loads((folder / "function.json").read_text())["needs"]
+    built = open_function(FunctionFolder.read(folder), compile_runner())
+    assert sorted(needs_of(built.program.component)) == sorted(needs)
 
 
 @pytest.mark.parametrize("language", ["javascript", "c"])

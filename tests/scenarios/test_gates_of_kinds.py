@@ -9,6 +9,7 @@ from fl_server.repository.__main__ import main as repository_main
 from models.kinds import kind_of
 from simulate import configure
 from simulate.__main__ import main as simulate_main
+from tests.support.judged import judging
 from tests.support.kind_data import KINDS, kind_data
 from tests.support.own_data import world_of
 
@@ -34,9 +35,10 @@ class Place:
     output: pytest.CaptureFixture[str]
 
     def keep(self, *arguments: str) -> str:
-        """What ``fl-repo`` prints, in one line."""
+        """What ``fl-repo`` prints, in one line, whatever it judges."""
         self.output.readouterr()
-        repository_main([*arguments, "-r", str(self.folder / "repository")])
+        with judging():
+            repository_main([*arguments, "-r", str(self.folder / "repository")])
         return " ".join(self.output.readouterr().out.split())
 
     def simulate(self, name: str, *more: str) -> Path:

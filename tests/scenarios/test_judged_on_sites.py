@@ -15,6 +15,7 @@ from fl_server.repository.__main__ import main as repository_main
 from fl_server.repository.build import build_repository, default_keys, load_configuration
 from fl_server.repository.store.contents import parameters_path
 from simulate.__main__ import main as simulate_main
+from tests.support.judged import judging
 
 SITES, NOISE = 4, 0.5
 FEW = ("rounds=2", f"sites={SITES}", "training.local_epochs=3", "privacy.epsilon=200")
@@ -32,8 +33,9 @@ class Place:
     output: pytest.CaptureFixture[str]
 
     def keep(self, *arguments: str) -> str:
-        """What ``fl-repo`` prints."""
-        repository_main([*arguments, "-r", str(self.folder / "repository")])
+        """What ``fl-repo`` prints, whatever it judges."""
+        with judging():
+            repository_main([*arguments, "-r", str(self.folder / "repository")])
         return self.output.readouterr().out
 
     def simulate(self, name: str, *overrides: str) -> Path:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fl_client.components.build import build_updates
@@ -34,6 +35,24 @@ def handle(event):
 """
 
 
+ASKS = """
+def handle(event):
+    width = len(event.channels)
+    answers = infer(event.values, [1, len(event.values) // width, width])
+    emit("found", {"start_ns": event.start_ns, "answers": answers})
+"""
+
+
+def check_asked(found: list[dict[str, Any]], predictions: list[dict[str, Any]]) -> None:
+    """What the function was answered of a window is what the box predicted."""
+    predicted = {one["window_start_ns"]: one["probabilities"].values() for one in predictions}
+    assert found
+    for one in found:
+        told = predicted.get(one["start_ns"])
+        assert told is None or np.allclose(one["answers"], [*told], atol=1e-3)
+    assert any(one["start_ns"] in predicted for one in found)
+
+
 def check_counts(found: list[dict[str, Any]]) -> None:
     """What the function in a sandbox told: each window once, in order."""
     assert [data["seen"] for data in found] == list(range(1, len(found) + 1))
@@ -45,8 +64,8 @@ def following(world: World, *functions: str) -> tuple[str, ...]:
     return (
         "functions=none",
         f"components.functions=[{','.join(functions)}]",
-        "components.sandbox={forms: [python], needs: [emit, state, log], fuel: 50000000,"
-        " memory_mb: 64, functions: 1}",
+        "components.sandbox={forms: [python], needs: [emit, state, log, infer],"
+        " fuel: 50000000, memory_mb: 64, functions: 2}",
         f"components.source={world.place}",
         f"components.root={world.place / 'metadata/1.root.json'}",
         "components.stage=testing",
@@ -65,8 +84,11 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
     promote(world, function)
     source = source_added(world, "counts", COUNTS, limits=limits(milliseconds=500))
     promote(world, source)
+    asks = {"on": [{"window": task.name}], "needs": ["emit", "infer"]}
+    asking = source_added(world, "asks", ASKS, limits=limits(milliseconds=500), **asks)
+    promote(world, asking)
     shutil.copytree(compile_runner(), tmp_path / "box" / MACHINE_CODE)
-    overrides = following(world, function.name, "counts")
+    overrides = following(world, function.name, "counts", "asks")
     with Mosquitto(tmp_path / "broker") as broker:
         box = node(tmp_path / "box", broker.port, *overrides)
         with box as process, Sensors(broker.port, "box") as sensors:
@@ -77,7 +99,8 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
 
             wait_for(lambda: components()["shadow"]["candidate"] == second.digest[:16], "shadow")
             wait_for(lambda: components()["functions"]["counts"]["trial"], "source on trial")
-            wait_for(lambda: "counts" in process.status()["functions"]["failures"], "it runs")
+            sandboxed = {"counts", "asks"}
+            wait_for(lambda: sandboxed <= {*process.status()["functions"]["failures"]}, "they run")
             sensors.send(0, MESSAGES)
             wait_for(lambda: sensors.starts() >= expected_starts(MESSAGES), "predictions")
             wait_for(
@@ -91,11 +114,13 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
             def happened() -> set[str]:
                 return {data["function"] for topic, data in sensors.heard if topic == "events/box"}
 
-            names = {function.name, "counts"}
-            assert wait_for(lambda: happened() == names and names, "events of both") == names
+            names = {function.name, "counts", "asks"}
+            assert wait_for(lambda: happened() == names and names, "events of all") == names
             check_counts([d for _, d in sensors.heard if d.get("function") == "counts"])
+            told = [d for topic, d in sensors.heard if topic == "predictions/box"]
+            check_asked([d for _, d in sensors.heard if d.get("function") == "asks"], told)
             metrics = process.ask("/metrics")[1].decode()
-            for component in (first, second, function, source):
+            for component in (first, second, function, source, asking):
                 assert f'component_info{{component="{component.digest[:16]}"' in metrics
             assert 'updates_total{kind="function",name="steps",result="taken"} 1.0' in metrics
 

@@ -25,7 +25,7 @@ from fl_server.repository.oci.registry import MANIFEST_TYPE, Login, Reference, R
 from tests.support.model_files import doubler, published
 from tests.support.ports import free_port
 from tests.support.repositories import World
-from tests.support.shell import blocks, desk, typed
+from tests.support.shell import blocks, desk, replaced, typed
 
 CONFIG = """version: 0.1
 log: {{level: error}}
@@ -118,7 +118,8 @@ def test_the_commands_of_the_page(address: str, place: Path) -> None:
     main(["add", "model.onnx", "--name", "wearables", "--licence", "MIT"])
     main(["promote", "wearables", "--force", "a demo"])
     theirs = pull.replace("\n", " -r theirs\n")
-    said = typed(f"{push}fl-repo init -r theirs\n{theirs}{imported}", desk(place), COLUMNS="200")
+    checked = replaced(theirs, ("fl-repo check", "! fl-repo check"))  # nothing is said of privacy
+    said = typed(f"{push}fl-repo init -r theirs\n{checked}{imported}", desk(place), COLUMNS="200")
     assert "the same as it was pushed" in said
     assert re.search(r"model silero-vad \w+ \(\w+\) is in production", said), said
 

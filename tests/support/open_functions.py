@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fl_common.functions.asked import Model, no_model
 from fl_common.functions.events import Event, FunctionEvent
 from fl_common.functions.limits import Limits
 from fl_common.functions.sandbox.outcome import Failure, Outcome
@@ -20,7 +21,7 @@ class Scripted:
     def __init__(self, answer: Callable[[Event, Mapping[str, str]], Found]) -> None:
         self._answer = answer
 
-    def call(self, event: Event, state: Mapping[str, str]) -> Outcome:
+    def call(self, event: Event, state: Mapping[str, str], model: Model = no_model) -> Outcome:
         """See ``OpenFunction``."""
         events, after, failure = self._answer(event, state)
         return Outcome(events, after, [], failure, 1000, 0.001)

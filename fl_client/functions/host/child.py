@@ -18,9 +18,11 @@ from typing import Any
 
 from fl_client.functions.host import ERROR
 from fl_client.functions.host.answers import MOST_LINES, SandboxFailed
+from fl_client.functions.host.asking import AskingNode
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_common.errors import BadInput
 from fl_common.functions import ClassFunction, Remembering
+from fl_common.functions.asked import Model
 from fl_common.functions.events import from_stored
 from fl_common.functions.limits import MOST_EVENTS
 from fl_common.plugins.kinds import FUNCTION
@@ -54,7 +56,8 @@ class _Lines(logging.Handler):
 class _Functions:
     """The functions of this process, by the key of their source and their stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: Model) -> None:
+        self._model = model
         self._made: dict[tuple[int, str], _Object] = {}
         self._shared: dict[int, Any] = {}  # one in a sandbox is made once, for all its streams
         self._told: dict[int, Counter[str]] = {}  # instances of these
@@ -129,7 +132,7 @@ class _Functions:
         key = request["key"]
         if key not in self._shared:
             self._shared[key] = _make(request)
-        return StreamInSandbox(self._shared[key])
+        return StreamInSandbox(self._shared[key], self._model)
 
 
 def _make(request: Mapping[str, Any]) -> _Object:
@@ -182,7 +185,7 @@ def main() -> None:
         from fl_common.functions.sandbox.machine_code import ticker
 
         ticker()
-    lines, functions = _Lines(), _Functions()
+    lines, functions = _Lines(), _Functions(AskingNode(channel))
     logging.getLogger().addHandler(lines)
     logging.getLogger().setLevel(logging.INFO)
     channel.send({"missing": missing})

@@ -17,6 +17,7 @@ from fl_client.functions.host import (
     HostUnavailable,
 )
 from fl_client.functions.host.answers import NO_ANSWER, failures_in, lines_in, read, refusal_in
+from fl_client.functions.host.asking import Answering, no_answering
 from fl_client.functions.host.channel import ChannelError
 from fl_client.functions.host.compiler import Compiler
 from fl_client.functions.host.held import Held
@@ -37,13 +38,22 @@ _WORKS_ON = "it left threads that work on after its call"
 class HostProcess:
     """A host that can't read ``home``; any thread may call it, one at a time is served.
 
+    ``model`` answers what functions ask during a call.
+
     The process is started when it is first needed, and anew after one that ended, took too long
     (``slow``), has an ``answer`` that is none, or left ``threads``. What is only checked has a
     process of its own, so that it can't disturb those that run.
     """
 
-    def __init__(self, home: Path, limits: HostLimits, troubles: Troubles) -> None:
+    def __init__(
+        self,
+        home: Path,
+        limits: HostLimits,
+        troubles: Troubles,
+        model: Answering = no_answering,
+    ) -> None:
         self._home, self._limits, self._troubles = home, limits, troubles
+        self._model = model
         self._running: StartedProcess | None = None
         self._checking: StartedProcess | None = None
         self._present = Held()
@@ -112,7 +122,8 @@ class HostProcess:
             if not found["made"]:
                 return Answer(None, content, failures, 0.0)
             self._present.note((key, event.stream), 0)
-        answer = running.ask({"key": key, "event": to_stored(event)}, self._limits.seconds)
+        request = {"key": key, "event": to_stored(event)}
+        answer = running.ask(request, self._limits.seconds, self._model)
         unsaid = self._said.log(source.title, *lines_in(answer))
         if running.works_on():
             self._end(_THREADS)

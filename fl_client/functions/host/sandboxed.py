@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.functions.host.answers import SandboxFailed
+from fl_common.functions.asked import Model
 from fl_common.functions.events import Event, FunctionEvent
 from fl_common.functions.sandbox.function import SandboxedFunction
 from fl_common.functions.sandbox.open import function_of, program_at
@@ -18,17 +19,17 @@ _logger = logging.getLogger(__name__)
 
 
 class StreamInSandbox:
-    """The ``function`` of one stream."""
+    """The ``function`` of one stream, which may ask ``model``."""
 
-    def __init__(self, function: SandboxedFunction) -> None:
-        self._function = function
+    def __init__(self, function: SandboxedFunction, model: Model) -> None:
+        self._function, self._model = function, model
         self._state: Mapping[str, str] = {}
         self.fuel = self.unsaid = 0
         """What the last call took, and lines of its log that are not kept."""
 
     def __call__(self, event: Event) -> Iterable[FunctionEvent]:
         """See ``Function``. Raises SandboxFailed, after which it remembers what it did before."""
-        outcome = self._function.call(event, self._state)
+        outcome = self._function.call(event, self._state, self._model)
         self.fuel, self.unsaid = outcome.fuel, outcome.unsaid
         for level, text in outcome.lines:
             _logger.log(getattr(logging, level.upper()), "%s", text)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.functions.host import HostLimits
+from fl_client.functions.host.asking import QUESTION, Answering, no_answering, reply_to
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_common.programs.limited_child import without_secrets
 from fl_common.programs.own import own_program
@@ -63,15 +64,22 @@ class StartedProcess:
         """Its process id."""
         return self._child.pid
 
-    def ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """The answer to ``request``, within ``seconds``.
+    def ask(
+        self, request: Mapping[str, Any], seconds: float, model: Answering = no_answering
+    ) -> dict[str, Any]:
+        """The answer to ``request``, within ``seconds``; ``model`` answers what is asked meanwhile.
 
         Raises:
             ChannelError: there is none; it has to be ended.
         """
         self._asked += 1
+        until = time.monotonic() + seconds
         self._channel.send({"id": self._asked, **request}, seconds)
         answer = self._channel.receive(seconds)
+        while isinstance(answer, dict) and QUESTION in answer:
+            reply = reply_to(answer[QUESTION], model, _left(until))
+            self._channel.send(reply, _left(until))
+            answer = self._channel.receive(_left(until))
         if not isinstance(answer, dict) or answer.get("id") != self._asked:
             raise ChannelError("its answer is to another question")
         return answer
@@ -108,3 +116,8 @@ class StartedProcess:
         with suppress(OSError):
             return sum(1 for _ in Path(f"/proc/{self._child.pid}/task").iterdir())
         return 0
+
+
+def _left(until: float) -> float:
+    """Seconds until then, of which there are some: whoever waits for none would wait for ever."""
+    return max(1e-3, until - time.monotonic())

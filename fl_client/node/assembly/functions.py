@@ -11,6 +11,8 @@ from fl_client.functions.host import FunctionSource, HostLimits
 from fl_client.functions.host.process import HostProcess
 from fl_client.functions.runner import Functions
 from fl_client.functions.thread import FunctionThread
+from fl_client.inference.asked import asked_engine
+from fl_client.inference.engine import Engine
 from fl_client.store.function_inbox import FunctionInbox
 from fl_client.store.function_memory import FunctionMemory
 from fl_common.configuration.rules import Config
@@ -41,8 +43,8 @@ class BoxFunctions:
         self.thread.close()
 
 
-def build_functions(config: Config, task: Task, troubles: Troubles) -> BoxFunctions:
-    """The configured functions.
+def build_functions(config: Config, task: Task, engine: Engine, troubles: Troubles) -> BoxFunctions:
+    """The configured functions, which may ask what ``engine`` serves.
 
     Raises:
         InvalidConfiguration: a value that can't be used, or a function that can't be made.
@@ -51,7 +53,8 @@ def build_functions(config: Config, task: Task, troubles: Troubles) -> BoxFuncti
     grant = grant_of(config["components"])
     sandboxed = grant.megabytes if grant else 0.0
     limits = HostLimits(values["seconds"], values["megabytes"], sandboxed)
-    host = HostProcess(Path(config["home"]), limits, troubles)
+    model = asked_engine(engine, task, config["engine"]["largest_batch"])
+    host = HostProcess(Path(config["home"]), limits, troubles, model)
     sources = {name: FunctionSource(node, f"functions.{name}") for name, node in declared.items()}
     try:
         functions = Functions(sources, host, config["failures_allowed"])

@@ -36,7 +36,7 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
     slot = ModelSlot(home / SLOTS / MODEL)
     sizes, trial = (values["threads"], values["largest_batch"]), trial_of(values)
     engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
-    functions = build_functions(config, task, troubles)
+    functions = build_functions(config, task, engine, troubles)
     running, longest = functions.running, config["function_host"]["seconds"]
     box = NodeContext(config["name"], home, task, slot, values, running, longest, troubles)
     try:

@@ -17,6 +17,7 @@ from wasmtime import _ffi as ffi
 from wasmtime.component import Instance
 
 from fl_common.errors import InvalidData
+from fl_common.functions.asked import Model, no_model, repeated
 from fl_common.functions.events import Event, Window
 from fl_common.functions.found import plain
 from fl_common.functions.limits import Limits
@@ -76,22 +77,26 @@ class SandboxedFunction:
         self._because = "start"
         self._instance()
 
-    def call(self, event: Event, state: Mapping[str, str]) -> Outcome:
-        """Give it an event; ``state`` is what it remembers of the event's stream."""
-        return self._called("handle", lambda value: write_event(value, event), state)[1]
+    def call(self, event: Event, state: Mapping[str, str], model: Model = no_model) -> Outcome:
+        """Give it an event; ``state`` is what it remembers of the event's stream.
+
+        ``model`` answers what it asks.
+        """
+        return self._called("handle", lambda value: write_event(value, event), state, model)[1]
 
     def transform(self, window: Window) -> tuple[Window | None, Outcome]:
         """The shape of a window; None: it failed."""
         return self._called("transform", lambda value: write_window(value, window), {})
 
     def _called(
-        self, name: str, write: _Write, state: Mapping[str, str]
+        self, name: str, write: _Write, state: Mapping[str, str], model: Model = no_model
     ) -> tuple[Window | None, Outcome]:
-        call, began = self._begun(state), time.perf_counter()
+        call, began = self._begun(state, model), time.perf_counter()
         made = self._instance()
         window, failure, used = made.run(name, write, call)
         if failure is not None and (failure.cause == "memory" or made.is_dead):
-            failure = self._located(failure, name, write, state)
+            again = self._begun(state, repeated(call.answers))
+            failure = self._located(failure, name, write, again)
             self._end(failure.cause)
         seconds = time.perf_counter() - began
         if failure is not None:
@@ -100,9 +105,9 @@ class SandboxedFunction:
         found = call.events, call.state, call.lines
         return window, Outcome(*found, None, used, seconds, call.unsaid)
 
-    def _begun(self, state: Mapping[str, str]) -> Call:
+    def _begun(self, state: Mapping[str, str], model: Model = no_model) -> Call:
         manner = self._manner
-        return Call(manner.limits, manner.needs, manner.schemas, dict(state))
+        return Call(manner.limits, manner.needs, manner.schemas, dict(state), model)
 
     def _instance(self) -> "_Made":
         self._calls += 1
@@ -128,13 +133,10 @@ class SandboxedFunction:
     def _end(self, because: str) -> None:
         self._made, self._because = None, because
 
-    def _located(
-        self, failure: Failure, name: str, write: _Write, state: Mapping[str, str]
-    ) -> Failure:
+    def _located(self, failure: Failure, name: str, write: _Write, call: Call) -> Failure:
         """Find the author's line of a trap in source text: run it again, and watch the lines."""
         if self.program.source is None or failure.line is not None:
             return failure
-        call = self._begun(state)
         try:
             made = self._make(call, watched=True)
             made.run(name, write, call)

@@ -1,4 +1,4 @@
-"""What a component may call: emit, get, put, drop, log; and how much of it in one call.
+"""What a component may call: emit, get, put, drop, log, infer; how much of it in one call.
 
 Host calls are outside fuel, so they are counted. A call that goes beyond a limit of its events or
 its state is told so, and fails whatever it makes of that.
@@ -6,7 +6,7 @@ its state is told so, and fails whatever it makes of that.
 
 import ctypes
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,19 @@ import wasmtime
 from wasmtime import _ffi as ffi
 from wasmtime.component import Linker
 
+from fl_common.errors import BadInput
+from fl_common.functions.asked import Model, Numbers, checked, no_model, shaped
 from fl_common.functions.events import FunctionEvent
 from fl_common.functions.found import data_of, plain, why_unfit
 from fl_common.functions.limits import Limits
 from fl_common.functions.sandbox.outcome import Failure
-from fl_common.functions.sandbox.values import texts, write_string
+from fl_common.functions.sandbox.values import (
+    numbers,
+    read_numbers,
+    texts,
+    write_numbers,
+    write_string,
+)
 from fl_common.functions.specification.schema import EventSchemas
 
 PACKAGE, VERSION = "jointhedots:function", "1.0.0"
@@ -26,6 +34,7 @@ NEEDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "emit": ("events", ("emit",)),
     "state": ("state", ("get", "put", "drop")),
     "log": ("logs", ("log",)),
+    "infer": ("model", ("infer",)),
 }
 """What a function may need: the interface of the contract, and its functions."""
 LEVELS = ("debug", "info", "warning", "error")
@@ -53,23 +62,48 @@ class Call:
     needs: frozenset[str]
     schemas: EventSchemas
     state: dict[str, str]
+    model: Model = no_model
+    """Answers what it asks."""
     events: list[FunctionEvent] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)
     failure: Failure | None = None
     line: int | None = None
     unsaid: int = 0
+    answers: list[Numbers | str] = field(default_factory=list)
+    """What the model answered, or why it did not."""
     _calls: int = 0
     _event_bytes: int = 0
     _state_bytes: int | None = None
 
     def enter(self, need: str) -> None:
         """Count a call of a function of ``need``. Raises OutOfBounds."""
-        self._calls += 1
+        self._count(1)
+        if need not in self.needs:
+            raise OutOfBounds(Failure("needs", f"it calls what its needs do not name: {need}"))
+
+    def infer(self, values: Numbers, shape: Sequence[int]) -> Numbers | str:
+        """The model's answers to windows of this shape, or why there are none.
+
+        Each window counts as a call of the host. Raises OutOfBounds.
+        """
+        try:
+            windows = shaped(values, shape)
+        except BadInput as error:
+            return _words(error)
+        self._count(len(windows) - 1)
+        try:
+            answer: Numbers | str = checked(self.model(windows))
+        except BadInput as error:
+            answer = _words(error)
+        self.answers.append(answer)
+        return answer
+
+    def _count(self, calls: int) -> None:
+        """Count calls of the host. Raises OutOfBounds."""
+        self._calls += calls
         if self._calls > self.limits.host_calls:
             rule = f"more than {self.limits.host_calls:,} calls of the host (limits.host_calls)"
             raise OutOfBounds(Failure("host_calls", rule))
-        if need not in self.needs:
-            raise OutOfBounds(Failure("needs", f"it calls what its needs do not name: {need}"))
 
     def emit(self, kind: str, text: str) -> str | None:
         """Keep an event; why not, in words."""
@@ -123,6 +157,10 @@ class Call:
         return text
 
 
+def _words(error: BadInput) -> str:
+    return plain(f"{error.value} {error.rule}".strip())
+
+
 _BRACES, _BETWEEN = 2, 4
 
 
@@ -142,7 +180,8 @@ class Imports:
         self.call: Call | None = None
         self.linker, self._kept = Linker(engine), list[_Callback]()
         serving: dict[str, Callable[[Call, Any, Any], None]] = {
-            "emit": _emit, "get": _get, "put": _put, "drop": _drop, "log": _log, "at": _at,
+            "emit": _emit, "get": _get, "put": _put, "drop": _drop, "log": _log,
+            "infer": _infer, "at": _at,
         }  # fmt: skip
         named = {inside: (need, names) for need, (inside, names) in NEEDS.items()}
         with self.linker.root() as root:
@@ -202,6 +241,18 @@ def _drop(call: Call, given: Any, _into: Any) -> None:
 
 def _log(call: Call, given: Any, _into: Any) -> None:
     call.log(*texts(given, 2))
+
+
+def _infer(call: Call, given: Any, into: Any) -> None:
+    answer = call.infer(read_numbers(given[0]), numbers(given[1]))
+    if isinstance(answer, str):
+        return _result(into[0], answer)
+    told = ffi.wasmtime_component_val_t()
+    write_numbers(told, answer)
+    into[0].kind = ffi.WASMTIME_COMPONENT_RESULT
+    into[0].of.result.is_ok = True
+    into[0].of.result.val = ffi.wasmtime_component_val_new(ctypes.byref(told))
+    return None
 
 
 def _at(call: Call, given: Any, _into: Any) -> None:

@@ -11,6 +11,7 @@ from ctypes import addressof, byref
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from wasmtime import _ffi as ffi
 
 from fl_common.functions.events import (
@@ -89,7 +90,7 @@ def read_window(value: Value) -> Window:
         start.of.s64,
         end.of.s64,
         tuple(read_string(names.data[n]) for n in range(names.size)),
-        _floats(values.of.list)["number"].tolist(),
+        read_numbers(values).tolist(),
         read_string(stream),
     )
 
@@ -116,15 +117,33 @@ def _write(value: Value, name: str, field: Any) -> None:
     elif isinstance(field, str):
         write_string(value, field)
     else:
-        row = np.asarray(field, dtype=np.float32).ravel() if name == "values" else field
-        value.kind = ffi.WASMTIME_COMPONENT_LIST
-        ffi.wasmtime_component_vallist_new_uninit(byref(value.of.list), len(row))
         if name == "values":
-            view = _floats(value.of.list)
-            view["kind"], view["number"] = ffi.WASMTIME_COMPONENT_F32.value, row
-        else:
-            for at, text in enumerate(row):
-                write_string(value.of.list.data[at], text)
+            return write_numbers(value, field)
+        value.kind = ffi.WASMTIME_COMPONENT_LIST
+        ffi.wasmtime_component_vallist_new_uninit(byref(value.of.list), len(field))
+        for at, text in enumerate(field):
+            write_string(value.of.list.data[at], text)
+    return None
+
+
+def write_numbers(value: Value, row: Any) -> None:
+    """Write a list of numbers of 32 bits."""
+    row = np.asarray(row, dtype=np.float32).ravel()
+    value.kind = ffi.WASMTIME_COMPONENT_LIST
+    ffi.wasmtime_component_vallist_new_uninit(byref(value.of.list), len(row))
+    view = _floats(value.of.list)
+    view["kind"], view["number"] = ffi.WASMTIME_COMPONENT_F32.value, row
+
+
+def read_numbers(value: Value) -> NDArray[np.float32]:
+    """The list of numbers of 32 bits in a value."""
+    found: NDArray[np.float32] = _floats(value.of.list)["number"].copy()
+    return found
+
+
+def numbers(value: Value) -> list[int]:
+    """The list of whole numbers (u32) in a value."""
+    return [int(value.of.list.data[n].of.u32) for n in range(value.of.list.size)]
 
 
 def _floats(values: Any) -> Any:

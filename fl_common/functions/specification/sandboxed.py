@@ -29,7 +29,7 @@ FORMS: Mapping[str, str] = {"python": ".py", "wasm": ".wasm"}
 """The forms, each with the ending of its file's name."""
 WORLDS: Mapping[str, str] = {"rule": "handle", "shape": "transform"}
 """The worlds of the contract, each with the function that is called."""
-NEEDS = ("emit", "state", "log")
+NEEDS = ("emit", "state", "log", "infer")
 _FIELDS = (
     "format", "form", "file", "interface", "world", "on", "labels", "needs", "emits", "settings",
     "state_version", "limits", "on_failure",

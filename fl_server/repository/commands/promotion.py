@@ -2,11 +2,12 @@
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
 from fl_common.components.description import Component, Stage
-from fl_common.errors import InvalidData
+from fl_common.errors import InvalidData, JoinTheDotsError
 from fl_common.vocabulary import Parameters
 from fl_server.repository.build import build_device
 from fl_server.repository.commands.options import (
@@ -75,13 +76,16 @@ def _check(options: Options) -> None:
     output().print(verdict_table(found, not_run))
     if is_imported(component) and (why := run_behind(repository, component)):
         say(f"{component} was imported, and needs the gates of a run's model, too: {why}.")
-    left = unmet(standing_verdicts(repository, component), required)
+    standing = standing_verdicts(repository, component)
+    left = unmet(standing, required)
     if left:
         say(f"{component} can't be promoted yet: {'; '.join(left)}.")
     else:
-        words = {verdict.word for verdict in standing_verdicts(repository, component).values()}
+        words = {verdict.word for verdict in standing.values()}
         which = " that had something to compare it with" if NOTHING in words else ""
         say(f"{component} has passed every gate{which}. Next: fl-repo promote {component.name}")
+    if unmet(standing, options.gate or required):
+        sys.exit(JoinTheDotsError.exit_status)
 
 
 def _parameters(folder: Path | None) -> Parameters | None:
@@ -114,7 +118,8 @@ CHECK = Command(
     "check",
     "run the gates and sign their verdicts",
     "Runs the gates that a promotion needs, and stores each verdict, signed, with the component:\n"
-    "an in-toto test result for this digest. The newest verdict of a gate counts.",
+    "an in-toto test result for this digest. The newest verdict of a gate counts. The exit status\n"
+    "is 1 if one that was asked for failed, or could not run.",
     "  fl-repo check wearables --checkpoint outputs/2026-01-31/12-00-00/checkpoints\n"
     "  fl-repo check wearables --gate accuracy --counts counts.json\n"
     "  fl-repo check wearables --gate latency --gate size --device raspberry_pi\n",

@@ -18,7 +18,7 @@ import encodings.idna, encodings.ascii, encodings.latin_1, linecache, traceback 
 
 import wit_world
 from componentize_py_types import Err
-from wit_world.imports import events, logs, state, watching
+from wit_world.imports import events, logs, model, state, watching
 
 for _pattern in (".",):
     re.compile(_pattern)
@@ -58,12 +58,12 @@ class _Lines:
         *lines, self._begun = (self._begun + str(text)).split("\n")
         self._begun = self._begun[:_MOST_TEXT]
         for line in lines:
-            logs.log(self._level, line[:_MOST_TEXT])
+            _log(line, self._level)
         return len(text)
 
     def flush(self):
         if self._begun:
-            logs.log(self._level, self._begun)
+            _log(self._begun, self._level)
             self._begun = ""
 
 
@@ -89,27 +89,55 @@ for _name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "p
 
 
 def _emit(kind, data=None):
-    _taken(events.emit, kind, json.dumps({} if data is None else data, allow_nan=False))
+    data = json.dumps({} if data is None else data, allow_nan=False)
+    _taken(events.emit, _word("the kind of an event", kind), data)
 
 
 def _get(key, default=None):
-    found = state.get(key)
+    found = state.get(_word("a key", key))
     return default if found is None else json.loads(found)
 
 
 def _put(key, value):
-    _taken(state.put, key, json.dumps(value, allow_nan=False))
+    _taken(state.put, _word("a key", key), json.dumps(value, allow_nan=False))
+
+
+def _drop(key):
+    state.drop(_word("a key", key))
+
+
+def _infer(values, shape):
+    sizes = [operator.index(size) for size in shape]
+    if not all(0 <= size < 1 << 32 for size in sizes):
+        raise ValueError(f"the shape {sizes} is none")
+    return _taken(model.infer, [float(one) for one in values], sizes)
 
 
 def _taken(ask, *arguments):
     try:
-        ask(*arguments)
+        return ask(*arguments)
     except Err as error:
         raise ValueError(error.value) from None
 
 
+def _word(what, text):
+    """A text that can be given out: a half of a character is none, and would end the instance."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a text, and is a {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what}, {ascii(text[:40])}, has half of a character") from None
+    return text
+
+
+def _whole(text):
+    """The text with a question mark for each half of a character."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _log(text, level="info"):
-    logs.log(level, str(text)[:_MOST_TEXT])
+    logs.log(_whole(str(level)), _whole(str(text)[:_MOST_TEXT]))
 
 
 class _Function:
@@ -133,7 +161,7 @@ class _Function:
         self._scope = {
             "__name__": self._name.removesuffix(".py"), "__builtins__": builtins,
             "settings": json.loads(settings), "emit": _emit, "get": _get, "put": _put,
-            "drop": state.drop, "log": _log,
+            "drop": _drop, "log": _log, "infer": _infer,
         }
         with self._told():
             exec(self._code, self._scope)
@@ -180,7 +208,7 @@ class _Function:
             trace = trace.tb_next
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         where = f" ({self._name}:{line})" if line else ""
-        return f"{type(error).__name__}: {' '.join(text.split())[:_MOST_TEXT]}{where}"
+        return _whole(f"{type(error).__name__}: {' '.join(text.split())[:_MOST_TEXT]}{where}")
 
     def _trace(self, frame, event, _):
         if frame.f_code.co_filename != self._name:

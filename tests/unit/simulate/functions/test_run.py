@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from fl_common.errors import InvalidConfiguration
+from fl_common.functions.asked import no_model
 from fl_common.functions.events import Event, FunctionEvent, Predicted, Reading, Tick, Window
 from fl_common.functions.sandbox.outcome import Failure
 from simulate.functions.__main__ import main
-from simulate.functions.seen import SeenWindow
+from simulate.functions.seen import Seen, SeenWindow
 from simulate.functions.showing import events_for
 from simulate.functions.windows import seconds_of
 from tests.support.open_functions import Found, folder_in, scripted
@@ -53,9 +54,12 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         seconds_of(text)
 
 
+SEEN = Seen((seen(0), seen(1, "press")), no_model)
+
+
 @pytest.fixture
 def two_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulate.functions.run.held_out", lambda *_: [seen(0), seen(1, "press")])
+    monkeypatch.setattr("simulate.functions.run.held_out", lambda *_: SEEN)
 
 
 def test_what_it_found_and_failed_at_is_shown_with_its_stream_and_its_cost(

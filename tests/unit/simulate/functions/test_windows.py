@@ -37,7 +37,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_they_are_had_in_order_with_the_models_answer(home: Path) -> None:
-    seen = stored_in(home, None, 0, now_s=6.0)
+    seen = stored_in(home, None, 0, now_s=6.0).windows
     assert [one.window.start_ns // SECOND_NS for one in seen] == [0, 1, 2, 3, 4, 5]
     assert [one.window.values[0] for one in seen] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     assert {one.predicted.label for one in seen} == {"moving"}
@@ -46,9 +46,11 @@ def test_they_are_had_in_order_with_the_models_answer(home: Path) -> None:
 
 
 def test_the_last_ones_by_number_or_time(home: Path) -> None:
-    assert [s.window.start_ns // SECOND_NS for s in stored_in(home, None, 2, 6.0)] == [4, 5]
-    assert [s.window.start_ns // SECOND_NS for s in stored_in(home, "3s", 0, 6.0)] == [3, 4, 5]
-    assert stored_in(home, "1s", 0, 60.0) == []
+    for last, most, now_s, seconds in (
+        (None, 2, 6.0, [4, 5]), ("3s", 0, 6.0, [3, 4, 5]), ("1s", 0, 60.0, []),
+    ):  # fmt: skip
+        seen = stored_in(home, last, most, now_s).windows
+        assert [one.window.start_ns // SECOND_NS for one in seen] == seconds
 
 
 def test_nothing_of_the_box_changes(home: Path) -> None:

@@ -38,6 +38,16 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return captured.out
 
 
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command prints that judges, and whose judgment is no."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 1
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -88,7 +98,7 @@ def test_a_simulated_model_is_promoted_by_force_alone(
     here = ("-r", "outputs/run/repository")
     assert "no verdict of parity, interface" in refused(capsys, "promote", "wearables", *here)
     checkpoints = ("--checkpoint", "outputs/run/checkpoints")
-    told = said(capsys, "check", "wearables", *checkpoints, *here)
+    told = failed(capsys, "check", "wearables", *checkpoints, *here)
     assert "can't be promoted yet: privacy failed (its noise was seeded" in told
     assert "its epsilon protects nobody" in refused(capsys, "promote", "wearables", *here)
     said(capsys, "promote", "wearables", "--force", "a demo", *here)
@@ -105,12 +115,12 @@ def test_counts_of_the_candidate_alone_are_told_from_none(
     said(capsys, "promote", "wearables", "--force", "a demo", *here)
     run_of(place / "outputs/next", replace(PLAN, run="other"), 2, place / "outputs/run/repository")
     check = ("check", "wearables", "--gate", "accuracy", *here)
-    assert "give --counts FILE" in said(capsys, *check)
+    assert "give --counts FILE" in failed(capsys, *check)
     listed = json.loads(said(capsys, "list", "--json", *here))
     (digest,) = [one["digest"] for one in listed if one["stage"] == "testing"]
     counts = {"candidate": {"digest": digest, "correct": 9, "total": 10, "noise": 0.0}}
     (place / "counts.json").write_text(json.dumps(counts))
-    told = said(capsys, *check, "--counts", "counts.json")
+    told = failed(capsys, *check, "--counts", "counts.json")
     assert "the counts are of the candidate alone" in told
 
 
@@ -208,3 +218,23 @@ def test_of_two_writers_one_waits_and_nothing_is_lost(
     names = [row["name"] for row in json.loads(said(capsys, "list", "--json"))]
     assert sorted(names) == sorted(f"{who}-{n}" for who in ("left", "right") for n in range(6))
     assert "12 components" in said(capsys, "verify")
+
+
+def test_what_is_not_as_it_was_signed_is_told_by_verify(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "init")
+    (place / "tool.py").write_text("one")
+    said(capsys, "add", "tool.py", "--kind", "stack", "--name", "tool", "--licence", "MIT")
+    assert "1 components" in said(capsys, "verify")
+    (kept,) = (path for path in (place / "repository").rglob("*") if _is(path, b"one"))
+    kept.write_bytes(b"two")
+    with pytest.raises(SystemExit) as ended:
+        main(["verify"])
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+
+
+def _is(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
