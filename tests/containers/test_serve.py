@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -108,7 +109,11 @@ def test_an_image_of_a_function_compiles_nothing_when_it_starts(
         ("--publish 127.0.0.1:8080:8080", network),
         ("127.0.0.1:8080", f"127.0.0.1:{port}"),
     )
-    told = typed(commands, reader, 600, **engine.environment())
+    engines = engine.environment()
+    (reader / "bin").mkdir(exist_ok=True)
+    (reader / "bin/docker").symlink_to(shutil.which("docker", path=engines["PATH"]) or "")
+    reached = {name: engines[name] for name in ("DOCKER_HOST", "DOCKER_BUILDKIT")}
+    told = typed(commands, reader, 600, **reached)
     assert "8 of 8 as expected" in told
     (identity,) = engine.out("docker", "ps", "--quiet", "--filter", "ancestor=fall-alarm").split()
     assert is_healthy(port)

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,21 @@ import pytest
 
 from benchmarks.measuring.environments import ROOT, judge_python
 from benchmarks.measuring.measure import ProcessFailed
+from fl_client.functions.host.compiler import MACHINE_CODE
 from fl_common.functions.events import Predicted, event_fields
 from fl_common.programs.own import own_program
+from models.tasks import wearables
 from simulate.functions.__main__ import main
 from simulate.functions.opened import open_folder
 from simulate.functions.showing import called
-from tests.support.sandboxes import compile_runner
+from tests.support.model_files import published
+from tests.support.mosquitto import Mosquitto
+from tests.support.nodes import World as Sensors
+from tests.support.nodes import expected_starts, node, wait_for
+from tests.support.open_functions import folder_in
+from tests.support.repositories import World
+from tests.support.sandboxes import compile_runner, limits
+from tests.support.sites import promote, source_added
 
 CLIENT = ROOT / "benchmarks" / "judges" / "cloud_events_client.py"
 EVENTS = 500
@@ -54,8 +65,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "alarm"
 
 
-@pytest.fixture
-def served(folder: Path, cache: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+@contextmanager
+def serving(folder: Path, cache: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The process, and its port."""
     command = own_program("simulate.functions", "serve", str(folder), "--port", "0")
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
@@ -67,6 +78,12 @@ def served(folder: Path, cache: Path) -> Iterator[tuple[subprocess.Popen[str], i
         assert told is not None
         yield process, int(told[1])
         process.kill()
+
+
+@pytest.fixture
+def served(folder: Path, cache: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    with serving(folder, cache) as process:
+        yield process
 
 
 def windows() -> list[Predicted]:
@@ -112,3 +129,81 @@ def test_the_sdk_hears_what_this_process_finds_in_both_modes_until_sigterm(
     assert {status for status, *_ in answers} == {200, 204}
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
+
+
+COUNTS = """
+def handle(event):
+    seen, last = get("seen", 0) + 1, get("last")
+    put("seen", seen)
+    put("last", event.label)
+    if event.label != last or seen % 7 == 0:
+        shares = [round(value, 3) for value in event.values]
+        emit("found", {"seen": seen, "label": event.label, "at": event.start_ns, "shares": shares})
+"""
+ABOUT: dict[str, Any] = {"on": [{"prediction": "wearables"}], "needs": ["emit", "state"],
+         "limits": limits(milliseconds=1000)}  # fmt: skip
+
+
+def on_a_node(folder: Path, messages: int) -> tuple[list[Predicted], list[Any]]:
+    """Predictions of a box, heard at its broker, and what its function tells of them."""
+    world, task = World(folder), wearables()
+    world.created()
+    model = published(folder / "one.onnx", 0, task=task).read_bytes()
+    promote(world, world.add(model, task.name))
+    promote(world, source_added(world, "counts", COUNTS, **ABOUT))
+    shutil.copytree(compile_runner(), folder / "box" / MACHINE_CODE)
+    overrides = (
+        "functions=none", "components.functions=[counts]", f"components.source={world.place}",
+        f"components.root={world.place / 'metadata/1.root.json'}",
+        "components.sandbox={forms: [python], needs: [emit, state, log], fuel: 50000000,"
+        " memory_mb: 64, functions: 1}",
+        "components.poll={every_s: 0.5, jitter: 0.2}",
+    )  # fmt: skip
+    with (
+        Mosquitto(folder / "broker") as broker,
+        node(folder / "box", broker.port, *overrides) as box,
+        Sensors(broker.port, "box") as sensors,
+    ):
+        box.wait(healthy=False)
+        wait_for(lambda: "counts" in box.status()["functions"]["failures"], "the function")
+        sensors.send(0, messages)
+        wait_for(lambda: sensors.starts() >= expected_starts(messages), "predictions", 300)
+        wait_for(lambda: not box.status()["functions"]["windows"]["waiting"], "the function's end")
+        wait_for(lambda: not box.status()["events"]["waiting"], "all that it told")
+        by_topic = {
+            topic: [data for one, data in sensors.heard if one == topic]
+            for topic in ("predictions/box", "events/box")
+        }
+    told = sorted(by_topic["predictions/box"], key=lambda one: int(one["window_start_ns"]))
+    return [predicted(one) for one in told], by_topic["events/box"]
+
+
+def predicted(data: Any) -> Predicted:
+    """A prediction as it was told."""
+    shares, begins = data["probabilities"], data["window_start_ns"]
+    ends = begins + round(data["window_s"] * 10**9)
+    return Predicted(begins, ends, tuple(shares), tuple(shares.values()), model=data["model"])
+
+
+def facts(data: Any) -> Any:
+    return {name: data[name] for name in ("seen", "label", "at", "shares")}
+
+
+@pytest.mark.long
+def test_a_node_serve_and_a_simulation_find_the_same_in_the_same_events(
+    judge: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The predictions of a box are what the two others are given."""
+    given, on_node = on_a_node(tmp_path / "node", 4 * EVENTS + 8)
+    assert len(given) >= EVENTS
+    folder = folder_in(tmp_path / "counts", COUNTS, **ABOUT)
+    with serving(folder, cache) as (process, port):
+        heard = [events for _, *events in asked(judge, port, "structured", given)]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    simulated = called(open_folder(folder), iter(given))
+    found = [facts(one.data) for _, outcome in simulated for one in outcome.events]
+    assert len(found) > EVENTS // 10
+    assert [facts(data) for events in heard for _, _, data in events] == found
+    assert [facts(data) for data in on_node] == found
