@@ -129,7 +129,7 @@ def _at_work(folder: Path, rules: int) -> Iterator[Box]:
     with ExitStack() as opened:
         broker = opened.enter_context(Mosquitto(folder / "broker"))
         process = opened.enter_context(node(home, broker.port, *_following(world, names)))
-        process.wait(healthy=False)
+        process.wait()  # it has a model, and the broker
         sensor = Sensor(broker.port, "sensors/box/watch", "predictions/box", _ROWS)
         box = Box(process, opened.enter_context(sensor))
         wait_for(
