@@ -78,6 +78,8 @@ class StartedProcess:
         answer = self._channel.receive(seconds)
         while isinstance(answer, dict) and QUESTION in answer:
             reply = reply_to(answer[QUESTION], model, _left(until))
+            if time.monotonic() > until:
+                raise ChannelError(f"the model did not answer it within {seconds:g} s", "slow")
             self._channel.send(reply, _left(until))
             answer = self._channel.receive(_left(until))
         if not isinstance(answer, dict) or answer.get("id") != self._asked:
