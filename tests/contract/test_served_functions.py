@@ -113,7 +113,7 @@ def test_the_sdk_hears_what_this_process_finds_in_both_modes_until_sigterm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     process, port = served
-    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    monkeypatch.setattr("simulate.functions.opened.own_cache", compile_runner)
     found = [
         [(event.kind, event.data["label"]) for event in outcome.events]
         for _, outcome in called(open_folder(folder), iter(windows()))
@@ -201,7 +201,7 @@ def test_a_node_serve_and_a_simulation_find_the_same_in_the_same_events(
         heard = [events for _, *events in asked(judge, port, "structured", given)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
-    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    monkeypatch.setattr("simulate.functions.opened.own_cache", compile_runner)
     simulated = called(open_folder(folder), iter(given))
     found = [facts(one.data) for _, outcome in simulated for one in outcome.events]
     assert len(found) > EVENTS // 10

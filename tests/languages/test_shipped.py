@@ -51,7 +51,7 @@ def test_a_new_function_of_each_kind_finds_what_that_in_python_does(
     language: str,
     on: str,
 ) -> None:
-    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    monkeypatch.setattr("simulate.functions.opened.own_cache", compile_runner)
     folder = tmp_path / "fall-alarm"
     main(["new", str(folder), "--language", language, "--on", on])
     main(["build", str(folder)])
@@ -71,7 +71,7 @@ def test_a_new_function_is_built_and_passes_its_cases(
     monkeypatch: pytest.MonkeyPatch,
     language: str,
 ) -> None:
-    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    monkeypatch.setattr("simulate.functions.opened.own_cache", compile_runner)
     folder = str(tmp_path / "fall-alarm")
     main(["new", folder, "--language", language])
     main(["build", folder])

@@ -102,13 +102,3 @@ def test_a_component_that_is_not_built_yet_is_told_by_the_test(
     with pytest.raises(SystemExit):
         main(["test", str(folder)])
     assert "Build it with fl-fn build" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("language", ["javascript", "c"])
-def test_only_what_has_a_template_is_made(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str
-) -> None:
-    with pytest.raises(SystemExit):
-        main(["new", str(tmp_path / "x"), "--language", language, "--on", "tick"])
-    assert "has no template" in capsys.readouterr().err
-    assert not (tmp_path / "x").exists()

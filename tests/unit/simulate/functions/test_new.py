@@ -11,7 +11,7 @@ from tests.support.sandboxes import compile_runner
 
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    monkeypatch.setattr("simulate.functions.opened.own_cache", compile_runner)
 
 
 @pytest.mark.parametrize("on", ["prediction", "window", "reading", "tick", "happening"])

@@ -114,7 +114,7 @@ def test_a_watched_function_runs_anew_with_its_new_text_and_errors_end_nothing(
     capsys: pytest.CaptureFixture[str],
     two_windows: None,
 ) -> None:
-    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    monkeypatch.setattr("simulate.functions.opened.own_cache", compile_runner)
     emits = "def handle(event):\n    emit('found', {'text': '%s'})\n"
     folder = folder_in(tmp_path / "watched", emits % "one")
 

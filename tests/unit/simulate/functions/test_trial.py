@@ -24,7 +24,7 @@ def handle(event):
 
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulate.functions.opened.machine_code", compile_runner)
+    monkeypatch.setattr("simulate.functions.opened.own_cache", compile_runner)
 
 
 def tick(time_ns: int, **expected: Any) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def test_a_model_that_takes_longer_than_the_call_may_ends_it(home: Path, tmp_pat
 
     host = HostProcess(home, HostLimits(1.5, 256, GRANT.megabytes), Troubles(), slow)
     one = source(tmp_path / "f")
-    with pytest.raises(CallEnded, match="the model did not answer it within 1.5 s"):
+    with pytest.raises(CallEnded, match="the model did not answer it within"):
         host.call(1, one, None, WINDOW)
     assert 0 < seconds[0] <= 1.5
     host.close()
