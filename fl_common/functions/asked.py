@@ -2,21 +2,27 @@
 
 A function has no model of its own. Whoever runs it says which one answers: a box the model that it
 serves, ``fl-fn run`` that of the recording, a case of ``cases.jsonl`` what was written down.
+
+numpy is imported where it is used: it may start threads, and the wall is built around one.
 """
 
 import math
 from collections.abc import Callable, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias
 
 from fl_common.errors import InvalidData
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MOST_NUMBERS = 1 << 17
 """Of one question, and of its answer: half a megabyte."""
 _MOST_SIZES = 8
 
-Numbers = NDArray[np.float32]
+Numbers: TypeAlias = "NDArray[np.float32]"
+Reply: TypeAlias = "Numbers | str"
+"""Answers, or why there are none."""
 Model = Callable[[Numbers], Numbers]
 """Answers (N, ...) to windows (N, ...). Raises BadInput where it can't, whose words are told."""
 
@@ -44,6 +50,8 @@ def checked(answers: Numbers) -> Numbers:
     Raises:
         InvalidData: it is more than a function can be told.
     """
+    import numpy as np
+
     row = np.asarray(answers, dtype=np.float32).ravel()
     if len(row) > MOST_NUMBERS:
         rule = f"is more than a function can be told ({MOST_NUMBERS:,})"
@@ -56,7 +64,7 @@ def no_model(_values: Numbers) -> Numbers:
     raise InvalidData("no model", "answers here", "Ask in handle, where a model serves")
 
 
-def repeated(answers: Sequence[Numbers | str]) -> Model:
+def repeated(answers: Sequence[Reply]) -> Model:
     """A model that answers once more what it has answered (or why it did not), in order."""
     left = iter(answers)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fl_common.functions.asked import Numbers
+from fl_common.functions.asked import Numbers, Reply
 from fl_common.functions.events import Event, Happening, Predicted, Reading, Tick, Window
 from fl_common.functions.folder import FunctionFolder
 from fl_common.functions.runner import runner_content
@@ -128,7 +128,7 @@ def by_wasmtime(
         emitted.append([kind, text])
         return emit(call, kind, text)
 
-    def inferring(call: Call, values: Numbers, shape: Sequence[int]) -> Numbers | str:
+    def inferring(call: Call, values: Numbers, shape: Sequence[int]) -> Reply:
         asked.append([list(shape), values.tobytes().hex()])
         answer = infer(call, values, shape)
         told.answers.append(np.asarray(answer, np.float32).tolist())

@@ -9,8 +9,6 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_common.errors import BadInput, InvalidData, NoModel
 from fl_common.functions.asked import Numbers, checked, shaped
@@ -62,9 +60,11 @@ def reply_to(question: Any, model: Answering, seconds: float) -> Mapping[str, An
 
 
 def _written(numbers: Numbers) -> str:
-    return base64.b64encode(np.ascontiguousarray(numbers, "<f4").tobytes()).decode()
+    return base64.b64encode(numbers.astype("<f4").tobytes()).decode()
 
 
 def _read(text: str) -> Numbers:
+    import numpy as np  # inside of the wall, where this process has one
+
     found: Numbers = np.frombuffer(base64.b64decode(text, validate=True), "<f4").copy()
     return found

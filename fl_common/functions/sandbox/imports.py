@@ -15,7 +15,7 @@ from wasmtime import _ffi as ffi
 from wasmtime.component import Linker
 
 from fl_common.errors import BadInput
-from fl_common.functions.asked import Model, Numbers, checked, no_model, shaped
+from fl_common.functions.asked import Model, Numbers, Reply, checked, no_model, shaped
 from fl_common.functions.events import FunctionEvent
 from fl_common.functions.found import data_of, plain, why_unfit
 from fl_common.functions.limits import Limits
@@ -69,7 +69,7 @@ class Call:
     failure: Failure | None = None
     line: int | None = None
     unsaid: int = 0
-    answers: list[Numbers | str] = field(default_factory=list)
+    answers: list[Reply] = field(default_factory=list)
     """What the model answered, or why it did not."""
     _calls: int = 0
     _event_bytes: int = 0
@@ -81,7 +81,7 @@ class Call:
         if need not in self.needs:
             raise OutOfBounds(Failure("needs", f"it calls what its needs do not name: {need}"))
 
-    def infer(self, values: Numbers, shape: Sequence[int]) -> Numbers | str:
+    def infer(self, values: Numbers, shape: Sequence[int]) -> Reply:
         """The model's answers to windows of this shape, or why there are none.
 
         Each window counts as a call of the host. Raises OutOfBounds.
@@ -92,7 +92,7 @@ class Call:
             return _words(error)
         self._count(len(windows) - 1)
         try:
-            answer: Numbers | str = checked(self.model(windows))
+            answer: Reply = checked(self.model(windows))
         except BadInput as error:
             answer = _words(error)
         self.answers.append(answer)

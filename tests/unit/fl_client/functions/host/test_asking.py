@@ -2,6 +2,8 @@
 
 import base64
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,3 +144,10 @@ def test_a_shape_that_the_values_have_not_is_refused_before_the_model_is_asked(
 
     reply = reply_to({"shape": shape, "values": encoded([1.0])}, never, 1.0)
     assert "refused" in reply
+
+
+@pytest.mark.parametrize("module", ["fl_common.functions.trial", "fl_client.functions.host.child"])
+def test_what_is_shut_in_has_no_numpy_before(module: str) -> None:
+    """It starts threads, which a filter of system calls that came later would not hold."""
+    code = f"import sys, {module}; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
