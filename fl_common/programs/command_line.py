@@ -59,7 +59,7 @@ def _home_override(options: argparse.Namespace) -> list[str]:
         return []
     from fl_common.configuration.overrides import quoted  # Hydra takes long to import
 
-    return [f"home={quoted(options.home)}"]
+    return [f"home={quoted(str(options.home))}"]
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:

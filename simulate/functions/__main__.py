@@ -19,7 +19,7 @@ from simulate.functions import commands
 @reader_may_leave()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-fn``; exits with 0, 1 (failed) or 2 (bad input)."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parsed(arguments)
     with one_line_errors():
         check_not_hidden("fl-fn", "simulate")
         options.run(options)

@@ -36,8 +36,9 @@ _RUN = """\
 Shows the function recorded windows, and says what it finds, what it logs, and what it costs.
 
 With --task, a model predicts the windows that a task holds out; without --model one is trained
-first, once, which takes a minute. With --home, windows are those that a box has stored, and its
-model answers them anew; nothing is written there, and nothing is sent.
+first, once, which takes a minute. key=value are values of the task's configuration, such as the
+file of your own data, as fl-simulate takes them. With --home, windows are those that a box has
+stored, and its model answers them anew; nothing is written there, and nothing is sent.
 """
 _SERVE = """\
 Answers CloudEvents over HTTP (POST /), in binary or structured mode, one event for one call:
@@ -95,11 +96,14 @@ def _add_new(commands: Any) -> None:
 def _add_run(commands: Any) -> None:
     examples = (
         "examples:\n  fl-fn run fall-alarm --task wearables --watch\n"
+        "  fl-fn run fall-alarm --task arrays data.path=windows.npz world.rate_hz=50\n"
         "  fl-fn run fall-alarm --home /var/lib/kitchen --last 1h\n"
     )
     words = "recorded windows through a model and the function"
     parser = add_command(commands, "run", _run, words, _RUN, examples)
     _add_folder(parser)
+    words = "with --task: a value of its configuration"
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=words)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--task", metavar="TASK", help="windows that this task holds out")
     which.add_argument("--home", type=Path, metavar="FOLDER", help="windows of this box's folder")

@@ -60,6 +60,9 @@ def _windows(options: argparse.Namespace, output: Console) -> Seen:
         rule = "must be 0 (all) or more"
         raise InvalidConfiguration(f"--most {options.most}", rule, "Give a number of windows")
     if options.home is not None:
+        if others := [one for one in options.overrides if not one.startswith("home=")]:
+            remedy = "Leave it out: the box has a configuration"
+            raise InvalidConfiguration(others[0], "belongs to --task", remedy)
         if options.model is not None:
             raise InvalidConfiguration(
                 "--model", "belongs to --task", "Leave it out: the box's is used"
@@ -67,7 +70,7 @@ def _windows(options: argparse.Namespace, output: Console) -> Seen:
         return stored_in(options.home, options.last, options.most, time.time())
     if options.last is not None:
         raise InvalidConfiguration("--last", "belongs to --home", "Use --most with --task")
-    return held_out(options.task, options.model, options.most, output)
+    return held_out(options.task, options.overrides, options.model, options.most, output)
 
 
 def _shown(

@@ -3,8 +3,10 @@
 Nothing is written, but for a model that is trained where none is given.
 """
 
+import hashlib
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from rich.console import Console
 from fl_client.home import MODEL, SLOTS, STORE
 from fl_client.store.database import reading
 from fl_common.errors import InvalidConfiguration
+from fl_common.files.whole import sha256_of
 from fl_common.vocabulary import Task
 from simulate.functions.models import read_model, task_in
 from simulate.functions.seen import NOTHING, Seen, answered, of_test, window_of
@@ -21,14 +24,19 @@ OWN_RUNS = Path("outputs") / "fl-fn"
 """Where models are that were trained for want of one, a folder for each task."""
 _BATCH, _ROUNDS = 256, 15
 _SECOND_NS = 10**9
+_OWN = "data.path="
+"""What names a file of own data."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LAST = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 
 
-def held_out(task: str, model: Path | None, most: int, output: Console) -> Seen:
+def held_out(
+    task: str, overrides: Sequence[str], model: Path | None, most: int, output: Console
+) -> Seen:
     """The last ``most`` windows (0: all) that ``task`` holds out, each person's as a stream.
 
-    They begin in 1970, one after the other. ``model`` is a model.onnx; None: one is trained, once.
+    They begin in 1970, one after the other. ``model`` is a model.onnx; None: one is trained, once
+    for these ``overrides`` of the task's configuration and the file of own data that they name.
 
     Raises:
         JoinTheDotsError: no such task, no such data, or a model that is not for it.
@@ -38,9 +46,9 @@ def held_out(task: str, model: Path | None, most: int, output: Console) -> Seen:
     from simulate.configuration.composition import configure, resolved
     from simulate.world.build import open_world
 
-    values = resolved(configure(f"task={task}"))
+    values = resolved(configure(f"task={task}", *overrides))
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(values["world"]))))
-    file = model if model is not None else _trained(task, output)
+    file = model if model is not None else _trained(task, overrides, output)
     return of_test(world.test(), world.task, read_model(file), most)
 
 
@@ -89,13 +97,13 @@ def seconds_of(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def _trained(task: str, output: Console) -> Path:
+def _trained(task: str, overrides: Sequence[str], output: Console) -> Path:
     """The model of this folder's own run of ``task``, which is carried out if need be."""
     from simulate.configuration.composition import configure
     from simulate.home import Home
     from simulate.library import resume, run
 
-    home = Home(OWN_RUNS / task)
+    home = Home(OWN_RUNS / _name_of(task, overrides))
     if home.model.is_file():
         return home.model
     output.print(f"training a model for {task}, without privacy, {_ROUNDS} rounds: {home.folder}")
@@ -103,9 +111,19 @@ def _trained(task: str, output: Console) -> Path:
     if home.record.is_file():
         resume(home.folder)
     else:
-        run(configure(f"task={task}", "privacy=none", f"rounds={_ROUNDS}"), folder=home.folder)
+        about = ("privacy=none", f"rounds={_ROUNDS}", *overrides)
+        run(configure(f"task={task}", *about), folder=home.folder)
     output.print(f"trained in {time.monotonic() - began:.0f} s; the next time it is there")
     return home.model
+
+
+def _name_of(task: str, overrides: Sequence[str]) -> str:
+    """The folder of a run: of other values, or of a file with another content, it is another."""
+    if not overrides:
+        return task
+    files = [Path(one.removeprefix(_OWN)) for one in overrides if one.startswith(_OWN)]
+    facts = [*overrides, *(sha256_of(file) for file in files if file.is_file())]
+    return f"{task}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
 
 
 def _model_of(home: Path) -> tuple[Task, bytes]:

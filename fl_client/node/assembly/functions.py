@@ -8,16 +8,14 @@ from pathlib import Path
 from fl_client.components.sandbox import grant_of
 from fl_client.functions.feed import FunctionFeed
 from fl_client.functions.host import FunctionSource, HostLimits
+from fl_client.functions.host.asking import Answering
 from fl_client.functions.host.process import HostProcess
 from fl_client.functions.runner import Functions
 from fl_client.functions.thread import FunctionThread
-from fl_client.inference.asked import asked_engine
-from fl_client.inference.engine import Engine
 from fl_client.store.function_inbox import FunctionInbox
 from fl_client.store.function_memory import FunctionMemory
 from fl_common.configuration.rules import Config
 from fl_common.programs.troubles import Troubles
-from fl_common.vocabulary import Task
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ class BoxFunctions:
         self.thread.close()
 
 
-def build_functions(config: Config, task: Task, engine: Engine, troubles: Troubles) -> BoxFunctions:
-    """The configured functions, which may ask what ``engine`` serves.
+def build_functions(config: Config, model: Answering, troubles: Troubles) -> BoxFunctions:
+    """The configured functions, which may ask ``model``.
 
     Raises:
         InvalidConfiguration: a value that can't be used, or a function that can't be made.
@@ -53,7 +51,6 @@ def build_functions(config: Config, task: Task, engine: Engine, troubles: Troubl
     grant = grant_of(config["components"])
     sandboxed = grant.megabytes if grant else 0.0
     limits = HostLimits(values["seconds"], values["megabytes"], sandboxed)
-    model = asked_engine(engine, task, config["engine"]["largest_batch"])
     host = HostProcess(Path(config["home"]), limits, troubles, model)
     sources = {name: FunctionSource(node, f"functions.{name}") for name, node in declared.items()}
     try:

@@ -7,6 +7,7 @@ from fl_client.components.build import ComponentUpdates, build_updates
 from fl_client.components.context import NodeContext
 from fl_client.components.declared import trial_of
 from fl_client.home import MODEL, SLOTS
+from fl_client.inference.asked import asked_engine
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
 from fl_client.node.assembly.functions import BoxFunctions, build_functions
@@ -36,7 +37,8 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
     slot = ModelSlot(home / SLOTS / MODEL)
     sizes, trial = (values["threads"], values["largest_batch"]), trial_of(values)
     engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
-    functions = build_functions(config, task, engine, troubles)
+    asked = asked_engine(engine, task, values["largest_batch"])
+    functions = build_functions(config, asked, troubles)
     running, longest = functions.running, config["function_host"]["seconds"]
     box = NodeContext(config["name"], home, task, slot, values, running, longest, troubles)
     try:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from fl_client.home import MODEL, SLOTS, STORE
 from fl_client.store.database import open_store
 from fl_client.store.windows import WindowStore
 from fl_client.windows import Slicing, Window
 from fl_common.errors import InvalidConfiguration
-from simulate.functions.windows import stored_in
+from simulate.functions.windows import _name_of, held_out, stored_in
 from tests.support.model_files import published, slot_with
 from tests.support.samples import TASK
 
@@ -66,3 +67,31 @@ def test_nothing_of_the_box_changes(home: Path) -> None:
 def test_a_folder_of_no_box_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match="has no windows and model"):
         stored_in(tmp_path, None, 0, 6.0)
+
+
+def test_a_model_of_own_data_is_of_this_file_and_of_these_values(tmp_path: Path) -> None:
+    file = tmp_path / "windows.npz"
+    names = set()
+    for content, rate in ((b"one", 50), (b"two", 50), (b"two", 25)):
+        file.write_bytes(content)
+        names.add(_name_of("arrays", [f"data.path={file}", f"world.rate_hz={rate}"]))
+    assert len(names) == 3
+    assert _name_of("wearables", []) == "wearables"
+
+
+@pytest.mark.slow
+def test_own_data_are_shown_as_those_of_a_task_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(1)
+    labels_N = np.arange(120) % 2
+    values_NTC = generator.normal(labels_N[:, None, None], 0.1, (120, 8, 2)).astype(np.float32)
+    sites_N = np.repeat(np.arange(4), 30)
+    np.savez(tmp_path / "own.npz", x=values_NTC, y=labels_N, site=sites_N)
+    own = ["data.path=own.npz", "world.rate_hz=4"]
+    seen = held_out("arrays", own, None, 0, Console())
+    assert len(seen.windows) == 24
+    said = {one.predicted.label for one in seen.windows}
+    assert said == {"0", "1"}
+    assert (tmp_path / "outputs" / "fl-fn" / _name_of("arrays", own) / "model.onnx").is_file()
