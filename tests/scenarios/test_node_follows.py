@@ -14,6 +14,7 @@ from fl_client.configuration import read_config
 from fl_client.functions.host.compiler import MACHINE_CODE
 from fl_client.functions.label_change import LabelChange
 from fl_client.inference.slots import ModelSlot
+from fl_common.components.description import Component
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.troubles import Troubles
 from models.tasks import wearables
@@ -74,21 +75,29 @@ def following(world: World, *functions: str) -> tuple[str, ...]:
     )
 
 
+def functions_in(world: World) -> list[Component]:
+    """In production: an installed class, source that counts, and source that asks the model."""
+    task = wearables()
+    asks = {"on": [{"window": task.name}], "needs": ["emit", "infer"]}
+    functions = [
+        function_added(world, arguments={"windows": 1}, labels=list(task.labels)),
+        source_added(world, "counts", COUNTS, limits=limits(milliseconds=500)),
+        source_added(world, "asks", ASKS, limits=limits(milliseconds=500), **asks),
+    ]
+    for function in functions:
+        promote(world, function)
+    return functions
+
+
 def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> None:
     world, task = World(tmp_path), wearables()
     world.created()
     first = world.add(published(tmp_path / "one.onnx", 0, task=task).read_bytes(), task.name)
     promote(world, first)
     second = world.add(published(tmp_path / "two.onnx", 1, task=task).read_bytes(), task.name)
-    function = function_added(world, arguments={"windows": 1}, labels=list(task.labels))
-    promote(world, function)
-    source = source_added(world, "counts", COUNTS, limits=limits(milliseconds=500))
-    promote(world, source)
-    asks = {"on": [{"window": task.name}], "needs": ["emit", "infer"]}
-    asking = source_added(world, "asks", ASKS, limits=limits(milliseconds=500), **asks)
-    promote(world, asking)
+    functions = functions_in(world)
     shutil.copytree(compile_runner(), tmp_path / "box" / MACHINE_CODE)
-    overrides = following(world, function.name, "counts", "asks")
+    overrides = following(world, *(one.name for one in functions))
     with Mosquitto(tmp_path / "broker") as broker:
         box = node(tmp_path / "box", broker.port, *overrides)
         with box as process, Sensors(broker.port, "box") as sensors:
@@ -114,13 +123,12 @@ def test_a_node_takes_tries_and_keeps_what_production_has(tmp_path: Path) -> Non
             def happened() -> set[str]:
                 return {data["function"] for topic, data in sensors.heard if topic == "events/box"}
 
-            names = {function.name, "counts", "asks"}
+            names = {one.name for one in functions}
             assert wait_for(lambda: happened() == names and names, "events of all") == names
             check_counts([d for _, d in sensors.heard if d.get("function") == "counts"])
-            told = [d for topic, d in sensors.heard if topic == "predictions/box"]
-            check_asked([d for _, d in sensors.heard if d.get("function") == "asks"], told)
+            check_asked([d for _, d in sensors.heard if d.get("function") == "asks"], said)
             metrics = process.ask("/metrics")[1].decode()
-            for component in (first, second, function, source, asking):
+            for component in (first, second, *functions):
                 assert f'component_info{{component="{component.digest[:16]}"' in metrics
             assert 'updates_total{kind="function",name="steps",result="taken"} 1.0' in metrics
 
