@@ -7,6 +7,7 @@ fl-server token --uses 20                  let boxes enroll themselves by a toke
 fl-server revoke SITE                      shut it out, at once
 fl-server backup FILE                      all that it keeps, as one file; restore FILE
 fl-server status                           processes, sites, the newest round
+fl-server runs list                        the runs, one after the other; show, start, stop
 fl-server running                          which components run on which site
 fl-server shadow                           how a candidate does beside production
 """
@@ -26,6 +27,7 @@ from fl_common.programs.output import reader_may_leave
 from fl_common.programs.own import check_not_hidden
 from fl_common.programs.proxies import forget_proxies
 from fl_common.programs.requirements import SERVER, check_installed
+from fl_server.cloud.runs import command as runs_command
 
 _FILE_WIDTH = 160
 """Columns of a table where there is no terminal."""
@@ -35,6 +37,8 @@ _FILE_WIDTH = 160
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script ``fl-server``; exits with 0, 1 (failed) or 2 (bad input)."""
     options = _parser().parsed(arguments)
+    if options.run is runs_command.run:
+        runs_command.settle(options)
     confine()
     forget_proxies()
     with one_line_errors():
@@ -145,20 +149,20 @@ def _running(config: Config, options: argparse.Namespace) -> None:
     from fl_server.cloud.site_queries import ask_running
 
     del options
-    print(json.dumps(ask_running(config).values, indent=1))
+    print(json.dumps(ask_running(config), indent=1))
 
 
 def _shadow(config: Config, options: argparse.Namespace) -> None:
     from fl_server.cloud.site_queries import ask_shadow
 
-    print(json.dumps(ask_shadow(config, options.component).values, indent=1))
+    print(json.dumps(ask_shadow(config, options.component), indent=1))
 
 
 def _parser() -> Parser:
     parser = Parser(prog="fl-server", description="The server side of a federation.")
     chosen = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (run, words, examples) in _COMMANDS.items():
-        about = f"{words[0].upper()}{words[1:]}."
+        about = runs_command.ABOUT if name == "runs" else f"{words[0].upper()}{words[1:]}."
         epilog = f"{_CONFIGURATION}\n\nexamples:\n{examples}"
         one = add_command(chosen, name, run, words, about, epilog)
         _add_own(name, one)
@@ -181,6 +185,8 @@ def _add_own(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="for machines")
     if name == "token":
         _add_token(parser)
+    if name == "runs":
+        runs_command.add_arguments(parser)
     if name == "shadow":
         words = "the model; that of the task if not given"
         parser.add_argument("--component", metavar="NAME", help=words)
@@ -249,6 +255,11 @@ _COMMANDS: dict[str, tuple[Callable[[Config, argparse.Namespace], None], str, st
         _restore,
         "make the server's folder, which must not exist, from a backup",
         "  fl-server restore fl-2026-01-31.tar.gz --config server.yaml",
+    ),
+    "runs": (
+        runs_command.run,
+        "list, show, start and stop the runs that the server carries out",
+        runs_command.EXAMPLES,
     ),
     "running": (
         _running,

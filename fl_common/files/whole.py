@@ -162,3 +162,15 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
                     ) from None
                 time.sleep(_POLL_S)
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file at ``path`` at this moment."""
+    try:
+        with path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False

@@ -172,17 +172,6 @@ class StartRefused(JoinTheDotsError):
     exit_status = InvalidConfiguration.exit_status
 
 
-def check_refusals(children: Sequence[Child]) -> None:
-    """Report a child that was started with bad input.
-
-    Raises:
-        StartRefused: there is one, with its message.
-    """
-    for child in children:
-        if child.refused:
-            raise StartRefused(child.last_line().removeprefix("error: "))
-
-
 def start(
     command: Sequence[str],
     output: int,

@@ -85,6 +85,12 @@ class PublicEndpoint:
         child.start()
         return child
 
+    def drop(self, name: str) -> None:
+        """End the process of this name, if there is one, and keep it no more."""
+        for child in [one for one in self.children if one.name == name]:
+            child.stop()
+            self.children.remove(child)
+
     def reload(self) -> None:
         """Let the proxy take a new certificate; connections go on."""
         self._front.reload()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.errors import InvalidConfiguration
-from fl_common.files.whole import write_whole
+from fl_common.files.whole import is_held, write_whole
 from fl_server.cloud.certificates import Pair
 
 LOOPBACK = ("localhost", "127.0.0.1")
@@ -94,6 +94,11 @@ class CloudHome:
         return self.folder / "runs"
 
     @property
+    def questions(self) -> Path:
+        """What a run's process is to ask the sites."""
+        return self.work / "questions"
+
+    @property
     def metrics(self) -> Path:
         """The rounds' figures, for Prometheus' textfile collector."""
         return self.folder / "metrics" / "fl_server.prom"
@@ -113,7 +118,7 @@ class CloudHome:
         write_whole(self.status, json.dumps(values, indent=1).encode())
 
     def read_status(self) -> dict[str, Any]:
-        """The server's last status.
+        """The server's last status; ``running`` is false where it was killed.
 
         Raises:
             InvalidConfiguration: no server has ever been started here.
@@ -126,7 +131,12 @@ class CloudHome:
                 f"is not the folder of a server that was started ({error})",
                 "Start it with: fl-server start, or give its --home FOLDER",
             ) from error
-        return values
+        return {**values, "running": values["running"] and is_held(self.lock)}
+
+    @property
+    def lock(self) -> Path:
+        """Held by the running server."""
+        return self.folder / "server.lock"
 
     def _pair(self, name: str) -> Pair:
         return Pair(

@@ -32,6 +32,8 @@ from fl_server.rounds.survey import NOT_COMPARED
 from fl_server.rounds.surveyed import plans_with
 from fl_server.rounds.threshold import ThresholdSurvey
 
+_IDENTITY, _SETTINGS = "run.json", "settings.json"
+
 
 @dataclass(frozen=True)
 class ConfiguredRun:
@@ -88,7 +90,25 @@ def build_run(config: Config, wait: Callable[[float], None] = time.sleep) -> Con
     """
     require("run", config["run"], RUN)
     folder = home_of(config).runs / config["run"]
-    identity = identity_of(folder, config["run"])
+    return _configured(config, folder, identity_of(folder, config["run"]), wait)
+
+
+def check_run(config: Config) -> None:
+    """Raise InvalidConfiguration where ``build_run`` would, or the run began with other settings.
+
+    Nothing is written.
+    """
+    require("run", config["run"], RUN)
+    folder = home_of(config).runs / config["run"]
+    kept = known_identity(folder)
+    configured = _configured(config, folder, kept or config["run"], time.sleep)
+    if kept is not None:
+        check_settings(configured, config)
+
+
+def _configured(
+    config: Config, folder: Path, identity: str, wait: Callable[[float], None]
+) -> ConfiguredRun:
     facts = FleetFacts(config["sites"], None, None)
     require("scale", config["scale"], optional(one_of(("private",))))
     survey = f"{identity}-scale" if config["scale"] == "private" else None
@@ -133,23 +153,45 @@ def keep_settings(run: ConfiguredRun, config: Config) -> None:
     Raises:
         InvalidConfiguration: it began with others.
     """
-    kept = run.folder / "settings.json"
+    if not check_settings(run, config):
+        settings = _settings(run, config)
+        write_whole(run.folder / _SETTINGS, json.dumps(settings, indent=1).encode())
+    keep_beginning(run.folder, run.beginning)
+
+
+def check_settings(run: ConfiguredRun, config: Config) -> bool:
+    """Whether the run has begun, and then with the settings of ``config``.
+
+    Raises:
+        InvalidConfiguration: it began with others.
+    """
+    try:
+        kept = json.loads((run.folder / _SETTINGS).read_text())
+    except (OSError, ValueError):  # none yet, or cut by a crash
+        return False
+    check_same(f"run={run.folder.name}", kept, _settings(run, config))
+    return True
+
+
+def _settings(run: ConfiguredRun, config: Config) -> dict[str, Any]:
     settings = {**settings_of(config, run.plan), "init": config["init"]}
     if run.threshold is not None:
         settings["threshold_epsilon"] = config["threshold_epsilon"]
-    try:
-        check_same(f"run={run.folder.name}", json.loads(kept.read_text()), settings)
-    except (OSError, ValueError):  # none yet, or cut by a crash
-        write_whole(kept, json.dumps(dict(settings), indent=1).encode())
-    keep_beginning(run.folder, run.beginning)
+    return settings
 
 
 def identity_of(folder: Path, name: str) -> str:
     """The run's name and start time, so that two runs of the same name stay distinct."""
-    record = folder / "run.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads(record.read_text())["run"])
-    kept = load_latest(folder / "checkpoints")  # has it, too
-    identity = f"{name}-{time.time_ns():x}" if kept is None else kept.run
-    write_whole(record, json.dumps({"run": identity}).encode())
+    if (known := known_identity(folder)) is not None:
+        return known
+    identity = f"{name}-{time.time_ns():x}"
+    write_whole(folder / _IDENTITY, json.dumps({"run": identity}).encode())
     return identity
+
+
+def known_identity(folder: Path) -> str | None:
+    """The identity of the run that was begun in ``folder``; None: none was."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / _IDENTITY).read_text())["run"])
+    kept = load_latest(folder / "checkpoints")  # has it, too
+    return None if kept is None else kept.run

@@ -23,6 +23,7 @@ from fl_common.files.whole import move_whole, write_whole
 from fl_common.vocabulary import Integers, Windows
 from fl_server.cloud.build import home_of
 from fl_server.cloud.planning import ConfiguredRun, build_run, keep_settings
+from fl_server.cloud.site_queries import AskingBetween
 from fl_server.cloud.sites import SPENT, Sites
 from fl_server.cloud.superlink import superlink_of
 from fl_server.repository.build import open_repository
@@ -49,7 +50,8 @@ def carry_out(config: Config) -> None:
         JoinTheDotsError: the run can't continue, or a value breaks a rule.
     """
     torch.set_num_threads(1)
-    configured, home = build_run(config), home_of(config)
+    asking, home = AskingBetween(config), home_of(config)
+    configured = build_run(config, asking.wait)
     model = configured.folder / "model.onnx"
     if model.is_file() and model.stat().st_size:
         _logger.info("run %s is complete: %s. Set run=NAME to begin another.", config["run"], model)
@@ -75,7 +77,7 @@ def carry_out(config: Config) -> None:
         by_class.charge(row["charged"])
     _logger.info("run %s continues after round %d", configured.plan.run, done)
     _show_model(metrics, repository, configured)
-    _finish(run, connect, configured.plan.run)
+    _finish(run, connect, asking)
     parameters, threshold = configured.thresholded(run.parameters, connect)
     load_parameters(net, parameters)
     start = {"init": configured.beginning.start.published()} if configured.beginning else {}
@@ -84,7 +86,9 @@ def carry_out(config: Config) -> None:
 
 
 def _finish(
-    run: FederatedRun, connect: Callable[[], AbstractContextManager[Any]], name: str
+    run: FederatedRun,
+    connect: Callable[[], AbstractContextManager[Any]],
+    asking: AskingBetween,
 ) -> None:
     """Perform the rounds that are left.
 
@@ -94,10 +98,11 @@ def _finish(
     if run.is_done:
         return
     try:
-        with connect() as grid:
+        with connect() as grid, asking.by(grid, run.federation.plan):
+            run.announce = asking
             run(grid)
     except RunFailed as error:
-        raise RunFailed(f"run {name}, {error}") from error
+        raise RunFailed(f"run {run.federation.plan.run}, {error}") from error
 
 
 def _net(config: Config, configured: ConfiguredRun) -> Net:

@@ -12,16 +12,17 @@ from collections.abc import Iterator, Sequence
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs.confinement import private_folder
-from fl_common.programs.own import own_program
-from fl_common.programs.troubles import Trouble, Troubles
+from fl_common.programs.troubles import Troubles
 from fl_server.cloud.build import build_restart_policy, home_of, listen_of
-from fl_server.cloud.children import Child, check_refusals
+from fl_server.cloud.children import Child
 from fl_server.cloud.credentials import check_database, prepare, writable
 from fl_server.cloud.desk_server import desk_of, open_desk
 from fl_server.cloud.endpoint import PublicEndpoint, ServerSettings, superlink_command
 from fl_server.cloud.enrolment import Enrolment
 from fl_server.cloud.home import CloudHome
 from fl_server.cloud.renewal import CertificateRenewal, RepositoryRenewal
+from fl_server.cloud.runs.keeper import RunKeeper
+from fl_server.cloud.runs.queue import RunQueue
 from fl_server.cloud.sites import Sites
 from fl_server.cloud.upkeep import ConfigurationFile, Upkeep
 from fl_server.repository.build import now, open_repository
@@ -31,7 +32,6 @@ from fl_server.repository.store.upkeep import check_metadata
 _logger = logging.getLogger(__name__)
 _TICK_S = 0.5
 _LOOK_S = 60.0
-_LOCK = "server.lock"
 
 
 def become_superlink(config: Config) -> None:
@@ -66,12 +66,13 @@ def serve(configuration: ConfigurationFile, arguments: Sequence[str]) -> None:
             repository = open_repository(None, config["publish"]["keys"], home.components)
         check_metadata(repository)
         check_database(home.database)
+        run = config["run"]
         with PublicEndpoint(settings, stop) as endpoint:
             if not stop.is_set():
                 upkeep = _upkeep(configuration, endpoint, repository)
                 with open_desk(home.front, upkeep.desk):
-                    _run(config, endpoint, upkeep, arguments, stop)
-        home.write_status({**_status(config, endpoint.children, ()), "running": False})
+                    run = _run(config, endpoint, upkeep, arguments, stop)
+        home.write_status({**_status(config, run, endpoint.children), "running": False})
 
 
 def _run(
@@ -80,22 +81,24 @@ def _run(
     upkeep: Upkeep,
     arguments: Sequence[str],
     stop: threading.Event,
-) -> None:
-    """Everything after the start, until ``stop``."""
+) -> str | None:
+    """Everything after the start, until ``stop``; the run that was carried out last."""
     upkeep.enrolment.reconcile()
     upkeep.look()
-    if config["run"] is not None:
-        endpoint.keep("runner", own_program("fl_server", "carry-out", *arguments), once=True)
+    queue = RunQueue(upkeep.home.runs, time.time)
+    keeper = RunKeeper(queue, endpoint, arguments, config["run"], upkeep.troubles)
+    keeper.tick()
     _logger.info("ready: sites reach %s", config["listen"])
     looked = time.monotonic()
     while not stop.wait(_TICK_S):
         if time.monotonic() - looked > _LOOK_S:
             upkeep.look()
             looked = time.monotonic()
-        upkeep.watch(config["run"])
-        troubles = upkeep.troubles.current()
-        upkeep.home.write_status(_status(config, endpoint.children, troubles))
-        check_refusals(endpoint.children)
+        upkeep.watch(keeper.current)
+        status = _status(config, keeper.current, endpoint.children)
+        upkeep.home.write_status({**status, "wrong": list(map(str, upkeep.troubles.current()))})
+        keeper.tick()
+    return keeper.current
 
 
 def _upkeep(
@@ -125,7 +128,7 @@ def _sole(home: CloudHome) -> Iterator[None]:
     """
     private_folder(home.folder, "home")
     with writable(home):
-        lock = (home.folder / _LOCK).open("a")
+        lock = home.lock.open("a")
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -156,15 +159,13 @@ def server_settings(config: Config, home: CloudHome) -> ServerSettings:
     )
 
 
-def _status(
-    config: Config, children: Sequence[Child], troubles: Sequence[Trouble]
-) -> dict[str, object]:
+def _status(config: Config, run: str | None, children: Sequence[Child]) -> dict[str, object]:
     return {
         "running": True,
         "pid": os.getpid(),
-        "wrong": [str(trouble) for trouble in troubles],
+        "wrong": [],
         "listen": config["listen"],
         "superlink_port": config["superlink_port"],
-        "run": config["run"],
+        "run": run,
         "children": {c.name: {"pid": c.pid, "starts": c.starts, "done": c.done} for c in children},
     }

@@ -65,7 +65,7 @@ def fleet(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fle
         cloud.start()
         until(lambda: "continues after round 0" in cloud.log("runner"), "the run waits for sites")
         too_early = cloud.command("running")
-        assert too_early.returncode == 2
+        assert too_early.returncode == 1
         for site in sites.values():
             site.enroll()
             site.behave(shadow=COUNTS, **({"runs": []} if site.name == "anna" else {}))
@@ -80,8 +80,10 @@ def fleet(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fle
         cloud.process.stop()
 
 
-def test_while_a_run_is_carried_out_nothing_else_is_asked(fleet: Fleet) -> None:
-    assert "is in progress" in fleet.too_early.splitlines()[-1]
+def test_a_run_that_waits_for_sites_asks_for_the_command(fleet: Fleet) -> None:
+    *_, said, end = fleet.too_early.splitlines()
+    assert "its process asks" in said
+    assert end.endswith("No site is connected. See: fl-server status")
 
 
 def test_counts_of_a_candidate_come_back_noised_and_charged_and_are_told(
