@@ -182,16 +182,21 @@ def _settings(run: ConfiguredRun, config: Config) -> dict[str, Any]:
 
 def identity_of(folder: Path, name: str) -> str:
     """The run's name and start time, so that two runs of the same name stay distinct."""
-    if (known := known_identity(folder)) is not None:
-        return known
-    identity = f"{name}-{time.time_ns():x}"
-    write_whole(folder / _IDENTITY, json.dumps({"run": identity}).encode())
+    identity = known_identity(folder) or f"{name}-{time.time_ns():x}"
+    if _recorded(folder) is None:
+        write_whole(folder / _IDENTITY, json.dumps({"run": identity}).encode())
     return identity
 
 
 def known_identity(folder: Path) -> str | None:
     """The identity of the run that was begun in ``folder``; None: none was."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((folder / _IDENTITY).read_text())["run"])
+    if (recorded := _recorded(folder)) is not None:
+        return recorded
     kept = load_latest(folder / "checkpoints")  # has it, too
     return None if kept is None else kept.run
+
+
+def _recorded(folder: Path) -> str | None:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / _IDENTITY).read_text())["run"])
+    return None
