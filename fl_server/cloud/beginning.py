@@ -7,9 +7,11 @@ parameters, and what is known of them, are kept in the run's own folder before i
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from fl_common.components.description import Kind, Stage
+from fl_common.configuration.paths import from_home
 from fl_common.configuration.rules import Config, Rule, optional, require
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.files.safetensors import read_safetensors, write_safetensors
@@ -19,7 +21,15 @@ from fl_common.vocabulary import Parameters
 from fl_server.cloud.build import home_of
 from fl_server.repository.build import open_repository
 from fl_server.repository.incumbents import component_name, find_incumbent
-from fl_server.rounds.warm_start import WarmStart, check_no_survey_after, started, warm_start
+from fl_server.rounds.warm_start import (
+    Blend,
+    Earlier,
+    WarmStart,
+    blend_of,
+    check_no_survey_after,
+    started,
+    warm_start,
+)
 from models.nets import Net, build_net, parameters_of
 
 PRODUCTION = "production"
@@ -52,13 +62,14 @@ def beginning_of(config: Config, folder: Path, plan: RunPlan) -> Beginning | Non
     require("init", config["init"], optional(_INIT))
     if (kept := _place(folder)).is_file():
         return _kept(kept)
+    blend = blend_of(config)
     if config["init"] is None:
         return None
-    net = build_net(plan.net, plan.task, config["seed"] or 0)
+    net = build_net(plan.net, plan.task, _seed(config, plan))
     if config["init"] == PRODUCTION:
-        start: WarmStart | None = _in_production(config, plan, net)
+        start: WarmStart | None = _in_production(config, plan, net, blend)
     else:
-        start = warm_start(config["init"], net)
+        start = warm_start(config, net, ledgers=_is_own(config))
     assert start is not None, "init names something"
     if config["scale"] is not None:
         check_no_survey_after(start, "task")
@@ -71,6 +82,19 @@ def keep_beginning(folder: Path, beginning: Beginning | None) -> None:
     if beginning is not None and not kept.is_file():
         about = {_START: json.dumps(asdict(beginning.start))}
         write_safetensors(kept, beginning.parameters, about)
+
+
+def _seed(config: Config, plan: RunPlan) -> int:
+    """Of the new parameters that earlier ones are mixed with: others in each run."""
+    if config["seed"] is not None:
+        return int(config["seed"])
+    return int.from_bytes(sha256(plan.run.encode()).digest()[:4], "big")
+
+
+def _is_own(config: Config) -> bool:
+    """Whether ``init`` is the folder of a run of this server, or in it."""
+    runs = home_of(config).runs.resolve()
+    return from_home(str(config["init"])).resolve().is_relative_to(runs)
 
 
 def _place(folder: Path) -> Path:
@@ -92,7 +116,7 @@ def _kept(path: Path) -> Beginning:
     return beginning
 
 
-def _in_production(config: Config, plan: RunPlan, net: Net) -> WarmStart:
+def _in_production(config: Config, plan: RunPlan, net: Net, blend: Blend) -> WarmStart:
     """Give ``net`` the parameters of the model in production of the server's own repository."""
     components = home_of(config).components
     repository = open_repository(None, config["publish"]["keys"], components)
@@ -105,5 +129,6 @@ def _in_production(config: Config, plan: RunPlan, net: Net) -> WarmStart:
             "Promote one (fl-repo promote), or leave init out",
         )
     about = entry.component.description
-    read = found.parameters, about.get("run"), about.get("rounds"), about.get("privacy")
-    return started(str(entry.component), *read, net)
+    facts = about.get("run"), about.get("rounds"), about.get("privacy")
+    earlier = Earlier(found.parameters, *facts)
+    return started(str(entry.component), earlier, net, blend, ledgers=True)

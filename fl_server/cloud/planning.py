@@ -174,7 +174,8 @@ def check_settings(run: ConfiguredRun, config: Config) -> bool:
 
 
 def _settings(run: ConfiguredRun, config: Config) -> dict[str, Any]:
-    settings = {**settings_of(config, run.plan), "init": config["init"]}
+    began = ("init", "init_keep", "init_stir") if config["init"] is not None else ()
+    settings = {**settings_of(config, run.plan), **{key: config[key] for key in began}}
     if run.threshold is not None:
         settings["threshold_epsilon"] = config["threshold_epsilon"]
     return settings

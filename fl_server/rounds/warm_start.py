@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -19,13 +19,14 @@ import torch
 from onnx import numpy_helper
 
 from fl_common.configuration.paths import from_home
+from fl_common.configuration.rules import Config, inside, require
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.files.safetensors import read_safetensors
 from fl_common.params import digest
 from fl_common.vocabulary import Parameters, Task
 from fl_server.rounds.checkpoint import load_latest
 from models.metadata import read_metadata
-from models.nets import Net, load_parameters, parameters_of
+from models.nets import Net, load_parameters, parameters_of, trained_part
 from models.onnx.content import check_model
 
 _BODY = "net.body."
@@ -35,10 +36,58 @@ _SAVED_BY_TORCH = (".pth", ".pt")
 
 
 @dataclass(frozen=True)
+class Blend:
+    """First parameters: ``keep`` times an earlier model's, and ``stir`` times new random ones.
+
+    1 and 0 begin where that model was. Less of it and some of the new ones (shrink and perturb: Ash
+    and Adams, "On warm-starting neural network training", NeurIPS 2020, section 4) learns better
+    from data that have changed. Frozen layers are kept as they are.
+
+    Raises:
+        InvalidConfiguration: a share outside its range.
+    """
+
+    keep: float
+    stir: float
+
+    def __post_init__(self) -> None:
+        require("init_keep", self.keep, inside("(0, 1]"))
+        require("init_stir", self.stir, inside("[0, 1]"))
+
+    def of(self, net: Net, earlier: Parameters) -> Parameters:
+        """The first parameters, where ``net`` has the new ones."""
+        moved = trained_part(net, parameters_of(net))
+        keep, stir = np.float32(self.keep), np.float32(self.stir)
+        mixed = {name: keep * earlier[name] + stir * array for name, array in moved.items()}
+        return {**earlier, **mixed}
+
+
+def blend_of(config: Config) -> Blend:
+    """What ``config`` says of first parameters.
+
+    Raises:
+        InvalidConfiguration: a share outside its range, or one of nothing.
+    """
+    blend = Blend(config["init_keep"], config["init_stir"])
+    if config["init"] is None and blend != PLAIN:
+        raise InvalidConfiguration(
+            f"init_keep={blend.keep}, init_stir={blend.stir}",
+            "mix an earlier model's parameters with new ones, and init=null names no such model",
+            "Set init, or leave both out",
+        )
+    return blend
+
+
+PLAIN = Blend(1.0, 0.0)
+
+
+@dataclass(frozen=True)
 class WarmStart:
     """Where first parameters came from: of which ``run`` and ``round``, as far as it is known.
 
-    ``privacy`` is what that run had spent: its unit, and epsilon where it had DP.
+    ``privacy`` is what that run had spent: its unit, and epsilon where it had DP. ``ledgers`` says
+    whether it is of the same server, so that the ledgers of its sites hold both runs within one
+    limit. ``keep`` and ``stir`` are those of a ``Blend``.
     """
 
     source: str
@@ -46,6 +95,9 @@ class WarmStart:
     run: str | None
     round: int | None
     privacy: Mapping[str, Any] | None
+    keep: float
+    stir: float
+    ledgers: bool
 
     def published(self) -> dict[str, Any]:
         """What the published model says of it: all but the place on this machine."""
@@ -70,42 +122,57 @@ class WarmStart:
         if self.privacy is not None:
             epsilon = self.privacy.get("epsilon")
             spent = f"trained with epsilon {epsilon:.3g}" if epsilon else "trained without DP"
-        return (
-            f"begins with the parameters{of_run} in {self.source}, {spent}: what they reveal of"
-            " the same data comes on top of what this run spends"
-        )
+        mixed = f" ({self.keep:g} of them and {self.stir:g} of new ones)" if self.stir else ""
+        on_top = "what they reveal of the same data comes on top of what this run spends"
+        if self.ledgers:
+            on_top = "the ledgers of the sites count both runs"
+        return f"begins with the parameters{of_run} in {self.source}{mixed}, {spent}: {on_top}"
 
 
-def warm_start(init: object, net: Net) -> WarmStart | None:
+def warm_start(config: Config, net: Net, *, ledgers: bool = False) -> WarmStart | None:
     """Give ``net`` the parameters that ``init`` names; None, and nothing done, where it is null.
+
+    ``ledgers``: a run's folder is one of the same server, see ``WarmStart``.
 
     Raises:
         InvalidConfiguration: they are not those of such a network.
         InvalidData: there are none, or the file is damaged.
     """
-    if init is None:
+    blend = blend_of(config)
+    if config["init"] is None:
         return None
-    path = from_home(str(init))
-    return started(str(path), *_read(path), net)
+    path = from_home(str(config["init"]))
+    return started(str(path), Earlier(*_read(path)), net, blend, ledgers=ledgers)
 
 
-def started(
-    source: str,
-    read: Parameters,
-    run: str | None,
-    round_: int | None,
-    privacy: Mapping[str, Any] | None,
-    net: Net,
-) -> WarmStart:
-    """Give ``net`` the parameters ``read`` of ``source``, trained as the rest says.
+class Earlier(NamedTuple):
+    """The parameters of an earlier model, and what is known of how they were trained."""
+
+    parameters: Parameters
+    run: str | None
+    round: int | None
+    privacy: Mapping[str, Any] | None
+
+
+def started(source: str, earlier: Earlier, net: Net, blend: Blend, *, ledgers: bool) -> WarmStart:
+    """Give ``net``, which has new parameters, what the blend makes of those of ``source``.
 
     Raises:
         InvalidConfiguration: they are not those of such a network.
     """
-    found = _adopted(source, read, net)
+    found = _adopted(source, earlier.parameters, net)
     _check_fits(source, found, parameters_of(net))
-    load_parameters(net, found)
-    return WarmStart(source, digest(parameters_of(net)), run, round_, privacy)
+    load_parameters(net, found if blend == PLAIN else blend.of(net, found))
+    return WarmStart(
+        source,
+        digest(parameters_of(net)),
+        earlier.run,
+        earlier.round,
+        earlier.privacy,
+        blend.keep,
+        blend.stir,
+        ledgers,
+    )
 
 
 def check_no_survey_after(start: WarmStart | None, place: str) -> None:

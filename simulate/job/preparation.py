@@ -153,7 +153,7 @@ def _incumbent(
 def _net(config: Config, plan: RunPlan) -> tuple[Net, WarmStart | None]:
     """The network with its first parameters, and where those came from, if not from chance."""
     net = build_net(plan.net, plan.task, plan.seed or 0)
-    start = warm_start(config["init"], net)
+    start = warm_start(config, net)
     check_net(net, plan.privacy, plan.task)
     check_exportable(net, plan.task)
     return net, start

@@ -19,7 +19,18 @@ from models.nets import Net, parameters_of
 from simulate.world import PRIVATE, World, scale_source_of
 from simulate.world.content import content_digest
 
-_ELSEWHERE = ("data", "engine", "init", "partition", "publish", "report", "resume", "sites")
+_ELSEWHERE = (
+    "data",
+    "engine",
+    "init",
+    "init_keep",
+    "init_stir",
+    "partition",
+    "publish",
+    "report",
+    "resume",
+    "sites",
+)
 """Parts that say where and how fast, or that are told by others: of the world, and of the data."""
 _PLACES = ("world.declared", "world.of", "world.path", "world.root", "world.sites")
 _MEMORY = "training.trainer.memory_budget_mib"

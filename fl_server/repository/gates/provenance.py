@@ -8,7 +8,6 @@ from fl_common.configuration.rules import above, inside, one_of, require
 from fl_server.repository.gates import GateFinding
 
 _ROUNDING = 1 + 1e-9
-_SPENT = ("epsilon", "delta")
 _BEGAN = "it began with the parameters of an earlier model"
 _MOST_EARLIER = 100
 SECURE = "operating system"
@@ -48,7 +47,9 @@ def privacy(privacy: Mapping[str, Any] | None, rule: PrivacyRule) -> GateFinding
     evaluations spent (epsilon_held_out), and any public number of units that it names. Under
     ``init`` it names the model that the first parameters were taken from, with that one's privacy,
     and so on: each must pass, and their epsilons and deltas add up (basic composition: Dwork and
-    Roth 2014, theorem 3.16), for they may have been trained on the same data.
+    Roth 2014, theorem 3.16), for they may have been trained on the same data. Runs of one server
+    (``ledgers``) do not: the ledger of each site holds all that it ever released about a block of
+    its data within the highest of their limits.
     """
     finding = _of_one(privacy, rule)
     earlier = _earlier(privacy)
@@ -57,15 +58,40 @@ def privacy(privacy: Mapping[str, Any] | None, rule: PrivacyRule) -> GateFinding
     for about in earlier:
         if not (found := _of_one(about, rule)).passed:
             return GateFinding(False, f"{_BEGAN}: {found.detail}", finding.values)
-    stated = [about for about in (privacy, *earlier) if about is not None]
-    epsilon, delta = (sum(about[key] for about in stated) for key in _SPENT)
+    assert privacy is not None
+    bounds = [_bound(group) for group in _groups(privacy)]
+    epsilon, delta = (sum(numbers) for numbers in zip(*bounds, strict=True))
     within = epsilon <= rule.epsilon * _ROUNDING and delta <= rule.delta
+    held = ", as the sites' ledgers hold" if len(bounds) <= len(earlier) else ""
     return GateFinding(
         within,
         f"{finding.detail}; {_BEGAN}, and with that one's an epsilon of {epsilon:.3g} at delta"
-        f" {delta:g}, of {rule.epsilon:g} at {rule.delta:g}",
+        f" {delta:g}{held}, of {rule.epsilon:g} at {rule.delta:g}",
         finding.values,
     )
+
+
+def _groups(privacy: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
+    """A model's privacy and each earlier one's, by the ledgers that they share; all passed."""
+    groups = [[privacy]]
+    while (init := privacy.get("init")) is not None:
+        earlier = init["privacy"]
+        shared = init.get("ledgers") is True and all(
+            earlier[key] == privacy[key] for key in ("unit", "delta")
+        )
+        if shared:
+            groups[-1].append(earlier)
+        else:
+            groups.append([earlier])
+        privacy = earlier
+    return groups
+
+
+def _bound(group: list[Mapping[str, Any]]) -> tuple[float, float]:
+    """The epsilon and delta of models whose runs share their sites' ledgers; of one, its own."""
+    spent = [about["epsilon"] for about in group]
+    most = spent[0] if len(group) == 1 else max(about["epsilon_limit"] for about in group)
+    return most, group[0]["delta"]
 
 
 def _earlier(privacy: Mapping[str, Any] | None) -> list[Any]:
