@@ -32,6 +32,8 @@ from models.onnx.content import check_model
 _BODY = "net.body."
 """Before the names of parameters in an exported model."""
 _MOST_NAMED = 3
+_SAME = ("unit", "delta", "accountant", "noise_generator")
+"""What two runs must have in common to be told as one."""
 _SAVED_BY_TORCH = (".pth", ".pt")
 
 
@@ -168,11 +170,31 @@ def started(source: str, earlier: Earlier, net: Net, blend: Blend, *, ledgers: b
         digest(parameters_of(net)),
         earlier.run,
         earlier.round,
-        earlier.privacy,
+        _shortened(earlier.privacy) if ledgers else earlier.privacy,
         blend.keep,
         blend.stir,
         ledgers,
     )
+
+
+def _shortened(privacy: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What is said of a run's privacy, with the run before it in the same words.
+
+    A fleet that keeps learning would have a longer lineage with each run. Where both protect the
+    same, and the same ledgers hold them within the higher of their limits, that limit says it all.
+    """
+    init = dict((privacy or {}).get("init") or {})
+    before = init.get("privacy") or {}
+    if (
+        privacy is None
+        or not init.get("ledgers")
+        or any(privacy.get(key) != before.get(key) for key in _SAME)
+    ):
+        return privacy
+    own = {key: value for key, value in privacy.items() if key != "init"}
+    limit = max(own["epsilon_limit"], before["epsilon_limit"])
+    earlier = {"init": before["init"]} if before.get("init") else {}
+    return {**own, "epsilon_limit": limit, "runs": before.get("runs", 1) + 1, **earlier}
 
 
 def check_no_survey_after(start: WarmStart | None, place: str) -> None:

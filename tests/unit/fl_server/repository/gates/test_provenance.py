@@ -110,3 +110,37 @@ def test_limits_outside_their_range_are_refused(wrong: dict[str, Any]) -> None:
 def test_licence_is_one_of_those_allowed() -> None:
     assert licence("MIT", ["MIT"]).passed
     assert not licence("GPL-3.0-only", ["MIT"]).passed
+
+
+def chained(*ledgers: bool, **changes: Any) -> dict[str, Any]:
+    """A model that began with one that began with one ...; ``ledgers`` says what each shares."""
+    chain: dict[str, Any] = {**SPENT, **changes}
+    for shared in ledgers:
+        chain = {**SPENT, "init": {"privacy": chain, "ledgers": shared}}
+    return chain
+
+
+@pytest.mark.parametrize(
+    ("chain", "epsilon"),
+    [
+        (chained(True, True, True, True), SPENT["epsilon_limit"]),
+        (chained(False), 2 * SPENT["epsilon"]),
+        (chained(True, False, True), 2 * SPENT["epsilon_limit"]),
+        (chained(True, delta=SPENT["delta"] / 10), 2 * SPENT["epsilon"]),
+        (chained(True, epsilon_limit=SPENT["epsilon_limit"] + 1), SPENT["epsilon_limit"] + 1),
+    ],
+)
+def test_runs_whose_sites_share_a_ledger_are_within_its_limit_together(
+    chain: dict[str, Any], epsilon: float
+) -> None:
+    rule = PrivacyRule(epsilon, 1e-3, "window", 100.0)
+    assert privacy(chain, rule).passed
+    assert f"an epsilon of {epsilon:.3g} " in privacy(chain, rule).detail
+    assert not privacy(chain, PrivacyRule(epsilon * 0.99, 1e-3, "window", 100.0)).passed
+
+
+def test_only_true_says_that_a_ledger_is_shared() -> None:
+    rule = PrivacyRule(SPENT["epsilon"] * 1.5, 1e-3, "window", 100.0)
+    for said in ("yes", 1, None, "true"):
+        chain = {**SPENT, "init": {"privacy": SPENT, "ledgers": said}}
+        assert not privacy(chain, rule).passed
