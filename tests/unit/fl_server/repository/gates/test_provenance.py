@@ -8,7 +8,7 @@ import pytest
 from fl_common.errors import InvalidConfiguration
 from fl_server.repository.gates.provenance import PrivacyRule, licence, privacy
 
-SPENT = {
+SPENT: dict[str, Any] = {
     "unit": "window", "epsilon": 3.0, "epsilon_limit": 8.0, "delta": 1e-5,
     "noise_generator": "operating system",
 }  # fmt: skip
