@@ -21,11 +21,10 @@ from fl_common.vocabulary import Parameters
 from fl_server.cloud.build import home_of
 from fl_server.repository.build import open_repository
 from fl_server.repository.incumbents import component_name, find_incumbent
+from fl_server.rounds.blend import Blend, blend_of
 from fl_server.rounds.warm_start import (
-    Blend,
     Earlier,
     WarmStart,
-    blend_of,
     check_no_survey_after,
     started,
     warm_start,

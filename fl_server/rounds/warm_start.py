@@ -19,14 +19,15 @@ import torch
 from onnx import numpy_helper
 
 from fl_common.configuration.paths import from_home
-from fl_common.configuration.rules import Config, inside, require
+from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.files.safetensors import read_safetensors
 from fl_common.params import digest
 from fl_common.vocabulary import Parameters, Task
+from fl_server.rounds.blend import PLAIN, Blend, blend_of
 from fl_server.rounds.checkpoint import load_latest
 from models.metadata import read_metadata
-from models.nets import Net, load_parameters, parameters_of, trained_part
+from models.nets import Net, load_parameters, parameters_of
 from models.onnx.content import check_model
 
 _BODY = "net.body."
@@ -35,52 +36,6 @@ _MOST_NAMED = 3
 _SAME = ("unit", "delta", "accountant", "noise_generator")
 """What two runs must have in common to be told as one."""
 _SAVED_BY_TORCH = (".pth", ".pt")
-
-
-@dataclass(frozen=True)
-class Blend:
-    """First parameters: ``keep`` times an earlier model's, and ``stir`` times new random ones.
-
-    1 and 0 begin where that model was. Less of it and some of the new ones (shrink and perturb: Ash
-    and Adams, "On warm-starting neural network training", NeurIPS 2020, section 4) learns better
-    from data that have changed. Frozen layers are kept as they are.
-
-    Raises:
-        InvalidConfiguration: a share outside its range.
-    """
-
-    keep: float
-    stir: float
-
-    def __post_init__(self) -> None:
-        require("init_keep", self.keep, inside("(0, 1]"))
-        require("init_stir", self.stir, inside("[0, 1]"))
-
-    def of(self, net: Net, earlier: Parameters) -> Parameters:
-        """The first parameters, where ``net`` has the new ones."""
-        moved = trained_part(net, parameters_of(net))
-        keep, stir = np.float32(self.keep), np.float32(self.stir)
-        mixed = {name: keep * earlier[name] + stir * array for name, array in moved.items()}
-        return {**earlier, **mixed}
-
-
-def blend_of(config: Config) -> Blend:
-    """What ``config`` says of first parameters.
-
-    Raises:
-        InvalidConfiguration: a share outside its range, or one of nothing.
-    """
-    blend = Blend(config["init_keep"], config["init_stir"])
-    if config["init"] is None and blend != PLAIN:
-        raise InvalidConfiguration(
-            f"init_keep={blend.keep}, init_stir={blend.stir}",
-            "mix an earlier model's parameters with new ones, and init=null names no such model",
-            "Set init, or leave both out",
-        )
-    return blend
-
-
-PLAIN = Blend(1.0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,17 @@ import pytest
 
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, InvalidData, RunFailed
-from fl_common.files.safetensors import write_safetensors
-from fl_common.plan import RunPlan
 from fl_server.cloud.build import read_config
 from fl_server.cloud.planning import ConfiguredRun, build_run, identity_of, keep_settings
 from fl_server.cloud.running import _incumbent
 from fl_server.cloud.site_queries import _plan
-from fl_server.repository.gates.provenance import PrivacyRule
-from fl_server.repository.gates.provenance import privacy as privacy_gate
 from fl_server.rounds.checkpoint import Checkpoint, save
 from fl_server.rounds.survey import NOT_COMPARED, spent_on
-from fl_server.rounds.warm_start import Blend, Earlier, started
 from models.kinds.anomaly import score_edges
 from models.nets import build_net, parameters_of
 from models.nets.survey import COUNTS, FOUND, KNOWN, survey_parameters
 from models.parts.scoring import THRESHOLD
+from tests.support.warm_starts import wearables_run, weights
 
 
 def test_a_run_keeps_its_identity(tmp_path: Path) -> None:
@@ -70,17 +66,6 @@ def test_a_run_goes_on_with_the_settings_that_it_began_with(
     with pytest.raises(InvalidConfiguration, match=says) as caught:
         keep(changed)
     assert str(caught.value).startswith("run=first with ")
-
-
-def wearables_run(folder: Path, *words: str) -> tuple[ConfiguredRun, Config]:
-    config = read_config(None, [f"home={folder}", "privacy.site_windows=50", *words])
-    return build_run(config), config
-
-
-def weights(path: Path, plan: RunPlan, value: float) -> Path:
-    own = parameters_of(build_net(plan.net, plan.task, 0))
-    write_safetensors(path, {name: np.full_like(a, value) for name, a in own.items()}, {})
-    return path
 
 
 def test_a_run_begins_with_a_file_and_goes_on_with_what_that_was(tmp_path: Path) -> None:
@@ -133,72 +118,6 @@ def test_a_survey_of_scales_goes_before_no_run_that_begins_with_a_model(tmp_path
     file = weights(tmp_path / "one.safetensors", wearables_run(tmp_path)[0].plan, 0.25)
     with pytest.raises(InvalidConfiguration, match=r" with scale=private: can't be used together"):
         wearables_run(tmp_path, f"init={file}", "scale=private", "run=other")
-
-
-def test_a_stirred_beginning_is_some_of_the_old_and_some_of_new_ones_of_each_run(
-    tmp_path: Path,
-) -> None:
-    file = weights(tmp_path / "one.safetensors", wearables_run(tmp_path)[0].plan, 0.25)
-    stirred = (f"init={file}", "init_keep=0.4", "init_stir=0.4")
-    found = {}
-    for run in ("second", "third"):
-        begun, config = wearables_run(tmp_path, *stirred, f"run={run}")
-        assert begun.beginning is not None
-        keep_settings(begun, config)
-        found[run] = begun.beginning.parameters
-        old = np.float32(0.4) * np.float32(0.25)
-        assert max(float((array - old).std()) for array in found[run].values()) > 0.01
-        assert begun.beginning.start.published()["stir"] == 0.4
-        again, _ = wearables_run(tmp_path, *stirred, f"run={run}")
-        assert again.plan == begun.plan
-    assert any((found["second"][name] != found["third"][name]).any() for name in found["second"])
-    changed = wearables_run(tmp_path, *stirred[:2], "init_stir=0.1", "run=third")
-    with pytest.raises(InvalidConfiguration, match=r"init_stir=0\.1 \(it began with 0\.4\)"):
-        keep_settings(*changed)
-
-
-def test_a_fleet_that_keeps_learning_has_a_short_lineage_that_the_gate_takes(
-    tmp_path: Path,
-) -> None:
-    plan = wearables_run(tmp_path)[0].plan
-    net = build_net(plan.net, plan.task, 0)
-    one = {
-        "unit": "window", "epsilon": 4.0, "epsilon_limit": 8.0, "delta": 1e-5,
-        "accountant": "rdp", "noise_generator": "operating system",
-    }  # fmt: skip
-    privacy: dict[str, Any] = {**one, "epsilon_limit": 9.0}
-    for _ in range(150):
-        earlier = Earlier(parameters_of(net), "run", 30, privacy)
-        start = started("production", earlier, net, Blend(1.0, 0.0), ledgers=True)
-        privacy = {**one, "init": start.published()}
-    assert len(json.dumps(privacy)) < 1000
-    assert privacy["init"]["privacy"]["runs"] == 150
-    finding = privacy_gate(privacy, PrivacyRule(9.0, 1e-5, "window", 10.0))
-    assert finding.passed, finding.detail
-    assert not privacy_gate(privacy, PrivacyRule(8.9, 1e-5, "window", 10.0)).passed
-    seeded = {**one, "noise_generator": "seeded", "init": start.published()}
-    after = Earlier(
-        earlier.parameters, "run", 30, {**one, "init": {"privacy": seeded, "ledgers": True}}
-    )
-    start = started("run", after, net, Blend(1.0, 0.0), ledgers=True)
-    finding = privacy_gate({**one, "init": start.published()}, PrivacyRule(99, 0.5, "window", 9.0))
-    assert "its noise was seeded" in finding.detail
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("init_stir=0.4",), "mix an earlier model's parameters with new ones, and init=null"),
-        (("init=production", "init_keep=0"), r"init_keep=0: must lie in \(0, 1\]"),
-        (("init=production", "init_stir=2"), r"init_stir=2: must lie in \[0, 1\]"),
-        (("init=production", "init_keep=much"), r"init_keep=much"),
-    ],
-)
-def test_a_mixture_that_is_none_is_refused(
-    words: tuple[str, ...], says: str, tmp_path: Path
-) -> None:
-    with pytest.raises(InvalidConfiguration, match=says):
-        wearables_run(tmp_path, *words)
 
 
 PUMP = {
