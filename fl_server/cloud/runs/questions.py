@@ -19,7 +19,7 @@ from fl_common.programs.confinement import private_folder
 
 _logger = logging.getLogger(__name__)
 _POLL_S = 0.2
-_ASKED, _TAKEN, _ANSWERED = ".asked", ".taken", ".answered"
+_ASKED, _ANSWERED = ".asked", ".answered"
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class Questions:
         """
         private_folder(self._folder, "questions")
         name = secrets.token_hex(8)
-        asked, taken = self._folder / f"{name}{_ASKED}", self._folder / f"{name}{_TAKEN}"
-        answered = self._folder / f"{name}{_ANSWERED}"
+        asked, answered = (self._folder / f"{name}{end}" for end in (_ASKED, _ANSWERED))
         write_whole(asked, json.dumps(asdict(question)).encode(), OWNER_ONLY)
         end = self._clock() + patience_s
         try:
@@ -74,7 +73,7 @@ class Questions:
                     return None
                 self._wait(_POLL_S)
         finally:
-            for path in (asked, taken, answered):
+            for path in (asked, answered):
                 path.unlink(missing_ok=True)
         raise RunFailed(
             f"the run has not come to the end of a round for {patience_s:g} s. Ask again later;"
@@ -84,19 +83,18 @@ class Questions:
     def answer(self, answer: Callable[[Question], Mapping[str, Any]]) -> None:
         """Answer every question that has come; whoever asked may have left."""
         for asked in sorted(self._folder.glob(f"*{_ASKED}")):
-            taken = asked.with_suffix(_TAKEN)
             try:
-                asked.replace(taken)
-                question = Question(**json.loads(taken.read_text()))
+                question = Question(**json.loads(asked.read_text()))
             except (OSError, ValueError, TypeError):  # withdrawn, or by another version
-                taken.unlink(missing_ok=True)
+                asked.unlink(missing_ok=True)
                 continue
             _logger.info("sites are asked: %s %s", question.what, question.about or "")
             try:
                 given: dict[str, Any] = {"values": dict(answer(question))}
             except JoinTheDotsError as error:
                 given = {"error": {"message": str(error), "exit_status": error.exit_status}}
-            if taken.is_file():
+            if asked.is_file():
+                asked.unlink(missing_ok=True)
                 write_whole(asked.with_suffix(_ANSWERED), json.dumps(given).encode(), OWNER_ONLY)
 
 
