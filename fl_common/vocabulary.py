@@ -4,7 +4,7 @@ Axes are written after tensor names: N windows, T time, C channels, H height, W 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -25,6 +25,7 @@ __all__ = [
     "RefusalReason",
     "RunningComponents",
     "ShadowCounts",
+    "ShapeSpec",
     "Task",
     "Windows",
 ]
@@ -71,6 +72,24 @@ class KindSpec:
 
 
 @dataclass(frozen=True)
+class ShapeSpec:
+    """The shape that windows go through before the model: a pure function of one window.
+
+    ``digest`` is that of the function (``fl_common.functions.shape``), and its identity; ``name``
+    is for people. It makes a window of the task's ``window_shape`` of one as it is cut, which has
+    ``readings`` rows of ``rate_hz``.
+    """
+
+    name: str
+    digest: str
+    readings: int
+    rate_hz: float
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.digest[:12]}"
+
+
+@dataclass(frozen=True)
 class Task:
     """What is learnt, and the form of a window; public, the same on every site.
 
@@ -93,14 +112,16 @@ class Task:
     """The most windows that one reading is part of: 1 without overlap, 2 where half overlaps."""
     kind: KindSpec = KindSpec()
     """What is learnt of a window: its label, unless another kind is declared."""
+    shape: ShapeSpec | None = None
+    """What windows go through after they are cut; None: they are as they are cut."""
 
     def to_fields(self) -> dict[str, Any]:
-        """The task as JSON values; the kind is told only where it is no classification."""
+        """The task as JSON values; a kind that is no classification and a shape where it has."""
         fields = asdict(self)
-        del fields["kind"]
-        if self.kind == KindSpec():
-            return fields
-        return {**fields, "kind": self.kind.to_fields()}
+        for name, usual in (("kind", KindSpec()), ("shape", None)):
+            if getattr(self, name) == usual:
+                del fields[name]
+        return {**fields, "kind": self.kind.to_fields()} if "kind" in fields else fields
 
     @staticmethod
     def from_fields(fields: Mapping[str, Any]) -> "Task":
@@ -115,7 +136,17 @@ class Task:
         }
         if "kind" in values:
             values["kind"] = KindSpec.from_fields(values["kind"])
+        if "shape" in values:
+            values["shape"] = ShapeSpec(**values["shape"])
         return Task(**values)
+
+    @property
+    def as_cut(self) -> "Task":
+        """The task of windows as they are cut, before they go through its shape."""
+        if self.shape is None:
+            return self
+        rows, rate_hz = self.shape.readings, self.shape.rate_hz
+        return replace(self, window_shape=(rows, self.window_shape[1]), rate_hz=rate_hz, shape=None)
 
     @property
     def channel_axis(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fl_common.vocabulary import KindSpec, NetSpec, Task
+from fl_common.vocabulary import KindSpec, NetSpec, ShapeSpec, Task
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class ModelMetadata:
     parameter_digest: str
     kind: KindSpec = _LABELS
     """Written only where it is no classification."""
+    shape: ShapeSpec | None = None
+    """The shape that it requires, before it; written only where it requires one."""
 
     @staticmethod
     def of(task: Task, lineage: Lineage, parameter_digest: str) -> "ModelMetadata":
@@ -67,11 +69,12 @@ class ModelMetadata:
             privacy=lineage.privacy,
             parameter_digest=parameter_digest,
             kind=task.kind,
+            shape=task.shape,
         )
 
 
 _PLAIN = ("task", "version", "run", "parameter_digest")
-_KIND = "kind"
+_KIND, _SHAPE = "kind", "shape"
 
 
 def properties_of(metadata: ModelMetadata) -> dict[str, str]:
@@ -79,11 +82,13 @@ def properties_of(metadata: ModelMetadata) -> dict[str, str]:
     properties = {
         name: value if name in _PLAIN else json.dumps(value, sort_keys=True)
         for name, value in asdict(metadata).items()
-        if name != _KIND
+        if name not in (_KIND, _SHAPE)
     }
-    if metadata.kind == _LABELS:
-        return properties
-    return {**properties, _KIND: json.dumps(metadata.kind.to_fields(), sort_keys=True)}
+    if metadata.kind != _LABELS:
+        properties[_KIND] = json.dumps(metadata.kind.to_fields(), sort_keys=True)
+    if metadata.shape is not None:
+        properties[_SHAPE] = json.dumps(asdict(metadata.shape), sort_keys=True)
+    return properties
 
 
 def parse_properties(properties: Mapping[str, str]) -> ModelMetadata:
@@ -95,10 +100,12 @@ def parse_properties(properties: Mapping[str, str]) -> ModelMetadata:
     values: dict[str, Any] = {
         name: properties[name] if name in _PLAIN else json.loads(properties[name])
         for name in ModelMetadata.__dataclass_fields__
-        if name != _KIND
+        if name not in (_KIND, _SHAPE)
     }
     if _KIND in properties:
         values[_KIND] = KindSpec.from_fields(json.loads(properties[_KIND]))
+    if _SHAPE in properties:
+        values[_SHAPE] = ShapeSpec(**json.loads(properties[_SHAPE]))
     for name in ("labels", "channels", "units", "window_shape"):
         values[name] = tuple(values[name])
     values["net"] = NetSpec(**values["net"])

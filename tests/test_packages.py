@@ -39,7 +39,7 @@ TRAINING = ("app.py", "build.py", "federation/*", "release/*", "site/*", "traini
 """Of fl_client: what a box does without that only senses and infers."""
 _WIRE = ("fl_common/wire/*", "fl_common/files/keys.py")
 _BOX_MODELS = (
-    *(f"models/{name}.py" for name in ("__init__", "lineage", "tasks")),
+    *(f"models/{name}.py" for name in ("__init__", "lineage", "tasks/__init__", "tasks/shaped")),
     *(f"models/onnx/{name}.py" for name in ("content", "golden", "reading", "schema")),
 )
 

@@ -2,22 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fl_client.components.comparison import PAIR
 from fl_client.components.context import NodeContext
-from fl_client.components.counts import FOLDER, REPOSITORY
 from fl_client.components.declared import health_of, limits_of, poller_of, source_of, trial_of
 from fl_client.components.follow_function import FunctionRules, follow_function
 from fl_client.components.follower import Follower
 from fl_client.components.function_target import FunctionTarget
 from fl_client.components.health import Health, HealthCounts
-from fl_client.components.inventory import folder_of
+from fl_client.components.inventory import folder_of, repository_of
 from fl_client.components.poll import Poller
 from fl_client.components.rollout import Rollout
 from fl_client.components.sandbox import grant_of
 from fl_client.components.shadow import Shadow
+from fl_client.components.shape import follow_shape, why_model_waits
 from fl_client.components.subscription import Subscription
 from fl_client.components.targets import SlotTarget
 from fl_client.inference.prediction import Prediction
@@ -38,6 +39,7 @@ class ComponentUpdates:
     model: Subscription
     shadow: Shadow | None
     functions: Sequence[tuple[Subscription, FunctionTarget]]
+    shape: Subscription | None = None
 
     def start(self) -> None:
         """Resume from disk and start polling. Call it before the engine reads its slot."""
@@ -77,16 +79,17 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
     if node["source"] is None:
         return None
     source = source_of(node)
-    folder, ca_file = box.home / FOLDER / REPOSITORY, _ca_file(node["ca_file"])
+    folder, ca_file = repository_of(box.home), _ca_file(node["ca_file"])
     reader = Reader(folder, source, _root(node["root"]), limits, ca_file=ca_file)
     is_testing = _stage(node["stage"]) is Stage.TESTING
     shadow = _shadow(box, health) if is_testing else None
     model = follow_model(box, node["model"] or box.task.name, reader, health, shadow)
     functions = list(_functions(node, box, reader, health, is_testing))
-    parts = [model, *(subscription for subscription, _ in functions)]
+    shape = _shape(node, box, reader)
+    parts = [model, *(subscription for subscription, _ in functions), *([shape] if shape else [])]
     follower = Follower(reader, parts, box.troubles)
     poller = poller_of(node, follower.poll)
-    return ComponentUpdates(follower, poller, model, shadow, functions)
+    return ComponentUpdates(follower, poller, model, shadow, functions, shape)
 
 
 def follow_model(
@@ -97,7 +100,8 @@ def follow_model(
     folder = folder_of(box.home, Kind.MODEL, name)
     rollout = Rollout(f"model {name}", target, folder, health)
     pair = folder / PAIR if shadow else None
-    return Subscription(box.site, Kind.MODEL, name, _model_of, target, rollout, shadow, pair)
+    waits = partial(why_model_waits, box.task, box.shape.held if box.shape else None)
+    return Subscription(box.site, Kind.MODEL, name, _model_of, target, rollout, shadow, pair, waits)
 
 
 def _functions(
@@ -112,6 +116,21 @@ def _functions(
             )
         rules = FunctionRules(tuple(node["classes"]), grant_of(node), box.function_seconds)
         yield follow_function(box, name, reader, health, rules, is_testing=is_testing)
+
+
+def _shape(node: Mapping[str, Any], box: NodeContext, reader: Reader) -> Subscription | None:
+    """The subscription to the box's shape, if it has one."""
+    if box.shape is None:
+        return None
+    name = box.shape.held.name
+    if name in (*node["functions"], *box.functions.failures):
+        raise InvalidConfiguration(
+            f"windows.shape={name}",
+            "is the name of a function of this box, too",
+            "Take it out there",
+        )
+    grant = grant_of(node)
+    return follow_shape(box.site, box.home, box.shape, reader, grant, box.function_seconds)
 
 
 def _shadow(box: NodeContext, health: Health) -> Shadow:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fl_client.components.shape import BoxShape
 from fl_client.functions.runner import Functions
 from fl_client.inference.slots import ModelSlot
 from fl_common.programs.troubles import Troubles
@@ -25,3 +26,5 @@ class NodeContext:
     function_seconds: float
     """The longest call of a function."""
     troubles: Troubles
+    shape: BoxShape | None = None
+    """What windows go through before the model; None: nothing."""

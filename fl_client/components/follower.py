@@ -51,7 +51,7 @@ class Follower:
         """
         with self._polling:
             done = self._try(_METADATA, self._reader.refresh)
-            for part in self.parts if done else ():
+            for part in reversed(self.parts) if done else ():  # a model may require a function
                 done &= self._try(_title(part), partial(part.follow, self._reader), part)
             if done:
                 kept = set[str]().union(*(part.kept() for part in self.parts))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fl_client.components.counts import FOLDER
+from fl_client.components.counts import FOLDER, REPOSITORY
 from fl_client.components.record import read_record
 from fl_client.components.rollout import RECORD
 from fl_common.components.description import Kind
@@ -20,6 +20,11 @@ def folder_of(home: Path, kind: Kind, name: str) -> Path:
     """The folder with the site's record of a component; a site has one model."""
     folder = home / FOLDER
     return folder if kind is Kind.MODEL else folder / _FUNCTIONS / name
+
+
+def repository_of(home: Path) -> Path:
+    """The folder with the trusted metadata and the fetched components."""
+    return home / FOLDER / REPOSITORY
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,11 @@ class Grant:
     @property
     def megabytes(self) -> float:
         """Memory of the functions' process for all that may run."""
-        return _BESIDE_MB + self.functions * (self.memory_mb + _OF_EACH_MB)
+        return self.megabytes_of(self.functions)
+
+    def megabytes_of(self, functions: int) -> float:
+        """Memory of a process for so many."""
+        return _BESIDE_MB + functions * (self.memory_mb + _OF_EACH_MB)
 
 
 def grant_of(node: Mapping[str, Any]) -> Grant | None:
@@ -89,12 +93,14 @@ class Sandboxes:
     """The rules for functions in sandboxes on a box.
 
     A call may take ``seconds`` on it, and ``running`` counts those that run under other names.
+    ``world`` is what they are: rules, or shapes.
     """
 
     grant: Grant | None
     task: Task
     seconds: float
     running: Callable[[str], int]
+    world: str = "rule"
 
     def source(self, name: str, folder: Path) -> FunctionSource:
         """The function in a component's folder, to be run as ``name``.
@@ -136,12 +142,8 @@ class Sandboxes:
 
     def _check_given(self, spec: SandboxedSpec) -> None:
         """Raise InvalidData if it asks for what this box does not give."""
-        if spec.world != "rule":
-            raise InvalidData(
-                f"a {spec.world}",
-                "changes windows before the model, and this box has none",
-                "Publish a rule",
-            )
+        if spec.world != self.world:
+            raise InvalidData(f"a {spec.world}", *_ELSEWHERE[spec.world])
         for kind, of in spec.on:
             if kind in _OF_A_TASK and of not in ("*", self.task.name):
                 raise InvalidData(
@@ -150,6 +152,19 @@ class Sandboxes:
                     f'Publish one with "on": [{{"{kind}": "{self.task.name}"}}], or "*"',
                 )
         spec.check_labels(self.task.labels)
+
+
+_ELSEWHERE = {
+    "shape": (
+        "changes windows before the model, and takes no events",
+        "Name it in windows.shape, and not in components.functions",
+    ),
+    "rule": (
+        "takes events, and makes no window of a window",
+        "Name it in components.functions, and a shape in windows.shape",
+    ),
+}
+"""Why a function of a world does not run in the place of another, and what to do."""
 
 
 def _more(asked: str, name: str, granted: str) -> InvalidData:

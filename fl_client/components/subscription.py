@@ -41,7 +41,7 @@ class Subscription:
     """The component ``name`` of ``kind`` on the site ``site``.
 
     ``pair`` is the file that names the two models that may be compared on held-out windows; None:
-    none ever is.
+    none ever is. ``why_waits`` says of a fetched component's folder what it must wait for here.
     """
 
     site: str
@@ -52,6 +52,7 @@ class Subscription:
     rollout: Rollout
     shadow: Candidates | None
     pair: Path | None = None
+    why_waits: Callable[[Path], str | None] = lambda _: None
     refused: str | None = field(init=False, default=None)
     """Why what production offers does not run here; None: nothing speaks against it."""
     _offered: Pair | None = field(init=False, default=None)
@@ -69,7 +70,11 @@ class Subscription:
         self.rollout.heal()
         offer = reader.offer(self.kind, self.name, Stage.PRODUCTION)
         if offer is not None and self._should_take(offer):
-            self.rollout.take(self._fetched(reader, offer))
+            version = self._fetched(reader, offer)
+            if (why := self.why_waits(reader.fetch(offer.component))) is None:
+                self.rollout.take(version)
+            else:
+                self.refused = f"{offer.component} waits: {why.rstrip('.')}"
         elif offer is not None and self._is_missing(offer):
             reader.fetch(offer.component)
             self.rollout.heal()

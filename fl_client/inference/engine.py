@@ -10,19 +10,18 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fl_client.inference.onnx_model import OnnxModel, Tensor
 from fl_client.inference.prediction import EngineStatus, Inference, Prediction
-from fl_client.inference.slots import ModelSlot
-from fl_client.inference.task_checks import answers, ready
+from fl_client.inference.slots import ModelSlot, noted
+from fl_client.inference.task_checks import ShapeMissing, answers, ready
 from fl_client.inference.trial import Trial, Trials
 from fl_common.configuration.rules import above, require, whole
-from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
+from fl_common.errors import InvalidData, NoModel
 from fl_common.vocabulary import Floats, NamedArrays, Task
 from models.kinds import kind_of
 
@@ -33,6 +32,11 @@ _log = logging.getLogger(__name__)
 class _Loaded:
     digest: str
     model: OnnxModel
+    task: Task | None
+
+    @property
+    def shape(self) -> str | None:
+        return self.task.shape.digest if self.task and self.task.shape else None
 
 
 @dataclass
@@ -48,7 +52,8 @@ class Engine:
     The model gets windows in batches of at most ``largest_batch``; a call runs on ``threads``
     threads, and is ended after ``call_seconds``. A version is first tried by ``trial``; if that is
     ``in_background``, what serves goes on meanwhile. ``timer`` is a clock in seconds. Methods may
-    be called from any thread. No model serves before the first ``swap``.
+    be called from any thread. No model serves before the first ``swap``. Where windows go through a
+    shape, ``task_of`` is the task of a model by its content; one that does not fit waits.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Engine:
         call_seconds: float,
         *,
         in_background: bool = False,
+        task_of: Callable[[bytes], Task] | None = None,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         for name, value in (("threads", threads), ("largest_batch", largest_batch)):
@@ -68,26 +74,35 @@ class Engine:
         require("engine.call_seconds", call_seconds, above(0))
         self._trials = Trials(slot, trial, in_background=in_background)
         self._call_seconds, self._begun = call_seconds, set[str]()
-        self._slot, self._task = slot, task
+        self._slot = slot
+        self._task_of = task_of if task_of is not None else lambda _: task
         self._threads, self._largest_batch, self._timer = threads, largest_batch, timer
         self._serving: _Loaded | None = None
         self._reserve: _Loaded | None = None
         self._warned_of: str | None = None
+        self._unfit = dict[str, str]()
         self._counts = _Counts()
         self._changing = threading.RLock()
 
-    def predict(self, values_N: Floats) -> Prediction:
-        """Answers to windows (N, *task.window_shape) in the task's units.
+    @property
+    def shape(self) -> str | None:
+        """The digest of the shape that the model which serves requires; None: none, or no model."""
+        return self._serving.shape if self._serving else None
+
+    def predict(self, values_N: Floats, shape: str | None = None) -> Prediction:
+        """Answers to windows (N, *task.window_shape) in the task's units, made by ``shape``.
 
         If the model's output for a finite window is not finite but the reserve's is, the reserve
         takes over and predicts all of them.
 
         Raises:
-            NoModel: no model serves.
-            InvalidData: windows of another shape than the task's.
+            NoModel: no model serves, or none that requires this shape.
+            InvalidData: windows of another size than the task's.
         """
-        task = self._windows_of_task(values_N)
         serving = self._now()
+        if serving.shape != shape:
+            raise NoModel(f"the model in {self._slot.folder} requires another shape")
+        task = self._windows_of_task(values_N, serving.task)
         began = self._timer()
         answer_ND = self._answers(serving, values_N)
         unanswered_N = np.isfinite(values_N).all(axis=tuple(range(1, values_N.ndim)))
@@ -135,7 +150,7 @@ class Engine:
         return EngineStatus(
             digest=serving.digest if serving else None,
             wanted=wanted,
-            trouble=self._slot.failure(wanted) if wanted else None,
+            trouble=(self._slot.failure(wanted) or self._unfit.get(wanted)) if wanted else None,
             swaps=counts.swaps,
             failed_loads=counts.failed_loads,
             fallbacks=counts.fallbacks,
@@ -164,21 +179,19 @@ class Engine:
             raise NoModel(f"no version of the model in {self._slot.folder} serves")
         return serving
 
-    def _windows_of_task(self, values_N: Floats) -> Task:
-        if self._task is None or values_N.shape[1:] != self._task.window_shape:
-            wanted = "no task" if self._task is None else f"windows {self._task.window_shape}"
-            raise InvalidData(
-                f"windows of shape {values_N.shape}",
-                f"this engine has {wanted}",
-                "Give (N, *window_shape) of its task, or use infer",
-            )
-        return self._task
+    @staticmethod
+    def _windows_of_task(values_N: Floats, task: Task | None) -> Task:
+        if task is None or values_N.shape[1:] != task.window_shape:
+            rule = f"this engine has {f'windows {task.window_shape}' if task else 'no task'}"
+            remedy = "Give (N, *window_shape) of its task, or use infer"
+            raise InvalidData(f"windows of shape {values_N.shape}", rule, remedy)
+        return task
 
     def _answers(self, loaded: _Loaded, values_N: Floats) -> Floats:
         """Answers (N, D); NaN where there is no prediction."""
-        assert self._task is not None
-        batch, seconds = self._largest_batch, self._call_seconds
-        return answers(loaded.model, loaded.digest, self._task, values_N, batch, seconds)
+        assert loaded.task is not None
+        about = (loaded.model, loaded.digest, loaded.task)
+        return answers(*about, values_N, self._largest_batch, self._call_seconds)
 
     def _reserve_for(self, failing: _Loaded, values_M: Floats) -> _Loaded | None:
         """The model that takes over from ``failing``, which failed on these windows."""
@@ -186,7 +199,7 @@ class Engine:
             if self._serving is not failing:
                 return self._serving
             reserve = self._reserve or self._load_last_good()
-            if reserve is None or not np.isfinite(self._answers(reserve, values_M)).any():
+            if reserve is None or not self._can(reserve, values_M, failing.shape):
                 self._warn_of(values_M, failing)
                 return None
             reason = f"gave no finite answer to {len(values_M)} windows that {reserve.digest} can"
@@ -196,6 +209,10 @@ class Engine:
             self._confirm(reserve.digest)
             return reserve
 
+    def _can(self, reserve: _Loaded, values_M: Floats, shape: str | None) -> bool:
+        """Whether it predicts any of these windows, which this shape has made."""
+        return reserve.shape == shape and bool(np.isfinite(self._answers(reserve, values_M)).any())
+
     def _warn_of(self, values_M: Floats, failing: _Loaded) -> None:
         if self._warned_of != failing.digest:
             self._warned_of = failing.digest
@@ -203,11 +220,8 @@ class Engine:
                 "model %s has no finite answer to %d windows (values from %.4g to %.4g), and there"
                 " is no other model that has. Check the sensors' units and ranges; if they are"
                 " right, publish another model. Said once per model",
-                failing.digest[:12],
-                len(values_M),
-                values_M.min(),
-                values_M.max(),
-            )
+                failing.digest[:12], len(values_M), values_M.min(), values_M.max(),
+            )  # fmt: skip
 
     def _serve(self, loaded: _Loaded) -> None:
         self._serving, self._reserve = loaded, self._serving
@@ -236,13 +250,16 @@ class Engine:
             return None
         try:
             content = self._slot.read(digest)
+            task = self._task_of(content)
             self._begin(digest)
-            if not self._trials.passed(digest, content, self._task, self._largest_batch):
+            if not self._trials.passed(digest, content, task, self._largest_batch):
                 return None
-            if self._task is None:
-                model = OnnxModel(content, self._threads)
-            else:
-                model = ready(content, self._task, self._threads, self._largest_batch)
+            about = (self._threads, self._largest_batch)
+            model = ready(content, task, *about) if task else OnnxModel(content, self._threads)
+        except ShapeMissing as error:  # it waits for its shape, and nothing speaks against it
+            self._unfit = {digest: str(error)}
+            self._tell_of(digest, error)
+            return None
         except InvalidData as error:
             self._counts.failed_loads += 1
             self._mark_bad(digest, str(error))
@@ -252,21 +269,21 @@ class Engine:
             self._tell_of(digest, error)
             return None
         self._end(digest)
-        return _Loaded(digest, model)
+        return _Loaded(digest, model, task)
 
     def _begin(self, digest: str) -> None:
         """Note once, before anything else, that this version is loaded."""
         if digest not in self._begun:
-            with _noted("that it is loaded"):
+            with noted("that it is loaded"):
                 self._slot.begin_loading(digest)
             self._begun.add(digest)
 
     def _end(self, digest: str) -> None:
         self._begun.discard(digest)
-        with _noted("that it was loaded"):
+        with noted("that it was loaded"):
             self._slot.end_loading(digest)
 
-    def _tell_of(self, digest: str, error: OSError) -> None:
+    def _tell_of(self, digest: str, error: Exception) -> None:
         if self._warned_of != str(error):
             self._warned_of = str(error)
             _log.error("model %s can't be tried yet, what serves goes on: %s", digest[:12], error)
@@ -274,18 +291,9 @@ class Engine:
     def _mark_bad(self, digest: str, reason: str) -> None:
         serving = "another model serves" if self._serving or self._reserve else "nothing serves"
         _log.error("model %s is not used, %s: %s", digest[:12], serving, reason)
-        with _noted("that it failed"):
+        with noted("that it failed"):
             self._slot.mark_bad(digest, reason)
 
     def _confirm(self, digest: str) -> None:
-        with _noted("that it serves"):
+        with noted("that it serves"):
             self._slot.confirm(digest)
-
-
-@contextmanager
-def _noted(what: str) -> Iterator[None]:
-    """Log, do not raise, that the slot can't be written: predictions go on."""
-    try:
-        yield
-    except InvalidConfiguration as error:
-        _log.error("the slot can't note %s, which a restart will not know: %s", what, error)

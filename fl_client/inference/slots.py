@@ -13,6 +13,7 @@ downloader and the engine, in two processes, need no lock.
 """
 
 import hashlib
+import logging
 import re
 import shutil
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from pathlib import Path
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.files.whole import make_folder, sha256_of, whole_file, write_whole
 
+_log = logging.getLogger(__name__)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
 _MOST_BEGUN = 2
@@ -184,6 +186,15 @@ class ModelSlot:
                 shutil.rmtree(version, ignore_errors=True)
         for part in self._versions.glob("*/.model.onnx.*"):  # of a copy that was killed
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def noted(what: str) -> Iterator[None]:
+    """Log, do not raise, that the slot can't be written: predictions go on."""
+    try:
+        yield
+    except InvalidConfiguration as error:
+        _log.error("the slot can't note %s, which a restart will not know: %s", what, error)
 
 
 @contextmanager

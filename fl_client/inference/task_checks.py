@@ -8,13 +8,18 @@ from numpy.typing import NDArray
 
 from fl_client.inference.onnx_model import OnnxModel, Tensor
 from fl_common.errors import InvalidData
-from fl_common.vocabulary import Floats, KindSpec, Task
+from fl_common.vocabulary import Floats, KindSpec, ShapeSpec, Task
 from models.kinds import TaskKind, kind_of
 from models.lineage import parse_properties
 
 _log = logging.getLogger(__name__)
 INPUT = "values"
 """The name of a published model's input (``models.export``)."""
+
+
+class ShapeMissing(InvalidData):
+    """A model that requires another shape than windows go through; nothing speaks against it."""
+
 
 _CHECKED = ("labels", "channels", "units", "rate_hz", "window_shape", "kind")
 
@@ -87,6 +92,8 @@ def check_for_task(model: OnnxModel, task: Task) -> None:
         raise InvalidData("the model", rule, "Give a model.onnx that a run has written") from error
     if metadata.task != task.name:
         raise _of_another("task", metadata.task, task.name, task)
+    if _digest(metadata.shape) != _digest(task.shape):
+        raise shape_missing(metadata.shape, task.shape, task.shape.name if task.shape else None)
     for field in _CHECKED:
         theirs, ours = getattr(metadata, field), getattr(task, field)
         if theirs != ours:
@@ -97,6 +104,36 @@ def check_for_task(model: OnnxModel, task: Task) -> None:
     if len(model.inputs) != 1:
         names = tuple(tensor.name for tensor in model.inputs)
         raise _of_another("inputs", names, (INPUT,), task)
+
+
+def shape_missing(
+    required: ShapeSpec | None, ours: ShapeSpec | None, name: str | None
+) -> ShapeMissing:
+    """Why a model that requires a shape, or none, can't serve where windows go through another.
+
+    ``name`` is that of the box's, None where it has none; ``ours`` is the version that is there.
+    """
+    if required is None:
+        return ShapeMissing(
+            "a model that requires no shape",
+            f"does not fit this box, whose windows go through {name}",
+            "Publish one that was trained with it (shape=FOLDER), or set windows.shape=null",
+        )
+    if name is None:
+        return ShapeMissing(
+            f"a model that requires the shape {required}",
+            "does not fit this box, whose windows go through none",
+            f"Set windows.shape={required.name}, and promote that version of it",
+        )
+    return ShapeMissing(
+        f"a model that requires the shape {required}",
+        f"does not fit this box, whose windows go through {ours or f'{name}, not here yet'}",
+        f"Promote that version of {required.name}, or publish a model for the other one",
+    )
+
+
+def _digest(shape: ShapeSpec | None) -> str | None:
+    return shape.digest if shape else None
 
 
 def warm_up(model: OnnxModel, task: Task, largest_batch: int) -> None:

@@ -45,7 +45,8 @@ _Read = Callable[[int], list[Arrival]]
 class Node:
     """One box's sensing: transports pass messages to ``taker``, and ``run`` does the rest.
 
-    ``when_answered`` takes what is to be called, from any thread, after functions have answered.
+    ``when_answered`` takes what is to be called, from any thread, after functions or a shape have
+    answered.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Node:
         self._when_answered = when_answered
         self._worker = ThreadPoolExecutor(1, "worker")
         self._turn = asyncio.Lock()
-        self._found = asyncio.Event()  # functions have answered
+        self._found = asyncio.Event()  # functions or a shape have answered
         self.pulse = Pulse()
         """Whether the worker and the loop move."""
         self.ready = asyncio.Event()

@@ -3,9 +3,10 @@
 Names and units follow the conventions of Prometheus: base units, ``_total`` on counters. Counters
 of messages and events are kept in the store, so they continue after a restart:
 ``messages_received_total = messages_processed_total + spool_messages + messages_lost_total``,
-``events_made_total = events_published_total + events_waiting + events_dropped_total``, and
+``events_made_total = events_published_total + events_waiting + events_dropped_total``,
 ``function_windows_total = function_windows_done_total + function_windows_waiting +
-function_windows_dropped_total``.
+function_windows_dropped_total``, and on a box with a shape ``shape_windows_total =
+shape_windows_made_total + shape_windows_waiting + shape_windows_dropped_total``.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from fl_client.store.agreement import Agreement
 from fl_client.store.function_inbox import InboxCounts
 from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
+from fl_client.store.unshaped import ShapeCounts
 
 _PREFIX = "fl_client"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -80,9 +82,16 @@ class Metrics:
         self.late = self._counter("function_late", "Windows not shown to a function", "function")
         self.host_starts = self._counter("function_host_starts", "Starts of processes", "reason")
 
-    def set_counts(self, messages: SpoolCounts, events: EventCounts, inbox: InboxCounts) -> None:
-        """Update the store's counts."""
+    def set_counts(
+        self,
+        messages: SpoolCounts,
+        events: EventCounts,
+        inbox: InboxCounts,
+        shape: ShapeCounts | None = None,
+    ) -> None:
+        """Update the store's counts; ``shape`` are those of a box that has one."""
         self._store.messages, self._store.events, self._store.inbox = messages, events, inbox
+        self._store.shape = shape
 
     def set_agreement(self, agreement: Agreement) -> None:
         """Update how predictions agree with people's labels."""

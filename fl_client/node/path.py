@@ -3,17 +3,16 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from fl_client.functions.feed import FunctionFeed
 from fl_client.functions.shown import Shown
 from fl_client.inference.engine import Engine
 from fl_client.inference.prediction import Prediction
-from fl_client.store.function_inbox import InboxCounts
-from fl_client.store.outbox import EventCounts, StoredEvents
+from fl_client.node.counts import Counts
+from fl_client.shapes.shaping import WindowMaker
+from fl_client.store.outbox import StoredEvents
 from fl_client.store.spool import Spool
-from fl_client.store.spool_counts import SpoolCounts
-from fl_client.store.windows import WindowCounts, WindowStore
+from fl_client.store.windows import WindowStore
 from fl_client.windows.streams import Streams
 from fl_common.functions import Predicted
 from fl_common.vocabulary import Floats, Task
@@ -25,34 +24,50 @@ Follow = Callable[[Sequence["PredictedWindow"], int], Sequence[Shown]]
 """Does what follows from predictions, given when the last message came; what functions found."""
 
 
-class Counts(NamedTuple):
-    """What a site's store counts: messages, windows, events, and windows at the functions."""
-
-    spool: SpoolCounts = SpoolCounts(0, 0, 0, 0, 0, {})
-    windows: WindowCounts = WindowCounts(0, 0, 0)
-    events: EventCounts = EventCounts(0, 0, 0, {})
-    functions: InboxCounts = InboxCounts(0, 0, 0, {}, {})
+PathCounts = Counts
+"""What a path counts."""
 
 
 @dataclass(frozen=True)
 class Path:
-    """The stages that a message passes, on one connection."""
+    """The stages that a message passes, on one connection.
+
+    ``task`` is that of the windows that are predicted; ``is_outdated`` says, given the shape that
+    the model requires, whether windows must go through another one than when it was opened.
+    """
 
     connection: sqlite3.Connection
     spool: Spool
     streams: Streams
-    windows: WindowStore
+    maker: WindowMaker
     engine: Engine
     see: Look
     outbox: StoredEvents
     functions: FunctionFeed
     follow: Follow
     task: Task
+    is_outdated: Callable[[str | None], bool]
+
+    @property
+    def windows(self) -> WindowStore:
+        """The store of the windows that are predicted."""
+        return self.maker.windows
+
+    @property
+    def shape(self) -> str | None:
+        """The digest of the shape that has made them."""
+        return self.task.shape.digest if self.task.shape else None
+
+    @property
+    def about_windows(self) -> tuple[tuple[str, ...], int]:
+        """The channels of those windows, and the time that each stands for."""
+        return self.task.channels, self.windows.length_ns
 
     def counts(self) -> Counts:
         """The store's counts."""
         spool, windows = self.spool.counts(), self.windows.counts()
-        return Counts(spool, windows, self.outbox.counts(), self.functions.counts())
+        events, functions = self.outbox.counts(), self.functions.counts()
+        return Counts(spool, windows, events, functions, self.maker.counts())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from fl_client.clock.guard import Instant
 from fl_client.functions.shown import Shown
 from fl_client.inference.events import predicted_of
 from fl_client.node.hold import Hold, newest_ns
-from fl_client.node.path import Counts, Path, PredictedWindow
+from fl_client.node.path import Path, PathCounts, PredictedWindow
 from fl_client.sensors import Annotation, Readings
 from fl_client.store.database import transaction
 from fl_client.store.outbox import PublishProgress, WaitingEvent
@@ -92,6 +92,10 @@ class Pipeline:
         self.behind = True
         """Whether rows may still wait: call ``advance`` again."""
 
+    def _close(self) -> None:
+        self._whole = False
+        self._path.connection.close()
+
     def advance(
         self, arrivals: Sequence[Arrival], progress: PublishProgress, now: Instant
     ) -> PipelineStep:
@@ -105,8 +109,7 @@ class Pipeline:
         """
         self._hold.hear(arrivals, now)
         if self._whole and self._was_ahead(now):
-            self._whole = False
-            self._path.connection.close()
+            self._close()
         if not self._whole:
             self._open()
         before = self._path.connection.total_changes
@@ -117,8 +120,9 @@ class Pipeline:
                     appended = self._hold.store(self._path.spool, arrivals, now)
                 done = PipelineStep(arrivals, appended)
                 self._path.outbox.settle(progress.settled)
-                windows = self._take_in(done, now)
+                windows = self._path.maker.make(self._take_in(done, now))
                 done.windows = len(windows)
+                self._path.functions.put_windows(windows, *self._path.about_windows)
                 self._predict(windows, done, progress)
                 if self._hold.believes(now):
                     self._path.functions.tick(now.wall_ns)
@@ -126,8 +130,7 @@ class Pipeline:
                 done.outgoing = self._path.outbox.after(progress.after, progress.room)
                 done.dropped_to = self._path.outbox.dropped_to
         except BaseException:
-            self._whole = False
-            self._path.connection.close()
+            self._close()
             raise
         done.wrote = self._path.connection.total_changes > before
         done.streams = len(self._path.streams)
@@ -138,6 +141,9 @@ class Pipeline:
         changed = self._path.engine.swap()
         if changed:
             self._backlog, self._asked_to, self._has_model = True, None, True
+        if self._whole and self._path.is_outdated(self._path.engine.shape):
+            self._close()
+            self._open()
         return changed
 
     def retain(self, retention: Retention, now: Instant) -> int:
@@ -150,9 +156,10 @@ class Pipeline:
         with transaction(self._path.connection):
             self._hold.keep(now)
             self._path.functions.retain(retention.oldest_ns(now.wall_ns))
+            self._path.maker.retain(retention.oldest_ns(now.wall_ns))
             return self._path.windows.retain(retention, now.wall_ns)
 
-    def counts(self) -> Counts:
+    def counts(self) -> PathCounts:
         """The store's counts."""
         return self._path.counts()
 
@@ -165,7 +172,11 @@ class Pipeline:
         return self._path.streams.is_ahead(now.wall_ns) and self._hold.believes(now)
 
     def _take_in(self, done: PipelineStep, now: Instant) -> list[Window]:
+        """Take what waits out of the spool; the windows that are cut of it."""
         path = self._path
+        if not path.maker.has_room:
+            self.behind = False  # goes on when the shape has answered
+            return []
         rows = self._hold.rows(path.spool, _ROWS_AT_ONCE, now)
         done.held = not rows and not self._hold.believes(now)
         self.behind = len(rows) == _ROWS_AT_ONCE
@@ -173,8 +184,7 @@ class Pipeline:
             return []
         self._annotate([(s, item) for s, item in rows if isinstance(item, Annotation)], done, now)
         self._add([(s, item) for s, item in rows if isinstance(item, Readings)], done, now.wall_ns)
-        windows = path.windows.add(path.streams.closed())
-        path.functions.put_windows(windows, path.task.channels, path.windows.length_ns)
+        windows = path.streams.closed()
         done.merged = path.streams.take_merged()
         path.spool.done(self._used_up())
         return windows
@@ -187,7 +197,7 @@ class Pipeline:
             return
         latest_ns = now.wall_ns + _PLANNED_NS
         usable = [(sequence, item) for sequence, item in rows if item.to_ns <= latest_ns]
-        done.unused_labels = self._path.windows.annotate([item for _, item in usable])
+        done.unused_labels = self._path.maker.annotate([item for _, item in usable])
         self._path.spool.done([sequence for sequence, _ in usable])
         if len(usable) < len(rows):
             ahead = [sequence for sequence, item in rows if item.to_ns > latest_ns]
@@ -236,7 +246,7 @@ class Pipeline:
             return
         try:
             values_N = np.stack([window.values_TC for window in windows])
-            prediction = self._path.engine.predict(values_N)
+            prediction = self._path.engine.predict(values_N, self._path.shape)
         except NoModel:
             self._backlog = True
             self._has_model = False

@@ -99,7 +99,7 @@ class NodeProcess:
                 await self._report.presence.end()
             await _ended([*tasks, stopping])
             self._telling.close()
-            box.inference.functions.close()
+            box.inference.close()
             await box.loop.node.close()
             if box.inference.updates is not None:
                 box.inference.updates.close()

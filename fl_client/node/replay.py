@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from fl_client.clock.guard import Instant
+from fl_client.components.shape import copy_served
 from fl_client.configuration import read_config
 from fl_client.inference.events import measures_of
-from fl_client.inference.place import copy_model
 from fl_client.node.assembly.declared import build_declared
 from fl_client.node.assembly.node import NodeAssembly, build_node
 from fl_client.node.recording import RecordedReadings
@@ -43,9 +43,9 @@ def replay(options: argparse.Namespace) -> None:
     recording = RecordedReadings(options.file, task, declared.sensors, truths)
     with ExitStack() as stack:
         home = Path(stack.enter_context(TemporaryDirectory(prefix="replay-")))
-        copy_model(Path(config["home"]), home)
+        copy_served(Path(config["home"]), home, config["windows"]["shape"])
         box = build_node({**config, "home": str(home)}, connected=False)
-        stack.callback(box.inference.functions.close)
+        stack.callback(box.inference.close)
         lines = ReplayLines(task, stack.enter_context(written(options.out)))
         played = _play(box, recording, lines)
     Console(highlight=False).print(_table(box, played))
@@ -70,6 +70,8 @@ def _play(box: NodeAssembly, recording: RecordedReadings, out: ReplayLines) -> _
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
+    if (updates := box.inference.updates) is not None and updates.shape is not None:
+        updates.shape.rollout.resume()
     box.loop.upkeep.begin()
     with bar:
         line = bar.add_task("", total=recording.size, readings=0)
@@ -87,10 +89,17 @@ def _play(box: NodeAssembly, recording: RecordedReadings, out: ReplayLines) -> _
 
 
 def _catch_up(box: NodeAssembly, now_ns: int, played: _Played, out: ReplayLines, most: int) -> None:
-    """Go on until at most so many windows wait for the functions, and no message waits."""
-    while box.loop.pipeline.behind or box.loop.pipeline.counts().functions.waiting > most:
+    """Go on until so few windows wait for shape and functions, and no message waits."""
+    while box.loop.pipeline.behind or _waiting(box) > most:
+        if box.inference.shapes is not None:
+            box.inference.shapes.thread.wait(_WAIT_S)
         box.inference.functions.thread.wait(_WAIT_S)
         _step(box, [], now_ns, played, out)
+
+
+def _waiting(box: NodeAssembly) -> int:
+    counts = box.loop.pipeline.counts()
+    return counts.functions.waiting + (counts.shape.waiting if counts.shape else 0)
 
 
 def _step(

@@ -88,6 +88,7 @@ class Report:
             "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
             "components": updates.follower.status() if updates else None,
             "functions": upkeep.functions(),
+            "shape": box.inference.shapes and box.inference.shapes.shown(upkeep.shape),
             "federation": self._federation.shown(),
             "training": {"configured": box.training.command is not None},
             "ledger": self._budget,

@@ -40,6 +40,7 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
         yield "", "What follows is read from its files. Start it with: fl-client run"
     yield from _messages(status["messages"])
     if status["running"]:
+        yield from _shape(status["shape"])
         yield from _windows(status)
     yield from _events(status["events"])
     if status["running"]:
@@ -119,6 +120,23 @@ def _clock(ahead_s: float | None) -> Iterator[tuple[str, Text | str]]:
         side = "ahead of" if ahead_s > 0 else "behind"
         words = f"{timedelta(seconds=round(abs(ahead_s)))} {side} the server's"
         yield "clock", Text(words, style="yellow")
+
+
+def _shape(shape: dict[str, Any] | None) -> Iterator[tuple[str, Text | str]]:
+    """What windows go through before the model, and what became of them."""
+    if shape is None:
+        return
+    which = shape["digest"][:12] if shape["digest"] else "none yet"
+    windows = shape["windows"]
+    dropped = windows["dropped"]
+    yield (
+        "shape",
+        f"{shape['name']} {which}; {windows['put']:,} windows cut = {windows['made']:,} made"
+        f" + {windows['waiting']:,} waiting + {sum(dropped.values()):,} dropped",
+    )
+    if dropped:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+        yield "", Text(f"dropped: {reasons}", style="yellow")
 
 
 def _windows(status: Status) -> Iterator[tuple[str, Text | str]]:

@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 from fl_client.store.function_inbox import InboxCounts
 from fl_client.store.outbox import EventCounts
 from fl_client.store.spool_counts import SpoolCounts
+from fl_client.store.unshaped import ShapeCounts
 
 _PREFIX = "fl_client"
 
@@ -19,6 +20,7 @@ class StoreMetrics(Collector):
         self.messages = SpoolCounts(0, 0, 0, 0, 0, {})
         self.events = EventCounts(0, 0, 0, {})
         self.inbox = InboxCounts(0, 0, 0, {}, {})
+        self.shape: ShapeCounts | None = None
 
     def collect(self) -> Iterable[Metric]:
         """One family per count."""
@@ -55,6 +57,20 @@ class StoreMetrics(Collector):
             for function, count in by_function.items():
                 gauge.add_metric([function], count)
             yield gauge
+        if self.shape is not None:
+            yield from _of_shape(self.shape)
+
+
+def _of_shape(shape: ShapeCounts) -> Iterable[Metric]:
+    for name, value, text in (
+        ("shape_windows", shape.put, "Windows that were cut, for the shape"),
+        ("shape_windows_made", shape.made, "Windows that the shape has made"),
+    ):
+        yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=value)
+    text = "Windows that the shape has made nothing of"
+    yield _by_reason("shape_windows_dropped", text, shape.dropped)
+    text = "Windows that wait for the shape"
+    yield GaugeMetricFamily(f"{_PREFIX}_shape_windows_waiting", text, value=shape.waiting)
 
 
 def _by_reason(name: str, text: str, counts: Mapping[str, int]) -> Metric:

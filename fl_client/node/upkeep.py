@@ -11,7 +11,7 @@ from fl_client.clock.guard import Instant
 from fl_client.functions.runner import Functions
 from fl_client.inference.engine import Engine
 from fl_client.node.metrics import Metrics
-from fl_client.node.path import Counts
+from fl_client.node.path import PathCounts as Counts
 from fl_client.node.pipeline import Pipeline, PipelineStep
 from fl_client.node.sensor_watch import SensorWatch
 from fl_client.node.stream_watch import StreamWatch
@@ -91,7 +91,7 @@ class Upkeep:
         self._counted = False
         self._told_of_drops: set[str] = set()
         self._told: set[tuple[str, str]] = set()
-        self.spool, self.windows, self.events, self.inbox = Counts()
+        self.spool, self.windows, self.events, self.inbox, self.shape = Counts()
         self.readings = self.predictions = 0
         self.latest: Predicted | None = None
         """The newest prediction since the start."""
@@ -165,9 +165,9 @@ class Upkeep:
         counts = self._pipeline.counts()
         self._tell_of_drops(counts)
         self._judge_functions(counts)
-        self.spool, self.windows, self.events, self.inbox = counts
+        self.spool, self.windows, self.events, self.inbox, self.shape = counts
         self._counted = True
-        self._metrics.set_counts(self.spool, self.events, self.inbox)
+        self._metrics.set_counts(self.spool, self.events, self.inbox, self.shape)
         self._metrics.labelled.set(self.windows.labelled)
         self._metrics.kept.set(self.windows.kept)
         self._metrics.set_agreement(self.windows.agreement)

@@ -18,6 +18,7 @@ from fl_client.components.comparison import Comparison, compare_on
 from fl_client.components.inventory import running
 from fl_client.home import STORE
 from fl_client.inference.trial import Trial
+from fl_client.shapes.held import offered_task
 from fl_client.site.participation import Site
 from fl_client.site.policy import PrivacyPolicy
 from fl_client.store.window_reading import read_all, read_labelled
@@ -64,19 +65,29 @@ class Box:
         self._split()
 
     def site_of(self, node_config: Mapping[str, Any]) -> Site:
-        """This box's only site; Flower's node configuration is ignored."""
+        """This box's only site; Flower's node configuration is ignored.
+
+        Its windows are those of the shape that the repository offers at this instant.
+        """
         del node_config
+        box = self._with_shape()
         return Site(
-            self.name,
+            box.name,
             -1,
-            training_windows=self.training_windows,
-            held_out_windows=self.held_out_windows,
-            check_plan=self.check_plan,
-            comparison=self.comparison,
-            runs=partial(running, self.home) if self.tells_versions else None,
-            training_blocks=self.days,
-            held_out_blocks=self.days,
+            training_windows=box.training_windows,
+            held_out_windows=box.held_out_windows,
+            check_plan=box.check_plan,
+            comparison=box.comparison,
+            runs=partial(running, box.home) if box.tells_versions else None,
+            training_blocks=box.days,
+            held_out_blocks=box.days,
         )
+
+    def _with_shape(self) -> "Box":
+        """This box with the shape that is offered, if windows go through one and any came yet."""
+        name = self.slicing.shape
+        task = None if name is None else offered_task(name, self.task, self.home)
+        return self if task is None else replace(self, task=task)
 
     def days(self) -> tuple[str, ...]:
         """Every day that may hold windows, newest first, empty or not: a public fact.
@@ -121,7 +132,9 @@ class Box:
 
         Center and scale may be a survey's: they are the server's, as the parameters are.
         """
-        if replace(plan.task, center=self.task.center, scale=self.task.scale) != self.task:
+        self._check_shape(plan)
+        given = replace(plan.task, shape=self.task.shape)
+        if replace(given, center=self.task.center, scale=self.task.scale) != self.task:
             raise InvalidConfiguration(
                 f"a plan for task {plan.task.name}",
                 f"must be for this site's task {self.task.name}, in the same definition",
@@ -130,6 +143,20 @@ class Box:
         self.policy.check(plan)
         self._check_noise(plan)
         self._check_overlap(plan)
+
+    def _check_shape(self, plan: RunPlan) -> None:
+        """Refuse a plan of another shape: which one is offered is public, and signed."""
+        theirs, ours, name = plan.task.shape, self.task.shape, self.slicing.shape
+        if (theirs and theirs.digest) == (ours and ours.digest) and (name is None) == (
+            ours is None
+        ):
+            return
+        has = "none" if name is None else str(ours or f"{name}, not here yet")
+        raise InvalidConfiguration(
+            f"a plan for windows that go through {theirs or 'no shape'}",
+            f"is not for this site's, which go through {has}",
+            "Set shape=FOLDER of the run to the version that the repository offers in production",
+        )
 
     def _check_noise(self, plan: RunPlan) -> None:
         if plan.seed is not None and plan.privacy.noise_added_by == "site":

@@ -18,7 +18,7 @@ RESTART = "restart"
 """The reason of the loss of messages that were in memory alone."""
 _MADE = "CREATE TABLE IF NOT EXISTS "
 _ON_DISK = "spool_count"
-_OF_READINGS = ("spool", "windows")
+_OF_READINGS = ("spool", "windows", "unshaped")
 
 
 def open_kept(path: Path, *, in_memory: bool) -> sqlite3.Connection:

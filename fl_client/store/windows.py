@@ -1,9 +1,10 @@
 """The windows of one task in the store: the sensing process writes, the training process reads.
 
-A window is identified by its cut (task and step), its stream and its start; adding it again has no
-effect. A changed task definition or step makes new windows. Windows of the old cut are not trained
-on, and are kept until they are too old or their room is needed. Labels are joined when windows or
-annotations of a stream arrive, by a rule that depends on neither order nor repetition (``truths``).
+A window is identified by its cut (task, with the shape before the model, and step), its stream and
+its start; adding it again has no effect. A changed task, shape or step makes new windows. Windows
+of the old cut are not trained on, and are kept until they are too old or their room is needed.
+Labels are joined when windows or annotations of a stream arrive, by a rule that depends on neither
+order nor repetition (``truths``).
 """
 
 import hashlib
@@ -129,10 +130,11 @@ class WindowStore:
         self, connection: sqlite3.Connection, task: Task, slicing: Slicing, label_share: float
     ) -> None:
         require("label_share", label_share, inside("(0, 1]"))
-        self._connection = connection
+        self.connection = connection
         self._task, self._kind = task, kind_of(task)
         self._truths = truths_of(task, slicing)
-        self._cut = cut_of(task, slicing)
+        self.cut = cut_of(task, slicing)
+        """The short name for how its windows are cut."""
         self.length_ns = Grid(task, slicing).length_ns
         """The time that a window stands for."""
         self._share = label_share
@@ -143,7 +145,7 @@ class WindowStore:
     def add(self, windows: Sequence[Window]) -> list[Window]:
         """Store the windows; those that are new."""
         new = []
-        with transaction(self._connection):
+        with transaction(self.connection):
             starts: dict[str, list[int]] = {}
             for window in windows:
                 if self._add(window):
@@ -155,9 +157,9 @@ class WindowStore:
 
     def annotate(self, annotations: Sequence[Annotation]) -> Counter[str]:
         """Store the intervals and label their windows; how many tell nothing, by the reason."""
-        with transaction(self._connection):
+        with transaction(self.connection):
             for a in annotations:
-                self._connection.execute(
+                self.connection.execute(
                     "INSERT OR IGNORE INTO annotations VALUES (?, ?, ?, ?, ?)",
                     (a.stream, a.id, a.from_ns, a.to_ns, a.label),
                 )
@@ -169,12 +171,12 @@ class WindowStore:
 
         They come in the order of ``Window.place``, from the first one behind ``after`` on.
         """
-        with transaction(self._connection):
-            rows = self._connection.execute(
+        with transaction(self.connection):
+            rows = self.connection.execute(
                 "SELECT start_ns, content, stream FROM windows JOIN window_values USING (id)"
                 " WHERE cut = ? AND predicted IS NULL AND (start_ns, stream) > (?, ?)"
                 " ORDER BY start_ns, stream LIMIT ?",
-                (self._cut, *(after or _FIRST), limit),
+                (self.cut, *(after or _FIRST), limit),
             ).fetchall()
         shape, name = self._task.window_shape, self._task.name
         return [Window(name, s, np.frombuffer(c, "<f4").reshape(shape), of) for s, c, of in rows]
@@ -183,24 +185,36 @@ class WindowStore:
         """Answers as ``predicted`` takes them."""
         return marks_of(self._kind, self._kind.chosen(answers_ND), answered_N)
 
+    def has(self, window: Window) -> bool:
+        """Whether a window like this is kept, of its stream and start."""
+        which = "SELECT 1 FROM windows WHERE cut = ? AND stream = ? AND start_ns = ?"
+        about = (self.cut, window.stream, window.start_ns)
+        return self.connection.execute(which, about).fetchone() is not None
+
+    def pass_by(self, windows: Sequence[Window]) -> None:
+        """Let windows wait for no prediction."""
+        none_ND = np.zeros((len(windows), self._kind.outputs), np.float32)
+        marks = self.marks_of(none_ND, np.zeros(len(windows), np.bool_))
+        self.predicted(map(Mark.of, windows, marks))
+
     def predicted(self, marks: Iterable[Mark]) -> None:
         """Store what was predicted for each window."""
-        with transaction(self._connection):
-            self._connection.executemany(
+        with transaction(self.connection):
+            self.connection.executemany(
                 "UPDATE windows SET predicted = ? WHERE cut = ? AND stream = ? AND start_ns = ?",
-                [(mark.label, self._cut, mark.stream, mark.start_ns) for mark in marks],
+                [(mark.label, self.cut, mark.stream, mark.start_ns) for mark in marks],
             )
 
     def counts(self) -> WindowCounts:
         """The number of windows of each kind."""
-        with transaction(self._connection):
-            kept, labelled, waiting = self._connection.execute(
+        with transaction(self.connection):
+            kept, labelled, waiting = self.connection.execute(
                 "SELECT count(*), count(label), count(*) - count(predicted)"
                 " FROM windows WHERE cut = ?",
-                (self._cut,),
+                (self.cut,),
             ).fetchone()
             query = _JUDGED_ROWS if self._kind.truth in ROWS else _JUDGED
-            pairs: list[Pair] = self._connection.execute(query, (self._cut,)).fetchall()
+            pairs: list[Pair] = self.connection.execute(query, (self.cut,)).fetchall()
         agreement = Agreement.of(self._kind, self._truths, pairs)
         return WindowCounts(kept, labelled, waiting, agreement, self._kind.truth.needs_people)
 
@@ -213,34 +227,34 @@ class WindowStore:
         """
         oldest_ns = retention.oldest_ns(now_ns)
         size = 4 * int(np.prod(self._task.window_shape))
-        with transaction(self._connection):
+        with transaction(self.connection):
             removed = self._remove("start_ns < ?", (oldest_ns,), _REMOVED_AT_ONCE)
-            self._connection.execute("DELETE FROM annotations WHERE to_ns < ?", (oldest_ns,))
-            (count,) = self._connection.execute("SELECT count(*) FROM windows").fetchone()
+            self.connection.execute("DELETE FROM annotations WHERE to_ns < ?", (oldest_ns,))
+            (count,) = self.connection.execute("SELECT count(*) FROM windows").fetchone()
             excess = min(count - int(retention.megabytes * 2**20 / size), _REMOVED_AT_ONCE)
             for which in ("cut != ?", "cut = ? AND label IS NULL", "cut = ?"):
-                gone = self._remove(which, (self._cut,), excess)
+                gone = self._remove(which, (self.cut,), excess)
                 removed, excess = removed + gone, excess - gone
         return removed
 
     def _add(self, window: Window) -> bool:
-        cursor = self._connection.execute(
+        cursor = self.connection.execute(
             "INSERT OR IGNORE INTO windows (cut, stream, start_ns) VALUES (?, ?, ?)",
-            (self._cut, window.stream, window.start_ns),
+            (self.cut, window.stream, window.start_ns),
         )
         if cursor.rowcount:
             content = window.values_TC.astype("<f4").tobytes()
-            self._connection.execute(
+            self.connection.execute(
                 "INSERT INTO window_values VALUES (?, ?)", (cursor.lastrowid, content)
             )
         return bool(cursor.rowcount)
 
     def _relabel(self, stream: str, from_ns: int, to_ns: int) -> None:
         """Label the stream's windows that start within these by its annotations."""
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT id, start_ns, label FROM windows"
             " WHERE cut = ? AND stream = ? AND start_ns BETWEEN ? AND ?",
-            (self._cut, stream, from_ns, to_ns),
+            (self.cut, stream, from_ns, to_ns),
         ).fetchall()
         if not rows:
             return
@@ -248,12 +262,12 @@ class WindowStore:
         end_ns = int(starts_N.max()) + self.length_ns
         known = self._annotations(stream, int(starts_N.min()), end_ns)
         told = self._truths.told(starts_N, known, self._share)
-        self._connection.executemany(
+        self.connection.executemany(
             "UPDATE windows SET label = ? WHERE id = ?", _changes(rows, told)
         )
 
     def _annotations(self, stream: str, from_ns: int, to_ns: int) -> list[Annotation]:
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT id, from_ns, to_ns, label, stream FROM annotations"
             " WHERE stream = ? AND to_ns > ? AND from_ns < ?",
             (stream, from_ns, to_ns),
@@ -264,7 +278,7 @@ class WindowStore:
         """Remove the ``limit`` oldest windows that meet ``which``, an SQL condition."""
         if limit <= 0:
             return 0
-        return self._connection.execute(
+        return self.connection.execute(
             "DELETE FROM windows WHERE id IN"
             f" (SELECT id FROM windows WHERE {which} ORDER BY start_ns LIMIT ?)",
             (*values, limit),

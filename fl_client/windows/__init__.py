@@ -2,7 +2,8 @@
 
 ``slide`` cuts those of one stream (pure, no file), ``streams`` keeps several streams apart,
 ``truths`` finds what they stand for, by the task's kind, and ``split`` divides them into training
-and held-out ones. ``fl_client.store.windows`` stores them.
+and held-out ones. ``fl_client.shapes`` puts them through a shape, and ``fl_client.store.windows``
+stores them.
 """
 
 from collections.abc import Sequence
@@ -86,7 +87,8 @@ class Slicing:
     older than the newest ones before it by more than this is dropped and counted. ``ahead_s``: a
     reading stamped further ahead of the box's clock is dropped, too, so that one wrong stamp does
     not make all later readings late. ``held`` are the channels of which the last value holds, each
-    with how long in seconds (``sliced_for``).
+    with how long in seconds (``sliced_for``). ``shape`` is the component that windows go through
+    before anything uses them; None: they are used as they are cut.
 
     Raises:
         InvalidConfiguration: a value outside its range.
@@ -97,6 +99,7 @@ class Slicing:
     lateness_s: float
     ahead_s: float
     held: tuple[tuple[str, float], ...] = ()
+    shape: str | None = None
 
     def __post_init__(self) -> None:
         require_fields(

@@ -19,13 +19,14 @@ _FINEST_RATE = 10**6
 
 
 class Grid:
-    """The grid of ``task`` under ``slicing``.
+    """The grid of ``task`` under ``slicing``; where it has a shape, of windows as they are cut.
 
     Raises:
         InvalidConfiguration: the task's windows have no time axis.
     """
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
+        task = task.as_cut
         if task.rate_hz is None or task.rate_hz <= 0 or len(task.window_shape) != 2:
             raise InvalidConfiguration(
                 f"task {task.name} with windows {task.window_shape} at {task.rate_hz} Hz",
@@ -63,8 +64,10 @@ def windows_per_reading(task: Task, slicing: Slicing) -> int:
     most ``2 * gap * rate`` rows (at least one); one that holds those up to its longest age after
     it, at most ``age * rate`` and one. A run of m rows is in at most (T + m - 1) / step windows,
     rounded up. All of them are of the reading's own stream. T are a window's rows and those after
-    it that it stands for: a reading influences what a window is compared with as its values.
+    it that it stands for: a reading influences what a window is compared with as its values. A
+    shape does not change it: it makes one window of one.
     """
+    task = task.as_cut
     assert task.rate_hz is not None
     reach = task.window_shape[0] + kind_of(task).ahead
     rows = max(1, math.ceil(2 * slicing.longest_gap_s * task.rate_hz - 1e-9))

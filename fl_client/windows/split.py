@@ -111,7 +111,7 @@ def split_of(task: Task, slicing: Slicing, held_out: HeldOut) -> Split:
         InvalidConfiguration: a task without a time axis, pieces too short for a window, or steps
             that leave out readings which windows stand for.
     """
-    rows = task.window_shape[0]
+    rows = task.as_cut.window_shape[0]
     if kind_of(task).ahead and slicing.step > rows:
         raise InvalidConfiguration(
             f"windows.step={slicing.step} of windows of {rows} readings",

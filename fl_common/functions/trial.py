@@ -63,7 +63,7 @@ def try_function(folder: Path, limits: ChildLimits) -> Trial:
         InvalidConfiguration: the runner of functions in Python is missing here.
         OSError: no child can be started.
     """
-    compiled = _compiled(FunctionFolder.read(folder), limits)
+    compiled = compiled_for(FunctionFolder.read(folder), limits)
     places = [str(one) for one in (Path.home(), folder.resolve(), compiled.resolve())]
     request = json.dumps([*places, limits.megabytes]).encode()
     trial = Trial(**json.loads(run_confined(_MODULE, request, limits, "function")))
@@ -73,7 +73,7 @@ def try_function(folder: Path, limits: ChildLimits) -> Trial:
     return trial
 
 
-def _compiled(folder: FunctionFolder, limits: ChildLimits) -> Path:
+def compiled_for(folder: FunctionFolder, limits: ChildLimits) -> Path:
     """The file with the machine code of what runs a function, made if it is not there."""
     content = folder.content if folder.source is None else runner_content()
     path = machine_code_path(own_cache(), hashlib.sha256(content).hexdigest())

@@ -21,9 +21,9 @@ TEXTS = frozenset({
     "field", "form", "functions", "happenings", "home", "host", "hosts", "id", "identity",
     "init", "key", "key_file", "keys", "label", "labels", "ledger_counter", "licence", "listen",
     "log_level", "model", "name", "noise", "norm", "on_full", "optimizer", "password",
-    "predictions", "root", "run", "schedule", "separator", "server", "source", "stage", "status",
-    "superlink", "time", "time_unit", "token_file", "token_variable", "topic", "transport",
-    "type", "unit", "username", "weights"
+    "predictions", "root", "run", "schedule", "separator", "server", "shape", "source", "stage",
+    "status", "superlink", "time", "time_unit", "token_file", "token_variable", "topic",
+    "transport", "type", "unit", "username", "weights"
 })  # fmt: skip
 """Keys whose value is a text, or a list of texts, wherever they stand."""
 

@@ -31,6 +31,7 @@ from fl_server.rounds.strategy import Federation
 from fl_server.rounds.survey import NOT_COMPARED
 from fl_server.rounds.surveyed import plans_with
 from fl_server.rounds.threshold import ThresholdSurvey
+from models.tasks.shaped import shaped_by
 
 _IDENTITY, _SETTINGS = "run.json", "settings.json"
 
@@ -113,6 +114,8 @@ def _configured(
     require("scale", config["scale"], optional(one_of(("private",))))
     survey = f"{identity}-scale" if config["scale"] == "private" else None
     task = build(config["task"], at="task")
+    if config["shape"] is not None:
+        task = shaped_by(task, config["shape"])
     about = (config, identity, task, facts)
 
     def made(beside: tuple[Spend, ...]) -> RunPlan:

@@ -1,6 +1,7 @@
 """Publication of a run's model: as one verified ONNX file, and as a component in testing."""
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -9,11 +10,14 @@ from typing import Any
 
 import torch
 
-from fl_common.components.description import Component, Kind
+from fl_common.components.description import Component, Kind, Stage
+from fl_common.functions import FUNCTION_FILE
+from fl_common.functions.shape import digest_of_parts
 from fl_common.plan import RunPlan
 from fl_common.privacy.accounting import ACCOUNTANTS
-from fl_common.vocabulary import Windows
+from fl_common.vocabulary import Task, Windows
 from fl_server.repository.incumbents import component_name, keep_parameters
+from fl_server.repository.store.contents import content_of_file
 from fl_server.repository.store.repository import ComponentRepository
 from models.export import ExportProof, export_onnx
 from models.kinds import TaskKind, kind_of
@@ -80,6 +84,7 @@ def publish_component(
         "code_version": version("join-the-dots"),
         "definition": {"task": task.to_fields(), "net": asdict(plan.net)},
         "golden": {"seed": _GOLDEN_SEED, kind.answer: _golden(plan, net, kind)},
+        **_requires(repository, task),
         **facts,
     }
     files = {proof.path.name: proof.path}
@@ -87,6 +92,31 @@ def publish_component(
     component = repository.add(Kind.MODEL, name, None, files, description)
     keep_parameters(repository, component, parameters_of(net))
     return component
+
+
+def _requires(repository: ComponentRepository, task: Task) -> dict[str, Any]:
+    """The shape that windows of the model go through, if the repository has that version of it.
+
+    So the gate ``requires`` holds the model back until boxes can have the shape.
+    """
+    if task.shape is None:
+        return {}
+    for stage in Stage:
+        entry = repository.entry(Kind.FUNCTION, task.shape.name, stage)
+        if entry and _shape_digest(repository, entry.component) == task.shape.digest:
+            found = entry.component
+            one = {"kind": str(found.kind), "name": found.name, "digest": found.digest}
+            return {"requires": [one]}
+    return {}
+
+
+def _shape_digest(repository: ComponentRepository, component: Component) -> str | None:
+    """The digest of a function as a shape; None of an installed class."""
+    contents = {
+        file.path: content_of_file(repository.folder, component, file) for file in component.files
+    }
+    fields = json.loads(contents[FUNCTION_FILE])
+    return digest_of_parts(fields, contents[fields["file"]]) if "file" in fields else None
 
 
 def _golden(plan: RunPlan, net: Net, kind: TaskKind) -> list[list[float]]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import rich.console
 import torch
-from omegaconf import OmegaConf
 
 from fl_client.training import Trainer
 from fl_client.training.randomness import derive_seed
@@ -26,7 +25,7 @@ from simulate.build import fleet_facts
 from simulate.engines.members import roster_of
 from simulate.home import Home
 from simulate.world import World, check_no_survey
-from simulate.world.build import open_world
+from simulate.world.build import open_world, world_yaml
 
 _STANDING_OUT = 64
 """Canaries that the direct tests use."""
@@ -71,7 +70,7 @@ def _experiment(config: Config) -> Experiment:
         raise InvalidConfiguration(
             f"resume={config['resume']}", "can't be used here: an audit is one run", "Leave it out"
         )
-    world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
+    world = open_world(world_yaml(config))
     check_no_survey(world, "an audit, which has the rounds of training alone")
     position = _position(config["audit"]["site"], world)
     canaries = _canaries(config, world)

@@ -23,13 +23,13 @@ from simulate.build import COUNTABLE
 from simulate.engines.process import one_run
 from simulate.home import FEDERATED, Home, Origin
 from simulate.job.job import carry_out_in_own_process
-from simulate.job.preparation import Preparation, yaml_of
+from simulate.job.preparation import Preparation
 from simulate.report.console import Console
 from simulate.report.results import net_name
 from simulate.report.wording import counted
 from simulate.result import Result, open_result
 from simulate.world import World, check_no_survey
-from simulate.world.build import open_world
+from simulate.world.build import open_world, world_yaml
 
 _LOOPBACK = "simulate.engines.loopback.LoopbackEngine"
 
@@ -51,7 +51,7 @@ def baselines(
     """
     most = config["baselines"]["test_windows"]
     require("baselines.test_windows", most, whole(1))
-    world = open_world(yaml_of(config["world"]))
+    world = open_world(world_yaml(config))
     _check(config, world)
     ways = Ways(config, world)
     results = {

@@ -26,7 +26,7 @@ from simulate.job.planning import plans_of
 from simulate.job.publication import Publication
 from simulate.job.settings import settings_of
 from simulate.world import PRIVATE, TestSet, World, notes_of, scale_source_of
-from simulate.world.build import open_world
+from simulate.world.build import open_world, world_yaml
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def prepare(config: Config, home: Home, origin: Origin) -> Preparation:
     """
     engine: SimulationEngine = build(config["engine"], at="engine")
     publication = Publication(config["publish"], home.repository)
-    world = open_world(yaml_of(config["world"]))
+    world = open_world(world_yaml(config))
     begun = home.read_record() if config["resume"] else None
     surveyed = scale_source_of(world) == PRIVATE
     config, choice = with_net(config, world.task, scaled=surveyed)
@@ -127,7 +127,7 @@ def _fleet(
 ) -> SimulatedFleet:
     return SimulatedFleet(
         world=world,
-        world_yaml=yaml_of(config["world"]),
+        world_yaml=world_yaml(config),
         trainer_yaml=yaml_of(config["training"]["trainer"]),
         ledger=home.ledger,
         folder=home.folder,

@@ -29,9 +29,10 @@ _ELSEWHERE = (
     "publish",
     "report",
     "resume",
+    "shape",
     "sites",
 )
-"""Parts that say where and how fast, or that are told by others: of the world, and of the data."""
+"""Parts that say where and how fast, or that others tell: the plan, the world, and the data."""
 _PLACES = ("world.declared", "world.of", "world.path", "world.root", "world.sites")
 _MEMORY = "training.trainer.memory_budget_mib"
 _WAITING = ("strategy.minimum_sites", "strategy.round_timeout_s")

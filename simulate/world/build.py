@@ -1,12 +1,37 @@
 """From configuration to a world, with nothing of what trains on it."""
 
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import WORLD
 from simulate.world import World
+
+_SHAPED = "simulate.world.shaped.Shaped"
+
+
+def world_yaml(config: Mapping[str, Any]) -> str:
+    """The node of a whole configuration's world, as YAML: with its shape, if it has one."""
+    yaml = OmegaConf.to_yaml(OmegaConf.create(dict(config["world"])))
+    if config["shape"] is None:
+        return yaml
+    folder = str(Path(config["shape"]).resolve())
+    return OmegaConf.to_yaml(OmegaConf.create({"_target_": _SHAPED, "of": yaml, "folder": folder}))
+
+
+def check_no_shape(config: Mapping[str, Any], what: str) -> None:
+    """Raise InvalidConfiguration where a shape is named; ``what`` has none."""
+    if config["shape"] is not None:
+        raise InvalidConfiguration(
+            f"shape={config['shape']}",
+            f"can't be used with {what}",
+            "Leave it out; boxes have theirs by windows.shape (docs/how-to/shapes.md)",
+        )
 
 
 @cache

@@ -55,3 +55,12 @@ def test_a_shipped_function_is_copied_and_tested(tmp_path: Path, cache: str) -> 
     (reader / "functions").symlink_to(ROOT / "functions")
     (page,) = blocks("docs/reference/shipped-functions.md")
     assert "the same bytes" in typed(page, reader, XDG_CACHE_HOME=cache)
+
+
+def test_windows_go_through_a_shipped_shape(tmp_path: Path, cache: str) -> None:
+    reader = desk(tmp_path / "reader")
+    (reader / "functions").symlink_to(ROOT / "functions")
+    tried, published = blocks("docs/how-to/shapes.md")
+    told = typed(tried, reader, XDG_CACHE_HOME=cache)
+    assert "128 readings become 64" in told
+    assert "is in production" in typed(published, reader, XDG_CACHE_HOME=cache)

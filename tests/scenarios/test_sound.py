@@ -154,6 +154,14 @@ def test_a_box_that_stores_no_window_takes_part_in_no_federation(tmp_path: Path)
         build_node(config, connected=False)
 
 
+def test_a_box_that_stores_no_window_has_no_shape_before_its_model(tmp_path: Path) -> None:
+    file = declaration(tmp_path)
+    config = read_config(file, [f"home={tmp_path / 'site'}", "windows.shape=downsampling"])
+    with pytest.raises(InvalidConfiguration, match=r"wait for windows\.shape=downsampling"):
+        build_node(config, connected=False)
+    assert not (tmp_path / "site" / "site.sqlite").exists()
+
+
 def test_a_store_with_readings_is_not_taken_for_one_without(tmp_path: Path) -> None:
     file, home = declaration(tmp_path), f"home={tmp_path / 'site'}"
     kept = build_node(read_config(file, [home, "retain=all"]), connected=False)

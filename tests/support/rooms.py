@@ -34,6 +34,7 @@ ROOMS = {
         ("testing", "windows"),
         ("store",),
         ("functions", "inference", "ledger", "training"),
+        ("shapes",),
         ("components",),
         ("release",),
         ("site",),

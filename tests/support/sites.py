@@ -51,7 +51,7 @@ def function_added(world: World, class_name: str = CHANGE, **change: Any) -> Com
     return world.repository().add(Kind.FUNCTION, FUNCTION, None, {file.name: file}, described)
 
 
-def source_added(world: World, name: str, source: str, **changes: Any) -> Component:
+def source_added(world: World, name: str, source: str, /, **changes: Any) -> Component:
     """A function in Python, for a sandbox, in testing of the world's repository."""
     folder = world.folder / "function"
     folder.mkdir(exist_ok=True)

@@ -28,7 +28,7 @@ from fl_common.functions.events import Event, to_stored
 from fl_common.programs.troubles import Troubles
 
 _logger = logging.getLogger(__name__)
-_PART, _REMEDY = "function host", "Free memory or processes on this machine; windows wait meanwhile"
+_REMEDY = "Free memory or processes on this machine; windows wait meanwhile"
 _AGAIN_S = 1.0
 _TRIES = 3
 _FIRST, _CHECK, _ANSWER, _THREADS = "first", "check", "answer", "threads"
@@ -42,7 +42,7 @@ class HostProcess:
 
     The process is started when it is first needed, and anew after one that ended, took too long
     (``slow``), has an ``answer`` that is none, or left ``threads``. What is only checked has a
-    process of its own, so that it can't disturb those that run.
+    process of its own, so that it can't disturb those that run. ``part`` is its name to people.
     """
 
     def __init__(
@@ -51,9 +51,10 @@ class HostProcess:
         limits: HostLimits,
         troubles: Troubles,
         model: Answering = no_answering,
+        part: str = "function host",
     ) -> None:
         self._home, self._limits, self._troubles = home, limits, troubles
-        self._model = model
+        self._model, self._part = model, part
         self._running: StartedProcess | None = None
         self._checking: StartedProcess | None = None
         self._present = Held()
@@ -193,14 +194,14 @@ class HostProcess:
                 with self._starting:
                     process = StartedProcess(self._home, self._limits, self._compiler.folder)
                     self._starts[reason] += 1
-                self._troubles.end(_PART)
+                self._troubles.end(self._part)
                 self._tell_of_wall(process.missing)
                 return process
             except (OSError, ChannelError) as error:
                 why = f"its process can't be started ({error})"
-                self._troubles.begin(_PART, why, _REMEDY)
+                self._troubles.begin(self._part, why, _REMEDY)
                 if tried == tries:
-                    raise HostUnavailable(f"function host: {why}. {_REMEDY}") from None
+                    raise HostUnavailable(f"{self._part}: {why}. {_REMEDY}") from None
                 self._closed.wait(_AGAIN_S)
         raise HostClosed
 

@@ -85,6 +85,12 @@ def _in_memory(config: Config, sources: Sequence[MessageSource]) -> bool:
             "leaves no window to train on, and federation.server is set",
             "Set retain=all, or federation.server=null",
         )
+    if (shape := config["windows"]["shape"]) is not None:
+        raise InvalidConfiguration(
+            f"retain={retain or 'none, as of sound'}",
+            f"leaves no window on disk, where windows wait for windows.shape={shape}",
+            "Set retain=all, or windows.shape=null",
+        )
     return True
 
 

@@ -1,11 +1,13 @@
-"""Build a node's inference: the model, the functions, and what keeps both up to date."""
+"""Build a node's inference: the model, the shape, the functions, and what keeps them up to date."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fl_client.components.build import ComponentUpdates, build_updates
 from fl_client.components.context import NodeContext
 from fl_client.components.declared import trial_of
+from fl_client.components.shapes import BoxShapes, build_shapes, task_reader
 from fl_client.home import MODEL, SLOTS
 from fl_client.inference.asked import asked_engine
 from fl_client.inference.engine import Engine
@@ -18,11 +20,27 @@ from fl_common.vocabulary import Task
 
 @dataclass(frozen=True)
 class Inference:
-    """The engine on the site's slot, the functions, and their updates from a repository, if any."""
+    """The engine on the site's slot, the functions, and their updates from a repository, if any.
+
+    ``shapes`` are what windows go through before the model; None: nothing.
+    """
 
     engine: Engine
     functions: BoxFunctions
     updates: ComponentUpdates | None
+    shapes: BoxShapes | None
+
+    def when_answered(self, tell: Callable[[], object]) -> None:
+        """Call ``tell``, from any thread, whenever functions or the shape have answered."""
+        self.functions.thread.when_answered(tell)
+        if self.shapes is not None:
+            self.shapes.thread.when_answered(tell)
+
+    def close(self) -> None:
+        """End the processes of the functions and of the shape; what is under way waits."""
+        self.functions.close()
+        if self.shapes is not None:
+            self.shapes.close()
 
 
 def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bool) -> Inference:
@@ -36,14 +54,21 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
     home, values = Path(config["home"]), config["engine"]
     slot = ModelSlot(home / SLOTS / MODEL)
     sizes, trial = (values["threads"], values["largest_batch"]), trial_of(values)
-    engine = Engine(slot, task, *sizes, trial, values["call_seconds"], in_background=not waits)
+    shapes = build_shapes(config, task, troubles)
+    engine = Engine(
+        slot, task, *sizes, trial, values["call_seconds"], in_background=not waits,
+        task_of=task_reader(shapes, task),
+    )  # fmt: skip
     asked = asked_engine(engine, task, values["largest_batch"])
     functions = build_functions(config, asked, troubles)
     running, longest = functions.running, config["function_host"]["seconds"]
-    box = NodeContext(config["name"], home, task, slot, values, running, longest, troubles)
+    shape = shapes.box if shapes else None
+    box = NodeContext(config["name"], home, task, slot, values, running, longest, troubles, shape)
     try:
         updates = build_updates(config["components"], box)
     except BaseException:
         functions.close()
+        if shapes is not None:
+            shapes.close()
         raise
-    return Inference(engine, functions, updates)
+    return Inference(engine, functions, updates, shapes)

@@ -46,6 +46,7 @@ def build_loop(
     retention = build(config["retention"], at="retention")
     watch = sensing.watch
     upkeep = Upkeep(pipeline, inference.engine, functions, retention, metrics, watch, troubles)
-    answered = inference.functions.thread.when_answered
-    node = Node(pipeline, upkeep, events.outbox, metrics, troubles, clock.now, answered)
+    node = Node(
+        pipeline, upkeep, events.outbox, metrics, troubles, clock.now, inference.when_answered
+    )
     return Loop(node, pipeline, upkeep, events, metrics)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from fl_client.components.shapes import opened
 from fl_client.home import STORE
 from fl_client.node.assembly.declared import Declared
 from fl_client.node.assembly.events import Events
@@ -12,7 +13,6 @@ from fl_client.node.path import Path as PipelinePath
 from fl_client.store.held import HeldValues
 from fl_client.store.in_memory import open_kept
 from fl_client.store.spool import Spool
-from fl_client.store.windows import WindowStore
 from fl_client.windows.streams import Streams
 from fl_common.configuration.rules import Config
 from fl_common.vocabulary import Task
@@ -42,17 +42,20 @@ def _open(
     feed = inference.functions.feed(connection, updates.note if updates else _nothing)
     outbox, follow = events.stored_in(connection, feed)
     held = HeldValues(connection)
+    about = (connection, slicing, config["label_share"])
+    made = opened(inference.shapes, inference.engine.shape, task, *about)
     return PipelinePath(
         connection=connection,
         spool=Spool(connection, **config["spool"]),
         streams=Streams(task, declared.sensors, slicing, most, held.found, held.write),
-        windows=WindowStore(connection, task, slicing, config["label_share"]),
+        maker=made.maker,
         engine=inference.engine,
         see=updates.see if updates else _unseen,
         outbox=outbox,
         functions=feed,
         follow=follow,
-        task=task,
+        task=made.task,
+        is_outdated=made.is_outdated,
     )
 
 

@@ -73,7 +73,7 @@ class SandboxedFunction:
         self._made: _Made | None = None
         self._calls, self._memories = 0, 1
         self.instances: Counter[str] = Counter()
-        """How many were made, by the reason: ``start``, ``calls``, or a failure's cause."""
+        """How many were made, by why: ``start``, ``calls``, ``window``, or a failure's cause."""
         self._because = "start"
         self._instance()
 
@@ -85,8 +85,14 @@ class SandboxedFunction:
         return self._called("handle", lambda value: write_event(value, event), state, model)[1]
 
     def transform(self, window: Window) -> tuple[Window | None, Outcome]:
-        """The shape of a window; None: it failed."""
-        return self._called("transform", lambda value: write_window(value, window), {})
+        """What a shape makes of a window; None: it failed.
+
+        Each window has a new instance. An instance keeps its memory from call to call: what one
+        window left there could come into the next one's values, and a shape would not be pure.
+        """
+        made = self._called("transform", lambda value: write_window(value, window), {})
+        self._end("window")
+        return made
 
     def _called(
         self, name: str, write: _Write, state: Mapping[str, str], model: Model = no_model

@@ -19,8 +19,10 @@ CAUSES = (
     "needs",  # a call of what its needs do not name
 )
 
-INSTANCES = ("start", "calls", *CAUSES)
-"""Why an instance is made: it is the first, the one before had enough calls, or failed so."""
+INSTANCES = ("start", "calls", "window", *CAUSES)
+"""Why an instance is made: it is the first, the one before had enough calls, or failed so.
+
+A shape has one for each window."""
 
 
 @dataclass(frozen=True, slots=True)

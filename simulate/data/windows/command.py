@@ -42,6 +42,12 @@ def windows(words: Sequence[str]) -> int:
     task = with_horizon(read_task(options.task))
     config = read_config(None, options.overrides)
     slicing: Slicing = build(config["windows"])
+    if slicing.shape is not None:
+        raise InvalidConfiguration(
+            f"windows.shape={slicing.shape}",
+            "can't be used here: windows are written as they are cut",
+            "Leave it out, and give shape=FOLDER to the run that trains on them",
+        )
     rate_hz = _rate_of(task, slicing)
     parts = parts_of(from_home(options.recordings))
     recordings = list(recordings_in(parts, task, options.unit, slicing.gap_ns))

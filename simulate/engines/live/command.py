@@ -33,7 +33,7 @@ from simulate.report.drawing import Drawing
 from simulate.report.results import json_value
 from simulate.report.wording import counted
 from simulate.world import World
-from simulate.world.build import open_world
+from simulate.world.build import check_no_shape, open_world
 
 INTERRUPTED = 130
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,40}", re.ASCII)
@@ -54,6 +54,7 @@ def live(
     """
     engine, program = config["engine"], find_mosquitto()
     _check(engine)
+    check_no_shape(config, "engine=live")
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
     names = _names(engine["sites"], world)
     step_of(world.task)
