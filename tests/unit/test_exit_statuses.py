@@ -47,11 +47,11 @@ DO_OR_SAY = {
     "fl-client": "backup clock enroll functions join key ledger model replay restore run status",
     "fl-fn": "build new serve",
     "fl-repo": (
-        "add gc get import init keys list log promote pull-oci push-oci refresh retire rollback"
-        " show"
+        "add catalogue gc get import init keys list log promote pull-oci push-oci refresh retire"
+        " rollback show"
     ),
     "fl-server": (
-        "backup carry-out enroll restore revoke running shadow start status superlink token"
+        "backup carry-out enroll restore revoke running runs shadow start status superlink token"
     ),
     "fl-simulate": "baselines play windows",
 }

@@ -206,4 +206,10 @@ _ADD = Command(
     _add,
 )
 
-CATALOGUE = Group("catalogue", "pre-trained networks that can be added", (_LIST, _SHOW, _ADD))
+_EXAMPLES = """\
+  fl-repo catalogue list
+  fl-repo catalogue show speech
+  fl-repo catalogue add speech"""
+CATALOGUE = Group(
+    "catalogue", "pre-trained networks that can be added", _EXAMPLES, (_LIST, _SHOW, _ADD)
+)

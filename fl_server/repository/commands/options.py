@@ -47,11 +47,18 @@ class Group:
 
     name: str
     help: str
+    examples: str
     commands: tuple[Command, ...]
 
     def add_to(self, commands: Any) -> None:
         """Add them to the sub-commands of a parser (``argparse``'s own, unnamed type)."""
-        parser = commands.add_parser(self.name, help=self.help, description=self.help)
+        parser = commands.add_parser(
+            self.name,
+            help=self.help,
+            description=self.help,
+            epilog=f"examples:\n{self.examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         own = parser.add_subparsers(metavar="COMMAND", required=True)
         for command in self.commands:
             command.add_to(own)

@@ -87,7 +87,7 @@ def test_the_file_computes_what_the_net_computes(name: str, task: Task, tmp_path
         found = outputs(path, values_N)
         assert [*found] == [*expected]
         for output, right in expected.items():
-            np.testing.assert_allclose(found[output], right.numpy(), rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(found[output], right.numpy(), rtol=5e-4, atol=5e-4)
 
 
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:

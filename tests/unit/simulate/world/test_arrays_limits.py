@@ -72,7 +72,8 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidConfiguration, match="letters, digits, spaces, dots"):
         world(path, name=name)
     fields = {**vars(tasks.wearables()), "name": name}
-    fields.pop("kind")
+    for made in ("kind", "shape"):
+        fields.pop(made)
     with pytest.raises(InvalidConfiguration, match=r"task\.name="):
         tasks.declared(**fields)
     for plain in ("arrays", "Pumpe 7 Süd", "ward-3_b.1"):
