@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from fl_common.vocabulary import NetSpec
 from fl_server.repository.__main__ import main
 from tests.support import samples
+from tests.support.judged import judging
 from tests.support.runs import run_of
 
 _NET = NetSpec("models.nets.mlp.Mlp", {"hidden": [8], "activation": "relu"})
@@ -30,7 +31,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     main(["init"])
     copy = ["add", "run/repository", "--from-repository", "--name", "toy"]
     main(copy)
-    main(["check", "toy", "--checkpoint", "run/checkpoints"])
+    with judging():
+        main(["check", "toy", "--checkpoint", "run/checkpoints"])
     return tmp_path
 
 
@@ -68,7 +70,8 @@ def promoted(place: Path, content: bytes, name: str, capsys: pytest.CaptureFixtu
     line = ["import", "stranger.onnx", "--name", name, "--licence", "MIT", "--origin", "elsewhere"]
     main(line)
     assert "needs the gates of a run's model" in capsys.readouterr().out
-    main(["check", name])
+    with judging():
+        main(["check", name])
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         main(["promote", name])
