@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration
@@ -32,6 +33,7 @@ from fl_server.repository.store.upkeep import check_metadata
 _logger = logging.getLogger(__name__)
 _TICK_S = 0.5
 _LOOK_S = 60.0
+_TRIES, _TRY_S = 10, 0.1
 
 
 def become_superlink(config: Config) -> None:
@@ -130,15 +132,24 @@ def _sole(home: CloudHome) -> Iterator[None]:
     with writable(home):
         lock = home.lock.open("a")
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _taken(lock):
             raise InvalidConfiguration(
                 f"home={home.folder}",
                 "is in use: another server runs there",
                 "Stop it, or name another folder",
-            ) from error
+            )
         yield
+
+
+def _taken(lock: IO[str]) -> bool:
+    """Whether this process holds ``lock`` now; who only looks whether it is held has it briefly."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            time.sleep(_TRY_S)
+    return False
 
 
 def server_settings(config: Config, home: CloudHome) -> ServerSettings:

@@ -1,9 +1,13 @@
 """``python -m fl_server.repository``, or ``fl-repo``: the component repository.
 
-fl-repo init make a repository and its keys fl-repo add model.onnx ... put a component into testing
-fl-repo check NAME run the gates and sign their verdicts fl-repo promote NAME put it into production
-fl-repo rollback NAME go back fl-repo log NAME its history in plain words fl-repo get NAME --to
-FOLDER its verified files, for use
+fl-repo init                     make a repository and its keys
+fl-repo add model.onnx ...       put a component into testing
+fl-repo catalogue list           pre-trained networks that can be added
+fl-repo check NAME               run the gates and sign their verdicts
+fl-repo promote NAME             put it into production
+fl-repo rollback NAME            go back
+fl-repo log NAME                 its history in plain words
+fl-repo get NAME --to FOLDER     its verified files, for use
 """
 
 from collections.abc import Sequence
