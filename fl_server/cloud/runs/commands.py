@@ -30,8 +30,8 @@ _TOLD = ("round", "seconds", "updates", "asked", "late", "epsilon", "on_sites")
 def rows(config: Config) -> list[dict[str, Any]]:
     """Every run in the order of the queue, as JSON values."""
     home = home_of(config)
-    queue = _queue(home)
-    return [_row(home, queue, request) for request in queue.all()]
+    queue, now = _queue(home), _carried_out(home)
+    return [_row(home, queue, request, now) for request in queue.all()]
 
 
 def shown(config: Config, name: str) -> dict[str, Any]:
@@ -49,7 +49,11 @@ def shown(config: Config, name: str) -> dict[str, Any]:
     kept = load_latest(queue.folder(name) / "checkpoints")
     history = [{key: row.get(key) for key in _TOLD} for row in kept.history] if kept else []
     settings = _json(queue.folder(name) / "settings.json")
-    return {**_row(home, queue, found), "settings": settings, "history": history}
+    return {
+        **_row(home, queue, found, _carried_out(home)),
+        "settings": settings,
+        "history": history,
+    }
 
 
 def start(file: Path | None, config: Config, name: str, overrides: Sequence[str]) -> str:
@@ -92,18 +96,18 @@ def stop(config: Config, name: str) -> str:
     home = home_of(config)
     _queue(home).stop(name)
     end = time.monotonic() + _STOP_S
-    while _is_running(home) and _carried_out(home) == name:
+    while _carried_out(home) == name:
         if time.monotonic() > end:
             raise RunFailed(f"run {name} is out of the queue, and its process has not ended yet")
         time.sleep(_POLL_S)
     return f"{name} is stopped; fl-server runs start {name} goes on after its newest round"
 
 
-def _row(home: CloudHome, queue: RunQueue, request: RunRequest) -> dict[str, Any]:
+def _row(home: CloudHome, queue: RunQueue, request: RunRequest, now: str | None) -> dict[str, Any]:
     newest = newest_round(home, request.name) or {}
     return {
         "run": request.name,
-        "state": _state(home, queue, request),
+        "state": _state(queue, request, now),
         "round": newest.get("round", 0),
         "rounds": newest.get("rounds"),
         "epsilon": newest.get("epsilon"),
@@ -114,10 +118,11 @@ def _row(home: CloudHome, queue: RunQueue, request: RunRequest) -> dict[str, Any
     }
 
 
-def _state(home: CloudHome, queue: RunQueue, request: RunRequest) -> str:
+def _state(queue: RunQueue, request: RunRequest, now: str | None) -> str:
+    """In a word; ``now`` is the run that is carried out."""
     if queue.is_done(request.name):
         return "complete"
-    if _is_running(home) and _carried_out(home) == request.name:
+    if now == request.name:
         return "running"
     words = {Wish.CARRY_OUT: "waiting", Wish.STOP: "stopped", Wish.REFUSED: "refused"}
     return words[request.wish]
@@ -128,7 +133,9 @@ def _waits(queue: RunQueue, request: RunRequest) -> bool:
 
 
 def _carried_out(home: CloudHome) -> str | None:
-    """The run whose process runs, as the server wrote it last."""
+    """The run whose process runs, as the server wrote it last; None: none does."""
+    if not _is_running(home):
+        return None
     status = home.read_status()
     runner = status["children"].get("runner")
     return status["run"] if runner and runner["pid"] is not None else None
