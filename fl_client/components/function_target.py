@@ -17,8 +17,9 @@ _logger = logging.getLogger(__name__)
 class FunctionTarget:
     """The name ``name`` among the ``functions`` of a box.
 
-    ``read`` finds the function in a component's folder (``function_in``). Behind the version that
-    runs stands the last good one. It takes its place between two events, so that none is lost.
+    ``read`` finds the function in a component's folder (``function_in``). The last
+    good version stands by for the one that runs. It takes its place between two events, so that
+    none is lost.
     """
 
     def __init__(
@@ -35,14 +36,14 @@ class FunctionTarget:
         self.starting = True
         """The node starts, and waits for nothing: what has to be compiled is checked by its use."""
         self._running: tuple[str, _Counting] | None = None
-        self._behind: tuple[str, _Counting] | None = None
+        self._standby: tuple[str, _Counting] | None = None
 
-    def put(self, version: Version, behind: Version | None) -> None:
+    def put(self, version: Version, standby: Version | None) -> None:
         """Build the function and run it; one that can't be built is marked bad."""
         if not self.runs(version):
             self._run(version)
         if self.runs(version):
-            self._stand_by(behind)
+            self._stand_by(standby)
 
     def runs(self, version: Version) -> bool:
         """Whether it is among the functions."""
@@ -55,7 +56,7 @@ class FunctionTarget:
         return self._bad.get(version.file) or self.left_out(version) or why
 
     def left_out(self, version: Version) -> str | None:
-        """Why it is left out, and what stands behind it runs."""
+        """Why it is left out, and what stood by for it runs."""
         failing = self._functions.left_out(self._name) if self.runs(version) else None
         return self._out.get(version.file) if failing is None else failing.why
 
@@ -64,11 +65,11 @@ class FunctionTarget:
         return self._functions.first_failure(self._name) if self.runs(version) else None
 
     def mark_bad(self, version: Version, reason: str) -> None:
-        """Leave it out if it runs: what stands behind it runs from now on."""
+        """Leave it out if it runs: what stands by for it runs from now on."""
         self._out[version.file] = reason
         if not self.runs(version):
             return
-        self._running, self._behind = self._behind, None
+        self._running, self._standby = self._standby, None
         if self._running is None or not self._functions.go_back(self._name):
             self._running = None
             self._functions.use(self._name, None)
@@ -105,12 +106,12 @@ class FunctionTarget:
             self._bad[version.file] = str(error)
             return
         counting = _Counting()
-        self._running, self._behind = (version.file, counting), None
+        self._running, self._standby = (version.file, counting), None
         self._functions.use(self._name, source, counting.observe)
 
     def _stand_by(self, version: Version | None) -> None:
         """Let a version that was good here take over; one that may not run any more does not."""
-        if version is None or (self._behind is not None and self._behind[0] == version.file):
+        if version is None or (self._standby is not None and self._standby[0] == version.file):
             return
         if version.file in self._out or (folder := self._folder_of(version.component)) is None:
             return
@@ -122,7 +123,7 @@ class FunctionTarget:
                             self._name, version.name, error)  # fmt: skip
             return
         counting = _Counting()
-        self._behind = version.file, counting
+        self._standby = version.file, counting
         self._functions.stand_by(self._name, source, counting.observe)
 
 

@@ -64,7 +64,7 @@ class VersionRecord:
         return self.trial.version if self.trial else next(iter(self.good), None)
 
     @property
-    def behind(self) -> Version | None:
+    def standby(self) -> Version | None:
         """The last good version beside the wanted one."""
         return next(iter(self.good if self.trial else self.good[1:]), None)
 

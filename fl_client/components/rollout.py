@@ -24,10 +24,10 @@ RECORD = "record.json"
 class DeploymentTarget(Protocol):
     """Where a version runs: a model's slot, or a function's name among the functions."""
 
-    def put(self, version: Version, behind: Version | None) -> None:
+    def put(self, version: Version, standby: Version | None) -> None:
         """Run ``version``, whose content was fetched, from now on; no effect if it runs already.
 
-        ``behind`` is the last good version beside it, which runs if it is left out.
+        ``standby`` is the last good version beside it, which runs if it is left out.
 
         Raises:
             InvalidData: it can't run; the running version stays.
@@ -40,7 +40,7 @@ class DeploymentTarget(Protocol):
         """Why ``version`` can't run; None if no reason is known."""
 
     def left_out(self, version: Version) -> str | None:
-        """Why ``version`` was left out, and what is behind it runs; None if that is not so."""
+        """Why ``version`` was left out, and what stood by for it runs; None if not so."""
 
     def first_failure(self, version: Version) -> str | None:
         """What failed first while ``version`` ran; None if that is not known."""
@@ -200,7 +200,7 @@ class Rollout:
         if wanted is None:
             return
         try:
-            self._target.put(wanted, self._record.behind)
+            self._target.put(wanted, self._record.standby)
         except InvalidData as error:
             _log.error(
                 "%s %s can't be activated, what runs stays: %s", self._what, wanted.name, error

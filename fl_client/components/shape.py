@@ -58,7 +58,7 @@ class ShapeTarget:
         self.passed: Callable[[str], None] = lambda _: None
         """Is told the file of a version that is held from now on."""
 
-    def put(self, version: Version, behind: Version | None) -> None:
+    def put(self, version: Version, standby: Version | None) -> None:
         """Hold the version, for windows from now on; one that can't be made is marked bad."""
         if self.runs(version):
             return

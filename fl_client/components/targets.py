@@ -41,7 +41,7 @@ class SlotTarget:
     def __init__(self, slot: ModelSlot, folder_of: FolderOf) -> None:
         self._slot, self._folder_of = slot, folder_of
 
-    def put(self, version: Version, behind: Version | None) -> None:
+    def put(self, version: Version, standby: Version | None) -> None:
         """Place the file and make it current; the slot itself keeps the last good one."""
         if self.runs(version):
             return

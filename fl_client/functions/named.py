@@ -53,7 +53,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Behind:
+class Standby:
     """What takes the place of a function that is left out, and what observes it."""
 
     source: FunctionSource
@@ -68,7 +68,7 @@ class Named:
     source: FunctionSource
     failing: Failing
     observe: Observe | None = None
-    behind: Behind | None = None
+    standby: Standby | None = None
     before: dict[str, State] = field(default_factory=dict)  # of the one that it replaces
     ends: int = 0  # calls of a candidate that ended the host's process
     failed: deque[Place] = field(default_factory=lambda: deque(maxlen=MOST_HELD))
@@ -76,9 +76,9 @@ class Named:
     of: dict[str, State] = field(default_factory=dict)
 
     @property
-    def heard_behind(self) -> frozenset[str]:
+    def heard_by_standby(self) -> frozenset[str]:
         """The functions whose events are taken by what would take its place."""
-        return self.behind.source.heard if self.behind is not None else frozenset()
+        return self.standby.source.heard if self.standby is not None else frozenset()
 
     def states_for(self, source: FunctionSource) -> dict[str, State]:
         """The states from which a function of ``source`` goes on: one of the same class."""

@@ -200,7 +200,7 @@ class Functions(RunningFunctions):
         window = kind_of_event(shown.event), shown.event.stream, shown.event.start_ns
         if window in named.counted:
             return named.counted.discard(window)
-        goes_back = named.behind is not None
+        goes_back = named.standby is not None
         named.failing.note("; ".join(answer.failures) or None, goes_back=goes_back)
         if answer.failures:
             self._failures[name] += 1

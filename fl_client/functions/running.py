@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fl_client.functions.chains import check_chains
 from fl_client.functions.failing import Failing
 from fl_client.functions.host import FunctionSource
-from fl_client.functions.named import Behind, Named, Observe
+from fl_client.functions.named import Named, Observe, Standby
 from fl_common.functions.events import Event
 
 _SILENT_AFTER = 10
@@ -53,8 +53,8 @@ class RunningFunctions:
 
     def check_chain(self, name: str, source: FunctionSource) -> None:
         """Raise InvalidData if ``source`` as ``name`` closes a circle, or too long a chain."""
-        behind = {other: named.heard_behind for other, named in self._running.items()}
-        heard = {other: of | behind[other] for other, of in self.heard.items()}
+        standby = {other: named.heard_by_standby for other, named in self._running.items()}
+        heard = {other: of | standby[other] for other, of in self.heard.items()}
         check_chains({**heard, name: source.heard})
 
     def use(self, name: str, source: FunctionSource | None, observe: Observe | None = None) -> None:
@@ -81,7 +81,7 @@ class RunningFunctions:
         """
         with self._changing:
             if (named := self._running.get(name)) is not None:
-                named.behind = Behind(source, observe) if source is not None else None
+                named.standby = Standby(source, observe) if source is not None else None
         if named is not None and named.failing.is_disabled:
             self._go_back(name, named)
 
@@ -128,13 +128,13 @@ class RunningFunctions:
         }
 
     def _go_back(self, name: str, named: Named) -> bool:
-        """Run what stands by behind ``named``, if that still runs."""
+        """Run what stands by for ``named``, if that still runs."""
         with self._changing:
-            if self._running.get(name) is not named or named.behind is None:
+            if self._running.get(name) is not named or named.standby is None:
                 return False
             if named.failing.is_disabled:
                 self._left_out[name] = named.failing
-            self._replace(name, named.behind.source, named.behind.observe, named)
+            self._replace(name, named.standby.source, named.standby.observe, named)
             return True
 
     def _replace(

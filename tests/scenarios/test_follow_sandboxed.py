@@ -104,14 +104,20 @@ def test_instances_are_counted_by_why_they_were_made_and_lines_that_are_left_out
     assert tally.unsaid[FUNCTION] == 11 * 25 - 100
 
 
-def test_one_that_is_left_out_after_its_trial_gives_way_to_the_version_before_it(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def box_with_a_second_version(world: World) -> Box:
+    """It took the first, then one that fails later; both passed their trials."""
     released(world)
     box = Box(world)
     box.settle()
     released(world, FAILS_LATER, **AFTER_TWO)
     box.settle()
+    return box
+
+
+def test_one_that_is_left_out_after_its_trial_gives_way_to_the_version_before_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = box_with_a_second_version(world)
     assert box.good == ["2", "1"]
     told = [box.live() for _ in range(12)]
     assert told == [["found"]] * 8 + [[]] * 2 + [["found"]] * 2, "no window is lost to both"
@@ -134,11 +140,7 @@ def test_one_that_is_left_out_after_its_trial_gives_way_to_the_version_before_it
 def test_what_takes_over_before_that_is_written_is_the_same_after_a_restart(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    released(world)
-    box = Box(world)
-    box.settle()
-    released(world, FAILS_LATER, **AFTER_TWO)
-    box.settle()
+    box = box_with_a_second_version(world)
 
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -16,7 +16,7 @@ class Slow:
     def __init__(self) -> None:
         self.putting, self.go_on = threading.Event(), threading.Event()
 
-    def put(self, version: Version, behind: Version | None) -> None:
+    def put(self, version: Version, standby: Version | None) -> None:
         """Wait."""
         self.putting.set()
         assert self.go_on.wait(60)
