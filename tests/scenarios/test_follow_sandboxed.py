@@ -104,7 +104,7 @@ def test_instances_are_counted_by_why_they_were_made_and_lines_that_are_left_out
     assert tally.unsaid[FUNCTION] == 11 * 25 - 100
 
 
-def box_with_a_second_version(world: World) -> Box:
+def box_with_a_second_version(world: World) -> FunctionBox:
     """It took the first, then one that fails later; both passed their trials."""
     released(world)
     box = Box(world)
