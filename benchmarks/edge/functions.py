@@ -3,8 +3,8 @@
     make function-languages         # once: what builds JavaScript and C
     PATH="$PWD/.languages/bin:$PATH" .venv/bin/python -m benchmarks.edge.functions
 
-Writes benchmarks/FUNCTIONS.md. Times are the least of some calls, in this process: the machine's
-other work does not count.
+Writes benchmarks/FUNCTIONS.md. Times of calls are the least of some, in this process: the machine's
+other work does not count. Then two nodes take turns, one of them with rules.
 """
 
 import time
@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
+from benchmarks.edge.rules import RULES, TURNS, measure_rules
 from benchmarks.measuring.machine import facts
 from fl_common.files.whole import write_whole
 from fl_common.functions.events import Predicted, Window
@@ -40,6 +41,22 @@ _COLUMNS = (
     "language", "file", "machine code", "compiled in", "instance", "its memory", "prediction",
     "window", "fuel of a prediction",
 )  # fmt: skip
+
+_RULES = """\
+## A node with rules
+
+Two nodes side by side, of which one has {rules} rules in Python (`functions/threshold-alarm`), take {turns} turns under
+load. Medians of the turns; the share of the rate is that of the node with rules, of the node without in the same turn.
+
+| what | figure |
+|---|---|
+| share of the rate to the last prediction | {share:.2f} (least {least:.2f}, most {greatest:.2f}) |
+| CPU of a rule for a window, in the process of the functions | {host_ms:.2f} ms |
+| CPU of a rule for a window, in the node | {node_ms:.2f} ms |
+| seconds after the last prediction until all rules have seen all | {behind_s:.1f} s |
+| memory that the process of the functions has alone | {memory_mb:.0f} MB |
+| a second start, which compiles nothing | {second_start_s:.1f} s |
+"""
 
 
 def _least(call: Callable[[], object], times: int) -> float:
@@ -98,7 +115,9 @@ def main() -> None:
     """Measure, and write the page."""
     told = ", ".join(f"{name} {value}" for name, value in facts().items())
     rows = [_cells(_COLUMNS), _cells(["---"] * len(_COLUMNS)), *_rows()]
-    page = _HEAD + "\n".join([*rows, "", f"The machine: {told}.", ""])
+    with TemporaryDirectory() as folder:
+        rules = _RULES.format(rules=RULES, turns=TURNS, **measure_rules(Path(folder)))
+    page = _HEAD + "\n".join([*rows, "", rules, f"The machine: {told}.", ""])
     write_whole(Path(__file__).parents[1] / "FUNCTIONS.md", page.encode())
 
 
