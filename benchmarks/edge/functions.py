@@ -46,8 +46,8 @@ _RULES = """\
 ## A node with rules
 
 Two nodes side by side, of which one has {rules} rules in Python (`functions/threshold-alarm`), take
-{turns} turns under load. Medians of the turns. The share of the rate is that of the node with rules,
-of that of the node without in the same turn.
+{turns} turns under load. Medians of the turns. The share of the rate is that of the node with
+rules, of that of the node without in the same turn.
 
 | what | figure |
 |---|---|
