@@ -21,6 +21,7 @@ from models.metadata import read_metadata
 from models.onnx.runtime import onnxruntime
 from simulate import Result, configure, resume, run
 from simulate.data.check import check
+from tests.support.chance import SIGMAS
 from tests.support.kinds import check_schema, engine_of, event_of
 from tests.support.nodes import PERIOD, START
 from tests.support.own_data import world_of
@@ -119,7 +120,7 @@ def test_without_noise_the_threshold_is_the_quantile_of_the_sites_own_scores(
 def test_the_sites_tell_the_mean_error_of_scores(finished: Result) -> None:
     told = finished.summary["on_sites"]
     spread = told["accuracy_error"] if told["noise_on_counts"] else 0.005
-    assert abs(1 - told["accuracy"] - finished.summary["measures"]["score_error"]) < 4 * spread
+    assert abs(1 - told["accuracy"] - finished.summary["measures"]["score_error"]) < SIGMAS * spread
 
 
 def test_a_box_tells_score_threshold_and_whether_it_is_above(

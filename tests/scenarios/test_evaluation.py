@@ -34,6 +34,7 @@ from simulate.engines.members import Members, roster_of
 from simulate.engines.workers import ThisProcess
 from tests.support import samples
 from tests.support.box import trainer_of
+from tests.support.chance import SIGMAS
 from tests.support.sources import ROOT
 
 SITES, PER_SITE = 6, 40
@@ -95,8 +96,8 @@ def test_the_noised_sum_lies_within_its_error_of_the_exact_one(fleet: Fleet) -> 
     error = NOISED.noise_on_counts * math.sqrt(SITES)
     assert noised.answered == SITES
     assert (noised.correct, noised.total) != (exact.correct, exact.total)
-    assert abs(noised.total - exact.total) < 5 * error
-    assert abs(noised.correct - exact.correct) < 5 * error
+    assert abs(noised.total - exact.total) < SIGMAS * error
+    assert abs(noised.correct - exact.correct) < SIGMAS * error
     assert noised.accuracy is not None
     assert noised.accuracy_error is not None
     assert noised.accuracy_error == pytest.approx(
@@ -110,7 +111,7 @@ def test_details_give_balanced_accuracy_and_macro_f1_within_their_errors(fleet: 
     assert set(exact.measures) == set(noised.measures) == {"balanced_accuracy", "macro_f1"}
     for name, one in exact.measures.items():
         assert one.error == 0.0
-        assert abs(noised.measures[name].value - one.value) < 5 * noised.measures[name].error
+        assert abs(noised.measures[name].value - one.value) < SIGMAS * noised.measures[name].error
         assert noised.measures[name].error > 0.01
     assert fleet.evaluate(plan_of(samples.WINDOW_PRIVACY, NOISED, run="plain")).measures == {}
 

@@ -15,6 +15,7 @@ from models.metadata import read_metadata
 from models.onnx.runtime import onnxruntime
 from simulate import Result, configure, run
 from simulate.data.check import check
+from tests.support.chance import SIGMAS
 from tests.support.kinds import assert_trainers_agree, check_schema, engine_of, event_of
 from tests.support.nodes import PERIOD, START
 from tests.support.own_data import world_of
@@ -78,7 +79,7 @@ def test_the_sites_count_scores_that_stand_for_the_scaled_error(
     spread_NC1, came_NCH = test.labels[:, :, 1:2], test.labels[:, :, 2:]
     share_NCH = np.minimum(np.abs(answers_N - came_NCH) / spread_NC1, 4.0)
     spread = 4 * told["accuracy_error"] if told["noise_on_counts"] else 0.01
-    assert abs(4 * (1 - told["accuracy"]) - share_NCH.mean()) <= 4 * spread
+    assert abs(4 * (1 - told["accuracy"]) - share_NCH.mean()) < SIGMAS * spread
 
 
 def test_a_box_forecasts_as_onnx_runtime_and_the_record_do(

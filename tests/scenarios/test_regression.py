@@ -10,6 +10,7 @@ from fl_common.errors import InvalidConfiguration, InvalidData
 from models.metadata import read_metadata
 from simulate import Result, configure, run
 from simulate.data.check import check
+from tests.support.chance import SIGMAS
 from tests.support.kinds import assert_trainers_agree, check_schema, engine_of, event_of
 from tests.support.own_data import world_of
 
@@ -97,7 +98,7 @@ def test_the_sites_count_scores_that_stand_for_the_error(finished: Result) -> No
     told = finished.summary["on_sites"]
     error = 50 * (1 - told["accuracy"])
     spread = 50 * told["accuracy_error"] if told["noise_on_counts"] else 0.05
-    assert abs(error - finished.summary["measures"]["mae"]) <= 4 * spread
+    assert abs(error - finished.summary["measures"]["mae"]) < SIGMAS * spread
 
 
 def test_a_box_answers_with_the_number_in_its_unit(

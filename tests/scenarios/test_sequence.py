@@ -11,6 +11,7 @@ from models.metadata import read_metadata
 from models.onnx.runtime import onnxruntime
 from simulate import Result, configure, run
 from simulate.data.check import check
+from tests.support.chance import SIGMAS
 from tests.support.kinds import assert_trainers_agree, check_schema, engine_of, event_of
 from tests.support.own_data import world_of
 
@@ -63,7 +64,7 @@ def test_it_learns_and_its_record_counts_readings(finished: Result, walks: Path)
 def test_the_sites_count_the_share_of_right_readings(finished: Result) -> None:
     told = finished.summary["on_sites"]
     spread = told["accuracy_error"] if told["noise_on_counts"] else 1e-3
-    assert abs(told["accuracy"] - finished.summary["accuracy"]) <= 4 * spread
+    assert abs(told["accuracy"] - finished.summary["accuracy"]) < SIGMAS * spread
 
 
 def test_a_box_answers_as_onnx_runtime_and_the_record_do(

@@ -5,6 +5,7 @@ import pytest
 
 from fl_common.errors import InvalidConfiguration
 from fl_server.rounds.sampling import ClientSampling, PoissonSampling
+from tests.support.chance import SIGMAS
 
 
 class LengthOnly:
@@ -63,8 +64,8 @@ def test_every_site_is_as_likely_as_any_other() -> None:
     rounds = 4000
     taken = Counter(p for r in range(rounds) for p in sampling.choose(range(10), r, 5))
     expected = 0.3 * rounds
-    five_sigma = 5 * (rounds * 0.3 * 0.7) ** 0.5
-    assert all(abs(taken[position] - expected) < five_sigma for position in range(10))
+    bound = SIGMAS * (rounds * 0.3 * 0.7) ** 0.5
+    assert all(abs(taken[position] - expected) < bound for position in range(10))
 
 
 def test_the_cost_is_of_the_chosen_and_not_of_the_population() -> None:
@@ -119,10 +120,10 @@ def test_poisson_sampling_draws_each_site_by_itself() -> None:
     sampling, rounds, sites, rate = PoissonSampling(0.3, 1), 4000, 10, 0.3
     choices = [sampling.choose(LengthOnly(sites), round_, 5) for round_ in range(rounds)]
     taken = Counter(position for chosen in choices for position in chosen)
-    five_sigma = 5 * (rounds * rate * (1 - rate)) ** 0.5
-    assert all(abs(taken[site] - rate * rounds) < five_sigma for site in range(sites))
+    bound = SIGMAS * (rounds * rate * (1 - rate)) ** 0.5
+    assert all(abs(taken[site] - rate * rounds) < bound for site in range(sites))
     both = sum(0 in chosen and 1 in chosen for chosen in choices)  # independent: 0.3 times 0.3
-    assert abs(both - rate**2 * rounds) < 5 * (rounds * rate**2 * (1 - rate**2)) ** 0.5
+    assert abs(both - rate**2 * rounds) < SIGMAS * (rounds * rate**2 * (1 - rate**2)) ** 0.5
     empty = sum(not chosen for chosen in choices)
     assert abs(empty - 0.7**10 * rounds) < 5 * (rounds * 0.7**10) ** 0.5
 

@@ -8,6 +8,7 @@ import pytest
 from fl_common.errors import InvalidConfiguration
 from simulate.audit.canaries import draw_canaries
 from tests.support import samples
+from tests.support.chance import SIGMAS
 
 TASK = replace(
     samples.TASK, channels=("x",), units=("g",), window_shape=(1000, 1), center=(0.5,), scale=(2.0,)
@@ -19,7 +20,7 @@ def test_coins_are_fair_and_their_own() -> None:
         draw_canaries("dirac", TASK, 1000, 30.0, np.random.default_rng(seed)) for seed in range(40)
     ]
     coins = np.array([canaries.included_M for canaries in drawn])
-    assert abs(coins.mean() - 0.5) < 5 * 0.5 / np.sqrt(coins.size)
+    assert abs(coins.mean() - 0.5) < SIGMAS * 0.5 / np.sqrt(coins.size)
     by_label = [c.included_M[c.windows.labels == 0].mean() for c in drawn]
     assert abs(np.mean(by_label) - 0.5) < 0.02
 
