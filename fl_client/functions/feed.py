@@ -8,7 +8,7 @@ from fl_client.functions.shown import Shown
 from fl_client.functions.thread import FunctionThread
 from fl_client.functions.ticks import Ticks
 from fl_client.sensors import Readings
-from fl_client.store.function_inbox import FunctionInbox, InboxCounts
+from fl_client.store.function_inbox import NO_MODEL_YET, FunctionInbox, InboxCounts
 from fl_client.store.function_memory import FunctionMemory, Memories
 from fl_client.windows import Window
 from fl_common.functions.events import Event, Happening, Predicted, Reading, Tick
@@ -19,7 +19,8 @@ class FunctionFeed:
     """Puts events into ``inbox``, and shows them to functions by ``thread``.
 
     Functions go on from ``memory``, so that a commit that failed has no effect on them. ``noted``
-    is called after some have answered. Call it in the caller's transaction.
+    is called after some have answered. What failed as no model served is shown again when one
+    ``serves``. Call it in the caller's transaction.
     """
 
     def __init__(
@@ -28,9 +29,11 @@ class FunctionFeed:
         inbox: FunctionInbox,
         memory: FunctionMemory,
         noted: Callable[[], None],
+        serves: Callable[[], bool],
     ) -> None:
         self._thread, self._inbox, self._memory = thread, inbox, memory
-        self._noted, self._ticks = noted, Ticks()
+        self._noted, self._ticks, self._serves = noted, Ticks(), serves
+        self._lacking = inbox.lacking_model()  # functions with events that wait for a model
         self._may_wait = True  # events that were put before
         thread.restart(memory.found)
 
@@ -43,7 +46,12 @@ class FunctionFeed:
         if not taken:
             return ()
         shown = [one.shown for one in taken]
-        failed = [(*failure, one.event) for one in shown for failure in one.failed]
+        failed = [
+            (failure.name, NO_MODEL_YET if failure.waits else failure.reason, one.event)
+            for one in shown
+            for failure in one.failed
+        ]
+        self._lacking |= {name for name, reason, _ in failed if reason == NO_MODEL_YET}
         self._inbox.done([one.number for one in taken], failed)
         memories: Memories = {key: m for one in shown for key, m in one.memories.items()}
         self._memory.write(memories)
@@ -61,6 +69,7 @@ class FunctionFeed:
         elif self._may_wait:
             self._inbox.drop_unasked()
             self._may_wait = False
+        self._show_again()
         self._thread.hand(self._inbox.after)
 
     def tick(self, now_ns: int) -> None:
@@ -97,6 +106,14 @@ class FunctionFeed:
     def counts(self) -> InboxCounts:
         """The counts of events at the functions, and of what these remember."""
         return replace(self._inbox.counts(), state_bytes=dict(self._memory.bytes))
+
+    def _show_again(self) -> None:
+        """Let what waited for a model wait for its function, if a model serves, and that runs."""
+        if self._lacking and self._serves():
+            running = self._lacking & {*self._thread.functions.heard}
+            for name in sorted(running):
+                self._inbox.show_again(name)
+            self._lacking -= running
 
     def _put(self, events: Iterable[Event]) -> None:
         if asked := self._asked(events):

@@ -121,7 +121,7 @@ class Functions(RunningFunctions):
             answer = self._answer(named, state, event)
             self.tally.note(name, answer)
             self._note(name, named, state, answer, shown)
-            if named.observe is not None:
+            if named.observe is not None and not answer.waits:
                 named.observe(answer)
             self._accompany(name, event, answer)
         return shown
@@ -187,17 +187,19 @@ class Functions(RunningFunctions):
             return Answer(None, state.content, [str(error)], 0.0, cause=ENDED)
 
     def _note(self, name: str, named: Named, state: State, answer: Answer, shown: Shown) -> None:
-        """Count failures; what has no answer has no effect on the memory."""
+        """Count failures, but not for want of a model; what fails leaves the memory as it was."""
         if answer.events is not None:
             state.content = answer.content
             shown.found += [(name, event) for event in answer.events]
         else:
-            shown.failed.append(Failed(name, "; ".join(answer.failures)))
+            shown.failed.append(Failed(name, "; ".join(answer.failures), answer.waits))
             if state.content is not None:
                 self._host.drop(named.key, shown.event.stream)
         memory = Memory(state.newest_ns, named.source.class_name, state.content)
         shown.memories[shown.event.stream, name] = memory
         window = kind_of_event(shown.event), shown.event.stream, shown.event.start_ns
+        if answer.waits:
+            return None
         if window in named.counted:
             return named.counted.discard(window)
         goes_back = named.standby is not None
@@ -222,4 +224,5 @@ class Functions(RunningFunctions):
             theirs = Answer(None, state.content, [str(error)], 0.0, cause=ENDED)
         if theirs.events is not None:
             state.content = theirs.content
-        compare(answer, theirs)
+        if not answer.waits and not theirs.waits:
+            compare(answer, theirs)

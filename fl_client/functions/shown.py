@@ -8,10 +8,14 @@ from fl_common.functions.events import Event, FunctionEvent
 
 
 class Failed(NamedTuple):
-    """An event that the function ``name`` has no answer to, and why."""
+    """An event that the function ``name`` has no answer to, and why.
+
+    ``waits``: for a model, as none served when it asked.
+    """
 
     name: str
     reason: str
+    waits: bool = False
 
 
 @dataclass

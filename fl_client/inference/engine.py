@@ -89,6 +89,11 @@ class Engine:
         """The digest of the shape that the model which serves requires; None: none, or no model."""
         return self._serving.shape if self._serving else None
 
+    @property
+    def serves(self) -> bool:
+        """Whether a model serves."""
+        return self._serving is not None
+
     def predict(self, values_N: Floats, shape: str | None = None) -> Prediction:
         """Answers to windows (N, *task.window_shape) in the task's units, made by ``shape``.
 
@@ -113,8 +118,7 @@ class Engine:
                 serving, answer_ND = reserve, self._answers(reserve, values_N)
         kind = kind_of(task)
         words = kind.words(answer_ND)
-        seconds = self._timer() - began
-        return Prediction(serving.digest, kind.columns, answer_ND, seconds, words)
+        return Prediction(serving.digest, kind.columns, answer_ND, self._timer() - began, words)
 
     def infer(
         self,
@@ -145,10 +149,9 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """Which model serves now, and what went wrong."""
-        serving = self._serving
         wanted, counts = self._slot.current(), self._counts
         return EngineStatus(
-            digest=serving.digest if serving else None,
+            digest=self._serving.digest if self._serving else None,
             wanted=wanted,
             trouble=(self._slot.failure(wanted) or self._unfit.get(wanted)) if wanted else None,
             swaps=counts.swaps,
@@ -166,11 +169,10 @@ class Engine:
             wanted = self._slot.current()
             if self._serving is not None and wanted in (None, self._serving.digest):
                 return False
-            if wanted is not None and self._slot.failure(wanted) is None:
-                loaded = self._load(wanted)
-                if loaded is not None:
-                    self._serve(loaded)
-                    return True
+            may = wanted is not None and self._slot.failure(wanted) is None
+            if wanted and may and (loaded := self._load(wanted)) is not None:
+                self._serve(loaded)
+                return True
             return self._serving is None and self._serve_last_good()
 
     def _now(self) -> _Loaded:
@@ -230,8 +232,7 @@ class Engine:
         _log.info("model %s serves from %s", loaded.digest[:12], self._slot.folder)
 
     def _serve_last_good(self) -> bool:
-        loaded = self._load_last_good()
-        if loaded is not None:
+        if (loaded := self._load_last_good()) is not None:
             self._serve(loaded)
         return loaded is not None
 

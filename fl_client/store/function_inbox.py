@@ -7,7 +7,8 @@ the one that stores what functions found in it. So at any instant, even after ``
 
 At most ``limit`` wait; beyond that the oldest are dropped, as ``full``. A letter is kept until
 somebody tries it again or throws it away; beyond ``MOST_LETTERS`` or ``MOST_LETTER_BYTES`` the
-oldest go. Neither is kept for longer than windows are; those that wait are dropped as
+oldest go, first of those that wait for a model (``NO_MODEL_YET``), which are tried again as soon as
+one serves. Neither is kept for longer than windows are; those that wait are dropped as
 ``old`` then, and as ``no_function`` where there is none to see them. What functions find for each
 other fills half of the room at most, and is dropped as ``chain`` beyond.
 
@@ -38,6 +39,8 @@ CREATE TABLE IF NOT EXISTS function_letters (
 _DROPPED = "dropped:"
 """The prefix of the name of a count of dropped events; the reason follows."""
 _READ_TO = "read_to"
+NO_MODEL_YET = "no model served; it is shown again as soon as one does"
+"""The reason of the letters of what a function asked a model about while there was none."""
 MOST_LETTERS = 1000
 MOST_LETTER_BYTES = 16 << 20
 
@@ -150,6 +153,20 @@ class FunctionInbox:
                 )
                 self._drop_letters()
 
+    def lacking_model(self) -> set[str]:
+        """The functions with letters that wait for a model."""
+        found = self._connection.execute(
+            "SELECT DISTINCT name FROM function_letters WHERE reason = ?", (NO_MODEL_YET,)
+        )
+        return {name for (name,) in found}
+
+    def show_again(self, name: str) -> None:
+        """Let what a function was shown without a model wait for it, in the caller's transaction.
+
+        In the order in which it came; it is shown in the place of a letter.
+        """
+        _retry(self._connection, "name = ? AND reason = ?", (name, NO_MODEL_YET))
+
     def counts(self) -> InboxCounts:
         """The counts."""
         values = dict(self._connection.execute("SELECT name, value FROM function_count"))
@@ -179,9 +196,9 @@ class FunctionInbox:
         self._connection.execute(
             "DELETE FROM function_letters WHERE number IN (SELECT number FROM (SELECT number,"
             " row_number() OVER newest AS place, sum(length(predicted) + length(reason)) OVER"
-            " newest AS bytes FROM function_letters WINDOW newest AS (ORDER BY number DESC))"
-            " WHERE place > ? OR bytes > ?)",
-            (MOST_LETTERS, MOST_LETTER_BYTES),
+            " newest AS bytes FROM function_letters WINDOW newest AS (ORDER BY reason = ?, number"
+            " DESC)) WHERE place > ? OR bytes > ?)",
+            (NO_MODEL_YET, MOST_LETTERS, MOST_LETTER_BYTES),
         )
 
 
@@ -199,14 +216,7 @@ def retry_letters(connection: sqlite3.Connection, name: str) -> int:
     """Let the events of a function's letters wait for it again; how many there are."""
     if not _has_letters(connection):
         return 0
-    with transaction(connection):
-        rows = connection.execute(
-            "SELECT name, end_ns, predicted FROM function_letters WHERE name = ? ORDER BY number",
-            (name,),
-        ).fetchall()
-        if rows:
-            _put(connection, rows, None)
-        return drop_letters(connection, name)
+    return _retry(connection, "name = ?", (name,))
 
 
 def drop_letters(connection: sqlite3.Connection, name: str) -> int:
@@ -216,6 +226,19 @@ def drop_letters(connection: sqlite3.Connection, name: str) -> int:
     with transaction(connection):
         found = connection.execute("DELETE FROM function_letters WHERE name = ?", (name,))
         return found.rowcount
+
+
+def _retry(connection: sqlite3.Connection, which: str, values: tuple[str, ...]) -> int:
+    """Put the events of letters into the inbox, each for its function; how many there were."""
+    with transaction(connection):
+        rows = connection.execute(
+            f"SELECT name, end_ns, predicted FROM function_letters WHERE {which} ORDER BY number",
+            values,
+        ).fetchall()
+        if rows:
+            _put(connection, rows, None)
+        connection.execute(f"DELETE FROM function_letters WHERE {which}", values)
+    return len(rows)
 
 
 def _has_letters(connection: sqlite3.Connection) -> bool:

@@ -22,8 +22,9 @@ from fl_common.functions.events import (
     period_s,
 )
 
-ENDED, ERROR = "ended", "error"
-"""Causes of a failure: the process ended, and what the function raised."""
+ENDED, ERROR, NO_MODEL = "ended", "error", "no_model"
+"""Causes of a failure: the process ended; what the function raised; that after it asked a model
+while none served, which says nothing of the function."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,9 @@ class Answer:
 
     ``events`` is None if the function has no answer to this window, and ``failures`` say why.
     ``content`` is what it remembers now, as JSON; None: it remembers nothing. ``cause`` is
-    why a call failed, if it did: ``ENDED``, or one of a sandbox's ``CAUSES``. ``fuel`` is what it
-    took in a sandbox, and ``instances`` are those made for it there, by why (``INSTANCES``).
+    why a call failed, if it did: ``ENDED``, ``NO_MODEL``, or one of a sandbox's ``CAUSES``.
+    ``fuel`` is what it took in a sandbox, and ``instances`` are those made for it there, by why
+    (``INSTANCES``).
     ``unsaid`` lines that it logged are not in the log.
     """
 
@@ -111,6 +113,11 @@ class Answer:
     cause: str = ERROR
     instances: Mapping[str, int] = field(default_factory=dict)
     unsaid: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it failed for want of a model."""
+        return self.events is None and self.cause == NO_MODEL
 
     @property
     def outcome(self) -> str:

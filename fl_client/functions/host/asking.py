@@ -35,6 +35,21 @@ class AskingNode:
         return _read(answer["values"])
 
 
+class Asked:
+    """``model``, and whether it was ``lacking`` when it was asked."""
+
+    def __init__(self, model: Answering) -> None:
+        self._model, self.lacking = model, False
+
+    def __call__(self, windows: Numbers, seconds: float) -> Numbers:
+        """See ``Answering``."""
+        try:
+            return self._model(windows, seconds)
+        except NoModel:
+            self.lacking = True
+            raise
+
+
 def no_answering(_windows: Numbers, _seconds: float) -> Numbers:
     """Of a host without a model. Raises NoModel."""
     raise NoModel("no model")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.functions.host import (
+    ERROR,
+    NO_MODEL,
     Answer,
     CallEnded,
     FunctionSource,
@@ -17,7 +19,7 @@ from fl_client.functions.host import (
     HostUnavailable,
 )
 from fl_client.functions.host.answers import NO_ANSWER, failures_in, lines_in, read, refusal_in
-from fl_client.functions.host.asking import Answering, no_answering
+from fl_client.functions.host.asking import Answering, Asked, no_answering
 from fl_client.functions.host.channel import ChannelError
 from fl_client.functions.host.compiler import Compiler
 from fl_client.functions.host.held import Held
@@ -124,12 +126,15 @@ class HostProcess:
                 return Answer(None, content, failures, 0.0)
             self._present.note((key, event.stream), 0)
         request = {"key": key, "event": to_stored(event)}
-        answer = running.ask(request, self._limits.seconds, self._model)
+        asked = Asked(self._model)
+        answer = running.ask(request, self._limits.seconds, asked)
         unsaid = self._said.log(source.title, *lines_in(answer))
         if running.works_on():
             self._end(_THREADS)
             return Answer(None, content, [*failures, _WORKS_ON], 0.0)
         whole = replace(read(answer, failures), unsaid=unsaid)
+        if asked.lacking and whole.events is None and whole.cause == ERROR:
+            whole = replace(whole, cause=NO_MODEL)  # by what this side knows
         if gone := self._present.note((key, event.stream), len(whole.content or "")):
             self._tell({"drop": gone})
         return whole

@@ -22,18 +22,20 @@ from fl_common.programs.troubles import Troubles
 class BoxFunctions:
     """The functions that are ``running``, their process, and the thread that shows windows to them.
 
-    At most ``waiting`` windows wait in the store.
+    At most ``waiting`` windows wait in the store; ``serves`` says whether a model does, which
+    functions may ask.
     """
 
     running: Functions
     host: HostProcess
     thread: FunctionThread
     waiting: int
+    serves: Callable[[], bool]
 
     def feed(self, connection: sqlite3.Connection, noted: Callable[[], None]) -> FunctionFeed:
         """What feeds them from a site's store; ``noted`` is called after some have answered."""
         inbox = FunctionInbox(connection, self.waiting)
-        return FunctionFeed(self.thread, inbox, FunctionMemory(connection), noted)
+        return FunctionFeed(self.thread, inbox, FunctionMemory(connection), noted, self.serves)
 
     def close(self) -> None:
         """End the process; windows that are under way wait in the store."""
@@ -41,8 +43,10 @@ class BoxFunctions:
         self.thread.close()
 
 
-def build_functions(config: Config, model: Answering, troubles: Troubles) -> BoxFunctions:
-    """The configured functions, which may ask ``model``.
+def build_functions(
+    config: Config, model: Answering, serves: Callable[[], bool], troubles: Troubles
+) -> BoxFunctions:
+    """The configured functions, which may ask ``model``, if one ``serves``.
 
     Raises:
         InvalidConfiguration: a value that can't be used, or a function that can't be made.
@@ -58,4 +62,5 @@ def build_functions(config: Config, model: Answering, troubles: Troubles) -> Box
     except BaseException:
         host.close()
         raise
-    return BoxFunctions(functions, host, FunctionThread(functions, troubles), values["waiting"])
+    thread = FunctionThread(functions, troubles)
+    return BoxFunctions(functions, host, thread, values["waiting"], serves)

@@ -60,7 +60,7 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
         task_of=task_reader(shapes, task),
     )  # fmt: skip
     asked = asked_engine(engine, task, values["largest_batch"])
-    functions = build_functions(config, asked, troubles)
+    functions = build_functions(config, asked, lambda: engine.serves, troubles)
     running, longest = functions.running, config["function_host"]["seconds"]
     shape = shapes.box if shapes else None
     box = NodeContext(config["name"], home, task, slot, values, running, longest, troubles, shape)

@@ -1,7 +1,7 @@
 """What functions are fed with besides predictions: readings, windows, ticks, and each other."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +12,22 @@ import numpy as np
 import pytest
 
 from fl_client.functions.feed import FunctionFeed
+from fl_client.functions.host import NO_MODEL, Answer, FunctionSource, Host
 from fl_client.functions.runner import Functions
 from fl_client.functions.shown import Shown
 from fl_client.functions.thread import FunctionThread
 from fl_client.sensors import Readings
 from fl_client.store.database import open_store
-from fl_client.store.function_inbox import FunctionInbox
+from fl_client.store.function_inbox import NO_MODEL_YET, FunctionInbox, letters_in
 from fl_client.store.function_memory import FunctionMemory
 from fl_client.windows import Window
-from fl_common.functions.events import Event, FunctionEvent, kind_of_event, to_stored
+from fl_common.functions.events import (
+    Event,
+    FunctionEvent,
+    Reading,
+    kind_of_event,
+    to_stored,
+)
 from fl_common.programs.troubles import Troubles
 from tests.support.function_hosts import LocalHost, source_of
 
@@ -55,9 +62,17 @@ def store(tmp_path: Path) -> Iterator[Connection]:
 
 def feed(store: Connection, **on: tuple[tuple[str, str], ...]) -> FunctionFeed:
     """A feed of functions of these names, as after a start."""
+    return feed_of(store, LocalHost(), lambda: True, **on)
+
+
+def feed_of(
+    store: Connection, host: Host, serves: Callable[[], bool], **on: tuple[tuple[str, str], ...]
+) -> FunctionFeed:
+    """A feed of functions run by ``host``."""
     sources = {name: replace(source_of(Told), on=what) for name, what in on.items()}  # type: ignore[arg-type]
-    thread = FunctionThread(Functions(sources, LocalHost(), 3), Troubles())
-    return FunctionFeed(thread, FunctionInbox(store, 100), FunctionMemory(store), lambda: None)
+    thread = FunctionThread(Functions(sources, host, 3), Troubles())
+    stores = FunctionInbox(store, 100), FunctionMemory(store)
+    return FunctionFeed(thread, *stores, lambda: None, serves)
 
 
 def found(feed: FunctionFeed) -> list[tuple[str, str, Any]]:
@@ -164,3 +179,69 @@ def test_an_event_of_another_stream_does_not_change_what_is_remembered(store: Co
     fed = feed(store, all=(("reading", "*"),))
     fed.put_readings([(1, message("door", 1, stream="a")), (2, message("door", 2, stream="b"))])
     assert [data["n"] for *_, data in found(fed)] == [1, 1]
+
+
+class WithoutModel(LocalHost):
+    """A host whose function ``asks`` fails while there is no model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.serves = False
+
+    def call(self, key: int, source: FunctionSource, content: str | None, event: Event) -> Answer:
+        """See ``Host``."""
+        if self.serves or ("reading", "asked") not in source.on:
+            return super().call(key, source, content, event)
+        return Answer(None, content, ["ValueError: no model"], 0.0, cause=NO_MODEL)
+
+
+def test_what_no_model_could_be_asked_of_waits_for_one_and_is_no_fault_of_the_function(
+    store: Connection,
+) -> None:
+    on = {"asks": (("reading", "asked"),), "other": (("reading", "*"),)}
+    host = WithoutModel()
+    fed = feed_of(store, host, lambda: host.serves, **on)
+    fed.put_readings([(number, message("asked", number)) for number in range(1, 9)])
+    assert [(name, data["n"]) for name, _, data in found(fed)] == [
+        ("other", n) for n in range(1, 9)
+    ]
+    assert [letter.reason for letter in letters_in(store)] == [NO_MODEL_YET] * 8
+    functions = fed._thread.functions
+    assert functions.failures == {"asks": 0, "other": 0}
+    assert functions.disabled == {}
+    assert functions.tally.calls["asks", "no_model"] == 8
+    again = feed_of(store, host, lambda: host.serves, **on)  # as after a restart
+    again.put([])
+    assert again.counts().letters == {"asks": 8}
+    host.serves = True
+    again.put([])
+    told = [(name, data["reading"]["time_ns"] // S) for name, _, data in found(again)]
+    assert told == [("asks", number) for number in range(1, 9)]
+    assert again.counts().letters == {}
+
+
+def test_letters_that_wait_for_a_model_push_out_no_others(store: Connection) -> None:
+    inbox = FunctionInbox(store, 10)
+    event = to_event(1)
+    inbox.done([], [("broken", "it raised", event)])
+    inbox.done([], [("asks", NO_MODEL_YET, event)] * 1000)
+    assert inbox.counts().letters == {"broken": 1, "asks": 999}
+
+
+def test_what_waits_for_a_model_waits_for_its_function_too(store: Connection) -> None:
+    """A repository's functions may come after the model."""
+    FunctionInbox(store, 10).done([], [("asks", NO_MODEL_YET, to_event(1))])
+    without = feed(store, other=(("reading", "*"),))
+    without.put([])
+    assert without.counts().letters == {"asks": 1}
+    assert [name for name, *_ in found_with(feed(store, asks=(("reading", "*"),)))] == ["asks"]
+
+
+def to_event(start_ns: int) -> Event:
+    return Reading("asked", start_ns, (1.0,))
+
+
+def found_with(fed: FunctionFeed) -> list[tuple[str, str, Any]]:
+    """What is told after one look at what waits."""
+    fed.put([])
+    return found(fed)

@@ -7,6 +7,7 @@ import pytest
 
 from fl_client.functions.label_change import LabelChange
 from fl_client.functions.runner import Functions
+from fl_client.functions.shown import Failed
 from fl_client.functions.thread import FunctionThread, ShownEvent
 from fl_client.store.function_inbox import WaitingEvent
 from fl_common.functions import FunctionEvent, Predicted
@@ -71,7 +72,7 @@ def test_a_window_for_one_that_does_not_run_fails_and_is_not_lost() -> None:
     thread = FunctionThread(change(), Troubles())
     thread.restart({})
     (one,) = taken(thread, [window(1, only="gone")])
-    assert one.shown.failed == [("gone", "no function of this name runs")]
+    assert one.shown.failed == [Failed("gone", "no function of this name runs")]
     assert one.shown.found == []
     thread.close()
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,36 @@ def test_without_a_model_a_function_is_told_so(
     host = HostProcess(home, limits_of_host, Troubles())
     assert answers(host, source(tmp_path / "f")) == "no model serves here at present"
     host.close()
+
+
+@pytest.mark.parametrize(
+    ("then", "cause"),
+    [("", "no_model"), ("  except ValueError: raise KeyError('x')", "no_model"),
+     ("  except ValueError:\n   while True: pass", "fuel")],
+)  # fmt: skip
+def test_a_function_that_fails_for_want_of_a_model_fails_by_a_cause_of_its_own(
+    home: Path, tmp_path: Path, then: str, cause: str
+) -> None:
+    """And one that does worse after it has asked has no excuse."""
+    asks = "infer(event.values, [1, len(event.values)])"
+    source = f"def handle(event):\n  try: {asks}\n{then or '  finally: pass'}\n"
+    needs: dict[str, Any] = {"needs": ["infer"], "emits": {}, "limits": limits(milliseconds=10_000)}
+    folder_in(tmp_path / "f", source, **needs)
+    one = Sandboxes(GRANT, TASK, 10.0, lambda without: 0).source("asks", tmp_path / "f")
+    patient = HostLimits(60.0, 256, GRANT.megabytes)
+    with closing(HostProcess(home, patient, Troubles())) as host:
+        answer = host.call(1, one, None, WINDOW)
+    assert answer.outcome == cause, answer.failures
+    assert answer.waits is (cause == "no_model")
+
+
+def test_a_failure_of_which_the_model_knows_nothing_has_no_excuse(
+    host: HostProcess, tmp_path: Path
+) -> None:
+    source = "def handle(event): raise ValueError('no model serves here at present')"
+    folder_in(tmp_path / "f", source, needs=["infer"], emits={}, limits=limits(milliseconds=1000))
+    one = Sandboxes(GRANT, TASK, 10.0, lambda without: 0).source("asks", tmp_path / "f")
+    assert host.call(1, one, None, WINDOW).outcome == "error"
 
 
 def test_a_model_that_takes_longer_than_the_call_may_ends_it(home: Path, tmp_path: Path) -> None:
