@@ -14,6 +14,7 @@ from fl_client.components.follower import Follower
 from fl_client.components.function_target import FunctionTarget
 from fl_client.components.health import Health, HealthCounts
 from fl_client.components.inventory import folder_of, repository_of
+from fl_client.components.network import Counted, follow_networks
 from fl_client.components.poll import Poller
 from fl_client.components.rollout import Rollout
 from fl_client.components.sandbox import grant_of
@@ -36,9 +37,10 @@ class ComponentUpdates:
 
     follower: Follower
     poller: Poller
-    model: Subscription
+    model: Subscription | None
     shadow: Shadow | None
     functions: Sequence[tuple[Subscription, FunctionTarget]]
+    networks: Sequence[Counted]
     shape: Subscription | None = None
 
     def start(self) -> None:
@@ -50,15 +52,19 @@ class ComponentUpdates:
 
     def see(self, values_N: Floats, prediction: Prediction) -> None:
         """Observe what production predicted for live windows."""
-        self.model.rollout.observe(prediction.digest, HealthCounts.of(prediction))
+        if self.model is not None:
+            self.model.rollout.observe(prediction.digest, HealthCounts.of(prediction))
         if self.shadow is not None:
             self.shadow.see(values_N, prediction)
 
     def note(self) -> None:
-        """Observe what functions have answered."""
+        """Observe what functions have answered, and networks when they were asked."""
         for subscription, target in self.functions:
             if (seen := target.seen()) is not None:
                 subscription.rollout.observe(*seen)
+        for subscription, counts in self.networks:
+            if (asked := counts()) is not None:
+                subscription.rollout.observe(*asked)
 
     def close(self) -> None:
         """Stop polling, and save the counts."""
@@ -82,14 +88,19 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
     folder, ca_file = repository_of(box.home), _ca_file(node["ca_file"])
     reader = Reader(folder, source, _root(node["root"]), limits, ca_file=ca_file)
     is_testing = _stage(node["stage"]) is Stage.TESTING
-    shadow = _shadow(box, health) if is_testing else None
-    model = follow_model(box, node["model"] or box.task.name, reader, health, shadow)
+    predicts = node["own_model"]
+    shadow = _shadow(box, health) if is_testing and predicts else None
+    own = node["model"] or box.task.name
+    model = follow_model(box, own, reader, health, shadow) if predicts else None
     functions = list(_functions(node, box, reader, health, is_testing))
+    networks = list(follow_networks(node, box, reader, health, _model_of, own if predicts else ""))
     shape = _shape(node, box, reader)
-    parts = [model, *(subscription for subscription, _ in functions), *([shape] if shape else [])]
+    alone = [one for one in (model, shape) if one is not None]
+    # polled from the last one: a model may require a shape, and a function ask a network
+    parts = [*alone, *(one for one, _ in functions), *(one for one, _ in networks)]
     follower = Follower(reader, parts, box.troubles)
     poller = poller_of(node, follower.poll)
-    return ComponentUpdates(follower, poller, model, shadow, functions, shape)
+    return ComponentUpdates(follower, poller, model, shadow, functions, networks, shape)
 
 
 def follow_model(

@@ -7,6 +7,7 @@ from typing import Any
 
 from fl_client.components.shape import BoxShape
 from fl_client.functions.runner import Functions
+from fl_client.inference.networks import BoxNetworks
 from fl_client.inference.slots import ModelSlot
 from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
@@ -28,3 +29,5 @@ class NodeContext:
     troubles: Troubles
     shape: BoxShape | None = None
     """What windows go through before the model; None: nothing."""
+    networks: BoxNetworks | None = None
+    """What functions ask by name; None: nothing."""

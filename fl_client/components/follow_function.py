@@ -8,6 +8,7 @@ from fl_client.components.function_shadow import FunctionShadow
 from fl_client.components.function_target import FunctionTarget
 from fl_client.components.health import Health
 from fl_client.components.inventory import folder_of
+from fl_client.components.network import why_function_waits
 from fl_client.components.rollout import Rollout
 from fl_client.components.sandbox import Grant, Sandboxes
 from fl_client.components.subscription import Subscription
@@ -41,5 +42,8 @@ def follow_function(
     shadow = FunctionShadow(name, box.functions, read, folder) if is_testing else None
     target = FunctionTarget(name, box.functions, reader.held, read)
     rollout = Rollout(f"function {name}", target, folder, health)
-    part = Subscription(box.site, Kind.FUNCTION, name, file_of_function, target, rollout, shadow)
+    waits = partial(why_function_waits, box.networks)
+    part = Subscription(
+        box.site, Kind.FUNCTION, name, file_of_function, target, rollout, shadow, why_waits=waits
+    )
     return part, target

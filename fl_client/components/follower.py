@@ -5,12 +5,13 @@ Nothing here stops inference. Errors are troubles, and the running version stays
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from fl_client.components.subscription import Subscription
 from fl_client.functions.host import HostClosed
+from fl_common.components.description import Kind
 from fl_common.components.reader import Reader
 from fl_common.components.refusals import reason_of
 from fl_common.errors import BadInput, ComponentError
@@ -27,7 +28,7 @@ _REMEDY = "What runs stays. Have the one who publishes mend it, or promote anoth
 
 
 class Follower:
-    """Follows the components ``parts`` of ``reader``'s repository; the first is the model.
+    """Follows the components ``parts`` of ``reader``'s repository.
 
     Call ``resume`` first, before an engine reads the model's slot.
     """
@@ -77,11 +78,12 @@ class Follower:
         return dict(self._refusals)
 
     def status(self) -> dict[str, Any]:
-        """The status of the model, and of the functions by name, as JSON values."""
-        model, *functions = self.parts
+        """The status of the model, and of functions and networks by name, as JSON values."""
+        own = [part for part in self.parts if part.kind is Kind.MODEL and not part.is_network]
         return {
-            **model.status(),
-            "functions": {part.name: part.status() for part in functions},
+            **(own[0].status() if own else {}),
+            "functions": _shown(part for part in self.parts if part.kind is Kind.FUNCTION),
+            "networks": _shown(part for part in self.parts if part.is_network),
             "trouble": self.trouble,
         }
 
@@ -104,5 +106,9 @@ class Follower:
         return True
 
 
+def _shown(parts: Iterable[Subscription]) -> dict[str, Any]:
+    return {part.name: part.status() for part in parts}
+
+
 def _title(part: Subscription) -> str:
-    return f"updates of {part.kind} {part.name}"
+    return f"updates of {'network' if part.is_network else part.kind} {part.name}"

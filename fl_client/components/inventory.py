@@ -2,6 +2,7 @@
 
 components/record.json, shadow.json, compared.json        the model's
 components/functions/<name>/record.json, shadow.json      a function's
+components/networks/<name>/record.json                    a network's
 """
 
 from collections.abc import Iterator
@@ -13,13 +14,18 @@ from fl_client.components.record import read_record
 from fl_client.components.rollout import RECORD
 from fl_common.components.description import Kind
 
-_FUNCTIONS = "functions"
+_FUNCTIONS, _NETWORKS = "functions", "networks"
 
 
 def folder_of(home: Path, kind: Kind, name: str) -> Path:
     """The folder with the site's record of a component; a site has one model."""
     folder = home / FOLDER
     return folder if kind is Kind.MODEL else folder / _FUNCTIONS / name
+
+
+def network_folder(home: Path, name: str) -> Path:
+    """The folder with the site's record of a network beside its own model."""
+    return home / FOLDER / _NETWORKS / name
 
 
 def repository_of(home: Path) -> Path:
@@ -47,4 +53,5 @@ def running(home: Path) -> list[InstalledComponent]:
 
 def _folders(home: Path) -> Iterator[Path]:
     yield home / FOLDER
-    yield from sorted((home / FOLDER / _FUNCTIONS).glob("*"))
+    for room in (_FUNCTIONS, _NETWORKS):
+        yield from sorted((home / FOLDER / room).glob("*"))

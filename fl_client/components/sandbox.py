@@ -117,7 +117,8 @@ class Sandboxes:
             if not RUNNER.is_file():
                 runner_content()
         sandboxed = SandboxedSource(name, found.fields, found.source, path, digest)
-        return FunctionSource({}, None, sandboxed, found.spec.on)
+        asks = frozenset([found.spec.asks]) if found.spec.asks else frozenset[str]()
+        return FunctionSource({}, None, sandboxed, found.spec.on, asks)
 
     def _check(self, name: str, spec: SandboxedSpec) -> None:
         grant = self.grant
@@ -144,14 +145,18 @@ class Sandboxes:
         """Raise InvalidData if it asks for what this box does not give."""
         if spec.world != self.world:
             raise InvalidData(f"a {spec.world}", *_ELSEWHERE[spec.world])
-        for kind, of in spec.on:
+        self.check_on(spec.on)
+        spec.check_labels(self.task.labels)
+
+    def check_on(self, on: tuple[tuple[str, str], ...]) -> None:
+        """Raise InvalidData if it takes events of another task than this box's."""
+        for kind, of in on:
             if kind in _OF_A_TASK and of not in ("*", self.task.name):
                 raise InvalidData(
                     f"a function for a {kind} of {of}"[:200],
                     f"is not for what this box gives: those of {self.task.name}",
                     f'Publish one with "on": [{{"{kind}": "{self.task.name}"}}], or "*"',
                 )
-        spec.check_labels(self.task.labels)
 
 
 _ELSEWHERE = {

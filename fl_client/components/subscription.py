@@ -53,6 +53,8 @@ class Subscription:
     shadow: Candidates | None
     pair: Path | None = None
     why_waits: Callable[[Path], str | None] = lambda _: None
+    is_network: bool = False
+    """Whether it is a network that functions ask, beside the box's own model."""
     refused: str | None = field(init=False, default=None)
     """Why what production offers does not run here; None: nothing speaks against it."""
     _offered: Pair | None = field(init=False, default=None)

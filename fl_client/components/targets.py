@@ -45,10 +45,14 @@ class SlotTarget:
         """Place the file and make it current; the slot itself keeps the last good one."""
         if self.runs(version):
             return
+        self.place(version)
+        self._slot.activate(version.file)
+
+    def place(self, version: Version) -> None:
+        """Copy its file into the slot, if it is on the disk."""
         folder = self._folder_of(version.component)
         if folder is not None and (path := model_file(folder)) is not None:
             self._slot.place(path)
-        self._slot.activate(version.file)
 
     def runs(self, version: Version) -> bool:
         """Whether it is the slot's current file."""
@@ -93,14 +97,16 @@ def function_in(
     if not isinstance(spec, ClassFunction):
         return sandboxes.source(name, folder)
     labels = sandboxes.task.labels
-    if spec.labels != labels:
+    if spec.labels != labels and (spec.labels or spec.is_on_predictions):
         raise InvalidData(
             f"a function for the labels {', '.join(spec.labels)[:200]}",
             f"is not for this site's, {', '.join(labels)[:200]}",
             "Publish one for the labels of this site's task, in their order",
         )
     spec.check_allowed(allowed)
-    return FunctionSource({"class": spec.class_name, "arguments": dict(spec.arguments)})
+    sandboxes.check_on(spec.on)
+    node = {"class": spec.class_name, "arguments": dict(spec.arguments)}
+    return FunctionSource(node, on=spec.on, asks=frozenset(spec.asks))
 
 
 def file_of_function(component: Component) -> str:

@@ -4,6 +4,7 @@
     versions/<sha256>/bad           present if it failed: the reason
     versions/<sha256>/tried         present if it was loaded and run in a child process once
     versions/<sha256>/loading       present while it is tried and loaded: how often that was begun
+    versions/<sha256>/about         of a network without a task: how it is asked
     current                         the digest that should run; written by the downloader
     good, previous                  the last two digests that ran; written by the engine
 
@@ -13,12 +14,14 @@ downloader and the engine, in two processes, need no lock.
 """
 
 import hashlib
+import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.files.whole import make_folder, sha256_of, whole_file, write_whole
@@ -122,6 +125,17 @@ class ModelSlot:
             rule = f"is cut or changed: its {len(content)} bytes have another digest than its name"
             raise InvalidData(f"{path}", rule, remedy)
         return content
+
+    def note_about(self, digest: str, about: Mapping[str, Any]) -> None:
+        """Record how this version is asked, before it is activated."""
+        self._write(self._versions / digest / "about", json.dumps(about))
+
+    def about(self, digest: str) -> Any:
+        """What ``note_about`` recorded, as JSON values; None: nothing that can be read."""
+        try:
+            return json.loads((self._versions / digest / "about").read_bytes())
+        except (OSError, ValueError):
+            return None
 
     def confirm(self, digest: str) -> None:
         """Record that ``digest`` runs: it becomes ``good``, and the former one ``previous``."""

@@ -5,6 +5,7 @@ version that was never tried here is loaded and run on typical readings in a chi
 Run as a program, this module is the child.
 """
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from concurrent.futures import Future
 from importlib import import_module
 
 from fl_client.inference.slots import ModelSlot
+from fl_common.components.network import NetworkSpec
 from fl_common.programs.limited_child import ChildLimits, answer_confined, run_confined
 from fl_common.vocabulary import Task
 
@@ -35,6 +37,26 @@ def trial_within(seconds: float, megabytes: float) -> Trial:
         run_confined(_MODULE, json.dumps(head).encode() + b"\n" + content, limits)
 
     return try_model
+
+
+def network_trial(slot: ModelSlot, seconds: float, megabytes: float) -> Trial:
+    """A trial of networks in ``slot``, each as its description there says how it is asked.
+
+    It may take the memory that its description claims, and ``megabytes`` at most.
+
+    Raises:
+        InvalidConfiguration: a limit that is not positive.
+    """
+    ChildLimits(seconds, megabytes)
+
+    def try_network(content: bytes, _task: Task | None, _largest_batch: int) -> None:
+        about = slot.about(hashlib.sha256(content).hexdigest())
+        spec = NetworkSpec.read({"network": about})
+        limits = ChildLimits(seconds, min(megabytes, spec.megabytes))
+        head = {"task": None, "network": spec.to_fields()}
+        run_confined(_MODULE, json.dumps(head).encode() + b"\n" + content, limits)
+
+    return try_network
 
 
 class Trials:
@@ -92,12 +114,16 @@ class Trials:
 
 def _answer(request: bytes) -> bytes:
     """In the child: load the model, and run it."""
+    from fl_client.inference.network import Network
     from fl_client.inference.onnx_model import OnnxModel
     from fl_client.inference.task_checks import ready
 
     head, _, content = request.partition(b"\n")
     fields = json.loads(head)
-    if fields["task"] is None:
+    if "network" in fields:
+        network = Network(OnnxModel(content, threads=1), NetworkSpec(**fields["network"]))
+        network.ask(network.typical())
+    elif fields["task"] is None:
         OnnxModel(content, threads=1)
     else:
         ready(content, Task.from_fields(fields["task"]), 1, fields["largest_batch"])
@@ -105,5 +131,6 @@ def _answer(request: bytes) -> bytes:
 
 
 if __name__ == "__main__":
+    import_module("fl_client.inference.network")
     import_module("fl_client.inference.task_checks")  # before the limits, which are the model's
     answer_confined(_answer)

@@ -45,6 +45,7 @@ class Metrics:
         self.predictions = self._counter("predictions", "Predictions made", "label")
         self.unanswered = self._counter("predictions_failed", "Windows without a finite prediction")
         self._add_functions()
+        self._add_networks()
         self.swaps = self._counter("model_swaps", "Models that began to serve")
         self.store_errors = self._counter("store_errors", "Commits that the store refused")
         self.rounds = self._counter("training_rounds", "Training rounds charged to the ledger")
@@ -81,6 +82,13 @@ class Metrics:
         self.unsaid = self._counter("function_lines_dropped", unsaid, "function")
         self.late = self._counter("function_late", "Windows not shown to a function", "function")
         self.host_starts = self._counter("function_host_starts", "Starts of processes", "reason")
+
+    def _add_networks(self) -> None:
+        questions = "Questions to networks, by what came of them"
+        self.network_questions = self._counter("network_questions", questions, "network", "outcome")
+        self.network_seconds = self._counter("network_seconds", "Time in networks", "network")
+        states = "Windows that began with a state of zeros, by why"
+        self.network_states = self._counter("network_states_begun", states, "network", "reason")
 
     def set_counts(
         self,

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import psutil
 
-from fl_client.home import LEDGER, MODEL
+from fl_client.home import LEDGER
 from fl_client.node.assembly.node import NodeAssembly
 from fl_client.node.assembly.sensing import Inlet
 from fl_client.node.budget import watch_ledger
@@ -151,7 +151,7 @@ class NodeProcess:
             return
         from fl_client.inference.server import InferenceServer  # 20 MB that most boxes do without
 
-        server = InferenceServer({MODEL: self._box.inference.engine}, access, **settings)
+        server = InferenceServer(self._box.inference.asked.served, access, **settings)
         port = await server.start()
         _logger.info("the inference service listens on port %d", port)
         try:

@@ -58,7 +58,7 @@ class Report:
         """Everything that ``fl-client status`` shows, as JSON values."""
         box = self._box
         upkeep, updates = box.loop.upkeep, box.inference.updates
-        engine, windows = box.inference.engine.status(), upkeep.windows
+        windows = upkeep.windows
         transports = {name: _state(inlet) for name, inlet in box.sensing.inlets.items()}
         return {
             "running": True,
@@ -85,13 +85,23 @@ class Report:
                 },
             },
             "events": asdict(upkeep.events),
-            "model": {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble},
+            **self._models(),
             "components": updates.follower.status() if updates else None,
             "functions": upkeep.functions(),
             "shape": box.inference.shapes and box.inference.shapes.shown(upkeep.shape),
             "federation": self._federation.shown(),
             "training": {"configured": box.training.command is not None},
             "ledger": self._budget,
+        }
+
+    def _models(self) -> dict[str, Any]:
+        """The model that serves, if the box has one of its ``own``, and the networks beside it."""
+        asked = self._box.inference.asked
+        engine = asked.engine.status()
+        about = {"digest": engine.digest, "wanted": engine.wanted, "trouble": engine.trouble}
+        return {
+            "model": {**about, "own": asked.predicts},
+            "networks": asked.networks.shown(),
         }
 
     def _measures(self) -> list[str]:

@@ -45,7 +45,10 @@ def _rows(status: Status) -> Iterator[tuple[str, Text | str]]:
     yield from _events(status["events"])
     if status["running"]:
         yield from _functions(status["functions"])
-    yield from _model(status["model"])
+    if (networks := status.get("networks")) is not None:
+        yield from _networks(networks)
+    if status["model"].get("own", True):
+        yield from _model(status["model"])
     yield from _components(status.get("components"))
     yield from _federation(status.get("federation"))
     yield from _ledger(status["ledger"])
@@ -197,11 +200,24 @@ def _model(model: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:
         yield "", Text(f"{model['wanted'][:12]} is not used: {model['trouble']}", style="yellow")
 
 
+def _networks(networks: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, Text | str]]:
+    """Which version of each answers, how often it did, and how long that took."""
+    for name, one in networks.items():
+        if one["digest"] is None:
+            yield visible(f"network {name}"), Text(one["trouble"] or "none", style="red")
+            continue
+        took = "" if one["milliseconds"] is None else f", {one['milliseconds']:.1f} ms each"
+        refused = f", {one['refused']:,} refused" if one["refused"] else ""
+        words = f"{one['digest'][:12]}; {one['answered']:,} answers{took}{refused}"
+        yield visible(f"network {name}"), words
+
+
 def _components(components: dict[str, Any] | None) -> Iterator[tuple[str, Text | str]]:
     """Which components run, which were rolled back, and why updates stop."""
     if components is None:
         return
-    parts = {"model": components, **components["functions"]}
+    own = {"model": components} if "good" in components else {}
+    parts = {**own, **components["networks"], **components["functions"]}
     for number, (name, part) in enumerate(parts.items()):
         yield "" if number else "components", f"{name}: {_versions(part)}"
     if components["trouble"]:

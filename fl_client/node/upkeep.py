@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import Counter
 
@@ -69,6 +69,25 @@ _MERGED = (
 )
 
 
+class NetworkTallies(Protocol):
+    """What was asked of networks since the start."""
+
+    @property
+    def questions(self) -> Mapping[tuple[str, str], int]:
+        """By network and what came of them."""
+        ...
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """The time that answers took, by network."""
+        ...
+
+    @property
+    def begun(self) -> Mapping[tuple[str, str], int]:
+        """Windows before which a state was zeros, by network and why."""
+        ...
+
+
 class Upkeep:
     """Called in the worker thread after each step; cheap if nothing is due."""
 
@@ -77,12 +96,14 @@ class Upkeep:
         pipeline: Pipeline,
         engine: Engine,
         functions: Functions,
+        networks: NetworkTallies,
         retention: Retention,
         metrics: Metrics,
         sensors: SensorWatch,
         troubles: Troubles,
     ) -> None:
         self._pipeline, self._engine, self._functions = pipeline, engine, functions
+        self._networks = networks
         self._retention, self._metrics = retention, metrics
         self._sensors, self._troubles, self._unanswered = sensors, troubles, 0
         self._looked_ns = self._lost_ns = self._lost_to = 0
@@ -183,6 +204,9 @@ class Upkeep:
             (metrics.unsaid, tally.unsaid),
             (metrics.late, functions.late),
             (metrics.host_starts, functions.starts),
+            (metrics.network_questions, self._networks.questions),
+            (metrics.network_seconds, self._networks.seconds),
+            (metrics.network_states, self._networks.begun),
         )
         for metric, count in counted:
             _add_to(metric, count, self._added.setdefault(metric, {}))

@@ -16,6 +16,7 @@ _ADDRESS = "Check its section under transports"
 _NO_MODEL = "Windows are kept until one does: place one with fl-client model FILE"
 _TRIED = "Windows are kept until it serves; this takes engine.trial.seconds at most"
 _OTHER_MODEL = "Publish or place another one, or mend what the cause names"
+_NETWORK = "Promote it in the repository, and see what fl-client status says of components"
 _FIELD = "Compare the declared fields with what is sent"
 _HEARD = "Add it to components.functions, or take out the one that waits for it"
 _MENDED = "Mend the one that is disabled first"
@@ -45,7 +46,9 @@ class Watch:
         """Begin and end the troubles of these parts; any thread may call it."""
         with self._looking:
             self._look_at_transports()
-            look_at_model(self._inference.engine.status(), self._troubles)
+            if self._inference.asked.predicts:
+                look_at_model(self._inference.engine.status(), self._troubles)
+            look_at_networks(self._inference.asked.networks.troubles(), self._troubles)
             look_at_functions(self._inference.functions.running, self._troubles)
             for inlet in self._sensing.inlets.values():
                 look_at_fields(inlet.intake.lacking(), self._troubles)
@@ -88,6 +91,16 @@ def look_at_fields(lacking: Mapping[str, Sequence[str]], troubles: Troubles) -> 
             troubles.begin(part, cause, _FIELD)
         else:
             troubles.end(part)
+
+
+def look_at_networks(found: Mapping[str, str | None], troubles: Troubles) -> None:
+    """Whether each network serves; ``found`` says why not, or None, by name."""
+    for name, cause in found.items():
+        part = f"network {name}"
+        if cause is None:
+            troubles.end(part)
+        else:
+            troubles.begin(part, cause, _NETWORK)
 
 
 def look_at_model(status: EngineStatus, troubles: Troubles) -> None:

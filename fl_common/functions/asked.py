@@ -8,6 +8,7 @@ numpy is imported where it is used: it may start threads, and the wall is built 
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from fl_common.errors import InvalidData
@@ -25,6 +26,15 @@ Reply: TypeAlias = "Numbers | str"
 """Answers, or why there are none."""
 Model = Callable[[Numbers], Numbers]
 """Answers (N, ...) to windows (N, ...). Raises BadInput where it can't, whose words are told."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks a network: a function by its key, of a stream's window that begins then."""
+
+    function: int
+    stream: str
+    start_ns: int
 
 
 def shaped(values: Numbers, shape: Sequence[int]) -> Numbers:

@@ -1,11 +1,15 @@
 """Functions as installed classes, and the predictions that any function is tried on."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from fl_common.functions.events import FunctionEvent, Predicted
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _STANDS = 8
 _CERTAIN = 0.97
@@ -31,6 +35,18 @@ class Remembering(Protocol):
 
     def remember(self, before: Mapping[str, Any]) -> None:
         """Go on from what an object of this class remembered, perhaps with other arguments."""
+
+
+Ask = Callable[[str, "NDArray[np.float32]"], "NDArray[np.float32]"]
+"""Asks the network of a name; all that it answers in a row. Raises BadInput where it can't."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A function that asks networks, those that ``asks`` of its function.json names."""
+
+    def ask_by(self, ask: Ask) -> None:
+        """Ask them by ``ask`` from now on."""
 
 
 def fixed_predictions(labels: Sequence[str]) -> list[Predicted]:

@@ -133,6 +133,23 @@ def declared(
     return task
 
 
+def watched(
+    name: str,
+    channels: Sequence[str],
+    units: Sequence[str],
+    rate_hz: float,
+    window_shape: Sequence[int],
+) -> Task:
+    """Windows that no model of the box's own predicts: functions take them, and networks.
+
+    Raises:
+        InvalidConfiguration: as ``declared``.
+    """
+    count = len(channels)
+    zeros, ones = [0.0] * count, [1.0] * count
+    return declared(name, channels, units, rate_hz, window_shape, (), zeros, ones, 1)
+
+
 def _check_constants(center: Sequence[float], scale: Sequence[float]) -> None:
     for value in center:
         require("task.center", value, FINITE)

@@ -55,6 +55,8 @@ class FunctionSource:
     sandboxed: SandboxedSource | None = None
     on: tuple[tuple[str, str], ...] = (("prediction", "*"),)
     """The kinds of events that it takes, each with the name of what they are of; ``*``: of any."""
+    asks: frozenset[str] = frozenset()
+    """The networks that it asks by name."""
 
     @property
     def heard(self) -> frozenset[str]:

@@ -22,7 +22,8 @@ from fl_client.functions.host.asking import AskingNode
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_common.errors import BadInput
 from fl_common.functions import ClassFunction, Remembering
-from fl_common.functions.asked import Model
+from fl_common.functions.asked import Model, Numbers
+from fl_common.functions.classes import Asking
 from fl_common.functions.events import from_stored
 from fl_common.functions.limits import MOST_EVENTS
 from fl_common.plugins.kinds import FUNCTION
@@ -56,8 +57,9 @@ class _Lines(logging.Handler):
 class _Functions:
     """The functions of this process, by the key of their source and their stream."""
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._model: Model = AskingNode(channel)
         self._made: dict[tuple[int, str], _Object] = {}
         self._shared: dict[int, Any] = {}  # one in a sandbox is made once, for all its streams
         self._told: dict[int, Counter[str]] = {}  # instances of these
@@ -126,13 +128,22 @@ class _Functions:
     def _one_of(self, request: Mapping[str, Any]) -> _Object:
         """The function of a stream. Raises InvalidConfiguration or InvalidData."""
         if "sandboxed" not in request["node"]:
-            return _make(request)
+            made = _make(request)
+            if isinstance(made, Asking):
+                made.ask_by(self._ask)
+            return made
         from fl_client.functions.host.sandboxed import StreamInSandbox  # not all boxes need it
 
         key = request["key"]
         if key not in self._shared:
             self._shared[key] = _make(request)
-        return StreamInSandbox(self._shared[key], self._model)
+        asks = request["node"]["sandboxed"]["fields"].get("asks")
+        model = self._model if asks is None else AskingNode(self._channel, asks)
+        return StreamInSandbox(self._shared[key], model)
+
+    def _ask(self, network: str, windows: Numbers) -> Numbers:
+        """See ``Ask``: for a class, which asks networks by name."""
+        return AskingNode(self._channel, network)(windows)
 
 
 def _make(request: Mapping[str, Any]) -> _Object:
@@ -185,7 +196,7 @@ def main() -> None:
         from fl_common.functions.sandbox.machine_code import ticker
 
         ticker()
-    lines, functions = _Lines(), _Functions(AskingNode(channel))
+    lines, functions = _Lines(), _Functions(channel)
     logging.getLogger().addHandler(lines)
     logging.getLogger().setLevel(logging.INFO)
     channel.send({"missing": missing})

@@ -19,13 +19,20 @@ from fl_client.functions.host import (
     HostUnavailable,
 )
 from fl_client.functions.host.answers import NO_ANSWER, failures_in, lines_in, read, refusal_in
-from fl_client.functions.host.asking import Answering, Asked, no_answering
+from fl_client.functions.host.asking import (
+    Answerer,
+    Answering,
+    AskingNetworks,
+    no_answering,
+    no_networks,
+)
 from fl_client.functions.host.channel import ChannelError
 from fl_client.functions.host.compiler import Compiler
 from fl_client.functions.host.held import Held
 from fl_client.functions.host.said import Said
 from fl_client.functions.host.started import START_S, StartedProcess
 from fl_common.errors import BadInput, InvalidConfiguration, InvalidData
+from fl_common.functions.asked import Asker
 from fl_common.functions.events import Event, to_stored
 from fl_common.programs.troubles import Troubles
 
@@ -40,7 +47,7 @@ _WORKS_ON = "it left threads that work on after its call"
 class HostProcess:
     """A host that can't read ``home``; any thread may call it, one at a time is served.
 
-    ``model`` answers what functions ask during a call.
+    ``model`` answers what functions ask during a call, and ``networks`` what those ask by name.
 
     The process is started when it is first needed, and anew after one that ended, took too long
     (``slow``), has an ``answer`` that is none, or left ``threads``. What is only checked has a
@@ -54,9 +61,10 @@ class HostProcess:
         troubles: Troubles,
         model: Answering = no_answering,
         part: str = "function host",
+        networks: AskingNetworks = no_networks,
     ) -> None:
         self._home, self._limits, self._troubles = home, limits, troubles
-        self._model, self._part = model, part
+        self._model, self._part, self._networks = model, part, networks
         self._running: StartedProcess | None = None
         self._checking: StartedProcess | None = None
         self._present = Held()
@@ -126,14 +134,15 @@ class HostProcess:
                 return Answer(None, content, failures, 0.0)
             self._present.note((key, event.stream), 0)
         request = {"key": key, "event": to_stored(event)}
-        asked = Asked(self._model)
-        answer = running.ask(request, self._limits.seconds, asked)
+        asker = Asker(key, event.stream, event.start_ns)
+        answers = Answerer(self._model, self._networks, source.asks, asker)
+        answer = running.ask(request, self._limits.seconds, answers)
         unsaid = self._said.log(source.title, *lines_in(answer))
         if running.works_on():
             self._end(_THREADS)
             return Answer(None, content, [*failures, _WORKS_ON], 0.0)
         whole = replace(read(answer, failures), unsaid=unsaid)
-        if asked.lacking and whole.events is None and whole.cause == ERROR:
+        if answers.lacking and whole.events is None and whole.cause == ERROR:
             whole = replace(whole, cause=NO_MODEL)  # by what this side knows
         if gone := self._present.note((key, event.stream), len(whole.content or "")):
             self._tell({"drop": gone})

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_client.functions.host import HostLimits
-from fl_client.functions.host.asking import QUESTION, Answering, no_answering, reply_to
+from fl_client.functions.host.asking import QUESTION, Answerer, nobody, reply_to
 from fl_client.functions.host.channel import Channel, ChannelError
 from fl_common.programs.limited_child import without_secrets
 from fl_common.programs.own import own_program
@@ -20,6 +20,8 @@ START_S = 60.0
 """Of the process, or of making a function: it may import large packages."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 """Each thread of numpy would take some tens of megabytes of address space, which is limited."""
+MOST_QUESTIONS = 1000
+"""Of one call; a function in a sandbox has ``limits.host_calls`` besides."""
 _ENDED_S = 5.0
 _LOOKS, _LOOK_AGAIN_S = 20, 0.005
 
@@ -65,9 +67,9 @@ class StartedProcess:
         return self._child.pid
 
     def ask(
-        self, request: Mapping[str, Any], seconds: float, model: Answering = no_answering
+        self, request: Mapping[str, Any], seconds: float, answers: Answerer | None = None
     ) -> dict[str, Any]:
-        """The answer to ``request``, within ``seconds``; ``model`` answers what is asked meanwhile.
+        """The answer to ``request`` in ``seconds``; ``answers`` answers what is asked meanwhile.
 
         Raises:
             ChannelError: there is none; it has to be ended.
@@ -76,8 +78,11 @@ class StartedProcess:
         until = time.monotonic() + seconds
         self._channel.send({"id": self._asked, **request}, seconds)
         answer = self._channel.receive(seconds)
+        questions = 0
         while isinstance(answer, dict) and QUESTION in answer:
-            reply = reply_to(answer[QUESTION], model, _left(until))
+            if (questions := questions + 1) > MOST_QUESTIONS:
+                raise ChannelError(f"it asked more than {MOST_QUESTIONS:,} times in one call")
+            reply = reply_to(answer[QUESTION], answers or nobody(), _left(until))
             if time.monotonic() > until:
                 raise ChannelError(f"the model did not answer it within {seconds:g} s", "slow")
             self._channel.send(reply, _left(until))

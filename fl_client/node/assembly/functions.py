@@ -8,7 +8,7 @@ from pathlib import Path
 from fl_client.components.sandbox import grant_of
 from fl_client.functions.feed import FunctionFeed
 from fl_client.functions.host import FunctionSource, HostLimits
-from fl_client.functions.host.asking import Answering
+from fl_client.functions.host.asking import Answering, AskingNetworks
 from fl_client.functions.host.process import HostProcess
 from fl_client.functions.runner import Functions
 from fl_client.functions.thread import FunctionThread
@@ -44,9 +44,15 @@ class BoxFunctions:
 
 
 def build_functions(
-    config: Config, model: Answering, serves: Callable[[], bool], troubles: Troubles
+    config: Config,
+    model: Answering,
+    networks: AskingNetworks,
+    serves: Callable[[], bool],
+    troubles: Troubles,
 ) -> BoxFunctions:
-    """The configured functions, which may ask ``model``, if one ``serves``.
+    """The configured functions, which may ask ``model`` and, by name, ``networks``.
+
+    ``serves`` says whether these answer.
 
     Raises:
         InvalidConfiguration: a value that can't be used, or a function that can't be made.
@@ -55,7 +61,7 @@ def build_functions(
     grant = grant_of(config["components"])
     sandboxed = grant.megabytes if grant else 0.0
     limits = HostLimits(values["seconds"], values["megabytes"], sandboxed)
-    host = HostProcess(Path(config["home"]), limits, troubles, model)
+    host = HostProcess(Path(config["home"]), limits, troubles, model, networks=networks)
     sources = {name: FunctionSource(node, f"functions.{name}") for name, node in declared.items()}
     try:
         functions = Functions(sources, host, config["failures_allowed"])

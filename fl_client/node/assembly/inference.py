@@ -9,9 +9,9 @@ from fl_client.components.context import NodeContext
 from fl_client.components.declared import trial_of
 from fl_client.components.shapes import BoxShapes, build_shapes, task_reader
 from fl_client.home import MODEL, SLOTS
-from fl_client.inference.asked import asked_engine
 from fl_client.inference.engine import Engine
 from fl_client.inference.slots import ModelSlot
+from fl_client.node.assembly.asked import Asked, build_asked
 from fl_client.node.assembly.functions import BoxFunctions, build_functions
 from fl_common.configuration.rules import Config
 from fl_common.programs.troubles import Troubles
@@ -22,13 +22,15 @@ from fl_common.vocabulary import Task
 class Inference:
     """The engine on the site's slot, the functions, and their updates from a repository, if any.
 
-    ``shapes`` are what windows go through before the model; None: nothing.
+    ``shapes`` are what windows go through before the model; None: nothing. ``asked`` is what
+    functions ask.
     """
 
     engine: Engine
     functions: BoxFunctions
     updates: ComponentUpdates | None
     shapes: BoxShapes | None
+    asked: Asked
 
     def when_answered(self, tell: Callable[[], object]) -> None:
         """Call ``tell``, from any thread, whenever functions or the shape have answered."""
@@ -59,11 +61,22 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
         slot, task, *sizes, trial, values["call_seconds"], in_background=not waits,
         task_of=task_reader(shapes, task),
     )  # fmt: skip
-    asked = asked_engine(engine, task, values["largest_batch"])
-    functions = build_functions(config, asked, lambda: engine.serves, troubles)
+    asked = build_asked(config, task, engine)
+    functions = build_functions(config, asked.model, asked.networks.ask, asked.serves, troubles)
     running, longest = functions.running, config["function_host"]["seconds"]
     shape = shapes.box if shapes else None
-    box = NodeContext(config["name"], home, task, slot, values, running, longest, troubles, shape)
+    box = NodeContext(
+        config["name"],
+        home,
+        task,
+        slot,
+        values,
+        running,
+        longest,
+        troubles,
+        shape,
+        asked.networks,
+    )
     try:
         updates = build_updates(config["components"], box)
     except BaseException:
@@ -71,4 +84,4 @@ def build_inference(config: Config, task: Task, troubles: Troubles, *, waits: bo
         if shapes is not None:
             shapes.close()
         raise
-    return Inference(engine, functions, updates, shapes)
+    return Inference(engine, functions, updates, shapes, asked)

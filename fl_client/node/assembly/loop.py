@@ -45,7 +45,8 @@ def build_loop(
     metrics = build_metrics(config, sensing, inference, troubles)
     retention = build(config["retention"], at="retention")
     watch = sensing.watch
-    upkeep = Upkeep(pipeline, inference.engine, functions, retention, metrics, watch, troubles)
+    asked = (inference.engine, functions, inference.asked.networks)
+    upkeep = Upkeep(pipeline, *asked, retention, metrics, watch, troubles)
     node = Node(
         pipeline, upkeep, events.outbox, metrics, troubles, clock.now, inference.when_answered
     )

@@ -11,21 +11,27 @@ from typing import Any
 
 from fl_common.errors import InvalidData, JoinTheDotsError
 from fl_common.functions.classes import Function
+from fl_common.functions.specification.given import asked_in, given_on
 from fl_common.plugins.kinds import FUNCTION, check_extension
 
 _FIELDS = {"class", "arguments", "labels"}
+_MORE = {"on", "asks"}
+_PREDICTIONS = (("prediction", "*"),)
 
 
 @dataclass(frozen=True)
 class ClassFunction:
     """Format 1: an installed class, ``class_name`` is its dotted path, and its arguments.
 
-    ``labels`` are the labels of the model that it is made for.
+    ``labels`` are the labels of the model that it is made for. ``on`` are the kinds of events that
+    it takes, as in format 2: predictions, if it does not say. ``asks`` are networks that it asks.
     """
 
     class_name: str
     arguments: Mapping[str, Any]
     labels: tuple[str, ...]
+    on: tuple[tuple[str, str], ...] = _PREDICTIONS
+    asks: tuple[str, ...] = ()
 
     @staticmethod
     def read(fields: Mapping[str, Any]) -> "ClassFunction":
@@ -37,7 +43,7 @@ class ClassFunction:
         try:
             labels = fields["labels"]
             is_one = (
-                fields.keys() == _FIELDS
+                fields.keys() - _MORE == _FIELDS
                 and isinstance(fields["class"], str)
                 and isinstance(fields["arguments"], dict)
                 and isinstance(labels, list)
@@ -48,11 +54,19 @@ class ClassFunction:
         if not is_one:
             raise InvalidData(
                 "function.json",
-                'must be JSON with "class", "arguments" and "labels", and nothing else',
+                'must be JSON with "class", "arguments" and "labels", perhaps "on" and "asks", and'
+                " nothing else",
                 'Give such as {"class": "fl_client.functions.label_change.LabelChange",'
                 ' "arguments": {"windows": 3}, "labels": ["rest", "walk"]}',
             )
-        return ClassFunction(fields["class"], fields["arguments"], tuple(labels))
+        on = given_on(fields["on"], "rule") if "on" in fields else _PREDICTIONS
+        asks = asked_in(fields, many=True)
+        return ClassFunction(fields["class"], fields["arguments"], tuple(labels), on, asks)
+
+    @property
+    def is_on_predictions(self) -> bool:
+        """Whether it is judged by fixed predictions: it takes nothing else, and asks nobody."""
+        return self.on == _PREDICTIONS and not self.asks
 
     def check_allowed(self, allowed: Collection[str]) -> None:
         """Raise InvalidData unless the class is among the ``allowed`` ones."""

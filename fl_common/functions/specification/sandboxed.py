@@ -16,12 +16,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from fl_common.errors import BadInput, InvalidData
-from fl_common.functions.events import EVENTS
 from fl_common.functions.found import plain
 from fl_common.functions.limits import MOST, Limits
+from fl_common.functions.specification.given import asked_in, given_on, refuse
 from fl_common.functions.specification.schema import EventSchemas
 
 INTERFACE = "jointhedots:function@1.0"
@@ -34,11 +34,10 @@ _FIELDS = (
     "format", "form", "file", "interface", "world", "on", "labels", "needs", "emits", "settings",
     "state_version", "limits", "on_failure",
 )  # fmt: skip
+_MORE = {"asks"}
 _EXAMPLE = "fl-fn new makes one; see docs/reference/functions.md"
 MOST_OF_LAST = 10_000
 """Calls that a box looks back on: it keeps each failure among them."""
-_MOST_ON, _LONGEST_OF = 16, 200
-"""Each event of a box is compared with all of them."""
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -55,7 +54,8 @@ class SandboxedSpec:
     """A function in a sandbox: see the module for the fields.
 
     ``labels`` are those of the model that it is made for; none: it asks for no labels. ``on`` are
-    the kinds of events that it is given, each with the name of what they are of.
+    the kinds of events that it is given, each with the name of what they are of. ``asks`` is the
+    network that ``infer`` asks; None: the box's own model.
     """
 
     form: str
@@ -69,6 +69,7 @@ class SandboxedSpec:
     state_version: int
     limits: Limits
     disable_after: DisableAfter
+    asks: str | None = None
 
     @staticmethod
     def read(fields: Mapping[str, Any]) -> "SandboxedSpec":
@@ -78,22 +79,22 @@ class SandboxedSpec:
             InvalidData: it is none, and why.
         """
         if fields["format"] != 2:
-            _refuse("format", fields["format"], "must be 2", "A class has no format (format 1)")
+            refuse("format", fields["format"], "must be 2", "A class has no format (format 1)")
         if missing := [name for name in _FIELDS if name not in fields]:
-            _refuse("", ", ".join(missing), "is missing", _EXAMPLE)
-        if unknown := sorted(fields.keys() - {*_FIELDS}):
-            _refuse("", plain(", ".join(unknown), 100), "is not known", "Take it out")
+            refuse("", ", ".join(missing), "is missing", _EXAMPLE)
+        if unknown := sorted(fields.keys() - {*_FIELDS} - _MORE):
+            refuse("", plain(", ".join(unknown), 100), "is not known", "Take it out")
         form, world = _one_of(fields, "form", FORMS), _one_of(fields, "world", WORLDS)
         _one_of(fields, "interface", (INTERFACE,))
         needs = _words(fields, "needs", NEEDS)
         if world == "shape" and (needs or fields["emits"]):
-            _refuse("needs", sorted(needs), "must be empty for a shape, which is pure",
-                    'Set "needs": [] and "emits": {}')  # fmt: skip
+            refuse("needs", sorted(needs), "must be empty for a shape, which is pure",
+                   'Set "needs": [] and "emits": {}')  # fmt: skip
         return SandboxedSpec(
             form,
             _file(fields["file"], FORMS[form]),
             world,
-            _on(fields["on"], world),
+            given_on(fields["on"], world),
             _labels(fields["labels"]),
             frozenset(needs),
             _schemas(fields["emits"], needs),
@@ -101,6 +102,7 @@ class SandboxedSpec:
             _whole("state_version", fields["state_version"]),
             _limits(fields["limits"]),
             _disable_after(fields["on_failure"]),
+            _asks(fields, needs),
         )
 
     @property
@@ -121,7 +123,7 @@ class SandboxedSpec:
 def _one_of(fields: Mapping[str, Any], name: str, allowed: Any) -> str:
     value = fields[name]
     if not isinstance(value, str) or value not in allowed:
-        _refuse(name, value, f"must be {' or '.join(allowed)}", "Correct it")
+        refuse(name, value, f"must be {' or '.join(allowed)}", "Correct it")
     return value
 
 
@@ -129,106 +131,80 @@ def _words(fields: Mapping[str, Any], name: str, allowed: Any) -> tuple[str, ...
     value = fields[name]
     is_fit = isinstance(value, list) and all(isinstance(x, str) and x in allowed for x in value)
     if not is_fit or len({*value}) != len(value):
-        _refuse(name, value, f"must be a list of {', '.join(allowed)}, each once", "Correct it")
+        refuse(name, value, f"must be a list of {', '.join(allowed)}, each once", "Correct it")
     return tuple(value)
 
 
 def _file(value: Any, ending: str) -> str:
     fit = isinstance(value, str) and _FILE.fullmatch(value) and value.endswith(ending)
     if not fit or value == "function.json":
-        _refuse("file", value, f"must be a file's name that ends with {ending}",
-                "Name the file beside function.json")  # fmt: skip
+        refuse("file", value, f"must be a file's name that ends with {ending}",
+               "Name the file beside function.json")  # fmt: skip
     return str(value)
-
-
-def _on(value: Any, world: str) -> tuple[tuple[str, str], ...]:
-    allowed = ("window",) if world == "shape" else EVENTS
-    fit = isinstance(value, list) and value and all(
-        isinstance(one, dict) and len(one) == 1 and set(one) <= {*allowed}
-        and all(isinstance(of, str) and of for of in one.values())
-        for one in value
-    )  # fmt: skip
-    if not fit:
-        _refuse("on", value, f"must be a list of objects of {', '.join(allowed)}",
-                'Give such as [{"prediction": "wearables"}]: the task\'s name, or "*"')  # fmt: skip
-    on = tuple(next(iter(one.items())) for one in value)
-    if len(on) > _MOST_ON or len({*on}) < len(on) or any(len(of) > _LONGEST_OF for _, of in on):
-        _refuse("on", f"{len(on)} kinds of events",
-                f"must be {_MOST_ON} at most, each once, of at most {_LONGEST_OF} characters",
-                "Take some out, or publish two functions")  # fmt: skip
-    for kind, of in on:
-        _check_of(kind, of)
-    return on
-
-
-def _check_of(kind: str, of: str) -> None:
-    if kind == "happening" and of.partition("/")[0] in ("*", ""):
-        _refuse("on", {kind: of}, "must name the function whose events it takes",
-                'Give such as {"happening": "threshold-alarm/alarm-raised"}')  # fmt: skip
-    if kind == "tick" and of != "*" and not (of.isdecimal() and 1 <= len(of) <= 6 and int(of)):
-        _refuse("on", {kind: of}, "must be whole seconds, or * for a minute",
-                'Give such as {"tick": "600"}')  # fmt: skip
 
 
 def _labels(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(x, str) for x in value):
-        _refuse("labels", value, "must be a list of strings", "Give the model's labels, or []")
+        refuse("labels", value, "must be a list of strings", "Give the model's labels, or []")
     return tuple(value)
 
 
 def _schemas(value: Any, needs: tuple[str, ...]) -> EventSchemas:
     if not isinstance(value, dict):
-        _refuse("emits", value, "must be an object: a JSON schema for each kind of event",
-                'Give such as {"alarm-raised": {"type": "object"}}')  # fmt: skip
+        refuse("emits", value, "must be an object: a JSON schema for each kind of event",
+               'Give such as {"alarm-raised": {"type": "object"}}')  # fmt: skip
     if bool(value) != ("emit" in needs):
-        _refuse("emits", sorted(value), "must name events exactly if it needs emit",
-                'Add "emit" to needs, or take the events out')  # fmt: skip
+        refuse("emits", sorted(value), "must name events exactly if it needs emit",
+               'Add "emit" to needs, or take the events out')  # fmt: skip
     return EventSchemas(value)
 
 
 def _settings(value: Any) -> str:
     if not isinstance(value, dict):
-        _refuse("settings", value, "must be an object", "Give {} where there is nothing to set")
+        refuse("settings", value, "must be an object", "Give {} where there is nothing to set")
     return json.dumps(value)
 
 
 def _whole(name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        _refuse(name, value, "must be a whole number of at least 1", "Correct it")
+        refuse(name, value, "must be a whole number of at least 1", "Correct it")
     return value
 
 
 def _limits(value: Any) -> Limits:
     names = Limits.__dataclass_fields__.keys()
     if not isinstance(value, dict) or value.keys() != names:
-        _refuse("limits", value, f"must have {', '.join(names)}, and nothing else", _EXAMPLE)
+        refuse("limits", value, f"must have {', '.join(names)}, and nothing else", _EXAMPLE)
     try:
         limits = Limits(**value)
     except BadInput as error:
-        _refuse(error.value, "", error.rule, error.remedy)
+        refuse(error.value, "", error.rule, error.remedy)
     for name, most in MOST.items():
         if (asked := getattr(limits, name)) > most:
-            _refuse(f"limits.{name}", asked, f"can be {most:,} at most", "Lower it")
+            refuse(f"limits.{name}", asked, f"can be {most:,} at most", "Lower it")
     return limits
 
 
 def _disable_after(value: Any) -> DisableAfter:
     after = value.get("disable_after") if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(after, dict) or after.keys() != {"failures", "of_last"}:
-        _refuse("on_failure", value, "must say after how many failures it is left out",
-                'Give {"disable_after": {"failures": 10, "of_last": 100}}')  # fmt: skip
+        refuse("on_failure", value, "must say after how many failures it is left out",
+               'Give {"disable_after": {"failures": 10, "of_last": 100}}')  # fmt: skip
     failures = _whole("on_failure.disable_after.failures", after["failures"])
     of_last = _whole("on_failure.disable_after.of_last", after["of_last"])
     if failures > of_last:
-        _refuse("on_failure.disable_after", after, "must have failures of at most of_last",
-                "Correct it")  # fmt: skip
+        refuse("on_failure.disable_after", after, "must have failures of at most of_last",
+               "Correct it")  # fmt: skip
     if of_last > MOST_OF_LAST:
-        _refuse("on_failure.disable_after.of_last", of_last, f"can be {MOST_OF_LAST:,} at most",
-                "Lower it")  # fmt: skip
+        refuse("on_failure.disable_after.of_last", of_last, f"can be {MOST_OF_LAST:,} at most",
+               "Lower it")  # fmt: skip
     return DisableAfter(failures, of_last)
 
 
-def _refuse(name: str, value: Any, rule: str, remedy: str) -> NoReturn:
-    shown = value if isinstance(value, str) else json.dumps(value, default=str)
-    what = f"function.json: {name}={plain(shown, 100)}" if name and shown else ""
-    raise InvalidData(what or f"function.json: {plain(name or shown, 200)}", rule, remedy)
+def _asks(fields: Mapping[str, Any], needs: tuple[str, ...]) -> str | None:
+    """The network that ``infer`` asks."""
+    asked = asked_in(fields, many=False)
+    if asked and "infer" not in needs:
+        refuse("asks", asked[0], "is asked by infer, which its needs do not name",
+               'Add "infer" to needs, or take asks out')  # fmt: skip
+    return asked[0] if asked else None

@@ -53,10 +53,27 @@ def as_recipe_says(
             check_answer(recipe, content, limits)
             files[RECIPE] = _kept(place, RECIPE, recipe.text)
             files |= {f"licences/{name}": _kept(place, name, text) for name, text in texts.items()}
-            described |= {"about": recipe.about}
+            described |= {"about": recipe.about, **_asked(recipe, content)}
             if recipe.labels and not isinstance(recipe.labels, str):
                 described |= {"labels": list(recipe.labels)}
             yield files, described
+
+
+def _asked(recipe: Recipe, content: bytes) -> dict[str, Any]:
+    """How a box asks the network; empty where it has a task, and a box gives it its windows."""
+    if "task" in properties_in(check_model(content)):
+        return {}
+    example = read_npz(recipe.example, MOST_BYTES)
+    asked = {
+        "inputs": list(recipe.inputs),
+        "shapes": [list(example[name].shape) for name in recipe.inputs],
+        "state": dict(recipe.state),
+        "constants": dict(recipe.constants),
+        "rate_hz": recipe.needs.rate_hz,
+        "hop": recipe.needs.hop,
+        "megabytes": recipe.limits.megabytes,
+    }
+    return {"network": asked}
 
 
 def _check_labels(recipe: Recipe, content: bytes) -> None:

@@ -12,6 +12,8 @@ import yaml
 from fl_common.errors import InvalidData
 
 SCHEMA = Path(__file__).with_name("recipe.schema.json")
+FUNCTIONS = "functions"
+"""The folder beside recipes that has the functions that they are used with."""
 _MOST_BYTES = 1 << 20
 
 
@@ -132,6 +134,12 @@ class Recipe:
     def example(self) -> Path:
         """The file of the worked example: its inputs and, if small, its outputs, by name."""
         return self.folder / f"{self.name}.npz"
+
+    @property
+    def functions(self) -> Mapping[str, Path]:
+        """The folders of the functions that it is used with, by name: beside the recipe."""
+        names = (name for name in (self.before, self.after) if name is not None)
+        return {name: self.folder / FUNCTIONS / name for name in names}
 
     @property
     def text(self) -> bytes:

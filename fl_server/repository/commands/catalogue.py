@@ -11,10 +11,11 @@ from rich.table import Table
 
 from fl_common.components.description import Component, Kind, Stage
 from fl_common.errors import InvalidConfiguration, RunFailed
+from fl_common.functions import FUNCTION_FILE
 from fl_common.programs.limited_child import ChildLimits
 from fl_server.repository.build import build_device
 from fl_server.repository.catalogue.recipe import Recipe
-from fl_server.repository.catalogue.shelf import recipe_named, recipes
+from fl_server.repository.catalogue.shelf import OURS, recipe_named, recipes
 from fl_server.repository.catalogue.wheel import contents_of, downloaded
 from fl_server.repository.commands.options import (
     Command,
@@ -27,10 +28,12 @@ from fl_server.repository.commands.options import (
     say,
 )
 from fl_server.repository.commands.views import pairs, verdict_table
+from fl_server.repository.gates.function import describe_function
 from fl_server.repository.promotion import required_gates, standing_verdicts, unmet
 from fl_server.repository.store.repository import ComponentRepository
 
 _MEGABYTE = 1e6
+_OWN_LICENCE = "Apache-2.0"
 
 
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,14 +129,35 @@ def _add(options: Options) -> None:
     limits = ChildLimits(**config["gates"]["trial"])
     with as_recipe_says(recipe, content, texts, limits) as (files, described):
         name = options.own or recipe.name
+        brought = [_bring(repository, recipe, one, options) for one in recipe.functions]
+        if brought:
+            described |= {"requires": [_required(one) for one in brought]}
         added = repository.add(Kind.MODEL, name, options.version, files, described)
     say(f"{added} is in {Stage.TESTING}: {added.size} bytes, {recipe.licence.spdx}.")
     say(f"digest {added.digest}")
     say(f"Its answer to the worked example is right: {recipe.says}")
     _pass_gates(repository, added, options)
-    for function in filter(None, (recipe.before, recipe.after)):
-        say(f"It is used with the function {function}, which fl-repo add takes, too.")
-    say(f"Next: fl-repo promote {added.name}")
+    for function in brought:
+        say(f"It is used with {function}, which is in {Stage.TESTING}, too.")
+    say("Next: " + "; ".join(f"fl-repo promote {one.name}" for one in (added, *brought)))
+
+
+def _bring(
+    repository: ComponentRepository, recipe: Recipe, name: str, options: Options
+) -> Component:
+    """The function that the network is used with, in testing, and through its gates."""
+    folder = recipe.functions[name]
+    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
+    licence = _OWN_LICENCE if recipe.distribution == OURS else recipe.licence.spdx
+    described = describe_function(files[FUNCTION_FILE], configuration(options)["gates"]["classes"])
+    described |= {"licence": licence, "origin": f"the catalogue of {recipe.distribution}"}
+    added = repository.add(Kind.FUNCTION, name, None, files, described)
+    _pass_gates(repository, added, options)
+    return added
+
+
+def _required(component: Component) -> dict[str, str]:
+    return {"kind": component.kind, "name": component.name, "digest": component.digest}
 
 
 def _check_licence(recipe: Recipe, allowed: list[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from fl_client.components.sandbox import Grant, Sandboxes
 from fl_client.functions.host import CallEnded, FunctionSource, HostLimits
-from fl_client.functions.host.asking import no_answering, reply_to
+from fl_client.functions.host.asking import Answerer, nobody, reply_to
 from fl_client.functions.host.channel import ChannelError
 from fl_client.functions.host.compiler import MACHINE_CODE
 from fl_client.functions.host.process import HostProcess
@@ -163,7 +163,7 @@ def encoded(values: list[float]) -> str:
 )  # fmt: skip
 def test_what_is_no_question_ends_the_process(question: Any) -> None:
     with pytest.raises(ChannelError, match="its question to the model is none"):
-        reply_to(question, no_answering, 1.0)
+        reply_to(question, nobody(), 1.0)
 
 
 @pytest.mark.parametrize("shape", [[2], [0], [-1, -1], [1] * 9, [10**30]])
@@ -173,7 +173,7 @@ def test_a_shape_that_the_values_have_not_is_refused_before_the_model_is_asked(
     def never(_windows: Numbers, _seconds: float) -> Numbers:
         raise AssertionError
 
-    reply = reply_to({"shape": shape, "values": encoded([1.0])}, never, 1.0)
+    reply = reply_to({"shape": shape, "values": encoded([1.0])}, Answerer(never), 1.0)
     assert "refused" in reply
 
 

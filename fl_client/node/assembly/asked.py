@@ -1,0 +1,60 @@
+"""Build what functions ask: the box's own model, and networks by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fl_client.home import MODEL, NETWORKS
+from fl_client.inference.asked import asked_engine
+from fl_client.inference.engine import Engine
+from fl_client.inference.networks import BoxNetworks
+from fl_common.configuration.rules import Config
+from fl_common.errors import InvalidConfiguration
+from fl_common.functions.asked import Numbers
+from fl_common.vocabulary import Task
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The box's own model on ``engine``, unless it has none (``predicts``), and its networks."""
+
+    engine: Engine
+    task: Task
+    largest_batch: int
+    networks: BoxNetworks
+    predicts: bool
+
+    def model(self, windows: Numbers, seconds: float) -> Numbers:
+        """See ``Answering``."""
+        return asked_engine(self.engine, self.task, self.largest_batch)(windows, seconds)
+
+    def serves(self) -> bool:
+        """Whether all that there should be answer."""
+        own = self.engine.serves or not self.predicts
+        return own and all(map(self.networks.serves, self.networks.engines))
+
+    @property
+    def served(self) -> Mapping[str, Engine]:
+        """What the inference service serves, by name."""
+        own = {MODEL: self.engine} if self.predicts else {}
+        return {**own, **self.networks.engines}
+
+
+def build_asked(config: Config, task: Task, engine: Engine) -> Asked:
+    """What ``components`` names, beside the model of ``task`` on ``engine``.
+
+    Raises:
+        InvalidConfiguration: networks without a repository that they come from, or a value that
+            can't be used.
+    """
+    node, values = config["components"], config["engine"]
+    names = node["networks"]
+    if names and node["source"] is None:
+        raise InvalidConfiguration(
+            f"components.networks={', '.join(map(str, names))}",
+            "needs a repository that they come from",
+            "Set components.source, or components.networks=[]",
+        )
+    slots = Path(config["home"]) / NETWORKS
+    networks = BoxNetworks(names, node["networks_mb"], slots, values)
+    return Asked(engine, task, values["largest_batch"], networks, node["own_model"])
