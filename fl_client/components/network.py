@@ -104,11 +104,15 @@ def why_network_waits(functions: Collection[str], folder: Path) -> str | None:
 def why_function_waits(networks: BoxNetworks | None, folder: Path) -> str | None:
     """Why a function in a component's folder can't be taken yet: a network that it asks is not.
 
+    One that is no function does not wait: it is refused when it is taken.
+
     Raises:
-        InvalidData: it is no function.
         OSError: it can't be read.
     """
-    spec = read_function((folder / FUNCTION_FILE).read_bytes())
+    try:
+        spec = read_function((folder / FUNCTION_FILE).read_bytes())
+    except InvalidData:
+        return None
     asked = spec.asks if isinstance(spec, ClassFunction) else (spec.asks,) if spec.asks else ()
     missing = [name for name in asked if networks is None or not networks.serves(name)]
     if not missing:

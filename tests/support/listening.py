@@ -75,6 +75,7 @@ class Listening:
     ) -> None:
         self.home = folder / "box"
         functions = [one for name in networks for one in recipes()[name].functions]
+        self._functions = functions
         components = {
             "source": f"{folder / 'repository'}",
             "root": f"{folder / 'repository' / 'metadata' / '1.root.json'}",
@@ -113,6 +114,12 @@ class Listening:
         """Until it is well, and its functions run."""
         self.node.start()
         self.node.wait()
+
+        def run() -> bool:
+            running = (self.node.status().get("functions") or {}).get("failures", {})
+            return set(running) == {*self._functions}
+
+        wait_for(run, f"its functions: {self.node.log()[-1500:]}")
 
     def send(self, payload: bytes) -> None:
         """A message of the sensor, which the broker has."""
