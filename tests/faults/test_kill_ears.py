@@ -60,7 +60,11 @@ def test_no_acknowledged_piece_of_sound_is_lost_where_retention_is_on(tmp_path: 
                     node.wait()
             wait_for(lambda: world.starts() >= wanted, "a prediction of every window")
             assert world.starts() == wanted
-            counts = wait_for(lambda: node.status().get("messages"), "its counts")
-            assert (counts["received"], counts["lost"]) == (PIECES, {})
+
+            def counts() -> Any:
+                return node.status().get("messages", {})
+
+            wait_for(lambda: counts().get("received") == PIECES, "all pieces, counted")
+            assert counts()["lost"] == {}
         finally:
             node.kill()

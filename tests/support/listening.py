@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,19 @@ class Listening:
             return int(functions["windows"]["done"]) >= windows
 
         wait_for(seen, f"{windows} windows at the functions: {self.node.log()[-1500:]}")
+
+    def settled(self, messages: int) -> None:
+        """Until so many messages were taken in, and functions have seen all that came of them."""
+
+        def done() -> bool:
+            status = self.node.status()
+            if not status or status["messages"]["received"] < messages:
+                return False
+            return not (status["functions"]["windows"]["waiting"] or status["events"]["waiting"])
+
+        for _ in range(2):  # what is counted is looked at twice a second
+            wait_for(done, f"{messages} messages: {self.node.log()[-1500:]}")
+            time.sleep(1.0)
 
     def close(self) -> None:
         self._client.disconnect()

@@ -25,6 +25,32 @@ def test_format_1_is_a_class() -> None:
     assert isinstance(read_function(json.dumps(fields).encode()), ClassFunction)
 
 
+def test_a_class_may_take_other_events_and_ask_networks() -> None:
+    fields = {"class": "a.B", "arguments": {}, "labels": []}
+    spec = read_function(
+        json.dumps({**fields, "on": [{"window": "*"}], "asks": ["a", "b"]}).encode()
+    )
+    assert isinstance(spec, ClassFunction)
+    assert (spec.on, spec.asks) == ((("window", "*"),), ("a", "b"))
+    assert not spec.is_on_predictions
+    faults: list[dict[str, Any]] = [
+        *({"on": []}, {"asks": []}, {"asks": ["a", "a"]}, {"asks": ["../a"]}, {"more": 1}),
+    ]
+    for wrong in faults:
+        with pytest.raises(InvalidData):
+            read_function(json.dumps({**fields, **wrong}).encode())
+
+
+def test_source_text_may_ask_one_network_if_it_needs_infer() -> None:
+    fields = fields_of(needs=["emit", "infer"], asks="speech")
+    spec = read_function(json.dumps(fields).encode())
+    assert isinstance(spec, SandboxedSpec)
+    assert spec.asks == "speech"
+    for wrong in ({"needs": ["emit"]}, {"asks": ["speech"]}, {"asks": ""}, {"asks": "A B"}):
+        with pytest.raises(InvalidData, match="asks"):
+            read_function(json.dumps({**fields, **wrong}).encode())
+
+
 def _deep(name: str) -> dict[str, Any]:
     inside: dict[str, Any] = {}
     for _ in range(200):
