@@ -9,7 +9,7 @@ from fl_client.inference.asked import asked_engine
 from fl_client.inference.engine import Engine
 from fl_client.inference.networks import BoxNetworks
 from fl_common.configuration.rules import Config
-from fl_common.errors import InvalidConfiguration
+from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions.asked import Numbers
 from fl_common.vocabulary import Task
 
@@ -26,6 +26,9 @@ class Asked:
 
     def model(self, windows: Numbers, seconds: float) -> Numbers:
         """See ``Answering``."""
+        if not self.predicts:
+            rule = "has none of its own (components.own_model=false)"
+            raise InvalidData("this box's model", rule, "Ask a network: asks in function.json")
         return asked_engine(self.engine, self.task, self.largest_batch)(windows, seconds)
 
     def serves(self) -> bool:
