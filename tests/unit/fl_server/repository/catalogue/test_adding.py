@@ -142,28 +142,24 @@ def test_the_function_that_it_is_used_with_comes_along_and_is_required(
 ) -> None:
     folder = plugin(world) / "functions" / "twice-told"
     folder.mkdir(parents=True)
-    told = {
-        "class": "fl_client.functions.eeg.SleepSpindles", "labels": [],
-        "arguments": {"above": 0.5, "overlap": 0.3, "network": "twice"},
-        "on": [{"window": "*"}], "asks": ["twice"],
-    }  # fmt: skip
+    told = {"class": "fl_client.functions.eeg.SleepSpindles", "labels": [], "asks": ["twice"],
+            "arguments": {"above": 0.5, "overlap": 0.3}, "on": [{"window": "*"}]}  # fmt: skip
     (folder / "function.json").write_text(json.dumps(told))
     (plugin(world) / "twice.yaml").write_bytes(recipe(after="twice-told"))
     add("twice", "--from", wheel(world.folder))
-    repository = world.repository()
-    function = repository.entry(Kind.FUNCTION, "twice-told", Stage.TESTING)
-    entry = repository.entry(Kind.MODEL, "twice", Stage.TESTING)
-    assert function is not None
-    assert entry is not None
-    described = entry.component.description
-    assert described["requires"] == [
-        {"kind": "function", "name": "twice-told", "digest": function.component.digest}
+    entries = [
+        world.repository().entry(kind, name, Stage.TESTING)
+        for kind, name in ((Kind.FUNCTION, "twice-told"), (Kind.MODEL, "twice"))
     ]
+    function, model = [entry.component for entry in entries if entry is not None]
+    described = model.description
+    needed = {"kind": "function", "name": "twice-told", "digest": function.digest}
+    assert described["requires"] == [needed]
     assert described["network"] == {
         "inputs": ["x"], "shapes": [[1, 2]], "state": {}, "constants": {},
         "rate_hz": None, "hop": None, "megabytes": 200,
     }  # fmt: skip
-    assert function.component.description["licence"] == "MIT"
+    assert function.description["licence"] == "MIT"
     assert "fl-repo promote twice; fl-repo promote twice-told" in capsys.readouterr().out
     for name in ("twice", "twice-told"):
         main(["promote", name, "--keys", "keys"])
