@@ -5,11 +5,12 @@ Only the length of a window may change: its channels, and what it stands for, ar
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fl_common.configuration.paths import from_home
+from fl_common.configuration.rules import TEXT, require
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions.events import Window
 from fl_common.functions.shape import Misshapen, digest_of, given_window, made_values
@@ -85,7 +86,7 @@ def rows_made(task: Task, name: str, made: Mapping[str, Any]) -> int:
         ) from None
 
 
-def shaped_by(task: Task, folder: str | Path) -> Task:
+def shaped_by(task: Task, folder: str) -> Task:
     """``task`` with the shape in ``folder`` before it, which is tried on a typical window.
 
     The shape has the folder's name, as a box's ``windows.shape`` has the component's.
@@ -94,8 +95,9 @@ def shaped_by(task: Task, folder: str | Path) -> Task:
         InvalidConfiguration: the task can't have one, or the runner is missing here.
         InvalidData: the folder has none, or it can't be made, or fails.
     """
+    require("shape", folder, TEXT)
     check_can_have_shape(task)
-    place = Path(folder)
+    place = from_home(folder)
     name, digest = place.resolve().name, digest_of(place)
     made = try_shape(place, typical_window(task), _TRIAL)
     return with_shape(task, name, digest, rows_made(task, name, made))

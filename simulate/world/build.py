@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from fl_common.configuration.paths import from_home
+from fl_common.configuration.rules import TEXT, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import WORLD
@@ -20,7 +21,8 @@ def world_yaml(config: Mapping[str, Any]) -> str:
     yaml = OmegaConf.to_yaml(OmegaConf.create(dict(config["world"])))
     if config["shape"] is None:
         return yaml
-    folder = str(Path(config["shape"]).resolve())
+    require("shape", config["shape"], TEXT)
+    folder = str(from_home(config["shape"]).resolve())
     return OmegaConf.to_yaml(OmegaConf.create({"_target_": _SHAPED, "of": yaml, "folder": folder}))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fl_common.configuration.paths import from_home
 from fl_common.functions.limits import Limits
 from fl_common.functions.sandbox.function import SandboxedFunction
 from fl_common.functions.sandbox.key import own_cache
@@ -39,7 +40,7 @@ class Shaped:
         self.task = shaped_by(self._world.task, folder)
         self.sites = self._world.sites
         self.scale_source = scale_source_of(self._world)
-        self._function = _opened(Path(folder))
+        self._function = _opened(from_home(folder))
         self._dropped = Counter[str]()
         self._kept = lru_cache(maxsize=_KEPT)(self._windows)
         self._test: TestSet | None = None

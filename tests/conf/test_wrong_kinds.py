@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
 
 from fl_client.configuration import check, read_config
 from fl_client.node.assembly.node import build_node
@@ -17,8 +19,10 @@ from fl_server.cloud import build as server
 from fl_server.cloud.planning import build_run
 from fl_server.cloud.serving import server_settings
 from models.nets import build_net
+from simulate.engines.live.play import check as check_player
 
 WRONG = ["nonsense", {"a": 1}, [1, 2], None, 1.5]
+OF_FUNCTIONS = ("functions", "function_host", "task")
 PYTHONS = ("DictConfig", "ListConfig", "NoneType", "omegaconf", "object", "argument", "operand",
            "attribute", "subscript", "isinstance", "iterable", "expected str")  # fmt: skip
 
@@ -40,6 +44,8 @@ def shipped_box() -> dict[str, Any]:
 def start_box(values: dict[str, Any], home: Path) -> None:
     """Do what a start does with a configuration, up to the point at which it listens."""
     check(values, shipped_box())
+    if all(values[part] == shipped_box()[part] for part in OF_FUNCTIONS):
+        values = values | {"functions": {}}  # whose process takes most of a start
     node = build_node(values | {"home": str(home)}, connected=True)
     ServingAccess.of(values["serving"]["access"])
     StatusAccess.of(values["http"]["access"])
@@ -99,7 +105,24 @@ def wrong_in(
     return wrong
 
 
+def test_every_key_of_a_player(tmp_path: Path) -> None:
+    with initialize_config_module("conf", version_base="1.3"):
+        played, simulated = (composed(name) for name in ("play", "config"))
+    own = {name: value for name, value in played.items() if name not in simulated}
+    assert {"boxes", "broker", "kept"} <= own.keys()
+    wrong = wrong_in(own, lambda values, _: check_player(values), tmp_path)
+    assert not wrong, "\n".join(wrong)
+
+
+def composed(name: str) -> dict[str, Any]:
+    """A configuration as it is shipped, without what refers to other places."""
+    values = OmegaConf.to_container(compose(name), resolve=False)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("silence")
 @pytest.mark.parametrize(
     ("shipped", "start"),

@@ -17,7 +17,18 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from fl_common.configuration.addresses import bare_host
-from fl_common.configuration.rules import Config, Rule, above, at_least, require, whole
+from fl_common.configuration.paths import from_home
+from fl_common.configuration.rules import (
+    SECTION,
+    TEXT,
+    Config,
+    Rule,
+    above,
+    at_least,
+    optional,
+    require,
+    whole,
+)
 from fl_common.errors import InvalidConfiguration
 from fl_common.files.whole import write_whole
 from fl_common.programs.logs import log_to_standard_error
@@ -26,6 +37,10 @@ from simulate.world import TestSet, World
 from simulate.world.build import open_world
 
 _QOS = 1
+_BOXES = Rule(
+    "must be a list of boxes' names, which have no /, + or #",
+    lambda value: isinstance(value, list) and all(map(_is_name, value)),
+)
 _logger = logging.getLogger(__name__)
 
 
@@ -58,7 +73,7 @@ def play(config: Mapping[str, Any]) -> None:
         JoinTheDotsError: data or a value that can't be used.
     """
     log_to_standard_error("info")
-    _check(config)
+    check(config)
     world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
     step_of(world.task)
     boxes = list(config["boxes"])
@@ -67,7 +82,7 @@ def play(config: Mapping[str, Any]) -> None:
             f"boxes={boxes}", f"must be 1 to {len(world.sites)}, as many as have recordings",
             "Name as many",
         )  # fmt: skip
-    kept = Path(config["kept"])
+    kept = from_home(config["kept"])
     kept.mkdir(parents=True, exist_ok=True)
     rows = config["readings_per_message"]
     playbacks = [
@@ -126,11 +141,22 @@ def _password(broker: Config) -> str | None:
     return None if variable is None else os.environ.get(variable, "")
 
 
-def _check(config: Mapping[str, Any]) -> None:
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and not {*"/+#"} & {*value}
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise InvalidConfiguration for the first value of a player that breaks a rule."""
     require("past_s", config["past_s"], at_least(0))
     require("retry_s", config["retry_s"], above(0))
     require("readings_per_message", config["readings_per_message"], whole(1))
+    require("kept", config["kept"], TEXT)
+    require("boxes", config["boxes"], _BOXES)
     broker = config["broker"]
+    require("broker", broker, SECTION)
+    require("broker.host", broker.get("host"), TEXT)
+    for name in ("username", "password_variable"):
+        require(f"broker.{name}", broker.get(name), optional(TEXT))
     bare_host("broker.host", broker["host"])
     require("broker.port", broker["port"], whole(1, 65535))
     has_user = broker["password_variable"] is None or bool(broker["username"])
