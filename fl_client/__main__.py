@@ -7,6 +7,7 @@ fl-client clock --trust                                the word that the machine
 fl-client backup kitchen.tar.gz                        its folder without readings; restore FILE
 fl-client replay recording.csv                         a recording through the same path
 fl-client functions letters                            windows that a function failed at
+fl-client label PEN --from 10:05 --to 10:07            what an interval was; labels shows them
 fl-client join                                         the box's part in a federation, alone
 fl-client key kitchen.key                              the key by which a server knows the box
 fl-client enroll --token ward.token --name ward-7      let the box in at its server by a token
@@ -25,6 +26,7 @@ from fl_client.federation import command as federation_command
 from fl_client.federation import enrolling as enroll_command
 from fl_client.federation import key as key_command
 from fl_client.functions import command as functions_command
+from fl_client.labels import command as labels_command
 from fl_client.ledger import command as ledger_command
 from fl_client.node import backup as backup_command
 from fl_client.node import commands as node_commands
@@ -54,6 +56,7 @@ def _parser() -> Parser:
     backup_command.add_commands(commands)
     clock_command.add_command(commands)
     functions_command.add_command(commands)
+    labels_command.add_commands(commands)
     federation_command.add_command(commands)
     key_command.add_command(commands)
     enroll_command.add_command(commands)

@@ -10,6 +10,7 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.prediction import Prediction
 from fl_client.node.counts import Counts
 from fl_client.shapes.shaping import WindowMaker
+from fl_client.store.label_requests import LabelRequests
 from fl_client.store.outbox import StoredEvents
 from fl_client.store.spool import Spool
 from fl_client.store.windows import WindowStore
@@ -40,6 +41,7 @@ class Path:
     spool: Spool
     streams: Streams
     maker: WindowMaker
+    labels: LabelRequests
     engine: Engine
     see: Look
     outbox: StoredEvents
@@ -62,6 +64,15 @@ class Path:
     def about_windows(self) -> tuple[tuple[str, ...], int]:
         """The channels of those windows, and the time that each stands for."""
         return self.task.channels, self.windows.length_ns
+
+    def take_labels(self) -> None:
+        """Carry out what the command line asked of labels."""
+        for request in self.labels.take():
+            one = request.annotation
+            if request.is_withdrawn:
+                self.maker.withdraw(one.stream, one.id)
+            else:
+                self.maker.annotate([one])
 
     def counts(self) -> Counts:
         """The store's counts."""

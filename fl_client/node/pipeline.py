@@ -120,6 +120,7 @@ class Pipeline:
                     appended = self._hold.store(self._path.spool, arrivals, now)
                 done = PipelineStep(arrivals, appended)
                 self._path.outbox.settle(progress.settled)
+                self._path.take_labels()
                 windows = self._path.maker.make(self._take_in(done, now))
                 done.windows = len(windows)
                 self._path.functions.put_windows(windows, *self._path.about_windows)

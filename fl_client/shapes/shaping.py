@@ -48,6 +48,10 @@ class WindowMaker(Protocol):
         """See ``WindowStore.annotate``."""
         ...
 
+    def withdraw(self, stream: str, name: str) -> None:
+        """See ``WindowStore.withdraw``."""
+        ...
+
     def retain(self, oldest_ns: int) -> None:
         """Drop what waits and begins before ``oldest_ns``."""
         ...
@@ -72,6 +76,10 @@ class AsCut:
     def annotate(self, annotations: Sequence[Annotation]) -> Counter[str]:
         """See ``WindowMaker``."""
         return self.windows.annotate(annotations)
+
+    def withdraw(self, stream: str, name: str) -> None:
+        """See ``WindowMaker``."""
+        self.windows.withdraw(stream, name)
 
     def retain(self, oldest_ns: int) -> None:
         """Nothing waits."""
@@ -132,6 +140,12 @@ class Shaping:
         for line in self._lines[1:]:
             line.windows.annotate(annotations)
         return self.windows.annotate(annotations)
+
+    def withdraw(self, stream: str, name: str) -> None:
+        """See ``WindowMaker``."""
+        for line in self._lines[1:]:
+            line.windows.withdraw(stream, name)
+        self.windows.withdraw(stream, name)
 
     def retain(self, oldest_ns: int) -> None:
         """See ``WindowMaker``."""

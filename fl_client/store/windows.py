@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_client.sensors import Annotation
+from fl_client.store import annotations
 from fl_client.store.agreement import ROWS, Agreement, Pair, Said, marks_of
+from fl_client.store.annotations import Annotations, Span
 from fl_client.store.database import transaction
 from fl_client.windows import Place, Slicing, Window
 from fl_client.windows.grid import Grid
@@ -45,12 +47,6 @@ CREATE INDEX IF NOT EXISTS windows_unpredicted ON windows (cut, start_ns, stream
 CREATE TABLE IF NOT EXISTS window_values (
     id INTEGER PRIMARY KEY REFERENCES windows (id) ON DELETE CASCADE, content BLOB NOT NULL
 );
-CREATE TABLE IF NOT EXISTS annotations (
-    stream TEXT NOT NULL, id TEXT NOT NULL, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
-    label TEXT NOT NULL, PRIMARY KEY (stream, id)
-);
-CREATE INDEX IF NOT EXISTS annotations_by_end ON annotations (to_ns);
-CREATE INDEX IF NOT EXISTS annotations_of_stream ON annotations (stream, to_ns);
 """
 _REMOVED_AT_ONCE = 5000
 _TOLD = "FROM windows WHERE cut = ? AND label IS NOT NULL AND predicted IS NOT NULL"
@@ -139,8 +135,9 @@ class WindowStore:
         """The time that a window stands for."""
         self._share = label_share
         with transaction(connection):
-            for statement in filter(str.strip, SCHEMA.split(";")):
+            for statement in filter(str.strip, (annotations.SCHEMA + SCHEMA).split(";")):
                 connection.execute(statement)
+        self._annotations = Annotations(connection)
 
     def add(self, windows: Sequence[Window]) -> list[Window]:
         """Store the windows; those that are new."""
@@ -159,12 +156,15 @@ class WindowStore:
         """Store the intervals and label their windows; how many tell nothing, by the reason."""
         with transaction(self.connection):
             for a in annotations:
-                self.connection.execute(
-                    "INSERT OR IGNORE INTO annotations VALUES (?, ?, ?, ?, ?)",
-                    (a.stream, a.id, a.from_ns, a.to_ns, a.label),
-                )
+                self._annotations.add(a)
                 self._relabel(a.stream, a.from_ns - self.length_ns, a.to_ns)
         return Counter(filter(None, (self._truths.why_unused(a.label) for a in annotations)))
+
+    def withdraw(self, stream: str, name: str) -> None:
+        """Take the annotation of this id back, and label its windows by those that are left."""
+        with transaction(self.connection):
+            if span := self._annotations.withdraw(stream, name):
+                self._relabel(stream, span.from_ns - self.length_ns, span.to_ns)
 
     def unpredicted(self, limit: int, after: Place | None = None) -> list[Window]:
         """Up to ``limit`` windows that wait for a prediction, oldest first.
@@ -229,7 +229,7 @@ class WindowStore:
         size = 4 * int(np.prod(self._task.window_shape))
         with transaction(self.connection):
             removed = self._remove("start_ns < ?", (oldest_ns,), _REMOVED_AT_ONCE)
-            self.connection.execute("DELETE FROM annotations WHERE to_ns < ?", (oldest_ns,))
+            self._annotations.forget(oldest_ns)
             (count,) = self.connection.execute("SELECT count(*) FROM windows").fetchone()
             excess = min(count - int(retention.megabytes * 2**20 / size), _REMOVED_AT_ONCE)
             for which in ("cut != ?", "cut = ? AND label IS NULL", "cut = ?"):
@@ -260,19 +260,11 @@ class WindowStore:
             return
         starts_N = np.array([start for _, start, _ in rows], np.int64)
         end_ns = int(starts_N.max()) + self.length_ns
-        known = self._annotations(stream, int(starts_N.min()), end_ns)
+        known = self._annotations.touching(Span(stream, int(starts_N.min()), end_ns))
         told = self._truths.told(starts_N, known, self._share)
         self.connection.executemany(
             "UPDATE windows SET label = ? WHERE id = ?", _changes(rows, told)
         )
-
-    def _annotations(self, stream: str, from_ns: int, to_ns: int) -> list[Annotation]:
-        rows = self.connection.execute(
-            "SELECT id, from_ns, to_ns, label, stream FROM annotations"
-            " WHERE stream = ? AND to_ns > ? AND from_ns < ?",
-            (stream, from_ns, to_ns),
-        )
-        return [Annotation(*row) for row in rows]
 
     def _remove(self, which: str, values: tuple[object, ...], limit: int) -> int:
         """Remove the ``limit`` oldest windows that meet ``which``, an SQL condition."""

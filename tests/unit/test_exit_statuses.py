@@ -44,7 +44,9 @@ JUDGES: Mapping[str, str] = {
     "fl-simulate plugins": PLUGIN,
 }
 DO_OR_SAY = {
-    "fl-client": "backup clock enroll functions join key ledger model replay restore run status",
+    "fl-client": (
+        "backup clock enroll functions join key label labels ledger model replay restore run status"
+    ),
     "fl-fn": "build new serve",
     "fl-repo": (
         "add catalogue gc get import init keys list log promote pull-oci push-oci refresh retire"

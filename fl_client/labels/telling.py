@@ -1,0 +1,120 @@
+"""Tells a box the label of an interval, and takes one back."""
+
+import secrets
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from fl_client.home import STORE
+from fl_client.labels.listing import ToldLabel, opened, told_in
+from fl_client.labels.times import nanoseconds, shown
+from fl_client.sensors import Annotation
+from fl_client.store.database import open_store
+from fl_client.store.label_requests import LabelRequest, put_request
+from fl_client.windows import Slicing
+from fl_client.windows.truths import truths_of
+from fl_common.errors import InvalidConfiguration
+from fl_common.vocabulary import Task
+
+_PLANNED_NS = 86_400 * 10**9
+_ANY = Slicing(1, 1.0, 0.0, 1.0)
+"""What labels a task takes depends on no way to cut its windows."""
+_NAMED = 10
+
+
+def tell(home: Path, label: str, begin: str, end: str, stream: str | None) -> None:
+    """Let the box in ``home`` know the label from ``begin`` to ``end``, as a person types them.
+
+    Raises:
+        InvalidConfiguration: a label that tells nothing of the task, no interval, or no stream.
+        StoreError: the store can't be read or written.
+    """
+    now = datetime.now().astimezone()
+    start_ns, end_ns = nanoseconds("--from", begin, now), nanoseconds("--to", end, now)
+    _check_interval(begin, end, start_ns, end_ns, now)
+    with opened(home) as (connection, about):
+        _check_label(about.task, label)
+        rows = connection.execute("SELECT DISTINCT stream FROM windows WHERE cut = ?", (about.cut,))
+        of = _stream_of(stream, sorted(name for (name,) in rows))
+        known = told_in(home, connection, about)
+    for one in known:
+        if (one.label, one.stream, one.from_ns, one.to_ns) == (label, of, start_ns, end_ns):
+            raise InvalidConfiguration(
+                f"{label} of this interval", "was told before",
+                f"See it, or take it back: fl-client labels --withdraw {one.id}",
+            )  # fmt: skip
+    key = f"told-{secrets.token_hex(4)} {start_ns}-{end_ns}-{label}"
+    _put(home, LabelRequest(Annotation(key, start_ns, end_ns, label, of), is_withdrawn=False))
+    span = f"from {shown(start_ns, now)} to {shown(end_ns, now)}"
+    _say(f"{label} {span} is told; fl-client labels shows its windows, and can take it back")
+
+
+def withdraw(home: Path, name: str, counter: Path | None) -> None:
+    """Take back the label that ``fl-client labels`` shows as ``name``.
+
+    Raises:
+        InvalidConfiguration: there is none.
+        StoreError: the store can't be read or written.
+    """
+    with opened(home) as (connection, about):
+        rows = [row for row in told_in(home, connection, about, counter) if row.id == name]
+    if not rows:
+        raise InvalidConfiguration(
+            f"--withdraw {name}", "is no label that was told", "See their ids: fl-client labels"
+        )
+    for row in rows:
+        one = Annotation(row.key, row.from_ns, row.to_ns, row.label, row.stream)
+        _put(home, LabelRequest(one, is_withdrawn=True))
+        _say(f"{row.label} is taken back{_what_stays(row)}")
+
+
+def _what_stays(row: ToldLabel) -> str:
+    if row.trained is None:
+        return "; the ledger can't be read, so whether it was trained on is not known"
+    if row.trained:
+        return (
+            ". Its day was trained on before: models of these rounds may know it, and what they"
+            " cost stays charged. fl-client ledger shows the rounds"
+        )
+    return ""
+
+
+def _check_interval(begin: str, end: str, start_ns: int, end_ns: int, now: datetime) -> None:
+    about = f"--from {begin} --to {end}"
+    if start_ns >= end_ns:
+        raise InvalidConfiguration(about, "ends before it begins", "Give the earlier time first")
+    if end_ns > now.timestamp() * 1e9 + _PLANNED_NS:
+        remedy = "Give an interval of which sensor data have come"
+        raise InvalidConfiguration(about, "ends more than a day ahead of the clock", remedy)
+
+
+def _check_label(task: Task, label: str) -> None:
+    truths = truths_of(task, _ANY)
+    if truths.why_unused(label) is not None:
+        rule = f"tells nothing of {task.name}, whose labels must be {truths.expects}"
+        raise InvalidConfiguration(f"label {label}", rule, "Give one of them")
+
+
+def _stream_of(stream: str | None, known: list[str]) -> str:
+    if stream in known:
+        return str(stream)
+    if stream is None and (not known or "" in known):
+        return ""
+    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    names = ", ".join(known[:_NAMED]) + more
+    if stream is None:
+        remedy = f"Name one with --stream: {names}"
+        raise InvalidConfiguration("fl-client label", "needs a stream of this box", remedy)
+    remedy = f"Streams with windows: {names or 'none'}" if known != [""] else "Leave it out"
+    raise InvalidConfiguration(f"--stream {stream}", "has no window here", remedy)
+
+
+def _put(home: Path, request: LabelRequest) -> None:
+    with closing(open_store(home / STORE)) as connection:
+        put_request(connection, request)
+
+
+def _say(text: str) -> None:
+    Console(highlight=False, markup=False, soft_wrap=True).print(text)
