@@ -15,6 +15,7 @@ from fl_client.shapes.calling import Caller
 from fl_client.shapes.held import Shapes, task_of
 from fl_client.shapes.shaping import AsCut, Shaping, WindowMaker, lines_for
 from fl_client.shapes.thread import ShapeThread
+from fl_client.store.label_requests import LabelRequests
 from fl_client.store.unshaped import ShapeCounts, Unshaped
 from fl_client.store.windows import WindowStore
 from fl_client.windows import SECOND, Slicing
@@ -35,6 +36,21 @@ class OpenedShapes:
     maker: WindowMaker
     task: Task
     is_outdated: Callable[[str | None], bool]
+
+    def label_taker(self) -> Callable[[], None]:
+        """A function that carries out what the command line asks of the windows' labels."""
+        windows = self.maker.windows
+        requests = LabelRequests(windows.connection, self.task, windows.cut)
+        return partial(_take_labels, requests, self.maker)
+
+
+def _take_labels(requests: LabelRequests, maker: WindowMaker) -> None:
+    for request in requests.take():
+        one = request.annotation
+        if request.is_withdrawn:
+            maker.withdraw(one.stream, one.id)
+        else:
+            maker.annotate([one])
 
 
 @dataclass(frozen=True)

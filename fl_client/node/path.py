@@ -10,7 +10,6 @@ from fl_client.inference.engine import Engine
 from fl_client.inference.prediction import Prediction
 from fl_client.node.counts import Counts
 from fl_client.shapes.shaping import WindowMaker
-from fl_client.store.label_requests import LabelRequests
 from fl_client.store.outbox import StoredEvents
 from fl_client.store.spool import Spool
 from fl_client.store.windows import WindowStore
@@ -35,13 +34,13 @@ class Path:
 
     ``task`` is that of the windows that are predicted; ``is_outdated`` says, given the shape that
     the model requires, whether windows must go through another one than when it was opened.
+    ``take_labels`` carries out what the command line asks of labels.
     """
 
     connection: sqlite3.Connection
     spool: Spool
     streams: Streams
     maker: WindowMaker
-    labels: LabelRequests
     engine: Engine
     see: Look
     outbox: StoredEvents
@@ -49,6 +48,7 @@ class Path:
     follow: Follow
     task: Task
     is_outdated: Callable[[str | None], bool]
+    take_labels: Callable[[], None]
 
     @property
     def windows(self) -> WindowStore:
@@ -64,15 +64,6 @@ class Path:
     def about_windows(self) -> tuple[tuple[str, ...], int]:
         """The channels of those windows, and the time that each stands for."""
         return self.task.channels, self.windows.length_ns
-
-    def take_labels(self) -> None:
-        """Carry out what the command line asked of labels."""
-        for request in self.labels.take():
-            one = request.annotation
-            if request.is_withdrawn:
-                self.maker.withdraw(one.stream, one.id)
-            else:
-                self.maker.annotate([one])
 
     def counts(self) -> Counts:
         """The store's counts."""

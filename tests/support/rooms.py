@@ -34,7 +34,7 @@ ROOMS = {
         ("testing", "windows"),
         ("store",),
         ("functions", "inference", "ledger", "training"),
-        ("shapes",),
+        ("labels", "shapes"),
         ("components",),
         ("release",),
         ("site",),

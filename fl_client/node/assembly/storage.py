@@ -12,7 +12,6 @@ from fl_client.node.assembly.inference import Inference
 from fl_client.node.path import Path as PipelinePath
 from fl_client.store.held import HeldValues
 from fl_client.store.in_memory import open_kept
-from fl_client.store.label_requests import LabelRequests
 from fl_client.store.spool import Spool
 from fl_client.windows.streams import Streams
 from fl_common.configuration.rules import Config
@@ -50,7 +49,6 @@ def _open(
         spool=Spool(connection, **config["spool"]),
         streams=Streams(task, declared.sensors, slicing, most, held.found, held.write),
         maker=made.maker,
-        labels=LabelRequests(connection, task, made.maker.windows.cut),
         engine=inference.engine,
         see=updates.see if updates else _unseen,
         outbox=outbox,
@@ -58,6 +56,7 @@ def _open(
         follow=follow,
         task=made.task,
         is_outdated=made.is_outdated,
+        take_labels=made.label_taker(),
     )
 
 
