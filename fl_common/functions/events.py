@@ -185,7 +185,7 @@ def kind_of_event(event: Event) -> str:
 
 def to_stored(event: Event) -> dict[str, Any]:
     """An event as JSON values, for what reads them by ``from_stored``."""
-    given = asdict(event)
+    given = {field.name: getattr(event, field.name) for field in fields(event)}
     if isinstance(event, Predicted | Reading | Window):
         given["values"] = [_stored(value) for value in event.values]
     return {_NAMES[type(event)]: given}

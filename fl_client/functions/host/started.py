@@ -49,6 +49,7 @@ class StartedProcess:
             except OSError:
                 self._channel.close()
                 raise
+        self._tasks = Path(f"/proc/{self._child.pid}/task")
         path = [str(Path(entry).absolute()) for entry in sys.path]
         code = str(machine_code.absolute()) if limits.sandbox_megabytes else None
         memory = limits.megabytes + limits.sandbox_megabytes
@@ -121,7 +122,7 @@ class StartedProcess:
     def _count_threads(self) -> int:
         """Its threads, as the system sees them; 0 where it does not tell."""
         with suppress(OSError):
-            return sum(1 for _ in Path(f"/proc/{self._child.pid}/task").iterdir())
+            return len([*self._tasks.iterdir()])
         return 0
 
 

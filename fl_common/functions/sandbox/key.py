@@ -33,9 +33,7 @@ SETTINGS: Mapping[str, Any] = {
 
 def machine_code_path(folder: Path, digest: str) -> Path:
     """Where the machine code of the component with this SHA-256 is, or would be."""
-    facts = [digest, version("wasmtime"), sorted(SETTINGS.items()), platform.machine()]
-    key = hashlib.sha256(repr([*facts, _processor()]).encode()).hexdigest()
-    return folder / f"{key}.machine"
+    return folder / f"{_key(digest)}.machine"
 
 
 def write_machine_code(path: Path, machine_code: bytes) -> None:
@@ -73,6 +71,13 @@ def own_cache() -> Path:
     """Where machine code is kept for a person's own use; a box has it in its own folder."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "join-the-dots" / "machine-code"
+
+
+@lru_cache(maxsize=256)
+def _key(digest: str) -> str:
+    """What machine code hangs on; asked for at each call of a function, it takes half of that."""
+    facts = [digest, version("wasmtime"), sorted(SETTINGS.items()), platform.machine()]
+    return hashlib.sha256(repr([*facts, _processor()]).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
