@@ -60,7 +60,8 @@ turn.
 | what | figure |
 |---|---|
 | share of the rate to the last prediction | {share:.2f} |
-| the same in half of the turns, and in all | {lower:.2f} to {upper:.2f}, {least:.2f} to {greatest:.2f} |
+| the same in half of the turns | {lower:.2f} to {upper:.2f} |
+| the same in all turns | {least:.2f} to {greatest:.2f} |
 | CPU of a rule for a window, in the process of the functions | {host_ms:.2f} ms |
 | CPU of a rule for a window, in the node | {node_ms:.2f} ms |
 | seconds after the last prediction until all rules have seen all | {behind_s:.1f} s |

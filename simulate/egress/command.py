@@ -9,7 +9,6 @@ from pathlib import Path
 
 import rich.console
 import torch
-from omegaconf import OmegaConf
 
 from fl_client.app import SiteApp
 from fl_client.ledger.ledger import Ledger
@@ -29,7 +28,7 @@ from simulate.engines.members import roster_of
 from simulate.fleet import Fleet
 from simulate.home import Home
 from simulate.world import World, check_no_survey
-from simulate.world.build import check_no_shape, open_world
+from simulate.world.build import open_world, world_yaml
 
 _OWNER = "egress"
 
@@ -51,8 +50,7 @@ def egress(config: Config, home: Home, output: rich.console.Console) -> int:
         raise InvalidConfiguration(
             f"resume={config['resume']}", "can't be used here: all is asked anew", "Leave it out"
         )
-    check_no_shape(config, "egress")
-    world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
+    world = open_world(world_yaml(config))
     check_no_survey(world, "a rehearsal, which has no survey")
     plan = build_plan(config, uuid.uuid4().hex, world.task, fleet_facts(world))
     federation = build_federation(config, plan, roster_of(world.sites))

@@ -8,7 +8,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from fl_common.configuration.paths import from_home
 from fl_common.configuration.rules import TEXT, require
-from fl_common.errors import InvalidConfiguration
 from fl_common.plugins.build import build
 from fl_common.plugins.kinds import WORLD
 from simulate.world import World
@@ -24,16 +23,6 @@ def world_yaml(config: Mapping[str, Any]) -> str:
     require("shape", config["shape"], TEXT)
     folder = str(from_home(config["shape"]).resolve())
     return OmegaConf.to_yaml(OmegaConf.create({"_target_": _SHAPED, "of": yaml, "folder": folder}))
-
-
-def check_no_shape(config: Mapping[str, Any], what: str) -> None:
-    """Raise InvalidConfiguration where a shape is named; ``what`` has none."""
-    if config["shape"] is not None:
-        raise InvalidConfiguration(
-            f"shape={config['shape']}",
-            f"can't be used with {what}",
-            "Leave it out; boxes have theirs by windows.shape (docs/how-to/shapes.md)",
-        )
 
 
 @cache

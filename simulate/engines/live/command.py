@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import rich.console
-from omegaconf import OmegaConf
 from rich.text import Text
 
 from fl_client.inference.onnx_model import OnnxModel
@@ -22,6 +21,7 @@ from fl_common.configuration.rules import Config, above, require, whole
 from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.files.whole import write_whole
 from fl_common.vocabulary import Task
+from models.tasks.shaped import shaped_by
 from simulate.engines.live.fleet import Live, Player
 from simulate.engines.live.functions import LiveFunctions, published
 from simulate.engines.live.processes import CONFIG, Processes, find_mosquitto, write_node
@@ -33,7 +33,7 @@ from simulate.report.drawing import Drawing
 from simulate.report.results import json_value
 from simulate.report.wording import counted
 from simulate.world import World
-from simulate.world.build import check_no_shape, open_world
+from simulate.world.build import open_world, world_yaml
 
 INTERRUPTED = 130
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,40}", re.ASCII)
@@ -54,20 +54,20 @@ def live(
     """
     engine, program = config["engine"], find_mosquitto()
     _check(engine)
-    check_no_shape(config, "engine=live")
-    world = open_world(OmegaConf.to_yaml(OmegaConf.create(dict(config["world"]))))
-    names = _names(engine["sites"], world)
+    world = open_world(world_yaml({**config, "shape": None}))
+    names, shape = _names(engine["sites"], world), config["shape"]
     step_of(world.task)
+    task = world.task if shape is None else shaped_by(world.task, from_home(shape))
     if engine["model"] is None:
         train({**config, "engine": engine["training"]})
         model = home.model
     else:
         model = from_home(engine["model"])
-        _check_model(model, world.task)
+        _check_model(model, task)
     folder = home.folder / "live"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    functions = published(config["report"]["functions"], world.task, folder)
+    functions = published(config["report"]["functions"], shape, world.task, folder)
     run = _Run(engine, folder, output, world, names, model, functions)
     return asyncio.run(run.carry_out(program))
 
@@ -106,7 +106,7 @@ class _Run:
 
     def _player(self, position: int, port: int) -> Player:
         name, task = self.names[position], self.world.task
-        about = (task, step_of(task), port, self.model, self.functions.components)
+        about = (task, step_of(task), port, self.model, self.functions)
         file = write_node(self.folder, name, *about)
         self.functions.lend_machine_code(file.parent)
         slicing = slicing_of(task)

@@ -23,9 +23,13 @@ _LONGEST_S = 120.0
 
 @dataclass(frozen=True)
 class LiveFunctions:
-    """The section ``components`` of the nodes' configurations; empty: they follow nothing."""
+    """The section ``components`` of the nodes' configurations; empty: they follow nothing.
+
+    ``shape`` names the one that their windows go through; None: none.
+    """
 
     components: Mapping[str, Any]
+    shape: str | None = None
 
     def lend_machine_code(self, home: Path) -> None:
         """Give a node what this user has compiled already: it would take it half a minute."""
@@ -34,16 +38,17 @@ class LiveFunctions:
         copy_machine_code(own_cache(), home / MACHINE_CODE)
 
 
-def published(folders: Sequence[str], task: Task, place: Path) -> LiveFunctions:
-    """Put the functions in ``folders`` into production of a repository in ``place``.
+def published(folders: Sequence[str], shape: str | None, task: Task, place: Path) -> LiveFunctions:
+    """Put the functions in ``folders``, and the ``shape``, into a repository in ``place``.
 
-    Its gates are not asked: ``fl-fn test`` asks the same.
+    They are in production. Its gates are not asked: ``fl-fn test`` asks the same.
 
     Raises:
         InvalidData: a folder has no function in a sandbox, or one for other labels.
         InvalidConfiguration: two have one name.
         RunFailed: the repository refuses one.
     """
+    folders = [*folders, *([shape] if shape is not None else [])]
     if not folders:
         return LiveFunctions({})
     paths = [from_home(folder) for folder in folders]
@@ -67,7 +72,9 @@ def published(folders: Sequence[str], task: Task, place: Path) -> LiveFunctions:
     }  # fmt: skip
     root = repository / "metadata" / "1.root.json"
     source = {"source": str(repository.absolute()), "root": str(root.absolute())}
-    return LiveFunctions({**source, "functions": names, "sandbox": grant})
+    rules = names if shape is None else names[:-1]
+    components = {**source, "functions": rules, "sandbox": grant}
+    return LiveFunctions(components, None if shape is None else names[-1])
 
 
 def _ask(*words: str) -> None:

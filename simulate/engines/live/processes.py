@@ -23,6 +23,7 @@ from fl_common.programs.own import own_program
 from fl_common.vocabulary import Task
 from fl_server.cloud.children import end, start
 from models.kinds.multilabel import BETWEEN
+from simulate.engines.live.functions import LiveFunctions
 
 HOST = "127.0.0.1"
 CONFIG = "site.yaml"  # begins with conf/node.yaml, so it may not have that name
@@ -55,18 +56,19 @@ def write_node(
     step: int,
     port: int,
     model: Path,
-    components: Mapping[str, Any],
+    functions: LiveFunctions,
 ) -> Path:
     """The folder of a node, ready to run: its configuration, and ``model`` in its slot."""
     home = folder.absolute() / name
     slot = ModelSlot(home / SLOTS / MODEL)
     slot.activate(slot.place(model))
+    components = functions.components
     values = {
         "name": name,
         "home": str(home),
         "task": {"_target_": "models.tasks.declared", **declared_as(task)},
         "broker": {"host": HOST, "port": port},
-        "windows": {"step": step},
+        "windows": {"step": step, "shape": functions.shape},
         "http": {"port": 0},
         **({"components": dict(components)} if components else {}),
         "sensors": {"player": _sensor(name, task)},

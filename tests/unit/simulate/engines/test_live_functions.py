@@ -19,7 +19,7 @@ SOURCE = "def handle(event):\n    pass\n"
 @pytest.mark.slow
 def test_nodes_follow_a_repository_that_has_them_in_production(tmp_path: Path) -> None:
     folders = [str(folder_in(tmp_path / name, SOURCE)) for name in ("one", "two")]
-    components = published(folders, TASK, tmp_path / "play").components
+    components = published(folders, None, TASK, tmp_path / "play").components
     assert components["functions"] == ["one", "two"]
     assert Path(components["root"]).is_file()
     granted = grant_of(components)
@@ -28,7 +28,7 @@ def test_nodes_follow_a_repository_that_has_them_in_production(tmp_path: Path) -
 
 
 def test_without_functions_nodes_follow_nothing(tmp_path: Path) -> None:
-    assert published([], TASK, tmp_path).components == {}
+    assert published([], None, TASK, tmp_path).components == {}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -52,5 +52,5 @@ def test_what_no_node_would_run_is_refused_and_nothing_is_made(tmp_path: Path) -
         ([str(tmp_path / "none")], TASK),
     ):
         with pytest.raises(BadInput):
-            published(folders, task, tmp_path / "play")
+            published(folders, None, task, tmp_path / "play")
     assert not (tmp_path / "play").exists()

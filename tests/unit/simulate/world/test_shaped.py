@@ -8,11 +8,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from fl_common.errors import InvalidConfiguration
 from fl_common.functions.shape import digest_of
 from simulate.configuration.composition import configure, resolved
 from simulate.testing import check_world
-from simulate.world.build import check_no_shape, open_world, world_yaml
+from simulate.world.build import open_world, world_yaml
 from simulate.world.shaped import Shaped
 from tests.support.sandboxes import compile_runner, fields_of
 from tests.support.shapes import SHAPED, written
@@ -69,6 +68,4 @@ def test_a_run_names_it_once(tmp_path: Path, shape: Path) -> None:
     config = resolved(configure(f"shape={shape}"))
     node = yaml.safe_load(world_yaml(config))
     assert node["_target_"] == "simulate.world.shaped.Shaped"
-    with pytest.raises(InvalidConfiguration, match="can't be used with engine=live"):
-        check_no_shape(config, "engine=live")
     assert "Shaped" not in world_yaml(resolved(configure()))
