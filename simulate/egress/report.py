@@ -94,6 +94,7 @@ def to_json(egress: Egress) -> dict[str, Any]:
         "sites": egress.sites,
         "troubles": dict(egress.troubles),
         "task": plan.task.name,
+        "shape": None if plan.task.shape is None else str(plan.task.shape),
         "net": net_name(plan),
         "privacy": privacy_sentence(plan),
         "rounds": plan.rounds,

@@ -10,6 +10,7 @@ from fl_common.functions.sandbox.open import open_function
 from tests.support.hand_made import component
 from tests.support.hostile_sources import HOSTILE_COMPONENTS
 from tests.support.sandboxes import folder_of, limits, predicted
+from tests.support.shapes import SHAPED
 
 
 def function(content: bytes, folder: Path) -> SandboxedFunction:
@@ -88,3 +89,15 @@ def test_it_needs_no_more_than_its_needs_name(tmp_path: Path) -> None:
     )
     with pytest.raises(InvalidData, match="imports what emit stands for"):
         open_function(given, tmp_path)
+
+
+def test_a_shape_that_imports_anything_is_refused(tmp_path: Path) -> None:
+    """It is pure by its type: what it may import is nothing, and it may not ask for more."""
+    given = folder_of(component(""), form="wasm", file="function.wasm", **SHAPED)
+    with pytest.raises(InvalidData, match=r"imports what emit stands for: has needs: none"):
+        open_function(given, tmp_path)
+    for need in ("emit", "state", "log", "infer"):
+        with pytest.raises(InvalidData, match="needs"):
+            folder_of(
+                component(""), form="wasm", file="function.wasm", **{**SHAPED, "needs": [need]}
+            )
