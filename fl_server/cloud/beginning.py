@@ -22,7 +22,6 @@ from fl_server.cloud.build import home_of
 from fl_server.repository.build import open_repository
 from fl_server.repository.incumbents import component_name, find_incumbent
 from fl_server.rounds.blend import Blend, blend_of
-from fl_server.rounds.earlier_shape import check_same_shape
 from fl_server.rounds.warm_start import (
     Earlier,
     WarmStart,
@@ -69,8 +68,7 @@ def beginning_of(config: Config, folder: Path, plan: RunPlan) -> Beginning | Non
     if config["init"] == PRODUCTION:
         start: WarmStart | None = _in_production(config, plan, net, blend)
     else:
-        check_same_shape(config, plan.task)
-        start = warm_start(config, net, ledgers=_is_own(config))
+        start = warm_start(config, net, plan.task, ledgers=_is_own(config))
     assert start is not None, "init names something"
     if config["scale"] is not None:
         check_no_survey_after(start, "task")

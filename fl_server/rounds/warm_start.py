@@ -26,6 +26,7 @@ from fl_common.params import digest
 from fl_common.vocabulary import Parameters, Task
 from fl_server.rounds.blend import PLAIN, Blend, blend_of
 from fl_server.rounds.checkpoint import load_latest
+from fl_server.rounds.earlier_shape import check_same_shape
 from models.metadata import read_metadata
 from models.nets import Net, load_parameters, parameters_of
 from models.onnx.content import check_model
@@ -86,18 +87,19 @@ class WarmStart:
         return f"begins with the parameters{of_run} in {self.source}{mixed}, {spent}: {on_top}"
 
 
-def warm_start(config: Config, net: Net, *, ledgers: bool = False) -> WarmStart | None:
+def warm_start(config: Config, net: Net, task: Task, *, ledgers: bool = False) -> WarmStart | None:
     """Give ``net`` the parameters that ``init`` names; None, and nothing done, where it is null.
 
     ``ledgers``: a run's folder is one of the same server, see ``WarmStart``.
 
     Raises:
-        InvalidConfiguration: they are not those of such a network.
+        InvalidConfiguration: they are not those of such a network, or of windows of another shape.
         InvalidData: there are none, or the file is damaged.
     """
     blend = blend_of(config)
     if config["init"] is None:
         return None
+    check_same_shape(config, task)
     path = from_home(str(config["init"]))
     return started(str(path), Earlier(*_read(path)), net, blend, ledgers=ledgers)
 

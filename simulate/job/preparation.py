@@ -11,7 +11,6 @@ from fl_common.plan import RunPlan
 from fl_common.plugins.build import build
 from fl_server.build import build_federation, check_sampling, rate_said, with_net
 from fl_server.rounds.comparison import Incumbent
-from fl_server.rounds.earlier_shape import check_same_shape
 from fl_server.rounds.strategy import Federation
 from fl_server.rounds.survey import NOT_COMPARED
 from fl_server.rounds.threshold import ThresholdSurvey
@@ -154,8 +153,7 @@ def _incumbent(
 def _net(config: Config, plan: RunPlan) -> tuple[Net, WarmStart | None]:
     """The network with its first parameters, and where those came from, if not from chance."""
     net = build_net(plan.net, plan.task, plan.seed or 0)
-    check_same_shape(config, plan.task)
-    start = warm_start(config, net)
+    start = warm_start(config, net, plan.task)
     check_net(net, plan.privacy, plan.task)
     check_exportable(net, plan.task)
     return net, start
