@@ -57,7 +57,7 @@ def live(
     world = open_world(world_yaml({**config, "shape": None}))
     names, shape = _names(engine["sites"], world), config["shape"]
     step_of(world.task)
-    task = world.task if shape is None else shaped_by(world.task, from_home(shape))
+    task = world.task if shape is None else shaped_by(world.task, shape)
     if engine["model"] is None:
         train({**config, "engine": engine["training"]})
         model = home.model
