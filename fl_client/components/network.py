@@ -34,7 +34,7 @@ class NetworkTarget(SlotTarget):
             return super().put(version, standby)
         try:
             spec = NetworkSpec.read(_described(folder))
-            self._networks.check_room(self._name, spec)
+            self._networks.check_fits(self._name, spec)
         except InvalidData as error:
             if not self.runs(version):
                 self.place(version)

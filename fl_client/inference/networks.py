@@ -55,8 +55,9 @@ class _Placed:
 class BoxNetworks:
     """The networks called ``names`` in the folder ``slots``, within ``megabytes`` together.
 
-    ``engine`` is the section of the configuration. Any thread may ask; one at a time is answered.
-    Whoever brings a version waits for its trial; what serves goes on meanwhile.
+    ``engine`` is the section of the configuration; a window begins each ``every_ns``. Any thread
+    may ask; one at a time is answered. Whoever brings a version waits for its trial; what serves
+    goes on meanwhile.
 
     Raises:
         InvalidConfiguration: a value that can't be used.
@@ -68,9 +69,10 @@ class BoxNetworks:
         megabytes: float,
         slots: Path,
         engine: Mapping[str, Any],
+        every_ns: float,
     ) -> None:
         require("components.networks_mb", megabytes, above(0))
-        self.megabytes = megabytes
+        self.megabytes, self._every_ns = megabytes, every_ns
         self._asking = threading.Lock()
         self._placed = dict[str, _Placed]()
         for name in names:
@@ -108,8 +110,19 @@ class BoxNetworks:
         placed = self._placed.get(name)
         return placed is not None and placed.network is not None
 
-    def check_room(self, name: str, spec: NetworkSpec) -> None:
-        """Raise InvalidData unless it fits beside the others, by what their descriptions claim."""
+    def check_fits(self, name: str, spec: NetworkSpec) -> None:
+        """Raise InvalidData unless the box's windows follow each other as a state needs it.
+
+        And unless it has room beside the others, by what their descriptions claim.
+        """
+        hop_ns, every_ns = spec.hop_ns or 0.0, self._every_ns
+        if spec.state and abs(hop_ns - every_ns) > 1.0:
+            raise InvalidData(
+                f"the network {name}, which carries a state",
+                f"needs a window each {hop_ns / 1e6:g} ms, and this box makes one each"
+                f" {every_ns / 1e6:g} ms",
+                f"Set windows.step to {spec.hop}, and the task's rate_hz to {spec.rate_hz:g}",
+            )
         others = [
             placed.network.spec.megabytes
             for other, placed in self._placed.items()

@@ -1,17 +1,20 @@
 """From a sensor's message over a real broker to the CloudEvent with the right answer, for each
 network of the catalogue that needs no picture: the network from its wheel, by ``fl-repo``."""
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from fl_client.functions.eeg import SleepSpindles
+from fl_client.inference.oip import open_inference_pb2 as oip
 from fl_server.repository.catalogue.shelf import recipes
 from tests.support.listening import SECOND, Listening, repository_with, spoken, stamped
 from tests.support.mosquitto import Mosquitto
@@ -215,7 +218,8 @@ def test_two_networks_serve_beside_each_other_under_their_own_names(
 ) -> None:
     names = ["speech", "content-type"]
     repository_with(tmp_path, *names)
-    box = Listening(tmp_path, broker, names, **SOUND)
+    serving = {"address": "127.0.0.1:0"}
+    box = Listening(tmp_path, broker, names, **SOUND, serving=serving)
     try:
         box.start()
         shown = wait_for(lambda: box.node.status().get("networks"), "its networks")
@@ -223,5 +227,21 @@ def test_two_networks_serve_beside_each_other_under_their_own_names(
         assert {name: one["digest"] for name, one in shown.items()} == digests
         running = box.node.status()["components"]["networks"]
         assert set(running) == {*names}
+        port = int(re.findall(r"service listens on port (\d+)", box.node.log())[-1])
+        for name in names:
+            assert described(port, name).versions == [digests[name]]
+        with pytest.raises(grpc.RpcError, match="is not served here: speech, content-type are"):
+            described(port, "model")
     finally:
         box.close()
+
+
+def described(port: int, name: str) -> Any:
+    """What the inference service says of a model of that name."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelMetadata",
+            request_serializer=oip.ModelMetadataRequest.SerializeToString,
+            response_deserializer=oip.ModelMetadataResponse.FromString,
+        )
+        return call(oip.ModelMetadataRequest(name=name), timeout=60)

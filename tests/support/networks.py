@@ -80,7 +80,7 @@ def placed(slot: ModelSlot, folder: Path, content: bytes, **changes: Any) -> str
 
 def networks_in(folder: Path, *names: str, megabytes: float = 1000) -> BoxNetworks:
     """A box's networks of these names, of which none is there yet."""
-    return BoxNetworks(names, megabytes, folder / "networks", ENGINE)
+    return BoxNetworks(names, megabytes, folder / "networks", ENGINE, STEP_NS)
 
 
 def asked(networks: BoxNetworks, name: str, window: int, value: float = 1.0, **who: Any) -> float:

@@ -59,5 +59,6 @@ def build_asked(config: Config, task: Task, engine: Engine) -> Asked:
             "Set components.source, or components.networks=[]",
         )
     slots = Path(config["home"]) / NETWORKS
-    networks = BoxNetworks(names, node["networks_mb"], slots, values)
+    every_ns = 1e9 * config["windows"]["step"] / task.as_cut.rate_hz if task.as_cut.rate_hz else 0.0
+    networks = BoxNetworks(names, node["networks_mb"], slots, values, every_ns)
     return Asked(engine, task, values["largest_batch"], networks, node["own_model"])

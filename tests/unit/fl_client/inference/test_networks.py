@@ -120,10 +120,10 @@ def test_a_question_of_another_form_is_refused_and_the_box_goes_on(one: BoxNetwo
 def test_a_network_that_does_not_fit_beside_the_others_is_refused_with_the_figures(
     one: BoxNetworks,
 ) -> None:
-    one.check_room("other", spec(megabytes=800))
+    one.check_fits("other", spec(megabytes=800))
     with pytest.raises(InvalidData, match=r"900 MB.*does not fit beside 200 MB.*1000"):
-        one.check_room("other", spec(megabytes=900))
-    one.check_room("one", spec(megabytes=900))  # in its own place
+        one.check_fits("other", spec(megabytes=900))
+    one.check_fits("one", spec(megabytes=900))  # in its own place
     with pytest.raises(InvalidConfiguration, match="networks_mb"):
         networks_in(Path("unused"), megabytes=0)
 
@@ -141,3 +141,9 @@ def test_one_that_takes_more_than_it_claims_never_serves(tmp_path: Path) -> None
 def test_windows_that_begin_a_little_off_are_the_next_ones(one: BoxNetworks) -> None:
     asked(one, "one", 0)
     assert asked(one, "one", 0, start_ns=STEP_NS + STEP_NS // 3) == 16
+
+
+def test_a_state_that_this_box_would_begin_anew_each_time_is_refused(one: BoxNetworks) -> None:
+    with pytest.raises(InvalidData, match="a window each 2 ms, and this box makes one each 1 ms"):
+        one.check_fits("one", spec(hop=2))
+    one.check_fits("one", spec(hop=2, inputs=["x", "s"], shapes=[[1], [1]], state={}))
