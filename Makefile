@@ -131,7 +131,7 @@ catalogue-judges: $(STAMP)  ## Compare the catalogue's networks with their packa
 hooks: $(STAMP)  ## Let git check each commit as CI does (pre-commit)
 	@$(BIN)/pre-commit install
 
-EXTRAS := -e '.[simulation,docs,dev]'
+EXTRAS := -e '.[simulation,pictures,docs,dev]'
 PINNED := -c constraints.txt $(EXTRAS)
 HASHED := --no-deps --require-hashes -r hashes.txt
 # What another backend may have brought.

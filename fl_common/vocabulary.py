@@ -149,6 +149,11 @@ class Task:
         return replace(self, window_shape=(rows, self.window_shape[1]), rate_hz=rate_hz, shape=None)
 
     @property
+    def is_of_pictures(self) -> bool:
+        """Whether a window is one picture (C, H, W), of one instant."""
+        return len(self.window_shape) == 3
+
+    @property
     def channel_axis(self) -> int:
         """Axis of the channels in one window (no batch axis): 0 for images and vectors, else 1."""
         return 1 if len(self.window_shape) == 2 else 0

@@ -35,6 +35,8 @@ NOT_IMPORTED = {
 
 OWN = sources(*PACKAGES)
 
+SIGHT = ("sensors/decoders/picture_files.py",)
+"""Of fl_client: what a box does without that has no camera."""
 TRAINING = ("app.py", "build.py", "federation/*", "release/*", "site/*", "training/*")
 """Of fl_client: what a box does without that only senses and infers."""
 _WIRE = ("fl_common/wire/*", "fl_common/files/keys.py")
@@ -48,7 +50,7 @@ def of_the_box(source: Source) -> bool:
     """Whether a file may need nothing but what an install without an extra brings."""
     if source.package == "models":
         return source.path in _BOX_MODELS
-    without = (*(f"fl_client/{pattern}" for pattern in TRAINING), *_WIRE)
+    without = (*(f"fl_client/{pattern}" for pattern in (*SIGHT, *TRAINING)), *_WIRE)
     return source.package in ("fl_client", "fl_common") and not any(
         fnmatch(source.path, pattern) for pattern in without
     )
@@ -57,10 +59,10 @@ def of_the_box(source: Source) -> bool:
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (("fl_client", "fl_common", "models/nets"), ("train",)),
+        (("fl_client", "fl_common", "models/nets"), ("train", "pictures")),
         (("fl_server", "fl_common", "models"), ("server",)),
         (("simulate",), ("train", "server", "simulation")),
-        (("tests",), ("train", "server", "simulation", "dev")),
+        (("tests",), ("train", "server", "simulation", "pictures", "dev")),
     ],
 )
 def test_every_import_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:

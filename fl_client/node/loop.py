@@ -94,8 +94,11 @@ class Node:
         """The function that takes a transport's messages, which ``intake`` reads."""
 
         async def take(batch: Sequence[Delivery]) -> Taken:
-            arrivals, appended = await self._advance(lambda now_ns: intake.arrivals(batch, now_ns))
-            return taken_of(arrivals, appended)
+            taken: list[str | None] = []
+            for part in intake.parts(batch):
+                arrivals, appended = await self._advance(partial(intake.arrivals, part))
+                taken += taken_of(arrivals, appended)
+            return taken
 
         return take
 

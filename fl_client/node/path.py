@@ -1,5 +1,6 @@
 """The stages that a message passes on its way to a prediction, as the pipeline has them."""
 
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ Follow = Callable[[Sequence["PredictedWindow"], int], Sequence[Shown]]
 """Does what follows from predictions, given when the last message came; what functions found."""
 
 
+_AT_ONCE = 64 << 20
+"""Bytes of windows that are predicted at a time."""
 PathCounts = Counts
 """What a path counts."""
 
@@ -64,6 +67,10 @@ class Path:
     def about_windows(self) -> tuple[tuple[str, ...], int]:
         """The channels of those windows, and the time that each stands for."""
         return self.task.channels, self.windows.length_ns
+
+    def most_at_once(self, most: int) -> int:
+        """How many windows may be in memory at a time, up to ``most``: a picture is a large one."""
+        return max(1, min(most, _AT_ONCE // (4 * math.prod(self.task.window_shape))))
 
     def counts(self) -> Counts:
         """The store's counts."""

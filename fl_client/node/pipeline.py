@@ -272,7 +272,7 @@ class Pipeline:
         In a burst windows come faster than the broker takes predictions. Those that the outbox has
         no room for wait in the store; where the broker takes no events, none waits.
         """
-        most = _PREDICTED_AT_ONCE
+        most = self._path.most_at_once(_PREDICTED_AT_ONCE)
         if progress.flows:
             room = self._path.outbox.room()
             most = min(most, room and max(1, room // _EVENTS_OF_A_WINDOW))

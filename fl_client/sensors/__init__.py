@@ -23,6 +23,7 @@ __all__ = [
     "Malformed",
     "Readings",
     "ReadsAddresses",
+    "frame_of",
     "retains_nothing",
 ]
 
@@ -33,10 +34,11 @@ class Readings:
 
     ``times_N`` are the sensor's own stamps in nanoseconds since 1970, in the order sent.
     ``values_NC`` are in the task's units, in the order of the sensor's channels; NaN where a
-    reading lacks a channel. A second item with the same ``sensor`` and ``id`` has no effect; the id
-    is that of its topic, its own id or first time stamp, and its content (``sensors.identity``).
-    ``own_times`` is false if the stamps are the box's own clock's, as the message came. Only
-    readings of one ``stream`` make windows together.
+    reading lacks a channel. A picture is one reading, with a number for each of its pixels: C is
+    then channels x height x width, in this order. A second item with the same ``sensor`` and ``id``
+    has no effect; the id is that of its topic, its own id or first time stamp, and its content
+    (``sensors.identity``). ``own_times`` is false if the stamps are the box's own clock's, as the
+    message came. Only readings of one ``stream`` make windows together.
     """
 
     sensor: str
@@ -96,10 +98,12 @@ class Decoded:
     ``id`` is the message's own identity, None if it has none. ``own_times`` is false if the stamps
     are relative to the time of arrival, and so can't identify a repetition. ``units`` are those in
     which the payload itself says that its fields are, None for a field of which it says none.
+
+    A picture is float32, and one reading: all pixels of the first field, then those of the next.
     """
 
     times_N: Integers
-    values_NC: NDArray[np.float64]
+    values_NC: NDArray[np.float64] | Floats
     id: str | None
     own_times: bool = True
     units: tuple[str | None, ...] | None = None
@@ -151,3 +155,12 @@ def retains_nothing(decoder: Decoder) -> bool:
     A decoder says it by an attribute of this name.
     """
     return bool(getattr(decoder, "retains_nothing", False))
+
+
+def frame_of(decoder: Decoder) -> tuple[int, int] | None:
+    """Height and width of the pictures that it decodes; None: it decodes numbers.
+
+    A decoder says it by an attribute ``frame``.
+    """
+    found: tuple[int, int] | None = getattr(decoder, "frame", None)
+    return found

@@ -21,6 +21,8 @@ _LOG = logging.getLogger(__name__)
 _SHORT = 256
 _MOST_BYTES = 500
 """Of all labels of a message, which the spool keeps beside what it counts."""
+_UNPACKED = 64 << 20
+"""Bytes of pictures that are unpacked at once."""
 ANNOTATIONS = "annotations"
 """The name of the source of labels."""
 
@@ -110,6 +112,7 @@ class Intake:
         require("payload_bytes", payload_bytes, whole(1))
         self._sources, self._matches = tuple(sources), matches
         self._payload_bytes = payload_bytes
+        self._has_pictures = any(isinstance(s, Sensor) and s.picture_bytes for s in self._sources)
         self._told = set[tuple[str, str]]()
         self._cached = lru_cache(maxsize=1024)(self._source)
 
@@ -123,11 +126,31 @@ class Intake:
         sensors = [source for source in self._sources if isinstance(source, Sensor)]
         return {sensor.name: sensor.lacking() for sensor in sensors}
 
-    def arrivals(self, batch: Sequence[Delivery], received_ns: int) -> list[Arrival]:
-        """An item for each message, ``Malformed`` for a bad one; never raises."""
-        return [self._arrival(delivery, received_ns) for delivery in batch]
+    def parts(self, batch: Sequence[Delivery]) -> list[Sequence[Delivery]]:
+        """The batch in parts, of which the pictures take a bounded memory when they are unpacked.
 
-    def _arrival(self, delivery: Delivery, received_ns: int) -> Arrival:
+        A small file may be a large picture.
+        """
+        if not self._has_pictures:
+            return [batch]
+        parts, begin, taken = list[Sequence[Delivery]](), 0, 0
+        for place, delivery in enumerate(batch):
+            source = self._source_of(delivery.address)
+            size = source.picture_bytes if isinstance(source, Sensor) else 0
+            if taken and taken + size > _UNPACKED:
+                parts.append(batch[begin:place])
+                begin, taken = place, 0
+            taken += size
+        return [*parts, batch[begin:]]
+
+    def arrivals(self, batch: Sequence[Delivery], received_ns: int) -> list[Arrival]:
+        """An item for each message, ``Malformed`` for a bad one; never raises.
+
+        Pictures that come together and have no stamp are a nanosecond apart: each is a window.
+        """
+        return [self._arrival(one, received_ns, place) for place, one in enumerate(batch)]
+
+    def _arrival(self, delivery: Delivery, received_ns: int, place: int) -> Arrival:
         size = len(delivery.payload)
         try:
             if size > self._payload_bytes:
@@ -140,7 +163,8 @@ class Intake:
             if isinstance(source, AnnotationTopic):
                 annotation, named = source.read(delivery)
                 return Arrival(annotation, named=named)
-            readings, identity = source.read(delivery, received_ns)
+            apart_ns = place if source.picture_bytes else 0
+            readings, identity = source.read(delivery, received_ns + apart_ns)
         except InvalidPayload as error:
             name, found = self._name_of(delivery.address), delivered(delivery)
             self._log_once(name or "topics", delivery.address, error)

@@ -26,6 +26,7 @@ Place = tuple[int, str]
 class Window:
     """One window of ``task``: ``values_TC`` (T, C) float32 in the task's units.
 
+    A picture is a window, too: (C, H, W).
     ``start_ns`` is the time of its first row, nanoseconds since 1970; (task, stream, start_ns) is
     its identity.
     """

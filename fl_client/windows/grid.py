@@ -1,7 +1,8 @@
 """The grid that windows are cut on: anchored at 1970, exact in whole nanoseconds.
 
 Window k starts k steps after 1970, whatever was measured, so that neither a gap nor the order of
-arrival can shift a window. Row i lies ``round(i / rate)`` after the start.
+arrival can shift a window. Row i lies ``round(i / rate)`` after the start. A picture is of its own
+instant: its grid has every nanosecond.
 """
 
 import math
@@ -27,16 +28,9 @@ class Grid:
 
     def __init__(self, task: Task, slicing: Slicing) -> None:
         task = task.as_cut
-        if task.rate_hz is None or task.rate_hz <= 0 or len(task.window_shape) != 2:
-            raise InvalidConfiguration(
-                f"task {task.name} with windows {task.window_shape} at {task.rate_hz} Hz",
-                "must have windows (time, channels) and a rate, to be cut from readings",
-                "Choose a task of sensors' readings",
-            )
-        period = SECOND / Fraction(task.rate_hz).limit_denominator(_FINEST_RATE)
-        step = period * slicing.step
+        self.rows, period = _rows_of(task)
+        step = period * (1 if task.is_of_pictures else slicing.step)
         self._step = step.numerator, step.denominator
-        self.rows: int = task.window_shape[0]
         self.offsets_T: Integers = np.array([round(i * period) for i in range(self.rows)], np.int64)
         self.span_ns = int(self.offsets_T[-1])
         """From a window's first row to its last."""
@@ -57,6 +51,20 @@ class Grid:
         return ((time_ns + 1) * denominator - 1) // numerator
 
 
+def _rows_of(task: Task) -> tuple[int, Fraction]:
+    """How many rows a window has, and the nanoseconds from one to the next."""
+    if task.is_of_pictures:
+        return 1, Fraction(1)
+    if task.rate_hz is None or task.rate_hz <= 0 or len(task.window_shape) != 2:
+        raise InvalidConfiguration(
+            f"task {task.name} with windows {task.window_shape} at {task.rate_hz} Hz",
+            "must have windows (time, channels) and a rate, to be cut from readings, or pictures"
+            " (channels, height, width)",
+            "Choose a task of sensors' readings",
+        )
+    return task.window_shape[0], SECOND / Fraction(task.rate_hz).limit_denominator(_FINEST_RATE)
+
+
 def windows_per_reading(task: Task, slicing: Slicing) -> int:
     """The most windows that one reading can influence.
 
@@ -65,9 +73,11 @@ def windows_per_reading(task: Task, slicing: Slicing) -> int:
     it, at most ``age * rate`` and one. A run of m rows is in at most (T + m - 1) / step windows,
     rounded up. All of them are of the reading's own stream. T are a window's rows and those after
     it that it stands for: a reading influences what a window is compared with as its values. A
-    shape does not change it: it makes one window of one.
+    shape does not change it: it makes one window of one. A picture is one window.
     """
     task = task.as_cut
+    if task.is_of_pictures:
+        return 1
     assert task.rate_hz is not None
     reach = task.window_shape[0] + kind_of(task).ahead
     rows = max(1, math.ceil(2 * slicing.longest_gap_s * task.rate_hz - 1e-9))

@@ -74,6 +74,9 @@ def check_sources(task: Task, sources: Sequence[Source], slicing: Slicing) -> No
                 f" {task.channels.count(channel)} such channel",
                 f"Give each of its channels ({', '.join(task.channels)}) to exactly one sensor",
             )
+    if task.is_of_pictures:
+        _check_camera(task, sources)
+        return
     for source in sources:
         gap_s = source.longest_gap_s or slicing.longest_gap_s
         interpolates = len(source.held) < len(source.channels)
@@ -83,3 +86,14 @@ def check_sources(task: Task, sources: Sequence[Source], slicing: Slicing) -> No
                 f"must send more often than the longest gap of {gap_s:g} s",
                 "Raise its longest_gap_s (windows.longest_gap_s is that of all), or its rate",
             )
+
+
+def _check_camera(task: Task, sources: Sequence[Source]) -> None:
+    """Raise InvalidConfiguration unless one source sends whole pictures."""
+    if len(sources) != 1 or sources[0].held:
+        raise InvalidConfiguration(
+            f"task {task.name} with pictures {list(task.window_shape)} of"
+            f" {', '.join(source.name for source in sources)}",
+            "needs one sensor, which sends all of its channels in each message, and holds none",
+            "Declare one camera; several of the same kind are streams of one sensor",
+        )

@@ -105,12 +105,14 @@ class Split:
 def split_of(task: Task, slicing: Slicing, held_out: HeldOut) -> Split:
     """The split of windows of ``task``, by how far away a reading can decide one of their values.
 
-    Or one of those after them that a window stands for.
+    Or one of those after them that a window stands for. A picture is decided by itself.
 
     Raises:
         InvalidConfiguration: a task without a time axis, pieces too short for a window, or steps
             that leave out readings which windows stand for.
     """
+    if task.is_of_pictures:
+        return Split(held_out, 0, 0)
     rows = task.as_cut.window_shape[0]
     if kind_of(task).ahead and slicing.step > rows:
         raise InvalidConfiguration(

@@ -15,6 +15,7 @@ import numpy as np
 
 from fl_client.sensors import Readings
 from fl_client.windows import MOST_STREAMS, SECOND, Slicing, Source, Window
+from fl_client.windows.frames import Frames
 from fl_client.windows.parts import HeldValue, check_sources
 from fl_client.windows.slide import Assembler
 from fl_common.configuration.rules import require, whole
@@ -54,12 +55,14 @@ Keep = Callable[[Mapping[str, Sequence[HeldValue]]], None]
 
 @dataclass
 class _Stream:
-    assembler: Assembler
+    assembler: Assembler | Frames
     heard_ns: int
 
 
 class Streams:
     """At most ``most`` streams at a time, each with an ``Assembler`` of the other arguments.
+
+    Of a task of pictures it is ``Frames``.
 
     ``held`` has by stream what channels held before, and ``keep`` gets what changes of that with
     each ``closed``: see ``Assembler.held_before``. For one thread at a time.
@@ -80,7 +83,10 @@ class Streams:
     ) -> None:
         require("most_streams", most, whole(1, MOST_STREAMS))
         check_sources(task, sources, slicing)
-        self._make, self._most = partial(Assembler, task, sources, slicing), most
+        self._make: Callable[..., Assembler | Frames] = partial(
+            Frames if task.is_of_pictures else Assembler, task, sources, slicing
+        )
+        self._most = most
         self._streams: dict[str, _Stream] = {}
         self._held, self._keep = {**held}, keep
         self._changed: dict[str, None] = {}  # in the order of their first messages
@@ -135,7 +141,7 @@ class Streams:
         found, self._merged = self._merged, Counter()
         return found
 
-    def _note(self, name: str, made: Assembler) -> None:
+    def _note(self, name: str, made: Assembler | Frames) -> None:
         """Note which readings were merged, and values of which they are needed no more."""
         self._merged += made.take_merged()
         if self._holds and (held := made.held_before()) != self._held.get(name, []):

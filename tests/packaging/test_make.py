@@ -9,7 +9,7 @@ import pytest
 from tests.packaging.conftest import run
 from tests.support.sources import ROOT
 
-PINNED = "-c constraints.txt -e '.[simulation,docs,dev]'"
+PINNED = "-c constraints.txt -e '.[simulation,pictures,docs,dev]'"
 HASHED = "--no-deps --require-hashes -r hashes.txt"
 BACKENDS = ("cpu", "auto", "cu130")
 

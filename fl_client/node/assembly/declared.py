@@ -81,13 +81,13 @@ def _in_memory(config: Config, sources: Sequence[MessageSource]) -> bool:
         return False
     if config["federation"]["server"]:
         raise InvalidConfiguration(
-            f"retain={retain or 'none, as of sound'}",
+            f"retain={retain or 'none, as of sound and pictures'}",
             "leaves no window to train on, and federation.server is set",
             "Set retain=all, or federation.server=null",
         )
     if (shape := config["windows"]["shape"]) is not None:
         raise InvalidConfiguration(
-            f"retain={retain or 'none, as of sound'}",
+            f"retain={retain or 'none, as of sound and pictures'}",
             f"leaves no window on disk, where windows wait for windows.shape={shape}",
             "Set retain=all, or windows.shape=null",
         )

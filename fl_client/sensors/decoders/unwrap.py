@@ -5,7 +5,14 @@ import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from fl_client.sensors import Decoded, Decoder, InvalidPayload, KnowsFields, retains_nothing
+from fl_client.sensors import (
+    Decoded,
+    Decoder,
+    InvalidPayload,
+    KnowsFields,
+    frame_of,
+    retains_nothing,
+)
 from fl_client.sensors.decoders.forms import json_value
 from fl_client.sensors.decoders.paths import at, path_of, short_text
 from fl_client.sensors.decoders.times import ARRIVAL, check_time, check_times, stamps
@@ -27,7 +34,7 @@ class Gzip:
         require("most_bytes", most_bytes, whole(1))
         check_extension(DECODER, decoder)
         self._most, self._decoder = most_bytes, decoder
-        self.retains_nothing = retains_nothing(decoder)
+        self.retains_nothing, self.frame = retains_nothing(decoder), frame_of(decoder)
 
     def check_fields(self, fields: tuple[str, ...]) -> None:
         """See ``KnowsFields``."""
@@ -68,6 +75,7 @@ class Envelope:
         self._unit = time_unit or ""
         self._id = None if id is None else path_of(id)
         self._decoder = decoder
+        self.retains_nothing, self.frame = retains_nothing(decoder), frame_of(decoder)
 
     def check_fields(self, fields: tuple[str, ...]) -> None:
         """See ``KnowsFields``."""

@@ -35,7 +35,7 @@ Taken = Sequence[str | None]
 """For each delivery of a batch None if it is stored, else the reason why not."""
 
 Take = Callable[[Sequence[Delivery]], Awaitable[Taken]]
-"""Makes a batch durable before it returns. StoreError: nothing of it was stored."""
+"""Makes a batch durable before it returns. StoreError: not all of it was stored."""
 
 
 async def finished(work: Awaitable[_T]) -> _T:

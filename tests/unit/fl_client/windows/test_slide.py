@@ -11,7 +11,6 @@ from fl_client.windows import SECOND, Slicing, Source
 from fl_client.windows.grid import Grid, windows_per_reading
 from fl_client.windows.slide import Assembler
 from fl_common.errors import InvalidConfiguration
-from models import tasks
 from tests.support import windowing as toy
 
 
@@ -30,8 +29,9 @@ def test_sensors_that_cannot_fill_the_task_are_refused(sources: list[Source], wo
 
 
 def test_a_task_without_a_time_axis_is_refused() -> None:
-    with pytest.raises(InvalidConfiguration, match="digits"):
-        Assembler(tasks.digits(), [Source("camera", ("grey",), None)], toy.SLICING)
+    vectors = replace(toy.TASK, window_shape=(3,), rate_hz=None)
+    with pytest.raises(InvalidConfiguration, match="toy"):
+        Assembler(vectors, toy.UNDECLARED, toy.SLICING)
 
 
 @pytest.mark.parametrize(

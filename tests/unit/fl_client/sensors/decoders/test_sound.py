@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fl_client.sensors import InvalidPayload
+from fl_client.sensors import InvalidPayload, retains_nothing
 from fl_client.sensors.decoders.sound import SoundDecoder
+from fl_client.sensors.decoders.unwrap import Envelope, Gzip
 from fl_common.errors import InvalidConfiguration
 
 START = 1_700_000_000 * 10**9
@@ -137,3 +138,9 @@ def test_two_microphones_of_one_sensor_are_told_apart() -> None:
 def test_a_declaration_that_can_t_be_is_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidConfiguration, match=says.replace("(", r"\(")):
         decoder(**changes)
+
+
+def test_sound_in_an_envelope_or_packed_is_kept_from_the_disk_too() -> None:
+    inside: dict[str, Any] = {"content": "data", "encoding": "hex", "time": "arrival", "id": None}
+    for one in (Envelope(**inside, time_unit=None, decoder=decoder()), Gzip(99, decoder())):
+        assert retains_nothing(one)
