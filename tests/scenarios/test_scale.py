@@ -123,7 +123,7 @@ def test_a_resumed_run_neither_repeats_the_survey_nor_ends_otherwise(tmp_path: P
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_rays_runtime_finds_the_same_constants_and_ends_with_the_same_parameters(
     tmp_path: Path,
 ) -> None:
@@ -138,7 +138,7 @@ def test_rays_runtime_finds_the_same_constants_and_ends_with_the_same_parameters
     for constants in ("center", "scale"):
         assert summary["scale"][constants] == pytest.approx(here.summary["scale"][constants])
     assert summary["epsilon"] == pytest.approx(here.summary["epsilon"])
-    assert summary["accuracy"] == pytest.approx(here.summary["accuracy"], abs=0.01)
+    assert summary["parameter_digest"] == here.summary["parameter_digest"]
 
 
 @pytest.mark.parametrize(
