@@ -150,22 +150,16 @@ def _accuracy(case: Case) -> GateFinding | str:
     if (worse := than_guess(metrics, counts, settings["confidence"], case.task)) is not None:
         return worse
     if case.production is None:
-        return alone(evidence.candidate, case.task)
-    if evidence.candidate is None:
+        return alone(counts, case.task)
+    if counts is None:
         return "it needs a federated evaluation of candidate and production: give --counts FILE"
     if evidence.production is None:
         return (
             "the counts are of the candidate alone, and the run's log says why no site told of"
             " production; let the sites evaluate both in another run (evaluation=federated)"
         )
-    return accuracy(
-        evidence.candidate,
-        evidence.production,
-        settings["margin"],
-        settings["confidence"],
-        settings["measure"],
-        case.task,
-    )
+    judged = settings["margin"], settings["confidence"], settings["measure"], case.task
+    return accuracy(counts, evidence.production, *judged)
 
 
 def _latency(case: Case) -> GateFinding:

@@ -6,7 +6,7 @@ and every figure comes with the standard error due to this noise.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flwr.app import Message
@@ -23,7 +23,8 @@ from fl_server.rounds.exchange import Deadlines, Exchange
 from fl_server.rounds.latecomers import Latecomers
 from fl_server.rounds.roster import Member
 from models.kinds import kind_of
-from models.kinds.details import Details, Estimate, details_of
+from models.kinds.details import BesideGuess, Details, Estimate, details_of
+from models.kinds.guesses import guess_on_sites
 
 _LEAST_ERRORS = 2.0
 """With a noised number of windows below this many standard errors, no share of it is reported."""
@@ -115,12 +116,26 @@ class SiteMetrics:
             return ()
         return self.details.hidden(*summed[1:])
 
+    @property
+    def beside_guess(self) -> BesideGuess | None:
+        """The model beside its kind's guess; None if the sums don't tell, or noise hides it."""
+        summed, share, error = self._details_summed, self.accuracy, self.accuracy_error
+        if summed is None or self.details is None or share is None or error is None:
+            return None
+        return self.details.beside_guess(Estimate(share, error), *summed)
+
     def measured(self, task: Task) -> dict[str, float | None]:
-        """What the mean score stands for, what follows from details, and the loss, by name."""
-        kind = kind_of(task)
+        """What the mean score stands for, what follows from details, a guess, and the loss.
+
+        They are by name; None is what can't be told.
+        """
+        kind, beside = kind_of(task), self.beside_guess
         first = None if self.accuracy is None else kind.of_score(self.accuracy)
         measures = {name: one.value for name, one in self.measures.items()}
-        return {kind.on_sites.name: first, **measures, "loss": self.loss}
+        told = details_of(task)
+        name = beside.measure if beside else told.guessed if told else kind.measures[0].name
+        guess = {guess_on_sites(name): beside.guess.value if beside else None}
+        return {kind.on_sites.name: first, **measures, "loss": self.loss, **guess}
 
     def figures(self) -> dict[str, Any]:
         """The figures for records and display, as JSON: no names of sites, no exact counts."""
@@ -137,6 +152,7 @@ class SiteMetrics:
             "measures": {name: one.value for name, one in measures.items()},
             "measure_errors": {name: one.error for name, one in measures.items()},
             "hidden_labels": list(self.hidden),
+            "guess": asdict(self.beside_guess) if self.beside_guess else None,
             "noise_on_counts": self.noise_on_counts,
             "epsilon": self.epsilon,
             **{f"epsilon_per_{unit}": epsilon for unit, epsilon in self.epsilon_per.items()},

@@ -211,7 +211,7 @@ def measures_of(sums: Doubles) -> Mapping[str, float]:
     (normal_B, odd_B), (above, odd_above) = sums[:, :_BINS], sums[:, _BINS].tolist()
     normal, odd = float(normal_B.sum()), float(odd_B.sum())
     return {
-        "auroc": _auroc(normal_B, odd_B),
+        "auroc": area_under(normal_B, odd_B),
         "precision_at_k": _precision_at_k(normal_B, odd_B),
         "found": odd_above / odd if odd else float("nan"),
         "false_alarms": above / normal if normal else float("nan"),
@@ -226,8 +226,11 @@ def _errors(truth_N: NDArray[Any], score_N: NDArray[Any]) -> Doubles:
     return np.asarray(np.nan_to_num(error_N, nan=1.0))
 
 
-def _auroc(normal_B: Doubles, odd_B: Doubles) -> float:
-    """The share of pairs of which the anomalous one scores higher; those in one bin are a half."""
+def area_under(normal_B: Doubles, odd_B: Doubles) -> float:
+    """AUROC by histograms: the share of pairs of which the anomalous one scores higher.
+
+    Pairs in one bin are a half.
+    """
     pairs = normal_B.sum() * odd_B.sum()
     below_B = np.cumsum(normal_B) - normal_B / 2
     return float((odd_B * below_B).sum() / pairs) if pairs else float("nan")

@@ -23,6 +23,14 @@ def published_guess(kind: TaskKind, metrics: Mapping[str, float | None]) -> "Gue
     return None if value is None else Guess(kind.guess, {first: value})
 
 
+def guess_on_sites(measure: str) -> str:
+    """Under which name a guess's ``measure`` stands beside a model's, of an evaluation on sites.
+
+    It is another one than ``Guess.metrics`` has, which are exact: this may have noise.
+    """
+    return f"{measure}_of_guess"
+
+
 @dataclass(frozen=True)
 class Guess:
     """What a guess on the same windows comes to: what it ``says``, and its ``measures`` by name."""

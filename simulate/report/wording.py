@@ -182,6 +182,13 @@ def more_on_sites(figures: Mapping[str, Any], task: Task) -> Iterator[str]:
             spread = f" ± {measure_text(measure, errors[measure.name])}"
             spread = spread if figures["noise_on_counts"] else ""
             yield f"{measure.title} {measure_text(measure, value)}{spread}"
+    if guess := figures.get("guess"):
+        measures = {each.name: each for each in (*kind_of(task).measures, kind_of(task).on_sites)}
+        measure, (value, error) = measures[guess["measure"]], guess["guess"].values()
+        spread = f" ± {measure_text(measure, error)}" if figures["noise_on_counts"] else ""
+        yield f"a guess has {measure.title} {measure_text(measure, value)}{spread}"
+    elif "guess" in figures:
+        yield "of a guess nothing is known"
     if hidden := figures.get("hidden_labels"):
         why = "too few windows for the noise" if figures["noise_on_counts"] else "no windows"
         more = f" and {len(hidden) - _NAMED} more" if len(hidden) > _NAMED else ""

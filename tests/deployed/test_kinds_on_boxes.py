@@ -47,6 +47,8 @@ class Kind:
     shared: int
     """Windows of the box that share a reading."""
     label: Callable[[int], Any] | None = None
+    guess: str = "accuracy"
+    """The measure by which a guess stands beside the model."""
     charged: Mapping[str, int] = field(default_factory=lambda: {"training": 2, "evaluation": 2})
 
 
@@ -57,7 +59,17 @@ KINDS = {
         "mae",
         frozenset({"value", "unit"}),
         shared=3,
+        guess="r2",
         label=lambda is_moving: 40.5 if is_moving else 10,
+    ),
+    "quantile": Kind(
+        {"kind": "regression", "range": [0, 50], "unit": "Cel", "quantile": 0.9},
+        "scale_free",
+        "pinball",
+        frozenset({"value", "unit"}),
+        shared=3,
+        label=lambda is_moving: 40.5 if is_moving else 10,
+        guess="pinball",
     ),
     "multilabel": Kind(
         {"labels": ["hot", "loud", "wet"]},
@@ -65,6 +77,7 @@ KINDS = {
         "window_f1",
         frozenset({"labels", "probabilities"}),
         shared=3,
+        guess="macro_f1",
         label=lambda is_moving: ["hot", "loud"] if is_moving else [],
     ),
     "sequence": Kind(
@@ -81,6 +94,7 @@ KINDS = {
         "scaled_error",
         frozenset({"forecast", "seconds_ahead"}),
         shared=4,
+        guess="scaled_error",
     ),
     "anomaly": Kind(
         {"quantile": 0.9},
@@ -88,6 +102,7 @@ KINDS = {
         "score_error",
         frozenset({"score", "threshold", "anomalous"}),
         shared=3,
+        guess="auroc",
         label=lambda is_moving: "anomaly" if is_moving else "normal",
         charged={"training": 2, "evaluation": 2, "threshold": 1},
     ),
@@ -208,9 +223,11 @@ def test_a_box_trains_on_what_it_senses_and_serves_what_is_learnt(
             assert charged(home) == kind.charged
             row = cloud.newest()
             assert (row["updates"], row["refusals"]) == (1, {})
-            assert math.isfinite(row["on_sites"]["metrics"][kind.measure])
+            told = row["on_sites"]["metrics"]
+            assert math.isfinite(told[kind.measure])
+            assert math.isfinite(told[f"{kind.guess}_of_guess"])
             assert not read_shortfalls(home / FILE)
-            assert read_metadata(model.read_bytes()).kind.name == name
+            assert read_metadata(model.read_bytes()).kind.name == task["kind"]
             put = [sys.executable, "-m", "fl_client", "model", str(model), "--home", str(home)]
             subprocess.run(put, cwd=ROOT, check=True, timeout=120)
             player.play(begin_s + SECONDS, 3, kind)

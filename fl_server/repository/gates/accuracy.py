@@ -7,7 +7,7 @@ from typing import Any
 
 from fl_common.vocabulary import Task
 from fl_server.repository.gates import AGAINST, GateFinding
-from fl_server.repository.gates.guess import worse_on_sites, worse_than_guess
+from fl_server.repository.gates.guess import with_guess, worse_on_sites, worse_than_guess
 from fl_server.repository.gates.told import ACCURACY, Told, why_not_balanced
 from fl_server.rounds.counts import NoisedCounts
 from models.kinds import Measure, kind_of
@@ -46,7 +46,9 @@ def alone(candidate: NoisedCounts | None, task: Task | None = None) -> GateFindi
     shown = f"{score.title} {score.shown(candidate.accuracy)}, standard error {score.size(error)}"
     said = f"{shown}{told.beside(without=score.name)}"
     values |= {"candidate": candidate.accuracy, "standard_error": error, **told.values("candidate")}
-    return GateFinding(True, f"{first}; the sites said: {said}", values)
+    return with_guess(
+        GateFinding(True, f"{first}; the sites said: {said}", values), candidate, task
+    )
 
 
 def _is_hidden(counts: NoisedCounts) -> bool:
@@ -99,7 +101,7 @@ def accuracy(
         f" {score.size(margin)} is allowed"
         f"{told[0].beside(told[1], without=score.name if measure == ACCURACY else measure)}"
     )
-    return GateFinding(bound >= -margin, detail, values)
+    return with_guess(GateFinding(bound >= -margin, detail, values), candidate, task)
 
 
 def _why_not_compared(candidate: NoisedCounts, production: NoisedCounts) -> str | None:

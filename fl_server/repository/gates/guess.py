@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 from fl_common.vocabulary import Task
 from fl_server.repository.gates import GateFinding
 from fl_server.rounds.counts import NoisedCounts
-from models.kinds import kind_of
-from models.kinds.details import Estimate, details_of
+from models.kinds import Measure, kind_of
+from models.kinds.details import BesideGuess, Estimate, details_of
 from models.kinds.guesses import BALANCED, WORTH, published_guess
+
+_FEW = "too few windows tell of it, beside the noise"
 
 
 def worse_than_guess(metrics: Mapping[str, Any], task: Task | None) -> GateFinding | None:
@@ -40,21 +43,14 @@ def worse_on_sites(
 ) -> GateFinding | None:
     """The finding about a model that sites counted as worse with ``confidence``; None: it is not.
 
-    Where noise or few windows hide it, it is not; nor where details of the kind tell of no guess.
+    Where noise or few windows hide it, it is not.
     """
-    details = details_of(task) if task else None
-    if counts is None or task is None or details is None or counts.total <= 3 * counts.noise:
+    if counts is None or task is None or isinstance(found := _beside(counts, task), str):
         return None
-    if len(counts.details) != len(details.weights_M):
+    beside, balanced = found
+    if balanced is not None and balanced.value >= WORTH:
         return None
-    sums_M, noise_M = np.array(counts.details), (counts.noise / details.weights_M) ** 2
-    about = Estimate(counts.total, counts.noise), sums_M, noise_M + sums_M.clip(0)
-    score = Estimate(counts.accuracy, math.sqrt(counts.variance))
-    balanced, beside = details.estimates(*about).get(BALANCED), details.beside_guess(score, *about)
-    if beside is None or (balanced is not None and balanced.value >= WORTH):
-        return None
-    kind = kind_of(task)
-    measure = next(m for m in (*kind.measures, kind.on_sites) if m.name == beside.measure)
+    kind, measure = kind_of(task), _measure(beside, task)
     behind = beside.guess.value - beside.own.value
     error = math.hypot(beside.own.error, beside.guess.error)
     if (behind if measure.higher_is_better else -behind) <= _sure(confidence) * error:
@@ -65,6 +61,39 @@ def worse_on_sites(
         f" confidence worse than {kind.guess} ({measure.shown(beside.guess.value)})",
         {"candidate": beside.own.value, "guess": beside.guess.value},
     )
+
+
+def with_guess(finding: GateFinding, counts: NoisedCounts | None, task: Task | None) -> GateFinding:
+    """``finding`` with what the sites' counts tell of a guess, or why they tell nothing."""
+    if counts is None or task is None:
+        return finding
+    if isinstance(found := _beside(counts, task), str):
+        return replace(finding, detail=f"{finding.detail}; of a guess nothing can be told: {found}")
+    guess, measure = found[0].guess.value, _measure(found[0], task)
+    told = f"; a guess has {measure.told(guess)}, by {kind_of(task).guess}"
+    values = {**finding.values, "guess": guess}
+    return replace(finding, detail=finding.detail + told, values=values)
+
+
+def _beside(counts: NoisedCounts, task: Task) -> tuple[BesideGuess, Estimate | None] | str:
+    """A model beside a guess and its balanced accuracy, if any; or why it can't be told."""
+    if (details := details_of(task)) is None:
+        return f"task.kind={task.kind.name} has no details of an evaluation"
+    if len(counts.details) != len(details.weights_M):
+        return "the counts have no details (evaluation.details=true)"
+    if counts.total <= 3 * counts.noise:
+        return _FEW
+    sums_M, noise_M = np.array(counts.details), (counts.noise / details.weights_M) ** 2
+    about = Estimate(counts.total, counts.noise), sums_M, noise_M + sums_M.clip(0)
+    score = Estimate(counts.accuracy, math.sqrt(counts.variance))
+    if (beside := details.beside_guess(score, *about)) is None:
+        return _FEW
+    return beside, details.estimates(*about).get(BALANCED)
+
+
+def _measure(beside: BesideGuess, task: Task) -> Measure:
+    kind = kind_of(task)
+    return next(m for m in (*kind.measures, kind.on_sites) if m.name == beside.measure)
 
 
 def _sure(confidence: float) -> float:

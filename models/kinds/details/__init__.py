@@ -7,11 +7,20 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from fl_common.vocabulary import Task
-from models.kinds import CLASSIFICATION, FORECAST, MULTILABEL, REGRESSION, SEQUENCE, kind_of
+from models.kinds import (
+    ANOMALY,
+    CLASSIFICATION,
+    FORECAST,
+    MULTILABEL,
+    REGRESSION,
+    SEQUENCE,
+    kind_of,
+)
 from models.kinds.details.ahead import AheadDetails
 from models.kinds.details.labels import LabelDetails
-from models.kinds.details.numbers import NumberDetails
+from models.kinds.details.numbers import NumberDetails, QuantileDetails
 from models.kinds.details.protocol import BesideGuess, Details, Estimate
+from models.kinds.details.scored import ScoreDetails
 from models.kinds.details.sets import SetDetails
 
 __all__ = [
@@ -21,12 +30,19 @@ __all__ = [
     "details_of",
 ]
 
+
+def _of_numbers(task: Task) -> Details:
+    is_mean = dict(task.kind.options)["quantile"] is None
+    return NumberDetails(task) if is_mean else QuantileDetails(task)
+
+
 _DETAILS: Mapping[str, Callable[[Task], Details]] = {
     CLASSIFICATION: LabelDetails,
-    REGRESSION: NumberDetails,
+    REGRESSION: _of_numbers,
     MULTILABEL: SetDetails,
     SEQUENCE: LabelDetails,
     FORECAST: AheadDetails,
+    ANOMALY: ScoreDetails,
 }
 
 

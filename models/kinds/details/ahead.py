@@ -19,7 +19,7 @@ class AheadDetails:
 
     def __init__(self, task: Task) -> None:
         self._kind = kind_of(task)
-        self.steps = self._kind.score_steps
+        self.steps, self.guessed = self._kind.score_steps, self._kind.on_sites.name
         self.weights_M = np.ones(1)
 
     def sums(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
@@ -42,7 +42,7 @@ class AheadDetails:
         per_share = abs(self._kind.of_score(1.0) - self._kind.of_score(0.0))
         own = Estimate(self._kind.of_score(score.value), score.error * per_share)
         guess = Estimate(share * per_share, blur * per_share)
-        return BesideGuess(self._kind.on_sites.name, own, guess)
+        return BesideGuess(self.guessed, own, guess)
 
     def possible(self, sums_M: Doubles, windows: float, slack_M: Doubles) -> Doubles:
         """See ``Details``."""

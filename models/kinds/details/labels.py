@@ -23,6 +23,8 @@ class LabelDetails:
     details are then the mean of those that its readings would have, whose norm is no larger.
     """
 
+    guessed = "accuracy"
+
     def __init__(self, task: Task) -> None:
         self._labels, self.steps = task.labels, kind_of(task).score_steps
         self.weights_M = np.ones(3 * len(task.labels))
@@ -61,7 +63,7 @@ class LabelDetails:
         count, variance = (float(each[most]) for each in of_label_2K)
         share = count / windows.value
         error = math.hypot(math.sqrt(variance), share * windows.error) / windows.value
-        return BesideGuess("accuracy", score, Estimate(share, error))
+        return BesideGuess(self.guessed, score, Estimate(share, error))
 
     def possible(self, sums_M: Doubles, windows: float, slack_M: Doubles) -> Doubles:
         """Each window is either right or missed, and named so wrongly once at most."""

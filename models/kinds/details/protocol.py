@@ -47,6 +47,11 @@ class Details(Protocol):
         """Above 0: a detail's noise is that of a count over its weight."""
         ...
 
+    @property
+    def guessed(self) -> str:
+        """The name of the measure by which ``beside_guess`` compares."""
+        ...
+
     def sums(self, truth_N: NDArray[Any], predicted_N: NDArray[Any]) -> Doubles:
         """The details of windows with these labels, and with predictions as their kind has them."""
         ...

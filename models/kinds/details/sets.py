@@ -1,5 +1,6 @@
 """Details of sets of labels: macro F1 and micro F1."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ class SetDetails:
     norm of 1, beside a score of 1 at most.
     """
 
+    guessed = "macro_f1"
     steps = 1
 
     def __init__(self, task: Task) -> None:
@@ -50,8 +52,18 @@ class SetDetails:
     def beside_guess(
         self, score: Estimate, windows: Estimate, sums_M: Doubles, variances_M: Doubles
     ) -> BesideGuess | None:
-        """None: of all labels, a window's F1 depends on how many it has."""
-        return None
+        """Macro F1 beside that of naming every label, over labels that are clear of the noise."""
+        clear_K = is_clear(sums_M, variances_M)
+        if (own := self.estimates(windows, sums_M, variances_M).get(self.guessed)) is None:
+            return None
+        there_K, noise_K = (
+            each.reshape(3, -1)[:2, clear_K].sum(0) for each in (sums_M, variances_M)
+        )
+        all_K = there_K + max(windows.value, float(there_K.max()))
+        by_there_K, by_windows = 2 * (all_K - there_K) / all_K**2, 2 * (there_K / all_K**2).sum()
+        error = math.hypot(math.sqrt(by_there_K**2 @ noise_K), by_windows * windows.error)
+        guess = Estimate(float((2 * there_K / all_K).mean()), error / len(there_K))
+        return BesideGuess(self.guessed, own, guess)
 
     def possible(self, sums_M: Doubles, windows: float, slack_M: Doubles) -> Doubles:
         """Each window is one of the three at most, for each label."""

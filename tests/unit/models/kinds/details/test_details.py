@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from sklearn.metrics import (
     balanced_accuracy_score,
     f1_score,
+    mean_pinball_loss,
     r2_score,
+    roc_auc_score,
     root_mean_squared_error,
 )
 
 from fl_common.vocabulary import KindSpec, Task
 from models.kinds import kind_of
+from models.kinds.anomaly import anomaly
 from models.kinds.details import Details, Estimate, details_of
 from models.kinds.forecast import forecast
 from models.kinds.multilabel import has_of, multilabel
@@ -34,6 +37,7 @@ AHEAD = replace(
     samples.TASK, labels=(), window_shape=(8, len(samples.TASK.channels)), kind=forecast(3)
 )
 SETS = replace(samples.TASK, labels=(), kind=multilabel(["a", "b", "c"]))
+SCORES = replace(samples.TASK, labels=(), kind=anomaly(None))
 places = st.floats(0, 1, width=32)
 
 
@@ -44,7 +48,9 @@ def of(task: Task) -> Details:
 
 
 @pytest.mark.parametrize(
-    "task", [LABELS, NUMBERS, QUANTILE, SETS], ids=["labels", "mean", "quantile", "sets"]
+    "task",
+    [LABELS, NUMBERS, QUANTILE, SETS, SCORES],
+    ids=["labels", "mean", "quantile", "sets", "scores"],
 )
 @given(truth=places, predicted=places)
 def test_one_window_s_score_and_weighted_details_have_a_norm_of_sqrt_2_at_most(
@@ -53,10 +59,14 @@ def test_one_window_s_score_and_weighted_details_have_a_norm_of_sqrt_2_at_most(
     if task in (LABELS, SETS):
         most = 3.99 if task is LABELS else 7.99
         both = [np.array([int(most * place)]) for place in (truth, predicted)]
+    elif task is SCORES:
+        both = [np.array([int(2.99 * truth) - 1]), np.array([[predicted * 12, 1.0]])]
     else:
         both = [np.array([-10 + 40 * place], np.float32) for place in (truth, predicted)]
     details = of(task)
-    weighted_M = details.sums(both[0], both[1]) * details.weights_M
+    sums_M = details.sums(both[0], both[1])
+    assert (sums_M * details.steps == np.rint(sums_M * details.steps)).all()
+    weighted_M = sums_M * details.weights_M
     score = float(kind_of(task).scores(both[0], both[1])[0])
     assert score**2 + float(weighted_M @ weighted_M) <= 2 + 1e-9
 
@@ -113,12 +123,39 @@ def test_numbers_have_the_foreign_judge_s_figures_but_for_the_steps() -> None:
     assert found["rmse"].value == pytest.approx(expected, rel=0.01)
     assert found["r2"].value == pytest.approx(r2_score(truth_N, predicted_N), abs=0.02)
     sums_M = of(QUANTILE).sums(truth_N, predicted_N)
-    found = of(QUANTILE).estimates(Estimate(400.0, 0.0), sums_M, np.zeros(2))
+    found = of(QUANTILE).estimates(Estimate(400.0, 0.0), sums_M, np.zeros(35))
     assert found["coverage"].value == np.mean(predicted_N >= truth_N)
     assert found["mae"].value == pytest.approx(np.abs(predicted_N - truth_N).mean(), rel=0.02)
+    score = Estimate(0.5, 0.0)
+    beside = of(QUANTILE).beside_guess(score, Estimate(400.0, 0.0), sums_M, np.zeros(35))
+    assert beside is not None
+    named = np.linspace(-10, 30, 33)
+    each = [mean_pinball_loss(truth_N, np.full(400, number), alpha=0.9) for number in named]
+    assert beside.guess.value == pytest.approx(min(each), rel=1e-5), "told without any loss"
+    assert (of(QUANTILE).possible(sums_M, 400.0, np.zeros(35)) == sums_M).all()
+    assert of(QUANTILE).possible(sums_M * 9, 9.0, np.zeros(35))[2:].sum() == pytest.approx(9)
 
 
-@pytest.mark.parametrize("task", [LABELS, NUMBERS, SETS], ids=["labels", "numbers", "sets"])
+def test_scores_have_the_foreign_judge_s_area_but_for_the_bins() -> None:
+    generator = np.random.default_rng(6)
+    truth_N = generator.choice([-1, 0, 1], 3000, p=[0.4, 0.4, 0.2])
+    score_N = np.exp(generator.normal(0, 1, 3000) + (truth_N == 1)) / 4
+    predicted_N = np.stack([score_N, np.ones(3000)], 1)
+    sums_M = of(SCORES).sums(truth_N, predicted_N)
+    found = of(SCORES).estimates(Estimate(3000.0, 0.0), sums_M, np.zeros(64))
+    expected = roc_auc_score(truth_N == 1, score_N)
+    assert found["auroc"].value == pytest.approx(expected, abs=0.01)
+    assert (of(SCORES).possible(sums_M, 3000.0, np.zeros(64)) == sums_M).all()
+    assert of(SCORES).possible(sums_M * 9, 9.0, np.zeros(64)).sum() == pytest.approx(9)
+    nothing_M = of(SCORES).sums(np.array([0, 1]), np.array([[np.nan, 1.0], [np.inf, 1.0]]))
+    assert nothing_M.reshape(2, -1)[:, -1].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "task",
+    [LABELS, NUMBERS, QUANTILE, SETS, SCORES],
+    ids=["labels", "numbers", "quantile", "sets", "scores"],
+)
 def test_standard_errors_are_those_of_many_draws(task: Task) -> None:
     generator = np.random.default_rng(3)
     truth_N: NDArray[Any]
@@ -128,14 +165,19 @@ def test_standard_errors_are_those_of_many_draws(task: Task) -> None:
     elif task is SETS:
         truth_N = generator.choice(8, 4000)
         predicted_N = np.where(generator.random(4000) < 0.7, truth_N, generator.choice(8, 4000))
+    elif task is SCORES:
+        truth_N = generator.choice(2, 4000)
+        score_N = np.exp(generator.normal(0, 1, 4000) + truth_N) / 4
+        predicted_N = np.stack([score_N, np.ones(4000)], 1)
     else:
         truth_N = generator.uniform(-10, 30, 4000)
         predicted_N = (truth_N + generator.normal(0, 8, 4000)).clip(-10, 30)
     details, noise = of(task), 20.0
     sums_M, noise_M = details.sums(truth_N, predicted_N), noise / details.weights_M
-    exact = details.estimates(Estimate(4000.0, noise), sums_M, noise_M**2)
+    exact = estimated(details, Estimate(4000.0, noise), sums_M, noise_M**2)
     drawn = [
-        details.estimates(
+        estimated(
+            details,
             Estimate(4000.0 + noise * generator.standard_normal(), noise),
             sums_M + noise_M * generator.standard_normal(len(noise_M)),
             noise_M**2,
@@ -145,6 +187,13 @@ def test_standard_errors_are_those_of_many_draws(task: Task) -> None:
     for name, one in exact.items():
         spread = np.std([each[name].value for each in drawn])
         assert one.error == pytest.approx(spread, rel=0.15), name
+
+
+def estimated(details: Details, *about: Any) -> dict[str, Estimate]:
+    """All measures by name, and what a guess has."""
+    beside = details.beside_guess(Estimate(0.5, 0.0), *about)
+    assert beside is not None
+    return {**details.estimates(*about), "guess": beside.guess}
 
 
 def test_a_label_that_noise_hides_is_in_no_mean_and_is_named() -> None:
