@@ -85,7 +85,7 @@ def _row(language: str, folder: FunctionFolder, size: int) -> str:
         began = time.perf_counter()
         program = program_in(folder, Path(place))
         compiled = time.perf_counter() - began
-        (code,) = Path(place).iterdir()
+        (code,) = Path(place).glob("*.machine")
         code_bytes = code.stat().st_size
     made: list[SandboxedFunction] = [function_of(folder.spec, program)]
     before = psutil.Process().memory_info().rss
