@@ -51,7 +51,7 @@ class FunctionFeed:
             for one in shown
             for failure in one.failed
         ]
-        self._lacking |= {name for name, reason, _ in failed if reason == NO_MODEL_YET}
+        self._lacking |= {one.name for event in shown for one in event.failed if one.waits}
         self._inbox.done([one.number for one in taken], failed)
         memories: Memories = {key: m for one in shown for key, m in one.memories.items()}
         self._memory.write(memories)

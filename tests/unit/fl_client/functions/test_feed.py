@@ -228,6 +228,24 @@ def test_letters_that_wait_for_a_model_push_out_no_others(store: Connection) -> 
     assert inbox.counts().letters == {"broken": 1, "asks": 999}
 
 
+def test_who_only_says_that_no_model_served_is_not_shown_it_again(store: Connection) -> None:
+    class Says(WithoutModel):
+        """Fails by words of its own, which are those of a letter that waits."""
+
+        def call(
+            self, key: int, source: FunctionSource, content: str | None, event: Event
+        ) -> Answer:
+            """See ``Host``."""
+            return Answer(None, content, [NO_MODEL_YET], 0.0)
+
+    fed = feed_of(store, Says(), lambda: True, says=(("reading", "*"),))
+    fed.put_readings([(1, message("asked", 1))])
+    found(fed)
+    fed.put([])
+    assert fed.counts().waiting == 0
+    assert fed._thread.functions.failures == {"says": 1}
+
+
 def test_what_waits_for_a_model_waits_for_its_function_too(store: Connection) -> None:
     """A repository's functions may come after the model."""
     FunctionInbox(store, 10).done([], [("asks", NO_MODEL_YET, to_event(1))])
