@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from fl_client.functions.host import HostClosed
 from fl_common.programs.troubles import Troubles
 
 _END_S = 10.0
+_TELL_EVERY_S = 0.05
 _ENDED = "it ended by a fault of this program, and windows wait"
 _RESTART = "Restart the node, and report what the log says"
 _logger = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Worker(ABC, Generic[_Start, _Item, _Found]):
         self._thread: threading.Thread | None = None
         self._answered = threading.Event()
         self._fault: Exception | None = None
+        self._told = 0.0
 
     @abstractmethod
     def _begin(self, start: _Start) -> None:
@@ -59,7 +62,7 @@ class Worker(ABC, Generic[_Start, _Item, _Found]):
         """What becomes of ``item``, in the thread. Raises HostClosed."""
 
     def when_answered(self, tell: Callable[[], object]) -> None:
-        """Call ``tell``, from the thread, whenever there is something to take."""
+        """Call ``tell``, from the thread, soon after there is something to take."""
         self._tell = tell
 
     def restart(self, start: _Start) -> None:
@@ -127,8 +130,18 @@ class Worker(ABC, Generic[_Start, _Item, _Found]):
             life, call, given = work
             if life == self._life and (found := call(given)) is not None:
                 self._found.append((life, found))
-                self._answered.set()
-                self._tell()
+                self._tell_in_time()
+
+    def _tell_in_time(self) -> None:
+        """Tell at once of the last one that is at hand, and of others together.
+
+        Each telling may become a commit to the disk, which costs more than a call.
+        """
+        now = time.monotonic()
+        if self._work.empty() or now - self._told >= _TELL_EVERY_S:
+            self._told = now
+            self._answered.set()
+            self._tell()
 
 
 def _nothing() -> None:
