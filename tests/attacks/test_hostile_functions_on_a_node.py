@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,14 @@ def options(world: World, names: list[str]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def are_there(process: NodeProcess, names: list[str]) -> bool:
+    """Whether a node hears its broker, has a model, and all of these functions."""
+    status = process.status()
+    if not status or not status["broker"]["up"] or not status["model"]["digest"]:
+        return False
+    return {*names} <= {*status["functions"]["failures"]}
+
+
 def at_work(
     folder: Path, world: World, names: list[str], after: Any = lambda process, sensors: None
 ) -> float:
@@ -90,9 +99,8 @@ def at_work(
         box = node(home, broker.port, *options(world, names))
         sensors = Timed(broker.port, home.name)
         with box as process, sensors:
-            process.wait()
-            there = "functions", "failures"
-            wait_for(lambda: {*names} <= {*process.status()[there[0]][there[1]]}, "all of them")
+            process.wait(healthy=False)
+            wait_for(partial(are_there, process, names), "a model and all of them", PATIENCE_S)
             sensors.play()
             wanted = expected_starts(MESSAGES)
             wait_for(lambda: sensors.starts() >= wanted, "all predictions", PATIENCE_S)
