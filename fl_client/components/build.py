@@ -93,7 +93,7 @@ def build_updates(node: Mapping[str, Any], box: NodeContext) -> ComponentUpdates
     own = node["model"] or box.task.name
     model = follow_model(box, own, reader, health, shadow) if predicts else None
     functions = list(_functions(node, box, reader, health, is_testing))
-    networks = list(follow_networks(node, box, reader, health, _model_of, own if predicts else ""))
+    networks = list(follow_networks(node, box, reader, health, _model_of))
     shape = _shape(node, box, reader)
     alone = [one for one in (model, shape) if one is not None]
     # polled from the last one: a model may require a shape, and a function ask a network

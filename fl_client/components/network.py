@@ -12,7 +12,7 @@ from fl_client.components.record import Version
 from fl_client.components.rollout import Rollout
 from fl_client.components.subscription import FileOf, Subscription
 from fl_client.components.targets import SlotTarget
-from fl_client.inference.networks import BoxNetworks, check_names
+from fl_client.inference.networks import BoxNetworks
 from fl_common.components.description import MANIFEST, Component, Kind
 from fl_common.components.network import NetworkSpec
 from fl_common.components.reader import Reader
@@ -62,18 +62,12 @@ def follow_networks(
     reader: Reader,
     health: Health,
     file_of: FileOf,
-    own: str,
 ) -> Iterator[Counted]:
     """Subscribe to the networks that ``node``, the section ``components``, names.
 
-    ``own`` is the name of the box's own model; empty: it has none. A network waits until the owner
-    has named those functions that its description requires: an answer that nobody makes sense of is
-    none.
-
-    Raises:
-        InvalidConfiguration: two have one name.
+    A network waits until the owner has named those functions that its description requires: an
+    answer that nobody makes sense of is none.
     """
-    check_names(node["networks"], own)
     for name in node["networks"]:
         networks = box.networks
         assert networks is not None

@@ -6,6 +6,7 @@ claims; all of them together within what the box's owner allows.
 """
 
 import logging
+import re
 import threading
 import time
 from collections import Counter, defaultdict
@@ -28,6 +29,7 @@ from fl_common.errors import BadInput, InvalidConfiguration, InvalidData, NoMode
 from fl_common.functions.asked import Asker
 from fl_common.vocabulary import Floats, NamedArrays
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _logger = logging.getLogger(__name__)
 
 
@@ -274,11 +276,16 @@ def spec_in(slot: ModelSlot, digest: str) -> NetworkSpec:
     return NetworkSpec.read({"network": fields})
 
 
-def check_names(names: Sequence[str], own: str) -> None:
-    """Raise InvalidConfiguration where a network has no name of its own; ``own`` is the model's."""
-    texts = [str(name) for name in names]
-    for name in texts:
-        if texts.count(name) > 1 or name == own:
+def check_names(names: object, own: str) -> None:
+    """Raise InvalidConfiguration unless each is a name, and no other's; ``own`` is the model's."""
+    if not isinstance(names, list | tuple):
+        rule = "must be a list of names"
+        raise InvalidConfiguration(f"components.networks={names}", rule, f"Give such as [{names}]")
+    for name in names:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            rule = "must be a component's name: small letters, digits, dots, hyphens, underscores"
+            raise InvalidConfiguration(f"components.networks={name}", rule, "Correct it")
+        if names.count(name) > 1 or name == own:
             raise InvalidConfiguration(
                 f"components.networks={name}",
                 "is the name of another model of this box, too",

@@ -58,7 +58,7 @@ class Box:
         )  # fmt: skip
         reader = self.world.reader(name="site/repository")
         node = {"networks": list(self.networks), "functions": list(self.functions)}
-        self.parts = list(follow_networks(node, box, reader, HEALTH, _file_of, "activity"))
+        self.parts = list(follow_networks(node, box, reader, HEALTH, _file_of))
         rules = FunctionRules((), GRANT, 2.0)
         self.targets = [
             follow_function(box, name, reader, HEALTH, rules, is_testing=False)

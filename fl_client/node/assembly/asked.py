@@ -7,7 +7,7 @@ from pathlib import Path
 from fl_client.home import MODEL, NETWORKS
 from fl_client.inference.asked import asked_engine
 from fl_client.inference.engine import Engine
-from fl_client.inference.networks import BoxNetworks
+from fl_client.inference.networks import BoxNetworks, check_names
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions.asked import Numbers
@@ -52,6 +52,7 @@ def build_asked(config: Config, task: Task, engine: Engine) -> Asked:
     """
     node, values = config["components"], config["engine"]
     names = node["networks"]
+    check_names(names, (node["model"] or task.name) if node["own_model"] else "")
     if names and node["source"] is None:
         raise InvalidConfiguration(
             f"components.networks={', '.join(map(str, names))}",

@@ -1,12 +1,13 @@
 """Networks beside a box's model: each under its name, with states that streams carry on."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fl_client.inference import states
-from fl_client.inference.networks import BoxNetworks
+from fl_client.inference.networks import BoxNetworks, check_names
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from tests.support.networks import STEP_NS, asked, counting, networks_in, placed, spec
 
@@ -147,3 +148,19 @@ def test_a_state_that_this_box_would_begin_anew_each_time_is_refused(one: BoxNet
     with pytest.raises(InvalidData, match="a window each 2 ms, and this box makes one each 1 ms"):
         one.check_fits("one", spec(hop=2))
     one.check_fits("one", spec(hop=2, inputs=["x", "s"], shapes=[[1], [1]], state={}))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("speech", "a list of names"),
+        (["speech", "speech"], "another model of this box"),
+        (["own"], "another model of this box"),
+        (["../speech"], "a component's name"),
+        ([3], "a component's name"),
+    ],
+)
+def test_networks_that_have_no_names_of_their_own_are_refused(names: Any, words: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=words):
+        check_names(names, "own")
+    check_names(["speech", "content-type"], "own")
