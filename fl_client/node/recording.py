@@ -48,10 +48,13 @@ class RecordedReadings:
     there is a column ``stream``, a row is of the stream that it names.
 
     Raises:
-        InvalidData: no such file, or it lacks a column.
+        InvalidData: no such file, or it lacks a column; or the task is of pictures.
     """
 
     def __init__(self, path: Path, task: Task, sources: list[Source], truths: Truths) -> None:
+        if task.is_of_pictures:
+            rule = f"can't be played to task {task.name}, whose windows are pictures"
+            raise InvalidData(str(path), rule, "Send them to a box, as its camera does")
         self._path, self._sources, self._truths = path, sources, truths
         try:
             with path.open("rb") as file:

@@ -11,7 +11,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from fl_client.configuration import read_config
 from fl_client.node.assembly.node import build_node
-from fl_common.errors import InvalidConfiguration
+from fl_client.node.recording import RecordedReadings
+from fl_client.windows.truths import truths_of
+from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.plugins.build import build
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import PATIENCE, NodeProcess, World, place_model, wait_for
@@ -152,6 +154,13 @@ def test_a_thousand_pictures_at_once_are_all_accounted_for(tmp_path: Path) -> No
             wait_for(lambda: len(world.starts()) == 1000, "a prediction of each")
         finally:
             eyes.close()
+
+
+def test_a_recording_in_columns_is_not_played_to_a_box_that_sees(tmp_path: Path) -> None:
+    config = read_config(declaration(tmp_path), [])
+    task = build(config["task"])
+    with pytest.raises(InvalidData, match="whose windows are pictures"):
+        RecordedReadings(tmp_path / "r.csv", task, [], truths_of(task, build(config["windows"])))
 
 
 def test_a_box_that_sees_takes_part_in_no_federation_unless_it_stores(tmp_path: Path) -> None:
