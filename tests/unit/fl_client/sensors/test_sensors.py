@@ -100,7 +100,7 @@ def test_units_are_converted_by_declaration() -> None:
     ("unit", "to", "sent", "got"),
     [("mg", "g", 500, 0.5), ("g", "m/s2", 1, 9.80665), ("deg/s", "rad/s", 180, np.pi),
      ("degF", "Cel", 212, 100), ("Cel", "K", 0, 273.15), ("kPa", "hPa", 1, 10),
-     ("anything", "anything", 3, 3)],
+     ("V", "uV", 5e-5, 50), ("anything", "anything", 3, 3)],
 )  # fmt: skip
 def test_units(unit: str, to: str, sent: float, got: float) -> None:
     factor, offset = conversion(unit, to)
