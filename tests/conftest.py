@@ -65,6 +65,14 @@ def _no_draws_of_other_tests() -> None:
     DRAWS.forget()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _same_priority() -> Iterator[None]:
+    """Training lowers its process's priority for good: here that of all tests that follow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.setpriority", lambda *_: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of public data sets beside the checkout; skips where there is none."""

@@ -57,10 +57,9 @@ class Cloud:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def home(tmp_path: Path) -> Iterator[Home]:
     (tmp_path / "box").mkdir()
     made = Home(tmp_path / "box")
-    monkeypatch.setattr("os.setpriority", lambda *asked: None)  # it could not be undone
     made.sense(MONDAY, 4000)
     yield made
     made.connection.close()

@@ -19,10 +19,9 @@ SITE = replace(samples.SITE_PRIVACY, noise="site", noise_multiplier=4.0, epsilon
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def home(tmp_path: Path) -> Iterator[Home]:
     """A box whose owner allows an epsilon of 8 for each window."""
     made = Home(tmp_path)
-    monkeypatch.setattr("os.setpriority", lambda *asked: None)  # it could not be undone
     made.box = replace(made.box, policy=replace(DEMANDS, epsilon=LIMIT))
     made.sense(MONDAY, 700)
     yield made

@@ -72,8 +72,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def home(tmp_path: Path, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("os.setpriority", lambda *asked: None)  # it could not be undone
+def home(tmp_path: Path, kind: Kind) -> Any:
     made = Home(tmp_path, task_of(kind))
     made.store.add([Window("toy", MONDAY + k * STEP, made._values()) for k in range(WINDOWS)])
     for turn in range(WINDOWS // TURN):
@@ -115,10 +114,7 @@ def test_it_takes_part_only_where_the_plan_counts_all_windows_of_a_reading(
         home.box.check_plan(plan_of(kind, kind.shared - 1))
 
 
-def test_without_a_window_that_can_be_used_it_answers_alike(
-    tmp_path: Path, kind: Kind, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("os.setpriority", lambda *asked: None)
+def test_without_a_window_that_can_be_used_it_answers_alike(tmp_path: Path, kind: Kind) -> None:
     empty = Home(tmp_path, task_of(kind))
     answer = empty.asks(plan_of(kind, kind.shared), 1)
     empty.connection.close()
