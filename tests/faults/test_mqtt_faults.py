@@ -61,7 +61,7 @@ def test_disk_full_and_freed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
             await publish(mosquitto.port, range(50, 5000))
             await node.until(lambda _: "disk is full" in node.link.state().fault)
             assert "broker keeps" in node.link.state().remedy
-            counts = node.spool.counts()
+            counts = await node.counts()
             assert balanced(counts)
             assert counts.received < 5000
             (disk / "filler").unlink()

@@ -97,10 +97,14 @@ class Site:
         arrivals = self.intake.arrivals(batch, self.now_ns)
         return taken_of(arrivals, self.spool.append(arrivals))
 
+    async def counts(self) -> SpoolCounts:
+        """The counts between two batches: this connection sees what the worker has not finished."""
+        return await self._in_worker(self.spool.counts)
+
     async def until(self, holds: Callable[[SpoolCounts], bool]) -> SpoolCounts:
         """Wait until the counts are such."""
         for _ in range(int(PATIENCE / 0.02)):
-            counts = await self._in_worker(self.spool.counts)
+            counts = await self.counts()
             if holds(counts):
                 return counts
             await asyncio.sleep(0.02)
