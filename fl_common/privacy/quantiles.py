@@ -66,15 +66,17 @@ def first_edges(quantities: int) -> Doubles:
 def votes(values_NVC: Floats | Doubles, edges_CE: Floats | Doubles) -> Doubles:
     """The sum of all windows' votes, shape (C, BINS); ``values_NVC`` has V values a window.
 
-    A value that is not finite votes for nothing. The edges may be any numbers: each value falls
-    into one bin.
+    A value that is not finite votes for nothing. The edges may be any numbers, and are put in
+    order: each value falls into one bin by itself. Among edges without order NumPy's search begins
+    where it found the value before, so that one window would move the votes of all that follow.
     """
     windows, values, quantities = values_NVC.shape
+    ordered_CE: Doubles = np.sort(edges_CE.astype(np.float64), axis=1)
     sums_CB = np.zeros((quantities, edges_CE.shape[1] + 1))
     for quantity in range(quantities):
         of_one = values_NVC[:, :, quantity].ravel()
         of_one = of_one[np.isfinite(of_one)]
-        bin_of = np.searchsorted(edges_CE[quantity], of_one, side="right")
+        bin_of = np.searchsorted(ordered_CE[quantity], of_one, side="right")
         sums_CB[quantity] = np.bincount(bin_of, minlength=sums_CB.shape[1])
     return sums_CB / max(values, 1) if windows else sums_CB
 

@@ -98,7 +98,7 @@ def apart(one: Doubles, other: Doubles) -> float:
     return float((other[half:] @ direction).mean() - (one[half:] @ direction).mean())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @TRAINERS
 def test_averages_of_updates_are_no_further_apart_than_the_noise_allows(
     tmp_path: Path, make: Callable[[], Trainer]

@@ -37,6 +37,7 @@ def at_the_functions(process: NodeProcess) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_one_that_hangs_holds_up_nothing_and_gets_its_windows_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,7 +91,7 @@ def test_another_seed_gives_others(finished: tuple[Path, dict[str, Any]], tmp_pa
     assert other["parameter_digest"] != finished[1]["parameter_digest"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_workers_end_as_one_does(tmp_path: Path) -> None:
     one, two = (
         simulate(tmp_path / str(count), "net=cnn1d", "sites=5", f"engine.workers={count}")

@@ -187,7 +187,7 @@ class _Died(BaseException):
     """The site's end: not an error that any code catches."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_function_arrives_whatever_step_the_power_is_cut_at(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def against_production(run: Path, task: Task) -> GateFinding:
     return accuracy(candidate, production, MARGIN, 0.95, task=task)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "classification"])
 def test_a_model_as_good_is_promoted_and_a_worse_one_is_not(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

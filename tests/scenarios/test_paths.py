@@ -35,7 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweeps_member_goes_on_by_the_name_of_its_folder(place: Path) -> None:
     members = [path.parent for path in (place / "outputs").rglob("run.json")]
     assert len(members) == 2

@@ -127,7 +127,7 @@ def test_three_machines_are_three_streams_of_windows(home: Path) -> None:
     assert box.box.loop.metrics.value("streams") == 3
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_a_box_killed_at_any_step_makes_each_streams_windows_once(home: Path, seed: int) -> None:
     chance, names = random.Random(seed), ("press", "saw")

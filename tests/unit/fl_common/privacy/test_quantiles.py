@@ -42,6 +42,19 @@ def test_one_window_moves_the_votes_by_the_sensitivity_at_most(
     assert np.linalg.norm(moved_CB) <= sensitivity(4) + 1e-9
 
 
+def test_edges_without_order_give_each_value_the_bin_that_it_has_alone() -> None:
+    """NumPy's search goes on from the value before, so that a window could move all others."""
+    edges_CE = np.ones((1, BINS - 1))
+    edges_CE[0, 14], edges_CE[0, 27] = -1.0, 0.0
+    values_NVC = np.full((1000, 1, 1), -1.0)
+    with_one = values_NVC.copy()
+    with_one[1] = 0.0
+    moved_CB = votes(with_one, edges_CE) - votes(values_NVC, edges_CE)
+    assert np.abs(moved_CB).sum() == 2.0
+    alone_CB = sum((votes(one[None], edges_CE) for one in with_one), np.zeros((1, BINS)))
+    assert np.array_equal(votes(with_one, edges_CE), alone_CB)
+
+
 def survey(values_NC: Doubles, noise: float, seed: int = 0) -> list[Scale | None]:
     """What four histograms tell, each with noise of that deviation on a count."""
     generator = np.random.default_rng(seed)

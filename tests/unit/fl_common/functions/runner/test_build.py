@@ -39,6 +39,7 @@ def test_without_it_the_command_that_builds_it_is_told(
     runner.runner_content.cache_clear()
 
 
+@pytest.mark.long
 def test_it_asks_for_the_contract_and_nothing_of_wasi() -> None:
     program = function_in_python("def handle(event): pass").program
     names = [name.partition("/")[2].partition("@")[0] for name in imports_of(program.component)]
