@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_client.home import STORE
-from fl_client.store.database import open_store, reading
+from fl_client.store.database import open_store, store_in
 from fl_client.store.function_inbox import Letter, drop_letters, letters_in, retry_letters
 from fl_common.errors import InvalidConfiguration
 from fl_common.functions.events import (
@@ -60,10 +60,7 @@ def settle(home: Path, name: str | None, action: str) -> None:
 
 
 def _letters(home: Path) -> list[Letter]:
-    if not (home / STORE).is_file():
-        remedy = "Give the folder of a box that has run"
-        raise InvalidConfiguration(f"--home={home}", f"has no {STORE}", remedy)
-    with reading(home / STORE) as connection:
+    with store_in(home) as connection:
         return letters_in(connection)
 
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from fl_client.home import STORE
 from fl_client.store.migrations import SCHEMA_VERSION, migrate
-from fl_common.errors import StoreError, StoreFull
+from fl_common.errors import InvalidConfiguration, StoreError, StoreFull
 from fl_common.files.whole import OWNER_ONLY, sync
 from fl_common.programs.confinement import close
 
@@ -75,6 +76,21 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)) as connection:
             _check_version(path, connection)
             yield connection
+
+
+@contextmanager
+def store_in(home: Path) -> Iterator[sqlite3.Connection]:
+    """As ``reading``, the store of the box in ``home``.
+
+    Raises:
+        InvalidConfiguration: no box has run there.
+        StoreError: see ``reading``.
+    """
+    if not (home / STORE).is_file():
+        remedy = "Give the folder of a box that has run"
+        raise InvalidConfiguration(f"--home={home}", f"has no {STORE}", remedy)
+    with reading(home / STORE) as connection:
+        yield connection
 
 
 def _make_private(path: Path) -> None:
