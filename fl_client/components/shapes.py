@@ -1,6 +1,7 @@
 """Build what a box's windows go through before its model: the shape, and its process."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -37,20 +38,22 @@ class OpenedShapes:
     task: Task
     is_outdated: Callable[[str | None], bool]
 
-    def label_taker(self) -> Callable[[], None]:
-        """A function that carries out what the command line asks of the windows' labels."""
+    def label_taker(self) -> Callable[[], Counter[str]]:
+        """What carries out the command line's requests; the labels that tell nothing, by reason."""
         windows = self.maker.windows
         requests = LabelRequests(windows.connection, self.task, windows.cut)
         return partial(_take_labels, requests, self.maker)
 
 
-def _take_labels(requests: LabelRequests, maker: WindowMaker) -> None:
+def _take_labels(requests: LabelRequests, maker: WindowMaker) -> Counter[str]:
+    unused: Counter[str] = Counter()
     for request in requests.take():
         one = request.annotation
         if request.is_withdrawn:
             maker.withdraw(one.stream, one.id)
         else:
-            maker.annotate([one])
+            unused.update(maker.annotate([one]))
+    return unused
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 from fl_client.home import STORE
 from fl_client.labels.listing import ToldLabel, opened, told_in
 from fl_client.labels.times import nanoseconds, shown
-from fl_client.sensors import Annotation
+from fl_client.sensors import MOST_AHEAD_NS, Annotation
 from fl_client.store.database import open_store
 from fl_client.store.label_requests import LabelRequest, put_request
 from fl_client.windows import Slicing
@@ -18,7 +18,6 @@ from fl_client.windows.truths import truths_of
 from fl_common.errors import InvalidConfiguration
 from fl_common.vocabulary import Task
 
-_PLANNED_NS = 86_400 * 10**9
 _ANY = Slicing(1, 1.0, 0.0, 1.0)
 """What labels a task takes depends on no way to cut its windows."""
 _NAMED = 10
@@ -85,7 +84,7 @@ def _check_interval(begin: str, end: str, start_ns: int, end_ns: int, now: datet
     about = f"--from {begin} --to {end}"
     if start_ns >= end_ns:
         raise InvalidConfiguration(about, "ends before it begins", "Give the earlier time first")
-    if end_ns > now.timestamp() * 1e9 + _PLANNED_NS:
+    if end_ns > now.timestamp() * 1e9 + MOST_AHEAD_NS:
         remedy = "Give an interval of which sensor data have come"
         raise InvalidConfiguration(about, "ends more than a day ahead of the clock", remedy)
 

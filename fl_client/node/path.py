@@ -2,6 +2,7 @@
 
 import math
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,8 @@ class Path:
 
     ``task`` is that of the windows that are predicted; ``is_outdated`` says, given the shape that
     the model requires, whether windows must go through another one than when it was opened.
-    ``take_labels`` carries out what the command line asks of labels.
+    ``take_labels`` carries out what the command line asks of labels; those that tell nothing, by
+    reason.
     """
 
     connection: sqlite3.Connection
@@ -51,7 +53,7 @@ class Path:
     follow: Follow
     task: Task
     is_outdated: Callable[[str | None], bool]
-    take_labels: Callable[[], None]
+    take_labels: Callable[[], Counter[str]]
 
     @property
     def windows(self) -> WindowStore:

@@ -7,6 +7,7 @@ from which a new pipeline continues: open windows are rebuilt from the waiting r
 without a prediction are predicted. A window is made and predicted exactly once.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -18,7 +19,7 @@ from fl_client.functions.shown import Shown
 from fl_client.inference.events import predicted_of
 from fl_client.node.hold import Hold, newest_ns
 from fl_client.node.path import Path, PathCounts, PredictedWindow
-from fl_client.sensors import Annotation, Readings
+from fl_client.sensors import MOST_AHEAD_NS, Annotation, Readings
 from fl_client.store.database import transaction
 from fl_client.store.outbox import PublishProgress, WaitingEvent
 from fl_client.store.spool_identities import Appended, Arrival
@@ -31,8 +32,6 @@ _ROWS_AT_ONCE = 4000
 _PREDICTED_AT_ONCE = 256
 _EVENTS_OF_A_WINDOW = 4
 """For which there must be room in the outbox: a prediction, and what functions make of it."""
-_PLANNED_NS = 86_400 * 10**9
-"""How far ahead an annotation may end."""
 
 
 @dataclass
@@ -61,7 +60,7 @@ class PipelineStep:
     surplus: int = 0
     merged: Mapping[str, int] = field(default_factory=dict)
     streams: int = 0
-    unused_labels: Mapping[str, int] = field(default_factory=dict)
+    unused_labels: Counter[str] = field(default_factory=Counter)
     windows: int = 0
     answers: list[PredictedWindow] = field(default_factory=list)
     shown: Sequence[Shown] = ()
@@ -120,7 +119,7 @@ class Pipeline:
                     appended = self._hold.store(self._path.spool, arrivals, now)
                 done = PipelineStep(arrivals, appended)
                 self._path.outbox.settle(progress.settled)
-                self._path.take_labels()
+                done.unused_labels = self._path.take_labels()
                 windows = self._path.maker.make(self._take_in(done, now))
                 done.windows = len(windows)
                 self._path.functions.put_windows(windows, *self._path.about_windows)
@@ -196,9 +195,9 @@ class Pipeline:
         """Add annotations; one of a time that is days ahead is lost."""
         if not rows:
             return
-        latest_ns = now.wall_ns + _PLANNED_NS
+        latest_ns = now.wall_ns + MOST_AHEAD_NS
         usable = [(sequence, item) for sequence, item in rows if item.to_ns <= latest_ns]
-        done.unused_labels = self._path.maker.annotate([item for _, item in usable])
+        done.unused_labels.update(self._path.maker.annotate([item for _, item in usable]))
         self._path.spool.done([sequence for sequence, _ in usable])
         if len(usable) < len(rows):
             ahead = [sequence for sequence, item in rows if item.to_ns > latest_ns]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fl_common.vocabulary import Floats, Integers
 
 __all__ = [
+    "MOST_AHEAD_NS",
     "Annotation",
     "Decoded",
     "Decoder",
@@ -26,6 +27,9 @@ __all__ = [
     "frame_of",
     "retains_nothing",
 ]
+
+MOST_AHEAD_NS = 86_400 * 10**9
+"""How far ahead of the box's clock an annotation may end, in nanoseconds: a day."""
 
 
 @dataclass(frozen=True, slots=True)
