@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fl_client.home import LEDGER, STORE
+from fl_client.home import LEDGER
 from fl_client.labels.times import shown
 from fl_client.ledger.ledger import Ledger
 from fl_client.sensors import Annotation
 from fl_client.store.annotations import annotations_in
-from fl_client.store.database import reading
+from fl_client.store.database import store_in
 from fl_client.store.label_requests import LabelledTask, labelled_task, requests_in
 from fl_common.errors import InvalidConfiguration, LedgerError
 from fl_common.privacy.unit import WHOLE_SITE
@@ -52,17 +52,14 @@ def opened(home: Path) -> Iterator[tuple[sqlite3.Connection, LabelledTask]]:
     """The store of the box in ``home``, to read, and the task of its labels.
 
     Raises:
-        InvalidConfiguration: no box has run there.
+        InvalidConfiguration: no box has run there, or it keeps no windows.
         StoreError: the store can't be read.
     """
-    if not (home / STORE).is_file():
-        remedy = "Give the folder of a box that has run"
-        raise InvalidConfiguration(f"--home={home}", f"has no {STORE}", remedy)
-    with reading(home / STORE) as connection:
+    with store_in(home) as connection:
         about = labelled_task(connection)
         if about is None:
-            remedy = "Start it once: fl-client run"
-            raise InvalidConfiguration(f"--home={home}", "is of a box that has not run", remedy)
+            remedy = "Start it once: fl-client run. With retain=none, send labels as messages"
+            raise InvalidConfiguration(f"--home={home}", "keeps no windows to label", remedy)
         yield connection, about
 
 

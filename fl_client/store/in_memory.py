@@ -9,7 +9,7 @@ broker, what functions remember, and the clock stay in the file.
 import sqlite3
 from pathlib import Path
 
-from fl_client.store import box_stamps, function_inbox, held, spool_rows, windows
+from fl_client.store import annotations, box_stamps, function_inbox, held, spool_rows, windows
 from fl_client.store.database import open_store, transaction
 from fl_client.store.spool_counts import LOST, values_of
 from fl_common.errors import InvalidConfiguration
@@ -18,7 +18,7 @@ RESTART = "restart"
 """The reason of the loss of messages that were in memory alone."""
 _MADE = "CREATE TABLE IF NOT EXISTS "
 _ON_DISK = "spool_count"
-_OF_READINGS = ("spool", "windows", "unshaped")
+_OF_READINGS = ("spool", "windows", "unshaped", "annotations")
 
 
 def open_kept(path: Path, *, in_memory: bool) -> sqlite3.Connection:
@@ -38,10 +38,16 @@ def open_kept(path: Path, *, in_memory: bool) -> sqlite3.Connection:
     return connection
 
 
+def is_in_memory(connection: sqlite3.Connection) -> bool:
+    """Whether windows are in the memory of this connection alone."""
+    found = connection.execute("SELECT 1 FROM temp.sqlite_schema WHERE name = 'windows'")
+    return found.fetchone() is not None
+
+
 def _keep_in_memory(connection: sqlite3.Connection) -> None:
     """Make the tables before any other module does."""
     connection.execute("PRAGMA temp_store = MEMORY")
-    modules = spool_rows, windows, held, function_inbox, box_stamps
+    modules = spool_rows, windows, annotations, held, function_inbox, box_stamps
     statements = [one.strip() for module in modules for one in module.SCHEMA.split(";")]
     with transaction(connection):
         _check_empty(connection)

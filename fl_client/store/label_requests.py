@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fl_client.sensors import Annotation
 from fl_client.store.database import transaction
+from fl_client.store.in_memory import is_in_memory
 from fl_common.vocabulary import Task
 
 _SCHEMA = """
@@ -32,17 +33,20 @@ class LabelRequest(NamedTuple):
 
 
 class LabelRequests:
-    """The requests on ``connection`` of a box whose task is ``task``, with windows of ``cut``."""
+    """The requests on ``connection`` of a box whose task is ``task``, with windows of ``cut``.
+
+    Where windows are in memory alone, so are labels, and the command line sees no task.
+    """
 
     def __init__(self, connection: sqlite3.Connection, task: Task, cut: str) -> None:
         self._connection = connection
         with transaction(connection):
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 connection.execute(statement)
-            connection.execute(
-                "INSERT OR REPLACE INTO labelled_task VALUES (1, ?, ?)",
-                (json.dumps(task.to_fields()), cut),
-            )
+            connection.execute("DELETE FROM labelled_task")
+            if not is_in_memory(connection):
+                row = json.dumps(task.to_fields()), cut
+                connection.execute("INSERT INTO labelled_task VALUES (1, ?, ?)", row)
 
     def take(self) -> Sequence[LabelRequest]:
         """Those that wait, in order, and then no longer; part of the caller's transaction."""
@@ -79,7 +83,7 @@ class LabelledTask(NamedTuple):
 
 
 def labelled_task(connection: sqlite3.Connection) -> LabelledTask | None:
-    """That of the box that keeps this store, for readers; None: none has run since there is one."""
+    """That of the box whose store this is; None: none has run, or it keeps no windows."""
     known = "SELECT 1 FROM sqlite_schema WHERE name = 'labelled_task'"
     if connection.execute(known).fetchone() is None:
         return None

@@ -17,9 +17,13 @@ from fl_client.home import LEDGER, STORE
 from fl_client.ledger.ledger import Charge, Ledger
 from fl_client.node.assembly.declared import build_declared
 from fl_client.node.assembly.node import build_node
+from fl_client.node.pipeline import PipelineStep
+from fl_client.sensors import Annotation
 from fl_client.sensors.intake import Intake
 from fl_client.sensors.transports import Delivery
-from fl_client.store.database import reading
+from fl_client.store.database import open_store, reading
+from fl_client.store.in_memory import open_kept
+from fl_client.store.label_requests import LabelRequest, LabelRequests, put_request
 from fl_client.store.outbox import PublishProgress
 from tests.support.nodes import PERIOD, START, WEARABLES, message, place_model
 from tests.support.samples import WINDOW_PRIVACY
@@ -49,10 +53,10 @@ class Box:
         declared = build_declared(read_config(None, options), WEARABLES)
         self.intake = Intake(declared.messages["mqtt"], topic_matches_sub, 10**6)
 
-    def step(self, *sent: Delivery) -> None:
+    def step(self, *sent: Delivery) -> PipelineStep:
         now = Instant(2_000_000_000 * 10**9, 10**9)
         arrivals = self.intake.arrivals(sent, now.wall_ns)
-        self.pipeline.advance(arrivals, PublishProgress((), 0, 0, True), now)
+        return self.pipeline.advance(arrivals, PublishProgress((), 0, 0, True), now)
 
     def labels(self) -> list[int | None]:
         """The label of each window, by its start."""
@@ -205,6 +209,25 @@ def test_what_tells_nothing_is_refused(
 def test_the_same_is_told_once(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     said(box, capsys, "label", "ABD", *SPAN)
     assert "was told before" in refused(capsys, box.home, "label", "ABD", *SPAN)
+
+
+def test_a_label_that_the_task_no_longer_has_is_counted(box: Box) -> None:
+    """It was told of another task, before the box was set up anew."""
+    with closing(open_store(box.home / STORE)) as connection:
+        told = Annotation("1", START, START + WINDOW_NS, "asleep", WEARABLES.name)
+        put_request(connection, LabelRequest(told, False))
+    assert sum(box.step().unused_labels.values()) == 1
+    assert box.labels() == [None] * WINDOWS
+
+
+@pytest.mark.parametrize("words", [("label", "quiet", "--from", "1m"), ("labels",)])
+def test_a_box_that_keeps_no_windows_is_told_by_messages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: Sequence[str]
+) -> None:
+    with closing(open_kept(tmp_path / STORE, in_memory=True)) as connection:
+        LabelRequests(connection, WEARABLES, "cut")
+    assert "keeps no windows to label" in refused(capsys, tmp_path, *words)
+    assert "as messages" in refused(capsys, tmp_path, *words)
 
 
 @pytest.mark.parametrize("words", [("label", "ABD", "--from", "1m"), ("labels",)])

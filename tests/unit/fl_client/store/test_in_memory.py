@@ -1,15 +1,41 @@
 """A store that keeps nothing of readings on the disk."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fl_client.sensors import Annotation
+from fl_client.store.database import reading
 from fl_client.store.in_memory import open_kept
+from fl_client.store.label_requests import LabelRequests, labelled_task
 from fl_client.store.unshaped import Unshaped
+from fl_client.store.windows import WindowStore
 from fl_client.windows import Window
 from fl_common.errors import InvalidConfiguration
-from tests.support.windowing import T0, TASK
+from tests.support.windowing import SLICING, T0, TASK
+
+
+def test_labels_are_in_memory_as_the_windows_are(tmp_path: Path) -> None:
+    """Labels tell what was seen or heard, and when."""
+    with closing(open_kept(tmp_path / "site.sqlite", in_memory=True)) as connection:
+        windows = WindowStore(connection, TASK, SLICING, 0.7)
+        windows.annotate([Annotation("1", T0, T0 + 10**9, TASK.labels[0])])
+        LabelRequests(connection, TASK, windows.cut)
+        assert connection.execute("SELECT count(*) FROM annotations").fetchone() == (1,)
+    with reading(tmp_path / "site.sqlite") as connection:
+        assert connection.execute("SELECT count(*) FROM annotations").fetchone() == (0,)
+        assert labelled_task(connection) is None
+
+
+def test_labels_on_disk_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "site.sqlite"
+    with closing(open_kept(path, in_memory=False)) as connection:
+        windows = WindowStore(connection, TASK, SLICING, 0.7)
+        windows.annotate([Annotation("1", T0, T0 + 10**9, TASK.labels[0])])
+    with pytest.raises(InvalidConfiguration, match="store has annotations of before"):
+        open_kept(path, in_memory=True)
 
 
 def test_windows_that_wait_for_a_shape_on_disk_are_named(tmp_path: Path) -> None:
