@@ -32,6 +32,7 @@ class FunctionTarget:
         self._name, self._functions, self._folder_of = name, functions, folder_of
         self._read = read
         self._bad: dict[str, str] = {}
+        self._unfit = set[str]()
         self._out: dict[str, str] = {}
         self.starting = True
         """The node starts, and waits for nothing: what has to be compiled is checked by its use."""
@@ -54,6 +55,13 @@ class FunctionTarget:
         failing = self._functions.disabled.get(self._name) if self.runs(version) else None
         why = None if failing is None else failing.why
         return self._bad.get(version.file) or self.left_out(version) or why
+
+    def is_unfit(self, version: Version) -> bool:
+        """Whether the box's owner allows or grants less than it needs."""
+        return version.file in self._unfit
+
+    def retry(self, version: Version) -> None:
+        """It is built anew where it does not run."""
 
     def left_out(self, version: Version) -> str | None:
         """Why it is left out, and what stood by for it runs."""
@@ -97,8 +105,14 @@ class FunctionTarget:
             )
         self._bad.pop(version.file, None)
         self._out.pop(version.file, None)
+        self._unfit.discard(version.file)
         try:
             source = self._read(folder)
+        except InvalidData as error:
+            self._bad[version.file] = str(error)
+            self._unfit.add(version.file)
+            return
+        try:
             self._functions.check_chain(self._name, source)
             if not self.starting or self._functions.is_ready(source):
                 self._functions.check(source)

@@ -26,30 +26,66 @@ class NetworkTarget(SlotTarget):
     def __init__(self, name: str, networks: BoxNetworks, reader: Reader) -> None:
         super().__init__(networks.slot(name), reader.held)
         self._name, self._networks = name, networks
+        self._bad: dict[str, str] = {}
+        self._unfit: dict[str, str] = {}
 
     def put(self, version: Version, standby: Version | None) -> None:
-        """See ``SlotTarget``; one that can't be asked, or has no room here, is marked bad."""
+        """See ``SlotTarget``; one that can't be asked, or has no room here, does not serve."""
         folder = self._folder_of(version.component)
-        if folder is None or self._slot.failure(version.file) is not None:
-            return super().put(version, standby)
+        self._unfit.pop(version.component, None)
+        if folder is not None and not self._describe(version, folder):
+            return
+        super().put(version, standby)
+        self._networks.swap(self._name)
+
+    def _describe(self, version: Version, folder: Path) -> bool:
+        """Note beside its file how it is asked; False if it can't be, or does not fit this box."""
         try:
             spec = NetworkSpec.read(_described(folder))
+            self._networks.check_asked(self._name, version.file, spec)
+        except InvalidData as error:
+            self._bad[version.component] = str(error)
+            return False
+        try:
             self._networks.check_fits(self._name, spec)
         except InvalidData as error:
-            if not self.runs(version):
-                self.place(version)
-            return self.mark_bad(version, str(error))
-        if not self.runs(version):
-            self.place(version)
+            self._unfit[version.component] = str(error)
+            return False
         if self._slot.about(version.file) != spec.to_fields():
+            self.place(version)
             self._slot.note_about(version.file, spec.to_fields())
-        super().put(version, standby)
-        return self._networks.swap(self._name)
+        return True
+
+    def runs(self, version: Version) -> bool:
+        """See ``SlotTarget``."""
+        return self._against(version) is None and super().runs(version)
+
+    def failure(self, version: Version) -> str | None:
+        """What speaks against its description, or what the engine noted in the slot."""
+        return self._against(version) or super().failure(version)
+
+    def is_unfit(self, version: Version) -> bool:
+        """Whether this box has no room for it, or windows that its state can't follow."""
+        return version.component in self._unfit
+
+    def retry(self, version: Version) -> None:
+        """See ``SlotTarget``."""
+        self._bad.pop(version.component, None)
+        self._unfit.pop(version.component, None)
+        super().retry(version)
+
+    def left_out(self, version: Version) -> str | None:
+        """Why its description can't be that of its file, of which an earlier one was good."""
+        return self._bad.get(version.component)
 
     def mark_bad(self, version: Version, reason: str) -> None:
-        """See ``SlotTarget``."""
-        super().mark_bad(version, reason)
-        self._networks.swap(self._name)
+        """See ``SlotTarget``; a file may be good with another description."""
+        if self._against(version) is None:
+            super().mark_bad(version, reason)
+            self._networks.swap(self._name)
+
+    def _against(self, version: Version) -> str | None:
+        return self._bad.get(version.component) or self._unfit.get(version.component)
 
 
 Counted = tuple[Subscription, Callable[[], tuple[str, HealthCounts] | None]]

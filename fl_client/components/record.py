@@ -44,10 +44,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Failed:
-    """A version that was rolled back, and why."""
+    """A version that was rolled back, and why.
+
+    ``is_unfit``: it has not run, for the box is not set up for it, and may be after a restart.
+    """
 
     version: Version
     reason: str
+    is_unfit: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,17 @@ class VersionRecord:
         others = [old for old in self.good if old.component != version.component]
         return replace(self, good=(version, *others)[:_GOOD_KEPT], trial=None)
 
-    def with_failed(self, version: Version, reason: str) -> "VersionRecord":
+    def with_failed(
+        self, version: Version, reason: str, *, is_unfit: bool = False
+    ) -> "VersionRecord":
         """Without a trial, and with ``version`` among the failed, and no more among the good."""
-        failed = (*self.failed, Failed(version, reason))[-_FAILED_KEPT:]
+        failed = (*self.failed, Failed(version, reason, is_unfit))[-_FAILED_KEPT:]
         good = tuple(one for one in self.good if one.component != version.component)
         return replace(self, good=good, trial=None, failed=failed)
+
+    def without_unfit(self) -> "VersionRecord":
+        """As after a restart, when the box may be set up otherwise."""
+        return replace(self, failed=tuple(one for one in self.failed if not one.is_unfit))
 
 
 def write_record(path: Path, record: VersionRecord) -> None:
@@ -121,5 +131,5 @@ def _record(fields: Any) -> VersionRecord:
         good=tuple(Version(**version) for version in fields["good"]),
         trial=trial
         and Trial(Version(**trial["version"]), HealthCounts(**trial["before"]), trial["ends"]),
-        failed=tuple(Failed(Version(**f["version"]), f["reason"]) for f in fields["failed"]),
+        failed=tuple(Failed(**{**f, "version": Version(**f["version"])}) for f in fields["failed"]),
     )

@@ -39,6 +39,12 @@ class DeploymentTarget(Protocol):
     def failure(self, version: Version) -> str | None:
         """Why ``version`` can't run; None if no reason is known."""
 
+    def is_unfit(self, version: Version) -> bool:
+        """Whether that is for how its owner has set up this box, and no fault of its own."""
+
+    def retry(self, version: Version) -> None:
+        """Forget why ``version`` failed, for it is offered anew."""
+
     def left_out(self, version: Version) -> str | None:
         """Why ``version`` was left out, and what stood by for it runs; None if not so."""
 
@@ -90,6 +96,7 @@ class Rollout:
     def resume(self) -> None:
         """Resume after a restart: a version on trial begins its health window again."""
         with self._changing:
+            self._record = self._record.without_unfit()
             trial = self._record.trial
             if trial is not None:
                 trial = replace(trial, ends=trial.ends + 1)
@@ -111,6 +118,7 @@ class Rollout:
                 self._write(record.with_good(version))
                 self._tell("returned", version, "which was good before, runs again")
             else:
+                self._target.retry(version)
                 before = record.trial.before if record.trial else self._now
                 self._write(replace(record, trial=Trial(version, before)))
                 self._tell("taken", version, "runs on trial")
@@ -181,16 +189,18 @@ class Rollout:
             _log.error("a health window's result can't be written, it is tried again: %s", error)
 
     def _roll_back(self, version: Version, reason: str) -> None:
+        is_unfit = self._target.is_unfit(version)
         self._target.mark_bad(version, reason)
-        self._write(self._record.with_failed(version, reason))
+        self._write(self._record.with_failed(version, reason, is_unfit=is_unfit))
         self._happened["rolled_back"] += 1
         back = self._record.wanted
         _log.error(
-            "%s %s is rolled back to %s (%s) and not tried again until it is promoted again",
+            "%s %s is rolled back to %s (%s) and not tried again until it is promoted again%s",
             self._what,
             version.name,
             back.name if back else "none",
             reason,
+            ", or this box is started again" if is_unfit else "",
         )
         self._put()
 

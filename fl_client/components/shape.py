@@ -54,6 +54,7 @@ class ShapeTarget:
         self._shapes, self._host = shape.held, shape.host
         self._folder_of, self._read = folder_of, read
         self._bad: dict[str, str] = {}
+        self._unfit = set[str]()
         self._running: str | None = None
         self.passed: Callable[[str], None] = lambda _: None
         """Is told the file of a version that is held from now on."""
@@ -70,8 +71,14 @@ class ShapeTarget:
                 "It is fetched again when the repository can be reached",
             )
         self._bad.pop(version.file, None)
+        self._unfit.discard(version.file)
         try:
             source = self._read(folder)
+        except InvalidData as error:
+            self._bad[version.file] = str(error)
+            self._unfit.add(version.file)
+            return
+        try:
             record = self._record(version.component, folder, source)
         except InvalidData as error:
             self._bad[version.file] = str(error)
@@ -123,6 +130,13 @@ class ShapeTarget:
     def failure(self, version: Version) -> str | None:
         """Why it could not be made."""
         return self._bad.get(version.file)
+
+    def is_unfit(self, version: Version) -> bool:
+        """Whether the box's owner grants less than it needs."""
+        return version.file in self._unfit
+
+    def retry(self, version: Version) -> None:
+        """It is made anew where it is not held."""
 
     def left_out(self, version: Version) -> None:
         """No number of failures leaves it out."""

@@ -62,8 +62,19 @@ class SlotTarget:
         """What the engine noted in the slot."""
         return self._slot.failure(version.file)
 
-    def left_out(self, version: Version) -> None:
+    def is_unfit(self, version: Version) -> bool:
+        """A model is refused for what it is."""
+        return False
+
+    def retry(self, version: Version) -> None:
+        """Take the mark from its file, where that is the current one still."""
+        if self.runs(version) and self._slot.failure(version.file) is not None:
+            self.place(version)
+            self._slot.activate(version.file)
+
+    def left_out(self, version: Version) -> str | None:
         """The engine goes back by itself."""
+        return None
 
     def first_failure(self, version: Version) -> None:
         """The engine does not keep it."""

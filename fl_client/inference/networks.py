@@ -6,7 +6,6 @@ claims; all of them together within what the box's owner allows.
 """
 
 import logging
-import re
 import threading
 import time
 from collections import Counter, defaultdict
@@ -25,11 +24,10 @@ from fl_client.inference.states import States
 from fl_client.inference.trial import network_trial
 from fl_common.components.network import NetworkSpec
 from fl_common.configuration.rules import above, require
-from fl_common.errors import BadInput, InvalidConfiguration, InvalidData, NoModel
+from fl_common.errors import BadInput, InvalidData, NoModel
 from fl_common.functions.asked import Asker
 from fl_common.vocabulary import Floats, NamedArrays
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _logger = logging.getLogger(__name__)
 
 
@@ -49,6 +47,8 @@ class _Placed:
     slot: ModelSlot
     engine: Engine
     network: Network | None = None
+    unfit: str | None = None
+    """Why the last version that came does not fit this box."""
     digest: str | None = None
     states: States = field(default_factory=States)
     asked: Asked = field(default_factory=Asked)
@@ -112,11 +112,25 @@ class BoxNetworks:
         placed = self._placed.get(name)
         return placed is not None and placed.network is not None
 
+    def check_asked(self, name: str, digest: str, spec: NetworkSpec) -> None:
+        """Raise InvalidData if that file serves, and can't be asked as ``spec`` says."""
+        engine = self._placed[name].engine
+        if engine.status().digest == digest:
+            Network(_Serving(engine), spec)
+
     def check_fits(self, name: str, spec: NetworkSpec) -> None:
         """Raise InvalidData unless the box's windows follow each other as a state needs it.
 
         And unless it has room beside the others, by what their descriptions claim.
         """
+        self._placed[name].unfit = None
+        try:
+            self._check_fits(name, spec)
+        except InvalidData as error:
+            self._placed[name].unfit = str(error).rstrip(".")
+            raise
+
+    def _check_fits(self, name: str, spec: NetworkSpec) -> None:
         hop_ns, every_ns = spec.hop_ns or 0.0, self._every_ns
         if spec.state and abs(hop_ns - every_ns) > 1.0:
             raise InvalidData(
@@ -241,6 +255,8 @@ def _trouble(placed: _Placed) -> str | None:
     status = placed.engine.status()
     if status.wanted and status.trouble and status.digest != status.wanted:
         return f"{status.wanted[:12]} was refused and is not used: {status.trouble.rstrip('.')}"
+    if placed.network is None and placed.unfit is not None:
+        return placed.unfit
     if placed.network is None:
         return f"{status.wanted[:12]} is being tried" if status.wanted else "none serves yet"
     return None
@@ -274,20 +290,3 @@ def spec_in(slot: ModelSlot, digest: str) -> NetworkSpec:
     """
     fields = slot.about(digest)
     return NetworkSpec.read({"network": fields})
-
-
-def check_names(names: object, own: str) -> None:
-    """Raise InvalidConfiguration unless each is a name, and no other's; ``own`` is the model's."""
-    if not isinstance(names, list | tuple):
-        rule = "must be a list of names"
-        raise InvalidConfiguration(f"components.networks={names}", rule, f"Give such as [{names}]")
-    for name in names:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            rule = "must be a component's name: small letters, digits, dots, hyphens, underscores"
-            raise InvalidConfiguration(f"components.networks={name}", rule, "Correct it")
-        if names.count(name) > 1 or name == own:
-            raise InvalidConfiguration(
-                f"components.networks={name}",
-                "is the name of another model of this box, too",
-                "Name each once; a box without a model of its own has components.own_model=false",
-            )

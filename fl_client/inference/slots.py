@@ -29,6 +29,7 @@ from fl_common.files.whole import make_folder, sha256_of, whole_file, write_whol
 _log = logging.getLogger(__name__)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
+_MARKS = "tried", "loading", "bad"
 _MOST_BEGUN = 2
 """A single power cut holds nothing against a version."""
 
@@ -80,7 +81,7 @@ class ModelSlot:
                 "Place the file first, and activate the digest that this returns",
             )
         if self.failure(digest) is not None:
-            for mark in ("tried", "loading", "bad"):
+            for mark in _MARKS:
                 (self._versions / digest / mark).unlink(missing_ok=True)
         self._write(self.folder / "current", digest)
         self._prune()
@@ -127,7 +128,9 @@ class ModelSlot:
         return content
 
     def note_about(self, digest: str, about: Mapping[str, Any]) -> None:
-        """Record how this version is asked, before it is activated."""
+        """Record how this version is asked, before it is activated; it is tried as that says."""
+        for mark in _MARKS:
+            (self._versions / digest / mark).unlink(missing_ok=True)
         self._write(self._versions / digest / "about", json.dumps(about))
 
     def about(self, digest: str) -> Any:

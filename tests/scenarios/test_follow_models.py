@@ -78,6 +78,19 @@ def test_a_rolled_back_version_is_tried_again_when_it_is_promoted_again(world: W
     assert box.follower.trouble is None
 
 
+def test_the_only_version_is_tried_again_when_it_is_promoted_again(world: World) -> None:
+    component = released(world, answer=2)
+    box = site(world)
+    box.slot.place(world.folder / "made.onnx")
+    box.follower.poll()
+    box.slot.mark_bad(component.files[0].sha256, "its trial took too long")
+    box.follower.poll()
+    assert box.follower.trouble
+    promote(world, component)
+    assert box.settle() == 2
+    assert box.follower.trouble is None
+
+
 def test_a_slow_version_is_rolled_back(world: World) -> None:
     ticks = iter(range(10**6))
     box = site(world, health=Health(8, 0.1, times_slower=3.0, ends=3))

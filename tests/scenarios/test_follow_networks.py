@@ -44,11 +44,14 @@ class Box:
     networks: tuple[str, ...] = ("one",)
     functions: tuple[str, ...] = ("asks",)
     megabytes: float = 1000.0
+    every_ns: float = STEP_NS
     host: HostProcess = field(init=False)
 
     def __post_init__(self) -> None:
         home, troubles = self.world.folder / "site", Troubles()
-        self.asked = networks_in(home, *self.networks, megabytes=self.megabytes)
+        self.asked = networks_in(
+            home, *self.networks, megabytes=self.megabytes, every_ns=self.every_ns
+        )
         host_limits = HostLimits(10.0, 256, GRANT.megabytes)
         self.host = HostProcess(home, host_limits, troubles, networks=self.asked.ask)
         self.running = Functions({}, self.host, failures_allowed=3)
@@ -195,6 +198,68 @@ def test_a_model_that_says_not_how_it_is_asked_is_no_network(
     box.follower.poll()
     (failed,) = box.status()["failed"]
     assert "has no part network" in failed["reason"]
+
+
+@pytest.mark.parametrize("network", [{}, {"hop": 3}])
+def test_one_that_does_not_fit_the_box_serves_after_its_owner_has_set_it_up_otherwise(
+    world: World, boxes: list[Box], network: dict[str, Any]
+) -> None:
+    released(world, counting(), network=network)
+    boxes.append(box := Box(world, functions=(), megabytes=100, every_ns=STEP_NS))
+    box.follower.poll()
+    box.follower.poll()
+    assert not box.asked.serves("one")
+    assert len(box.status()["failed"]) == 1
+    every_ns = network.get("hop", 1) * STEP_NS
+    boxes.append(again := Box(world, functions=(), every_ns=every_ns))
+    again.follower.poll()
+    assert again.asked.serves("one")
+    assert again.follower.trouble is None
+
+
+def test_a_good_one_that_has_no_room_any_more_comes_back_with_the_room(
+    world: World, boxes: list[Box]
+) -> None:
+    function_released(world)
+    released(world, counting())
+    boxes.append(box := Box(world))
+    box.follower.poll()
+    box.live(5)
+    boxes.append(small := Box(world, megabytes=100))
+    small.follower.poll()
+    assert "does not fit beside" in str(small.asked.troubles()["one"])
+    assert "does not fit beside" in str(small.follower.trouble)
+    boxes.append(large := Box(world))
+    assert large.live(2) == [8, 16]
+
+
+def test_a_corrected_description_of_the_same_file_serves(world: World, boxes: list[Box]) -> None:
+    released(world, counting(), network={"constants": {"k": 1.5}})
+    boxes.append(box := Box(world, functions=()))
+    box.follower.poll()
+    box.follower.poll()
+    released(world, counting())
+    box.follower.poll()
+    assert box.asked.serves("one")
+    assert box.follower.trouble is None
+
+
+def test_a_wrong_description_of_a_good_file_leaves_the_good_one(
+    world: World, boxes: list[Box]
+) -> None:
+    function_released(world)
+    released(world, counting())
+    boxes.append(box := Box(world))
+    box.follower.poll()
+    box.live(5)
+    released(world, counting(), network={"constants": {"k": 1.5}})
+    for _ in range(2):
+        box.follower.poll()
+        assert box.live(1)
+    assert "sets 'k'" in str(box.follower.trouble)
+    assert [one["version"] for one in box.status()["good"]] == ["1"]
+    boxes.append(again := Box(world))
+    assert again.live(2) == [8, 16]
 
 
 def test_a_question_that_does_not_fit_fails_with_the_authors_line(

@@ -233,6 +233,15 @@ def test_without_a_grant_none_runs(world: World) -> None:
     assert "this box grants none" in box.status["failed"][0]["reason"]
 
 
+def test_what_was_not_granted_runs_after_the_owner_grants_it(world: World) -> None:
+    released(world)
+    box = Box(world, grant=replace(GRANT, needs=("log",)))
+    assert box.settle() == box.settle() == []
+    again = Box(world)
+    assert again.settle() == ["found"] * 8
+    assert again.follower.trouble is None
+
+
 def test_the_shadow_of_another_form_is_compared(world: World) -> None:
     released(world)
     box = Box(world, is_testing=True)

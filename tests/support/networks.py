@@ -78,9 +78,11 @@ def placed(slot: ModelSlot, folder: Path, content: bytes, **changes: Any) -> str
     return digest
 
 
-def networks_in(folder: Path, *names: str, megabytes: float = 1000) -> BoxNetworks:
+def networks_in(
+    folder: Path, *names: str, megabytes: float = 1000, every_ns: float = STEP_NS
+) -> BoxNetworks:
     """A box's networks of these names, of which none is there yet."""
-    return BoxNetworks(names, megabytes, folder / "networks", ENGINE, STEP_NS)
+    return BoxNetworks(names, megabytes, folder / "networks", ENGINE, every_ns)
 
 
 def asked(networks: BoxNetworks, name: str, window: int, value: float = 1.0, **who: Any) -> float:

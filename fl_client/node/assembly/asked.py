@@ -1,17 +1,20 @@
 """Build what functions ask: the box's own model, and networks by name."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fl_client.home import MODEL, NETWORKS
 from fl_client.inference.asked import asked_engine
 from fl_client.inference.engine import Engine
-from fl_client.inference.networks import BoxNetworks, check_names
+from fl_client.inference.networks import BoxNetworks
 from fl_common.configuration.rules import Config
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions.asked import Numbers
 from fl_common.vocabulary import Task
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def build_asked(config: Config, task: Task, engine: Engine) -> Asked:
     """
     node, values = config["components"], config["engine"]
     names = node["networks"]
-    check_names(names, (node["model"] or task.name) if node["own_model"] else "")
+    check_names(names, {node["model"] or task.name, MODEL} if node["own_model"] else set())
     if names and node["source"] is None:
         raise InvalidConfiguration(
             f"components.networks={', '.join(map(str, names))}",
@@ -63,3 +66,20 @@ def build_asked(config: Config, task: Task, engine: Engine) -> Asked:
     every_ns = 1e9 * config["windows"]["step"] / task.as_cut.rate_hz if task.as_cut.rate_hz else 0.0
     networks = BoxNetworks(names, node["networks_mb"], slots, values, every_ns)
     return Asked(engine, task, values["largest_batch"], networks, node["own_model"])
+
+
+def check_names(names: object, own: Collection[str]) -> None:
+    """Raise InvalidConfiguration unless each is a name, and no other's; ``own`` are the model's."""
+    if not isinstance(names, list | tuple):
+        rule = "must be a list of names"
+        raise InvalidConfiguration(f"components.networks={names}", rule, f"Give such as [{names}]")
+    for name in names:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            rule = "must be a component's name: small letters, digits, dots, hyphens, underscores"
+            raise InvalidConfiguration(f"components.networks={name}", rule, "Correct it")
+        if names.count(name) > 1 or name in own:
+            raise InvalidConfiguration(
+                f"components.networks={name}",
+                "is the name of another model of this box, too",
+                "Name each once; a box without a model of its own has components.own_model=false",
+            )

@@ -29,6 +29,13 @@ class Slow:
         """None is known."""
         return None
 
+    def is_unfit(self, version: Version) -> bool:
+        """It never is."""
+        return False
+
+    def retry(self, version: Version) -> None:
+        """Nothing is known against it."""
+
     def left_out(self, version: Version) -> str | None:
         """It never is."""
         return None

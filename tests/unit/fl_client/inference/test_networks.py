@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fl_client.inference import states
-from fl_client.inference.networks import BoxNetworks, check_names
+from fl_client.inference.networks import BoxNetworks
+from fl_client.node.assembly.asked import check_names
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from tests.support.networks import STEP_NS, asked, counting, networks_in, placed, spec
 
@@ -156,11 +157,12 @@ def test_a_state_that_this_box_would_begin_anew_each_time_is_refused(one: BoxNet
         ("speech", "a list of names"),
         (["speech", "speech"], "another model of this box"),
         (["own"], "another model of this box"),
+        (["model"], "another model of this box"),
         (["../speech"], "a component's name"),
         ([3], "a component's name"),
     ],
 )
 def test_networks_that_have_no_names_of_their_own_are_refused(names: Any, words: str) -> None:
     with pytest.raises(InvalidConfiguration, match=words):
-        check_names(names, "own")
-    check_names(["speech", "content-type"], "own")
+        check_names(names, {"own", "model"})
+    check_names(["speech", "content-type"], {"own", "model"})
