@@ -1,9 +1,11 @@
 """A whole node whose clock is wrong: nothing is deleted and nothing acknowledged is lost."""
 
 import io
+import json
 import re
 import shutil
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,14 @@ from rich.console import Console
 
 from fl_client.clock.vouching import Vouching
 from fl_client.federation.traffic import TrafficRecord
-from fl_client.home import TRAINING
+from fl_client.home import STORE, TRAINING
 from fl_client.node.report import Report
 from fl_client.node.status_table import status_table
 from fl_client.store.database import open_store
-from tests.support.clocked_box import ROWS, started
+from tests.support.clocked_box import ROWS, Box, started
 from tests.support.clocks import DAY, HOUR, MINUTE, Clocks
-from tests.support.nodes import place_model
+from tests.support.counting import GOOD
+from tests.support.nodes import place_model, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +241,39 @@ def test_a_label_of_days_ahead_is_lost_by_a_clock_that_is_right(home: Path) -> N
         box.rests()
         assert box.counts.lost == {"ahead": 1}
         assert box.counts.waiting == 0
+
+
+def told_of(home: Path) -> dict[int, int]:
+    """The number that the function gave to each window, by its start."""
+    with closing(open_store(home / STORE)) as store:
+        rows = store.execute("SELECT event FROM outbox ORDER BY number").fetchall()
+    told = [json.loads(event)["data"] for (event,) in rows]
+    return {data["window_start_ns"]: data["number"] for data in told if "number" in data}
+
+
+def has_told(box: Box, windows: int) -> bool:
+    """Whether the function has told of so many windows, after a minute."""
+    box.rests()
+    return len(told_of(box.home)) >= windows
+
+
+@pytest.mark.long
+def test_functions_are_shown_each_window_once_whatever_the_clock_does(home: Path) -> None:
+    """Ahead, behind, a day ahead and back, with a restart in between."""
+    clocks = Clocks()
+    for wrong_by in (0, 40 * DAY, -2 * HOUR, DAY, 0):
+        clocks.restarts(wrong_by)
+        with started(home, clocks, "functions=none", GOOD) as box:
+            wait_for(box.serves, "a model")
+            box.send(20)
+            box.rests()
+    with started(home, clocks, "functions=none", GOOD) as box:
+        wait_for(box.serves, "a model")
+        box.send(20)
+        box.rests()
+        windows = box.windows
+        wait_for(partial(has_told, box, windows), "what the function tells")
+        assert box.counts.lost == {}
+        counted = box.box.loop.pipeline.counts()[3]
+        assert (counted.letters, counted.dropped) == ({}, {})
+    assert sorted(told_of(home).values()) == list(range(1, windows + 1))

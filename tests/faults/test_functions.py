@@ -7,20 +7,14 @@ from typing import Any
 import pytest
 
 from fl_client.__main__ import main
+from tests.support.counting import GOOD, numbers
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import NodeProcess, World, expected_starts, node, place_model, wait_for
 from tests.support.shell import blocks, typed
 
 MESSAGES = 40
 HANG = "+functions.hang={_target_: tests.support.hanging.HangOnce, mended: %s}"
-GOOD = "+functions.good._target_=tests.support.hostile_functions.Good"
 WINDOWS = sorted(expected_starts(MESSAGES))
-
-
-def numbers(world: World, function: str) -> dict[int, int]:
-    """What a counting function has told, by the start of the window."""
-    told = [data for data in world.events().values() if data.get("function") == function]
-    return {data["window_start_ns"]: data["number"] for data in told}
 
 
 def trouble(process: NodeProcess, part: str) -> dict[str, str] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.counting import GOOD, numbers
 from tests.support.disk import fill, small_disk
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import NodeProcess, World, expected_starts, node, place_model, wait_for
@@ -117,7 +118,8 @@ def test_a_full_disk_stops_nothing_but_the_acknowledgements(
     with small_disk(tmp_path / "disk", "3m") as disk:
         home = disk / "full"
         place_model(home)
-        with node(home, broker.port) as process, World(broker.port, "full") as world:
+        options = ("functions=none", GOOD)
+        with node(home, broker.port, *options) as process, World(broker.port, "full") as world:
             process.wait()
             world.send(0, 20)
             wait_for(lambda: counted(process, 20), "the first messages")
@@ -133,6 +135,9 @@ def test_a_full_disk_stops_nothing_but_the_acknowledgements(
             wait_for(lambda: counted(process, 60), "the messages that the broker kept")
             wait_for(lambda: world.starts() >= expected_starts(60), "all predictions")
             assert process.status()["messages"]["lost"] == {}
+            windows = sorted(expected_starts(60))
+            wait_for(lambda: len(numbers(world)) == len(windows), "what the function tells")
+            assert numbers(world) == {start: n for n, start in enumerate(windows, 1)}
             wait_for(lambda: process.status()["events"]["waiting"] == 0, "an empty outbox")
             events = process.status()["events"]
             assert events["made"] == events["published"] == len(world.events())

@@ -26,9 +26,9 @@ SPAN = ROWS * PERIOD  # of a message
 class Box:
     """A node in ``home``, in the time of ``clocks``; each box on the same folder is a new start."""
 
-    def __init__(self, home: Path, clocks: Clocks, stamped: bool) -> None:
+    def __init__(self, home: Path, clocks: Clocks, stamped: bool, *more: str) -> None:
         self.home, self.clocks, self._stamped = home, clocks, stamped
-        config: Any = copy.deepcopy(dict(node_config(home, 1)))
+        config: Any = copy.deepcopy(dict(node_config(home, 1, *more)))
         config["retention"]["days"] = 30
         if not stamped:
             config["sensors"]["watch"]["decoder"]["time"] = "arrival"
@@ -68,6 +68,11 @@ class Box:
         self.clocks.passes(span_ns)
         self._loop.run_until_complete(self.box.loop.node._try_to_look_after())
 
+    def serves(self) -> bool:
+        """Whether a model serves, after a minute."""
+        self.rests()
+        return self.box.inference.engine.serves
+
     @property
     def counts(self) -> SpoolCounts:
         counts = self.box.loop.pipeline.counts()[0]
@@ -90,9 +95,9 @@ class Box:
 
 
 @contextmanager
-def started(home: Path, clocks: Clocks, *, stamped: bool = True) -> Iterator[Box]:
-    """The node; if its watch is not ``stamped``, a reading is of when it arrived."""
-    box = Box(home, clocks, stamped)
+def started(home: Path, clocks: Clocks, *more: str, stamped: bool = True) -> Iterator[Box]:
+    """The node; unless its watch is ``stamped``, a reading is of when it arrived."""
+    box = Box(home, clocks, stamped, *more)
     try:
         yield box
     finally:
