@@ -25,11 +25,13 @@ PLAN = ("rounds=2", "training.batch_size=32", "privacy.epsilon=200", "threshold_
 ASKED = ("evaluation=federated", "evaluation.every=2", "evaluation.epsilon=100")
 SYSTEM = "seed=null"
 """The noise of the operating system: a seeded one is not let into production."""
-WORSE = ("privacy.epsilon=0.02", "threshold_epsilon=0.01", "training.learning_rate=0.5")
-"""Noise alone."""
+WORSE = "strategy.optimiser._target_=tests.support.against.Against"
+"""Whatever is drawn: noise alone is now and then as good as what was learnt."""
 LONGER = {"sequence": ("rounds=6", "evaluation.every=6")}
 """More rounds, for kinds whose model is hardly better than noise after two."""
-MARGIN = 0.1
+MARGIN = 0.15
+"""Of a score. Runs of a kind differ by a few thousandths: a model as good is twenty of these
+deviations from the margin, or more, and a worse one forty."""
 GATES = f"gates: {{margin: {MARGIN}, epsilon_at_most: 300, held_out_epsilon_at_most: 300}}\n"
 
 
@@ -89,7 +91,7 @@ def test_a_model_as_good_is_promoted_and_a_worse_one_is_not(
     said = place.check(place.simulate("same", into, *plan))
     assert "has passed every gate" in said, said
     place.keep("promote", NAME)
-    worse = place.simulate("worse", into, *WORSE)
+    worse = place.simulate("worse", into, WORSE)
     said = place.check(worse)
     assert "can't be promoted yet: accuracy failed" in said, said
     found = against_production(worse, task)
