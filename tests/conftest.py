@@ -2,13 +2,15 @@
 
 import logging
 import os
+import random
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from fl_common.telemetry import OFF
 
@@ -25,8 +27,13 @@ os.environ.update(
 )
 os.environ.pop("HYDRA_FULL_ERROR", None)
 
-# No deadline: a slow machine is no failure. In CI the same examples each time.
-settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+# No verdict by time: a slow machine is no failure. In CI the same examples each time.
+settings.register_profile(
+    "project",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
 settings.register_profile("quick", settings.get_profile("project"), max_examples=20)
 settings.load_profile("project")
 
@@ -63,6 +70,14 @@ def _no_draws_of_other_tests() -> None:
     from fl_common.privacy.draws import DRAWS
 
     DRAWS.forget()
+
+
+@pytest.fixture(autouse=True)
+def _same_chance() -> None:
+    """Each test begins with the same global generators: torch's begin by chance in each process."""
+    random.seed(0)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)
